@@ -1,0 +1,25 @@
+"""What can go wrong for a person using the harness, each kind with its exit code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HarnessError(Exception):
+    """A predictable refusal: one line that names the thing and the next step. The roof prints it and exits with `code`."""
+
+    code: ClassVar[int] = 2
+
+
+class UsageError(HarnessError):
+    """A name, option or file that cannot be used: unknown scenario, engine or size, an unreadable run, a closed folder."""
+
+
+class ScenarioFailedError(HarnessError):
+    """A scenario whose arms disagree, whose baseline raised, or whose worker died. Other scenarios' results are kept."""
+
+    code: ClassVar[int] = 1
+
+
+class NotMeasurableError(HarnessError):
+    """A promise that this run cannot answer; the message is the reason shown beside the verdict."""

@@ -1,0 +1,80 @@
+"""Reasons not to trust a result, each with its remedy. A doubt is a value: measuring collects them, rendering shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from harness.record import CONTROL, Doubt, ScenarioResult
+
+FEW_PROCESSES = 5
+FEW_PAIRS = 10
+CONTROL_OFF = 1.10
+"""How far from 1 an A/A control may lie: measured on a shared two-core machine, medians of ten pairs stay within."""
+
+NOISY_CONTROL = 1.25
+
+
+def doubts_about(result: ScenarioResult) -> list[Doubt]:
+    """Return every doubt about one scenario's result, in a fixed order."""
+    return [doubt for check in _CHECKS for doubt in check(result)]
+
+
+def _few_processes(result: ScenarioResult) -> Iterator[Doubt]:
+    if result.ratios and result.processes < FEW_PROCESSES:
+        yield Doubt(
+            "few processes",
+            f"intervals rest on {result.processes} fresh processes; a headline wants {FEW_PROCESSES}",
+            f"run with --processes {FEW_PROCESSES} or without --quick",
+        )
+
+
+def _few_pairs(result: ScenarioResult) -> Iterator[Doubt]:
+    thin = sorted({r.group for r in result.ratios if r.arm != CONTROL and r.pairs < FEW_PAIRS})
+    if thin:
+        yield Doubt(
+            "few pairs",
+            f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}",
+            "give more time with --budget",
+        )
+
+
+def _control(result: ScenarioResult) -> Iterator[Doubt]:
+    for r in result.ratios:
+        if r.arm != CONTROL or r.low is None or r.high is None:
+            continue
+        if not r.low <= 1 <= r.high and max(r.ratio, 1 / r.ratio) > CONTROL_OFF:
+            yield Doubt(
+                "A/A control off",
+                f"the baseline against itself reads {r.ratio:.2f}× in {r.group}",
+                "distrust differences of this size in that group; run again on a quieter machine",
+            )
+        elif r.high / r.low > NOISY_CONTROL**2:
+            yield Doubt(
+                "noisy control",
+                f"the baseline against itself reads {r.ratio:.2f}× [{r.low:.2f}, {r.high:.2f}] in {r.group}",
+                "give more time with --budget, or more --processes",
+            )
+
+
+def _inexact(result: ScenarioResult) -> Iterator[Doubt]:
+    moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in result.exact if not e.repeats_exactly})
+    if moving:
+        yield Doubt(
+            "exact work that does not repeat",
+            f"counted differently twice: {', '.join(moving[:4])}{' …' if len(moving) > 4 else ''}",  # noqa: PLR2004 - a line's worth
+            "look for caches, clocks or background work in the operation",
+        )
+
+
+def _cut_short(result: ScenarioResult) -> Iterator[Doubt]:
+    if result.status == "interrupted":
+        yield Doubt("interrupted", "the run was stopped before this scenario was finished", "run it again")
+
+
+_CHECKS: tuple[Callable[[ScenarioResult], Iterator[Doubt]], ...] = (
+    _cut_short,
+    _few_processes,
+    _few_pairs,
+    _control,
+    _inexact,
+)

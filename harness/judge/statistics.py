@@ -1,0 +1,110 @@
+"""Pure functions from samples to figures: percentiles, paired ratios, intervals, growth exponents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+QUANTILES = {"50": 0.50, "90": 0.90, "95": 0.95, "99": 0.99, "99.9": 0.999}
+"""Percentile labels of the record and their quantiles."""
+
+SAMPLES_BEYOND = 10
+"""How many samples must lie beyond a percentile for it to be shown: p99 needs 1 000, the median 20 (Rally's rule of thumb)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval; the bounds are None where there is no replication to base one on."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, float | None]:
+    """Return the percentiles of `QUANTILES`, in the values' unit, None where fewer than `SAMPLES_BEYOND` samples lie beyond.
+
+    Linear interpolation between order statistics (NumPy's default, type 7 of Hyndman and Fan 1996).
+    """
+    data = np.asarray(values, dtype=np.float64)
+    return {label: float(np.quantile(data, q)) if is_supported(len(data), q) else None for label, q in QUANTILES.items()}
+
+
+def is_supported(samples: int, quantile: float) -> bool:
+    """Whether `samples` are enough to show the quantile."""
+    return samples > 0 and samples * (1 - quantile) >= SAMPLES_BEYOND * (1 - 1e-9)
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of at least one value."""
+    return float(np.median(np.asarray(values, dtype=np.float64)))
+
+
+def paired_ratio(processes: Mapping[int, Sequence[tuple[float, float]]]) -> tuple[Interval, list[float]]:
+    """Return how many times faster the second of each pair is, with a 95 % interval, and each process's median ratio.
+
+    `processes` maps a process number to its pairs (baseline time, arm time), both positive, in one unit. Inside a process the
+    effect is the median of the log ratios; over processes it is the mean of those medians with Student's t interval, because a
+    process carries a bias that no number of pairs inside it can cancel (Kalibera and Jones 2013).
+    """
+    medians = [median([math.log(base / arm) for base, arm in pairs]) for _, pairs in sorted(processes.items()) if pairs]
+    if not medians:
+        raise ValueError("no pairs")
+    centre = mean_interval(medians)
+    bounds = (None if centre.low is None else math.exp(centre.low), None if centre.high is None else math.exp(centre.high))
+    return Interval(math.exp(centre.value), *bounds), [math.exp(m) for m in medians]
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Return the mean of at least one value with Student's 95 % t interval; no interval for a single value."""
+    n = len(values)
+    centre = math.fsum(values) / n
+    if n == 1:
+        return Interval(centre, None, None)
+    from scipy.stats import t  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
+
+    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Interval(centre, centre - half, centre + half)
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the median with a distribution-free interval from order statistics (the sign test inverted).
+
+    No interval where no pair of order statistics reaches `confidence`: fewer than six values at 95 %.
+    """
+    ordered = sorted(values)
+    n = len(ordered)
+    tail = 0.0
+    reach = -1
+    for k in range(n // 2):
+        tail += math.comb(n, k) / 2**n
+        if 2 * tail > 1 - confidence:
+            break
+        reach = k
+    if reach < 0:
+        return Interval(median(ordered), None, None)
+    return Interval(median(ordered), ordered[reach], ordered[n - 1 - reach])
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean of positive values."""
+    return math.exp(math.fsum(math.log(v) for v in values) / len(values))
+
+
+def growth_exponent(scales: Sequence[float], values: Sequence[float]) -> float:
+    """Return k of value ~ scale^k, by least squares on logarithms, from at least two different scales.
+
+    Raises:
+        ValueError: fewer than two scales, or a value that is not positive.
+    """
+    if len(set(scales)) < 2:  # noqa: PLR2004 - a slope needs two points
+        raise ValueError("a growth exponent needs two scales")
+    if min(*scales, *values) <= 0:
+        raise ValueError("a growth exponent needs positive values")
+    x = np.log(np.asarray(scales, dtype=np.float64))
+    y = np.log(np.asarray(values, dtype=np.float64))
+    return float(np.polyfit(x, y, 1)[0])

@@ -1,0 +1,217 @@
+"""What a promise claims, and what a measurement makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from harness.errors import NotMeasurableError
+from harness.record import ScenarioResult, Verdict
+
+CONFIRMED = "confirmed"
+EXCEEDED = "exceeded"
+FELL_SHORT = "fell short"
+REFUTED = "refuted"
+INCONCLUSIVE = "inconclusive"
+NOT_MEASURABLE = "not measurable here"
+REPORTED = "reported"
+WORDS = (EXCEEDED, CONFIRMED, FELL_SHORT, REFUTED, INCONCLUSIVE, NOT_MEASURABLE, REPORTED)
+"""Every verdict there is, best first. `reported` is a cost that the review does not mention: a figure without a promise."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value with its 95 % interval, both in the claim's unit; an exact figure has no interval.
+
+    `because` is added to the verdict's sentence: where the figure comes from.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    exact: bool = False
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is promised, as a band in `unit`.
+
+    Up to `low` nothing of the promise is kept; from `low` on it is; beyond `high` it is exceeded (None: no upper figure was named).
+    `neutral` is the value of "no effect". With `less_is_better` the band is read downwards: `low` is then the largest value that
+    keeps the promise. A claim without `low` promises nothing: a cost to be reported.
+    """
+
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    neutral: float | None = None
+    less_is_better: bool = False
+
+
+def times(low: float, high: float | None = None) -> Claim:
+    """So many times faster, or more rows a second: neutral is 1."""
+    return Claim("×", low, high, neutral=1.0)
+
+
+def cut(low: float, high: float | None = None) -> Claim:
+    """A share less of something, 0.5 is half as much: neutral is 0."""
+    return Claim("less", low, high, neutral=0.0)
+
+
+def at_most(limit: float, unit: str) -> Claim:
+    """An absolute bound in `unit`."""
+    return Claim(unit, limit, less_is_better=True)
+
+
+def at_least(limit: float, unit: str) -> Claim:
+    """A floor in `unit`."""
+    return Claim(unit, limit)
+
+
+def works() -> Claim:
+    """It does what it says: the measure returns the share of checks that hold, and all must."""
+    return Claim("works", 1.0)
+
+
+def reported(unit: str) -> Claim:
+    """Nothing promised: a figure the reader should know."""
+    return Claim(unit)
+
+
+Measure = Callable[[ScenarioResult, str], Estimate]
+"""From a scenario's result and the name of an arm to an estimate; raises NotMeasurableError with the reason."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One row of the ledger, or a part of one: what the review says, as a claim, and how it is measured.
+
+    `arms` are those it is tried on, in the order of the report; `part` tells apart several measurements of one row.
+    """
+
+    id: str
+    says: str
+    claim: Claim
+    measure: Measure
+    part: str = ""
+    arms: Sequence[str] = field(default=("proposed", "optimised"))
+
+
+def judge(promise: Promise, result: ScenarioResult) -> list[Verdict]:
+    """Return the promise's verdict for each of its arms."""
+    return [_judge_arm(promise, result, arm) for arm in promise.arms]
+
+
+def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
+    claim = promise.claim
+    broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
+    try:
+        if broken:
+            raise NotMeasurableError(f"{arm} cannot run as written: {broken}")
+        estimate = promise.measure(result, arm)
+    except NotMeasurableError as reason:
+        return Verdict(promise.id, promise.says, arm, NOT_MEASURABLE, str(reason), claim.unit, promise.part)
+    word = weigh(claim, estimate)
+    return Verdict(
+        promise=promise.id,
+        says=promise.says,
+        arm=arm,
+        verdict=word,
+        sentence=_sentence(claim, estimate, word),
+        unit=claim.unit,
+        part=promise.part,
+        value=estimate.value,
+        low=estimate.value if estimate.exact else estimate.low,
+        high=estimate.value if estimate.exact else estimate.high,
+        promised_low=claim.low,
+        promised_high=claim.high,
+        neutral=claim.neutral,
+    )
+
+
+def weigh(claim: Claim, estimate: Estimate) -> str:
+    """Return the verdict word for an estimate.
+
+    The whole interval has to keep the promise to confirm it, and the whole interval has to miss it to deny it; an interval on both
+    sides of the line, or a value without one, is inconclusive. A miss with no gain shown at all is `refuted`, with some gain `fell
+    short`.
+    """
+    if claim.low is None:
+        return REPORTED
+    if estimate.exact:
+        low = high = estimate.value
+    elif estimate.low is None or estimate.high is None:
+        return INCONCLUSIVE
+    else:
+        low, high = estimate.low, estimate.high
+    if claim.less_is_better:
+        return _weigh_bound(claim.low, low, high)
+    if low >= claim.low:
+        return EXCEEDED if claim.high is not None and low > claim.high else CONFIRMED
+    if high >= claim.low:
+        return INCONCLUSIVE
+    if claim.neutral is None or low > claim.neutral:
+        return FELL_SHORT
+    return REFUTED
+
+
+def _weigh_bound(limit: float, low: float, high: float) -> str:
+    if high <= limit:
+        return CONFIRMED
+    return FELL_SHORT if low > limit else INCONCLUSIVE
+
+
+def format_value(value: float, unit: str) -> str:
+    """Return a value as a person would write it: `7.2×`, `96 % less`, `3.1 ms`."""
+    if unit == "×":
+        return f"{_digits(value)}×"
+    if unit == "less":
+        return f"{value:.0%} less".replace("%", " %") if value >= 0 else f"{-value:.0%} more".replace("%", " %")
+    if unit == "share":
+        return f"{value:.0%}".replace("%", " %")
+    if unit == "works":
+        return f"{value:.0%} of the checks hold".replace("%", " %")
+    if unit == "exponent":
+        return f"rows^{value:.2f}"
+    return f"{_digits(value)} {unit}"
+
+
+def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:
+    """Return a claim's band as a person would write it, from the bounds a verdict carries."""
+    if claim_low is None:
+        return "nothing"
+    if unit == "works":
+        return "it works"
+    if claim_high is not None and claim_high != claim_low:
+        low, high = format_value(claim_low, unit), format_value(claim_high, unit)
+        prefix = len(_common_suffix(low, high))
+        return f"{low[:-prefix]}–{high}" if prefix else f"{low}–{high}"
+    return format_value(claim_low, unit)
+
+
+def _common_suffix(a: str, b: str) -> str:
+    unit_a, unit_b = a.lstrip("0123456789.,"), b.lstrip("0123456789.,")
+    return unit_a if unit_a == unit_b else ""
+
+
+def _digits(value: float) -> str:
+    magnitude = abs(value)
+    if magnitude == round(magnitude) and magnitude < 1e6:  # noqa: PLR2004 - above a million, separators read better
+        return f"{value:.0f}"
+    if magnitude >= 100:  # noqa: PLR2004 - three significant digits
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if magnitude >= 10 else f"{value:.2f}"  # noqa: PLR2004 - three significant digits
+
+
+def _sentence(claim: Claim, estimate: Estimate, word: str) -> str:
+    measured = format_value(estimate.value, claim.unit)
+    if not estimate.exact and estimate.low is not None and estimate.high is not None:
+        measured += f" [{format_value(estimate.low, claim.unit)}, {format_value(estimate.high, claim.unit)}]"
+    elif estimate.exact:
+        measured += ", exactly"
+    because = f" ({estimate.because})" if estimate.because else ""
+    if word == REPORTED:
+        return f"measured {measured}{because}"
+    bound = "at most " if claim.less_is_better else ""
+    return f"promised {bound}{format_claim(claim.low, claim.high, claim.unit)}, measured {measured}{because}"

@@ -1,0 +1,205 @@
+"""From a scenario's events to its result: ratios, percentiles, growth, verdicts and doubts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.judge import statistics
+from harness.judge.doubts import doubts_about
+from harness.judge.verdict import judge
+from harness.measure.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
+from harness.record import (
+    CONTROL,
+    Arm,
+    Doubt,
+    Exact,
+    Finding,
+    Growth,
+    Latency,
+    Memory,
+    Ratio,
+    Sample,
+    ScenarioResult,
+    Statement,
+)
+from harness.scenario import BASELINE, Loaded
+
+PEAK_MEMORY = "peak_memory"
+"""The metric name of memory added at the peak, in growth records."""
+
+
+@dataclass
+class Evidence:
+    """All that was heard about one scenario on one engine at one distance, and what it amounts to so far."""
+
+    loaded: Loaded
+    engine: str
+    rtt_ms: float
+    samples: list[Sample] = field(default_factory=list)
+    dataset: dict[str, str | int] = field(default_factory=dict)
+    engine_settings: dict[str, str] = field(default_factory=dict)
+    cannot_run: list[tuple[str, str, str]] = field(default_factory=list)
+    verified_cases: int = 0
+    exact: list[Exact] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    error: str | None = None
+    code: int = 0
+    detail: str = ""
+    interrupted: bool = False
+    _pairs: int = 0
+
+    def hear(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
+        """Take in one event of a child process. `process` numbers the fresh processes that time pairs."""
+        if isinstance(event, PairTimes):
+            self._pairs += 1
+            self.samples += [
+                Sample(process, self._pairs, slot.position, slot.arm, event.group, event.case, latency_ns)
+                for slot in event.slots
+                for latency_ns in slot.latencies_ns
+            ]
+        elif isinstance(event, Ready):
+            if scale == 1.0:
+                self.dataset, self.engine_settings = event.dataset, event.engine_settings
+        elif isinstance(event, Verified):
+            self.verified_cases, self.cannot_run = event.cases, event.cannot_run
+        elif isinstance(event, Counted):
+            self.exact += event.exact
+            self.statements += event.statements
+        elif isinstance(event, Found):
+            self.findings.append(event.finding)
+        elif isinstance(event, Measured):
+            self.memory.append(event.memory)
+        elif isinstance(event, Failed):
+            self.error, self.code, self.detail = event.message, event.code, event.detail
+
+    @property
+    def barred(self) -> tuple[tuple[str, str], ...]:
+        """The (arm, group) that cannot run as written."""
+        return tuple((arm, group) for arm, group, _ in self.cannot_run)
+
+    def result(self, samples_file: str | None = None) -> ScenarioResult:
+        """Return the scenario's result from what was heard so far. A failed scenario has no timings and no verdicts."""
+        scenario = self.loaded.scenario
+        failed = self.error is not None
+        base = ScenarioResult(
+            name=self.loaded.name,
+            title=self.loaded.title,
+            doc=self.loaded.doc,
+            file=self.loaded.file.name,
+            engine=self.engine,
+            rtt_ms=self.rtt_ms,
+            status="failed" if failed else "interrupted" if self.interrupted else "ok",
+            error=self.error,
+            arms=[Arm(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
+            groups=dict(scenario.groups),
+            verified_cases=self.verified_cases,
+            dataset=self.dataset,
+            engine_settings=self.engine_settings,
+            findings=self.findings,
+            samples_file=samples_file,
+        )
+        if failed:
+            return base
+        measured = _replace(
+            base,
+            pairs=self._pairs,
+            processes=len({s.process for s in self.samples}),
+            latencies=latencies(self.samples),
+            ratios=ratios(self.samples),
+            exact=self.exact,
+            statements=self.statements,
+            memory=self.memory,
+            growth=growths(self.exact, self.memory),
+        )
+        verdicts = [v for promise in scenario.promises for v in judge(promise, measured)]
+        judged = _replace(measured, verdicts=verdicts)
+        return _replace(judged, doubts=doubts_about(judged))
+
+    def _broken(self, arm: str) -> str | None:
+        errors = {group: error for a, group, error in self.cannot_run if a == arm}
+        return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
+
+
+def _replace(result: ScenarioResult, **changes: object) -> ScenarioResult:
+    from dataclasses import replace  # noqa: PLC0415 - keeps the untyped keyword call in one place
+
+    return replace(result, **changes)  # type: ignore[arg-type]
+
+
+def latencies(samples: list[Sample]) -> list[Latency]:
+    """Return each arm's latencies in each group, from raw samples."""
+    found: dict[tuple[str, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for s in samples:
+        found[s.group, s.arm][s.process].append(s.latency_ns)
+    rows = []
+    for (group, arm), processes in found.items():
+        values = np.concatenate([np.asarray(v, dtype=np.int64) for v in processes.values()])
+        rows.append(
+            Latency(
+                arm=arm,
+                group=group,
+                samples=len(values),
+                mean_ns=float(values.mean()),
+                min_ns=int(values.min()),
+                max_ns=int(values.max()),
+                percentiles_ns=statistics.percentiles(values),
+                process_medians_ns=[float(np.median(v)) for _, v in sorted(processes.items())],
+            )
+        )
+    return rows
+
+
+def ratios(samples: list[Sample]) -> list[Ratio]:
+    """Return each arm's paired ratio against the baseline in each group; a slot counts with its mean operation."""
+    slots: dict[tuple[int, int, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for s in samples:
+        slots[s.process, s.pair, s.group][s.arm].append(s.latency_ns)
+    pairs: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for (process, _, group), arms in slots.items():
+        base = arms.get(BASELINE)
+        for arm, times in arms.items():
+            if base and arm != BASELINE:
+                pairs[group, arm][process].append((sum(base) / len(base), sum(times) / len(times)))
+    rows = []
+    for (group, arm), processes in pairs.items():
+        interval, medians = statistics.paired_ratio(processes)
+        number = sum(len(p) for p in processes.values())
+        rows.append(Ratio(arm, group, interval.value, interval.low, interval.high, medians, number))
+    return rows
+
+
+def growths(exact: list[Exact], memory: list[Memory]) -> list[Growth]:
+    """Return the growth exponent of every figure that was taken at several scales."""
+    series: dict[tuple[str, str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for e in exact:
+        series[e.arm, e.group, e.metric][e.scale].append(e.value)
+    for m in memory:
+        if m.error is None and m.limit_bytes is None:
+            series[m.arm, m.group, PEAK_MEMORY][m.scale].append(float(m.added_bytes))
+    rows = []
+    for (arm, group, metric), points in series.items():
+        scales = sorted(points)
+        values = [statistics.median(points[s]) for s in scales]
+        if len(scales) > 1 and min(values) > 0:
+            rows.append(Growth(arm, group, metric, scales, values, statistics.growth_exponent(scales, values)))
+    return rows
+
+
+def clean_controls(results: list[ScenarioResult]) -> list[Doubt]:
+    """Return a doubt about the whole run if its A/A controls do not agree with 1 as often as they should."""
+    controls = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
+    off = [r for r in controls if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
+    if len(off) <= max(1, round(0.1 * len(controls))):
+        return []
+    return [
+        Doubt(
+            "A/A control",
+            f"{len(off)} of {len(controls)} controls, the baseline against itself, differ from 1",
+            "run again on a quieter machine, or with more --processes",
+        )
+    ]

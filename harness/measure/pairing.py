@@ -1,0 +1,119 @@
+"""Who runs when: the same case on every arm, in an order drawn by an independent coin, in slots of at least a millisecond.
+
+Orders are drawn independently and not balanced: balanced blocks make the order predictable, which the sign of a paired
+difference must not be.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.measure.clock import Clock
+from harness.measure.sequential import Shares
+from harness.record import CONTROL
+from harness.scenario import BASELINE, Case, Scenario
+
+SLOT_NS = 1_000_000
+"""A slot repeats its operation until about this long: shorter ones measure the clock and the scheduler."""
+
+CONTROL_EVERY = 4
+"""Every so many pairs of a group, the A/A control takes part."""
+
+Blocked = Callable[[str, str], bool]
+"""Whether an arm sits out a group: (arm, group) → True."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One arm's turn in a pair: every operation's time in nanoseconds, in the order they ran."""
+
+    arm: str
+    position: int
+    latencies_ns: list[int]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One case tried on every arm, in a random order."""
+
+    group: str
+    case: str
+    slots: list[Slot]
+
+
+class Pairing:
+    """Times one process's pairs of one scenario. `worlds` maps an arm's name to its open world; CONTROL is among them."""
+
+    def __init__(
+        self,
+        scenario: Scenario[Any],
+        worlds: Mapping[str, Any],
+        cases: Sequence[Case],
+        shares: Shares,
+        coin: random.Random,
+        clock: Clock,
+        blocked: Blocked,
+    ) -> None:
+        self._scenario = scenario
+        self._worlds = worlds
+        self._cases = {g: [c for c in cases if c.group == g] for g in shares.groups}
+        self._shares = shares
+        self._coin = coin
+        self._clock = clock
+        self._blocked = blocked
+        self._repeats: dict[tuple[str, str], int] = {}
+
+    async def warm_up(self) -> None:
+        """Run every arm's every group once, so that caches are filled and slots can be sized. Nothing is recorded."""
+        for group in self._shares.groups:
+            for arm in self._arms(group, control=True):
+                fastest = math.inf
+                for _ in range(2):
+                    fastest = min(fastest, await self._time(arm, self._cases[group][0]))
+                    if fastest > SLOT_NS:
+                        break
+                self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
+        gc.collect()
+        gc.freeze()
+
+    async def pairs(self) -> AsyncIterator[Pair]:
+        """Yield pairs until the shares say that it is enough. Cases are taken in turn, group by group."""
+        taken: dict[str, int] = {}
+        while (group := self._shares.next_group()) is not None:
+            started = self._clock.now_ns()
+            number = taken.get(group, 0)
+            taken[group] = number + 1
+            case = self._cases[group][number % len(self._cases[group])]
+            pair = await self._pair(case, control=number % CONTROL_EVERY == 0)
+            self._shares.note(group, self._clock.now_ns() - started)
+            yield pair
+
+    async def _pair(self, case: Case, *, control: bool) -> Pair:
+        order = self._arms(case.group, control=control)
+        self._coin.shuffle(order)
+        slots = []
+        for position, arm in enumerate(order):
+            times = [await self._time(arm, case) for _ in range(self._repeats[arm, case.group])]
+            slots.append(Slot(arm, position, times))
+        return Pair(case.group, case.name, slots)
+
+    def _arms(self, group: str, *, control: bool) -> list[str]:
+        return [
+            arm
+            for arm in self._worlds
+            if not self._blocked(BASELINE if arm == CONTROL else arm, group) and (control or arm != CONTROL)
+        ]
+
+    async def _time(self, arm: str, case: Case) -> int:
+        world = self._worlds[arm]
+        run, now_ns = self._scenario.run, self._clock.now_ns
+        start = now_ns()
+        answer = await run(world, case)
+        end = now_ns()
+        await self._scenario.reset(world, case, answer)
+        return end - start

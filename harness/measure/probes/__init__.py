@@ -1,0 +1,1 @@
+"""What can be counted beside time: one probe a file, each a context manager."""

@@ -1,0 +1,91 @@
+"""Starting child processes, hearing their events, and ending them whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.measure.protocol import Event, Failed, Job, encode_job
+
+_decoder = msgspec.json.Decoder(Event)
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Where the coordinator and the workers run; None leaves it to the system."""
+
+    coordinator: int | None
+    worker: int | None
+
+
+def choose_cores() -> Cores:
+    """Give the workers the last core of those this process may use, and the coordinator the first; one core is left unpinned."""
+    if not hasattr(os, "sched_getaffinity"):
+        return Cores(None, None)
+    cores = sorted(os.sched_getaffinity(0))
+    return Cores(cores[0], cores[-1]) if len(cores) > 1 else Cores(None, None)
+
+
+def events(job: Job) -> Iterator[Event]:
+    """Run a job in a fresh process and yield its events as they come.
+
+    A child that dies without a word yields a `Failed` of its own. Closing the generator, or an exception at the caller, ends the
+    child and everything it started.
+    """
+    with tempfile.TemporaryFile() as stderr:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "harness.measure.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment(),
+            start_new_session=True,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        last: Event | None = None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # a child that cannot even start says why on its standard error
+                child.stdin.write(encode_job(job))
+                child.stdin.close()
+            for line in child.stdout:
+                last = _decoder.decode(line)
+                yield last
+            code = child.wait()
+            if last is None or code != 0:
+                stderr.seek(0)
+                detail = stderr.read().decode(errors="replace")
+                yield Failed(f"the worker process ended without a word ({_ending(code)})", 1, detail)
+        finally:
+            end(child)
+            child.stdout.close()
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child's whole process group, if any of it is left, and reap it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child: the parent's, with this process's import path, so that it finds the same scenarios."""
+    paths = dict.fromkeys(p for p in sys.path if p)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -1,0 +1,120 @@
+"""What the coordinator and its child processes say to each other: one job in, events out, a JSON line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.record import Exact, Finding, Memory, Statement
+from harness.scenario import Setting
+
+Task = Literal["prepare", "examine", "count", "pairs", "memory"]
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What one child process does.
+
+    prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans ·
+    count: exact work alone, at another scale · pairs: time · memory: one arm, one group.
+    `barred` lists (arm, group) that cannot run; `cpu` pins the process to a core.
+    """
+
+    task: Task
+    file: Path
+    setting: Setting
+    process: int = 0
+    budget_ns: int = 0
+    minimum_pairs: int = 1
+    arm: str = ""
+    group: str = ""
+    limit_bytes: int | None = None
+    barred: tuple[tuple[str, str], ...] = ()
+    cpu: int | None = None
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """`prepare` is done."""
+
+    dataset: dict[str, str | int]
+    engine_settings: dict[str, str]
+
+
+class Verified(msgspec.Struct, tag=True, frozen=True):
+    """The arms agree on `cases` cases; `cannot_run` holds (arm, group, error) of what raised as written."""
+
+    cases: int
+    cannot_run: list[tuple[str, str, str]]
+
+
+class Counted(msgspec.Struct, tag=True, frozen=True):
+    """Exact work and plans of one arm in one group."""
+
+    exact: list[Exact]
+    statements: list[Statement] = []
+
+
+class Found(msgspec.Struct, tag=True, frozen=True):
+    """One finding was tried."""
+
+    finding: Finding
+
+
+class SlotTimes(msgspec.Struct, frozen=True):
+    """One arm's turn: its place in the order and each operation's nanoseconds."""
+
+    arm: str
+    position: int
+    latencies_ns: list[int]
+
+
+class PairTimes(msgspec.Struct, tag=True, frozen=True):
+    """One pair was timed."""
+
+    group: str
+    case: str
+    slots: list[SlotTimes]
+
+
+class Measured(msgspec.Struct, tag=True, frozen=True):
+    """One operation's memory."""
+
+    memory: Memory
+
+
+class Failed(msgspec.Struct, tag=True, frozen=True):
+    """The child gives up. `code` is the exit code this failure means; `detail` is the traceback, for a file and never for a screen."""
+
+    message: str
+    code: int
+    detail: str = ""
+
+
+class Done(msgspec.Struct, tag=True, frozen=True):
+    """The child did all it was asked to."""
+
+
+Event = Ready | Verified | Counted | Found | PairTimes | Measured | Failed | Done
+
+
+def encode_job(job: Job) -> bytes:
+    """Return a job as JSON."""
+    return msgspec.json.encode(job, enc_hook=_encode_path)
+
+
+def decode_job(body: bytes) -> Job:
+    """Return the job in `body`."""
+    return msgspec.json.decode(body, type=Job, dec_hook=_decode_path)
+
+
+def _encode_path(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot send {type(value).__name__} to a child process")
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise TypeError(f"cannot read {kind.__name__} from the coordinator")

@@ -1,0 +1,33 @@
+"""When there is enough evidence: which group of cases is timed next, and when to stop.
+
+Groups differ in cost by orders of magnitude, so each gets the same share of the time, but never fewer pairs than a median needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Shares:
+    """Shares one process's time among groups: at least `minimum_pairs` each, then equal time until `budget_ns` is spent."""
+
+    groups: tuple[str, ...]
+    budget_ns: int
+    minimum_pairs: int
+    spent_ns: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, int] = field(default_factory=dict)
+
+    def note(self, group: str, duration_ns: int) -> None:
+        """Count one pair of a group and the time it took, resets included."""
+        self.pairs[group] = self.pairs.get(group, 0) + 1
+        self.spent_ns[group] = self.spent_ns.get(group, 0) + duration_ns
+
+    def next_group(self) -> str | None:
+        """Return the group to time next, or None when there is enough."""
+        short = [g for g in self.groups if self.pairs.get(g, 0) < self.minimum_pairs]
+        if short:
+            return min(short, key=lambda g: (self.pairs.get(g, 0), self.groups.index(g)))
+        if sum(self.spent_ns.values()) >= self.budget_ns:
+            return None
+        return min(self.groups, key=lambda g: (self.spent_ns.get(g, 0), self.groups.index(g)))

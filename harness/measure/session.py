@@ -1,0 +1,254 @@
+"""One run from start to end: prepare, verify, time in rounds of fresh processes, measure memory; written down after every step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.measure import machine
+from harness.measure.assemble import Evidence, clean_controls
+from harness.measure.clock import utc_now
+from harness.measure.processes import Cores, choose_cores, events
+from harness.measure.progress import Observer, Step, Steps
+from harness.measure.protocol import Failed, Job, PairTimes
+from harness.record import SCHEMA_VERSION, Run, Settings, write_bytes, write_run, write_samples
+from harness.scenario import Loaded, Setting
+
+MINIMUM_PAIRS = 3
+MINIMUM_PAIRS_QUICK = 2
+MEMORY_CHILDREN = 3
+MEMORY_CHILDREN_QUICK = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do. `out` is the run's folder; `command` is what a person types to have the same again."""
+
+    scenarios: Sequence[Loaded]
+    settings: Settings
+    out: Path
+    command: str
+    memory: bool = True
+
+
+@dataclass
+class Trial:
+    """One scenario on one engine at one distance, under way."""
+
+    evidence: Evidence
+    setting: Setting
+
+
+@dataclass
+class Session:
+    """Carries out a plan. `run()` returns the record; what was measured before an interruption or a failure is kept."""
+
+    plan: Plan
+    observer: Observer
+    cores: Cores = field(default_factory=choose_cores)
+    started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
+    _commit: tuple[str | None, bool] = field(default_factory=lambda: git_commit())
+    _environment: dict[str, str] = field(default_factory=dict)
+    _trials: list[Trial] = field(default_factory=list)
+    _interrupted: bool = False
+
+    def run(self) -> Run:
+        """Do everything in the plan and return the record, also after Ctrl-C.
+
+        Raises:
+            UsageError: the output folder cannot be written, or the disk is full.
+        """
+        self._environment = machine.describe(self.cores)
+        write_run(self._record(None), self.plan.out)  # a folder that cannot be written must show before hours of measuring
+        with _workspace() as space, _on_core(self.cores.coordinator):
+            self._trials = [self._trial(loaded, space, engine, rtt) for loaded, engine, rtt in self._dimensions()]
+            steps = Steps(self._steps(), self.observer)
+            try:
+                steps.run()
+            except KeyboardInterrupt:
+                self._interrupted = True
+                for trial in self._trials:
+                    trial.evidence.interrupted = True
+        record = self._record(utc_now().isoformat(timespec="seconds"))
+        self._save(record, self._trials)
+        return record
+
+    def _dimensions(self) -> Iterator[tuple[Loaded, str, float]]:
+        settings = self.plan.settings
+        for loaded in self.plan.scenarios:
+            for engine in settings.engines:
+                if engine in loaded.scenario.engines:
+                    for rtt_ms in settings.rtts_ms:
+                        yield loaded, engine, rtt_ms
+
+    def _trial(self, loaded: Loaded, space: Path, engine: str, rtt_ms: float) -> Trial:
+        settings = self.plan.settings
+        folder, shared = space / f"{loaded.name}-{engine}", space / f"shared-{engine}"
+        folder.mkdir(exist_ok=True)
+        shared.mkdir(exist_ok=True)
+        setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
+        return Trial(Evidence(loaded, engine, rtt_ms), setting)
+
+    def _steps(self) -> list[Step]:
+        """Every step of the run in order. Rounds go over all scenarios, so that the machine's drift is inside each interval."""
+        quick, settings = self.plan.settings.quick, self.plan.settings
+        slice_s = settings.budget_s / max(1, settings.processes * len(self._trials))
+        pairs = MINIMUM_PAIRS_QUICK if quick else MINIMUM_PAIRS
+        steps = []
+        for t in self._trials:
+            steps.append(self._step(t, "preparing", 4.0, self._job(t, "prepare")))
+            steps.append(self._step(t, "comparing answers", 6.0, self._job(t, "examine")))
+        for process in range(1, settings.processes + 1):
+            for t in self._trials:
+                job = self._job(t, "pairs", process=process, budget_ns=int(slice_s * 1e9), minimum_pairs=pairs)
+                steps.append(self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job))
+        if self.plan.memory:
+            for t in self._trials:
+                steps += self._growth_steps(t)
+        return steps
+
+    def _growth_steps(self, trial: Trial) -> list[Step]:
+        scenario = trial.evidence.loaded.scenario
+        children = MEMORY_CHILDREN_QUICK if self.plan.settings.quick else MEMORY_CHILDREN
+        steps = []
+        for scale in scenario.growth_scales:
+            if scale != 1.0:
+                setting = replace(trial.setting, scale=scale)
+                steps.append(self._step(trial, f"preparing {scale:g} of the data", 2.0, self._job(trial, "prepare", setting=setting)))
+                if scenario.growth_groups:
+                    steps.append(self._step(trial, f"counting at {scale:g}", 3.0, self._job(trial, "count", setting=setting)))
+        for scale in sorted({1.0, *scenario.growth_scales}):
+            setting = replace(trial.setting, scale=scale)
+            for _ in range(children if scale == 1.0 else 1):
+                for group in scenario.memory_groups:
+                    for arm in scenario.arms:
+                        job = self._job(trial, "memory", setting=setting, arm=arm, group=group)
+                        steps.append(self._step(trial, f"memory of {arm}", 2.0, job))
+        for group, limit in scenario.memory_limit_bytes.items():
+            for arm in scenario.arms:
+                job = self._job(trial, "memory", arm=arm, group=group, limit_bytes=limit)
+                steps.append(self._step(trial, f"{arm} under a memory limit", 2.0, job))
+        return steps
+
+    def _job(self, trial: Trial, task: str, setting: Setting | None = None, **more: object) -> Callable[[], Job]:
+        def make() -> Job:
+            return Job(
+                task=task,  # type: ignore[arg-type]
+                file=trial.evidence.loaded.file,
+                setting=setting or trial.setting,
+                barred=trial.evidence.barred,
+                cpu=self.cores.worker,
+                **more,  # type: ignore[arg-type]
+            )
+
+        return make
+
+    def _step(self, trial: Trial, says: str, expected_s: float, make: Callable[[], Job]) -> Step:
+        def act() -> None:
+            if trial.evidence.error is not None:
+                return
+            job = make()
+            if (job.arm, job.group) in trial.evidence.barred:
+                return
+            for event in events(job):
+                if isinstance(event, Failed) and job.task == "memory":
+                    event = self._memory_failure(trial, job, event)
+                    if event is None:
+                        continue
+                trial.evidence.hear(event, job.process, job.setting.scale)
+                if isinstance(event, PairTimes):
+                    self.observer.tick()
+            self._save(self._record(None), [trial])
+
+        where = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"
+        return Step(f"{where} · {says}", says.partition(",")[0].partition(" of ")[0], expected_s, act)
+
+    def _memory_failure(self, trial: Trial, job: Job, event: Failed) -> Failed | None:
+        """A child killed for want of memory is a result of a limited run; anything else fails the scenario."""
+        if job.limit_bytes is None:
+            return event
+        from harness.record import Memory  # noqa: PLC0415 - the one place outside assembling that makes a record
+
+        trial.evidence.memory.append(
+            Memory(job.arm, job.group, 0, 0, 0.0, [], limit_bytes=job.limit_bytes, error="ended by the limit", scale=job.setting.scale)
+        )
+        return None
+
+    def _record(self, finished_at: str | None) -> Run:
+        results = [t.evidence.result(self._samples_file(t)) for t in self._trials]
+        commit, dirty = self._commit
+        return Run(
+            schema_version=SCHEMA_VERSION,
+            kind="pairs",
+            name=self.plan.out.name,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            command=self.plan.command,
+            commit=commit,
+            dirty=dirty,
+            interrupted=self._interrupted,
+            settings=self.plan.settings,
+            environment=self._environment,
+            scenarios=results,
+            doubts=clean_controls(results),
+        )
+
+    @staticmethod
+    def _samples_file(trial: Trial) -> str | None:
+        if not trial.evidence.samples or trial.evidence.error is not None:
+            return None
+        distance = f"-rtt{trial.evidence.rtt_ms:g}" if trial.evidence.rtt_ms else ""
+        return f"samples/{trial.evidence.loaded.name}-{trial.evidence.engine}{distance}.csv"
+
+    def _save(self, record: Run, changed: Sequence[Trial]) -> None:
+        write_run(record, self.plan.out)
+        for trial in changed:
+            file = self._samples_file(trial)
+            if file is not None:
+                write_samples(trial.evidence.samples, self.plan.out / file)
+            if trial.evidence.detail:
+                write_bytes(self.plan.out / "errors" / f"{trial.evidence.loaded.name}.txt", trial.evidence.detail.encode())
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A folder for databases and snapshots, on the system's temporary disk, gone at the end."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    except OSError as error:
+        raise UsageError(f"no folder for databases: {error.strerror or error}; set TMPDIR to a disk with room") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _on_core(core: int | None) -> Iterator[None]:
+    """Keep this process off the workers' core for a while."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def git_commit() -> tuple[str | None, bool]:
+    """Return the short commit of the current folder and whether it has uncommitted changes; (None, False) outside a checkout."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - whichever git the person uses
+        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
+    except (OSError, subprocess.CalledProcessError):
+        return None, False
+    return commit.stdout.strip(), bool(status.stdout.strip())

@@ -1,0 +1,203 @@
+"""A child process: reads one job from standard input, does it, and writes events to standard output.
+
+Always a fresh interpreter, so that hash seed, memory layout and caches differ from process to process as they do in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import msgspec
+
+from harness.errors import HarnessError, ScenarioFailedError
+from harness.measure import exact
+from harness.measure.clock import MonotonicClock
+from harness.measure.pairing import Pairing
+from harness.measure.protocol import Counted, Done, Event, Failed, Found, Job, Measured, PairTimes, Ready, SlotTimes, Verified, decode_job
+from harness.measure.sequential import Shares
+from harness.measure.verify import verify
+from harness.record import CONTROL, Finding, Memory
+from harness.scenario import BASELINE, Case, Fault, Loaded, Scenario, load
+
+_PR_SET_PDEATHSIG = 1
+Emit = Callable[[Event], None]
+
+
+def main() -> None:
+    """Do the job on standard input; exits 0 whatever the job's outcome, which is in the events."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle: it decides what is kept
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a scenario prints must not mix with the events
+    job = decode_job(sys.stdin.buffer.read())
+    if job.cpu is not None:
+        os.sched_setaffinity(0, {job.cpu})
+    emit = _emitter(channel)
+    try:
+        _do(job, load(job.file), emit)
+    except HarnessError as error:
+        emit(Failed(str(error), error.code, traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the event carries it to the coordinator
+        emit(Failed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+    else:
+        emit(Done())
+
+
+def _emitter(channel: BinaryIO) -> Emit:
+    encoder = msgspec.json.Encoder()
+
+    def emit(event: Event) -> None:
+        channel.write(encoder.encode(event) + b"\n")
+        channel.flush()
+
+    return emit
+
+
+def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
+    if job.task == "prepare":
+        ready = loaded.scenario.prepare(job.setting)
+        emit(Ready(dict(ready.dataset), dict(ready.engine_settings)))
+    elif job.task == "examine":
+        asyncio.run(_examine(job, loaded, emit))
+    elif job.task == "count":
+        asyncio.run(_count(job, loaded, emit))
+    elif job.task == "pairs":
+        asyncio.run(_pairs(job, loaded, emit))
+    else:
+        emit(Measured(_memory(job, loaded.scenario)))
+
+
+async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
+    scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
+    async with AsyncExitStack() as stack:
+        worlds = {arm: await stack.enter_async_context(scenario.open(arm, job.setting)) for arm in scenario.arms}
+        seen = await verify(scenario, worlds, cases)
+        emit(Verified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
+        for arm, world in worlds.items():
+            emit(Counted(await exact.facts(scenario, arm, world, job.setting.scale)))
+            for case in _first_of_each_group(cases):
+                if (arm, case.group) in seen.cannot_run:
+                    continue
+                counted = await exact.count(scenario, arm, world, case, job.setting.scale)
+                shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(world, case)]
+                emit(Counted(counted, shapes))
+    for fault in loaded.faults:
+        emit(Found(await _show(scenario, fault, cases, job)))
+
+
+async def _show(scenario: Scenario[Any], fault: Fault, cases: list[Case], job: Job) -> Finding:
+    async with scenario.open(fault.arm, job.setting) as world:
+        try:
+            evidence = await fault.demonstrate(scenario, world, cases)
+        except AssertionError as instead:
+            return Finding(fault.arm, fault.says, holds=False, evidence=str(instead) or "it did not show")
+    return Finding(fault.arm, fault.says, holds=True, evidence=evidence)
+
+
+async def _count(job: Job, loaded: Loaded, emit: Emit) -> None:
+    scenario = loaded.scenario
+    cases = [c for c in _first_of_each_group(_cases(scenario, job)) if c.group in scenario.growth_groups]
+    for arm in scenario.arms:
+        async with scenario.open(arm, job.setting) as world:
+            for case in cases:
+                if (arm, case.group) not in job.barred:
+                    emit(Counted(await exact.count(scenario, arm, world, case, job.setting.scale)))
+
+
+async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
+    scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
+    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if (BASELINE, g) not in job.barred)
+    shares = Shares(groups, job.budget_ns, job.minimum_pairs)
+    coin = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - a coin that can be tossed again
+    arms = list(scenario.arms)
+    coin.shuffle(arms)  # which world is built first must not always favour the same arm
+    async with AsyncExitStack() as stack:
+        worlds = {arm: await stack.enter_async_context(scenario.open(arm, job.setting)) for arm in arms}
+        worlds[CONTROL] = await stack.enter_async_context(scenario.open(BASELINE, job.setting))
+        pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda arm, group: (arm, group) in job.barred)
+        await pairing.warm_up()
+        async for pair in pairing.pairs():
+            emit(PairTimes(pair.group, pair.case, [SlotTimes(s.arm, s.position, s.latencies_ns) for s in pair.slots]))
+
+
+def _memory(job: Job, scenario: Scenario[Any]) -> Memory:
+    from harness.measure.probes import memory  # noqa: PLC0415 - memory-profiler belongs in this dedicated child alone
+
+    clock = MonotonicClock()
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        world = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
+        case = next(c for c in _cases(scenario, job) if c.group == job.group)
+        gc.collect()
+
+        def operation() -> Any:
+            return runner.run(scenario.run(world, case))
+
+        used, answer, error = memory.MemoryUse(0, 0, 0.0, []), None, None
+        try:
+            if job.limit_bytes is None:
+                used, answer = memory.measure(operation, clock)
+            else:
+                used, answer = memory.measure_limited(operation, job.limit_bytes, clock)
+        except Exception as raised:  # noqa: BLE001 - running out of memory has many faces; each is the result
+            error = "out of memory" if _is_memory_error(raised) else f"{type(raised).__name__}: {raised}"
+        rows = None if answer is None else scenario.rows(case, answer)
+        if error is None:
+            runner.run(scenario.reset(world, case, answer))
+            runner.run(stack.aclose())
+    return Memory(
+        arm=job.arm,
+        group=job.group,
+        idle_bytes=used.idle_bytes,
+        peak_bytes=used.peak_bytes,
+        seconds=used.seconds,
+        curve=used.curve,
+        rows=rows,
+        scale=job.setting.scale,
+        limit_bytes=job.limit_bytes,
+        error=error,
+    )
+
+
+def _is_memory_error(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, MemoryError) or "out of memory" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _cases(scenario: Scenario[Any], job: Job) -> list[Case]:
+    cases = list(scenario.cases(job.setting))
+    if not cases:
+        raise ScenarioFailedError(f"{job.file} gives no cases for size {job.setting.size!r}, seed {job.setting.seed}")
+    names = [c.name for c in cases]
+    if len(set(names)) != len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise ScenarioFailedError(f"{job.file} names two cases {twice!r}; every case needs a name of its own")
+    return cases
+
+
+def _first_of_each_group(cases: list[Case]) -> list[Case]:
+    return list({c.group: c for c in reversed(cases)}.values())[::-1]
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process when the coordinator ends, however it ends; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

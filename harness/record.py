@@ -1,0 +1,351 @@
+"""The run file: what measuring writes and rendering reads, and the only thing that passes between them.
+
+A run is a folder: `run.json` (this module's `Run`), the raw samples beside it in `samples/`, and the reports made from both.
+Every record is frozen, its numbers carry their unit in the name, and flat lists with named dimensions stand in place of
+nested maps, so that a data frame is one step away.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UsageError
+
+SCHEMA_VERSION = 1
+"""Version of `run.json`. 1: the first."""
+
+RUN_FILE = "run.json"
+SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long one arm took in one group of cases, from raw nanoseconds, one value an operation.
+
+    `percentiles_ns` maps "50", "90", "95", "99" and "99.9" to nanoseconds, or to None where too few samples support it;
+    `process_medians_ns` holds each fresh process's median.
+    """
+
+    arm: str
+    group: str
+    samples: int
+    mean_ns: float
+    min_ns: int
+    max_ns: int
+    percentiles_ns: dict[str, float | None]
+    process_medians_ns: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster an arm is than the baseline: the paired ratio baseline ÷ arm, above 1 is faster.
+
+    `processes` holds each fresh process's median ratio; `low` and `high` bound the 95 % interval over them and are None with
+    fewer than two processes. The A/A control is a Ratio whose arm is `CONTROL`.
+    """
+
+    arm: str
+    group: str
+    ratio: float
+    low: float | None
+    high: float | None
+    processes: list[float]
+    pairs: int
+
+
+CONTROL = "baseline again"
+"""The arm name of the A/A control: a second world of the baseline, measured through the same path."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A figure that repeats exactly, or did not: statements, rows, VM steps, bytes of index. Per operation, from its own pass.
+
+    `scale` is the share of the data set it was counted on; a growth exponent comes from several scales.
+    """
+
+    arm: str
+    group: str
+    metric: str
+    value: float
+    scale: float = 1.0
+    repeats_exactly: bool = True
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement shape of an arm: how often one operation sends it, and its query plan, taken outside timing."""
+
+    arm: str
+    group: str
+    sql: str
+    count: int
+    plan: list[str]
+    uses_index: bool
+    scans_table: bool
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One operation's memory in a child process of its own.
+
+    `curve` is the resident set sampled by memory-profiler as (seconds from the start, bytes); `peak_bytes` comes from the kernel's
+    high-water mark, which no sampling can miss; `idle_bytes` is the resident set just before. `error` says how it ended badly.
+    """
+
+    arm: str
+    group: str
+    idle_bytes: int
+    peak_bytes: int
+    seconds: float
+    curve: list[tuple[float, int]]
+    rows: int | None = None
+    scale: float = 1.0
+    limit_bytes: int | None = None
+    error: str | None = None
+
+    @property
+    def added_bytes(self) -> int:
+        """Peak above idle, in bytes."""
+        return max(0, self.peak_bytes - self.idle_bytes)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a figure grows with the data: the exponent k of cost ~ rows^k, fitted over `scales`."""
+
+    arm: str
+    group: str
+    metric: str
+    scales: list[float]
+    values: list[float]
+    exponent: float
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a scenario. `cannot_run` holds the error of an arm that cannot run as written; such an arm has no timings."""
+
+    name: str
+    describes: str
+    cannot_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the proposal does as written that a reader of the review should know; `holds` says whether it showed."""
+
+    arm: str
+    says: str
+    holds: bool
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one promise for one arm.
+
+    `verdict` is one of `harness.judge.verdict.WORDS`. `value`, `low` and `high` are in `unit` ("×", "share", "ms", "s", "statements",
+    "exponent", "MB", "works"); `promised_low` and `promised_high` bound the promise in the same unit, `neutral` is "no effect".
+    """
+
+    promise: str
+    says: str
+    arm: str
+    verdict: str
+    sentence: str
+    unit: str
+    part: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    promised_low: float | None = None
+    promised_high: float | None = None
+    neutral: float | None = None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reason not to trust a result, and what would remove it."""
+
+    name: str
+    says: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class ScenarioResult:
+    """All that a run learned from one scenario on one engine at one distance. `status`: "ok", "failed" or "interrupted"."""
+
+    name: str
+    title: str
+    doc: str
+    file: str
+    engine: str
+    rtt_ms: float
+    status: str
+    error: str | None = None
+    arms: list[Arm] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
+    verified_cases: int = 0
+    pairs: int = 0
+    processes: int = 0
+    dataset: dict[str, str | int] = field(default_factory=dict)
+    engine_settings: dict[str, str] = field(default_factory=dict)
+    latencies: list[Latency] = field(default_factory=list)
+    ratios: list[Ratio] = field(default_factory=list)
+    exact: list[Exact] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    samples_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for. `budget_s` is the time meant for timing pairs, in seconds, over all scenarios."""
+
+    engines: list[str]
+    size: str
+    seed: int
+    rtts_ms: list[float]
+    quick: bool
+    processes: int
+    budget_s: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what was asked, where, when, and what came of it. `kind` is "pairs" or "load" (many users, blocks of arms)."""
+
+    schema_version: int
+    kind: str
+    name: str
+    started_at: str
+    finished_at: str | None
+    command: str
+    commit: str | None
+    dirty: bool
+    interrupted: bool
+    settings: Settings
+    environment: dict[str, str]
+    scenarios: list[ScenarioResult] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One timed operation. `position` is its arm's place in the pair's order (0 first); `case` names the input."""
+
+    process: int
+    pair: int
+    position: int
+    arm: str
+    group: str
+    case: str
+    latency_ns: int
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+def write_run(run: Run, folder: Path) -> Path:
+    """Write `run.json` into `folder` in one step, so that a crash or a full disk leaves the last good one.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk is full.
+    """
+    body = msgspec.json.format(msgspec.json.encode(run), indent=1)
+    return write_bytes(folder / RUN_FILE, body)
+
+
+def write_bytes(path: Path, body: bytes) -> Path:
+    """Replace `path` by `body` in one step; the old content stays when anything fails.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk is full.
+    """
+    partial: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    except OSError as error:
+        if partial is not None:
+            Path(partial).unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out") from error
+    return path
+
+
+def read_run(path: Path) -> Run:
+    """Read a run from its folder or its `run.json`.
+
+    Raises:
+        UsageError: no such file, no JSON, cut short, another schema, or not a run at all.
+    """
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
+    try:
+        version = msgspec.json.decode(body, type=_Version).schema_version
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{file} is not a run of this harness ({error}); name a folder that `harness run` wrote") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{file} is no JSON, or was cut short ({error}); run again, or name another file") from error
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{file} has schema {version}, this harness reads schema {SCHEMA_VERSION}; read it with the version that wrote it")
+    try:
+        return msgspec.json.decode(body, type=Run)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{file} is not a whole run ({error}); run again, or name another file") from error
+
+
+def write_samples(samples: Iterable[Sample], path: Path) -> None:
+    """Write raw samples as CSV, one operation a row, columns `SAMPLE_COLUMNS`.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk is full.
+    """
+    rows = [",".join(SAMPLE_COLUMNS)]
+    rows += [f'{s.process},{s.pair},{s.position},{s.arm},{s.group},"{s.case}",{s.latency_ns}' for s in samples]
+    write_bytes(path, ("\n".join(rows) + "\n").encode())
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Yield the raw samples of one scenario.
+
+    Raises:
+        UsageError: the file is missing or is not a sample file.
+    """
+    try:
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                yield Sample(
+                    process=int(row["process"]),
+                    pair=int(row["pair"]),
+                    position=int(row["position"]),
+                    arm=row["arm"],
+                    group=row["group"],
+                    case=row["case"],
+                    latency_ns=int(row["latency_ns"]),
+                )
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"cannot read the samples in {path} ({error}); run again, or report another run") from error
