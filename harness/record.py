@@ -152,8 +152,9 @@ class Finding:
 class Verdict:
     """What became of one promise for one arm.
 
-    `verdict` is one of `harness.judge.verdict.WORDS`. `value`, `low` and `high` are in `unit` ("×", "share", "ms", "s", "statements",
-    "exponent", "MB", "works"); `promised_low` and `promised_high` bound the promise in the same unit, `neutral` is "no effect".
+    `verdict` is one of `harness.judge.verdict.WORDS`. `value`, `low` and `high` are in `unit`: "×" (times faster), "less"
+    (share saved), "share", "works" (share of checks), "exponent", or a plain unit such as "ms", "MB" and "statements".
+    `promised_low` and `promised_high` bound the promise in the same unit; `neutral` is "no effect".
     """
 
     promise: str
@@ -311,7 +312,9 @@ def read_run(path: Path) -> Run:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is no JSON, or was cut short ({error}); run again, or name another file") from error
     if version != SCHEMA_VERSION:
-        raise UsageError(f"{file} has schema {version}, this harness reads schema {SCHEMA_VERSION}; read it with the version that wrote it")
+        raise UsageError(
+            f"{file} has schema {version}, this harness reads schema {SCHEMA_VERSION}; read it with the version that wrote it"
+        )
     try:
         return msgspec.json.decode(body, type=Run)
     except msgspec.DecodeError as error:

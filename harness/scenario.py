@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from harness.errors import UsageError
 from harness.judge.verdict import Promise
@@ -48,8 +48,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Case:
-    """One input. `group` collects cases of one kind, which are timed and judged together; `name` is unique and is shown when arms
-    disagree; `args` is whatever `run` needs."""
+    """One input.
+
+    `group` collects cases of one kind, which are timed and judged together; `name` is unique and is shown when arms disagree;
+    `args` is whatever `run` needs.
+    """
 
     group: str
     name: str
@@ -67,7 +70,7 @@ class Prepared:
 class Probe(Protocol):
     """Counts something while an operation runs, in a pass of its own, never while it is timed. An async context manager."""
 
-    async def __aenter__(self) -> Probe:
+    async def __aenter__(self) -> Self:
         """Start counting from zero."""
         ...
 
@@ -138,14 +141,17 @@ class Scenario(Generic[World]):
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the inputs: the same for every arm, a pure function of the setting's seed and stream."""
+        del setting
         raise TypeError(f"{type(self).__name__} must define cases(setting)")
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
         """Build one arm's world from its own restored snapshot; never timed."""
+        del arm, setting
         raise TypeError(f"{type(self).__name__} must define open(arm, setting)")
 
     async def run(self, world: World, case: Case) -> Any:
         """Do the operation and return its answer. The only timed line."""
+        del world, case
         raise TypeError(f"{type(self).__name__} must define async run(world, case)")
 
     def normalise(self, case: Case, answer: Any) -> Any:
@@ -247,7 +253,9 @@ def load(file: Path) -> Loaded:
     ]
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
-        raise UsageError(f"{file} must hold exactly one subclass of Scenario, found {names}; put each scenario in a file of its own")
+        raise UsageError(
+            f"{file} must hold exactly one subclass of Scenario, found {names}; put each scenario in a file of its own"
+        )
     (kind,) = classes
     doc = inspect.cleandoc(kind.__doc__ or "")
     if not doc or kind.__doc__ == Scenario.__doc__:
@@ -296,5 +304,7 @@ def _import(file: Path) -> ModuleType:
 def _line_in(file: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno},"
-    lines = [f.lineno for f in inspect.getinnerframes(error.__traceback__) if f.filename == str(file)] if error.__traceback__ else []
+    lines = (
+        [f.lineno for f in inspect.getinnerframes(error.__traceback__) if f.filename == str(file)] if error.__traceback__ else []
+    )
     return f", line {lines[-1]}," if lines else ""

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import Progress as Bar
 from rich.text import Text
 
 from harness.record import Run
@@ -32,7 +33,13 @@ class Progress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        columns = (SpinnerColumn(), BarColumn(24), TextColumn("{task.percentage:>3.0f} %"), _Left(), TextColumn("{task.description}"))
+        columns = (
+            SpinnerColumn(),
+            BarColumn(24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            _Left(),
+            TextColumn("{task.description}"),
+        )
         self._bar = Bar(*columns, console=self._console, transient=True)
         self._task = self._bar.add_task("starting", total=1.0, ends=time.monotonic())
         self._started = time.monotonic()
@@ -53,7 +60,9 @@ class Progress:
         share = spent / max(1e-9, spent + left_s)
         self._bar.update(self._task, description=says, completed=share, ends=time.monotonic() + left_s)
         if not self._console.is_terminal:
-            self._console.print(f"[{number}/{total}] {says} · about {round(left_s)} s left", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(
+                f"[{number}/{total}] {says} · about {round(left_s)} s left", markup=False, highlight=False, soft_wrap=True
+            )
 
     def tick(self) -> None:
         """Move the bar on by the time that has passed."""

@@ -21,7 +21,9 @@ MAX_SEED = 2**63
 
 def data(parser: argparse.ArgumentParser, *, size: str | None = "small") -> None:
     """Add `--size` and `--seed`."""
-    parser.add_argument("--size", default=size, metavar="SIZE", help=f"how much data: {', '.join(SIZES)} (default: {size or 'small'})")
+    parser.add_argument(
+        "--size", default=size, metavar="SIZE", help=f"how much data: {', '.join(SIZES)} (default: {size or 'small'})"
+    )
     parser.add_argument("--seed", default="0", metavar="N", help="seed of data, cases and order (default: 0)")
 
 

@@ -105,10 +105,7 @@ def judge(promise: Promise, result: ScenarioResult) -> list[Verdict]:
 
 def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     claim = promise.claim
-    broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
     try:
-        if broken:
-            raise NotMeasurableError(f"{arm} cannot run as written: {broken}")
         estimate = promise.measure(result, arm)
     except NotMeasurableError as reason:
         return Verdict(promise.id, promise.says, arm, NOT_MEASURABLE, str(reason), claim.unit, promise.part)
@@ -139,24 +136,21 @@ def weigh(claim: Claim, estimate: Estimate) -> str:
     """
     if claim.low is None:
         return REPORTED
-    if estimate.exact:
-        low = high = estimate.value
-    elif estimate.low is None or estimate.high is None:
+    low, high = (estimate.value, estimate.value) if estimate.exact else (estimate.low, estimate.high)
+    if low is None or high is None:
         return INCONCLUSIVE
-    else:
-        low, high = estimate.low, estimate.high
-    if claim.less_is_better:
-        return _weigh_bound(claim.low, low, high)
-    if low >= claim.low:
+    return _weigh_limit(claim.low, low, high) if claim.less_is_better else _weigh_floor(claim, claim.low, low, high)
+
+
+def _weigh_floor(claim: Claim, floor: float, low: float, high: float) -> str:
+    if low >= floor:
         return EXCEEDED if claim.high is not None and low > claim.high else CONFIRMED
-    if high >= claim.low:
+    if high >= floor:
         return INCONCLUSIVE
-    if claim.neutral is None or low > claim.neutral:
-        return FELL_SHORT
-    return REFUTED
+    return FELL_SHORT if claim.neutral is None or low > claim.neutral else REFUTED
 
 
-def _weigh_bound(limit: float, low: float, high: float) -> str:
+def _weigh_limit(limit: float, low: float, high: float) -> str:
     if high <= limit:
         return CONFIRMED
     return FELL_SHORT if low > limit else INCONCLUSIVE
@@ -164,30 +158,35 @@ def _weigh_bound(limit: float, low: float, high: float) -> str:
 
 def format_value(value: float, unit: str) -> str:
     """Return a value as a person would write it: `7.2×`, `96 % less`, `3.1 ms`."""
-    if unit == "×":
-        return f"{_digits(value)}×"
-    if unit == "less":
-        return f"{value:.0%} less".replace("%", " %") if value >= 0 else f"{-value:.0%} more".replace("%", " %")
-    if unit == "share":
-        return f"{value:.0%}".replace("%", " %")
-    if unit == "works":
-        return f"{value:.0%} of the checks hold".replace("%", " %")
-    if unit == "exponent":
-        return f"rows^{value:.2f}"
-    return f"{_digits(value)} {unit}"
+    formatter = _FORMATS.get(unit)
+    return formatter(value) if formatter else f"{_digits(value)} {unit}"
 
 
 def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:
     """Return a claim's band as a person would write it, from the bounds a verdict carries."""
     if claim_low is None:
         return "nothing"
-    if unit == "works":
-        return "it works"
     if claim_high is not None and claim_high != claim_low:
         low, high = format_value(claim_low, unit), format_value(claim_high, unit)
         prefix = len(_common_suffix(low, high))
         return f"{low[:-prefix]}–{high}" if prefix else f"{low}–{high}"
     return format_value(claim_low, unit)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %" if abs(share) < _NEARLY_ALL else f"{share * 100:.1f} %"
+
+
+_NEARLY_ALL = 0.99
+"""From here on whole percents hide the difference that matters: 99.2 % less is twice what 99.6 % is."""
+
+_FORMATS: dict[str, Callable[[float], str]] = {
+    "×": lambda v: f"{_digits(v)}×",
+    "less": lambda v: f"{_percent(v)} less" if v >= 0 else f"{_percent(-v)} more",
+    "share": _percent,
+    "works": lambda v: "it works" if v == 1 else f"{_percent(v)} of the checks hold",
+    "exponent": lambda v: f"rows^{v:.2f}",
+}
 
 
 def _common_suffix(a: str, b: str) -> str:

@@ -84,7 +84,7 @@ class Measured(msgspec.Struct, tag=True, frozen=True):
 
 
 class Failed(msgspec.Struct, tag=True, frozen=True):
-    """The child gives up. `code` is the exit code this failure means; `detail` is the traceback, for a file and never for a screen."""
+    """The child gives up. `code` is the exit code this means; `detail` is the traceback, for a file and never for a screen."""
 
     message: str
     code: int
@@ -100,21 +100,23 @@ Event = Ready | Verified | Counted | Found | PairTimes | Measured | Failed | Don
 
 def encode_job(job: Job) -> bytes:
     """Return a job as JSON."""
-    return msgspec.json.encode(job, enc_hook=_encode_path)
+    return msgspec.json.encode(job, enc_hook=encode_paths)
 
 
 def decode_job(body: bytes) -> Job:
     """Return the job in `body`."""
-    return msgspec.json.decode(body, type=Job, dec_hook=_decode_path)
+    return msgspec.json.decode(body, type=Job, dec_hook=decode_paths)
 
 
-def _encode_path(value: object) -> str:
+def encode_paths(value: object) -> str:
+    """Return a path as JSON knows it; a hook for msgspec."""
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"cannot send {type(value).__name__} to a child process")
 
 
-def _decode_path(kind: type, value: object) -> object:
+def decode_paths(kind: type, value: object) -> object:
+    """Return a path from JSON; a hook for msgspec."""
     if kind is Path:
         return Path(str(value))
     raise TypeError(f"cannot read {kind.__name__} from the coordinator")

@@ -17,8 +17,8 @@ from harness.measure.assemble import Evidence, clean_controls
 from harness.measure.clock import utc_now
 from harness.measure.processes import Cores, choose_cores, events
 from harness.measure.progress import Observer, Step, Steps
-from harness.measure.protocol import Failed, Job, PairTimes
-from harness.record import SCHEMA_VERSION, Run, Settings, write_bytes, write_run, write_samples
+from harness.measure.protocol import Failed, Job, Measured, PairTimes
+from harness.record import SCHEMA_VERSION, Memory, Run, Settings, write_bytes, write_run, write_samples
 from harness.scenario import Loaded, Setting
 
 MINIMUM_PAIRS = 3
@@ -54,7 +54,7 @@ class Session:
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
-    _commit: tuple[str | None, bool] = field(default_factory=lambda: git_commit())
+    _commit: tuple[str | None, bool] = (None, False)
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
     _interrupted: bool = False
@@ -65,7 +65,7 @@ class Session:
         Raises:
             UsageError: the output folder cannot be written, or the disk is full.
         """
-        self._environment = machine.describe(self.cores)
+        self._environment, self._commit = machine.describe(self.cores), git_commit()
         write_run(self._record(None), self.plan.out)  # a folder that cannot be written must show before hours of measuring
         with _workspace() as space, _on_core(self.cores.coordinator):
             self._trials = [self._trial(loaded, space, engine, rtt) for loaded, engine, rtt in self._dimensions()]
@@ -121,7 +121,9 @@ class Session:
         for scale in scenario.growth_scales:
             if scale != 1.0:
                 setting = replace(trial.setting, scale=scale)
-                steps.append(self._step(trial, f"preparing {scale:g} of the data", 2.0, self._job(trial, "prepare", setting=setting)))
+                steps.append(
+                    self._step(trial, f"preparing {scale:g} of the data", 2.0, self._job(trial, "prepare", setting=setting))
+                )
                 if scenario.growth_groups:
                     steps.append(self._step(trial, f"counting at {scale:g}", 3.0, self._job(trial, "count", setting=setting)))
         for scale in sorted({1.0, *scenario.growth_scales}):
@@ -158,28 +160,16 @@ class Session:
             if (job.arm, job.group) in trial.evidence.barred:
                 return
             for event in events(job):
-                if isinstance(event, Failed) and job.task == "memory":
-                    event = self._memory_failure(trial, job, event)
-                    if event is None:
-                        continue
-                trial.evidence.hear(event, job.process, job.setting.scale)
+                if isinstance(event, Failed) and job.limit_bytes is not None:
+                    trial.evidence.hear(Measured(_ended_by_limit(job)))
+                else:
+                    trial.evidence.hear(event, job.process, job.setting.scale)
                 if isinstance(event, PairTimes):
                     self.observer.tick()
             self._save(self._record(None), [trial])
 
         where = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"
         return Step(f"{where} · {says}", says.partition(",")[0].partition(" of ")[0], expected_s, act)
-
-    def _memory_failure(self, trial: Trial, job: Job, event: Failed) -> Failed | None:
-        """A child killed for want of memory is a result of a limited run; anything else fails the scenario."""
-        if job.limit_bytes is None:
-            return event
-        from harness.record import Memory  # noqa: PLC0415 - the one place outside assembling that makes a record
-
-        trial.evidence.memory.append(
-            Memory(job.arm, job.group, 0, 0, 0.0, [], limit_bytes=job.limit_bytes, error="ended by the limit", scale=job.setting.scale)
-        )
-        return None
 
     def _record(self, finished_at: str | None) -> Run:
         results = [t.evidence.result(self._samples_file(t)) for t in self._trials]
@@ -215,6 +205,12 @@ class Session:
                 write_samples(trial.evidence.samples, self.plan.out / file)
             if trial.evidence.detail:
                 write_bytes(self.plan.out / "errors" / f"{trial.evidence.loaded.name}.txt", trial.evidence.detail.encode())
+
+
+def _ended_by_limit(job: Job) -> Memory:
+    """A child that died under a memory limit is that operation's result, not the scenario's failure."""
+    error = "ended by the limit"
+    return Memory(job.arm, job.group, 0, 0, 0.0, [], scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)
 
 
 @contextmanager

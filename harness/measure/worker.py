@@ -24,7 +24,20 @@ from harness.errors import HarnessError, ScenarioFailedError
 from harness.measure import exact
 from harness.measure.clock import MonotonicClock
 from harness.measure.pairing import Pairing
-from harness.measure.protocol import Counted, Done, Event, Failed, Found, Job, Measured, PairTimes, Ready, SlotTimes, Verified, decode_job
+from harness.measure.protocol import (
+    Counted,
+    Done,
+    Event,
+    Failed,
+    Found,
+    Job,
+    Measured,
+    PairTimes,
+    Ready,
+    SlotTimes,
+    Verified,
+    decode_job,
+)
 from harness.measure.sequential import Shares
 from harness.measure.verify import verify
 from harness.record import CONTROL, Finding, Memory
@@ -36,10 +49,8 @@ Emit = Callable[[Event], None]
 
 def main() -> None:
     """Do the job on standard input; exits 0 whatever the job's outcome, which is in the events."""
-    _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle: it decides what is kept
-    channel = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a scenario prints must not mix with the events
+    die_with_parent()
+    channel = only_events_on_stdout()
     job = decode_job(sys.stdin.buffer.read())
     if job.cpu is not None:
         os.sched_setaffinity(0, {job.cpu})
@@ -193,10 +204,18 @@ def _first_of_each_group(cases: list[Case]) -> list[Case]:
     return list({c.group: c for c in reversed(cases)}.values())[::-1]
 
 
-def _die_with_parent() -> None:
+def only_events_on_stdout() -> BinaryIO:
+    """Return the real standard output for events, and send what a scenario prints to standard error instead."""
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return channel
+
+
+def die_with_parent() -> None:
     """Ask the kernel to end this process when the coordinator ends, however it ends; Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it decides what is kept
 
 
 if __name__ == "__main__":
