@@ -20,10 +20,10 @@ from locust import User, events, task
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.discovery import Loaded, load, scenario_files
 from harness.errors import HarnessError
 from harness.load.protocol import Block
 from harness.load.supervisor import Supervisor, write
-from harness.scenario import Loaded, load, scenario_files
 
 _files: dict[str, Path] = {}
 """Locust class name → scenario file: what `users` found."""
@@ -121,11 +121,10 @@ def _worker_index(environment: Environment) -> int:
 
 @events.init_command_line_parser.add_listener
 def _options(parser: Any) -> None:
-    group = parser.add_argument_group("scenarios on trial")
-    group.add_argument("--size", default="tiny", choices=["tiny", "small", "medium", "large"], help="how much data")
-    group.add_argument("--engine", default="sqlite", choices=["sqlite"], help="database engine")
-    group.add_argument("--seed", default="0", type=_seed, help="seed of data, cases and order")
-    group.add_argument(
+    parser.add_argument("--size", default="tiny", choices=["tiny", "small", "medium", "large"], help="how much data")
+    parser.add_argument("--engine", default="sqlite", choices=["sqlite"], help="database engine")
+    parser.add_argument("--seed", default="0", type=_seed, help="seed of data, cases and order")
+    parser.add_argument(
         "--out", default="", metavar="DIR", include_in_web_ui=False, help="folder of the run (default: runs/<UTC time>-<commit>)"
     )
 

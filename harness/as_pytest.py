@@ -22,8 +22,8 @@ import pytest
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.discovery import Loaded
     from harness.record import Latency, Ratio, Run, ScenarioResult
-    from harness.scenario import Loaded
 
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
@@ -96,7 +96,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield one item for each arm of each group."""
-        from harness.scenario import load  # noqa: PLC0415 - only where scenarios are collected
+        from harness.discovery import load  # noqa: PLC0415 - only where scenarios are collected
 
         try:
             loaded = load(self.path)
@@ -220,7 +220,7 @@ class Trials:
         return record
 
     def _samples_s(self, result: ScenarioResult, item: ArmItem) -> list[float]:
-        from harness.record import read_samples  # noqa: PLC0415 - only when measuring
+        from harness.run_file import read_samples  # noqa: PLC0415 - only when measuring
 
         assert self.folder is not None
         assert result.samples_file is not None

@@ -76,8 +76,8 @@ class Progress:
         self._console.print(says, markup=False, highlight=False)
 
 
-def show(record: Run, *, as_json: bool) -> None:
-    """Print a finished run: its tables, or the whole of it as JSON."""
+def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
+    """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole of it as JSON."""
     if as_json:
         import msgspec  # noqa: PLC0415 - only for this one way out
 
@@ -85,4 +85,12 @@ def show(record: Run, *, as_json: bool) -> None:
         return
     from reports import terminal  # noqa: PLC0415 - keeps errors before the first table quick
 
-    Console().print(terminal.verdict_table(record))
+    console = Console()
+    if not record.scenarios:
+        console.print("nothing was finished in this run")
+    elif record.kind == "load":
+        console.print(terminal.before_after_table(record))
+    else:
+        console.print(terminal.verdict_table(record))
+        for result in record.scenarios if tables else ():
+            console.print(terminal.ratio_table(result))

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.scenario import Loaded
+    from harness.discovery import Loaded
 
 SIZES = ("tiny", "small", "medium", "large")
 SCENARIOS = Path("scenarios")
@@ -91,6 +91,6 @@ def scenarios(names: Sequence[str], folder: Path) -> list[Loaded]:
     Raises:
         UsageError: one is unknown or cannot be used.
     """
-    from harness.scenario import find, load  # noqa: PLC0415 - keeps `--help` quick
+    from harness.discovery import find, load  # noqa: PLC0415 - keeps `--help` quick
 
     return [load(file) for file in find(names, folder)]

@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write or print the report."""
     from harness.errors import UsageError  # noqa: PLC0415 - keeps `--help` quick
-    from harness.record import read_run  # noqa: PLC0415 - keeps `--help` quick
+    from harness.run_file import read_run  # noqa: PLC0415 - keeps `--help` quick
 
     form = "json" if options.json else options.format
     if form not in FORMATS:
@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
     else:
         from harness.cli._console import show  # noqa: PLC0415 - only these formats
 
-        show(record, as_json=form == "json")
+        show(record, as_json=form == "json", tables=True)
     return 0

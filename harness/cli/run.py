@@ -79,7 +79,7 @@ def _run_name(commit: str | None) -> str:
 
 
 def _refuse_old_run(out: Path) -> None:
-    from harness.record import RUN_FILE  # noqa: PLC0415 - keeps `--help` quick
+    from harness.run_file import RUN_FILE  # noqa: PLC0415 - keeps `--help` quick
 
     if (out / RUN_FILE).exists():
         raise UsageError(f"{out} holds a run already; name another folder with --out, or remove it")

@@ -192,7 +192,8 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
 def _ratio(result: ScenarioResult, arm: str, group: str) -> Ratio:
     found = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
     if found is None:
-        raise NotMeasurableError(f"no pairs of {arm} in {group!r}")
+        broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run and f"{group}: " in a.cannot_run), None)
+        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else f"no pairs of {arm} in {group!r}")
     return found
 
 

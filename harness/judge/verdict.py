@@ -124,6 +124,7 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         promised_low=claim.low,
         promised_high=claim.high,
         neutral=claim.neutral,
+        less_is_better=claim.less_is_better,
     )
 
 

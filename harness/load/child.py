@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 import msgspec
 
+from harness.discovery import load
 from harness.errors import HarnessError
 from harness.load.engine import Engine
 from harness.load.protocol import LoadJob, Order, Report
 from harness.measure.clock import MonotonicClock
 from harness.measure.protocol import decode_paths
 from harness.measure.worker import die_with_parent, only_events_on_stdout
-from harness.scenario import load
 
 
 def main() -> None:

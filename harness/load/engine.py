@@ -15,11 +15,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.discovery import Loaded
 from harness.errors import ScenarioFailedError
 from harness.load.protocol import Block
 from harness.measure.clock import Clock
 from harness.measure.verify import verify
-from harness.scenario import Case, Loaded, Setting
+from harness.scenario import Case, Setting
 
 VERIFIED_CASES = 2
 """Cases of each group on which the arms must agree before any load."""

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.discovery import Loaded
 from harness.judge import statistics
 from harness.load.protocol import Block
 from harness.measure.assemble import latencies
 from harness.record import Arm, Doubt, Ratio, Sample, ScenarioResult
-from harness.scenario import BASELINE, Loaded
+from harness.scenario import BASELINE
 
 
 def samples(blocks: Mapping[int, Sequence[Block]], scenario: str) -> list[Sample]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.discovery import Loaded
 from harness.errors import ScenarioFailedError
 from harness.load import results
 from harness.load.protocol import Block, LoadJob, Order, Report
@@ -26,8 +27,9 @@ from harness.measure.clock import utc_now
 from harness.measure.processes import Cores, end, environment, events
 from harness.measure.protocol import Failed, Job, Ready, encode_paths
 from harness.measure.session import git_commit
-from harness.record import SCHEMA_VERSION, Run, Settings, write_run, write_samples
-from harness.scenario import Loaded, Setting
+from harness.record import Run, Settings
+from harness.run_file import SCHEMA_VERSION, write_run, write_samples
+from harness.scenario import Setting
 
 BLOCK_S = 0.25
 STOP_S = 30.0

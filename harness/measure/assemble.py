@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.discovery import Loaded
 from harness.judge import statistics
 from harness.judge.doubts import doubts_about
 from harness.judge.verdict import judge
@@ -25,7 +26,7 @@ from harness.record import (
     ScenarioResult,
     Statement,
 )
-from harness.scenario import BASELINE, Loaded
+from harness.scenario import BASELINE
 
 PEAK_MEMORY = "peak_memory"
 """The metric name of memory added at the peak, in growth records."""

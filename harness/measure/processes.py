@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import msgspec
@@ -34,7 +34,7 @@ def choose_cores() -> Cores:
     return Cores(cores[0], cores[-1]) if len(cores) > 1 else Cores(None, None)
 
 
-def events(job: Job) -> Iterator[Event]:
+def events(job: Job) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its events as they come.
 
     A child that dies without a word yields a `Failed` of its own. Closing the generator, or an exception at the caller, ends the

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.discovery import Loaded
 from harness.errors import UsageError
 from harness.measure import machine
 from harness.measure.assemble import Evidence, clean_controls
@@ -18,8 +19,9 @@ from harness.measure.clock import utc_now
 from harness.measure.processes import Cores, choose_cores, events
 from harness.measure.progress import Observer, Step, Steps
 from harness.measure.protocol import Failed, Job, Measured, PairTimes
-from harness.record import SCHEMA_VERSION, Memory, Run, Settings, write_bytes, write_run, write_samples
-from harness.scenario import Loaded, Setting
+from harness.record import Memory, Run, Settings
+from harness.run_file import SCHEMA_VERSION, write_bytes, write_run, write_samples
+from harness.scenario import Setting
 
 MINIMUM_PAIRS = 3
 MINIMUM_PAIRS_QUICK = 2

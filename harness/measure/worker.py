@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from harness.discovery import Loaded, load
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.measure import exact
 from harness.measure.clock import MonotonicClock
@@ -41,7 +42,7 @@ from harness.measure.protocol import (
 from harness.measure.sequential import Shares
 from harness.measure.verify import verify
 from harness.record import CONTROL, Finding, Memory
-from harness.scenario import BASELINE, Case, Fault, Loaded, Scenario, load
+from harness.scenario import BASELINE, Case, Fault, Scenario
 
 _PR_SET_PDEATHSIG = 1
 Emit = Callable[[Event], None]

@@ -1,0 +1,233 @@
+"""Describe, generate or load the synthetic rows of the trial, and say how fast that was.
+
+The figures that `generate` and `load` print are the project's published benchmark of its data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import resource
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from harness.cli import _options
+from harness.errors import UsageError
+from harness.measure.clock import Clock, MonotonicClock
+
+if TYPE_CHECKING:
+    from datasets import Block, Dataset
+
+_ENGINES = ("sqlite",)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    describe = actions.add_parser("describe", help="show tables, columns, row counts, distributions and the digest")
+    generate = actions.add_parser("generate", help="make all rows; with --out, write one CSV file a table")
+    generate.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the CSV files")
+    load = actions.add_parser("load", help="make all rows and load them into a database, indexes included")
+    load.add_argument("--engine", default="sqlite", metavar="NAME", help="the database: sqlite (default)")
+    load.add_argument("--out", type=Path, metavar="FILE", help="the new database file (default: one that is removed)")
+    for action in (describe, generate, load):
+        _options.data(action)
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what `options.action` says and print the outcome; return the exit code.
+
+    Raises:
+        UsageError: a size, seed or engine that is not there, a target that exists or cannot be written, or no datasets.
+    """
+    dataset = _dataset(options.size, options.seed)
+    try:
+        if options.action == "describe":
+            _print(_described(dataset), _description_lines, as_json=options.json)
+        elif options.action == "generate":
+            _print(_generated(dataset, options.out), _figure_lines, as_json=options.json)
+        else:
+            _print(_loaded(dataset, options.engine, options.out), _figure_lines, as_json=options.json)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; install the extra `trial` of this project") from error
+    return 0
+
+
+def _dataset(size: str, seed: str) -> Dataset:
+    size, number = _options.size(size), _options.seed(seed)
+    try:
+        datasets = importlib.import_module("datasets")
+        dataset: Dataset = datasets.Dataset(size, number)
+        _ = datasets.GENERATOR_VERSION  # another package of the same name has none
+    except (ImportError, AttributeError) as error:
+        raise UsageError("the trial's `datasets` are not here; run `harness data` in a checkout of this project") from error
+    return dataset
+
+
+def _described(dataset: Dataset) -> dict[str, Any]:
+    from datasets import DESCRIPTIONS, GENERATOR_VERSION, Digest, blocks, count_rows  # noqa: PLC0415 - see `_dataset`
+
+    digest = Digest(dataset)
+    with _watched(dataset, blocks(dataset)) as made:
+        for block in made:
+            digest.add(block)
+    rows = count_rows(dataset)
+    return {
+        **_identity(dataset),
+        "generator_version": GENERATOR_VERSION,
+        "digest": digest.hexdigest(),
+        "users": dataset.users,
+        "tables": {table: {"rows": rows[table], "columns": dict(DESCRIPTIONS[table])} for table in DESCRIPTIONS},
+    }
+
+
+def _generated(dataset: Dataset, out: Path | None) -> dict[str, Any]:
+    from datasets import Digest, blocks, count_rows  # noqa: PLC0415 - see `_dataset`
+
+    digest = Digest(dataset)
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    with _watched(dataset, blocks(dataset)) as made, ExitStack() as stack:
+        write = stack.enter_context(_csv_folder(out)) if out else None
+        for block in made:
+            digest.add(block)
+            if write:
+                write(block)
+    figures = _figures(count_rows(dataset), clock.now_ns() - start_ns)
+    return {**_identity(dataset), **figures, "digest": digest.hexdigest(), "out": str(out) if out else None}
+
+
+def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
+    if engine not in _ENGINES:
+        raise UsageError(f"`harness data load` does not load into {engine!r}; known: {', '.join(_ENGINES)}")
+    from datasets import blocks  # noqa: PLC0415 - see `_dataset`
+    from fixtures.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+    with ExitStack() as stack:
+        file = out or Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-"))) / "rows.db"
+        clock = MonotonicClock()
+        start_ns = clock.now_ns()
+        made = _Timed(clock, stack.enter_context(_watched(dataset, blocks(dataset))))
+        rows = load_sqlite(file, Base.metadata, made)
+        duration_ns = clock.now_ns() - start_ns
+        size_bytes = file.stat().st_size
+    inserted_s = (made.end_ns - start_ns) / 1e9
+    return {
+        **_identity(dataset),
+        "engine": engine,
+        **_figures(rows, duration_ns),
+        "rows_per_second_before_indexes": round(sum(rows.values()) / inserted_s),
+        "seconds_before_indexes": round(inserted_s, 3),
+        "file_mb": round(size_bytes / 1e6, 1),
+        "out": str(out) if out else None,
+    }
+
+
+@dataclass
+class _Timed:
+    """Blocks that note when the last of them was taken, which is when the loader turns to the indexes."""
+
+    clock: Clock
+    blocks: Iterable[Block]
+    end_ns: int = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        yield from self.blocks
+        self.end_ns = self.clock.now_ns()
+
+
+@contextmanager
+def _csv_folder(out: Path) -> Iterator[Callable[[Block], None]]:
+    """Yield what appends a block to its table's CSV file; the folder appears under its name when all are written."""
+    from pandas import DataFrame  # noqa: PLC0415 - a quarter of a second that other actions need not wait for
+
+    if out.exists():
+        raise UsageError(f"{out} is there already; remove it or name another folder")
+    try:
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+            folder = Path(beside) / out.name
+            folder.mkdir()
+
+            def write(block: Block) -> None:
+                file = folder / f"{block.table}.csv"
+                DataFrame(dict(block.columns)).to_csv(file, mode="a", header=not file.exists(), index=False)
+
+            yield write
+            folder.rename(out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"{out} cannot be written: {reason}; name a folder elsewhere or free space there") from error
+
+
+@contextmanager
+def _watched(dataset: Dataset, blocks: Iterator[Block]) -> Iterator[Iterator[Block]]:
+    """Yield the blocks, with a progress bar on stderr if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield blocks
+        return
+    from rich.console import Console  # noqa: PLC0415 - only terminals need it
+    from rich.progress import Progress  # noqa: PLC0415 - only terminals need it
+
+    from datasets import count_rows  # noqa: PLC0415 - see `_dataset`
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("rows", total=sum(count_rows(dataset).values()))
+
+        def counted() -> Iterator[Block]:
+            for block in blocks:
+                yield block
+                progress.advance(task, block.rows)
+
+        yield counted()
+
+
+def _identity(dataset: Dataset) -> dict[str, Any]:
+    return {"size": dataset.size, "seed": dataset.seed}
+
+
+def _figures(rows: dict[str, int], duration_ns: int) -> dict[str, Any]:
+    total, seconds = sum(rows.values()), duration_ns / 1e9
+    return {
+        "rows": rows,
+        "total_rows": total,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(total / seconds),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),  # Linux counts KiB
+    }
+
+
+def _print(outcome: dict[str, Any], lines: Callable[[dict[str, Any]], Iterable[str]], *, as_json: bool) -> None:
+    print(json.dumps(outcome, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(outcome)))
+
+
+def _description_lines(outcome: dict[str, Any]) -> Iterator[str]:
+    yield f"size {outcome['size']}, seed {outcome['seed']}, {outcome['users']:,} users"
+    for table, facts in outcome["tables"].items():
+        yield f"\n{table}: {facts['rows']:,} rows"
+        for column, distribution in facts["columns"].items():
+            yield f"  {column:<15} {distribution}"
+    yield f"\ndigest {outcome['digest']} (generator version {outcome['generator_version']})"
+
+
+def _figure_lines(outcome: dict[str, Any]) -> Iterator[str]:
+    for table, rows in outcome["rows"].items():
+        yield f"{table:<17}{rows:>12,} rows"
+    yield f"{'total':<17}{outcome['total_rows']:>12,} rows"
+    yield f"{'time':<17}{outcome['seconds']:>12,.2f} s"
+    yield f"{'speed':<17}{outcome['rows_per_second']:>12,} rows/s"
+    if "engine" in outcome:
+        yield f"{'  before indexes':<17}{outcome['rows_per_second_before_indexes']:>12,} rows/s"
+        yield f"{'file':<17}{outcome['file_mb']:>12,.1f} MB"
+    yield f"{'peak memory':<17}{outcome['peak_rss_mb']:>12,.1f} MB"
+    if "digest" in outcome:
+        yield f"digest {outcome['digest']}"
+    if outcome["out"]:
+        yield f"wrote {outcome['out']}"

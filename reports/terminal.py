@@ -1,0 +1,191 @@
+"""A run in a terminal: what `harness run` prints at its end. Says everything without colour, and fits 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.judge.verdict import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED
+from harness.record import CONTROL, Doubt, Latency, Ratio, Run, ScenarioResult, Verdict
+from reports.numbers import DASH, MILLISECONDS, Unit, interval, times, unit_of, whole
+from reports.order import BASELINE, groups_of
+from reports.promises import HEADINGS, PromiseRow, broken_arms, figure, places, rows
+
+STYLES = {EXCEEDED: "bold cyan", CONFIRMED: "green", FELL_SHORT: "yellow", REFUTED: "red", INCONCLUSIVE: "magenta"}
+BRIEF = {NOT_MEASURABLE: "not measurable"}
+WIDE = 110
+"""From this many columns on there is room for the review's words and the intervals."""
+
+
+class _Fitting:
+    """A renderable that chooses its columns by the width it is given."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from _verdict_parts(self.run, wide=options.max_width >= WIDE)
+
+
+def verdict_table(run: Run) -> RenderableType:
+    """Return every promise of a run with its verdicts, then what failed, what cannot run as written, and the doubts."""
+    return _Fitting(run)
+
+
+def _verdict_parts(run: Run, *, wide: bool) -> Iterator[RenderableType]:
+    promises = rows(run)
+    if promises:
+        yield _promise_table(promises, wide=wide)
+    elif run.scenarios:
+        yield Text("No promise was on trial in this run.")
+    else:
+        yield Text("No scenario finished: there is nothing to judge.", style="bold red")
+    if run.interrupted:
+        yield Text("This run was interrupted; what had finished is shown.", style="bold red")
+    for result, where in zip(run.scenarios, places(run), strict=True):
+        if result.status == "failed":
+            yield _labelled("failed", _named(result, where), result.error or "no error was recorded", "bold red")
+    for result, arm in broken_arms(run.scenarios):
+        yield _labelled("cannot run", f"{result.name}, {arm.name} as written", arm.cannot_run or "", "yellow")
+    yield from doubt_lines(run.doubts)
+    for result, where in zip(run.scenarios, places(run), strict=True):
+        yield from doubt_lines(result.doubts, _named(result, where))
+
+
+def _promise_table(promises: Sequence[PromiseRow], *, wide: bool) -> Table:
+    table = _plain()
+    table.add_column("promise", style="bold", overflow="fold", ratio=5 if wide else 4)
+    table.add_column("the review says", overflow="fold", ratio=6 if wide else 4)
+    for name in HEADINGS.values():
+        table.add_column(name.lower(), overflow="fold", ratio=6 if wide else 3)
+    for row in promises:
+        table.add_row(Text(row.label), Text(row.says), *(_verdict(row.of(arm), wide=wide) for arm in HEADINGS))
+        for verdict in row.others:
+            table.add_row("", Text(f"arm {verdict.arm}"), _verdict(verdict, wide=wide), "")
+    return table
+
+
+def _verdict(verdict: Verdict | None, *, wide: bool) -> Text:
+    if verdict is None:
+        return Text(DASH, style="dim")
+    word = BRIEF.get(verdict.verdict, verdict.verdict)
+    text = Text(word, style=STYLES.get(verdict.verdict, ""))
+    measured = figure(verdict)
+    if measured:
+        # Inside a figure no line may break: the unit stays with its number.
+        text.append(" " if wide else "\n").append(measured.replace(" ", "\u00a0"), style="default not bold")
+    has_interval = verdict.low is not None and verdict.high is not None and verdict.low != verdict.high
+    if wide and has_interval:
+        text.append(f" {interval(verdict.low, verdict.high)}".replace(", ", ",\u00a0"), style="dim")
+    return text
+
+
+def ratio_table(result: ScenarioResult) -> RenderableType:
+    """Return one scenario's speed: a line an arm and group with ratio, interval, p50 and p95 before → after; without verdicts."""
+    head = f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"
+    parts: list[RenderableType] = [Text(head, style="bold")]
+    if result.status != "ok":
+        error = result.error or "no error was recorded"
+        parts.append(_labelled(result.status, result.name, error, "bold red"))
+    broken = [(arm.name, arm.cannot_run) for arm in result.arms if arm.cannot_run]
+    parts += [_labelled("cannot run", f"{name} as written", error, "yellow") for name, error in broken]
+    if result.ratios:
+        parts += _speed(result)
+    if result.verified_cases and result.status != "failed":
+        parts.append(Text(f"{whole(result.verified_cases)} answers compared, all equal", style="dim"))
+    parts += doubt_lines(result.doubts)
+    return Group(*parts)
+
+
+def _speed(result: ScenarioResult) -> Iterator[RenderableType]:
+    """Yield one table a group of cases; the columns' widths are fixed, so that they stand under each other."""
+    widths = {"faster": 7, "95 %": 14, "p50": 17, "p95": 17}
+    yield _columns("arm", widths, header=True)
+    for group in groups_of(result, result.ratios):
+        yield Text(f"{group}: {result.groups[group]}" if group in result.groups else group, overflow="ellipsis", no_wrap=True)
+        table = _columns("arm", widths)
+        for ratio in (r for r in result.ratios if r.group == group):
+            before, after = _latency(result, BASELINE, group), _latency(result, ratio.arm, group)
+            control = ratio.arm == CONTROL
+            unit = unit_of([x.percentiles_ns.get("50") or x.mean_ns for x in (before, after) if x is not None])
+            cells = ["  A/A control" if control else f"  {ratio.arm}", times(ratio.ratio), interval(ratio.low, ratio.high)]
+            cells += [_change(before, after, label, unit) for label in ("50", "95")]
+            table.add_row(*map(Text, cells), style="dim" if control else _direction(ratio))
+        yield table
+
+
+def _columns(first: str, widths: dict[str, int], *, header: bool = False) -> Table:
+    table = _plain()
+    table.show_header = header
+    table.add_column(first, overflow="ellipsis", no_wrap=True, ratio=1)
+    for name, width in widths.items():
+        table.add_column(name, justify="right", no_wrap=True, width=width)
+    return table
+
+
+def _direction(ratio: Ratio) -> str:
+    if ratio.low is None or ratio.high is None or ratio.low <= 1 <= ratio.high:
+        return ""
+    return "green" if ratio.low > 1 else "red"
+
+
+def _change(before: Latency | None, after: Latency | None, label: str, unit: Unit) -> str:
+    values = [None if x is None else x.percentiles_ns.get(label) for x in (before, after)]
+    if values == [None, None]:
+        return DASH
+    return f"{unit.write(values[0])} → {unit.write(values[1])} {unit.name}"
+
+
+def before_after_table(run: Run) -> RenderableType:
+    """Return what many users saw: a line a scenario, group and arm with operations, percentiles in ms and the ratio."""
+    widths = {"ops": 9, "p50 ms": 7, "p95 ms": 7, "p99 ms": 7, "faster": 7, "95 %": 14}
+    parts: list[RenderableType] = [_columns("arm", widths, header=True)]
+    for result, where in zip(run.scenarios, places(run), strict=True):
+        name = _named(result, where)
+        if result.status == "failed":
+            parts.append(_labelled("failed", name, result.error or "no error was recorded", "bold red"))
+        for group in groups_of(result, result.latencies):
+            parts.append(Text(f"{name}: {group}", style="bold", overflow="ellipsis", no_wrap=True))
+            table = _columns("arm", widths)
+            for latency in (x for x in result.latencies if x.group == group and x.arm != CONTROL):
+                _before_after_row(table, result, latency)
+            parts.append(table)
+    return Group(*parts, *doubt_lines(run.doubts))
+
+
+def _before_after_row(table: Table, result: ScenarioResult, latency: Latency) -> None:
+    ratio = next((r for r in result.ratios if (r.arm, r.group) == (latency.arm, latency.group)), None)
+    table.add_row(
+        Text(f"  {latency.arm}"),
+        whole(latency.samples),
+        *(MILLISECONDS.write(latency.percentiles_ns.get(label)) for label in ("50", "95", "99")),
+        times(ratio.ratio) if ratio else "",
+        interval(ratio.low, ratio.high) if ratio else "",
+        style=_direction(ratio) if ratio else "",
+    )
+
+
+def doubt_lines(doubts: Iterable[Doubt], where: str = "") -> list[RenderableType]:
+    """Return each doubt with its remedy."""
+    return [_labelled("doubt", f"{where}: {d.name}" if where else d.name, f"{d.says}; {d.remedy}", "yellow") for d in doubts]
+
+
+def _labelled(word: str, name: str, says: str, style: str) -> RenderableType:
+    line = Text.assemble((f"{word} ", style), (name, "bold"), "  ", says)
+    return Padding(line, (0, 0, 0, 1))
+
+
+def _named(result: ScenarioResult, where: str) -> str:
+    return f"{result.name}, {where}" if where else result.name
+
+
+def _latency(result: ScenarioResult, arm: str, group: str) -> Latency | None:
+    return next((x for x in result.latencies if (x.arm, x.group) == (arm, group)), None)
+
+
+def _plain() -> Table:
+    return Table(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", collapse_padding=True)

@@ -1,0 +1,79 @@
+"""The roof: commands found by file, one-line errors, and help that is quick because nothing heavy is imported."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness.cli
+from harness.cli import main
+
+HELP = """\
+usage: harness [-h] COMMAND ...
+
+Puts performance advice on trial: arms measured in interleaved pairs, verdicts with intervals.
+
+options:
+  -h, --help  show this help message and exit
+
+commands:
+  COMMAND
+    data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
+    list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
+    report    Render a run's report again: HTML beside the run, or Markdown, or the table for the terminal
+    run       Try scenarios: compare answers, time arms in pairs, measure memory, write the report
+
+exit codes:
+  0  good
+  1  a regression, a failed promise gate, or a scenario that failed
+  2  wrong use, or input or output that cannot be read or written
+  3  inconclusive, or stopped before the end
+"""
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The public interface, as it is printed."""
+    monkeypatch.setenv("COLUMNS", "140")
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == HELP
+
+
+@pytest.mark.parametrize("command", [m.name for m in pkgutil.iter_modules(harness.cli.__path__) if not m.name.startswith("_")])
+def test_every_command_has_help_with_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each file in the folder is a command, documented."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: harness {command}")
+    assert "exit codes:" in said
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What takes long to import is imported by the command that needs it."""
+    program = (
+        "import sys; from harness.cli import _parser; _parser(); "
+        "heavy = {'numpy', 'pandas', 'scipy', 'matplotlib', 'sqlalchemy', 'rich', 'jinja2', 'pytest', 'faker', 'msgspec'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"]])
+def test_an_unknown_command_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The line says where help is."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "see `harness --help`" in said

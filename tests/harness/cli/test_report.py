@@ -1,0 +1,90 @@
+"""`harness report` and `harness list`: what they print, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.record import Run, Settings
+from harness.run_file import write_run
+
+TOYS = Path(__file__).parents[2] / "toys"
+
+
+def an_empty_run() -> Run:
+    """Return a run in which nothing was finished."""
+    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
+    return Run(
+        schema_version=1,
+        kind="pairs",
+        name="demo",
+        started_at="2026-01-01T00:00:00+00:00",
+        finished_at=None,
+        command="harness run all",
+        commit=None,
+        dirty=False,
+        interrupted=True,
+        settings=settings,
+        environment={},
+    )
+
+
+@pytest.mark.parametrize("name", ["", "run.json"])
+def test_a_report_is_written_beside_its_run(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder and its run.json mean the same, and the path is printed."""
+    write_run(an_empty_run(), tmp_path)
+    assert main(["report", str(tmp_path / name)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
+    assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_can_go_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --out, and the run's folder stays as it was."""
+    write_run(an_empty_run(), tmp_path / "run")
+    assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "there")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "there" / "report.html")
+    assert [f.name for f in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("form", ["markdown", "terminal", "json"])
+def test_other_formats_are_printed(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is written but the standard output."""
+    write_run(an_empty_run(), tmp_path)
+    assert main(["report", str(tmp_path), "--format", form]) == 0
+    assert capsys.readouterr().out
+    assert [f.name for f in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [("{", "is no JSON, or was cut short"), ('{"schema_version": 7}', "has schema 7"), ("{}", "is not a run of this harness")],
+)
+def test_an_unreadable_run_is_one_line_and_exit_code_2(
+    tmp_path: Path, body: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cut short, another schema, or no run at all."""
+    (tmp_path / "run.json").write_text(body)
+    assert main(["report", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the formats there are."""
+    write_run(an_empty_run(), tmp_path)
+    assert main(["report", str(tmp_path), "--format", "pdf"]) == 2
+    assert "known: html, markdown, terminal, json" in capsys.readouterr().err
+
+
+def test_the_list_shows_every_scenario_and_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a table, by promise, and as JSON."""
+    assert main(["list", "--scenarios", str(TOYS)]) == 0
+    assert "adding" in capsys.readouterr().out
+    assert main(["list", "--promises", "--scenarios", str(TOYS)]) == 0
+    assert "twice as fast" in capsys.readouterr().out
+    assert main(["list", "--json", "--scenarios", str(TOYS)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["promises"] == ["X1", "X2", "X3"]

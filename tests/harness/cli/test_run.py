@@ -1,0 +1,182 @@
+"""`harness run`, as a person types it: one toy run from start to end, and every way of getting it wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.record import CONTROL, Run
+from harness.run_file import read_run, read_samples
+
+ROOT = Path(__file__).parents[3]
+TOY = ROOT / "tests" / "toys" / "adding.py"
+
+
+def harness(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Run the toy once."""
+    out = tmp_path_factory.mktemp("runs") / "toy"
+    return out, harness("run", str(TOY), "--quick", "--processes", "2", "--budget", "1", "--out", str(out))
+
+
+@pytest.mark.slow
+def test_a_run_ends_well_and_names_its_report_last(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Exit code 0, and the last line is the path of a report that exists."""
+    out, done = finished
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(out / "report.html")
+    assert (out / "report.html").stat().st_size > 10_000
+    assert "s left" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Processes, pairs, the control, exact work, memory of each arm in two children, findings and verdicts."""
+    record: Run = read_run(finished[0])
+    (toy,) = record.scenarios
+    assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 3)
+    assert toy.dataset == {"digest": "numbers-0"}
+    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
+    assert {(e.arm, e.value, e.repeats_exactly) for e in toy.exact} == {
+        ("baseline", 20_000, True),
+        ("proposed", 20_000, True),
+        ("optimised", 1, True),
+    }
+    assert sorted(m.arm for m in toy.memory) == ["baseline"] * 2 + ["optimised"] * 2 + ["proposed"] * 2
+    assert all(m.error is None and m.peak_bytes > 0 for m in toy.memory)
+    assert [(f.says, f.holds, f.evidence) for f in toy.findings] == [("the proposal still makes a list", True, "20000 steps")]
+    words = {(v.promise, v.arm): v.verdict for v in toy.verdicts}
+    assert words["X1", "optimised"] == "confirmed"
+    assert (words["X3", "proposed"], words["X3", "optimised"]) == ("fell short", "confirmed")
+
+
+@pytest.mark.slow
+def test_the_raw_samples_lie_beside_the_record(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Every operation of every process, as many as the record counts."""
+    (toy,) = read_run(finished[0]).scenarios
+    assert toy.samples_file is not None
+    samples = list(read_samples(finished[0] / toy.samples_file))
+    assert len(samples) == sum(x.samples for x in toy.latencies)
+    assert {s.process for s in samples} == {1, 2}
+
+
+@pytest.mark.slow
+def test_a_wrong_answer_fails_by_name_and_spares_the_others(tmp_path: Path) -> None:
+    """Exit code 1 names arm and case; the other scenario of the run is finished, and its report written."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "right_sums.py").write_text(TOY.read_text())
+    (folder / "wrong_sums.py").write_text(TOY.read_text().replace("return sum(list(range(case.args)))", "return 13"))
+    done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "0.2", "--out", str(tmp_path / "run"))
+    assert done.returncode == 1
+    assert "proposed gives another answer than baseline to case 'sum 20000': 13" in " ".join(done.stdout.split())
+    by_name = {s.name: s for s in read_run(tmp_path / "run").scenarios}
+    assert (by_name["right_sums"].status, by_name["wrong_sums"].status) == ("ok", "failed")
+    assert by_name["wrong_sums"].ratios == []
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" in (tmp_path / "run" / "errors" / "wrong_sums.txt").read_text()
+
+
+@pytest.mark.slow
+def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
+    """Ctrl-C in mid-run ends with exit code 3, a record that says so, its samples, and the report."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "harness", "run", str(TOY), "--processes", "2", "--budget", "120", "--out", str(out)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "timing pairs" in line:
+            break
+    time.sleep(4)
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=60)
+    assert child.returncode == 3, stderr
+    assert stdout.splitlines()[-1] == str(out / "report.html")
+    record = read_run(out)
+    assert record.interrupted
+    assert record.scenarios[0].status == "interrupted"
+    assert record.scenarios[0].pairs > 0
+    assert record.scenarios[0].samples_file is not None
+    assert "Traceback" not in stdout + stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["indexs"], "no scenario named 'indexs'; known: "),
+        (["no/such/folder"], "no scenario named 'no/such/folder'"),
+        (["all", "--engine", "oracle"], "no engine named 'oracle'; known: sqlite"),
+        (["all", "--size", "huge"], "no size named 'huge'; known: tiny, small, medium, large"),
+        (["all", "--seed", "-1"], "--seed"),
+        (["all", "--seed", "x"], "seed 'x' is not a whole number"),
+        (["all", "--seed", str(2**63)], "is not a whole number"),
+        (["all", "--rtt", "fast"], "--rtt 'fast' is not a list of milliseconds"),
+        (["all", "--processes", "0"], "--processes '0' is not a whole number above 0"),
+        (["all", "--budget", "nan"], "--budget 'nan' is not a number of seconds above 0"),
+        (["all", "--nonsense"], "unrecognized arguments: --nonsense"),
+        ([], "the following arguments are required: SCENARIO"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names the thing; nothing is run."""
+    monkeypatch.chdir(ROOT)
+    try:
+        code = main(["run", *arguments])
+    except SystemExit as ended:  # argparse ends the process by itself
+        code = int(ended.code or 0)
+    said = capsys.readouterr()
+    assert code == 2
+    assert complaint in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_an_old_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that holds a run is refused before anything is measured."""
+    (tmp_path / "run.json").write_text("{}")
+    assert main(["run", str(TOY), "--out", str(tmp_path)]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert (tmp_path / "run.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("place", ["/proc/nothing/run", "/dev/null/run"])
+def test_a_folder_that_cannot_be_written_is_refused_at_once(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before measuring, not after."""
+    assert main(["run", str(TOY), "--out", place]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"harness: cannot write {place}")
+
+
+def test_no_child_outlives_its_killed_coordinator(tmp_path: Path) -> None:
+    """When the command is killed outright, the kernel ends its workers."""
+    import psutil  # noqa: PLC0415 - this test alone looks at processes
+
+    command = [sys.executable, "-m", "harness", "run", str(TOY), "--budget", "60", "--out", str(tmp_path / "run")]
+    child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "timing pairs" in line:
+            break
+    time.sleep(1)
+    workers = psutil.Process(child.pid).children(recursive=True)
+    assert workers
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stderr.close()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert alive == []

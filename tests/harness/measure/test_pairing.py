@@ -1,0 +1,97 @@
+"""Pairing: coin orders, slots of a millisecond, the control, and nothing untimed in the timed line."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from harness.measure.clock import FakeClock
+from harness.measure.pairing import CONTROL_EVERY, SLOT_NS, Pair, Pairing
+from harness.measure.sequential import Shares
+from harness.record import CONTROL
+from harness.scenario import Case, Scenario
+
+COSTS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 100_000, CONTROL: 4_000_000}
+
+
+class Ticking(Scenario[str]):
+    """Each arm moves the fake clock on by its cost; resets take a second."""
+
+    arms = {arm: "" for arm in COSTS_NS if arm != CONTROL}  # noqa: RUF012 - a table
+
+    def __init__(self, clock: FakeClock) -> None:
+        """Share the clock."""
+        self.clock = clock
+        self.ran: list[tuple[str, str]] = []
+
+    async def run(self, world: str, case: Case) -> str:
+        """Take as long as the arm takes."""
+        self.ran.append((world, case.name))
+        self.clock.advance(COSTS_NS[world])
+        return case.name
+
+    async def reset(self, world: str, case: Case, answer: Any) -> None:
+        """Take long, untimed."""
+        assert answer == case.name
+        self.clock.advance(1_000_000_000)
+
+
+def pairs(number: int, blocked: frozenset[tuple[str, str]] = frozenset(), seed: int = 1) -> tuple[list[Pair], Ticking]:
+    """Time so many pairs of two cases."""
+    clock = FakeClock()
+    scenario = Ticking(clock)
+    cases = [Case("g", "first", None), Case("g", "second", None)]
+    shares = Shares(("g",), 0, number)
+    worlds = {arm: arm for arm in COSTS_NS}
+    pairing = Pairing(scenario, worlds, cases, shares, random.Random(seed), clock, lambda arm, group: (arm, group) in blocked)
+
+    async def go() -> list[Pair]:
+        await pairing.warm_up()
+        return [pair async for pair in pairing.pairs()]
+
+    return asyncio.run(go()), scenario
+
+
+def test_only_the_operation_is_timed() -> None:
+    """A reset of a second leaves no trace in the times."""
+    found, _ = pairs(8)
+    assert {(slot.arm, ns) for pair in found for slot in pair.slots for ns in slot.latencies_ns} == set(COSTS_NS.items())
+
+
+def test_a_slot_lasts_a_millisecond_at_least() -> None:
+    """Fast arms repeat their operation; slow ones run once."""
+    found, _ = pairs(2)
+    for pair in found:
+        for slot in pair.slots:
+            assert sum(slot.latencies_ns) >= SLOT_NS
+            assert len(slot.latencies_ns) == max(1, SLOT_NS // COSTS_NS[slot.arm])
+
+
+def test_every_arm_of_a_pair_meets_the_same_case() -> None:
+    """Cases take turns from pair to pair, never from arm to arm."""
+    found, _ = pairs(4)
+    assert [pair.case for pair in found] == ["first", "second", "first", "second"]
+
+
+def test_the_control_takes_part_now_and_then() -> None:
+    """Every so many pairs the baseline is measured against itself."""
+    found, _ = pairs(2 * CONTROL_EVERY)
+    assert [any(s.arm == CONTROL for s in pair.slots) for pair in found] == ([True] + [False] * (CONTROL_EVERY - 1)) * 2
+
+
+def test_orders_are_drawn_by_an_independent_coin() -> None:
+    """Each arm comes first about a third of the time, and the sequence depends on the seed alone."""
+    found, _ = pairs(600)
+    first = [pair.slots[0].arm for pair in found if len(pair.slots) == 3]
+    for arm in ("baseline", "proposed", "optimised"):
+        assert 0.26 < first.count(arm) / len(first) < 0.41
+    assert [p.slots for p in pairs(30, seed=5)[0]] == [p.slots for p in pairs(30, seed=5)[0]]
+    assert [p.slots for p in pairs(30, seed=5)[0]] != [p.slots for p in pairs(30, seed=6)[0]]
+
+
+def test_an_arm_that_cannot_run_sits_out() -> None:
+    """It is neither warmed up nor timed."""
+    found, scenario = pairs(5, frozenset({("proposed", "g")}))
+    assert "proposed" not in {arm for arm, _ in scenario.ran}
+    assert {len(pair.slots) for pair in found} == {2, 3}

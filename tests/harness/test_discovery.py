@@ -1,0 +1,97 @@
+"""Scenario files: found by name or path, loaded, and refused by file name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.discovery import find, load, scenario_files
+from harness.errors import UsageError
+
+TOYS = Path(__file__).parents[1] / "toys"
+DOC = '    """Add the numbers up without making a list of them.\n\n    The review says that a generator saves memory.\n    """\n'
+GOOD = (TOYS / "adding.py").read_text()
+
+
+def written(folder: Path, text: str, name: str = "some_scenario.py") -> Path:
+    """Write a scenario file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def test_a_good_file_loads_under_its_own_name() -> None:
+    """The file's stem is the name, the docstring's first line the title, and marked methods are its findings."""
+    loaded = load(TOYS / "adding.py")
+    assert (loaded.name, loaded.title) == ("adding", "Add the numbers up without making a list of them.")
+    assert list(loaded.scenario.arms) == ["baseline", "proposed", "optimised"]
+    assert [fault.says for fault in loaded.faults] == ["the proposal still makes a list"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("import asynccontextmanager", "import nothing_like_it", "cannot be imported: ImportError"),
+        ("class Adding(", "class Adding(((", "cannot be imported: SyntaxError"),
+        ('"baseline": "a list of lists", ', "", "has no baseline"),
+        (', "proposed": "one list", "optimised": "the formula"', "", "has only a baseline"),
+        ("(Scenario[dict[str, Any]])", "", "exactly one subclass of Scenario, found none"),
+        ("    async def run(", "    def run(", "must be `async def`"),
+        ("    def cases(", "    def no_cases(", "must define cases()"),
+        (DOC, "", "no docstring"),
+    ],
+)
+def test_a_bad_file_is_refused_by_its_name(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    """Each way of being wrong is one line that begins with the file and says what to do."""
+    assert old in GOOD
+    file = written(tmp_path / "mine", GOOD.replace(old, new))
+    with pytest.raises(UsageError) as refused:
+        load(file)
+    assert str(refused.value).startswith(str(file))
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_line_of_a_failing_import_is_named(tmp_path: Path) -> None:
+    """The message says in which line of the scenario file the import went wrong."""
+    file = written(tmp_path / "mine", '"""Doc."""\n\nraise RuntimeError("no licence")\n')
+    with pytest.raises(UsageError, match=r"line 3, cannot be imported: RuntimeError: no licence"):
+        load(file)
+
+
+@pytest.mark.parametrize("name", ["json.py", "colorsys.py", "sys.py", "pytest.py"])
+def test_a_file_that_shadows_a_module_is_refused(tmp_path: Path, name: str) -> None:
+    """Locust would put such a file in the module's place, so it has to be renamed."""
+    file = written(tmp_path / "mine", GOOD, name)
+    with pytest.raises(UsageError, match="shadows the importable module"):
+        load(file)
+
+
+def test_a_file_name_must_be_a_python_name(tmp_path: Path) -> None:
+    """The message offers a name that would do."""
+    with pytest.raises(UsageError, match=r"such as n_plus_one\.py"):
+        load(written(tmp_path / "mine", GOOD, "n-plus-one.py"))
+
+
+def test_scenarios_are_found_by_name_file_and_folder(tmp_path: Path) -> None:
+    """`all`, a name, a file and a folder all mean the same file, once; private files and the locustfile are not scenarios."""
+    file = written(tmp_path / "mine", GOOD)
+    for other in ("_shared.py", "locustfile.py"):
+        written(tmp_path / "mine", "", other)
+    folder = tmp_path / "mine"
+    assert find(["all", "some_scenario", str(file), str(folder)], folder) == [file]
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
+    """A typing error is answered with what there is."""
+    written(tmp_path / "mine", GOOD)
+    with pytest.raises(UsageError, match=r"no scenario named 'indexs'; known: some_scenario"):
+        find(["indexs"], tmp_path / "mine")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """Nothing to try is an error, not an empty success."""
+    with pytest.raises(UsageError, match="no scenario file in"):
+        scenario_files(tmp_path)

@@ -1,0 +1,82 @@
+"""A scenario small enough to read at a glance: the same sum, in three ways."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from harness.judge.measures import count, memory_cut, speedup
+from harness.judge.verdict import Promise, at_most, cut, times
+from harness.scenario import Case, Prepared, Scenario, Setting, shows
+
+NUMBERS = 20_000
+
+
+class Steps:
+    """Counts what the arm said it did."""
+
+    def __init__(self, world: Mapping[str, Any]) -> None:
+        """Watch one world."""
+        self._world = world
+
+    async def __aenter__(self) -> Self:
+        """Start from zero."""
+        self._world["steps"][0] = 0
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Leave everything as it is."""
+
+    def counts(self) -> Mapping[str, float]:
+        """Return the steps taken."""
+        return {"steps": self._world["steps"][0]}
+
+
+class Adding(Scenario[dict[str, Any]]):
+    """Add the numbers up without making a list of them.
+
+    The review says that a generator saves memory.
+    """
+
+    arms = {"baseline": "a list of lists", "proposed": "one list", "optimised": "the formula"}
+    groups = {"sum": "add the first numbers"}
+    promises = (
+        Promise("X1", "twice as fast", times(2), speedup("sum")),
+        Promise("X2", "half the memory", cut(0.5), memory_cut("sum"), arms=("optimised",)),
+        Promise("X3", "one step", at_most(1, "steps"), count("steps", "sum")),
+    )
+    memory_groups = ("sum",)
+
+    def prepare(self, setting: Setting) -> Prepared:
+        """Say what the data are."""
+        return Prepared({"digest": f"numbers-{setting.seed}"}, {"version": "1"})
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return a few sizes."""
+        return [Case("sum", f"sum {n}", n) for n in range(NUMBERS, NUMBERS + 3)]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[dict[str, Any]]:
+        """Give the arm its name and a counter."""
+        yield {"arm": arm, "steps": [0]}
+
+    async def run(self, world: dict[str, Any], case: Case) -> int:
+        """Add up."""
+        world["steps"][0] += 1 if world["arm"] == "optimised" else case.args
+        if world["arm"] == "optimised":
+            return case.args * (case.args - 1) // 2
+        if world["arm"] == "proposed":
+            return sum(list(range(case.args)))
+        return sum(part[0] for part in [[n] for n in range(case.args)])
+
+    def probes(self, world: dict[str, Any]) -> Sequence[Steps]:
+        """Count steps."""
+        return (Steps(world),)
+
+    @shows("the proposal still makes a list")
+    async def makes_a_list(self, world: dict[str, Any], cases: Sequence[Case]) -> str:
+        """Show that it takes as many steps as there are numbers."""
+        await self.run(world, cases[0])
+        assert world["steps"][0] > 1, "one step"
+        return f"{world['steps'][0]} steps"
