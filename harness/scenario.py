@@ -113,7 +113,7 @@ class Scenario(Generic[World]):
         promises: what the review promises, each with how it is measured.
         engines: where it makes sense.
         memory_groups: groups whose memory is measured, each arm in a child of its own.
-        memory_limit_bytes: group → a limit on the memory an operation may add; None sets none.
+        sits_out: (arm, group) → why the arm is not tried there.
         growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
         growth_groups: groups whose exact work is counted at those shares.
         load_groups: groups that many users run at once; None means all of them.
@@ -124,7 +124,7 @@ class Scenario(Generic[World]):
     promises: ClassVar[Sequence[Promise]] = ()
     engines: ClassVar[Sequence[str]] = ("sqlite",)
     memory_groups: ClassVar[Sequence[str]] = ()
-    memory_limit_bytes: ClassVar[Mapping[str, int]] = {}
+    sits_out: ClassVar[Mapping[tuple[str, str], str]] = {}
     growth_scales: ClassVar[Sequence[float]] = ()
     growth_groups: ClassVar[Sequence[str]] = ()
     load_groups: ClassVar[Sequence[str] | None] = None
@@ -154,6 +154,10 @@ class Scenario(Generic[World]):
         del case
         return answer
 
+    async def state(self, world: World, case: Case) -> Any:
+        """Return what the operation left behind, which must be equal between arms as well; only in the verification pass."""
+        del world, case
+
     async def reset(self, world: World, case: Case, answer: Any) -> None:
         """Undo what `run` wrote or made, between pairs; not timed."""
 
@@ -170,6 +174,11 @@ class Scenario(Generic[World]):
     async def facts(self, world: World) -> Mapping[str, float]:
         """Return figures of the arm itself that are no operation's: bytes of index, number of connections."""
         del world
+        return {}
+
+    def memory_limits_bytes(self, setting: Setting) -> Mapping[str, int]:
+        """Return group → how much memory an operation may add before it is ended; groups without a limit are left out."""
+        del setting
         return {}
 
     def rows(self, case: Case, answer: Any) -> int | None:

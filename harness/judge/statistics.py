@@ -90,6 +90,11 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
     return Interval(median(ordered), ordered[reach], ordered[n - 1 - reach])
 
 
+def at_least_by_chance(hits: int, trials: int, rate: float) -> float:
+    """Return the probability of at least so many hits in independent trials: the binomial upper tail."""
+    return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1))
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of positive values."""
     return math.exp(math.fsum(math.log(v) for v in values) / len(values))

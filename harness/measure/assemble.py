@@ -28,6 +28,12 @@ from harness.record import (
 )
 from harness.scenario import BASELINE
 
+MISS_RATE = 0.05
+"""How often a clean 95 % interval leaves 1 out."""
+
+CHANCE = 0.01
+"""As many controls off as happen less often than this by chance make the run doubtful."""
+
 PEAK_MEMORY = "peak_memory"
 """The metric name of memory added at the peak, in growth records."""
 
@@ -195,7 +201,7 @@ def clean_controls(results: list[ScenarioResult]) -> list[Doubt]:
     """Return a doubt about the whole run if its A/A controls do not agree with 1 as often as they should."""
     controls = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
     off = [r for r in controls if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
-    if len(off) <= max(1, round(0.1 * len(controls))):
+    if statistics.at_least_by_chance(len(off), len(controls), MISS_RATE) > CHANCE:
         return []
     return [
         Doubt(

@@ -135,7 +135,7 @@ class Session:
                     for arm in scenario.arms:
                         job = self._job(trial, "memory", setting=setting, arm=arm, group=group)
                         steps.append(self._step(trial, f"memory of {arm}", 2.0, job))
-        for group, limit in scenario.memory_limit_bytes.items():
+        for group, limit in scenario.memory_limits_bytes(trial.setting).items():
             for arm in scenario.arms:
                 job = self._job(trial, "memory", arm=arm, group=group, limit_bytes=limit)
                 steps.append(self._step(trial, f"{arm} under a memory limit", 2.0, job))

@@ -27,7 +27,7 @@ async def verify(scenario: Scenario[Any], worlds: Mapping[str, Any], cases: Sequ
     Raises:
         ScenarioFailedError: an arm disagrees, or an arm that has to work raised; names the arm and the case.
     """
-    seen = Verification()
+    seen = Verification(cannot_run=dict(scenario.sits_out))
     for case in cases:
         expected = await _answer(scenario, worlds[BASELINE], BASELINE, case)
         for arm, world in worlds.items():
@@ -41,18 +41,23 @@ async def verify(scenario: Scenario[Any], worlds: Mapping[str, Any], cases: Sequ
                 seen.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
                 continue
             if answer != expected:
-                raise ScenarioFailedError(
-                    f"{arm} gives another answer than {BASELINE} to case {case.name!r}: "
-                    f"{_short(answer)} instead of {_short(expected)}; no arm is timed until they agree"
-                )
+                raise ScenarioFailedError(_disagreement(arm, case, answer, expected))
         seen.cases += 1
     return seen
 
 
-async def _answer(scenario: Scenario[Any], world: Any, arm: str, case: Case) -> Any:
+def _disagreement(arm: str, case: Case, answer: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
+    what, place = ("gives another answer than", 0) if answer[0] != expected[0] else ("leaves something else behind than", 1)
+    return (
+        f"{arm} {what} {BASELINE} to case {case.name!r}: {_short(answer[place])} instead of {_short(expected[place])}; "
+        "no arm is timed until they agree"
+    )
+
+
+async def _answer(scenario: Scenario[Any], world: Any, arm: str, case: Case) -> tuple[Any, Any]:
     try:
         answer = await scenario.run(world, case)
-        normal = scenario.normalise(case, answer)
+        normal = scenario.normalise(case, answer), await scenario.state(world, case)
         await scenario.reset(world, case, answer)
     except Exception as error:
         raise ScenarioFailedError(f"{arm} raised in case {case.name!r}: {_describe(error)}") from error

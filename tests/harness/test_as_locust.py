@@ -27,8 +27,9 @@ def folder(tmp_path: Path) -> Path:
     """Return a folder with two scenarios and the three-line locustfile."""
     scenarios = tmp_path / "trials"
     scenarios.mkdir()
-    (scenarios / "adding.py").write_text(TOY.read_text())
-    (scenarios / "more_adding.py").write_text(TOY.read_text().replace("class Adding", "class More"))
+    text = TOY.read_text().replace("asyncio.sleep(0)", "asyncio.sleep(0.002)")
+    (scenarios / "adding.py").write_text(text)
+    (scenarios / "more_adding.py").write_text(text.replace("class Adding", "class More"))
     (scenarios / "locustfile.py").write_text((ROOT / "scenarios" / "locustfile.py").read_text())
     return scenarios
 
@@ -52,7 +53,7 @@ def test_headless_tries_every_arm_and_writes_a_run(folder: Path, tmp_path: Path)
         assert scenario.samples_file is not None
         assert len(list(read_samples(out / scenario.samples_file))) == sum(x.samples for x in scenario.latencies)
         fastest = next(x for x in scenario.latencies if x.arm == "optimised")
-        assert 0 < fastest.mean_ns < 1_000_000
+        assert 2_000_000 < fastest.mean_ns < 50_000_000
     assert (out / "report.html").is_file()
     assert "optimised" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -87,7 +88,7 @@ def test_the_web_ui_offers_a_choice_of_scenarios(folder: Path, tmp_path: Path) -
         while "more_adding: sum" not in _answer(f"{url}/stats/requests") and time.monotonic() < deadline:
             time.sleep(0.3)
         time.sleep(1)
-        with urllib.request.urlopen(f"{url}/stop", timeout=60):
+        with urllib.request.urlopen(f"{url}/stop", b"", timeout=60):
             pass
         (only,) = read_run(out).scenarios
         assert (only.name, read_run(out).settings.seed) == ("more_adding", 3)

@@ -60,7 +60,7 @@ def test_bare_benchmark_compare_works_with_and_without_a_saved_run(project: Path
     assert info["pairs"] > 1
     second = run_pytest(project, "--benchmark-compare", *QUICK)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "Comparing against benchmarks from" in second.stdout
+    assert "Comparing against benchmarks from" in second.stderr
     assert "sum[optimised] (NOW)" in second.stdout
 
 

@@ -28,7 +28,10 @@ RESULT = replace(
         Ratio("optimised", "g", 4.0, 3.0, 5.0, [3.5, 4.0, 4.5], 30),
         Ratio("optimised", "h", 9.0, 8.0, 10.0, [8.5, 9.0, 9.5], 30),
     ],
-    latencies=[Latency("optimised", "g", 99, 1e6, 1, 9, {"50": 2e6, "95": 5e6}, [2e6, 3e6, 4e6])],
+    latencies=[
+        Latency("optimised", "g", 99, 1e6, 1, 9, {"50": 2e6, "95": 5e6}, [2e6, 3e6, 4e6]),
+        Latency("optimised", "deep", 99, 1e6, 1, 9, {"50": 6e6, "95": 9e6}, [6e6, 9e6, 12e6]),
+    ],
     exact=[
         Exact("baseline", "g", "statements", 51),
         Exact("optimised", "g", "statements", 2),
@@ -58,6 +61,7 @@ RESULT = replace(
         (m.speedup("g"), Estimate(4.0, 3.0, 5.0)),
         (m.slowdown("g"), Estimate(0.25, 0.2, 1 / 3)),
         (m.fewer("statements", "g"), Estimate(1 - 2 / 51, exact=True, because="51 → 2 statements")),
+        (m.fewer_times("statements", "g"), Estimate(25.5, exact=True, because="51 → 2 statements")),
         (m.count("statements", "g"), Estimate(2, exact=True, because="baseline 51")),
         (m.growth("peak_memory", "g"), Estimate(0.0, exact=True)),
         (m.plan_share(using_index=True), Estimate(0.5, exact=True, because="1 of 2 statement shapes")),
@@ -99,6 +103,12 @@ def test_latency_is_the_median_over_processes_with_its_interval() -> None:
     assert found.low is not None
 
 
+def test_one_group_against_another_is_compared_process_by_process() -> None:
+    """Three times as long in every process is three times as long, with no width."""
+    found = m.times_as_long("deep", "g")(RESULT, "optimised")
+    assert [found.value, found.low, found.high] == pytest.approx([3.0, 3.0, 3.0])
+
+
 def test_surviving_a_memory_limit_is_told_beside_the_baselines_end() -> None:
     """The sentence says what became of both."""
     found = m.survives("g")(RESULT, "optimised")
@@ -130,6 +140,8 @@ def test_an_arm_that_cannot_run_is_told_with_its_error() -> None:
         lambda: m.speedup("g"),
         lambda: m.slowdown("g"),
         lambda: m.latency("g"),
+        lambda: m.times_as_long("g", "h"),
+        lambda: m.fewer_times("rows", "g"),
         lambda: m.fewer("statements", "g"),
         lambda: m.count("rows", "g"),
         lambda: m.memory_cut("g"),

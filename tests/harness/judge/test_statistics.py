@@ -92,3 +92,11 @@ def test_a_growth_exponent_needs_two_scales_and_positive_values(scales: list[flo
     """What has no slope is refused."""
     with pytest.raises(ValueError, match="a growth exponent needs"):
         stats.growth_exponent(scales, values)
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "chance"), [(0, 9, 1.0), (1, 1, 0.05), (2, 10, 0.0861), (3, 10, 0.0115), (10, 10, 0.05**10)]
+)
+def test_the_binomial_tail_is_the_textbooks(hits: int, trials: int, chance: float) -> None:
+    """How often chance alone gives at least so many hits at 5 % each."""
+    assert stats.at_least_by_chance(hits, trials, 0.05) == pytest.approx(chance, rel=5e-3)

@@ -35,6 +35,7 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok")
         (v.at_least(0.95, "share"), Estimate(0.9, exact=True), v.FELL_SHORT),
         (v.works(), Estimate(1.0, exact=True), v.CONFIRMED),
         (v.works(), Estimate(0.5, exact=True), v.FELL_SHORT),
+        (v.works(), Estimate(0.0, exact=True), v.REFUTED),
         (v.reported("×"), Estimate(2, 1, 3), v.REPORTED),
     ],
 )

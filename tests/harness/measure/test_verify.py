@@ -24,6 +24,10 @@ class Answering(Scenario[dict[int, Any]]):
             raise answer
         return answer
 
+    async def state(self, world: dict[int, Any], case: Case) -> Any:
+        """Look at what the arm wrote."""
+        return world.get(-case.args)
+
     def normalise(self, case: Case, answer: Any) -> Any:
         """Compare texts without regard to case."""
         return answer.lower() if isinstance(answer, str) else answer
@@ -64,3 +68,15 @@ def test_a_baseline_that_raises_fails_the_scenario() -> None:
     """There is nothing to compare with."""
     with pytest.raises(ScenarioFailedError, match="baseline raised in case 'first'"):
         asyncio.run(verify(Answering(), {"baseline": {1: ValueError()}, "proposed": {}}, CASES))
+
+
+def test_what_an_operation_leaves_behind_must_be_equal_too() -> None:
+    """An arm that answers right and writes wrong is named."""
+    with pytest.raises(ScenarioFailedError, match=r"optimised leaves something else behind than baseline to case 'second': 'x'"):
+        check(optimised={-2: "x"})
+
+
+def test_an_arm_sits_out_where_the_scenario_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the scenario's reason, and without being run there."""
+    monkeypatch.setattr(Answering, "sits_out", {("optimised", "g"): "it loses rows"})
+    assert check(optimised={1: 13, 2: 13}).cannot_run == {("optimised", "g"): "it loses rows"}

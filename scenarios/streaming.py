@@ -1,0 +1,207 @@
+"""The review's eighth recommendation: streaming and cursor pagination in place of whole lists."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+from fixtures.probes.plans import plans
+from fixtures.probes.statements import Statements
+from fixtures.probes.vm_steps import VmSteps
+from fixtures.prompt_store import Store, dataset, open_store, prepare
+from harness.judge.measures import growth, memory_cut, shown, speedup, survives, times_as_long, verified
+from harness.judge.verdict import Promise, at_most, cut, reported, times, works
+from harness.record import Statement
+from harness.scenario import Case, Prepared, Probe, Scenario, Setting, shows
+from service import streaming
+from service.migrations import keyset_index
+
+TABLES = ("prompts",)
+PAGE = 50
+USERS = 4
+LIMIT_BYTES = 64_000_000
+LOSES_ROWS = "the cursor on created_at alone loses the rows that tie with a page's last one"
+
+EXPORTS = {
+    "baseline": streaming.export_baseline,
+    "proposed": streaming.export_proposed,
+    "optimised": streaming.export_optimised,
+}
+WALKS = {"baseline": streaming.walk_by_offset, "optimised": streaming.walk_by_key}
+
+
+class Position(NamedTuple):
+    """A place in a user's list, in the terms of every technique: rows before it, and the last of them."""
+
+    user_id: str
+    offset: int
+    created_at: datetime | None
+    prompt_id: str
+
+
+class Exported(NamedTuple):
+    """An export as a file; rows without the header."""
+
+    file: Path
+    rows: int
+
+
+class Streaming(Scenario[Store]):
+    """Rows as a stream in place of whole lists.
+
+    An export of prompts as CSV, and pages of a user's prompts. The baseline loads the whole list, and pages by OFFSET. The review
+    pages the export by OFFSET too, empties the session between pages, and still assembles the whole text before it returns it;
+    its cursor is created_at alone. Done right: each page is found by key, written and forgotten, the cursor is (created_at, id),
+    and there is an index for it.
+    """
+
+    arms = {
+        "baseline": "the whole list; pages by OFFSET",
+        "proposed": "OFFSET pages joined in one text; a cursor on created_at alone",
+        "optimised": "pages by key, written one by one; a cursor on (created_at, id) with its index",
+    }
+    groups = {
+        "export_all": "everybody's prompts as a CSV file",
+        "export_user": "one busy user's prompts as a CSV file",
+        "first_page": f"the first page of {PAGE} of a busy user's prompts",
+        "deep_page": f"a page of {PAGE} far down the same list",
+        "walk": "all pages of a busy user's prompts, one after another",
+    }
+    sits_out = {("proposed", "walk"): "it loses rows that tie in created_at"}
+    promises = (
+        Promise("M1", "70 % less memory for a large read", cut(0.7), memory_cut("export_all")),
+        Promise("M2", "no out-of-memory", works(), survives("export_all")),
+        Promise("M3", "constant memory", at_most(0.1, "exponent"), growth("peak_memory", "export_all"), part="memory"),
+        Promise("M3", "unlimited data: total work", reported("exponent"), growth("vm_steps", "export_all"), part="VM steps"),
+        Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
+        Promise(
+            "M4", "a deep page is as quick as the first", reported("×"), times_as_long("deep_page", "first_page"), part="deep page"
+        ),
+        Promise("M4", "a deep page is quicker than by OFFSET", times(1), speedup("deep_page"), part="deep page, speed"),
+        Promise("M4", "no row lost or repeated", works(), shown(LOSES_ROWS), part="rows", arms=("proposed",)),
+        Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
+    )
+    memory_groups = ("export_all",)
+    growth_scales = (1 / 16, 1 / 4)
+    growth_groups = ("export_all",)
+    load_groups = ("first_page", "deep_page", "export_user")
+
+    def prepare(self, setting: Setting) -> Prepared:
+        """Load prompts; the optimised arm has the index that its pages need."""
+        return asyncio.run(prepare(setting, TABLES, {"optimised": keyset_index.upgrade}))
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return exports, and pages of the busiest users' lists where no tie makes the review's cursor wrong."""
+        rows = dataset(setting)
+        users = datasets.heavy_users(rows, USERS)
+        lists = _live_prompts(rows, users)
+        found = [Case("export_all", "export all", None)]
+        for rank, user in enumerate(users, start=1):
+            found += [
+                Case("export_user", f"export user {rank}", user),
+                Case("first_page", f"first page of user {rank}", Position(user, 0, None, "")),
+                Case("deep_page", f"deep page of user {rank}", _deep(user, lists[user])),
+                Case("walk", f"walk of user {rank}", user),
+            ]
+        return found
+
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
+        """Open the arm's own copy."""
+        return open_store(setting, TABLES, arm)
+
+    async def run(self, world: Store, case: Case) -> Any:
+        """Export to a file, or fetch a page, or all pages."""
+        if case.group.startswith("export"):
+            return await _export(world, case.args)
+        async with world.sessions() as session:
+            if case.group == "walk":
+                return await WALKS[world.arm](session, case.args, PAGE)
+            place: Position = case.args
+            if world.arm == "proposed":
+                return (await streaming.page_by_time(session, place.user_id, place.created_at, PAGE)).rows
+            if world.arm == "optimised":
+                cursor = streaming.encode_cursor(place.created_at, place.prompt_id) if place.created_at else None
+                return (await streaming.page_by_key(session, place.user_id, cursor, PAGE)).rows
+            return (await streaming.page_by_offset(session, place.user_id, place.offset, PAGE)).rows
+
+    def normalise(self, case: Case, answer: Any) -> Any:
+        """Compare exports and pages as sets of rows: the review's order leaves ties to the plan."""
+        if case.group.startswith("export"):
+            with answer.file.open(newline="", encoding="utf-8") as file:
+                return Counter(map(tuple, csv.reader(file)))
+        return answer if case.group == "walk" else sorted(answer)
+
+    async def reset(self, world: Store, case: Case, answer: Any) -> None:
+        """Remove the file."""
+        del world
+        if case.group.startswith("export"):
+            answer.file.unlink(missing_ok=True)
+
+    def memory_limits_bytes(self, setting: Setting) -> Mapping[str, int]:
+        """Return a limit that a whole list of the size breaks; the smallest size fits any."""
+        return {} if setting.size == "tiny" else {"export_all": LIMIT_BYTES}
+
+    def rows(self, case: Case, answer: Any) -> int | None:
+        """Return the rows of an export."""
+        return answer.rows if case.group.startswith("export") else None
+
+    def probes(self, world: Store) -> Sequence[Probe]:
+        """Count statements, rows and the virtual machine's steps."""
+        return (Statements(world.engine), VmSteps(world.engine))
+
+    async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
+        """Return the statements and their plans."""
+        async with Statements(world.engine) as sent:
+            answer = await self.run(world, case)
+        await self.reset(world, case, answer)
+        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+
+    @shows(LOSES_ROWS)
+    async def loses_rows(self, world: Store, cases: Sequence[Case]) -> str:
+        """Walk all pages of a busy user by the review's cursor, and by key."""
+        lost = total = 0
+        async with world.sessions() as session:
+            for user in [case.args for case in cases if case.group == "walk"]:
+                seen = await streaming.walk_by_time(session, user, PAGE)
+                there = await streaming.walk_by_key(session, user, PAGE)
+                total += len(there)
+                lost += len(set(there) - set(seen))
+        assert lost, f"all {total} prompts were seen"
+        return f"{lost} of {total} prompts of the {USERS} busiest users are on no page"
+
+
+async def _export(world: Store, user_id: str | None) -> Exported:
+    """Write an export's pieces to a file, as a download would be written to its socket."""
+    path = world.folder / f"export-{world.arm}-{uuid.uuid4().hex}.csv"
+    lines = 0
+    with path.open("w", newline="", encoding="utf-8") as file:
+        async for piece in EXPORTS[world.arm](world.sessions, user_id):
+            file.write(piece)
+            lines += piece.count("\r\n")
+    return Exported(path, lines - 1)
+
+
+def _live_prompts(rows: datasets.Dataset, users: Sequence[str]) -> dict[str, list[tuple[datetime, str]]]:
+    """Return each user's live prompts as (created_at, id), newest first, from the data set itself."""
+    found: dict[str, list[tuple[datetime, str]]] = {user: [] for user in users}
+    for row in datasets.rows(rows, "prompts"):
+        if row["user_id"] in found and row["deleted_at"] is None:
+            found[row["user_id"]].append((row["created_at"], row["id"]))
+    return {user: sorted(prompts, reverse=True) for user, prompts in found.items()}
+
+
+def _deep(user: str, prompts: Sequence[tuple[datetime, str]]) -> Position:
+    """Return the last whole page that begins and ends without a tie; the first page's end where the list is too short."""
+    for offset in range(max(1, len(prompts) - PAGE), 0, -1):
+        edges = [prompts[i][0] for i in (offset - 1, offset, offset + PAGE - 1, offset + PAGE) if i < len(prompts)]
+        if len(set(edges)) == len(edges):
+            return Position(user, offset, *prompts[offset - 1])
+    return Position(user, 1, *prompts[0])
