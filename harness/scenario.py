@@ -112,6 +112,8 @@ class Scenario(Generic[World]):
         groups: group of cases → what it asks. Groups in the order they are shown.
         promises: what the review promises, each with how it is measured.
         engines: where it makes sense.
+        heavy_groups: groups whose one operation takes seconds: timed once a process, without warm-up.
+        inexact_groups: groups that are too large to count exactly, statement by statement and step by step.
         memory_groups: groups whose memory is measured, each arm in a child of its own.
         sits_out: (arm, group) → why the arm is not tried there.
         growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
@@ -123,6 +125,8 @@ class Scenario(Generic[World]):
     groups: ClassVar[Mapping[str, str]] = {}
     promises: ClassVar[Sequence[Promise]] = ()
     engines: ClassVar[Sequence[str]] = ("sqlite",)
+    heavy_groups: ClassVar[Sequence[str]] = ()
+    inexact_groups: ClassVar[Sequence[str]] = ()
     memory_groups: ClassVar[Sequence[str]] = ()
     sits_out: ClassVar[Mapping[tuple[str, str], str]] = {}
     growth_scales: ClassVar[Sequence[float]] = ()

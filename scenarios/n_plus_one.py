@@ -65,7 +65,7 @@ class NPlusOne(Scenario[Store]):
     }
     sits_out = {("proposed", "prompts_in_turn"): "the hand-made DataLoader's load answers None"}
     promises = (
-        Promise("N1", "51 statements become 2 (−96 %)", cut(0.96), fewer("statements", "prompts_with_evaluations")),
+        Promise("N1", "51 statements become 2, 96 % fewer", cut(0.96), fewer("statements", "prompts_with_evaluations")),
         Promise("N2", "response time 10–20× faster", times(10, 20), speedup("prompts_with_evaluations")),
         Promise("N3", SAYS_N3, at_most(3, "statements"), count("statements", "prompts_by_id"), part="asked for at once"),
         Promise("N3", SAYS_N3, at_most(3, "statements"), count("statements", "prompts_in_turn"), part="asked for in turn"),
@@ -125,6 +125,6 @@ class NPlusOne(Scenario[Store]):
         """Ask for fifty keys at once and compare ids."""
         keys = next(case.args for case in cases if case.group == "prompts_by_id")
         answers = await dataloader.prompts_as_written(world.sessions, keys)
-        wrong = sum(answer is None or answer["id"] != key for key, answer in zip(keys, answers, strict=True))
+        wrong = sum(answer is None or answer[0] != key for key, answer in zip(keys, answers, strict=True))
         assert wrong, "every key got its own row"
         return f"{wrong} of {len(keys)} keys got another prompt, or none"

@@ -26,6 +26,8 @@ from service.migrations import keyset_index
 
 TABLES = ("prompts",)
 PAGE = 50
+SHORT_PAGE = 5
+"""So short that ties fall on the edges of pages even in the smallest data set."""
 USERS = 4
 LIMIT_BYTES = 64_000_000
 LOSES_ROWS = "the cursor on created_at alone loses the rows that tie with a page's last one"
@@ -82,13 +84,12 @@ class Streaming(Scenario[Store]):
         Promise("M3", "constant memory", at_most(0.1, "exponent"), growth("peak_memory", "export_all"), part="memory"),
         Promise("M3", "unlimited data: total work", reported("exponent"), growth("vm_steps", "export_all"), part="VM steps"),
         Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
-        Promise(
-            "M4", "a deep page is as quick as the first", reported("×"), times_as_long("deep_page", "first_page"), part="deep page"
-        ),
+        Promise("M4", "a deep page against the first", reported("×"), times_as_long("deep_page", "first_page"), part="deep page"),
         Promise("M4", "a deep page is quicker than by OFFSET", times(1), speedup("deep_page"), part="deep page, speed"),
         Promise("M4", "no row lost or repeated", works(), shown(LOSES_ROWS), part="rows", arms=("proposed",)),
         Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
     )
+    heavy_groups = ("export_all",)
     memory_groups = ("export_all",)
     growth_scales = (1 / 16, 1 / 4)
     growth_groups = ("export_all",)
@@ -170,12 +171,12 @@ class Streaming(Scenario[Store]):
         lost = total = 0
         async with world.sessions() as session:
             for user in [case.args for case in cases if case.group == "walk"]:
-                seen = await streaming.walk_by_time(session, user, PAGE)
-                there = await streaming.walk_by_key(session, user, PAGE)
+                seen = await streaming.walk_by_time(session, user, SHORT_PAGE)
+                there = await streaming.walk_by_key(session, user, SHORT_PAGE)
                 total += len(there)
                 lost += len(set(there) - set(seen))
         assert lost, f"all {total} prompts were seen"
-        return f"{lost} of {total} prompts of the {USERS} busiest users are on no page"
+        return f"{lost} of {total} prompts of the {USERS} busiest users are on no page, in pages of {SHORT_PAGE}"
 
 
 async def _export(world: Store, user_id: str | None) -> Exported:
@@ -199,9 +200,9 @@ def _live_prompts(rows: datasets.Dataset, users: Sequence[str]) -> dict[str, lis
 
 
 def _deep(user: str, prompts: Sequence[tuple[datetime, str]]) -> Position:
-    """Return the last whole page that begins and ends without a tie; the first page's end where the list is too short."""
-    for offset in range(max(1, len(prompts) - PAGE), 0, -1):
+    """Return the last whole page that begins and ends without a tie, or the first page where the list is too short for one."""
+    for offset in range(len(prompts) - PAGE, 0, -1):
         edges = [prompts[i][0] for i in (offset - 1, offset, offset + PAGE - 1, offset + PAGE) if i < len(prompts)]
         if len(set(edges)) == len(edges):
             return Position(user, offset, *prompts[offset - 1])
-    return Position(user, 1, *prompts[0])
+    return Position(user, 0, None, "")

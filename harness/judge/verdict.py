@@ -160,7 +160,7 @@ def _weigh_limit(limit: float, low: float, high: float) -> str:
 def format_value(value: float, unit: str) -> str:
     """Return a value as a person would write it: `7.2×`, `96 % less`, `3.1 ms`."""
     formatter = _FORMATS.get(unit)
-    return formatter(value) if formatter else f"{_digits(value)} {unit}"
+    return formatter(value) if formatter else f"{_digits(value)} {_counted(unit, value)}"
 
 
 def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:
@@ -174,8 +174,13 @@ def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -
     return format_value(claim_low, unit)
 
 
+def _counted(unit: str, value: float) -> str:
+    return unit.removesuffix("s") if value == 1 and len(unit) > len("ms") else unit
+
+
 def _percent(share: float) -> str:
-    return f"{share * 100:.0f} %" if abs(share) < _NEARLY_ALL else f"{share * 100:.1f} %"
+    whole = abs(share) < _NEARLY_ALL or share == 1
+    return f"{share * 100:.0f} %" if whole else f"{share * 100:.1f} %"
 
 
 _NEARLY_ALL = 0.99
@@ -186,7 +191,7 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "less": lambda v: f"{_percent(v)} less" if v >= 0 else f"{_percent(-v)} more",
     "share": _percent,
     "works": lambda v: "it works" if v == 1 else f"{_percent(v)} of the checks hold",
-    "exponent": lambda v: f"rows^{v:.2f}",
+    "exponent": lambda v: f"rows^{v + 0.0:.2f}".replace("^-0.00", "^0.00"),
 }
 
 

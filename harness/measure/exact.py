@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from harness.record import Exact
@@ -13,15 +13,11 @@ OWN = ""
 
 
 async def count(scenario: Scenario[Any], arm: str, world: Any, case: Case, scale: float) -> list[Exact]:
-    """Count one operation's work with each of the scenario's probes, in runs of their own."""
-    found: list[Exact] = []
-    for probe in scenario.probes(world):
-        first, second = [await _run(scenario, probe, world, case) for _ in range(2)]
-        found += [
-            Exact(arm, case.group, metric, value, scale, repeats_exactly=second.get(metric) == value)
-            for metric, value in first.items()
-        ]
-    return found
+    """Count one operation's work with all the scenario's probes at once, in two runs."""
+    first, second = [await _run(scenario, world, case) for _ in range(2)]
+    return [
+        Exact(arm, case.group, metric, value, scale, repeats_exactly=second.get(metric) == value) for metric, value in first.items()
+    ]
 
 
 async def facts(scenario: Scenario[Any], arm: str, world: Any, scale: float) -> list[Exact]:
@@ -29,9 +25,11 @@ async def facts(scenario: Scenario[Any], arm: str, world: Any, scale: float) -> 
     return [Exact(arm, OWN, metric, value, scale) for metric, value in (await scenario.facts(world)).items()]
 
 
-async def _run(scenario: Scenario[Any], probe: Any, world: Any, case: Case) -> Mapping[str, float]:
-    async with probe:
+async def _run(scenario: Scenario[Any], world: Any, case: Case) -> dict[str, float]:
+    probes = scenario.probes(world)
+    async with AsyncExitStack() as stack:
+        for probe in probes:
+            await stack.enter_async_context(probe)
         answer = await scenario.run(world, case)
-    counts = dict(probe.counts())
     await scenario.reset(world, case, answer)
-    return counts
+    return {metric: value for probe in probes for metric, value in probe.counts().items()}

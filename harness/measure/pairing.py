@@ -69,9 +69,12 @@ class Pairing:
         self._repeats: dict[tuple[str, str], int] = {}
 
     async def warm_up(self) -> None:
-        """Run every arm's every group once, so that caches are filled and slots can be sized. Nothing is recorded."""
+        """Run every arm's every group, so that caches are filled and slots can be sized; heavy ones only later, in earnest."""
         for group in self._shares.groups:
             for arm in self._arms(group, control=True):
+                if group in self._shares.heavy:
+                    self._repeats[arm, group] = 1
+                    continue
                 fastest = math.inf
                 for _ in range(2):
                     fastest = min(fastest, await self._time(arm, self._cases[group][0]))

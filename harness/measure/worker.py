@@ -99,7 +99,7 @@ async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
         for arm, world in worlds.items():
             emit(Counted(await exact.facts(scenario, arm, world, job.setting.scale)))
             for case in _first_of_each_group(cases):
-                if (arm, case.group) in seen.cannot_run:
+                if (arm, case.group) in seen.cannot_run or case.group in scenario.inexact_groups:
                     continue
                 counted = await exact.count(scenario, arm, world, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(world, case)]
@@ -130,7 +130,7 @@ async def _count(job: Job, loaded: Loaded, emit: Emit) -> None:
 async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
     groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if (BASELINE, g) not in job.barred)
-    shares = Shares(groups, job.budget_ns, job.minimum_pairs)
+    shares = Shares(groups, job.budget_ns, job.minimum_pairs, tuple(scenario.heavy_groups))
     coin = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - a coin that can be tossed again
     arms = list(scenario.arms)
     coin.shuffle(arms)  # which world is built first must not always favour the same arm

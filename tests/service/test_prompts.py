@@ -21,8 +21,8 @@ OnSession = Callable[..., Any]
 READS: dict[str, Callable[[AsyncSession], Awaitable[Any]]] = {
     "active prompts": lambda session: prompts.active_prompts(session, "ann", limit=20),
     "best evaluations": lambda session: prompts.best_evaluations(session, "p0444"),
-    "failed results": lambda session: prompts.results(session, "e00-p0074", passed=False),
-    "passed results": lambda session: prompts.results(session, "e00-p0074", passed=True, limit=3),
+    "failed results": lambda session: prompts.results(session, "e00-p0037", passed=False),
+    "passed results": lambda session: prompts.results(session, "e00-p0037", passed=True, limit=3),
     "top templates": lambda session: prompts.top_templates(session, "b", limit=7),
     "analysis": lambda session: prompts.evaluation_analysis(session, more_than=2),
     "prompt": lambda session: prompts.prompt(session, "p0037"),

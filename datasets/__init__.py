@@ -1,0 +1,30 @@
+"""Seeded synthetic rows of the prompt service: a block is a pure function of (data set, table, index)."""
+
+from datasets.access import evaluation_ids, heavy_users, prompt_ids, user_ids
+from datasets.block import Block, Column, as_dicts
+from datasets.digest import GENERATOR_VERSION, Digest, digest
+from datasets.sizes import SIZES, Dataset
+from datasets.tables import DESCRIPTIONS, TABLES, block, blocks, blocks_of, count_rows, prompts_to_insert, rows
+
+__all__ = [
+    "DESCRIPTIONS",
+    "GENERATOR_VERSION",
+    "SIZES",
+    "TABLES",
+    "Block",
+    "Column",
+    "Dataset",
+    "Digest",
+    "as_dicts",
+    "block",
+    "blocks",
+    "blocks_of",
+    "count_rows",
+    "digest",
+    "evaluation_ids",
+    "heavy_users",
+    "prompt_ids",
+    "prompts_to_insert",
+    "rows",
+    "user_ids",
+]

@@ -1,0 +1,92 @@
+"""The words rows are made of: Faker fills them once per process and seed, and rows take slices and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import cycle
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLAB_CHARS = 1 << 18
+MAX_TEXT_CHARS = 32_000
+TITLE_CHARS = (20, 60)
+NAME_CHARS = (10, 80)
+
+LANGUAGES = {"English": 0.60, "Japanese": 0.35, "mixed, with emoji": 0.05}
+"""Share of the texts in each of the slabs, in their order."""
+
+_TITLES = 2_048
+_NAMES = 1_024
+_EMOJI = "🙂🚀✅📝🔥🤖💡🎯"
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Text to draw from.
+
+    `slabs` holds one long text for each of LANGUAGES, of SLAB_CHARS characters; `titles` a row of titles for each;
+    shape (languages, titles). `names` holds what test cases and templates are called, in every language.
+    """
+
+    slabs: tuple[str, ...]
+    titles: NDArray[np.object_]
+    names: NDArray[np.object_]
+
+    def texts(self, languages: NDArray[np.uint8], lengths_chars: NDArray[np.int64], draws: NDArray[np.uint64]) -> list[str]:
+        """Return one slice of a slab for each row, at the place its draw says."""
+        starts = draws % np.uint64(SLAB_CHARS - MAX_TEXT_CHARS)
+        slabs = self.slabs
+        return [
+            slabs[language][start : start + length]
+            for language, start, length in zip(languages.tolist(), starts.tolist(), lengths_chars.tolist(), strict=True)
+        ]
+
+
+@lru_cache(maxsize=2)
+def pools(seed: int) -> Pools:
+    """Return the pools of a seed; the first call takes a fraction of a second.
+
+    Raises:
+        ModuleNotFoundError: Faker is not installed.
+    """
+    from faker import Faker  # noqa: PLC0415 - a tenth of a second that whoever only asks for sizes should not wait for
+
+    english, japanese = Faker("en_US"), Faker("ja_JP")
+    english.seed_instance(seed)
+    japanese.seed_instance(seed)
+    emoji = cycle(_EMOJI)
+
+    def mixed() -> str:
+        return f"{english.sentence()} {next(emoji)} {japanese.sentence()}"
+
+    def name() -> str:
+        return str(english.catch_phrase())
+
+    speakers = (english.sentence, japanese.sentence, mixed)
+    names = [_spoken(name, *NAME_CHARS) for _ in range(_NAMES // 2)]
+    names += [_spoken(japanese.sentence, *NAME_CHARS) for _ in range(_NAMES // 2)]
+    return Pools(
+        slabs=(_slab(english.paragraph, " "), _slab(japanese.paragraph, ""), _slab(mixed, " ")),
+        titles=np.array([[_spoken(speak, *TITLE_CHARS) for _ in range(_TITLES)] for speak in speakers], dtype=object),
+        names=np.array(names, dtype=object),
+    )
+
+
+def _slab(speak: Callable[[], str], between: str) -> str:
+    spoken: list[str] = []
+    missing_chars = SLAB_CHARS
+    while missing_chars > 0:
+        spoken.append(speak())
+        missing_chars -= len(spoken[-1])
+    return between.join(spoken)[:SLAB_CHARS]
+
+
+def _spoken(speak: Callable[[], str], low_chars: int, high_chars: int) -> str:
+    """Return what is spoken until it is long enough, cut where it is too long."""
+    text = speak()
+    while len(text) < low_chars:
+        text = f"{text} {speak()}"
+    return text[:high_chars].rstrip()

@@ -1,0 +1,192 @@
+"""Writing many prompts at once: inserts, upserts, changes of status and soft deletes.
+
+Every technique commits once, so all are equally durable, and returns how many prompts it changed. Times are passed in: a run must
+write the same rows whenever it runs. Rows are dicts with all of a prompt's columns; a parent precedes its children.
+
+An upsert replaces title, content and updated_at of a prompt that exists, and inserts one that does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, String, Table, Update, any_, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from service.loading import KEYS_PER_STATEMENT, chunks
+from service.models import Base, Prompt
+
+PromptRow = Mapping[str, Any]
+
+BATCH = 1000
+"""Rows in a batch. As parameters of one statement they hold 0.6 MB; ten times as many hold ten times that and gain nothing."""
+
+_REPLACED = ("title", "content", "updated_at")
+_PROMPTS: Table = Base.metadata.tables["prompts"]
+
+
+async def insert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
+    """Insert through `add_all`: an object and its bookkeeping for each row."""
+    session.add_all([Prompt(**row) for row in rows])
+    await session.commit()
+    return len(rows)
+
+
+async def insert_as_written(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
+    """Insert or update as the review writes it.
+
+    Raises:
+        AttributeError: always, for any rows: the generic `insert()` has no `on_conflict_do_update`.
+    """
+    changed = 0
+    for batch in chunks(rows, batch_size):
+        statement = insert(Prompt).values(batch)
+        statement = statement.on_conflict_do_update(  # type: ignore[attr-defined]  # this is the fault
+            index_elements=["id"],
+            set_={name: getattr(statement.excluded, name) for name in _REPLACED},  # type: ignore[attr-defined]  # as above
+        )
+        result: Any = await session.execute(statement)
+        changed += result.rowcount
+    await session.commit()
+    return changed
+
+
+async def insert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
+    """Insert or update as the review means it: the dialect's own insert, a thousand rows after one VALUES.
+
+    A statement has a variable for every value, ten a row. SQLite takes 32 766 as it is distributed (Debian's takes 250 000) and
+    asyncpg 32 767, so batches beyond 3 276 rows fail. An id that comes twice is counted twice by SQLite and refused by PostgreSQL.
+    """
+    changed = 0
+    for batch in chunks(rows, batch_size):
+        statement = _upsert(session, Prompt).values(batch)
+        result: Any = await session.execute(_replacing(statement))
+        changed += result.rowcount
+    await session.commit()
+    return changed
+
+
+async def insert_optimised(session: AsyncSession, rows: Iterable[PromptRow]) -> int:
+    """Insert by executemany, a statement of one row run over batches of parameters; takes rows from a generator as well.
+
+    Raises:
+        IntegrityError: an id exists already; nothing is inserted then.
+    """
+    inserted = 0
+    for batch in chunks(rows, BATCH):
+        await session.execute(insert(_PROMPTS), batch)
+        inserted += len(batch)
+    await session.commit()
+    return inserted
+
+
+async def upsert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
+    """Look for each prompt, then change or add it: a statement for every row before the first is written."""
+    for row in rows:
+        prompt = await session.get(Prompt, row["id"])
+        if prompt is None:
+            session.add(Prompt(**row))
+        else:
+            for name in _REPLACED:
+                setattr(prompt, name, row[name])
+    await session.commit()
+    return _distinct(rows)
+
+
+async def upsert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
+    """Upsert as the review means it, which inserts and updates by the same statement."""
+    return await insert_repaired(session, rows, batch_size)
+
+
+async def upsert_optimised(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
+    """Upsert by executemany. An id that comes twice takes the later row's values and is counted once."""
+    statement = _replacing(_upsert(session, _PROMPTS))
+    for batch in chunks(rows, BATCH):
+        await session.execute(statement, batch)
+    await session.commit()
+    return _distinct(rows)
+
+
+async def set_status_baseline(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
+    """Load the prompts and set their status one by one."""
+    changed = 0
+    for some in chunks(ids, KEYS_PER_STATEMENT):
+        for prompt in await session.scalars(select(Prompt).where(Prompt.id.in_(some))):
+            prompt.status, prompt.updated_at = status, at
+            changed += 1
+    await session.commit()
+    return changed
+
+
+async def set_status_proposed(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
+    """Set the status of all by one UPDATE with a variable for every id, which fails beyond the database's limit on variables."""
+    return await _run(session, update(Prompt).where(Prompt.id.in_(ids)).values(status=status, updated_at=at))
+
+
+async def set_status_optimised(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
+    """Set the status of all by one UPDATE with the ids in one variable: no limit, and one text to parse for any number of ids."""
+    return await _run(session, update(_PROMPTS).where(_among(session, Prompt.id, ids)).values(status=status, updated_at=at))
+
+
+async def soft_delete_baseline(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
+    """Load the prompts that are not yet deleted and mark them one by one."""
+    changed = 0
+    for some in chunks(ids, KEYS_PER_STATEMENT):
+        for prompt in await session.scalars(select(Prompt).where(Prompt.id.in_(some), Prompt.deleted_at.is_(None))):
+            prompt.deleted_at = at
+            changed += 1
+    await session.commit()
+    return changed
+
+
+async def soft_delete_proposed(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
+    """Mark those not yet deleted by one UPDATE with a variable for every id."""
+    return await _run(session, update(Prompt).where(Prompt.id.in_(ids)).where(Prompt.deleted_at.is_(None)).values(deleted_at=at))
+
+
+async def soft_delete_optimised(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
+    """Mark those not yet deleted by one UPDATE with the ids in one variable."""
+    return await _run(
+        session, update(_PROMPTS).where(_among(session, Prompt.id, ids), Prompt.deleted_at.is_(None)).values(deleted_at=at)
+    )
+
+
+async def _run(session: AsyncSession, statement: Update) -> int:
+    result: Any = await session.execute(statement)
+    await session.commit()
+    return int(result.rowcount)
+
+
+def _among(session: AsyncSession, column: InstrumentedAttribute[str], ids: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the ids, all in one variable.
+
+    Measured on SQLite with 5 000 ids: 20 ms in one variable, 30 ms with a variable each, 34-45 ms in lists of 2 000-500,
+    56 ms by executemany.
+    """
+    if _dialect(session) == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(String)))
+    each = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def _upsert(session: AsyncSession, into: type[Prompt] | Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(into) if _dialect(session) == "postgresql" else sqlite.insert(into)
+
+
+def _replacing(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
+    return statement.on_conflict_do_update(
+        index_elements=["id"], set_={name: getattr(statement.excluded, name) for name in _REPLACED}
+    )
+
+
+def _dialect(session: AsyncSession) -> str:
+    return session.get_bind().dialect.name
+
+
+def _distinct(rows: Iterable[PromptRow]) -> int:
+    return len({row["id"] for row in rows})

@@ -1,0 +1,197 @@
+"""Loading by key in batches: the review's DataLoader with its faults, and one done right.
+
+A loader lives as long as one request: its cache would otherwise serve old rows, and one tenant's rows to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from service.loading import KEYS_PER_STATEMENT, chunks
+from service.models import Prompt
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+PromptRow = tuple[str, str, str]
+"""(id, title, content)."""
+
+
+class ReviewDataLoader(Generic[Key, Value]):
+    """Behaves as the review's loader does, its faults included.
+
+    - `load` returns None until 100 keys are waiting; the last keys of a request are never loaded.
+    - Results are paired with keys by position, although the batch function returns rows in the database's order, each once,
+      and none for a missing key: with the review's own batch function callers get other keys' rows.
+    - `load_many` loads cached keys again; keys that arrive while a batch is under way are dropped with it.
+    - An error leaves its keys in the batch, to fail the next one as well.
+    """
+
+    BATCH_SIZE = 100
+
+    def __init__(self, load_batch: Callable[[list[Key]], Awaitable[Sequence[Value]]]) -> None:
+        self._load_batch = load_batch
+        self._waiting: list[Key] = []
+        self._loaded: dict[Key, Value] = {}
+
+    async def load(self, key: Key) -> Value | None:
+        """Return the key's value if it is loaded or completes a batch, else None."""
+        if key not in self._loaded:
+            self._waiting.append(key)
+            if len(self._waiting) >= self.BATCH_SIZE:
+                await self._run()
+        return self._loaded.get(key)
+
+    async def load_many(self, keys: Sequence[Key]) -> list[Value | None]:
+        """Load these keys together with all that are waiting; return what ends up under each."""
+        self._waiting.extend(keys)
+        await self._run()
+        return [self._loaded.get(key) for key in keys]
+
+    async def _run(self) -> None:
+        if not self._waiting:
+            return
+        values = await self._load_batch(self._waiting)
+        self._loaded.update(zip(self._waiting, values, strict=False))  # the review stops at the shorter one, in silence
+        self._waiting.clear()
+
+
+class DataLoader(Generic[Key, Value]):
+    """Gathers the keys asked for in one turn of the event loop and loads them together, each once.
+
+    `load_batch` takes distinct keys, at most `max_batch_size`, and returns a value for every key in the keys' order. Batches run
+    at the same time, so it opens a session of its own. An error reaches all who wait for the batch and is not cached.
+    """
+
+    def __init__(
+        self, load_batch: Callable[[list[Key]], Awaitable[Sequence[Value]]], max_batch_size: int = KEYS_PER_STATEMENT
+    ) -> None:
+        self._load_batch = load_batch
+        self._max_batch_size = max_batch_size
+        self._waiting: list[Key] = []
+        self._asked: dict[Key, asyncio.Future[Value]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def load(self, key: Key) -> asyncio.Future[Value]:
+        """Return a future of the key's value. To be called in a running event loop.
+
+        Raises, when awaited:
+            ValueError: the batch function returned more or fewer values than keys.
+            Exception: whatever the batch function raised.
+        """
+        future = self._asked.get(key)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = self._asked[key] = loop.create_future()
+            if not self._waiting:
+                loop.call_soon(self._dispatch)
+            self._waiting.append(key)
+        # A caller that is cancelled cancels the future it awaits; the others still want theirs.
+        return asyncio.shield(future)
+
+    async def load_many(self, keys: Sequence[Key]) -> list[Value]:
+        """Return the keys' values in their order. Raises what `load` raises."""
+        return list(await asyncio.gather(*map(self.load, keys)))
+
+    def _dispatch(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for keys in chunks(waiting, self._max_batch_size):
+            task = asyncio.get_running_loop().create_task(self._run(keys))
+            self._running.add(task)  # the loop itself holds tasks weakly
+            task.add_done_callback(self._running.discard)
+
+    async def _run(self, keys: list[Key]) -> None:
+        futures = [self._asked[key] for key in keys]
+        try:
+            values = await self._values(keys)
+        except asyncio.CancelledError:
+            self._forget(keys)
+            for future in futures:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the waiting callers' to handle
+            self._forget(keys)
+            for future in futures:
+                future.set_exception(error)
+        else:
+            for future, value in zip(futures, values, strict=True):
+                future.set_result(value)
+
+    async def _values(self, keys: list[Key]) -> Sequence[Value]:
+        values = await self._load_batch(list(keys))
+        if len(values) != len(keys):
+            raise ValueError(f"the batch function returned {len(values)} values for {len(keys)} keys; one each, in their order")
+        return values
+
+    def _forget(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            del self._asked[key]
+
+
+async def prompts_one_by_one(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
+    """Return the prompts of these ids in their order, None for a missing one: a statement for each. The baseline."""
+    async with sessions() as session:
+        return [(await _fetch(session, [key])).get(key) for key in ids]
+
+
+async def prompts_as_written(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
+    """Load through the review's `load_many` and its own batch function: rows in the database's order, so often the wrong ones."""
+
+    async def load_batch(keys: list[str]) -> list[PromptRow]:
+        async with sessions() as session:
+            return [_row(prompt) for prompt in await session.scalars(select(Prompt).where(Prompt.id.in_(keys)))]
+
+    return await ReviewDataLoader(load_batch).load_many(ids)
+
+
+async def prompts_repaired(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
+    """Load through the review's `load_many` with a batch function that returns a value for every key in order."""
+
+    async def load_batch(keys: list[str]) -> list[PromptRow | None]:
+        async with sessions() as session:
+            prompts = await session.scalars(select(Prompt).where(Prompt.id.in_(keys)))
+            found = {prompt.id: _row(prompt) for prompt in prompts}
+        return [found.get(key) for key in keys]
+
+    return await ReviewDataLoader(load_batch).load_many(ids)
+
+
+async def prompts_gathered(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
+    """Load each prompt on its own, all at once, as the resolvers of a request do; the loader makes batches of them."""
+    loader = prompt_loader(sessions)
+
+    async def resolve(key: str) -> PromptRow | None:
+        return await loader.load(key)
+
+    return list(await asyncio.gather(*map(resolve, ids)))
+
+
+async def prompts_sequential(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
+    """Await each load before asking for the next: no loader can batch this, every batch holds one key."""
+    loader = prompt_loader(sessions)
+    return [await loader.load(key) for key in ids]
+
+
+def prompt_loader(sessions: async_sessionmaker[AsyncSession]) -> DataLoader[str, PromptRow | None]:
+    """Return a loader of prompts by id, for one request."""
+
+    async def load_batch(keys: list[str]) -> list[PromptRow | None]:
+        async with sessions() as session:
+            found = await _fetch(session, keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_batch)
+
+
+async def _fetch(session: AsyncSession, ids: Sequence[str]) -> dict[str, PromptRow]:
+    rows: Any = await session.execute(select(Prompt.id, Prompt.title, Prompt.content).where(Prompt.id.in_(ids)))
+    return {key: (key, title, content) for key, title, content in rows}
+
+
+def _row(prompt: Prompt) -> PromptRow:
+    return prompt.id, prompt.title, prompt.content

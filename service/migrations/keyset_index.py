@@ -1,0 +1,26 @@
+"""The indexes that keyset pages walk along: live prompts by time and id, a user's and everybody's."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Index, text
+
+from service.migrations.building import MISLEADING, build, detached, drop
+
+
+def keyset() -> list[Index]:
+    """Return the indexes. Ascending serves newest-first as well, since both of the sort's columns turn round together."""
+    prompts = detached("prompts").c
+    live = text("deleted_at IS NULL")
+    return [
+        Index(name, *columns, sqlite_where=live, postgresql_where=live)
+        for name, columns in {
+            "ix_prompts_live_by_user_time": (prompts.user_id, prompts.created_at, prompts.id),
+            "ix_prompts_live_by_time": (prompts.created_at, prompts.id),
+        }.items()
+    ]
+
+
+def upgrade(connection: Connection) -> None:
+    """Add the indexes to a database that has the baseline's or the optimised ones, and drop the one preferred to them."""
+    drop(connection, MISLEADING)
+    build(connection, keyset())

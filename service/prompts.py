@@ -1,0 +1,151 @@
+"""What the service reads: one function a question, rows as plain tuples.
+
+Every order ends in the id. Rows that tie would otherwise come in whatever order the plan happens to visit them, and a LIMIT among
+them would choose other rows with other indexes: arms that are both right would disagree.
+
+States are written into the SQL as literals. They are part of the question and not of its input, and a partial index is
+only chosen for a state that the planner can see.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import ColumnElement, Float, Integer, Select, func, literal, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from service.models import Evaluation, Prompt, PromptTemplate, TestResult
+
+_SCORE_UNITS = 1_000_000
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
+
+def in_state(state: str) -> ColumnElement[str]:
+    """Return a state such as "active" as a literal in the SQL."""
+    return literal(state, literal_execute=True)
+
+
+async def active_prompts(session: AsyncSession, user_id: str, limit: int = 50) -> list[tuple[str, str, datetime]]:
+    """Return (id, title, created_at) of a user's active prompts, newest first: the review's most frequent query."""
+    statement = (
+        select(Prompt.id, Prompt.title, Prompt.created_at)
+        .where(Prompt.user_id == user_id, Prompt.status == in_state("active"), Prompt.deleted_at.is_(None))
+        .order_by(Prompt.created_at.desc(), Prompt.id.desc())
+        .limit(limit)
+    )
+    return await _rows(session, statement)
+
+
+async def best_evaluations(session: AsyncSession, prompt_id: str, limit: int = 20) -> list[tuple[str, float | None]]:
+    """Return (id, overall_score) of a prompt's completed evaluations, best first, those without a score last."""
+    statement = (
+        select(Evaluation.id, Evaluation.overall_score)
+        .where(Evaluation.prompt_id == prompt_id, Evaluation.status == in_state("completed"))
+        .order_by(Evaluation.overall_score.desc().nulls_last(), Evaluation.id)
+        .limit(limit)
+    )
+    return await _rows(session, statement)
+
+
+async def results(
+    session: AsyncSession, evaluation_id: str, *, passed: bool, limit: int = 100
+) -> list[tuple[str, str, float | None]]:
+    """Return (id, test_case_name, score) of an evaluation's passed or failed test cases, best first, NULL last."""
+    statement = (
+        select(TestResult.id, TestResult.test_case_name, TestResult.score)
+        .where(TestResult.evaluation_id == evaluation_id, TestResult.passed == passed)
+        .order_by(TestResult.score.desc().nulls_last(), TestResult.id)
+        .limit(limit)
+    )
+    return await _rows(session, statement)
+
+
+async def top_templates(session: AsyncSession, category: str, limit: int = 20) -> list[tuple[str, str, int]]:
+    """Return (id, name, usage_count) of a category's most used templates."""
+    statement = (
+        select(PromptTemplate.id, PromptTemplate.name, PromptTemplate.usage_count)
+        .where(PromptTemplate.category == category)
+        .order_by(PromptTemplate.usage_count.desc(), PromptTemplate.id)
+        .limit(limit)
+    )
+    return await _rows(session, statement)
+
+
+async def evaluation_analysis(session: AsyncSession, more_than: int = 5, limit: int = 20) -> list[tuple[str, float, int]]:
+    """Return (prompt_id, mean score, evaluations) of the best-scoring prompts with more than so many scored evaluations.
+
+    The mean is taken over whole millionths. A sum of floats depends on the order in which the plan visits the rows, so the
+    arms would differ in the last digit, and rank near ties differently.
+    """
+    units = func.round(Evaluation.overall_score * _SCORE_UNITS).cast(Integer)
+    count = func.count()
+    mean = type_coerce(type_coerce(func.sum(units), Float) / (count * _SCORE_UNITS), Float[float])
+    statement = (
+        select(Evaluation.prompt_id, mean.label("mean_score"), count.label("evaluations"))
+        .where(Evaluation.status == in_state("completed"), Evaluation.overall_score.is_not(None))
+        .group_by(Evaluation.prompt_id)
+        .having(count > more_than)
+        .order_by(mean.desc(), Evaluation.prompt_id)
+        .limit(limit)
+    )
+    return await _rows(session, statement)
+
+
+async def prompt(session: AsyncSession, prompt_id: str) -> tuple[str, str, str, str, int, datetime] | None:
+    """Return (id, title, content, status, version, created_at) of a live prompt, or None."""
+    statement = select(Prompt.id, Prompt.title, Prompt.content, Prompt.status, Prompt.version, Prompt.created_at).where(
+        Prompt.id == prompt_id, Prompt.deleted_at.is_(None)
+    )
+    return next(iter(await _rows(session, statement)), None)
+
+
+async def version_history(session: AsyncSession, prompt_id: str) -> list[tuple[str, int, str | None]]:
+    """Return (id, version, parent_id) of a prompt's live versions, earlier and later than the given one, oldest first.
+
+    Two walks from the given version, one towards its parents and one towards its children, each along an index.
+    """
+    given = select(Prompt.id, Prompt.parent_id).where(Prompt.id == prompt_id)
+    earlier = given.cte("earlier", recursive=True)
+    parent, child = aliased(Prompt), aliased(Prompt)
+    earlier = earlier.union(select(parent.id, parent.parent_id).join(earlier, parent.id == earlier.c.parent_id))
+    later = given.cte("later", recursive=True)
+    later = later.union(select(child.id, child.parent_id).join(later, child.parent_id == later.c.id))
+    statement = (
+        select(Prompt.id, Prompt.version, Prompt.parent_id)
+        .where(Prompt.id.in_(select(earlier.c.id).union(select(later.c.id))), Prompt.deleted_at.is_(None))
+        .order_by(Prompt.version, Prompt.id)
+    )
+    return await _rows(session, statement)
+
+
+async def evaluation(session: AsyncSession, evaluation_id: str) -> tuple[str, str, str, str, str, float | None] | None:
+    """Return (id, prompt_id, status, provider, model, overall_score) of an evaluation, or None."""
+    statement = select(
+        Evaluation.id,
+        Evaluation.prompt_id,
+        Evaluation.status,
+        Evaluation.provider,
+        Evaluation.model,
+        Evaluation.overall_score,
+    ).where(Evaluation.id == evaluation_id)
+    return next(iter(await _rows(session, statement)), None)
+
+
+async def newest_evaluations(
+    session: AsyncSession, provider: str, model: str, limit: int = 50
+) -> list[tuple[str, str, float | None, datetime]]:
+    """Return (id, status, overall_score, created_at) of the newest evaluations by a provider's model."""
+    statement = (
+        select(Evaluation.id, Evaluation.status, Evaluation.overall_score, Evaluation.created_at)
+        .where(Evaluation.provider == provider, Evaluation.model == model)
+        .order_by(Evaluation.created_at.desc(), Evaluation.id.desc())
+        .limit(limit)
+    )
+    return await _rows(session, statement)
+
+
+async def _rows(session: AsyncSession, statement: Select[Row]) -> list[Row]:
+    return [cast("Row", tuple(row)) for row in await session.execute(statement)]
