@@ -26,10 +26,9 @@ def detached(name: str) -> Table:
 
 
 def build(connection: Connection, indexes: Iterable[Index]) -> None:
-    """Create the indexes, then gather statistics."""
+    """Create the indexes."""
     for index in indexes:
         index.create(connection)
-    analyse(connection)
 
 
 def drop(connection: Connection, names: Iterable[str]) -> None:
@@ -39,5 +38,5 @@ def drop(connection: Connection, names: Iterable[str]) -> None:
 
 
 def analyse(connection: Connection) -> None:
-    """Gather statistics: without them the planner guesses which of two indexes is the narrower."""
+    """Gather statistics: without them the planner guesses which of two indexes is the narrower. SQLite never does it unasked."""
     connection.execute(text("ANALYZE"))

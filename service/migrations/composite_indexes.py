@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ColumnElement, Connection, Index, text
 
-from service.migrations.building import MISLEADING, build, detached, drop
+from service.migrations.building import MISLEADING, analyse, build, detached, drop
 
 REDUNDANT = (
     "idx_prompts_user_id",
@@ -86,14 +86,15 @@ def optimised(dialect: str) -> list[Index]:
 
 
 def upgrade_proposed(connection: Connection) -> None:
-    """Add the review's indexes to a database that has the baseline's."""
+    """Add the review's indexes to a database that has the baseline's, and no more: its migration gathers no statistics."""
     build(connection, proposed())
 
 
 def upgrade_optimised(connection: Connection) -> None:
-    """Add the optimised indexes to a database that has the baseline's, and drop what is redundant or misleads."""
+    """Add the optimised indexes to a database that has the baseline's, drop what is redundant or misleads, gather statistics."""
     drop(connection, REDUNDANT + MISLEADING)
     build(connection, optimised(connection.dialect.name))
+    analyse(connection)
 
 
 def _best_first(score: Column[float], dialect: str) -> ColumnElement[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Index, text
 
-from service.migrations.building import MISLEADING, build, detached, drop
+from service.migrations.building import MISLEADING, analyse, build, detached, drop
 
 
 def keyset() -> list[Index]:
@@ -21,6 +21,7 @@ def keyset() -> list[Index]:
 
 
 def upgrade(connection: Connection) -> None:
-    """Add the indexes to a database that has the baseline's or the optimised ones, and drop the one preferred to them."""
+    """Add the indexes to a database that has the baseline's or the optimised ones, drop the misleading one, gather statistics."""
     drop(connection, MISLEADING)
     build(connection, keyset())
+    analyse(connection)

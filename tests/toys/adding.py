@@ -67,7 +67,7 @@ class Adding(Scenario[dict[str, Any]]):
         await asyncio.sleep(0)
         world["steps"][0] += 1 if world["arm"] == "optimised" else case.args
         if world["arm"] == "optimised":
-            return case.args * (case.args - 1) // 2
+            return int(case.args * (case.args - 1) // 2)
         if world["arm"] == "proposed":
             return sum(list(range(case.args)))
         return sum(part[0] for part in [[n] for n in range(case.args)])
