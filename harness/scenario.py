@@ -46,7 +46,7 @@ class Case:
     """One input.
 
     `group` collects cases of one kind, which are timed and judged together; `name` is unique and is shown when arms disagree;
-    `args` is whatever `run` needs.
+    `args` is whatever `run` needs; it is pickled once a run for all processes.
     """
 
     group: str
@@ -112,10 +112,11 @@ class Scenario(Generic[World]):
         groups: group of cases → what it asks. Groups in the order they are shown.
         promises: what the review promises, each with how it is measured.
         engines: where it makes sense.
-        heavy_groups: groups whose one operation takes seconds: timed once a process, without warm-up.
+        heavy_groups: groups whose one operation takes seconds: timed once in a few processes, without warm-up or control.
         inexact_groups: groups that are too large to count exactly, statement by statement and step by step.
         memory_groups: groups whose memory is measured, each arm in a child of its own.
         sits_out: (arm, group) → why the arm is not tried there.
+        memory_warm_up: light groups run before memory is measured, so that what is loaded on first use is not counted.
         growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
         growth_groups: groups whose exact work is counted at those shares.
         load_groups: groups that many users run at once; None means all of them.
@@ -129,6 +130,7 @@ class Scenario(Generic[World]):
     inexact_groups: ClassVar[Sequence[str]] = ()
     memory_groups: ClassVar[Sequence[str]] = ()
     sits_out: ClassVar[Mapping[tuple[str, str], str]] = {}
+    memory_warm_up: ClassVar[Sequence[str]] = ()
     growth_scales: ClassVar[Sequence[float]] = ()
     growth_groups: ClassVar[Sequence[str]] = ()
     load_groups: ClassVar[Sequence[str] | None] = None

@@ -18,7 +18,7 @@ import datasets
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.vm_steps import VmSteps
-from fixtures.prompt_store import Store, dataset, open_store, prepare
+from fixtures.prompt_store import SMALL_CACHE, Store, dataset, open_store, prepare
 from harness.judge.measures import combine, latency, memory_cut, shown, speedup, verified
 from harness.judge.verdict import Promise, at_most, cut, times, works
 from harness.record import Statement
@@ -110,6 +110,7 @@ class Bulk(Scenario[Store]):
     heavy_groups = ("insert_10000",)
     inexact_groups = ("insert_10000",)
     memory_groups = ("insert_10000",)
+    memory_warm_up = ("insert_100",)
     load_groups = ("insert_100",)
 
     def prepare(self, setting: Setting) -> Prepared:
@@ -134,7 +135,7 @@ class Bulk(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, TABLES, arm)
+        return open_store(setting, TABLES, arm, SMALL_CACHE)
 
     async def run(self, world: Store, case: Case) -> int:
         """Write as the arm does."""

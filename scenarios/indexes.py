@@ -24,7 +24,7 @@ from service import bulk, prompts
 from service.migrations import building, composite_indexes
 
 TABLES = datasets.TABLES
-CASES = 48
+CASES = 24
 INSERTED = 100
 
 COMPOSITE = {

@@ -16,7 +16,7 @@ import datasets
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.vm_steps import VmSteps
-from fixtures.prompt_store import Store, dataset, open_store, prepare
+from fixtures.prompt_store import SMALL_CACHE, Store, dataset, open_store, prepare
 from harness.judge.measures import growth, memory_cut, shown, speedup, survives, times_as_long, verified
 from harness.judge.verdict import Promise, at_most, cut, reported, times, works
 from harness.record import Statement
@@ -26,7 +26,7 @@ from service.migrations import keyset_index
 
 TABLES = ("prompts",)
 PAGE = 50
-SHORT_PAGE = 5
+SHORT_PAGE = 10
 """So short that ties fall on the edges of pages even in the smallest data set."""
 USERS = 4
 LIMIT_BYTES = 64_000_000
@@ -81,7 +81,7 @@ class Streaming(Scenario[Store]):
     promises = (
         Promise("M1", "70 % less memory for a large read", cut(0.7), memory_cut("export_all")),
         Promise("M2", "no out-of-memory", works(), survives("export_all")),
-        Promise("M3", "constant memory", at_most(0.1, "exponent"), growth("peak_memory", "export_all"), part="memory"),
+        Promise("M3", "constant memory", at_most(0.2, "exponent"), growth("peak_memory", "export_all"), part="memory"),
         Promise("M3", "unlimited data: total work", reported("exponent"), growth("vm_steps", "export_all"), part="VM steps"),
         Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
         Promise("M4", "a deep page against the first", reported("×"), times_as_long("deep_page", "first_page"), part="deep page"),
@@ -90,8 +90,10 @@ class Streaming(Scenario[Store]):
         Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
     )
     heavy_groups = ("export_all",)
+    inexact_groups = ("export_all",)
     memory_groups = ("export_all",)
-    growth_scales = (1 / 16, 1 / 4)
+    memory_warm_up = ("first_page",)
+    growth_scales = (1 / 8, 1 / 2)
     growth_groups = ("export_all",)
     load_groups = ("first_page", "deep_page", "export_user")
 
@@ -116,7 +118,7 @@ class Streaming(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, TABLES, arm)
+        return open_store(setting, TABLES, arm, SMALL_CACHE)
 
     async def run(self, world: Store, case: Case) -> Any:
         """Export to a file, or fetch a page, or all pages."""
@@ -168,15 +170,14 @@ class Streaming(Scenario[Store]):
     @shows(LOSES_ROWS)
     async def loses_rows(self, world: Store, cases: Sequence[Case]) -> str:
         """Walk all pages of a busy user by the review's cursor, and by key."""
-        lost = total = 0
         async with world.sessions() as session:
             for user in [case.args for case in cases if case.group == "walk"]:
                 seen = await streaming.walk_by_time(session, user, SHORT_PAGE)
                 there = await streaming.walk_by_key(session, user, SHORT_PAGE)
-                total += len(there)
-                lost += len(set(there) - set(seen))
-        assert lost, f"all {total} prompts were seen"
-        return f"{lost} of {total} prompts of the {USERS} busiest users are on no page, in pages of {SHORT_PAGE}"
+                lost = set(there) - set(seen)
+                if lost:
+                    return f"{len(lost)} of a user's {len(there)} prompts are on no page, in pages of {SHORT_PAGE}"
+        raise AssertionError(f"every prompt of {USERS} users was seen")
 
 
 async def _export(world: Store, user_id: str | None) -> Exported:

@@ -92,7 +92,7 @@ class Pairing:
             number = taken.get(group, 0)
             taken[group] = number + 1
             case = self._cases[group][number % len(self._cases[group])]
-            pair = await self._pair(case, control=number % CONTROL_EVERY == 0)
+            pair = await self._pair(case, control=number % CONTROL_EVERY == 0 and group not in self._shares.heavy)
             self._shares.note(group, self._clock.now_ns() - started)
             yield pair
 

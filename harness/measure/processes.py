@@ -18,20 +18,24 @@ from harness.measure.protocol import Event, Failed, Job, encode_job
 _decoder = msgspec.json.Decoder(Event)
 
 
+_living: set[subprocess.Popen[bytes]] = set()
+
+
 @dataclass(frozen=True)
 class Cores:
-    """Where the coordinator and the workers run; None leaves it to the system."""
+    """Where the coordinator and the timing workers run; None leaves it to the system. `all` are those this process may use."""
 
     coordinator: int | None
     worker: int | None
+    all: tuple[int, ...] = ()
 
 
 def choose_cores() -> Cores:
     """Give the workers the last core of those this process may use, and the coordinator the first; one core is left unpinned."""
     if not hasattr(os, "sched_getaffinity"):
         return Cores(None, None)
-    cores = sorted(os.sched_getaffinity(0))
-    return Cores(cores[0], cores[-1]) if len(cores) > 1 else Cores(None, None)
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    return Cores(cores[0], cores[-1], cores) if len(cores) > 1 else Cores(None, None)
 
 
 def events(job: Job) -> Generator[Event, None, None]:
@@ -49,6 +53,7 @@ def events(job: Job) -> Generator[Event, None, None]:
             env=environment(),
             start_new_session=True,
         )
+        _living.add(child)
         assert child.stdin is not None
         assert child.stdout is not None
         last: Event | None = None
@@ -66,6 +71,7 @@ def events(job: Job) -> Generator[Event, None, None]:
                 yield Failed(f"the worker process ended without a word ({_ending(code)})", 1, detail)
         finally:
             end(child)
+            _living.discard(child)
             child.stdout.close()
 
 
@@ -74,6 +80,13 @@ def end(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def end_all() -> None:
+    """Kill every child that is being listened to, whichever thread listens; each listener hears its child's end."""
+    for child in list(_living):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:

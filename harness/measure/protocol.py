@@ -18,7 +18,8 @@ class Job(msgspec.Struct, frozen=True):
 
     prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans ·
     count: exact work alone, at another scale · pairs: time · memory: one arm, one group.
-    `barred` lists (arm, group) that cannot run; `cpu` pins the process to a core.
+    `heavy` says whether groups whose one operation takes seconds are timed as well; `barred` lists (arm, group) that cannot run;
+    `cpus` are the cores the process may use, all of its parent's if empty.
     """
 
     task: Task
@@ -30,8 +31,9 @@ class Job(msgspec.Struct, frozen=True):
     arm: str = ""
     group: str = ""
     limit_bytes: int | None = None
+    heavy: bool = True
     barred: tuple[tuple[str, str], ...] = ()
-    cpu: int | None = None
+    cpus: tuple[int, ...] = ()
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):

@@ -1,7 +1,7 @@
 """When there is enough evidence: which group of cases is timed next, and when to stop.
 
 Groups differ in cost by orders of magnitude, so each gets the same share of the time, but never fewer pairs than a median needs;
-heavy groups, whose one operation takes seconds, are timed once a process.
+heavy groups, whose one operation takes seconds, are timed once.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from harness.errors import UsageError
 from harness.measure import machine
 from harness.measure.assemble import Evidence, clean_controls
 from harness.measure.clock import utc_now
-from harness.measure.processes import Cores, choose_cores, events
+from harness.measure.processes import Cores, choose_cores, end_all, events
 from harness.measure.progress import Observer, Step, Steps
 from harness.measure.protocol import Failed, Job, Measured, PairTimes
 from harness.record import Memory, Run, Settings
@@ -25,8 +26,11 @@ from harness.scenario import Setting
 
 MINIMUM_PAIRS = 3
 MINIMUM_PAIRS_QUICK = 2
-MEMORY_CHILDREN = 3
-MEMORY_CHILDREN_QUICK = 2
+HEAVY_PROCESSES = 3
+"""How many of the processes also time the heavy groups."""
+
+MEMORY_CHILDREN = 2
+"""Child processes that measure the same memory, so that there is a range."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Session:
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
     _interrupted: bool = False
+    _abandoned: bool = False
+    _saving: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> Run:
         """Do everything in the plan and return the record, also after Ctrl-C.
@@ -71,7 +77,7 @@ class Session:
         write_run(self._record(None), self.plan.out)  # a folder that cannot be written must show before hours of measuring
         with _workspace() as space, _on_core(self.cores.coordinator):
             self._trials = [self._trial(loaded, space, engine, rtt) for loaded, engine, rtt in self._dimensions()]
-            steps = Steps(self._steps(), self.observer)
+            steps = Steps(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon)
             try:
                 steps.run()
             except KeyboardInterrupt:
@@ -81,6 +87,10 @@ class Session:
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials)
         return record
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        end_all()
 
     def _dimensions(self) -> Iterator[tuple[Loaded, str, float]]:
         settings = self.plan.settings
@@ -109,8 +119,11 @@ class Session:
             steps.append(self._step(t, "comparing answers", 6.0, self._job(t, "examine")))
         for process in range(1, settings.processes + 1):
             for t in self._trials:
-                job = self._job(t, "pairs", process=process, budget_ns=int(slice_s * 1e9), minimum_pairs=pairs)
-                steps.append(self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job))
+                heavy = process <= HEAVY_PROCESSES
+                job = self._job(t, "pairs", process=process, budget_ns=int(slice_s * 1e9), minimum_pairs=pairs, heavy=heavy)
+                steps.append(
+                    self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job, timing=True)
+                )
         if self.plan.memory:
             for t in self._trials:
                 steps += self._growth_steps(t)
@@ -118,7 +131,6 @@ class Session:
 
     def _growth_steps(self, trial: Trial) -> list[Step]:
         scenario = trial.evidence.loaded.scenario
-        children = MEMORY_CHILDREN_QUICK if self.plan.settings.quick else MEMORY_CHILDREN
         steps = []
         for scale in scenario.growth_scales:
             if scale != 1.0:
@@ -130,7 +142,7 @@ class Session:
                     steps.append(self._step(trial, f"counting at {scale:g}", 3.0, self._job(trial, "count", setting=setting)))
         for scale in sorted({1.0, *scenario.growth_scales}):
             setting = replace(trial.setting, scale=scale)
-            for _ in range(children if scale == 1.0 else 1):
+            for _ in range(MEMORY_CHILDREN if scale == 1.0 else 1):
                 for group in scenario.memory_groups:
                     for arm in scenario.arms:
                         job = self._job(trial, "memory", setting=setting, arm=arm, group=group)
@@ -148,30 +160,40 @@ class Session:
                 file=trial.evidence.loaded.file,
                 setting=setting or trial.setting,
                 barred=trial.evidence.barred,
-                cpu=self.cores.worker,
+                cpus=self._cpus(task),
                 **more,  # type: ignore[arg-type]
             )
 
         return make
 
-    def _step(self, trial: Trial, says: str, expected_s: float, make: Callable[[], Job]) -> Step:
+    def _cpus(self, task: str) -> tuple[int, ...]:
+        """Timing has a core of its own; what may run side by side has all of them."""
+        if task == "pairs":
+            return () if self.cores.worker is None else (self.cores.worker,)
+        return self.cores.all
+
+    def _step(self, trial: Trial, says: str, expected_s: float, make: Callable[[], Job], *, timing: bool = False) -> Step:
         def act() -> None:
-            if trial.evidence.error is not None:
+            if trial.evidence.error is not None or self._abandoned:
                 return
             job = make()
             if (job.arm, job.group) in trial.evidence.barred:
                 return
             for event in events(job):
+                if self._abandoned:
+                    return
                 if isinstance(event, Failed) and job.limit_bytes is not None:
                     trial.evidence.hear(Measured(_ended_by_limit(job)))
                 else:
                     trial.evidence.hear(event, job.process, job.setting.scale)
                 if isinstance(event, PairTimes):
                     self.observer.tick()
-            self._save(self._record(None), [trial])
+            with self._saving:
+                self._save(self._record(None), [trial])
 
         where = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"
-        return Step(f"{where} · {says}", says.partition(",")[0].partition(" of ")[0], expected_s, act)
+        kind = says.partition(",")[0].partition(" of ")[0]
+        return Step(f"{where} · {says}", kind, expected_s, act, chain="" if timing else where)
 
     def _record(self, finished_at: str | None) -> Run:
         results = [t.evidence.result(self._samples_file(t)) for t in self._trials]

@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import pickle
 import random
 import signal
 import sys
@@ -53,8 +54,8 @@ def main() -> None:
     die_with_parent()
     channel = only_events_on_stdout()
     job = decode_job(sys.stdin.buffer.read())
-    if job.cpu is not None:
-        os.sched_setaffinity(0, {job.cpu})
+    if job.cpus:
+        os.sched_setaffinity(0, job.cpus)
     emit = _emitter(channel)
     try:
         _do(job, load(job.file), emit)
@@ -129,8 +130,9 @@ async def _count(job: Job, loaded: Loaded, emit: Emit) -> None:
 
 async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
-    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if (BASELINE, g) not in job.barred)
-    shares = Shares(groups, job.budget_ns, job.minimum_pairs, tuple(scenario.heavy_groups))
+    heavy = tuple(scenario.heavy_groups)
+    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if job.heavy or g not in heavy)
+    shares = Shares(groups, job.budget_ns, job.minimum_pairs, heavy)
     coin = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - a coin that can be tossed again
     arms = list(scenario.arms)
     coin.shuffle(arms)  # which world is built first must not always favour the same arm
@@ -150,7 +152,11 @@ def _memory(job: Job, scenario: Scenario[Any]) -> Memory:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         world = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
-        case = next(c for c in _cases(scenario, job) if c.group == job.group)
+        cases = {c.group: c for c in reversed(_cases(scenario, job))}
+        case = cases[job.group]
+        for group in scenario.memory_warm_up:
+            answer = runner.run(scenario.run(world, cases[group]))
+            runner.run(scenario.reset(world, cases[group], answer))
         gc.collect()
 
         def operation() -> Any:
@@ -191,6 +197,19 @@ def _is_memory_error(error: BaseException | None) -> bool:
 
 
 def _cases(scenario: Scenario[Any], job: Job) -> list[Case]:
+    """Return the scenario's cases, made once a run and kept beside its data: every process starts with them."""
+    kept = job.setting.folder / f"cases-{job.setting.scale:g}.pickle"
+    if kept.exists():
+        found: list[Case] = pickle.loads(kept.read_bytes())  # noqa: S301 - written by this run, in its own folder
+        return found
+    cases = _checked_cases(scenario, job)
+    partial = kept.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(pickle.dumps(cases))
+    partial.rename(kept)
+    return cases
+
+
+def _checked_cases(scenario: Scenario[Any], job: Job) -> list[Case]:
     cases = list(scenario.cases(job.setting))
     if not cases:
         raise ScenarioFailedError(f"{job.file} gives no cases for size {job.setting.size!r}, seed {job.setting.seed}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from harness.measure.clock import FakeClock
@@ -30,6 +32,43 @@ def test_the_time_left_learns_from_steps_of_the_same_kind() -> None:
 
     Steps([Step("a1", "a", 1.0, act), Step("b", "b", 5.0, act), Step("a2", "a", 1.0, act)], heard, clock).run()
     assert heard.heard == [("a1", 7.0), ("b", 8.0), ("a2", 3.0)]
+
+
+def test_chains_run_side_by_side_and_each_in_its_order() -> None:
+    """Two chains meet in the middle, which they could not one after the other; a step without a chain waits for both."""
+    meeting = threading.Barrier(2, timeout=10)
+    done: list[str] = []
+
+    def act(name: str, *, meet: bool = False) -> Step:
+        def deed() -> None:
+            if meet:
+                meeting.wait()
+            done.append(name)
+
+        return Step(name, "k", 1.0, deed, name[0] if name != "alone" else "")
+
+    steps = [act("a1"), act("b1", meet=True), act("a2", meet=True), act("b2"), act("alone")]
+    Steps(steps, Silent(), lanes=2).run()
+    assert done[-1] == "alone"
+    assert done.index("a1") < done.index("a2")
+    assert done.index("b1") < done.index("b2")
+
+
+def test_a_failure_in_one_lane_ends_the_others() -> None:
+    """What they are doing is abandoned, and the failure goes through."""
+    abandoned = threading.Event()
+
+    def fail() -> None:
+        raise RuntimeError("disk full")
+
+    steps = [Step("a", "k", 1.0, fail, "a"), Step("b", "k", 1.0, lambda: assert_set(abandoned), "b")]
+    with pytest.raises(RuntimeError, match="disk full"):
+        Steps(steps, Silent(), lanes=2, abandon=abandoned.set).run()
+
+
+def assert_set(event: threading.Event) -> None:
+    """Wait for the event."""
+    assert event.wait(10)
 
 
 def test_an_interruption_goes_through() -> None:
