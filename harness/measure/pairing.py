@@ -22,7 +22,11 @@ SLOT_NS = 1_000_000
 """A slot repeats its operation until about this long: shorter ones measure the clock and the scheduler."""
 
 CONTROL_EVERY = 4
-"""Every so many pairs of a group, the A/A control takes part."""
+"""Every so many pairs of a group, the A/A control takes part.
+
+A coin decides pair by pair which of the two baseline worlds is called the baseline, so that both are used alike: a world that is
+visited less often has colder caches and a shorter log, and would differ from the other for that alone.
+"""
 
 Blocked = Callable[[str, str], bool]
 """Whether an arm sits out a group: (arm, group) → True."""
@@ -77,7 +81,7 @@ class Pairing:
                     continue
                 fastest = math.inf
                 for _ in range(2):
-                    fastest = min(fastest, await self._time(arm, self._cases[group][0]))
+                    fastest = min(fastest, await self._time(self._worlds[arm], self._cases[group][0]))
                     if fastest > SLOT_NS:
                         break
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
@@ -99,9 +103,12 @@ class Pairing:
     async def _pair(self, case: Case, *, control: bool) -> Pair:
         order = self._arms(case.group, control=control)
         self._coin.shuffle(order)
+        twins = [BASELINE, CONTROL]
+        self._coin.shuffle(twins)
+        worlds = {**self._worlds, BASELINE: self._worlds[twins[0]], CONTROL: self._worlds[twins[1]]}
         slots = []
         for position, arm in enumerate(order):
-            times = [await self._time(arm, case) for _ in range(self._repeats[arm, case.group])]
+            times = [await self._time(worlds[arm], case) for _ in range(self._repeats[arm, case.group])]
             slots.append(Slot(arm, position, times))
         return Pair(case.group, case.name, slots)
 
@@ -112,8 +119,7 @@ class Pairing:
             if not self._blocked(BASELINE if arm == CONTROL else arm, group) and (control or arm != CONTROL)
         ]
 
-    async def _time(self, arm: str, case: Case) -> int:
-        world = self._worlds[arm]
+    async def _time(self, world: Any, case: Case) -> int:
         run, now_ns = self._scenario.run, self._clock.now_ns
         start = now_ns()
         answer = await run(world, case)

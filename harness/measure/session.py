@@ -27,6 +27,7 @@ from harness.scenario import Setting
 MINIMUM_PAIRS = 3
 MINIMUM_PAIRS_QUICK = 2
 HEAVY_PROCESSES = 3
+HEAVY_PROCESSES_QUICK = 2
 """How many of the processes also time the heavy groups."""
 
 MEMORY_CHILDREN = 2
@@ -119,7 +120,7 @@ class Session:
             steps.append(self._step(t, "comparing answers", 6.0, self._job(t, "examine")))
         for process in range(1, settings.processes + 1):
             for t in self._trials:
-                heavy = process <= HEAVY_PROCESSES
+                heavy = process <= (HEAVY_PROCESSES_QUICK if quick else HEAVY_PROCESSES)
                 job = self._job(t, "pairs", process=process, budget_ns=int(slice_s * 1e9), minimum_pairs=pairs, heavy=heavy)
                 steps.append(
                     self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job, timing=True)

@@ -80,6 +80,13 @@ def test_the_control_takes_part_now_and_then() -> None:
     assert [any(s.arm == CONTROL for s in pair.slots) for pair in found] == ([True] + [False] * (CONTROL_EVERY - 1)) * 2
 
 
+def test_both_baseline_worlds_are_used_alike() -> None:
+    """Whichever of the two is called the baseline, each runs about half of its turns: neither has the colder caches."""
+    _, scenario = pairs(400)
+    used = [world for world, _ in scenario.ran if world in {"baseline", CONTROL}]
+    assert 0.45 < used.count(CONTROL) / len(used) < 0.55
+
+
 def test_orders_are_drawn_by_an_independent_coin() -> None:
     """Each arm comes first about a third of the time, and the sequence depends on the seed alone."""
     found, _ = pairs(600)
