@@ -131,7 +131,7 @@ class Indexes(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, TABLES, arm)
+        return open_store(setting, arm)
 
     async def run(self, world: Store, case: Case) -> Any:
         """Ask the service, in a session of its own, as a request would."""

@@ -92,7 +92,7 @@ class NPlusOne(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, TABLES, arm)
+        return open_store(setting, arm)
 
     async def run(self, world: Store, case: Case) -> Any:
         """Load as the arm does."""

@@ -125,7 +125,7 @@ class Streaming(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, TABLES, arm, SMALL_CACHE)
+        return open_store(setting, arm, SMALL_CACHE)
 
     async def run(self, world: Store, case: Case) -> Any:
         """Export to a file, or fetch a page, or all pages."""

@@ -1,0 +1,116 @@
+"""The four scenarios: each loads, answers its part of the ledger, and its arms agree on data of the smallest size."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.discovery import load, scenario_files
+from harness.scenario import Setting
+
+ROOT = Path(__file__).parents[2]
+FILES = scenario_files(ROOT / "scenarios")
+PROMISES = {
+    "bulk": ["B1", "B2", "B3", "B4"],
+    "indexes": ["I1", "I2", "I3", "I4", "I5"],
+    "n_plus_one": ["N1", "N2", "N3"],
+    "streaming": ["M1", "M2", "M3", "M4"],
+}
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda f: f.stem)
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Setting]:
+    """Return a scenario and its prepared setting."""
+    space = tmp_path_factory.mktemp(request.param.stem)
+    (space / "shared").mkdir()
+    (space / "own").mkdir()
+    setting = Setting(space / "own", space / "shared", size="tiny", scale=0.5)
+    loaded = load(request.param)
+    loaded.scenario.prepare(setting)
+    return loaded, setting
+
+
+def test_every_promise_of_the_four_is_on_trial() -> None:
+    """Each scenario answers its rows of the ledger, all of them."""
+    found = {f.stem: sorted({p.id for p in load(f).scenario.promises}) for f in FILES}
+    assert found == PROMISES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_the_card_and_the_names_hold_together(file: Path) -> None:
+    """Promises are for arms that exist, groups that are named elsewhere are groups, and every arm and group is described."""
+    loaded = load(file)
+    scenario = loaded.scenario
+    assert {arm for p in scenario.promises for arm in p.arms} <= set(scenario.arms)
+    named = {*scenario.heavy_groups, *scenario.inexact_groups, *scenario.memory_groups, *scenario.growth_groups}
+    named |= {*(scenario.load_groups or ()), *scenario.memory_warm_up, *(group for _, group in scenario.sits_out)}
+    assert named <= set(scenario.groups)
+    assert all(scenario.arms.values())
+    assert all(scenario.groups.values())
+    assert re.fullmatch(r"[A-Z].*\.", loaded.title)
+
+
+def test_cases_are_the_same_whenever_they_are_asked_for(prepared: tuple[Any, Setting]) -> None:
+    """A pure function of the setting, one case at least for each group, names unique; another stream asks for other things."""
+    loaded, setting = prepared
+    cases = loaded.scenario.cases(setting)
+    assert cases == loaded.scenario.cases(setting)
+    assert {c.group for c in cases} == set(loaded.scenario.groups)
+    assert len({c.name for c in cases}) == len(cases)
+
+
+def test_preparing_again_makes_nothing_twice(prepared: tuple[Any, Setting]) -> None:
+    """The second call finds everything there and gives the same digest."""
+    loaded, setting = prepared
+    before = {f: f.stat().st_mtime_ns for f in setting.shared.iterdir()}
+    again = loaded.scenario.prepare(setting)
+    assert {f: f.stat().st_mtime_ns for f in setting.shared.iterdir() if f.suffix != ".lock"}.items() <= before.items()
+    assert re.fullmatch(r"[0-9a-f]{64}", str(again.dataset["digest"]))
+    assert again.engine_settings["PRAGMA journal_mode"] == "wal"
+
+
+def test_reset_leaves_the_world_as_it_was(prepared: tuple[Any, Setting]) -> None:
+    """An operation gives the same answer and leaves the same behind the second time, on every arm."""
+    loaded, setting = prepared
+    scenario = loaded.scenario
+    cases = {c.group: c for c in scenario.cases(setting) if c.group not in scenario.heavy_groups}
+
+    async def twice(arm: str) -> None:
+        async with scenario.open(arm, setting) as world:
+            for case in cases.values():
+                if (arm, case.group) in scenario.sits_out:
+                    continue
+                seen = []
+                for _ in range(2):
+                    answer = await scenario.run(world, case)
+                    seen.append((scenario.normalise(case, answer), await scenario.state(world, case)))
+                    await scenario.reset(world, case, answer)
+                assert seen[0] == seen[1], case.name
+                assert seen[0][0] not in (None, [], 0), f"{case.name} finds nothing to do"
+
+    for arm in scenario.arms:
+        asyncio.run(twice(arm))
+
+
+def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:
+    """Statements, rows and the virtual machine's steps are the same in both counts, for every arm and group."""
+    from harness.measure.exact import count  # noqa: PLC0415 - this test alone counts
+
+    loaded, setting = prepared
+    scenario = loaded.scenario
+    first = {c.group: c for c in reversed(scenario.cases(setting)) if c.group not in scenario.inexact_groups}
+
+    async def counted(arm: str) -> list[str]:
+        async with scenario.open(arm, setting) as world:
+            found = [
+                e for g, c in first.items() if (arm, g) not in scenario.sits_out for e in await count(scenario, arm, world, c, 1.0)
+            ]
+        assert {"statements", "rows", "vm_steps"} <= {e.metric for e in found}
+        return [f"{e.metric} of {e.arm} in {e.group}" for e in found if not e.repeats_exactly]
+
+    for arm in scenario.arms:
+        assert asyncio.run(counted(arm)) == []
