@@ -33,6 +33,7 @@ class Field:
     loaded: Loaded
     setting: Setting
     worlds: Mapping[str, Any]
+    barred: frozenset[tuple[str, str]] = frozenset()
     streams: dict[int, Sequence[Case]] = field(default_factory=dict)
     reached: dict[int, int] = field(default_factory=dict)
 
@@ -88,7 +89,9 @@ class Engine:
                 seen = await verify(scenario, worlds, cases[: groups * VERIFIED_CASES])
             except ScenarioFailedError as error:
                 raise ScenarioFailedError(f"{loaded.name}: {error}") from error
-            ground.worlds = {arm: w for arm, w in worlds.items() if not any(arm == broken for broken, _ in seen.cannot_run)}
+            ground.barred = frozenset(seen.cannot_run)
+            asked = {c.group for c in cases}
+            ground.worlds = {arm: w for arm, w in worlds.items() if any((arm, g) not in ground.barred for g in asked)}
             self._fields.append(ground)
 
     async def close(self) -> None:
@@ -128,6 +131,8 @@ class Engine:
         while True:
             case = stream[ground.reached.get(user, 0) % len(stream)]
             ground.reached[user] = ground.reached.get(user, 0) + 1
+            if (arm, case.group) in ground.barred:
+                continue
             start = now_ns()
             try:
                 answer = await scenario.run(world, case)

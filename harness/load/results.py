@@ -11,7 +11,7 @@ import numpy as np
 from harness.discovery import Loaded
 from harness.judge import statistics
 from harness.load.protocol import Block
-from harness.measure.assemble import latencies
+from harness.measure.assemble import in_order, latencies
 from harness.record import Arm, Doubt, Ratio, Sample, ScenarioResult
 from harness.scenario import BASELINE
 
@@ -97,8 +97,8 @@ def result(
         pairs=len({(s.process, s.pair) for s in taken}),
         processes=len({s.process for s in taken}),
         dataset=dataset,
-        latencies=latencies(taken),
-        ratios=ratios(taken),
+        latencies=in_order(latencies(taken), loaded.scenario),
+        ratios=in_order(ratios(taken), loaded.scenario),
         doubts=doubts,
         samples_file=samples_file if taken else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from harness.record import (
     ScenarioResult,
     Statement,
 )
-from harness.scenario import BASELINE
+from harness.scenario import BASELINE, Scenario
 
 MISS_RATE = 0.05
 """How often a clean 95 % interval leaves 1 out."""
@@ -116,8 +117,8 @@ class Evidence:
             base,
             pairs=self._pairs,
             processes=len({s.process for s in self.samples}),
-            latencies=latencies(self.samples),
-            ratios=ratios(self.samples),
+            latencies=in_order(latencies(self.samples), scenario),
+            ratios=in_order(ratios(self.samples), scenario),
             exact=self.exact,
             statements=self.statements,
             memory=self.memory,
@@ -136,6 +137,19 @@ def _replace(result: ScenarioResult, **changes: object) -> ScenarioResult:
     from dataclasses import replace  # noqa: PLC0415 - keeps the untyped keyword call in one place
 
     return replace(result, **changes)  # type: ignore[arg-type]
+
+
+Row = TypeVar("Row", Latency, Ratio)
+
+
+def in_order(rows: list[Row], scenario: Scenario[Any]) -> list[Row]:
+    """Return rows in the order in which the scenario names its groups and arms; the control last."""
+    groups, arms = list(scenario.groups), [*scenario.arms, CONTROL]
+    return sorted(rows, key=lambda row: (_place(row.group, groups), _place(row.arm, arms)))
+
+
+def _place(name: str, names: list[str]) -> int:
+    return names.index(name) if name in names else len(names)
 
 
 def latencies(samples: list[Sample]) -> list[Latency]:

@@ -103,6 +103,14 @@ def test_errors_are_counted_by_message_and_never_timed(tmp_path: Path) -> None:
     assert all(b.latencies_ns == {} for b in late)
 
 
+def test_an_arm_sits_out_only_the_groups_it_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes part in the others, and each of its blocks still ends."""
+    monkeypatch.setattr(Watched, "sits_out", {("optimised", "write"): "it cannot"})
+    found = blocks(Watched(FakeClock()), 2, 6, tmp_path)
+    assert {g for b in found if b.arm == "optimised" for g in b.latencies_ns} == {"read"}
+    assert {g for b in found if b.arm == "baseline" for g in b.latencies_ns} == {"read", "write"}
+
+
 def test_arms_that_disagree_take_no_load(tmp_path: Path) -> None:
     """The engine refuses to start, by the scenario's name."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.discovery import load
-from harness.measure.assemble import Evidence, clean_controls, growths, latencies, ratios
+from harness.measure.assemble import Evidence, clean_controls, growths, in_order, latencies, ratios
 from harness.measure.protocol import Failed, PairTimes, SlotTimes, Verified
 from harness.record import CONTROL, Exact, Memory, Ratio, Sample, ScenarioResult
 
@@ -83,3 +83,9 @@ def test_one_control_off_is_chance_and_several_are_a_doubt() -> None:
     assert clean_controls([result(4)]) == []
     (doubt,) = clean_controls([result(5)])
     assert doubt.says.startswith("5 of 20 controls")
+
+
+def test_rows_come_in_the_order_the_scenario_names_them() -> None:
+    """Groups, then arms, the control last; whatever order the coin drew."""
+    rows = [Ratio(arm, "sum", 1.0, None, None, [], 1) for arm in (CONTROL, "optimised", "proposed")]
+    assert [r.arm for r in in_order(rows, load(TOY).scenario)] == ["proposed", "optimised", CONTROL]
