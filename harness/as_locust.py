@@ -26,6 +26,7 @@ from harness.discovery import Loaded, load, scenario_files
 from harness.errors import HarnessError
 from harness.load.protocol import Block
 from harness.load.supervisor import Supervisor, write
+from harness.measure.clock import utc_now
 
 _files: dict[str, Path] = {}
 """Locust class name → scenario file: what `users` found."""
@@ -67,6 +68,7 @@ class _Front:
 
     def __init__(self) -> None:
         self.supervisor: Supervisor | None = None
+        self.started_at = utc_now()
         self.unsent: list[Block] = []
         self.blocks: dict[int, list[Block]] = defaultdict(list)
         self._workers: dict[str, int] = {}
@@ -159,6 +161,7 @@ def _ready(environment: Environment, **_: Any) -> None:
 
 @events.test_start.add_listener
 def _start(environment: Environment, **_: Any) -> None:
+    _front.started_at = utc_now()
     if isinstance(environment.runner, MasterRunner):
         _front.blocks.clear()
         return
@@ -201,7 +204,8 @@ def _finish(environment: Environment, supervisor: Supervisor | None) -> None:
     assert options is not None
     if supervisor is not None and supervisor.failed:
         return
-    out, record = write(_front.chosen(environment), dict(_front.blocks), options, supervisor.datasets if supervisor else {})
+    datasets = supervisor.datasets if supervisor else {}
+    out, record = write(_front.chosen(environment), dict(_front.blocks), options, datasets, _front.started_at)
     if any(s.status == "failed" for s in record.scenarios):
         environment.process_exit_code = 1
     sys.stdout.flush()

@@ -93,7 +93,7 @@ def result(
         status="ok" if taken else "failed",
         error=None if taken else "no operation was finished; run longer, or with fewer scenarios",
         arms=[Arm(name, describes) for name, describes in loaded.scenario.arms.items()],
-        groups=dict(loaded.scenario.groups),
+        groups={group: says for group, says in loaded.scenario.groups.items() if group in {s.group for s in taken}},
         pairs=len({(s.process, s.pair) for s in taken}),
         processes=len({s.process for s in taken}),
         dataset=dataset,

@@ -14,6 +14,7 @@ from argparse import Namespace
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -148,6 +149,7 @@ def write(
     blocks: Mapping[int, Sequence[Block]],
     options: Namespace,
     datasets: Mapping[str, dict[str, str | int]],
+    started_at: datetime,
 ) -> tuple[Path, Run]:
     """Write a load run from its blocks and return its folder and the record. `options` are the supervisor's command line.
 
@@ -164,12 +166,12 @@ def write(
         if found[-1].samples_file:
             write_samples(results.samples(blocks, loaded.name), out / file)
     most_users = max((b.users for process in blocks.values() for b in process), default=0)
-    settings = Settings([options.engine], options.size, int(options.seed), [0.0], quick=True, processes=len(blocks), budget_s=0.0)
+    settings = Settings([options.engine], options.size, int(options.seed), [0.0], quick=False, processes=len(blocks), budget_s=0.0)
     record = Run(
         schema_version=SCHEMA_VERSION,
         kind="load",
         name=out.name,
-        started_at=now.isoformat(timespec="seconds"),
+        started_at=started_at.isoformat(timespec="seconds"),
         finished_at=now.isoformat(timespec="seconds"),
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         commit=commit,

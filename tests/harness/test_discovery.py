@@ -11,7 +11,7 @@ from harness.errors import UsageError
 
 TOYS = Path(__file__).parents[1] / "toys"
 DOC = '    """Add the numbers up without making a list of them.\n\n    The review says that a generator saves memory.\n    """\n'
-GOOD = (TOYS / "adding.py").read_text()
+GOOD = (TOYS / "adding.py").read_text().replace("        await asyncio.sleep(0)\n", "")
 
 
 def written(folder: Path, text: str, name: str = "some_scenario.py") -> Path:
