@@ -171,7 +171,10 @@ class Doubt:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """All that a run learned from one scenario on one engine at one distance. `status`: "ok", "failed" or "interrupted"."""
+    """All that a run learned from one scenario on one engine at one distance.
+
+    `status` is "ok", "failed" or "interrupted"; a failed one has its `error` in one line and the `exit_code` it means to a shell.
+    """
 
     name: str
     title: str
@@ -181,6 +184,7 @@ class ScenarioResult:
     rtt_ms: float
     status: str
     error: str | None = None
+    exit_code: int = 0
     arms: list[Arm] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
     verified_cases: int = 0

@@ -52,7 +52,8 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def step(self, says: str, number: int, total: int, left_s: float) -> None:
         """Show the step that begins and the time left."""

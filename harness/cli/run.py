@@ -66,9 +66,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def exit_code(record: Run) -> int:
-    """Return what a finished run means to a shell."""
-    if any(s.status == "failed" for s in record.scenarios):
-        return 1
+    """Return what a finished run means to a shell: a scenario that failed weighs more than one that had no disk to run on."""
+    failed = {s.exit_code for s in record.scenarios if s.status == "failed"}
+    if failed:
+        return min(failed)
     return INTERRUPTED if record.interrupted else 0
 
 

@@ -92,6 +92,7 @@ def result(
         rtt_ms=0.0,
         status="ok" if taken else "failed",
         error=None if taken else "no operation was finished; run longer, or with fewer scenarios",
+        exit_code=0 if taken else 1,
         arms=[Arm(name, describes) for name, describes in loaded.scenario.arms.items()],
         groups={group: says for group, says in loaded.scenario.groups.items() if group in {s.group for s in taken}},
         pairs=len({(s.process, s.pair) for s in taken}),

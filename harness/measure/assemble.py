@@ -103,6 +103,7 @@ class Evidence:
             rtt_ms=self.rtt_ms,
             status="failed" if failed else "interrupted" if self.interrupted else "ok",
             error=self.error,
+            exit_code=self.code,
             arms=[Arm(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
             groups=dict(scenario.groups),
             verified_cases=self.verified_cases,

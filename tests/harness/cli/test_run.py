@@ -91,6 +91,42 @@ def test_a_wrong_answer_fails_by_name_and_spares_the_others(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_a_scenario_without_a_disk_is_exit_code_2(tmp_path: Path) -> None:
+    """What is wrong is the input or the machine, not an answer; the line says what and the next step."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    full = 'from harness.errors import UsageError\n        raise UsageError("disk is full; free some space")'
+    text = TOY.read_text().replace('        """Say what the data are."""\n', f"        {full}\n")
+    (folder / "no_disk.py").write_text(text)
+    done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "0.2", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "disk is full; free some space" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["comparing answers", "memory of"])
+def test_an_interruption_side_by_side_is_no_failure(tmp_path: Path, moment: str) -> None:
+    """Ctrl-C while several lanes work ends all of them, and no scenario is called failed for it."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("first_sums", "second_sums"):
+        (folder / f"{name}.py").write_text(TOY.read_text().replace("asyncio.sleep(0)", "asyncio.sleep(0.3)"))
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "harness", "run", str(folder), "--processes", "1", "--budget", "0.5", "--out", str(out)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if moment in line:
+            break
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=60)
+    assert child.returncode == 3, stderr
+    assert {s.status for s in read_run(out).scenarios} == {"interrupted"}
+    assert "Traceback" not in stdout + stderr
+
+
+@pytest.mark.slow
 def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
     """Ctrl-C in mid-run ends with exit code 3, a record that says so, its samples, and the report."""
     out = tmp_path / "run"

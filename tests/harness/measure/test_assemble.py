@@ -52,7 +52,7 @@ def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
     evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
     evidence.hear(Failed("optimised gives another answer", 1))
     result = evidence.result()
-    assert (result.status, result.error) == ("failed", "optimised gives another answer")
+    assert (result.status, result.error, result.exit_code) == ("failed", "optimised gives another answer", 1)
     assert (result.ratios, result.latencies, result.verdicts) == ([], [], [])
 
 
