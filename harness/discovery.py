@@ -107,7 +107,7 @@ def load(file: Path) -> Loaded:
             raise UsageError(f"{file}: {kind.__name__} must define {method}(); see harness.scenario.Scenario")
     if not inspect.iscoroutinefunction(kind.run):
         raise UsageError(f"{file}: {kind.__name__}.run must be `async def`, or its coroutine would be timed instead of its work")
-    return Loaded(name=file.stem, file=file, scenario=kind(), title=doc.splitlines()[0], doc=doc)
+    return Loaded(name=file.stem, file=file, scenario=kind(), title=doc.splitlines()[0].rstrip("."), doc=doc)
 
 
 def _refuse_shadowing(file: Path) -> None:

@@ -105,7 +105,7 @@ def _card(result: ScenarioResult, anchor: str, where: str, folder: Path | None, 
         anchor=anchor,
         where=where,
         result=result,
-        paragraphs=tuple(p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()),
+        paragraphs=_paragraphs(result),
         promises=tuple(promises.rows_of(result, anchor)),
         ratios=tables.ratios(result, blocks=blocks),
         percentiles=tuple(tables.percentiles(result)),
@@ -121,6 +121,12 @@ def _plans(result: ScenarioResult) -> Iterator[Plans]:
         of_group = [s for s in result.statements if s.group == group]
         by_arm = ((arm, tuple(s for s in of_group if s.arm == arm)) for arm in dict.fromkeys(arms))
         yield Plans(group, tuple((arm, found) for arm, found in by_arm if found))
+
+
+def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:
+    """Return what the scenario says of itself, without the first paragraph where that is just the title over again."""
+    found = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
+    return tuple(found[1:] if found and found[0].rstrip(".") == result.title.rstrip(".") else found)
 
 
 def _run_figures(run: Run) -> Iterator[FigureBox]:

@@ -25,7 +25,7 @@ def written(folder: Path, text: str, name: str = "some_scenario.py") -> Path:
 def test_a_good_file_loads_under_its_own_name() -> None:
     """The file's stem is the name, the docstring's first line the title, and marked methods are its findings."""
     loaded = load(TOYS / "adding.py")
-    assert (loaded.name, loaded.title) == ("adding", "Add the numbers up without making a list of them.")
+    assert (loaded.name, loaded.title) == ("adding", "Add the numbers up without making a list of them")
     assert list(loaded.scenario.arms) == ["baseline", "proposed", "optimised"]
     assert [fault.says for fault in loaded.faults] == ["the proposal still makes a list"]
 

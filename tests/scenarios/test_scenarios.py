@@ -51,7 +51,7 @@ def test_the_card_and_the_names_hold_together(file: Path) -> None:
     assert named <= set(scenario.groups)
     assert all(scenario.arms.values())
     assert all(scenario.groups.values())
-    assert re.fullmatch(r"[A-Z].*\.", loaded.title)
+    assert re.fullmatch(r"[A-Z].*[^.]", loaded.title)
 
 
 def test_cases_are_the_same_whenever_they_are_asked_for(prepared: tuple[Any, Setting]) -> None:
