@@ -72,10 +72,6 @@ class Progress:
         left = max(0.0, ends - time.monotonic())
         self._bar.update(self._task, completed=spent / max(1e-9, spent + left))
 
-    def note(self, says: str) -> None:
-        """Print a line above the bar."""
-        self._console.print(says, markup=False, highlight=False)
-
 
 def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
     """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole of it as JSON."""

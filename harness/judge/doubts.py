@@ -9,9 +9,10 @@ from harness.record import CONTROL, Doubt, ScenarioResult
 FEW_PROCESSES = 5
 FEW_PAIRS = 10
 CONTROL_OFF = 1.10
-"""How far from 1 an A/A control may lie: measured on a shared two-core machine, medians of ten pairs stay within."""
+"""How far from 1 an A/A control whose interval leaves 1 out may lie without a word: of many controls, some do by chance."""
 
 NOISY_CONTROL = 1.25
+"""How far either way an A/A control's interval may reach: wider, and a gain of a quarter could not be told from nothing."""
 
 
 def doubts_about(result: ScenarioResult) -> list[Doubt]:

@@ -31,5 +31,6 @@ async def _run(scenario: Scenario[Any], world: Any, case: Case) -> dict[str, flo
         for probe in probes:
             await stack.enter_async_context(probe)
         answer = await scenario.run(world, case)
+    counts = {metric: value for probe in probes for metric, value in probe.counts().items()}
     await scenario.reset(world, case, answer)
-    return {metric: value for probe in probes for metric, value in probe.counts().items()}
+    return counts

@@ -41,10 +41,6 @@ class Observer(Protocol):
         """Something was measured within the current step."""
         ...
 
-    def note(self, says: str) -> None:
-        """Something a person should read now."""
-        ...
-
 
 class Silent:
     """An observer that says nothing."""
@@ -53,9 +49,6 @@ class Silent:
         """Say nothing."""
 
     def tick(self) -> None:
-        """Say nothing."""
-
-    def note(self, says: str) -> None:
         """Say nothing."""
 
 

@@ -1,0 +1,50 @@
+"""What a person sees: the bar or its lines on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.cli._console import Progress, show
+from harness.record import Run, Settings
+
+
+def a_run(kind: str = "pairs") -> Run:
+    """Return a run without scenarios."""
+    return Run(
+        schema_version=1,
+        kind=kind,
+        name="demo",
+        started_at="2026-01-01T00:00:00+00:00",
+        finished_at=None,
+        command="harness run all",
+        commit=None,
+        dirty=False,
+        interrupted=False,
+        settings=Settings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0),
+        environment={},
+    )
+
+
+def test_without_a_terminal_each_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what runs, how far, and how long is left; nothing on standard output."""
+    with Progress() as progress:
+        progress.step("bulk · sqlite · timing pairs, process 1 of 5", 3, 57, 123.4)
+        progress.tick()
+    said = capsys.readouterr()
+    assert said.err == "[3/57] bulk · sqlite · timing pairs, process 1 of 5 · about 123 s left\n"
+    assert said.out == ""
+
+
+def test_as_json_the_run_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A machine can read it."""
+    show(a_run(), as_json=True)
+    assert json.loads(capsys.readouterr().out)["name"] == "demo"
+
+
+@pytest.mark.parametrize("kind", ["pairs", "load"])
+def test_an_empty_run_says_so(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing finished is not shown as an empty table."""
+    show(a_run(kind), as_json=False, tables=True)
+    assert capsys.readouterr().out.strip() == "nothing was finished in this run"
