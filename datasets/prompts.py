@@ -115,7 +115,7 @@ def prompts_block(seed: int, index: int, rows: int, users: int) -> Block:
     content = words.texts(language, log_normal(1_400, 1.0, 20, MAX_TEXT_CHARS)[length], drawn[:, 1])
 
     deleted = bones.deleted_us[:rows].astype("datetime64[us]")
-    deleted[~bones.deleted[:rows]] = np.datetime64("NaT")
+    deleted[~bones.deleted[:rows]] = np.datetime64("NaT", "us")
     return Block(
         "prompts",
         index,
