@@ -103,6 +103,10 @@ class Memory:
         return max(0, self.peak_bytes - self.idle_bytes)
 
 
+PEAK_MEMORY = "peak_memory"
+"""The metric name of memory added at the peak, in growth records."""
+
+
 @dataclass(frozen=True)
 class Growth:
     """How a figure grows with the data: the exponent k of cost ~ rows^k, fitted over `scales`."""

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from harness.errors import NotMeasurableError
-from harness.judge.statistics import geometric_mean, mean_interval, median
+from harness.judge.statistics import geometric_mean, growth_exponent, mean_interval, median
 from harness.judge.verdict import Estimate, Measure
-from harness.record import Ratio, ScenarioResult
+from harness.record import PEAK_MEMORY, Ratio, ScenarioResult
 
 BASELINE = "baseline"
 
@@ -143,7 +143,10 @@ def survives(group: str) -> Measure:
 
 
 def growth(metric: str, group: str) -> Measure:
-    """The exponent k with which an exact figure or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic."""
+    """The exponent k with which an exact figure or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic.
+
+    Memory is not exact: its interval is the range of the exponents that each child of the full size gives.
+    """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         found = next((g for g in result.growth if (g.arm, g.group, g.metric) == (arm, group, metric)), None)
@@ -151,7 +154,13 @@ def growth(metric: str, group: str) -> Measure:
             raise NotMeasurableError(f"{metric} of {group!r} was not measured at several sizes")
         base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, metric)), None)
         because = f"baseline rows^{base.exponent:.2f}" if base else ""
-        return Estimate(found.exponent, exact=True, because=because)
+        if metric != PEAK_MEMORY:
+            return Estimate(found.exponent, exact=True, because=because)
+        ends = _added_bytes(result, arm, group)
+        range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
+        if len(range_of) == 1:
+            return Estimate(found.exponent, because=f"{because}, one process each")
+        return Estimate(found.exponent, min(range_of), max(range_of), because=because)
 
     return measure
 

@@ -15,6 +15,7 @@ from harness.judge.verdict import judge
 from harness.measure.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
 from harness.record import (
     CONTROL,
+    PEAK_MEMORY,
     Arm,
     Doubt,
     Exact,
@@ -34,9 +35,6 @@ MISS_RATE = 0.05
 
 CHANCE = 0.01
 """As many controls off as happen less often than this by chance make the run doubtful."""
-
-PEAK_MEMORY = "peak_memory"
-"""The metric name of memory added at the peak, in growth records."""
 
 
 @dataclass

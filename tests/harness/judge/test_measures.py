@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -45,7 +46,10 @@ RESULT = replace(
         memory("baseline", 0, limit_bytes=64_000_000, error="out of memory"),
         memory("optimised", 5, limit_bytes=64_000_000),
     ],
-    growth=[Growth("optimised", "g", "peak_memory", [0.5, 1], [1, 1], 0.0)],
+    growth=[
+        Growth("optimised", "g", "peak_memory", [0.5, 1], [25, 25], 0.0),
+        Growth("optimised", "g", "vm_steps", [0.5, 1], [1, 2], 1.0),
+    ],
     findings=[Finding("proposed", "it leaks", holds=True, evidence="3 rows")],
     statements=[
         Statement("optimised", "g", "SELECT 1", 1, ["SEARCH a USING INDEX b"], uses_index=True, scans_table=False),
@@ -63,7 +67,7 @@ RESULT = replace(
         (m.fewer("statements", "g"), Estimate(1 - 2 / 51, exact=True, because="51 → 2 statements")),
         (m.fewer_times("statements", "g"), Estimate(25.5, exact=True, because="51 → 2 statements")),
         (m.count("statements", "g"), Estimate(2, exact=True, because="baseline 51")),
-        (m.growth("peak_memory", "g"), Estimate(0.0, exact=True)),
+        (m.growth("vm_steps", "g"), Estimate(1.0, exact=True)),
         (m.plan_share(using_index=True), Estimate(0.5, exact=True, because="1 of 2 statement shapes")),
         (m.plan_share(using_index=False), Estimate(1, exact=True, because="of 2 statement shapes, in h")),
         (m.verified("g", "h"), Estimate(1.0, exact=True, because="8 cases verified")),
@@ -88,6 +92,15 @@ def test_memory_is_compared_over_the_range_of_children() -> None:
     """The bounds are the baseline's least against the arm's most, and the other way round."""
     found = m.memory_cut("g")(RESULT, "optimised")
     assert (found.value, found.low, found.high) == pytest.approx((1 - 25 / 110, 1 - 30 / 100, 1 - 20 / 120))
+
+
+def test_growth_of_memory_has_the_range_of_its_children() -> None:
+    """Peaks of 20 and 30 bytes at full size bound the exponent on both sides; a single one bounds nothing."""
+    found = m.growth("peak_memory", "g")(RESULT, "optimised")
+    assert (found.exact, found.value) == (False, 0.0)
+    assert [found.low, found.high] == pytest.approx([math.log2(20 / 25), math.log2(30 / 25)])
+    once = replace(RESULT, memory=[memory("optimised", 25)])
+    assert m.growth("peak_memory", "g")(once, "optimised").low is None
 
 
 def test_one_child_each_gives_no_interval() -> None:
