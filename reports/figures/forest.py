@@ -22,7 +22,8 @@ TITLE = "Every promise, kept or not"
 HOW_TO_READ = (
     "1 is the promise's lower bound, and right of it (tinted) the promise is kept; the band is the promised range, the short bar "
     "“no effect at all”. Speed-ups stand as measured ÷ promised, “less of something” and limits as what was allowed to be left "
-    "÷ what was left, exponents as allowed ÷ measured growth over ten times the rows. Marks with lines are 95 % intervals, "
+    "÷ what was left, exponents as allowed ÷ measured growth over ten times the rows. "
+    "Marks with lines are 95 % intervals (memory: the range of its processes), "
     "diamonds are exact counts, hollow marks have no interval; an arrow lies beyond the axis."
 )
 WIDTH, LEFT, RIGHT = 1160.0, 372.0, 352.0
