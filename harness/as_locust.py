@@ -80,7 +80,12 @@ class _Front:
         options = environment.parsed_options
         assert options is not None
         self.supervisor = Supervisor(
-            self.chosen(environment), options.engine, options.size, int(options.seed), _worker_index(environment)
+            self.chosen(environment),
+            options.engine,
+            options.size,
+            int(options.seed),
+            _worker_index(environment),
+            float(options.rtt),
         )
         self.supervisor.start()
 
@@ -138,7 +143,9 @@ def _worker_index(environment: Environment) -> int:
 @events.init_command_line_parser.add_listener
 def _options(parser: Any) -> None:
     parser.add_argument("--size", default="tiny", choices=["tiny", "small", "medium", "large"], help="how much data")
-    parser.add_argument("--engine", default="sqlite", choices=["sqlite"], help="database engine")
+    engines = sorted({engine for file in _files.values() for engine in load(file).scenario.engines} | {"sqlite"})
+    parser.add_argument("--engine", default="sqlite", choices=engines, help="database engine")
+    parser.add_argument("--rtt", default="0", type=_rtt, metavar="MS", help="round-trip time to the servers, in ms")
     parser.add_argument("--seed", default="0", type=_seed, help="seed of data, cases and order")
     parser.add_argument(
         "--out", default="", metavar="DIR", include_in_web_ui=False, help="folder of the run (default: runs/<UTC time>-<commit>)"
@@ -147,6 +154,12 @@ def _options(parser: Any) -> None:
 
 def _seed(text: str) -> str:
     if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+        raise ValueError(text)
+    return text
+
+
+def _rtt(text: str) -> str:
+    if not 0 <= float(text) < float("inf"):
         raise ValueError(text)
     return text
 

@@ -36,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("harness", "scenarios on trial")
     group.addoption("--harness-size", default=SIZE, metavar="SIZE", help=f"size of the data (default: {SIZE})")
+    group.addoption("--harness-engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
+    group.addoption("--harness-rtt", default=0.0, type=float, metavar="MS", help="round-trip time to servers, in ms (default: 0)")
     group.addoption("--harness-seed", default=0, type=int, metavar="N", help="seed of data, cases and order (default: 0)")
     group.addoption(
         "--harness-budget", default=BUDGET_S, type=float, metavar="S", help=f"seconds for timing pairs (default: {BUDGET_S:g})"
@@ -171,8 +173,13 @@ class Trials:
         return any(self._config.getoption(f"benchmark_{name}", default=None) for name in MEASURING)
 
     def try_arm(self, item: ArmItem, benchmark: Any, replay: Replay) -> None:
-        """Fail if the scenario failed, skip if the arm cannot run as written, and hand over the samples when measuring."""
+        """Fail if the scenario failed, skip if it or its arm cannot run here, and hand over the samples when measuring."""
+        from harness.record import NOT_RUN  # noqa: PLC0415 - only when scenarios run
+
         result = self._result(item.loaded)
+        if result.status == NOT_RUN:
+            benchmark.skipped = True  # or pytest-benchmark warns that the fixture went unused
+            pytest.skip(f"{item.loaded.name} on {result.engine}: {result.error}")
         if result.error is not None:
             pytest.fail(f"{item.loaded.name}: {result.error}", pytrace=False)
         broken = next((a.cannot_run for a in result.arms if a.name == item.arm), None)
@@ -206,10 +213,10 @@ class Trials:
         option = self._config.getoption
         self.folder = Path(tempfile.mkdtemp(prefix="harness-pytest-"))
         settings = Settings(
-            engines=["sqlite"],
+            engines=[option("harness_engine")],
             size=option("harness_size"),
             seed=option("harness_seed"),
-            rtts_ms=[0.0],
+            rtts_ms=[option("harness_rtt")],
             quick=True,
             processes=option("harness_processes") if self.measuring else 0,
             budget_s=option("harness_budget"),

@@ -173,11 +173,16 @@ class Doubt:
     remedy: str
 
 
+NOT_RUN = "not run"
+"""The status of a scenario that makes no sense on an engine or at a distance, or that cannot run here; never a silent gap."""
+
+
 @dataclass(frozen=True)
 class ScenarioResult:
     """All that a run learned from one scenario on one engine at one distance.
 
-    `status` is "ok", "failed" or "interrupted"; a failed one has its `error` in one line and the `exit_code` it means to a shell.
+    `status` is "ok", "failed", "interrupted" or `NOT_RUN`; a failed one has its `error` in one line and the `exit_code` it means to
+    a shell; of one that was not run, `error` is the reason.
     """
 
     name: str

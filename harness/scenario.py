@@ -7,7 +7,7 @@ How such files are found and loaded is in `harness.discovery`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -22,12 +22,25 @@ World = TypeVar("World")
 
 
 @dataclass(frozen=True)
+class Server:
+    """A server's URL, twice: `near` is the server itself, `far` is where worlds connect, `rtt_ms` away; the same at no distance.
+
+    `facts` are its version and settings, for the record.
+    """
+
+    near: str
+    far: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Setting:
     """Where and on what a scenario runs.
 
     `scale` is the share of the size's rows (growth passes use less than 1); `folder` is this scenario's own working folder, kept
     for the whole run; `shared` is one for all scenarios of the run, for what several of them can use. `stream` numbers an
-    independent stream of cases: the first process is 0, each virtual user has its own.
+    independent stream of cases: the first process is 0, each virtual user has its own. `servers` are those that the scenario's
+    `servers` started, by name.
     """
 
     folder: Path
@@ -39,6 +52,7 @@ class Setting:
     rtt_ms: float = 0.0
     quick: bool = False
     stream: int = 0
+    servers: Mapping[str, Server] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,8 @@ def shows(says: str, *, arm: str = "proposed") -> Callable[[Demonstration], Demo
     """Mark a scenario's method `async (world, cases) -> evidence` as a finding on `arm` as written.
 
     It runs once, on a world of its own, and returns the evidence as a sentence. If the fault does not show it raises
-    AssertionError with what happened instead; the finding is then reported as not observed.
+    AssertionError with what happened instead, or NotMeasurableError where this engine cannot have it; the finding is then reported
+    as not observed.
     """
 
     def mark(method: Demonstration) -> Demonstration:
@@ -134,6 +149,18 @@ class Scenario(Generic[World]):
     growth_scales: ClassVar[Sequence[float]] = ()
     growth_groups: ClassVar[Sequence[str]] = ()
     load_groups: ClassVar[Sequence[str] | None] = None
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start what the worlds connect to, and stop it at the end. Entered once, by the coordinator, for the whole run.
+
+        Several scenarios of a run may share what they start. A setting with a round-trip time and nothing to lengthen is not run.
+
+        Raises, when entered:
+            NotMeasurableError: it cannot run here; the reason stands in the report.
+            UsageError: it should run and does not, such as an address that nobody answers; the scenario has failed.
+        """
+        del setting
+        return nullcontext({})
 
     def prepare(self, setting: Setting) -> Prepared:
         """Build what all worlds start from, once per setting, in a child process; never timed. Must be safe to call again."""
@@ -178,7 +205,11 @@ class Scenario(Generic[World]):
         return ()
 
     async def facts(self, world: World) -> Mapping[str, float]:
-        """Return figures of the arm itself that are no operation's: bytes of index, number of connections."""
+        """Return figures of the arm itself that are no operation's: bytes of index, number of connections.
+
+        Raises:
+            NotMeasurableError: this engine cannot tell.
+        """
         del world
         return {}
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SIZES = ("tiny", "small", "medium", "large")
 SCENARIOS = Path("scenarios")
 MAX_SEED = 2**63
+MAX_RTT_MS = 2_000.0
+"""Several times round the Earth by satellite; beyond it a number is a slip."""
 
 
 def data(parser: argparse.ArgumentParser, *, size: str | None = "small") -> None:
@@ -34,18 +36,20 @@ def engines_here() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(fixtures.engines.__path__))
 
 
-def engines(name: str) -> list[str]:
-    """Return the engines meant by `--engine`.
+def engines(text: str, *, only_one: bool = False) -> list[str]:
+    """Return the engines meant by `--engine`: all, one, or several with commas between them.
 
     Raises:
         UsageError: there is no such engine.
     """
     known = engines_here()
-    if name == "all":
+    if text == "all" and not only_one:
         return known
-    if name not in known:
-        raise UsageError(f"no engine named {name!r}; known: {', '.join(known)}, all")
-    return [name]
+    named = list(dict.fromkeys([text] if only_one else text.split(",")))
+    for name in named:
+        if name not in known:
+            raise UsageError(f"no engine named {name!r}; known: {', '.join(known)}" + ("" if only_one else ", all"))
+    return named
 
 
 def size(name: str) -> str:
@@ -71,17 +75,17 @@ def seed(text: str) -> int:
 
 
 def rtts_ms(text: str) -> list[float]:
-    """Return the distances meant by `--rtt`, in milliseconds.
+    """Return the distances meant by `--rtt`, in milliseconds, each once, the least first.
 
     Raises:
-        UsageError: not a list of numbers, or a distance that this version cannot make.
+        UsageError: not a list of numbers from 0 to MAX_RTT_MS.
     """
     try:
-        found = [float(part) for part in text.split(",")]
+        found = sorted({float(part) for part in text.split(",")})
     except ValueError:
         raise UsageError(f"--rtt {text!r} is not a list of milliseconds; try --rtt 0,5") from None
-    if any(rtt != 0 for rtt in found):
-        raise UsageError(f"--rtt {text!r}: an embedded engine has no network to lengthen; leave --rtt out")
+    if not all(0 <= rtt_ms <= MAX_RTT_MS for rtt_ms in found):
+        raise UsageError(f"--rtt {text!r} is not between 0 and {MAX_RTT_MS:g} ms; try --rtt 0,5")
     return found
 
 

@@ -25,8 +25,8 @@ INTERRUPTED = 3
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("scenario", nargs="+", metavar="SCENARIO", help="all, a name, a file or a folder")
-    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine, or all (default: sqlite)")
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="all (the default), a name, a file or a folder")
+    parser.add_argument("--engine", default="sqlite", metavar="ENGINE[,ENGINE]", help="database engines, or all (default: sqlite)")
     _options.data(parser, size=None)
     parser.add_argument("--rtt", default="0", metavar="MS[,MS]", help="round-trip times to the engine, in ms (default: 0)")
     parser.add_argument("--quick", action="store_true", help="a first look: tiny data, fewer processes, less time")
@@ -40,7 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was stopped."""
     from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure.session import Plan, Session, git_commit  # noqa: PLC0415 - keeps `--help` quick
+    from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
+    from harness.measure.workplace import git_commit  # noqa: PLC0415 - keeps `--help` quick
     from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
     from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         processes=_count(options.processes, PROCESSES_QUICK if options.quick else PROCESSES),
         budget_s=_seconds(options.budget, BUDGET_QUICK_S if options.quick else BUDGET_S),
     )
-    loaded = _options.scenarios(options.scenario, options.scenarios)
+    loaded = _options.scenarios(options.scenario or ["all"], options.scenarios)
     out = options.out or Path("runs") / _run_name(git_commit()[0])
     _refuse_old_run(out)
     plan = Plan(loaded, settings, out, shlex.join(["harness", *sys.argv[1:]]))

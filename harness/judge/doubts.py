@@ -40,21 +40,26 @@ def _few_pairs(result: ScenarioResult) -> Iterator[Doubt]:
 
 
 def _control(result: ScenarioResult) -> Iterator[Doubt]:
+    off, noisy = [], []
     for r in result.ratios:
         if r.arm != CONTROL or r.low is None or r.high is None:
             continue
         if not r.low <= 1 <= r.high and max(r.ratio, 1 / r.ratio) > CONTROL_OFF:
-            yield Doubt(
-                "A/A control off",
-                f"the baseline against itself reads {r.ratio:.2f}× in {r.group}",
-                "distrust differences of this size in that group; run again on a quieter machine",
-            )
+            off.append(f"{r.ratio:.2f}× in {r.group}")
         elif r.high / r.low > NOISY_CONTROL**2:
-            yield Doubt(
-                "noisy control",
-                f"the baseline against itself reads {r.ratio:.2f}× [{r.low:.2f}, {r.high:.2f}] in {r.group}",
-                "give more time with --budget, or more --processes",
-            )
+            noisy.append(f"{r.ratio:.2f}× [{r.low:.2f}, {r.high:.2f}] in {r.group}")
+    if off:
+        yield Doubt(
+            "A/A control off",
+            f"the baseline against itself reads {'; '.join(off)}",
+            "distrust differences of this size there; run again on a quieter machine",
+        )
+    if noisy:
+        yield Doubt(
+            "noisy control",
+            f"the baseline against itself reads {'; '.join(noisy)}",
+            "give more time with --budget, or more --processes",
+        )
 
 
 def _inexact(result: ScenarioResult) -> Iterator[Doubt]:

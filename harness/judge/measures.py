@@ -11,9 +11,15 @@ from collections.abc import Callable, Sequence
 from harness.errors import NotMeasurableError
 from harness.judge.statistics import geometric_mean, growth_exponent, mean_interval, median
 from harness.judge.verdict import Estimate, Measure
-from harness.record import PEAK_MEMORY, Ratio, ScenarioResult
+from harness.record import PEAK_MEMORY, Exact, Ratio, ScenarioResult
 
 BASELINE = "baseline"
+
+WORK = "work"
+"""As a metric: the engine's own measure of work, whichever it counts."""
+
+WORK_METRICS = ("vm_steps", "blocks")
+"""What engines count of their work: SQLite's virtual-machine steps, PostgreSQL's blocks."""
 
 
 def speedup(*groups: str) -> Measure:
@@ -63,9 +69,9 @@ def fewer(metric: str, group: str) -> Measure:
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = _exact(result, BASELINE, group, metric), _exact(result, arm, group, metric)
-        if before == 0:
+        if before.value == 0:
             raise NotMeasurableError(f"the baseline counts no {metric} in {group!r}")
-        return Estimate(1 - after / before, exact=True, because=f"{before:g} → {after:g} {metric.replace('_', ' ')}")
+        return Estimate(1 - after.value / before.value, exact=True, because=_from_to(before, after))
 
     return measure
 
@@ -75,9 +81,9 @@ def fewer_times(metric: str, group: str) -> Measure:
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = _exact(result, BASELINE, group, metric), _exact(result, arm, group, metric)
-        if after == 0:
+        if after.value == 0:
             raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
-        return Estimate(before / after, exact=True, because=f"{before:g} → {after:g} {metric.replace('_', ' ')}")
+        return Estimate(before.value / after.value, exact=True, because=_from_to(before, after))
 
     return measure
 
@@ -100,7 +106,7 @@ def count(metric: str, group: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         value = _exact(result, arm, group, metric)
         before = _exact(result, BASELINE, group, metric)
-        return Estimate(value, exact=True, because=f"baseline {before:g}")
+        return Estimate(value.value, exact=True, because=f"baseline {before.value:g}")
 
     return measure
 
@@ -131,7 +137,7 @@ def survives(group: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         runs = [m for m in result.memory if (m.arm, m.group) == (arm, group) and m.limit_bytes is not None]
         if not runs:
-            raise NotMeasurableError(f"{group!r} was not tried under a memory limit")
+            raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not tried under a memory limit")
         base = next((m for m in result.memory if (m.arm, m.group) == (BASELINE, group) and m.limit_bytes is not None), None)
         outcome = f"; baseline: {base.error or 'survives'}" if base and arm != BASELINE else ""
         limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
@@ -149,10 +155,10 @@ def growth(metric: str, group: str) -> Measure:
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found = next((g for g in result.growth if (g.arm, g.group, g.metric) == (arm, group, metric)), None)
+        found = next((g for g in result.growth if (g.arm, g.group) == (arm, group) and g.metric in _meant(metric)), None)
         if found is None:
-            raise NotMeasurableError(f"{metric} of {group!r} was not measured at several sizes")
-        base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, metric)), None)
+            raise NotMeasurableError(_elsewhere(result) or f"{_named(metric)} of {group!r} was not measured at several sizes")
+        base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, found.metric)), None)
         because = f"baseline rows^{base.exponent:.2f}" if base else ""
         if metric != PEAK_MEMORY:
             return Estimate(found.exponent, exact=True, because=because)
@@ -234,17 +240,35 @@ def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float
     return found
 
 
-def _exact(result: ScenarioResult, arm: str, group: str, metric: str) -> float:
-    found = next((e for e in result.exact if (e.arm, e.group, e.metric, e.scale) == (arm, group, metric, 1.0)), None)
+def _exact(result: ScenarioResult, arm: str, group: str, metric: str) -> Exact:
+    metrics = _meant(metric)
+    found = next((e for e in result.exact if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
     if found is None:
-        raise NotMeasurableError(f"no {metric} counted for {arm} in {group!r}")
-    return found.value
+        raise NotMeasurableError(f"{result.engine} counted no {_named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
+    return found
+
+
+def _meant(metric: str) -> tuple[str, ...]:
+    return WORK_METRICS if metric == WORK else (metric,)
+
+
+def _named(metric: str) -> str:
+    return " or ".join(_meant(metric)).replace("_", " ")
+
+
+def _from_to(before: Exact, after: Exact) -> str:
+    return f"{before.value:g} → {after.value:g} {after.metric.replace('_', ' ')}"
+
+
+def _elsewhere(result: ScenarioResult) -> str:
+    """Return where a figure stands that distance cannot change, for a result at a distance."""
+    return "measured at the least distance of a run, since distance does not change it" if result.rtt_ms else ""
 
 
 def _added_bytes(result: ScenarioResult, arm: str, group: str) -> list[float]:
     runs = [m for m in result.memory if (m.arm, m.group, m.scale) == (arm, group, 1.0) and m.limit_bytes is None]
     if not runs:
-        raise NotMeasurableError(f"no memory measured for {arm} in {group!r}")
+        raise NotMeasurableError(_elsewhere(result) or f"no memory measured for {arm} in {group!r}")
     error = next((m.error for m in runs if m.error), None)
     if error:
         raise NotMeasurableError(f"{arm} in {group!r}: {error}")

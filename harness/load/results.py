@@ -67,7 +67,12 @@ def ratios(taken: Sequence[Sample]) -> list[Ratio]:
 
 
 def result(
-    loaded: Loaded, engine: str, dataset: dict[str, str | int], blocks: Mapping[int, Sequence[Block]], samples_file: str
+    loaded: Loaded,
+    engine: str,
+    rtt_ms: float,
+    dataset: dict[str, str | int],
+    blocks: Mapping[int, Sequence[Block]],
+    samples_file: str,
 ) -> ScenarioResult:
     """Return one scenario's result under load. A scenario without a single operation has failed."""
     taken = samples(blocks, loaded.name)
@@ -89,7 +94,7 @@ def result(
         doc=loaded.doc,
         file=loaded.file.name,
         engine=engine,
-        rtt_ms=0.0,
+        rtt_ms=rtt_ms,
         status="ok" if taken else "failed",
         error=None if taken else "no operation was finished; run longer, or with fewer scenarios",
         exit_code=0 if taken else 1,

@@ -13,6 +13,7 @@ import threading
 from argparse import Namespace
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,14 +21,15 @@ from pathlib import Path
 import msgspec
 
 from harness.discovery import Loaded
-from harness.errors import ScenarioFailedError
+from harness.errors import NotMeasurableError, ScenarioFailedError, UsageError
 from harness.load import results
 from harness.load.protocol import Block, LoadJob, Order, Report
 from harness.measure import machine
 from harness.measure.clock import utc_now
 from harness.measure.processes import Cores, end, environment, events
 from harness.measure.protocol import Failed, Job, Ready, encode_paths
-from harness.measure.session import git_commit
+from harness.measure.serving import served
+from harness.measure.workplace import git_commit
 from harness.record import Run, Settings
 from harness.run_file import SCHEMA_VERSION, write_run, write_samples
 from harness.scenario import Setting
@@ -48,10 +50,12 @@ class Supervisor:
     size: str
     seed: int
     index: int = 0
+    rtt_ms: float = 0.0
     failed: str | None = None
     datasets: dict[str, dict[str, str | int]] = field(default_factory=dict)
     _heard: deque[Block] = field(default_factory=deque)
     _folder: Path | None = None
+    _servers: ExitStack = field(default_factory=ExitStack)
     _child: subprocess.Popen[bytes] | None = None
     _reader: threading.Thread | None = None
     _users: int = 0
@@ -89,6 +93,7 @@ class Supervisor:
         """End the engine's process and remove its data."""
         if self._child is not None:
             end(self._child)
+        self._servers.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -96,7 +101,11 @@ class Supervisor:
         folder, shared = space / loaded.name, space / f"shared-{self.engine}"
         folder.mkdir()
         shared.mkdir(exist_ok=True)
-        setting = Setting(folder, shared, self.engine, self.size, 1.0, self.seed, quick=True, stream=1000 * self.index)
+        wanted = Setting(folder, shared, self.engine, self.size, 1.0, self.seed, self.rtt_ms, quick=True, stream=1000 * self.index)
+        try:
+            setting = served(loaded.scenario, wanted, self._servers)
+        except NotMeasurableError as reason:
+            raise UsageError(f"{loaded.name} does not run here: {reason}; choose scenarios with --class-picker") from reason
         for event in events(Job("prepare", loaded.file, setting)):
             if isinstance(event, Failed):
                 raise ScenarioFailedError(f"{loaded.name}: {event.message}")
@@ -159,14 +168,17 @@ def write(
     commit, dirty = git_commit()
     now = utc_now()
     out = Path(options.out) if options.out else Path("runs") / f"{now:%Y%m%dT%H%M%SZ}-{commit or 'nocommit'}-load"
+    rtts_ms = [float(options.rtt)]
+    settings = Settings(
+        [options.engine], options.size, int(options.seed), rtts_ms, quick=False, processes=len(blocks), budget_s=0.0
+    )
     found = []
     for loaded in scenarios:
         file = f"samples/{loaded.name}-{options.engine}.csv"
-        found.append(results.result(loaded, options.engine, datasets.get(loaded.name, {}), blocks, file))
+        found.append(results.result(loaded, options.engine, rtts_ms[0], datasets.get(loaded.name, {}), blocks, file))
         if found[-1].samples_file:
             write_samples(results.samples(blocks, loaded.name), out / file)
     most_users = max((b.users for process in blocks.values() for b in process), default=0)
-    settings = Settings([options.engine], options.size, int(options.seed), [0.0], quick=False, processes=len(blocks), budget_s=0.0)
     record = Run(
         schema_version=SCHEMA_VERSION,
         kind="load",

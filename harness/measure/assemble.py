@@ -11,10 +11,11 @@ import numpy as np
 from harness.discovery import Loaded
 from harness.judge import statistics
 from harness.judge.doubts import doubts_about
-from harness.judge.verdict import judge
+from harness.judge.verdict import NOT_MEASURABLE, Promise, judge
 from harness.measure.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
 from harness.record import (
     CONTROL,
+    NOT_RUN,
     PEAK_MEMORY,
     Arm,
     Doubt,
@@ -27,6 +28,7 @@ from harness.record import (
     Sample,
     ScenarioResult,
     Statement,
+    Verdict,
 )
 from harness.scenario import BASELINE, Scenario
 
@@ -39,7 +41,10 @@ CHANCE = 0.01
 
 @dataclass
 class Evidence:
-    """All that was heard about one scenario on one engine at one distance, and what it amounts to so far."""
+    """All that was heard about one scenario on one engine at one distance, and what it amounts to so far.
+
+    `not_run` is the reason why it makes no sense there, or cannot run here.
+    """
 
     loaded: Loaded
     engine: str
@@ -57,7 +62,17 @@ class Evidence:
     code: int = 0
     detail: str = ""
     interrupted: bool = False
+    not_run: str | None = None
     _pairs: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to hear: it was neither refused nor has it failed."""
+        return self.error is None and self.not_run is None
+
+    def adopt(self, nearest: Evidence) -> None:
+        """Take over what was prepared for the same scenario and engine at a smaller distance."""
+        self.dataset, self.engine_settings = nearest.dataset, nearest.engine_settings
 
     def hear(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
         """Take in one event of a child process. `process` numbers the fresh processes that time pairs."""
@@ -99,8 +114,8 @@ class Evidence:
             file=self.loaded.file.name,
             engine=self.engine,
             rtt_ms=self.rtt_ms,
-            status="failed" if failed else "interrupted" if self.interrupted else "ok",
-            error=self.error,
+            status=self._status(),
+            error=self.not_run or self.error,
             exit_code=self.code,
             arms=[Arm(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
             groups=dict(scenario.groups),
@@ -112,6 +127,8 @@ class Evidence:
         )
         if failed:
             return base
+        if self.not_run is not None:
+            return _replace(base, verdicts=[v for promise in scenario.promises for v in _nulls(promise, self.not_run)])
         measured = _replace(
             base,
             pairs=self._pairs,
@@ -127,9 +144,22 @@ class Evidence:
         judged = _replace(measured, verdicts=verdicts)
         return _replace(judged, doubts=doubts_about(judged))
 
+    def _status(self) -> str:
+        if self.not_run is not None:
+            return NOT_RUN
+        if self.error is not None:
+            return "failed"
+        return "interrupted" if self.interrupted else "ok"
+
     def _broken(self, arm: str) -> str | None:
         errors = {group: error for a, group, error in self.cannot_run if a == arm}
         return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
+
+
+def _nulls(promise: Promise, reason: str) -> list[Verdict]:
+    return [
+        Verdict(promise.id, promise.says, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part) for arm in promise.arms
+    ]
 
 
 def _replace(result: ScenarioResult, **changes: object) -> ScenarioResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any
 
+from harness.errors import NotMeasurableError
 from harness.record import Exact
 from harness.scenario import Case, Scenario
 
@@ -21,8 +22,12 @@ async def count(scenario: Scenario[Any], arm: str, world: Any, case: Case, scale
 
 
 async def facts(scenario: Scenario[Any], arm: str, world: Any, scale: float) -> list[Exact]:
-    """Return the arm's own figures, such as bytes of index."""
-    return [Exact(arm, OWN, metric, value, scale) for metric, value in (await scenario.facts(world)).items()]
+    """Return the arm's own figures, such as bytes of index; none where the engine cannot tell."""
+    try:
+        found = await scenario.facts(world)
+    except NotMeasurableError:
+        return []
+    return [Exact(arm, OWN, metric, value, scale) for metric, value in found.items()]
 
 
 async def _run(scenario: Scenario[Any], world: Any, case: Case) -> dict[str, float]:

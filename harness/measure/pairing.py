@@ -28,6 +28,9 @@ A coin decides pair by pair which of the two baseline worlds is called the basel
 visited less often has colder caches and a shorter log, and would differ from the other for that alone.
 """
 
+HEAVY_NS = 500_000_000
+"""A group whose baseline takes this long an operation is timed like one that its scenario calls heavy: at a distance many are."""
+
 Blocked = Callable[[str, str], bool]
 """Whether an arm sits out a group: (arm, group) → True."""
 
@@ -75,16 +78,19 @@ class Pairing:
     async def warm_up(self) -> None:
         """Run every arm's every group, so that caches are filled and slots can be sized; heavy ones only later, in earnest."""
         for group in self._shares.groups:
-            for arm in self._arms(group, control=True):
+            arms = self._arms(group, control=True)
+            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is heavy
                 if group in self._shares.heavy:
                     self._repeats[arm, group] = 1
                     continue
-                fastest = math.inf
+                fastest: float = math.inf
                 for _ in range(2):
                     fastest = min(fastest, await self._time(self._worlds[arm], self._cases[group][0]))
                     if fastest > SLOT_NS:
                         break
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
+                if arm == BASELINE and fastest >= HEAVY_NS:
+                    self._shares.heavy += (group,)
         gc.collect()
         gc.freeze()
 

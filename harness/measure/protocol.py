@@ -18,8 +18,9 @@ class Job(msgspec.Struct, frozen=True):
 
     prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans ·
     count: exact work alone, at another scale · pairs: time · memory: one arm, one group.
-    `heavy` says whether groups whose one operation takes seconds are timed as well; `barred` lists (arm, group) that cannot run;
-    `cpus` are the cores the process may use, all of its parent's if empty.
+    `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
+    seconds are timed as well; `barred` lists (arm, group) that cannot run; `cpus` are the cores the process may use, all of its
+    parent's if empty.
     """
 
     task: Task
@@ -32,6 +33,7 @@ class Job(msgspec.Struct, frozen=True):
     group: str = ""
     limit_bytes: int | None = None
     heavy: bool = True
+    cases_per_group: int | None = None
     barred: tuple[tuple[str, str], ...] = ()
     cpus: tuple[int, ...] = ()
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.discovery import Loaded
-from harness.errors import UsageError
+from harness.errors import HarnessError, NotMeasurableError
 from harness.measure import machine
 from harness.measure.assemble import Evidence, clean_controls
 from harness.measure.clock import utc_now
 from harness.measure.processes import Cores, choose_cores, end_all, events
 from harness.measure.progress import Observer, Step, Steps
 from harness.measure.protocol import Failed, Job, Measured, PairTimes
+from harness.measure.serving import gone, served
+from harness.measure.workplace import git_commit, on_core, workspace
 from harness.record import Memory, Run, Settings
 from harness.run_file import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.scenario import Setting
@@ -32,6 +30,9 @@ HEAVY_PROCESSES_QUICK = 2
 
 MEMORY_CHILDREN = 2
 """Child processes that measure the same memory, so that there is a range."""
+
+CASES_FURTHER_AWAY = 2
+"""Cases of each group that are verified at a second distance: distance changes no answer, and all were verified at the first."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,16 @@ class Plan:
 
 @dataclass
 class Trial:
-    """One scenario on one engine at one distance, under way."""
+    """One scenario on one engine at one distance, under way. `nearest` is the same at the least distance of the run, or itself."""
 
     evidence: Evidence
     setting: Setting
+    nearest: Trial | None = None
+
+    @property
+    def is_nearest(self) -> bool:
+        """Whether this is the trial at the least distance that is being run: what distance cannot change is measured there."""
+        return self.nearest is None
 
 
 @dataclass
@@ -76,11 +83,10 @@ class Session:
         """
         self._environment, self._commit = machine.describe(self.cores), git_commit()
         write_run(self._record(None), self.plan.out)  # a folder that cannot be written must show before hours of measuring
-        with _workspace() as space, _on_core(self.cores.coordinator):
-            self._trials = [self._trial(loaded, space, engine, rtt) for loaded, engine, rtt in self._dimensions()]
-            steps = Steps(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon)
+        with workspace() as space, on_core(self.cores.coordinator), ExitStack() as servers:
             try:
-                steps.run()
+                self._begin(space, servers)
+                Steps(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon).run()
             except KeyboardInterrupt:
                 self._interrupted = True
                 for trial in self._trials:
@@ -93,41 +99,57 @@ class Session:
         self._abandoned = True
         end_all()
 
-    def _dimensions(self) -> Iterator[tuple[Loaded, str, float]]:
+    def _begin(self, space: Path, servers: ExitStack) -> None:
+        """Make the trials of the run, every scenario on every engine at every distance, and start what they connect to."""
         settings = self.plan.settings
         for loaded in self.plan.scenarios:
             for engine in settings.engines:
-                if engine in loaded.scenario.engines:
-                    for rtt_ms in settings.rtts_ms:
-                        yield loaded, engine, rtt_ms
+                nearest: Trial | None = None
+                for rtt_ms in sorted(settings.rtts_ms):
+                    trial = self._trial(loaded, space, engine, rtt_ms, servers)
+                    trial.nearest = nearest
+                    self._trials.append(trial)
+                    if trial.evidence.goes_on and nearest is None:
+                        nearest = trial
 
-    def _trial(self, loaded: Loaded, space: Path, engine: str, rtt_ms: float) -> Trial:
+    def _trial(self, loaded: Loaded, space: Path, engine: str, rtt_ms: float, servers: ExitStack) -> Trial:
         settings = self.plan.settings
         folder, shared = space / f"{loaded.name}-{engine}", space / f"shared-{engine}"
         folder.mkdir(exist_ok=True)
         shared.mkdir(exist_ok=True)
         setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
-        return Trial(Evidence(loaded, engine, rtt_ms), setting)
+        evidence = Evidence(loaded, engine, rtt_ms)
+        try:
+            setting = served(loaded.scenario, setting, servers)
+        except NotMeasurableError as reason:
+            evidence.not_run = str(reason)
+        except HarnessError as error:
+            evidence.hear(Failed(str(error), error.code))
+        return Trial(evidence, setting)
 
     def _steps(self) -> list[Step]:
         """Every step of the run in order. Rounds go over all scenarios, so that the machine's drift is inside each interval."""
         quick, settings = self.plan.settings.quick, self.plan.settings
-        slice_s = settings.budget_s / max(1, settings.processes * len(self._trials))
+        trials = [t for t in self._trials if t.evidence.goes_on]
+        slice_s = settings.budget_s / max(1, settings.processes * len(trials))
         pairs = MINIMUM_PAIRS_QUICK if quick else MINIMUM_PAIRS
         steps = []
-        for t in self._trials:
-            steps.append(self._step(t, "preparing", 4.0, self._job(t, "prepare")))
-            steps.append(self._step(t, "comparing answers", 6.0, self._job(t, "examine")))
+        for t in trials:
+            if t.is_nearest:
+                steps.append(self._step(t, "preparing", 4.0, self._job(t, "prepare")))
+            few = None if t.is_nearest else CASES_FURTHER_AWAY
+            steps.append(self._step(t, "comparing answers", 6.0, self._job(t, "examine", cases_per_group=few)))
         for process in range(1, settings.processes + 1):
-            for t in self._trials:
+            for t in trials:
                 heavy = process <= (HEAVY_PROCESSES_QUICK if quick else HEAVY_PROCESSES)
                 job = self._job(t, "pairs", process=process, budget_ns=int(slice_s * 1e9), minimum_pairs=pairs, heavy=heavy)
                 steps.append(
                     self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job, timing=True)
                 )
         if self.plan.memory:
-            for t in self._trials:
-                steps += self._growth_steps(t)
+            for t in trials:
+                if t.is_nearest:
+                    steps += self._growth_steps(t)
         return steps
 
     def _growth_steps(self, trial: Trial) -> list[Step]:
@@ -175,16 +197,18 @@ class Session:
 
     def _step(self, trial: Trial, says: str, expected_s: float, make: Callable[[], Job], *, timing: bool = False) -> Step:
         def act() -> None:
-            if trial.evidence.error is not None or self._abandoned:
+            if not trial.evidence.goes_on or self._abandoned:
                 return
+            if trial.nearest is not None:
+                trial.evidence.adopt(trial.nearest.evidence)
             job = make()
             if (job.arm, job.group) in trial.evidence.barred:
                 return
             for event in events(job):
                 if self._abandoned:
                     return
-                if isinstance(event, Failed) and job.limit_bytes is not None:
-                    trial.evidence.hear(Measured(_ended_by_limit(job)))
+                if isinstance(event, Failed):
+                    self._hear_failure(trial, job, event)
                 else:
                     trial.evidence.hear(event, job.process, job.setting.scale)
                 if isinstance(event, PairTimes):
@@ -192,9 +216,21 @@ class Session:
             with self._saving:
                 self._save(self._record(None), [trial])
 
-        where = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"
+        chain = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"  # distances share its data, so they go one after another
+        where = f"{chain} · RTT {trial.evidence.rtt_ms:g} ms" if trial.evidence.rtt_ms else chain
         kind = says.partition(",")[0].partition(" of ")[0]
-        return Step(f"{where} · {says}", kind, expected_s, act, chain="" if timing else where)
+        return Step(f"{where} · {says}", kind, expected_s, act, chain="" if timing else chain)
+
+    @staticmethod
+    def _hear_failure(trial: Trial, job: Job, failed: Failed) -> None:
+        """Take in a failure: under a memory limit it is a result; where a server has gone, that is what to say."""
+        if job.limit_bytes is not None:
+            trial.evidence.hear(Measured(_ended_by_limit(job)))
+            return
+        lost = gone(trial.setting.servers)
+        if lost is not None:
+            failed = Failed(f"{lost}, in mid-run ({failed.message}); run this scenario again", failed.code, failed.detail)
+        trial.evidence.hear(failed)
 
     def _record(self, finished_at: str | None) -> Run:
         results = [t.evidence.result(self._samples_file(t)) for t in self._trials]
@@ -229,47 +265,11 @@ class Session:
             if file is not None:
                 write_samples(trial.evidence.samples, self.plan.out / file)
             if trial.evidence.detail:
-                write_bytes(self.plan.out / "errors" / f"{trial.evidence.loaded.name}.txt", trial.evidence.detail.encode())
+                name = f"{trial.evidence.loaded.name}-{trial.evidence.engine}.txt"
+                write_bytes(self.plan.out / "errors" / name, trial.evidence.detail.encode())
 
 
 def _ended_by_limit(job: Job) -> Memory:
     """A child that died under a memory limit is that operation's result, not the scenario's failure."""
     error = "ended by the limit"
     return Memory(job.arm, job.group, 0, 0, 0.0, [], scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    """A folder for databases and snapshots, on the system's temporary disk, gone at the end."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="harness-"))
-    except OSError as error:
-        raise UsageError(f"no folder for databases: {error.strerror or error}; set TMPDIR to a disk with room") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _on_core(core: int | None) -> Iterator[None]:
-    """Keep this process off the workers' core for a while."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def git_commit() -> tuple[str | None, bool]:
-    """Return the short commit of the current folder and whether it has uncommitted changes; (None, False) outside a checkout."""
-    try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - whichever git the person uses
-        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
-    except (OSError, subprocess.CalledProcessError):
-        return None, False
-    return commit.stdout.strip(), bool(status.stdout.strip())

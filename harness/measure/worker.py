@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from harness.discovery import Loaded, load
-from harness.errors import HarnessError, ScenarioFailedError
+from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.measure import exact
 from harness.measure.clock import MonotonicClock
 from harness.measure.pairing import Pairing
@@ -95,7 +96,7 @@ async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     async with AsyncExitStack() as stack:
         worlds = {arm: await stack.enter_async_context(scenario.open(arm, job.setting)) for arm in scenario.arms}
-        seen = await verify(scenario, worlds, cases)
+        seen = await verify(scenario, worlds, _first_of_each_group(cases, job.cases_per_group))
         emit(Verified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
         for arm, world in worlds.items():
             emit(Counted(await exact.facts(scenario, arm, world, job.setting.scale)))
@@ -113,7 +114,7 @@ async def _show(scenario: Scenario[Any], fault: Fault, cases: list[Case], job: J
     async with scenario.open(fault.arm, job.setting) as world:
         try:
             evidence = await fault.demonstrate(scenario, world, cases)
-        except AssertionError as instead:
+        except (AssertionError, NotMeasurableError) as instead:
             return Finding(fault.arm, fault.says, holds=False, evidence=str(instead) or "it did not show")
     return Finding(fault.arm, fault.says, holds=True, evidence=evidence)
 
@@ -220,8 +221,17 @@ def _checked_cases(scenario: Scenario[Any], job: Job) -> list[Case]:
     return cases
 
 
-def _first_of_each_group(cases: list[Case]) -> list[Case]:
-    return list({c.group: c for c in reversed(cases)}.values())[::-1]
+def _first_of_each_group(cases: list[Case], number: int | None = 1) -> list[Case]:
+    """Return the first cases of each group, in their order; None keeps all."""
+    if number is None:
+        return cases
+    taken: Counter[str] = Counter()
+    kept = []
+    for case in cases:
+        taken[case.group] += 1
+        if taken[case.group] <= number:
+            kept.append(case)
+    return kept
 
 
 def only_events_on_stdout() -> BinaryIO:

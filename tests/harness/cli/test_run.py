@@ -163,7 +163,8 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
         (["all", "--processes", "0"], "--processes '0' is not a whole number above 0"),
         (["all", "--budget", "nan"], "--budget 'nan' is not a number of seconds above 0"),
         (["all", "--nonsense"], "unrecognized arguments: --nonsense"),
-        ([], "the following arguments are required: SCENARIO"),
+        (["all", "--rtt", "0,-1"], "--rtt '0,-1' is not between 0 and 2000 ms"),
+        (["all", "--rtt", "nan"], "--rtt 'nan' is not between 0 and 2000 ms"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(

@@ -24,7 +24,7 @@ def cycle(number: int, base_ns: int, arm_ns: int, errors: dict[str, int] | None 
 def test_one_process_gives_the_sign_tests_interval_over_cycles() -> None:
     """With a doubt that says so."""
     blocks = {1: [b for i in range(20) for b in cycle(i, 4000 + i, 1000)]}
-    found = results.result(TOY, "sqlite", {}, blocks, "samples/x.csv")
+    found = results.result(TOY, "sqlite", 0.0, {}, blocks, "samples/x.csv")
     (ratio,) = found.ratios
     assert ratio.pairs == 20
     assert [ratio.ratio, ratio.low, ratio.high] == pytest.approx([4.0095, 4.005, 4.014])
@@ -34,7 +34,7 @@ def test_one_process_gives_the_sign_tests_interval_over_cycles() -> None:
 def test_several_processes_give_students_interval() -> None:
     """Over each process's median."""
     blocks = {p: [b for i in range(5) for b in cycle(i, 4000 + 100 * p, 1000)] for p in (1, 2, 3)}
-    (ratio,) = results.result(TOY, "sqlite", {}, blocks, "x").ratios
+    (ratio,) = results.result(TOY, "sqlite", 0.0, {}, blocks, "x").ratios
     assert ratio.processes == pytest.approx([4.1, 4.2, 4.3])
     assert ratio.low is not None
     assert (ratio.low < 4.1, (ratio.high or 0) > 4.3) == (True, True)
@@ -42,13 +42,13 @@ def test_several_processes_give_students_interval() -> None:
 
 def test_failed_operations_are_a_doubt_by_message() -> None:
     """They are no samples."""
-    found = results.result(TOY, "sqlite", {}, {1: cycle(0, 4, 1, {"locked": 7})}, "x")
+    found = results.result(TOY, "sqlite", 0.0, {}, {1: cycle(0, 4, 1, {"locked": 7})}, "x")
     assert "optimised: 7 × locked" in {d.says for d in found.doubts}
     assert sum(x.samples for x in found.latencies) == 6
 
 
 def test_a_run_without_operations_has_failed() -> None:
     """Zero requests is no success."""
-    found = results.result(TOY, "sqlite", {}, {1: []}, "x")
+    found = results.result(TOY, "sqlite", 0.0, {}, {1: []}, "x")
     assert (found.status, found.samples_file) == ("failed", None)
     assert "no operation was finished" in (found.error or "")

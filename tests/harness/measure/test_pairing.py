@@ -6,8 +6,10 @@ import asyncio
 import random
 from typing import Any
 
+import pytest
+
 from harness.measure.clock import FakeClock
-from harness.measure.pairing import CONTROL_EVERY, SLOT_NS, Pair, Pairing
+from harness.measure.pairing import CONTROL_EVERY, HEAVY_NS, SLOT_NS, Pair, Pairing
 from harness.measure.sequential import Shares
 from harness.record import CONTROL
 from harness.scenario import Case, Scenario
@@ -72,6 +74,14 @@ def test_every_arm_of_a_pair_meets_the_same_case() -> None:
     """Cases take turns from pair to pair, never from arm to arm."""
     found, _ = pairs(4)
     assert [pair.case for pair in found] == ["first", "second", "first", "second"]
+
+
+def test_a_group_whose_baseline_takes_long_is_timed_once_and_without_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is seen to be heavy is treated as heavy: one warm-up, one pair, whatever the least number of pairs is."""
+    monkeypatch.setitem(COSTS_NS, "baseline", HEAVY_NS)
+    found, scenario = pairs(8)
+    assert [sorted(slot.arm for slot in pair.slots) for pair in found] == [["baseline", "optimised", "proposed"]]
+    assert len(scenario.ran) == 1 + 3
 
 
 def test_the_control_takes_part_now_and_then() -> None:

@@ -1,0 +1,50 @@
+"""Where a run works: a temporary folder, a core, and which commit of what."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import UsageError
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder for databases and snapshots, on the system's temporary disk, gone at the end."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    except OSError as error:
+        raise UsageError(f"no folder for databases: {error.strerror or error}; set TMPDIR to a disk with room") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Keep this process off the workers' core for a while."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def git_commit() -> tuple[str | None, bool]:
+    """Return the short commit of the current folder and whether it has uncommitted changes; (None, False) outside a checkout."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - whichever git the person uses
+        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
+    except (OSError, subprocess.CalledProcessError):
+        return None, False
+    return commit.stdout.strip(), bool(status.stdout.strip())

@@ -1,0 +1,71 @@
+"""A scenario whose worlds talk to a server, which the coordinator starts: a socket that echoes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from harness.errors import NotMeasurableError, UsageError
+from harness.judge.measures import speedup
+from harness.judge.verdict import Promise, times
+from harness.scenario import Case, Scenario, Server, Setting
+
+
+class Distant(Scenario[Any]):
+    """Ask an echo once in place of twice.
+
+    The engine "dead" has a server that nobody answers, "missing" one that cannot run here, "mortal" one that goes away.
+    """
+
+    arms = {"baseline": "two round trips", "optimised": "one"}
+    groups = {"echo": "hear a byte"}
+    promises = (Promise("D1", "twice as fast", times(2), speedup("echo"), arms=["optimised"]),)
+    engines = ("sqlite", "dead", "missing", "mortal")
+
+    @contextmanager
+    def servers(self, setting: Setting) -> Iterator[Mapping[str, Server]]:
+        """Start an echo."""
+        if setting.engine == "dead":
+            raise UsageError("no echo answers at 127.0.0.1:1; start it, or name another")
+        if setting.engine == "missing":
+            raise NotMeasurableError("there is no echo for this machine")
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            most = 3 if setting.engine == "mortal" else 10_000
+            threading.Thread(target=_echo, args=(listening, most), daemon=True).start()
+            yield {"echo": Server(f"echo://127.0.0.1:{port}", f"echo://127.0.0.1:{port}")}
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return the one case."""
+        port = int(setting.servers["echo"].far.rpartition(":")[2])
+        return [Case("echo", "echo", port)]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[int]:
+        """Return how often to ask."""
+        yield 2 if arm == "baseline" else 1
+
+    async def run(self, world: int, case: Case) -> bytes:
+        """Ask."""
+        for _ in range(world):
+            reader, writer = await asyncio.open_connection("127.0.0.1", case.args)
+            writer.write(b"x")
+            heard = await reader.read(1)
+            writer.close()
+        return heard
+
+
+def _echo(listening: socket.socket, most: int) -> None:
+    """Echo a byte a connection, so many times, then be gone."""
+    for _ in range(most):
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        with connection:
+            connection.sendall(connection.recv(1))
+    listening.close()
