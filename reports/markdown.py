@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.record import Doubt, Run, ScenarioResult
-from reports import numbers, tables
+from harness.record import NOT_RUN, Doubt, Run, ScenarioResult
+from reports import matrix, numbers, tables
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
 
 
@@ -32,6 +32,9 @@ def _lines(run: Run) -> Iterator[str]:
     promises = rows(run)
     if promises:
         yield from (_counts(run), "")
+    if promises and len(matrix.places(run)) > 1:
+        yield from _matrix(run)
+    elif promises:
         yield from _promise_table(promises)
     yield from _doubts(run.doubts, "the whole run")
     for result, where in zip(run.scenarios, places(run), strict=True):
@@ -41,9 +44,11 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _troubles(run: Run) -> Iterator[str]:
     for result, where in zip(run.scenarios, places(run), strict=True):
-        if result.status != "ok":
+        if result.status not in {"ok", NOT_RUN}:
             name = f"{result.title}, {where}" if where else result.title
             yield from (f"**{escape(name)}: {result.status}.**", "", *_code(result.error or "no error was recorded"), "")
+    for place, reason, results in matrix.not_run(run):
+        yield f"- not run on {escape(place.label)}: {escape(', '.join(r.title for r in results))}: {escape(reason)}"
     broken = broken_arms(run.scenarios)
     for result, arm in broken:
         yield f"- {escape(result.title)}: **{escape(arm.name)} cannot run as written**: {escape(arm.cannot_run or '')}"
@@ -58,6 +63,19 @@ def _counts(run: Run) -> str:
         if counted:
             parts.append(f"**{name}:** {', '.join(counted)}")
     return ". ".join(parts) + "."
+
+
+def _matrix(run: Run) -> Iterator[str]:
+    """Yield a table for each of the two arms: a row a promise, a column an engine at a distance."""
+    columns = [escape(place.label) for place in matrix.places(run)]
+    for arm, name in HEADINGS.items():
+        yield f"| {name} | the review says | {' | '.join(columns)} |"
+        yield "|" + "---|" * (len(columns) + 2)
+        for row in matrix.matrix(run):
+            cells = [_verdict(cell, arm) if cell else numbers.DASH for cell in row.cells]
+            if any(cell and cell.of(arm) for cell in row.cells):
+                yield f"| {escape(row.label)} | {escape(row.says)} | {' | '.join(cells)} |"
+        yield ""
 
 
 def _promise_table(promises: Iterable[PromiseRow]) -> Iterator[str]:

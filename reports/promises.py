@@ -82,9 +82,15 @@ class PromiseRow:
 
 
 def anchors(run: Run) -> list[str]:
-    """Return the id of each scenario's card, in the run's order: readable, and unique whatever the names are."""
-    slugs = [re.sub(r"[^a-z0-9]+", "-", f"{r.name}-{r.engine}".lower()).strip("-") for r in run.scenarios]
-    return [f"card-{number}-{slug}" for number, slug in enumerate(slugs, start=1)]
+    """Return the id of each scenario's card, in the run's order: readable, the same in a part of the run, and unique."""
+    texts = [f"{r.name}-{r.engine}" + (f"-rtt-{r.rtt_ms:g}" if r.rtt_ms else "") for r in run.scenarios]
+    slugs = [f"card-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')}" for text in texts]
+    taken: Counter[str] = Counter()
+    found = []
+    for slug in slugs:
+        taken[slug] += 1
+        found.append(slug if taken[slug] == 1 else f"{slug}-{taken[slug]}")
+    return found
 
 
 def places(run: Run) -> list[str]:
@@ -144,8 +150,13 @@ def figure(verdict: Verdict) -> str:
 
 
 def broken_arms(results: Sequence[ScenarioResult]) -> list[tuple[ScenarioResult, Arm]]:
-    """Return the arms that cannot run as written."""
-    return [(result, arm) for result in results for arm in result.arms if arm.cannot_run]
+    """Return the arms that cannot run as written, once for each reason, however many engines and distances it goes for."""
+    found: dict[tuple[str, str, str], tuple[ScenarioResult, Arm]] = {}
+    for result in results:
+        for arm in result.arms:
+            if arm.cannot_run:
+                found.setdefault((result.name, arm.name, arm.cannot_run), (result, arm))
+    return list(found.values())
 
 
 def kept(verdict: Verdict) -> Kept | None:

@@ -11,12 +11,16 @@ from rich.text import Text
 
 from harness.judge.verdict import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED
 from harness.record import CONTROL, Doubt, Latency, Ratio, Run, ScenarioResult, Verdict
+from reports import matrix
 from reports.numbers import DASH, MILLISECONDS, Unit, interval, times, unit_of, whole
 from reports.order import BASELINE, groups_of
-from reports.promises import HEADINGS, PromiseRow, broken_arms, figure, places, rows
+from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
 
 STYLES = {EXCEEDED: "bold cyan", CONFIRMED: "green", FELL_SHORT: "yellow", REFUTED: "red", INCONCLUSIVE: "magenta"}
 BRIEF = {NOT_MEASURABLE: "not measurable"}
+SOME = 3
+"""So many results are named where more share a doubt."""
+
 WIDE = 110
 """From this many columns on there is room for the review's words and the intervals."""
 
@@ -38,22 +42,69 @@ def verdict_table(run: Run) -> RenderableType:
 
 def _verdict_parts(run: Run, *, wide: bool) -> Iterator[RenderableType]:
     promises = rows(run)
-    if promises:
+    if promises and len(matrix.places(run)) > 1:
+        yield from _matrix_tables(run)
+    elif promises:
         yield _promise_table(promises, wide=wide)
     elif run.scenarios:
         yield Text("No promise was on trial in this run.")
     else:
         yield Text("No scenario finished: there is nothing to judge.", style="bold red")
+    yield from _troubles(run)
+    yield from doubt_lines(run.doubts)
+    if len(matrix.places(run)) > 1:
+        yield from _doubts_by_kind(run)
+        return
+    for result in run.scenarios:
+        yield from doubt_lines(result.doubts, result.name)
+
+
+def _troubles(run: Run) -> Iterator[RenderableType]:
+    """Yield what was stopped, failed, was not run, or cannot run as written."""
     if run.interrupted:
         yield Text("This run was interrupted; what had finished is shown.", style="bold red")
     for result, where in zip(run.scenarios, places(run), strict=True):
         if result.status == "failed":
             yield _labelled("failed", _named(result, where), result.error or "no error was recorded", "bold red")
+    for place, reason, results in matrix.not_run(run):
+        yield _labelled("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, "dim")
     for result, arm in broken_arms(run.scenarios):
         yield _labelled("cannot run", f"{result.name}, {arm.name} as written", arm.cannot_run or "", "yellow")
-    yield from doubt_lines(run.doubts)
+
+
+def _matrix_tables(run: Run) -> Iterator[RenderableType]:
+    """Yield a table for each of the two arms: a row a promise, a column an engine at a distance."""
+    columns, found = matrix.places(run), matrix.matrix(run)
+    for arm, name in HEADINGS.items():
+        table = _plain()
+        table.add_column(name.lower(), style="bold", overflow="fold", ratio=5, header_style="bold")
+        for place in columns:
+            table.add_column(Text(f"{place.engine}\n{place.rtt_ms:g} ms"), overflow="fold", ratio=3)
+        for row in found:
+            verdicts = [cell.of(arm) if cell else None for cell in row.cells]
+            if any(verdicts):
+                table.add_row(Text(row.label), *(_sign(verdict) for verdict in verdicts))
+        yield table
+        yield Text()
+    yield Text("  ".join(f"{sign} {word}" for word, sign in SIGNS.items()), style="dim")
+
+
+def _sign(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text("")
+    text = Text(SIGNS.get(verdict.verdict, "?"), style=STYLES.get(verdict.verdict, "dim"))
+    return text.append(f" {figure(verdict)}".replace(" ", "\u00a0").replace("\u00a0", " ", 1), style="default not bold")
+
+
+def _doubts_by_kind(run: Run) -> Iterator[RenderableType]:
+    """Yield a line for each kind of doubt with where it goes for; the report has each with its figures and its remedy."""
+    found: dict[str, list[str]] = {}
     for result, where in zip(run.scenarios, places(run), strict=True):
-        yield from doubt_lines(result.doubts, _named(result, where))
+        for doubt in result.doubts:
+            found.setdefault(doubt.name, []).append(_named(result, where))
+    for name, of in found.items():
+        some = "; ".join(of[:SOME]) + (f" and {len(of) - SOME} more" if len(of) > SOME else "")
+        yield _labelled("doubt", name, f"in {len(of)} of {len(run.scenarios)} results ({some}); see the report", "yellow")
 
 
 def _promise_table(promises: Sequence[PromiseRow], *, wide: bool) -> Table:

@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from harness.errors import UsageError
 from harness.judge.verdict import REPORTED
-from harness.record import Run, ScenarioResult, Statement
+from harness.record import NOT_RUN, Run, ScenarioResult, Statement
 from harness.run_file import SAMPLE_COLUMNS, read_samples, write_bytes
-from reports import numbers, promises, tables
+from reports import matrix, numbers, promises, tables
 from reports.figures import Drawing, Samples, drawings
 from reports.order import groups_of
 from reports.svg import inline, look
@@ -40,6 +40,15 @@ class Plans:
 
     group: str
     by_arm: tuple[tuple[str, tuple[Statement, ...]], ...]
+
+
+@dataclass(frozen=True)
+class PlaceBox:
+    """What one engine at one distance had to say: its promises, and the figures that show them all."""
+
+    label: str
+    rows: list[promises.PromiseRow]
+    strip: list[FigureBox]
 
 
 @dataclass(frozen=True)
@@ -86,17 +95,26 @@ def render(run: Run, folder: Path | None = None) -> str:
         promises=promises,
         controls=tables.controls,
         reported=REPORTED,
-        rows=promises.rows(run),
         tally=promises.tally(run),
-        strip=list(_run_figures(run)),
+        boxes=[_place_box(run, place) for place in matrix.places(run)],
+        matrix=matrix.matrix(run),
+        not_run=list(matrix.not_run(run)),
+        broken=promises.broken_arms(run.scenarios),
         cards=cards(run, folder),
     )
 
 
+def _place_box(run: Run, place: matrix.Place) -> PlaceBox:
+    there = matrix.at(run, place)
+    slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
+    return PlaceBox(place.label, promises.rows(there), list(_run_figures(there, slug)))
+
+
 def cards(run: Run, folder: Path | None) -> list[Card]:
-    """Return a card for each scenario result, in the run's order."""
+    """Return a card for each scenario result, in the run's order; what was not run has none."""
     each = zip(run.scenarios, promises.anchors(run), promises.places(run), strict=True)
-    return [_card(result, anchor, where, folder, blocks=run.kind == "load") for result, anchor, where in each]
+    blocks = run.kind == "load"
+    return [_card(result, anchor, where, folder, blocks=blocks) for result, anchor, where in each if result.status != NOT_RUN]
 
 
 def _card(result: ScenarioResult, anchor: str, where: str, folder: Path | None, *, blocks: bool) -> Card:
@@ -129,14 +147,14 @@ def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:
     return tuple(found[1:] if found and found[0].rstrip(".") == result.title.rstrip(".") else found)
 
 
-def _run_figures(run: Run) -> Iterator[FigureBox]:
+def _run_figures(run: Run, place: str) -> Iterator[FigureBox]:
     for drawing in drawings():
         if drawing.draw_run is None:
             continue
         with look():
             made = drawing.draw_run(run)
             if made is not None:
-                svg = inline(made, f"run-{drawing.name}", f"{drawing.title}. The table below has the same figures.")
+                svg = inline(made, f"run-{place}-{drawing.name}", f"{drawing.title}. The table below has the same figures.")
                 yield FigureBox(drawing.title, drawing.how_to_read, Markup(svg))  # noqa: S704 - Matplotlib escapes texts
 
 
