@@ -24,6 +24,7 @@ commands:
   COMMAND
     data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
     list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
+    network   Measure how exactly the network proxy adds round-trip time on this machine
     report    Render a run's report again: HTML beside the run, or Markdown, or the table for the terminal
     run       Try scenarios: compare answers, time arms in pairs, measure memory, write the report
 
