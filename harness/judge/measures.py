@@ -68,9 +68,11 @@ def fewer(metric: str, group: str) -> Measure:
     """The share less of an exact figure than the baseline's: 51 → 2 statements is 0.96."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = _exact(result, BASELINE, group, metric), _exact(result, arm, group, metric)
+        before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
         if before.value == 0:
-            raise NotMeasurableError(f"the baseline counts no {metric} in {group!r}")
+            raise NotMeasurableError(
+                f"the baseline has no {named(metric)}" + (f" in {group!r}" if group else "") + ": nothing to cut"
+            )
         return Estimate(1 - after.value / before.value, exact=True, because=_from_to(before, after))
 
     return measure
@@ -80,7 +82,7 @@ def fewer_times(metric: str, group: str) -> Measure:
     """How many times less of an exact figure than the baseline's: 100 → 4 VM steps is 25."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = _exact(result, BASELINE, group, metric), _exact(result, arm, group, metric)
+        before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
         if after.value == 0:
             raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
         return Estimate(before.value / after.value, exact=True, because=_from_to(before, after))
@@ -104,8 +106,8 @@ def count(metric: str, group: str) -> Measure:
     """An exact figure of the arm itself, per operation."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        value = _exact(result, arm, group, metric)
-        before = _exact(result, BASELINE, group, metric)
+        value = exact_figure(result, arm, group, metric)
+        before = exact_figure(result, BASELINE, group, metric)
         return Estimate(value.value, exact=True, because=f"baseline {before.value:g}")
 
     return measure
@@ -157,7 +159,7 @@ def growth(metric: str, group: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         found = next((g for g in result.growth if (g.arm, g.group) == (arm, group) and g.metric in _meant(metric)), None)
         if found is None:
-            raise NotMeasurableError(_elsewhere(result) or f"{_named(metric)} of {group!r} was not measured at several sizes")
+            raise NotMeasurableError(_elsewhere(result) or f"{named(metric)} of {group!r} was not measured at several sizes")
         base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, found.metric)), None)
         because = f"baseline rows^{base.exponent:.2f}" if base else ""
         if metric != PEAK_MEMORY:
@@ -240,11 +242,19 @@ def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float
     return found
 
 
-def _exact(result: ScenarioResult, arm: str, group: str, metric: str) -> Exact:
+def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> Exact:
+    """Return a figure of an arm, of one operation of a group or, with an empty group, of the arm itself.
+
+    Raises:
+        NotMeasurableError: it was not counted; where the arm cannot run as written, that is the reason.
+    """
     metrics = _meant(metric)
     found = next((e for e in result.exact if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
     if found is None:
-        raise NotMeasurableError(f"{result.engine} counted no {_named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
+        broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
+        if broken and (not group or f"{group}: " in broken):
+            raise NotMeasurableError(f"cannot run as written: {broken}")
+        raise NotMeasurableError(f"{result.engine} counted no {named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
     return found
 
 
@@ -252,7 +262,8 @@ def _meant(metric: str) -> tuple[str, ...]:
     return WORK_METRICS if metric == WORK else (metric,)
 
 
-def _named(metric: str) -> str:
+def named(metric: str) -> str:
+    """Return a metric's name as a person reads it."""
     return " or ".join(_meant(metric)).replace("_", " ")
 
 

@@ -1,0 +1,54 @@
+"""Rates that were counted in so many tries: samples with an interval, not exact figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.errors import NotMeasurableError
+from harness.judge.measures import BASELINE, exact_figure, named
+from harness.judge.verdict import Estimate, Measure
+from harness.record import ScenarioResult
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many per 1000 with its bounds, from `tries`."""
+
+    per_1000: float
+    low: float
+    high: float
+    tries: float
+
+
+def rate(hits: float, tries: float) -> Rate:
+    """Return a rate with its 95 % bounds (Clopper and Pearson 1934), which hold for any number of tries above 0."""
+    from scipy.stats import beta  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
+
+    half = (1 - _CONFIDENCE) / 2
+    low = float(beta.ppf(half, hits, tries - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - half, hits + 1, tries - hits)) if hits < tries else 1.0
+    return Rate(1000 * hits / tries, 1000 * low, 1000 * high, tries)
+
+
+def fewer_of(rate_per_1000: str, tried: str) -> Measure:
+    """The share less of a rate than the baseline's, both figures of the arms themselves, each counted in so many tries.
+
+    The interval sets each rate's bounds against the other's, which is wider than 95 % needs.
+    """
+
+    def measure(result: ScenarioResult, arm: str) -> Estimate:
+        before, after = (_counted(result, of, rate_per_1000, tried) for of in (BASELINE, arm))
+        if before.per_1000 == 0:
+            raise NotMeasurableError(f"the baseline meets no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
+        because = f"{before.per_1000:.0f} → {after.per_1000:.0f} {named(rate_per_1000)}"
+        least, most = 1 - after.high / before.low, 1 - after.low / before.high
+        return Estimate(1 - after.per_1000 / before.per_1000, least, most, because=because)
+
+    return measure
+
+
+def _counted(result: ScenarioResult, arm: str, rate_per_1000: str, tried: str) -> Rate:
+    tries = exact_figure(result, arm, "", tried).value
+    return rate(exact_figure(result, arm, "", rate_per_1000).value * tries / 1000, tries)
