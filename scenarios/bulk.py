@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from statistics import fmean
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import datasets
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
-from fixtures.probes.vm_steps import VmSteps
-from fixtures.prompt_store import SMALL_CACHE, Store, dataset, open_store, prepare
+from fixtures.probes.work import work
+from fixtures.prompt_store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
+from fixtures.servers import servers
 from harness.judge.measures import combine, latency, memory_cut, shown, speedup, verified
 from harness.judge.verdict import Promise, at_most, cut, times, works
 from harness.record import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
 from service import bulk
+from service.loading import KEYS_PER_STATEMENT, chunks
+from service.models import Base
 
 TABLES = ("prompts",)
+PROMPTS = Base.metadata.tables["prompts"]
 MANY, THOUSAND, SOME, FEW = 10_000, 1_000, 500, 100
 STREAMS = 8
 """Streams of new rows for each stream of cases, so that no two cases insert the same id."""
@@ -107,11 +111,16 @@ class Bulk(Scenario[Store]):
             part="once it runs",
         ),
     )
+    engines = ENGINES
     heavy_groups = ("insert_10000",)
     inexact_groups = ("insert_10000",)
     memory_groups = ("insert_10000",)
     memory_warm_up = ("insert_100",)
     load_groups = ("insert_100",)
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start the engine, where it is a server."""
+        return servers(setting)
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load prompts."""
@@ -122,15 +131,15 @@ class Bulk(Scenario[Store]):
         rows = dataset(setting)
         first = setting.stream * STREAMS
         fresh = datasets.prompts_to_insert(rows, first, MANY)
-        there = datasets.block(rows, "prompts", 0).columns["id"][: 2 * SOME]
-        known = [dict(row, content=row["content"] + " again") for row in islice(datasets.rows(rows, "prompts"), SOME // 2)]
+        there = _rows_to_change(rows)
+        known = [dict(row, content=row["content"] + " again") for row in islice(there.values(), SOME // 2)]
         return [
             Case("insert_10000", "insert 10000", fresh),
             Case("insert_1000", "insert 1000", fresh[:THOUSAND]),
             *(Case("insert_100", f"insert 100, {i}", datasets.prompts_to_insert(rows, first + i, FEW)) for i in range(1, STREAMS)),
             Case("upsert_500", "upsert 500", [*known, *fresh[: SOME // 2]]),
-            Case("set_status_500", "archive 500", list(there[:SOME])),
-            Case("soft_delete_500", "delete 500", list(there[-SOME:])),
+            Case("set_status_500", "archive 500", list(there)[:SOME]),
+            Case("soft_delete_500", "delete 500", list(there)[-SOME:]),
         ]
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
@@ -144,25 +153,27 @@ class Bulk(Scenario[Store]):
 
     async def state(self, world: Store, case: Case) -> Any:
         """Read back what was written."""
-        statement = text("SELECT * FROM prompts WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id")
+        found: list[Any] = []
         async with world.undo.connect() as connection:
-            return [tuple(row) for row in await connection.execute(statement, {"ids": json.dumps(_ids(case))})]
+            for ids in chunks(sorted(_ids(case)), KEYS_PER_STATEMENT):
+                found += await connection.execute(select(PROMPTS).where(PROMPTS.c.id.in_(ids)))
+        return sorted(tuple(row) for row in found)
 
     async def reset(self, world: Store, case: Case, answer: int) -> None:
-        """Put the rows that were written back as they were in the snapshot."""
+        """Put the rows that were written back as they were."""
         del answer
-        ids = {"ids": json.dumps(_ids(case))}
+        ids, before = _ids(case), _rows_to_change(dataset(world.setting))
         async with world.undo.connect() as connection:
-            await connection.exec_driver_sql("ATTACH DATABASE ? AS original", (str(world.snapshot),))
-            chosen = "WHERE id IN (SELECT value FROM json_each(:ids))"
-            await connection.execute(text(f"DELETE FROM main.prompts {chosen}"), ids)  # noqa: S608 - a constant of ours
-            await connection.execute(text(f"INSERT INTO main.prompts SELECT * FROM original.prompts {chosen}"), ids)  # noqa: S608 - as above
+            for some in chunks(ids, KEYS_PER_STATEMENT):
+                await connection.execute(delete(PROMPTS).where(PROMPTS.c.id.in_(some)))
+            original = [before[key] for key in ids if key in before]
+            if original:
+                await connection.execute(insert(PROMPTS), original)
             await connection.commit()
-            await connection.exec_driver_sql("DETACH DATABASE original")
 
     def probes(self, world: Store) -> Sequence[Probe]:
-        """Count statements, rows and the virtual machine's steps."""
-        return (Statements(world.engine), VmSteps(world.engine))
+        """Count statements, rows and the engine's work."""
+        return work(world.engine)
 
     async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
         """Return the statements, with plans where there are any."""
@@ -181,6 +192,12 @@ class Bulk(Scenario[Store]):
             except AttributeError as error:
                 return f"AttributeError: {error}"
         raise AssertionError("it inserted")
+
+
+@lru_cache(maxsize=1)
+def _rows_to_change(rows: datasets.Dataset) -> Mapping[str, Mapping[str, Any]]:
+    """Return the first prompts of the data set by id, as they were loaded: those that are upserted, archived and deleted."""
+    return {row["id"]: row for row in islice(datasets.rows(rows, "prompts"), 2 * SOME)}
 
 
 def _ids(case: Case) -> list[str]:

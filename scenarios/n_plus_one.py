@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 import datasets
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
-from fixtures.probes.vm_steps import VmSteps
-from fixtures.prompt_store import Store, dataset, open_store, prepare
+from fixtures.probes.work import work
+from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
+from fixtures.servers import servers
 from harness.judge.measures import count, fewer, speedup
 from harness.judge.verdict import Promise, at_most, cut, times
 from harness.record import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
 from service import dataloader, loading
 from service.migrations import composite_indexes
 
@@ -64,6 +65,7 @@ class NPlusOne(Scenario[Store]):
         "prompts_by_id": f"{KEYS} prompts by id, asked for at the same time, through a DataLoader where there is one",
         "prompts_in_turn": f"{KEYS} prompts by id, each awaited before the next is asked for",
     }
+    engines = ENGINES
     sits_out = {("proposed", "prompts_in_turn"): "the hand-made DataLoader's load answers None"}
     promises = (
         Promise("N1", "51 statements become 2, 96 % fewer", cut(0.96), fewer("statements", "prompts_with_evaluations")),
@@ -71,6 +73,10 @@ class NPlusOne(Scenario[Store]):
         Promise("N3", SAYS_N3, at_most(3, "statements"), count("statements", "prompts_by_id"), part="asked for at once"),
         Promise("N3", SAYS_N3, at_most(3, "statements"), count("statements", "prompts_in_turn"), part="asked for in turn"),
     )
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start the engine, where it is a server."""
+        return servers(setting)
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load prompts and evaluations; every arm has the good indexes, so that only the statements differ."""
@@ -102,8 +108,8 @@ class NPlusOne(Scenario[Store]):
             return await LISTS[world.arm](session, case.args)
 
     def probes(self, world: Store) -> Sequence[Probe]:
-        """Count statements, rows and the virtual machine's steps."""
-        return (Statements(world.engine), VmSteps(world.engine))
+        """Count statements, rows and the engine's work."""
+        return work(world.engine)
 
     async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans."""

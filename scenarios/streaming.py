@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import itertools
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,19 +16,20 @@ from typing import Any, NamedTuple
 import datasets
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
-from fixtures.probes.vm_steps import VmSteps
-from fixtures.prompt_store import SMALL_CACHE, Store, dataset, open_store, prepare
-from harness.judge.measures import growth, memory_cut, shown, speedup, survives, times_as_long, verified
+from fixtures.probes.work import work
+from fixtures.prompt_store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
+from fixtures.servers import servers
+from harness.judge.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
 from harness.judge.verdict import Promise, at_most, cut, reported, times, works
 from harness.record import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
 from service import streaming
 from service.migrations import keyset_index
 
 TABLES = ("prompts",)
 PAGE = 50
-SHORT_PAGE = 10
-"""So short that ties fall on the edges of pages even in the smallest data set."""
+SHORT_PAGES = (10, 5, 3, 2)
+"""Pages so short that ties fall on their edges even in the smallest data set."""
 USERS = 4
 LIMIT_BYTES = 64_000_000
 CONSTANT = "constant memory (an exponent of at most 0.2)"
@@ -78,6 +80,7 @@ class Streaming(Scenario[Store]):
         "deep_page": f"a page of {PAGE} far down the same list",
         "walk": "all pages of a busy user's prompts, one after another",
     }
+    engines = ENGINES
     sits_out = {("proposed", "walk"): "it loses rows that tie in created_at"}
     promises = (
         Promise("M1", "70 % less memory for a large read", cut(0.7), memory_cut("export_all")),
@@ -89,7 +92,7 @@ class Streaming(Scenario[Store]):
             growth("peak_memory", "export_all"),
             part="memory",
         ),
-        Promise("M3", "unlimited data: total work", reported("exponent"), growth("vm_steps", "export_all"), part="VM steps"),
+        Promise("M3", "unlimited data: total work", reported("exponent"), growth(WORK, "export_all"), part="exact work"),
         Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
         Promise("M4", "a deep page against the first", reported("×"), times_as_long("deep_page", "first_page"), part="deep page"),
         Promise("M4", "a deep page is quicker than by OFFSET", times(1), speedup("deep_page"), part="deep page, speed"),
@@ -103,6 +106,10 @@ class Streaming(Scenario[Store]):
     growth_scales = (1 / 8, 1 / 2)
     growth_groups = ("export_all",)
     load_groups = ("first_page", "deep_page", "export_user")
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start the engine, where it is a server."""
+        return servers(setting)
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load prompts; the optimised arm has the index that its pages need."""
@@ -164,8 +171,8 @@ class Streaming(Scenario[Store]):
         return answer.rows if case.group.startswith("export") else None
 
     def probes(self, world: Store) -> Sequence[Probe]:
-        """Count statements, rows and the virtual machine's steps."""
-        return (Statements(world.engine), VmSteps(world.engine))
+        """Count statements, rows and the engine's work."""
+        return work(world.engine)
 
     async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans."""
@@ -178,18 +185,19 @@ class Streaming(Scenario[Store]):
     async def loses_rows(self, world: Store, cases: Sequence[Case]) -> str:
         """Walk all pages of a busy user by the review's cursor, and by key."""
         async with world.sessions() as session:
-            for user in [case.args for case in cases if case.group == "walk"]:
-                seen = await streaming.walk_by_time(session, user, SHORT_PAGE)
-                there = await streaming.walk_by_key(session, user, SHORT_PAGE)
+            users = [case.args for case in cases if case.group == "walk"]
+            for length, user in itertools.product(SHORT_PAGES, users):
+                seen = await streaming.walk_by_time(session, user, length)
+                there = await streaming.walk_by_key(session, user, length)
                 lost = set(there) - set(seen)
                 if lost:
-                    return f"{len(lost)} of a user's {len(there)} prompts are on no page, in pages of {SHORT_PAGE}"
+                    return f"{len(lost)} of a user's {len(there)} prompts are on no page, in pages of {length}"
         raise AssertionError(f"every prompt of {USERS} users was seen")
 
 
 async def _export(world: Store, user_id: str | None) -> Exported:
     """Write an export's pieces to a file, as a download would be written to its socket."""
-    path = world.folder / f"export-{world.arm}-{uuid.uuid4().hex}.csv"
+    path = world.setting.folder / f"export-{world.arm}-{uuid.uuid4().hex}.csv"
     lines = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         async for piece in EXPORTS[world.arm](world.sessions, user_id):

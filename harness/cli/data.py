@@ -6,13 +6,14 @@ The figures that `generate` and `load` print are the project's published benchma
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import json
 import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,6 @@ from harness.measure.clock import Clock, MonotonicClock
 if TYPE_CHECKING:
     from datasets import Block, Dataset
 
-_ENGINES = ("sqlite",)
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
@@ -34,8 +33,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     generate = actions.add_parser("generate", help="make all rows; with --out, write one CSV file a table")
     generate.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the CSV files")
     load = actions.add_parser("load", help="make all rows and load them into a database, indexes included")
-    load.add_argument("--engine", default="sqlite", metavar="NAME", help="the database: sqlite (default)")
-    load.add_argument("--out", type=Path, metavar="FILE", help="the new database file (default: one that is removed)")
+    load.add_argument("--engine", default="sqlite", metavar="NAME", help="the database engine (default: sqlite)")
+    load.add_argument("--out", type=Path, metavar="FILE", help="the new file of an embedded engine (default: one that is removed)")
     for action in (describe, generate, load):
         _options.data(action)
         action.add_argument("--json", action="store_true", help="print JSON")
@@ -105,20 +104,16 @@ def _generated(dataset: Dataset, out: Path | None) -> dict[str, Any]:
 
 
 def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
-    if engine not in _ENGINES:
-        raise UsageError(f"`harness data load` does not load into {engine!r}; known: {', '.join(_ENGINES)}")
+    (engine,) = _options.engines(engine, only_one=True)
     from datasets import blocks  # noqa: PLC0415 - see `_dataset`
-    from fixtures.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
 
     with ExitStack() as stack:
-        file = out or Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-"))) / "rows.db"
+        fill = _into(stack, engine, out)
         clock = MonotonicClock()
         start_ns = clock.now_ns()
         made = _Timed(clock, stack.enter_context(_watched(dataset, blocks(dataset))))
-        rows = load_sqlite(file, Base.metadata, made)
+        rows, size_bytes = fill(made)
         duration_ns = clock.now_ns() - start_ns
-        size_bytes = file.stat().st_size
     inserted_s = (made.end_ns - start_ns) / 1e9
     return {
         **_identity(dataset),
@@ -126,9 +121,40 @@ def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
         **_figures(rows, duration_ns),
         "rows_per_second_before_indexes": round(sum(rows.values()) / inserted_s),
         "seconds_before_indexes": round(inserted_s, 3),
-        "file_mb": round(size_bytes / 1e6, 1),
+        "stored_mb": round(size_bytes / 1e6, 1),
         "out": str(out) if out else None,
     }
+
+
+def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable[Block]], tuple[dict[str, int], int]]:
+    """Return what loads blocks into an engine and returns rows by table and bytes on disk; the stack ends what it needs."""
+    from fixtures.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from fixtures.probes.index_bytes import database_bytes  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from fixtures.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from fixtures.servers import is_embedded, servers  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.scenario import Setting  # noqa: PLC0415 - comes with SQLAlchemy's users
+    from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))
+    if is_embedded(engine):  # SQLite makes the file for every engine that is one
+
+        def into_file(made: Iterable[Block]) -> tuple[dict[str, int], int]:
+            file = out or folder / "rows.db"
+            rows = load_sqlite(file, Base.metadata, made)
+            return rows, file.stat().st_size
+
+        return into_file
+    if out is not None:
+        raise UsageError(f"--out {out}: {engine} keeps its rows in a server and not in a file; leave --out out")
+    setting = Setting(folder, folder, engine)
+    setting = replace(setting, servers=stack.enter_context(servers(setting)))
+    found = databases(setting)
+
+    def into_server(made: Iterable[Block]) -> tuple[dict[str, int], int]:
+        rows = found.fill("rows", Base.metadata, made)
+        return rows, asyncio.run(database_bytes(found, "rows"))
+
+    return into_server
 
 
 @dataclass
@@ -225,7 +251,7 @@ def _figure_lines(outcome: dict[str, Any]) -> Iterator[str]:
     yield f"{'speed':<17}{outcome['rows_per_second']:>12,} rows/s"
     if "engine" in outcome:
         yield f"{'  before indexes':<17}{outcome['rows_per_second_before_indexes']:>12,} rows/s"
-        yield f"{'file':<17}{outcome['file_mb']:>12,.1f} MB"
+        yield f"{'stored':<17}{outcome['stored_mb']:>12,.1f} MB"
     yield f"{'peak memory':<17}{outcome['peak_rss_mb']:>12,.1f} MB"
     if "digest" in outcome:
         yield f"digest {outcome['digest']}"
