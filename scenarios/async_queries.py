@@ -1,0 +1,312 @@
+"""The review's second recommendation: asyncio sessions, and queries in parallel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Engine, func, inspect, select, text
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+import datasets
+from fixtures.blocking import blocking_url, set_up_alike
+from fixtures.probes.cpu import CpuTime
+from fixtures.probes.plans import plans
+from fixtures.probes.pool import PoolUse
+from fixtures.probes.statements import Statements
+from fixtures.probes.work import work
+from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
+from fixtures.servers import servers
+from harness.judge.measures import combine, shown, speedup, verified
+from harness.judge.verdict import Promise, reported, times, works
+from harness.record import Statement
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from service import async_queries, bulk
+from service.async_queries import OneSession, Requests, SessionEach, Threaded
+from service.dashboard import API, Subject, question, questions
+from service.migrations import composite_indexes
+from service.models import Prompt
+from service.sessions import sessionmaker
+
+TABLES = datasets.TABLES
+DASHBOARDS = 12
+AT_ONCE = 10
+CREATED = 20
+REMOTE = "libsql://autoforge.turso.io"
+"""An address of the kind that the review has, of nobody's database."""
+
+PREPARED_AFTER = 6
+"""Times that a connection is asked the same before its driver has the statement prepared: psycopg wants five."""
+
+NOBODY = Subject("", "", "", "", "", "")
+INSERTS: Mapping[str, async_queries.Insert] = {"baseline": bulk.insert_baseline, "optimised": bulk.insert_optimised}
+
+ADDRESS_REFUSED = "the rewritten address of a remote libSQL database is refused, and no asyncio engine is made"
+LOCAL_FILE = "the rewritten address of a libSQL database without a host is a new, empty SQLite file"
+GATHER_FAILS = "queries gathered on a request's one session fail, because it is still getting its connection"
+NOT_COMMITTED = "bulk_create flushes and nobody commits: what was created is gone when the request ends"
+
+
+class Timed(NamedTuple):
+    """What an operation answered, and the nanoseconds that count; None where the whole operation does."""
+
+    answers: Any
+    own_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """How an arm answers requests, and the engine that it does so on."""
+
+    arm: str
+    store: Store
+    requests: Requests
+    engine: AsyncEngine | Engine
+
+
+class AsyncQueries(Scenario[World]):
+    """Independent queries at the same time.
+
+    A dashboard asks eight questions that do not need each other's answers. The baseline answers them one after another on a
+    synchronous session, in a thread, as FastAPI does for endpoints that are plain functions. The review makes an asyncio engine
+    and a session for each request. Queries gathered on such a session fail or wait for each other, so they are awaited one after
+    another there. Done right: a session in autocommit for every question where the database is behind a network; where it is in the
+    process, the whole request in one thread, as today but without pings. Every arm has the indexes done right, and asks the same.
+    """
+
+    arms = {
+        "baseline": "a synchronous session in a thread, one query after another, a ping before each request",
+        "proposed": "the review's asyncio engine, one session a request",
+        "optimised": "a session for every query at the same time; one thread where the database is in the process",
+    }
+    groups = {
+        "dashboard": "eight independent questions of one request",
+        "cpu": "the same, in CPU time of this process, all threads",
+        "dashboards": f"{AT_ONCE} such requests at the same time",
+        "api": "each question that the service answers, as a request of its own",
+        "create": f"{CREATED} new prompts, committed",
+    }
+    engines = ENGINES
+    promises = (
+        Promise("A1", "several queries in parallel 5–10× faster", times(5, 10), speedup("dashboard"), part="one request"),
+        Promise("A1", "when many ask", reported("×"), speedup("dashboards"), part=f"{AT_ONCE} requests at once"),
+        Promise("A2", "30 % more done with the same CPU", times(1.3), speedup("cpu")),
+        Promise(
+            "A3",
+            "asyncio endpoints work",
+            works(),
+            combine([shown(ADDRESS_REFUSED), shown(GATHER_FAILS), shown(NOT_COMMITTED), verified("api")], fmean),
+            part="as written",
+            arms=("proposed",),
+        ),
+        Promise("A3", "asyncio endpoints work", works(), verified("api", "dashboard", "create"), part="once it runs"),
+    )
+    inexact_groups = ("dashboards",)
+    load_groups = ("dashboard", "api")
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start the engine, where it is a server."""
+        return servers(setting)
+
+    def prepare(self, setting: Setting) -> Prepared:
+        """Load all tables; every arm has the good indexes, so that only the way of asking differs."""
+        return asyncio.run(prepare(setting, TABLES, dict.fromkeys(self.arms, composite_indexes.upgrade_optimised)))
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return dashboards of what is asked for most, their questions one by one, and prompts to create."""
+        rows, stream = dataset(setting), setting.stream
+        subjects = _subjects(rows, stream)
+        return [
+            *(Case(group, f"{group} {i}", [subject]) for group in ("dashboard", "cpu") for i, subject in enumerate(subjects)),
+            Case("dashboards", "dashboards at once", subjects[:AT_ONCE]),
+            *(Case("api", f"api {name} {i}", (name, subject)) for i, subject in enumerate(subjects[:3]) for name in API),
+            Case("create", "create prompts", datasets.prompts_to_insert(rows, stream, CREATED)),
+        ]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
+        """Open the arm's own copy, and let it answer until its connections are those of a service that has been up for a while."""
+        async with open_store(setting, arm) as store:
+            in_process = store.engine.dialect.name == "sqlite"
+            threaded = arm == "baseline" or (arm == "optimised" and in_process)
+            async with _in_threads(arm, store) if threaded else _on_asyncio(arm, store) as world:
+                await asyncio.gather(*(world.requests.ask(questions(NOBODY) * PREPARED_AFTER) for _ in range(AT_ONCE)))
+                yield world
+
+    async def run(self, world: World, case: Case) -> Timed:
+        """Answer the case's requests as the arm does."""
+        if case.group == "create":
+            return Timed(await world.requests.create(case.args))
+        if case.group == "api":
+            name, subject = case.args
+            return Timed(await world.requests.ask([question(API[name], subject)]))
+        with CpuTime() as cpu:
+            answers = await asyncio.gather(*(world.requests.ask(questions(subject)) for subject in case.args))
+        return Timed(answers, cpu.used_ns if case.group == "cpu" else None)
+
+    def own_ns(self, case: Case, answer: Timed) -> int | None:
+        """Return the CPU time, where that is what counts."""
+        del case
+        return answer.own_ns
+
+    def normalise(self, case: Case, answer: Timed) -> Any:
+        """Compare the answers."""
+        del case
+        return answer.answers
+
+    async def state(self, world: World, case: Case) -> Any:
+        """Read back what was created."""
+        if case.group == "create":
+            async with world.store.undo.connect() as connection:
+                chosen = select(Prompt.__table__).where(Prompt.id.in_([row["id"] for row in case.args])).order_by(Prompt.id)
+                return [tuple(row) for row in await connection.execute(chosen)]
+        return None
+
+    async def reset(self, world: World, case: Case, answer: Timed) -> None:
+        """Take the created prompts out again."""
+        del answer
+        if case.group == "create":
+            await _remove(world, case)
+
+    def probes(self, world: World) -> Sequence[Probe]:
+        """Count statements, rows and the engine's work; of a synchronous engine, statements and rows."""
+        return (_statements(world.engine),) if isinstance(world.engine, Engine) else work(world.engine)
+
+    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+        """Return the statements and their plans."""
+        async with _statements(world.engine) as sent:
+            answer = await self.run(world, case)
+        await self.reset(world, case, answer)
+        if isinstance(world.engine, Engine):
+            return ()  # its driver writes parameters in another way than the one that explains; the statements are the other arms'
+        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+
+    @shows(ADDRESS_REFUSED)
+    async def address_refused(self, world: World, cases: Sequence[Case]) -> str:
+        """Make the asyncio engine as written for an address of the review's kind."""
+        del world, cases
+        try:
+            async_queries.engine_proposed(async_queries.address_as_written(REMOTE))
+        except ArgumentError as error:
+            return f"ArgumentError: {str(error).splitlines()[0]}"
+        raise AssertionError("the engine was made")
+
+    @shows(LOCAL_FILE)
+    async def local_file(self, world: World, cases: Sequence[Case]) -> str:
+        """Make the asyncio engine as written for an address that names only a database, and look what is there."""
+        del cases
+        path = world.store.setting.folder / f"{world.store.name}-as-written.db"
+        engine = async_queries.engine_proposed(async_queries.address_as_written(f"libsql:///{path}"))
+        try:
+            async with engine.connect() as connection:
+                tables = await connection.run_sync(lambda there: inspect(there).get_table_names())
+            made = path.exists()
+        finally:
+            await engine.dispose()
+            path.unlink(missing_ok=True)
+        assert made, "no file was made"
+        assert not tables, f"there are tables: {', '.join(tables)}"
+        return "an engine was made without an error, on a file that was not there before and has no table"
+
+    @shows(GATHER_FAILS)
+    async def gather_fails(self, world: World, cases: Sequence[Case]) -> str:
+        """Gather a dashboard's questions on a new session."""
+        asked = questions(_first_subject(cases))
+        async with AsyncSession(_asyncio(world)) as session:
+            outcomes = await asyncio.gather(*(each(session) for each in asked), return_exceptions=True)
+        failed = [error for error in outcomes if isinstance(error, InvalidRequestError)]
+        assert failed, "every query was answered"
+        return f"{len(failed)} of {len(asked)} queries: {type(failed[0]).__name__}: {str(failed[0]).partition(';')[0]}"
+
+    @shows("queries gathered on a session that has its connection already are no quicker: one connection answers one after another")
+    async def gather_is_serial(self, world: World, cases: Sequence[Case]) -> str:
+        """Gather a dashboard's questions on a session with a connection, and count connections."""
+        asked = questions(_first_subject(cases))
+        async with PoolUse(_asyncio(world)) as use, AsyncSession(_asyncio(world)) as session:
+            await session.connection()
+            await async_queries.gathered_on_one_session(session, asked)
+        taken = use.counts()["checkouts"]
+        assert taken == 1, f"{taken:g} connections were taken"
+        return f"{len(asked)} queries went through one connection"
+
+    @shows(NOT_COMMITTED)
+    async def not_committed(self, world: World, cases: Sequence[Case]) -> str:
+        """Create prompts in a request as written, and count them in the next one."""
+        rows = next(case.args for case in cases if case.group == "create")
+        sessions = sessionmaker(_asyncio(world))
+        async for session in async_queries.session_as_written(sessions):
+            created = await async_queries.bulk_create_as_written(session, [Prompt(**row) for row in rows])
+        async for session in async_queries.session_as_written(sessions):
+            chosen = select(func.count()).where(Prompt.id.in_([prompt.id for prompt in created]))
+            found = (await session.execute(chosen)).scalar_one()
+        assert found == 0, f"{found} of {len(rows)} are there"
+        return f"{len(created)} prompts were created without an error; the next request finds none of them"
+
+
+@asynccontextmanager
+async def _in_threads(arm: str, store: Store) -> AsyncIterator[World]:
+    url = blocking_url(store.databases.url(store.name))
+    engine = async_queries.engine_baseline(url) if arm == "baseline" else async_queries.engine_in_threads(url)
+    await set_up_alike(engine, store.engine)
+    try:
+        with ThreadPoolExecutor(async_queries.THREADS) as threads:
+            yield World(arm, store, Threaded(engine, threads, INSERTS[arm]), engine)
+    finally:
+        engine.dispose()
+
+
+@asynccontextmanager
+async def _on_asyncio(arm: str, store: Store) -> AsyncIterator[World]:
+    url = store.databases.url(store.name)
+    engine = async_queries.engine_proposed(url) if arm == "proposed" else async_queries.engine_optimised(url)
+    store.databases.configure(engine)
+    try:
+        requests = OneSession(engine) if arm == "proposed" else SessionEach(engine, async_queries.CONNECTIONS)
+        yield World(arm, store, requests, engine)
+    finally:
+        await engine.dispose()
+
+
+def _subjects(rows: datasets.Dataset, stream: int) -> list[Subject]:
+    categories = sorted({row["category"] for row in datasets.rows(rows, "prompt_templates")})
+    sample = datasets.block(rows, "evaluations", 0).columns
+    models = sorted(set(zip(sample["provider"], sample["model"], strict=True)))
+    asked = zip(
+        datasets.user_ids(rows, stream, DASHBOARDS),
+        datasets.prompt_ids(rows, stream, DASHBOARDS),
+        datasets.evaluation_ids(rows, stream, DASHBOARDS),
+        strict=True,
+    )
+    return [Subject(*ids, categories[i % len(categories)], *models[i % len(models)]) for i, ids in enumerate(asked)]
+
+
+def _first_subject(cases: Sequence[Case]) -> Subject:
+    [subject] = next(case.args for case in cases if case.group == "dashboard")
+    return cast("Subject", subject)
+
+
+def _asyncio(world: World) -> AsyncEngine:
+    assert isinstance(world.engine, AsyncEngine), "findings are about the proposed arm, which has an asyncio engine"
+    return world.engine
+
+
+def _statements(engine: AsyncEngine | Engine) -> Statements:
+    # Statements listens to the synchronous engine behind an asyncio one; this one has none behind it.
+    return Statements(cast("AsyncEngine", _Behind(engine)) if isinstance(engine, Engine) else engine)
+
+
+@dataclass(frozen=True)
+class _Behind:
+    sync_engine: Engine
+
+
+async def _remove(world: World, case: Case) -> None:
+    async with world.store.undo.connect() as connection:
+        await connection.execute(text("DELETE FROM prompts WHERE id = :id"), [{"id": row["id"]} for row in case.args])
+        await connection.commit()

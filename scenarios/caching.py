@@ -1,0 +1,297 @@
+"""The review's third recommendation: a cache of several layers in front of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
+from functools import lru_cache
+from statistics import fmean
+from typing import Any
+
+import datasets
+from fixtures import caching_facts, caching_faults, redis
+from fixtures.caching_world import OneClient, Work, World, open_world, plain
+from fixtures.probes.cache import Counters
+from fixtures.probes.plans import plans
+from fixtures.probes.statements import Statements
+from fixtures.probes.work import work
+from fixtures.prompt_requests import READS, Key, Request, held, owners, read, requests, send
+from fixtures.prompt_store import ENGINES, dataset, prepare
+from fixtures.servers import servers
+from harness.errors import NotMeasurableError
+from harness.judge.measures import combine, count, exact_figure, fewer, shown, slowdown, speedup
+from harness.judge.rates import rate
+from harness.judge.verdict import Claim, Estimate, Measure, Promise, at_least, at_most, cut, reported, times, works
+from harness.record import ScenarioResult, Statement
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from service.catalogue import DatabaseCatalogue
+from service.migrations import composite_indexes
+from service.sessions import sessionmaker
+
+HISTORY = 20_000
+"""Requests before the first that is measured: what came within the shortest lifetime, five minutes, at 67 requests a second."""
+
+SEQUENCE, SEQUENCES = 20, 3
+SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 20, 8
+READERS = 50
+MEASURED = {0: 1500, 5: 600, 20: 300, 50: 300}
+"""Percentage of writes → requests over which statements and hits are counted: as many as tell its hit rate from 80 %."""
+
+PERCENTS = tuple(MEASURED)
+QUICK_SHARE = 5
+"""A first look counts this many times fewer."""
+
+SAYS_C3, SAYS_C4 = "hit rate at least 80 %", "writes clear what they change"
+KEYS_OF_OTHERS = "a key holds the salted hash of its arguments, the session's address among them: nobody else ever finds it"
+DELETES_NOTHING = "an update deletes keys that were never written, and leaves the old answers in the cache"
+ANSWERS_REPR = "what comes out of the cache is not what went in: an ORM object comes back as its repr"
+
+
+def _part(percent: int) -> str:
+    return f"{percent} % writes" if percent else "no writes"
+
+
+def _by_writes(promise: str, says: str, claim: Claim, measure: Callable[[int], Measure]) -> list[Promise]:
+    """Return a promise in parts, one for each share of writes."""
+    return [Promise(promise, says, claim, measure(percent), part=_part(percent)) for percent in PERCENTS]
+
+
+def _share(hits: str, lookups: str) -> Measure:
+    """How many of the lookups hit, from two figures of the arm itself; what was looked up is a sample of what might have been."""
+
+    def measure(result: ScenarioResult, arm: str) -> Estimate:
+        found, tries = (exact_figure(result, arm, "", name).value for name in (hits, lookups))
+        if not tries:
+            raise NotMeasurableError(f"{arm} looks nothing up")
+        hit = rate(found, tries)
+        return Estimate(found / tries, hit.low / 1000, hit.high / 1000, because=f"{found:.0f} of {tries:.0f} lookups")
+
+    return measure
+
+
+def _place(percent: int) -> str:
+    return f"{percent}-percent"
+
+
+USUAL, WRITING, COLD = _place(5), _place(50), "cold"
+
+
+class Caching(Scenario[World]):
+    """A cache of two layers in front of the database.
+
+    Five kinds of reads and the writes that change them, as busy users send them, after a history of twenty thousand requests of
+    which nothing has expired. As written, the review's cache never hits across sessions, and answers with reprs when it does; the
+    proposed arm is repaired just so far that it caches: the arguments stand in the key, as its own deletes expect, and rows are
+    stored instead of objects. Done right: the process's memory before Redis, one reader a key, nothing filled that a write has
+    overtaken, lifetimes spread, and the database when Redis does not answer. Before every operation the process's memory is
+    empty, since it forgets in a second. Statistics may be as old as their lifetime, so they are not compared after a write.
+    Every arm has the indexes done right.
+    """
+
+    arms = {
+        "baseline": "every read goes to the database",
+        "proposed": "the review's Redis cache, repaired so far that it caches",
+        "optimised": "the process's memory before Redis, protected against stampedes and stale refills",
+    }
+    groups = {
+        "prompt": "one prompt",
+        "user_prompts": "a user's newest active prompts",
+        "evaluation": "an evaluation with its test results",
+        "templates": "a category's most used templates",
+        "statistics": "the best-scoring prompts, over all evaluations",
+        "hot_prompt": f"a popular prompt, {HOT_READS} times in a row",
+        **{f"requests_{percent}": f"{SEQUENCE} requests in a row, {percent} % of them writes" for percent in PERCENTS},
+        "update": "another title for a prompt",
+        "stampede": f"{READERS} readers at once of one answer that is in no cache",
+    }
+    engines = ENGINES
+    promises = (
+        *_by_writes("C1", "60–80 % less load on the database", cut(0.6, 0.8), lambda p: fewer(f"statements_a_request_{p}", "")),
+        Promise("C1", "statements of a stampede", reported("statements"), count("statements", "stampede"), part="stampede"),
+        Promise("C2", "P50 ten times faster", times(10), speedup(*READS), part="the five reads"),
+        Promise("C2", "P50 ten times faster", times(10), speedup("hot_prompt"), part="a popular prompt"),
+        *_by_writes("C2", "ten times faster", times(10), lambda p: speedup(f"requests_{p}")),
+        Promise("C2", "slower updates (a cost, not in the review)", reported("×"), slowdown("update"), part="update"),
+        *_by_writes("C3", SAYS_C3, at_least(0.8, "share"), lambda p: _share(f"hits_{p}", f"lookups_{p}")),
+        Promise(
+            "C3", SAYS_C3, at_least(0.8, "share"), _share("hits_as_written", "lookups_as_written"), "as written", ("proposed",)
+        ),
+        Promise("C4", "lifetimes by type of data", works(), count("lifetimes_right", ""), part="lifetimes"),
+        Promise("C4", SAYS_C4, works(), count("invalidations_right", ""), part="invalidation"),
+        Promise("C4", SAYS_C4, works(), combine([shown(DELETES_NOTHING), shown(ANSWERS_REPR)], fmean), "as written", ("proposed",)),
+        Promise("C4", "no stale read", at_most(0, "stale reads"), count("stale_reads", ""), part="stale reads"),
+        Promise(
+            "C4",
+            "no stale read, once calls share a client",
+            at_most(0, "stale reads"),
+            count("stale_reads_with_one_client", ""),
+            part="stale reads, one client",
+            arms=("proposed",),
+        ),
+    )
+    load_groups = tuple(READS)
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start Redis, and the engine, where it is a server."""
+        return servers(setting, "redis")
+
+    def prepare(self, setting: Setting) -> Prepared:
+        """Load all tables; every arm has the good indexes, so that only the cache differs."""
+        made = asyncio.run(prepare(setting, datasets.TABLES, dict.fromkeys(self.arms, composite_indexes.upgrade_optimised)))
+        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return the requests that follow the history."""
+        rows = dataset(setting)
+        history, following = _stream(rows, setting.stream, 5)
+        asked = Counter(request.keys[0] for request in history if request.method == "prompt")
+        updates = [r for r in _stream(rows, setting.stream, 50)[1] if r.method == "update_prompt"]
+        found = {
+            **{kind: [Work(USUAL, (r,)) for r in following if r.method == kind][:SINGLES] for kind in READS},
+            "hot_prompt": [Work(USUAL, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
+            **{
+                f"requests_{percent}": [
+                    Work(_place(percent), tuple(_stream(rows, setting.stream, percent)[1][i * SEQUENCE : (i + 1) * SEQUENCE]))
+                    for i in range(SEQUENCES)
+                ]
+                for percent in PERCENTS
+            },
+            "update": [Work(WRITING, (update,)) for update in updates[:UPDATES]],
+            "stampede": [
+                Work(COLD, (read(("user_prompts", user)),) * READERS, at_once=True) for user in datasets.heavy_users(rows, HOT)
+            ],
+        }
+        return [Case(group, f"{group} {i}", w) for group, works_ in found.items() for i, w in enumerate(works_, start=1)]
+
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+        """Open the arm's own copy, and fill its caches as the histories left them."""
+        asked: dict[str, set[Key]] = {place: set() for place in (*map(_place, PERCENTS), COLD)}
+        sent: list[Request] = []
+        for case in self.cases(setting):
+            asked[case.args.place] |= {key for request in case.args.requests for key in request.keys}
+            sent += case.args.requests
+        rows = dataset(setting)
+        warm = {_place(p): asked[_place(p)] & held(_stream(rows, setting.stream, p)[0]) for p in PERCENTS}
+        return open_world(arm, setting, sent, {**warm, COLD: ()})
+
+    async def run(self, world: World, case: Case) -> Any:
+        """Send the requests."""
+        catalogue = world.places[case.args.place].front.catalogue
+        if case.args.at_once:
+            return await asyncio.gather(*(send(catalogue, request) for request in case.args.requests))
+        return [await send(catalogue, request) for request in case.args.requests]
+
+    def normalise(self, case: Case, answer: Any) -> Any:
+        """Return tuples, with times as text; statistics are left out where something was written, since they may be old."""
+        sent = case.args.requests
+        old = any(request.writes for request in sent)
+        return [None if old and request.method == "statistics" else plain(a) for request, a in zip(sent, answer, strict=True)]
+
+    async def state(self, world: World, case: Case) -> Any:
+        """Return what was written as the rows have it, and as the arm has it: nothing old may be left in its cache."""
+        if not any(request.writes for request in case.args.requests):
+            return None
+        keys = sorted({key for request in case.args.requests for key in request.keys if key[0] != "statistics"})
+        ways = (DatabaseCatalogue(sessionmaker(world.store.undo)), world.places[case.args.place].front.catalogue)
+        return [[plain(await send(way, read(key))) for key in keys] for way in ways]
+
+    async def reset(self, world: World, case: Case, answer: Any) -> None:
+        """Put back the rows, and what Redis held; empty the process's memory."""
+        del answer
+        if any(request.writes for request in case.args.requests):
+            await world.originals.restore(case.args.requests)
+        await world.places[case.args.place].restore(case.args.requests)
+
+    def probes(self, world: World) -> Sequence[Probe]:
+        """Count statements, rows, the engine's work, and what the cache did."""
+        return (*work(world.store.engine), Counters(world.counts))
+
+    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+        """Return the statements that still go to the database, with their plans."""
+        async with Statements(world.store.engine) as sent:
+            await self.run(world, case)
+        await self.reset(world, case, None)
+        return await plans(world.store.engine, sent.sent(), arm=world.arm, group=case.group)
+
+    async def facts(self, world: World) -> Mapping[str, float]:
+        """Return what the cache does over many requests."""
+        setting = world.store.setting
+        rows = dataset(setting)
+        found: dict[str, float] = {}
+        for percent in PERCENTS:
+            history, following = _stream(rows, setting.stream, percent)
+            measured = MEASURED[percent] // (QUICK_SHARE if setting.quick else 1)
+            counted = await caching_facts.traffic(world, history, following[:measured])
+            found |= {f"{name}_{percent}": value for name, value in counted.items()}
+        prompt_ids = datasets.prompt_ids(rows, setting.stream, READERS)
+        if world.arm == "proposed":
+            found.update({f"{name}_as_written": n for name, n in (await caching_facts.as_written(world, prompt_ids)).items()})
+        found["lifetimes_right"] = await caching_facts.lifetimes(world, _stream(rows, setting.stream, 5)[1])
+        found["invalidations_right"] = await caching_facts.invalidations(world, _stream(rows, setting.stream, 50)[1])
+        users = owners(rows, frozenset(prompt_ids[:HOT]))
+        found.update(await caching_facts.freshness(world, users))
+        with_one_client = await caching_facts.freshness(world, users, OneClient)
+        found["stale_reads_with_one_client"] = with_one_client["stale_reads"]
+        return found
+
+    @shows(KEYS_OF_OTHERS)
+    async def keys_of_others(self, world: World, cases: Sequence[Case]) -> str:
+        """Make the key of one call in two processes, and with two sessions."""
+        return await caching_faults.keys_of_others(world, _update(cases)[0])
+
+    @shows(DELETES_NOTHING)
+    async def deletes_nothing(self, world: World, cases: Sequence[Case]) -> str:
+        """Update a prompt that is in the cache."""
+        return await caching_faults.deletes_nothing(world, _update(cases)[0])
+
+    @shows(ANSWERS_REPR)
+    async def answers_repr(self, world: World, cases: Sequence[Case]) -> str:
+        """Read a prompt twice in one session."""
+        return await caching_faults.answers_repr(world, _update(cases)[0])
+
+    @shows("json.dumps(default=str) stores times as text, and nothing makes times of them again")
+    async def times_become_text(self, world: World, cases: Sequence[Case]) -> str:
+        """Read a prompt twice through the repaired cache."""
+        return await caching_faults.times_become_text(world, _update(cases)[0])
+
+    @shows("what is falsy never hits: a row that is not there is asked for in the database for ever")
+    async def misses_nothing(self, world: World, cases: Sequence[Case]) -> str:
+        """Ask again and again for a prompt that is not there."""
+        del cases
+        return await caching_faults.misses_nothing(world)
+
+    @shows("every update calls KEYS, which walks all keys of the database while every other client waits")
+    async def walks_all_keys(self, world: World, cases: Sequence[Case]) -> str:
+        """Update a prompt beside keys that have nothing to do with it."""
+        return await caching_faults.walks_all_keys(world, *_update(cases))
+
+    @shows("every call makes a client of its own, and with it a new connection")
+    async def connects_every_time(self, world: World, cases: Sequence[Case]) -> str:
+        """Read what is in the cache."""
+        return await caching_faults.connects_every_time(world, _update(cases)[0])
+
+    @shows("nothing keeps readers of one missing answer from all asking the database at once")
+    async def stampedes(self, world: World, cases: Sequence[Case]) -> str:
+        """Let many read at once what is not in the cache."""
+        return await caching_faults.stampedes(world, _update(cases)[0], READERS)
+
+    @shows("a reader that read the row before an update stores it after the update's delete: the old answer stays")
+    async def refills_with_old(self, world: World, cases: Sequence[Case]) -> str:
+        """Update a prompt while a reader is between the database and Redis."""
+        return await caching_faults.refills_with_old(world, *_update(cases))
+
+
+def _update(cases: Sequence[Case]) -> tuple[str, str]:
+    """Return a prompt that is updated, and its user."""
+    prompt_id, user_id, *_ = next(case.args.requests[0].arguments for case in cases if case.group == "update")
+    return prompt_id, user_id
+
+
+@lru_cache(maxsize=2 * len(PERCENTS))
+def _stream(rows: datasets.Dataset, stream: int, percent: int) -> tuple[list[Request], list[Request]]:
+    """Return a history of requests, and those that follow it."""
+    made = requests(rows, stream, HISTORY + max(MEASURED.values()), percent)
+    return made[:HISTORY], made[HISTORY:]

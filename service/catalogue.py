@@ -1,0 +1,145 @@
+"""What the service reads most, and the writes that change it: each in a session of its own, straight from the database.
+
+`DatabaseCatalogue` is the service as it is, without a cache. Answers are tuples all the way down, so that several callers may hold
+the same one. A write commits once. Times are passed in: a run must write the same rows whenever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from service import prompts
+from service.models import Evaluation, Prompt, PromptTemplate, TestResult
+
+PromptDetail = tuple[str, str, str, str, int, datetime]
+"""(id, title, content, status, version, created_at)."""
+
+UserPrompts = tuple[tuple[str, str, datetime], ...]
+"""(id, title, created_at) of each prompt, newest first."""
+
+TestCase = tuple[str, str, float | None, bool]
+"""(id, test_case_name, score, passed)."""
+
+EvaluationDetail = tuple[tuple[str, str, str, str, str, float | None], tuple[TestCase, ...]]
+"""(id, prompt_id, status, provider, model, overall_score), and its test results by id."""
+
+Templates = tuple[tuple[str, str, int], ...]
+"""(id, name, usage_count) of each template, most used first."""
+
+Statistics = tuple[tuple[str, float, int], ...]
+"""(prompt_id, mean score, evaluations) of the best-scoring prompts."""
+
+
+class Catalogue(Protocol):
+    """The five reads and four writes. A prompt or evaluation that is not there reads as None."""
+
+    async def prompt(self, prompt_id: str) -> PromptDetail | None:
+        """Return a live prompt."""
+        ...
+
+    async def user_prompts(self, user_id: str) -> UserPrompts:
+        """Return a user's fifty newest active prompts."""
+        ...
+
+    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
+        """Return an evaluation with its test results."""
+        ...
+
+    async def templates(self, category: str) -> Templates:
+        """Return a category's twenty most used templates."""
+        ...
+
+    async def statistics(self) -> Statistics:
+        """Return the twenty best-scoring prompts."""
+        ...
+
+    async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
+        """Give a user's live prompt another title; return its new version, or None if there is no such prompt."""
+        ...
+
+    async def create_prompt(self, row: Mapping[str, Any]) -> None:
+        """Save a new prompt, given with all of its columns."""
+        ...
+
+    async def re_evaluate(self, evaluation_id: str, score: float) -> None:
+        """Give an evaluation and each of its test results another score."""
+        ...
+
+    async def rename_template(self, template_id: str, category: str, name: str) -> None:
+        """Give a template of a category another name."""
+        ...
+
+
+class DatabaseCatalogue:
+    """Every read goes to the database. The baseline, and what a cache stands in front of."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+
+    async def prompt(self, prompt_id: str) -> PromptDetail | None:
+        """Send one statement."""
+        async with self._sessions() as session:
+            return await prompts.prompt(session, prompt_id)
+
+    async def user_prompts(self, user_id: str) -> UserPrompts:
+        """Send one statement."""
+        async with self._sessions() as session:
+            return tuple(await prompts.active_prompts(session, user_id))
+
+    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
+        """Send a statement for the evaluation, and one for its results."""
+        results = (
+            select(TestResult.id, TestResult.test_case_name, TestResult.score, TestResult.passed)
+            .where(TestResult.evaluation_id == evaluation_id)
+            .order_by(TestResult.id)
+        )
+        async with self._sessions() as session:
+            found = await prompts.evaluation(session, evaluation_id)
+            if found is None:
+                return None
+            return found, tuple([cast("TestCase", tuple(row)) for row in await session.execute(results)])
+
+    async def templates(self, category: str) -> Templates:
+        """Send one statement."""
+        async with self._sessions() as session:
+            return tuple(await prompts.top_templates(session, category))
+
+    async def statistics(self) -> Statistics:
+        """Send one statement, over all evaluations."""
+        async with self._sessions() as session:
+            return tuple(await prompts.evaluation_analysis(session))
+
+    async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
+        """Send one UPDATE; the database counts the version, so that concurrent updates are all counted."""
+        change = (
+            update(Prompt)
+            .where(Prompt.id == prompt_id, Prompt.user_id == user_id, Prompt.deleted_at.is_(None))
+            .values(title=title, version=Prompt.version + 1, updated_at=at)
+            .returning(Prompt.version)
+        )
+        async with self._sessions.begin() as session:
+            return (await session.execute(change)).scalar_one_or_none()
+
+    async def create_prompt(self, row: Mapping[str, Any]) -> None:
+        """Send one INSERT."""
+        async with self._sessions.begin() as session:
+            await session.execute(insert(Prompt), [dict(row)])
+
+    async def re_evaluate(self, evaluation_id: str, score: float) -> None:
+        """Send an UPDATE for the evaluation, and one for its results."""
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(Evaluation).where(Evaluation.id == evaluation_id).values(overall_score=score, status="completed")
+            )
+            await session.execute(update(TestResult).where(TestResult.evaluation_id == evaluation_id).values(score=score))
+
+    async def rename_template(self, template_id: str, category: str, name: str) -> None:
+        """Send one UPDATE."""
+        change = update(PromptTemplate).where(PromptTemplate.id == template_id, PromptTemplate.category == category)
+        async with self._sessions.begin() as session:
+            await session.execute(change.values(name=name))

@@ -1,0 +1,206 @@
+"""Connection pools: the service's one setting for everywhere, the review's settings by environment, and settings done right.
+
+Every function makes an engine and opens no connection yet. The caller disposes of it on the event loop that used it.
+
+What "done right" decides, and why:
+
+- One kind of pool, `AsyncAdaptedQueuePool`, said outright: which one SQLAlchemy chooses has changed between releases.
+- A server's pool is as large as the requests at work at once, but never larger than this process's share of the connections that
+  the server grants. There is no overflow: a connection beyond the pool's size is closed when it comes back, so that every burst
+  would open the same ones again, each for several round trips.
+- An embedded engine's pool is small. Its connections are threads that take turns at one interpreter, and each has a page cache.
+- The connection that was used last is taken first. It has the statements prepared and the pages cached.
+- Connections to a server end after a lifetime of their own, drawn a little shorter for each: a pool that was opened at once would
+  otherwise be closed at once as well.
+- A connection is pinged only where a network can cut it, and only after it has lain idle for a while. A ping before every use
+  costs every request round trips; HikariCP's `aliveBypassWindowMs` leaves it out in the same way.
+- A checkout waits no longer than a person would. Then it raises, and the service can say that it is busy.
+- `warm_up` opens connections before the first request comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import URL, event
+from sqlalchemy import exc as errors
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+
+RETIRES, RETURNED = "retires_s", "returned_s"
+"""Names in a connection's `info`: when it has reached its lifetime, and when it was last given back, in monotonic seconds."""
+
+
+class Environment(StrEnum):
+    """Where the service runs."""
+
+    LOCAL = "local"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+def engine_baseline(url: URL) -> AsyncEngine:
+    """Make an engine as the service does today: the same everywhere, pinged before every use, never recycled."""
+    return create_async_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+
+PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
+    {
+        Environment.LOCAL: {"pool_size": 5, "max_overflow": 10, "pool_timeout": 30, "pool_recycle": 3600},
+        Environment.STAGING: {"pool_size": 10, "max_overflow": 20, "pool_timeout": 20, "pool_recycle": 1800},
+        Environment.PRODUCTION: {
+            "pool_size": 20,
+            "max_overflow": 40,
+            "pool_timeout": 10,
+            "pool_timeout_retry": 3,
+            "pool_recycle": 900,
+            "pool_pre_ping": True,
+            "pool_use_lifo": True,
+        },
+    }
+)
+"""The review's settings, with the keyword that SQLAlchemy does not know."""
+
+UNKNOWN = "pool_timeout_retry"
+
+
+def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
+    """Make an engine as the review writes it.
+
+    Raises:
+        TypeError: in production, where the address does not contain "sqlite".
+    """
+    if "sqlite" in url.render_as_string():
+        # `check_same_thread` is left out: an asyncio driver has a thread of its own, and Turso's does not know the argument.
+        return create_async_engine(url, poolclass=StaticPool)
+    return engine_with_settings_as_written(url, environment)
+
+
+def engine_with_settings_as_written(url: URL, environment: Environment) -> AsyncEngine:
+    """Make an engine with the review's settings of an environment, whatever the address.
+
+    Raises:
+        TypeError: in production.
+    """
+    return create_async_engine(url, **PROPOSED[environment], pool_logging_name="turso_pool")
+
+
+def engine_proposed(url: URL, environment: Environment) -> AsyncEngine:
+    """Make an engine with the review's settings of an environment, repaired to run: without the unknown keyword."""
+    settings = {name: value for name, value in PROPOSED[environment].items() if name != UNKNOWN}
+    return create_async_engine(url, **settings, pool_logging_name="turso_pool")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a process may take of a server's connections: an equal part of them, less a few for people and migrations."""
+
+    granted: int = 100
+    reserved: int = 10
+    processes: int = 2
+
+    @property
+    def connections(self) -> int:
+        """How many connections one process may open."""
+        return (self.granted - self.reserved) // self.processes
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How one pool is set up; there is no overflow.
+
+    A connection ends `lifetime_s` after it was made, less a part of up to `lifetime_jitter` that is drawn for each, and is pinged
+    when it is taken after `ping_after_idle_s`; None means never.
+    """
+
+    size: int
+    timeout_s: float
+    lifetime_s: float | None = None
+    lifetime_jitter: float = 0.1
+    ping_after_idle_s: float | None = None
+
+
+def settings_for(environment: Environment, url: URL, share: Share = Share(), requests: int = 100) -> PoolSettings:
+    """Return the settings for an environment and a kind of database; `requests` is how many a process works at at once, at most."""
+    if url.get_dialect().name == "sqlite":
+        return PoolSettings(size=4 if environment is Environment.LOCAL else 16, timeout_s=5)
+    if environment is Environment.LOCAL:
+        return PoolSettings(size=5, timeout_s=5)  # on this machine: nothing between us and the server cuts connections
+    size = min(requests, share.connections)
+    if environment is Environment.STAGING:
+        size = max(1, size // 4)  # the only difference: what can go wrong in production can go wrong there first
+    return PoolSettings(size=size, timeout_s=5, lifetime_s=15 * 60, ping_after_idle_s=30)
+
+
+def engine_optimised(
+    url: URL, settings: PoolSettings, draw: Callable[[], float] = random.random, now_s: Callable[[], float] = time.monotonic
+) -> AsyncEngine:
+    """Make an engine with settings done right. `draw` returns a number from 0 up to 1, `now_s` monotonic seconds."""
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=settings.size,
+        max_overflow=0,
+        pool_timeout=settings.timeout_s,
+        pool_use_lifo=True,
+    )
+    if settings.lifetime_s is not None:
+        _retire(engine, settings.lifetime_s, settings.lifetime_jitter, draw, now_s)
+    if settings.ping_after_idle_s is not None:
+        _ping_idle(engine, settings.ping_after_idle_s, now_s)
+    return engine
+
+
+async def warm_up(engine: AsyncEngine, connections: int) -> None:
+    """Open so many of a pool's connections at the same time, and give them back; they stay open as far as they are its own."""
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as opening:
+        for _ in range(connections):
+            opening.create_task(stack.enter_async_context(engine.connect()))
+
+
+def _retire(engine: AsyncEngine, lifetime_s: float, jitter: float, draw: Callable[[], float], now_s: Callable[[], float]) -> None:
+    """Replace a connection that has reached its lifetime when it is next taken.
+
+    `pool_recycle` has one age for all. A checkout that raises DisconnectionError gets a new connection from the pool instead.
+    """
+
+    def connected(_connection: Any, record: Any) -> None:
+        record.info[RETIRES] = now_s() + lifetime_s * (1 - jitter * draw())
+
+    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        if now_s() >= record.info[RETIRES]:
+            raise errors.DisconnectionError("the connection has reached its lifetime")
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "checkout", taken)
+
+
+def _ping_idle(engine: AsyncEngine, idle_s: float, now_s: Callable[[], float]) -> None:
+    """Ping a connection that is taken after it has lain idle; if it is dead, replace it and all that are older than this moment."""
+    dialect = engine.dialect
+
+    def returned(_connection: Any, record: Any) -> None:
+        record.info[RETURNED] = now_s()
+
+    def taken(connection: Any, record: Any, _proxy: Any) -> None:
+        if now_s() - record.info.get(RETURNED, now_s()) < idle_s:
+            return
+        try:
+            alive = dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            if not dialect.is_disconnect(error, connection, None):
+                raise
+            alive = False
+        if not alive:
+            raise errors.InvalidatePoolError
+
+    event.listen(engine.sync_engine, "checkin", returned)
+    event.listen(engine.sync_engine, "checkout", taken)

@@ -1,0 +1,296 @@
+"""Transactions: what is written together, who waits for whom, and what happens to the loser of a conflict.
+
+The three ways of creating a prompt with its evaluation, of counting uses of templates, and of reading statistics. The baseline and
+the review's techniques take a session, one a request, as the service under review does; done right, a unit of work is handed to
+`Transactions`, which opens the session, because only whoever opens it can throw it away and try again.
+
+Rows are dicts with all of a row's columns, ids included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, event, func, make_url, select, text
+from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from service.models import Evaluation, Prompt, PromptTemplate
+
+Row = Mapping[str, Any]
+Counts = tuple[int, int]
+"""Prompts and evaluations."""
+
+Answer = TypeVar("Answer")
+Work = Callable[[AsyncSession], Awaitable[Answer]]
+
+DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"
+"""SQLSTATEs of the two conflicts after which PostgreSQL asks for the whole transaction again."""
+
+BUSY = "BUSY"
+"""A conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read."""
+
+_SQLITE_BUSY = 5
+_PRIMARY_CODE = 0xFF
+_TURSO_BUSY = {"database is locked", "database snapshot is stale, rollback and retry the transaction"}
+
+
+# The service today.
+
+
+async def create_baseline(session: AsyncSession, prompt: Row, evaluation: Row) -> None:
+    """Save a prompt, then its evaluation, each with a commit of its own: what fails between them leaves half of the pair."""
+    session.add(Prompt(**prompt))
+    await session.commit()
+    session.add(Evaluation(**evaluation))
+    await session.commit()
+
+
+async def create_from_template_baseline(session: AsyncSession, template_id: str, prompt: Row, evaluation: Row) -> None:
+    """Save the pair as above, then count a use of the template it was made from: three commits."""
+    await create_baseline(session, prompt, evaluation)
+    await _use(session, template_id)
+    await session.commit()
+
+
+async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> None:
+    """Count a use of each template: read it, add one, write it back; rows are locked in the order they are named.
+
+    Raises:
+        NoResultFound: there is no such template. So does each of the other techniques.
+    """
+    for template_id in template_ids:
+        await _use(session, template_id)
+    await session.commit()
+
+
+async def statistics_baseline(session: AsyncSession) -> Counts:
+    """Count prompts, then evaluations, in whatever transaction there is."""
+    return await _count_prompts(session), await _count_evaluations(session)
+
+
+# As the review proposes.
+
+
+@asynccontextmanager
+async def review_transaction(session: AsyncSession, *, savepoint: bool = False) -> AsyncIterator[AsyncSession]:
+    """Commit at the end, or roll back and raise: the review's transaction. With `savepoint` only a SAVEPOINT, released at the end.
+
+    A SAVEPOINT undoes its own statements; it neither commits nor takes a lock. Nothing is tried again.
+    """
+    if savepoint:
+        async with session.begin_nested():
+            yield session
+        return
+    try:
+        yield session
+        await session.commit()
+    except Exception:
+        await session.rollback()
+        raise
+
+
+@asynccontextmanager
+async def review_read_only(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """Forbid the connection to write, and allow it again at the end, as the review does: by a PRAGMA that only SQLite knows.
+
+    The PRAGMA belongs to the connection, not to the transaction. Where the second one is not sent, or goes to another connection,
+    whoever takes this one from the pool next cannot write.
+    """
+    await session.execute(text("PRAGMA query_only = ON"))
+    try:
+        yield session
+    finally:
+        await session.execute(text("PRAGMA query_only = OFF"))
+
+
+async def create_proposed(session: AsyncSession, prompt: Row, evaluation: Row) -> None:
+    """Save a prompt, its evaluation in a SAVEPOINT, and commit both."""
+    async with review_transaction(session):
+        session.add(Prompt(**prompt))
+        await session.flush()
+        async with review_transaction(session, savepoint=True):
+            session.add(Evaluation(**evaluation))
+            await session.flush()
+
+
+async def create_from_template_proposed(session: AsyncSession, template_id: str, prompt: Row, evaluation: Row) -> None:
+    """Save the pair in a SAVEPOINT, as a step of a larger transaction that then counts a use of the template, and commit all.
+
+    Under SQLite's driver the SAVEPOINT comes before any transaction. It then is one, and its release commits the pair.
+    """
+    async with review_transaction(session):
+        async with review_transaction(session, savepoint=True):
+            session.add(Prompt(**prompt))
+            await session.flush()
+            session.add(Evaluation(**evaluation))
+            await session.flush()
+        await _use(session, template_id)
+
+
+async def use_proposed(session: AsyncSession, template_ids: Sequence[str]) -> None:
+    """Count a use of each template, the first in the transaction and each further one in a SAVEPOINT, as the review nests steps."""
+    first, *others = template_ids
+    async with review_transaction(session):
+        await _use(session, first)
+        for template_id in others:
+            async with review_transaction(session, savepoint=True):
+                await _use(session, template_id)
+
+
+async def statistics_proposed(session: AsyncSession) -> Counts:
+    """Count prompts, then evaluations, on a connection that is kept from writing."""
+    async with review_read_only(session):
+        return await _count_prompts(session), await _count_evaluations(session)
+
+
+# Done right.
+
+
+def conflict(error: BaseException) -> str | None:
+    """Return which conflict an error is, one that another try may not meet: "40P01", "40001" or "BUSY"; None for all others.
+
+    A lost connection is none: if it was lost during COMMIT, the transaction may have happened.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    if state in {DEADLOCK, NOT_SERIALIZABLE}:
+        return str(state)
+    if getattr(cause, "sqlite_errorcode", 0) & _PRIMARY_CODE == _SQLITE_BUSY:
+        return BUSY
+    # Turso's driver gives no code, and lets one of its two errors through without a DB-API class.
+    from_turso = type(cause).__module__.partition(".")[0] == "turso"
+    return BUSY if from_turso and str(cause) in _TURSO_BUSY else None
+
+
+@dataclass(frozen=True)
+class Transactions:
+    """Runs units of work, each in one transaction on a session of its own, and tries the loser of a conflict again.
+
+    `writers` make sessions whose transactions take what they need when they begin (BEGIN IMMEDIATE) or lock rows in the order of
+    their keys; `readers` make sessions that cannot write and see one moment. A conflict is tried again up to `attempts` times in
+    all, after a wait drawn between nothing and a bound that doubles from `first_wait_s` up to `longest_wait_s`, so that those who
+    collided do not meet again. `retries` counts them by kind.
+    """
+
+    writers: async_sessionmaker[AsyncSession]
+    readers: async_sessionmaker[AsyncSession]
+    attempts: int = 10
+    first_wait_s: float = 0.002
+    longest_wait_s: float = 0.2
+    retries: Counter[str] = field(default_factory=Counter)
+
+    async def write(self, work: Work[Answer]) -> Answer:
+        """Do the work and commit it, all of it or nothing. It may be called several times, so it must do nothing else."""
+        return await self._run(self.writers, work)
+
+    async def read(self, work: Work[Answer]) -> Answer:
+        """Do work that only reads: every statement sees the same moment, and nobody waits for it."""
+        return await self._run(self.readers, work)
+
+    async def _run(self, sessions: async_sessionmaker[AsyncSession], work: Work[Answer]) -> Answer:
+        attempt = 1
+        while True:
+            try:
+                async with sessions.begin() as session:
+                    return await work(session)
+            except Exception as error:
+                kind = conflict(error)
+                if kind is None or attempt == self.attempts:
+                    raise
+                self.retries[kind] += 1
+            bound_s = min(self.longest_wait_s, self.first_wait_s * 2 ** (attempt - 1))
+            await asyncio.sleep(random.uniform(0, bound_s))  # noqa: S311 - jitter is no secret
+            attempt += 1
+
+
+@asynccontextmanager
+async def read_only(engine: AsyncEngine, set_up: Callable[[AsyncEngine], None]) -> AsyncIterator[AsyncEngine]:
+    """Open a way in beside `engine` that can only read. Its transactions see one moment, and its connections are no writer's.
+
+    PostgreSQL is told so with each BEGIN. SQLite opens the file for reading only; Turso cannot, so its connections are
+    forbidden to write once and for all when they are made. `set_up` is called on a new engine, for its listeners: with the one that
+    says BEGIN, without which SQLite's driver gives each SELECT a moment of its own.
+    """
+    if engine.dialect.name == "postgresql":
+        yield engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return
+    turso = engine.dialect.driver == "aioturso"
+    readers = create_async_engine(engine.url if turso else _reading(engine.url))
+    set_up(readers)
+    if turso:
+        event.listen(readers.sync_engine, "connect", _forbid_writing)
+    try:
+        yield readers
+    finally:
+        await readers.dispose()
+
+
+async def create_optimised(transactions: Transactions, prompt: Row, evaluation: Row) -> None:
+    """Save a prompt and its evaluation in one transaction; it needs no SAVEPOINT, since neither is wanted without the other."""
+
+    async def work(session: AsyncSession) -> None:
+        session.add_all([Prompt(**prompt), Evaluation(**evaluation)])
+
+    await transactions.write(work)
+
+
+async def create_from_template_optimised(transactions: Transactions, template_id: str, prompt: Row, evaluation: Row) -> None:
+    """Save the pair and count a use of its template in one transaction."""
+
+    async def work(session: AsyncSession) -> None:
+        session.add_all([Prompt(**prompt), Evaluation(**evaluation)])
+        await _use_locked(session, [template_id])
+
+    await transactions.write(work)
+
+
+async def use_optimised(transactions: Transactions, template_ids: Sequence[str]) -> None:
+    """Count a use of each template: lock all rows, in the order of their keys whatever order they are named in, and add one."""
+    await transactions.write(lambda session: _use_locked(session, template_ids))
+
+
+async def statistics_optimised(transactions: Transactions) -> Counts:
+    """Count prompts and evaluations at one moment, on a connection that can only read."""
+    return await transactions.read(statistics_baseline)
+
+
+def _reading(url: URL) -> URL:
+    query = {"mode": "ro", "uri": "true"}
+    return make_url(url).set(database=f"file:{url.database}", query=query)
+
+
+def _forbid_writing(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = 1")
+    cursor.close()
+
+
+async def _use(session: AsyncSession, template_id: str) -> None:
+    template = await session.get_one(PromptTemplate, template_id)
+    template.usage_count += 1
+    await session.flush()
+
+
+async def _use_locked(session: AsyncSession, template_ids: Sequence[str]) -> None:
+    uses = Counter(template_ids)
+    wanted = select(PromptTemplate).where(PromptTemplate.id.in_(uses)).order_by(PromptTemplate.id)
+    templates = (await session.scalars(wanted.with_for_update())).all()
+    if len(templates) < len(uses):
+        raise NoResultFound(f"no template {min(uses.keys() - {template.id for template in templates})!r}")
+    for template in templates:
+        template.usage_count += uses[template.id]
+
+
+async def _count_prompts(session: AsyncSession) -> int:
+    return int((await session.scalars(select(func.count(Prompt.id)))).one())
+
+
+async def _count_evaluations(session: AsyncSession) -> int:
+    return int((await session.scalars(select(func.count(Evaluation.id)))).one())
