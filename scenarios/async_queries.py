@@ -23,6 +23,7 @@ from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
 from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
 from fixtures.servers import servers
+from fixtures.subjects import subjects
 from harness.judge.measures import combine, shown, speedup, verified
 from harness.judge.verdict import Promise, reported, times, works
 from harness.record import Statement
@@ -36,6 +37,7 @@ from service.sessions import sessionmaker
 
 TABLES = datasets.TABLES
 DASHBOARDS = 12
+API_SUBJECTS = 3
 AT_ONCE = 10
 CREATED = 20
 REMOTE = "libsql://autoforge.turso.io"
@@ -121,11 +123,11 @@ class AsyncQueries(Scenario[World]):
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return dashboards of what is asked for most, their questions one by one, and prompts to create."""
         rows, stream = dataset(setting), setting.stream
-        subjects = _subjects(rows, stream)
+        about = subjects(rows, stream, DASHBOARDS)
         return [
-            *(Case(group, f"{group} {i}", [subject]) for group in ("dashboard", "cpu") for i, subject in enumerate(subjects)),
-            Case("dashboards", "dashboards at once", subjects[:AT_ONCE]),
-            *(Case("api", f"api {name} {i}", (name, subject)) for i, subject in enumerate(subjects[:3]) for name in API),
+            *(Case(group, f"{group} {i}", [subject]) for group in ("dashboard", "cpu") for i, subject in enumerate(about)),
+            Case("dashboards", "dashboards at once", about[:AT_ONCE]),
+            *(Case("api", f"api {name} {i}", (name, subject)) for i, subject in enumerate(about[:API_SUBJECTS]) for name in API),
             Case("create", "create prompts", datasets.prompts_to_insert(rows, stream, CREATED)),
         ]
 
@@ -183,9 +185,9 @@ class AsyncQueries(Scenario[World]):
         async with _statements(world.engine) as sent:
             answer = await self.run(world, case)
         await self.reset(world, case, answer)
-        if isinstance(world.engine, Engine):
-            return ()  # its driver writes parameters in another way than the one that explains; the statements are the other arms'
-        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+        if world.engine.driver == "psycopg":
+            return ()  # it writes parameters in a way that asyncpg cannot explain; the statements are the other arms'
+        return await plans(world.store.engine, sent.sent(), arm=world.arm, group=case.group)
 
     @shows(ADDRESS_REFUSED)
     async def address_refused(self, world: World, cases: Sequence[Case]) -> str:
@@ -271,19 +273,6 @@ async def _on_asyncio(arm: str, store: Store) -> AsyncIterator[World]:
         yield World(arm, store, requests, engine)
     finally:
         await engine.dispose()
-
-
-def _subjects(rows: datasets.Dataset, stream: int) -> list[Subject]:
-    categories = sorted({row["category"] for row in datasets.rows(rows, "prompt_templates")})
-    sample = datasets.block(rows, "evaluations", 0).columns
-    models = sorted(set(zip(sample["provider"], sample["model"], strict=True)))
-    asked = zip(
-        datasets.user_ids(rows, stream, DASHBOARDS),
-        datasets.prompt_ids(rows, stream, DASHBOARDS),
-        datasets.evaluation_ids(rows, stream, DASHBOARDS),
-        strict=True,
-    )
-    return [Subject(*ids, categories[i % len(categories)], *models[i % len(models)]) for i, ids in enumerate(asked)]
 
 
 def _first_subject(cases: Sequence[Case]) -> Subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
@@ -21,11 +21,10 @@ from fixtures.probes.work import work
 from fixtures.prompt_requests import READS, Key, Request, held, owners, read, requests, send
 from fixtures.prompt_store import ENGINES, dataset, prepare
 from fixtures.servers import servers
-from harness.errors import NotMeasurableError
-from harness.judge.measures import combine, count, exact_figure, fewer, shown, slowdown, speedup
-from harness.judge.rates import rate
-from harness.judge.verdict import Claim, Estimate, Measure, Promise, at_least, at_most, cut, reported, times, works
-from harness.record import ScenarioResult, Statement
+from harness.judge.measures import combine, count, fewer, shown, slowdown, speedup
+from harness.judge.rates import share_of
+from harness.judge.verdict import Claim, Measure, Promise, at_least, at_most, cut, reported, times, works
+from harness.record import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
 from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
@@ -33,6 +32,9 @@ from service.sessions import sessionmaker
 
 HISTORY = 20_000
 """Requests before the first that is measured: what came within the shortest lifetime, five minutes, at 67 requests a second."""
+
+HISTORY_STREAM = 2**24 - 2
+"""The history is everybody's: its stream is no case's."""
 
 SEQUENCE, SEQUENCES = 20, 3
 SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 20, 8
@@ -57,19 +59,6 @@ def _part(percent: int) -> str:
 def _by_writes(promise: str, says: str, claim: Claim, measure: Callable[[int], Measure]) -> list[Promise]:
     """Return a promise in parts, one for each share of writes."""
     return [Promise(promise, says, claim, measure(percent), part=_part(percent)) for percent in PERCENTS]
-
-
-def _share(hits: str, lookups: str) -> Measure:
-    """How many of the lookups hit, from two figures of the arm itself; what was looked up is a sample of what might have been."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found, tries = (exact_figure(result, arm, "", name).value for name in (hits, lookups))
-        if not tries:
-            raise NotMeasurableError(f"{arm} looks nothing up")
-        hit = rate(found, tries)
-        return Estimate(found / tries, hit.low / 1000, hit.high / 1000, because=f"{found:.0f} of {tries:.0f} lookups")
-
-    return measure
 
 
 def _place(percent: int) -> str:
@@ -115,9 +104,9 @@ class Caching(Scenario[World]):
         Promise("C2", "P50 ten times faster", times(10), speedup("hot_prompt"), part="a popular prompt"),
         *_by_writes("C2", "ten times faster", times(10), lambda p: speedup(f"requests_{p}")),
         Promise("C2", "slower updates (a cost, not in the review)", reported("×"), slowdown("update"), part="update"),
-        *_by_writes("C3", SAYS_C3, at_least(0.8, "share"), lambda p: _share(f"hits_{p}", f"lookups_{p}")),
+        *_by_writes("C3", SAYS_C3, at_least(0.8, "share"), lambda p: share_of(f"hits_{p}", f"lookups_{p}")),
         Promise(
-            "C3", SAYS_C3, at_least(0.8, "share"), _share("hits_as_written", "lookups_as_written"), "as written", ("proposed",)
+            "C3", SAYS_C3, at_least(0.8, "share"), share_of("hits_as_written", "lookups_as_written"), "as written", ("proposed",)
         ),
         Promise("C4", "lifetimes by type of data", works(), count("lifetimes_right", ""), part="lifetimes"),
         Promise("C4", SAYS_C4, works(), count("invalidations_right", ""), part="invalidation"),
@@ -145,24 +134,17 @@ class Caching(Scenario[World]):
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the requests that follow the history."""
-        rows = dataset(setting)
-        history, following = _stream(rows, setting.stream, 5)
-        asked = Counter(request.keys[0] for request in history if request.method == "prompt")
-        updates = [r for r in _stream(rows, setting.stream, 50)[1] if r.method == "update_prompt"]
+        rows, stream = dataset(setting), setting.stream
+        usual = _following(rows, stream, 5)
+        asked = Counter(request.keys[0] for request in usual if request.method == "prompt")
+        updates = [request for request in _following(rows, stream, 50) if request.method == "update_prompt"]
+        users = datasets.heavy_users(rows, HOT)
         found = {
-            **{kind: [Work(USUAL, (r,)) for r in following if r.method == kind][:SINGLES] for kind in READS},
-            "hot_prompt": [Work(USUAL, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
-            **{
-                f"requests_{percent}": [
-                    Work(_place(percent), tuple(_stream(rows, setting.stream, percent)[1][i * SEQUENCE : (i + 1) * SEQUENCE]))
-                    for i in range(SEQUENCES)
-                ]
-                for percent in PERCENTS
-            },
-            "update": [Work(WRITING, (update,)) for update in updates[:UPDATES]],
-            "stampede": [
-                Work(COLD, (read(("user_prompts", user)),) * READERS, at_once=True) for user in datasets.heavy_users(rows, HOT)
-            ],
+            **{kind: [Work(USUAL, stream, (r,)) for r in usual if r.method == kind][:SINGLES] for kind in READS},
+            "hot_prompt": [Work(USUAL, stream, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
+            **{f"requests_{percent}": list(_sequences(rows, stream, percent)) for percent in PERCENTS},
+            "update": [Work(WRITING, stream, (update,)) for update in updates[:UPDATES]],
+            "stampede": [Work(COLD, stream, (read(("user_prompts", user)),) * READERS, at_once=True) for user in users],
         }
         return [Case(group, f"{group} {i}", w) for group, works_ in found.items() for i, w in enumerate(works_, start=1)]
 
@@ -174,7 +156,7 @@ class Caching(Scenario[World]):
             asked[case.args.place] |= {key for request in case.args.requests for key in request.keys}
             sent += case.args.requests
         rows = dataset(setting)
-        warm = {_place(p): asked[_place(p)] & held(_stream(rows, setting.stream, p)[0]) for p in PERCENTS}
+        warm = {_place(percent): asked[_place(percent)] & _kept(rows, percent) for percent in PERCENTS}
         return open_world(arm, setting, sent, {**warm, COLD: ()})
 
     async def run(self, world: World, case: Case) -> Any:
@@ -199,8 +181,11 @@ class Caching(Scenario[World]):
         return [[plain(await send(way, read(key))) for key in keys] for way in ways]
 
     async def reset(self, world: World, case: Case, answer: Any) -> None:
-        """Put back the rows, and what Redis held; empty the process's memory."""
+        """Put back the rows, and what Redis held; empty the process's memory. Many users at once share a cache that lives on."""
         del answer
+        if case.args.stream != world.store.setting.stream:
+            await world.places[case.args.place].tidy()
+            return
         if any(request.writes for request in case.args.requests):
             await world.originals.restore(case.args.requests)
         await world.places[case.args.place].restore(case.args.requests)
@@ -222,15 +207,15 @@ class Caching(Scenario[World]):
         rows = dataset(setting)
         found: dict[str, float] = {}
         for percent in PERCENTS:
-            history, following = _stream(rows, setting.stream, percent)
             measured = MEASURED[percent] // (QUICK_SHARE if setting.quick else 1)
-            counted = await caching_facts.traffic(world, history, following[:measured])
+            following = _following(rows, setting.stream, percent)[:measured]
+            counted = await caching_facts.traffic(world, _kept(rows, percent), following)
             found |= {f"{name}_{percent}": value for name, value in counted.items()}
         prompt_ids = datasets.prompt_ids(rows, setting.stream, READERS)
         if world.arm == "proposed":
             found.update({f"{name}_as_written": n for name, n in (await caching_facts.as_written(world, prompt_ids)).items()})
-        found["lifetimes_right"] = await caching_facts.lifetimes(world, _stream(rows, setting.stream, 5)[1])
-        found["invalidations_right"] = await caching_facts.invalidations(world, _stream(rows, setting.stream, 50)[1])
+        found["lifetimes_right"] = await caching_facts.lifetimes(world, _following(rows, setting.stream, 5))
+        found["invalidations_right"] = await caching_facts.invalidations(world, _following(rows, setting.stream, 50))
         users = owners(rows, frozenset(prompt_ids[:HOT]))
         found.update(await caching_facts.freshness(world, users))
         with_one_client = await caching_facts.freshness(world, users, OneClient)
@@ -290,8 +275,19 @@ def _update(cases: Sequence[Case]) -> tuple[str, str]:
     return prompt_id, user_id
 
 
+def _sequences(rows: datasets.Dataset, stream: int, percent: int) -> Iterator[Work]:
+    following = _following(rows, stream, percent)
+    for start in range(0, SEQUENCE * SEQUENCES, SEQUENCE):
+        yield Work(_place(percent), stream, tuple(following[start : start + SEQUENCE]))
+
+
 @lru_cache(maxsize=2 * len(PERCENTS))
-def _stream(rows: datasets.Dataset, stream: int, percent: int) -> tuple[list[Request], list[Request]]:
-    """Return a history of requests, and those that follow it."""
-    made = requests(rows, stream, HISTORY + max(MEASURED.values()), percent)
-    return made[:HISTORY], made[HISTORY:]
+def _following(rows: datasets.Dataset, stream: int, percent: int) -> Sequence[Request]:
+    """Return the requests that are measured: those that follow the history."""
+    return requests(rows, stream, max(MEASURED.values()), percent)
+
+
+@lru_cache(maxsize=2 * len(PERCENTS))
+def _kept(rows: datasets.Dataset, percent: int) -> frozenset[Key]:
+    """Return what the history leaves in a cache."""
+    return frozenset(held(requests(rows, HISTORY_STREAM, HISTORY, percent)))

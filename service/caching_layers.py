@@ -3,9 +3,9 @@
 Reads of one key share one flight to Redis and the database (single flight). A write goes past it: it fences the keys before the
 commit and clears them after it, and whatever was under way for them is neither kept nor handed to anyone who asks later.
 
-In one process, and through Redis, this holds always. Another process's memory hears of a write through Redis: it is told
-twice, before the commit and after it, so that it knows a round trip and a commit before the writer returns; and if Redis's message
-is lost with its connection, what it holds is older than `MEMORY_S` in no case.
+In one process this holds always, and through Redis as long as the writer reaches it. Another process's memory hears of a write
+through Redis: it is told twice, before the commit and after it, so that it knows a round trip and a commit before the writer
+returns; should a message be lost with its connection, what it holds was in Redis at most `MEMORY_S` ago.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ class Layers:
         self._namespace = namespace
         self._memory = Memory()
         self._flights: dict[str, _Flight] = {}
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._shared = SharedCache(url, f"{namespace}changes", self._drop, self.forget, deadline_s)
         self._jitter = Random(seed)  # noqa: S311 - spreads lifetimes, keeps no secret
         self._counts: Counter[str] = Counter()
@@ -131,8 +132,8 @@ class Layers:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Wait for what is under way, and disconnect."""
-        while self._flights:
-            await asyncio.wait([flight.work for flight in self._flights.values()])
+        while self._under_way:
+            await asyncio.wait(self._under_way)
         await self._shared.close()
 
     @property
@@ -172,7 +173,7 @@ class Layers:
 
     @asynccontextmanager
     async def changing(self, *names: str) -> AsyncIterator[None]:
-        """Wrap a transaction that writes these values, its commit included. They are cleared even if it fails: who knows."""
+        """Wrap a transaction that writes these values, commit included. They are cleared if it fails too: it may have committed."""
         await self._shared.fence(names)
         try:
             yield
@@ -186,8 +187,14 @@ class Layers:
     def _start(self, kind: Kind[Value], name: str, load: Callable[[], Awaitable[Value]]) -> _Flight:
         flight = self._flights[name] = _Flight()
         flight.work = asyncio.create_task(self._fly(flight, kind, name, load))
-        flight.work.add_done_callback(_heard)
+        self._under_way.add(flight.work)
+        flight.work.add_done_callback(self._land)
         return flight
+
+    def _land(self, work: asyncio.Task[Any]) -> None:
+        self._under_way.discard(work)
+        if not work.cancelled():
+            work.exception()  # taken note of, or asyncio would report it when every caller has given up
 
     async def _fly(self, flight: _Flight, kind: Kind[Value], name: str, load: Callable[[], Awaitable[Value]]) -> Value:
         """Ask Redis, then the database. Runs in a task of its own, so that a caller who gives up takes nobody else along."""
@@ -230,9 +237,3 @@ class Layers:
         flight = self._flights.pop(name, None)
         if flight is not None:
             flight.current = False
-
-
-def _heard(work: asyncio.Task[Any]) -> None:
-    """Take note of an error, so that asyncio does not report it when every caller has given up."""
-    if not work.cancelled():
-        work.exception()

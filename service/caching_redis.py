@@ -9,8 +9,10 @@ A key holds one of three things, told apart by their first byte:
 - a fence: a write is under way. Nobody may fill the key. The fence is there before the commit, so that a process that dies or loses
   Redis just after it leaves no old value behind.
 
-Whatever the server forgets, by restart or eviction, makes a fill be refused, never an old value be kept. Every change is also
-published, for the processes that hold values in their own memory.
+Whatever the server forgets, by restart or eviction, makes a fill be refused, never an old value be kept. What it remembers wrongly
+is another matter: one that restarts from a snapshot, or fails over to a replica that lags, brings back what was cleared since.
+
+Every change is also published, for the processes that hold values in their own memory.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ class SharedCache:
             url,
             max_connections=CONNECTIONS,
             timeout=deadline_s,
-            protocol=2,
+            protocol=2,  # what every server speaks, and all that is needed here
             socket_timeout=None,  # the deadline here is over the whole call, waiting for a connection included
             retry=Retry(NoBackoff(), 0),  # the database is the second try
         )

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol
@@ -31,10 +32,9 @@ KeyOf = Callable[[str, str, tuple[Any, ...], Mapping[str, Any]], str]
 class RedisCache:
     """The review's cache manager: text in and out of Redis as JSON. Every instance makes a client of its own."""
 
-    def __init__(self, url: str, clients: list[Redis]) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
         self._client: Redis | None = None
-        self._clients = clients
 
     async def get(self, key: str) -> Any:
         """Return what is stored, or None."""
@@ -55,12 +55,16 @@ class RedisCache:
         keys = await client.keys(pattern)
         return int(await client.delete(*keys)) if keys else 0
 
+    async def close(self) -> None:
+        """Close the client, which the review leaves to the garbage collector."""
+        if self._client is not None:
+            await self._client.aclose()
+
     async def _connected(self) -> Redis:
         if self._client is None:
             self._client = await Redis.from_url(
                 self._url, encoding="utf-8", decode_responses=True, max_connections=50, socket_keepalive=True
             )
-            self._clients.append(self._client)
         return self._client
 
 
@@ -70,8 +74,8 @@ class Caching(Protocol):
     namespace: str
     counts: Counter[str]
 
-    def cache(self) -> RedisCache:
-        """Return a new cache manager."""
+    def cache(self) -> AbstractContextManager[RedisCache]:
+        """Yield a cache manager for one call."""
         ...
 
 
@@ -93,44 +97,46 @@ def cache_result(ttl_s: int, key_prefix: str, key_of: KeyOf = plain_key) -> Call
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             owner: Caching = args[0]
             key = owner.namespace + key_of(key_prefix, read.__name__, args, kwargs)
-            cache = owner.cache()
-            owner.counts["lookups"] += 1
-            cached = await cache.get(key)
-            if cached:
-                return cached
-            owner.counts["loads"] += 1
-            result = await read(*args, **kwargs)
-            await cache.set(key, result, ttl_s)
-            return result
+            with owner.cache() as cache:
+                owner.counts["lookups"] += 1
+                cached = await cache.get(key)
+                if cached:
+                    return cached
+                owner.counts["loads"] += 1
+                result = await read(*args, **kwargs)
+                await cache.set(key, result, ttl_s)
+                return result
 
         return wrapper
 
     return decorator
 
 
-class _Clients:
-    """Makes cache managers, and closes their clients in the end: the review leaves that to the garbage collector.
-
-    `namespace` begins every key, its last separator included.
-    """
+class _Managers:
+    """Makes a cache manager for every call. `namespace` begins every key, its last separator included."""
 
     def __init__(self, url: str, namespace: str) -> None:
         self.namespace = namespace
         self.counts: Counter[str] = Counter()
         self._url = url
-        self._clients: list[Redis] = []
+        self._spent: list[RedisCache] = []
 
-    def cache(self) -> RedisCache:
-        """Return a new cache manager."""
-        return RedisCache(self._url, self._clients)
+    @contextmanager
+    def cache(self) -> Iterator[RedisCache]:
+        """Yield a new cache manager, and keep it for `close`."""
+        cache = RedisCache(self._url)
+        try:
+            yield cache
+        finally:
+            self._spent.append(cache)
 
     async def close(self) -> None:
-        """Close the clients made so far."""
-        while self._clients:
-            await self._clients.pop().aclose()
+        """Close the managers of all calls that have ended: the review leaves that to the garbage collector."""
+        while self._spent:
+            await self._spent.pop().close()
 
 
-class WrittenRepository(_Clients):
+class WrittenRepository(_Managers):
     """The review's repository as it is written."""
 
     @cache_result(600, "prompt", salted_key)
@@ -148,12 +154,12 @@ class WrittenRepository(_Clients):
         """Save a prompt and delete what is cached of it; return how many entries that were."""
         session.add(prompt)
         await session.commit()
-        cache = self.cache()
-        deleted = int(await cache.delete(f"{self.namespace}prompt:get_by_id:{prompt.id}"))
-        return deleted + await cache.delete_pattern(f"{self.namespace}prompt_list:*{prompt.user_id}*")
+        with self.cache() as cache:
+            deleted = int(await cache.delete(f"{self.namespace}prompt:get_by_id:{prompt.id}"))
+            return deleted + await cache.delete_pattern(f"{self.namespace}prompt_list:*{prompt.user_id}*")
 
 
-class ReviewCatalogue(_Clients):
+class ReviewCatalogue(_Managers):
     """The review's cache in front of a catalogue, repaired so far that it caches.
 
     The review writes out the update of a prompt; the other writes delete what its table of lifetimes says they should. `counts` has
@@ -192,22 +198,25 @@ class ReviewCatalogue(_Clients):
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
         """Commit, then delete the prompt and its user's list."""
         version = await self._database.update_prompt(prompt_id, user_id, title, at)
-        cache = self.cache()
-        await cache.delete(f"{self.namespace}prompt:prompt:{prompt_id}")
-        await cache.delete_pattern(f"{self.namespace}prompt_list:*{user_id}*")
+        with self.cache() as cache:
+            await cache.delete(f"{self.namespace}prompt:prompt:{prompt_id}")
+            await cache.delete_pattern(f"{self.namespace}prompt_list:*{user_id}*")
         return version
 
     async def create_prompt(self, row: Mapping[str, Any]) -> None:
         """Commit, then delete the user's list."""
         await self._database.create_prompt(row)
-        await self.cache().delete_pattern(f"{self.namespace}prompt_list:*{row['user_id']}*")
+        with self.cache() as cache:
+            await cache.delete_pattern(f"{self.namespace}prompt_list:*{row['user_id']}*")
 
     async def re_evaluate(self, evaluation_id: str, score: float) -> None:
         """Commit, then delete the evaluation."""
         await self._database.re_evaluate(evaluation_id, score)
-        await self.cache().delete(f"{self.namespace}evaluation:evaluation:{evaluation_id}")
+        with self.cache() as cache:
+            await cache.delete(f"{self.namespace}evaluation:evaluation:{evaluation_id}")
 
     async def rename_template(self, template_id: str, category: str, name: str) -> None:
         """Commit, then delete the category's list."""
         await self._database.rename_template(template_id, category, name)
-        await self.cache().delete(f"{self.namespace}template_list:templates:{category}")
+        with self.cache() as cache:
+            await cache.delete(f"{self.namespace}template_list:templates:{category}")

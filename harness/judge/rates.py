@@ -32,6 +32,19 @@ def rate(hits: float, tries: float) -> Rate:
     return Rate(1000 * hits / tries, 1000 * low, 1000 * high, tries)
 
 
+def share_of(hits: str, tried: str) -> Measure:
+    """How many of the tries hit, from two figures of the arm itself; what was tried is a sample of what might have been."""
+
+    def measure(result: ScenarioResult, arm: str) -> Estimate:
+        found, tries = (exact_figure(result, arm, "", name).value for name in (hits, tried))
+        if not tries:
+            raise NotMeasurableError(f"{arm} has no {named(tried)}")
+        hit = rate(found, tries)
+        return Estimate(found / tries, hit.low / 1000, hit.high / 1000, because=f"{found:.0f} of {tries:.0f} {named(tried)}")
+
+    return measure
+
+
 def fewer_of(rate_per_1000: str, tried: str) -> Measure:
     """The share less of a rate than the baseline's, both figures of the arms themselves, each counted in so many tries.
 

@@ -169,6 +169,24 @@ def test_readers_at_once_share_one_flight(redis_url: str, prefix: str) -> None:
     run(check_it)
 
 
+def test_closing_waits_for_what_is_under_way(redis_url: str, prefix: str) -> None:
+    """A read that nobody waits for any more, and that a write has overtaken, is over before the connections are."""
+
+    async def check_it() -> None:
+        source = Source()
+        source.go_on.clear()
+        async with Layers(redis_url, prefix) as layers:
+            given_up = asyncio.create_task(layers.read(NUMBER, "a", source.load("a")))
+            await source.has_read.wait()
+            given_up.cancel()
+            async with layers.changing(layers.name(NUMBER, "a")):
+                pass
+            asyncio.get_running_loop().call_later(0.02, source.go_on.set)
+        assert layers.counts["unfilled"] == 1
+
+    run(check_it)
+
+
 def test_an_error_reaches_every_reader_and_stays_nowhere(redis_url: str, prefix: str) -> None:
     """A failed load fails all who share it, and the next read asks again."""
 

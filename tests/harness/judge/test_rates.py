@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError
-from harness.judge.rates import fewer_of, rate
+from harness.judge.rates import fewer_of, rate, share_of
 from harness.record import Exact, ScenarioResult
 
 
@@ -48,3 +48,16 @@ def test_without_errors_there_is_nothing_to_cut() -> None:
     """A baseline that meets none says so."""
     with pytest.raises(NotMeasurableError, match="meets no errors per 1000 in 40 tries"):
         fewer_of("errors_per_1000", "tried")(result(0, 0), "optimised")
+
+
+def test_a_share_is_told_with_what_it_was_counted_in() -> None:
+    """Half of forty, with bounds on both sides; without a single try there is no share."""
+    exact = [Exact("optimised", "", "hits", 20), Exact("optimised", "", "lookups", 40), Exact("optimised", "", "none", 0)]
+    found = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", exact=exact)
+    share = share_of("hits", "lookups")(found, "optimised")
+    assert share.low is not None
+    assert share.high is not None
+    assert share.low < share.value == 0.5 < share.high
+    assert share.because == "20 of 40 lookups"
+    with pytest.raises(NotMeasurableError, match="optimised has no none"):
+        share_of("none", "none")(found, "optimised")
