@@ -141,6 +141,6 @@ class Engine:
             else:
                 latencies[case.group].append(now_ns() - start)
                 await scenario.reset(world, case, answer)
-            await asyncio.sleep(0)  # an answer from memory never waits: without this, one user would keep the loop for a whole block
+            await asyncio.sleep(0)  # an answer from memory never waits: one user would keep the loop for a whole block
             if now_ns() >= deadline_ns:
                 return
