@@ -187,6 +187,11 @@ class Scenario(Generic[World]):
         del case
         return answer
 
+    def own_ns(self, case: Case, answer: Any) -> int | None:
+        """Return the nanoseconds that count, where an operation measures itself: a wait inside it, or CPU time. None: all of it."""
+        del case, answer
+        return None
+
     async def state(self, world: World, case: Case) -> Any:
         """Return what the operation left behind, which must be equal between arms as well; only in the verification pass."""
         del world, case

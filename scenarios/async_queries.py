@@ -177,12 +177,12 @@ class AsyncQueries(Scenario[World]):
             await _remove(world, case)
 
     def probes(self, world: World) -> Sequence[Probe]:
-        """Count statements, rows and the engine's work; of a synchronous engine, statements and rows."""
-        return (_statements(world.engine),) if isinstance(world.engine, Engine) else work(world.engine)
+        """Count statements, rows and the engine's work."""
+        return work(world.engine)
 
     async def statements(self, world: World, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans."""
-        async with _statements(world.engine) as sent:
+        async with Statements(world.engine) as sent:
             answer = await self.run(world, case)
         await self.reset(world, case, answer)
         if world.engine.driver == "psycopg":
@@ -283,16 +283,6 @@ def _first_subject(cases: Sequence[Case]) -> Subject:
 def _asyncio(world: World) -> AsyncEngine:
     assert isinstance(world.engine, AsyncEngine), "findings are about the proposed arm, which has an asyncio engine"
     return world.engine
-
-
-def _statements(engine: AsyncEngine | Engine) -> Statements:
-    # Statements listens to the synchronous engine behind an asyncio one; this one has none behind it.
-    return Statements(cast("AsyncEngine", _Behind(engine)) if isinstance(engine, Engine) else engine)
-
-
-@dataclass(frozen=True)
-class _Behind:
-    sync_engine: Engine
 
 
 async def _remove(world: World, case: Case) -> None:

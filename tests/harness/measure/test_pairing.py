@@ -112,3 +112,12 @@ def test_an_arm_that_cannot_run_sits_out() -> None:
     found, scenario = pairs(5, frozenset({("proposed", "g")}))
     assert "proposed" not in {arm for arm, _ in scenario.ran}
     assert {len(pair.slots) for pair in found} == {2, 3}
+
+
+def test_an_operations_own_figure_counts_in_place_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slot is sized by how long the operation takes; nothing at all is one nanosecond, because a ratio needs a figure."""
+    monkeypatch.setattr(Ticking, "own_ns", lambda _scenario, case, _answer: {"first": 7, "second": 0}[case.name], raising=False)
+    found, _ = pairs(2)
+    times = {(pair.case, slot.arm): slot.latencies_ns for pair in found for slot in pair.slots}
+    assert times["first", "optimised"] == [7] * 10
+    assert times["second", "baseline"] == [1]
