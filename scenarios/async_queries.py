@@ -43,7 +43,7 @@ CREATED = 20
 REMOTE = "libsql://autoforge.turso.io"
 """An address of the kind that the review has, of nobody's database."""
 
-PREPARED_AFTER = 6
+PREPARED_AFTER = 2
 """Times that a connection is asked the same before its driver has the statement prepared: psycopg wants five."""
 
 NOBODY = Subject("", "", "", "", "", "")

@@ -18,7 +18,9 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.record import Run
 
-PROCESSES, PROCESSES_QUICK = 5, 3
+PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
+"""Fresh processes an arm is timed in: of a usual run, of a first look, and of a run over several engines or distances."""
+
 BUDGET_S, BUDGET_QUICK_S = 30.0, 6.0
 INTERRUPTED = 3
 
@@ -30,7 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.data(parser, size=None)
     parser.add_argument("--rtt", default="0", metavar="MS[,MS]", help="round-trip times to the engine, in ms (default: 0)")
     parser.add_argument("--quick", action="store_true", help="a first look: tiny data, fewer processes, less time")
-    parser.add_argument("--processes", metavar="N", help=f"fresh processes an arm is timed in (default: {PROCESSES})")
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        help=f"fresh processes an arm is timed in (default: {PROCESSES}; {PROCESSES_SEVERAL} over several engines or distances)",
+    )
     parser.add_argument("--budget", metavar="S", help=f"seconds for timing pairs, all scenarios together (default: {BUDGET_S:g})")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>)")
     parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
@@ -45,13 +51,15 @@ def run(options: argparse.Namespace) -> int:
     from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
     from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
+    engines, rtts_ms = _options.engines(options.engine), _options.rtts_ms(options.rtt)
+    several = len(engines) * len(rtts_ms) > 1
     settings = Settings(
-        engines=_options.engines(options.engine),
+        engines=engines,
         size=_options.size(options.size or ("tiny" if options.quick else "small")),
         seed=_options.seed(options.seed),
-        rtts_ms=_options.rtts_ms(options.rtt),
+        rtts_ms=rtts_ms,
         quick=options.quick,
-        processes=_count(options.processes, PROCESSES_QUICK if options.quick else PROCESSES),
+        processes=_count(options.processes, PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
         budget_s=_seconds(options.budget, BUDGET_QUICK_S if options.quick else BUDGET_S),
     )
     loaded = _options.scenarios(options.scenario or ["all"], options.scenarios)

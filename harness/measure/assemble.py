@@ -43,7 +43,8 @@ CHANCE = 0.01
 class Evidence:
     """All that was heard about one scenario on one engine at one distance, and what it amounts to so far.
 
-    `not_run` is the reason why it makes no sense there, or cannot run here.
+    `not_run` is the reason why it makes no sense there, or cannot run here. `nearest` is what was heard of the same scenario and
+    engine at the least distance: what distance cannot change is counted there alone, and stands here as well.
     """
 
     loaded: Loaded
@@ -63,6 +64,7 @@ class Evidence:
     detail: str = ""
     interrupted: bool = False
     not_run: str | None = None
+    nearest: Evidence | None = None
     _pairs: int = 0
 
     @property
@@ -70,9 +72,12 @@ class Evidence:
         """Whether there is more to hear: it was neither refused nor has it failed."""
         return self.error is None and self.not_run is None
 
-    def adopt(self, nearest: Evidence) -> None:
-        """Take over what was prepared for the same scenario and engine at a smaller distance."""
-        self.dataset, self.engine_settings = nearest.dataset, nearest.engine_settings
+    def all_exact(self) -> list[Exact]:
+        """Return every exact figure: those of this distance, and of the least one those that were not counted again."""
+        if self.nearest is None:
+            return self.exact
+        here = {(e.arm, e.group, e.metric, e.scale) for e in self.exact}
+        return self.exact + [e for e in self.nearest.exact if (e.arm, e.group, e.metric, e.scale) not in here and e.scale == 1.0]
 
     def hear(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
         """Take in one event of a child process. `process` numbers the fresh processes that time pairs."""
@@ -106,6 +111,7 @@ class Evidence:
     def result(self, samples_file: str | None = None) -> ScenarioResult:
         """Return the scenario's result from what was heard so far. A failed scenario has no timings and no verdicts."""
         scenario = self.loaded.scenario
+        near = self.nearest or self
         failed = self.error is not None
         base = ScenarioResult(
             name=self.loaded.name,
@@ -120,9 +126,9 @@ class Evidence:
             arms=[Arm(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
             groups=dict(scenario.groups),
             verified_cases=self.verified_cases,
-            dataset=self.dataset,
-            engine_settings=self.engine_settings,
-            findings=self.findings,
+            dataset=near.dataset,
+            engine_settings=near.engine_settings,
+            findings=near.findings,
             samples_file=samples_file,
         )
         if failed:
@@ -135,8 +141,8 @@ class Evidence:
             processes=len({s.process for s in self.samples}),
             latencies=in_order(latencies(self.samples), scenario),
             ratios=in_order(ratios(self.samples), scenario),
-            exact=self.exact,
-            statements=self.statements,
+            exact=self.all_exact(),
+            statements=near.statements,
             memory=self.memory,
             growth=growths(self.exact, self.memory),
         )

@@ -10,13 +10,14 @@ import msgspec
 from harness.record import Exact, Finding, Memory, Statement
 from harness.scenario import Setting
 
-Task = Literal["prepare", "examine", "count", "pairs", "memory"]
+Task = Literal["prepare", "examine", "revisit", "count", "pairs", "memory"]
 
 
 class Job(msgspec.Struct, frozen=True):
     """What one child process does.
 
-    prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans ·
+    prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans · revisit: verify
+    answers and take the arms' own figures, at another distance ·
     count: exact work alone, at another scale · pairs: time · memory: one arm, one group.
     `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
     seconds are timed as well; `barred` lists (arm, group) that cannot run; `cpus` are the cores the process may use, all of its

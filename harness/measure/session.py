@@ -31,7 +31,7 @@ HEAVY_PROCESSES_QUICK = 2
 MEMORY_CHILDREN = 2
 """Child processes that measure the same memory, so that there is a range."""
 
-CASES_FURTHER_AWAY = 2
+CASES_FURTHER_AWAY = 1
 """Cases of each group that are verified at a second distance: distance changes no answer, and all were verified at the first."""
 
 
@@ -48,16 +48,15 @@ class Plan:
 
 @dataclass
 class Trial:
-    """One scenario on one engine at one distance, under way. `nearest` is the same at the least distance of the run, or itself."""
+    """One scenario on one engine at one distance, under way."""
 
     evidence: Evidence
     setting: Setting
-    nearest: Trial | None = None
 
     @property
     def is_nearest(self) -> bool:
         """Whether this is the trial at the least distance that is being run: what distance cannot change is measured there."""
-        return self.nearest is None
+        return self.evidence.nearest is None
 
 
 @dataclass
@@ -104,13 +103,13 @@ class Session:
         settings = self.plan.settings
         for loaded in self.plan.scenarios:
             for engine in settings.engines:
-                nearest: Trial | None = None
+                nearest: Evidence | None = None
                 for rtt_ms in sorted(settings.rtts_ms):
                     trial = self._trial(loaded, space, engine, rtt_ms, servers)
-                    trial.nearest = nearest
+                    trial.evidence.nearest = nearest
                     self._trials.append(trial)
                     if trial.evidence.goes_on and nearest is None:
-                        nearest = trial
+                        nearest = trial.evidence
 
     def _trial(self, loaded: Loaded, space: Path, engine: str, rtt_ms: float, servers: ExitStack) -> Trial:
         settings = self.plan.settings
@@ -137,8 +136,8 @@ class Session:
         for t in trials:
             if t.is_nearest:
                 steps.append(self._step(t, "preparing", 4.0, self._job(t, "prepare")))
-            few = None if t.is_nearest else CASES_FURTHER_AWAY
-            steps.append(self._step(t, "comparing answers", 6.0, self._job(t, "examine", cases_per_group=few)))
+            examine = self._job(t, "examine") if t.is_nearest else self._job(t, "revisit", cases_per_group=CASES_FURTHER_AWAY)
+            steps.append(self._step(t, "comparing answers", 6.0, examine))
         for process in range(1, settings.processes + 1):
             for t in trials:
                 heavy = process <= (HEAVY_PROCESSES_QUICK if quick else HEAVY_PROCESSES)
@@ -199,8 +198,6 @@ class Session:
         def act() -> None:
             if not trial.evidence.goes_on or self._abandoned:
                 return
-            if trial.nearest is not None:
-                trial.evidence.adopt(trial.nearest.evidence)
             job = make()
             if (job.arm, job.group) in trial.evidence.barred:
                 return

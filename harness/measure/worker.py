@@ -82,7 +82,7 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
     if job.task == "prepare":
         ready = loaded.scenario.prepare(job.setting)
         emit(Ready(dict(ready.dataset), dict(ready.engine_settings)))
-    elif job.task == "examine":
+    elif job.task in {"examine", "revisit"}:
         asyncio.run(_examine(job, loaded, emit))
     elif job.task == "count":
         asyncio.run(_count(job, loaded, emit))
@@ -100,13 +100,13 @@ async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
         emit(Verified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
         for arm, world in worlds.items():
             emit(Counted(await exact.facts(scenario, arm, world, job.setting.scale)))
-            for case in _first_of_each_group(cases):
+            for case in _first_of_each_group(cases) if job.task == "examine" else ():
                 if (arm, case.group) in seen.cannot_run or case.group in scenario.inexact_groups:
                     continue
                 counted = await exact.count(scenario, arm, world, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(world, case)]
                 emit(Counted(counted, shapes))
-    for fault in loaded.faults:
+    for fault in loaded.faults if job.task == "examine" else ():
         emit(Found(await _show(scenario, fault, cases, job)))
 
 
