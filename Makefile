@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 RUN     = runs/bench-$(shell date -u +%Y%m%dT%H%M%SZ)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-data test check lock clean
+.PHONY: help bench bench-all bench-copy bench-data test check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,12 @@ $(READY): requirements.lock pyproject.toml
 
 bench: $(READY) ## try every promise on this machine and write the HTML report (QUICK=1: a first look)
 	$(BIN)/harness run all $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT))
+
+bench-all: $(READY) ## the same on every engine, at no distance and 5 ms away
+	$(BIN)/harness run --engine all --rtt 0,5 $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT))
+
+bench-copy: $(READY) ## rows a second into PostgreSQL, in turn with pgbench's own loading
+	$(BIN)/python -m fixtures.bench_copy
 
 bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how much memory
 	$(BIN)/harness data generate --size medium
