@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +28,6 @@ CONTROL_EVERY = 4
 A coin decides pair by pair which of the two baseline worlds is called the baseline, so that both are used alike: a world that is
 visited less often has colder caches and a shorter log, and would differ from the other for that alone.
 """
-
-HEAVY_NS = 500_000_000
-"""A group whose baseline takes this long an operation is timed like one that its scenario calls heavy: at a distance many are."""
 
 Blocked = Callable[[str, str], bool]
 """Whether an arm sits out a group: (arm, group) → True."""
@@ -65,6 +63,7 @@ class Pairing:
         coin: random.Random,
         clock: Clock,
         blocked: Blocked,
+        heavy_ns: int = sys.maxsize,
     ) -> None:
         self._scenario = scenario
         self._worlds = worlds
@@ -73,6 +72,7 @@ class Pairing:
         self._coin = coin
         self._clock = clock
         self._blocked = blocked
+        self._heavy_ns = heavy_ns
         self._repeats: dict[tuple[str, str], int] = {}
 
     async def warm_up(self) -> None:
@@ -90,7 +90,7 @@ class Pairing:
                     if fastest > SLOT_NS:
                         break
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
-                if arm == BASELINE and fastest >= HEAVY_NS:
+                if arm == BASELINE and fastest >= self._heavy_ns:
                     self._shares.heavy += (group,)
         gc.collect()
         gc.freeze()

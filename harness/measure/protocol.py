@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +18,11 @@ class Job(msgspec.Struct, frozen=True):
     """What one child process does.
 
     prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans · revisit: verify
-    answers and take the arms' own figures, at another distance ·
-    count: exact work alone, at another scale · pairs: time · memory: one arm, one group.
+    answers and take the arms' own figures, at another distance · count: exact work alone, at another scale · pairs: time ·
+    memory: one arm, one group.
     `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
-    seconds are timed as well; `barred` lists (arm, group) that cannot run; `cpus` are the cores the process may use, all of its
-    parent's if empty.
+    seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `barred` lists (arm, group)
+    that cannot run; `cpus` are the cores the process may use, all of its parent's if empty.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, frozen=True):
     group: str = ""
     limit_bytes: int | None = None
     heavy: bool = True
+    heavy_ns: int = sys.maxsize
     cases_per_group: int | None = None
     barred: tuple[tuple[str, str], ...] = ()
     cpus: tuple[int, ...] = ()

@@ -22,11 +22,14 @@ from harness.record import Memory, Run, Settings
 from harness.run_file import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.scenario import Setting
 
-MINIMUM_PAIRS = 3
-MINIMUM_PAIRS_QUICK = 2
-HEAVY_PROCESSES = 3
-HEAVY_PROCESSES_QUICK = 2
+MINIMUM_PAIRS, MINIMUM_PAIRS_BRIEF = 3, 2
+"""Pairs that every group gets in a process: of a usual run, and of a brief one: a first look, or several engines or distances."""
+
+HEAVY_PROCESSES, HEAVY_PROCESSES_BRIEF = 3, 2
 """How many of the processes also time the heavy groups."""
+
+HEAVY_NS, HEAVY_BRIEF_NS = 500_000_000, 200_000_000
+"""A group whose baseline takes this long an operation is timed like one that its scenario calls heavy: at a distance many are."""
 
 MEMORY_CHILDREN = 2
 """Child processes that measure the same memory, so that there is a range."""
@@ -128,10 +131,12 @@ class Session:
 
     def _steps(self) -> list[Step]:
         """Every step of the run in order. Rounds go over all scenarios, so that the machine's drift is inside each interval."""
-        quick, settings = self.plan.settings.quick, self.plan.settings
+        settings = self.plan.settings
+        brief = settings.quick or len(settings.engines) * len(settings.rtts_ms) > 1
         trials = [t for t in self._trials if t.evidence.goes_on]
         slice_s = settings.budget_s / max(1, settings.processes * len(trials))
-        pairs = MINIMUM_PAIRS_QUICK if quick else MINIMUM_PAIRS
+        pairs = MINIMUM_PAIRS_BRIEF if brief else MINIMUM_PAIRS
+        heavy_ns = HEAVY_BRIEF_NS if brief else HEAVY_NS
         steps = []
         for t in trials:
             if t.is_nearest:
@@ -140,8 +145,11 @@ class Session:
             steps.append(self._step(t, "comparing answers", 6.0, examine))
         for process in range(1, settings.processes + 1):
             for t in trials:
-                heavy = process <= (HEAVY_PROCESSES_QUICK if quick else HEAVY_PROCESSES)
-                job = self._job(t, "pairs", process=process, budget_ns=int(slice_s * 1e9), minimum_pairs=pairs, heavy=heavy)
+                heavy = process <= (HEAVY_PROCESSES_BRIEF if brief else HEAVY_PROCESSES)
+                budget_ns = int(slice_s * 1e9)
+                job = self._job(
+                    t, "pairs", process=process, budget_ns=budget_ns, minimum_pairs=pairs, heavy=heavy, heavy_ns=heavy_ns
+                )
                 steps.append(
                     self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job, timing=True)
                 )

@@ -140,7 +140,8 @@ async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
     async with AsyncExitStack() as stack:
         worlds = {arm: await stack.enter_async_context(scenario.open(arm, job.setting)) for arm in arms}
         worlds[CONTROL] = await stack.enter_async_context(scenario.open(BASELINE, job.setting))
-        pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda arm, group: (arm, group) in job.barred)
+        barred = frozenset(job.barred)
+        pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda *pair: pair in barred, job.heavy_ns)
         await pairing.warm_up()
         async for pair in pairing.pairs():
             emit(PairTimes(pair.group, pair.case, [SlotTimes(s.arm, s.position, s.latencies_ns) for s in pair.slots]))

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from harness.measure.clock import FakeClock
-from harness.measure.pairing import CONTROL_EVERY, HEAVY_NS, SLOT_NS, Pair, Pairing
+from harness.measure.pairing import CONTROL_EVERY, SLOT_NS, Pair, Pairing
 from harness.measure.sequential import Shares
 from harness.record import CONTROL
 from harness.scenario import Case, Scenario
 
+HEAVY_NS = 400_000_000
 COSTS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 100_000, CONTROL: 4_000_000}
 
 
@@ -46,7 +47,8 @@ def pairs(number: int, blocked: frozenset[tuple[str, str]] = frozenset(), seed: 
     cases = [Case("g", "first", None), Case("g", "second", None)]
     shares = Shares(("g",), 0, number)
     worlds = {arm: arm for arm in COSTS_NS}
-    pairing = Pairing(scenario, worlds, cases, shares, random.Random(seed), clock, lambda arm, group: (arm, group) in blocked)
+    coin = random.Random(seed)
+    pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS)
 
     async def go() -> list[Pair]:
         await pairing.warm_up()
