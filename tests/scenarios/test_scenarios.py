@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures.servers import servers
 from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
 from harness.measure.serving import served
@@ -32,14 +33,12 @@ OTHER_ENGINES = ("postgres", "turso")
 
 
 @contextmanager
-def prepared_on(engine: str, file: Path, space: Path) -> Iterator[tuple[Any, Setting]]:
+def prepared_on(engine: str, file: Path, own: Path, shared: Path) -> Iterator[tuple[Any, Setting]]:
     """Yield a scenario and its prepared setting, or skip where the engine cannot run."""
-    for folder in ("shared", "own"):
-        (space / folder).mkdir(exist_ok=True)
     loaded = load(file)
     with ExitStack() as stack:
         try:
-            setting = served(loaded.scenario, Setting(space / "own", space / "shared", engine, size="tiny", scale=0.5), stack)
+            setting = served(loaded.scenario, Setting(own, shared, engine, size="tiny", scale=0.5), stack)
         except NotMeasurableError as reason:
             pytest.skip(str(reason))
         loaded.scenario.prepare(setting)
@@ -49,14 +48,26 @@ def prepared_on(engine: str, file: Path, space: Path) -> Iterator[tuple[Any, Set
 @pytest.fixture(scope="module", params=FILES, ids=lambda f: f.stem)
 def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Setting]]:
     """Yield a scenario and its prepared setting on the engine that needs no server."""
-    with prepared_on("sqlite", request.param, tmp_path_factory.mktemp(request.param.stem)) as found:
+    own, shared = tmp_path_factory.mktemp(request.param.stem), tmp_path_factory.mktemp("shared")
+    with prepared_on("sqlite", request.param, own, shared) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """Yield each engine's shared folder, its server held for the whole module so that it is started once."""
+    folders = {engine: tmp_path_factory.mktemp(engine) for engine in OTHER_ENGINES}
+    with ExitStack() as stack:
+        for engine, folder in folders.items():
+            with suppress(NotMeasurableError):  # each test says by itself that it cannot run
+                stack.enter_context(servers(Setting(folder, folder, engine)))
+        yield folders
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
-def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path) -> None:
+def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, shared_folders: dict[str, Path]) -> None:
     """The first cases of every group get the same answers from all arms, wherever the scenario makes sense."""
     from harness.measure.verify import verify  # noqa: PLC0415 - this test alone verifies
 
@@ -67,7 +78,7 @@ def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path) -> 
             worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
             return (await verify(scenario, worlds, list(cases.values()))).cases
 
-    with prepared_on(engine, file, tmp_path) as (loaded, setting):
+    with prepared_on(engine, file, tmp_path, shared_folders[engine]) as (loaded, setting):
         assert asyncio.run(agree(loaded, setting)) >= 1
 
 

@@ -87,7 +87,7 @@ def test_a_wrong_answer_fails_by_name_and_spares_the_others(tmp_path: Path) -> N
     assert (by_name["right_sums"].status, by_name["wrong_sums"].status) == ("ok", "failed")
     assert by_name["wrong_sums"].ratios == []
     assert "Traceback" not in done.stdout + done.stderr
-    assert "Traceback" in (tmp_path / "run" / "errors" / "wrong_sums.txt").read_text()
+    assert "Traceback" in (tmp_path / "run" / "errors" / "wrong_sums-sqlite.txt").read_text()
 
 
 @pytest.mark.slow
@@ -154,7 +154,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
     [
         (["indexs"], "no scenario named 'indexs'; known: "),
         (["no/such/folder"], "no scenario named 'no/such/folder'"),
-        (["all", "--engine", "oracle"], "no engine named 'oracle'; known: sqlite"),
+        (["all", "--engine", "oracle"], "no engine named 'oracle'; known: postgres, sqlite, turso"),
         (["all", "--size", "huge"], "no size named 'huge'; known: tiny, small, medium, large"),
         (["all", "--seed", "-1"], "--seed"),
         (["all", "--seed", "x"], "seed 'x' is not a whole number"),
