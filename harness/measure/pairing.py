@@ -77,10 +77,11 @@ class Pairing:
 
     async def warm_up(self) -> None:
         """Run every arm's every group, so that caches are filled and slots can be sized; heavy ones only later, in earnest."""
+        declared = self._shares.heavy
         for group in self._shares.groups:
             arms = self._arms(group, control=True)
             for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is heavy
-                if group in self._shares.heavy:
+                if group in declared or (arm == CONTROL and group in self._shares.heavy):
                     self._repeats[arm, group] = 1
                     continue
                 fastest: float = math.inf
