@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from harness.errors import NotMeasurableError, UsageError
@@ -38,6 +38,8 @@ class Distant(Scenario[Any]):
             most = 3 if setting.engine == "mortal" else 10_000
             threading.Thread(target=_echo, args=(listening, most), daemon=True).start()
             yield {"echo": Server(f"echo://127.0.0.1:{port}", f"echo://127.0.0.1:{port}")}
+            with suppress(OSError):  # the mortal one has closed it already
+                listening.shutdown(socket.SHUT_RDWR)  # or the thread that waits for a connection would still be given one
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the one case."""
