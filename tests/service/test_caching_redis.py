@@ -181,6 +181,7 @@ def test_a_lost_subscription_is_told_and_taken_up_again(redis_url: str, prefix: 
             async with opened(redis_url, prefix) as another:
                 await another.clear([f"{prefix}a"])
             await until(lambda: heard.changed == [f"{prefix}a"])
+            assert heard.lost > before
 
     run(check)
 
