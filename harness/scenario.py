@@ -40,7 +40,8 @@ class Setting:
     `scale` is the share of the size's rows (growth passes use less than 1); `folder` is this scenario's own working folder, kept
     for the whole run; `shared` is one for all scenarios of the run, for what several of them can use. `stream` numbers an
     independent stream of cases: the first process is 0, each virtual user has its own. `servers` are those that the scenario's
-    `servers` started, by name.
+    `servers` started, by name. `takes_back` says that every operation will be reset, so that a world may use data that others have
+    used before it.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Setting:
     quick: bool = False
     stream: int = 0
     servers: Mapping[str, Server] = field(default_factory=dict)
+    takes_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Scenario(Generic[World]):
         promises: what the review promises, each with how it is measured.
         engines: where it makes sense.
         heavy_groups: groups whose one operation takes seconds: timed once in a few processes, without warm-up or control.
+        side_groups: groups that no promise rests on: verified and counted always, timed only where there is time for them.
         inexact_groups: groups that are too large to count exactly, statement by statement and step by step.
         memory_groups: groups whose memory is measured, each arm in a child of its own.
         sits_out: (arm, group) → why the arm is not tried there.
@@ -142,6 +145,7 @@ class Scenario(Generic[World]):
     promises: ClassVar[Sequence[Promise]] = ()
     engines: ClassVar[Sequence[str]] = ("sqlite",)
     heavy_groups: ClassVar[Sequence[str]] = ()
+    side_groups: ClassVar[Sequence[str]] = ()
     inexact_groups: ClassVar[Sequence[str]] = ()
     memory_groups: ClassVar[Sequence[str]] = ()
     sits_out: ClassVar[Mapping[tuple[str, str], str]] = {}

@@ -109,6 +109,7 @@ class AsyncQueries(Scenario[World]):
         ),
         Promise("A3", "asyncio endpoints work", works(), verified("api", "dashboard", "create"), part="once it runs"),
     )
+    side_groups = ("api", "create")
     inexact_groups = ("dashboards",)
     load_groups = ("dashboard", "api")
 
@@ -134,7 +135,7 @@ class AsyncQueries(Scenario[World]):
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
         """Open the arm's own copy, and let it answer until its connections are those of a service that has been up for a while."""
-        async with open_store(setting, arm) as store:
+        async with open_store(setting, arm, restored=True) as store:
             in_process = store.engine.dialect.name == "sqlite"
             threaded = arm == "baseline" or (arm == "optimised" and in_process)
             async with _in_threads(arm, store) if threaded else _on_asyncio(arm, store) as world:

@@ -37,10 +37,10 @@ HISTORY = 20_000
 HISTORY_STREAM = 2**24 - 2
 """The history is everybody's: its stream is no case's."""
 
-SEQUENCE, SEQUENCES = 20, 3
-SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 20, 8
+SEQUENCE, SEQUENCES = 10, 4
+SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 10, 8
 READERS = 50
-MEASURED = {0: 1000, 5: 400, 20: 200, 50: 200}
+MEASURED = {0: 600, 5: 300, 20: 150, 50: 150}
 """Percentage of writes → requests over which statements and hits are counted: as many as tell its hit rate from 80 %."""
 
 PERCENTS = tuple(MEASURED)
@@ -122,6 +122,7 @@ class Caching(Scenario[World]):
             arms=("proposed",),
         ),
     )
+    side_groups = ("stampede",)
     load_groups = tuple(READS)
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:

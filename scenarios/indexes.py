@@ -97,6 +97,7 @@ class Indexes(Scenario[Store]):
     )
     engines = ENGINES
     growth_scales = (1 / 16, 1 / 4)
+    side_groups = ("prompt_detail", "version_history", "evaluation_detail", "newest_evaluations")
     growth_groups = ("user_prompts", "analysis")
     load_groups = ("user_prompts", "prompt_evaluations", "evaluation_results", "prompt_detail")
 

@@ -66,6 +66,7 @@ class NPlusOne(Scenario[Store]):
         "prompts_in_turn": f"{KEYS} prompts by id, each awaited before the next is asked for",
     }
     engines = ENGINES
+    side_groups = ("prompts_by_id", "prompts_in_turn")
     sits_out = {("proposed", "prompts_in_turn"): "the hand-made DataLoader's load answers None"}
     promises = (
         Promise("N1", "51 statements become 2, 96 % fewer", cut(0.96), fewer("statements", "prompts_with_evaluations")),
@@ -98,7 +99,7 @@ class NPlusOne(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, arm)
+        return open_store(setting, arm, restored=True)
 
     async def run(self, world: Store, case: Case) -> Any:
         """Load as the arm does."""

@@ -146,7 +146,7 @@ class Pools(Scenario[World]):
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
         """Open the arm's own copy, and the pool that it has in production."""
-        async with open_store(setting, arm) as store:
+        async with open_store(setting, arm, restored=True) as store:
             engine = ENGINES_OF[arm](store.databases.url(store.name), Environment.PRODUCTION)
             store.databases.configure(engine)
             try:

@@ -100,6 +100,7 @@ class Streaming(Scenario[Store]):
         Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
     )
     heavy_groups = ("export_all",)
+    side_groups = ("export_user", "walk")
     inexact_groups = ("export_all",)
     memory_groups = ("export_all",)
     memory_warm_up = ("first_page",)
@@ -132,7 +133,7 @@ class Streaming(Scenario[Store]):
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
         """Open the arm's own copy."""
-        return open_store(setting, arm, SMALL_CACHE)
+        return open_store(setting, arm, SMALL_CACHE, restored=True)
 
     async def run(self, world: Store, case: Case) -> Any:
         """Export to a file, or fetch a page, or all pages."""

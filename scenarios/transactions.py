@@ -99,6 +99,7 @@ class TransactionManagement(Scenario[World]):
         Promise("T3", NO_LOCKS, works(), shown(LEAKS, COMMIT_LEAKS, ELSEWHERE), part="as written", arms=("proposed",)),
     )
     engines = ENGINES
+    side_groups = ("create_from_template", "read_only")
     inexact_groups = ("use_at_once",)
     load_groups = ("create_pair", "read_only")
 

@@ -26,7 +26,8 @@ from harness.load import results
 from harness.load.protocol import Block, LoadJob, Order, Report
 from harness.measure import machine
 from harness.measure.clock import utc_now
-from harness.measure.processes import Cores, end, environment, events
+from harness.measure.cores import Cores
+from harness.measure.processes import end, environment, events
 from harness.measure.protocol import Failed, Job, Ready, encode_paths
 from harness.measure.serving import served
 from harness.measure.workplace import git_commit

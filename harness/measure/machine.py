@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from harness.measure.clock import resolution_ns
-from harness.measure.processes import Cores
+from harness.measure.cores import Cores
 
 _PACKAGES = ("sqlalchemy", "aiosqlite", "numpy", "locust", "pytest-benchmark", "memory-profiler")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -19,23 +18,6 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 _living: set[subprocess.Popen[bytes]] = set()
-
-
-@dataclass(frozen=True)
-class Cores:
-    """Where the coordinator and the timing workers run; None leaves it to the system. `all` are those this process may use."""
-
-    coordinator: int | None
-    worker: int | None
-    all: tuple[int, ...] = ()
-
-
-def choose_cores() -> Cores:
-    """Give the workers the last core of those this process may use, and the coordinator the first; one core is left unpinned."""
-    if not hasattr(os, "sched_getaffinity"):
-        return Cores(None, None)
-    cores = tuple(sorted(os.sched_getaffinity(0)))
-    return Cores(cores[0], cores[-1], cores) if len(cores) > 1 else Cores(None, None)
 
 
 def events(job: Job) -> Generator[Event, None, None]:

@@ -20,7 +20,8 @@ from harness.measure.clock import Clock, MonotonicClock
 class Step:
     """One step: what it says to a person, what kind it is (steps of a kind take alike long), the first guess, and the deed.
 
-    Steps of the same `chain` run in their order, neighbouring chains side by side; a step without one runs alone.
+    Steps of the same `chain` run in their order, neighbouring chains side by side; a step without one runs alone. Nothing runs
+    beside a step of another `stage`.
     """
 
     says: str
@@ -28,6 +29,7 @@ class Step:
     expected_s: float
     act: Callable[[], None]
     chain: str = ""
+    stage: str = ""
 
 
 class Observer(Protocol):
@@ -92,14 +94,16 @@ class Steps:
     def _stages(self) -> Iterator[list[list[int]]]:
         """Yield the numbers of the steps that belong together, as chains; a step that runs alone is a stage of its own."""
         chains: dict[str, list[int]] = {}
+        stage = ""
         for number, step in enumerate(self.steps):
-            if step.chain:
-                chains.setdefault(step.chain, []).append(number)
-                continue
-            if chains:
+            if chains and (step.stage != stage or not step.chain):
                 yield list(chains.values())
                 chains = {}
-            yield [[number]]
+            stage = step.stage
+            if step.chain:
+                chains.setdefault(step.chain, []).append(number)
+            else:
+                yield [[number]]
         if chains:
             yield list(chains.values())
 

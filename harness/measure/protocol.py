@@ -21,7 +21,8 @@ class Job(msgspec.Struct, frozen=True):
     answers and take the arms' own figures, at another distance · count: exact work alone, at another scale · pairs: time ·
     memory: one arm, one group.
     `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
-    seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `barred` lists (arm, group)
+    seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `side_groups` says whether
+    those that no promise rests on are; `patience_s` ends a process that takes longer, 0 waits for ever; `barred` lists (arm, group)
     that cannot run; `cpus` are the cores the process may use, all of its parent's if empty.
     """
 
@@ -34,8 +35,10 @@ class Job(msgspec.Struct, frozen=True):
     arm: str = ""
     group: str = ""
     limit_bytes: int | None = None
+    patience_s: int = 0
     heavy: bool = True
     heavy_ns: int = sys.maxsize
+    side_groups: bool = True
     cases_per_group: int | None = None
     barred: tuple[tuple[str, str], ...] = ()
     cpus: tuple[int, ...] = ()

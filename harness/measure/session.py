@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 from harness.discovery import Loaded
 from harness.errors import HarnessError, NotMeasurableError
 from harness.measure import machine
 from harness.measure.assemble import Evidence, clean_controls
 from harness.measure.clock import utc_now
-from harness.measure.processes import Cores, choose_cores, end_all, events
+from harness.measure.cores import Company, Cores, Seats, choose_cores
+from harness.measure.effort import SIDE_BY_SIDE, effort
+from harness.measure.processes import end_all, events
 from harness.measure.progress import Observer, Step, Steps
 from harness.measure.protocol import Failed, Job, Measured, PairTimes
 from harness.measure.serving import gone, served
-from harness.measure.workplace import git_commit, on_core, workspace
-from harness.record import Memory, Run, Settings
+from harness.measure.trial import Trial
+from harness.measure.workplace import git_commit, workspace
+from harness.record import Doubt, Memory, Run, Settings
 from harness.run_file import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.scenario import Setting
-
-MINIMUM_PAIRS, MINIMUM_PAIRS_BRIEF = 3, 2
-"""Pairs that every group gets in a process: of a usual run, and of a brief one: a first look, or several engines or distances."""
-
-HEAVY_PROCESSES, HEAVY_PROCESSES_BRIEF = 3, 2
-"""How many of the processes also time the heavy groups."""
-
-HEAVY_NS, HEAVY_BRIEF_NS = 500_000_000, 200_000_000
-"""A group whose baseline takes this long an operation is timed like one that its scenario calls heavy: at a distance many are."""
-
-MEMORY_CHILDREN = 2
-"""Child processes that measure the same memory, so that there is a range."""
 
 CASES_FURTHER_AWAY = 1
 """Cases of each group that are verified at a second distance: distance changes no answer, and all were verified at the first."""
@@ -50,19 +44,6 @@ class Plan:
 
 
 @dataclass
-class Trial:
-    """One scenario on one engine at one distance, under way."""
-
-    evidence: Evidence
-    setting: Setting
-
-    @property
-    def is_nearest(self) -> bool:
-        """Whether this is the trial at the least distance that is being run: what distance cannot change is measured there."""
-        return self.evidence.nearest is None
-
-
-@dataclass
 class Session:
     """Carries out a plan. `run()` returns the record; what was measured before an interruption or a failure is kept."""
 
@@ -70,12 +51,17 @@ class Session:
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
+    seats: Seats = field(init=False)
     _commit: tuple[str | None, bool] = (None, False)
     _environment: dict[str, str] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
     _interrupted: bool = False
     _abandoned: bool = False
     _saving: threading.Lock = field(default_factory=threading.Lock)
+    _chains: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.seats = Seats(self.cores)
 
     def run(self) -> Run:
         """Do everything in the plan and return the record, also after Ctrl-C.
@@ -85,7 +71,7 @@ class Session:
         """
         self._environment, self._commit = machine.describe(self.cores), git_commit()
         write_run(self._record(None), self.plan.out)  # a folder that cannot be written must show before hours of measuring
-        with workspace() as space, on_core(self.cores.coordinator), ExitStack() as servers:
+        with workspace() as space, ExitStack() as servers:
             try:
                 self._begin(space, servers)
                 Steps(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon).run()
@@ -93,6 +79,8 @@ class Session:
                 self._interrupted = True
                 for trial in self._trials:
                     trial.evidence.interrupted = True
+            finally:
+                self.seats.leave()
         record = self._record(utc_now().isoformat(timespec="seconds"))
         self._save(record, self._trials)
         return record
@@ -131,33 +119,41 @@ class Session:
 
     def _steps(self) -> list[Step]:
         """Every step of the run in order. Rounds go over all scenarios, so that the machine's drift is inside each interval."""
-        settings = self.plan.settings
-        brief = settings.quick or len(settings.engines) * len(settings.rtts_ms) > 1
+        settings, given = self.plan.settings, effort(self.plan.settings)
         trials = [t for t in self._trials if t.evidence.goes_on]
         slice_s = settings.budget_s / max(1, settings.processes * len(trials))
-        pairs = MINIMUM_PAIRS_BRIEF if brief else MINIMUM_PAIRS
-        heavy_ns = HEAVY_BRIEF_NS if brief else HEAVY_NS
         steps = []
         for t in trials:
             if t.is_nearest:
-                steps.append(self._step(t, "preparing", 4.0, self._job(t, "prepare")))
-            examine = self._job(t, "examine") if t.is_nearest else self._job(t, "revisit", cases_per_group=CASES_FURTHER_AWAY)
+                steps.append(self._step(t, "preparing", 4.0, t.job("prepare")))
+            examine = t.job("examine") if t.is_nearest else t.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
             steps.append(self._step(t, "comparing answers", 6.0, examine))
+        in_turn = sorted(trials, key=lambda t: self._company(t) is Company.NONE)
         for process in range(1, settings.processes + 1):
-            for t in trials:
-                heavy = process <= (HEAVY_PROCESSES_BRIEF if brief else HEAVY_PROCESSES)
-                budget_ns = int(slice_s * 1e9)
-                job = self._job(
-                    t, "pairs", process=process, budget_ns=budget_ns, minimum_pairs=pairs, heavy=heavy, heavy_ns=heavy_ns
+            for t in in_turn:
+                if not t.is_nearest and process > (given.processes_further_away or settings.processes):
+                    continue
+                job = t.job(
+                    "pairs",
+                    process=process,
+                    budget_ns=int(slice_s * 1e9),
+                    minimum_pairs=given.minimum_pairs,
+                    heavy=process <= given.heavy_processes,
+                    heavy_ns=given.heavy_ns,
+                    side_groups=given.side_groups,
                 )
-                steps.append(
-                    self._step(t, f"timing pairs, process {process} of {settings.processes}", slice_s + 3.0, job, timing=True)
-                )
+                says = f"timing pairs, process {process} of {settings.processes}"
+                steps.append(self._step(t, says, slice_s + 3.0, job, company=self._company(t)))
         if self.plan.memory:
-            for t in trials:
-                if t.is_nearest:
-                    steps += self._growth_steps(t)
+            nearest = [t for t in trials if t.is_nearest]
+            steps += [step for t in nearest for step in self._growth_steps(t)]
+            steps += [step for t in nearest for step in self._memory_steps(t)]
         return steps
+
+    def _company(self, trial: Trial) -> Company:
+        """Return whether a trial is timed alone; one without a server leaves the coordinator's core idle, for another one."""
+        idle = self.cores.all and not trial.setting.servers
+        return Company.TIMED if idle and effort(self.plan.settings).side_by_side else Company.NONE
 
     def _growth_steps(self, trial: Trial) -> list[Step]:
         scenario = trial.evidence.loaded.scenario
@@ -165,66 +161,62 @@ class Session:
         for scale in scenario.growth_scales:
             if scale != 1.0:
                 setting = replace(trial.setting, scale=scale)
-                steps.append(
-                    self._step(trial, f"preparing {scale:g} of the data", 2.0, self._job(trial, "prepare", setting=setting))
-                )
+                steps.append(self._step(trial, f"preparing {scale:g} of the data", 2.0, trial.job("prepare", setting=setting)))
                 if scenario.growth_groups:
-                    steps.append(self._step(trial, f"counting at {scale:g}", 3.0, self._job(trial, "count", setting=setting)))
-        for scale in sorted({1.0, *scenario.growth_scales}):
-            setting = replace(trial.setting, scale=scale)
-            for _ in range(MEMORY_CHILDREN if scale == 1.0 else 1):
-                for group in scenario.memory_groups:
-                    for arm in scenario.arms:
-                        job = self._job(trial, "memory", setting=setting, arm=arm, group=group)
-                        steps.append(self._step(trial, f"memory of {arm}", 2.0, job))
-        for group, limit in scenario.memory_limits_bytes(trial.setting).items():
-            for arm in scenario.arms:
-                job = self._job(trial, "memory", arm=arm, group=group, limit_bytes=limit)
-                steps.append(self._step(trial, f"{arm} under a memory limit", 2.0, job))
+                    steps.append(self._step(trial, f"counting at {scale:g}", 3.0, trial.job("count", setting=setting)))
         return steps
 
-    def _job(self, trial: Trial, task: str, setting: Setting | None = None, **more: object) -> Callable[[], Job]:
-        def make() -> Job:
-            return Job(
-                task=task,  # type: ignore[arg-type]
-                file=trial.evidence.loaded.file,
-                setting=setting or trial.setting,
-                barred=trial.evidence.barred,
-                cpus=self._cpus(task),
-                **more,  # type: ignore[arg-type]
-            )
+    def _memory_steps(self, trial: Trial) -> list[Step]:
+        scenario = trial.evidence.loaded.scenario
+        steps = []
+        for scale in sorted({1.0, *scenario.growth_scales}):
+            setting = replace(trial.setting, scale=scale)
+            for _ in range(effort(self.plan.settings).memory_children if scale == 1.0 else 1):
+                for group in scenario.memory_groups:
+                    for arm in scenario.arms:
+                        job = trial.job("memory", setting=setting, arm=arm, group=group)
+                        steps.append(self._step(trial, f"memory of {arm}", 2.0, job, in_order=False))
+        for group, limit in scenario.memory_limits_bytes(trial.setting).items():
+            for arm in scenario.arms:
+                job = trial.limited(arm, group, limit)
+                steps.append(self._step(trial, f"{arm} under a memory limit", 2.0, job, in_order=False))
+        return steps
 
-        return make
-
-    def _cpus(self, task: str) -> tuple[int, ...]:
-        """Timing has a core of its own; what may run side by side has all of them."""
-        if task == "pairs":
-            return () if self.cores.worker is None else (self.cores.worker,)
-        return self.cores.all
-
-    def _step(self, trial: Trial, says: str, expected_s: float, make: Callable[[], Job], *, timing: bool = False) -> Step:
+    def _step(
+        self,
+        trial: Trial,
+        says: str,
+        expected_s: float,
+        make: Callable[[], Job],
+        *,
+        company: Company = Company.ANY,
+        in_order: bool = True,
+    ) -> Step:
         def act() -> None:
             if not trial.evidence.goes_on or self._abandoned:
                 return
             job = make()
             if (job.arm, job.group) in trial.evidence.barred:
                 return
-            for event in events(job):
-                if self._abandoned:
-                    return
-                if isinstance(event, Failed):
-                    self._hear_failure(trial, job, event)
-                else:
-                    trial.evidence.hear(event, job.process, job.setting.scale)
-                if isinstance(event, PairTimes):
-                    self.observer.tick()
+            with self.seats.seat(company) as cpus:
+                for event in events(msgspec.structs.replace(job, cpus=cpus)):
+                    if self._abandoned:
+                        return
+                    if isinstance(event, Failed):
+                        self._hear_failure(trial, job, event)
+                    else:
+                        trial.evidence.hear(event, job.process, job.setting.scale)
+                    if isinstance(event, PairTimes):
+                        self.observer.tick()
             with self._saving:
                 self._save(self._record(None), [trial])
 
-        chain = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"  # distances share its data, so they go one after another
-        where = f"{chain} · RTT {trial.evidence.rtt_ms:g} ms" if trial.evidence.rtt_ms else chain
+        name = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"
+        where = f"{name} · RTT {trial.evidence.rtt_ms:g} ms" if trial.evidence.rtt_ms else name
         kind = says.partition(",")[0].partition(" of ")[0]
-        return Step(f"{where} · {says}", kind, expected_s, act, chain="" if timing else chain)
+        # Distances share their scenario's data on an engine, so they go one after another.
+        chain = "" if company is Company.NONE else name if in_order else f"{name} · {next(self._chains)}"
+        return Step(f"{where} · {says}", kind, expected_s, act, chain, stage=f"{company} {in_order}")
 
     @staticmethod
     def _hear_failure(trial: Trial, job: Job, failed: Failed) -> None:
@@ -238,7 +230,7 @@ class Session:
         trial.evidence.hear(failed)
 
     def _record(self, finished_at: str | None) -> Run:
-        results = [t.evidence.result(self._samples_file(t)) for t in self._trials]
+        results = [t.evidence.result(t.samples_file) for t in self._trials]
         commit, dirty = self._commit
         return Run(
             schema_version=SCHEMA_VERSION,
@@ -253,20 +245,18 @@ class Session:
             settings=self.plan.settings,
             environment=self._environment,
             scenarios=results,
-            doubts=clean_controls(results),
+            doubts=[*clean_controls(results), *self._crowded()],
         )
 
-    @staticmethod
-    def _samples_file(trial: Trial) -> str | None:
-        if not trial.evidence.samples or trial.evidence.error is not None:
-            return None
-        distance = f"-rtt{trial.evidence.rtt_ms:g}" if trial.evidence.rtt_ms else ""
-        return f"samples/{trial.evidence.loaded.name}-{trial.evidence.engine}{distance}.csv"
+    def _crowded(self) -> list[Doubt]:
+        if sum(t.evidence.goes_on and self._company(t) is Company.TIMED for t in self._trials) < len(self.cores.all):
+            return []
+        return [SIDE_BY_SIDE]
 
     def _save(self, record: Run, changed: Sequence[Trial]) -> None:
         write_run(record, self.plan.out)
         for trial in changed:
-            file = self._samples_file(trial)
+            file = trial.samples_file
             if file is not None:
                 write_samples(trial.evidence.samples, self.plan.out / file)
             if trial.evidence.detail:

@@ -58,6 +58,7 @@ def main() -> None:
     if job.cpus:
         os.sched_setaffinity(0, job.cpus)
     emit = _emitter(channel)
+    signal.alarm(job.patience_s)  # the kernel's, because a process that ran out of memory may hang where no code of ours runs
     try:
         _do(job, load(job.file), emit)
     except HarnessError as error:
@@ -94,9 +95,11 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
 
 async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
+    setting = replace(job.setting, takes_back=True)
     async with AsyncExitStack() as stack:
-        worlds = {arm: await stack.enter_async_context(scenario.open(arm, job.setting)) for arm in scenario.arms}
-        seen = await verify(scenario, worlds, _first_of_each_group(cases, job.cases_per_group))
+        worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
+        tried = [c for c in cases if job.task == "examine" or c.group not in scenario.heavy_groups]
+        seen = await verify(scenario, worlds, _first_of_each_group(tried, job.cases_per_group))
         emit(Verified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
         for arm, world in worlds.items():
             emit(Counted(await exact.facts(scenario, arm, world, job.setting.scale)))
@@ -131,15 +134,17 @@ async def _count(job: Job, loaded: Loaded, emit: Emit) -> None:
 
 async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
+    setting = replace(job.setting, takes_back=True)
     heavy = tuple(scenario.heavy_groups)
-    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if job.heavy or g not in heavy)
+    left_out = {*(() if job.heavy else heavy), *(() if job.side_groups else scenario.side_groups)}
+    groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in left_out)
     shares = Shares(groups, job.budget_ns, job.minimum_pairs, heavy)
     coin = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - a coin that can be tossed again
     arms = list(scenario.arms)
     coin.shuffle(arms)  # which world is built first must not always favour the same arm
     async with AsyncExitStack() as stack:
-        worlds = {arm: await stack.enter_async_context(scenario.open(arm, job.setting)) for arm in arms}
-        worlds[CONTROL] = await stack.enter_async_context(scenario.open(BASELINE, job.setting))
+        worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
+        worlds[CONTROL] = await stack.enter_async_context(scenario.open(BASELINE, setting))
         barred = frozenset(job.barred)
         pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda *pair: pair in barred, job.heavy_ns)
         await pairing.warm_up()

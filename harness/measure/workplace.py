@@ -1,8 +1,7 @@
-"""Where a run works: a temporary folder, a core, and which commit of what."""
+"""Where a run works: a temporary folder, and which commit of what."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -24,20 +23,6 @@ def workspace() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def on_core(core: int | None) -> Iterator[None]:
-    """Keep this process off the workers' core for a while."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def git_commit() -> tuple[str | None, bool]:

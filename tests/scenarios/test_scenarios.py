@@ -94,7 +94,13 @@ def test_the_card_and_the_names_hold_together(file: Path) -> None:
     loaded = load(file)
     scenario = loaded.scenario
     assert {arm for p in scenario.promises for arm in p.arms} <= set(scenario.arms)
-    named = {*scenario.heavy_groups, *scenario.inexact_groups, *scenario.memory_groups, *scenario.growth_groups}
+    named = {
+        *scenario.heavy_groups,
+        *scenario.side_groups,
+        *scenario.inexact_groups,
+        *scenario.memory_groups,
+        *scenario.growth_groups,
+    }
     named |= {*(scenario.load_groups or ()), *scenario.memory_warm_up, *(group for _, group in scenario.sits_out)}
     assert named <= set(scenario.groups)
     assert all(scenario.arms.values())

@@ -7,8 +7,8 @@ import socket
 from importlib.metadata import version
 from pathlib import Path
 
+from harness.measure.cores import Cores
 from harness.measure.machine import describe
-from harness.measure.processes import Cores
 
 
 def test_versions_and_pinning_are_in_it() -> None:

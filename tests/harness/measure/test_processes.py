@@ -6,10 +6,11 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
-from harness.measure.processes import choose_cores, events
+from harness.measure.processes import events
 from harness.measure.protocol import Done, Failed, Job, Ready, decode_job, encode_job
 from harness.scenario import Setting
 
@@ -54,6 +55,14 @@ def test_what_a_scenario_prints_is_no_event(tmp_path: Path) -> None:
     assert found[-1] == Done()
 
 
+def test_a_child_that_hangs_is_ended_once_patience_is(tmp_path: Path) -> None:
+    """It cannot hold the run up, and how it ended is told."""
+    hanging = msgspec.structs.replace(job(tmp_path, preparing("import threading; threading.Event().wait()")), patience_s=1)
+    (failed,) = events(hanging)
+    assert isinstance(failed, Failed)
+    assert "SIGALRM" in failed.message
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -93,9 +102,3 @@ def test_nothing_is_left_when_the_caller_stops_listening(tmp_path: Path) -> None
         time.sleep(0.05)
     assert children() <= before
     assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
-
-
-def test_workers_and_coordinator_get_different_cores() -> None:
-    """Where there are two cores, they are not the same one."""
-    cores = choose_cores()
-    assert cores.worker is None or cores.worker != cores.coordinator

@@ -54,6 +54,26 @@ def test_chains_run_side_by_side_and_each_in_its_order() -> None:
     assert done.index("b1") < done.index("b2")
 
 
+def test_nothing_runs_beside_another_stage() -> None:
+    """A step waits for every step of the stage before it, even of other chains; then its own stage goes on side by side."""
+    done: list[str] = []
+    together = threading.Barrier(2, timeout=5)
+
+    def step(stage: str, chain: str, *, meets: bool) -> Step:
+        def deed() -> None:
+            if meets:
+                together.wait()
+            assert stage == "first" or done.count("first") == 3
+            done.append(stage)
+
+        return Step(stage, "k", 1.0, deed, chain, stage)
+
+    first = [step("first", chain, meets=chain == "b") for chain in ("a", "b")]
+    steps = [*first, step("first", "a", meets=True), step("second", "a", meets=True), step("second", "b", meets=True)]
+    Steps(steps, Silent(), FakeClock(), lanes=2).run()
+    assert done == ["first"] * 3 + ["second"] * 2
+
+
 def test_a_failure_in_one_lane_ends_the_others() -> None:
     """What they are doing is abandoned, and the failure goes through."""
     abandoned = threading.Event()

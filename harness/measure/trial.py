@@ -1,0 +1,60 @@
+"""One scenario on one engine at one distance, under way: what has been heard of it, and what its child processes are to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.measure.assemble import Evidence
+from harness.measure.protocol import Job, Task
+from harness.scenario import Setting
+
+PATIENCE_S, PATIENCE_TIMES = 30, 10
+"""How long an operation may take under a memory limit: so long, and so many times as long as without the limit."""
+
+
+@dataclass
+class Trial:
+    """One scenario on one engine at one distance, under way."""
+
+    evidence: Evidence
+    setting: Setting
+
+    @property
+    def is_nearest(self) -> bool:
+        """Whether this is the trial at the least distance that is being run: what distance cannot change is measured there."""
+        return self.evidence.nearest is None
+
+    @property
+    def samples_file(self) -> str | None:
+        """Where its samples go, in the run's folder; None if there are none, or none to rely on."""
+        if not self.evidence.samples or self.evidence.error is not None:
+            return None
+        distance = f"-rtt{self.evidence.rtt_ms:g}" if self.evidence.rtt_ms else ""
+        return f"samples/{self.evidence.loaded.name}-{self.evidence.engine}{distance}.csv"
+
+    def job(self, task: Task, setting: Setting | None = None, **more: object) -> Callable[[], Job]:
+        """Return what makes a job when its turn comes: by then more may be known of what cannot run."""
+
+        def make() -> Job:
+            return Job(
+                task=task,
+                file=self.evidence.loaded.file,
+                setting=setting or self.setting,
+                barred=self.evidence.barred,
+                **more,  # type: ignore[arg-type]  # as Job has them
+            )
+
+        return make
+
+    def limited(self, arm: str, group: str, limit_bytes: int) -> Callable[[], Job]:
+        """Return the same for an operation under a memory limit, with patience for many times as long as it took without one."""
+        make = self.job("memory", arm=arm, group=group, limit_bytes=limit_bytes)
+
+        def patient() -> Job:
+            longest_s = max((m.seconds for m in self.evidence.memory if (m.arm, m.group) == (arm, group)), default=0.0)
+            return msgspec.structs.replace(make(), patience_s=PATIENCE_S + round(PATIENCE_TIMES * longest_s))
+
+        return patient

@@ -1,0 +1,47 @@
+"""A trial under way: its jobs know what is known when their turn comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.discovery import load
+from harness.measure.assemble import Evidence
+from harness.measure.protocol import Measured, Verified
+from harness.measure.trial import PATIENCE_S, PATIENCE_TIMES, Trial
+from harness.record import Memory
+from harness.scenario import Setting
+
+TOY = Path(__file__).parents[2] / "toys" / "adding.py"
+
+
+def trial(tmp_path: Path, rtt_ms: float = 0.0) -> Trial:
+    """Return a trial of the toy."""
+    return Trial(Evidence(load(TOY), "sqlite", rtt_ms), Setting(tmp_path, tmp_path))
+
+
+def test_a_job_is_barred_from_what_was_found_not_to_run_meanwhile(tmp_path: Path) -> None:
+    """What is planned before the answers are compared leaves out what the comparison shows."""
+    found = trial(tmp_path)
+    make = found.job("pairs", process=2)
+    found.evidence.hear(Verified(1, [("proposed", "sum", "it raises")]))
+    assert (make().process, make().barred) == (2, (("proposed", "sum"),))
+
+
+def test_patience_grows_with_the_time_without_a_limit(tmp_path: Path) -> None:
+    """An operation that takes long has many times as long under a limit, and one that was not measured has the least."""
+    found = trial(tmp_path)
+    make = found.limited("baseline", "sum", 1_000_000)
+    assert make().patience_s == PATIENCE_S
+    found.evidence.hear(Measured(Memory("baseline", "sum", 0, 1, 7.0, [])))
+    found.evidence.hear(Measured(Memory("proposed", "sum", 0, 1, 70.0, [])))
+    assert make().patience_s == PATIENCE_S + 7 * PATIENCE_TIMES
+    assert make().limit_bytes == 1_000_000
+
+
+def test_samples_of_a_distance_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """No trial overwrites another's, and one without samples has none."""
+    assert trial(tmp_path).samples_file is None
+    near, far = trial(tmp_path), trial(tmp_path, 5.0)
+    for one in (near, far):
+        one.evidence.samples.append(object())  # type: ignore[arg-type]  # any will do
+    assert near.samples_file != far.samples_file
