@@ -12,13 +12,13 @@ from statistics import fmean
 from typing import Any
 
 import datasets
-from fixtures import caching_facts, caching_faults, redis
+from fixtures import caching_facts, caching_faults, caching_history, redis
 from fixtures.caching_world import OneClient, Work, World, open_world, plain
 from fixtures.probes.cache import Counters
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
-from fixtures.prompt_requests import READS, Key, Request, held, owners, read, requests, send
+from fixtures.prompt_requests import READS, Key, Request, owners, read, requests, send
 from fixtures.prompt_store import ENGINES, dataset, prepare
 from fixtures.servers import is_embedded, servers
 from harness.errors import NotMeasurableError
@@ -31,16 +31,10 @@ from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
 from service.sessions import sessionmaker
 
-HISTORY = 20_000
-"""Requests before the first that is measured: what came within the shortest lifetime, five minutes, at 67 requests a second."""
-
-HISTORY_STREAM = 2**24 - 2
-"""The history is everybody's: its stream is no case's."""
-
 SEQUENCE, SEQUENCES = 10, 4
 SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 10, 8
 READERS = 50
-MEASURED = {0: 600, 5: 300, 20: 150, 50: 150}
+MEASURED = {0: 600, 5: 250, 20: 100, 50: 100}
 """Percentage of writes → requests over which statements and hits are counted: as many as tell its hit rate from 80 %."""
 
 PERCENTS = tuple(MEASURED)
@@ -137,6 +131,7 @@ class Caching(Scenario[World]):
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load all tables; every arm has the good indexes, so that only the cache differs."""
+        caching_history.make(setting, PERCENTS)
         made = asyncio.run(prepare(setting, datasets.TABLES, dict.fromkeys(self.arms, composite_indexes.upgrade_optimised)))
         return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
 
@@ -163,8 +158,7 @@ class Caching(Scenario[World]):
         for case in self.cases(setting):
             asked[case.args.place] |= {key for request in case.args.requests for key in request.keys}
             sent += case.args.requests
-        rows = dataset(setting)
-        warm = {_place(percent): asked[_place(percent)] & _kept(rows, percent) for percent in PERCENTS}
+        warm = {_place(percent): asked[_place(percent)] & caching_history.kept(setting, percent) for percent in PERCENTS}
         return open_world(arm, setting, sent, {**warm, COLD: ()})
 
     async def run(self, world: World, case: Case) -> Any:
@@ -229,7 +223,7 @@ class Caching(Scenario[World]):
         for percent in PERCENTS:
             measured = MEASURED[percent] // (QUICK_SHARE if setting.quick else 1)
             following = _following(rows, setting.stream, percent)[:measured]
-            counted = await caching_facts.traffic(world, _kept(rows, percent), following)
+            counted = await caching_facts.traffic(world, caching_history.kept(setting, percent), following)
             found |= {f"{name}_{percent}": value for name, value in counted.items()}
         if world.arm == "proposed":
             found.update({f"{name}_as_written": n for name, n in (await caching_facts.as_written(world, prompt_ids)).items()})
@@ -300,9 +294,3 @@ def _sequences(rows: datasets.Dataset, stream: int, percent: int) -> Iterator[Wo
 def _following(rows: datasets.Dataset, stream: int, percent: int) -> Sequence[Request]:
     """Return the requests that are measured: those that follow the history."""
     return requests(rows, stream, max(MEASURED.values()), percent)
-
-
-@lru_cache(maxsize=2 * len(PERCENTS))
-def _kept(rows: datasets.Dataset, percent: int) -> frozenset[Key]:
-    """Return what the history leaves in a cache."""
-    return frozenset(held(requests(rows, HISTORY_STREAM, HISTORY, percent)))

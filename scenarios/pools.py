@@ -135,11 +135,10 @@ class Pools(Scenario[World]):
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the prompts that each worker asks for, by popularity."""
-        ids = datasets.prompt_ids(dataset(setting), setting.stream, 2 * WORKERS * READS)
-        batches = [ids[: WORKERS * READS], ids[WORKERS * READS :]]
+        ids = datasets.prompt_ids(dataset(setting), setting.stream, WORKERS * READS)
         return [
-            *(Case("wait", f"wait {i}", [batch[w::WORKERS] for w in range(WORKERS)]) for i, batch in enumerate(batches)),
-            *(Case("burst", f"burst {i}", [[prompt_id] for prompt_id in batch[:WORKERS]]) for i, batch in enumerate(batches)),
+            Case("wait", "wait", [ids[w::WORKERS] for w in range(WORKERS)]),
+            Case("burst", "burst", [[prompt_id] for prompt_id in ids[:WORKERS]]),
             *(Case("one_request", f"request {i}", [[prompt_id]]) for i, prompt_id in enumerate(ids[:SINGLES])),
         ]
 

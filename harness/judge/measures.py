@@ -231,14 +231,14 @@ def _ratio(result: ScenarioResult, arm: str, group: str) -> Ratio:
     found = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
     if found is None:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run and f"{group}: " in a.cannot_run), None)
-        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else f"no pairs of {arm} in {group!r}")
+        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else f"{group!r} was not timed here")
     return found
 
 
 def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float]:
     found = next((x.process_medians_ns for x in result.latencies if (x.arm, x.group) == (arm, group)), None)
     if not found:
-        raise NotMeasurableError(f"no timings of {arm} in {group!r}")
+        raise NotMeasurableError(f"{group!r} was not timed here")
     return found
 
 

@@ -11,16 +11,18 @@ from harness.record import Doubt, Settings
 class Effort:
     """What a trial gets.
 
-    `minimum_pairs`: pairs of every group in a process. `heavy_processes`: how many of the processes time heavy groups as well.
+    `minimum_pairs`: pairs of every group in a process. `heavy_processes`: how many of the processes time heavy groups as well, and
+    `heavy_further_away`: whether they do so at a second distance, which adds little to what takes seconds.
     `heavy_ns`: a group whose baseline takes this long an operation is timed like one that its scenario calls heavy; at a distance
     many are. `processes_further_away`: the most processes at a second distance, None for as many as at the first.
     `memory_children`: child processes that measure the same memory, so that there is a range. `side_groups`: whether groups that
-    no promise rests on are timed. `side_by_side`: whether scenarios that use no server are timed as many at a time as there are
-    cores, each on one of its own.
+    no promise rests on are timed. `side_by_side`: whether scenarios that use no server, and then those at a distance, are timed as
+    many at a time as there are cores, each on one of its own.
     """
 
     minimum_pairs: int = 3
     heavy_processes: int = 3
+    heavy_further_away: bool = True
     heavy_ns: int = 500_000_000
     processes_further_away: int | None = None
     memory_children: int = 2
@@ -33,6 +35,7 @@ QUICK = Effort(minimum_pairs=2, heavy_processes=2, heavy_ns=100_000_000)
 SEVERAL = Effort(
     minimum_pairs=2,
     heavy_processes=2,
+    heavy_further_away=False,
     heavy_ns=50_000_000,
     processes_further_away=2,
     memory_children=1,
@@ -43,7 +46,7 @@ SEVERAL = Effort(
 
 SIDE_BY_SIDE = Doubt(
     "side by side",
-    "scenarios without a server were timed several at a time, a core for each: they slow one another down, all arms alike",
+    "what uses no server, or is at a distance, was timed several at a time, a core for each: they slow one another, all arms alike",
     "name one engine and one distance",
 )
 """What a run says of itself that timed scenarios side by side."""

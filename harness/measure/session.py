@@ -24,7 +24,7 @@ from harness.measure.protocol import Failed, Job, Measured, PairTimes
 from harness.measure.serving import gone, served
 from harness.measure.trial import Trial
 from harness.measure.workplace import git_commit, workspace
-from harness.record import Doubt, Memory, Run, Settings
+from harness.record import Doubt, Ledger, Memory, Run, Settings
 from harness.run_file import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.scenario import Setting
 
@@ -34,13 +34,18 @@ CASES_FURTHER_AWAY = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do. `out` is the run's folder; `command` is what a person types to have the same again."""
+    """What a run is to do.
+
+    `out` is the run's folder; `command` is what a person types to have the same again; `ledger` is the review on trial, for the
+    report.
+    """
 
     scenarios: Sequence[Loaded]
     settings: Settings
     out: Path
     command: str
     memory: bool = True
+    ledger: Ledger | None = None
 
 
 @dataclass
@@ -128,7 +133,7 @@ class Session:
                 steps.append(self._step(t, "preparing", 4.0, t.job("prepare")))
             examine = t.job("examine") if t.is_nearest else t.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
             steps.append(self._step(t, "comparing answers", 6.0, examine))
-        in_turn = sorted(trials, key=lambda t: self._company(t) is Company.NONE)
+        in_turn = sorted(trials, key=lambda t: (self._company(t) is Company.NONE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_turn:
                 if not t.is_nearest and process > (given.processes_further_away or settings.processes):
@@ -138,7 +143,7 @@ class Session:
                     process=process,
                     budget_ns=int(slice_s * 1e9),
                     minimum_pairs=given.minimum_pairs,
-                    heavy=process <= given.heavy_processes,
+                    heavy=process <= given.heavy_processes and (t.is_nearest or given.heavy_further_away),
                     heavy_ns=given.heavy_ns,
                     side_groups=given.side_groups,
                 )
@@ -151,8 +156,11 @@ class Session:
         return steps
 
     def _company(self, trial: Trial) -> Company:
-        """Return whether a trial is timed alone; one without a server leaves the coordinator's core idle, for another one."""
-        idle = self.cores.all and not trial.setting.servers
+        """Return whether a trial is timed alone.
+
+        One without a server leaves the coordinator's core idle, and one at a distance both of them, most of the time.
+        """
+        idle = self.cores.all and (not trial.setting.servers or trial.setting.rtt_ms > 0)
         return Company.TIMED if idle and effort(self.plan.settings).side_by_side else Company.NONE
 
     def _growth_steps(self, trial: Trial) -> list[Step]:
@@ -216,7 +224,8 @@ class Session:
         kind = says.partition(",")[0].partition(" of ")[0]
         # Distances share their scenario's data on an engine, so they go one after another.
         chain = "" if company is Company.NONE else name if in_order else f"{name} · {next(self._chains)}"
-        return Step(f"{where} · {says}", kind, expected_s, act, chain, stage=f"{company} {in_order}")
+        stage = f"{company} {in_order} {company is Company.TIMED and trial.setting.rtt_ms > 0}"
+        return Step(f"{where} · {says}", kind, expected_s, act, chain, stage)
 
     @staticmethod
     def _hear_failure(trial: Trial, job: Job, failed: Failed) -> None:
@@ -246,6 +255,7 @@ class Session:
             environment=self._environment,
             scenarios=results,
             doubts=[*clean_controls(results), *self._crowded()],
+            ledger=self.plan.ledger,
         )
 
     def _crowded(self) -> list[Doubt]:

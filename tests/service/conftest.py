@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,8 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from fixtures.engines import sqlite
+from fixtures.redis import namespace, server
+from harness.errors import NotMeasurableError
 from service.models import Base
 from service.sessions import sessionmaker
 
@@ -129,6 +131,23 @@ def on_engine(database: Path) -> OnEngine:
         return asyncio.run(opened())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return a Redis for the whole session."""
+    try:
+        with server(tmp_path_factory.mktemp("redis")) as url:
+            yield url
+    except NotMeasurableError as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def prefix(redis_url: str) -> Iterator[str]:
+    """Return a namespace of the test's own."""
+    with namespace(redis_url, "test") as made:
+        yield made
 
 
 @pytest.fixture

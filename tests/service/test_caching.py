@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import UnionType
@@ -15,8 +15,6 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fixtures.probes.statements import Statements
-from fixtures.redis import namespace, server
-from harness.errors import NotMeasurableError
 from service.caching import KINDS, MISSING_TTL_S, STATISTICS, CachedCatalogue
 from service.caching_layers import JITTER, Kind, Layers
 from service.catalogue import (
@@ -66,23 +64,6 @@ WRITES: dict[str, tuple[Ask, list[Ask]]] = {
     "re-evaluate": (lambda catalogue: catalogue.re_evaluate(EVALUATION, 0.125), [READS["evaluation"]]),
     "rename": (lambda catalogue: catalogue.rename_template(TEMPLATE, CATEGORY, "New"), [READS["templates"]]),
 }
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return a Redis for this file."""
-    try:
-        with server(tmp_path_factory.mktemp("redis")) as url:
-            yield url
-    except NotMeasurableError as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def prefix(redis_url: str) -> Iterator[str]:
-    """Return a namespace of the test's own."""
-    with namespace(redis_url, "test") as made:
-        yield made
 
 
 @asynccontextmanager

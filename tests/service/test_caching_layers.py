@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -14,9 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from fixtures.redis import namespace, server
 from fixtures.staleness import check, record
-from harness.errors import NotMeasurableError
 from harness.measure.clock import MonotonicClock
 from service import caching_layers
 from service.caching_layers import JITTER, Kind, Layers, Memory
@@ -24,23 +22,6 @@ from service.caching_layers import JITTER, Kind, Layers, Memory
 NUMBER: Kind[int | None] = Kind("number", 600, int | None, missing_ttl_s=30)
 ANYTHING: Kind[Any] = Kind("anything", 600, Any)
 PATIENCE_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return a Redis for this file."""
-    try:
-        with server(tmp_path_factory.mktemp("redis")) as url:
-            yield url
-    except NotMeasurableError as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def prefix(redis_url: str) -> Iterator[str]:
-    """Return a namespace of the test's own."""
-    with namespace(redis_url, "test") as made:
-        yield made
 
 
 class Source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -11,28 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from fixtures.redis import namespace, server
-from harness.errors import NotMeasurableError
 from service.caching_redis import FAILURES, FENCE_S, LEASE_S, Found, SharedCache, UnavailableError
 
 PATIENCE_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return a Redis for this file."""
-    try:
-        with server(tmp_path_factory.mktemp("redis")) as url:
-            yield url
-    except NotMeasurableError as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def prefix(redis_url: str) -> Iterator[str]:
-    """Return a namespace of the test's own."""
-    with namespace(redis_url, "test") as made:
-        yield made
 
 
 @dataclass

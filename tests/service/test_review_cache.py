@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fixtures.probes.statements import Statements
-from fixtures.redis import namespace, server
-from harness.errors import NotMeasurableError
 from service.catalogue import DatabaseCatalogue
 from service.review_cache import ReviewCatalogue, WrittenRepository, plain_key, salted_key
 from service.sessions import sessionmaker
@@ -24,23 +21,6 @@ OnEngine = Callable[..., Any]
 LATER = datetime(2025, 6, 1)  # noqa: DTZ001 - the service stores naive UTC
 PROMPT, USER, EVALUATION, TEMPLATE, CATEGORY = "p0431", "ann", "e00-p0037", "t07", "b"
 TTL_S = {"prompt": 600, "prompt_list": 300, "evaluation": 3600, "template_list": 3600, "statistics": 1800}
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return a Redis for this file."""
-    try:
-        with server(tmp_path_factory.mktemp("redis")) as url:
-            yield url
-    except NotMeasurableError as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture
-def prefix(redis_url: str) -> Iterator[str]:
-    """Return a namespace of the test's own."""
-    with namespace(redis_url, "test") as made:
-        yield made
 
 
 @asynccontextmanager
