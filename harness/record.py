@@ -227,6 +227,39 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Priority:
+    """How a review ranks one of its areas, in its words; `answers` are the promises, parts apart, whose figures answer its gain."""
+
+    area: str
+    priority: str
+    impact: str
+    effort: str
+    gain: str
+    answers: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a review rates one side of its subject, today and once its advice is followed, and the promises that answer it."""
+
+    says: str
+    today: str
+    goal: str
+    promises: list[str]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a review says: its promises by id, their areas by the ids' letter, how it ranks these and rates its subject."""
+
+    title: str
+    areas: dict[str, str]
+    promises: dict[str, str]
+    priorities: list[Priority] = field(default_factory=list)
+    scorecard: list[Score] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Run:
     """One run: what was asked, where, when, and what came of it. `kind` is "pairs" or "load" (many users, blocks of arms)."""
 
@@ -243,6 +276,7 @@ class Run:
     environment: dict[str, str]
     scenarios: list[ScenarioResult] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.record import NOT_RUN, Doubt, Run, ScenarioResult
-from reports import matrix, numbers, tables
+from reports import matrix, numbers, review, tables
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
 
 
@@ -36,6 +36,8 @@ def _lines(run: Run) -> Iterator[str]:
         yield from _matrix(run)
     elif promises:
         yield from _promise_table(promises)
+    for place in matrix.places(run):
+        yield from _answers(run, place)
     yield from _doubts(run.doubts, "the whole run")
     for result, where in zip(run.scenarios, places(run), strict=True):
         yield from _scenario(result, where, blocks=run.kind == "load")
@@ -76,6 +78,14 @@ def _matrix(run: Run) -> Iterator[str]:
             if any(cell and cell.of(arm) for cell in row.cells):
                 yield f"| {escape(row.label)} | {escape(row.says)} | {' | '.join(cells)} |"
         yield ""
+
+
+def _answers(run: Run, place: matrix.Place) -> Iterator[str]:
+    """Yield the scorecard and the ranking of one place, folded away."""
+    for table in review.answers(matrix.at(run, place)):
+        yield from ("<details>", f"<summary>{escape(table.caption)}: {escape(place.label)}</summary>", "")
+        yield from _table(table)
+        yield from ("</details>", "")
 
 
 def _promise_table(promises: Iterable[PromiseRow]) -> Iterator[str]:

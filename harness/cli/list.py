@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cli import _options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.discovery import Loaded
+    from harness.record import Ledger
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +47,10 @@ def run(options: argparse.Namespace) -> int:
     if options.promises:
         for column in ("promise", "scenario", "the review says"):
             table.add_column(column, no_wrap=column != "the review says")
-        for s in loaded:
-            for promise in s.scenario.promises:
-                part = f" · {promise.part}" if promise.part else ""
-                table.add_row(f"{promise.id}{part}", s.name, promise.says)
+        from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
+
+        for row in _promises(loaded, ledger.read(options.scenarios)):
+            table.add_row(*row)
     else:
         for column in ("scenario", "engines", "promises", "what it tries"):
             table.add_column(column, no_wrap=column != "what it tries")
@@ -52,3 +59,15 @@ def run(options: argparse.Namespace) -> int:
             table.add_row(s.name, " ".join(s.scenario.engines), ids, s.title)
     Console().print(table)
     return 0
+
+
+def _promises(loaded: Sequence[Loaded], review: Ledger | None) -> list[tuple[str, str, str]]:
+    """Return (promise with its part, scenario, what the review says) in the review's order, untried ones included."""
+    tried = [(promise, each.name) for each in loaded for promise in each.scenario.promises]
+    rows = [(f"{p.id} · {p.part}" if p.part else p.id, name, p.says) for p, name in tried]
+    if review is None:
+        return rows
+    ids = [p.id for p, _ in tried]
+    rows += [(promise, "none yet", says) for promise, says in review.promises.items() if promise not in ids]
+    order = {promise: place for place, promise in enumerate(review.promises)}
+    return sorted(rows, key=lambda row: order.get(row[0].split(" · ")[0], len(order)))

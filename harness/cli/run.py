@@ -45,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was stopped."""
+    from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
     from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
     from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
     from harness.measure.workplace import git_commit  # noqa: PLC0415 - keeps `--help` quick
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     loaded = _options.scenarios(options.scenario or ["all"], options.scenarios)
     out = options.out or Path("runs") / _run_name(git_commit()[0])
     _refuse_old_run(out)
-    plan = Plan(loaded, settings, out, shlex.join(["harness", *sys.argv[1:]]))
+    plan = Plan(loaded, settings, out, shlex.join(["harness", *sys.argv[1:]]), ledger=ledger.read(loaded[0].file.parent))
     with Progress() as progress:
         record = Session(plan, progress).run()
     report = html.write(record, out)

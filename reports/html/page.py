@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -15,13 +18,15 @@ from harness.errors import UsageError
 from harness.judge.verdict import REPORTED
 from harness.record import NOT_RUN, Run, ScenarioResult, Statement
 from harness.run_file import SAMPLE_COLUMNS, read_samples, write_bytes
-from reports import matrix, numbers, promises, tables
+from reports import matrix, numbers, promises, review, tables
 from reports.figures import Drawing, Samples, drawings
 from reports.order import groups_of
 from reports.svg import inline, look
 
 HERE = Path(__file__).parent
 REPORT_FILE = "report.html"
+MANY = 12
+"""From so many cards on, drawing them on all cores saves more than starting processes costs."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,12 @@ class Plans:
 
 @dataclass(frozen=True)
 class PlaceBox:
-    """What one engine at one distance had to say: its promises, and the figures that show them all."""
+    """What one engine at one distance had to say: its promises, the figures that show them all, and its answers to the review."""
 
     label: str
     rows: list[promises.PromiseRow]
     strip: list[FigureBox]
+    answers: list[tables.Table]
 
 
 @dataclass(frozen=True)
@@ -107,17 +113,21 @@ def render(run: Run, folder: Path | None = None) -> str:
 def _place_box(run: Run, place: matrix.Place) -> PlaceBox:
     there = matrix.at(run, place)
     slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
-    return PlaceBox(place.label, promises.rows(there), list(_run_figures(there, slug)))
+    return PlaceBox(place.label, promises.rows(there), list(_run_figures(there, slug)), review.answers(there))
 
 
 def cards(run: Run, folder: Path | None) -> list[Card]:
     """Return a card for each scenario result, in the run's order; what was not run has none."""
     each = zip(run.scenarios, promises.anchors(run), promises.places(run), strict=True)
-    blocks = run.kind == "load"
-    return [_card(result, anchor, where, folder, blocks=blocks) for result, anchor, where in each if result.status != NOT_RUN]
+    wanted = [(result, anchor, where) for result, anchor, where in each if result.status != NOT_RUN]
+    make = partial(_card, folder=folder, blocks=run.kind == "load")
+    if len(wanted) < MANY:
+        return [make(*card) for card in wanted]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is work for Python itself: threads take turns
+        return list(processes.map(make, *zip(*wanted, strict=True)))
 
 
-def _card(result: ScenarioResult, anchor: str, where: str, folder: Path | None, *, blocks: bool) -> Card:
+def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, blocks: bool) -> Card:
     more = (tables.exact(result), tables.memory(result), tables.growth(result))
     return Card(
         anchor=anchor,

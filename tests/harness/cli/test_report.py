@@ -80,6 +80,17 @@ def test_an_unknown_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "known: html, markdown, terminal, json" in capsys.readouterr().err
 
 
+def test_promises_that_nobody_tries_are_listed_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside a ledger, promises come in its order, with those that no scenario tries among them."""
+    (tmp_path / "adding.py").write_text((TOYS / "adding.py").read_text(encoding="utf-8"), encoding="utf-8")
+    promises = 'X9 = "never tried"\nX1 = "tried"'
+    (tmp_path / "review.toml").write_text(f'title = "a review"\n[areas]\n[promises]\n{promises}\n', encoding="utf-8")
+    assert main(["list", "--promises", "--scenarios", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:3] == ["X9", "none", "yet"]
+    assert lines[2].startswith("X1")
+
+
 def test_the_list_shows_every_scenario_and_promise(capsys: pytest.CaptureFixture[str]) -> None:
     """As a table, by promise, and as JSON."""
     assert main(["list", "--scenarios", str(TOYS)]) == 0

@@ -1,0 +1,102 @@
+"""What a run answers to the review as a whole: its scorecard and its ranking, each beside measured figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from harness.judge.verdict import format_value
+from harness.record import Ledger, Priority, Run, Verdict
+from reports.numbers import DASH
+from reports.promises import HEADINGS, OPTIMISED, SIGNS, PromiseRow, figure, rows
+from reports.tables import Cell, Table
+
+TIMES = "×"
+
+
+def answers(run: Run) -> list[Table]:
+    """Return the scorecard and the ranking of a run at one place; none for a review that gives neither, or if nothing was tried."""
+    promises = rows(run)
+    if run.ledger is None or not promises:
+        return []
+    found = (scorecard(run.ledger, promises), ranking(run.ledger, promises))
+    return [table for table in found if table is not None]
+
+
+def scorecard(ledger: Ledger, promises: Sequence[PromiseRow]) -> Table | None:
+    """Return the review's ratings beside what was measured of the promises that answer them; None if it rates nothing."""
+    if not ledger.scorecard:
+        return None
+    lines = []
+    for score in ledger.scorecard:
+        of_score = [row for row in promises if row.promise in score.promises]
+        missing = [promise for promise in score.promises if promise not in {row.promise for row in of_score}]
+        cells = [Cell("; ".join([*_said(of_score, arm), *(f"{m} not in this run" for m in missing)]) or DASH) for arm in HEADINGS]
+        lines.append((Cell(score.says), Cell(score.today), Cell(score.goal), *cells))
+    head = ("the review's scorecard", "today, it says", "possible, it says", *(name.lower() for name in HEADINGS.values()))
+    return Table("The review's scorecard, and what was measured", head, tuple(lines), names=len(head))
+
+
+def ranking(ledger: Ledger, promises: Sequence[PromiseRow]) -> Table | None:
+    """Return the review's order of priorities beside the order by measured gain, done right; None if it ranks nothing.
+
+    A gain is the geometric mean of the times faster of the promises that answer a priority. What was not measured as times faster
+    has no rank.
+    """
+    if not ledger.priorities:
+        return None
+    gains = {p.area: {arm: _gain(p, promises, arm) for arm in HEADINGS} for p in ledger.priorities}
+    measured = [(gain, area) for area, of in gains.items() if (gain := of[OPTIMISED]) is not None]
+    ranks = {area: place for place, (_, area) in enumerate(sorted(measured, reverse=True), start=1)}
+    lines = [
+        (
+            Cell(ledger.areas.get(p.area, p.area)),
+            Cell(p.priority),
+            Cell(p.impact),
+            Cell(p.effort),
+            Cell(p.gain),
+            *(_times(gains[p.area][arm], p.answers) for arm in HEADINGS),
+            Cell(str(ranks.get(p.area, DASH))),
+        )
+        for p in ledger.priorities
+    ]
+    head = (
+        "area",
+        "priority",
+        "impact",
+        "effort",
+        "gain, it says",
+        *(name.lower() for name in HEADINGS.values()),
+        "rank, measured",
+    )
+    return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=5)
+
+
+def _said(promises: Sequence[PromiseRow], arm: str) -> list[str]:
+    said = []
+    for row in promises:
+        verdict = row.of(arm)
+        if verdict is not None and figure(verdict):
+            said.append(f"{row.label} {SIGNS.get(verdict.verdict, '')} {figure(verdict)}")
+    return said
+
+
+def _gain(priority: Priority, promises: Sequence[PromiseRow], arm: str) -> float | None:
+    wanted = set(priority.answers)
+    verdicts = [row.of(arm) for row in promises if _name(row) in wanted]
+    found = [v.value for v in verdicts if v is not None and _is_times(v) and v.value]
+    return math.exp(math.fsum(map(math.log, found)) / len(found)) if found else None
+
+
+def _name(row: PromiseRow) -> str:
+    return f"{row.promise} · {row.part}" if row.part else row.promise
+
+
+def _is_times(verdict: Verdict) -> bool:
+    return verdict.unit == TIMES and verdict.value is not None and verdict.value > 0
+
+
+def _times(gain: float | None, answers: Sequence[str]) -> Cell:
+    if gain is None:
+        return Cell(DASH, f"no times faster measured of {', '.join(answers) or 'it'}")
+    return Cell(format_value(gain, TIMES), f"from {', '.join(answers)}")
