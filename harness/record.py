@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.gains import Ablation
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -182,7 +184,7 @@ class ScenarioResult:
     """All that a run learned from one scenario on one engine at one distance.
 
     `status` is "ok", "failed", "interrupted" or `NOT_RUN`; a failed one has its `error` in one line and the `exit_code` it means to
-    a shell; of one that was not run, `error` is the reason.
+    a shell; of one that was not run, `error` is the reason. `ablation` has an entry a group where switches were tried one by one.
     """
 
     name: str
@@ -211,6 +213,7 @@ class ScenarioResult:
     verdicts: list[Verdict] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     samples_file: str | None = None
+    ablation: list[Ablation] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ class Scenario(Generic[World]):
         growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
         growth_groups: groups whose exact work is counted at those shares.
         load_groups: groups that many users run at once; None means all of them.
+        switches: name → what it turns on. A scenario with at least two can be ablated: `harness ablate` tries each of them alone,
+            and each left out of all. Every set of switches has to give the same answers.
     """
 
     arms: ClassVar[Mapping[str, str]] = {}
@@ -153,6 +155,7 @@ class Scenario(Generic[World]):
     growth_scales: ClassVar[Sequence[float]] = ()
     growth_groups: ClassVar[Sequence[str]] = ()
     load_groups: ClassVar[Sequence[str] | None] = None
+    switches: ClassVar[Mapping[str, str]] = {}
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start what the worlds connect to, and stop it at the end. Entered once, by the coordinator, for the whole run.
@@ -180,6 +183,17 @@ class Scenario(Generic[World]):
         """Build one arm's world from its own restored snapshot; never timed."""
         del arm, setting
         raise TypeError(f"{type(self).__name__} must define open(arm, setting)")
+
+    def open_switched(self, on: frozenset[str], setting: Setting) -> AbstractAsyncContextManager[World]:
+        """Build a world in which the switches in `on` are turned on and all others are off; never timed.
+
+        An ablation of n switches has 2 n + 3 of them open at once in a process, so a world should be light.
+
+        Raises:
+            NotImplementedError: the scenario has switches and does not define this.
+        """
+        del on, setting
+        raise NotImplementedError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
 
     async def run(self, world: World, case: Case) -> Any:
         """Do the operation and return its answer. The only timed line."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.record import NOT_RUN, Doubt, Run, ScenarioResult
-from reports import matrix, numbers, review, tables
+from reports import ablation, matrix, numbers, review, tables
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
 
 
@@ -38,6 +38,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield from _promise_table(promises)
     for place in matrix.places(run):
         yield from _answers(run, place)
+    yield from _ablation(run)
     yield from _doubts(run.doubts, "the whole run")
     for result, where in zip(run.scenarios, places(run), strict=True):
         yield from _scenario(result, where, blocks=run.kind == "load")
@@ -108,6 +109,15 @@ def _verdict(row: PromiseRow, arm: str) -> str:
     if verdict.low is not None and verdict.high is not None and verdict.low != verdict.high:
         said += f" {escape(numbers.interval(verdict.low, verdict.high))}"
     return f"{SIGNS.get(verdict.verdict, '')} **{verdict.verdict}** {said}"
+
+
+def _ablation(run: Run) -> Iterator[str]:
+    found = ablation.parts(run)
+    for part in found:
+        yield from _table(ablation.table(part))
+        yield from (escape(ablation.total(part.found)), "")
+    if found:
+        yield from (escape(ablation.READ), "")
 
 
 def _scenario(result: ScenarioResult, where: str, *, blocks: bool) -> Iterator[str]:

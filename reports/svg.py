@@ -125,6 +125,11 @@ def arm_style(arms: Sequence[str], arm: str) -> dict[str, Any]:
     }
 
 
+def is_crowded(arms: Sequence[str]) -> bool:
+    """Whether there are more arms than can be told apart where they share a panel."""
+    return sum(arm not in ARM_COLOURS for arm in arms) > len(MORE_COLOURS)
+
+
 def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Write a legend in one row at the top left: a name and its style each."""
     lines = [Line2D([], [], markersize=5, linewidth=1.6, **style) for _, style in handles]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.judge.verdict import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED
 from harness.record import CONTROL, Doubt, Latency, Ratio, Run, ScenarioResult, Verdict
-from reports import matrix
+from reports import ablation, matrix
 from reports.numbers import DASH, MILLISECONDS, Unit, interval, times, unit_of, whole
 from reports.order import BASELINE, groups_of
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
@@ -46,6 +46,8 @@ def _verdict_parts(run: Run, *, wide: bool) -> Iterator[RenderableType]:
         yield from _matrix_tables(run)
     elif promises:
         yield _promise_table(promises, wide=wide)
+    elif any(result.ablation for result in run.scenarios):
+        yield from _ablation_tables(run)
     elif run.scenarios:
         yield Text("No promise was on trial in this run.")
     else:
@@ -87,6 +89,23 @@ def _matrix_tables(run: Run) -> Iterator[RenderableType]:
         yield table
         yield Text()
     yield Text("  ".join(f"{sign} {word}" for word, sign in SIGNS.items()), style="dim")
+
+
+def _ablation_tables(run: Run) -> Iterator[RenderableType]:
+    """Yield a table for each group in which switches were tried: a row a switch with its gains, its place, and what they say."""
+    for part in ablation.parts(run):
+        table = _plain()
+        table.add_column(Text(part.heading), overflow="fold", ratio=3, style="bold", header_style="bold")
+        for name in ("alone", "last"):
+            table.add_column(name, overflow="fold", ratio=3)
+        table.add_column("place", no_wrap=True)
+        table.add_column("interaction", overflow="fold", ratio=3)
+        for switch in part.found.switches:
+            gains = [Text(f"{ablation.gained(g)}\n{interval(g.low, g.high)}") for g in (switch.alone, switch.last)]
+            table.add_row(Text(switch.switch), *gains, ablation.place(switch.rank_best, switch.rank_worst), switch.interaction)
+        yield table
+        yield Padding(Text(ablation.total(part.found)), (0, 0, 1, 0))
+    yield Text(ablation.READ, style="dim")
 
 
 def _sign(verdict: Verdict | None) -> Text:

@@ -71,6 +71,30 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(centre, centre - half, centre + half)
 
 
+def p_of_no_effect(logs: Sequence[float]) -> float | None:
+    """Return how often chance alone gives a mean as far from 0 as that of `logs`, by Student's t test; None for one value."""
+    n = len(logs)
+    if n == 1:
+        return None
+    from scipy.stats import t  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
+
+    centre = math.fsum(logs) / n
+    error = float(np.std(logs, ddof=1)) / math.sqrt(n)
+    if error == 0:
+        return 0.0 if centre else 1.0
+    return float(2 * t.sf(abs(centre) / error, n - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for so many questions at once, in their order: Holm's step-down procedure (Holm 1979)."""
+    corrected = [1.0] * len(p_values)
+    highest = 0.0
+    for place, number in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, p_values[number] * (len(p_values) - place)))
+        corrected[number] = highest
+    return corrected
+
+
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return the median with a distribution-free interval from order statistics (the sign test inverted).
 

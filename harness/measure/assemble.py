@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from harness.discovery import Loaded
+from harness.gains import Ablation
 from harness.judge import statistics
+from harness.judge.ablation import ablation
 from harness.judge.doubts import doubts_about
 from harness.judge.verdict import NOT_MEASURABLE, Promise, judge
+from harness.measure.ablation import Ablated
 from harness.measure.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
 from harness.record import (
     CONTROL,
@@ -145,6 +148,7 @@ class Evidence:
             statements=near.statements,
             memory=self.memory,
             growth=growths(self.exact, self.memory),
+            ablation=ablations(self.samples, scenario),
         )
         verdicts = [v for promise in scenario.promises for v in judge(promise, measured)]
         judged = _replace(measured, verdicts=verdicts)
@@ -210,23 +214,41 @@ def latencies(samples: list[Sample]) -> list[Latency]:
     return rows
 
 
-def ratios(samples: list[Sample]) -> list[Ratio]:
-    """Return each arm's paired ratio against the baseline in each group; a slot counts with its mean operation."""
+def pair_means(samples: list[Sample]) -> dict[str, dict[int, list[dict[str, float]]]]:
+    """Return group → process → its pairs, each arm → nanoseconds; a slot counts with its mean operation."""
     slots: dict[tuple[int, int, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for s in samples:
         slots[s.process, s.pair, s.group][s.arm].append(s.latency_ns)
-    pairs: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[int, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for (process, _, group), arms in slots.items():
-        base = arms.get(BASELINE)
-        for arm, times in arms.items():
-            if base and arm != BASELINE:
-                pairs[group, arm][process].append((sum(base) / len(base), sum(times) / len(times)))
+        found[group][process].append({arm: sum(times) / len(times) for arm, times in arms.items()})
+    return found
+
+
+def ratios(samples: list[Sample]) -> list[Ratio]:
+    """Return each arm's paired ratio against the baseline in each group."""
+    compared: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for group, processes in pair_means(samples).items():
+        for process, pairs in processes.items():
+            for pair in pairs:
+                for arm, time_ns in pair.items():
+                    if arm != BASELINE and BASELINE in pair:
+                        compared[group, arm][process].append((pair[BASELINE], time_ns))
     rows = []
-    for (group, arm), processes in pairs.items():
-        interval, medians = statistics.paired_ratio(processes)
-        number = sum(len(p) for p in processes.values())
+    for (group, arm), processes_of in compared.items():
+        interval, medians = statistics.paired_ratio(processes_of)
+        number = sum(len(p) for p in processes_of.values())
         rows.append(Ratio(arm, group, interval.value, interval.low, interval.high, medians, number))
     return rows
+
+
+def ablations(samples: list[Sample], scenario: Scenario[Any]) -> list[Ablation]:
+    """Return what the switches of an ablated scenario bring, an entry a group in the scenario's order; nothing of any other one."""
+    if not isinstance(scenario, Ablated):
+        return []
+    pairs = pair_means(samples)
+    found = (ablation(group, scenario.switches, pairs[group]) for group in scenario.groups if group in pairs)
+    return [entry for entry in found if entry is not None]
 
 
 def growths(exact: list[Exact], memory: list[Memory]) -> list[Growth]:

@@ -23,7 +23,8 @@ class Job(msgspec.Struct, frozen=True):
     `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
     seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `side_groups` says whether
     those that no promise rests on are; `patience_s` ends a process that takes longer, 0 waits for ever; `barred` lists (arm, group)
-    that cannot run; `cpus` are the cores the process may use, all of its parent's if empty.
+    that cannot run; `ablate` puts sets of the scenario's switches in the place of its arms; `cpus` are the cores the process may
+    use, all of its parent's if empty.
     """
 
     task: Task
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, frozen=True):
     side_groups: bool = True
     cases_per_group: int | None = None
     barred: tuple[tuple[str, str], ...] = ()
+    ablate: bool = False
     cpus: tuple[int, ...] = ()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from harness.measure.ablation import Ablated
 from harness.measure.assemble import Evidence
 from harness.measure.protocol import Job, Task
 from harness.scenario import Setting
@@ -44,6 +45,7 @@ class Trial:
                 file=self.evidence.loaded.file,
                 setting=setting or self.setting,
                 barred=self.evidence.barred,
+                ablate=isinstance(self.evidence.loaded.scenario, Ablated),
                 **more,  # type: ignore[arg-type]  # as Job has them
             )
 

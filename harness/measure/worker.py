@@ -25,6 +25,7 @@ import msgspec
 from harness.discovery import Loaded, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.measure import exact
+from harness.measure.ablation import ablated
 from harness.measure.clock import MonotonicClock
 from harness.measure.pairing import Pairing
 from harness.measure.protocol import (
@@ -60,7 +61,8 @@ def main() -> None:
     emit = _emitter(channel)
     signal.alarm(job.patience_s)  # the kernel's, because a process that ran out of memory may hang where no code of ours runs
     try:
-        _do(job, load(job.file), emit)
+        loaded = load(job.file)
+        _do(job, ablated(loaded) if job.ablate else loaded, emit)
     except HarnessError as error:
         emit(Failed(str(error), error.code, traceback.format_exc()))
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the event carries it to the coordinator

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from harness.record import CONTROL, ScenarioResult
 from reports.figures import Samples
 from reports.order import BASELINE, groups_of
-from reports.svg import INK, MUTED, arm_style, legend, log_axis, panels, shorten
+from reports.svg import INK, MUTED, arm_style, is_crowded, legend, log_axis, panels, shorten
 
 ORDER = 30
 TITLE = "Pair by pair"
@@ -23,13 +23,13 @@ DOTS = 120
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
-    """Draw one panel a group of cases; None without samples of pairs."""
+    """Draw one panel a group of cases; None without samples of pairs, or with too many arms."""
     if samples is None or samples.empty or BASELINE not in set(samples["arm"]):
         return None
     ratios = paired(samples)
     arms = [a.name for a in result.arms if a.name in set(ratios["arm"])]
     groups = [g for g in groups_of(result, result.ratios) if g in set(ratios["group"])]
-    if not groups or not arms:
+    if not groups or not arms or is_crowded(arms):
         return None
     drawing, panel = panels(len(groups))
     for axes, group in zip(panel, groups, strict=True):

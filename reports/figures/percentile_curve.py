@@ -13,7 +13,7 @@ from harness.record import CONTROL, ScenarioResult
 from reports.figures import Samples
 from reports.numbers import unit_of
 from reports.order import groups_of
-from reports.svg import arm_style, legend, log_axis, panels, shorten
+from reports.svg import arm_style, is_crowded, legend, log_axis, panels, shorten
 
 ORDER = 20
 TITLE = "Latency by percentile"
@@ -29,12 +29,14 @@ POINTS = 160
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
-    """Draw one panel a group of cases; None without samples."""
+    """Draw one panel a group of cases; None without samples, or with too many arms."""
     if samples is None or samples.empty:
         return None
     groups = groups_of(result, result.latencies) or list(dict.fromkeys(samples["group"]))
     timed = set(samples["arm"]) - {CONTROL}
     arms = [name for name in dict.fromkeys([a.name for a in result.arms] + sorted(timed)) if name in timed]
+    if is_crowded(arms):
+        return None
     drawing, panel = panels(len(groups))
     for axes, group in zip(panel, groups, strict=True):
         chosen = samples[samples["group"] == group]

@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.judge.verdict import REPORTED
 from harness.record import NOT_RUN, Run, ScenarioResult, Statement
 from harness.run_file import SAMPLE_COLUMNS, read_samples, write_bytes
-from reports import matrix, numbers, promises, review, tables
+from reports import ablation, matrix, numbers, promises, review, tables
 from reports.figures import Drawing, Samples, drawings
 from reports.order import groups_of
 from reports.svg import inline, look
@@ -48,6 +48,14 @@ class Plans:
 
 
 @dataclass(frozen=True)
+class AblationBox:
+    """What the switches of a scenario bring in one group of cases."""
+
+    table: tables.Table
+    total: str
+
+
+@dataclass(frozen=True)
 class PlaceBox:
     """What one engine at one distance had to say: its promises, the figures that show them all, and its answers to the review."""
 
@@ -55,6 +63,7 @@ class PlaceBox:
     rows: list[promises.PromiseRow]
     strip: list[FigureBox]
     answers: list[tables.Table]
+    ablations: list[AblationBox]
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def render(run: Run, folder: Path | None = None) -> str:
         promises=promises,
         controls=tables.controls,
         reported=REPORTED,
+        read_ablation=ablation.READ,
         tally=promises.tally(run),
         boxes=[_place_box(run, place) for place in matrix.places(run)],
         matrix=matrix.matrix(run),
@@ -113,7 +123,8 @@ def render(run: Run, folder: Path | None = None) -> str:
 def _place_box(run: Run, place: matrix.Place) -> PlaceBox:
     there = matrix.at(run, place)
     slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
-    return PlaceBox(place.label, promises.rows(there), list(_run_figures(there, slug)), review.answers(there))
+    switched = [AblationBox(ablation.table(part), ablation.total(part.found)) for part in ablation.parts(there)]
+    return PlaceBox(place.label, promises.rows(there), list(_run_figures(there, slug)), review.answers(there), switched)
 
 
 def cards(run: Run, folder: Path | None) -> list[Card]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.record import Run, Sample, Settings
+from harness.gains import Ablation, Gain, SwitchGain
+from harness.record import Run, Sample, ScenarioResult, Settings
 from harness.run_file import read_run, read_samples, write_run, write_samples
 
 
@@ -36,6 +39,26 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     """A folder and its run.json mean the same run."""
     file = write_run(a_run(), tmp_path / "deep" / "run")
     assert read_run(file) == read_run(file.parent) == a_run()
+
+
+def test_a_run_from_before_there_were_ablations_is_read(tmp_path: Path) -> None:
+    """What an older version did not write stands there as nothing found."""
+    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+    file = write_run(replace(a_run(), scenarios=[result]), tmp_path)
+    old = json.loads(file.read_bytes())
+    del old["scenarios"][0]["ablation"]
+    file.write_text(json.dumps(old))
+    assert read_run(file).scenarios == [result]
+
+
+def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """Gains with and without intervals survive, and so do places that are shared or unknown."""
+    gain, bare = Gain(2.0, 1.9, 2.1, [1.9, 2.1], 0.01), Gain(1.0, None, None, [1.0])
+    switches = [SwitchGain("a", "x", gain, gain, gain, "adds up", 1, 2), SwitchGain("b", "y", bare, bare, bare, "inconclusive")]
+    found = Ablation("g", 9, switches, gain, gain, bare, "inconclusive")
+    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, "ok", ablation=[found])
+    run = replace(a_run(), scenarios=[result])
+    assert read_run(write_run(run, tmp_path)) == run
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ options:
 
 commands:
   COMMAND
+    ablate    Turn a scenario's switches on one by one and off one by one: which optimisation brings how much, alone and last
     data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
     list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
     network   Measure how exactly the network proxy adds round-trip time on this machine

@@ -100,3 +100,35 @@ def test_a_growth_exponent_needs_two_scales_and_positive_values(scales: list[flo
 def test_the_binomial_tail_is_the_textbooks(hits: int, trials: int, chance: float) -> None:
     """How often chance alone gives at least so many hits at 5 % each."""
     assert stats.at_least_by_chance(hits, trials, 0.05) == pytest.approx(chance, rel=5e-3)
+
+
+def test_the_p_value_is_the_textbooks() -> None:
+    """Mean 3 over a standard error of √0.5 with four degrees of freedom; nothing from one value, all or nothing without spread."""
+    assert stats.p_of_no_effect([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(0.01323, rel=1e-3)
+    assert stats.p_of_no_effect([1.0]) is None
+    assert (stats.p_of_no_effect([2.0, 2.0]), stats.p_of_no_effect([0.0, 0.0])) == (0.0, 1.0)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=9))
+def test_the_p_value_agrees_with_the_interval(logs: list[float]) -> None:
+    """Below 5 % exactly where the 95 % interval leaves 0 out."""
+    interval, p = stats.mean_interval(logs), stats.p_of_no_effect(logs)
+    assert p is not None
+    assert interval.low is not None
+    assert interval.high is not None
+    if not math.isclose(p, 0.05, rel_tol=1e-6):
+        assert (p < 0.05) == (not interval.low <= 0 <= interval.high)
+
+
+def test_holm_is_the_textbooks() -> None:
+    """The least is multiplied by their number, the next by one less, and none falls below one before it."""
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=20))
+def test_holm_keeps_the_order_and_never_makes_smaller(p_values: list[float]) -> None:
+    """A corrected p-value lies between itself and 1, and what was smaller stays no larger."""
+    corrected = stats.holm(p_values)
+    assert all(p <= c <= 1 for p, c in zip(p_values, corrected, strict=True))
+    assert [c for _, c in sorted(zip(p_values, corrected, strict=True))] == sorted(corrected)

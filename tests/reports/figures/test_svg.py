@@ -53,7 +53,7 @@ def test_shorten_knows_wide_scripts() -> None:
 def test_every_figure_says_what_it_is() -> None:
     """Each file of the folder draws a run or a scenario, and says in a line how it is read."""
     found = drawings()
-    assert [d.name for d in found][:2] == ["forest", "ratio_by_process"]
+    assert [d.name for d in found][:3] == ["forest", "ablation", "ratio_by_process"]
     assert all((d.draw is None) != (d.draw_run is None) for d in found)
     assert all(d.title and d.how_to_read.endswith(".") and "\n" not in d.how_to_read for d in found)
 

@@ -1,0 +1,124 @@
+"""What the commands that measure have in common: their options, and carrying out a run from its plan to its report."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import _options
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.discovery import Loaded
+    from harness.record import Run, Settings
+
+PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
+"""Fresh processes an arm is timed in: of a usual run, of a first look, and of a run over several engines or distances."""
+
+INTERRUPTED = 3
+
+
+def arguments(parser: argparse.ArgumentParser, budget: str) -> None:
+    """Declare the options; `budget` says what the seconds are for, and how many there are by default."""
+    parser.add_argument("--engine", default="sqlite", metavar="ENGINE[,ENGINE]", help="database engines, or all (default: sqlite)")
+    _options.data(parser, size=None)
+    parser.add_argument("--rtt", default="0", metavar="MS[,MS]", help="round-trip times to the engine, in ms (default: 0)")
+    parser.add_argument("--quick", action="store_true", help="a first look: tiny data, fewer processes, less time")
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        help=f"fresh processes an arm is timed in (default: {PROCESSES}; {PROCESSES_SEVERAL} over several engines or distances)",
+    )
+    parser.add_argument("--budget", metavar="S", help=budget)
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>)")
+    parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
+    parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
+
+
+def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> Settings:
+    """Return what was asked for.
+
+    Raises:
+        UsageError: an option has no meaning.
+    """
+    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+
+    engines, rtts_ms = _options.engines(options.engine), _options.rtts_ms(options.rtt)
+    several = len(engines) * len(rtts_ms) > 1
+    return Settings(
+        engines=engines,
+        size=_options.size(options.size or ("tiny" if options.quick else "small")),
+        seed=_options.seed(options.seed),
+        rtts_ms=rtts_ms,
+        quick=options.quick,
+        processes=_count(options.processes, PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
+        budget_s=_seconds(options.budget, budget_quick_s if options.quick else budget_s, budget_s),
+    )
+
+
+def carry_out(loaded: Sequence[Loaded], settings: Settings, options: argparse.Namespace) -> int:
+    """Measure, write the report, print the verdicts; return the exit code.
+
+    Raises:
+        UsageError: the output folder holds a run already, or cannot be written.
+    """
+    from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
+    from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
+    from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
+    from harness.measure.workplace import git_commit  # noqa: PLC0415 - keeps `--help` quick
+    from reports import html  # noqa: PLC0415 - keeps `--help` quick
+
+    out = options.out or Path("runs") / _run_name(git_commit()[0])
+    _refuse_old_run(out)
+    plan = Plan(loaded, settings, out, shlex.join(["harness", *sys.argv[1:]]), ledger=ledger.read(loaded[0].file.parent))
+    with Progress() as progress:
+        record = Session(plan, progress).run()
+    report = html.write(record, out)
+    show(record, as_json=options.json)
+    print(report if not options.json else "", end="\n" if not options.json else "")
+    return exit_code(record)
+
+
+def exit_code(record: Run) -> int:
+    """Return what a finished run means to a shell: a scenario that failed weighs more than one that had no disk to run on."""
+    failed = {s.exit_code for s in record.scenarios if s.status == "failed"}
+    if failed:
+        return min(failed)
+    return INTERRUPTED if record.interrupted else 0
+
+
+def _run_name(commit: str | None) -> str:
+    from harness.measure.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
+
+    return f"{utc_now():%Y%m%dT%H%M%SZ}-{commit or 'nocommit'}"
+
+
+def _refuse_old_run(out: Path) -> None:
+    from harness.run_file import RUN_FILE  # noqa: PLC0415 - keeps `--help` quick
+
+    if (out / RUN_FILE).exists():
+        raise UsageError(f"{out} holds a run already; name another folder with --out, or remove it")
+
+
+def _count(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"--processes {text!r} is not a whole number above 0; try --processes {PROCESSES}")
+    return int(text)
+
+
+def _seconds(text: str | None, default: float, usual: float) -> float:
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--budget {text!r} is not a number of seconds above 0; try --budget {usual:g}")
+    return seconds

@@ -1,0 +1,44 @@
+"""A scenario with switches: a sum whose work is looped, of which one switch saves a part, one more with another's help."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from harness.scenario import Case, Scenario, Setting
+
+ROUNDS = 6_000
+
+
+class Switching(Scenario[int]):
+    """Count to a number, by fewer and fewer rounds.
+
+    `halve` halves the rounds; `skip` skips most of what is left, but only where `halve` is on; `idle` does nothing.
+    """
+
+    arms = {"baseline": "every round", "optimised": "a few"}
+    groups = {"count": "count up", "aside": "count up, for nobody", "single": "one user's count"}
+    side_groups = ("aside",)
+    load_groups = ("count", "aside")
+    switches = {"halve": "half the rounds", "skip": "skip rounds that halving leaves", "idle": "a setting without effect"}
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return two cases of each group."""
+        return [Case(group, f"{group} {n}", n) for group in self.groups for n in (1, 2)]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[int]:
+        """Give the arm its rounds."""
+        yield ROUNDS if arm == "baseline" else ROUNDS // 10
+
+    @asynccontextmanager
+    async def open_switched(self, on: frozenset[str], setting: Setting) -> AsyncIterator[int]:
+        """Give the set of switches its rounds."""
+        rounds = ROUNDS // 2 if "halve" in on else ROUNDS
+        yield rounds // 5 if {"halve", "skip"} <= on else rounds
+
+    async def run(self, world: int, case: Case) -> int:
+        """Loop, and answer what every arm answers."""
+        for _ in range(world):
+            pass
+        return int(case.args)
