@@ -18,7 +18,7 @@ from harness.judge.verdict import (
     WORDS,
     format_value,
 )
-from harness.record import Arm, Run, ScenarioResult, Verdict
+from harness.record import NOT_RUN, Arm, Run, ScenarioResult, Verdict
 from reports.numbers import power
 
 PROPOSED = "proposed"
@@ -125,9 +125,9 @@ def _identity(verdict: Verdict) -> tuple[str, str, str, str]:
 
 
 def tally(run: Run) -> dict[str, Counter[str]]:
-    """Return, for each verdict word, best first, how many promises ended so by arm."""
+    """Return, for each verdict word, best first, how many promises ended so by arm; what was not run ended in none."""
     counts: dict[str, Counter[str]] = {word: Counter() for word in WORDS}
-    for result in run.scenarios:
+    for result in (r for r in run.scenarios if r.status != NOT_RUN):
         for verdict in result.verdicts:
             counts.setdefault(verdict.verdict, Counter())[verdict.arm] += 1
     return counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def project(tmp_path: Path) -> Path:
 def run_pytest(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in the project."""
     command = [sys.executable, "-m", "pytest", "-p", "no:randomly", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120, check=False)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}  # it is nobody's worker
+    return subprocess.run(command, cwd=project, env=alone, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from harness import ledger
 from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
 from harness.measure.serving import served
+from harness.measure.verify import MAY_BREAK
 from harness.scenario import Setting
 
 ROOT = Path(__file__).parents[2]
@@ -144,9 +145,15 @@ def test_reset_leaves_the_world_as_it_was(prepared: tuple[Any, Setting]) -> None
                     continue
                 seen = []
                 for _ in range(2):
-                    answer = await scenario.run(world, case)
+                    try:
+                        answer = await scenario.run(world, case)
+                    except NotMeasurableError:
+                        assert arm == MAY_BREAK, f"{arm} has to run {case.name}"
+                        break
                     seen.append((scenario.normalise(case, answer), await scenario.state(world, case)))
                     await scenario.reset(world, case, answer)
+                if len(seen) < 2:
+                    continue
                 assert seen[0] == seen[1], case.name
                 assert seen[0][0] not in (None, [], 0), f"{case.name} finds nothing to do"
 
@@ -161,6 +168,8 @@ def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:
     loaded, setting = prepared
     scenario = loaded.scenario
     first = {c.group: c for c in reversed(scenario.cases(setting)) if c.group not in scenario.inexact_groups}
+    if not first:
+        pytest.skip("other processes send its statements")
 
     async def counted(arm: str) -> list[str]:
         async with scenario.open(arm, setting) as world:

@@ -28,6 +28,7 @@ commands:
     network   Measure how exactly the network proxy adds round-trip time on this machine
     report    Render a run's report again: HTML beside the run, or Markdown, or the table for the terminal
     run       Try scenarios: compare answers, time arms in pairs, measure memory, write the report
+    serve     Run the prompt service on synthetic rows, for a person with curl
 
 exit codes:
   0  good

@@ -1,0 +1,249 @@
+"""The review's ninth recommendation: answer at an edge near the client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from fixtures import edge_facts, edge_faults, edges
+from fixtures.edge_facts import AT, title_of
+from fixtures.edge_outage import AFTER_S, outage
+from fixtures.edge_traffic import SAMPLED, Ask, samples, writable
+from fixtures.edge_world import World, open_world
+from fixtures.edges import spread
+from fixtures.prompt_store import dataset, open_store, prepare
+from harness.errors import NotMeasurableError
+from harness.judge.measures import count, exact_figure, latency, speedup
+from harness.judge.rates import share_of
+from harness.judge.verdict import Estimate, Promise, at_least, at_most, reported, times, works
+from harness.record import ScenarioResult
+from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
+from service import edge_data
+from service.edge_api import NewTitle
+from service.migrations import composite_indexes
+
+WRITERS = ("ap-northeast", "ap-southeast", "eu-west")
+FOLDER = "edges"
+PRIMARY = "primary"
+TABLES = ("prompts",)
+WRITTEN, AT_REST = NewTitle("Another title", AT), NewTitle("Title at rest", AT)
+
+SAYS_E1, SAYS_E2 = "mean latency worldwide 100 → 20 ms", "Asia to the US 300 → 50 ms"
+SAYS_E3, SAYS_E4 = "edge cache hit rate at least 70 %", "health check and fail-over"
+NOT_SENT = "a write to an address that is in the cache is answered from there with 200, and never sent"
+
+
+def back_after(result: ScenarioResult, arm: str) -> Estimate:
+    """Seconds from the kill to the end of the last request that it disturbed."""
+    if not exact_figure(result, arm, "", "recovered").value:
+        raise NotMeasurableError(f"requests still fail when the watch ends, {AFTER_S:g} s after the kill")
+    return Estimate(exact_figure(result, arm, "", "disturbed_s").value, exact=True)
+
+
+def lag(result: ScenarioResult, arm: str) -> Estimate:
+    """Milliseconds from a change's commit in the primary to its commit in the furthest tried replica, in the median."""
+    longest_ms = exact_figure(result, arm, "", "longest_replica_lag_ms").value
+    return Estimate(exact_figure(result, arm, "", "replica_lag_ms").value, because=f"{longest_ms:.0f} ms at most")
+
+
+class Edges(Scenario[World]):
+    """An edge in every region in place of one region for all.
+
+    Clients in Virginia, Ireland, Tokyo and Singapore read prompts and their own lists, twenty at a time in the proportion of their
+    numbers; what counts is the mean of their latencies. Every region is a server of its own with a copy of the data that follows
+    the primary in Virginia, and the ways between are as long as between four of Microsoft's data centres. Connections are kept
+    open, so that a request costs one round trip: without that, all that is far away takes several times as long, in every arm.
+    The proposal is taken at its best: its worker and its application run in every region. With an application in one region only,
+    as its FastAPI part reads, each statement would go from there to the edge nearest to the client. It is repaired just so far
+    that it runs. It still answers a write from its cache, so it sits out where something is written. Done right: a router by
+    measured round trips, a cache that keeps nothing of anybody's own and drops what a write has changed, and a client that has
+    written is never answered from older data.
+    """
+
+    arms = {
+        "baseline": "one region: everybody goes to Virginia",
+        "proposed": "the review's worker with its cache, before its application with an engine for every request",
+        "optimised": "a router by measured distance, before edges with a replica and a cache that follow the primary",
+    }
+    groups = {
+        "population": "twenty clients of four regions read, the mean latency of one",
+        "asia": "twelve clients in Tokyo and Singapore read, the mean latency of one",
+        "write_read": "a client far from the primary changes a title and reads it",
+    }
+    engines = ("sqlite",)
+    inexact_groups = tuple(groups)  # what is sent to a database, the nodes send
+    sits_out = {("proposed", "write_read"): NOT_SENT}
+    promises = (
+        Promise("E1", SAYS_E1, times(5), speedup("population"), "times faster"),
+        Promise("E1", SAYS_E1, at_most(20, "ms"), latency("population"), "20 ms"),
+        Promise("E2", SAYS_E2, times(6), speedup("asia"), "times faster"),
+        Promise("E2", SAYS_E2, at_most(50, "ms"), latency("asia"), "50 ms"),
+        Promise("E3", SAYS_E3, at_least(0.7, "share"), share_of("hits", "reads"), "all reads"),
+        Promise("E3", SAYS_E3, at_least(0.7, "share"), share_of("public_hits", "public_reads"), "reads that may be shared"),
+        Promise(
+            "E3",
+            "a writer reads what it wrote",
+            at_most(0, "reads"),
+            count("own_writes_unseen", ""),
+            "own writes (not in the review)",
+        ),
+        Promise("E4", SAYS_E4, works(), count("recovered", ""), "clients of a dead edge are served again"),
+        Promise("E4", SAYS_E4, reported("share"), share_of("failed_requests", "requests_after_kill"), "failed requests"),
+        Promise("E4", SAYS_E4, reported("s"), back_after, "until nobody notices any more"),
+        Promise("E4", "nothing lost", at_most(0, "writes"), count("lost_writes", ""), "lost writes"),
+        Promise("E4", "age of a replica's data", reported("ms"), lag, "replica lag", ("optimised",)),
+        Promise(
+            "E4",
+            "a write, read back at once (not in the review)",
+            reported("×"),
+            speedup("write_read"),
+            "write and read",
+            ("optimised",),
+        ),
+    )
+    load_groups = ("population",)
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start the nodes of four regions and the ways between.
+
+        Raises:
+            NotMeasurableError: a round-trip time was asked for; regions are as far apart as they are.
+        """
+        if setting.rtt_ms:
+            raise NotMeasurableError("the regions have their own distances; see it at --rtt 0")
+        return edges.world(setting.folder / FOLDER)
+
+    def prepare(self, setting: Setting) -> Prepared:
+        """Load the prompts, give every node its copy, and wait until all answer."""
+        return asyncio.run(_prepare(setting))
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return samples of clients, and prompts that are written."""
+        rows = dataset(setting)
+        written = writable(rows, setting.stream, len(WRITERS))
+        return [
+            *(Case(name, f"{name} {i}", s) for name in SAMPLED for i, s in enumerate(samples(rows, setting.stream, name), 1)),
+            *(Case("write_read", f"write from {r}", (r, *pair)) for r, pair in zip(WRITERS, written.items(), strict=True)),
+        ]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
+        """Open the arm's clients; its caches hold what the history left there."""
+        rows = dataset(setting)
+        async with open_world(arm, setting.servers, rows, setting.folder / FOLDER) as world:
+            await world.restore(ask for name in SAMPLED for sample in samples(rows, setting.stream, name) for ask in sample)
+            yield world
+
+    async def run(self, world: World, case: Case) -> Any:
+        """Read as the clients of a sample, or write and read as one."""
+        if case.group != "write_read":
+            return await world.together(case.args)
+        region, prompt_id, user_id = case.args
+        written = await world.front.write(region, prompt_id, user_id, WRITTEN)
+        return await world.front.read(Ask(region, f"/prompts/{prompt_id}"), written.version)
+
+    def own_ns(self, case: Case, answer: Any) -> int | None:
+        """Return the mean latency of a sample's clients."""
+        return None if case.group == "write_read" else round(fmean(reply.latency_ns for reply in answer))
+
+    def normalise(self, case: Case, answer: Any) -> Any:
+        """Return what the clients got, or the title that was read."""
+        return title_of(answer.body) if case.group == "write_read" else [(reply.status, reply.body) for reply in answer]
+
+    async def state(self, world: World, case: Case) -> Any:
+        """Return the title at the origin."""
+        return title_of((await world.near("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
+
+    async def reset(self, world: World, case: Case, answer: Any) -> None:
+        """Take the title back, or bring the caches back to what the history left in them."""
+        del answer
+        if case.group == "write_read":
+            _, prompt_id, user_id = case.args
+            await world.near("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
+        else:
+            await world.restore(case.args)
+
+    async def facts(self, world: World) -> Mapping[str, float]:
+        """Return what the caches answer over many requests, whether own writes are read, and what an edge's death does."""
+        return {
+            **edge_facts.hit_counts(world.arm, world.rows),
+            **await edge_facts.own_writes(world),
+            **await outage(world),
+        }
+
+    @shows("`create_async_engine` knows no dialect `libsql`: the session that the router is for cannot be made")
+    async def no_dialect(self, world: World, cases: Sequence[Case]) -> str:
+        """Make the engine as written."""
+        del world, cases
+        return edge_faults.no_dialect()
+
+    @shows("the secret stands in the connection's URL, where logs and errors show it")
+    async def secret_in_url(self, world: World, cases: Sequence[Case]) -> str:
+        """Make the URL as written."""
+        del world, cases
+        return edge_faults.secret_in_url()
+
+    @shows("an engine is made for every request and never disposed of")
+    async def engine_for_every_request(self, world: World, cases: Sequence[Case]) -> str:
+        """Read through the application, and count engines."""
+        return await edge_faults.engine_for_every_request(world, _sample(cases))
+
+    @shows("the shared cache keeps answers that are somebody's own, and gives them to anybody")
+    async def answers_others(self, world: World, cases: Sequence[Case]) -> str:
+        """Ask for somebody's list as somebody else."""
+        return await edge_faults.answers_others(world, next(ask for ask in _sample(cases) if ask.user))
+
+    @shows(NOT_SENT)
+    async def write_not_sent(self, world: World, cases: Sequence[Case]) -> str:
+        """Write to an address that has just been read."""
+        del cases
+        return await edge_faults.write_not_sent(world)
+
+    @shows("errors are kept for five minutes like any answer")
+    async def keeps_errors(self, world: World, cases: Sequence[Case]) -> str:
+        """Ask several times for what is not there."""
+        del cases
+        return await edge_faults.keeps_errors(world)
+
+    @shows("all of Asia is one place, and who is neither in Asia, Europe nor the US is in Virginia")
+    async def asia_is_one_place(self, world: World, cases: Sequence[Case]) -> str:
+        """Locate a client in Singapore."""
+        del world, cases
+        return edge_faults.asia_is_one_place()
+
+    @shows("whoever sends the header is believed to be where it says")
+    async def believes_the_header(self, world: World, cases: Sequence[Case]) -> str:
+        """Claim an address."""
+        del cases
+        return edge_faults.believes_the_header(world)
+
+    @shows("the health check asks one edge after another, and no router asks it")
+    async def checks_one_after_another(self, world: World, cases: Sequence[Case]) -> str:
+        """Check edges that do not answer."""
+        del world, cases
+        return await edge_faults.checks_one_after_another()
+
+
+async def _prepare(setting: Setting) -> Prepared:
+    made = await prepare(setting, TABLES, {PRIMARY: _migrate})
+    async with open_store(setting, PRIMARY) as store:
+        spread(Path(str(store.databases.url(store.name).database)), setting.folder / FOLDER)
+    await edges.ready(setting.servers)
+    return replace(made, engine_settings={**made.engine_settings, **edges.facts()})
+
+
+def _migrate(connection: Connection) -> None:
+    composite_indexes.upgrade_optimised(connection)
+    edge_data.upgrade(connection)
+
+
+def _sample(cases: Sequence[Case]) -> Sequence[Ask]:
+    return next(case.args for case in cases if case.group == "population")

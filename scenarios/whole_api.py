@@ -1,0 +1,294 @@
+"""The review's summary: the whole service behind its API, with all recommendations at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import fmean
+from typing import Any, NoReturn
+
+import datasets
+from fixtures import api_facts, api_faults, redis
+from fixtures.api_answers import comparable, left_behind
+from fixtures.api_requests import DECK, Request, deck, held
+from fixtures.api_world import CLIENTS, Answer, World, check, open_world
+from fixtures.prompt_requests import Key
+from fixtures.prompt_store import dataset, prepare
+from fixtures.servers import is_embedded, servers
+from harness.errors import NotMeasurableError
+from harness.judge.measures import latency, speedup
+from harness.judge.rates import share_of
+from harness.judge.statistics import median, percentiles
+from harness.judge.verdict import Estimate, Measure, Promise, at_least, at_most, cut, reported, times
+from harness.record import ScenarioResult
+from harness.scenario import BASELINE, Case, Prepared, Scenario, Server, Setting, shows
+from service.migrations import levels
+from service.switches import Level, Switches
+
+BATCH = 25
+"""Requests in an operation: an eighth of a deck, so that eight of them hold the mix exactly."""
+
+DECKS = 2
+SIDE_CASES = 3
+HISTORY_DECKS = 100
+"""Decks before the first that is measured: what came within the shortest lifetime, five minutes, at 67 requests a second."""
+
+HISTORY_STREAM = 2**24 - 3
+"""The history is everybody's: its stream is no case's."""
+
+FACTS_FROM, FACTS_DECKS, FACTS_PROCESSES = 8, 3, 2
+FAULT_DECKS = 4
+
+SHARED = "requests at once share one connection to SQLite, and lose what they write (see the findings)"
+SAYS_S2, SAYS_S4 = "95th percentile at most 150 ms", "1000 connections instead of 100"
+SAYS_S5 = "hit rate at least 80 %"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a case does: requests, sent by several clients at once. `stream` is the stream they are from."""
+
+    stream: int
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The answers, in the order of the requests, and the mean time of a statement meanwhile, where that is asked for."""
+
+    answers: Sequence[Answer]
+    statement_ns: float | None = None
+
+
+def shorter(group: str) -> Measure:
+    """The share less of a time than the baseline's, from paired times."""
+    faster = speedup(group)
+
+    def measure(result: ScenarioResult, arm: str) -> Estimate:
+        ratio = faster(result, arm)
+        low, high = (None if bound is None else 1 - 1 / bound for bound in (ratio.low, ratio.high))
+        return Estimate(1 - 1 / ratio.value, low, high)
+
+    return measure
+
+
+def peak_memory_cut() -> Measure:
+    """The share less of a process's peak memory than the baseline's; the interval is the range over the processes."""
+
+    def measure(result: ScenarioResult, arm: str) -> Estimate:
+        before, after = _peaks(result, BASELINE), _peaks(result, arm)
+        because = f"{median(before) / 1e6:.0f} → {median(after) / 1e6:.0f} MB"
+        value = 1 - median(after) / median(before)
+        if min(len(before), len(after)) == 1:
+            return Estimate(value, because=f"{because}, one process each")
+        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), because=because)
+
+    return measure
+
+
+def _peaks(result: ScenarioResult, arm: str) -> list[float]:
+    found = [e.value for e in result.exact if e.arm == arm and e.metric.startswith(api_facts.PEAK_RSS)]
+    if not found:
+        raise NotMeasurableError(f"no memory was measured for {arm}")
+    return found
+
+
+def _needs_load(_result: ScenarioResult, _arm: str) -> NoReturn:
+    raise NotMeasurableError("needs the capacity search, which comes with the load engine")
+
+
+class WholeApi(Scenario[World]):
+    """The whole service over HTTP, all recommendations at once.
+
+    Each arm is a process of the service of its own (one uvicorn worker), on its own rows with its own indexes, engine and Redis at
+    the distance of the run; clients reach it on this machine, on kept connections, eight at once, each asking as soon as it is
+    answered. The mix of two hundred requests: 120 prompts, 30 newest pages, 16 lists with evaluations, 8 deep pages, 10 lists of
+    templates, 6 statistics, 6 inserts, 3 bulk inserts of 20 to 500 prompts and a bulk change, the popular asked for most. A
+    request's time is its client's, waiting behind others included; an operation's is the mean of its requests, or the median or
+    95th percentile where a promise is about that. Caches are as a history of twenty thousand requests left them, and what an
+    operation wrote is taken back after it. How long a statement takes is counted inside the service, in all arms alike. On SQLite
+    the service as proposed is timed on reads alone: its one shared connection loses what is written meanwhile.
+    """
+
+    arms = {
+        "baseline": "the service of today",
+        "proposed": "all of the review's recommendations, repaired so far that they run",
+        "optimised": "all recommendations done right",
+    }
+    groups = {
+        "mix": f"{BATCH} requests of the mix by {CLIENTS} clients: the mean of their times",
+        "mix_p50": f"{BATCH} requests of the mix by {CLIENTS} clients: the median",
+        "mix_p95": f"{DECK} requests of the mix by {CLIENTS} clients: the 95th percentile",
+        "statements": f"{DECK} requests of the mix by {CLIENTS} clients: the mean time of a statement",
+        "reads": f"{BATCH} reads of the mix by {CLIENTS} clients: the mean",
+        "writes": f"the ten writes among {DECK} requests, by {CLIENTS} clients: the mean",
+    }
+    engines = ("sqlite", "postgres")
+    promises = (
+        Promise("S1", "median request ten times faster", times(10), speedup("mix_p50"), part="ratio"),
+        Promise("S1", "median request at most 20 ms", at_most(20, "ms"), latency("mix_p50"), part=f"{CLIENTS} clients at once"),
+        Promise("S2", SAYS_S2, at_most(150, "ms"), latency("mix_p95"), part=f"{CLIENTS} clients at once"),
+        Promise("S2", "95th percentile from 500 to 150 ms", times(500 / 150), speedup("mix_p95"), part="ratio"),
+        Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), shorter("statements")),
+        Promise("S4", SAYS_S4, times(10), _needs_load),
+        Promise(
+            "S4", "failed requests", reported("share"), share_of("failed_requests", "requests"), part=f"{CLIENTS} clients at once"
+        ),
+        Promise("S5", SAYS_S5, at_least(0.8, "share"), share_of("hits", "lookups"), part="of what is looked up"),
+        Promise("S5", SAYS_S5, reported("share"), share_of("hits", "counted_requests"), part="of all requests"),
+        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), peak_memory_cut()),
+    )
+    load_groups = ("mix",)
+    side_groups = ("reads", "writes")
+    inexact_groups = tuple(groups)
+    switches = {
+        "pools": "connections kept, sized for the server, warmed up",
+        "async_queries": "waiting for a server on the event loop, for SQLite in threads",
+        "caching": "the process's memory before Redis",
+        "indexes": "composite, covering and partial indexes",
+        "loading": "evaluations in one more statement instead of fifty",
+        "bulk": "bulk writes by executemany and one UPDATE",
+        "transactions": "one transaction a request, tried again after a conflict",
+        "streaming": "pages by key instead of by offset",
+    }
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start Redis, and the engine, where it is a server.
+
+        Raises:
+            NotMeasurableError: Redis would be further away than the database, which is in the process.
+        """
+        if setting.rtt_ms and is_embedded(setting.engine):
+            raise NotMeasurableError("a cache at a distance would be further away than the database, which is in the process")
+        return servers(setting, "redis")
+
+    def prepare(self, setting: Setting) -> Prepared:
+        """Load all tables; each arm has the indexes of its level."""
+        migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
+        made = asyncio.run(prepare(setting, datasets.TABLES, migrations))
+        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return batches and whole decks of the mix, and its reads and writes alone."""
+        return [
+            Case(group, f"{group} {number}", Work(setting.stream, tuple(requests)))
+            for group, operations in _operations(dataset(setting), setting.stream).items()
+            for number, requests in enumerate(operations, start=1)
+        ]
+
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+        """Start the service on the arm's own copy, and fill its cache as the history left it."""
+        return open_world(arm, Switches.all(Level(arm)), setting, _warm(setting))
+
+    def open_switched(self, on: AbstractSet[str], setting: Setting) -> AbstractAsyncContextManager[World]:
+        """Start the service with these switches done right and the others as today, sparing with connections, and with few clients.
+
+        Raises:
+            ValueError: there is no such switch.
+        """
+        unknown = sorted(on - set(self.switches))
+        if unknown:
+            raise ValueError(f"no switch named {unknown[0]!r}; known: {', '.join(self.switches)}")
+        switches = replace(Switches.all(Level.BASELINE), **dict.fromkeys(on, Level.OPTIMISED))
+        return open_world(switches.indexes.value, switches, setting, _warm(setting), few=True)
+
+    async def run(self, world: World, case: Case) -> Any:
+        """Send the requests."""
+        requests = case.args.requests
+        if world.shares_connection and any(request.writes for request in requests):
+            raise NotMeasurableError(SHARED)
+        before = await world.counts() if case.group == "statements" else None
+        answers = await world.send(requests)
+        check(requests, answers)
+        if before is None:
+            return Done(answers)
+        after = await world.counts()
+        return Done(answers, (after["statements_ns"] - before["statements_ns"]) / (after["statements"] - before["statements"]))
+
+    def own_ns(self, case: Case, answer: Any) -> int | None:
+        """Return the group's figure: mean, median or 95th percentile of the requests' times, or the mean time of a statement."""
+        if case.group == "statements":
+            return round(answer.statement_ns)
+        times_ns = [each.latency_ns for each in answer.answers]
+        if case.group == "mix_p50":
+            return round(median(times_ns))
+        if case.group == "mix_p95":
+            p95_ns = percentiles(times_ns)["95"]
+            assert p95_ns is not None, f"{len(times_ns)} requests are too few for a 95th percentile"
+            return round(p95_ns)
+        return round(fmean(times_ns))
+
+    def normalise(self, case: Case, answer: Any) -> Any:
+        """Return what the answers say, where it does not depend on what others of them change."""
+        return comparable(case.args.requests, answer.answers)
+
+    async def state(self, world: World, case: Case) -> Any:
+        """Return what was written, as the rows have it and as the service answers: nothing old may be left in its cache."""
+        return await left_behind(world, case.args.requests)
+
+    async def reset(self, world: World, case: Case, answer: Any) -> None:
+        """Take back what was written, and bring back the cache. Many users at once share a cache that lives on."""
+        del answer
+        await world.restore(case.args.requests, keep=case.args.stream != world.store.setting.stream)
+
+    async def facts(self, world: World) -> Mapping[str, float]:
+        """Return how often the cache hits, what fails, and what memory the process takes, over many requests."""
+        setting = world.store.setting
+        decks, processes = (1, 1) if setting.quick else (FACTS_DECKS, FACTS_PROCESSES)
+        requests = self._decks(setting, FACTS_FROM, decks)
+        found = await api_facts.under_load(world, requests, _asked(requests) & _history(dataset(setting)), processes)
+        return {**found, "counted_requests": len(requests)}
+
+    @shows("on SQLite all requests at once share one connection and its transaction: writes fail, or are acknowledged and lost")
+    async def loses_writes(self, world: World, cases: Sequence[Case]) -> str:
+        """Create prompts while others read."""
+        del cases
+        requests = self._decks(world.store.setting, FACTS_FROM, FAULT_DECKS)
+        return await api_faults.loses_writes(world, [r for r in requests if r.kind in {"create", "newest"}])
+
+    @shows("the bulk insert is an upsert by id alone: it replaces another user's prompt, which the service of today refuses")
+    async def replaces_others(self, world: World, cases: Sequence[Case]) -> str:
+        """Insert a prompt with the id of another user's."""
+        change = next(r for r in self._decks(world.store.setting, 0, 1) if r.kind == "bulk_change")
+        del cases
+        return await api_faults.replaces_others(world, change.changes[0].id, "somebody else")
+
+    def _decks(self, setting: Setting, first: int, number: int) -> list[Request]:
+        return [r for each in range(first, first + number) for r in deck(dataset(setting), setting.stream, each)]
+
+
+@lru_cache(maxsize=2)
+def _operations(rows: datasets.Dataset, stream: int) -> Mapping[str, Sequence[Sequence[Request]]]:
+    """Return what each group's cases send."""
+    decks = [deck(rows, stream, number) for number in range(1 + DECKS + SIDE_CASES)]
+    first, whole, others = decks[0], decks[1 : 1 + DECKS], decks[1 + DECKS :]
+    batches = [first[start : start + BATCH] for start in range(0, DECK, BATCH)]
+    return {
+        "mix": batches,
+        "mix_p50": batches,
+        "mix_p95": whole,
+        "statements": whole,
+        "reads": [[request for request in requests if not request.writes][:BATCH] for requests in others],
+        "writes": [[request for request in requests if request.writes] for requests in others],
+    }
+
+
+def _warm(setting: Setting) -> AbstractSet[Key]:
+    """Return what the cases ask for of that which the history left in the cache."""
+    rows = dataset(setting)
+    operations = _operations(rows, setting.stream).values()
+    return _asked([request for each in operations for requests in each for request in requests]) & _history(rows)
+
+
+def _asked(requests: Sequence[Request]) -> AbstractSet[Key]:
+    return {key for request in requests for key in request.keys}
+
+
+@lru_cache(maxsize=2)
+def _history(rows: datasets.Dataset) -> frozenset[Key]:
+    """Return what the history leaves in a cache."""
+    return held(rows, HISTORY_STREAM, HISTORY_DECKS)

@@ -1,0 +1,190 @@
+"""Errors as RFC 9457 problem details (`application/problem+json`), all of them: one shape for whoever reads them.
+
+What goes wrong inside is logged and not told. Input that is refused is not repeated in the answer either.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import IntegrityError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.database import is_busy
+from service.paging import MalformedCursorError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+_log = logging.getLogger(__name__)
+
+
+class Refused(BaseModel):
+    """One thing in a request that was refused, and where: `pointer` into the body (RFC 6901), or `parameter` by name."""
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class Problem(BaseModel):
+    """A problem, after RFC 9457. `errors` is there where a request was refused for what it holds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is no such prompt."}]
+        }
+    )
+
+    type: Annotated[str, Field(description="`about:blank`: the status says what kind of problem it is.")] = "about:blank"
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    errors: list[Refused] | None = None
+
+
+class ProblemError(HTTPException):
+    """A problem to answer with."""
+
+
+def not_found(what: str) -> ProblemError:
+    """Return the problem that there is no such thing."""
+    return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of these problems, and of the two that anything may end in."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    told: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*statuses, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}):
+        example = {
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": status.value,
+            "detail": status.description or status.phrase,
+        }
+        told[status.value] = {
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+        }
+    retry = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+    told[HTTPStatus.SERVICE_UNAVAILABLE.value]["headers"] = {"Retry-After": retry}
+    return told
+
+
+def response(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[Refused] | None = None
+) -> JSONResponse:
+    """Return a problem as a response."""
+    told = Problem(
+        title=HTTPStatus(status).phrase, status=int(status), detail=detail, errors=None if errors is None else list(errors)
+    )
+    return JSONResponse(told.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let an application answer with problems, whatever goes wrong."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(MalformedCursorError, _malformed_cursor)
+    app.add_exception_handler(IntegrityError, _conflict)
+    app.add_middleware(Unexpected)
+
+
+class Unexpected:
+    """Answers what nothing else has answered: 503 if the database is busy, 500 else, without a word of what it was.
+
+    An answer that has begun can only be broken off, so that its reader sees that it is not whole.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and answer what comes back as an exception."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            if begun:
+                raise
+            if is_busy(error):
+                _log.warning("%s %s: the database is busy: %s", scope["method"], scope["path"], type(error).__name__)
+                busy = response(503, "The database is busy; try again.", {"Retry-After": str(RETRY_AFTER_S)})
+                await busy(scope, receive, send)
+            else:
+                _log.exception("%s %s failed", scope["method"], scope["path"])
+                await response(500, "Something went wrong here.")(scope, receive, send)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    detail = (
+        error.detail if isinstance(error, ProblemError) else _DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    )
+    return response(error.status_code, detail, headers)
+
+
+_DETAILS = {
+    400: "The body cannot be read as JSON.",
+    404: "There is nothing at this address.",
+    405: "This address does not know the method.",
+}
+"""What is said where FastAPI raised the error: its own words differ between versions."""
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return response(400, _DETAILS[400])
+    return response(422, "The request holds what cannot be accepted.", errors=[_refused(each) for each in found])
+
+
+async def _malformed_cursor(_request: Request, error: Exception) -> JSONResponse:
+    return response(422, "The request holds what cannot be accepted.", errors=[Refused(detail=str(error), parameter="cursor")])
+
+
+async def _conflict(_request: Request, error: Exception) -> JSONResponse:
+    _log.info("refused by a constraint: %s", type(error).__name__)
+    return response(409, "It conflicts with what is there: an id is taken already.")
+
+
+def _refused(error: Mapping[str, Any]) -> Refused:
+    where, *path = error["loc"]
+    if where == "body":
+        escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
+        return Refused(detail=error["msg"], pointer="".join(f"/{step}" for step in escaped))
+    return Refused(detail=error["msg"], parameter=str(path[0]) if path else None)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return all methods of an address: the router itself names only those of the first route there."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)

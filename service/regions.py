@@ -1,0 +1,106 @@
+"""The regions that the service runs in, how far apart they are on the globe, and which region an address is in."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+EARTH_RADIUS_KM = 6371.0
+KM_A_MS_OF_ROUND_TRIP = 60.0
+"""What a millisecond of round trip covers of a great circle: light in fibre does 200 km/ms one way, and cables make detours."""
+
+LEAST_MS = 1.0
+"""The round trip inside a place, where there is no distance to reckon with."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place that the service can run in. Degrees north and east."""
+
+    name: str
+    latitude: float
+    longitude: float
+
+
+REGIONS = {
+    region.name: region
+    for region in (
+        Region("us-east", 37.37, -79.82),  # Virginia
+        Region("eu-west", 53.35, -6.26),  # Ireland
+        Region("ap-northeast", 35.68, 139.77),  # Tokyo
+        Region("ap-southeast", 1.28, 103.83),  # Singapore
+    )
+}
+ORIGIN = "us-east"
+"""Where the primary is, and where a client belongs whose place nobody knows."""
+
+_NEVER_LOCATED = [
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")  # private, and behind a carrier
+]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Reader(Protocol):
+    """What is needed of a `maxminddb.Reader`. It is opened once and asked by any number of threads."""
+
+    def get(self, ip_address: Any) -> Any:
+        """Return the record of an address, or None."""
+        ...
+
+
+def distance_km(latitude: float, longitude: float, region: Region) -> float:
+    """Return the great-circle distance of a point, in degrees, from a region (haversine)."""
+    north, south = math.radians(latitude), math.radians(region.latitude)
+    across = math.radians(region.longitude - longitude)
+    half = math.sin((south - north) / 2) ** 2 + math.cos(north) * math.cos(south) * math.sin(across / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+def prior_ms(region: Region, others: Sequence[Region]) -> Mapping[str, float]:
+    """Return what round trips to other regions ought to take, by name: good enough to choose with until some were measured."""
+    return {
+        other.name: LEAST_MS + distance_km(region.latitude, region.longitude, other) / KM_A_MS_OF_ROUND_TRIP for other in others
+    }
+
+
+def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) -> str:
+    """Return the name of the region nearest to an address; the default one for who is unknown or on a private network.
+
+    The record is a GeoLite2-City one, or any with `location.latitude` and `.longitude`.
+    """
+    if address is None or _is_internal(address):
+        return default
+    place = (reader.get(address) or {}).get("location", {})
+    if "latitude" not in place or "longitude" not in place:
+        return default
+    return min(REGIONS.values(), key=lambda region: distance_km(place["latitude"], place["longitude"], region)).name
+
+
+def client_address(peer: str, forwarded_for: str = "", trusted_hops: int = 1) -> Address | None:
+    """Return the address of a client behind `trusted_hops` proxies of ours, or None if there is none that could be meant.
+
+    Each proxy appends to X-Forwarded-For whom it was called by. Only what our own proxies appended is known to be true: with one of
+    them that is the right-most entry, and all further left is what the client says of itself. Without proxies of ours only the
+    peer is known.
+    """
+    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
+    chosen = peer
+    if trusted_hops and hops:
+        chosen = hops[-min(trusted_hops, len(hops))]
+    try:
+        return ipaddress.ip_address(chosen.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _is_internal(address: Address) -> bool:
+    """Say whether an address has no place on the globe. Documentation prefixes are not among these: a database may place them."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    special = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+    return special or any(address in network for network in _NEVER_LOCATED if network.version == address.version)

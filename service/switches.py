@@ -1,0 +1,109 @@
+"""Which optimisations the service runs with: one switch for each that it can be given or denied, three levels for each switch.
+
+Baseline is the service of today, proposed is the review's way, repaired no more than it needs to run, optimised is the way done
+right. A set of switches is written as one text, for an environment variable: the level of most, then the exceptions, such as
+`baseline,caching=optimised`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Self
+
+
+class Level(StrEnum):
+    """How far a switch is turned."""
+
+    BASELINE = "baseline"
+    PROPOSED = "proposed"
+    OPTIMISED = "optimised"
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The optimisations, each at its level.
+
+    `indexes` says which migrations the database has had, and `loading` how prompts come with their evaluations (N+1). The
+    service does nothing about `indexes` but report them.
+    """
+
+    pools: Level = Level.BASELINE
+    async_queries: Level = Level.BASELINE
+    caching: Level = Level.BASELINE
+    indexes: Level = Level.BASELINE
+    loading: Level = Level.BASELINE
+    bulk: Level = Level.BASELINE
+    transactions: Level = Level.BASELINE
+    streaming: Level = Level.BASELINE
+    monitoring: Level = Level.BASELINE
+
+    @classmethod
+    def all(cls, level: Level) -> Self:
+        """Return all switches at one level."""
+        return cls(**dict.fromkeys(NAMES, level))
+
+    @classmethod
+    def alone(cls, name: str) -> Self:
+        """Return one switch optimised, the others as today.
+
+        Raises:
+            ValueError: there is no such switch.
+        """
+        return replace(cls.all(Level.BASELINE), **{_known(name): Level.OPTIMISED})
+
+    @classmethod
+    def without(cls, name: str) -> Self:
+        """Return one switch as today, the others optimised.
+
+        Raises:
+            ValueError: there is no such switch.
+        """
+        return replace(cls.all(Level.OPTIMISED), **{_known(name): Level.BASELINE})
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the switches that a text gives: a level, then any number of `NAME=LEVEL`, with commas between them.
+
+        Raises:
+            ValueError: a name or level is unknown, or a name comes twice.
+        """
+        first, *others = text.split(",")
+        exceptions = [_exception(other) for other in others]
+        _refuse_repeated(name for name, _ in exceptions)
+        return replace(cls.all(_level(first)), **dict(exceptions))
+
+    def __str__(self) -> str:
+        levels = {name: Level(getattr(self, name)) for name in NAMES}
+        most = max(Level, key=Counter(levels.values()).__getitem__)
+        return ",".join([most, *(f"{name}={level}" for name, level in levels.items() if level is not most)])
+
+
+NAMES: tuple[str, ...] = tuple(field.name for field in fields(Switches))
+"""The switches, in the order of the review's recommendations."""
+
+
+def _exception(text: str) -> tuple[str, Level]:
+    name, _, level = text.partition("=")
+    return _known(name), _level(level)
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"no switch named {name!r}; known: {', '.join(NAMES)}")
+    return name
+
+
+def _level(text: str) -> Level:
+    try:
+        return Level(text)
+    except ValueError:
+        raise ValueError(f"no level named {text!r}; known: {', '.join(Level)}") from None
+
+
+def _refuse_repeated(names: Iterable[str]) -> None:
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ValueError(f"the switch {name!r} is given {times} times; give it once")

@@ -1,0 +1,78 @@
+"""Cursors as texts, at every level: what a page gave is taken, all else is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.paging import MOST_BEFORE, MalformedCursorError, offset, page
+from service.streaming import encode_cursor
+from service.switches import Level
+
+OnSession = Callable[..., Any]
+AT = datetime(2025, 1, 1)  # noqa: DTZ001 - the service stores naive UTC
+
+
+def walked(on_session: OnSession, level: Level) -> list[str]:
+    """Return the ids on all pages of ann's prompts, in pages of ten."""
+
+    async def walk(session: AsyncSession) -> list[str]:
+        ids: list[str] = []
+        cursor: str | None = None
+        while True:
+            found = await page(session, level, "ann", cursor, 10)
+            ids += [row[0] for row in found.rows]
+            cursor = found.next_cursor
+            if cursor is None:
+                return ids
+
+    ids: list[str] = on_session(walk)
+    return ids
+
+
+def test_pages_hold_every_prompt_once(on_session: OnSession) -> None:
+    """By offset and by key they are the same, in the same order."""
+    by_offset = walked(on_session, Level.BASELINE)
+    assert len(by_offset) == len(set(by_offset)) > 50
+    assert walked(on_session, Level.OPTIMISED) == by_offset
+
+
+def test_the_reviews_pages_lose_ties(on_session: OnSession) -> None:
+    """Prompts of the same moment as a page's last one are on no page: the review's way, left as it is."""
+    by_time = walked(on_session, Level.PROPOSED)
+    assert set(by_time) < set(walked(on_session, Level.BASELINE))
+
+
+@pytest.mark.parametrize(
+    ("level", "cursor"),
+    [
+        *((level, cursor) for level in Level for cursor in ("", "x", "-1", "'; DROP TABLE prompts; --", "٣", "\ud800")),
+        (Level.BASELINE, str(MOST_BEFORE + 1)),
+        (Level.BASELINE, "9" * 5000),
+        (Level.PROPOSED, "2025-01-01T00:00:00+00:00"),
+        (Level.PROPOSED, "2025-01-01"),
+        (Level.OPTIMISED, encode_cursor(AT, "p\0")),
+        (Level.OPTIMISED, encode_cursor(AT, "")),
+    ],
+)
+def test_other_texts_are_refused(level: Level, cursor: str, on_session: OnSession) -> None:
+    """No cursor of somebody's making reaches the database."""
+    with pytest.raises(MalformedCursorError, match="start again without one"):
+        on_session(lambda session: page(session, level, "ann", cursor, 10))
+
+
+@given(st.text() | st.integers().map(str))
+def test_an_offset_is_a_number_in_bounds_or_refused(text: str) -> None:
+    """Nothing else comes out, whatever goes in."""
+    try:
+        found = offset(text)
+    except MalformedCursorError:
+        return
+    assert 0 <= found <= MOST_BEFORE
+    assert int(text) == found

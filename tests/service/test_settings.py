@@ -1,0 +1,56 @@
+"""Settings: the same in the process that reads them from the environment."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.settings import Settings
+from service.switches import NAMES, Level, Switches
+
+SETTINGS = st.builds(
+    Settings,
+    st.text(min_size=1),
+    st.text(min_size=1),
+    st.builds(Switches, **dict.fromkeys(NAMES, st.sampled_from(Level))),
+    st.text(min_size=1),
+    st.integers(1, 2**40),
+)
+
+
+@given(SETTINGS)
+def test_the_environment_gives_the_settings_again(settings: Settings) -> None:
+    """Whatever they are."""
+    assert Settings.from_environment(settings.to_environment()) == settings
+
+
+def test_only_the_database_must_be_named() -> None:
+    """Without the rest it is the service of today, without a cache."""
+    found = Settings.from_environment({"PROMPT_SERVICE_DATABASE": "sqlite:///x.db"})
+    assert found == Settings("sqlite:///x.db")
+    assert (found.redis_url, str(found.switches)) == (None, "baseline")
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, "PROMPT_SERVICE_DATABASE is not set"),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SWITCHES": "fast"}, "no level named 'fast'"),
+        (
+            {"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SWITCHES": "optimised"},
+            "needs a Redis; name one in PROMPT_SERVICE_REDIS",
+        ),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_BODY_LIMIT": "-1"}, "PROMPT_SERVICE_BODY_LIMIT '-1' is no number"),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_BODY_LIMIT": "0"}, "a body limit of 0 bytes"),
+    ],
+)
+def test_what_cannot_be_used_is_named(variables: dict[str, str], says: str) -> None:
+    """The message names the variable or the word."""
+    with pytest.raises(ValueError, match=says):
+        Settings.from_environment(variables)
+
+
+def test_addresses_are_not_shown() -> None:
+    """They may hold passwords."""
+    assert "secret" not in repr(Settings("postgresql://u:secret@h/d", "redis://:secret@h/0"))
