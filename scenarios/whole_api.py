@@ -212,7 +212,8 @@ class WholeApi(Scenario[World]):
     def own_ns(self, case: Case, answer: Any) -> int | None:
         """Return the group's figure: mean, median or 95th percentile of the requests' times, or the mean time of a statement."""
         if case.group == "statements":
-            return round(answer.statement_ns)
+            mean_ns: float = answer.statement_ns
+            return round(mean_ns)
         times_ns = [each.latency_ns for each in answer.answers]
         if case.group == "mix_p50":
             return round(median(times_ns))
