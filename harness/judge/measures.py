@@ -192,14 +192,18 @@ def plan_share(*, using_index: bool) -> Measure:
 
 
 def verified(*groups: str) -> Measure:
-    """That the arm's answers equal the baseline's in every verified case of these groups."""
+    """That the arm gives the baseline's answers in these groups: arms that disagree fail the scenario, so those it cannot run lack.
+
+    A group counts whether it was timed or not.
+    """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        timed = {r.group for r in result.ratios if r.arm == arm}
-        held = [g for g in groups if g in timed]
-        missing = [g for g in groups if g not in timed]
+        if not result.verified_cases:
+            raise NotMeasurableError("no answers were compared")
+        broken = "; ".join(a.cannot_run for a in result.arms if a.name == arm and a.cannot_run)
+        missing = [g for g in groups if f"; {g}: " in f"; {broken}"]
         because = f"{result.verified_cases} cases verified" + (f"; no answer for {', '.join(missing)}" if missing else "")
-        return Estimate(len(held) / len(groups), exact=True, because=because)
+        return Estimate(1 - len(missing) / len(groups), exact=True, because=because)
 
     return measure
 

@@ -15,8 +15,7 @@ class Effort:
     `heavy_further_away`: whether they do so at a second distance, which adds little to what takes seconds.
     `heavy_ns`: a group whose baseline takes this long an operation is timed like one that its scenario calls heavy; at a distance
     many are. `processes_further_away`: the most processes at a second distance, None for as many as at the first.
-    `memory_children`: child processes that measure the same memory, so that there is a range. `side_groups`: whether groups that
-    no promise rests on are timed. `side_by_side`: whether scenarios that use no server, and then those at a distance, are timed as
+    `side_groups`: whether groups that no promise rests on are timed. `side_by_side`: whether scenarios that use no server, and then those at a distance, are timed as
     many at a time as there are cores, each on one of its own.
     """
 
@@ -25,7 +24,6 @@ class Effort:
     heavy_further_away: bool = True
     heavy_ns: int = 500_000_000
     processes_further_away: int | None = None
-    memory_children: int = 2
     side_groups: bool = True
     side_by_side: bool = False
 
@@ -38,7 +36,6 @@ SEVERAL = Effort(
     heavy_further_away=False,
     heavy_ns=50_000_000,
     processes_further_away=2,
-    memory_children=1,
     side_groups=False,
     side_by_side=True,
 )

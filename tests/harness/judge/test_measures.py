@@ -71,7 +71,7 @@ RESULT = replace(
         (m.plan_share(using_index=True), Estimate(0.5, exact=True, because="1 of 2 statement shapes")),
         (m.plan_share(using_index=False), Estimate(1, exact=True, because="of 2 statement shapes, in h")),
         (m.verified("g", "h"), Estimate(1.0, exact=True, because="8 cases verified")),
-        (m.verified("g", "other"), Estimate(0.5, exact=True, because="8 cases verified; no answer for other")),
+        (m.verified("g", "not timed"), Estimate(1.0, exact=True, because="8 cases verified")),
     ],
 )
 def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> None:
@@ -137,8 +137,15 @@ def test_a_finding_that_shows_counts_against_the_arm() -> None:
 
 def test_combined_measures_give_the_worst() -> None:
     """Both reasons are told."""
-    found = m.combine([m.verified("g"), m.shown("it leaks")])(RESULT, "proposed")
-    assert (found.value, found.because) == (0.0, "8 cases verified; no answer for g; 3 rows")
+    found = m.combine([m.verified("broken"), m.shown("it leaks")])(RESULT, "proposed")
+    assert (found.value, found.because) == (0.0, "8 cases verified; no answer for broken; 3 rows")
+
+
+def test_what_was_not_compared_is_not_verified() -> None:
+    """Without a verification pass nothing is said to work; of two groups, one of which cannot run, half does."""
+    assert m.verified("broken", "g")(RESULT, "proposed").value == pytest.approx(0.5)
+    with pytest.raises(NotMeasurableError, match="no answers were compared"):
+        m.verified("g")(replace(RESULT, verified_cases=0), "optimised")
 
 
 def test_an_arm_that_cannot_run_is_told_with_its_error() -> None:
