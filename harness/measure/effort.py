@@ -15,8 +15,8 @@ class Effort:
     `heavy_further_away`: whether they do so at a second distance, which adds little to what takes seconds.
     `heavy_ns`: a group whose baseline takes this long an operation is timed like one that its scenario calls heavy; at a distance
     many are. `processes_further_away`: the most processes at a second distance, None for as many as at the first.
-    `side_groups`: whether groups that no promise rests on are timed. `side_by_side`: whether scenarios that use no server, and then those at a distance, are timed as
-    many at a time as there are cores, each on one of its own.
+    `side_groups`: whether groups that no promise rests on are timed. `side_by_side`: whether scenarios that use no server, and then
+    those at a distance, are timed as many at a time as there are cores, each on one of its own.
     """
 
     minimum_pairs: int = 3
