@@ -58,7 +58,7 @@ def test_batches_together_are_the_mix(tmp_path: Path) -> None:
     cases = SCENARIO.cases(Setting(tmp_path, tmp_path, size="tiny", scale=0.2))
     kinds = [request.kind for case in cases if case.group == "mix" for request in case.args.requests]
     assert {kind: kinds.count(kind) for kind in MIX} == MIX
-    assert {len(case.args.requests) for case in cases if case.group in {"mix_p95", "statements"}} == {DECK}
+    assert {len(case.args.requests) for case in cases if case.group == "mix_p95"} == {DECK}
     assert all(not request.writes for case in cases if case.group == "reads" for request in case.args.requests)
     assert all(request.writes for case in cases if case.group == "writes" for request in case.args.requests)
 
