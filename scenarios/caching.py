@@ -20,8 +20,7 @@ from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
 from fixtures.prompt_requests import READS, Key, Request, owners, read, requests, send
 from fixtures.prompt_store import ENGINES, dataset, prepare
-from fixtures.servers import is_embedded, servers
-from harness.errors import NotMeasurableError
+from fixtures.servers import with_cache
 from harness.judge.measures import combine, count, fewer, shown, slowdown, speedup
 from harness.judge.rates import share_of
 from harness.judge.verdict import Claim, Measure, Promise, at_least, at_most, cut, reported, times, works
@@ -120,14 +119,8 @@ class Caching(Scenario[World]):
     load_groups = tuple(READS)
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start Redis, and the engine, where it is a server.
-
-        Raises:
-            NotMeasurableError: Redis would be further away than the database, which is in the process.
-        """
-        if setting.rtt_ms and is_embedded(setting.engine):
-            raise NotMeasurableError("a cache at a distance would be further away than the database, which is in the process")
-        return servers(setting, "redis")
+        """Start Redis, and the engine, where it is a server."""
+        return with_cache(setting)
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load all tables; every arm has the good indexes, so that only the cache differs."""

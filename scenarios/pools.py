@@ -21,10 +21,10 @@ from fixtures.probes.work import work
 from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
 from fixtures.servers import servers
 from harness.errors import NotMeasurableError
-from harness.judge.measures import count, speedup
-from harness.judge.verdict import Estimate, Measure, Promise, at_least, cut, reported, works
+from harness.judge.measures import count, less_time, speedup
+from harness.judge.verdict import Promise, at_least, cut, reported, works
 from harness.measure.clock import MonotonicClock
-from harness.record import ScenarioResult, Statement
+from harness.record import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
 from service import pools
 from service.models import Prompt
@@ -68,18 +68,6 @@ ENGINES_OF: Mapping[str, Make] = {
     "optimised": lambda url, environment: pools.engine_optimised(url, pools.settings_for(environment, url, requests=WORKERS)),
 }
 AS_WRITTEN: Mapping[str, Make] = {**ENGINES_OF, "proposed": pools.engine_with_settings_as_written}
-
-
-def less_time(group: str) -> Measure:
-    """The share less time than the baseline's, from paired times."""
-    faster = speedup(group)
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        ratio = faster(result, arm)
-        low, high = (None if bound is None else 1 - 1 / bound for bound in (ratio.low, ratio.high))
-        return Estimate(1 - 1 / ratio.value, low, high)
-
-    return measure
 
 
 class Pools(Scenario[World]):

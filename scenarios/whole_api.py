@@ -18,9 +18,9 @@ from fixtures.api_requests import DECK, Request, deck, held
 from fixtures.api_world import CLIENTS, Answer, World, check, open_world
 from fixtures.prompt_requests import Key
 from fixtures.prompt_store import dataset, prepare
-from fixtures.servers import is_embedded, servers
+from fixtures.servers import with_cache
 from harness.errors import NotMeasurableError
-from harness.judge.measures import latency, speedup
+from harness.judge.measures import latency, less_time, speedup
 from harness.judge.rates import share_of
 from harness.judge.statistics import median, percentiles
 from harness.judge.verdict import Estimate, Measure, Promise, at_least, at_most, cut, reported, times
@@ -63,18 +63,6 @@ class Done:
 
     answers: Sequence[Answer]
     statement_ns: float | None = None
-
-
-def shorter(group: str) -> Measure:
-    """The share less of a time than the baseline's, from paired times."""
-    faster = speedup(group)
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        ratio = faster(result, arm)
-        low, high = (None if bound is None else 1 - 1 / bound for bound in (ratio.low, ratio.high))
-        return Estimate(1 - 1 / ratio.value, low, high)
-
-    return measure
 
 
 def peak_memory_cut() -> Measure:
@@ -134,7 +122,7 @@ class WholeApi(Scenario[World]):
         Promise("S1", "median request at most 20 ms", at_most(20, "ms"), latency("mix_p50"), part=f"{CLIENTS} clients at once"),
         Promise("S2", SAYS_S2, at_most(150, "ms"), latency("mix_p95"), part=f"{CLIENTS} clients at once"),
         Promise("S2", "95th percentile from 500 to 150 ms", times(500 / 150), speedup("mix_p95"), part="ratio"),
-        Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), shorter("statements")),
+        Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), less_time("statements")),
         Promise("S4", SAYS_S4, times(10), _needs_load),
         Promise(
             "S4", "failed requests", reported("share"), share_of("failed_requests", "requests"), part=f"{CLIENTS} clients at once"
@@ -158,14 +146,8 @@ class WholeApi(Scenario[World]):
     }
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start Redis, and the engine, where it is a server.
-
-        Raises:
-            NotMeasurableError: Redis would be further away than the database, which is in the process.
-        """
-        if setting.rtt_ms and is_embedded(setting.engine):
-            raise NotMeasurableError("a cache at a distance would be further away than the database, which is in the process")
-        return servers(setting, "redis")
+        """Start Redis, and the engine, where it is a server."""
+        return with_cache(setting)
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load all tables; each arm has the indexes of its level."""

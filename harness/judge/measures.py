@@ -51,6 +51,18 @@ def slowdown(group: str) -> Measure:
     return measure
 
 
+def less_time(group: str) -> Measure:
+    """Share less time than the baseline's, from paired times; the bounds of the ratio change sides."""
+    faster = speedup(group)
+
+    def measure(result: ScenarioResult, arm: str) -> Estimate:
+        ratio = faster(result, arm)
+        low, high = (None if bound is None else 1 - 1 / bound for bound in (ratio.low, ratio.high))
+        return Estimate(1 - 1 / ratio.value, low, high)
+
+    return measure
+
+
 def latency(group: str, unit: str = "ms") -> Measure:
     """The median of an arm's own latency, absolute, in "ms" or "s", with the interval over its processes' medians."""
     per_unit = {"ms": 1e6, "s": 1e9}[unit]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -168,19 +169,11 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], complaint: str, refused: Callable[[Sequence[str], str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the thing; nothing is run."""
     monkeypatch.chdir(ROOT)
-    try:
-        code = main(["run", *arguments])
-    except SystemExit as ended:  # argparse ends the process by itself
-        code = int(ended.code or 0)
-    said = capsys.readouterr()
-    assert code == 2
-    assert complaint in said.err
-    assert said.err.count("\n") == 1
-    assert said.out == ""
+    refused(["run", *arguments], complaint)
 
 
 def test_an_old_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,12 @@ def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> N
     assert measure(RESULT, "optimised") == expected
 
 
+def test_four_times_faster_is_three_quarters_less() -> None:
+    """The bounds of the ratio become those of the cut, each on its own side."""
+    found = m.less_time("g")(RESULT, "optimised")
+    assert (found.value, found.low, found.high) == pytest.approx((0.75, 1 - 1 / 3, 0.8))
+
+
 def test_several_groups_give_their_geometric_mean() -> None:
     """4× and 9× are 6×, each process by itself, and the sentence names both."""
     found = m.speedup("g", "h")(RESULT, "optimised")
