@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Seats:
     def __init__(self, cores: Cores) -> None:
         self._cores = cores
         self._aside = False
+        self._moving = threading.Lock()
         self._free: SimpleQueue[int] = SimpleQueue()
         for core in cores.all:
             self._free.put(core)
@@ -78,6 +80,7 @@ class Seats:
         self._move(aside=False)
 
     def _move(self, *, aside: bool) -> None:
-        if aside != self._aside and self._cores.coordinator is not None:
-            keep_to({self._cores.coordinator} if aside else self._cores.all)
-        self._aside = aside
+        with self._moving:  # or a second child's move would drag the first one, which has its core already, along
+            if aside != self._aside and self._cores.coordinator is not None:
+                keep_to({self._cores.coordinator} if aside else self._cores.all)
+            self._aside = aside

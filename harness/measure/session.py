@@ -262,9 +262,8 @@ class Session:
         )
 
     def _crowded(self) -> list[Doubt]:
-        if sum(t.evidence.goes_on and self._company(t) is Company.TIMED for t in self._trials) < len(self.cores.all):
-            return []
-        return [SIDE_BY_SIDE]
+        beside = sum(t.evidence.goes_on and self._company(t) is Company.TIMED for t in self._trials)
+        return [SIDE_BY_SIDE] if beside > 1 else []
 
     def _save(self, record: Run, changed: Sequence[Trial]) -> None:
         write_run(record, self.plan.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Collection
 from contextlib import ExitStack
 
@@ -75,6 +76,34 @@ def test_those_timed_side_by_side_have_a_core_each(moves: list[set[int]]) -> Non
             taken = [stack.enter_context(seats.seat(Company.TIMED)) for _ in THREE.all]
             assert sorted(taken) == [(0,), (1,), (2,)]
     assert moves == [{0}]
+
+
+def test_whoever_comes_second_moves_nobody_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that begin at the same moment one moves the others aside, and the second waits: it would move the first one as well."""
+    seen: list[set[int]] = []
+    moving, go_on = threading.Event(), threading.Event()
+
+    def slowly(cores: Collection[int]) -> None:
+        seen.append(set(cores))
+        moving.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(module, "keep_to", slowly)
+    seats = Seats(THREE)
+
+    def sit() -> None:
+        with seats.seat(Company.TIMED):
+            pass
+
+    first, second = threading.Thread(target=sit), threading.Thread(target=sit)
+    first.start()
+    assert moving.wait(10)
+    second.start()
+    second.join(0.2)  # as long as it would take to move everybody, were it not made to wait
+    go_on.set()
+    first.join()
+    second.join()
+    assert seen == [{0}]
 
 
 def test_an_unknown_machine_is_left_alone(moves: list[set[int]]) -> None:
