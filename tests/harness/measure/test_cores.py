@@ -79,7 +79,7 @@ def test_those_timed_side_by_side_have_a_core_each(moves: list[set[int]]) -> Non
 
 
 def test_whoever_comes_second_moves_nobody_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two that begin at the same moment one moves the others aside, and the second waits: it would move the first one as well."""
+    """Of two that begin at once, one moves the others aside and the second waits: it would move the first one as well."""
     seen: list[set[int]] = []
     moving, go_on = threading.Event(), threading.Event()
 
