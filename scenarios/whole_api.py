@@ -143,6 +143,7 @@ class WholeApi(Scenario[World]):
         "bulk": "bulk writes by executemany and one UPDATE",
         "transactions": "one transaction a request, tried again after a conflict",
         "streaming": "pages by key instead of by offset",
+        "monitoring": "metrics of requests, statements and the pool, which cost time",
     }
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:

@@ -64,7 +64,7 @@ def test_batches_together_are_the_mix(tmp_path: Path) -> None:
 
 
 def test_switches_are_the_services_own(tmp_path: Path) -> None:
-    """All but the one that does nothing here, and an unknown one is refused."""
-    assert set(SCENARIO.switches) == set(NAMES) - {"monitoring"}
+    """All of them, and an unknown one is refused."""
+    assert set(SCENARIO.switches) == set(NAMES)
     with pytest.raises(ValueError, match="no switch named 'magic'"):
         SCENARIO.open_switched(frozenset({"caching", "magic"}), Setting(tmp_path, tmp_path))
