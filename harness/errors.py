@@ -23,3 +23,9 @@ class ScenarioFailedError(HarnessError):
 
 class NotMeasurableError(HarnessError):
     """A promise that this run cannot answer; the message is the reason shown beside the verdict."""
+
+
+class NotComparableError(HarnessError):
+    """Two files that say nothing about each other: a benchmark is missing or renamed, or the data or the tool is another."""
+
+    code: ClassVar[int] = 4

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.gains import Ablation
+from harness.under_load import UnderLoad
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ class ScenarioResult:
     """All that a run learned from one scenario on one engine at one distance.
 
     `status` is "ok", "failed", "interrupted" or `NOT_RUN`; a failed one has its `error` in one line and the `exit_code` it means to
-    a shell; of one that was not run, `error` is the reason. `ablation` has an entry a group where switches were tried one by one.
+    a shell; of one that was not run, `error` is the reason. `ablation` has an entry a group where switches were tried one by one,
+    `load` what many users at once met. `tolerances` (metric → share) and `higher_is_better` are the scenario's, for the gate.
     """
 
     name: str
@@ -214,6 +216,9 @@ class ScenarioResult:
     doubts: list[Doubt] = field(default_factory=list)
     samples_file: str | None = None
     ablation: list[Ablation] = field(default_factory=list)
+    load: UnderLoad | None = None
+    tolerances: dict[str, float] = field(default_factory=dict)
+    higher_is_better: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

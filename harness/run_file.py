@@ -85,6 +85,15 @@ def read_run(path: Path) -> Run:
         raise UsageError(f"{file} is not a whole run ({error}); run again, or name another file") from error
 
 
+def schema_of(path: Path) -> int | None:
+    """Return the schema version of a run's folder or `run.json`; None of anything else, which `read_run` then refuses by its reason."""
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Version).schema_version if file.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def write_samples(samples: Iterable[Sample], path: Path) -> None:
     """Write raw samples as CSV, one operation a row, columns `SAMPLE_COLUMNS`.
 

@@ -138,6 +138,11 @@ class Scenario(Generic[World]):
         growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
         growth_groups: groups whose exact work is counted at those shares.
         load_groups: groups that many users run at once; None means all of them.
+        busy: whether its worlds keep a core busy though their servers are far away, since they are processes of their own: timed
+            alone at any distance.
+        tolerances: metric → the share by which it may change before `harness gate` calls that a change, for figures that do not
+            repeat exactly, and for an arm's own `facts`, which are taken once and gated only where they stand here.
+        higher_is_better: metrics of which more is better; the hits of a cache are known, of everything else more is worse.
         switches: name → what it turns on. A scenario with at least two can be ablated: `harness ablate` tries each of them alone,
             and each left out of all. Every set of switches has to give the same answers.
     """
@@ -155,6 +160,9 @@ class Scenario(Generic[World]):
     growth_scales: ClassVar[Sequence[float]] = ()
     growth_groups: ClassVar[Sequence[str]] = ()
     load_groups: ClassVar[Sequence[str] | None] = None
+    busy: ClassVar[bool] = False
+    tolerances: ClassVar[Mapping[str, float]] = {}
+    higher_is_better: ClassVar[Sequence[str]] = ()
     switches: ClassVar[Mapping[str, str]] = {}
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
@@ -209,6 +217,28 @@ class Scenario(Generic[World]):
         """Return the nanoseconds that count, where an operation measures itself: a wait inside it, or CPU time. None: all of it."""
         del case, answer
         return None
+
+    def load_cases(self, setting: Setting) -> Sequence[Case]:
+        """Return what one stream of operations under load asks for, in turn and over again: a pure function of seed and stream.
+
+        By default those of the `load_groups`, groups taking turns. An operation is one request: it is what an arrival brings.
+        """
+        by_group: dict[str, list[Case]] = {}
+        for case in self.cases(setting):
+            if self.load_groups is None or case.group in self.load_groups:
+                by_group.setdefault(case.group, []).append(case)
+        rounds = max(map(len, by_group.values()), default=0)
+        return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]
+
+    def targets(self, world: World) -> Mapping[str, int]:
+        """Return name → process id of what serves the world, whose CPU and memory are watched under load; none: in-process."""
+        del world
+        return {}
+
+    async def counts(self, world: World) -> Mapping[str, float]:
+        """Return what the world has counted so far, ever growing, such as statements and hits; watched under load. Be cheap."""
+        del world
+        return {}
 
     async def state(self, world: World, case: Case) -> Any:
         """Return what the operation left behind, which must be equal between arms as well; only in the verification pass."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pkgutil
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ SCENARIOS = Path("scenarios")
 MAX_SEED = 2**63
 MAX_RTT_MS = 2_000.0
 """Several times round the Earth by satellite; beyond it a number is a slip."""
+
+SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
+MAX_SECONDS = 86_400.0
 
 
 def data(parser: argparse.ArgumentParser, *, size: str | None = "small") -> None:
@@ -87,6 +91,30 @@ def rtts_ms(text: str) -> list[float]:
     if not all(0 <= rtt_ms <= MAX_RTT_MS for rtt_ms in found):
         raise UsageError(f"--rtt {text!r} is not between 0 and {MAX_RTT_MS:g} ms; try --rtt 0,5")
     return found
+
+
+def seconds(text: str, option: str, *, or_none: bool = False) -> float:
+    """Return a time in seconds, from a number of them or with a unit: 30, 30s, 500ms, 2m; with `or_none` it may be 0.
+
+    Raises:
+        UsageError: not a time, or not above 0.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|m|)", text.strip(), re.ASCII)
+    lasts_s = float(found[1]) * SECONDS[found[2]] if found else -1.0
+    if not 0 <= lasts_s <= MAX_SECONDS or (lasts_s == 0 and not or_none):
+        raise UsageError(f"{option} {text!r} is not a time{'' if or_none else ' above 0'}, such as 30, 30s, 500ms or 2m")
+    return lasts_s
+
+
+def whole(text: str, option: str, most: int) -> int:
+    """Return a whole number from 1 to `most`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= most):
+        raise UsageError(f"{option} {text!r} is not a whole number from 1 to {most}")
+    return int(text)
 
 
 def scenarios(names: Sequence[str], folder: Path) -> list[Loaded]:

@@ -69,11 +69,9 @@ def carry_out(loaded: Sequence[Loaded], settings: Settings, options: argparse.Na
     from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
     from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
     from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure.workplace import git_commit  # noqa: PLC0415 - keeps `--help` quick
     from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
-    out = options.out or Path("runs") / _run_name(git_commit()[0])
-    _refuse_old_run(out)
+    out = folder(options.out)
     plan = Plan(loaded, settings, out, shlex.join(["harness", *sys.argv[1:]]), ledger=ledger.read(loaded[0].file.parent))
     with Progress() as progress:
         record = Session(plan, progress).run()
@@ -81,6 +79,19 @@ def carry_out(loaded: Sequence[Loaded], settings: Settings, options: argparse.Na
     show(record, as_json=options.json)
     print(report if not options.json else "", end="\n" if not options.json else "")
     return exit_code(record)
+
+
+def folder(named: Path | None, kind: str = "") -> Path:
+    """Return the folder that a run is to be written to: the one named, or a new one below `runs`, its name ending in `kind`.
+
+    Raises:
+        UsageError: it holds a run already.
+    """
+    from harness.measure.workplace import git_commit  # noqa: PLC0415 - keeps `--help` quick
+
+    out = named or Path("runs") / f"{_run_name(git_commit()[0])}{kind}"
+    _refuse_old_run(out)
+    return out
 
 
 def exit_code(record: Run) -> int:

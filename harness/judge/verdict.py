@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -132,14 +133,15 @@ def weigh(claim: Claim, estimate: Estimate) -> str:
     """Return the verdict word for an estimate.
 
     The whole interval has to keep the promise to confirm it, and the whole interval has to miss it to deny it; an interval on both
-    sides of the line, or a value without one, is inconclusive. A miss with no gain shown at all is `refuted`, with some gain `fell
+    sides of the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A miss with no gain shown at all is `refuted`, with some gain `fell
     short`.
     """
     if claim.low is None:
         return REPORTED
     low, high = (estimate.value, estimate.value) if estimate.exact else (estimate.low, estimate.high)
-    if low is None or high is None:
+    if low is None and high is None:
         return INCONCLUSIVE
+    low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
     return _weigh_limit(claim.low, low, high) if claim.less_is_better else _weigh_floor(claim, claim.low, low, high)
 
 

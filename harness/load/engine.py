@@ -1,146 +1,243 @@
-"""Many virtual users as coroutines in one loop: closed model, arms alternating in short blocks.
+"""Load as coroutines in one loop, arms alternating in blocks, so that whatever drifts hits all of them alike.
 
-All users run one arm of one scenario at a time, so that arms do not disturb each other; a cycle goes over every arm, in an order
-drawn by a coin, and the same users meet the same cases in each arm's block. An arm's block is compared with the baseline's of the
-same cycle, so that the machine's drift cancels.
+One arm of one scenario takes the load at a time, and arms do not disturb each other. A cycle goes over every arm; the first order
+is drawn by a coin and every second cycle takes it backwards (A B C, C B A: what drifts evenly cancels). In a cycle each arm meets
+the same arrivals and the same cases, so that its block is compared with the baseline's of the same cycle.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.discovery import Loaded
 from harness.errors import ScenarioFailedError
-from harness.load.protocol import Block
+from harness.load import arrivals
+from harness.load.closed_model import run_closed
+from harness.load.open_model import Plan, run_open
+from harness.load.pacer import Waits
+from harness.load.protocol import Block, LoadJob
+from harness.load.sampler import Sampler
+from harness.load.tally import Phases, Tally, wire
 from harness.measure.clock import Clock
 from harness.measure.verify import verify
-from harness.scenario import Case, Setting
+from harness.scenario import BASELINE, Case, Setting
 
 VERIFIED_CASES = 2
 """Cases of each group on which the arms must agree before any load."""
 
+LANES = 8
+"""Streams of cases that arrivals of the open model take in turn."""
+
+MAX_STREAMS = 64
+"""Streams of cases at most; users beyond so many share them, each case going to whoever asks next."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How much load a block has: `users` of the closed model, or planned arrivals at `rate_factor` times their rates."""
+
+    users: int = 0
+    rate_factor: float = 1.0
+
 
 @dataclass
 class Field:
-    """One scenario's worlds, and each user's own stream of cases."""
+    """One scenario's worlds by arm, its streams of cases, and how far they have been taken."""
 
     loaded: Loaded
     setting: Setting
     worlds: Mapping[str, Any]
+    order: list[str] = field(default_factory=list)
     barred: frozenset[tuple[str, str]] = frozenset()
     streams: dict[int, Sequence[Case]] = field(default_factory=dict)
     reached: dict[int, int] = field(default_factory=dict)
+    arrived: int = 0
 
-    def stream(self, user: int) -> Sequence[Case]:
-        """Return a user's own cases, the same whenever and wherever they are asked for."""
-        if user not in self.streams:
-            cases = self.loaded.scenario.cases(replace(self.setting, stream=user + 1))
-            self.streams[user] = for_load(self.loaded, cases)
-        return self.streams[user]
+    def stream(self, number: int) -> Sequence[Case]:
+        """Return a stream's cases, the same whenever and wherever they are asked for.
 
+        Raises:
+            ScenarioFailedError: there are none.
+        """
+        if number not in self.streams:
+            cases = self.loaded.scenario.load_cases(replace(self.setting, stream=self.setting.stream + number + 1))
+            if not cases:
+                raise ScenarioFailedError(f"{self.loaded.file} has no cases for many users; check its load_groups and load_cases")
+            self.streams[number] = cases
+        return self.streams[number]
 
-def for_load(loaded: Loaded, cases: Sequence[Case]) -> list[Case]:
-    """Return the cases that many users run at once: those of the scenario's load groups, groups taking turns.
+    def user(self, arm: str, user: int) -> Iterator[Case]:
+        """Return a user's cases, without end, from where the stream has got to; the stream is made now, not under load."""
+        number = user % MAX_STREAMS
+        stream = self.stream(number)
 
-    Raises:
-        ScenarioFailedError: there are none.
-    """
-    wanted = loaded.scenario.load_groups
-    by_group: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        if wanted is None or case.group in wanted:
-            by_group[case.group].append(case)
-    if not by_group:
-        raise ScenarioFailedError(f"{loaded.file} has no cases for many users; check its load_groups")
-    rounds = max(len(group) for group in by_group.values())
-    return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]
+        def cases() -> Iterator[Case]:
+            while True:
+                case = stream[self.reached.get(number, 0) % len(stream)]
+                self.reached[number] = self.reached.get(number, 0) + 1
+                if (arm, case.group) not in self.barred:
+                    yield case
+
+        return cases()
+
+    def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> Plan:
+        """Return each arrival's case: lanes take turns, each goes through its stream; what the arm cannot run is left out.
+
+        Each lane is a case ahead of the one before it, so that a few arrivals meet cases of every group.
+        """
+        lanes = [self.stream(number) for number in range(LANES)]
+        pairs = []
+        for number, offset_ns in enumerate(offsets_ns, self.arrived):
+            lane = lanes[number % LANES]
+            case = lane[(number // LANES + number % LANES) % len(lane)]
+            if (arm, case.group) not in self.barred:
+                pairs.append((offset_ns, case))
+        return Plan([offset for offset, _ in pairs], [case for _, case in pairs])
 
 
 class Engine:
-    """Runs blocks until told to stop. `users` is read before every cycle and may change between cycles."""
+    """Runs blocks of load on every scenario's worlds.
 
-    def __init__(self, loaded: Sequence[Loaded], settings: Sequence[Setting], block_s: float, clock: Clock) -> None:
-        self._loaded = list(zip(loaded, settings, strict=True))
-        self._block_ns = int(block_s * 1e9)
-        self._clock = clock
-        self._coin = random.Random(f"{settings[0].seed}/{settings[0].stream}/load")  # noqa: S311 - a coin that can be tossed again
+    `cannot_run` holds (scenario, arm, group, error) of what raised as written when answers were compared.
+    """
+
+    def __init__(self, loaded: Sequence[Loaded], job: LoadJob, clock: Clock, pacer: Waits, sampler: Sampler | None = None) -> None:
+        self._loaded = list(zip(loaded, job.settings, strict=True))
+        self._job, self._clock, self._pacer, self._sampler = job, clock, pacer, sampler
+        self._arrivals = arrivals.parse(job.arrivals)
+        first = job.settings[0]
+        self._coin = random.Random(f"{first.seed}/{first.stream}/load")  # noqa: S311 - a coin that can be tossed again
+        # Workers that share a plan must see the same one; engines that do not share one see one each.
+        self._seed = f"{first.seed}/{0 if job.share[1] > 1 else first.stream}"
+        self.cannot_run: list[tuple[str, str, str, str]] = []
         self._fields: list[Field] = []
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
-        """Open every arm's world and check that arms agree.
+        """Open every arm's world, take its cases and check that arms agree.
 
         Raises:
-            ScenarioFailedError: they do not.
+            ScenarioFailedError: they do not, or there are no cases.
         """
         for loaded, setting in self._loaded:
             scenario = loaded.scenario
-            worlds = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
+            wanted = [arm for arm in scenario.arms if self._job.arms is None or arm in self._job.arms]
+            opened = dict.fromkeys([BASELINE, *wanted])
+            worlds = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in opened}
             ground = Field(loaded, setting, worlds)
-            cases = ground.stream(0)
-            groups = len({c.group for c in cases})
+            cases = _first_of_each_group(ground.stream(0), VERIFIED_CASES)
             try:
-                seen = await verify(scenario, worlds, cases[: groups * VERIFIED_CASES])
+                seen = await verify(scenario, worlds, cases)
             except ScenarioFailedError as error:
                 raise ScenarioFailedError(f"{loaded.name}: {error}") from error
             ground.barred = frozenset(seen.cannot_run)
             asked = {c.group for c in cases}
-            ground.worlds = {arm: w for arm, w in worlds.items() if any((arm, g) not in ground.barred for g in asked)}
+            self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in seen.cannot_run.items() if g in asked]
+            ground.worlds = {arm: worlds[arm] for arm in wanted if any((arm, g) not in ground.barred for g in asked)}
+            ground.order = list(ground.worlds)
+            self._coin.shuffle(ground.order)
+            for number in range(LANES if self._job.model == "open" else 1):
+                ground.stream(number)
             self._fields.append(ground)
 
     async def close(self) -> None:
         """Close every world."""
         await self._stack.aclose()
 
-    async def cycles(self, users: Callable[[], int], stopped: Callable[[], bool]) -> AsyncIterator[Block]:
-        """Yield blocks, cycle after cycle, until `stopped()`; the block under way is finished."""
+    async def cycles(self, level: Callable[[], Level], stopped: Callable[[], bool]) -> AsyncIterator[Block]:
+        """Yield blocks, as many cycles as the job asks for or until `stopped()`, which cuts the last block short.
+
+        `level` is asked before every cycle.
+        """
         cycle = 0
-        while not stopped():
-            number = users()
+        while not stopped() and cycle != self._job.cycles:
+            now = level()
             for ground in self._fields:
-                order = list(ground.worlds)
-                self._coin.shuffle(order)
-                first = dict(ground.reached)
-                for position, arm in enumerate(order):
+                reached, offsets_ns = dict(ground.reached), self._offsets_ns(cycle, now.rate_factor, self._job.block_s)
+                for position, arm in enumerate(ground.order if cycle % 2 == 0 else ground.order[::-1]):
+                    ground.reached = dict(reached)  # every arm of a cycle starts each user at the same case
+                    block = await self._block(ground, arm, (cycle, position), now, offsets_ns, self._job.block_s, stopped)
+                    if block.measured_ns:
+                        yield block
                     if stopped():
                         return
-                    ground.reached = dict(first)  # every arm of a cycle starts each user at the same case
-                    yield await self._block(ground, arm, cycle, position, number)
+                ground.arrived += len(offsets_ns)
             cycle += 1
-            await asyncio.sleep(0)
 
-    async def _block(self, ground: Field, arm: str, cycle: int, position: int, users: int) -> Block:
-        latencies: dict[str, list[int]] = defaultdict(list)
-        errors: Counter[str] = Counter()
-        start = self._clock.now_ns()
-        deadline = start + self._block_ns
-        await asyncio.gather(*(self._user(ground, arm, user, deadline, latencies, errors) for user in range(users)))
-        duration = self._clock.now_ns() - start
-        return Block(ground.loaded.name, arm, cycle, position, users, duration, dict(latencies), dict(errors))
+    async def one(self, arm: str, number: int, level: Level, block_s: float | None, stopped: Callable[[], bool]) -> Block:
+        """Return one block of an arm of the first scenario, closed model where there are users; `number` makes up its cycle.
 
-    async def _user(
-        self, ground: Field, arm: str, user: int, deadline_ns: int, latencies: dict[str, list[int]], errors: Counter[str]
-    ) -> None:
-        scenario, world, stream, now_ns = ground.loaded.scenario, ground.worlds[arm], ground.stream(user), self._clock.now_ns
-        while True:
-            case = stream[ground.reached.get(user, 0) % len(stream)]
-            ground.reached[user] = ground.reached.get(user, 0) + 1
-            if (arm, case.group) in ground.barred:
-                continue
-            start = now_ns()
-            try:
-                answer = await scenario.run(world, case)
-            except Exception as error:  # noqa: BLE001 - whatever the operation raises is a failed operation, counted by its message
-                errors[f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''}"] += 1
-            else:
-                latencies[case.group].append(now_ns() - start)
-                await scenario.reset(world, case, answer)
-            await asyncio.sleep(0)  # an answer from memory never waits: one user would keep the loop for a whole block
-            if now_ns() >= deadline_ns:
-                return
+        Raises:
+            ScenarioFailedError: that arm is not among those that can take load.
+        """
+        ground, lasts_s = self._fields[0], self._job.block_s if block_s is None else block_s
+        if arm not in ground.worlds:
+            raise ScenarioFailedError(f"{ground.loaded.name}: {arm} cannot take load here")
+        offsets_ns = [] if level.users else self._offsets_ns(number, level.rate_factor, lasts_s)
+        block = await self._block(ground, arm, (number, 0), level, offsets_ns, lasts_s, stopped)
+        ground.arrived += len(offsets_ns)
+        return block
+
+    def _offsets_ns(self, cycle: int, rate_factor: float, block_s: float) -> list[int]:
+        """Return when operations of a cycle's blocks are due: warming up plays the beginning of a plan of its own."""
+        if self._job.model == "closed":
+            return []
+        plan = self._arrivals if rate_factor == 1 else self._arrivals.scaled(rate_factor)
+        plan, warm_up_ns = plan.share(*self._job.share), int(self._job.warm_up_s * 1e9)
+        before = plan.offsets_ns(max(block_s, self._job.warm_up_s), f"{self._seed}/{cycle}/warm-up")
+        measured = plan.offsets_ns(block_s, f"{self._seed}/{cycle}")
+        return [*before[before < warm_up_ns].tolist(), *(measured + warm_up_ns).tolist()]
+
+    async def _block(
+        self,
+        ground: Field,
+        arm: str,
+        place: tuple[int, int],
+        level: Level,
+        offsets_ns: Sequence[int],
+        block_s: float,
+        stopped: Callable[[], bool],
+    ) -> Block:
+        scenario, world, job = ground.loaded.scenario, ground.worlds[arm], self._job
+        users = level.users if job.model == "closed" or job.on_request else 0
+        tally = Tally(scenario, world, self._clock)
+        phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
+        targets = scenario.targets(world)
+        plan = ground.arrivals(arm, offsets_ns)
+        asking = [ground.user(arm, user) for user in range(users)]
+        if self._sampler is not None:
+            await self._sampler.begin(arm, tally, targets, lambda: scenario.counts(world))
+        if users:
+            measured_ns = await run_closed(tally, asking, phases, self._clock, self._pacer, stopped)
+        else:
+            await run_open(tally, plan, phases, job.in_flight_cap, self._clock, self._pacer, stopped)
+            measured_ns = tally.measured_ns
+        if self._sampler is not None:
+            self._sampler.end()
+        return Block(
+            scenario=ground.loaded.name,
+            arm=arm,
+            cycle=place[0],
+            position=place[1],
+            users=users,
+            measured_ns=measured_ns,
+            groups=tally.groups(),
+            lateness=wire(tally.lateness_ns),
+            cpu_percent=tally.cpu_percent,
+            targets=bool(targets),
+        )
+
+
+def _first_of_each_group(cases: Sequence[Case], number: int) -> list[Case]:
+    taken: Counter[str] = Counter()
+    found = []
+    for case in cases:
+        taken[case.group] += 1
+        if taken[case.group] <= number:
+            found.append(case)
+    return found

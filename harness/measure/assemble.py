@@ -133,6 +133,8 @@ class Evidence:
             engine_settings=near.engine_settings,
             findings=near.findings,
             samples_file=samples_file,
+            tolerances=dict(scenario.tolerances),
+            higher_is_better=list(scenario.higher_is_better),
         )
         if failed:
             return base

@@ -47,3 +47,8 @@ def utc_now() -> datetime:
 def resolution_ns() -> float:
     """Return the clock's stated resolution, in nanoseconds."""
     return time.get_clock_info("perf_counter").resolution * 1e9
+
+
+def cpu_ns() -> int:
+    """Return the CPU time that this process has used in its life, all threads together, in nanoseconds."""
+    return time.process_time_ns()

@@ -48,6 +48,24 @@ def keep_to(cores: Collection[int]) -> None:
                 os.sched_setaffinity(thread.id, cores)
 
 
+_left: set[int] = set()
+"""The cores that this process ran on before it settled."""
+
+
+def settle(cores: Collection[int]) -> None:
+    """Keep this process, and all threads that it starts, on these cores from now on; servers that it starts may go `elsewhere`."""
+    _left.update(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores)
+
+
+def elsewhere() -> frozenset[int]:
+    """Return where a server belongs that this process starts: the cores that it ran on before it settled, without its own.
+
+    None where there are no others, or where it has not settled: the server then runs where its starter does.
+    """
+    return frozenset(_left - os.sched_getaffinity(0)) if _left else frozenset()
+
+
 class Seats:
     """Gives every child process its cores, and moves the coordinator and the servers aside while one is timed."""
 

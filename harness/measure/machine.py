@@ -24,7 +24,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "cpu": _cpu_model(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
-        "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else "not readable",
+        "governor": governor(),
         "load average at start": f"{load[0]:.2f}",
         "clock resolution": f"{resolution_ns():g} ns",
         "workers pinned to": "no core" if cores.worker is None else f"core {cores.worker}",
@@ -37,6 +37,11 @@ def describe(cores: Cores) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             facts[package] = "not installed"
     return facts
+
+
+def governor() -> str:
+    """Return how the first core's frequency is governed, or that it is not readable, as in most virtual machines."""
+    return _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else "not readable"
 
 
 def _cpu_model() -> str:

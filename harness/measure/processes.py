@@ -50,7 +50,7 @@ def events(job: Job) -> Generator[Event, None, None]:
             if last is None or code != 0:
                 stderr.seek(0)
                 detail = stderr.read().decode(errors="replace")
-                yield Failed(f"the worker process ended without a word ({_ending(code)})", 1, detail)
+                yield Failed(f"the worker process ended without a word ({ending(code)})", 1, detail)
         finally:
             end(child)
             _living.discard(child)
@@ -77,7 +77,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """Return how a process ended, in words."""
     if code >= 0:
         return f"exit code {code}"
     try:

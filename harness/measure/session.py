@@ -161,9 +161,11 @@ class Session:
     def _company(self, trial: Trial) -> Company:
         """Return whether a trial is timed alone.
 
-        One without a server leaves the coordinator's core idle, and one at a distance both of them, most of the time.
+        One without a server leaves the coordinator's core idle, and one at a distance both of them, most of the time, unless its
+        scenario says that it is busy all the same.
         """
-        idle = self.cores.all and (not trial.setting.servers or trial.setting.rtt_ms > 0)
+        quiet = not trial.evidence.loaded.scenario.busy and (not trial.setting.servers or trial.setting.rtt_ms > 0)
+        idle = self.cores.all and quiet
         return Company.TIMED if idle and effort(self.plan.settings).side_by_side else Company.NONE
 
     def _growth_steps(self, trial: Trial) -> list[Step]:

@@ -27,6 +27,7 @@ from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.measure import exact
 from harness.measure.ablation import ablated
 from harness.measure.clock import MonotonicClock
+from harness.measure.cores import settle
 from harness.measure.pairing import Pairing
 from harness.measure.protocol import (
     Counted,
@@ -57,7 +58,7 @@ def main() -> None:
     channel = only_events_on_stdout()
     job = decode_job(sys.stdin.buffer.read())
     if job.cpus:
-        os.sched_setaffinity(0, job.cpus)
+        settle(job.cpus)
     emit = _emitter(channel)
     signal.alarm(job.patience_s)  # the kernel's, because a process that ran out of memory may hang where no code of ours runs
     try:

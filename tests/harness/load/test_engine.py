@@ -1,133 +1,157 @@
-"""The load engine: many users, one arm at a time, the same cases for every arm of a cycle, errors apart from times."""
+"""The engine: arms in turn, each meeting the same arrivals and the same cases, after their answers were found equal."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.discovery import Loaded, load
-from harness.errors import ScenarioFailedError
-from harness.load.engine import Engine, for_load
-from harness.load.protocol import Block
-from harness.measure.clock import FakeClock
-from harness.scenario import Case, Scenario, Setting
+from harness.discovery import load
+from harness.errors import ScenarioFailedError, UsageError
+from harness.load.engine import LANES, Engine, Field, Level
+from harness.scenario import Case, Setting
+
+if TYPE_CHECKING:
+    from tests.harness.load.conftest import Stage
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
-BLOCK_NS = 10_000_000
+MS = 1_000_000
+ALL_ARMS = ["baseline", "optimised", "other"]
 
 
-class Watched(Scenario[str]):
-    """Keeps who ran what; every operation takes two milliseconds of a fake clock."""
-
-    arms = {"baseline": "", "optimised": ""}  # noqa: RUF012 - a table
-    load_groups = ("read", "write")
-
-    def __init__(self, clock: FakeClock, failing: str = "") -> None:
-        """Share the clock; one arm may fail."""
-        self.clock, self.failing = clock, failing
-        self.ran: list[tuple[str, str]] = []
-
-    def cases(self, setting: Setting) -> Sequence[Case]:
-        """Give each stream cases of its own."""
-        groups = ("read", "write", "heavy")
-        return [Case(group, f"user {setting.stream} {group} {i}", i) for group in groups for i in range(4)]
-
-    def open(self, arm: str, setting: Setting) -> Any:
-        """Be the arm's name."""
-        from contextlib import nullcontext  # noqa: PLC0415 - a world of nothing
-
-        return nullcontext(arm)
-
-    async def run(self, world: str, case: Case) -> int:
-        """Take two milliseconds, or fail once under way."""
-        self.ran.append((world, case.name))
-        self.clock.advance(2_000_000)
-        await asyncio.sleep(0)
-        if world == self.failing and len(self.ran) > 20:
-            raise RuntimeError("database is locked\nand more")
-        return int(case.args)
+def test_every_second_cycle_takes_the_arms_backwards(stage: Stage) -> None:
+    """A B C, C B A: what drifts evenly hits all arms alike."""
+    found = stage.blocks(arms=ALL_ARMS, cycles=4)
+    orders = [[b.arm for b in found if b.cycle == cycle] for cycle in range(4)]
+    assert sorted(orders[0]) == ALL_ARMS
+    assert orders == [orders[0], orders[0][::-1]] * 2
+    assert [b.position for b in found] == [0, 1, 2] * 4
 
 
-def loaded(scenario: Scenario[Any]) -> Loaded:
-    """Return the scenario as if it had been found in a file."""
-    return Loaded("watched", Path("watched.py"), scenario, "Watched.", "Watched.")
+def test_the_first_order_is_drawn_by_the_seed(stage: Stage) -> None:
+    """Other seeds begin with other arms."""
+    firsts = set()
+    for seed in range(12):
+        setting = Setting(stage.folder, stage.folder, seed=seed)
+        stage.scenario.under_load = False
+        firsts.add(stage.blocks(arms=ALL_ARMS, settings=[setting])[0].arm)
+    assert firsts == set(ALL_ARMS)
 
 
-def blocks(scenario: Watched, users: int, number: int, tmp_path: Path) -> list[Block]:
-    """Take so many blocks."""
-
-    async def go() -> list[Block]:
-        engine = Engine([loaded(scenario)], [Setting(tmp_path, tmp_path)], BLOCK_NS / 1e9, scenario.clock)
-        await engine.open()
-        scenario.ran.clear() if not scenario.failing else None
-        found: list[Block] = []
-        async for block in engine.cycles(lambda: users, lambda: len(found) >= number):
-            found.append(block)  # noqa: PERF401 - the stop condition looks at it
-        await engine.close()
-        return found
-
-    return asyncio.run(go())
+@pytest.mark.parametrize("plan", ["100", "poisson:100", "ramp:50..150", "steps:50,150"])
+def test_each_arm_of_a_cycle_meets_the_same_arrivals_and_cases(stage: Stage, plan: str) -> None:
+    """And the next cycle goes on with other cases, where it stopped."""
+    found = stage.blocks(arms=["baseline", "optimised"], cycles=2, arrivals=plan)
+    assert found[0].groups.keys() == {"read", "write"}
+    names = {arm: stage.scenario.names(arm) for arm in ("baseline", "optimised")}
+    assert names["baseline"] == names["optimised"]
+    first = sum(g.planned for g in found[0].groups.values())
+    assert set(names["baseline"][:first]).isdisjoint(names["baseline"][first : first + 3])
+    starts = [[at for a, _, at in stage.scenario.ran if a == arm][:first] for arm in names]
+    assert [at - starts[0][0] for at in starts[0]] == pytest.approx([at - starts[1][0] for at in starts[1]], abs=2)
 
 
-def test_each_cycle_takes_every_arm_once(tmp_path: Path) -> None:
-    """In an order that a coin draws, with all users."""
-    found = blocks(Watched(FakeClock()), 3, 20, tmp_path)
-    for cycle in range(10):
-        assert {b.arm for b in found if b.cycle == cycle} == {"baseline", "optimised"}
-    assert {b.users for b in found} == {3}
-    assert len({tuple(b.arm for b in found if b.cycle == c) for c in range(10)}) == 2
+def test_arrivals_take_streams_of_cases_in_turn(stage: Stage) -> None:
+    """So that the same case is not under way twice, and groups are mixed; heavy groups are no load."""
+    stage.blocks(arms=["baseline"])
+    names = stage.scenario.names("baseline")
+    assert names[:4] == ["stream 1 read 0", "stream 2 write 0", "stream 3 read 1", "stream 4 write 1"]
+    assert names[LANES] == "stream 1 write 0"
+    assert not any("heavy" in name for name in names)
 
 
-def test_users_meet_the_same_cases_in_every_arm_of_a_cycle(tmp_path: Path) -> None:
+def test_users_meet_the_same_cases_in_every_arm_of_a_cycle(stage: Stage) -> None:
     """And each user has a stream of its own, with groups taking turns."""
-    scenario = Watched(FakeClock())
-    blocks(scenario, 2, 2, tmp_path)
-    by_arm = {arm: [name for a, name in scenario.ran if a == arm] for arm in scenario.arms}
-    assert by_arm["baseline"] == by_arm["optimised"]
-    assert by_arm["baseline"][:4] == ["user 1 read 0", "user 2 read 0", "user 1 write 0", "user 2 write 0"]
-    assert not any("heavy" in name for _, name in scenario.ran)
+    stage.scenario.takes_ns = lambda arm, case: 10 * MS
+    stage.blocks(users=2, model="closed")
+    names = stage.scenario.names("baseline")
+    assert names == stage.scenario.names("optimised")
+    assert names[:4] == ["stream 1 read 0", "stream 2 read 0", "stream 1 write 0", "stream 2 write 0"]
 
 
-def test_errors_are_counted_by_message_and_never_timed(tmp_path: Path) -> None:
-    """A failing operation leaves its first line among the errors and no time among the latencies."""
-    found = blocks(Watched(FakeClock(), failing="optimised"), 2, 12, tmp_path)
-    failed = sum(n for b in found for n in b.errors.values())
-    assert failed > 0
-    assert {message for b in found for message in b.errors} == {"RuntimeError: database is locked"}
-    assert {b.arm for b in found if b.errors} == {"optimised"}
-    late = [b for b in found if b.arm == "optimised" and b.cycle > 3]
-    assert all(b.latencies_ns == {} for b in late)
+def test_a_rate_factor_plans_so_many_times_the_arrivals(stage: Stage) -> None:
+    """Three times a hundred a second."""
+    (block,) = stage.blocks(arms=["baseline"], rate_factor=3.0)
+    assert sum(g.planned for g in block.groups.values()) == 30
 
 
-def test_an_arm_sits_out_only_the_groups_it_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes part in the others, and each of its blocks still ends."""
-    monkeypatch.setattr(Watched, "sits_out", {("optimised", "write"): "it cannot"})
-    found = blocks(Watched(FakeClock()), 2, 6, tmp_path)
-    assert {g for b in found if b.arm == "optimised" for g in b.latencies_ns} == {"read"}
-    assert {g for b in found if b.arm == "baseline" for g in b.latencies_ns} == {"read", "write"}
+def test_workers_share_a_plan_out(stage: Stage) -> None:
+    """Each of three offers its part, all of them together the whole, whatever streams their settings number."""
+    planned = []
+    for worker in range(3):
+        stage.scenario.under_load = False
+        setting = Setting(stage.folder, stage.folder, stream=1000 * worker)
+        found = stage.blocks(arms=["baseline"], arrivals="poisson:1000", share=(worker, 3), settings=[setting])
+        planned.append(sum(g.planned for g in found[0].groups.values()))
+    stage.scenario.under_load = False
+    (whole,) = stage.blocks(arms=["baseline"], arrivals="poisson:1000", share=(0, 1))
+    assert max(planned) - min(planned) <= 1
+    assert sum(planned) == sum(g.planned for g in whole.groups.values())
 
 
-def test_arms_that_disagree_take_no_load(tmp_path: Path) -> None:
-    """The engine refuses to start, by the scenario's name."""
-
-    class Wrong(Watched):
-        """The optimised arm lies."""
-
-        async def run(self, world: str, case: Case) -> int:
-            """Lie."""
-            return 13 if world == "optimised" else 0
-
-    with pytest.raises(ScenarioFailedError, match="watched: optimised gives another answer"):
-        blocks(Wrong(FakeClock()), 1, 1, tmp_path)
+def test_an_arm_sits_out_only_the_groups_it_cannot_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of them is planned for it; it takes part in the others."""
+    monkeypatch.setattr(type(stage.scenario), "sits_out", {("optimised", "write"): "it cannot"})
+    found = stage.blocks()
+    assert {b.arm: set(b.groups) for b in found} == {"baseline": {"read", "write"}, "optimised": {"read"}}
 
 
-def test_a_scenario_without_load_groups_offers_all_its_cases(tmp_path: Path) -> None:
-    """Unless it names some, and then one of them must exist."""
+def test_arms_that_disagree_take_no_load(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine refuses to start, by the scenario's name, also where the baseline itself takes no part."""
+    run = type(stage.scenario).run
+
+    async def lie(self: object, world: str, case: Case) -> int:
+        return 13 if world == "optimised" else await run(stage.scenario, world, case)
+
+    monkeypatch.setattr(type(stage.scenario), "run", lie)
+    with pytest.raises(ScenarioFailedError, match="timed: optimised gives another answer"):
+        stage.blocks(arms=["optimised"])
+
+
+def test_only_named_arms_take_load(stage: Stage) -> None:
+    """The others are neither loaded nor in the order."""
+    assert {b.arm for b in stage.blocks(arms=["other"], cycles=2)} == {"other"}
+
+
+def test_on_request_a_block_has_the_arm_the_level_and_the_length_asked_for(stage: Stage) -> None:
+    """By rate or by users, one after the other; an arm that there is not is refused."""
+
+    async def go() -> None:
+        engine = Engine([stage.loaded], stage.job(on_request=True), stage.clock, stage.pacer)
+        await engine.open()
+        stage.scenario.under_load = True
+        stage.scenario.takes_ns = lambda arm, case: 10 * MS
+        rate = await engine.one("optimised", 0, Level(0, 2.0), 0.2, lambda: False)
+        users = await engine.one("baseline", 1, Level(3), None, lambda: False)
+        assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("optimised", 0, 40)
+        assert (users.arm, users.users, sum(g.operations for g in users.groups.values())) == ("baseline", 3, 30)
+        with pytest.raises(ScenarioFailedError, match="timed: other cannot take load"):
+            await engine.one("other", 2, Level(1), None, lambda: False)
+        await engine.close()
+
+    stage.run(go())
+
+
+def test_a_plan_without_meaning_is_refused(stage: Stage) -> None:
+    """Before any world is opened."""
+    with pytest.raises(UsageError):
+        stage.blocks(arrivals="quickly")
+
+
+def test_a_scenario_without_cases_for_load_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its file, with what to check."""
     toy = load(TOY)
-    assert len(for_load(toy, toy.scenario.cases(Setting(tmp_path, tmp_path)))) == 3
+    ground = Field(toy, Setting(tmp_path, tmp_path), {})
+    assert len(ground.stream(0)) == 3
+    monkeypatch.setattr(type(toy.scenario), "load_groups", ("no such group",))
     with pytest.raises(ScenarioFailedError, match="no cases for many users"):
-        for_load(loaded(Watched(FakeClock())), [Case("heavy", "h", 0)])
+        ground.stream(1)
+
+
+def test_beyond_a_number_of_streams_users_share_them(tmp_path: Path) -> None:
+    """Each case goes to whoever asks next, so that two of them never ask for the same one at once."""
+    toy = load(TOY)
+    ground = Field(toy, Setting(tmp_path, tmp_path), {})
+    first, second = ground.user("baseline", 0), ground.user("baseline", 64)
+    assert [next(first).name, next(second).name, next(first).name] == ["sum 20000", "sum 20001", "sum 20002"]

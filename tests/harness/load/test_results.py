@@ -1,54 +1,179 @@
-"""From blocks to a run: ratios over cycles or processes, errors as doubts, nothing out of nothing."""
+"""From blocks to a result: figures by arm and group, ratios unless something forbids them, doubts, nothing out of nothing."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.discovery import load
-from harness.load import results
-from harness.load.protocol import Block
+from harness.load.histogram import Histogram, HistogramWire
+from harness.load.histogram_file import HISTOGRAM_COLUMNS, write_histograms
+from harness.load.protocol import Block, LoadJob, Times3
+from harness.load.results import Heard, Where, result
+from harness.record import ScenarioResult
+from harness.under_load import ALL, Tick
 
 TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
+MS = 1_000_000
+JOB = LoadJob([], [], block_s=5.0, warm_up_s=1.0, arrivals="poisson:20")
+CLOSED = LoadJob([], [], block_s=5.0, model="closed")
 
 
-def cycle(number: int, base_ns: int, arm_ns: int, errors: dict[str, int] | None = None) -> list[Block]:
-    """Return one cycle of two arms."""
+def wire(times_ms: Sequence[float]) -> HistogramWire:
+    """Return a histogram of times."""
+    histogram = Histogram()
+    for ms in times_ms:
+        histogram.record(int(ms * MS))
+    return histogram.to_wire()
+
+
+def times3(ms: float, number: int = 100, errors: Mapping[str, int] | None = None, shed: int = 0) -> Times3:
+    """Return a group whose operations take about as long as said."""
+    times_ms = [ms * (1 + i / 1000) for i in range(number)]
+    found = dict(errors or {})
+    planned = number + shed + sum(found.values())
+    return Times3(wire(times_ms), wire(times_ms), wire([0.0] * number), number, found, shed, 0, planned, number)
+
+
+def block(arm: str, cycle: int, groups: Mapping[str, Times3], users: int = 0, *, targets: bool = True) -> Block:
+    """Return a block of five seconds."""
+    return Block("adding", arm, cycle, 0, users, 5000 * MS, dict(groups), wire([0.05] * 100), 20.0, targets)
+
+
+def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[Block]:
+    """Return so many cycles of two arms with two groups, times drifting a little."""
+    arms = (("baseline", base_ms), ("optimised", arm_ms))
     return [
-        Block("adding", "baseline", number, 0, 8, 10**9, {"sum": [base_ns] * 3}, {}),
-        Block("adding", "optimised", number, 1, 8, 10**9, {"sum": [arm_ns] * 3}, errors or {}),
+        block(arm, c, {"sum": times3(ms * (1 + c / 100)), "more": times3(2 * ms)}, users) for c in range(number) for arm, ms in arms
     ]
 
 
-def test_one_process_gives_the_sign_tests_interval_over_cycles() -> None:
-    """With a doubt that says so."""
-    blocks = {1: [b for i in range(20) for b in cycle(i, 4000 + i, 1000)]}
-    found = results.result(TOY, "sqlite", 0.0, {}, blocks, "samples/x.csv")
-    (ratio,) = found.ratios
-    assert ratio.pairs == 20
-    assert [ratio.ratio, ratio.low, ratio.high] == pytest.approx([4.0095, 4.005, 4.014])
-    assert {d.name for d in found.doubts} == {"one process"}
+def judged(heard: Heard, job: LoadJob = JOB) -> ScenarioResult:
+    """Return the toy's result."""
+    return result(TOY, Where("sqlite", 0.0, {"rows": 3}), heard, job, "samples/adding-sqlite.csv")
 
 
-def test_several_processes_give_students_interval() -> None:
-    """Over each process's median."""
-    blocks = {p: [b for i in range(5) for b in cycle(i, 4000 + 100 * p, 1000)] for p in (1, 2, 3)}
-    (ratio,) = results.result(TOY, "sqlite", 0.0, {}, blocks, "x").ratios
-    assert ratio.processes == pytest.approx([4.1, 4.2, 4.3])
-    assert ratio.low is not None
-    assert (ratio.low < 4.1, (ratio.high or 0) > 4.3) == (True, True)
+def test_each_arm_has_figures_by_group_and_over_all() -> None:
+    """What was offered, what was answered, and the times of both."""
+    load = judged(Heard({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).load
+    assert load is not None
+    assert {(a.arm, a.group) for a in load.arms} == {(a, g) for a in ("baseline", "optimised") for g in (ALL, "sum", "more")}
+    whole = next(a for a in load.arms if (a.arm, a.group) == ("optimised", ALL))
+    assert (whole.offered_per_s, whole.achieved_per_s, whole.operations) == (40.0, 40.0, 1600)
+    one = next(a for a in load.arms if (a.arm, a.group) == ("optimised", "sum"))
+    assert one.response.percentiles_ns["50"] == pytest.approx(1.06 * MS, rel=0.02)
+    assert (load.model, load.block_s, load.warm_up_s, load.invalid) == ("open", 5.0, 1.0, None)
+    assert "Poisson" in load.arrivals
+
+
+def test_ratios_and_the_tables_that_other_runs_have_come_from_the_same_blocks() -> None:
+    """The median's ratio, each process's, and the latencies, of every group but that of all."""
+    found = judged(Heard({1: cycles(4, 4, 1), 2: cycles(4, 4.4, 1)}))
+    assert found.load is not None
+    assert {r.group for r in found.load.ratios} == {ALL, "sum", "more"}
+    assert [(r.arm, r.group) for r in found.ratios] == [("optimised", "sum"), ("optimised", "more")]
+    (ratio,) = (r for r in found.ratios if r.group == "sum")
+    assert ratio.processes == pytest.approx([4.0, 4.4], rel=0.01)
+    assert (ratio.low or 9) < ratio.ratio < (ratio.high or 0)
+    assert {(x.arm, x.group, x.samples) for x in found.latencies if x.group == "sum"} == {
+        ("baseline", "sum", 800),
+        ("optimised", "sum", 800),
+    }
+    assert (found.status, found.pairs, found.processes, found.dataset) == ("ok", 8, 2, {"rows": 3})
+
+
+def test_an_overloaded_arm_has_no_ratio_and_no_latency() -> None:
+    """It is not slow: it does not hold the rate. Others keep theirs; a baseline that does not hold it leaves nobody a ratio."""
+    shed = [block("optimised", c, {"sum": times3(1, shed=9)}) for c in range(4)]
+    base = [block("baseline", c, {"sum": times3(4)}) for c in range(4)]
+    other = [block("proposed", c, {"sum": times3(2)}) for c in range(4)]
+    found = judged(Heard({1: [*base, *shed, *other]}))
+    assert found.load is not None
+    assert {a.arm for a in found.load.arms if a.overloaded} == {"optimised"}
+    assert {r.arm for r in found.load.ratios} == {"proposed"}
+    assert {x.arm for x in found.latencies} == {"baseline", "proposed"}
+    shed_base = [msgspec.structs.replace(b, arm="baseline") for b in shed]
+    nobody = judged(Heard({1: [*shed_base, *other]}))
+    assert nobody.load is not None
+    assert nobody.load.ratios == []
+
+
+def test_an_invalid_run_has_no_ratios() -> None:
+    """A generator at its limit is said so, and figures stay to be looked at."""
+    busy = [msgspec.structs.replace(b, cpu_percent=99.0) for b in cycles(4, 4, 1)]
+    found = judged(Heard({1: busy}))
+    assert found.load is not None
+    assert "99 % of its core" in str(found.load.invalid)
+    assert (found.load.ratios, found.ratios) == ([], [])
+    assert found.latencies != []
 
 
 def test_failed_operations_are_a_doubt_by_message() -> None:
     """They are no samples."""
-    found = results.result(TOY, "sqlite", 0.0, {}, {1: cycle(0, 4, 1, {"locked": 7})}, "x")
-    assert "optimised: 7 × locked" in {d.says for d in found.doubts}
-    assert sum(x.samples for x in found.latencies) == 6
+    blocks = [block("baseline", 0, {"sum": times3(4, errors={"locked": 1})}), block("optimised", 0, {"sum": times3(1)})]
+    found = judged(Heard({1: blocks}))
+    assert "baseline: 1 × locked" in {d.says for d in found.doubts}
+    assert sum(x.samples for x in found.latencies) == 200
 
 
-def test_a_run_without_operations_has_failed() -> None:
-    """Zero requests is no success."""
-    found = results.result(TOY, "sqlite", 0.0, {}, {1: []}, "x")
-    assert (found.status, found.samples_file) == ("failed", None)
-    assert "no operation was finished" in (found.error or "")
+def test_what_shares_a_process_or_is_but_one_is_doubted() -> None:
+    """A data layer in the generator's process, and a single engine process."""
+    inside = [msgspec.structs.replace(b, targets=False) for b in cycles(4, 4, 1)]
+    assert {d.name for d in judged(Heard({1: inside})).doubts} == {"one process for both", "one process"}
+    assert judged(Heard({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).doubts == []
+
+
+def test_the_closed_model_says_how_many_users_there_were() -> None:
+    """And has no offered rate."""
+    load = judged(Heard({1: cycles(4, 4, 1, users=8)}), CLOSED).load
+    assert load is not None
+    assert load.arrivals == "8 users, each asking again once answered"
+    assert {a.offered_per_s for a in load.arms} == {None}
+
+
+@pytest.mark.parametrize("blocks", [[], [block("baseline", 0, {"sum": times3(1, 0, {"RuntimeError: gone": 5})})]])
+def test_a_run_without_operations_has_failed(blocks: list[Block]) -> None:
+    """Zero answers are no success, whatever else there was; the first error is named."""
+    found = judged(Heard({1: blocks} if blocks else {}))
+    assert (found.status, found.exit_code, found.samples_file) == ("failed", 1, None)
+    assert "no operation was answered" in (found.error or "")
+    assert ("RuntimeError: gone" in (found.error or "")) == bool(blocks)
+
+
+def test_what_stopped_a_run_is_its_status() -> None:
+    """Ctrl-C before any answer is no failure; a scenario that cannot be loaded at all is one, with its reason."""
+    assert judged(Heard(interrupted=True)).status == "interrupted"
+    failed = judged(Heard(failed="adding: proposed gives another answer"))
+    assert (failed.status, failed.error) == ("failed", "adding: proposed gives another answer")
+
+
+def test_ticks_and_lost_shares_stand_in_the_result() -> None:
+    """As they were heard."""
+    tick = Tick(1, 0.5, "baseline", "measured", 10, 0, 1, None, None)
+    load = judged(Heard({1: cycles(1, 4, 1)}, [tick], ["engine process 2 of 2: killed"])).load
+    assert load is not None
+    assert (load.ticks, load.lost) == ([tick], ["engine process 2 of 2: killed"])
+
+
+def test_another_scenarios_blocks_are_not_counted() -> None:
+    """One engine may run several scenarios."""
+    others = [msgspec.structs.replace(b, scenario="another") for b in cycles(4, 4, 1)]
+    assert replace(judged(Heard({1: others})), doubts=[]).status == "failed"
+
+
+def test_histograms_are_kept_block_by_block(tmp_path: Path) -> None:
+    """A row a bucket, whose counts add up to the operations."""
+    file = tmp_path / "samples" / "adding.csv"
+    write_histograms({1: cycles(2, 4, 1)}, "adding", file)
+    with file.open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert tuple(rows[0]) == HISTOGRAM_COLUMNS
+    assert {row["kind"] for row in rows} == {"response", "service", "queue"}
+    mine = [r for r in rows if (r["cycle"], r["arm"], r["group"], r["kind"]) == ("1", "optimised", "sum", "response")]
+    assert sum(int(r["count"]) for r in mine) == 100
+    assert all(0.99 * MS < int(r["lower_ns"]) < 1.2 * MS for r in mine)

@@ -17,6 +17,15 @@ from harness.measure.cores import Company, Cores, Seats, choose_cores, keep_to
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 GRANDCHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=sys.stdin)"
+SETTLES = """
+import os, subprocess, sys
+from harness.measure.cores import elsewhere, settle
+say = lambda *words: print(*words, flush=True)
+say(*elsewhere())
+settle({int(sys.argv[1])})
+say(*os.sched_getaffinity(0))
+say(*sorted(elsewhere()))
+"""
 THREE = Cores(0, 2, (0, 1, 2))
 
 
@@ -54,6 +63,14 @@ def test_what_has_been_started_moves_along_and_back() -> None:
         finally:
             keep_to(CORES)
             child.communicate(b"\n")
+
+
+@pytest.mark.skipif(len(CORES) < 2, reason="there is no other core")
+def test_who_has_settled_serves_itself_from_elsewhere() -> None:
+    """A server's place is where its starter ran before, less the starter's core; before that, wherever the starter runs."""
+    asked = [sys.executable, "-c", SETTLES, str(CORES[-1])]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [[int(core) for core in line.split()] for line in said] == [[], [CORES[-1]], CORES[:-1]]
 
 
 def test_who_is_timed_alone_has_the_workers_core_and_the_others_step_aside(moves: list[set[int]]) -> None:

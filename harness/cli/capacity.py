@@ -1,0 +1,140 @@
+"""Search the most load at which an objective holds: how many operations a second, and how many users at once, of each arm.
+
+SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one. A level is tried for a few seconds;
+levels double until one fails, then the search closes in on the highest that holds, to a tenth, and tries both ends again. Arms take
+turns step by step. Rates are offered at random moments (the open model: response time counts from when an operation was due, and
+98 % of what is offered has to be answered); users ask again once answered (the closed model).
+
+An objective bounds response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". At most 1 % of the
+operations may fail where it does not say. The run is a folder: run.json and report.html. Ctrl-C keeps what was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import _options, _runs
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.discovery import Loaded
+    from harness.load.capacity import Plan
+    from harness.record import Run
+
+KINDS = ("rate", "users")
+STEP, BUDGET, WARM_UP, MAX_USERS = "3s", "120s", "1s", "2000"
+MOST_USERS = 10_000
+LONGEST_STEPS = 10
+"""How many times as long as asked a step may take where it has seen too little."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a name, a file or a folder with one scenario")
+    parser.add_argument("--slo", required=True, metavar="OBJECTIVE", help='what has to hold, such as "p95 < 150ms, errors < 0.1%%"')
+    parser.add_argument("--kind", default=",".join(KINDS), metavar="KIND[,KIND]", help="rate, users (default: both)")
+    parser.add_argument("--arms", metavar="ARM[,ARM]", help="arms that are searched (default: all)")
+    parser.add_argument("--step", default=STEP, metavar="T", help=f"measured time of a step, or more (default: {STEP})")
+    parser.add_argument("--warm-up", default=WARM_UP, metavar="T", help=f"load before it, not recorded (default: {WARM_UP})")
+    parser.add_argument("--budget", default=BUDGET, metavar="T", help=f"time for each arm and kind (default: {BUDGET})")
+    parser.add_argument("--max-users", default=MAX_USERS, metavar="N", help=f"most users that are tried (default: {MAX_USERS})")
+    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
+    _options.data(parser)
+    parser.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
+    parser.add_argument("--allow-remote", action="store_true", help="load servers on other machines too")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>-capacity)")
+    parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
+    parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the searches out; return 0, 1 if the scenario failed, 3 if stopped or out of time before there was an answer."""
+    from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.capacity_session import CapacitySession, Searches  # noqa: PLC0415 - keeps `--help` quick
+    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from reports import html  # noqa: PLC0415 - keeps `--help` quick
+
+    plans = _plans(options)
+    rtts_ms = _options.rtts_ms(options.rtt)
+    if len(rtts_ms) > 1:
+        raise UsageError(f"--rtt {options.rtt!r} is several distances; a search has one")
+    settings = Settings(
+        engines=_options.engines(options.engine, only_one=True),
+        size=_options.size(options.size),
+        seed=_options.seed(options.seed),
+        rtts_ms=rtts_ms,
+        quick=False,
+        processes=1,
+        budget_s=plans[0].budget_s,
+    )
+    warm_up_s = _options.seconds(options.warm_up, "--warm-up", or_none=True)
+    loaded = _the_one(options.scenario, options.scenarios)
+    searches = Searches(
+        loaded=loaded,
+        settings=settings,
+        plans=plans,
+        arms=_arms(loaded, options.arms),
+        out=_runs.folder(options.out, "-capacity"),
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        warm_up_s=warm_up_s,
+        allow_remote=options.allow_remote,
+    )
+    with Progress() as progress:
+        session = CapacitySession(searches, progress)
+        record = session.run()
+    report = html.write(record, searches.out)
+    show(record, as_json=options.json)
+    if not options.json:
+        print(report)
+    return exit_code(record, unfinished=session.unfinished)
+
+
+def exit_code(record: Run, *, unfinished: bool) -> int:
+    """Return what a finished search means to a shell."""
+    if any(s.load.lost for s in record.scenarios if s.load is not None):
+        return 1
+    return _runs.exit_code(record) or (_runs.INTERRUPTED if unfinished else 0)
+
+
+def _plans(options: argparse.Namespace) -> list[Plan]:
+    from harness.load import slo  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.capacity import MOST, START, Plan  # noqa: PLC0415 - keeps `--help` quick
+    from harness.under_load import RATE, USERS  # noqa: PLC0415 - keeps `--help` quick
+
+    objective = slo.parse(options.slo)
+    step_s, budget_s = _options.seconds(options.step, "--step"), _options.seconds(options.budget, "--budget")
+    if budget_s < step_s:
+        raise UsageError(f"--budget {options.budget!r} is less than one --step of {options.step}; give it many of them")
+    most = {**MOST, USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
+    kinds = [{"rate": RATE, "users": USERS}[name] for name in _kinds(options.kind)]
+    return [Plan(kind, objective, START[kind], most[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds]
+
+
+def _kinds(text: str) -> list[str]:
+    named = list(dict.fromkeys(text.split(",")))
+    unknown = [name for name in named if name not in KINDS]
+    if unknown:
+        raise UsageError(f"--kind {unknown[0]!r} is no kind of capacity; known: {', '.join(KINDS)}")
+    return named
+
+
+def _the_one(name: str, folder: Path) -> Loaded:
+    found = _options.scenarios([name], folder)
+    if len(found) > 1:
+        raise UsageError(f"a search is of one scenario; name one of them: {', '.join(loaded.name for loaded in found)}")
+    return found[0]
+
+
+def _arms(loaded: Loaded, named: str | None) -> Sequence[str]:
+    known = list(loaded.scenario.arms)
+    arms = known if named is None else list(dict.fromkeys(named.split(",")))
+    unknown = [arm for arm in arms if arm not in known]
+    if unknown:
+        raise UsageError(f"{loaded.name} has no arm named {unknown[0]!r}; known: {', '.join(known)}")
+    return arms

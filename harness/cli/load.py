@@ -1,0 +1,145 @@
+"""Put arms under the same load, in blocks that take turns: response times as many users at once meet them.
+
+SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one. Operations begin when they are due
+(the open model), whether or not earlier ones are answered, and response time counts from that moment; with --users each of so many
+users asks again once answered (the closed model). A block warms up, is measured, and waits for what is under way; every block plays
+the whole plan of arrivals, so a ramp climbs in each.
+
+The run is a folder: run.json, the histograms of every block, report.html. Ctrl-C drains, keeps what was measured and still writes
+the report. Only servers on this machine are loaded, unless --allow-remote says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import _options, _runs
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.discovery import Loaded
+    from harness.load.protocol import LoadJob
+    from harness.record import Run
+
+RATE, DURATION, BLOCK, WARM_UP, DRAIN, PROCESSES, MAX_IN_FLIGHT = "50", "30s", "5s", "1s", "10s", "2", "1000"
+MAX_USERS, MAX_PROCESSES, MOST_IN_FLIGHT = 10_000, 100, 1_000_000
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a name, a file or a folder with one scenario")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument(
+        "--rate",
+        metavar="PLAN",
+        help=f"operations a second: 200, poisson:200, ramp:10..500, steps:50,100,200, or replay:FILE (default: {RATE})",
+    )
+    model.add_argument("--users", metavar="N", help="so many users instead, each asking again once answered (the closed model)")
+    parser.add_argument("--duration", default=DURATION, metavar="T", help=f"measured time an arm (default: {DURATION})")
+    parser.add_argument("--block", metavar="T", help=f"measured time of a block (default: {BLOCK}, or a replay's own length)")
+    parser.add_argument(
+        "--warm-up", default=WARM_UP, metavar="T", help=f"load before it, not recorded; 0: none (default: {WARM_UP})"
+    )
+    parser.add_argument("--drain", default=DRAIN, metavar="T", help=f"longest wait for answers after it (default: {DRAIN})")
+    parser.add_argument("--processes", default=PROCESSES, metavar="N", help=f"fresh load generators in turn (default: {PROCESSES})")
+    parser.add_argument("--arms", metavar="ARM[,ARM]", help="arms that take part (default: all)")
+    parser.add_argument(
+        "--max-in-flight",
+        default=MAX_IN_FLIGHT,
+        metavar="N",
+        help=f"operations under way at most, others are shed (default: {MAX_IN_FLIGHT})",
+    )
+    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
+    _options.data(parser)
+    parser.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
+    parser.add_argument("--allow-remote", action="store_true", help="load servers on other machines too")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>-load)")
+    parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
+    parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the run; return 0, 1 if the scenario failed or an engine was lost, 3 if it was stopped or tells nothing."""
+    from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
+    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from reports import html  # noqa: PLC0415 - keeps `--help` quick
+
+    duration_s = _options.seconds(options.duration, "--duration")
+    users = 0 if options.users is None else _options.whole(options.users, "--users", MAX_USERS)
+    engines, rtts_ms = _options.engines(options.engine, only_one=True), _options.rtts_ms(options.rtt)
+    if len(rtts_ms) > 1:
+        raise UsageError(f"--rtt {options.rtt!r} is several distances; a run under load has one")
+    job = _job(options, users)
+    settings = Settings(
+        engines=engines,
+        size=_options.size(options.size),
+        seed=_options.seed(options.seed),
+        rtts_ms=rtts_ms,
+        quick=False,
+        processes=_options.whole(options.processes, "--processes", MAX_PROCESSES),
+        budget_s=duration_s,
+    )
+    loaded = _the_one(options.scenario, options.scenarios)
+    job = _with_arms(job, loaded, options.arms)
+    out = _runs.folder(options.out, "-load")
+    cycles = max(1, math.ceil(duration_s / job.block_s - 1e-9))
+    command = shlex.join(["harness", *sys.argv[1:]])
+    plan = Plan(loaded, settings, job, cycles, out, command, users, options.allow_remote)
+    with Progress() as progress:
+        record = Session(plan, progress).run()
+    report = html.write(record, out)
+    show(record, as_json=options.json)
+    print(report if not options.json else "", end="\n" if not options.json else "")
+    return exit_code(record)
+
+
+def exit_code(record: Run) -> int:
+    """Return what a finished run under load means to a shell."""
+    loads = [s.load for s in record.scenarios if s.load is not None]
+    if any(load.lost for load in loads):
+        return 1
+    code = _runs.exit_code(record)
+    return _runs.INTERRUPTED if code == 0 and any(load.invalid for load in loads) else code
+
+
+def _job(options: argparse.Namespace, users: int) -> LoadJob:
+    from harness.load import arrivals  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.protocol import LoadJob  # noqa: PLC0415 - keeps `--help` quick
+
+    rate = options.rate if options.rate is not None else RATE
+    own_s = arrivals.parse(rate).own_duration_s
+    return LoadJob(
+        files=[],
+        settings=[],
+        block_s=_options.seconds(options.block or BLOCK, "--block") if options.block or own_s is None else own_s,
+        warm_up_s=_options.seconds(options.warm_up, "--warm-up", or_none=True),
+        drain_s=_options.seconds(options.drain, "--drain", or_none=True),
+        model="closed" if users else "open",
+        arrivals=rate,
+        in_flight_cap=_options.whole(options.max_in_flight, "--max-in-flight", MOST_IN_FLIGHT),
+    )
+
+
+def _the_one(name: str, folder: Path) -> Loaded:
+    found = _options.scenarios([name], folder)
+    if len(found) > 1:
+        raise UsageError(f"a run under load is of one scenario; name one of them: {', '.join(loaded.name for loaded in found)}")
+    return found[0]
+
+
+def _with_arms(job: LoadJob, loaded: Loaded, named: str | None) -> LoadJob:
+    import msgspec  # noqa: PLC0415 - keeps `--help` quick
+
+    if named is None:
+        return job
+    arms = list(dict.fromkeys(named.split(",")))
+    unknown = [arm for arm in arms if arm not in loaded.scenario.arms]
+    if unknown:
+        raise UsageError(f"{loaded.name} has no arm named {unknown[0]!r}; known: {', '.join(loaded.scenario.arms)}")
+    return msgspec.structs.replace(job, arms=arms)

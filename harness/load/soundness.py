@@ -1,0 +1,87 @@
+"""Whether a run tells about its target: a generator at its limit tells of itself, an arm at its limit of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from harness.load.histogram import Histogram
+from harness.load.protocol import Block
+from harness.load.totals import Total
+
+ENOUGH = 0.98
+"""An arm that answers a smaller share of what was offered does not hold the rate."""
+
+MOST_CPU_PERCENT = 90.0
+"""A generator that uses more of its core has no room for what comes together by chance."""
+
+LATE_NS = 1_000_000
+LATE_SHARE = 0.1
+"""Arrivals begun later than `LATE_NS`, and later than this share of the median response time, are part of what was measured."""
+
+EARLY = 0.1
+"""The percentile of response times that stands for how long an operation takes while little waits."""
+
+
+def generator(blocks: Iterable[Block]) -> dict[str, str]:
+    """Return how the load generators did, in words for the record: nothing without blocks."""
+    found = list(blocks)
+    late_ns = Histogram.merged(Histogram.from_wire(b.lateness) for b in found).percentile_ns(0.99)
+    facts = {"generator's busiest block": f"{max(b.cpu_percent for b in found):.0f} % of a core"} if found else {}
+    late = {} if late_ns is None else {"generator's lateness (p99)": f"{late_ns / 1e6:.3f} ms"}
+    return facts | late
+
+
+def generator_limit(blocks: Iterable[Block]) -> str | None:
+    """Return why the generator, not the target, was the limit, in a sentence, or None. Only a target elsewhere can be told from it.
+
+    Judged over all blocks of one arm together, because a single block may have met somebody else's work.
+    """
+    by_arm: dict[str, list[Block]] = {}
+    for block in blocks:
+        if block.targets:
+            by_arm.setdefault(block.arm, []).append(block)
+    found = (_limit(arm, of_arm) for arm, of_arm in by_arm.items())
+    return next((reason for reason in found if reason), None)
+
+
+def _limit(arm: str, blocks: Sequence[Block]) -> str | None:
+    cpu_percent = sum(b.cpu_percent for b in blocks) / len(blocks)
+    if cpu_percent > MOST_CPU_PERCENT:
+        return (
+            f"the load generator used {cpu_percent:.0f} % of its core with {arm}, so its own limit was measured; "
+            "offer less, or share the load out over several generators"
+        )
+    late_ns = Histogram.merged(Histogram.from_wire(b.lateness) for b in blocks).percentile_ns(0.99)
+    response_ns = Histogram.merged(Histogram.from_wire(g.response) for b in blocks for g in b.groups.values()).percentile_ns(0.5)
+    if late_ns is None or response_ns is None or late_ns <= max(LATE_NS, LATE_SHARE * response_ns):
+        return None
+    return (
+        f"the load generator began one operation in a hundred {late_ns / 1e6:.1f} ms late or later with {arm}, whose median "
+        f"response time is {response_ns / 1e6:.1f} ms, so its own lateness was measured; offer less, or give it a core of its own"
+    )
+
+
+def overloaded(total: Total) -> str | None:
+    """Return why an arm does not hold the rate it was offered, or None.
+
+    Answers count when they come within measured time: draining may still answer everything that a too slow arm left lying. What is
+    under way at the end for as long as an operation takes with little waiting is no backlog.
+    """
+    if total.censored:
+        return f"{_of(total.censored, total)} were not answered before waiting for them ended"
+    if not total.open_model:
+        return None
+    if total.shed:
+        return f"{_of(total.shed, total)} were shed, because as many as allowed were under way"
+    if total.failed > (1 - ENOUGH) * total.planned:
+        return f"{_of(total.failed, total)} failed"
+    missing = total.planned - total.answered
+    early_ns = Histogram.merged(h for blocks in total.response.values() for h in blocks).percentile_ns(EARLY) or 0.0
+    under_way = total.blocks * (1 + total.planned / total.seconds * early_ns / 1e9)
+    if missing <= (1 - ENOUGH) * total.planned or missing <= under_way + total.failed:
+        return None
+    return f"it answered {total.achieved_per_s:.4g} of {total.planned / total.seconds:.4g} operations a second, and fell behind"
+
+
+def _of(number: int, total: Total) -> str:
+    return f"{number} of {total.planned} operations"

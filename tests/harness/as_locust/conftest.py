@@ -1,0 +1,62 @@
+"""What tests of the Locust front share: real Locust processes on a stranger's folder of scenarios."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TOY = ROOT / "tests" / "toys" / "adding.py"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def port() -> str:
+    """Return a port of loopback that nobody listens on just now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@pytest.fixture
+def two(port: str) -> list[str]:
+    """Return the options for a master and two workers that meet at a port of their own: tests run side by side."""
+    return ["--processes", "2", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a scenario and the three-line locustfile."""
+    scenarios = tmp_path / "trials"
+    scenarios.mkdir()
+    (scenarios / "adding.py").write_text(TOY.read_text().replace("asyncio.sleep(0)", "asyncio.sleep(0.002)"))
+    (scenarios / "locustfile.py").write_text((ROOT / "scenarios" / "locustfile.py").read_text())
+    return scenarios
+
+
+@pytest.fixture
+def command(folder: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """Return what makes a command line that writes its run to `tmp_path / "run"`."""
+
+    def make(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "locust", "-f", str(folder), "--out", str(tmp_path / "run"), *arguments]
+
+    return make
+
+
+@pytest.fixture
+def locust(command: Callable[..., list[str]], tmp_path: Path) -> Run:
+    """Return what runs Locust without a web UI, to its end."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command("--headless", *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run

@@ -1,0 +1,230 @@
+"""`harness load`, as a person types it: one toy from start to end, servers that fail, and every way of getting it wrong."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.cli import main
+from harness.cli.load import exit_code
+from harness.record import Run, ScenarioResult, Settings
+from harness.run_file import read_run
+from harness.scenario import Scenario, Server, Setting
+from harness.under_load import ALL, UnderLoad
+
+ROOT = Path(__file__).parents[3]
+TOYS = ROOT / "tests" / "toys"
+COMMAND = [sys.executable, "-m", "harness", "load"]
+QUICK = ["--size", "tiny", "--warm-up", "0", "--drain", "300ms"]
+
+
+def harness_load(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run([*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_its_folder_and_its_report(tmp_path: Path) -> None:
+    """Both engine processes' blocks of the two arms, ticks, ratios, histograms, and the report's path printed last."""
+    out = tmp_path / "run"
+    words = ["--rate", "poisson:200", "--duration", "800ms", "--block", "200ms", "--arms", "baseline,optimised", *QUICK]
+    done = harness_load(str(TOYS / "adding.py"), *words, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    run = read_run(out)
+    (result,) = run.scenarios
+    assert (run.kind, result.status, result.processes, result.pairs) == ("load", "ok", 2, 4)
+    assert "Poisson" in run.environment["arrivals"]
+    assert "event loop" in run.environment
+    assert result.load is not None
+    assert {a.arm for a in result.load.arms} == {"baseline", "optimised"}
+    assert {t.process for t in result.load.ticks} <= {1, 2}
+    whole = [a for a in result.load.arms if a.group == ALL]
+    assert whole[0].offered_per_s == whole[1].offered_per_s
+    assert result.samples_file is not None
+    assert (out / result.samples_file).stat().st_size > 100
+    assert done.stdout.rstrip().endswith("report.html")
+    assert (out / "report.html").stat().st_size > 10_000
+    assert "doubt" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_server_that_fails_is_errors_by_message(tmp_path: Path) -> None:
+    """Closing, a reset, garbage and half a body are told apart and in no times; what hangs is censored; good answers are timed."""
+    out = tmp_path / "run"
+    words = ["--rate", "100", "--duration", "500ms", "--block", "500ms", "--processes", "1", *QUICK]
+    done = harness_load(str(TOYS / "faulty.py"), *words, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (result,) = read_run(out).scenarios
+    assert result.load is not None
+    found = {(a.arm, a.group): a for a in result.load.arms}
+    for arm in ("baseline", "optimised"):
+        messages = {how: set(found[arm, how].error_messages) for how in ("closes", "resets", "garbage", "half")}
+        assert all(len(of) == 1 for of in messages.values()), messages
+        assert len(set.union(*messages.values())) == 4
+        assert found[arm, "closes"].operations == 0
+        assert found[arm, "hangs"].censored == found[arm, "hangs"].response.operations > 0
+        assert found[arm, "good"].operations > 0
+        assert found[arm, ALL].overloaded is not None
+    assert result.load.ratios == []
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_users_are_the_closed_model(tmp_path: Path) -> None:
+    """With so many of them, and the record as JSON on request."""
+    out = tmp_path / "run"
+    words = ["--users", "3", "--duration", "200ms", "--block", "200ms", "--processes", "1", "--json", *QUICK]
+    done = harness_load(str(TOYS / "adding.py"), *words, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (result,) = read_run(out).scenarios
+    assert result.load is not None
+    assert (result.load.model, result.load.arrivals) == ("closed", "3 users, each asking again once answered")
+    assert done.stdout.startswith("{")
+
+
+@pytest.mark.slow
+def test_ctrl_c_drains_and_writes_the_report(tmp_path: Path) -> None:
+    """Exit code 3, with what was measured until then, and nobody left behind."""
+    with _running(tmp_path, "--duration", "10m", "--block", "5m") as (process, engine):
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 3
+        assert not engine.is_running()
+    run = read_run(tmp_path / "run")
+    (result,) = run.scenarios
+    assert run.interrupted
+    assert result.load is not None
+    assert result.load.arms[0].operations > 0
+    assert "report.html" in said
+
+
+@pytest.mark.slow
+def test_an_engine_that_dies_is_named_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """Exit code 1, and what the others measured is kept."""
+    with _running(tmp_path, "--duration", "1600ms", "--block", "400ms", "--arms", "baseline") as (process, engine):
+        engine.kill()
+        process.communicate(timeout=60)
+        assert process.returncode == 1
+    (result,) = read_run(tmp_path / "run").scenarios
+    assert result.load is not None
+    (lost,) = result.load.lost
+    assert lost.startswith("engine process 1 of 2, after ")
+    assert "killed by SIGKILL" in lost
+    assert result.load.arms[0].operations > 0
+
+
+@pytest.mark.slow
+def test_arms_that_disagree_have_failed(tmp_path: Path) -> None:
+    """Exit code 1, by scenario, arm and case, in the run's record too."""
+    wrong = tmp_path / "adding.py"
+    wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
+    done = harness_load(str(wrong), *QUICK, "--out", str(tmp_path / "run"))
+    assert done.returncode == 1
+    assert "adding: proposed gives another answer than" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert read_run(tmp_path / "run").scenarios[0].status == "failed"
+
+
+def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is sent to it."""
+
+    @contextmanager
+    def servers(scenario: object, setting: Setting) -> Iterator[Mapping[str, Server]]:
+        yield {"service": Server("http://192.0.2.7:80", "http://192.0.2.7:80")}
+
+    monkeypatch.setattr(Scenario, "servers", servers)
+    assert main(["load", str(TOYS / "adding.py"), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("harness: 192.0.2.7 is not this machine; ")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--rate", "0"], "0"),
+        (["--rate", "fast"], "fast"),
+        (["--rate", "replay:no_such_file"], "no_such_file"),
+        (["--rate", "50", "--users", "5"], "not allowed with argument"),
+        (["--users", "0"], "--users '0' is not a whole number from 1"),
+        (["--users", "many"], "--users 'many'"),
+        (["--duration", "0"], "--duration '0' is not a time above 0, such as 30, 30s, 500ms or 2m"),
+        (["--duration", "1h"], "--duration '1h'"),
+        (["--duration", "-3"], "--duration"),
+        (["--block", "0ms"], "--block '0ms'"),
+        (["--block", "inf"], "--block 'inf'"),
+        (["--warm-up", "nan"], "--warm-up 'nan' is not a time, such as"),
+        (["--drain", "long"], "--drain 'long'"),
+        (["--processes", "0"], "--processes '0'"),
+        (["--processes", "2.5"], "--processes '2.5'"),
+        (["--max-in-flight", "0"], "--max-in-flight '0'"),
+        (["--arms", "baseline,other"], "adding has no arm named 'other'; known: baseline, proposed, optimised"),
+        (["--engine", "oracle"], "no engine named 'oracle'"),
+        (["--engine", "all"], "no engine named 'all'"),
+        (["--size", "vast"], "no size named 'vast'"),
+        (["--seed", "x"], "seed 'x'"),
+        (["--rtt", "0,5"], "--rtt '0,5' is several distances"),
+        (["--rtt", "-1"], "--rtt"),
+        (["--nonsense"], "unrecognized arguments"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]
+) -> None:
+    """One line that names the thing, exit code 2, and nothing started."""
+    refused(["load", str(TOYS / "adding.py"), *words], complaint)
+
+
+def test_one_scenario_is_loaded_at_a_time(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
+    """A folder of several is refused by their names, and so is a name that there is not."""
+    refused(["load", str(TOYS)], "a run under load is of one scenario; name one of them: adding,")
+    refused(["load", "no_such_scenario"], "no scenario named 'no_such_scenario'")
+
+
+def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
+    """Nothing is overwritten."""
+    (tmp_path / "run.json").write_text("{}")
+    refused(["load", str(TOYS / "adding.py"), "--out", str(tmp_path)], "holds a run already")
+
+
+@pytest.mark.parametrize(
+    ("status", "load", "interrupted", "code"),
+    [
+        ("ok", UnderLoad("open", "", 1, 0), False, 0),
+        ("ok", UnderLoad("open", "", 1, 0, lost=["engine process 2 of 2"]), False, 1),
+        ("ok", UnderLoad("open", "", 1, 0, invalid="the generator"), False, 3),
+        ("ok", UnderLoad("open", "", 1, 0), True, 3),
+        ("failed", UnderLoad("open", "", 1, 0, invalid="the generator"), False, 1),
+    ],
+)
+def test_the_exit_code_says_what_a_run_is_worth(status: str, load: UnderLoad, interrupted: bool, code: int) -> None:
+    """A lost share weighs as much as a failure; what tells nothing is inconclusive."""
+    result = ScenarioResult("adding", "", "", "adding.py", "sqlite", 0.0, status, exit_code=int(status == "failed"), load=load)
+    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
+    assert exit_code(Run(1, "load", "", "", None, "", None, False, interrupted, settings, {}, [result])) == code  # noqa: FBT003 - not dirty
+
+
+@contextmanager
+def _running(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """Yield a run whose first engine is well into its load, and that engine; end both whatever happens."""
+    scenario, mark = folder / "adding.py", folder / "loaded"
+    ran = f"RAN.append(1)\n        len(RAN) > 60 and open({str(mark)!r}, 'w').close()"
+    scenario.write_text(f"{(TOYS / 'adding.py').read_text()}\n\nRAN = []\n".replace("await asyncio.sleep(0)", ran))
+    command = [*COMMAND, str(scenario), "--rate", "200", *QUICK, *words, "--out", str(folder / "run")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not mark.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (engine,) = (c for c in psutil.Process(process.pid).children() if "harness.load.child" in " ".join(c.cmdline()))
+        yield process, engine
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,126 @@
+"""Load on a clock that nobody waits for: a scenario whose operations take as long as a test says, in the time of a fake pacer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from harness.discovery import Loaded
+from harness.load.engine import Engine, Level
+from harness.load.pacer import FakePacer
+from harness.load.protocol import Block, LoadJob
+from harness.measure.clock import FakeClock
+from harness.scenario import Case, Scenario, Setting
+
+MS = 1_000_000
+T = TypeVar("T")
+
+
+class Timed(Scenario[str]):
+    """Arms whose operations, once under load, take a time of the fake clock, and may fail or never end."""
+
+    arms = {"baseline": "", "optimised": "", "other": ""}  # noqa: RUF012 - a table
+    groups = {"read": "", "write": ""}  # noqa: RUF012 - a table
+    load_groups = ("read", "write")
+
+    def __init__(self, clock: FakeClock, pacer: FakePacer) -> None:
+        """Share the clock."""
+        self.clock, self.pacer = clock, pacer
+        self.under_load = False
+        self.ran: list[tuple[str, str, int]] = []
+        self.was_reset: list[str] = []
+        self.most_under_way = self.under_way = 0
+        self.takes_ns: Callable[[str, Case], int] = lambda arm, case: 0
+        self.breaks: Callable[[str, Case], Exception | None] = lambda arm, case: None
+        self.target: Mapping[str, int] = {}
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Give each stream cases of its own."""
+        return [Case(group, f"stream {setting.stream} {group} {i}", i) for group in ("read", "write", "heavy") for i in range(4)]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[str]:
+        """Be the arm's name."""
+        yield arm
+
+    async def run(self, world: str, case: Case) -> int:
+        """Take as long as is asked, or fail; while answers are compared, neither."""
+        if not self.under_load:
+            return int(case.args)
+        self.ran.append((world, case.name, self.clock.now_ns()))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            takes_ns, error = self.takes_ns(world, case), self.breaks(world, case)
+            if takes_ns:
+                await self.pacer.until(self.clock.now_ns() + takes_ns)
+            if error is not None:
+                raise error
+            return int(case.args)
+        finally:
+            self.under_way -= 1
+
+    async def reset(self, world: str, case: Case, answer: Any) -> None:
+        """Remember."""
+        if self.under_load:
+            self.was_reset.append(case.name)
+
+    def targets(self, world: str) -> Mapping[str, int]:
+        """Return what a test says."""
+        return self.target
+
+    def names(self, arm: str) -> list[str]:
+        """Return the cases that an arm ran, in order."""
+        return [name for a, name, _ in self.ran if a == arm]
+
+
+@dataclass
+class Stage:
+    """A scenario with its clock, and what drives it. `run` gives up on time that stands still, which would be a fault of a test."""
+
+    folder: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.pacer = FakePacer(self.clock)
+        self.scenario = Timed(self.clock, self.pacer)
+
+    @property
+    def loaded(self) -> Loaded:
+        """The scenario as if it had been found in a file."""
+        return Loaded("timed", Path("timed.py"), self.scenario, "Timed.", "Timed.")
+
+    def job(self, **how: Any) -> LoadJob:
+        """Return a job of blocks of a tenth of a second, of two arms, without warm-up."""
+        usual: dict[str, Any] = {"block_s": 0.1, "arrivals": "100", "arms": ["baseline", "optimised"], "cycles": 1}
+        return LoadJob(["timed.py"], **{"settings": [Setting(self.folder, self.folder)], **usual, **how})
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run something to its end."""
+        return asyncio.run(coroutine)
+
+    def blocks(self, users: int = 0, rate_factor: float = 1.0, **how: Any) -> list[Block]:
+        """Take the blocks of a job."""
+
+        async def go() -> list[Block]:
+            engine = Engine([self.loaded], self.job(**how), self.clock, self.pacer)
+            await engine.open()
+            self.scenario.under_load = True
+            found = [block async for block in engine.cycles(lambda: Level(users, rate_factor), lambda: self.stopped)]
+            await engine.close()
+            return found
+
+        return self.run(go())
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Return a scenario on a fake clock."""
+    return Stage(tmp_path)

@@ -1,0 +1,130 @@
+"""The open model: operations begin when they are due, and everything that was due is accounted for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.load.histogram import Histogram
+from harness.load.protocol import Times3
+
+if TYPE_CHECKING:
+    from tests.harness.load.conftest import Stage
+
+MS = 1_000_000
+
+
+def times_ms(times: Times3, kind: str = "response") -> list[float]:
+    """Return the least and the greatest of a group's times."""
+    histogram = Histogram.from_wire(getattr(times, kind))
+    return [(ns or 0) / MS for ns in (histogram.min_ns, histogram.max_ns)]
+
+
+def test_operations_begin_when_they_are_due(stage: Stage) -> None:
+    """Ten of them in a tenth of a second at 100 a second, evenly spaced, though each takes longer than the gap."""
+    stage.scenario.takes_ns = lambda arm, case: 25 * MS
+    stage.blocks(arms=["optimised"])
+    starts = [at for _, _, at in stage.scenario.ran]
+    assert [b - a for a, b in pairwise(starts)] == [10 * MS] * 9
+    assert stage.scenario.most_under_way == 3
+
+
+def test_response_time_counts_from_the_moment_an_operation_was_due(stage: Stage) -> None:
+    """A loop that stands still for 35 ms delays what is due meanwhile, and that is in its response time, not its service time."""
+
+    def stand_still(arm: str, case: object) -> int:
+        if len(stage.scenario.ran) == 2:
+            stage.clock.advance(35 * MS)
+        return 0
+
+    stage.scenario.takes_ns = stand_still
+    (block,) = stage.blocks(arms=["optimised"])
+    late = max(times_ms(g)[1] for g in block.groups.values())
+    assert late == pytest.approx(35)
+    assert max(times_ms(g, "queue")[1] for g in block.groups.values()) == pytest.approx(25)
+    assert sum(g.operations for g in block.groups.values()) == 10
+
+
+def test_what_is_due_beyond_the_cap_is_shed_and_counted(stage: Stage) -> None:
+    """With at most two under way that take 35 ms each, every fourth period of 10 ms lets two begin."""
+    stage.scenario.takes_ns = lambda arm, case: 35 * MS
+    (block,) = stage.blocks(arms=["optimised"], in_flight_cap=2)
+    assert stage.scenario.most_under_way == 2
+    assert sum(g.shed for g in block.groups.values()) == 4
+    assert sum(g.planned for g in block.groups.values()) == 10
+    assert sum(g.operations for g in block.groups.values()) == 6
+
+
+def test_a_burst_does_not_get_past_the_cap(stage: Stage) -> None:
+    """Arrivals that are due in the same moment are counted one by one, before any of them has begun."""
+    trace = stage.folder / "burst.txt"
+    trace.write_text("0.01\n" * 5)
+    stage.scenario.takes_ns = lambda arm, case: MS
+    (block,) = stage.blocks(arms=["optimised"], in_flight_cap=2, arrivals=f"replay:{trace}")
+    assert sum(g.shed for g in block.groups.values()) == 3
+    assert stage.scenario.most_under_way == 2
+
+
+def test_censored_operations_are_in_response_times_alone(stage: Stage) -> None:
+    """None of ten ends: the first has waited for the block's 100 ms and the 50 ms of draining by then, the last for 60."""
+    stage.scenario.takes_ns = lambda arm, case: 60_000 * MS
+    (block,) = stage.blocks(arms=["baseline"], drain_s=0.05)
+    groups = block.groups.values()
+    assert sum(g.censored for g in groups) == 10
+    assert sum(g.operations for g in groups) == 0
+    assert sum(Histogram.from_wire(g.service).operations for g in groups) == 0
+    assert max(times_ms(g)[1] for g in groups) == pytest.approx(150)
+    assert min(times_ms(g)[0] for g in groups) == pytest.approx(60)
+    assert stage.scenario.under_way == 0
+
+
+def test_warming_up_is_sent_and_not_recorded(stage: Stage) -> None:
+    """Half the block's time before it at the same rate: five operations more, of which nothing is kept."""
+    (block,) = stage.blocks(arms=["optimised"], warm_up_s=0.05)
+    assert len(stage.scenario.ran) == 15
+    assert sum(g.planned for g in block.groups.values()) == 10
+    assert sum(g.operations for g in block.groups.values()) == 10
+    assert block.measured_ns == 100 * MS
+
+
+def test_errors_are_counted_by_their_first_line_and_never_timed(stage: Stage) -> None:
+    """Those of one group leave the other group's times alone."""
+    fails = RuntimeError("database is locked\nand more")
+    stage.scenario.breaks = lambda arm, case: fails if case.group == "write" else None
+    (block,) = stage.blocks(arms=["baseline"])
+    assert block.groups["write"].errors == {"RuntimeError: database is locked": 5}
+    assert block.groups["write"].operations == 0
+    assert Histogram.from_wire(block.groups["write"].response).operations == 0
+    assert block.groups["read"].operations == 5
+
+
+def test_every_answer_is_reset_and_no_error_is(stage: Stage) -> None:
+    """After its end was taken."""
+    stage.scenario.breaks = lambda arm, case: RuntimeError("x") if case.group == "write" else None
+    stage.blocks(arms=["baseline"])
+    assert len(stage.scenario.was_reset) == 5
+    assert all("read" in name for name in stage.scenario.was_reset)
+
+
+def test_answers_after_the_measured_part_are_operations_and_no_throughput(stage: Stage) -> None:
+    """Each operation takes 45 ms: the last four of ten come while draining."""
+    stage.scenario.takes_ns = lambda arm, case: 45 * MS
+    (block,) = stage.blocks(arms=["optimised"])
+    assert sum(g.operations for g in block.groups.values()) == 10
+    assert sum(g.answered for g in block.groups.values()) == 6
+
+
+def test_stopping_cuts_a_block_short_and_drains_it(stage: Stage) -> None:
+    """What was due until then is kept, and the time that rates divide by ends there."""
+
+    def stop(arm: str, case: object) -> int:
+        stage.stopped = len(stage.scenario.ran) >= 4
+        return 5 * MS
+
+    stage.scenario.takes_ns = stop
+    blocks = stage.blocks(arms=["baseline", "optimised"])
+    (block,) = blocks
+    assert sum(g.operations for g in block.groups.values()) == 4
+    assert block.measured_ns < 100 * MS

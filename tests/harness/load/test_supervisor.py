@@ -1,0 +1,108 @@
+"""An engine process under supervision, for real: it takes orders, tells of its blocks, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.discovery import load
+from harness.errors import ScenarioFailedError, UsageError
+from harness.load.ground import Ground
+from harness.load.protocol import LoadJob
+from harness.load.supervisor import Supervisor
+
+TOYS = Path(__file__).parents[2] / "toys"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """Yield the toy's data."""
+    with Ground([load(TOYS / "adding.py")], "sqlite", "tiny", 0) as found:
+        yield found
+
+
+def supervisor(ground: Ground, **how: Any) -> Supervisor:
+    """Return an engine of short blocks, started."""
+    usual: dict[str, Any] = {"block_s": 0.1, "arrivals": "100", "drain_s": 1.0, **how}
+    found = Supervisor(LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), **usual))
+    found.start()
+    return found
+
+
+def test_an_engine_takes_its_cycles_and_ends_by_itself(ground: Ground) -> None:
+    """Two blocks of each arm, and facts about the process; nothing is left of it."""
+    engine = supervisor(ground, cycles=2)
+    engine.load()
+    while engine.running:
+        engine.wait()
+    found = engine.blocks()
+    engine.close()
+    assert sorted(b.arm for b in found) == sorted(["baseline", "proposed", "optimised"] * 2)
+    assert all(sum(g.planned for g in b.groups.values()) == 10 for b in found)
+    assert engine.failed is None
+    assert "event loop" in engine.facts
+    assert ground.datasets["adding"]["digest"] == "numbers-0"
+
+
+def test_an_engine_on_request_answers_each_order_with_a_block(ground: Ground) -> None:
+    """Of the arm and the load that it asks for."""
+    engine = supervisor(ground, on_request=True)
+    try:
+        rate = engine.one("proposed", rate_factor=2.0)
+        users = engine.one("baseline", users=2)
+    finally:
+        engine.close()
+    assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("proposed", 0, 20)
+    assert (users.arm, users.users) == ("baseline", 2)
+
+
+def test_stopping_lets_the_block_end(ground: Ground) -> None:
+    """An endless engine ends, and what it had measured is told."""
+    engine = supervisor(ground, model="closed", block_s=600.0)
+    engine.load(users=2)
+    time.sleep(0.3)
+    engine.stop()
+    (block,) = engine.blocks()
+    engine.close()
+    assert not engine.running
+    assert 0 < block.measured_ns < 600e9
+    assert engine.failed is None
+
+
+def test_an_engine_that_is_killed_is_said_to_be(ground: Ground) -> None:
+    """In mid-run, by its signal; whoever asks it for a block is told as well."""
+    engine = supervisor(ground, on_request=True)
+    assert engine._child is not None
+    os.kill(engine._child.pid, signal.SIGKILL)
+    with pytest.raises(ScenarioFailedError, match=r"ended in mid-run \(killed by SIGKILL\)"):
+        engine.one("baseline", users=1)
+    engine.close()
+    assert "SIGKILL" in str(engine.failed)
+
+
+def test_an_engine_that_cannot_start_says_why(ground: Ground, tmp_path: Path) -> None:
+    """Its own error, and not a traceback."""
+    wrong = tmp_path / "adding.py"
+    wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
+    engine = Supervisor(LoadJob([str(wrong)], ground.settings(0), block_s=0.1))
+    with pytest.raises(ScenarioFailedError, match="adding: proposed gives another answer"):
+        engine.start()
+    assert not engine.running
+
+
+def test_each_engine_has_streams_of_its_own(ground: Ground) -> None:
+    """So that no two of them meet the same cases."""
+    assert [ground.settings(index)[0].stream for index in (0, 1, 2)] == [0, 1000, 2000]
+
+
+def test_a_scenario_that_does_not_run_here_is_refused() -> None:
+    """With the reason and what else to choose; its folder is gone."""
+    with pytest.raises(UsageError, match=r"distant does not run here: there is no echo for this machine; choose"):
+        Ground([load(TOYS / "distant.py")], "missing", "tiny", 0).__enter__()

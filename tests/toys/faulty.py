@@ -1,0 +1,83 @@
+"""A scenario whose server answers well until load begins, and then fails in every way that a server over HTTP can."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from urllib.parse import urlsplit
+
+from harness.load.client import Client
+from harness.scenario import Case, Scenario, Server, Setting
+
+GOOD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+HOW = ("good", "closes", "resets", "garbage", "half", "hangs")
+RESET = struct.pack("ii", 1, 0)
+"""What lingers for no time at all, so that closing is a reset."""
+
+GOOD_AT_FIRST = 4
+"""So many of each kind are answered well: two cases of two arms, which are compared before any load."""
+
+
+class Faulty(Scenario[Client]):
+    """Ask a server that fails in every way.
+
+    Its own answers are compared first, and are good then.
+    """
+
+    arms = {"baseline": "one client", "optimised": "another"}
+    groups = {how: how for how in HOW}
+
+    @contextmanager
+    def servers(self, setting: Setting) -> Iterator[Mapping[str, Server]]:
+        """Start the server in a thread."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            threading.Thread(target=_serve, args=(listening,), daemon=True).start()
+            yield {"http": Server(url, url)}
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)  # or the thread that waits for a connection would still be given one
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return two of each kind."""
+        return [Case(how, f"{how} {i}", how) for how in HOW for i in range(2)]
+
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[Client]:
+        """Make a client."""
+        place = urlsplit(setting.servers["http"].far)
+        client = Client(str(place.hostname), int(place.port or 0))
+        yield client
+        client.close()
+
+    async def run(self, world: Client, case: Case) -> bytes:
+        """Ask; what hangs is given up by whoever measures."""
+        return (await world.request("GET", f"/{case.args}")).body
+
+
+def _serve(listening: socket.socket) -> None:
+    asked: Counter[str] = Counter()
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        threading.Thread(target=_answer, args=(connection, asked), daemon=True).start()
+
+
+def _answer(connection: socket.socket, asked: Counter[str]) -> None:
+    """Answer a connection's one request in the way that its path names."""
+    with connection, suppress(OSError):
+        how = connection.recv(65_536).split(b" ")[1][1:].decode()
+        asked[how] += 1
+        if how == "good" or asked[how] <= GOOD_AT_FIRST:
+            connection.sendall(GOOD)
+            return
+        if how == "hangs":
+            connection.recv(1)  # until the client has gone
+        if how == "resets":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        connection.sendall({"garbage": b"no such protocol\r\n\r\n", "half": GOOD[:-1]}.get(how, b""))
