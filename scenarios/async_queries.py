@@ -22,7 +22,7 @@ from fixtures.probes.pool import PoolUse
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
 from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import servers
+from fixtures.servers import processes, servers
 from fixtures.subjects import subjects
 from harness.judge.measures import combine, shown, speedup, verified
 from harness.judge.verdict import Promise, reported, times, works
@@ -176,6 +176,10 @@ class AsyncQueries(Scenario[World]):
         del answer
         if case.group == "create":
             await _remove(world, case)
+
+    def targets(self, world: World) -> Mapping[str, int]:
+        """Return the servers of the run, where they run here."""
+        return processes(world.store.setting.servers)
 
     def probes(self, world: World) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

@@ -20,7 +20,7 @@ from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
 from fixtures.prompt_requests import READS, Key, Request, owners, read, requests, send
 from fixtures.prompt_store import ENGINES, dataset, prepare
-from fixtures.servers import with_cache
+from fixtures.servers import processes, with_cache
 from harness.judge.measures import combine, count, fewer, shown, slowdown, speedup
 from harness.judge.rates import share_of
 from harness.judge.verdict import Claim, Measure, Promise, at_least, at_most, cut, reported, times, works
@@ -184,6 +184,10 @@ class Caching(Scenario[World]):
         if any(request.writes for request in case.args.requests):
             await world.originals.restore(case.args.requests)
         await world.places[case.args.place].restore(case.args.requests)
+
+    def targets(self, world: World) -> Mapping[str, int]:
+        """Return the servers of the run, where they run here."""
+        return processes(world.store.setting.servers)
 
     def probes(self, world: World) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, and what the cache did."""

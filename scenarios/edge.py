@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 from fixtures import edge_facts, edge_faults, edges
 from fixtures.edge_facts import AT, title_of
 from fixtures.edge_outage import AFTER_S, outage
-from fixtures.edge_traffic import SAMPLED, Ask, samples, writable
+from fixtures.edge_traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
 from fixtures.edge_world import World, open_world
 from fixtures.edges import spread
 from fixtures.prompt_store import dataset, open_store, prepare
+from fixtures.servers import processes
 from harness.errors import NotMeasurableError
 from harness.judge.measures import count, exact_figure, latency, speedup
 from harness.judge.rates import share_of
@@ -29,11 +30,15 @@ from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
 from service import edge_data
 from service.edge_api import NewTitle
 from service.migrations import composite_indexes
+from service.regions import REGIONS
 
 WRITERS = ("ap-northeast", "ap-southeast", "eu-west")
 FOLDER = "edges"
 PRIMARY = "primary"
 TABLES = ("prompts",)
+LOAD_READS = 2_000
+"""Reads of a stream under load, before it begins again."""
+
 WRITTEN, AT_REST = NewTitle("Another title", AT), NewTitle("Title at rest", AT)
 
 SAYS_E1, SAYS_E2 = "mean latency worldwide 100 → 20 ms", "Asia to the US 300 → 50 ms"
@@ -65,7 +70,8 @@ class Edges(Scenario[World]):
     as its FastAPI part reads, each statement would go from there to the edge nearest to the client. It is repaired just so far
     that it runs. It still answers a write from its cache, so it sits out where something is written. Done right: a router by
     measured round trips, a cache that keeps nothing of anybody's own and drops what a write has changed, and a client that has
-    written is never answered from older data.
+    written is never answered from older data. On Turso the copies are its embedded replicas, behind its own sync server, which
+    answers one at a time; an edge's death is tried on SQLite. Under load an operation is one client's read, and caches live on.
     """
 
     arms = {
@@ -78,7 +84,7 @@ class Edges(Scenario[World]):
         "asia": "twelve clients in Tokyo and Singapore read, the mean latency of one",
         "write_read": "a client far from the primary changes a title and reads it",
     }
-    engines = ("sqlite",)
+    engines = ("sqlite", "turso")
     inexact_groups = tuple(groups)  # what is sent to a database, the nodes send
     sits_out = {("proposed", "write_read"): NOT_SENT}
     promises = (
@@ -109,17 +115,17 @@ class Edges(Scenario[World]):
             ("optimised",),
         ),
     )
-    load_groups = ("population",)
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the nodes of four regions and the ways between.
 
         Raises:
-            NotMeasurableError: a round-trip time was asked for; regions are as far apart as they are.
+            NotMeasurableError: a round-trip time was asked for, and regions are as far apart as they are; or Turso's replicas have
+                no sync server.
         """
         if setting.rtt_ms:
             raise NotMeasurableError("the regions have their own distances; see it at --rtt 0")
-        return edges.world(setting.folder / FOLDER)
+        return edges.world(setting.folder / FOLDER, turso=setting.engine == "turso")
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load the prompts, give every node its copy, and wait until all answer."""
@@ -134,6 +140,11 @@ class Edges(Scenario[World]):
             *(Case("write_read", f"write from {r}", (r, *pair)) for r, pair in zip(WRITERS, written.items(), strict=True)),
         ]
 
+    def load_cases(self, setting: Setting) -> Sequence[Case]:
+        """Return reads by single clients, of regions in the proportion of their numbers."""
+        reads = asks(dataset(setting), setting.stream, LOAD_READS)
+        return [Case(IN_WORDS[ask.region], f"read {number}", ask) for number, ask in enumerate(reads, start=1)]
+
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
         """Open the arm's clients; its caches hold what the history left there."""
@@ -143,7 +154,9 @@ class Edges(Scenario[World]):
             yield world
 
     async def run(self, world: World, case: Case) -> Any:
-        """Read as the clients of a sample, or write and read as one."""
+        """Read as the clients of a sample or as one of many, or write and read as one."""
+        if isinstance(case.args, Ask):
+            return [await world.one(case.args)]
         if case.group != "write_read":
             return await world.together(case.args)
         region, prompt_id, user_id = case.args
@@ -168,16 +181,22 @@ class Edges(Scenario[World]):
         if case.group == "write_read":
             _, prompt_id, user_id = case.args
             await world.near("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
-        else:
+        elif not isinstance(case.args, Ask):
             await world.restore(case.args)
+
+    def targets(self, world: World) -> Mapping[str, int]:
+        """Return the nodes of the regions."""
+        return processes({f"edge {region}": world.servers[region] for region in REGIONS})
+
+    async def counts(self, world: World) -> Mapping[str, float]:
+        """Return lookups in the arm's caches, and hits."""
+        return await world.counts()
 
     async def facts(self, world: World) -> Mapping[str, float]:
         """Return what the caches answer over many requests, whether own writes are read, and what an edge's death does."""
-        return {
-            **edge_facts.hit_counts(world.arm, world.rows),
-            **await edge_facts.own_writes(world),
-            **await outage(world),
-        }
+        found = {**edge_facts.hit_counts(world.arm, world.rows), **await edge_facts.own_writes(world)}
+        # An edge's death is not the engine's: it is tried where a doomed edge can have a copy of a file of its own.
+        return found if edges.SYNC in world.servers else {**found, **await outage(world)}
 
     @shows("`create_async_engine` knows no dialect `libsql`: the session that the router is for cannot be made")
     async def no_dialect(self, world: World, cases: Sequence[Case]) -> str:
@@ -235,9 +254,13 @@ class Edges(Scenario[World]):
 async def _prepare(setting: Setting) -> Prepared:
     made = await prepare(setting, TABLES, {PRIMARY: _migrate})
     async with open_store(setting, PRIMARY) as store:
-        spread(Path(str(store.databases.url(store.name).database)), setting.folder / FOLDER)
+        primary, folder = Path(str(store.databases.url(store.name).database)), setting.folder / FOLDER
+        if edges.SYNC in setting.servers:
+            await edges.spread_synced(primary, folder, setting.servers)
+        else:
+            spread(primary, folder)
     await edges.ready(setting.servers)
-    return replace(made, engine_settings={**made.engine_settings, **edges.facts()})
+    return replace(made, engine_settings={**made.engine_settings, **edges.facts(turso=edges.SYNC in setting.servers)})
 
 
 def _migrate(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
 from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import servers
+from fixtures.servers import processes, servers
 from harness.judge.measures import count, fewer, speedup
 from harness.judge.verdict import Promise, at_most, cut, times
 from harness.record import Statement
@@ -107,6 +107,10 @@ class NPlusOne(Scenario[Store]):
             return await GROUPED[case.group][world.arm](world.sessions, case.args)
         async with world.sessions() as session:
             return await LISTS[world.arm](session, case.args)
+
+    def targets(self, world: Store) -> Mapping[str, int]:
+        """Return the servers of the run, where they run here."""
+        return processes(world.setting.servers)
 
     def probes(self, world: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

@@ -19,7 +19,7 @@ from fixtures.probes.pool import PoolUse
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
 from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import servers
+from fixtures.servers import processes, servers
 from harness.errors import NotMeasurableError
 from harness.judge.measures import count, less_time, speedup
 from harness.judge.verdict import Promise, at_least, cut, reported, works
@@ -161,6 +161,10 @@ class Pools(Scenario[World]):
         """Compare the rows."""
         del case
         return answer.rows
+
+    def targets(self, world: World) -> Mapping[str, int]:
+        """Return the servers of the run, where they run here."""
+        return processes(world.store.setting.servers)
 
     def probes(self, world: World) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, checkouts and connects."""

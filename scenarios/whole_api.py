@@ -7,25 +7,27 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from statistics import fmean
-from typing import Any, NoReturn
+from typing import Any
 
 import datasets
 from fixtures import api_facts, api_faults, redis
 from fixtures.api_answers import comparable, left_behind
-from fixtures.api_requests import DECK, Request, deck, held
+from fixtures.api_mix import DECK, IN_WORDS
+from fixtures.api_requests import Request, deck, held
 from fixtures.api_world import CLIENTS, Answer, World, check, open_world
+from fixtures.kept import kept
 from fixtures.prompt_requests import Key
 from fixtures.prompt_store import dataset, prepare
-from fixtures.servers import with_cache
+from fixtures.servers import processes, with_cache
 from harness.errors import NotMeasurableError
+from harness.judge.capacities import times_the_capacity
 from harness.judge.measures import latency, less_time, speedup
 from harness.judge.rates import share_of
 from harness.judge.statistics import median, percentiles
-from harness.judge.verdict import Estimate, Measure, Promise, at_least, at_most, cut, reported, times
-from harness.record import ScenarioResult
-from harness.scenario import BASELINE, Case, Prepared, Scenario, Server, Setting, shows
+from harness.judge.verdict import Promise, at_least, at_most, cut, reported, times
+from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
+from harness.under_load import RATE, USERS
 from service.migrations import levels
 from service.switches import Level, Switches
 
@@ -44,6 +46,9 @@ HISTORY_STREAM = 2**24 - 3
 FACTS_FROM, COUNTED_DECKS, FACTS_PROCESSES = 8, 4, 2
 FAULT_DECKS = 4
 
+LOAD_DECKS = 2
+"""Decks of a stream of single requests under load, before it begins again."""
+
 SHARED = "requests at once share one connection to SQLite, on which writes beside reads fail (see the findings)"
 SAYS_S2, SAYS_S4 = "95th percentile at most 150 ms", "1000 connections instead of 100"
 SAYS_S5 = "hit rate at least 80 %"
@@ -51,56 +56,34 @@ SAYS_S5 = "hit rate at least 80 %"
 
 @dataclass(frozen=True)
 class Work:
-    """What a case does: requests, sent by several clients at once. `stream` is the stream they are from."""
+    """What a case does: requests, sent by several clients at once. `alone` is one of many under load, on a cache that lives on."""
 
-    stream: int
     requests: tuple[Request, ...]
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Done:
-    """The answers, in the order of the requests, and the mean time of a statement meanwhile, where that is asked for."""
+    """The requests as they were sent, their answers in the same order, and the mean time of a statement, where it is asked for."""
 
+    requests: Sequence[Request]
     answers: Sequence[Answer]
     statement_ns: float | None = None
-
-
-def peak_memory_cut() -> Measure:
-    """The share less of a process's peak memory than the baseline's; the interval is the range over the processes."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = _peaks(result, BASELINE), _peaks(result, arm)
-        because = f"{median(before) / 1e6:.0f} → {median(after) / 1e6:.0f} MB"
-        value = 1 - median(after) / median(before)
-        if min(len(before), len(after)) == 1:
-            return Estimate(value, because=f"{because}, one process each")
-        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), because=because)
-
-    return measure
-
-
-def _peaks(result: ScenarioResult, arm: str) -> list[float]:
-    found = [e.value for e in result.exact if e.arm == arm and e.metric.startswith(api_facts.PEAK_RSS)]
-    if not found:
-        raise NotMeasurableError(f"no memory was measured for {arm}")
-    return found
-
-
-def _needs_load(_result: ScenarioResult, _arm: str) -> NoReturn:
-    raise NotMeasurableError("needs the capacity search, which comes with the load engine")
 
 
 class WholeApi(Scenario[World]):
     """The whole service over HTTP, all recommendations at once.
 
-    Each arm is a process of the service of its own (one uvicorn worker), on its own rows with its own indexes, engine and Redis at
-    the distance of the run; clients reach it on this machine, on kept connections, eight at once, each asking as soon as it is
-    answered. The mix of two hundred requests: 120 prompts, 38 newest pages, 8 lists with evaluations, 8 deep pages, 10 lists of
-    templates, 6 statistics, 6 inserts, 3 bulk inserts of 20 to 500 prompts and a bulk change, the popular asked for most. A
-    request's time is its client's, waiting behind others included; an operation's is the mean of its requests, or the median or
-    95th percentile where a promise is about that. Caches are as a history of twenty thousand requests left them, and what an
-    operation wrote is taken back after it. How long a statement takes is counted inside the service, in all arms alike. On SQLite
-    the service as proposed is timed on reads alone: on its one shared connection what is written meanwhile fails.
+    Each arm is a process of the service of its own (one uvicorn worker), on another core than its clients where there is one, on
+    its own rows with its own indexes, engine and Redis at the distance of the run; clients reach it on this machine, on kept
+    connections, eight at once, each asking as soon as it is answered. The mix of two hundred requests: 120 prompts, 38 newest
+    pages, 8 lists with evaluations, 8 deep pages, 10 lists of templates, 6 statistics, 6 inserts, 3 bulk inserts of 20 to 500
+    prompts and a bulk change, the popular asked for most. A request's time is its client's, waiting behind others included; an
+    operation's is the mean of its requests, or the median or 95th percentile where a promise is about that. Caches are as a
+    history of twenty thousand requests left them, and what an operation wrote is taken back after it. How long a statement takes
+    is counted inside the service, in all arms alike. On SQLite the service as proposed is timed on reads alone: on its one shared
+    connection what is written meanwhile fails. Under load an operation is one request of the mix, its cache lives on, and what it
+    wrote is taken back behind it.
     """
 
     arms = {
@@ -123,16 +106,18 @@ class WholeApi(Scenario[World]):
         Promise("S2", SAYS_S2, at_most(150, "ms"), latency("mix_p95"), part=f"{CLIENTS} clients at once"),
         Promise("S2", "95th percentile from 500 to 150 ms", times(500 / 150), speedup("mix_p95"), part="ratio"),
         Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), less_time("statements")),
-        Promise("S4", SAYS_S4, times(10), _needs_load),
+        Promise("S4", SAYS_S4, times(10), times_the_capacity(USERS), part="users at once"),
+        Promise("S4", SAYS_S4, reported("×"), times_the_capacity(RATE), part="requests a second"),
         Promise(
             "S4", "failed requests", reported("share"), share_of("failed_requests", "requests"), part=f"{CLIENTS} clients at once"
         ),
         Promise("S5", SAYS_S5, at_least(0.8, "share"), share_of("hits", "lookups"), part="of what is looked up"),
         Promise("S5", SAYS_S5, reported("share"), share_of("hits", "counted_requests"), part="of all requests"),
-        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), peak_memory_cut()),
+        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), api_facts.peak_memory_cut()),
     )
     load_groups = ("mix",)
     side_groups = ("reads", "writes")
+    busy = True
     inexact_groups = tuple(groups)
     switches = {
         "pools": "connections kept, sized for the server, warmed up",
@@ -154,15 +139,21 @@ class WholeApi(Scenario[World]):
         """Load all tables; each arm has the indexes of its level."""
         migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
         made = asyncio.run(prepare(setting, datasets.TABLES, migrations))
+        _warm(setting)
         return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return batches and whole decks of the mix, and its reads and writes alone."""
         return [
-            Case(group, f"{group} {number}", Work(setting.stream, tuple(requests)))
+            Case(group, f"{group} {number}", Work(tuple(requests)))
             for group, operations in _operations(dataset(setting), setting.stream).items()
             for number, requests in enumerate(operations, start=1)
         ]
+
+    def load_cases(self, setting: Setting) -> Sequence[Case]:
+        """Return single requests of the mix, of some decks of the stream."""
+        requests = self._decks(setting, 0, LOAD_DECKS)
+        return [Case(IN_WORDS[r.kind], f"{r.kind} {number}", Work((r,), alone=True)) for number, r in enumerate(requests, start=1)]
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
         """Start the service on the arm's own copy, and fill its cache as the history left it."""
@@ -185,13 +176,20 @@ class WholeApi(Scenario[World]):
         requests = case.args.requests
         if world.shares_connection and any(request.writes for request in requests):
             raise NotMeasurableError(SHARED)
+        if case.args.alone:
+            sent = [world.unlike_others(request) for request in requests]
+            answers = [await world.ask(request) for request in sent]
+            check(sent, answers)
+            return Done(sent, answers)
         before = await world.counts() if case.group == "statements" else None
         answers = await world.send(requests)
         check(requests, answers)
         if before is None:
-            return Done(answers)
+            return Done(requests, answers)
         after = await world.counts()
-        return Done(answers, (after["statements_ns"] - before["statements_ns"]) / (after["statements"] - before["statements"]))
+        return Done(
+            requests, answers, (after["statements_ns"] - before["statements_ns"]) / (after["statements"] - before["statements"])
+        )
 
     def own_ns(self, case: Case, answer: Any) -> int | None:
         """Return the group's figure: mean, median or 95th percentile of the requests' times, or the mean time of a statement."""
@@ -216,15 +214,32 @@ class WholeApi(Scenario[World]):
 
     async def reset(self, world: World, case: Case, answer: Any) -> None:
         """Take back what was written, and bring back the cache. Many users at once share a cache that lives on."""
-        del answer
-        await world.restore(case.args.requests, keep=case.args.stream != world.store.setting.stream)
+        await world.restore(answer.requests, keep=case.args.alone)
+
+    def targets(self, world: World) -> Mapping[str, int]:
+        """Return the service's process, and those of the servers behind it that run here."""
+        return {"service": world.service.pid, **processes(world.store.setting.servers)}
+
+    async def counts(self, world: World) -> Mapping[str, float]:
+        """Return the service's statements, what its cache did, and the time that requests wait for connections and have them."""
+        found = await world.counts()
+        counts = {
+            "statements": found["statements"],
+            "ms in statements": found["statements_ns"] / 1e6,
+            "ms waiting for a connection": found["waits_ns"] / 1e6,
+        }
+        if "held_ns" in found:
+            counts["ms with a connection"] = found["held_ns"] / 1e6
+        if "lookups" in found:
+            counts |= {"cache lookups": found["lookups"], "cache hits": found["lookups"] - found["loads"]}
+        return counts
 
     async def facts(self, world: World) -> Mapping[str, float]:
         """Return how often the cache hits, what fails, and what memory the process takes, over many requests."""
         setting = world.store.setting
-        processes, decks = (1, 2) if setting.quick else (FACTS_PROCESSES, COUNTED_DECKS)
+        services, decks = (1, 2) if setting.quick else (FACTS_PROCESSES, COUNTED_DECKS)
         first, more = self._decks(setting, FACTS_FROM, 1), self._decks(setting, FACTS_FROM + 1, decks - 1)
-        return await api_facts.under_load(world, first, more, _asked(first + more) & _history(dataset(setting)), processes)
+        return await api_facts.under_load(world, first, more, _asked(first + more) & _history(setting), services)
 
     @shows("on SQLite all requests at once share one connection and its transaction: what is written while others read fails")
     async def fails_writes(self, world: World, cases: Sequence[Case]) -> str:
@@ -244,7 +259,6 @@ class WholeApi(Scenario[World]):
         return [r for each in range(first, first + number) for r in deck(dataset(setting), setting.stream, each)]
 
 
-@lru_cache(maxsize=2)
 def _operations(rows: datasets.Dataset, stream: int) -> Mapping[str, Sequence[Sequence[Request]]]:
     """Return what each group's cases send."""
     first, whole, other = (deck(rows, stream, number) for number in range(3))
@@ -261,17 +275,19 @@ def _operations(rows: datasets.Dataset, stream: int) -> Mapping[str, Sequence[Se
 
 
 def _warm(setting: Setting) -> AbstractSet[Key]:
-    """Return what the cases ask for of that which the history left in the cache."""
-    rows = dataset(setting)
-    operations = _operations(rows, setting.stream).values()
-    return _asked([request for each in operations for requests in each for request in requests]) & _history(rows)
+    """Return what the cases ask for of that which the history left in the cache; made once a run."""
+
+    def make() -> AbstractSet[Key]:
+        operations = _operations(dataset(setting), setting.stream).values()
+        return _asked([request for each in operations for requests in each for request in requests]) & _history(setting)
+
+    return kept(setting, f"warm-{setting.stream}", make)
 
 
 def _asked(requests: Sequence[Request]) -> AbstractSet[Key]:
     return {key for request in requests for key in request.keys}
 
 
-@lru_cache(maxsize=2)
-def _history(rows: datasets.Dataset) -> frozenset[Key]:
-    """Return what the history leaves in a cache."""
-    return held(rows, HISTORY_STREAM, HISTORY_DECKS)
+def _history(setting: Setting) -> frozenset[Key]:
+    """Return what the history leaves in a cache; made once a run."""
+    return kept(setting, "history", lambda: held(dataset(setting), HISTORY_STREAM, HISTORY_DECKS))

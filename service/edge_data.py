@@ -73,13 +73,23 @@ def upgrade(connection: Connection) -> None:
     changes.create(connection)
 
 
-class Primary:
-    """Takes writes, and answers who follows. `tell` is called with the paths whose answers a write has changed."""
+async def nothing() -> None:
+    """Publish nothing: who follows asks for the changes themselves."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], tell: Told) -> None:
+
+class Primary:
+    """Takes writes, and answers who follows. `tell` is called with the paths whose answers a write has changed.
+
+    `publish` is called after a commit, before anybody is told of it: it brings the write to where an engine's replicas pull from.
+    """
+
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], tell: Told, publish: Callable[[], Awaitable[None]] = nothing
+    ) -> None:
         self.version = 0
         self._sessions = sessions
         self._tell = tell
+        self._publish = publish
         self._news = asyncio.Condition()
 
     async def open(self) -> None:
@@ -101,6 +111,7 @@ class Primary:
             row = {"prompt_id": prompt_id, "user_id": user_id, "title": title, "prompt_version": prompt_version, "updated_at": at}
             line = insert(changes).values(**row, committed_ns=time.monotonic_ns()).returning(changes.c.number)
             number: int = (await session.execute(line)).scalar_one()
+        await self._publish()
         self.version = max(self.version, number)
         self._tell(paths(prompt_id, user_id))
         async with self._news:
@@ -145,12 +156,11 @@ class Replica:
         while True:
             try:
                 found = await self._fetch(self.version)
+                self._heard_s = time.monotonic()
+                if found:
+                    await self.apply(found)
             except Exception:  # noqa: BLE001 - a primary that cannot be reached is asked again, whatever the reason
                 await asyncio.sleep(pause_s)
-                continue
-            self._heard_s = time.monotonic()
-            if found:
-                await self.apply(found)
 
     async def apply(self, found: Sequence[Change]) -> None:
         """Take changes in, all of them or none; tell which answers they make old."""
@@ -162,10 +172,41 @@ class Replica:
                     .values(title=change.title, version=change.prompt_version, updated_at=change.updated_at)
                 )
             await session.execute(insert(changes), [msgspec.structs.asdict(change) for change in found])
+        self._has(found)
+
+    def _has(self, found: Sequence[Change]) -> None:
+        """Note that the data has these changes now, and tell which answers they make old."""
         self.version = found[-1].number
         self._tell([path for change in found for path in paths(change.prompt_id, change.user_id)])
         now_ns = time.monotonic_ns()
         self.lags_ms.extend((now_ns - change.committed_ns) / 1e6 for change in found)
+
+
+class PulledReplica(Replica):
+    """A replica that its engine brings up to date, page by page. A change that is heard of says that there is something to pull.
+
+    `pull` brings what the primary has published; `pause_s` is the wait before another try where that is not there yet.
+    """
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        fetch: Fetch,
+        tell: Told,
+        pull: Callable[[], Awaitable[object]],
+        pause_s: float = 0.05,
+    ) -> None:
+        super().__init__(sessions, fetch, tell)
+        self._pull = pull
+        self._pause_s = pause_s
+
+    async def apply(self, found: Sequence[Change]) -> None:
+        """Pull until the copy has these changes; tell which answers they make old."""
+        await self._pull()
+        while await _version(self._sessions) < found[-1].number:
+            await asyncio.sleep(self._pause_s)
+            await self._pull()
+        self._has(found)
 
 
 async def _version(sessions: async_sessionmaker[AsyncSession]) -> int:

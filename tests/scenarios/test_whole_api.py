@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.api_requests import DECK, MIX
+from fixtures.api_mix import DECK, IN_WORDS, MIX
 from harness.discovery import load
 from harness.errors import NotMeasurableError
 from harness.judge.verdict import Promise
@@ -47,10 +48,25 @@ def test_memory_is_judged_by_the_range_over_processes() -> None:
         promise("S6").measure(replace(RESULT, exact=exact), "proposed")
 
 
-def test_what_needs_the_load_engine_says_so() -> None:
-    """Capacity is a reason, not a number."""
-    with pytest.raises(NotMeasurableError, match="needs the capacity search"):
-        promise("S4").measure(RESULT, "optimised")
+@pytest.mark.parametrize("part", ["users at once", "requests a second"])
+def test_capacity_is_what_a_search_found(part: str) -> None:
+    """Without a search it is a reason that names the command, not a number."""
+    with pytest.raises(NotMeasurableError, match="needs `harness capacity"):
+        promise("S4", part).measure(RESULT, "optimised")
+
+
+def test_under_load_an_operation_is_one_request(tmp_path: Path) -> None:
+    """Single requests that are the mix, grouped by what they are, each stream its own, and no two create the same."""
+    setting = Setting(tmp_path, tmp_path, size="tiny", scale=0.2)
+    cases = [SCENARIO.load_cases(replace(setting, stream=stream)) for stream in (1, 2)]
+    for one in cases:
+        assert {len(case.args.requests) for case in one} == {1}
+        decks, rest = divmod(len(one), DECK)
+        assert (decks > 1, rest) == (True, 0)
+        assert Counter(case.group for case in one) == {IN_WORDS[kind]: decks * share for kind, share in MIX.items()}
+        assert len({case.name for case in one}) == len(one)
+    created = [key for one in cases for case in one for key in case.args.requests[0].creates]
+    assert len(set(created)) == len(created)
 
 
 def test_batches_together_are_the_mix(tmp_path: Path) -> None:

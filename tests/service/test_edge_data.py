@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from fixtures.engines import sqlite
 from service import edge_data
-from service.edge_data import Change, Primary, Replica, changes, paths
+from service.edge_data import Change, Primary, PulledReplica, Replica, changes, paths
 from service.models import Prompt
 from service.sessions import sessionmaker
 
@@ -169,5 +169,66 @@ def test_following_survives_a_primary_that_is_away(followed: Callable[[str], Pat
             with contextlib.suppress(asyncio.CancelledError):
                 await following
             assert (replica.version, away) == (1, 0)
+
+    asyncio.run(play())
+
+
+def test_a_write_is_published_before_anybody_hears_of_it(followed: Callable[[str], Path]) -> None:
+    """Whoever is told of a write can pull it, and what cannot be published is told to nobody."""
+
+    async def play() -> None:
+        order: list[str] = []
+        async with opened(followed("primary")) as sessions:
+
+            async def publish() -> None:
+                assert await title_and_version(sessions, PROMPT) == ("One", 3)
+                order.append("published")
+
+            primary = Primary(sessions, lambda _: order.append("told"), publish)
+            await primary.update_title(PROMPT, USER, "One", AT)
+            assert order == ["published", "told"]
+
+            async def fail() -> None:
+                raise ConnectionError
+
+            deaf = Primary(sessions, lambda _: order.append("told"), fail)
+            with pytest.raises(ConnectionError):
+                await deaf.update_title(PROMPT, USER, "Two", AT)
+            assert order == ["published", "told"]
+
+    asyncio.run(play())
+
+
+def test_a_pulled_replica_tells_when_its_engine_has_the_changes(followed: Callable[[str], Path]) -> None:
+    """It pulls until they are there, tries again after a pull that fails, and takes nothing in by itself."""
+
+    async def play() -> None:
+        told: list[str] = []
+        async with opened(followed("primary")) as first, opened(followed("replica")) as second:
+            primary, engine = Primary(first, lambda _: None), Replica(second, lambda _: pytest.fail("nobody asks"), lambda _: None)
+            caught_up, pulls = asyncio.Event(), 0
+
+            async def pull() -> None:
+                nonlocal pulls
+                pulls += 1
+                assert not told
+                if pulls == 1:
+                    raise ConnectionRefusedError
+                if pulls == 3:
+                    await engine.apply(await primary.changes_after(0, 0.0))
+
+            def tell(paths_: Sequence[str]) -> None:
+                told.extend(paths_)
+                caught_up.set()
+
+            replica = PulledReplica(second, lambda after: primary.changes_after(after, 60.0), tell, pull, pause_s=0.0)
+            following = asyncio.create_task(replica.follow(pause_s=0.0))
+            await primary.update_title(PROMPT, USER, "One", AT)
+            await asyncio.wait_for(caught_up.wait(), 20)
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+            assert (replica.version, pulls, told) == (1, 3, [*paths(PROMPT, USER)])
+            assert await title_and_version(second, PROMPT) == ("One", 3)
 
     asyncio.run(play())
