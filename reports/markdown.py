@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.record import NOT_RUN, Doubt, Run, ScenarioResult
-from reports import ablation, matrix, numbers, review, tables
+from reports import ablation, capacity, load, matrix, numbers, review, tables
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
 
 
@@ -39,6 +39,7 @@ def _lines(run: Run) -> Iterator[str]:
     for place in matrix.places(run):
         yield from _answers(run, place)
     yield from _ablation(run)
+    yield from _load(run)
     yield from _doubts(run.doubts, "the whole run")
     for result, where in zip(run.scenarios, places(run), strict=True):
         yield from _scenario(result, where, blocks=run.kind == "load")
@@ -120,8 +121,27 @@ def _ablation(run: Run) -> Iterator[str]:
         yield from (escape(ablation.READ), "")
 
 
+def _load(run: Run) -> Iterator[str]:
+    """Yield, for each scenario under load, what must be read before its figures, and an arm a row."""
+    found = load.parts(run)
+    for part in found:
+        yield from (f"**{escape(part.heading)} under load:** {escape(load.planned(part.load))}", "")
+        troubles = load.troubles(part.result)
+        yield from (f"- **{escape(trouble.name)}**: {escape(trouble.says)}" for trouble in troubles)
+        if troubles:
+            yield ""
+        for table in (load.summary(part.result), load.ratios(part.result), *capacity.tables(part.result)):
+            yield from _table(table) if table else ()
+    if found:
+        yield from (escape(load.READ), "")
+
+
 def _scenario(result: ScenarioResult, where: str, *, blocks: bool) -> Iterator[str]:
-    found = [tables.ratios(result, blocks=blocks), *tables.percentiles(result)]
+    found: list[tables.Table | None]
+    if result.load is not None:
+        found = [*load.arms(result), load.errors(result), capacity.steps(result)]
+    else:
+        found = [tables.ratios(result, blocks=blocks), *tables.percentiles(result)]
     found += [tables.exact(result), tables.memory(result), tables.growth(result)]
     shown = [table for table in found if table is not None]
     if not (shown or result.findings or result.doubts):

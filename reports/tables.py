@@ -70,14 +70,15 @@ def percentiles(result: ScenarioResult) -> list[Table]:
 
 def _percentile_row(latency: Latency, unit: Unit) -> tuple[Cell, ...]:
     shown = [(latency.percentiles_ns.get(label), quantile) for label, quantile in QUANTILES.items()]
-    cells = [Cell(unit.write(value), "" if value is not None else _too_few(latency, q)) for value, q in shown]
+    cells = [Cell(unit.write(value), "" if value is not None else too_few(latency.samples, q)) for value, q in shown]
     ends = [Cell(unit.write(latency.max_ns)), Cell(unit.write(latency.mean_ns)), Cell(whole(latency.samples))]
     return (Cell(latency.arm), *cells, *ends)
 
 
-def _too_few(latency: Latency, quantile: float) -> str:
+def too_few(samples: int, quantile: float) -> str:
+    """Return why so many samples do not show a quantile."""
     needed = math.ceil(SAMPLES_BEYOND / (1 - quantile) - 1e-6)
-    return f"too few samples: {needed:,} are needed, there are {latency.samples:,}"
+    return f"too few samples: {needed:,} are needed, there are {samples:,}"
 
 
 def exact(result: ScenarioResult) -> Table | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.judge.verdict import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED
-from harness.record import CONTROL, Doubt, Latency, Ratio, Run, ScenarioResult, Verdict
-from reports import ablation, matrix
+from harness.record import CONTROL, Latency, Ratio, Run, ScenarioResult, Verdict
+from reports import ablation, load, matrix, terminal_load
 from reports.numbers import DASH, MILLISECONDS, Unit, interval, times, unit_of, whole
 from reports.order import BASELINE, groups_of
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
+from reports.terminal_parts import columns, doubt_lines, labelled, plain
 
 STYLES = {EXCEEDED: "bold cyan", CONFIRMED: "green", FELL_SHORT: "yellow", REFUTED: "red", INCONCLUSIVE: "magenta"}
 BRIEF = {NOT_MEASURABLE: "not measurable"}
@@ -48,10 +49,12 @@ def _verdict_parts(run: Run, *, wide: bool) -> Iterator[RenderableType]:
         yield _promise_table(promises, wide=wide)
     elif any(result.ablation for result in run.scenarios):
         yield from _ablation_tables(run)
-    elif run.scenarios:
+    elif run.scenarios and not load.parts(run):
         yield Text("No promise was on trial in this run.")
-    else:
+    elif not run.scenarios:
         yield Text("No scenario finished: there is nothing to judge.", style="bold red")
+    for part in load.parts(run):
+        yield from terminal_load.parts(part)
     yield from _troubles(run)
     yield from doubt_lines(run.doubts)
     if len(matrix.places(run)) > 1:
@@ -67,18 +70,18 @@ def _troubles(run: Run) -> Iterator[RenderableType]:
         yield Text("This run was interrupted; what had finished is shown.", style="bold red")
     for result, where in zip(run.scenarios, places(run), strict=True):
         if result.status == "failed":
-            yield _labelled("failed", _named(result, where), result.error or "no error was recorded", "bold red")
+            yield labelled("failed", _named(result, where), result.error or "no error was recorded", "bold red")
     for place, reason, results in matrix.not_run(run):
-        yield _labelled("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, "dim")
+        yield labelled("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, "dim")
     for result, arm in broken_arms(run.scenarios):
-        yield _labelled("cannot run", f"{result.name}, {arm.name} as written", arm.cannot_run or "", "yellow")
+        yield labelled("cannot run", f"{result.name}, {arm.name} as written", arm.cannot_run or "", "yellow")
 
 
 def _matrix_tables(run: Run) -> Iterator[RenderableType]:
     """Yield a table for each of the two arms: a row a promise, a column an engine at a distance."""
     columns, found = matrix.places(run), matrix.matrix(run)
     for arm, name in HEADINGS.items():
-        table = _plain()
+        table = plain()
         table.add_column(name.lower(), style="bold", overflow="fold", ratio=5, header_style="bold")
         for place in columns:
             table.add_column(Text(f"{place.engine}\n{place.rtt_ms:g} ms"), overflow="fold", ratio=3)
@@ -94,7 +97,7 @@ def _matrix_tables(run: Run) -> Iterator[RenderableType]:
 def _ablation_tables(run: Run) -> Iterator[RenderableType]:
     """Yield a table for each group in which switches were tried: a row a switch with its gains, its place, and what they say."""
     for part in ablation.parts(run):
-        table = _plain()
+        table = plain()
         table.add_column(Text(part.heading), overflow="fold", ratio=3, style="bold", header_style="bold")
         for name in ("alone", "last"):
             table.add_column(name, overflow="fold", ratio=3)
@@ -123,11 +126,11 @@ def _doubts_by_kind(run: Run) -> Iterator[RenderableType]:
             found.setdefault(doubt.name, []).append(_named(result, where))
     for name, of in found.items():
         some = "; ".join(of[:SOME]) + (f" and {len(of) - SOME} more" if len(of) > SOME else "")
-        yield _labelled("doubt", name, f"in {len(of)} of {len(run.scenarios)} results ({some}); see the report", "yellow")
+        yield labelled("doubt", name, f"in {len(of)} of {len(run.scenarios)} results ({some}); see the report", "yellow")
 
 
 def _promise_table(promises: Sequence[PromiseRow], *, wide: bool) -> Table:
-    table = _plain()
+    table = plain()
     table.add_column("promise", style="bold", overflow="fold", ratio=5 if wide else 4)
     table.add_column("the review says", overflow="fold", ratio=6 if wide else 4)
     for name in HEADINGS.values():
@@ -160,9 +163,9 @@ def ratio_table(result: ScenarioResult) -> RenderableType:
     parts: list[RenderableType] = [Text(head, style="bold")]
     if result.status != "ok":
         error = result.error or "no error was recorded"
-        parts.append(_labelled(result.status, result.name, error, "bold red"))
+        parts.append(labelled(result.status, result.name, error, "bold red"))
     broken = [(arm.name, arm.cannot_run) for arm in result.arms if arm.cannot_run]
-    parts += [_labelled("cannot run", f"{name} as written", error, "yellow") for name, error in broken]
+    parts += [labelled("cannot run", f"{name} as written", error, "yellow") for name, error in broken]
     if result.ratios:
         parts += _speed(result)
     if result.verified_cases and result.status != "failed":
@@ -174,10 +177,10 @@ def ratio_table(result: ScenarioResult) -> RenderableType:
 def _speed(result: ScenarioResult) -> Iterator[RenderableType]:
     """Yield one table a group of cases; the columns' widths are fixed, so that they stand under each other."""
     widths = {"faster": 7, "95 %": 14, "p50": 17, "p95": 17}
-    yield _columns("arm", widths, header=True)
+    yield columns("arm", widths, header=True)
     for group in groups_of(result, result.ratios):
         yield Text(f"{group}: {result.groups[group]}" if group in result.groups else group, overflow="ellipsis", no_wrap=True)
-        table = _columns("arm", widths)
+        table = columns("arm", widths)
         for ratio in (r for r in result.ratios if r.group == group):
             before, after = _latency(result, BASELINE, group), _latency(result, ratio.arm, group)
             control = ratio.arm == CONTROL
@@ -186,15 +189,6 @@ def _speed(result: ScenarioResult) -> Iterator[RenderableType]:
             cells += [_change(before, after, label, unit) for label in ("50", "95")]
             table.add_row(*map(Text, cells), style="dim" if control else _direction(ratio))
         yield table
-
-
-def _columns(first: str, widths: dict[str, int], *, header: bool = False) -> Table:
-    table = _plain()
-    table.show_header = header
-    table.add_column(first, overflow="ellipsis", no_wrap=True, ratio=1)
-    for name, width in widths.items():
-        table.add_column(name, justify="right", no_wrap=True, width=width)
-    return table
 
 
 def _direction(ratio: Ratio) -> str:
@@ -212,15 +206,17 @@ def _change(before: Latency | None, after: Latency | None, label: str, unit: Uni
 
 def before_after_table(run: Run) -> RenderableType:
     """Return what many users saw: a line a scenario, group and arm with operations, percentiles in ms and the ratio."""
+    if load.parts(run):
+        return verdict_table(run)
     widths = {"ops": 9, "p50 ms": 7, "p95 ms": 7, "p99 ms": 7, "faster": 7, "95 %": 14}
-    parts: list[RenderableType] = [_columns("arm", widths, header=True)]
+    parts: list[RenderableType] = [columns("arm", widths, header=True)]
     for result, where in zip(run.scenarios, places(run), strict=True):
         name = _named(result, where)
         if result.status == "failed":
-            parts.append(_labelled("failed", name, result.error or "no error was recorded", "bold red"))
+            parts.append(labelled("failed", name, result.error or "no error was recorded", "bold red"))
         for group in groups_of(result, result.latencies):
             parts.append(Text(f"{name}: {group}", style="bold", overflow="ellipsis", no_wrap=True))
-            table = _columns("arm", widths)
+            table = columns("arm", widths)
             for latency in (x for x in result.latencies if x.group == group and x.arm != CONTROL):
                 _before_after_row(table, result, latency)
             parts.append(table)
@@ -239,23 +235,9 @@ def _before_after_row(table: Table, result: ScenarioResult, latency: Latency) ->
     )
 
 
-def doubt_lines(doubts: Iterable[Doubt], where: str = "") -> list[RenderableType]:
-    """Return each doubt with its remedy."""
-    return [_labelled("doubt", f"{where}: {d.name}" if where else d.name, f"{d.says}; {d.remedy}", "yellow") for d in doubts]
-
-
-def _labelled(word: str, name: str, says: str, style: str) -> RenderableType:
-    line = Text.assemble((f"{word} ", style), (name, "bold"), "  ", says)
-    return Padding(line, (0, 0, 0, 1))
-
-
 def _named(result: ScenarioResult, where: str) -> str:
     return f"{result.name}, {where}" if where else result.name
 
 
 def _latency(result: ScenarioResult, arm: str, group: str) -> Latency | None:
     return next((x for x in result.latencies if (x.arm, x.group) == (arm, group)), None)
-
-
-def _plain() -> Table:
-    return Table(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", collapse_padding=True)

@@ -1,34 +1,41 @@
-"""Render a run's report again: HTML beside the run, or Markdown, or the table for the terminal.
+"""Render a run's report again, or that of a file of another tool, or of two such files before and after.
 
-RUN is a run folder or its run.json.
+RUN is a run folder or its run.json, or a file that pytest-benchmark, Locust, k6, hyperfine or pyperf wrote. With AFTER, a second
+one, both are compared; `harness compare` does the same and says with its exit code what came of it.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-FORMATS = ("html", "markdown", "terminal", "json")
+from harness.cli import _files
+
+if TYPE_CHECKING:
+    from harness.record import Run
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_path", metavar="RUN", type=Path, help="a run folder or its run.json")
-    parser.add_argument("--format", default="html", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: html)")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the HTML report (default: beside the run)")
-    parser.add_argument("--json", action="store_true", help="the same as --format json")
+    parser.add_argument("run_path", metavar="RUN", type=Path, help="a run folder or its run.json, or a file of another tool")
+    parser.add_argument("after", metavar="AFTER", nargs="?", type=Path, help="another one to compare with the first")
+    parser.add_argument("--format", default="html", metavar="FORMAT", help=f"one of {', '.join(_files.FORMATS)} (default: html)")
+    _files.arguments(parser, "beside a run, and for files a new one in runs")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write or print the report."""
-    from harness.errors import UsageError  # noqa: PLC0415 - keeps `--help` quick
-    from harness.run_file import read_run  # noqa: PLC0415 - keeps `--help` quick
+    from harness import readers  # noqa: PLC0415 - keeps `--help` quick
+    from harness.readers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
 
-    form = "json" if options.json else options.format
-    if form not in FORMATS:
-        raise UsageError(f"no report format named {form!r}; known: {', '.join(FORMATS)}")
-    record = read_run(options.run_path)
+    form = _files.form(options)
+    if options.after is not None:
+        return _report_files(_files.compared(options.run_path, options.after, options), form, options.out or _files.new_folder())
+    record = readers.read(options.run_path)
     folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
+    if record.kind in {FILE, COMPARE}:
+        return _report_files(record, form, options.out or _files.new_folder())
     if form == "html":
         from reports import html  # noqa: PLC0415 - only this format draws figures
 
@@ -41,4 +48,12 @@ def run(options: argparse.Namespace) -> int:
         from harness.cli._console import show  # noqa: PLC0415 - only these formats
 
         show(record, as_json=form == "json", tables=True)
+    return 0
+
+
+def _report_files(record: Run, form: str, folder: Path) -> int:
+    if form == "html":
+        print(_files.publish(record, folder))
+    else:
+        _files.show(record, form)
     return 0

@@ -25,9 +25,9 @@ HEADING, ROW = 24.0, 19.0
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # noqa: ARG001 - every figure is drawn alike
-    """Draw one row an arm and group, the A/A control included; None without ratios."""
+    """Draw one row an arm and group, the A/A control included; None without ratios, or under load, which has its own."""
     groups = groups_of(result, result.ratios)
-    if not groups:
+    if not groups or result.load is not None:
         return None
     arms = [arm.name for arm in result.arms]
     tall = HEADING * len(groups) + ROW * len(result.ratios) + 4

@@ -10,33 +10,21 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from harness.errors import UsageError
 from harness.judge.verdict import REPORTED
 from harness.record import NOT_RUN, Run, ScenarioResult, Statement
-from harness.run_file import SAMPLE_COLUMNS, read_samples, write_bytes
-from reports import ablation, matrix, numbers, promises, review, tables
-from reports.figures import Drawing, Samples, drawings
+from harness.run_file import write_bytes
+from reports import ablation, capacity, load, matrix, numbers, promises, review, tables
+from reports.html import figure_boxes
+from reports.html.figure_boxes import FigureBox
 from reports.order import groups_of
-from reports.svg import inline, look
 
 HERE = Path(__file__).parent
 REPORT_FILE = "report.html"
 MANY = 12
 """From so many cards on, drawing them on all cores saves more than starting processes costs."""
-
-
-@dataclass(frozen=True)
-class FigureBox:
-    """A figure on the page; `svg` is empty where `missing` says why it was left out."""
-
-    title: str
-    how_to_read: str
-    svg: Markup
-    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +41,21 @@ class AblationBox:
 
     table: tables.Table
     total: str
+
+
+@dataclass(frozen=True)
+class LoadBox:
+    """What one scenario met under load: `shown` are tables side by side, `errors` needs the whole width, `folded` is long."""
+
+    heading: str
+    anchor: str
+    planned: str
+    troubles: list[load.Trouble]
+    summary: tables.Table | None
+    shown: list[tables.Table]
+    reasons: list[tuple[str, str]]
+    errors: tables.Table | None
+    folded: tables.Table | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Card:
     more: tuple[tables.Table, ...]
     plans: tuple[Plans, ...]
     figures: tuple[FigureBox, ...]
+    load: LoadBox | None = None
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
@@ -111,6 +115,7 @@ def render(run: Run, folder: Path | None = None) -> str:
         controls=tables.controls,
         reported=REPORTED,
         read_ablation=ablation.READ,
+        read_load=load.READ,
         tally=promises.tally(run),
         boxes=[_place_box(run, place) for place in matrix.places(run)],
         matrix=matrix.matrix(run),
@@ -124,7 +129,7 @@ def _place_box(run: Run, place: matrix.Place) -> PlaceBox:
     there = matrix.at(run, place)
     slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
     switched = [AblationBox(ablation.table(part), ablation.total(part.found)) for part in ablation.parts(there)]
-    return PlaceBox(place.label, promises.rows(there), list(_run_figures(there, slug)), review.answers(there), switched)
+    return PlaceBox(place.label, promises.rows(there), list(figure_boxes.of_run(there, slug)), review.answers(there), switched)
 
 
 def cards(run: Run, folder: Path | None) -> list[Card]:
@@ -140,17 +145,37 @@ def cards(run: Run, folder: Path | None) -> list[Card]:
 
 def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, blocks: bool) -> Card:
     more = (tables.exact(result), tables.memory(result), tables.growth(result))
+    under_load = _load_box(result, anchor, where)
     return Card(
         anchor=anchor,
         where=where,
         result=result,
         paragraphs=_paragraphs(result),
         promises=tuple(promises.rows_of(result, anchor)),
-        ratios=tables.ratios(result, blocks=blocks),
-        percentiles=tuple(tables.percentiles(result)),
+        ratios=None if under_load else tables.ratios(result, blocks=blocks),
+        percentiles=() if under_load else tuple(tables.percentiles(result)),
         more=tuple(table for table in more if table is not None),
         plans=tuple(_plans(result)),
-        figures=tuple(_scenario_figures(result, anchor, folder)),
+        figures=tuple(figure_boxes.of_scenario(result, anchor, folder)),
+        load=under_load,
+    )
+
+
+def _load_box(result: ScenarioResult, anchor: str, where: str) -> LoadBox | None:
+    """Return what a scenario met under load. Its tables stand in place of the ordinary ones, which know nothing of overload."""
+    if result.load is None:
+        return None
+    shown = [load.ratios(result), *load.arms(result), *capacity.tables(result)]
+    return LoadBox(
+        heading=", ".join(text for text in (result.title, where) if text),
+        anchor=anchor,
+        planned=load.planned(result.load),
+        troubles=load.troubles(result),
+        summary=load.summary(result),
+        shown=[table for table in shown if table is not None],
+        reasons=capacity.reasons(result),
+        errors=load.errors(result),
+        folded=capacity.steps(result),
     )
 
 
@@ -166,55 +191,6 @@ def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:
     """Return what the scenario says of itself, without the first paragraph where that is just the title over again."""
     found = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
     return tuple(found[1:] if found and found[0].rstrip(".") == result.title.rstrip(".") else found)
-
-
-def _run_figures(run: Run, place: str) -> Iterator[FigureBox]:
-    for drawing in drawings():
-        if drawing.draw_run is None:
-            continue
-        with look():
-            made = drawing.draw_run(run)
-            if made is not None:
-                svg = inline(made, f"run-{place}-{drawing.name}", f"{drawing.title}. The table below has the same figures.")
-                yield FigureBox(drawing.title, drawing.how_to_read, Markup(svg))  # noqa: S704 - Matplotlib escapes texts
-
-
-def _scenario_figures(result: ScenarioResult, anchor: str, folder: Path | None) -> Iterator[FigureBox]:
-    samples, missing = _samples(result, folder)
-    for drawing in drawings():
-        if drawing.draw is None:
-            continue
-        if drawing.needs_samples and missing:
-            if result.latencies:
-                yield FigureBox(drawing.title, drawing.how_to_read, Markup(), missing)
-            continue
-        svg = _drawn(drawing, result, samples, anchor)
-        if svg:
-            yield FigureBox(drawing.title, drawing.how_to_read, Markup(svg))  # noqa: S704 - Matplotlib escapes texts
-
-
-def _drawn(drawing: Drawing, result: ScenarioResult, samples: Samples | None, anchor: str) -> str:
-    assert drawing.draw is not None
-    with look():
-        made = drawing.draw(result, samples)
-        label = f"{drawing.title}, {result.title}. The tables of this scenario have the figures."
-        return "" if made is None else inline(made, f"{anchor}-{drawing.name}", label)
-
-
-def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | None, str]:
-    """Return a scenario's raw samples, or why there are none."""
-    if result.samples_file is None:
-        return None, "this run kept no raw samples of the scenario"
-    if folder is None:
-        return None, "the raw samples were not at hand; render the report from the run's folder"
-    try:
-        rows = [
-            (s.process, s.pair, s.position, s.arm, s.group, s.case, s.latency_ns)
-            for s in read_samples(folder / result.samples_file)
-        ]
-    except UsageError as error:
-        return None, str(error)
-    return pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS)), "" if rows else "the sample file is empty"
 
 
 def plan_words(line: str) -> Sequence[tuple[str, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,9 @@ from harness.record import (
     Statement,
 )
 from harness.run_file import SCHEMA_VERSION, write_samples
+from harness.under_load import UnderLoad
+from reports.histograms import HISTOGRAM_COLUMNS
+from tests.reports import loads
 
 MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000, CONTROL: 4_000_000}
 GROUP = "user's prompts"
@@ -203,4 +207,38 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with the raw samples of the scenario `indexes`."""
     folder = tmp_path_factory.mktemp("run")
     write_samples(samples(), folder / "samples" / "indexes.csv")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def under_load() -> UnderLoad:
+    """Three arms at 200 a second, of which the proposal does not hold the rate; see `tests.reports.loads`."""
+    return loads.under_load()
+
+
+@pytest.fixture(scope="session")
+def load_result(make_result: MakeResult, under_load: UnderLoad) -> ScenarioResult:
+    """A scenario's result under load, whose samples file holds histograms."""
+    groups = {"list": "a user's prompts", "update": "one prompt's text"}
+    empty: dict[str, object] = {name: [] for name in ("memory", "exact", "statements", "growth", "findings", "doubts", "verdicts")}
+    return make_result(**empty, groups=groups, load=under_load, samples_file="samples/indexes.csv")
+
+
+@pytest.fixture(scope="session")
+def histogram_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A load run's folder: histograms of the two groups, which their sum over all operations is not in."""
+    folder = tmp_path_factory.mktemp("load")
+    (folder / "samples").mkdir()
+    with (folder / "samples" / "indexes.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HISTOGRAM_COLUMNS)
+        for group, arm, middle_ms in (
+            ("list", "baseline", 55),
+            ("list", "optimised", 2.4),
+            ("update", "baseline", 21),
+            ("update", "optimised", 8),
+        ):
+            for kind, share in (("response", 1.0), ("service", 0.66)):
+                values = [loads.quantile_ns(middle_ms * share, (i + 0.5) / 400) for i in range(400)]
+                writer.writerows((0, cycle, 0, arm, group, kind, int(ns), 2) for cycle in range(2) for ns in values)
     return folder

@@ -23,10 +23,13 @@ options:
 commands:
   COMMAND
     ablate    Turn a scenario's switches on one by one and off one by one: which optimisation brings how much, alone and last
+    capacity  Search the most load at which an objective holds: how many operations a second, and how many users at once, of each arm
+    compare   Compare two files of results, before and after: pytest-benchmark, Locust, k6, hyperfine, pyperf, or two runs of this harness
     data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
     list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
+    load      Put arms under the same load, in blocks that take turns: response times as many users at once meet them
     network   Measure how exactly the network proxy adds round-trip time on this machine
-    report    Render a run's report again: HTML beside the run, or Markdown, or the table for the terminal
+    report    Render a run's report again, or that of a file of another tool, or of two such files before and after
     run       Try scenarios: compare answers, time arms in pairs, measure memory, write the report
     serve     Run the prompt service on synthetic rows, for a person with curl
 
@@ -35,6 +38,7 @@ exit codes:
   1  a regression, a failed promise gate, or a scenario that failed
   2  wrong use, or input or output that cannot be read or written
   3  inconclusive, or stopped before the end
+  4  not comparable: a benchmark is missing or renamed, or the data, the tool or the kind of run is another
 """
 
 

@@ -1,0 +1,136 @@
+"""`harness compare`, and `harness report` of files of other tools: what they print, write, refuse, and end with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import readers
+from harness.cli import main
+from harness.readers import own_run
+from harness.record import Latency, ScenarioResult
+from harness.run_file import read_run, write_run
+
+Refused = Callable[[Sequence[str], str], None]
+
+
+def saved(path: Path, **medians_s: float) -> str:
+    """Write pytest-benchmark's JSON with thirty rounds around each median, in seconds, and return its path."""
+    benchmarks = []
+    for name, median in medians_s.items():
+        data = [median * (1 + i / 1e4) for i in range(30)]
+        stats = {"min": data[0], "max": data[-1], "mean": median, "median": data[15], "rounds": 30, "iterations": 1, "data": data}
+        benchmarks.append({"name": name, "fullname": f"t.py::{name}", "stats": stats})
+    path.write_text(
+        json.dumps({"machine_info": {}, "benchmarks": benchmarks, "datetime": "2026-01-01T00:00:00+00:00", "version": "5"})
+    )
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Two files: one benchmark became twice as fast, one twice as slow, one hardly changed."""
+    monkeypatch.chdir(tmp_path)
+    return saved(tmp_path / "old.json", a=0.2, b=0.1, c=0.1), saved(tmp_path / "new.json", a=0.1, b=0.2, c=0.11)
+
+
+def test_a_comparison_is_printed_and_ends_with_its_verdict(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is written unless a folder is named."""
+    assert main(["compare", *files]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "regressed" in said
+    assert "1 regressed, ▲ 1 improved, ? 1 inconclusive" in said
+    assert "a difference below the drift of 25 %" in said
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new.json", "old.json"]
+    assert main(["compare", *files, "--only", "*::a"]) == 0
+    assert main(["compare", *files, "--only", "*::c"]) == 3
+    assert main(["compare", *files, "--only", "*::c", "--drift", "5"]) == 1
+
+
+def test_a_folder_keeps_the_comparison_and_its_page(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page can be made again from it, and a folder that holds a run is left alone."""
+    out = tmp_path / "out"
+    assert main(["compare", *files, "--out", str(out), "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["kind"] == read_run(out).kind == "compare"
+    assert "old.json → new.json" in (out / "report.html").read_text()
+    assert main(["report", str(out), "--format", "markdown"]) == 0
+    assert "Before and after" in capsys.readouterr().out
+    assert main(["compare", *files, "--out", str(out)]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_a_report_of_two_files_is_a_page_and_says_nothing_by_its_exit_code(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was made: that is all 0 means here."""
+    assert main(["report", *files]) == 0
+    page = tmp_path / capsys.readouterr().out.strip()
+    assert page.name == "report.html"
+    assert "regressed" in page.read_text()
+
+
+def test_a_report_of_one_file_shows_its_times(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In every format, and never beside the file, where a report of another tool may be."""
+    assert main(["report", files[0], "--out", str(tmp_path / "one")]) == 0
+    assert "t.py::a" in (tmp_path / "one" / "report.html").read_text()
+    for form in ("markdown", "terminal", "json"):
+        capsys.readouterr()
+        assert main(["report", files[0], "--format", form]) == 0
+        assert "200" in capsys.readouterr().out
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_renamed_benchmark_is_exit_code_4(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line with its name, for both commands."""
+    other = saved(tmp_path / "other.json", a=0.1, b=0.1, renamed=0.1)
+    for command in ("compare", "report"):
+        assert main([command, files[0], other]) == 4
+        said = capsys.readouterr().err
+        assert "'t.py::renamed'" in said
+        assert said.count("\n") == 1
+
+
+def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By scenario, engine, arm and group."""
+    latency = Latency("baseline", "g", 90, 1e6, 1, 9, {}, [1e6, 2e6, 3e6])
+    result = ScenarioResult("toy", "Toy", "", "toy.py", "sqlite", 0.0, "ok", latencies=[latency])
+    for name in ("old", "new"):
+        write_run(replace(own_run.of_file(readers.reading(Path(files[0]))), kind="pairs", scenarios=[result]), tmp_path / name)
+    assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new" / "run.json")]) == 3
+    assert "toy · sqlite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--drift", "much"], "--drift 'much' is not between 0 and 1000 %; try --drift 25"),
+        (["--drift", "-1"], "is not between 0 and 1000 %"),
+        (["--drift", "nan"], "is not between 0 and 1000 %"),
+        (["--format", "pdf"], "no report format named 'pdf'; known: html, markdown, terminal, json"),
+        (["--only", "nothing"], "no benchmark is named like 'nothing'"),
+    ],
+)
+def test_wrong_use_is_one_line(files: tuple[str, str], options: list[str], complaint: str, refused: Refused) -> None:
+    """With what would be right."""
+    refused(["compare", *files, *options], complaint)
+
+
+def test_one_file_is_not_enough(files: tuple[str, str], refused: Refused) -> None:
+    """A comparison has two sides."""
+    refused(["compare", files[0]], "the following arguments are required: AFTER")
+
+
+def test_a_file_of_no_known_kind_is_one_line(files: tuple[str, str], tmp_path: Path, refused: Refused) -> None:
+    """With the kinds there are, on either side."""
+    (tmp_path / "notes.txt").write_text("remember the milk\n")
+    for order in ([files[0], "notes.txt"], ["notes.txt", files[0]]):
+        refused(["compare", *order], "is of no kind that is read; known: a run of this harness, hyperfine's JSON, k6's summary")
