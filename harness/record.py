@@ -236,7 +236,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Priority:
-    """How a review ranks one of its areas, in its words; `answers` are the promises, parts apart, whose figures answer its gain."""
+    """How a review ranks one of its areas, in its words.
+
+    `answers` are the promises, parts apart, whose figures answer its gain; `switch` turns it on in an ablation of the whole.
+    """
 
     area: str
     priority: str
@@ -244,6 +247,7 @@ class Priority:
     effort: str
     gain: str
     answers: list[str] = field(default_factory=list)
+    switch: str | None = None
 
 
 @dataclass(frozen=True)

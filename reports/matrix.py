@@ -39,8 +39,12 @@ class MatrixRow:
 
 
 def places(run: Run) -> list[Place]:
-    """Return the run's places, engines in the run's order, each from near to far."""
-    found = dict.fromkeys(_place(result) for result in run.scenarios)
+    """Return the places where something was tried, engines in the run's order, each from near to far; all of them if nothing was.
+
+    What was not run at a place stands beside the verdicts with its reason (`not_run`), and would fill a column with nothing else.
+    """
+    found = dict.fromkeys(_place(result) for result in run.scenarios if result.status != NOT_RUN)
+    found = found or dict.fromkeys(map(_place, run.scenarios))
     engines = list(dict.fromkeys(place.engine for place in found))
     return sorted(found, key=lambda place: (engines.index(place.engine), place.rtt_ms))
 
@@ -55,6 +59,8 @@ def matrix(run: Run) -> list[MatrixRow]:
     columns = places(run)
     found: dict[tuple[str, str, str, str, int], list[PromiseRow | None]] = {}
     for result, anchor in zip(run.scenarios, anchors(run), strict=True):
+        if _place(result) not in columns:
+            continue
         again: dict[tuple[str, str, str], int] = {}
         for row in rows_of(result, anchor):
             identity = (row.promise, row.part, row.says)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from harness.gains import SwitchGain
 from harness.judge.verdict import format_value
 from harness.record import Ledger, Priority, Run, Verdict
-from reports.numbers import DASH
+from reports import ablation
+from reports.numbers import DASH, interval
 from reports.promises import HEADINGS, OPTIMISED, SIGNS, PromiseRow, figure, rows
 from reports.tables import Cell, Table
 
@@ -15,12 +17,13 @@ TIMES = "×"
 
 
 def answers(run: Run) -> list[Table]:
-    """Return the scorecard and the ranking of a run at one place; none for a review that gives neither, or if nothing was tried."""
-    promises = rows(run)
-    if run.ledger is None or not promises:
+    """Return the scorecard and the rankings of a run at one place; none for a review without either, or if nothing was tried."""
+    if run.ledger is None:
         return []
-    found = (scorecard(run.ledger, promises), ranking(run.ledger, promises))
-    return [table for table in found if table is not None]
+    promises = rows(run)
+    found = (scorecard(run.ledger, promises), ranking(run.ledger, promises)) if promises else ()
+    ablated = (ablated_ranking(run.ledger, part) for part in ablation.parts(run))
+    return [table for table in (*found, *ablated) if table is not None]
 
 
 def scorecard(ledger: Ledger, promises: Sequence[PromiseRow]) -> Table | None:
@@ -70,6 +73,34 @@ def ranking(ledger: Ledger, promises: Sequence[PromiseRow]) -> Table | None:
         "rank, measured",
     )
     return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=5)
+
+
+def ablated_ranking(ledger: Ledger, part: ablation.Part) -> Table | None:
+    """Return the review's order of priorities beside the order by what each switch brings last; None if the review names none."""
+    found = {switch.switch: switch for switch in part.found.switches}
+    if not any(p.switch in found for p in ledger.priorities):
+        return None
+    lines = [
+        (
+            Cell(ledger.areas.get(p.area, p.area)),
+            Cell(p.priority),
+            Cell(p.impact),
+            Cell(p.effort),
+            Cell(p.gain),
+            *_switched(found.get(p.switch or "")),
+        )
+        for p in ledger.priorities
+    ]
+    head = ("area", "priority", "impact", "effort", "gain, it says", "gain alone", "gain last", "95 %", "place, measured")
+    return Table(f"The review's priorities, and the places by ablation ({part.heading})", head, tuple(lines), names=5)
+
+
+def _switched(switch: SwitchGain | None) -> tuple[Cell, ...]:
+    if switch is None:
+        return (Cell(DASH, "no switch of what was ablated"),) * 4
+    last = switch.last
+    place = ablation.place(switch.rank_best, switch.rank_worst)
+    return (Cell(ablation.gained(switch.alone)), Cell(ablation.gained(last)), Cell(interval(last.low, last.high)), Cell(place))
 
 
 def _said(promises: Sequence[PromiseRow], arm: str) -> list[str]:

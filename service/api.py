@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,10 +36,13 @@ def create_app(settings: Settings, instruments: Instruments | None = None, now: 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
-            app.state.service = service
+        async with AsyncExitStack() as stack:
+            if instruments is not None:
+                stack.enter_context(instruments.kept())
+            service = await stack.enter_async_context(open_service(settings))
             if instruments is not None:
                 instruments.watch(service.database.engine, service.front.counts)
+            app.state.service = service
             yield
 
     app = FastAPI(
@@ -69,7 +72,7 @@ def from_environment() -> FastAPI:
         ValueError: a variable is missing or cannot be used.
     """
     settings = Settings.from_environment(os.environ)
-    return create_app(settings, instruments_for(settings.switches))
+    return create_app(settings, instruments_for(settings))
 
 
 def _document_problems(app: FastAPI) -> None:

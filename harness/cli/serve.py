@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli import _options
 from harness.errors import UsageError
@@ -37,6 +38,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="sqlite", metavar="NAME", help=f"{' or '.join(ENGINES)} (default: sqlite)")
     _options.data(parser, size="tiny")
     parser.add_argument("--port", default="0", metavar="N", help="the port on this machine (default: a free one)")
+    help_ = (
+        "write statements that take 100 ms or longer there, as JSON lines, each with its plan; read it with -m service.slow_queries"
+    )
+    parser.add_argument("--slow-log", metavar="FILE", type=Path, help=help_)
+    parser.add_argument("--slow-ms", default="100", metavar="MS", help="what counts as slow (default: 100)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,12 +56,13 @@ def run(options: argparse.Namespace) -> int:
     if options.engine not in ENGINES:
         raise UsageError(f"the prompt service does not run on {options.engine!r}; known: {', '.join(ENGINES)}")
     switches = _switches(options.arm)
+    slow = _slow(options, switches)
     try:
         from harness.scenario import Setting  # noqa: PLC0415 - comes with what is slow to import
 
         with TemporaryDirectory(prefix="harness-serve-") as folder:
             setting = Setting(Path(folder), Path(folder), options.engine, size, seed=seed)
-            with contextlib.suppress(KeyboardInterrupt), _serving(setting, switches, port) as service:
+            with contextlib.suppress(KeyboardInterrupt), _serving(setting, switches, port, slow) as service:
                 _tell(setting, switches, service)
                 threading.Event().wait()
     except ModuleNotFoundError as error:
@@ -68,6 +75,23 @@ def _port(text: str) -> int | None:
     if text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT:
         return int(text) or None
     raise UsageError(f"port {text!r} is not a whole number up to {LARGEST_PORT}; leave --port out for a free one")
+
+
+def _slow(options: argparse.Namespace, switches: Switches) -> Mapping[str, Any]:
+    """Return the part of the service's settings that is about slow statements."""
+    if options.slow_log is None:
+        return {}
+    if switches.monitoring.value != "optimised":
+        raise UsageError(f"--slow-log: monitoring={switches.monitoring} keeps no log; add monitoring=optimised to --arm")
+    if not options.slow_log.parent.is_dir():
+        raise UsageError(f"--slow-log: there is no folder {options.slow_log.parent}; make it, or name another file")
+    try:
+        slow_ms = float(options.slow_ms)
+    except ValueError:
+        slow_ms = -1.0
+    if not 0 < slow_ms < math.inf:
+        raise UsageError(f"--slow-ms {options.slow_ms!r} is not a number of milliseconds above 0; try --slow-ms 100")
+    return {"slow_log": options.slow_log.absolute(), "slow_ms": slow_ms}
 
 
 def _switches(arm: str) -> Switches:
@@ -88,7 +112,7 @@ def _not_installed(error: ModuleNotFoundError) -> UsageError:
 
 
 @contextmanager
-def _serving(setting: Setting, switches: Switches, port: int | None) -> Iterator[HttpService]:
+def _serving(setting: Setting, switches: Switches, port: int | None, slow: Mapping[str, Any]) -> Iterator[HttpService]:
     """Fill a database, start what the service needs, and the service."""
     from fixtures import servers  # noqa: PLC0415 - SQLAlchemy is slow to import
     from fixtures.http_service import http_service  # noqa: PLC0415 - SQLAlchemy is slow to import
@@ -97,7 +121,7 @@ def _serving(setting: Setting, switches: Switches, port: int | None) -> Iterator
     wanted = [] if switches.caching is Level.BASELINE else ["redis"]
     with ExitStack() as stack:
         setting = replace(setting, servers=stack.enter_context(servers.servers(setting, *wanted)))
-        settings = _settled(stack, setting, switches)
+        settings = replace(_settled(stack, setting, switches), **slow)
         yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from harness.gains import Ablation, Gain, SwitchGain
 from harness.judge.ablation import ADDS_UP, AS_PRODUCT, INCONCLUSIVE, MORE, NEEDS_OTHERS
-from harness.record import Arm, Run, ScenarioResult
-from reports import ablation, html, markdown
+from harness.record import Arm, Ledger, Priority, Run, ScenarioResult
+from reports import ablation, html, markdown, review
 from reports.figures.ablation import draw_run
 from reports.figures.pairs import draw as draw_pairs
 from reports.figures.percentile_curve import draw as draw_curves
@@ -146,3 +146,26 @@ def test_more_arms_than_colours_share_no_panel(make_result: Callable[..., Scenar
         assert draw_pairs(result, pd.DataFrame(rows, columns=columns)) is None
         assert draw_curves(result, pd.DataFrame(rows, columns=columns)) is None
         assert draw_pairs(result, pd.DataFrame(rows[:4], columns=columns)) is not None
+
+
+def test_the_reviews_priorities_stand_beside_the_places(run: Run) -> None:
+    """An ablation answers the review's ranking in its order, with gains and places, on the page and in Markdown."""
+    priorities = [
+        Priority("Q", "P0", "high", "low", "2×", switch="indexes"),
+        Priority("C", "P1", "high", "low", "10×", switch="caching"),
+        Priority("E", "P3", "low", "high", "5×"),
+    ]
+    judged = replace(run, ledger=Ledger("a review", {"Q": "indexes", "C": "the cache"}, {}, priorities))
+    (table,) = review.answers(judged)
+    assert [[cell.text for cell in line[4:]] for line in table.rows] == [
+        ["2×", "1.01× unclear", "1.01× unclear", "[0.970, 1.05]", "2–3"],
+        ["10×", "1.01× unclear", "2.00×", "[1.90, 2.10]", "1"],
+        ["5×", "–", "–", "–", "–"],
+    ]
+    for text in (html.render(judged), markdown.render(judged)):
+        assert "places by ablation" in text
+
+
+def test_a_review_that_names_no_switch_ranks_none(run: Run) -> None:
+    """Without a switch in common there is nothing to rank by."""
+    assert review.answers(replace(run, ledger=Ledger("a review", {}, {}, [Priority("Q", "P0", "high", "low", "2×")]))) == []

@@ -46,3 +46,11 @@ def test_what_was_not_run_is_told_once_a_reason(make_run: MakeRun, make_result: 
     assert [(p.label, reason, [r.name for r in found]) for p, reason, found in not_run(run)] == [
         ("sqlite, RTT 5 ms", REASON, ["indexes", "bulk"])
     ]
+
+
+def test_a_place_where_nothing_was_run_has_no_column(make_run: MakeRun, make_result: MakeResult) -> None:
+    """It is told with its reason instead; where nothing was run anywhere, every place is there."""
+    null = make_result(status=NOT_RUN, error=REASON, rtt_ms=5.0)
+    assert places(make_run(make_result(), null)) == [Place("sqlite", 0.0)]
+    assert all(len(row.cells) == 1 for row in matrix(make_run(make_result(), null)))
+    assert places(make_run(null, replace(null, engine="turso"))) == [Place("sqlite", 5.0), Place("turso", 5.0)]

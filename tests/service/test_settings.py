@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,13 +12,11 @@ from hypothesis import strategies as st
 from service.settings import Settings
 from service.switches import NAMES, Level, Switches
 
-SETTINGS = st.builds(
-    Settings,
-    st.text(min_size=1),
-    st.text(min_size=1),
-    st.builds(Switches, **dict.fromkeys(NAMES, st.sampled_from(Level))),
-    st.text(min_size=1),
-    st.integers(1, 2**40),
+SWITCHES = st.builds(Switches, **dict.fromkeys(NAMES, st.sampled_from(Level)))
+WATCHED = SWITCHES.map(lambda switches: replace(switches, monitoring=Level.OPTIMISED))
+OTHERS = (st.text(min_size=1), st.integers(1, 2**40))
+SETTINGS = st.builds(Settings, st.text(min_size=1), st.text(min_size=1), SWITCHES, *OTHERS) | st.builds(
+    Settings, st.text(min_size=1), st.text(min_size=1), WATCHED, *OTHERS, st.just(Path("slow.jsonl")), st.floats(1e-3, 1e6)
 )
 
 
@@ -43,6 +44,9 @@ def test_only_the_database_must_be_named() -> None:
         ),
         ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_BODY_LIMIT": "-1"}, "PROMPT_SERVICE_BODY_LIMIT '-1' is no number"),
         ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_BODY_LIMIT": "0"}, "a body limit of 0 bytes"),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SLOW_MS": "long"}, "PROMPT_SERVICE_SLOW_MS 'long' is no number"),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SLOW_MS": "nan"}, "above 0 in PROMPT_SERVICE_SLOW_MS"),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SLOW_LOG": "f"}, "keeps no slow-query log"),
     ],
 )
 def test_what_cannot_be_used_is_named(variables: dict[str, str], says: str) -> None:

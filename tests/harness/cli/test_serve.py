@@ -40,6 +40,9 @@ def harness_serve(*words: str) -> int:
         (["--seed", "x"], "seed 'x'"),
         (["--port", "70000"], "port '70000' is not a whole number up to 65535"),
         (["--port", "http"], "port 'http'"),
+        (["--arm", "baseline", "--slow-log", "slow.jsonl"], "monitoring=baseline keeps no log; add monitoring=optimised to --arm"),
+        (["--slow-log", "no/such/slow.jsonl"], "there is no folder no/such"),
+        (["--slow-log", "slow.jsonl", "--slow-ms", "soon"], "--slow-ms 'soon' is not a number"),
     ],
 )
 def test_wrong_use_is_one_line(words: list[str], says: str) -> None:

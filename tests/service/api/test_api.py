@@ -321,8 +321,8 @@ def test_monitoring_sees_engine_requests_and_cache(database: Path, call: Callabl
 
 def test_metrics_tell_of_requests_and_statements(database: Path, call: Callable[..., Any]) -> None:
     """With monitoring done right, /metrics has the route of a request that was made, and the table of its statement."""
-    switches = Switches.alone("monitoring")
-    app = create_app(Settings(f"sqlite:///{database}", switches=switches), instruments_for(switches))
+    settings = Settings(f"sqlite:///{database}", switches=Switches.alone("monitoring"))
+    app = create_app(settings, instruments_for(settings))
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         await client.get("/prompts/p0431")
@@ -331,3 +331,16 @@ def test_metrics_tell_of_requests_and_statements(database: Path, call: Callable[
     text = call(app, use).text
     assert 'route="/prompts/{prompt_id}"' in text
     assert 'entity="prompts"' in text
+
+
+def test_slow_statements_are_told_of_in_a_file(database: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
+    """With a slow-query log in the settings, a statement beyond the limit is in it by its form, without what the client sent."""
+    log = tmp_path / "slow.jsonl"
+    settings = Settings(f"sqlite:///{database}", switches=Switches.alone("monitoring"), slow_log=log, slow_ms=1e-6)
+    app = create_app(settings, instruments_for(settings))
+
+    async def use(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.get("/prompts/p0431")
+
+    assert call(app, use).is_success
+    assert any("FROM prompts" in line and "p0431" not in line for line in log.read_text(encoding="utf-8").splitlines())
