@@ -86,7 +86,7 @@ def read_run(path: Path) -> Run:
 
 
 def schema_of(path: Path) -> int | None:
-    """Return the schema version of a run's folder or `run.json`; None of anything else, which `read_run` then refuses by its reason."""
+    """Return the schema version of a run's folder or `run.json`; None of anything else, as `read_run` says."""
     file = path / RUN_FILE if path.is_dir() else path
     try:
         return msgspec.json.decode(file.read_bytes(), type=_Version).schema_version if file.is_file() else None

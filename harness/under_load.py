@@ -1,4 +1,4 @@
-"""What a run under load found: the part of the run file that says how arms behave when many ask at once, hung on a scenario's result.
+"""What a run under load found: the part of the run file that says how arms behave when many ask at once.
 
 Response time counts from the moment an operation was due (its intended start, in the open model), service time from the moment it
 began, queue time is what lies between. In the closed model a user begins when its last operation has ended, so that response and

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.judge.capacities import knee, ratio
 from harness.record import ScenarioResult
 from harness.under_load import RATE, Capacity, Step, UnderLoad
 from reports.numbers import DASH, interval, significant, unit_of, whole
@@ -42,18 +43,6 @@ def limit(objective: str) -> Limit:
         return Limit(what.removeprefix("p"))
 
 
-def knee(steps: Iterable[Step], percentile: str) -> Step | None:
-    """Return the step of the highest power, throughput ÷ response time: from there on, more load buys more waiting than work.
-
-    After Kleinrock 1979; the response time is the mean where steps have it, else the median, else the objective's `percentile`.
-    """
-    labels = ("mean", "50", percentile)
-    known = [step for step in steps if step.invalid is None]
-    label = next((name for name in labels if any(s.percentiles_ns.get(name) for s in known)), None)
-    powers = [(s.achieved_per_s / value, s) for s in known if label and (value := s.percentiles_ns.get(label))]
-    return max(powers, key=lambda power: power[0])[1] if powers else None
-
-
 def level(value: float | None, kind: str) -> str:
     """Return a level with its unit: `420/s`, `36 users`."""
     if value is None:
@@ -74,25 +63,12 @@ def held(load: UnderLoad, arm: str, kind: str) -> list[Cell]:
     return [Cell(level(capacity.holds, kind), capacity.because if capacity.holds is None else ""), against(load, capacity)]
 
 
-def bounds(load: UnderLoad, capacity: Capacity) -> tuple[float, float | None, float | None] | None:
-    """Return how many times the baseline's an arm's capacity is, and between what it must lie; None where either is unknown.
-
-    Each lies between the level that held and the one that failed, so the ratio does between the outer quotients of these.
-    """
-    base = found(load, BASELINE, capacity.kind)
-    if base is None or capacity.arm == BASELINE or not base.holds or capacity.holds is None:
-        return None
-    low = capacity.holds / base.fails if base.fails else None
-    high = capacity.fails / base.holds if capacity.fails else None
-    return capacity.holds / base.holds, low, high
-
-
 def against(load: UnderLoad, capacity: Capacity) -> Cell:
     """Return how many times the baseline's an arm's capacity is, with its bounds, or a dash with the reason."""
-    ratio = bounds(load, capacity)
-    if ratio is None:
+    base = found(load, BASELINE, capacity.kind)
+    if base is None or capacity.arm == BASELINE or not base.holds or not capacity.holds:
         return Cell(DASH, "it is what others are compared with" if capacity.arm == BASELINE else "not known for both")
-    value, low, high = ratio
+    value, low, high = ratio(base, capacity)
     within = "" if low is None or high is None else f" {interval(low, high)}"
     return Cell(f"{significant(value)}×{within}", "" if within else "a level that fails was not found for both")
 
@@ -120,7 +96,7 @@ def tables(result: ScenarioResult) -> list[Table]:
 def _table(load: UnderLoad, capacities: Sequence[Capacity]) -> Table:
     rows = []
     for capacity in capacities:
-        bend = knee(capacity.steps, limit(capacity.objective).percentile)
+        bend = knee(capacity.steps)
         rows.append(
             (
                 Cell(capacity.arm),

@@ -126,3 +126,29 @@ def scenarios(names: Sequence[str], folder: Path) -> list[Loaded]:
     from harness.discovery import find, load  # noqa: PLC0415 - keeps `--help` quick
 
     return [load(file) for file in find(names, folder)]
+
+
+def one_scenario(name: str, folder: Path) -> Loaded:
+    """Load the one scenario a person named.
+
+    Raises:
+        UsageError: it is unknown or cannot be used, or there are several.
+    """
+    found = scenarios([name], folder)
+    if len(found) > 1:
+        raise UsageError(f"this is done for one scenario; name one of them: {', '.join(loaded.name for loaded in found)}")
+    return found[0]
+
+
+def arms(loaded: Loaded, named: str | None) -> list[str]:
+    """Return the arms that were named, in a list with commas; all of them for None.
+
+    Raises:
+        UsageError: the scenario has no such arm.
+    """
+    known = list(loaded.scenario.arms)
+    wanted = known if named is None else list(dict.fromkeys(named.split(",")))
+    unknown = [arm for arm in wanted if arm not in known]
+    if unknown:
+        raise UsageError(f"{loaded.name} has no arm named {unknown[0]!r}; known: {', '.join(known)}")
+    return wanted

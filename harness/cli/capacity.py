@@ -1,4 +1,4 @@
-"""Search the most load at which an objective holds: how many operations a second, and how many users at once, of each arm.
+"""Search the most load at which each arm holds an objective, in operations a second and in users at once.
 
 SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one. A level is tried for a few seconds;
 levels double until one fails, then the search closes in on the highest that holds, to a tenth, and tries both ends again. Arms take
@@ -21,9 +21,6 @@ from harness.cli import _options, _runs
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.discovery import Loaded
     from harness.load.capacity import Plan
     from harness.record import Run
 
@@ -74,12 +71,12 @@ def run(options: argparse.Namespace) -> int:
         budget_s=plans[0].budget_s,
     )
     warm_up_s = _options.seconds(options.warm_up, "--warm-up", or_none=True)
-    loaded = _the_one(options.scenario, options.scenarios)
+    loaded = _options.one_scenario(options.scenario, options.scenarios)
     searches = Searches(
         loaded=loaded,
         settings=settings,
         plans=plans,
-        arms=_arms(loaded, options.arms),
+        arms=_options.arms(loaded, options.arms),
         out=_runs.folder(options.out, "-capacity"),
         command=shlex.join(["harness", *sys.argv[1:]]),
         warm_up_s=warm_up_s,
@@ -122,19 +119,3 @@ def _kinds(text: str) -> list[str]:
     if unknown:
         raise UsageError(f"--kind {unknown[0]!r} is no kind of capacity; known: {', '.join(KINDS)}")
     return named
-
-
-def _the_one(name: str, folder: Path) -> Loaded:
-    found = _options.scenarios([name], folder)
-    if len(found) > 1:
-        raise UsageError(f"a search is of one scenario; name one of them: {', '.join(loaded.name for loaded in found)}")
-    return found[0]
-
-
-def _arms(loaded: Loaded, named: str | None) -> Sequence[str]:
-    known = list(loaded.scenario.arms)
-    arms = known if named is None else list(dict.fromkeys(named.split(",")))
-    unknown = [arm for arm in arms if arm not in known]
-    if unknown:
-        raise UsageError(f"{loaded.name} has no arm named {unknown[0]!r}; known: {', '.join(known)}")
-    return arms

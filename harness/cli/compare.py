@@ -1,4 +1,4 @@
-"""Compare two files of results, before and after: pytest-benchmark, Locust, k6, hyperfine, pyperf, or two runs of this harness.
+"""Compare two files of results, before and after, of this harness or of another tool.
 
 BEFORE and AFTER are files of the same tool, recognised by what is in them, or run folders. Benchmarks are joined by name; one that
 is missing or renamed ends the comparison with exit code 4. Exit code 1 means a regression, 3 that something is inconclusive: two

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         processes=_options.whole(options.processes, "--processes", MAX_PROCESSES),
         budget_s=duration_s,
     )
-    loaded = _the_one(options.scenario, options.scenarios)
+    loaded = _options.one_scenario(options.scenario, options.scenarios)
     job = _with_arms(job, loaded, options.arms)
     out = _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(duration_s / job.block_s - 1e-9))
@@ -126,20 +126,7 @@ def _job(options: argparse.Namespace, users: int) -> LoadJob:
     )
 
 
-def _the_one(name: str, folder: Path) -> Loaded:
-    found = _options.scenarios([name], folder)
-    if len(found) > 1:
-        raise UsageError(f"a run under load is of one scenario; name one of them: {', '.join(loaded.name for loaded in found)}")
-    return found[0]
-
-
 def _with_arms(job: LoadJob, loaded: Loaded, named: str | None) -> LoadJob:
     import msgspec  # noqa: PLC0415 - keeps `--help` quick
 
-    if named is None:
-        return job
-    arms = list(dict.fromkeys(named.split(",")))
-    unknown = [arm for arm in arms if arm not in loaded.scenario.arms]
-    if unknown:
-        raise UsageError(f"{loaded.name} has no arm named {unknown[0]!r}; known: {', '.join(loaded.scenario.arms)}")
-    return msgspec.structs.replace(job, arms=arms)
+    return job if named is None else msgspec.structs.replace(job, arms=_options.arms(loaded, named))

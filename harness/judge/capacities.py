@@ -10,35 +10,51 @@ from harness.judge.verdict import Estimate, Measure
 from harness.record import ScenarioResult
 from harness.under_load import Capacity, Step
 
-MEAN = "mean"
-"""The label under which a step's figures hold its mean response time."""
+MEAN, MEDIAN = "mean", "50"
+"""The labels under which a step's figures hold its mean and its median response time."""
 
 
 def times_the_capacity(kind: str) -> Measure:
     """How many times the baseline's capacity an arm has: what both held at most, of one kind (`harness.under_load.RATE`, `USERS`).
 
-    Either capacity lies between the level that held and the lowest above it that failed. The bounds set the one's lower end against
-    the other's upper end; there is none where no level failed.
+    The bounds are those of `ratio`.
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
         because = f"{_level(before)} → {_level(after)}, {after.objective}"
-        base, held = _held(before), _held(after)
-        low = held / before.fails if before.fails is not None else None
-        high = after.fails / base if after.fails is not None else None
-        return Estimate(held / base, low, high, because=because)
+        for capacity in (before, after):
+            _make_sure_it_holds(capacity)
+        times, low, high = ratio(before, after)
+        return Estimate(times, low, high, because=because)
 
     return measure
 
 
+def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:
+    """Return how many times the one's capacity the other is, and between what that must lie; both have to hold some level.
+
+    Each lies between the level that held and the one that failed, so the ratio does between the outer quotients of these; there is
+    no bound where no level failed.
+    """
+    assert base.holds, f"{base.arm} holds nothing to compare with"
+    assert other.holds, f"{other.arm} holds nothing to compare"
+    low = other.holds / base.fails if base.fails is not None else None
+    high = other.fails / base.holds if other.fails is not None else None
+    return other.holds / base.holds, low, high
+
+
 def knee(steps: Iterable[Step]) -> Step | None:
-    """Return the step of the highest power, throughput ÷ mean response time (Kleinrock 1979); None without any figures.
+    """Return the step of the highest power, throughput ÷ response time (Kleinrock 1979); None without any figures.
+
+    The response time is the mean, or the median where no step has a mean.
 
     Below it more load brings more work than waiting, beyond it more waiting than work. Steps at which the generator was the limit
     say nothing.
     """
-    powers = [(s.achieved_per_s / ns, s) for s in steps if s.invalid is None and (ns := s.percentiles_ns.get(MEAN))]
+    known = [s for s in steps if s.invalid is None]
+    label = MEAN if any(s.percentiles_ns.get(MEAN) for s in known) else MEDIAN
+    powers = [(s.achieved_per_s / ns, s) for s in known if (ns := s.percentiles_ns.get(label))]
     return max(powers, key=lambda power: power[0])[1] if powers else None
 
 
@@ -54,10 +70,9 @@ def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
     return found
 
 
-def _held(capacity: Capacity) -> float:
+def _make_sure_it_holds(capacity: Capacity) -> None:
     if not capacity.holds:
         raise NotMeasurableError(f"{capacity.arm} holds no number of {capacity.kind} that was tried: {capacity.because}")
-    return capacity.holds
 
 
 def _level(capacity: Capacity) -> str:

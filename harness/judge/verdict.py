@@ -133,8 +133,8 @@ def weigh(claim: Claim, estimate: Estimate) -> str:
     """Return the verdict word for an estimate.
 
     The whole interval has to keep the promise to confirm it, and the whole interval has to miss it to deny it; an interval on both
-    sides of the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A miss with no gain shown at all is `refuted`, with some gain `fell
-    short`.
+    sides of the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A miss with no
+    gain shown at all is `refuted`, with some gain `fell short`.
     """
     if claim.low is None:
         return REPORTED

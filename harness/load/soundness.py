@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from harness.load.histogram import Histogram
@@ -17,6 +18,9 @@ MOST_CPU_PERCENT = 90.0
 LATE_NS = 1_000_000
 LATE_SHARE = 0.1
 """Arrivals begun later than `LATE_NS`, and later than this share of the median response time, are part of what was measured."""
+
+CHANCE = 3.0
+"""So many standard deviations are chance: a number of operations under way scatters by its square root (Poisson arrivals)."""
 
 EARLY = 0.1
 """The percentile of response times that stands for how long an operation takes while little waits."""
@@ -76,11 +80,14 @@ def overloaded(total: Total) -> str | None:
     if total.failed > (1 - ENOUGH) * total.planned:
         return f"{_of(total.failed, total)} failed"
     missing = total.planned - total.answered
-    early_ns = Histogram.merged(h for blocks in total.response.values() for h in blocks).percentile_ns(EARLY) or 0.0
-    under_way = total.blocks * (1 + total.planned / total.seconds * early_ns / 1e9)
-    if missing <= (1 - ENOUGH) * total.planned or missing <= under_way + total.failed:
+    response = Histogram.merged(h for blocks in total.response.values() for h in blocks)
+    rate_per_s = total.planned / total.seconds
+    under_way = total.blocks * (1 + rate_per_s * (response.percentile_ns(EARLY) or 0.0) / 1e9)
+    # What is under way when measuring begins and when it ends cancels on average; their difference has the variance of both.
+    chance = CHANCE * math.sqrt(2 * total.blocks * rate_per_s * (response.mean_ns or 0.0) / 1e9)
+    if missing <= (1 - ENOUGH) * total.planned or missing <= under_way + chance + total.failed:
         return None
-    return f"it answered {total.achieved_per_s:.4g} of {total.planned / total.seconds:.4g} operations a second, and fell behind"
+    return f"it answered {total.achieved_per_s:.4g} of {rate_per_s:.4g} operations a second, and fell behind"
 
 
 def _of(number: int, total: Total) -> str:

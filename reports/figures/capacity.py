@@ -10,9 +10,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.judge.capacities import knee
 from harness.record import ScenarioResult
 from harness.under_load import Capacity
-from reports.capacity import FAILED, HELD, Limit, in_order, knee, level, limit, outcome
+from reports.capacity import FAILED, HELD, Limit, in_order, level, limit, outcome
 from reports.figures import Samples
 from reports.load import arms_of
 from reports.numbers import Unit, duration, unit_of
@@ -77,7 +78,7 @@ def _line(axes: Axes, capacity: Capacity, arms: Sequence[str], limited: Limit) -
         axes.plot([step.achieved_per_s], [ns], linestyle="", markeredgewidth=1.4, **mark)
     centres = [[math.exp(sum(column) / len(column)) for column in zip(*points, strict=True)] for points in by_level.values()]
     axes.plot(*zip(*centres, strict=True), color=style["color"], linestyle=style["linestyle"], linewidth=1.5)
-    bend = knee(capacity.steps, limited.percentile)
+    bend = knee(capacity.steps)
     at = bend and bend.percentiles_ns.get(limited.percentile)
     if bend and at:
         ring: dict[str, Any] = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.2}

@@ -9,7 +9,8 @@ import pytest
 from harness.record import ScenarioResult
 from harness.under_load import RATE, USERS, Step
 from reports import capacity
-from reports.capacity import Limit, knee, level, limit
+from reports.capacity import Limit, level, limit
+from reports.numbers import interval, significant
 
 
 @pytest.mark.parametrize(
@@ -32,15 +33,6 @@ def step(at: float, achieved: float, ms: float | None, **changes: object) -> Ste
     return replace(Step(at, achieved, 100, 0, {"95": None if ms is None else ms * 1e6}, holds=True, because="fine"), **changes)  # type: ignore[arg-type]
 
 
-def test_the_knee_is_where_power_is_greatest() -> None:
-    """Throughput ÷ response time decides; steps without a time, or at the generator's limit, do not count."""
-    steps = [step(10, 10, 5), step(20, 20, 6), step(40, 39, 20), step(80, 80, None), step(90, 90, 1, invalid="generator")]
-    bend = knee(steps, "95")
-    assert bend is not None
-    assert bend.level == 20
-    assert knee([step(1, 1, None)], "95") is None
-
-
 def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> None:
     """A table a kind and a row an arm, with units, and the ratio between the outer quotients of both brackets."""
     rates, users = capacity.tables(load_result)
@@ -53,9 +45,9 @@ def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> 
     base, best = (capacity.found(under, arm, RATE) for arm in ("baseline", "optimised"))
     assert base is not None
     assert best is not None
-    ratio = capacity.bounds(under, best)
-    assert ratio == (best.holds / base.holds, best.holds / base.fails, best.fails / base.holds)  # type: ignore[operator]
-    assert capacity.bounds(under, base) is None
+    value, low, high = best.holds / base.holds, best.holds / base.fails, best.fails / base.holds  # type: ignore[operator]
+    assert capacity.against(under, best).text == f"{significant(value)}× {interval(low, high)}"
+    assert capacity.against(under, base).text == "–"
 
 
 def test_what_was_not_found_is_a_dash_with_its_reason(load_result: ScenarioResult) -> None:

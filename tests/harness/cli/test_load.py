@@ -184,7 +184,7 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_one_scenario_is_loaded_at_a_time(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
     """A folder of several is refused by their names, and so is a name that there is not."""
-    refused(["load", str(TOYS)], "a run under load is of one scenario; name one of them: adding,")
+    refused(["load", str(TOYS)], "this is done for one scenario; name one of them: adding,")
     refused(["load", "no_such_scenario"], "no scenario named 'no_such_scenario'")
 
 

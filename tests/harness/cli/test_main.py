@@ -23,8 +23,8 @@ options:
 commands:
   COMMAND
     ablate    Turn a scenario's switches on one by one and off one by one: which optimisation brings how much, alone and last
-    capacity  Search the most load at which an objective holds: how many operations a second, and how many users at once, of each arm
-    compare   Compare two files of results, before and after: pytest-benchmark, Locust, k6, hyperfine, pyperf, or two runs of this harness
+    capacity  Search the most load at which each arm holds an objective, in operations a second and in users at once
+    compare   Compare two files of results, before and after, of this harness or of another tool
     data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
     list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
     load      Put arms under the same load, in blocks that take turns: response times as many users at once meet them

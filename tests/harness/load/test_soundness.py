@@ -111,3 +111,10 @@ def test_the_record_says_how_the_generator_did() -> None:
     found = generator([block([10.0], cpu_percent=12.0), block([10.0], cpu_percent=31.0)])
     assert found == {"generator's busiest block": "31 % of a core", "generator's lateness (p99)": "0.050 ms"}
     assert generator([]) == {}
+
+
+def test_what_is_far_away_is_not_behind_by_chance() -> None:
+    """Of what takes long beside what is near, a few more may be under way at the end than at the beginning: that is no backlog."""
+    times_ms = [5.0] * 100 + [500.0] * 100
+    assert overloaded(total([block(times_ms, answered=188)])) is None
+    assert overloaded(total([block(times_ms, answered=150)])) is not None
