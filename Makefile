@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 RUN     = runs/bench-$(shell date -u +%Y%m%dT%H%M%SZ)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-copy bench-data test check lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ bench-all: $(READY) ## the same on every engine, at no distance and 5 ms away
 
 bench-copy: $(READY) ## rows a second into PostgreSQL, in turn with pgbench's own loading
 	$(BIN)/python -m fixtures.bench_copy
+
+bench-clients: $(READY) ## the load generator's HTTP client beside others and wrk, in turn, against a raw echo
+	$(BIN)/python -m harness.load.bench_clients
+
+bench-workers: $(READY) ## how load generation scales over 1, 2 and 4 engine processes
+	$(BIN)/python -m harness.load.bench_workers
 
 bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how much memory
 	$(BIN)/harness data generate --size medium

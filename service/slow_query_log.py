@@ -123,7 +123,9 @@ class SlowQueryLog:
         self._next_plan_s = float("-inf")
 
     def __enter__(self) -> Self:
-        """Start writing."""
+        """Start writing. Where nothing is slow the log is an empty file, not a missing one."""
+        with contextlib.suppress(OSError):  # what cannot be written is counted when there is something to write
+            Path(self._file.baseFilename).touch()
         self._thread.start()
         return self
 

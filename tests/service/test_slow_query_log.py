@@ -239,3 +239,10 @@ def test_postgresql_explains_and_its_plan_keeps_no_value(tmp_path: Path) -> None
     assert "pg_class" in line["plan"][0]
     assert any("Cond:" in part and "?" in part for part in line["plan"])
     assert SECRET not in path.read_text()
+
+
+def test_a_log_without_a_slow_statement_is_an_empty_file(tmp_path: Path) -> None:
+    """It can be read, and says that nothing was slow."""
+    with SlowQueryLog(tmp_path / "slow.jsonl"):
+        pass
+    assert lines(tmp_path / "slow.jsonl") == []
