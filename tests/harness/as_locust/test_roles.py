@@ -114,6 +114,7 @@ def test_ctrl_c_drains_and_reports(command: Callable[..., list[str]], tmp_path: 
     for line in child.stdout:
         if b"optimised" in line:  # Locust's table: a block of every arm was heard
             break
+    time.sleep(0.5)  # Locust's own printing of tables would swallow the signal
     child.send_signal(signal.SIGINT)
     said = child.communicate(timeout=60)[0].decode()
     assert child.returncode == 3, said
