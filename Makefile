@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 RUN     = runs/bench-$(shell date -u +%Y%m%dT%H%M%SZ)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check conformance lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench-clients: $(READY) ## the load generator's HTTP client beside others and wr
 
 bench-workers: $(READY) ## how load generation scales over 1, 2 and 4 engine processes
 	$(BIN)/python -m harness.load.bench_workers
+
+conformance: $(READY) ## questions with known answers, put to this harness and to other tools; writes reports/published/conformance.md
+	$(BIN)/python -m harness.conformance
 
 bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how much memory
 	$(BIN)/harness data generate --size medium

@@ -1,0 +1,129 @@
+"""What the server with known times does to its requests: pure functions of a seed and a request's number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Ns = npt.NDArray[np.int64]
+
+TABLE = 10_000
+"""Requests after which the times begin again."""
+
+
+class Course(msgspec.Struct, frozen=True):
+    """What the server is told before a tool asks it: whose times its requests take, and when it answers nobody.
+
+    `stalls_ns` holds (from, until) in nanoseconds from the first request, ascending, none touching another.
+    """
+
+    delays: str
+    seed: int = 0
+    stalls_ns: list[tuple[int, int]] = []
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Something that happens to users, with the load that meets it.
+
+    `delays` is a key of `DELAYS`; `stalls_s` are (from, until) in seconds. A tool without a plan of arrivals gets `users`, who
+    together ask `rate_per_s` times a second.
+    """
+
+    name: str
+    says: str
+    delays: str
+    rate_per_s: int
+    seconds: int
+    users: int
+    stalls_s: tuple[tuple[float, float], ...] = ()
+
+    def course(self, seed: int = 0) -> Course:
+        """Return it as the server is told."""
+        return Course(self.delays, seed, [(round(a * 1e9), round(b * 1e9)) for a, b in self.stalls_s])
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way on average without a stall (Little's law), at least one."""
+        return max(1, round(self.rate_per_s * float(delays_ns(self.delays, 0).mean()) / 1e9))
+
+    def shortened(self, effort: float) -> Situation:
+        """Return the same in a share of the time, in whole seconds as tools want it; a stall is as long, and keeps its place."""
+        seconds = max(1, round(self.seconds * effort))
+        starts_s = [round(start * seconds / self.seconds, 3) for start, _ in self.stalls_s]
+        stalls_s = tuple((at, at + end - start) for at, (start, end) in zip(starts_s, self.stalls_s, strict=True))
+        return replace(self, seconds=seconds, stalls_s=stalls_s)
+
+
+def delays_ns(name: str, seed: int) -> Ns:
+    """Return how long the server holds requests 0, 1, … in nanoseconds, shape (`TABLE`,).
+
+    Raises:
+        KeyError: there are no such delays.
+    """
+    return np.rint(DELAYS[name](np.random.default_rng(seed)) * 1e6).astype(np.int64)
+
+
+def _uniform(generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    return generator.uniform(0.05, 0.45, TABLE)
+
+
+def _lognormal(generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    return generator.lognormal(np.log(2.0), 0.5, TABLE)
+
+
+def _tail(generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Of every hundred requests exactly one and three are slow, so that no percentile asked for lies on the edge of a step."""
+    hundreds = generator.uniform(1.0, 3.0, (TABLE // 100, 100))
+    hundreds[:, 0] = 100.0
+    hundreds[:, 1:4] = 2000.0
+    return generator.permuted(hundreds, axis=1).ravel()
+
+
+DELAYS: dict[str, Callable[[np.random.Generator], npt.NDArray[np.float64]]] = {
+    "uniform": _uniform,
+    "lognormal": _lognormal,
+    "tail": _tail,
+}
+"""Name → `TABLE` delays in milliseconds, drawn from a generator."""
+
+SITUATIONS = (
+    Situation(
+        "Below a millisecond",
+        "Each request takes 0.05 to 0.45 ms, all equally likely.",
+        "uniform",
+        rate_per_s=400,
+        seconds=5,
+        users=20,
+    ),
+    Situation(
+        "Two milliseconds",
+        "Request times are log-normal with a median of 2 ms.",
+        "lognormal",
+        rate_per_s=400,
+        seconds=5,
+        users=20,
+    ),
+    Situation(
+        "A stall of one second",
+        "Request times are the same, and the server stalls.",
+        "lognormal",
+        rate_per_s=200,
+        seconds=5,
+        users=20,
+        stalls_s=((2.0, 3.0),),
+    ),
+    Situation(
+        "A slow tail at the stop",
+        "Of every hundred requests three take 2 s and one 100 ms, the others 1 to 3 ms.",
+        "tail",
+        rate_per_s=400,
+        seconds=2,
+        users=40,
+    ),
+)
+"""What is published."""
