@@ -247,6 +247,13 @@ class Scenario(Generic[World]):
     async def reset(self, world: World, case: Case, answer: Any) -> None:
         """Undo what `run` wrote or made, between pairs; not timed."""
 
+    async def settle(self, world: World) -> None:
+        """Undo what `reset` has put off under load: called after each block, when nothing is under way.
+
+        What `reset` does while others are being timed takes time from them, and from the load generator.
+        """
+        del world
+
     def probes(self, world: World) -> Sequence[Probe]:
         """Return what is counted in the exact-work pass."""
         del world

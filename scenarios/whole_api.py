@@ -83,7 +83,7 @@ class WholeApi(Scenario[World]):
     history of twenty thousand requests left them, and what an operation wrote is taken back after it. How long a statement takes
     is counted inside the service, in all arms alike. On SQLite the service as proposed is timed on reads alone: on its one shared
     connection what is written meanwhile fails. Under load an operation is one request of the mix, its cache lives on, and what it
-    wrote is taken back behind it.
+    wrote is taken back when its block is over.
     """
 
     arms = {
@@ -213,8 +213,15 @@ class WholeApi(Scenario[World]):
         return await left_behind(world, case.args.requests)
 
     async def reset(self, world: World, case: Case, answer: Any) -> None:
-        """Take back what was written, and bring back the cache. Many users at once share a cache that lives on."""
-        await world.restore(answer.requests, keep=case.args.alone)
+        """Take back what was written, and bring back the cache. Many users at once share a cache that lives on: see `settle`."""
+        if case.args.alone:
+            world.put_off(answer.requests)
+        else:
+            await world.restore(answer.requests)
+
+    async def settle(self, world: World) -> None:
+        """Take back what was written under load."""
+        await world.settle()
 
     def targets(self, world: World) -> Mapping[str, int]:
         """Return the service's process, and those of the servers behind it that run here."""

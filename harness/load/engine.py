@@ -135,6 +135,8 @@ class Engine:
                 seen = await verify(scenario, worlds, cases)
             except ScenarioFailedError as error:
                 raise ScenarioFailedError(f"{loaded.name}: {error}") from error
+            for world in worlds.values():
+                await scenario.settle(world)
             ground.barred = frozenset(seen.cannot_run)
             asked = {c.group for c in cases}
             self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in seen.cannot_run.items() if g in asked]
@@ -219,6 +221,7 @@ class Engine:
             measured_ns = tally.measured_ns
         if self._sampler is not None:
             self._sampler.end()
+        await scenario.settle(world)
         return Block(
             scenario=ground.loaded.name,
             arm=arm,

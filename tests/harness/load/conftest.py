@@ -35,6 +35,7 @@ class Timed(Scenario[str]):
         self.under_load = False
         self.ran: list[tuple[str, str, int]] = []
         self.was_reset: list[str] = []
+        self.settled: list[tuple[str, int, int]] = []
         self.most_under_way = self.under_way = 0
         self.takes_ns: Callable[[str, Case], int] = lambda arm, case: 0
         self.breaks: Callable[[str, Case], Exception | None] = lambda arm, case: None
@@ -70,6 +71,10 @@ class Timed(Scenario[str]):
         """Remember."""
         if self.under_load:
             self.was_reset.append(case.name)
+
+    async def settle(self, world: str) -> None:
+        """Remember how much is under way, and how much was done."""
+        self.settled.append((world, self.under_way, len(self.ran)))
 
     def targets(self, world: str) -> Mapping[str, int]:
         """Return what a test says."""

@@ -39,6 +39,17 @@ def test_the_first_order_is_drawn_by_the_seed(stage: Stage) -> None:
     assert firsts == set(ALL_ARMS)
 
 
+def test_what_was_put_off_is_settled_between_blocks(stage: Stage) -> None:
+    """Once after the arms were compared, then after each arm's block, with nothing under way."""
+    stage.scenario.takes_ns = lambda arm, case: 25 * MS
+    found = stage.blocks(cycles=2)
+    settled = stage.scenario.settled
+    assert [done for _, _, done in settled[:2]] == [0, 0]
+    assert [world for world, _, _ in settled[2:]] == [b.arm for b in found]
+    assert {under_way for _, under_way, _ in settled} == {0}
+    assert settled[-1][2] == len(stage.scenario.ran)
+
+
 @pytest.mark.parametrize("plan", ["100", "poisson:100", "ramp:50..150", "steps:50,150"])
 def test_each_arm_of_a_cycle_meets_the_same_arrivals_and_cases(stage: Stage, plan: str) -> None:
     """And the next cycle goes on with other cases, where it stopped."""
