@@ -17,7 +17,10 @@ MOST_CPU_PERCENT = 90.0
 
 LATE_NS = 1_000_000
 LATE_SHARE = 0.1
-"""Arrivals begun later than `LATE_NS`, and later than this share of the median response time, are part of what was measured."""
+"""Lateness of more than `LATE_NS`, and more than this share of the response time at the same percentile, was measured with it."""
+
+JUDGED = {0.5: "every second operation", 0.99: "one operation in a hundred"}
+"""The percentiles at which lateness stands against response times: what a usual one is late by, and what slow ones may owe to it."""
 
 CHANCE = 3.0
 """So many standard deviations are chance: a number of operations under way scatters by its square root (Poisson arrivals)."""
@@ -55,14 +58,17 @@ def _limit(arm: str, blocks: Sequence[Block]) -> str | None:
             f"the load generator used {cpu_percent:.0f} % of its core with {arm}, so its own limit was measured; "
             "offer less, or share the load out over several generators"
         )
-    late_ns = Histogram.merged(Histogram.from_wire(b.lateness) for b in blocks).percentile_ns(0.99)
-    response_ns = Histogram.merged(Histogram.from_wire(g.response) for b in blocks for g in b.groups.values()).percentile_ns(0.5)
-    if late_ns is None or response_ns is None or late_ns <= max(LATE_NS, LATE_SHARE * response_ns):
-        return None
-    return (
-        f"the load generator began one operation in a hundred {late_ns / 1e6:.1f} ms late or later with {arm}, whose median "
-        f"response time is {response_ns / 1e6:.1f} ms, so its own lateness was measured; offer less, or give it a core of its own"
-    )
+    late = Histogram.merged(Histogram.from_wire(b.lateness) for b in blocks)
+    response = Histogram.merged(Histogram.from_wire(g.response) for b in blocks for g in b.groups.values())
+    for percentile, says in JUDGED.items():
+        late_ns, response_ns = late.percentile_ns(percentile), response.percentile_ns(percentile)
+        if late_ns is None or response_ns is None or late_ns <= max(LATE_NS, LATE_SHARE * response_ns):
+            continue
+        return (
+            f"the load generator began {says} {late_ns / 1e6:.1f} ms late or later with {arm}, where response times are "
+            f"{response_ns / 1e6:.1f} ms, so its own lateness was measured; offer less, or give it a core of its own"
+        )
+    return None
 
 
 def overloaded(total: Total) -> str | None:

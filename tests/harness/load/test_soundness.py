@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import pytest
 
 from harness.load.histogram import Histogram, HistogramWire
@@ -96,9 +97,18 @@ def test_a_generator_that_is_late_invalidates_if_it_shows() -> None:
     """Three milliseconds beside ten do, beside a second they do not, nor does half a millisecond beside one."""
     said = generator_limit([block([10.0] * 100, late_ms=3.0)])
     assert said is not None
-    assert "one operation in a hundred 3.0 ms late or later with optimised" in said
+    assert "every second operation 3.0 ms late or later with optimised" in said
     assert generator_limit([block([1000.0] * 100, late_ms=3.0)]) is None
     assert generator_limit([block([1.0] * 100, late_ms=0.5)]) is None
+
+
+def test_lateness_stands_against_response_times_at_the_same_percentile() -> None:
+    """A few late by five milliseconds are nothing beside a few that take a hundred, and half of what a few that take ten met."""
+    late = {"lateness": wire([0.1] * 95 + [5.0] * 5)}
+    assert generator_limit([msgspec.structs.replace(block([2.0] * 95 + [100.0] * 5), **late)]) is None
+    said = generator_limit([msgspec.structs.replace(block([2.0] * 95 + [10.0] * 5), **late)])
+    assert said is not None
+    assert "one operation in a hundred 5.0 ms late or later" in said
 
 
 def test_a_data_layer_in_the_generators_process_cannot_be_told_from_it() -> None:
