@@ -20,7 +20,7 @@ LATE_SHARE = 0.1
 """Lateness of more than `LATE_NS`, and more than this share of the response time at the same percentile, was measured with it."""
 
 JUDGED = {0.5: "every second operation", 0.99: "one operation in a hundred"}
-"""The percentiles at which lateness stands against response times: what a usual one is late by, and what slow ones may owe to it."""
+"""The percentiles at which lateness stands against response times: what a usual one is late by, what slow ones may owe to it."""
 
 CHANCE = 3.0
 """So many standard deviations are chance: a number of operations under way scatters by its square root (Poisson arrivals)."""
