@@ -40,7 +40,7 @@ bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how 
 	$(BIN)/harness data load --size medium
 
 test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadscope
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 
 check: $(READY) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
