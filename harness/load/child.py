@@ -33,6 +33,10 @@ else:
     new_event_loop, EVENT_LOOP = uvloop.new_event_loop, f"uvloop {importlib.metadata.version('uvloop')}"
 
 
+SWITCH_S = 0.0002
+"""How long the thread that samples may keep the interpreter from the loop: Python's own five milliseconds would be in the times."""
+
+
 def main() -> None:
     """Read a job from standard input, report ready, then run blocks under the orders that follow."""
     die_with_parent()
@@ -41,6 +45,7 @@ def main() -> None:
     job = msgspec.json.decode(source.readline(), type=LoadJob, dec_hook=decode_paths)
     if job.cpus:
         settle(job.cpus)
+    sys.setswitchinterval(SWITCH_S)
     encoder, saying = msgspec.json.Encoder(), threading.Lock()
 
     def say(report: Report) -> None:
