@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.discovery import Loaded
-    from harness.record import Latency, Ratio, Run, ScenarioResult
+    from harness.record import Latency, Ratio, ScenarioResult
 
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
@@ -163,7 +163,7 @@ class Trials:
         self._config = config
         self.folder: Path | None = None
         self.wanted: list[Loaded] = []
-        self.record: Run | None = None
+        self._results: dict[str, ScenarioResult] = {}
 
     @property
     def measuring(self) -> bool:
@@ -201,17 +201,19 @@ class Trials:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _result(self, loaded: Loaded) -> ScenarioResult:
-        if self.record is None:
-            self.record = self._measure()
-        return next(s for s in self.record.scenarios if s.name == loaded.name)
+        if loaded.name not in self._results:
+            # A worker of pytest-xdist collects every file and is sent the items of some: it tries those alone.
+            wanted = [loaded] if hasattr(self._config, "workerinput") else self.wanted
+            self._results |= {result.name: result for result in self._measure(wanted)}
+        return self._results[loaded.name]
 
-    def _measure(self) -> Run:
+    def _measure(self, wanted: Sequence[Loaded]) -> list[ScenarioResult]:
         from harness.measure.progress import Silent  # noqa: PLC0415 - only when scenarios run
         from harness.measure.session import Plan, Session  # noqa: PLC0415 - only when scenarios run
         from harness.record import Settings  # noqa: PLC0415 - only when scenarios run
 
         option = self._config.getoption
-        self.folder = Path(tempfile.mkdtemp(prefix="harness-pytest-"))
+        self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
         settings = Settings(
             engines=[option("harness_engine")],
             size=option("harness_size"),
@@ -221,10 +223,10 @@ class Trials:
             processes=option("harness_processes") if self.measuring else 0,
             budget_s=option("harness_budget"),
         )
-        record = Session(Plan(self.wanted, settings, self.folder, "pytest", memory=False), Silent()).run()
+        record = Session(Plan(wanted, settings, self.folder, "pytest", memory=False), Silent()).run()
         if record.interrupted:
             raise KeyboardInterrupt
-        return record
+        return record.scenarios
 
     def _samples_s(self, result: ScenarioResult, item: ArmItem) -> list[float]:
         from harness.run_file import read_samples  # noqa: PLC0415 - only when measuring

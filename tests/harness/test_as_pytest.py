@@ -7,12 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from harness.as_pytest import Replay
+from harness.as_pytest import Replay, Trials
+from harness.discovery import Loaded, load
+from harness.record import ScenarioResult
 
-TOY = Path(__file__).parents[1] / "toys" / "adding.py"
+TOYS = Path(__file__).parents[1] / "toys"
+TOY = TOYS / "adding.py"
 QUICK = ("--harness-budget", "0.5", "--harness-processes", "2")
 
 
@@ -109,3 +114,21 @@ def test_the_replay_timer_gives_back_what_it_was_given() -> None:
         start = replay()
         spans.append(replay() - start)
     assert spans == [0.5, 0.25, 2.0]
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_a_worker_tries_only_the_scenarios_it_is_sent(worker: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a case
+    """Each of pytest-xdist's workers collects every file; without workers all scenarios are tried together."""
+    loaded = [load(TOYS / f"{name}.py") for name in ("adding", "switching")]
+    asked: list[list[str]] = []
+
+    def measure(_: Trials, wanted: list[Loaded]) -> list[ScenarioResult]:
+        asked.append([one.name for one in wanted])
+        return [ScenarioResult(one.name, "", "", "", "sqlite", 0.0, "ok") for one in wanted]
+
+    monkeypatch.setattr(Trials, "_measure", measure)
+    config = SimpleNamespace(workerinput={}) if worker else SimpleNamespace()
+    trials = Trials(cast("pytest.Config", config))
+    trials.wanted = loaded
+    assert [trials._result(one).name for one in loaded * 2] == ["adding", "switching"] * 2  # noqa: SLF001 - what an item asks
+    assert asked == ([["adding"], ["switching"]] if worker else [["adding", "switching"]])

@@ -59,6 +59,7 @@ exit codes:
   1  a regression, a failed promise gate, or a scenario that failed
   2  wrong use, or input or output that cannot be read or written
   3  inconclusive, or stopped before the end
+  4  not comparable: a benchmark is missing or renamed, or the data, the tool or the kind of run is another
 """
 
 

@@ -25,7 +25,7 @@ usage: harness capacity [-h] --slo OBJECTIVE [--kind KIND[,KIND]] [--arms ARM[,A
                         [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
                         SCENARIO
 
-Search the most load at which an objective holds: how many operations a second, and how many users at once, of each arm.
+Search the most load at which each arm holds an objective, in operations a second and in users at once.
 
 SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one. A level is tried for a few seconds;
 levels double until one fails, then the search closes in on the highest that holds, to a tenth, and tries both ends again. Arms take
