@@ -117,7 +117,7 @@ def test_the_replay_timer_gives_back_what_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("worker", [True, False])
-def test_a_worker_tries_only_the_scenarios_it_is_sent(worker: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a case
+def test_a_worker_tries_only_the_scenarios_it_is_sent(worker: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of pytest-xdist's workers collects every file; without workers all scenarios are tried together."""
     loaded = [load(TOYS / f"{name}.py") for name in ("adding", "switching")]
     asked: list[list[str]] = []
@@ -130,5 +130,5 @@ def test_a_worker_tries_only_the_scenarios_it_is_sent(worker: bool, monkeypatch:
     config = SimpleNamespace(workerinput={}) if worker else SimpleNamespace()
     trials = Trials(cast("pytest.Config", config))
     trials.wanted = loaded
-    assert [trials._result(one).name for one in loaded * 2] == ["adding", "switching"] * 2  # noqa: SLF001 - what an item asks
+    assert [trials._result(one).name for one in loaded * 2] == ["adding", "switching"] * 2
     assert asked == ([["adding"], ["switching"]] if worker else [["adding", "switching"]])
