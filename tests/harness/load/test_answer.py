@@ -70,9 +70,9 @@ def test_packets_do_not_matter(cuts: list[int]) -> None:
 @pytest.mark.parametrize(
     ("encoding", "sent"),
     [
-        ("gzip", gzip.compress(TEXT)),
-        ("GZIP", gzip.compress(TEXT)),
-        ("x-gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+        ("gzip", gzip.compress(TEXT, mtime=0)),
+        ("GZIP", gzip.compress(TEXT, mtime=0)),
+        ("x-gzip", gzip.compress(TEXT[:100], mtime=0) + gzip.compress(TEXT[100:], mtime=0)),
         ("deflate", zlib.compress(TEXT)),
         ("identity", TEXT),
     ],
@@ -91,13 +91,13 @@ def test_nothing_is_decoded_until_somebody_asks(monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("it was decoded")
 
     monkeypatch.setattr(answers, "_decoded", refuse)
-    response = encoded("gzip", gzip.compress(TEXT))
+    response = encoded("gzip", gzip.compress(TEXT, mtime=0))
     assert len(response.sent) < len(TEXT)
     with pytest.raises(AssertionError, match="it was decoded"):
         _ = response.body
 
 
-@pytest.mark.parametrize("sent", [gzip.compress(TEXT)[:-9], b"no gzip", gzip.compress(TEXT) + b"more"])
+@pytest.mark.parametrize("sent", [gzip.compress(TEXT, mtime=0)[:-9], b"no gzip", gzip.compress(TEXT, mtime=0) + b"more"])
 def test_a_body_that_is_no_gzip_is_told(sent: bytes) -> None:
     """Half of one, none, and one with something behind it are errors."""
     with pytest.raises(OSError, match=NOT_GZIP):
@@ -107,8 +107,12 @@ def test_a_body_that_is_no_gzip_is_told(sent: bytes) -> None:
 def test_a_body_that_decodes_to_too_much_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding ends at its limit, in one part or in many; just as much as allowed is decoded."""
     monkeypatch.setattr(answers, "MAX_DECODED_BYTES", len(TEXT))
-    assert encoded("gzip", gzip.compress(TEXT)).body == TEXT
-    for sent in (gzip.compress(TEXT + b"!"), gzip.compress(TEXT) + gzip.compress(b"!"), gzip.compress(b"\0" * 10**6)):
+    assert encoded("gzip", gzip.compress(TEXT, mtime=0)).body == TEXT
+    for sent in (
+        gzip.compress(TEXT + b"!", mtime=0),
+        gzip.compress(TEXT, mtime=0) + gzip.compress(b"!", mtime=0),
+        gzip.compress(b"\0" * 10**6, mtime=0),
+    ):
         with pytest.raises(OSError, match=TOO_LARGE_DECODED):
             _ = encoded("gzip", sent).body
 
