@@ -391,10 +391,10 @@ def test_deadlines_end_in_their_own_order(play: Play) -> None:
                     await client.request("GET", "/", deadline_s=deadline_s)
                 ended.append(deadline_s)
 
-            await asyncio.gather(*(one(deadline_s) for deadline_s in (0.09, 0.03, 0.15, 0.06)))
+            await asyncio.gather(*(one(deadline_s) for deadline_s in (0.8, 0.1, 1.3, 0.4)))
 
     play(check())
-    assert ended == [0.03, 0.06, 0.09, 0.15]
+    assert ended == [0.1, 0.4, 0.8, 1.3]
 
 
 def test_requests_need_no_timer_each() -> None:
