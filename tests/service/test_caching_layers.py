@@ -135,7 +135,8 @@ def test_readers_at_once_share_one_flight(redis_url: str, prefix: str) -> None:
         source = Source()
         source.rows["a"] = 7
         source.go_on.clear()
-        async with Layers(redis_url, prefix) as layers:
+        async with Layers(redis_url, prefix, deadline_s=PATIENCE_S) as layers:
+            await until(lambda: layers._shared.listening)  # when it begins to listen, flights are forgotten
             first = asyncio.create_task(layers.read(NUMBER, "a", source.load("a")))
             await source.has_read.wait()
             others = [asyncio.create_task(layers.read(NUMBER, "a", source.load("a"))) for _ in range(49)]
