@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import UsageError
+from harness.judge import slo
 from harness.judge.capacities import knee, ratio
 from harness.record import ScenarioResult
 from harness.under_load import RATE, Capacity, Step, UnderLoad
@@ -13,8 +14,9 @@ from reports.numbers import DASH, interval, significant, unit_of, whole
 from reports.order import BASELINE
 from reports.tables import Cell, Table
 
-UNITS_NS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
-CLAUSE = re.compile(r"\b(p[\d.]+|mean|max)\s*(?:<=?|≤)\s*([\d.]+)\s*(ns|us|µs|ms|s)\b")
+USUAL = "95"
+"""The percentile that is drawn where an objective bounds no time."""
+
 HELD, FAILED, UNDECIDED = "holds", "fails", "undecided"
 
 
@@ -32,15 +34,12 @@ class Limit:
 
 
 def limit(objective: str) -> Limit:
-    """Return the first time that an objective such as "p95 < 150 ms, errors < 0.1 %" limits; the 95th percentile without one."""
-    found = CLAUSE.search(objective)
-    if found is None:
-        return Limit("95")
-    what, number, unit = found.groups()
+    """Return the first time that an objective such as "p95 < 150 ms, errors < 0.1 %" bounds; `USUAL` without one to be read."""
     try:
-        return Limit(what.removeprefix("p"), float(number) * UNITS_NS[unit])
-    except ValueError:
-        return Limit(what.removeprefix("p"))
+        bounds = slo.parse(objective).latencies
+    except UsageError:
+        return Limit(USUAL)
+    return Limit(bounds[0].name.removeprefix("p"), bounds[0].limit) if bounds else Limit(USUAL)
 
 
 def level(value: float | None, kind: str) -> str:

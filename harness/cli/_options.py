@@ -93,6 +93,18 @@ def rtts_ms(text: str) -> list[float]:
     return found
 
 
+def rtt_ms(text: str) -> float:
+    """Return the one distance meant by `--rtt`, in milliseconds.
+
+    Raises:
+        UsageError: it is none, or several.
+    """
+    found = rtts_ms(text)
+    if len(found) > 1:
+        raise UsageError(f"--rtt {text!r} is several distances; this is done at one, such as --rtt {found[-1]:g}")
+    return found[0]
+
+
 def seconds(text: str, option: str, *, or_none: bool = False) -> float:
     """Return a time in seconds, from a number of them or with a unit: 30, 30s, 500ms, 2m; with `or_none` it may be 0.
 

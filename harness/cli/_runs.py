@@ -34,7 +34,20 @@ def arguments(parser: argparse.ArgumentParser, budget: str) -> None:
         help=f"fresh processes an arm is timed in (default: {PROCESSES}; {PROCESSES_SEVERAL} over several engines or distances)",
     )
     parser.add_argument("--budget", metavar="S", help=budget)
-    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>)")
+    _output(parser, "")
+
+
+def one_place(parser: argparse.ArgumentParser, kind: str) -> None:
+    """Declare the options of a run on one engine at one distance, whose new folder's name ends in `kind`."""
+    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
+    _options.data(parser)
+    parser.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
+    parser.add_argument("--allow-remote", action="store_true", help="load servers on other machines too")
+    _output(parser, kind)
+
+
+def _output(parser: argparse.ArgumentParser, kind: str) -> None:
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"folder of the run (default: runs/<UTC time>-<commit>{kind})")
     parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
     parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
 
@@ -67,18 +80,31 @@ def carry_out(loaded: Sequence[Loaded], settings: Settings, options: argparse.Na
         UsageError: the output folder holds a run already, or cannot be written.
     """
     from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
-    from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
+    from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
     from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
-    from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
     out = folder(options.out)
-    plan = Plan(loaded, settings, out, shlex.join(["harness", *sys.argv[1:]]), ledger=ledger.read(loaded[0].file.parent))
+    plan = Plan(loaded, settings, out, command(), ledger=ledger.read(loaded[0].file.parent))
     with Progress() as progress:
         record = Session(plan, progress).run()
-    report = html.write(record, out)
-    show(record, as_json=options.json)
-    print(report if not options.json else "", end="\n" if not options.json else "")
+    publish(record, out, as_json=options.json)
     return exit_code(record)
+
+
+def command() -> str:
+    """Return what a person types to have the same again."""
+    return shlex.join(["harness", *sys.argv[1:]])
+
+
+def publish(record: Run, out: Path, *, as_json: bool) -> None:
+    """Write the report into the run's folder and print what was found, and where the report is."""
+    from harness.cli._console import show  # noqa: PLC0415 - keeps `--help` quick
+    from reports import html  # noqa: PLC0415 - keeps `--help` quick
+
+    report = html.write(record, out)
+    show(record, as_json=as_json)
+    if not as_json:
+        print(report)
 
 
 def folder(named: Path | None, kind: str = "") -> Path:

@@ -12,9 +12,6 @@ operations may fail where it does not say. The run is a folder: run.json and rep
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import _options, _runs
@@ -41,31 +38,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warm-up", default=WARM_UP, metavar="T", help=f"load before it, not recorded (default: {WARM_UP})")
     parser.add_argument("--budget", default=BUDGET, metavar="T", help=f"time for each arm and kind (default: {BUDGET})")
     parser.add_argument("--max-users", default=MAX_USERS, metavar="N", help=f"most users that are tried (default: {MAX_USERS})")
-    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
-    _options.data(parser)
-    parser.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
-    parser.add_argument("--allow-remote", action="store_true", help="load servers on other machines too")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>-capacity)")
-    parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
-    parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
+    _runs.one_place(parser, "-capacity")
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry the searches out; return 0, 1 if the scenario failed, 3 if stopped or out of time before there was an answer."""
-    from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
+    from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.capacity_session import CapacitySession, Searches  # noqa: PLC0415 - keeps `--help` quick
     from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
-    from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
     plans = _plans(options)
-    rtts_ms = _options.rtts_ms(options.rtt)
-    if len(rtts_ms) > 1:
-        raise UsageError(f"--rtt {options.rtt!r} is several distances; a search has one")
     settings = Settings(
         engines=_options.engines(options.engine, only_one=True),
         size=_options.size(options.size),
         seed=_options.seed(options.seed),
-        rtts_ms=rtts_ms,
+        rtts_ms=[_options.rtt_ms(options.rtt)],
         quick=False,
         processes=1,
         budget_s=plans[0].budget_s,
@@ -78,17 +65,14 @@ def run(options: argparse.Namespace) -> int:
         plans=plans,
         arms=_options.arms(loaded, options.arms),
         out=_runs.folder(options.out, "-capacity"),
-        command=shlex.join(["harness", *sys.argv[1:]]),
+        command=_runs.command(),
         warm_up_s=warm_up_s,
         allow_remote=options.allow_remote,
     )
     with Progress() as progress:
         session = CapacitySession(searches, progress)
         record = session.run()
-    report = html.write(record, searches.out)
-    show(record, as_json=options.json)
-    if not options.json:
-        print(report)
+    _runs.publish(record, searches.out, as_json=options.json)
     return exit_code(record, unfinished=session.unfinished)
 
 
@@ -100,7 +84,7 @@ def exit_code(record: Run, *, unfinished: bool) -> int:
 
 
 def _plans(options: argparse.Namespace) -> list[Plan]:
-    from harness.load import slo  # noqa: PLC0415 - keeps `--help` quick
+    from harness.judge import slo  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.capacity import MOST, START, Plan  # noqa: PLC0415 - keeps `--help` quick
     from harness.under_load import RATE, USERS  # noqa: PLC0415 - keeps `--help` quick
 

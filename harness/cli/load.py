@@ -13,13 +13,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import _options, _runs
-from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.discovery import Loaded
@@ -54,33 +50,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"operations under way at most, others are shed (default: {MAX_IN_FLIGHT})",
     )
-    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
-    _options.data(parser)
-    parser.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
-    parser.add_argument("--allow-remote", action="store_true", help="load servers on other machines too")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the run (default: runs/<UTC time>-<commit>-load)")
-    parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
-    parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
+    _runs.one_place(parser, "-load")
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the run; return 0, 1 if the scenario failed or an engine was lost, 3 if it was stopped or tells nothing."""
-    from harness.cli._console import Progress, show  # noqa: PLC0415 - keeps `--help` quick
+    from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
     from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
-    from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
     duration_s = _options.seconds(options.duration, "--duration")
     users = 0 if options.users is None else _options.whole(options.users, "--users", MAX_USERS)
-    engines, rtts_ms = _options.engines(options.engine, only_one=True), _options.rtts_ms(options.rtt)
-    if len(rtts_ms) > 1:
-        raise UsageError(f"--rtt {options.rtt!r} is several distances; a run under load has one")
     job = _job(options, users)
     settings = Settings(
-        engines=engines,
+        engines=_options.engines(options.engine, only_one=True),
         size=_options.size(options.size),
         seed=_options.seed(options.seed),
-        rtts_ms=rtts_ms,
+        rtts_ms=[_options.rtt_ms(options.rtt)],
         quick=False,
         processes=_options.whole(options.processes, "--processes", MAX_PROCESSES),
         budget_s=duration_s,
@@ -89,13 +75,10 @@ def run(options: argparse.Namespace) -> int:
     job = _with_arms(job, loaded, options.arms)
     out = _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(duration_s / job.block_s - 1e-9))
-    command = shlex.join(["harness", *sys.argv[1:]])
-    plan = Plan(loaded, settings, job, cycles, out, command, users, options.allow_remote)
+    plan = Plan(loaded, settings, job, cycles, out, _runs.command(), users, options.allow_remote)
     with Progress() as progress:
         record = Session(plan, progress).run()
-    report = html.write(record, out)
-    show(record, as_json=options.json)
-    print(report if not options.json else "", end="\n" if not options.json else "")
+    _runs.publish(record, out, as_json=options.json)
     return exit_code(record)
 
 

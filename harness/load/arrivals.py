@@ -46,13 +46,10 @@ class Arrivals(ABC):
         return None
 
     @abstractmethod
-    def _due_s(self, duration_s: float, seed: str) -> npt.NDArray[np.float64]:
-        """Return the arrivals in seconds, ascending; the caller cuts off those at or beyond the duration, which is positive."""
-
-    @abstractmethod
     def scaled(self, factor: float) -> Arrivals:
         """Return the same plan with `factor` times as many arrivals a second; `factor` is positive."""
 
+    @abstractmethod
     def offsets_ns(self, duration_s: float, seed: str) -> Offsets:
         """Return when operations are due, in nanoseconds: ascending, each at least 0 and before the duration's end.
 
@@ -60,10 +57,6 @@ class Arrivals(ABC):
             UsageError: the plan has more than `MAX_PLANNED` arrivals.
             ValueError: the duration is negative or not finite.
         """
-        if not 0 <= duration_s < math.inf:
-            raise ValueError(f"a plan cannot last {duration_s} s")
-        due_s = self._due_s(duration_s, seed) if duration_s else np.empty(0)
-        return _before(np.rint(due_s[due_s < duration_s] * 1e9).astype(np.int64), duration_s)
 
     def share(self, worker: int, workers: int) -> Arrivals:
         """Return one worker's part: arrival i belongs to worker i mod `workers`, so that all of them together offer the plan.
@@ -74,8 +67,23 @@ class Arrivals(ABC):
         return self if workers == 1 and worker == 0 else Share(self, worker, workers)
 
 
+class Formula(Arrivals):
+    """A plan that is worked out in seconds."""
+
+    @abstractmethod
+    def _due_s(self, duration_s: float, seed: str) -> npt.NDArray[np.float64]:
+        """Return the arrivals in seconds, ascending; the caller cuts off those at or beyond the duration, which is positive."""
+
+    def offsets_ns(self, duration_s: float, seed: str) -> Offsets:
+        """Return the arrivals in nanoseconds, as every plan does."""
+        if not 0 <= duration_s < math.inf:
+            raise ValueError(f"a plan cannot last {duration_s} s")
+        due_s = self._due_s(duration_s, seed) if duration_s else np.empty(0)
+        return _before(np.rint(due_s[due_s < duration_s] * 1e9).astype(np.int64), duration_s)
+
+
 @dataclass(frozen=True)
-class Constant(Arrivals):
+class Constant(Formula):
     """One arrival every 1 / rate seconds, the first at once."""
 
     rate_per_s: float
@@ -95,7 +103,7 @@ class Constant(Arrivals):
 
 
 @dataclass(frozen=True)
-class Poisson(Arrivals):
+class Poisson(Formula):
     """Independent users: gaps are exponential, drawn from a generator that the seed decides.
 
     A longer plan begins as a shorter one of the same seed.
@@ -124,7 +132,7 @@ class Poisson(Arrivals):
 
 
 @dataclass(frozen=True)
-class Ramp(Arrivals):
+class Ramp(Formula):
     """A rate that grows or falls linearly over the duration; arrival i is when the cumulative rate reaches i."""
 
     first_per_s: float
@@ -148,7 +156,7 @@ class Ramp(Arrivals):
 
 
 @dataclass(frozen=True)
-class Steps(Arrivals):
+class Steps(Formula):
     """Rates that each hold for an equal part of the duration; arrival i is when the cumulative rate reaches i."""
 
     rates_per_s: tuple[float, ...]
@@ -186,9 +194,6 @@ class Replay(Arrivals):
         """A nanosecond more than the last arrival, so that it is within."""
         return (int(self.recorded_ns[-1]) + 1) / 1e9
 
-    def _due_s(self, duration_s: float, seed: str) -> npt.NDArray[np.float64]:
-        raise NotImplementedError  # recorded nanoseconds need no detour
-
     def offsets_ns(self, duration_s: float, seed: str) -> Offsets:
         """Return what was recorded before the duration's end, in nanoseconds."""
         del seed
@@ -220,9 +225,6 @@ class Share(Arrivals):
     def own_duration_s(self) -> float | None:
         """As long as the whole plan."""
         return self.whole.own_duration_s
-
-    def _due_s(self, duration_s: float, seed: str) -> npt.NDArray[np.float64]:
-        raise NotImplementedError  # a share is taken from the whole plan's nanoseconds
 
     def offsets_ns(self, duration_s: float, seed: str) -> Offsets:
         """Return every `workers`-th arrival of the whole plan, beginning with number `worker`, in nanoseconds."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.load.slo import Objective, Seen, statistic_ns
+from harness.judge.slo import Objective, Seen, statistic_ns
 from harness.under_load import RATE, USERS, Capacity, Step
 
 CLOSE = 1.1

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from harness.discovery import Loaded
 from harness.errors import HarnessError
+from harness.judge.slo import Seen
 from harness.judge.verdict import NOT_MEASURABLE, Promise, judge
 from harness.load.capacity import Ended, Next, Plan, Tried, capacity, following, tried
 from harness.load.ground import Ground
 from harness.load.histogram import Histogram
 from harness.load.protocol import Block, LoadJob
 from harness.load.session import generator_apart
-from harness.load.slo import Seen
 from harness.load.soundness import generator_limit
 from harness.load.supervisor import Supervisor
 from harness.load.totals import total

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli import EXIT_CODES, main
 from harness.judge.ablation import INTERACTIONS, SUMS
 from harness.record import CONTROL
 from harness.run_file import read_run, read_samples
@@ -23,7 +23,7 @@ TOY = TOYS / "switching.py"
 ARMS = {"only halve", "only skip", "only idle", "all", "all but halve", "all but skip", "all but idle"}
 COMMAND = [sys.executable, "-m", "harness", "ablate"]
 
-HELP = """\
+HELP = f"""\
 usage: harness ablate [-h] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed N] [--rtt MS[,MS]] [--quick]
                       [--processes N] [--budget S] [--out DIR] [--scenarios DIR] [--json]
                       [SCENARIO]
@@ -54,12 +54,7 @@ options:
   --scenarios DIR       where names are looked up
   --json                print the run as JSON instead of tables
 
-exit codes:
-  0  good
-  1  a regression, a failed promise gate, or a scenario that failed
-  2  wrong use, or input or output that cannot be read or written
-  3  inconclusive, or stopped before the end
-  4  not comparable: a benchmark is missing or renamed, or the data, the tool or the kind of run is another
+{EXIT_CODES}
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli import EXIT_CODES, main
 from harness.cli.capacity import exit_code
 from harness.record import Run, ScenarioResult, Settings
 from harness.run_file import read_run
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 TOYS = ROOT / "tests" / "toys"
 COMMAND = [sys.executable, "-m", "harness", "capacity"]
 
-HELP = """\
+HELP = f"""\
 usage: harness capacity [-h] --slo OBJECTIVE [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step T] [--warm-up T]
                         [--budget T] [--max-users N] [--engine ENGINE] [--size SIZE] [--seed N] [--rtt MS]
                         [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
@@ -56,12 +56,7 @@ options:
   --scenarios DIR     where names are looked up
   --json              print the run as JSON instead of tables
 
-exit codes:
-  0  good
-  1  a regression, a failed promise gate, or a scenario that failed
-  2  wrong use, or input or output that cannot be read or written
-  3  inconclusive, or stopped before the end
-  4  not comparable: a benchmark is missing or renamed, or the data, the tool or the kind of run is another
+{EXIT_CODES}
 """
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.judge.slo import Seen, parse
 from harness.load.capacity import CLOSE, MOST, START, Ended, Next, Plan, Tried, capacity, following, tried
-from harness.load.slo import Seen, parse
 from harness.under_load import RATE, USERS, Capacity, Times
 
 LIMIT_NS = 150e6

@@ -16,13 +16,13 @@ from harness.discovery import load
 from harness.errors import ScenarioFailedError
 from harness.judge.capacities import times_the_capacity
 from harness.judge.measures import speedup
+from harness.judge.slo import parse
 from harness.judge.verdict import Promise, times
 from harness.load import capacity_session
 from harness.load.capacity import MOST, START, Plan
 from harness.load.capacity_session import CapacitySession, Searches, seen, verdicts
 from harness.load.histogram import Histogram
 from harness.load.protocol import Block, Times3
-from harness.load.slo import parse
 from harness.measure.clock import FakeClock
 from harness.measure.cores import Cores
 from harness.measure.progress import Silent

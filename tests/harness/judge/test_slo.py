@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
+from harness.judge.slo import STATISTICS, Seen, parse
 from harness.load.histogram import Histogram
-from harness.load.slo import STATISTICS, Seen, parse
 from harness.under_load import Times
 
 
