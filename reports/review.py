@@ -14,6 +14,8 @@ from reports.promises import HEADINGS, OPTIMISED, SIGNS, PromiseRow, figure, row
 from reports.tables import Cell, Table
 
 TIMES = "×"
+PRIORITY = ("area", "priority", "impact", "effort", "gain, it says")
+"""What the review says of one of its areas."""
 
 
 def answers(run: Run) -> list[Table]:
@@ -52,27 +54,11 @@ def ranking(ledger: Ledger, promises: Sequence[PromiseRow]) -> Table | None:
     measured = [(gain, area) for area, of in gains.items() if (gain := of[OPTIMISED]) is not None]
     ranks = {area: place for place, (_, area) in enumerate(sorted(measured, reverse=True), start=1)}
     lines = [
-        (
-            Cell(ledger.areas.get(p.area, p.area)),
-            Cell(p.priority),
-            Cell(p.impact),
-            Cell(p.effort),
-            Cell(p.gain),
-            *(_times(gains[p.area][arm], p.answers) for arm in HEADINGS),
-            Cell(str(ranks.get(p.area, DASH))),
-        )
+        (*_said_of(p, ledger), *(_times(gains[p.area][arm], p.answers) for arm in HEADINGS), Cell(str(ranks.get(p.area, DASH))))
         for p in ledger.priorities
     ]
-    head = (
-        "area",
-        "priority",
-        "impact",
-        "effort",
-        "gain, it says",
-        *(name.lower() for name in HEADINGS.values()),
-        "rank, measured",
-    )
-    return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=5)
+    head = (*PRIORITY, *(name.lower() for name in HEADINGS.values()), "rank, measured")
+    return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=len(PRIORITY))
 
 
 def ablated_ranking(ledger: Ledger, part: ablation.Part) -> Table | None:
@@ -80,19 +66,14 @@ def ablated_ranking(ledger: Ledger, part: ablation.Part) -> Table | None:
     found = {switch.switch: switch for switch in part.found.switches}
     if not any(p.switch in found for p in ledger.priorities):
         return None
-    lines = [
-        (
-            Cell(ledger.areas.get(p.area, p.area)),
-            Cell(p.priority),
-            Cell(p.impact),
-            Cell(p.effort),
-            Cell(p.gain),
-            *_switched(found.get(p.switch or "")),
-        )
-        for p in ledger.priorities
-    ]
-    head = ("area", "priority", "impact", "effort", "gain, it says", "gain alone", "gain last", "95 %", "place, measured")
-    return Table(f"The review's priorities, and the places by ablation ({part.heading})", head, tuple(lines), names=5)
+    lines = [(*_said_of(p, ledger), *_switched(found.get(p.switch or ""))) for p in ledger.priorities]
+    head = (*PRIORITY, "gain alone", "gain last", "95 %", "place, measured")
+    return Table(f"The review's priorities, and the places by ablation ({part.heading})", head, tuple(lines), names=len(PRIORITY))
+
+
+def _said_of(priority: Priority, ledger: Ledger) -> tuple[Cell, ...]:
+    words = (ledger.areas.get(priority.area, priority.area), priority.priority, priority.impact, priority.effort, priority.gain)
+    return tuple(map(Cell, words))
 
 
 def _switched(switch: SwitchGain | None) -> tuple[Cell, ...]:

@@ -15,6 +15,7 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -132,14 +133,17 @@ def is_crowded(arms: Sequence[str]) -> bool:
 
 def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Write a legend in one row at the top left: a name and its style each."""
-    lines = [Line2D([], [], markersize=5, linewidth=1.6, **style) for _, style in handles]
+    legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in handles])
+
+
+def legend_of(drawing: Figure, artists: Sequence[Artist]) -> None:
+    """Write a legend in one row at the top left, of artists that have labels."""
     drawing.legend(
-        lines,
-        [name for name, _ in handles],
+        handles=artists,
         loc="upper left",
         bbox_to_anchor=(8 / (drawing.get_figwidth() * INCH), 1.0),
         borderaxespad=0.2,
-        ncols=len(handles),
+        ncols=len(artists),
         handlelength=2.4,
         columnspacing=1.6,
         labelcolor=INK,

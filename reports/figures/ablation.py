@@ -14,7 +14,7 @@ from harness.record import Run
 from reports.ablation import Part, bounded, parts, place
 from reports.order import BASELINE
 from reports.promises import OPTIMISED, PROPOSED
-from reports.svg import ARM_COLOURS, INCH, INK, MORE_COLOURS, MUTED, figure, log_axis, shorten
+from reports.svg import ARM_COLOURS, INCH, INK, MORE_COLOURS, MUTED, figure, legend_of, log_axis, shorten
 
 ORDER = 1
 TITLE = "What each switch brings, alone and last"
@@ -115,12 +115,4 @@ def _legend(drawing: Figure) -> None:
         for mark in (ALONE, LAST)
     ]
     handles += [Line2D([], [], label=name, **style) for name, style in (("all on", TOTAL), ("product of the gains alone", PRODUCT))]
-    drawing.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(10 / WIDTH, 1.0),
-        borderaxespad=0.2,
-        ncols=len(handles),
-        columnspacing=1.8,
-        labelcolor=INK,
-    )
+    legend_of(drawing, handles)

@@ -19,7 +19,7 @@ from harness.under_load import Tick
 from reports.figures import Samples
 from reports.load import arms_of
 from reports.numbers import unit_of
-from reports.svg import INK, MUTED, arm_style, figure, is_crowded, log_axis, shorten
+from reports.svg import INK, MUTED, arm_style, figure, is_crowded, legend_of, log_axis, shorten
 
 ORDER = 14
 TITLE = "The run over its time"
@@ -224,13 +224,4 @@ def _names(axes: Axes, row: _Row) -> None:
 def _legend(drawing: Figure, arms: Sequence[str]) -> None:
     handles = [Patch(color=str(arm_style(arms, arm)["color"]), alpha=0.5, label=arm) for arm in arms]
     handles.append(Patch(color=MUTED, alpha=0.18, label="paler: warm-up, drain"))
-    drawing.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(10 / WIDTH, 1.0),
-        borderaxespad=0.2,
-        ncols=len(handles),
-        handlelength=1.4,
-        columnspacing=1.8,
-        labelcolor=INK,
-    )
+    legend_of(drawing, handles)

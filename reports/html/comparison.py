@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from harness.record import Run
 from harness.run_file import write_bytes
 from reports import comparison, numbers
 from reports.figures import before_after
+from reports.html import templates
 from reports.svg import inline, look
 
-HERE = Path(__file__).parent
 REPORT_FILE = "report.html"
 
 
@@ -28,24 +27,20 @@ def write(run: Run, out: Path) -> Path:
 
 def render(run: Run) -> str:
     """Return the page of a run of a kind in `reports.comparison.KINDS`."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("comparison.html.j2").render(
-        run=run,
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        numbers=numbers,
-        comparison=comparison,
-        doubts_found=[*run.doubts, *(doubt for result in run.scenarios for doubt in result.doubts)],
-        found=comparison.table(run),
-        tails=comparison.tails(run),
-        svg=_figure(run),
-        drawing=before_after,
+    return (
+        templates.environment()
+        .get_template("comparison.html.j2")
+        .render(
+            run=run,
+            style=templates.style(),
+            numbers=numbers,
+            comparison=comparison,
+            doubts_found=[*run.doubts, *(doubt for result in run.scenarios for doubt in result.doubts)],
+            found=comparison.table(run),
+            tails=comparison.tails(run),
+            svg=_figure(run),
+            drawing=before_after,
+        )
     )
 
 

@@ -10,18 +10,14 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
 from harness.judge.verdict import REPORTED
 from harness.record import NOT_RUN, Run, ScenarioResult, Statement
 from harness.run_file import write_bytes
 from reports import ablation, capacity, load, matrix, numbers, promises, review, tables
-from reports.html import figure_boxes
+from reports.html import figure_boxes, templates
 from reports.html.figure_boxes import FigureBox
 from reports.order import groups_of
 
-HERE = Path(__file__).parent
 REPORT_FILE = "report.html"
 MANY = 12
 """From so many cards on, drawing them on all cores saves more than starting processes costs."""
@@ -97,19 +93,12 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
 
 def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with a line saying why."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates.environment()
     environment.filters |= {"plan_words": plan_words, "megabytes": numbers.megabytes}
     page = environment.get_template("report.html.j2")
     return page.render(
         run=run,
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        style=templates.style(),
         numbers=numbers,
         promises=promises,
         controls=tables.controls,
