@@ -116,14 +116,8 @@ class DatabaseCatalogue:
 
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
         """Send one UPDATE; the database counts the version, so that concurrent updates are all counted."""
-        change = (
-            update(Prompt)
-            .where(Prompt.id == prompt_id, Prompt.user_id == user_id, Prompt.deleted_at.is_(None))
-            .values(title=title, version=Prompt.version + 1, updated_at=at)
-            .returning(Prompt.version)
-        )
         async with self._sessions.begin() as session:
-            return (await session.execute(change)).scalar_one_or_none()
+            return await retitle(session, prompt_id, user_id, title, at)
 
     async def create_prompt(self, row: Mapping[str, Any]) -> None:
         """Send one INSERT."""
@@ -143,3 +137,14 @@ class DatabaseCatalogue:
         change = update(PromptTemplate).where(PromptTemplate.id == template_id, PromptTemplate.category == category)
         async with self._sessions.begin() as session:
             await session.execute(change.values(name=name))
+
+
+async def retitle(session: AsyncSession, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
+    """Give a user's live prompt another title; return its new version, which the database counts, or None for no such prompt."""
+    change = (
+        update(Prompt)
+        .where(Prompt.id == prompt_id, Prompt.user_id == user_id, Prompt.deleted_at.is_(None))
+        .values(title=title, version=Prompt.version + 1, updated_at=at)
+        .returning(Prompt.version)
+    )
+    return (await session.execute(change)).scalar_one_or_none()

@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, MetaData, String, Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from service.catalogue import retitle
 from service.models import Prompt
 
 KEPT_LAGS = 1000
@@ -98,14 +99,8 @@ class Primary:
 
     async def update_title(self, prompt_id: str, user_id: str, title: str, at: datetime) -> tuple[int, int] | None:
         """Give a user's live prompt another title; return the data's new version and the prompt's, or None for no such prompt."""
-        change = (
-            update(Prompt)
-            .where(Prompt.id == prompt_id, Prompt.user_id == user_id, Prompt.deleted_at.is_(None))
-            .values(title=title, version=Prompt.version + 1, updated_at=at)
-            .returning(Prompt.version)
-        )
         async with self._sessions.begin() as session:
-            prompt_version = (await session.execute(change)).scalar_one_or_none()
+            prompt_version = await retitle(session, prompt_id, user_id, title, at)
             if prompt_version is None:
                 return None
             row = {"prompt_id": prompt_id, "user_id": user_id, "title": title, "prompt_version": prompt_version, "updated_at": at}
