@@ -9,8 +9,8 @@ from hypothesis import settings
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-# `nohup`, and a shell's `&` in a script, start a process with these ignored, and what it starts inherits that: a command that a test
-# interrupts would run on. Whoever has them ignored keeps them so for pytest itself; a handler, unlike being ignored, is not inherited.
+# `nohup`, and a shell's `&` in a script, start a process with these ignored, and what it starts inherits that: a command that a
+# test interrupts would run on. pytest itself goes on ignoring them; a handler, unlike being ignored, is not inherited.
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
         signal.signal(_ignored, lambda *_: None)
