@@ -17,13 +17,15 @@ from typing import Any
 from harness.discovery import Loaded
 from harness.errors import ScenarioFailedError
 from harness.load import arrivals
+from harness.load.awake import Awake
 from harness.load.closed_model import run_closed
 from harness.load.open_model import Plan, run_open
 from harness.load.pacer import Waits
 from harness.load.protocol import Block, LoadJob
 from harness.load.sampler import Sampler
 from harness.load.tally import Phases, Tally, wire
-from harness.measure.clock import Clock
+from harness.measure.clock import Clock, cpu_ns
+from harness.measure.cores import elsewhere
 from harness.measure.verify import verify
 from harness.scenario import BASELINE, Case, Setting
 
@@ -207,18 +209,21 @@ class Engine:
     ) -> Block:
         scenario, world, job = ground.loaded.scenario, ground.worlds[arm], self._job
         users = level.users if job.model == "closed" or job.on_request else 0
-        tally = Tally(scenario, world, self._clock)
-        phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
         targets = scenario.targets(world)
+        # In this process, an operation may need the core that a turning loop takes.
+        awake = Awake(self._clock, wanted=bool(targets and elsewhere()))
+        tally = Tally(scenario, world, self._clock, lambda: cpu_ns() - awake.idle_ns)
+        phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
         plan = ground.arrivals(arm, offsets_ns)
         asking = [ground.user(arm, user) for user in range(users)]
         if self._sampler is not None:
             await self._sampler.begin(arm, tally, targets, lambda: scenario.counts(world))
-        if users:
-            measured_ns = await run_closed(tally, asking, phases, self._clock, self._pacer, stopped)
-        else:
-            await run_open(tally, plan, phases, job.in_flight_cap, self._clock, self._pacer, stopped)
-            measured_ns = tally.measured_ns
+        async with awake:
+            if users:
+                measured_ns = await run_closed(tally, asking, phases, self._clock, self._pacer, stopped)
+            else:
+                await run_open(tally, plan, phases, job.in_flight_cap, self._clock, self._pacer, stopped)
+                measured_ns = tally.measured_ns
         if self._sampler is not None:
             self._sampler.end()
         await scenario.settle(world)

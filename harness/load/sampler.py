@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import psutil
 from harness.judge.statistics import is_supported
 from harness.load.tally import Tally
 from harness.measure.clock import Clock
+from harness.measure.cores import elsewhere
 from harness.under_load import Tick
 
 GENERATOR = "generator"
@@ -69,14 +71,14 @@ class Watch:
     def start(self, now_ns: int, counts: Mapping[str, float]) -> None:
         """Take the readings that the first tick is compared with."""
         self._at_ns, self._counts = now_ns, counts
-        self._cpu_s = {name: usage(found)[0] for name, found in self.processes.items()}
+        self._cpu_s = {name: cpu_s for name, (cpu_s, _) in self._usage().items()}
 
     def tick(self, now_ns: int, counts: Mapping[str, float] | None) -> Tick:
         """Return what has happened since the last tick; `counts` is None where the scenario could not be asked in time."""
         tally = self.tally
         times_ns = np.array(tally.finished_ns[self._operations :], dtype=np.int64)
         failed, operations, passed_s = tally.failed, len(times_ns), max(1, now_ns - self._at_ns) / 1e9
-        readings = {name: usage(found) for name, found in self.processes.items()}
+        readings = self._usage()
         tick = Tick(
             process=0,
             at_s=(now_ns - self.began_ns) / 1e9,
@@ -98,6 +100,13 @@ class Watch:
             self._counts = counts
         return tick
 
+    def _usage(self) -> dict[str, tuple[float, int]]:
+        """Return what each has used; of this process, turns of a loop with nothing to do are left out."""
+        found = {name: usage(processes) for name, processes in self.processes.items()}
+        if GENERATOR in found:
+            found[GENERATOR] = self.tally.cpu_ns() / 1e9, found[GENERATOR][1]
+        return found
+
     def _a_piece(self, counts: Mapping[str, float] | None, operations: int) -> dict[str, float]:
         if counts is None or not operations:
             return {}
@@ -109,7 +118,7 @@ def _percentile(times_ns: npt.NDArray[np.int64], quantile: float) -> float | Non
 
 
 class Sampler:
-    """Ticks every half second of each block, from a thread of its own; an async context manager.
+    """Ticks every half second of each block, from a thread of its own, off the loop's core if it has one; an async context manager.
 
     The scenario's counts are asked for in the loop, because its worlds belong there; a loop that is too busy to answer within an
     interval is asked again at the next tick.
@@ -151,6 +160,8 @@ class Sampler:
         self._watch = None
 
     def _sample(self) -> None:
+        if cores := elsewhere():
+            os.sched_setaffinity(0, cores)  # of this thread alone: whoever is on the loop's core keeps it from its operations
         while not self._ended.wait(self._interval_s):
             watch, counts = self._watch, self._counts
             if watch is None or counts is None:

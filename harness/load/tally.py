@@ -88,7 +88,7 @@ class Tally:
     An operation belongs to the measured part if its intended start does. It is timed up to its answer; `Scenario.reset` comes
     after that, and the operation is under way until it is done. One that raises, also in `reset`, is an error and has no time.
     `finished_ns` holds the response time of every good answer in the order they came, of all phases, for whoever watches;
-    `cpu_percent` is what this process used of a core until the measured part's end.
+    `cpu_percent` is what this process used of a core until the measured part's end, by `cpu_ns`.
     """
 
     def __init__(self, scenario: Scenario[Any], world: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
@@ -98,7 +98,7 @@ class Tally:
         self.lateness_ns = _times()
         self.from_ns = self.until_ns = 0
         self.cpu_percent = 0.0
-        self._cpu_ns = cpu_ns
+        self.cpu_ns = cpu_ns
         self._began_ns = self._cpu_at_begin_ns = 0
         self._idle = asyncio.Event()
         self._groups: dict[str, _Group] = {}
@@ -108,13 +108,13 @@ class Tally:
         """Say when the block starts, and with that when its measured part does and ends."""
         self.from_ns = start_ns + phases.warm_up_ns
         self.until_ns = self.from_ns + phases.measured_ns
-        self._began_ns, self._cpu_at_begin_ns = self._now_ns(), self._cpu_ns()
+        self._began_ns, self._cpu_at_begin_ns = self._now_ns(), self.cpu_ns()
 
     def end(self) -> None:
         """End the measured part now, unless it has ended already."""
         now_ns = self._now_ns()
         self.until_ns = min(self.until_ns, now_ns + 1)  # what is due this very moment has begun
-        self.cpu_percent = (self._cpu_ns() - self._cpu_at_begin_ns) / max(1, now_ns - self._began_ns) * 100
+        self.cpu_percent = (self.cpu_ns() - self._cpu_at_begin_ns) / max(1, now_ns - self._began_ns) * 100
 
     @property
     def measured_ns(self) -> int:

@@ -18,6 +18,7 @@ import msgspec
 import uvloop
 
 from harness.conformance.load.situations import TABLE, Course, delays_ns
+from harness.load.awake import Awake
 from harness.load.pacer import Pacer, Waits
 from harness.measure.clock import Clock, MonotonicClock
 from harness.measure.worker import die_with_parent
@@ -138,7 +139,7 @@ def _response(body: bytes) -> bytes:
 
 async def _serve(listening: socket.socket) -> None:
     clock = MonotonicClock()
-    async with Pacer(clock) as pacer:
+    async with Pacer(clock) as pacer, Awake(clock):  # its waking up is in nobody's times, and would be in what tools say
         server = Server(clock, pacer)
         serving = await asyncio.get_running_loop().create_server(lambda: Connection(server), sock=listening)
         gc.collect()

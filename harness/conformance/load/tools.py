@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,6 +89,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
     Raises:
         ScenarioFailedError: a request failed, was shed or was given up.
     """
+    own = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as name:
         known = Server(server.url, server.url, {PID: str(server.pid)})
         setting = Setting(Path(name), Path(name), size="tiny", servers={SERVER: known})
@@ -100,10 +103,12 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
             in_flight_cap=IN_FLIGHT_CAP,
             arms=[ECHO],
             on_request=True,
+            cpus=tuple(own),
         )
         engine = Supervisor(job)
         try:
-            engine.start()
+            with _also_on(server.pid):
+                engine.start()
             server.begin(situation.course())  # it has asked once, to see that it can
             block = engine.one(ECHO)
         finally:
@@ -115,6 +120,17 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
     whole = Histogram.merged(Histogram.from_wire(group.response) for group in groups)
     at = zip(QUANTILES, whole.percentiles_ns(QUANTILES.values()), strict=True)
     return Seen(whole.operations, {label: ns / 1e6 for label, ns in at if ns is not None})
+
+
+@contextmanager
+def _also_on(server: int) -> Iterator[None]:
+    """Let this process, and what it starts, run on the server's cores as well: an engine keeps to its own by itself."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, own | os.sched_getaffinity(server))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def ask_locust(server: KnownServer, situation: Situation) -> Seen:
