@@ -109,25 +109,30 @@ class _Flight:
 class Layers:
     """Reads and writes through both layers. Use it as an async context manager, in the loop that uses it.
 
-    `namespace` begins every key and the channel, its last separator included. A call to Redis takes at most `deadline_s`.
+    `namespace` begins every key and the channel, its last separator included. A call to Redis takes at most `deadline_s`. Who only
+    writes may do without news of what others write (`listens`), and must not read.
 
     `counts`: "lookups"; of these, "memory_hits", "redis_hits", and those that "joined" the flight of another; "loads" from the
     database; of these, "unfilled" are those whose value Redis did not take, because of a write, another process's lease or an
     error; and "redis_errors", the calls that failed.
     """
 
-    def __init__(self, url: str, namespace: str, deadline_s: float = 0.25, seed: int | None = None) -> None:
+    def __init__(
+        self, url: str, namespace: str, deadline_s: float = 0.25, seed: int | None = None, *, listens: bool = True
+    ) -> None:
         self._namespace = namespace
         self._memory = Memory()
         self._flights: dict[str, _Flight] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
         self._shared = SharedCache(url, f"{namespace}changes", self._drop, self.forget, deadline_s)
+        self._listens = listens
         self._jitter = Random(seed)  # noqa: S311 - spreads lifetimes, keeps no secret
         self._counts: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         """Connect."""
-        await self._shared.start()
+        if self._listens:
+            await self._shared.start()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

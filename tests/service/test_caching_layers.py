@@ -230,6 +230,24 @@ def test_another_process_forgets_before_the_write_returns(redis_url: str, prefix
     run(check_it)
 
 
+def test_who_does_not_listen_still_tells_others(redis_url: str, prefix: str) -> None:
+    """A deaf writer's write is forgotten by a process that listens, and the writer itself hears of nothing."""
+
+    async def check_it() -> None:
+        source = Source()
+        source.rows["a"] = 7
+        async with Layers(redis_url, prefix) as reader, Layers(redis_url, prefix, listens=False) as writer:
+            await until(lambda: reader._shared.listening)
+            assert not writer._shared.listening
+            assert await reader.read(NUMBER, "a", source.load("a")) == 7
+            async with writer.changing(writer.name(NUMBER, "a")):
+                source.rows["a"] = 8
+            await until(lambda: reader._memory.get(reader.name(NUMBER, "a")) is caching_layers._MISSING)
+            assert await reader.read(NUMBER, "a", source.load("a")) == 8
+
+    run(check_it)
+
+
 def test_a_failed_write_clears_too(redis_url: str, prefix: str) -> None:
     """Whether a transaction whose answer was lost has committed, nobody knows: its keys are asked for again."""
 
