@@ -187,6 +187,7 @@ class CapacitySession:
             arms=list(wanted.arms),
             on_request=True,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
+            alone=self.cores.worker is not None,
         )
 
     def _tell(self, says: str) -> None:

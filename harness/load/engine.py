@@ -25,7 +25,6 @@ from harness.load.protocol import Block, LoadJob
 from harness.load.sampler import Sampler
 from harness.load.tally import Phases, Tally, wire
 from harness.measure.clock import Clock, cpu_ns
-from harness.measure.cores import elsewhere
 from harness.measure.verify import verify
 from harness.scenario import BASELINE, Case, Setting
 
@@ -210,8 +209,8 @@ class Engine:
         scenario, world, job = ground.loaded.scenario, ground.worlds[arm], self._job
         users = level.users if job.model == "closed" or job.on_request else 0
         targets = scenario.targets(world)
-        # In this process, an operation may need the core that a turning loop takes.
-        awake = Awake(self._clock, wanted=bool(targets and elsewhere()))
+        # Without targets, it is the operations in this process that need the core.
+        awake = Awake(self._clock, wanted=bool(targets) and job.alone)
         tally = Tally(scenario, world, self._clock, lambda: cpu_ns() - awake.idle_ns)
         phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
         plan = ground.arrivals(arm, offsets_ns)

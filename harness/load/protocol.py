@@ -24,7 +24,8 @@ class LoadJob(msgspec.Struct, frozen=True):
     every block plays the whole plan) and `share` which part of the plan this engine offers: (worker, workers). In the closed model
     users begin again as soon as they are answered. `arms` are those that take part, None means all; `cycles` is how often each of
     them has a block, None until stopped. With `on_request` the engine takes no cycles of its own: every `Order` is one block.
-    `cpus` are the cores it may use, all of its parent's if empty.
+    `cpus` are the cores it may use, all of its parent's if empty; `alone` whether it has them to itself: then it need not let them
+    sleep.
     """
 
     files: list[str]
@@ -40,6 +41,7 @@ class LoadJob(msgspec.Struct, frozen=True):
     cycles: int | None = None
     on_request: bool = False
     cpus: tuple[int, ...] = ()
+    alone: bool = False
 
 
 class Order(msgspec.Struct, frozen=True):

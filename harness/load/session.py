@@ -95,6 +95,7 @@ class Session:
             settings=ground.settings(number - 1),
             cycles=cycles,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
+            alone=self.cores.worker is not None,
         )
         supervisor = Supervisor(job)
         try:

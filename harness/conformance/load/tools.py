@@ -104,6 +104,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
             arms=[ECHO],
             on_request=True,
             cpus=tuple(own),
+            alone=True,
         )
         engine = Supervisor(job)
         try:
