@@ -11,6 +11,12 @@ FEW_PAIRS = 10
 CONTROL_OFF = 1.10
 """How far from 1 an A/A control whose interval leaves 1 out may lie without a word: of many controls, some do by chance."""
 
+DRIFT = 0.05
+"""How much the controls may change between the halves of a process without a word, if they change by more than their own noise."""
+
+NEARLY_EXACT = ("bytes_in_allocations", "instructions")
+"""Counts that differ a little between repeats by their nature: a dictionary grew just then, or threads handed over elsewhere."""
+
 NOISY_CONTROL = 1.25
 """How far either way an A/A control's interval may reach: wider, and a gain of a quarter could not be told from nothing."""
 
@@ -63,12 +69,34 @@ def _control(result: ScenarioResult) -> Iterator[Doubt]:
 
 
 def _inexact(result: ScenarioResult) -> Iterator[Doubt]:
-    moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in result.exact if not e.repeats_exactly})
+    loose = (e for e in result.exact if not e.repeats_exactly and e.metric not in NEARLY_EXACT)
+    moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in loose})
     if moving:
         yield Doubt(
             "exact work that does not repeat",
             f"counted differently twice: {', '.join(moving[:4])}{' …' if len(moving) > 4 else ''}",  # noqa: PLR2004 - a line's worth
             "look for caches, clocks or background work in the operation",
+        )
+
+
+def _drifted(result: ScenarioResult) -> Iterator[Doubt]:
+    moved = [d for d in result.controls.drifts if abs(d.ratio - 1) > max(DRIFT, d.explained)]
+    if moved:
+        says = "; ".join(f"{d.name} took {d.ratio:.2f} times as long" for d in moved)
+        yield Doubt(
+            "machine drifted",
+            f"in the second half of the processes {says}",
+            "arms in pairs drift alike, latencies do not: run again on a quieter machine; `harness doctor` tells how quiet it is",
+        )
+
+
+def _planted(result: ScenarioResult) -> Iterator[Doubt]:
+    missed = [p for p in result.controls.planted if not p.found]
+    if missed:
+        yield Doubt(
+            "planted slow-down not found",
+            f"a slow-down of {missed[0].share * 100:.2g} % of the baseline did not show in {', '.join(p.group for p in missed)}",
+            "a change of that size would be overlooked there too; give more time with --budget, or more --processes",
         )
 
 
@@ -83,4 +111,6 @@ _CHECKS: tuple[Callable[[ScenarioResult], Iterator[Doubt]], ...] = (
     _few_pairs,
     _control,
     _inexact,
+    _drifted,
+    _planted,
 )
