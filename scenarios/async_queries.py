@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 import datasets
 from fixtures.blocking import blocking_url, set_up_alike
 from fixtures.probes.cpu import CpuTime
+from fixtures.probes.ping import ping
 from fixtures.probes.plans import plans
 from fixtures.probes.pool import PoolUse
 from fixtures.probes.statements import Statements
@@ -180,6 +181,10 @@ class AsyncQueries(Scenario[World]):
     def targets(self, world: World) -> Mapping[str, int]:
         """Return the servers of the run, where they run here."""
         return processes(world.store.setting.servers)
+
+    async def ping(self, world: World) -> int:
+        """Ask the database for nothing."""
+        return await ping(world.store.engine)
 
     def probes(self, world: World) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

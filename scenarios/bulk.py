@@ -15,6 +15,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import datasets
+from fixtures.probes.ping import ping
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
@@ -171,6 +172,10 @@ class Bulk(Scenario[Store]):
             if original:
                 await connection.execute(insert(PROMPTS), original)
             await connection.commit()
+
+    async def ping(self, world: Store) -> int:
+        """Ask the database for nothing."""
+        return await ping(world.engine)
 
     def probes(self, world: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

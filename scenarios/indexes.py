@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import datasets
 from fixtures.probes.index_bytes import stored_bytes
+from fixtures.probes.ping import ping
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.vm_steps import VmSteps
@@ -152,6 +153,10 @@ class Indexes(Scenario[Store]):
             async with world.undo.connect() as connection:
                 await connection.execute(text("DELETE FROM prompts WHERE id = :id"), [{"id": row["id"]} for row in case.args])
                 await connection.commit()
+
+    async def ping(self, world: Store) -> int:
+        """Ask the database for nothing."""
+        return await ping(world.engine)
 
     def probes(self, world: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

@@ -11,6 +11,7 @@ import datasets
 from fixtures import monitoring_facts, monitoring_faults
 from fixtures.monitoring_facts import PATIENCE_S, POLL_S, Traffic
 from fixtures.monitoring_world import World, open_world
+from fixtures.probes.ping import ping
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
@@ -127,6 +128,10 @@ class Monitoring(Scenario[World]):
             if case.group == "in_a_row":
                 return [await world.ask["prompt"](session, prompt_id) for prompt_id in case.args]
             return await world.ask[case.group](session, case.args)
+
+    async def ping(self, world: World) -> int:
+        """Ask the database for nothing."""
+        return await ping(world.store.engine)
 
     def probes(self, world: World) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 import datasets
+from fixtures.probes.ping import ping
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
@@ -111,6 +112,10 @@ class NPlusOne(Scenario[Store]):
     def targets(self, world: Store) -> Mapping[str, int]:
         """Return the servers of the run, where they run here."""
         return processes(world.setting.servers)
+
+    async def ping(self, world: Store) -> int:
+        """Ask the database for nothing."""
+        return await ping(world.engine)
 
     def probes(self, world: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

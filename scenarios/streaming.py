@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
+from fixtures.probes.ping import ping
 from fixtures.probes.plans import plans
 from fixtures.probes.statements import Statements
 from fixtures.probes.work import work
@@ -170,6 +171,10 @@ class Streaming(Scenario[Store]):
     def rows(self, case: Case, answer: Any) -> int | None:
         """Return the rows of an export."""
         return answer.rows if case.group.startswith("export") else None
+
+    async def ping(self, world: Store) -> int:
+        """Ask the database for nothing."""
+        return await ping(world.engine)
 
     def probes(self, world: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""

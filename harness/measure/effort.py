@@ -15,8 +15,9 @@ class Effort:
     `heavy_further_away`: whether they do so at a second distance, which adds little to what takes seconds.
     `heavy_ns`: a group whose baseline takes this long an operation is timed like one that its scenario calls heavy; at a distance
     many are. `processes_further_away`: the most processes at a second distance, None for as many as at the first.
-    `side_groups`: whether groups that no promise rests on are timed. `side_by_side`: whether scenarios that use no server, and then
-    those at a distance, are timed as many at a time as there are cores, each on one of its own.
+    `side_groups`: whether groups that no promise rests on are timed. `interpreter`: whether calls and allocations are counted
+    beside the data layer's work. `side_by_side`: whether scenarios that use no server, and then those at a distance, are timed as
+    many at a time as there are cores, each on one of its own.
     """
 
     minimum_pairs: int = 3
@@ -25,6 +26,7 @@ class Effort:
     heavy_ns: int = 500_000_000
     processes_further_away: int | None = None
     side_groups: bool = True
+    interpreter: bool = True
     side_by_side: bool = False
 
 
@@ -37,6 +39,7 @@ SEVERAL = Effort(
     heavy_ns=50_000_000,
     processes_further_away=2,
     side_groups=False,
+    interpreter=False,
     side_by_side=True,
 )
 """Over several places there are many trials; one place at a time brings back what is left out here."""

@@ -9,11 +9,21 @@ import msgspec
 
 from harness.measure.ablation import Ablated
 from harness.measure.assemble import Evidence
+from harness.measure.probes import instructions
 from harness.measure.protocol import Job, Task
 from harness.scenario import Setting
 
+INSTRUCTIONS_S = 600
+"""How long counting one arm's instructions may take."""
+
 PATIENCE_S, PATIENCE_TIMES = 30, 10
 """How long an operation may take under a memory limit: so long, and so many times as long as without the limit."""
+
+CASES_TRIED = 1
+"""Cases of each group that are verified where nothing is measured: a first answer from every arm, while somebody waits for it."""
+
+CASES_FURTHER_AWAY = 1
+"""Cases of each group that are verified at a second distance: distance changes no answer, and all were verified at the first."""
 
 
 @dataclass
@@ -50,6 +60,27 @@ class Trial:
             )
 
         return make
+
+    def examination(self, *, counting: bool, interpreter: bool) -> Callable[[], Job]:
+        """Return what makes a job that compares the arms' answers and, where asked for and at the nearest distance, counts work."""
+        if not self.is_nearest:
+            return self.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
+        return self.job("examine", interpreter=interpreter) if counting else self.job("try", cases_per_group=CASES_TRIED)
+
+    def instructions(self, arm: str) -> Callable[[], Job]:
+        """Return what makes a job that counts an arm's instructions, in a process that callgrind watches.
+
+        Raises:
+            NotMeasurableError: when its turn comes, if callgrind is not installed.
+        """
+        make = self.job("instructions", arm=arm, patience_s=INSTRUCTIONS_S)
+
+        def watched() -> Job:
+            files = instructions.folder(self.setting.folder, arm)
+            files.mkdir(exist_ok=True)
+            return msgspec.structs.replace(make(), prefix=tuple(instructions.command(files)))
+
+        return watched
 
     def limited(self, arm: str, group: str, limit_bytes: int) -> Callable[[], Job]:
         """Return the same for an operation under a memory limit, with patience for many times as long as it took without one."""

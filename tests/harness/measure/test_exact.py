@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from harness.measure.exact import OWN, count, facts
+from harness.measure.exact import OWN, count, facts, interpreter
 from harness.record import Exact
 from harness.scenario import Case, Scenario
 
@@ -69,3 +69,13 @@ def test_an_arms_own_figures_belong_to_no_group() -> None:
     """They are recorded beside the operations'."""
     world = {"runs": 7, "statements": 0, "steps": 0}
     assert asyncio.run(facts(Working(), "baseline", world, 1.0)) == [Exact("baseline", OWN, "runs", 7)]
+
+
+def test_what_an_operation_asks_of_the_interpreter_is_counted_twice_in_passes_of_its_own() -> None:
+    """Calls repeat for the same work; the scenario's own probes are not in these passes."""
+    world = {"runs": 0, "statements": 0, "steps": 0}
+    found = {e.metric: e for e in asyncio.run(interpreter(Working(), "optimised", world, Case("g", "first", None)))}
+    assert sorted(found) == ["bytes_in_allocations", "python_calls"]
+    assert found["python_calls"].repeats_exactly
+    assert found["python_calls"].value >= 1
+    assert {(e.arm, e.group, e.scale) for e in found.values()} == {("optimised", "g", 1.0)}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness.discovery import load
 from harness.measure.assemble import Evidence
-from harness.measure.protocol import Measured, Verified
+from harness.measure.pairing import PLANTED
+from harness.measure.protocol import Measured, PairTimes, SlotTimes, Verified
 from harness.measure.trial import PATIENCE_S, PATIENCE_TIMES, Trial
-from harness.record import Memory
+from harness.record import Doubt, Memory
 from harness.scenario import Setting
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
@@ -45,3 +48,26 @@ def test_samples_of_a_distance_have_a_file_of_their_own(tmp_path: Path) -> None:
     for one in (near, far):
         one.evidence.samples.append(object())  # type: ignore[arg-type]  # any will do
     assert near.samples_file != far.samples_file
+
+
+def test_what_no_figure_shows_is_a_doubt_of_the_result(tmp_path: Path) -> None:
+    """It stands with those that figures show."""
+    found = trial(tmp_path)
+    found.evidence.doubts.append(Doubt("instructions", "could not be counted", "leave it out"))
+    assert [doubt.name for doubt in found.evidence.result().doubts] == ["instructions"]
+
+
+def test_controls_are_heard_beside_the_pairs_and_are_no_arm(tmp_path: Path) -> None:
+    """A slowed baseline goes to what was planted, readings to drifts; neither is among the samples."""
+    found = trial(tmp_path)
+    found.evidence.plant = 0.5
+    slots = [SlotTimes("baseline", 0, [100, 100]), SlotTimes("optimised", 1, [50]), SlotTimes(PLANTED, 2, [150, 152])]
+    for process in (1, 2):
+        for _ in range(8):
+            found.evidence.hear(PairTimes("sum", "sum 20000", slots, {"pure CPU": 1000}), process)
+    result = found.evidence.result()
+    assert {s.arm for s in found.evidence.samples} == {"baseline", "optimised"}
+    assert [(d.name, d.samples, d.ratio) for d in result.controls.drifts] == [("pure CPU", 16, 1.0)]
+    (planted,) = result.controls.planted
+    assert (planted.group, planted.share, planted.pairs, planted.found) == ("sum", 0.5, 16, True)
+    assert planted.slower == pytest.approx(0.51)
