@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.controls import Controls
 from harness.gains import Ablation
+from harness.tails import PercentileRatio
 from harness.under_load import UnderLoad
 
 
@@ -186,7 +188,8 @@ class ScenarioResult:
 
     `status` is "ok", "failed", "interrupted" or `NOT_RUN`; a failed one has its `error` in one line and the `exit_code` it means to
     a shell; of one that was not run, `error` is the reason. `ablation` has an entry a group where switches were tried one by one,
-    `load` what many users at once met. `tolerances` (metric → share) and `higher_is_better` are the scenario's, for the gate.
+    `load` what many users at once met, `controls` what the run measured of itself. `tolerances` (metric → share) and
+    `higher_is_better` are the scenario's, for the gate.
     """
 
     name: str
@@ -217,8 +220,10 @@ class ScenarioResult:
     samples_file: str | None = None
     ablation: list[Ablation] = field(default_factory=list)
     load: UnderLoad | None = None
+    percentile_ratios: list[PercentileRatio] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
     higher_is_better: list[str] = field(default_factory=list)
+    controls: Controls = field(default_factory=Controls)
 
 
 @dataclass(frozen=True)

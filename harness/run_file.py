@@ -31,8 +31,16 @@ def write_run(run: Run, folder: Path) -> Path:
     Raises:
         UsageError: the folder cannot be written, or the disk is full.
     """
-    body = msgspec.json.format(msgspec.json.encode(run), indent=1)
-    return write_bytes(folder / RUN_FILE, body)
+    return write_json(run, folder / RUN_FILE)
+
+
+def write_json(run: Run, file: Path) -> Path:
+    """Write a run to `file` in one step: a run without its samples, such as a baseline.
+
+    Raises:
+        UsageError: the file cannot be written, or the disk is full.
+    """
+    return write_bytes(file, msgspec.json.format(msgspec.json.encode(run), indent=1))
 
 
 def write_bytes(path: Path, body: bytes) -> Path:

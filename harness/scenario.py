@@ -235,6 +235,14 @@ class Scenario(Generic[World]):
         del world
         return {}
 
+    async def ping(self, world: World) -> object:
+        """Do the least there is to do between here and what serves the world, such as `SELECT 1`: a control of the machine's drift.
+
+        NotImplemented, which is the default, says that there is no such thing.
+        """
+        del world
+        return NotImplemented
+
     async def counts(self, world: World) -> Mapping[str, float]:
         """Return what the world has counted so far, ever growing, such as statements and hits; watched under load. Be cheap."""
         del world

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.record import NOT_RUN, Doubt, Run, ScenarioResult
-from reports import ablation, capacity, load, matrix, numbers, review, tables
+from reports import ablation, capacity, controls, load, matrix, numbers, review, tables, tails
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
 
 
@@ -141,8 +141,8 @@ def _scenario(result: ScenarioResult, where: str, *, blocks: bool) -> Iterator[s
     if result.load is not None:
         found = [*load.arms(result), load.errors(result), capacity.steps(result)]
     else:
-        found = [tables.ratios(result, blocks=blocks), *tables.percentiles(result)]
-    found += [tables.exact(result), tables.memory(result), tables.growth(result)]
+        found = [tables.ratios(result, blocks=blocks), *tables.percentiles(result), tails.ratios(result)]
+    found += [tables.exact(result), tables.memory(result), tables.growth(result), *controls.tables(result)]
     shown = [table for table in found if table is not None]
     if not (shown or result.findings or result.doubts):
         return

@@ -15,6 +15,7 @@ from harness.judge.verdict import (
     NOT_MEASURABLE,
     REFUTED,
     REPORTED,
+    WITHHELD,
     WORDS,
     format_value,
 )
@@ -32,6 +33,7 @@ SIGNS = {
     FELL_SHORT: "▽",
     REFUTED: "✗",
     INCONCLUSIVE: "?",
+    WITHHELD: "⊘",
     NOT_MEASURABLE: "–",
     REPORTED: "•",
 }

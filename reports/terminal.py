@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.judge.verdict import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED
+from harness.judge.verdict import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED, WITHHELD
 from harness.record import CONTROL, Latency, Ratio, Run, ScenarioResult, Verdict
 from reports import ablation, load, matrix, terminal_load
 from reports.numbers import DASH, MILLISECONDS, Unit, interval, times, unit_of, whole
@@ -17,7 +17,14 @@ from reports.order import BASELINE, groups_of
 from reports.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
 from reports.terminal_parts import columns, doubt_lines, labelled, plain
 
-STYLES = {EXCEEDED: "bold cyan", CONFIRMED: "green", FELL_SHORT: "yellow", REFUTED: "red", INCONCLUSIVE: "magenta"}
+STYLES = {
+    EXCEEDED: "bold cyan",
+    CONFIRMED: "green",
+    FELL_SHORT: "yellow",
+    REFUTED: "red",
+    INCONCLUSIVE: "magenta",
+    WITHHELD: "magenta",
+}
 BRIEF = {NOT_MEASURABLE: "not measurable"}
 SOME = 3
 """So many results are named where more share a doubt."""

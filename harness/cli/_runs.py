@@ -73,8 +73,12 @@ def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float
     )
 
 
-def carry_out(loaded: Sequence[Loaded], settings: Settings, options: argparse.Namespace) -> int:
+def carry_out(
+    loaded: Sequence[Loaded], settings: Settings, options: argparse.Namespace, *, plant: float = 0.0, instructions: bool = False
+) -> int:
     """Measure, write the report, print the verdicts; return the exit code.
+
+    `plant` is the share by which a baseline world is slowed, which is then said to be found or not; `instructions` counts them too.
 
     Raises:
         UsageError: the output folder holds a run already, or cannot be written.
@@ -84,10 +88,11 @@ def carry_out(loaded: Sequence[Loaded], settings: Settings, options: argparse.Na
     from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
 
     out = folder(options.out)
-    plan = Plan(loaded, settings, out, command(), ledger=ledger.read(loaded[0].file.parent))
+    review = ledger.read(loaded[0].file.parent)
+    plan = Plan(loaded, settings, out, command(), ledger=review, plant=plant, instructions=instructions)
     with Progress() as progress:
         record = Session(plan, progress).run()
-    publish(record, out, as_json=options.json)
+    publish(record, out, as_json=options.json, more=planted(record, plant) if plant else "")
     return exit_code(record)
 
 
@@ -96,15 +101,32 @@ def command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
-def publish(record: Run, out: Path, *, as_json: bool) -> None:
-    """Write the report into the run's folder and print what was found, and where the report is."""
+def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
+    """Write the report into the run's folder and print what was found, `more` if there is any, and where the report is."""
     from harness.cli._console import show  # noqa: PLC0415 - keeps `--help` quick
     from reports import html  # noqa: PLC0415 - keeps `--help` quick
 
     report = html.write(record, out)
     show(record, as_json=as_json)
     if not as_json:
-        print(report)
+        print(*filter(None, (more, report)), sep="\n")
+
+
+def planted(record: Run, share: float) -> str:
+    """Return what became of a planted slow-down, in a line."""
+    from harness.judge.controls import together  # noqa: PLC0415 - keeps `--help` quick
+
+    tried = [p for result in record.scenarios for p in result.controls.planted]
+    if not tried:
+        return f"the planted slow-down of {share:.2%} was not tried: nothing was timed with a control"
+    over = together(tried)
+    groups = f"{len(tried)} groups together" if len(tried) > 1 else f"the only group, {tried[0].group}"
+    interval = f" [{over.low:+.2%}, {over.high:+.2%}]" if over.low is not None and over.high is not None else ""
+    shown = over.low > 0 if over.low is not None else tried[0].found
+    alone = sum(p.found for p in tried)
+    word = "found" if shown else "not found"
+    read = f"{over.value:+.2%}{interval} in {groups}; {alone} of {len(tried)} show it alone"
+    return f"the planted slow-down of {share:.2%} was {word}: {read}"
 
 
 def folder(named: Path | None, kind: str = "") -> Path:

@@ -14,10 +14,12 @@ EXCEEDED = "exceeded"
 FELL_SHORT = "fell short"
 REFUTED = "refuted"
 INCONCLUSIVE = "inconclusive"
+WITHHELD = "withheld"
 NOT_MEASURABLE = "not measurable here"
 REPORTED = "reported"
-WORDS = (EXCEEDED, CONFIRMED, FELL_SHORT, REFUTED, INCONCLUSIVE, NOT_MEASURABLE, REPORTED)
-"""Every verdict there is, best first. `reported` is a cost that the review does not mention: a figure without a promise."""
+WORDS = (EXCEEDED, CONFIRMED, FELL_SHORT, REFUTED, INCONCLUSIVE, WITHHELD, NOT_MEASURABLE, REPORTED)
+"""Every verdict there is, best first. `withheld`: the baseline differed from itself where this was timed, see
+`harness.judge.controls`. `reported` is a cost that the review does not mention: a figure without a promise."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from harness.controls import Controls
 from harness.discovery import Loaded
 from harness.gains import Ablation
-from harness.judge import statistics
+from harness.judge import controls, statistics
 from harness.judge.ablation import ablation
 from harness.judge.doubts import doubts_about
+from harness.judge.percentile_ratios import percentile_ratios
 from harness.judge.verdict import NOT_MEASURABLE, Promise, judge
 from harness.measure.ablation import Ablated
+from harness.measure.pairing import PLANTED
 from harness.measure.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
 from harness.record import (
     CONTROL,
@@ -34,6 +37,7 @@ from harness.record import (
     Verdict,
 )
 from harness.scenario import BASELINE, Scenario
+from harness.tails import PercentileRatio
 
 MISS_RATE = 0.05
 """How often a clean 95 % interval leaves 1 out."""
@@ -48,6 +52,7 @@ class Evidence:
 
     `not_run` is the reason why it makes no sense there, or cannot run here. `nearest` is what was heard of the same scenario and
     engine at the least distance: what distance cannot change is counted there alone, and stands here as well.
+    `plant` is the share by which a baseline world was slowed; `doubts` are those that no figure shows.
     """
 
     loaded: Loaded
@@ -68,7 +73,11 @@ class Evidence:
     interrupted: bool = False
     not_run: str | None = None
     nearest: Evidence | None = None
+    plant: float = 0.0
+    doubts: list[Doubt] = field(default_factory=list)
     _pairs: int = 0
+    _readings: list[tuple[int, str, int]] = field(default_factory=list)
+    _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
     @property
     def goes_on(self) -> bool:
@@ -89,8 +98,13 @@ class Evidence:
             self.samples += [
                 Sample(process, self._pairs, slot.position, slot.arm, event.group, event.case, latency_ns)
                 for slot in event.slots
+                if slot.arm != PLANTED
                 for latency_ns in slot.latencies_ns
             ]
+            self._readings += [(process, name, time_ns) for name, time_ns in event.controls_ns.items()]
+            means = {slot.arm: sum(slot.latencies_ns) / len(slot.latencies_ns) for slot in event.slots}
+            if PLANTED in means:
+                self._slowed[event.group][process].append((means[BASELINE], means[PLANTED]))
         elif isinstance(event, Ready):
             if scale == 1.0:
                 self.dataset, self.engine_settings = event.dataset, event.engine_settings
@@ -111,8 +125,11 @@ class Evidence:
         """The (arm, group) that cannot run as written."""
         return tuple((arm, group) for arm, group, _ in self.cannot_run)
 
-    def result(self, samples_file: str | None = None) -> ScenarioResult:
-        """Return the scenario's result from what was heard so far. A failed scenario has no timings and no verdicts."""
+    def result(self, samples_file: str | None = None, *, whole: bool = True) -> ScenarioResult:
+        """Return the scenario's result from what was heard so far. A failed scenario has no timings and no verdicts.
+
+        Not `whole`, it lacks what takes long to work out and may be added at the end: the ratios of percentiles.
+        """
         scenario = self.loaded.scenario
         near = self.nearest or self
         failed = self.error is not None
@@ -146,15 +163,17 @@ class Evidence:
             processes=len({s.process for s in self.samples}),
             latencies=in_order(latencies(self.samples), scenario),
             ratios=in_order(ratios(self.samples), scenario),
+            percentile_ratios=in_order(percentile_ratios(self.samples), scenario) if whole else [],
             exact=self.all_exact(),
             statements=near.statements,
             memory=self.memory,
             growth=growths(self.exact, self.memory),
             ablation=ablations(self.samples, scenario),
+            controls=Controls(controls.drifts(self._readings), controls.planted(self.plant, self._slowed)),
         )
         verdicts = [v for promise in scenario.promises for v in judge(promise, measured)]
         judged = _replace(measured, verdicts=verdicts)
-        return _replace(judged, doubts=doubts_about(judged))
+        return _replace(judged, doubts=[*doubts_about(judged), *self.doubts])
 
     def _status(self) -> str:
         if self.not_run is not None:
@@ -180,7 +199,7 @@ def _replace(result: ScenarioResult, **changes: object) -> ScenarioResult:
     return replace(result, **changes)  # type: ignore[arg-type]
 
 
-Row = TypeVar("Row", Latency, Ratio)
+Row = TypeVar("Row", Latency, Ratio, PercentileRatio)
 
 
 def in_order(rows: list[Row], scenario: Scenario[Any]) -> list[Row]:
@@ -272,14 +291,14 @@ def growths(exact: list[Exact], memory: list[Memory]) -> list[Growth]:
 
 def clean_controls(results: list[ScenarioResult]) -> list[Doubt]:
     """Return a doubt about the whole run if its A/A controls do not agree with 1 as often as they should."""
-    controls = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
-    off = [r for r in controls if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
-    if statistics.at_least_by_chance(len(off), len(controls), MISS_RATE) > CHANCE:
+    judged = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
+    off = [r for r in judged if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
+    if statistics.at_least_by_chance(len(off), len(judged), MISS_RATE) > CHANCE:
         return []
     return [
         Doubt(
             "A/A control",
-            f"{len(off)} of {len(controls)} controls, the baseline against itself, differ from 1",
+            f"{len(off)} of {len(judged)} controls, the baseline against itself, differ from 1",
             "run again on a quieter machine, or with more --processes",
         )
     ]

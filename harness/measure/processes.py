@@ -14,6 +14,10 @@ import msgspec
 
 from harness.measure.protocol import Event, Failed, Job, encode_job
 
+COUNTING = ("examine", "count", "instructions")
+FIXED = {"PYTHONHASHSEED": "0"}
+"""What processes that count exact work have the same every time: the order of sets decides what is called, and how often."""
+
 _decoder = msgspec.json.Decoder(Event)
 
 
@@ -28,11 +32,11 @@ def events(job: Job) -> Generator[Event, None, None]:
     """
     with tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen(
-            [sys.executable, "-m", "harness.measure.worker"],
+            [*job.prefix, sys.executable, "-m", "harness.measure.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env=environment(),
+            env={**environment(), **(FIXED if job.task in COUNTING else {})},
             start_new_session=True,
         )
         _living.add(child)

@@ -11,20 +11,22 @@ import msgspec
 from harness.record import Exact, Finding, Memory, Statement
 from harness.scenario import Setting
 
-Task = Literal["prepare", "examine", "revisit", "count", "pairs", "memory"]
+Task = Literal["prepare", "try", "examine", "revisit", "count", "pairs", "memory", "instructions"]
 
 
 class Job(msgspec.Struct, frozen=True):
     """What one child process does.
 
-    prepare: build what worlds start from · examine: verify answers, show findings, count exact work, take plans · revisit: verify
-    answers and take the arms' own figures, at another distance · count: exact work alone, at another scale · pairs: time ·
-    memory: one arm, one group.
+    prepare: build what worlds start from · try: verify answers and show findings · examine: the same, and count exact work and take
+    plans · revisit: verify answers and take the arms' own figures, at another distance · count: exact work alone, at another scale
+    · pairs: time · memory: one arm, one group · instructions: count those of one arm, in a process that callgrind watches.
     `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
     seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `side_groups` says whether
-    those that no promise rests on are; `patience_s` ends a process that takes longer, 0 waits for ever; `barred` lists (arm, group)
-    that cannot run; `ablate` puts sets of the scenario's switches in the place of its arms; `cpus` are the cores the process may
-    use, all of its parent's if empty.
+    those that no promise rests on are; `interpreter` whether calls and allocations are counted beside what the data layer does;
+    `patience_s` ends a process that takes longer, 0 waits for ever; `barred` lists (arm, group) that cannot run; `ablate` puts sets
+    of the scenario's switches in the place of its arms; `cpus` are the cores the process may use, all of its parent's if empty;
+    `plant` is the share by which a baseline world is slowed, to see whether that is found; `prefix` is what the process is started
+    under.
     """
 
     task: Task
@@ -40,10 +42,13 @@ class Job(msgspec.Struct, frozen=True):
     heavy: bool = True
     heavy_ns: int = sys.maxsize
     side_groups: bool = True
+    interpreter: bool = True
     cases_per_group: int | None = None
     barred: tuple[tuple[str, str], ...] = ()
     ablate: bool = False
     cpus: tuple[int, ...] = ()
+    plant: float = 0.0
+    prefix: tuple[str, ...] = ()
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -82,11 +87,12 @@ class SlotTimes(msgspec.Struct, frozen=True):
 
 
 class PairTimes(msgspec.Struct, tag=True, frozen=True):
-    """One pair was timed."""
+    """One pair was timed. `controls_ns` are the controls that were timed after it, by name."""
 
     group: str
     case: str
     slots: list[SlotTimes]
+    controls_ns: dict[str, int] = {}
 
 
 class Measured(msgspec.Struct, tag=True, frozen=True):

@@ -2,6 +2,9 @@
 
 Groups differ in cost by orders of magnitude, so each gets the same share of the time, but never fewer pairs than a median needs;
 heavy groups, whose one operation takes seconds, are timed once.
+
+Evidence (`harness.judge.evidence`) ends no group's pairs early: a run's intervals are over processes, and most groups get fewer
+pairs in each than evidence needs, so that little time would be saved, at the price of process medians that rest on less.
 """
 
 from __future__ import annotations

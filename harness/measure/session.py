@@ -13,6 +13,7 @@ import msgspec
 
 from harness.discovery import Loaded
 from harness.errors import HarnessError, NotMeasurableError
+from harness.judge import controls
 from harness.measure import machine
 from harness.measure.assemble import Evidence, clean_controls
 from harness.measure.clock import utc_now
@@ -31,16 +32,14 @@ from harness.scenario import Setting
 MEMORY_CHILDREN = 2
 """Child processes that measure the same memory, so that there is a range."""
 
-CASES_FURTHER_AWAY = 1
-"""Cases of each group that are verified at a second distance: distance changes no answer, and all were verified at the first."""
-
 
 @dataclass(frozen=True)
 class Plan:
     """What a run is to do.
 
     `out` is the run's folder; `command` is what a person types to have the same again; `ledger` is the review on trial, for the
-    report.
+    report; `counting` whether exact work is counted, and `instructions` whether they are, which takes minutes; `plant` the share by
+    which a baseline world is slowed to see whether that is found.
     """
 
     scenarios: Sequence[Loaded]
@@ -48,7 +47,10 @@ class Plan:
     out: Path
     command: str
     memory: bool = True
+    counting: bool = True
     ledger: Ledger | None = None
+    plant: float = 0.0
+    instructions: bool = False
 
 
 @dataclass
@@ -116,7 +118,7 @@ class Session:
         folder.mkdir(exist_ok=True)
         shared.mkdir(exist_ok=True)
         setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
-        evidence = Evidence(loaded, engine, rtt_ms)
+        evidence = Evidence(loaded, engine, rtt_ms, plant=self.plan.plant)
         try:
             setting = served(loaded.scenario, setting, servers)
         except NotMeasurableError as reason:
@@ -134,8 +136,8 @@ class Session:
         for t in trials:
             if t.is_nearest:
                 steps.append(self._step(t, "preparing", 4.0, t.job("prepare")))
-            examine = t.job("examine") if t.is_nearest else t.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
-            steps.append(self._step(t, "comparing answers", 6.0, examine))
+            examination = t.examination(counting=self.plan.counting, interpreter=given.interpreter)
+            steps.append(self._step(t, "comparing answers", 6.0, examination))
         in_turn = sorted(trials, key=lambda t: (self._company(t) is Company.NONE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_turn:
@@ -149,6 +151,7 @@ class Session:
                     heavy=process <= given.heavy_processes and (t.is_nearest or given.heavy_further_away),
                     heavy_ns=given.heavy_ns,
                     side_groups=given.side_groups,
+                    plant=self.plan.plant,
                 )
                 says = f"timing pairs, process {process} of {settings.processes}"
                 steps.append(self._step(t, says, slice_s + 3.0, job, company=self._company(t)))
@@ -156,7 +159,17 @@ class Session:
             nearest = [t for t in trials if t.is_nearest]
             steps += [step for t in nearest for step in self._growth_steps(t)]
             steps += [step for t in nearest for step in self._memory_steps(t)]
+        if self.plan.instructions:
+            steps += [step for t in trials if t.is_nearest and not t.setting.servers for step in self._instruction_steps(t)]
         return steps
+
+    def _instruction_steps(self, trial: Trial) -> list[Step]:
+        """Return a step an arm. What a server does for an operation would not be counted, so trials with one have none."""
+        made = []
+        for arm in trial.evidence.loaded.scenario.arms:
+            job = trial.instructions(arm)
+            made.append(self._step(trial, f"instructions of {arm}", 60.0, job, in_order=False))
+        return made
 
     def _company(self, trial: Trial) -> Company:
         """Return whether a trial is timed alone.
@@ -234,9 +247,13 @@ class Session:
 
     @staticmethod
     def _hear_failure(trial: Trial, job: Job, failed: Failed) -> None:
-        """Take in a failure: under a memory limit it is a result; where a server has gone, that is what to say."""
+        """Take in a failure: a result under a memory limit, a doubt under callgrind; where a server has gone, that is said."""
         if job.limit_bytes is not None:
             trial.evidence.hear(Measured(_ended_by_limit(job)))
+            return
+        if job.task == "instructions":
+            says, remedy = f"those of {job.arm} could not be counted: {failed.message}", "leave --instructions out"
+            trial.evidence.doubts.append(Doubt("instructions", says, remedy))
             return
         lost = gone(trial.setting.servers)
         if lost is not None:
@@ -244,7 +261,9 @@ class Session:
         trial.evidence.hear(failed)
 
     def _record(self, finished_at: str | None) -> Run:
-        results = [t.evidence.result(t.samples_file) for t in self._trials]
+        found = [t.evidence.result(t.samples_file, whole=finished_at is not None) for t in self._trials]
+        promises = [t.evidence.loaded.scenario.promises for t in self._trials]
+        results = [controls.withhold(*each) for each in zip(found, promises, controls.dirty(found), strict=True)]
         commit, dirty = self._commit
         return Run(
             schema_version=SCHEMA_VERSION,

@@ -25,10 +25,11 @@ import msgspec
 from harness.discovery import Loaded, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.measure import exact
-from harness.measure.ablation import ablated
 from harness.measure.clock import MonotonicClock
 from harness.measure.cores import settle
-from harness.measure.pairing import Pairing
+from harness.measure.pairing import PLANTED, Pairing
+from harness.measure.probes import instructions
+from harness.measure.probes.calls import watch_new_threads
 from harness.measure.protocol import (
     Counted,
     Done,
@@ -45,7 +46,7 @@ from harness.measure.protocol import (
 )
 from harness.measure.sequential import Shares
 from harness.measure.verify import verify
-from harness.record import CONTROL, Finding, Memory
+from harness.record import CONTROL, Exact, Finding, Memory
 from harness.scenario import BASELINE, Case, Fault, Scenario
 
 _PR_SET_PDEATHSIG = 1
@@ -63,7 +64,11 @@ def main() -> None:
     signal.alarm(job.patience_s)  # the kernel's, because a process that ran out of memory may hang where no code of ours runs
     try:
         loaded = load(job.file)
-        _do(job, ablated(loaded) if job.ablate else loaded, emit)
+        if job.ablate:
+            from harness.measure.ablation import ablated  # noqa: PLC0415 - brings numpy, which few jobs need
+
+            loaded = ablated(loaded)
+        _do(job, loaded, emit)
     except HarnessError as error:
         emit(Failed(str(error), error.code, traceback.format_exc()))
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the event carries it to the coordinator
@@ -86,10 +91,12 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
     if job.task == "prepare":
         ready = loaded.scenario.prepare(job.setting)
         emit(Ready(dict(ready.dataset), dict(ready.engine_settings)))
-    elif job.task in {"examine", "revisit"}:
+    elif job.task in {"try", "examine", "revisit"}:
         asyncio.run(_examine(job, loaded, emit))
     elif job.task == "count":
         asyncio.run(_count(job, loaded, emit))
+    elif job.task == "instructions":
+        asyncio.run(_instructions(job, loaded.scenario, emit))
     elif job.task == "pairs":
         asyncio.run(_pairs(job, loaded, emit))
     else:
@@ -99,9 +106,10 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
 async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     setting = replace(job.setting, takes_back=True)
+    watch_new_threads()
     async with AsyncExitStack() as stack:
         worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
-        tried = [c for c in cases if job.task == "examine" or c.group not in scenario.heavy_groups]
+        tried = [c for c in cases if job.task != "revisit" or c.group not in scenario.heavy_groups]
         seen = await verify(scenario, worlds, _first_of_each_group(tried, job.cases_per_group))
         emit(Verified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
         for arm, world in worlds.items():
@@ -111,8 +119,10 @@ async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
                     continue
                 counted = await exact.count(scenario, arm, world, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(world, case)]
+                if job.interpreter and case.group not in scenario.heavy_groups:
+                    counted += await exact.interpreter(scenario, arm, world, case)
                 emit(Counted(counted, shapes))
-    for fault in loaded.faults if job.task == "examine" else ():
+    for fault in loaded.faults if job.task != "revisit" else ():
         emit(Found(await _show(scenario, fault, cases, job)))
 
 
@@ -147,12 +157,34 @@ async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
     coin.shuffle(arms)  # which world is built first must not always favour the same arm
     async with AsyncExitStack() as stack:
         worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
-        worlds[CONTROL] = await stack.enter_async_context(scenario.open(BASELINE, setting))
+        for again in (CONTROL, *([PLANTED] if job.plant else [])):
+            worlds[again] = await stack.enter_async_context(scenario.open(BASELINE, setting))
         barred = frozenset(job.barred)
-        pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda *pair: pair in barred, job.heavy_ns)
+        pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda *pair: pair in barred, job.heavy_ns, job.plant)
         await pairing.warm_up()
         async for pair in pairing.pairs():
-            emit(PairTimes(pair.group, pair.case, [SlotTimes(s.arm, s.position, s.latencies_ns) for s in pair.slots]))
+            slots = [SlotTimes(s.arm, s.position, s.latencies_ns) for s in pair.slots]
+            emit(PairTimes(pair.group, pair.case, slots, pair.controls_ns))
+
+
+async def _instructions(job: Job, scenario: Scenario[Any], emit: Emit) -> None:
+    """Count one arm's instructions, twice for each group that is light; the process runs under callgrind."""
+    cases = [
+        c for c in _first_of_each_group(_cases(scenario, job)) if c.group not in {*scenario.heavy_groups, *scenario.inexact_groups}
+    ]
+    async with scenario.open(job.arm, job.setting) as world:
+        for case in cases:
+            if (job.arm, case.group) in job.barred:
+                continue
+
+            async def operation(case: Case = case) -> None:
+                await scenario.reset(world, case, await scenario.run(world, case))
+
+            first, second = [
+                await instructions.per_operation(operation, instructions.folder(job.setting.folder, job.arm)) for _ in range(2)
+            ]
+            same = abs(second - first) <= instructions.SAME * first
+            emit(Counted([Exact(job.arm, case.group, "instructions", first, repeats_exactly=same)]))
 
 
 def _memory(job: Job, scenario: Scenario[Any]) -> Memory:

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.judge.verdict import REPORTED
 from harness.record import NOT_RUN, Run, ScenarioResult, Statement
 from harness.run_file import write_bytes
-from reports import ablation, capacity, load, matrix, numbers, promises, review, tables
+from reports import ablation, capacity, controls, load, matrix, numbers, promises, review, tables, tails
 from reports.html import figure_boxes, templates
 from reports.html.figure_boxes import FigureBox
 from reports.order import groups_of
@@ -133,7 +133,7 @@ def cards(run: Run, folder: Path | None) -> list[Card]:
 
 
 def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, blocks: bool) -> Card:
-    more = (tables.exact(result), tables.memory(result), tables.growth(result))
+    more = (tails.ratios(result), tables.exact(result), tables.memory(result), tables.growth(result), *controls.tables(result))
     under_load = _load_box(result, anchor, where)
     return Card(
         anchor=anchor,

@@ -84,4 +84,4 @@ def test_the_tally_counts_every_verdict(make_run: Callable[..., Run], make_resul
     """Words that nobody earned are there with nothing, and the sum is the number of verdicts."""
     run = make_run(make_result())
     assert sum(sum(counts.values()) for counts in tally(run).values()) == len(run.scenarios[0].verdicts)
-    assert len(tally(run)) == 7
+    assert len(tally(run)) == 8

@@ -51,11 +51,14 @@ def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProc
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 3)
     assert toy.dataset == {"digest": "numbers-0"}
     assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
-    assert {(e.arm, e.value, e.repeats_exactly) for e in toy.exact} == {
+    assert {(e.arm, e.value, e.repeats_exactly) for e in toy.exact if e.metric == "steps"} == {
         ("baseline", 20_000, True),
         ("proposed", 20_000, True),
         ("optimised", 1, True),
     }
+    calls = {e.arm: e.value for e in toy.exact if e.metric == "python_calls"}
+    assert calls["optimised"] < calls["proposed"] < calls["baseline"]
+    assert {d.name for d in toy.controls.drifts} == {"pure CPU"}
     assert sorted(m.arm for m in toy.memory) == ["baseline"] * 2 + ["optimised"] * 2 + ["proposed"] * 2
     assert all(m.error is None and m.peak_bytes > 0 for m in toy.memory)
     assert [(f.says, f.holds, f.evidence) for f in toy.findings] == [("the proposal still makes a list", True, "20000 steps")]
@@ -72,6 +75,27 @@ def test_the_raw_samples_lie_beside_the_record(finished: tuple[Path, subprocess.
     samples = list(read_samples(finished[0] / toy.samples_file))
     assert len(samples) == sum(x.samples for x in toy.latencies)
     assert {s.process for s in samples} == {1, 2}
+
+
+@pytest.mark.slow
+def test_a_planted_slow_down_is_looked_for_and_said_to_be_found(tmp_path: Path) -> None:
+    """So large a one is found in the baseline; it is neither an arm of the record nor among the samples."""
+    out = tmp_path / "run"
+    done = harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "2", "--plant", "100%", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "the planted slow-down of 100.00% was found: +" in done.stdout
+    assert "in the only group, sum; 1 of 1 show it alone" in done.stdout
+    (toy,) = read_run(out).scenarios
+    (planted,) = toy.controls.planted
+    assert (planted.group, planted.share, planted.found) == ("sum", 1.0, True)
+    assert 0.8 < planted.slower < 1.25
+    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
+
+
+@pytest.mark.parametrize("share", ["0", "-3%", "300%", "nan", "3%x", "much"])
+def test_a_slow_down_that_cannot_be_planted_is_refused(share: str, refused: Callable[[Sequence[str], str], None]) -> None:
+    """One line says what can."""
+    refused(["run", str(TOY), f"--plant={share}"], "try --plant 3%")
 
 
 @pytest.mark.slow

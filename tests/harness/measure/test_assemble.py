@@ -56,6 +56,14 @@ def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
     assert (result.ratios, result.latencies, result.verdicts) == ([], [], [])
 
 
+def test_ratios_of_percentiles_come_with_the_whole() -> None:
+    """They take long to work out, so that a result that is not the last one lacks them."""
+    evidence = Evidence(load(TOY), "sqlite", 0.0)
+    evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    assert evidence.result(whole=False).percentile_ratios == []
+    assert [(r.percentile, r.ratio) for r in evidence.result().percentile_ratios] == [("50", None), ("95", None), ("99", None)]
+
+
 def test_an_interrupted_scenario_keeps_what_it_has() -> None:
     """Its verdicts are there, and a doubt says that it was cut short."""
     evidence = Evidence(load(TOY), "sqlite", 0.0)

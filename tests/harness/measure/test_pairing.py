@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from harness.controls import PING, PURE_CPU
 from harness.measure.clock import FakeClock
-from harness.measure.pairing import CONTROL_EVERY, SLOT_NS, Pair, Pairing
+from harness.measure.pairing import CONTROL_EVERY, PLANTED, SLOT_NS, Pair, Pairing
 from harness.measure.sequential import Shares
 from harness.record import CONTROL
 from harness.scenario import Case, Scenario
@@ -31,7 +33,7 @@ class Ticking(Scenario[str]):
     async def run(self, world: str, case: Case) -> str:
         """Take as long as the arm takes."""
         self.ran.append((world, case.name))
-        self.clock.advance(COSTS_NS[world])
+        self.clock.advance(COSTS_NS["baseline" if world == PLANTED else world])
         return case.name
 
     async def reset(self, world: str, case: Case, answer: Any) -> None:
@@ -40,15 +42,23 @@ class Ticking(Scenario[str]):
         self.clock.advance(1_000_000_000)
 
 
-def pairs(number: int, blocked: frozenset[tuple[str, str]] = frozenset(), seed: int = 1) -> tuple[list[Pair], Ticking]:
+def pairs(
+    number: int,
+    blocked: frozenset[tuple[str, str]] = frozenset(),
+    seed: int = 1,
+    *,
+    plant: float = 0.0,
+    clock: FakeClock | None = None,
+    kind: type[Ticking] = Ticking,
+) -> tuple[list[Pair], Ticking]:
     """Time so many pairs of two cases."""
-    clock = FakeClock()
-    scenario = Ticking(clock)
+    clock = clock or FakeClock()
+    scenario = kind(clock)
     cases = [Case("g", "first", None), Case("g", "second", None)]
     shares = Shares(("g",), 0, number)
-    worlds = {arm: arm for arm in COSTS_NS}
+    worlds = {arm: arm for arm in (*COSTS_NS, *([PLANTED] if plant else []))}
     coin = random.Random(seed)
-    pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS)
+    pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS, plant)
 
     async def go() -> list[Pair]:
         await pairing.warm_up()
@@ -123,3 +133,38 @@ def test_an_operations_own_figure_counts_in_place_of_its_time(monkeypatch: pytes
     times = {(pair.case, slot.arm): slot.latencies_ns for pair in found for slot in pair.slots}
     assert times["first", "optimised"] == [7] * 10
     assert times["second", "baseline"] == [1]
+
+
+class Wound(FakeClock):
+    """A clock that moves on by a microsecond whenever it is read, so that a busy wait ends."""
+
+    def now_ns(self) -> int:
+        """Move, and return the time."""
+        self.time_ns += 1_000
+        return self.time_ns
+
+
+def test_controls_are_timed_where_the_control_takes_part() -> None:
+    """Pure Python always, and what the scenario calls its ping if it has one; neither moves an arm's times."""
+    found, _ = pairs(CONTROL_EVERY)
+    assert [sorted(pair.controls_ns) for pair in found] == [[PURE_CPU]] + [[]] * (CONTROL_EVERY - 1)
+
+    class Pinging(Ticking):
+        async def ping(self, world: str) -> str:
+            self.clock.advance(77)
+            return world
+
+    again, _ = pairs(1, kind=Pinging)
+    assert again[0].controls_ns == {PURE_CPU: 0, PING: 77}
+
+
+def test_a_planted_slow_down_is_a_baseline_that_takes_longer_by_its_share() -> None:
+    """It takes part in every pair, any of the three baseline worlds plays it alike, and it leaves the other arms alone."""
+    found, scenario = pairs(100, plant=0.25, clock=Wound())
+    slowed = [slot for pair in found for slot in pair.slots if slot.arm == PLANTED]
+    assert len(slowed) == 100
+    assert {round(ns / COSTS_NS["baseline"], 2) for slot in slowed for ns in slot.latencies_ns} == {1.25}
+    others = {(s.arm, round(ns, -5)) for pair in found for s in pair.slots if s.arm != PLANTED for ns in s.latencies_ns}
+    assert others == set(COSTS_NS.items())
+    used = Counter(world for world, _ in scenario.ran)
+    assert max(used[w] for w in ("baseline", CONTROL, PLANTED)) < 1.4 * min(used[w] for w in ("baseline", CONTROL, PLANTED))
