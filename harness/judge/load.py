@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.judge.measures import BASELINE
-from harness.judge.statistics import QUANTILES, is_supported
+from harness.judge.statistics import QUANTILES, is_supported, t_quantile
 from harness.load.histogram import Histogram
 from harness.under_load import LoadRatio, Times
 
@@ -126,11 +126,9 @@ def _reach(parts: Sequence[Sequence[object]]) -> float:
     Less than 2.5 % where few units were drawn, because the bootstrap's spread is too small then: the expanded percentile interval
     (Hesterberg 2015), by which it is as wide as Student's. The units are processes, or cycles where there is one process.
     """
-    from scipy.stats import t  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
-
     units = len(parts) if len(parts) > 1 else len(parts[0])
     half = (1 - _CONFIDENCE) / 2
-    return NormalDist().cdf(float(t.ppf(half, units - 1)) * (units / (units - 1)) ** 0.5)
+    return NormalDist().cdf(t_quantile(half, units - 1) * (units / (units - 1)) ** 0.5)
 
 
 def _bounds(found: npt.NDArray[np.float64], reach: float) -> tuple[float, float] | None:

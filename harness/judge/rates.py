@@ -24,11 +24,11 @@ class Rate:
 
 def rate(hits: float, tries: float) -> Rate:
     """Return a rate with its 95 % bounds (Clopper and Pearson 1934), which hold for any number of tries above 0."""
-    from scipy.stats import beta  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
+    from scipy.special import betaincinv  # noqa: PLC0415 - only judging needs it
 
     half = (1 - _CONFIDENCE) / 2
-    low = float(beta.ppf(half, hits, tries - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - half, hits + 1, tries - hits)) if hits < tries else 1.0
+    low = float(betaincinv(hits, tries - hits + 1, half)) if hits else 0.0
+    high = float(betaincinv(hits + 1, tries - hits, 1 - half)) if hits < tries else 1.0
     return Rate(1000 * hits / tries, 1000 * low, 1000 * high, tries)
 
 

@@ -65,10 +65,22 @@ def mean_interval(values: Sequence[float]) -> Interval:
     centre = math.fsum(values) / n
     if n == 1:
         return Interval(centre, None, None)
-    from scipy.stats import t  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
-
-    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    half = t_quantile(0.975, n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return Interval(centre, centre - half, centre + half)
+
+
+def t_quantile(probability: float, degrees: float) -> float:
+    """Return below which value a variable of Student's t lies with this probability."""
+    from scipy.special import stdtrit  # noqa: PLC0415 - only judging needs it; scipy.stats takes three times as long to import
+
+    return float(stdtrit(degrees, probability))
+
+
+def t_tail(value: float, degrees: float) -> float:
+    """Return with which probability a variable of Student's t lies above a value."""
+    from scipy.special import stdtr  # noqa: PLC0415 - as above
+
+    return float(stdtr(degrees, -value))
 
 
 def p_of_no_effect(logs: Sequence[float]) -> float | None:
@@ -76,13 +88,11 @@ def p_of_no_effect(logs: Sequence[float]) -> float | None:
     n = len(logs)
     if n == 1:
         return None
-    from scipy.stats import t  # noqa: PLC0415 - scipy takes half a second to import, and only judging needs it
-
     centre = math.fsum(logs) / n
     error = float(np.std(logs, ddof=1)) / math.sqrt(n)
     if error == 0:
         return 0.0 if centre else 1.0
-    return float(2 * t.sf(abs(centre) / error, n - 1))
+    return 2 * t_tail(abs(centre) / error, n - 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -23,9 +23,12 @@ options:
 commands:
   COMMAND
     ablate    Turn a scenario's switches on one by one and off one by one: which optimisation brings how much, alone and last
+    baseline  Keep a run as what later ones are compared with, or show which are kept
     capacity  Search the most load at which each arm holds an objective, in operations a second and in users at once
     compare   Compare two files of results, before and after, of this harness or of another tool
     data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
+    doctor    Say whether this machine can be trusted: its noise, its clock, and the smallest change it can show
+    gate      Red or green: does a candidate do more work than its baseline, or take longer?
     list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
     load      Put arms under the same load, in blocks that take turns: response times as many users at once meet them
     network   Measure how exactly the network proxy adds round-trip time on this machine

@@ -1,0 +1,126 @@
+"""`harness baseline`: which runs may become one, and that nothing worse does so unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.record import Run
+from harness.run_file import read_run, write_run
+from tests.harness.gates import SETTINGS, result, run
+
+Refused = Callable[[Sequence[str], str], None]
+MAIN = Path("baselines/main.json")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project of one's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def accept(candidate: Run, *options: str) -> int:
+    """Accept a stored run."""
+    write_run(candidate, Path("run"))
+    return main(["baseline", "accept", "run", *options])
+
+
+def test_a_run_becomes_a_baseline_that_it_passes() -> None:
+    """Its figures without its samples, in a file of its name."""
+    assert accept(run(result(samples_file="samples/indexes.csv"))) == 0
+    kept = read_run(MAIN)
+    assert kept.scenarios == [result()]
+    assert kept.environment["baseline accepted"].endswith("+00:00")
+    assert main(["gate", str(MAIN), "run"]) == 0
+    assert accept(run(), "--as", "postgres-small", "--folder", "elsewhere") == 0
+    assert Path("elsewhere/postgres-small.json").is_file()
+    assert [p.name for p in Path("baselines").iterdir()] == ["main.json"]
+
+
+def test_a_run_that_regressed_never_becomes_the_next_baseline(capsys: pytest.CaptureFixture[str]) -> None:
+    """The ratchet of other tools: the next run would be compared with the worse one, and pass."""
+    accept(run())
+    before = MAIN.read_bytes()
+    assert accept(run(result(statements=4))) == 1
+    assert MAIN.read_bytes() == before
+    said = capsys.readouterr().err
+    assert "regressed against baselines/main.json: indexes · sqlite · baseline · prompts · statements +33.3 %" in said
+    assert said.count("\n") == 1
+
+
+def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureFixture[str], refused: Refused) -> None:
+    """For those who read the baseline later; the reason goes with the next good one."""
+    accept(run())
+    assert accept(run(result(statements=4)), "--regressed-on-purpose", "the audit log\nneeds it") == 0
+    assert read_run(MAIN).environment["regressed on purpose"] == "the audit log needs it"
+    main(["baseline", "show"])
+    assert "regressed on purpose: the audit log needs it" in capsys.readouterr().out
+    assert accept(run(result(statements=4)), "--regressed-on-purpose", "nothing regressed now") == 0
+    assert "regressed on purpose" not in read_run(MAIN).environment
+    capsys.readouterr()
+    refused(["baseline", "accept", "run", "--regressed-on-purpose", " "], "--regressed-on-purpose wants the reason")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "code", "says"),
+    [
+        (run(result(status="failed", error="no")), 1, "run is no baseline: indexes on sqlite failed"),
+        (run(interrupted=True), 2, "it was stopped before its end"),
+        (run(result(status="interrupted")), 2, "it was stopped before its end"),
+        (
+            run(settings=SETTINGS.__class__(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=6.0)),
+            2,
+            "it is a first look",
+        ),
+        (run(kind="compare"), 2, "this harness did not measure it"),
+        (run(scenarios=[]), 2, "nothing was compared; measure scenarios that count or time something"),
+        (run(result(), result()), 2, "a run has two scenarios named 'indexes · sqlite'"),
+    ],
+)
+def test_what_is_unfit_is_refused_in_one_line(candidate: Run, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And leaves no file."""
+    assert accept(candidate) == code
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+    assert not MAIN.exists()
+
+
+def test_a_baseline_of_other_names_is_replaced_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a rename there is nothing to compare with, and a new baseline is the way out."""
+    accept(run())
+    assert accept(run(result("renamed"), dirty=True)) == 0
+    said = capsys.readouterr().out
+    assert "not comparable with the old one: scenarios: scenario 'indexes · sqlite' is missing" in said
+    assert "with uncommitted changes" in said
+    assert [r.name for r in read_run(MAIN).scenarios] == ["renamed"]
+
+
+def test_baselines_are_shown_with_what_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    """One a line, a broken one too; none at all is not comparable."""
+    assert main(["baseline", "show"]) == 4
+    accept(run())
+    Path("baselines/broken.json").write_text("{")
+    capsys.readouterr()
+    assert main(["baseline", "show"]) == 0
+    broken, good = capsys.readouterr().out.splitlines()
+    assert broken.startswith("baselines/broken.json: cannot be read: ")
+    assert good == (
+        "baselines/main.json: commit 3f9a1c2d5b, measured 2026-01-05T10:22:11+00:00, 1 scenario on sqlite, small, seed 0, 4 counts"
+    )
+
+
+@pytest.mark.parametrize("name", ["../main", "", "a/b", ".hidden", "-x y"])
+def test_a_name_is_the_name_of_a_file(name: str, refused: Refused) -> None:
+    """And of no other folder's."""
+    write_run(run(), Path("run"))
+    refused(["baseline", "accept", "run", f"--as={name}"], "is no name of a file")
+
+
+@pytest.mark.parametrize(("arguments", "says"), [(["baseline"], "ACTION"), (["baseline", "accept", "gone"], "cannot read gone")])
+def test_wrong_use_is_one_line(arguments: list[str], says: str, refused: Refused) -> None:
+    """With what would be right."""
+    refused(arguments, says)

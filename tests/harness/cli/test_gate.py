@@ -1,0 +1,213 @@
+"""`harness gate` on stored runs: exit codes, what is printed and written, what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.cli import main
+from harness.record import Run
+from harness.run_file import SCHEMA_VERSION, write_json, write_run
+from tests.harness.gates import result, run
+
+ROOT = Path(__file__).parents[3]
+TOY = ROOT / "tests" / "toys" / "adding.py"
+Refused = Callable[[Sequence[str], str], None]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project of one's own, outside of GitHub."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
+def gate(base: Run, candidate: Run, *options: str) -> int:
+    """Run the command on two stored runs: the baseline a file, the candidate a folder."""
+    write_json(base, Path("base.json"))
+    write_run(candidate, Path("candidate"))
+    return main(["gate", "base.json", "candidate", *options])
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "code", "says"),
+    [
+        (run(), run(result(slower=1.1)), 0, "✓ equivalent: 4 exact figures equal; 2 times could not be judged"),
+        (run(), run(result(steps=50)), 0, "▲ improved: 2 exact figures improved, nothing regressed"),
+        (run(), run(result(statements=4)), 1, "✗ regressed: 2 exact figures regressed"),
+        (run(), run(result(status="failed", error="arms disagree")), 1, "it failed: arms disagree"),
+        (run(result(exact=[])), run(result(exact=[])), 3, "? inconclusive: no work was counted exactly that could decide"),
+        (run(result(), result("b")), run(interrupted=True), 3, "the candidate was stopped before 'b · sqlite'"),
+        (run(), run(result("renamed")), 4, "≠ not comparable: scenarios: scenario 'indexes · sqlite' is missing in the candidate"),
+        (run(), run(schema_version=SCHEMA_VERSION + 1), 4, f"has schema {SCHEMA_VERSION + 1}"),
+        (run(schema_version=0), run(), 4, "base.json has schema 0"),
+    ],
+)
+def test_every_verdict_has_its_exit_code(
+    base: Run, candidate: Run, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says why."""
+    assert gate(base, candidate) == code
+    assert says in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_gate_writes_no_baseline_and_nothing_else_unasked(tmp_path: Path) -> None:
+    """However good the candidate is."""
+    write_json(run(), Path("baselines/main.json"))
+    before = Path("baselines/main.json").read_bytes()
+    write_run(run(result(steps=1)), Path("better"))
+    assert main(["gate", "baselines/main.json", "better"]) == 0
+    assert Path("baselines/main.json").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["baselines", "better"]
+
+
+def test_a_result_is_written_in_every_form(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """JUnit, Markdown, GitHub's annotations and summary beside the table."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    Path("summary.md").write_text("before\n")
+    assert gate(run(), run(result(statements=4)), "--junit", "out/gate.xml", "--markdown", "gate.md", "--github") == 1
+    said = capsys.readouterr().out
+    assert "✗ regressed" in said
+    assert "\n::error title=harness gate::✗ regressed" in said
+    assert ET.parse("out/gate.xml").getroot().get("failures") == "3"
+    assert Path("summary.md").read_text() == f"before\n{Path('gate.md').read_text()}\n"
+
+
+def test_what_is_not_comparable_reaches_a_reporter_too() -> None:
+    """A file of another schema leaves a red JUnit file, not none."""
+    assert gate(run(), run(schema_version=99), "--junit", "gate.xml") == 4
+    assert ET.parse("gate.xml").getroot().get("errors") == "2"
+
+
+@pytest.mark.parametrize("form", ["--json", "--markdown=-"])
+def test_what_is_printed_for_machines_stands_alone(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Annotations go to the other stream."""
+    assert gate(run(), run(result(statements=4)), form, "--github") == 1
+    said = capsys.readouterr()
+    assert "::error" in said.err
+    assert "::error" not in said.out
+    if form == "--json":
+        found = json.loads(said.out)
+        assert (found["verdict"], found["base"], found["candidate"]) == ("regressed", "base.json", "candidate")
+    else:
+        assert said.out.startswith("## ✗ Gate: regressed")
+
+
+def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
+    """The project's word goes before the scenario's."""
+    Path("pyproject.toml").write_text('[tool.harness.gate.tolerances]\n"indexes.statements" = 0.5\n')
+    assert gate(run(), run(result(statements=4))) == 0
+    capsys.readouterr()
+    for section, complaint in (
+        ('"indexes.statements" = "much"', "is no share from 0 up"),
+        ('"indexes.statements" = -1', "is no share from 0 up"),
+        ('"indexes.statements" = nan', "is no share from 0 up"),
+        ("statements = 0.5", "names no figure of a scenario"),
+        ("indexes.statements = 0.5", "is no share from 0 up"),
+        ("oops", "pyproject.toml cannot be read"),
+    ):
+        Path("pyproject.toml").write_text(f"[tool.harness.gate.tolerances]\n{section}\n")
+        refused(["gate", "base.json", "candidate"], complaint)
+    Path("pyproject.toml").write_text("[tool.harness]\ngate = 3\n")
+    assert gate(run(), run(result(statements=4))) == 1
+
+
+def test_only_chooses_scenarios(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
+    """By a glob on their names."""
+    assert gate(run(result(), result("loading")), run(), "--only", "ind*") == 0
+    capsys.readouterr()
+    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario is named like 'x'; the baseline has indexes, loading")
+
+
+def saved(path: str, **medians_s: float) -> None:
+    """Write pytest-benchmark's JSON."""
+    stats = {"rounds": 30, "iterations": 1}
+    benchmarks = [
+        {
+            "name": name,
+            "fullname": f"t.py::{name}",
+            "stats": stats | {"min": m, "max": m, "mean": m, "median": m, "data": [m * (1 + i / 1e4) for i in range(30)]},
+        }
+        for name, m in medians_s.items()
+    ]
+    Path(path).write_text(
+        json.dumps({"machine_info": {}, "benchmarks": benchmarks, "datetime": "2026-01-01T00:00:00+00:00", "version": "5"})
+    )
+
+
+def test_files_of_other_tools_are_gated_by_their_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which seldom pass; a file beside a run does not go together."""
+    saved("old.json", a=0.1, b=0.1)
+    saved("same.json", a=0.101, b=0.1)
+    saved("slow.json", a=0.1, b=0.2)
+    saved("other.json", a=0.1, c=0.1)
+    assert main(["gate", "old.json", "same.json"]) == 3
+    assert main(["gate", "old.json", "slow.json"]) == 1
+    assert main(["gate", "slow.json", "old.json", "--only", "*::b"]) == 0
+    assert main(["gate", "old.json", "other.json", "--junit", "gate.xml"]) == 4
+    assert "'t.py::b'" in capsys.readouterr().out
+    assert ET.parse("gate.xml").getroot().get("errors") == "2"
+    write_run(run(), Path("candidate"))
+    assert main(["gate", "old.json", "candidate"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["gate"], "a gate has two sides, BASE and CANDIDATE, not 0; or name a commit with --against"),
+        (["gate", "one.json"], "a gate has two sides"),
+        (["gate", "a", "b", "c"], "a gate has two sides"),
+        (["gate", "nowhere", "nothing"], "cannot read nowhere"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments: list[str], complaint: str, refused: Refused) -> None:
+    """With what would be right."""
+    refused(arguments, complaint)
+
+
+def test_a_comparison_is_no_side(refused: Refused) -> None:
+    """It has two of its own."""
+    write_json(replace(run(), kind="compare"), Path("compared.json"))
+    refused(["gate", "compared.json", "compared.json"], "compared.json is a comparison itself")
+
+
+def test_a_file_cut_short_or_with_nan_is_one_line(refused: Refused) -> None:
+    """Never a traceback."""
+    write_json(run(result(statements=12345.5)), Path("base.json"))
+    body = Path("base.json").read_text()
+    Path("short.json").write_text(body[: len(body) // 2])
+    Path("nan.json").write_text(body.replace("12345.5", "NaN"))
+    refused(["gate", "base.json", "short.json"], "short.json")
+    refused(["gate", "base.json", "nan.json"], "nan.json")
+
+
+def measured(scenario: Path, out: Path) -> Path:
+    """Run a scenario in processes of its own, as a person does, and return the run's folder."""
+    options = ("--quick", "--processes", "2", "--budget", "0.5", "--out", str(out))
+    command = [sys.executable, "-m", "harness", "run", str(scenario), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.slow
+def test_one_step_more_in_a_real_run_is_found_and_the_same_code_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From measuring to the verdict: a baseline, the same code again, and a copy of it with one step more in an operation."""
+    base = str(measured(TOY, tmp_path / "a"))
+    assert main(["gate", base, str(measured(TOY, tmp_path / "b"))]) == 0
+    worse = tmp_path / "worse" / TOY.name
+    worse.parent.mkdir()
+    source = TOY.read_text()
+    assert source.count('world["steps"][0] += 1 if') == 1
+    worse.write_text(source.replace('world["steps"][0] += 1 if', 'world["steps"][0] += 2 if'))
+    capsys.readouterr()
+    assert main(["gate", base, str(measured(worse, tmp_path / "c")), "--json"]) == 1
+    red = [row for row in json.loads(capsys.readouterr().out)["rows"] if row["word"] == "regressed"]
+    assert [(row["arm"], row["metric"], row["base"], row["candidate"]) for row in red] == [("optimised", "steps", 1.0, 2.0)]

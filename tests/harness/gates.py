@@ -1,0 +1,69 @@
+"""Small runs for the tests of the gate: one scenario with two arms, counted exactly and timed in three processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.record import CONTROL, Arm, Exact, Latency, Memory, Run, ScenarioResult, Settings
+from harness.run_file import SCHEMA_VERSION
+
+GROUP = "prompts"
+ARMS = ("baseline", "optimised")
+TIMES_NS = (1_000_000.0, 1_020_000.0, 980_000.0)
+SETTINGS = Settings(["sqlite"], "small", 0, [0.0], quick=False, processes=3, budget_s=30.0)
+
+
+def latency(arm: str = "baseline", group: str = GROUP, medians_ns: tuple[float, ...] = TIMES_NS) -> Latency:
+    """Times of one arm, of which the gate reads the processes' medians."""
+    return Latency(arm, group, 90, 1e6, 1, 9, {}, list(medians_ns))
+
+
+def result(
+    name: str = "indexes", *, statements: float = 3.0, steps: float = 100.0, slower: float = 1.0, **changes: object
+) -> ScenarioResult:
+    """A scenario's result; `slower` lengthens every time."""
+    exact = [
+        Exact(arm, GROUP, metric, value) for arm in ARMS for metric, value in (("statements", statements), ("vm_steps", steps))
+    ]
+    medians_ns = tuple(ns * slower for ns in TIMES_NS)
+    made = ScenarioResult(
+        name=name,
+        title=name.title(),
+        doc=f"What {name} brings.",
+        file=f"{name}.py",
+        engine="sqlite",
+        rtt_ms=0.0,
+        status="ok",
+        arms=[Arm(arm, f"the arm {arm}") for arm in ARMS],
+        groups={GROUP: "a user's prompts"},
+        dataset={"digest": "b7e1"},
+        engine_settings={"sqlite": "3.40.1", "PRAGMA cache_size": "-2000"},
+        latencies=[latency(arm, medians_ns=medians_ns) for arm in (*ARMS, CONTROL)],
+        exact=exact,
+        memory=[Memory("baseline", GROUP, 50_000_000, 90_000_000, 0.1, [])],
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def run(*scenarios: ScenarioResult, **changes: object) -> Run:
+    """A run of the results given, or of one."""
+    made = Run(
+        schema_version=SCHEMA_VERSION,
+        kind="pairs",
+        name="20260105T102211Z-3f9a1c2",
+        started_at="2026-01-05T10:22:11+00:00",
+        finished_at="2026-01-05T10:29:47+00:00",
+        command="harness run all",
+        commit="3f9a1c2d5b",
+        dirty=False,
+        interrupted=False,
+        settings=SETTINGS,
+        environment={"python": "CPython 3.11.7", "cpu": "EPYC", "sqlalchemy": "2.0.58"},
+        scenarios=list(scenarios) or [result()],
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def add(made: ScenarioResult, *figures: Exact) -> ScenarioResult:
+    """The result with further counts."""
+    return replace(made, exact=[*made.exact, *figures])
