@@ -72,7 +72,7 @@ def test_every_tool_asks_the_server(tool: Tool) -> None:
         pytest.skip(f"{tool.name} is not installed")
     pytest.importorskip("uvloop")
     with known_server(frozenset()) as server:
-        seen = tool.ask(server, SITUATIONS[0].shortened(0.1))
+        seen = tool.ask(server, SITUATIONS[0].shortened(0.3))
         received = len(server.log().received_ns)
     assert 0 < seen.operations <= received
     assert list(seen.percentiles_ms) == list(QUANTILES)

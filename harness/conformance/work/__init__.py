@@ -1,0 +1,1 @@
+"""What the question about exact work counts."""
