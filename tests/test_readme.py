@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from harness.cli import _parser
 from harness.run_file import read_run
 
 ROOT = Path(__file__).parents[1]
@@ -41,3 +44,24 @@ def test_every_file_linked_exists() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_harness_command_shown_is_one() -> None:
+    """In the table of what to type, options and all; what stands for a folder or a file of the reader's may be anything."""
+    rows = [row for row in README.splitlines() if row.startswith("| ")]
+    shown = {line for row in rows for line in re.findall(r"`(harness [^`]+)`", row)}
+    assert len(shown) > 15
+    for line in shown:
+        _parser().parse_args(shlex.split(line)[1:])
+
+
+def test_the_workflow_is_one_and_its_gates_are_commands() -> None:
+    """It is YAML with two jobs, each of which ends in a gate."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    jobs = yaml.safe_load(text)["jobs"]
+    assert len(jobs) == 2
+    for job in jobs.values():
+        lines = [step["run"] for step in job["steps"] if step.get("run", "").startswith("harness ")]
+        assert "gate" in lines[-1].split()
+        for line in lines:
+            _parser().parse_args(shlex.split(line)[1:])
