@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from hypothesis import settings
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# numpy's threads take as long to start as all the rest of a small process, and tests start many hundreds.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # `nohup`, and a shell's `&` in a script, start a process with these ignored, and what it starts inherits that: a command that a
 # test interrupts would run on. pytest itself goes on ignoring them; a handler, unlike being ignored, is not inherited.

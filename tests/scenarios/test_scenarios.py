@@ -37,11 +37,19 @@ def prepared_on(engine: str, file: Path, own: Path, shared: Path) -> Iterator[tu
         yield loaded, setting
 
 
+@pytest.fixture(scope="module")
+def shared_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which scenarios share their rows, as in a run."""
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.fixture(scope="module", params=FILES, ids=lambda f: f.stem)
-def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Setting]]:
+def prepared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_here: Path
+) -> Iterator[tuple[Any, Setting]]:
     """Yield a scenario and its prepared setting on the engine that needs no server."""
-    own, shared = tmp_path_factory.mktemp(request.param.stem), tmp_path_factory.mktemp("shared")
-    with prepared_on("sqlite", request.param, own, shared) as found:
+    own = tmp_path_factory.mktemp(request.param.stem)
+    with prepared_on("sqlite", request.param, own, shared_here) as found:
         yield found
 
 
