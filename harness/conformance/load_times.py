@@ -46,6 +46,10 @@ _NOTES = (
         "Only this harness and the truth ask the same question. Another tool's distance from the truth is no fault in its"
         " arithmetic where its model asks another one; it is what somebody gets wrong who reads its number as what users met."
     ),
+    (
+        "p99.9 of two thousand requests is the third slowest: below a millisecond, a host that takes a core away for a millisecond"
+        " or two, twice within five seconds, decides it. It is wrk's error there as well."
+    ),
     "“Requests” are those that a tool counted; in the line of the truth, those that users would have sent meanwhile.",
 )
 
