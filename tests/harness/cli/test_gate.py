@@ -197,16 +197,23 @@ def measured(scenario: Path, out: Path) -> Path:
     return out
 
 
+def copied(folder: Path, steps: int) -> Path:
+    """Copy the toy scenario, doing so many steps where it does one; memory is none of the gate's matter here, and takes longest."""
+    source = TOY.read_text()
+    for old, new in (("+= 1 if world", f"+= {steps} if world"), ('memory_groups = ("sum",)', "memory_groups = ()")):
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    folder.mkdir()
+    (folder / TOY.name).write_text(source)
+    return folder / TOY.name
+
+
 @pytest.mark.slow
 def test_one_step_more_in_a_real_run_is_found_and_the_same_code_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From measuring to the verdict: a baseline, the same code again, and a copy of it with one step more in an operation."""
-    base = str(measured(TOY, tmp_path / "a"))
-    assert main(["gate", base, str(measured(TOY, tmp_path / "b"))]) == 0
-    worse = tmp_path / "worse" / TOY.name
-    worse.parent.mkdir()
-    source = TOY.read_text()
-    assert source.count('world["steps"][0] += 1 if') == 1
-    worse.write_text(source.replace('world["steps"][0] += 1 if', 'world["steps"][0] += 2 if'))
+    same, worse = copied(tmp_path / "same", 1), copied(tmp_path / "worse", 2)
+    base = str(measured(same, tmp_path / "a"))
+    assert main(["gate", base, str(measured(same, tmp_path / "b"))]) == 0
     capsys.readouterr()
     assert main(["gate", base, str(measured(worse, tmp_path / "c")), "--json"]) == 1
     red = [row for row in json.loads(capsys.readouterr().out)["rows"] if row["word"] == "regressed"]

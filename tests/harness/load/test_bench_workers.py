@@ -85,7 +85,7 @@ def test_a_short_bench_prints_every_row() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("the bench needs two cores")
     pytest.importorskip("uvicorn")
-    command = [sys.executable, "-m", "harness.load.bench_workers", "--rounds", "1", "--seconds", "0.2", "--users", "4"]
+    command = [sys.executable, "-m", "harness.load.bench_workers", "--rounds", "1", "--seconds", "0.6", "--users", "4"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if "│" in line and ("the echo" in line or "nothing" in line)]
