@@ -10,6 +10,7 @@ from harness.errors import NotMeasurableError
 from harness.measure.clock import MonotonicClock
 from harness.measure.probes.allocations import Allocations
 from harness.measure.probes.calls import Calls
+from harness.measure.relay import Relay, RoundTrips
 from harness.record import Exact
 from harness.scenario import Case, Probe, Scenario
 
@@ -46,6 +47,13 @@ async def interpreter(scenario: Scenario[Any], arm: str, world: Any, case: Case)
         first, second = twice
         found += [Exact(arm, case.group, metric, value, repeats_exactly=second[metric] == value) for metric, value in first.items()]
     return found
+
+
+async def round_trips(scenario: Scenario[Any], arm: str, world: Any, case: Case, relay: Relay) -> list[Exact]:
+    """Count how often one operation waits for a server, twice, once connections and prepared statements are there."""
+    await _run(scenario, world, case, ())
+    first, second = [await _run(scenario, world, case, (RoundTrips(relay),)) for _ in range(2)]
+    return [Exact(arm, case.group, metric, value, repeats_exactly=second[metric] == value) for metric, value in first.items()]
 
 
 async def facts(scenario: Scenario[Any], arm: str, world: Any, scale: float) -> list[Exact]:

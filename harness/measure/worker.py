@@ -44,6 +44,7 @@ from harness.measure.protocol import (
     Verified,
     decode_job,
 )
+from harness.measure.relay import Relay
 from harness.measure.sequential import Shares
 from harness.measure.verify import verify
 from harness.record import CONTROL, Exact, Finding, Memory
@@ -105,9 +106,11 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
 
 async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
-    setting = replace(job.setting, takes_back=True)
+    counted_groups = set(scenario.groups) - set(scenario.inexact_groups) if job.task == "examine" else set()
     watch_new_threads()
     async with AsyncExitStack() as stack:
+        relay = stack.enter_context(Relay(job.setting.servers if counted_groups else {}))
+        setting = replace(job.setting, takes_back=True, servers=relay.servers if relay.counts else job.setting.servers)
         worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
         tried = [c for c in cases if job.task != "revisit" or c.group not in scenario.heavy_groups]
         seen = await verify(scenario, worlds, _first_of_each_group(tried, job.cases_per_group))
@@ -119,6 +122,8 @@ async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
                     continue
                 counted = await exact.count(scenario, arm, world, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(world, case)]
+                if relay.counts and case.group not in scenario.heavy_groups:
+                    counted += await exact.round_trips(scenario, arm, world, case, relay)
                 if job.interpreter and case.group not in scenario.heavy_groups:
                     counted += await exact.interpreter(scenario, arm, world, case)
                 emit(Counted(counted, shapes))
