@@ -8,6 +8,7 @@ Servers on other machines are left alone: their certificates may be theirs only.
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -151,6 +152,7 @@ async def _relay(targets: Sequence[tuple[str, int]]) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asking), sys.stdin)
     while await asking.readline():  # until whoever counts is gone
         _say(counter.trips)
+    os._exit(0)  # connections that are open end with it, and there is nothing to put in order
 
 
 def _say(number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,13 +21,18 @@ pytestmark = pytest.mark.slow
 def echo() -> Iterator[str]:
     """Yield the URL of a server that answers every line with itself."""
 
+    def answer(connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
+            for line in lines:
+                connection.sendall(line)
+
     def serve() -> None:
         while True:
             try:
                 connection, _ = listening.accept()
             except OSError:
                 return
-            threading.Thread(target=lambda c=connection: [c.sendall(line) for line in c.makefile("rb")], daemon=True).start()
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=serve, daemon=True).start()
