@@ -95,7 +95,7 @@ def test_the_nearest_layer_answers(redis_url: str, prefix: str) -> None:
     async def check_it() -> None:
         source = Source()
         source.rows["a"] = 7
-        async with Layers(redis_url, prefix) as one, Layers(redis_url, prefix) as two:
+        async with Layers(redis_url, prefix, PATIENCE_S) as one, Layers(redis_url, prefix, PATIENCE_S) as two:
             await until(lambda: one._shared.listening and two._shared.listening)
             for layers in (one, one, two, two):
                 assert await layers.read(NUMBER, "a", source.load("a")) == 7
@@ -121,7 +121,7 @@ def test_what_is_falsy_is_found_again(redis_url: str, prefix: str, value: Any) -
             assert next(loads) == 1
             return value
 
-        async with Layers(redis_url, prefix) as one, Layers(redis_url, prefix) as two:
+        async with Layers(redis_url, prefix, PATIENCE_S) as one, Layers(redis_url, prefix, PATIENCE_S) as two:
             for layers in (one, one, two):
                 assert await layers.read(ANYTHING, "a", load) == value
 
@@ -157,7 +157,7 @@ def test_closing_waits_for_what_is_under_way(redis_url: str, prefix: str) -> Non
     async def check_it() -> None:
         source = Source()
         source.go_on.clear()
-        async with Layers(redis_url, prefix) as layers:
+        async with Layers(redis_url, prefix, PATIENCE_S) as layers:
             given_up = asyncio.create_task(layers.read(NUMBER, "a", source.load("a")))
             await source.has_read.wait()
             given_up.cancel()
@@ -176,7 +176,7 @@ def test_an_error_reaches_every_reader_and_stays_nowhere(redis_url: str, prefix:
         async def fail() -> int:
             raise LookupError("no database")
 
-        async with Layers(redis_url, prefix) as layers:
+        async with Layers(redis_url, prefix, PATIENCE_S) as layers:
             failed = await asyncio.gather(*(layers.read(NUMBER, "a", fail) for _ in range(3)), return_exceptions=True)
             assert [type(error) for error in failed] == [LookupError] * 3
             source = Source()
@@ -193,7 +193,7 @@ def test_a_late_reader_does_not_fill_what_a_write_has_overtaken(redis_url: str, 
         source = Source()
         source.rows["a"] = 1
         source.go_on.clear()
-        async with Layers(redis_url, prefix) as reader, Layers(redis_url, prefix) as another:
+        async with Layers(redis_url, prefix, PATIENCE_S) as reader, Layers(redis_url, prefix, PATIENCE_S) as another:
             await until(lambda: reader._shared.listening)
             writer = reader if writer_is_reader else another
             late = asyncio.create_task(reader.read(NUMBER, "a", source.load("a")))
@@ -218,7 +218,7 @@ def test_another_process_forgets_before_the_write_returns(redis_url: str, prefix
     async def check_it() -> None:
         source = Source()
         source.rows["a"] = 1
-        async with Layers(redis_url, prefix) as writer, Layers(redis_url, prefix) as reader:
+        async with Layers(redis_url, prefix, PATIENCE_S) as writer, Layers(redis_url, prefix, PATIENCE_S) as reader:
             await until(lambda: reader._shared.listening)
             assert await reader.read(NUMBER, "a", source.load("a")) == 1
             name = writer.name(NUMBER, "a")
@@ -236,7 +236,7 @@ def test_who_does_not_listen_still_tells_others(redis_url: str, prefix: str) -> 
     async def check_it() -> None:
         source = Source()
         source.rows["a"] = 7
-        async with Layers(redis_url, prefix) as reader, Layers(redis_url, prefix, listens=False) as writer:
+        async with Layers(redis_url, prefix, PATIENCE_S) as reader, Layers(redis_url, prefix, PATIENCE_S, listens=False) as writer:
             await until(lambda: reader._shared.listening)
             assert not writer._shared.listening
             assert await reader.read(NUMBER, "a", source.load("a")) == 7
@@ -254,7 +254,7 @@ def test_a_failed_write_clears_too(redis_url: str, prefix: str) -> None:
     async def check_it() -> None:
         source = Source()
         source.rows["a"] = 1
-        async with Layers(redis_url, prefix) as layers:
+        async with Layers(redis_url, prefix, PATIENCE_S) as layers:
             await layers.read(NUMBER, "a", source.load("a"))
 
             async def write() -> None:
@@ -275,7 +275,7 @@ def test_bytes_that_are_no_such_value_are_replaced(redis_url: str, prefix: str) 
     async def check_it() -> None:
         source = Source()
         source.rows["a"] = 7
-        async with Layers(redis_url, prefix) as layers, Redis.from_url(redis_url) as redis:
+        async with Layers(redis_url, prefix, PATIENCE_S) as layers, Redis.from_url(redis_url) as redis:
             await redis.set(layers.name(NUMBER, "a"), b"v\xa4text")
             for _ in range(3):
                 assert await layers.read(NUMBER, "a", source.load("a")) == 7
@@ -381,7 +381,11 @@ def test_no_read_is_stale_with_readers_and_writers_in_two_processes(redis_url: s
 
     async def check_it() -> None:
         register = Register()
-        async with Layers(redis_url, prefix) as one, Layers(redis_url, prefix) as two, Redis.from_url(redis_url) as redis:
+        async with (
+            Layers(redis_url, prefix, PATIENCE_S) as one,
+            Layers(redis_url, prefix, PATIENCE_S) as two,
+            Redis.from_url(redis_url) as redis,
+        ):
             assert await _stale_reads([Protected(register, one), Protected(register, two)]) == 0
             assert one.counts["memory_hits"] + two.counts["memory_hits"] > 0
             assert await _stale_reads([Unprotected(register, redis, prefix)] * 2) > 0
