@@ -19,9 +19,6 @@ INSTRUCTIONS_S = 600
 PATIENCE_S, PATIENCE_TIMES = 30, 10
 """How long an operation may take under a memory limit: so long, and so many times as long as without the limit."""
 
-CASES_TRIED = 1
-"""Cases of each group that are verified where nothing is measured: a first answer from every arm, while somebody waits for it."""
-
 CASES_FURTHER_AWAY = 1
 """Cases of each group that are verified at a second distance: distance changes no answer, and all were verified at the first."""
 
@@ -65,7 +62,7 @@ class Trial:
         """Return what makes a job that compares the arms' answers and, where asked for and at the nearest distance, counts work."""
         if not self.is_nearest:
             return self.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
-        return self.job("examine", interpreter=interpreter) if counting else self.job("try", cases_per_group=CASES_TRIED)
+        return self.job("examine", interpreter=interpreter) if counting else self.job("try")
 
     def instructions(self, arm: str) -> Callable[[], Job]:
         """Return what makes a job that counts an arm's instructions, in a process that callgrind watches.

@@ -110,7 +110,7 @@ async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
     watch_new_threads()
     async with AsyncExitStack() as stack:
         relay = stack.enter_context(Relay(job.setting.servers if counted_groups else {}))
-        setting = replace(job.setting, takes_back=True, servers=relay.servers if relay.counts else job.setting.servers)
+        setting = replace(job.setting, takes_back=True, servers={**job.setting.servers, **relay.servers})
         worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
         tried = [c for c in cases if job.task != "revisit" or c.group not in scenario.heavy_groups]
         seen = await verify(scenario, worlds, _first_of_each_group(tried, job.cases_per_group))

@@ -104,7 +104,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
             arms=[ECHO],
             on_request=True,
             cpus=tuple(own),
-            alone=True,
+            alone=own.isdisjoint(os.sched_getaffinity(server.pid)),
         )
         engine = Supervisor(job)
         try:

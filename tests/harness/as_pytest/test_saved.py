@@ -124,7 +124,7 @@ def test_what_json_cannot_hold_fails_where_it_is_to_be_saved(project: Any, param
 def test_an_object_that_the_tests_name_tells_may_be_saved(project: Any) -> None:
     """A function is known by its name, so that nothing is mistaken for another."""
     project.write("tests/test_own.py", PARAMETRISED.format("[int, len]"))
-    project.save("tests")
+    assert len(json.loads(project.save("tests").read_text())["benchmarks"]) == 2
 
 
 def test_extra_info_that_is_not_finite_fails_where_it_is_to_be_saved(project: Any) -> None:
