@@ -16,9 +16,8 @@ class Effort:
     `heavy_ns`: a group whose baseline takes this long an operation is timed like one that its scenario calls heavy; at a distance
     many are. `processes_further_away`: the most processes at a second distance, None for as many as at the first.
     `side_groups`: whether groups that no promise rests on are timed. `interpreter`: whether calls and allocations are counted
-    beside the data layer's work. `memory_children`: child processes that measure the same memory, two for a range. `side_by_side`:
-    whether scenarios that use no server, and then those at a distance, are timed as many at a time as there are cores, each on one
-    of its own.
+    beside the data layer's work. `side_by_side`: whether scenarios that use no server, and then those at a distance, are timed as
+    many at a time as there are cores, each on one of its own.
     """
 
     minimum_pairs: int = 3
@@ -28,12 +27,11 @@ class Effort:
     processes_further_away: int | None = None
     side_groups: bool = True
     interpreter: bool = True
-    memory_children: int = 2
     side_by_side: bool = False
 
 
 USUAL = Effort()
-QUICK = Effort(minimum_pairs=2, heavy_processes=2, heavy_ns=100_000_000, memory_children=1)
+QUICK = Effort(minimum_pairs=2, heavy_processes=2, heavy_ns=100_000_000)
 SEVERAL = Effort(
     minimum_pairs=2,
     heavy_processes=2,

@@ -29,6 +29,9 @@ from harness.record import Doubt, Ledger, Memory, Run, Settings
 from harness.run_file import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.scenario import Setting
 
+MEMORY_CHILDREN = 2
+"""Child processes that measure the same memory, so that there is a range."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -194,7 +197,7 @@ class Session:
         steps = []
         for scale in sorted({1.0, *scenario.growth_scales}):
             setting = replace(trial.setting, scale=scale)
-            for _ in range(effort(self.plan.settings).memory_children if scale == 1.0 else 1):
+            for _ in range(MEMORY_CHILDREN if scale == 1.0 else 1):
                 for group in scenario.memory_groups:
                     for arm in scenario.arms:
                         job = trial.job("memory", setting=setting, arm=arm, group=group)

@@ -45,7 +45,7 @@ def test_a_run_ends_well_and_names_its_report_last(finished: tuple[Path, subproc
 
 @pytest.mark.slow
 def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Processes, pairs, the control, exact work, memory of each arm, findings and verdicts."""
+    """Processes, pairs, the control, exact work, memory of each arm in two children, findings and verdicts."""
     record: Run = read_run(finished[0])
     (toy,) = record.scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 3)
@@ -59,7 +59,7 @@ def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProc
     calls = {e.arm: e.value for e in toy.exact if e.metric == "python_calls"}
     assert calls["optimised"] < calls["proposed"] < calls["baseline"]
     assert {d.name for d in toy.controls.drifts} == {"pure CPU"}
-    assert sorted(m.arm for m in toy.memory) == ["baseline", "optimised", "proposed"]
+    assert sorted(m.arm for m in toy.memory) == ["baseline"] * 2 + ["optimised"] * 2 + ["proposed"] * 2
     assert all(m.error is None and m.peak_bytes > 0 for m in toy.memory)
     assert [(f.says, f.holds, f.evidence) for f in toy.findings] == [("the proposal still makes a list", True, "20000 steps")]
     words = {(v.promise, v.arm): v.verdict for v in toy.verdicts}
