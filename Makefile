@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 RUN     = runs/bench-$(shell date -u +%Y%m%dT%H%M%SZ)
 
+# Containers often keep Python from keeping its bytecode: every one of hundreds of short processes would compile the sources again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check conformance lock clean
 

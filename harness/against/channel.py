@@ -25,6 +25,9 @@ ONLY = "HARNESS_SIDE_ONLY"
 FOREIGN = "HARNESS_SIDE_FOREIGN"
 """Names the other side's tree, from which nothing may be imported."""
 
+LIST = "HARNESS_SIDE_LIST"
+"""Set where benchmarks are to be named, not timed."""
+
 Timed = Callable[[int, int], int]
 """From a case's number and a number of repetitions to the nanoseconds that they took together."""
 

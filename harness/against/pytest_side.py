@@ -21,9 +21,6 @@ import pytest
 if TYPE_CHECKING:
     from harness.against.channel import Channel
 
-LIST = "HARNESS_SIDE_LIST"
-"""Set where benchmarks are to be named, not timed."""
-
 beside = runpy.run_path(str(Path(__file__).resolve().with_name("channel.py")))
 NOT_A_FUNCTION = (
     "benchmark was given {}, whose call makes a coroutine and does none of its work; time asyncio.Runner().run(…) inside"
@@ -35,7 +32,7 @@ class Session:
 
     def __init__(self) -> None:
         self.channel: Channel = beside["Channel"]()
-        self.listing = bool(os.environ.get(LIST))
+        self.listing = bool(os.environ.get(beside["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}
         self.refused: list[str] = []

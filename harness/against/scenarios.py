@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.against import channel
 from harness.against.checkout import Checkout
 from harness.against.interpreter import import_path
 from harness.against.paired import compare_all
@@ -113,7 +114,7 @@ class _Tree:
         self._where = tree / trees.inside
         self._environment = {
             "PYTHONPATH": import_path(tree, trees),
-            "HARNESS_SIDE_FOREIGN": str(trees.new if name == "old" else trees.old),
+            channel.FOREIGN: str(trees.new if name == "old" else trees.old),
         }
         folder.mkdir()
         (folder / "shared").mkdir()

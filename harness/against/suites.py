@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.against import channel
 from harness.against.checkout import Checkout
 from harness.against.interpreter import import_path
 from harness.against.paired import compare_all
@@ -21,7 +22,6 @@ from harness.record import Doubt
 
 PLUGIN = Path(__file__).with_name("pytest_side.py")
 PLUGIN_NAME = "harness_side_of_pytest"
-LIST = "HARNESS_SIDE_LIST"
 ENGINE = "pytest"
 NAMES = "give it its name back, or merge the rename on its own"
 SOME = 5
@@ -69,7 +69,7 @@ def compare(
 def _side(name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]) -> Side:
     path = f"{import_path(tree, trees)}{os.pathsep}{tools}"
     command = [python, "-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    return Side(command, name, tree / trees.inside, {"PYTHONPATH": path, "HARNESS_SIDE_FOREIGN": str(other)})
+    return Side(command, name, tree / trees.inside, {"PYTHONPATH": path, channel.FOREIGN: str(other)})
 
 
 def _listed(side: Side) -> Mapping[str, Any]:
@@ -79,7 +79,7 @@ def _listed(side: Side) -> Mapping[str, Any]:
         UsageError: pytest cannot be run, or a benchmark times a coroutine function.
     """
     try:
-        found = asked(replace(side, environment={**side.environment, LIST: "1"}))
+        found = asked(replace(side, environment={**side.environment, channel.LIST: "1"}))
     except SideError as error:
         raise UsageError(f"pytest of the {side.name} version: {error.says}") from error
     if found["refused"]:

@@ -110,7 +110,7 @@ def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
 def in_turn(old: Serving, new: Serving, lasts_ns: int, cases: int, coin: random.Random, clock: Clock) -> list[float]:
     """Return log(new ÷ old) of pairs of slices: the same case and number of repetitions on both sides, who begins by a coin.
 
-    Cases take turns. Repetitions are sized once a case, on the old side, after both have run it: those runs count for nothing.
+    Cases take turns. Repetitions are sized once a case, by the quicker of first runs on both sides, which count for nothing.
     """
     repeats: dict[int, int] = {}
     logs: list[float] = []

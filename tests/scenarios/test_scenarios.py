@@ -17,11 +17,17 @@ from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
 from harness.measure.serving import served
 from harness.measure.verify import MAY_BREAK
-from harness.scenario import Setting
+from harness.scenario import Fault, Setting
 
 ROOT = Path(__file__).parents[2]
 FILES = scenario_files(ROOT / "scenarios")
 OTHER_ENGINES = ("postgres", "turso")
+SHOWN_ON = {"no_retry": "postgres", "elsewhere": "postgres", "too_many_connections": "postgres"}
+"""Findings that one engine alone has, where they are shown."""
+
+SHOWN_WITH_MORE_ROWS = {"statistics_mislead"}
+SHOWN_BY_THEIR_FIXTURES = {"edge", "whole_api"}
+"""Scenarios whose findings take a whole world to show, which the tests of their worlds have already."""
 
 
 @contextmanager
@@ -80,6 +86,15 @@ def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, sha
 
     with prepared_on(engine, file, tmp_path, shared_folders[engine]) as (loaded, setting):
         assert asyncio.run(agree(loaded, setting)) >= 1
+        for fault in loaded.faults:
+            if SHOWN_ON.get(fault.demonstrate.__name__) == engine:
+                assert asyncio.run(shown(loaded.scenario, fault, setting))
+
+
+async def shown(scenario: Any, fault: Fault, setting: Setting) -> str:
+    """Return what shows a finding."""
+    async with scenario.open(fault.arm, setting) as world:
+        return await fault.demonstrate(scenario, world, scenario.cases(setting))
 
 
 def test_every_promise_of_the_review_is_on_trial() -> None:
@@ -167,6 +182,17 @@ def test_reset_leaves_the_world_as_it_was(prepared: tuple[Any, Setting]) -> None
 
     for arm in scenario.arms:
         asyncio.run(twice(arm))
+
+
+def test_every_finding_shows(prepared: tuple[Any, Setting]) -> None:
+    """What is said of the proposal as written is what it does, wherever it can show."""
+    loaded, setting = prepared
+    if loaded.name in SHOWN_BY_THEIR_FIXTURES:
+        pytest.skip("the tests of its world show them")
+    for fault in loaded.faults:
+        name = fault.demonstrate.__name__
+        if name not in SHOWN_ON and name not in SHOWN_WITH_MORE_ROWS:
+            assert asyncio.run(shown(loaded.scenario, fault, setting)), fault.says
 
 
 def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:

@@ -85,7 +85,7 @@ def test_a_share_is_never_too_small() -> None:
 
 @pytest.mark.slow
 def test_any_two_commands_can_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that does a third more than another is slower by about that."""
+    """A script that does three times the work of another is slower, and every process pair has its pairs of slices."""
     monkeypatch.setattr(paired, "PROCESS_PAIRS", 4)
     monkeypatch.setattr(paired, "LEAST_SLICES_S", 0.05)
     file = tmp_path / "side.py"
@@ -96,9 +96,9 @@ def test_any_two_commands_can_be_compared(tmp_path: Path, monkeypatch: pytest.Mo
     root = str(Path(__file__).parents[3])
     old, new = (
         Side([sys.executable, str(file), str(n)], name, tmp_path, {"PYTHONPATH": root})
-        for name, n in (("old", 30_000), ("new", 40_000))
+        for name, n in (("old", 30_000), ("new", 90_000))
     )
     time = compare(old, new, 0.0)
     assert time.name == "work"
-    assert 1.1 < time.ratio < 1.7
+    assert time.ratio > 1.3
     assert time.pairs >= 12

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.against import channel
 from harness.against.sides import Side, SideError, alive, asked
 from harness.errors import NotComparableError, NotMeasurableError, ScenarioFailedError
 
@@ -78,7 +79,7 @@ def test_a_module_of_the_other_tree_is_refused(tmp_path: Path) -> None:
     )
     one = side(tmp_path, body)
     with pytest.raises(SideError, match="module 'wanted' was imported from the other version's tree"):
-        asked(Side(one.command, one.name, one.folder, {**one.environment, "HARNESS_SIDE_FOREIGN": str(other)}))
+        asked(Side(one.command, one.name, one.folder, {**one.environment, channel.FOREIGN: str(other)}))
 
 
 def test_nothing_is_left_running(tmp_path: Path) -> None:
