@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib.metadata
 import os
@@ -50,7 +51,7 @@ def main() -> None:
 
     def say(report: Report) -> None:
         line = encoder.encode(report) + b"\n"
-        with saying:  # ticks come from a thread of their own
+        with saying, contextlib.suppress(BrokenPipeError):  # ticks come from a thread; a supervisor that has gone wants no reports
             channel.write(line)
             channel.flush()
 
@@ -61,7 +62,8 @@ def main() -> None:
         say(Report(failed=str(error)))
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
         say(Report(failed=f"{type(error).__name__}: {error}"))
-    channel.close()
+    with contextlib.suppress(BrokenPipeError):
+        channel.close()
     os._exit(0)  # the thread that waits for orders must not keep the process
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.discovery import load
@@ -16,6 +19,7 @@ from harness.errors import ScenarioFailedError, UsageError
 from harness.load.ground import Ground
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
+from harness.measure.protocol import encode_paths
 
 TOYS = Path(__file__).parents[2] / "toys"
 pytestmark = pytest.mark.slow
@@ -95,6 +99,18 @@ def test_an_engine_that_cannot_start_says_why(ground: Ground, tmp_path: Path) ->
     with pytest.raises(ScenarioFailedError, match="adding: proposed gives another answer"):
         engine.start()
     assert not engine.running
+
+
+def test_an_engine_whose_supervisor_has_gone_ends_without_a_word(ground: Ground) -> None:
+    """It has nobody to report to: neither its reports nor an error of its own become a traceback on a terminal."""
+    job = LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), block_s=0.1)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "harness.load.child"]
+    orders = msgspec.json.encode(job, enc_hook=encode_paths) + b"\n"
+    done = subprocess.run(command, input=orders, stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
 
 
 def test_each_engine_has_streams_of_its_own(ground: Ground) -> None:
