@@ -1,13 +1,19 @@
-"""Pure functions from samples to figures: percentiles, paired ratios, intervals, growth exponents."""
+"""Pure functions from samples to figures: percentiles, paired ratios, intervals, growth exponents.
+
+Every scenario imports this, in every process that times it: what is heavy is imported where it is needed.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 QUANTILES = {"50": 0.50, "90": 0.90, "95": 0.95, "99": 0.99, "99.9": 0.999}
 """Percentile labels of the record and their quantiles."""
@@ -30,6 +36,8 @@ def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, floa
 
     Linear interpolation between order statistics (NumPy's default, type 7 of Hyndman and Fan 1996).
     """
+    import numpy as np  # noqa: PLC0415 - see the top
+
     data = np.asarray(values, dtype=np.float64)
     return {label: float(np.quantile(data, q)) if is_supported(len(data), q) else None for label, q in QUANTILES.items()}
 
@@ -41,7 +49,7 @@ def is_supported(samples: int, quantile: float) -> bool:
 
 def median(values: Sequence[float]) -> float:
     """Return the median of at least one value."""
-    return float(np.median(np.asarray(values, dtype=np.float64)))
+    return float(statistics.median(values))
 
 
 def paired_ratio(processes: Mapping[int, Sequence[tuple[float, float]]]) -> tuple[Interval, list[float]]:
@@ -65,8 +73,13 @@ def mean_interval(values: Sequence[float]) -> Interval:
     centre = math.fsum(values) / n
     if n == 1:
         return Interval(centre, None, None)
-    half = t_quantile(0.975, n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    half = t_quantile(0.975, n - 1) * _standard_error(values, centre)
     return Interval(centre, centre - half, centre + half)
+
+
+def _standard_error(values: Sequence[float], mean: float) -> float:
+    n = len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 
 def t_quantile(probability: float, degrees: float) -> float:
@@ -89,7 +102,7 @@ def p_of_no_effect(logs: Sequence[float]) -> float | None:
     if n == 1:
         return None
     centre = math.fsum(logs) / n
-    error = float(np.std(logs, ddof=1)) / math.sqrt(n)
+    error = _standard_error(logs, centre)
     if error == 0:
         return 0.0 if centre else 1.0
     return 2 * t_tail(abs(centre) / error, n - 1)
@@ -144,6 +157,4 @@ def growth_exponent(scales: Sequence[float], values: Sequence[float]) -> float:
         raise ValueError("a growth exponent needs two scales")
     if min(*scales, *values) <= 0:
         raise ValueError("a growth exponent needs positive values")
-    x = np.log(np.asarray(scales, dtype=np.float64))
-    y = np.log(np.asarray(values, dtype=np.float64))
-    return float(np.polyfit(x, y, 1)[0])
+    return statistics.linear_regression([math.log(s) for s in scales], [math.log(v) for v in values]).slope

@@ -17,9 +17,10 @@ Task = Literal["prepare", "try", "examine", "revisit", "count", "pairs", "memory
 class Job(msgspec.Struct, frozen=True):
     """What one child process does.
 
-    prepare: build what worlds start from · try: verify answers and show findings · examine: the same, and count exact work and take
-    plans · revisit: verify answers and take the arms' own figures, at another distance · count: exact work alone, at another scale
-    · pairs: time · memory: one arm, one group · instructions: count those of one arm, in a process that callgrind watches.
+    prepare: build what worlds start from · try: the same, and verify answers · examine: verify answers, show findings, count exact
+    work and take plans · revisit: verify answers and take the arms' own figures, at another distance · count: exact work alone, at
+    another scale · pairs: time · memory: one arm, one group · instructions: count those of one arm, in a process that callgrind
+    watches.
     `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
     seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `side_groups` says whether
     those that no promise rests on are; `interpreter` whether calls and allocations are counted beside what the data layer does;

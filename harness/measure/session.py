@@ -134,7 +134,7 @@ class Session:
         slice_s = settings.budget_s / max(1, settings.processes * len(trials))
         steps = []
         for t in trials:
-            if t.is_nearest:
+            if t.is_nearest and self.plan.counting:
                 steps.append(self._step(t, "preparing", 4.0, t.job("prepare")))
             examination = t.examination(counting=self.plan.counting, interpreter=given.interpreter)
             steps.append(self._step(t, "comparing answers", 6.0, examination))

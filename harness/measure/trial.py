@@ -59,7 +59,7 @@ class Trial:
         return make
 
     def examination(self, *, counting: bool, interpreter: bool) -> Callable[[], Job]:
-        """Return what makes a job that compares the arms' answers and, where asked for and at the nearest distance, counts work."""
+        """Return what makes a job that compares the arms' answers; at the nearest distance it counts as well, or else prepares."""
         if not self.is_nearest:
             return self.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
         return self.job("examine", interpreter=interpreter) if counting else self.job("try")

@@ -89,10 +89,10 @@ def _emitter(channel: BinaryIO) -> Emit:
 
 
 def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
-    if job.task == "prepare":
+    if job.task in {"prepare", "try"}:
         ready = loaded.scenario.prepare(job.setting)
         emit(Ready(dict(ready.dataset), dict(ready.engine_settings)))
-    elif job.task in {"try", "examine", "revisit"}:
+    if job.task in {"try", "examine", "revisit"}:
         asyncio.run(_examine(job, loaded, emit))
     elif job.task == "count":
         asyncio.run(_count(job, loaded, emit))
@@ -100,7 +100,7 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
         asyncio.run(_instructions(job, loaded.scenario, emit))
     elif job.task == "pairs":
         asyncio.run(_pairs(job, loaded, emit))
-    else:
+    elif job.task == "memory":
         emit(Measured(_memory(job, loaded.scenario)))
 
 
