@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pandas as pd
-
 from harness.judge.statistics import QUANTILES, SAMPLES_BEYOND
-from harness.record import CONTROL, Latency, Memory, Ratio, ScenarioResult
+from harness.record import CONTROL, Exact, Latency, Memory, Ratio, ScenarioResult
 from reports.numbers import DASH, Unit, interval, megabytes, power, significant, times, unit_of, whole
 from reports.order import BASELINE, groups_of, in_order, timed_arms
 
@@ -83,42 +82,32 @@ def too_few(samples: int, quantile: float) -> str:
 
 def exact(result: ScenarioResult) -> Table | None:
     """Return the exact work per operation, arms side by side with the ratio to the baseline; None without any."""
-    counted = [x for x in result.exact if x.scale == 1.0]
+    counted = {(x.group, x.metric.replace("_", " "), x.arm): x for x in result.exact if x.scale == 1.0}
     if not counted:
         return None
-    frame = pd.DataFrame(
-        [(x.group, x.metric.replace("_", " "), x.arm, x.value, x.repeats_exactly) for x in counted],
-        columns=["group", "metric", "arm", "value", "repeats"],
-    )
-    frame = frame.drop_duplicates(["group", "metric", "arm"], keep="last")
-    arms = [arm for arm in timed_arms(result) if arm in set(frame["arm"])]
-    loose = {(str(g), str(m), str(a)) for g, m, a, _, repeats in frame.itertuples(index=False) if not repeats}
-    order = frame[["group", "metric"]].drop_duplicates().itertuples(index=False)
-    values = {(str(g), str(m), str(a)): float(value) for g, m, a, value, _ in frame.itertuples(index=False)}
-    rows = [_exact_row(str(group), str(metric), arms, values, loose) for group, metric in order]
+    arms = [arm for arm in timed_arms(result) if any(of == arm for _, _, of in counted)]
+    rows = [_exact_row(*named, arms, counted) for named in dict.fromkeys((group, metric) for group, metric, _ in counted)]
     rank = {group: place for place, group in enumerate(groups_of(result, result.exact))}
     rows.sort(key=lambda row: rank[row[0].text])
     return Table("Work per operation, counted exactly", ("cases", "what", *arms), tuple(rows), names=2)
 
 
-def _exact_row(
-    group: str, metric: str, arms: list[str], values: dict[tuple[str, str, str], float], loose: set[tuple[str, str, str]]
-) -> tuple[Cell, ...]:
-    base = values.get((group, metric, BASELINE), math.nan)
+def _exact_row(group: str, metric: str, arms: list[str], counted: Mapping[tuple[str, str, str], Exact]) -> tuple[Cell, ...]:
+    base = counted.get((group, metric, BASELINE))
     cells = []
     for arm in arms:
-        value = values.get((group, metric, arm), math.nan)
-        if math.isnan(value):
+        found = counted.get((group, metric, arm))
+        if found is None:
             cells.append(Cell(DASH, "not counted for this arm"))
             continue
-        varies = (group, metric, arm) in loose
-        text = ("≈ " if varies else "") + whole(value) + ("" if arm == BASELINE else _change(base, value))
-        cells.append(Cell(text, "differed between repeats" if varies else ""))
+        change = "" if arm == BASELINE or base is None else _change(base.value, found.value)
+        text = ("" if found.repeats_exactly else "≈ ") + whole(found.value) + change
+        cells.append(Cell(text, "" if found.repeats_exactly else "differed between repeats"))
     return (Cell(group), Cell(metric), *cells)
 
 
 def _change(before: float, after: float) -> str:
-    if math.isnan(before) or before == after:
+    if before == after:
         return ""
     if before == 0 or after == 0:
         return " (none before)" if before == 0 else " (none left)"

@@ -58,19 +58,19 @@ def row(result: dict[str, object], number: int = 0) -> dict[str, object]:
     return found
 
 
-def test_half_as_much_work_again_is_found_and_nothing_is_left_behind(
+def test_three_times_the_work_is_found_and_nothing_is_left_behind(
     toy: Toy, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slower in both sets of process pairs ends with 1, in a tree that nobody committed; the worktree is gone."""
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 10)  # as many as it takes on a machine that does something else as well
-    toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(n + n // 2))\n")
+    monkeypatch.setattr(paired, "PROCESS_PAIRS", 7)  # so many show it on a machine that does something else as well
+    toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(3 * n))\n")
     code, result, _ = gate(capsys)
     assert code == 1, result
     assert (row(result)["scenario"], row(result)["group"]) == ("benchmarks/test_total.py", "test_total")
     assert row(result)["word"] == "regressed"
     change = row(result)["change"]
     assert isinstance(change, float)
-    assert 1.2 < change < 3
+    assert change > 1.2
     assert toy.worktrees == 1
 
 

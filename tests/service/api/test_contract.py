@@ -14,7 +14,7 @@ from service.api import create_app
 from service.settings import Settings
 from service.switches import Switches
 
-EXAMPLES = 3
+EXAMPLES = 2
 
 CONFIG = {
     "seed": 7,
