@@ -58,9 +58,7 @@ def row(result: dict[str, object], number: int = 0) -> dict[str, object]:
     return found
 
 
-def test_three_times_the_work_is_found_and_nothing_is_left_behind(
-    toy: Toy, capsys: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_three_times_the_work_is_found_and_nothing_is_left_behind(toy: Toy, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slower in both sets of process pairs ends with 1, in a tree that nobody committed; the worktree is gone."""
     monkeypatch.setattr(paired, "PROCESS_PAIRS", 7)  # so many show it on a machine that does something else as well
     toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(3 * n))\n")

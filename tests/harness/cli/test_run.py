@@ -81,7 +81,7 @@ def test_the_raw_samples_lie_beside_the_record(finished: tuple[Path, subprocess.
 def test_a_planted_slow_down_is_looked_for_and_said_to_be_found(tmp_path: Path) -> None:
     """So large a one is found in the baseline; it is neither an arm of the record nor among the samples."""
     out = tmp_path / "run"
-    done = harness("run", str(TOY), "--quick", "--processes", "2", "--budget", "1", "--plant", "100%", "--out", str(out))
+    done = harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "1", "--plant", "100%", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "the planted slow-down of 100.00% was found: +" in done.stdout
     assert "in the only group, sum; 1 of 1 show it alone" in done.stdout
