@@ -30,7 +30,7 @@ def harness(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProc
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Run the toy once."""
     out = tmp_path_factory.mktemp("runs") / "toy"
-    return out, harness("run", str(TOY), "--quick", "--processes", "2", "--budget", "1", "--out", str(out))
+    return out, harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "1", "--out", str(out))
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProc
     """Processes, pairs, the control, exact work, memory of each arm in two children, findings and verdicts."""
     record: Run = read_run(finished[0])
     (toy,) = record.scenarios
-    assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 3)
+    assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 3)
     assert toy.dataset == {"digest": "numbers-0"}
     assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
     assert {(e.arm, e.value, e.repeats_exactly) for e in toy.exact if e.metric == "steps"} == {
@@ -74,7 +74,7 @@ def test_the_raw_samples_lie_beside_the_record(finished: tuple[Path, subprocess.
     assert toy.samples_file is not None
     samples = list(read_samples(finished[0] / toy.samples_file))
     assert len(samples) == sum(x.samples for x in toy.latencies)
-    assert {s.process for s in samples} == {1, 2}
+    assert {s.process for s in samples} == {1, 2, 3}
 
 
 @pytest.mark.slow
