@@ -14,13 +14,14 @@ from harness.against.sides import Side
 from harness.conformance.section import Requirement, Section, Table
 from harness.conformance.times import side
 from harness.gating import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
+from harness.judge import rates
 from harness.judge.statistics import at_least_by_chance
 from harness.measure.cores import choose_cores
 from harness.measure.processes import environment
 
 TITLE = "Does timing an old version against a new one find a small slow-down, and none where there is none?"
 
-PLANTED = {0: 6, 3: 4}
+PLANTED = {0: 30, 3: 20}
 """Per cent that the new version does more → how many comparisons."""
 
 BUDGET_S = 15.0
@@ -35,8 +36,9 @@ _SAYS = (
 )
 _NOTES = (
     (
-        f"So few comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found: only"
-        " more than chance allows at these rates breaks the requirement."
+        f"Even so many comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
+        " only more than chance allows at these rates breaks the requirement. In brackets: between what the true rate lies, with 95 %"
+        " confidence (Clopper and Pearson 1934)."
     ),
     f"The margin is {MARGIN:.0%}: a slow-down of just that much lies on the line of what must be found.",
 )
@@ -91,4 +93,6 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
 
 def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:
     """Return the requirement that something happens no more often than at a rate and by chance."""
-    return Requirement(f"{what}: {hits} of {trials}", bool(trials) and at_least_by_chance(hits, trials, rate) > _CHANCE)
+    between = rates.rate(hits, trials)
+    bounds = f"[{between.low / 1000:.0%}, {between.high / 1000:.0%}]"
+    return Requirement(f"{what}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)

@@ -29,3 +29,9 @@ def test_the_table_counts_words() -> None:
     """Each kind of end has its column."""
     (table,) = section({0: [time(EQUIVALENT)] * 2, 3: [time(REGRESSED)]}).tables
     assert [list(row[1:6]) for row in table.rows] == [["2", "0", "0", "2", "0"], ["1", "1", "0", "0", "0"]]
+
+
+def test_a_requirement_says_what_so_few_comparisons_show() -> None:
+    """The true rate of something that did not happen once in thirty times may still be one in ten."""
+    (rare, _) = section({0: [time(EQUIVALENT)] * 30, 3: [time(REGRESSED)]}).requirements
+    assert rare.says == "false alarms on the same work: 0 of 30 [0%, 12%]"
