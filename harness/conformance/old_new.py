@@ -37,8 +37,8 @@ _SAYS = (
 _NOTES = (
     (
         f"Even so many comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
-        " only more than chance allows at these rates breaks the requirement. In brackets: between what the true rate lies, with 95 %"
-        " confidence (Clopper and Pearson 1934)."
+        " only more than chance allows at these rates breaks the requirement. In brackets: between what the true rate lies, with"
+        " 95 % confidence (Clopper and Pearson 1934)."
     ),
     f"The margin is {MARGIN:.0%}: a slow-down of just that much lies on the line of what must be found.",
 )
