@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from dataclasses import dataclass, field
@@ -56,6 +57,41 @@ def test_both_sides_do_the_same_in_an_order_drawn_by_a_coin() -> None:
     assert {repeats for _, _, repeats in timed} == {SLICE_NS // 100_000}
     assert {case for _, case, _ in timed} == {0, 1}
     assert {pair[0] for pair in timed[::2]} == {"old", "new"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_side_is_warmer_than_the_other_when_a_case_is_new(seed: int) -> None:
+    """The sides alternate from the first run of a case to the end of its first pair, whoever begins."""
+    old, new, log, clock = sides(10 * SLICE_NS, 10 * SLICE_NS)
+    in_turn(old, new, 0, LEAST_PAIRS, random.Random(seed), clock)
+    for case in range(LEAST_PAIRS):
+        asked = [name for name, of, _ in log if of == case]
+        assert len(asked) == 8
+        assert all(before != after for before, after in itertools.pairwise(asked))
+
+
+def test_a_side_that_is_quicker_after_itself_is_not_taken_for_faster() -> None:
+    """With a pair for each of a few cases, over many process pairs, the same code reads the same, whatever running twice is worth."""
+    logs = [log for seed in range(300) for log in in_turn(*_warm_sides(), 0, 4, random.Random(seed), FakeClock())]
+    assert abs(sum(logs) / len(logs)) < 0.02
+
+
+def _warm_sides() -> tuple[Warm, Warm]:
+    last: list[Warm] = []
+    return Warm(last), Warm(last)
+
+
+@dataclass(eq=False)
+class Warm:
+    """A side that is an eighth quicker when it was the last to run."""
+
+    last: list[Warm]
+
+    def slice(self, _: int, repeats: int) -> int:
+        """Return how long it takes, and have run."""
+        warm = self.last[-1:] == [self]
+        self.last.append(self)
+        return repeats * SLICE_NS * (7 if warm else 8)
 
 
 def test_time_is_what_ends_a_benchmark() -> None:
