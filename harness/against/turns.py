@@ -110,21 +110,22 @@ def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
 def in_turn(old: Serving, new: Serving, lasts_ns: int, cases: int, coin: random.Random, clock: Clock) -> list[float]:
     """Return log(new ÷ old) of pairs of slices: the same case and number of repetitions on both sides, who begins by a coin.
 
-    Cases take turns. Repetitions are sized once a case, by the quicker of first runs on both sides, which count for nothing. They
-    alternate in the order of the pair that follows: a side that has just run finds the core's caches as it left them, and where
-    there is time for a pair a case, whoever always ran last before it would look faster than the same code.
+    Cases take turns as long as there is time; what time does not allow is made up for on cases that have run. Repetitions are sized
+    once a case, by the quicker of first runs on both sides, which count for nothing. They alternate in the order of the pair that
+    follows: a side that has just run finds the core's caches as it left them, and where there is time for a pair a case, whoever
+    always ran last before it would look faster than the same code.
     """
     repeats: dict[int, int] = {}
     logs: list[float] = []
     begun = clock.now_ns()
-    while len(logs) < LEAST_PAIRS or clock.now_ns() - begun < lasts_ns:
-        case = len(logs) % cases
+    while (is_time := clock.now_ns() - begun < lasts_ns) or len(logs) < LEAST_PAIRS:
+        case = len(logs) % (cases if is_time else len(repeats) or 1)
         order = [(0, old), (1, new)]
         coin.shuffle(order)
         if case not in repeats:
             once = min(side.slice(case, 1) for _ in range(1 if len(logs) >= LEAST_PAIRS else 2) for _, side in order)
             repeats[case] = max(1, math.ceil(SLICE_NS / once))
-            for _, side in order:
+            for _, side in order if repeats[case] > 1 else ():
                 side.slice(case, repeats[case])
         times = dict.fromkeys((0, 1), 1)
         for place, side in order:

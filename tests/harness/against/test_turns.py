@@ -59,39 +59,50 @@ def test_both_sides_do_the_same_in_an_order_drawn_by_a_coin() -> None:
     assert {pair[0] for pair in timed[::2]} == {"old", "new"}
 
 
+@pytest.mark.parametrize(("each_ns", "runs"), [(SLICE_NS // 10, 8), (10 * SLICE_NS, 6)])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_side_is_warmer_than_the_other_when_a_case_is_new(seed: int) -> None:
+def test_no_side_is_warmer_than_the_other_when_a_case_is_new(seed: int, each_ns: int, runs: int) -> None:
     """The sides alternate from the first run of a case to the end of its first pair, whoever begins."""
-    old, new, log, clock = sides(10 * SLICE_NS, 10 * SLICE_NS)
-    in_turn(old, new, 0, LEAST_PAIRS, random.Random(seed), clock)
+    old, new, log, clock = sides(each_ns, each_ns)
+    in_turn(old, new, 200 * SLICE_NS, LEAST_PAIRS, random.Random(seed), clock)
     for case in range(LEAST_PAIRS):
-        asked = [name for name, of, _ in log if of == case]
-        assert len(asked) == 8
+        asked = [name for name, of, _ in log if of == case][:runs]
+        assert len(asked) == runs
         assert all(before != after for before, after in itertools.pairwise(asked))
 
 
 def test_a_side_that_is_quicker_after_itself_is_not_taken_for_faster() -> None:
-    """With a pair for each of a few cases, over many process pairs, the same code reads the same, whatever running twice is worth."""
-    logs = [log for seed in range(300) for log in in_turn(*_warm_sides(), 0, 4, random.Random(seed), FakeClock())]
-    assert abs(sum(logs) / len(logs)) < 0.02
+    """With a pair for each of four cases, the same code reads the same over many process pairs."""
 
+    def visit(seed: int) -> list[float]:
+        clock, last = FakeClock(), list[Warm]()
+        return in_turn(Warm(clock, last), Warm(clock, last), 160 * SLICE_NS, 4, random.Random(seed), clock)
 
-def _warm_sides() -> tuple[Warm, Warm]:
-    last: list[Warm] = []
-    return Warm(last), Warm(last)
+    logs = [log for seed in range(300) for log in visit(seed)]
+    assert abs(sum(logs) / len(logs)) < 0.01
 
 
 @dataclass(eq=False)
 class Warm:
-    """A side that is an eighth quicker when it was the last to run."""
+    """A side that takes eight slices, or seven when it was the last to run."""
 
+    clock: FakeClock
     last: list[Warm]
 
     def slice(self, _: int, repeats: int) -> int:
-        """Return how long it takes, and have run."""
-        warm = self.last[-1:] == [self]
+        """Let the time pass."""
+        took_ns = repeats * SLICE_NS * (7 if self.last[-1:] == [self] else 8)
         self.last.append(self)
-        return repeats * SLICE_NS * (7 if warm else 8)
+        self.clock.advance(took_ns)
+        return took_ns
+
+
+def test_what_takes_longer_than_there_is_time_has_one_case() -> None:
+    """The least number of pairs is of a case that has run, not of others that would have to run first."""
+    old, new, log, clock = sides(100 * SLICE_NS, 100 * SLICE_NS)
+    assert len(in_turn(old, new, SLICE_NS, 4, random.Random(0), clock)) == LEAST_PAIRS
+    assert {case for _, case, _ in log} == {0}
+    assert len(log) == 4 + 2 * LEAST_PAIRS
 
 
 def test_time_is_what_ends_a_benchmark() -> None:
