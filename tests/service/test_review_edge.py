@@ -109,6 +109,7 @@ def test_what_is_dropped_is_fetched_again() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what the review leaves open is what it leaves open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # and may answer a loop that has gone
 def test_every_request_has_an_engine_and_gives_the_right_answer(database: Path) -> None:
     """The application answers as the API does, with an engine for each request."""
 
