@@ -7,7 +7,7 @@ import signal
 
 from hypothesis import settings
 
-settings.register_profile("patient", deadline=None, max_examples=50)
+settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 # numpy's threads take as long to start as all the rest of a small process, and tests start many hundreds.

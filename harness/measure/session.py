@@ -38,8 +38,8 @@ class Plan:
     """What a run is to do.
 
     `out` is the run's folder; `command` is what a person types to have the same again; `ledger` is the review on trial, for the
-    report; `counting` whether exact work is counted and findings are shown, and `instructions` whether they are, which takes
-    minutes; `plant` the share by which a baseline world is slowed to see whether that is found.
+    report; `counting` whether exact work is counted and findings are shown; `instructions` whether instructions are counted as
+    well, which takes minutes; `plant` the share by which a baseline world is slowed to see whether that is found.
     """
 
     scenarios: Sequence[Loaded]

@@ -14,7 +14,7 @@ from service.api import create_app
 from service.settings import Settings
 from service.switches import Switches
 
-EXAMPLES = 2
+EXAMPLES = 3
 
 CONFIG = {
     "seed": 7,
