@@ -27,16 +27,16 @@ bench-all: $(READY) ## the same on every engine, at no distance and 5 ms away
 	$(BIN)/harness run --engine all --rtt 0,5 $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT))
 
 bench-copy: $(READY) ## rows a second into PostgreSQL, in turn with pgbench's own loading
-	$(BIN)/python -m fixtures.bench_copy
+	$(BIN)/python -m tools.bench_copy
 
 bench-clients: $(READY) ## the load generator's HTTP client beside others and wrk, in turn, against a raw echo
-	$(BIN)/python -m harness.load.bench_clients
+	$(BIN)/python -m tools.load_generator.bench_clients
 
 bench-workers: $(READY) ## how load generation scales over 1, 2 and 4 engine processes
-	$(BIN)/python -m harness.load.bench_workers
+	$(BIN)/python -m tools.load_generator.bench_workers
 
 conformance: $(READY) ## questions with known answers, put to this harness and to other tools; writes reports/published/conformance.md
-	$(BIN)/python -m harness.conformance
+	$(BIN)/python -m tools.validation
 
 bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how much memory
 	$(BIN)/harness data generate --size medium

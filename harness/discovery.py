@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import UsageError
-from harness.scenario import BASELINE, Fault, Scenario
+from harness.results.run import BASELINE
+from harness.scenario import Fault, Scenario
 
 
 @dataclass(frozen=True)

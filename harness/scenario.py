@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from harness.judge.verdict import Promise
-from harness.record import Statement
+from harness.results.run import Statement
+from harness.verdicts.promise import Promise
 
-BASELINE = "baseline"
 SIZES = ("tiny", "small", "medium", "large")
 
 World = TypeVar("World")

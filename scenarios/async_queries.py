@@ -15,20 +15,20 @@ from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import datasets
-from fixtures.blocking import blocking_url, set_up_alike
-from fixtures.probes.cpu import CpuTime
-from fixtures.probes.ping import ping
-from fixtures.probes.plans import plans
-from fixtures.probes.pool import PoolUse
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import processes, servers
+from fixtures.store import ENGINES, Store, dataset, open_store, prepare
 from fixtures.subjects import subjects
-from harness.judge.measures import combine, shown, speedup, verified
-from harness.judge.verdict import Promise, reported, times, works
-from harness.record import Statement
+from harness.databases.blocking import blocking_url, set_up_alike
+from harness.probes.cpu import CpuTime
+from harness.probes.ping import ping
+from harness.probes.plans import plans
+from harness.probes.pool import PoolUse
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import processes, servers
+from harness.verdicts.measures import combine, shown, speedup, verified
+from harness.verdicts.promise import Promise, reported, times, works
 from service import async_queries, bulk
 from service.async_queries import OneSession, Requests, SessionEach, Threaded
 from service.dashboard import API, Subject, question, questions

@@ -15,16 +15,16 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import datasets
-from fixtures.probes.ping import ping
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
-from fixtures.servers import servers
-from harness.judge.measures import combine, latency, memory_cut, shown, speedup, verified
-from harness.judge.verdict import Promise, at_most, cut, times, works
-from harness.record import Statement
+from fixtures.store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
+from harness.probes.ping import ping
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import servers
+from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
+from harness.verdicts.promise import Promise, at_most, cut, times, works
 from service import bulk
 from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Base

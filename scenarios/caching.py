@@ -12,20 +12,23 @@ from statistics import fmean
 from typing import Any
 
 import datasets
-from fixtures import caching_facts, caching_faults, caching_history, redis
-from fixtures.caching_world import OneClient, Work, World, open_world, plain
-from fixtures.probes.cache import Counters
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_requests import READS, Key, Request, owners, read, requests, send
-from fixtures.prompt_store import ENGINES, dataset, prepare
-from fixtures.servers import processes, with_cache
-from harness.judge.measures import combine, count, fewer, shown, slowdown, speedup
-from harness.judge.rates import share_of
-from harness.judge.verdict import Claim, Measure, Promise, at_least, at_most, cut, reported, times, works
-from harness.record import Statement
+from fixtures.caching import facts as caching_facts
+from fixtures.caching import faults as caching_faults
+from fixtures.caching import history as caching_history
+from fixtures.caching.instance import OneClient, Work, World, open_world, plain
+from fixtures.requests import READS, Key, Request, owners, read, requests, send
+from fixtures.store import ENGINES, dataset, prepare
+from harness.probes.cache import Counters
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers import redis
+from harness.servers.servers import processes, with_cache
+from harness.verdicts.measures import combine, count, fewer, shown, slowdown, speedup
+from harness.verdicts.promise import Claim, Measure, Promise, at_least, at_most, cut, reported, times, works
+from harness.verdicts.rates import share_of
 from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
 from service.sessions import sessionmaker

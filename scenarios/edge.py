@@ -13,24 +13,26 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fixtures import edge_facts, edge_faults, edges
-from fixtures.edge_facts import AT, title_of
-from fixtures.edge_outage import AFTER_S, outage
-from fixtures.edge_traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
-from fixtures.edge_world import World, open_world
-from fixtures.edges import spread
-from fixtures.prompt_store import dataset, open_store, prepare
-from fixtures.servers import processes
+from fixtures.edges import facts as edge_facts
+from fixtures.edges import faults as edge_faults
+from fixtures.edges import topology as edges
+from fixtures.edges.facts import AT, title_of
+from fixtures.edges.instance import World, open_world
+from fixtures.edges.outage import AFTER_S, outage
+from fixtures.edges.topology import spread
+from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
+from fixtures.store import dataset, open_store, prepare
 from harness.errors import NotMeasurableError
-from harness.judge.measures import count, exact_figure, latency, speedup
-from harness.judge.rates import share_of
-from harness.judge.verdict import Estimate, Promise, at_least, at_most, reported, times, works
-from harness.record import ScenarioResult
+from harness.results.run import ScenarioResult
 from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
-from service import edge_data
-from service.edge_api import NewTitle
+from harness.servers.servers import processes
+from harness.verdicts.measures import count, exact_figure, latency, speedup
+from harness.verdicts.promise import Estimate, Promise, at_least, at_most, reported, times, works
+from harness.verdicts.rates import share_of
+from service.edges import edge_data
+from service.edges.edge_api import NewTitle
+from service.edges.regions import REGIONS
 from service.migrations import composite_indexes
-from service.regions import REGIONS
 
 WRITERS = ("ap-northeast", "ap-southeast", "eu-west")
 FOLDER = "edges"

@@ -11,19 +11,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import datasets
-from fixtures.probes.index_bytes import stored_bytes
-from fixtures.probes.ping import ping
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.vm_steps import VmSteps
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import servers
+from fixtures.store import ENGINES, Store, dataset, open_store, prepare
 from harness.errors import NotMeasurableError
-from harness.judge.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
-from harness.judge.verdict import Promise, at_least, at_most, reported, times
-from harness.record import Statement
+from harness.probes.index_bytes import stored_bytes
+from harness.probes.ping import ping
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.vm_steps import VmSteps
+from harness.probes.work import work
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import servers
+from harness.verdicts.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
+from harness.verdicts.promise import Promise, at_least, at_most, reported, times
 from service import bulk, prompts
 from service.migrations import building, composite_indexes
 

@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from harness.as_locust import users
+from harness.locust_adapter import users
 
 globals().update(users(Path(__file__).parent))

@@ -8,19 +8,20 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 import datasets
-from fixtures import monitoring_facts, monitoring_faults
-from fixtures.monitoring_facts import PATIENCE_S, POLL_S, Traffic
-from fixtures.monitoring_world import World, open_world
-from fixtures.probes.ping import ping
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, dataset, prepare
-from fixtures.servers import servers
-from harness.judge.measures import count, exact_figure, latency, slowdown
-from harness.judge.verdict import Estimate, Measure, Promise, at_most, reported, works
-from harness.record import ScenarioResult, Statement
-from harness.scenario import BASELINE, Case, Prepared, Probe, Scenario, Server, Setting, shows
+from fixtures.monitoring import facts as monitoring_facts
+from fixtures.monitoring import faults as monitoring_faults
+from fixtures.monitoring.facts import PATIENCE_S, POLL_S, Traffic
+from fixtures.monitoring.instance import World, open_world
+from fixtures.store import ENGINES, dataset, prepare
+from harness.probes.ping import ping
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import BASELINE, ScenarioResult, Statement
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import servers
+from harness.verdicts.measures import count, exact_figure, latency, slowdown
+from harness.verdicts.promise import Estimate, Measure, Promise, at_most, reported, works
 from service.migrations import composite_indexes
 
 TABLES = ("prompts",)

@@ -8,16 +8,16 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 import datasets
-from fixtures.probes.ping import ping
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import processes, servers
-from harness.judge.measures import count, fewer, speedup
-from harness.judge.verdict import Promise, at_most, cut, times
-from harness.record import Statement
+from fixtures.store import ENGINES, Store, dataset, open_store, prepare
+from harness.probes.ping import ping
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import processes, servers
+from harness.verdicts.measures import count, fewer, speedup
+from harness.verdicts.promise import Promise, at_most, cut, times
 from service import dataloader, loading
 from service.migrations import composite_indexes
 

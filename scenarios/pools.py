@@ -13,19 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import StaticPool
 
 import datasets
-from fixtures.bursts import between_bursts, kept, p95_ns, read_at_once
-from fixtures.probes.plans import plans
-from fixtures.probes.pool import PoolUse
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, Store, dataset, open_store, prepare
-from fixtures.servers import processes, servers
+from fixtures.pools.bursts import between_bursts, kept, p95_ns, read_at_once
+from fixtures.store import ENGINES, Store, dataset, open_store, prepare
 from harness.errors import NotMeasurableError
-from harness.judge.measures import count, less_time, speedup
-from harness.judge.verdict import Promise, at_least, cut, reported, works
-from harness.measure.clock import MonotonicClock
-from harness.record import Statement
+from harness.probes.plans import plans
+from harness.probes.pool import PoolUse
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
+from harness.runtime.clock import MonotonicClock
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import processes, servers
+from harness.verdicts.measures import count, less_time, speedup
+from harness.verdicts.promise import Promise, at_least, cut, reported, works
 from service import pools
 from service.models import Prompt
 from service.pools import Environment

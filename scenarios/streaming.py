@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
-from fixtures.probes.ping import ping
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.work import work
-from fixtures.prompt_store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
-from fixtures.servers import servers
-from harness.judge.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
-from harness.judge.verdict import Promise, at_most, cut, reported, times, works
-from harness.record import Statement
+from fixtures.store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
+from harness.probes.ping import ping
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import servers
+from harness.verdicts.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
+from harness.verdicts.promise import Promise, at_most, cut, reported, times, works
 from service import streaming
 from service.migrations import keyset_index
 

@@ -10,13 +10,8 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, NoResultFound, PendingRollbackError
 
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from fixtures.probes.together import together
-from fixtures.prompt_store import ENGINES, dataset, prepare
-from fixtures.servers import servers
-from fixtures.transaction_trials import blocking_facts, competition_facts, integrity_facts, use_at_once
-from fixtures.transaction_world import (
+from fixtures.store import ENGINES, dataset, prepare
+from fixtures.transactions.instance import (
     CONNECTIONS,
     CREATE,
     CREATE_FROM_TEMPLATE,
@@ -27,12 +22,17 @@ from fixtures.transaction_world import (
     new_pairs,
     open_world,
 )
+from fixtures.transactions.trials import blocking_facts, competition_facts, integrity_facts, use_at_once
 from harness.errors import NotMeasurableError
-from harness.judge.measures import count, latency, shown, speedup, times_as_long
-from harness.judge.rates import fewer_of
-from harness.judge.verdict import Promise, at_least, at_most, cut, reported, works
-from harness.record import Statement
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.together import together
+from harness.results.run import Statement
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.servers.servers import servers
+from harness.verdicts.measures import count, latency, shown, speedup, times_as_long
+from harness.verdicts.promise import Promise, at_least, at_most, cut, reported, works
+from harness.verdicts.rates import fewer_of
 from service import transactions
 from service.models import Evaluation, Prompt
 

@@ -11,23 +11,25 @@ from statistics import fmean
 from typing import Any
 
 import datasets
-from fixtures import api_facts, api_faults, redis
-from fixtures.api_answers import comparable, left_behind
-from fixtures.api_mix import DECK, IN_WORDS
-from fixtures.api_requests import Request, deck, held
-from fixtures.api_world import CLIENTS, Answer, World, check, open_world
-from fixtures.kept import kept
-from fixtures.prompt_requests import Key
-from fixtures.prompt_store import dataset, prepare
-from fixtures.servers import processes, with_cache
+from fixtures.api import facts as api_facts
+from fixtures.api import faults as api_faults
+from fixtures.api.answers import comparable, left_behind
+from fixtures.api.instance import CLIENTS, Answer, World, check, open_world
+from fixtures.api.mix import DECK, IN_WORDS
+from fixtures.api.requests import Request, deck, held
+from fixtures.requests import Key
+from fixtures.store import dataset, prepare
+from harness.databases.snapshot_cache import kept
 from harness.errors import NotMeasurableError
-from harness.judge.capacities import times_the_capacity
-from harness.judge.measures import latency, less_time, speedup
-from harness.judge.rates import share_of
-from harness.judge.statistics import median, percentiles
-from harness.judge.verdict import Promise, at_least, at_most, cut, reported, times
+from harness.results.load import RATE, USERS
 from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
-from harness.under_load import RATE, USERS
+from harness.servers import redis
+from harness.servers.servers import processes, with_cache
+from harness.stats.intervals import median, percentiles
+from harness.verdicts.capacity import times_the_capacity
+from harness.verdicts.measures import latency, less_time, speedup
+from harness.verdicts.promise import Promise, at_least, at_most, cut, reported, times
+from harness.verdicts.rates import share_of
 from service.migrations import levels
 from service.switches import Level, Switches
 

@@ -17,7 +17,7 @@ from sqlalchemy import make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import asking, bulk, loading, paging, streaming, transactions
-from service.cache_front import Front, Owners, open_front
+from service.cache.cache_front import Front, Owners, open_front
 from service.catalogue import Catalogue
 from service.database import Database, open_database
 from service.loading import KEYS_PER_STATEMENT, chunks

@@ -19,7 +19,7 @@ def test_the_rooms_keep_their_doors_shut() -> None:
 def test_scenarios_run_unpatched() -> None:
     """Neither measuring nor a scenario's contract imports Locust, which would patch the process, nor pytest."""
     program = (
-        "import sys, harness.measure.worker, harness.measure.session, harness.load.child, harness.scenario;"
+        "import sys, harness.bench.worker, harness.bench.session, harness.load.worker, harness.scenario;"
         "print(sorted({'gevent', 'locust', 'pytest'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

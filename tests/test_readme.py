@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from harness.cli import _parser
-from harness.run_file import read_run
+from harness.results.store import read_run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

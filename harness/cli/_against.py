@@ -1,7 +1,7 @@
 """`harness gate --against REF`: another version of the same code timed in turn with this one, here and now.
 
 `harness.cli.gate` calls `arguments(parser)` and, where `--against` is given, `run(options)`. `options.files` are then names or
-files of scenarios, none for all; or, after `--`, `pytest` and its arguments. What was measured is a `harness.gating.GateResult`.
+files of scenarios, none for all; or, after `--`, `pytest` and its arguments. The result is a `harness.results.gate.GateResult`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from harness.cli import _gating, _options
 from harness.errors import NotComparableError, UsageError
 
 if TYPE_CHECKING:
-    from harness.against.checkout import Checkout
-    from harness.against.scenarios import Wish
-    from harness.gating import GateResult
+    from harness.gate.against.scenarios import Wish
+    from harness.gate.against.worktree import Checkout
+    from harness.results.gate import GateResult
 
 MARGIN_PERCENT = 3.0
 MAX_MARGIN_PERCENT = 100.0
@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: there is no such ref, an option has no meaning, or the old version's environment cannot be made.
     """
-    from harness.against.checkout import checkout  # noqa: PLC0415 - keeps `--help` quick
-    from harness.judge import gate  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure.workplace import workspace  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against.worktree import checkout  # noqa: PLC0415 - keeps `--help` quick
+    from harness.runtime.workspace import workspace  # noqa: PLC0415 - keeps `--help` quick
 
     margin, budget_s = _margin(options.margin), _budget(options.budget)
     with _told() as told, workspace() as space, checkout(options.against, space) as trees:
@@ -80,8 +80,9 @@ def _compared(
     budget_s: Callable[[int], float],
     told: Callable[[str], None],
 ) -> GateResult:
-    from harness.against import scenarios, suites  # noqa: PLC0415 - keeps `--help` quick
-    from harness.against.interpreter import interpreter  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against import pytest_suites as suites  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against import scenarios  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against.environment import interpreter  # noqa: PLC0415 - keeps `--help` quick
 
     wish = None if options.files[:1] == [PYTEST] else _wish(trees, options, margin, budget_s)
     told("looking at what both versions depend on")
@@ -92,8 +93,8 @@ def _compared(
 
 
 def _wish(trees: Checkout, options: argparse.Namespace, margin: float, budget_s: Callable[[int], float]) -> Wish:
-    from harness.against.scenarios import Wish  # noqa: PLC0415 - keeps `--help` quick
-    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against.scenarios import Wish  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
 
     rtts_ms = _options.rtts_ms(options.rtt)
     if len(rtts_ms) > 1:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextCo
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from harness.record import Run
+from harness.results.run import Run
 
 if TYPE_CHECKING:
     from typing import Self
@@ -80,7 +80,7 @@ def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
 
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
         return
-    from reports import terminal  # noqa: PLC0415 - keeps errors before the first table quick
+    from harness.report import terminal  # noqa: PLC0415 - keeps errors before the first table quick
 
     console = Console()
     if not record.scenarios:

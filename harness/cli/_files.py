@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.record import Run
+    from harness.results.run import Run
 
 FORMATS = ("html", "markdown", "terminal", "json")
 MAX_DRIFT_PERCENT = 1_000.0
@@ -50,7 +50,8 @@ def compared(before: Path, after: Path, options: argparse.Namespace) -> Run:
         NotComparableError: the files do not go together.
     """
     drift = _drift(options.drift)
-    from harness import comparison, readers  # noqa: PLC0415 - keeps `--help` quick
+    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate import result_files as comparison  # noqa: PLC0415 - keeps `--help` quick
 
     run = comparison.side_by_side(readers.reading(before), readers.reading(after), drift=drift, only=options.only)
     return replace(run, command=shlex.join(["harness", *sys.argv[1:]]))
@@ -62,8 +63,8 @@ def publish(run: Run, folder: Path) -> Path:
     Raises:
         UsageError: the folder holds another run, or cannot be written.
     """
-    from harness.run_file import RUN_FILE, write_run  # noqa: PLC0415 - keeps `--help` quick
-    from reports.html import comparison  # noqa: PLC0415 - only this draws figures
+    from harness.report.html import comparison  # noqa: PLC0415 - only this draws figures
+    from harness.results.store import RUN_FILE, write_run  # noqa: PLC0415 - keeps `--help` quick
 
     if (folder / RUN_FILE).exists():
         raise UsageError(f"{folder} holds a run already; name another folder with --out, or remove it")
@@ -73,14 +74,14 @@ def publish(run: Run, folder: Path) -> Path:
 
 def new_folder() -> Path:
     """Return the folder of a report of files that nobody named."""
-    from harness.measure.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
+    from harness.runtime.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
 
     return Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files"
 
 
 def show(run: Run, chosen: str) -> None:
     """Print a run of files in a format other than HTML."""
-    from reports import comparison_text  # noqa: PLC0415 - only these formats
+    from harness.report import comparison_text  # noqa: PLC0415 - only these formats
 
     if chosen == "markdown":
         print(comparison_text.markdown(run), end="")
@@ -95,7 +96,7 @@ def show(run: Run, chosen: str) -> None:
 
 
 def _drift(text: str | None) -> float:
-    from harness.judge.unpaired import DRIFT  # noqa: PLC0415 - keeps `--help` quick
+    from harness.verdicts.unpaired import DRIFT  # noqa: PLC0415 - keeps `--help` quick
 
     if text is None:
         return DRIFT

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from harness.errors import NotComparableError, UsageError
 
 if TYPE_CHECKING:
-    from harness.gating import GateResult
-    from harness.record import Run
+    from harness.results.gate import GateResult
+    from harness.results.run import Run
 
 PROJECT = Path("pyproject.toml")
 SECTION = "tool.harness.gate.tolerances"
@@ -39,9 +39,10 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     Raises:
         UsageError: a file cannot be read, a tolerance has no meaning, or `only` matches no scenario.
     """
-    from harness import comparison, readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.judge import gate  # noqa: PLC0415 - keeps `--help` quick
-    from harness.readers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
+    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate import result_files as comparison  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
+    from harness.importers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
 
     named = tolerances(PROJECT)
     try:
@@ -62,8 +63,8 @@ def publish(result: GateResult, options: argparse.Namespace) -> int:
     Raises:
         UsageError: a file cannot be written.
     """
-    from harness.run_file import write_bytes  # noqa: PLC0415 - keeps `--help` quick
-    from reports import gate, github, junit  # noqa: PLC0415 - keeps `--help` quick
+    from harness.report import gate, github, junit  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.store import write_bytes  # noqa: PLC0415 - keeps `--help` quick
 
     if options.junit:
         write_bytes(options.junit, junit.render(result))
@@ -111,7 +112,8 @@ def tolerances(file: Path) -> dict[str, float]:
 
 def _read(path: Path) -> Run:
     """Read a run or another tool's file; another schema is not comparable rather than unreadable."""
-    from harness import readers, run_file  # noqa: PLC0415 - keeps `--help` quick
+    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results import store as run_file  # noqa: PLC0415 - keeps `--help` quick
 
     version = run_file.schema_of(path)
     if version not in {None, run_file.SCHEMA_VERSION}:

@@ -34,10 +34,10 @@ def data(parser: argparse.ArgumentParser, *, size: str | None = "small") -> None
 
 
 def engines_here() -> list[str]:
-    """Return the engines there are: the modules of `fixtures.engines`."""
-    import fixtures.engines  # noqa: PLC0415 - keeps `--help` quick
+    """Return the engines there are: the modules of `harness.databases.engines`."""
+    import harness.databases.engines  # noqa: PLC0415 - keeps `--help` quick
 
-    return sorted(m.name for m in pkgutil.iter_modules(fixtures.engines.__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(harness.databases.engines.__path__))
 
 
 def engines(text: str, *, only_one: bool = False) -> list[str]:

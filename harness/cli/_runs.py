@@ -14,7 +14,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.discovery import Loaded
-    from harness.record import Run, Settings
+    from harness.results.run import Run, Settings
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
 """Fresh processes an arm is timed in: of a usual run, of a first look, and of a run over several engines or distances."""
@@ -58,7 +58,7 @@ def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float
     Raises:
         UsageError: an option has no meaning.
     """
-    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
 
     engines, rtts_ms = _options.engines(options.engine), _options.rtts_ms(options.rtt)
     several = len(engines) * len(rtts_ms) > 1
@@ -83,9 +83,9 @@ def carry_out(
     Raises:
         UsageError: the output folder holds a run already, or cannot be written.
     """
-    from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
+    from harness.bench.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results import review as ledger  # noqa: PLC0415 - keeps `--help` quick
 
     out = folder(options.out)
     review = ledger.read(loaded[0].file.parent)
@@ -104,7 +104,7 @@ def command() -> str:
 def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
     """Write the report into the run's folder and print what was found, `more` if there is any, and where the report is."""
     from harness.cli._console import show  # noqa: PLC0415 - keeps `--help` quick
-    from reports import html  # noqa: PLC0415 - keeps `--help` quick
+    from harness.report import html  # noqa: PLC0415 - keeps `--help` quick
 
     report = html.write(record, out)
     show(record, as_json=as_json)
@@ -114,7 +114,7 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
 
 def planted(record: Run, share: float) -> str:
     """Return what became of a planted slow-down, in a line."""
-    from harness.judge.controls import together  # noqa: PLC0415 - keeps `--help` quick
+    from harness.verdicts.controls import together  # noqa: PLC0415 - keeps `--help` quick
 
     tried = [p for result in record.scenarios for p in result.controls.planted]
     if not tried:
@@ -135,7 +135,7 @@ def folder(named: Path | None, kind: str = "") -> Path:
     Raises:
         UsageError: it holds a run already.
     """
-    from harness.measure.workplace import git_commit  # noqa: PLC0415 - keeps `--help` quick
+    from harness.runtime.workspace import git_commit  # noqa: PLC0415 - keeps `--help` quick
 
     out = named or Path("runs") / f"{_run_name(git_commit()[0])}{kind}"
     _refuse_old_run(out)
@@ -151,13 +151,13 @@ def exit_code(record: Run) -> int:
 
 
 def _run_name(commit: str | None) -> str:
-    from harness.measure.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
+    from harness.runtime.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
 
     return f"{utc_now():%Y%m%dT%H%M%SZ}-{commit or 'nocommit'}"
 
 
 def _refuse_old_run(out: Path) -> None:
-    from harness.run_file import RUN_FILE  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.store import RUN_FILE  # noqa: PLC0415 - keeps `--help` quick
 
     if (out / RUN_FILE).exists():
         raise UsageError(f"{out} holds a run already; name another folder with --out, or remove it")

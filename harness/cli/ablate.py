@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the ablation and return 0, 1 if the scenario failed, or 3 if it was stopped."""
-    from harness.measure.ablation import ablated  # noqa: PLC0415 - keeps `--help` quick
+    from harness.bench.switches import ablated  # noqa: PLC0415 - keeps `--help` quick
 
     settings = _runs.settings(options, BUDGET_S, BUDGET_QUICK_S)
     found = _options.scenarios([options.scenario or "all"], options.scenarios)

@@ -18,7 +18,7 @@ from harness.cli import _gating
 from harness.errors import NotComparableError, ScenarioFailedError, UsageError
 
 if TYPE_CHECKING:
-    from harness.record import Run
+    from harness.results.run import Run
 
 FOLDER = Path("baselines")
 NAME = "main"
@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    from harness import run_file  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results import store as run_file  # noqa: PLC0415 - keeps `--help` quick
+    from harness.runtime.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
 
     if not re.fullmatch(r"\w[\w.-]*", options.name):
         raise UsageError(f"--as {options.name!r} is no name of a file; use letters, digits, '-', '_' and '.'")
@@ -76,7 +76,7 @@ def _accept(options: argparse.Namespace) -> int:
 
 def _refuse_unfit(found: Run, path: Path) -> None:
     """Refuse what nothing should be compared with."""
-    from harness.judge import gate  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
 
     failed = [f"{r.name} on {r.engine}" for r in found.scenarios if r.status == "failed"]
     if failed:
@@ -94,8 +94,8 @@ def _refuse_unfit(found: Run, path: Path) -> None:
 
 def _regressed(target: Path, path: Path, reason: str | None) -> bool:
     """Return whether a run regressed against the baseline in whose place it comes; refuse it then, unless there is a reason."""
-    from harness.gating import NOT_COMPARABLE, REGRESSED  # noqa: PLC0415 - keeps `--help` quick
-    from reports.gate import change, shown  # noqa: PLC0415 - keeps `--help` quick
+    from harness.report.gate import change, shown  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.gate import NOT_COMPARABLE, REGRESSED  # noqa: PLC0415 - keeps `--help` quick
 
     result = _gating.gated(target, path)
     if result.verdict == NOT_COMPARABLE:
@@ -113,7 +113,7 @@ def _regressed(target: Path, path: Path, reason: str | None) -> bool:
 
 
 def _show(folder: Path) -> int:
-    from harness import run_file  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results import store as run_file  # noqa: PLC0415 - keeps `--help` quick
 
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for file in files:

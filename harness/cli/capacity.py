@@ -19,7 +19,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.load.capacity import Plan
-    from harness.record import Run
+    from harness.results.run import Run
 
 KINDS = ("rate", "users")
 STEP, BUDGET, WARM_UP, MAX_USERS = "3s", "120s", "1s", "2000"
@@ -44,8 +44,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the searches out; return 0, 1 if the scenario failed, 3 if stopped or out of time before there was an answer."""
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.load.capacity_session import CapacitySession, Searches  # noqa: PLC0415 - keeps `--help` quick
-    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.capacity_run import CapacitySession, Searches  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
 
     plans = _plans(options)
     settings = Settings(
@@ -84,9 +84,9 @@ def exit_code(record: Run, *, unfinished: bool) -> int:
 
 
 def _plans(options: argparse.Namespace) -> list[Plan]:
-    from harness.judge import slo  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.capacity import MOST, START, Plan  # noqa: PLC0415 - keeps `--help` quick
-    from harness.under_load import RATE, USERS  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.load import RATE, USERS  # noqa: PLC0415 - keeps `--help` quick
+    from harness.verdicts import slo  # noqa: PLC0415 - keeps `--help` quick
 
     objective = slo.parse(options.slo)
     step_s, budget_s = _options.seconds(options.step, "--step"), _options.seconds(options.budget, "--budget")

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where something is inconclusive."""
-    from harness.comparison import exit_code  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.result_files import exit_code  # noqa: PLC0415 - keeps `--help` quick
 
     chosen = _files.form(options)
     record = _files.compared(options.before, options.after, options)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli import _options
 from harness.errors import UsageError
-from harness.measure.clock import Clock, MonotonicClock
+from harness.runtime.clock import Clock, MonotonicClock
 
 if TYPE_CHECKING:
     from datasets import Block, Dataset
@@ -128,11 +128,11 @@ def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
 
 def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable[Block]], tuple[dict[str, int], int]]:
     """Return what loads blocks into an engine and returns rows by table and bytes on disk; the stack ends what it needs."""
-    from fixtures.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from fixtures.probes.index_bytes import database_bytes  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from fixtures.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from fixtures.servers import is_embedded, servers  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.databases.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.databases.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.probes.index_bytes import database_bytes  # noqa: PLC0415 - SQLAlchemy is slow to import
     from harness.scenario import Setting  # noqa: PLC0415 - comes with SQLAlchemy's users
+    from harness.servers.servers import is_embedded, servers  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
 
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.judge.checkup import Checkup
+    from harness.doctor.verdict import Checkup
 
 POOR_EXIT = 3
 
@@ -26,8 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print what was found and what to do, and return 0, or 3 on a poor machine."""
-    from harness.judge.checkup import POOR  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure import doctor  # noqa: PLC0415 - keeps `--help` quick
+    from harness.doctor import measure as doctor  # noqa: PLC0415 - keeps `--help` quick
+    from harness.doctor.verdict import POOR  # noqa: PLC0415 - keeps `--help` quick
 
     effort = doctor.QUICK if options.quick else doctor.USUAL
     if options.json:

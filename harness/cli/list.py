@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.discovery import Loaded
-    from harness.record import Ledger
+    from harness.results.run import Ledger
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if options.promises:
         for column in ("promise", "scenario", "the review says"):
             table.add_column(column, no_wrap=column != "the review says")
-        from harness import ledger  # noqa: PLC0415 - keeps `--help` quick
+        from harness.results import review as ledger  # noqa: PLC0415 - keeps `--help` quick
 
         for row in _promises(loaded, ledger.read(options.scenarios)):
             table.add_row(*row)

@@ -20,7 +20,7 @@ from harness.cli import _options, _runs
 if TYPE_CHECKING:
     from harness.discovery import Loaded
     from harness.load.protocol import LoadJob
-    from harness.record import Run
+    from harness.results.run import Run
 
 RATE, DURATION, BLOCK, WARM_UP, DRAIN, PROCESSES, MAX_IN_FLIGHT = "50", "30s", "5s", "1s", "10s", "2", "1000"
 MAX_USERS, MAX_PROCESSES, MOST_IN_FLIGHT = 10_000, 100, 1_000_000
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the run; return 0, 1 if the scenario failed or an engine was lost, 3 if it was stopped or tells nothing."""
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
-    from harness.record import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
 
     duration_s = _options.seconds(options.duration, "--duration")
     users = 0 if options.users is None else _options.whole(options.users, "--users", MAX_USERS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.cli import _options
 
 if TYPE_CHECKING:
-    from fixtures.network.accuracy import Accuracy, Added
+    from harness.network.accuracy import Accuracy, Added
 
 RTTS_MS = "0,1,5,25,150"
 
@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print what was found, and return 0 if every distance is within its bound, else 1."""
     rtts_ms = _options.rtts_ms(options.rtt)
-    from fixtures.network import accuracy  # noqa: PLC0415 - keeps `--help` quick
+    from harness.network import accuracy  # noqa: PLC0415 - keeps `--help` quick
 
     if options.json:
         import json  # noqa: PLC0415 - only for this one way out

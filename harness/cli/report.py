@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.cli import _files
 
 if TYPE_CHECKING:
-    from harness.record import Run
+    from harness.results.run import Run
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write or print the report."""
-    from harness import readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.readers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
+    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
+    from harness.importers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
 
     form = _files.form(options)
     if options.after is not None:
@@ -37,11 +37,11 @@ def run(options: argparse.Namespace) -> int:
     if record.kind in {FILE, COMPARE}:
         return _report_files(record, form, options.out or _files.new_folder())
     if form == "html":
-        from reports import html  # noqa: PLC0415 - only this format draws figures
+        from harness.report import html  # noqa: PLC0415 - only this format draws figures
 
         print(html.write(record, folder, options.out or folder))
     elif form == "markdown":
-        from reports import markdown  # noqa: PLC0415 - only this format
+        from harness.report import markdown  # noqa: PLC0415 - only this format
 
         print(markdown.render(record))
     else:

@@ -55,8 +55,8 @@ def _share(text: str | None) -> float:
 
 
 def _look_for_callgrind() -> None:
+    from harness.bench.probes import instructions  # noqa: PLC0415 - keeps `--help` quick
     from harness.errors import NotMeasurableError  # noqa: PLC0415 - keeps `--help` quick
-    from harness.measure.probes import instructions  # noqa: PLC0415 - keeps `--help` quick
 
     try:
         instructions.command(Path())

@@ -22,7 +22,7 @@ from harness.cli import _options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from fixtures.http_service import HttpService
+    from fixtures.api.http_service import HttpService
     from harness.scenario import Setting
     from service.settings import Settings
     from service.switches import Switches
@@ -38,9 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="sqlite", metavar="NAME", help=f"{' or '.join(ENGINES)} (default: sqlite)")
     _options.data(parser, size="tiny")
     parser.add_argument("--port", default="0", metavar="N", help="the port on this machine (default: a free one)")
-    help_ = (
-        "write statements that take 100 ms or longer there, as JSON lines, each with its plan; read it with -m service.slow_queries"
-    )
+    help_ = "write statements of at least 100 ms to FILE, as JSON lines with their plans"
     parser.add_argument("--slow-log", metavar="FILE", type=Path, help=help_)
     parser.add_argument("--slow-ms", default="100", metavar="MS", help="what counts as slow (default: 100)")
 
@@ -114,8 +112,8 @@ def _not_installed(error: ModuleNotFoundError) -> UsageError:
 @contextmanager
 def _serving(setting: Setting, switches: Switches, port: int | None, slow: Mapping[str, Any]) -> Iterator[HttpService]:
     """Fill a database, start what the service needs, and the service."""
-    from fixtures import servers  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from fixtures.http_service import http_service  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from fixtures.api.http_service import http_service  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.servers import servers  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.switches import Level  # noqa: PLC0415 - see `_switches`
 
     wanted = [] if switches.caching is Level.BASELINE else ["redis"]
@@ -128,8 +126,8 @@ def _serving(setting: Setting, switches: Switches, port: int | None, slow: Mappi
 def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> Settings:
     """Make the rows, with the indexes of the arm, and return the service's settings for them."""
     from datasets import TABLES, blocks  # noqa: PLC0415 - see `_switches`
-    from fixtures import prompt_store  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from fixtures.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from fixtures import store as prompt_store  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.databases.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.migrations import levels  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.settings import Settings  # noqa: PLC0415 - see `_switches`
@@ -140,7 +138,7 @@ def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> Settings
     url = found.url(NAME).render_as_string(hide_password=False)
     if "redis" not in setting.servers:
         return Settings(url, None, switches)
-    from fixtures import redis  # noqa: PLC0415 - comes with the extra `redis`
+    from harness.servers import redis  # noqa: PLC0415 - comes with the extra `redis`
 
     address = setting.servers["redis"].near
     return Settings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
@@ -148,7 +146,7 @@ def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> Settings
 
 def _tell(setting: Setting, switches: Switches, service: HttpService) -> None:
     from datasets import rows  # noqa: PLC0415 - see `_switches`
-    from fixtures.prompt_store import dataset  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from fixtures.store import dataset  # noqa: PLC0415 - SQLAlchemy is slow to import
 
     known = next(row for row in rows(dataset(setting), "prompts") if row["deleted_at"] is None)
     print(f"the prompt service, {switches}, on {setting.engine}, size {setting.size}: {service.url}")

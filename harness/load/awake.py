@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import Self
 
-from harness.measure.clock import Clock
+from harness.runtime.clock import Clock
 
 IDLE_TURN_NS = 20_000
 """A turn of the loop that takes no longer had nothing to do: answering anybody takes longer."""

@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.judge.slo import Objective, Seen, statistic_ns
-from harness.under_load import RATE, USERS, Capacity, Step
+from harness.results.load import RATE, USERS, Capacity, Step
+from harness.verdicts.slo import Objective, Seen, statistic_ns
 
 CLOSE = 1.1
 """How close the ends of a bracket have to be: the lowest level that fails ÷ the highest that holds."""

@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.load.open_model import GIVE_UP_S, drain
-from harness.load.pacer import Waits
-from harness.load.tally import Flight, Phases, Tally
-from harness.measure.clock import Clock
+from harness.load.pacing import Waits
+from harness.load.recorder import Flight, Phases, Tally
+from harness.runtime.clock import Clock
 from harness.scenario import Case
 
 METRONOME_NS = 10_000_000

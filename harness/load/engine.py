@@ -14,19 +14,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.bench.verify import verify
 from harness.discovery import Loaded
 from harness.errors import ScenarioFailedError
 from harness.load import arrivals
 from harness.load.awake import Awake
 from harness.load.closed_model import run_closed
 from harness.load.open_model import Plan, run_open
-from harness.load.pacer import Waits
+from harness.load.pacing import Waits
 from harness.load.protocol import Block, LoadJob
+from harness.load.recorder import Phases, Tally, wire
 from harness.load.sampler import Sampler
-from harness.load.tally import Phases, Tally, wire
-from harness.measure.clock import Clock, cpu_ns
-from harness.measure.verify import verify
-from harness.scenario import BASELINE, Case, Setting
+from harness.results.run import BASELINE
+from harness.runtime.clock import Clock, cpu_ns
+from harness.scenario import Case, Setting
 
 VERIFIED_CASES = 2
 """Cases of each group on which the arms must agree before any load."""

@@ -6,9 +6,9 @@ import csv
 import io
 from pathlib import Path
 
-from harness.load.histogram import bounds_ns
 from harness.load.totals import Blocks
-from harness.run_file import write_bytes
+from harness.results.store import write_bytes
+from harness.stats.histogram import bounds_ns
 
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 KINDS = ("response", "service", "queue")

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.load.pacer import Waits
-from harness.load.tally import Flight, Phases, Tally
-from harness.measure.clock import Clock
+from harness.load.pacing import Waits
+from harness.load.recorder import Flight, Phases, Tally
+from harness.runtime.clock import Clock
 from harness.scenario import Case
 
 LEAD_NS = 1_000_000

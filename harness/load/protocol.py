@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from harness.load.histogram import HistogramWire
+from harness.results.load import Tick
 from harness.scenario import Setting
-from harness.under_load import Tick
+from harness.stats.histogram import HistogramWire
 
 Model = Literal["open", "closed"]
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.bench.result import in_order
 from harness.discovery import Loaded
-from harness.judge import load as judge
 from harness.load import arrivals
-from harness.load.histogram import Histogram
+from harness.load.generator_checks import generator_limit, overloaded
 from harness.load.protocol import Block, LoadJob
-from harness.load.soundness import generator_limit, overloaded
 from harness.load.totals import Blocks, Total, cycles, totals
-from harness.measure.assemble import in_order
-from harness.record import Arm, Doubt, Latency, Ratio, ScenarioResult
-from harness.scenario import BASELINE
-from harness.under_load import ALL, LoadedArm, LoadRatio, Tick, Times, UnderLoad
+from harness.results.load import ALL, LoadedArm, LoadRatio, Tick, Times, UnderLoad
+from harness.results.run import BASELINE, Arm, Doubt, Latency, Ratio, ScenarioResult
+from harness.stats import load_intervals as judge
+from harness.stats.histogram import Histogram
 
 MEDIAN = "50"
 

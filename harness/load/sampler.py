@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from harness.judge.statistics import is_supported
-from harness.load.tally import Tally
-from harness.measure.clock import Clock
-from harness.measure.cores import elsewhere
-from harness.under_load import Tick
+from harness.load.recorder import Tally
+from harness.results.load import Tick
+from harness.runtime.clock import Clock
+from harness.runtime.cores import elsewhere
+from harness.stats.intervals import is_supported
 
 GENERATOR = "generator"
 INTERVAL_S = 0.5

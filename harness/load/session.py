@@ -10,22 +10,22 @@ from pathlib import Path
 
 import msgspec
 
+from harness.bench.steps import Observer
 from harness.discovery import Loaded
 from harness.errors import HarnessError
 from harness.load import arrivals
-from harness.load.ground import Ground
+from harness.load.environment import Ground
+from harness.load.generator_checks import generator
 from harness.load.histogram_file import write_histograms
 from harness.load.protocol import LoadJob
 from harness.load.results import Heard, Where, result
-from harness.load.soundness import generator
 from harness.load.supervisor import Supervisor
-from harness.measure import machine
-from harness.measure.clock import utc_now
-from harness.measure.cores import Cores, choose_cores, keep_to
-from harness.measure.progress import Observer
-from harness.measure.workplace import git_commit
-from harness.record import Run, Settings
-from harness.run_file import SCHEMA_VERSION, write_run
+from harness.results.run import Run, Settings
+from harness.results.store import SCHEMA_VERSION, write_run
+from harness.runtime import machine
+from harness.runtime.clock import utc_now
+from harness.runtime.cores import Cores, choose_cores, keep_to
+from harness.runtime.workspace import git_commit
 
 MODELS = {"open": "open: operations begin when they are due", "closed": "closed: a user waits for each answer"}
 

@@ -6,8 +6,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.load.histogram import Histogram, HistogramWire
 from harness.load.protocol import Block, Times3
+from harness.stats.histogram import Histogram, HistogramWire
 
 
 def together(blocks: Iterable[Sequence[Block]]) -> list[Block]:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from harness.bench.protocol import encode_paths
 from harness.errors import ScenarioFailedError
 from harness.load.open_model import GIVE_UP_S
 from harness.load.protocol import Block, LoadJob, Order, Report
-from harness.measure.processes import end, ending, environment
-from harness.measure.protocol import encode_paths
-from harness.under_load import Tick
+from harness.results.load import Tick
+from harness.runtime.processes import end, ending, environment
 
 STOP_S = 10.0
 """How long the engine may take to close its worlds, beside draining."""
@@ -56,7 +56,7 @@ class Supervisor:
             ScenarioFailedError: it cannot, or the arms do not agree.
         """
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "harness.load.child"],
+            [sys.executable, "-m", "harness.load.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(),

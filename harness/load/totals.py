@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.load.histogram import Histogram, HistogramWire
 from harness.load.protocol import Block, Times3
-from harness.under_load import ALL
+from harness.results.load import ALL
+from harness.stats.histogram import Histogram, HistogramWire
 
 Blocks = Mapping[int, Sequence[Block]]
 """An engine process's number → its blocks."""

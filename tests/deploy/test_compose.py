@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fixtures import postgres_server, redis
+from harness.servers import postgres_server, redis
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.record import CONTROL, Arm, Exact, Latency, Memory, Run, ScenarioResult, Settings
-from harness.run_file import SCHEMA_VERSION
+from harness.results.run import CONTROL, Arm, Exact, Latency, Memory, Run, ScenarioResult, Settings
+from harness.results.store import SCHEMA_VERSION
 
 GROUP = "prompts"
 ARMS = ("baseline", "optimised")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.edge_traffic import IN_WORDS, WEIGHTS
+from fixtures.edges.traffic import IN_WORDS, WEIGHTS
 from harness.discovery import load
 from harness.scenario import Setting
 

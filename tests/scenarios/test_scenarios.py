@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.servers import servers
-from harness import ledger
+from harness.bench.serving import served
+from harness.bench.verify import MAY_BREAK
 from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
-from harness.measure.serving import served
-from harness.measure.verify import MAY_BREAK
+from harness.results import review as ledger
 from harness.scenario import Case, Fault, Setting
+from harness.servers.servers import servers
 
 ROOT = Path(__file__).parents[2]
 FILES = scenario_files(ROOT / "scenarios")
@@ -89,7 +89,7 @@ def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, shared_folders: dict[str, Path]) -> None:
     """The first cases of every group get the same answers from all arms, wherever the scenario makes sense."""
-    from harness.measure.verify import verify  # noqa: PLC0415 - this test alone verifies
+    from harness.bench.verify import verify  # noqa: PLC0415 - this test alone verifies
 
     async def agree(loaded: Any, setting: Setting) -> int:
         scenario = loaded.scenario
@@ -213,7 +213,7 @@ def test_every_finding_shows(prepared: tuple[Any, Setting]) -> None:
 
 def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:
     """Statements, rows and the virtual machine's steps are the same in both counts, for every arm and group."""
-    from harness.measure.exact import count  # noqa: PLC0415 - this test alone counts
+    from harness.bench.work_counts import count  # noqa: PLC0415 - this test alone counts
 
     loaded, setting = prepared
     scenario = loaded.scenario

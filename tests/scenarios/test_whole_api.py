@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from fixtures.api_mix import DECK, IN_WORDS, MIX
+from fixtures.api.mix import DECK, IN_WORDS, MIX
 from harness.discovery import load
 from harness.errors import NotMeasurableError
-from harness.judge.verdict import Promise
-from harness.record import Exact, Ratio, ScenarioResult
+from harness.results.run import Exact, Ratio, ScenarioResult
 from harness.scenario import Setting
+from harness.verdicts.promise import Promise
 from service.switches import NAMES
 
 SCENARIO: Any = load(Path(__file__).parents[2] / "scenarios" / "whole_api.py").scenario

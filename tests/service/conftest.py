@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from fixtures.engines import sqlite
-from fixtures.redis import namespace, server
+from harness.databases.engines import sqlite
 from harness.errors import NotMeasurableError
+from harness.servers.redis import namespace, server
 from service.models import Base
 from service.sessions import sessionmaker
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, make_url, select
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from fixtures.probes.pool import PoolUse
+from harness.probes.pool import PoolUse
 from service import async_queries, bulk
 from service.async_queries import OneSession, Requests, SessionEach, Threaded
 from service.dashboard import API, Subject, question, questions

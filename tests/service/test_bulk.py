@@ -13,8 +13,8 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from fixtures.engines import sqlite
-from fixtures.probes.statements import Statements
+from harness.databases.engines import sqlite
+from harness.probes.statements import Statements
 from service import bulk
 from service.models import Base, Prompt
 from service.sessions import sessionmaker

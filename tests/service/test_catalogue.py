@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from fixtures.probes.statements import Statements
+from harness.probes.statements import Statements
 from service.catalogue import DatabaseCatalogue
 from service.models import Base
 from service.sessions import sessionmaker

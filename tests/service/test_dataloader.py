@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from fixtures.probes.statements import Statements
+from harness.probes.statements import Statements
 from service import dataloader
 from service.dataloader import DataLoader, ReviewDataLoader
 from service.sessions import sessionmaker

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from fixtures.probes.statements import Statements
+from harness.probes.statements import Statements
 from service import loading
 from service.sessions import sessionmaker
 

@@ -15,9 +15,9 @@ from sqlalchemy import exc as errors
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
-from fixtures.engines import postgres
-from fixtures.probes.pool import PoolUse
+from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
+from harness.probes.pool import PoolUse
 from service import pools
 from service.models import Base, PromptTemplate
 from service.pools import Environment, PoolSettings, Share

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from fixtures.probes.statements import Statements
+from harness.probes.statements import Statements
 from service import streaming
 from service.models import Base, Prompt
 from service.sessions import sessionmaker

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, NoResultFound, OperationalError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from fixtures.engines import postgres, sqlite
+from harness.databases.engines import postgres, sqlite
 from harness.errors import NotMeasurableError
 from harness.scenario import Setting
 from service import transactions as tx

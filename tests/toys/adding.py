@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from harness.judge.measures import count, memory_cut, speedup
-from harness.judge.verdict import Promise, at_most, cut, times
 from harness.scenario import Case, Prepared, Scenario, Setting, shows
+from harness.verdicts.measures import count, memory_cut, speedup
+from harness.verdicts.promise import Promise, at_most, cut, times
 
 NUMBERS = 20_000
 

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from harness.errors import NotMeasurableError, UsageError
-from harness.judge.measures import speedup
-from harness.judge.verdict import Promise, times
 from harness.scenario import Case, Scenario, Server, Setting
+from harness.verdicts.measures import speedup
+from harness.verdicts.promise import Promise, times
 
 
 class Distant(Scenario[Any]):

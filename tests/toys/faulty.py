@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from urllib.parse import urlsplit
 
-from harness.load.client import Client
+from harness.load.http_client import Client
 from harness.scenario import Case, Scenario, Server, Setting
 
 GOOD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from harness.cli import EXIT_CODES, main
-from harness.judge.ablation import INTERACTIONS, SUMS
-from harness.record import CONTROL
-from harness.run_file import read_run, read_samples
+from harness.results.run import CONTROL
+from harness.results.store import read_run, read_samples
+from harness.stats.ablation import INTERACTIONS, SUMS
 
 ROOT = Path(__file__).parents[3]
 TOYS = ROOT / "tests" / "toys"

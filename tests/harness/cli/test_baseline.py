@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.record import Run
-from harness.run_file import read_run, write_run
+from harness.results.run import Run
+from harness.results.store import read_run, write_run
 from tests.harness.gates import SETTINGS, result, run
 
 Refused = Callable[[Sequence[str], str], None]

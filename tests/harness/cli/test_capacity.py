@@ -11,9 +11,9 @@ import pytest
 
 from harness.cli import EXIT_CODES, main
 from harness.cli.capacity import exit_code
-from harness.record import Run, ScenarioResult, Settings
-from harness.run_file import read_run
-from harness.under_load import RATE, USERS, UnderLoad
+from harness.results.load import RATE, USERS, UnderLoad
+from harness.results.run import Run, ScenarioResult, Settings
+from harness.results.store import read_run
 
 ROOT = Path(__file__).parents[3]
 TOYS = ROOT / "tests" / "toys"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import readers
+from harness import importers as readers
 from harness.cli import main
-from harness.readers import own_run
-from harness.record import Latency, ScenarioResult
-from harness.run_file import read_run, write_run
+from harness.importers import own_run
+from harness.results.run import Latency, ScenarioResult
+from harness.results.store import read_run, write_run
 
 Refused = Callable[[Sequence[str], str], None]
 

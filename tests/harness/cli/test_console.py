@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.cli._console import Progress, show
-from harness.record import Run, Settings
+from harness.results.run import Run, Settings
 
 
 def a_run(kind: str = "pairs") -> Run:

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from harness.cli import main
-from harness.judge.checkup import WORDS, Machine, check_up
-from harness.judge.noise import Noise
-from harness.measure import doctor as measuring
+from harness.doctor import measure as measuring
+from harness.doctor.verdict import WORDS, Machine, check_up
+from harness.stats.noise import Noise
 
 
 @pytest.mark.slow

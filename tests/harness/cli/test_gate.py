@@ -13,8 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.cli import main
-from harness.record import Run
-from harness.run_file import SCHEMA_VERSION, write_json, write_run
+from harness.results.run import Run
+from harness.results.store import SCHEMA_VERSION, write_json, write_run
 from tests.harness.gates import result, run
 
 ROOT = Path(__file__).parents[3]

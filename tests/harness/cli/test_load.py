@@ -15,10 +15,10 @@ import pytest
 
 from harness.cli import main
 from harness.cli.load import exit_code
-from harness.record import Run, ScenarioResult, Settings
-from harness.run_file import read_run
+from harness.results.load import ALL, UnderLoad
+from harness.results.run import Run, ScenarioResult, Settings
+from harness.results.store import read_run
 from harness.scenario import Scenario, Server, Setting
-from harness.under_load import ALL, UnderLoad
 
 ROOT = Path(__file__).parents[3]
 TOYS = ROOT / "tests" / "toys"
@@ -223,7 +223,7 @@ def _running(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str],
         deadline = time.monotonic() + 60
         while not mark.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        (engine,) = (c for c in psutil.Process(process.pid).children() if "harness.load.child" in " ".join(c.cmdline()))
+        (engine,) = (c for c in psutil.Process(process.pid).children() if "harness.load.worker" in " ".join(c.cmdline()))
         yield process, engine
     finally:
         process.kill()

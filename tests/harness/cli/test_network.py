@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from fixtures.network import accuracy
 from harness.cli import network
 from harness.errors import UsageError
+from harness.network import accuracy
 
 
 @pytest.fixture(autouse=True)

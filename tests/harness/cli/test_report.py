@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.record import Run, Settings
-from harness.run_file import write_run
+from harness.results.run import Run, Settings
+from harness.results.store import write_run
 
 TOYS = Path(__file__).parents[2] / "toys"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.record import CONTROL, Run
-from harness.run_file import read_run, read_samples
+from harness.results.run import CONTROL, Run
+from harness.results.store import read_run, read_samples
 
 ROOT = Path(__file__).parents[3]
 TOY = ROOT / "tests" / "toys" / "adding.py"

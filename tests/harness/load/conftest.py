@@ -13,9 +13,9 @@ import pytest
 
 from harness.discovery import Loaded
 from harness.load.engine import Engine, Level
-from harness.load.pacer import FakePacer
+from harness.load.pacing import FakePacer
 from harness.load.protocol import Block, LoadJob
-from harness.measure.clock import FakeClock
+from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario, Setting
 
 MS = 1_000_000

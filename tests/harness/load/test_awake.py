@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from harness.load.awake import IDLE_TURN_NS, Awake
-from harness.measure.clock import FakeClock
+from harness.runtime.clock import FakeClock
 
 
 class Moving(FakeClock):

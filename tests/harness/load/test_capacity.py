@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge.slo import Seen, parse
 from harness.load.capacity import CLOSE, MOST, START, Ended, Next, Plan, Tried, capacity, following, tried
-from harness.under_load import RATE, USERS, Capacity, Times
+from harness.results.load import RATE, USERS, Capacity, Times
+from harness.verdicts.slo import Seen, parse
 
 LIMIT_NS = 150e6
 System = Callable[[Next], Seen]

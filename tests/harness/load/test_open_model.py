@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.load.histogram import Histogram
 from harness.load.protocol import Times3
+from harness.stats.histogram import Histogram
 
 if TYPE_CHECKING:
     from tests.harness.load.conftest import Stage

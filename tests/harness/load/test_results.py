@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from harness.discovery import load
-from harness.load.histogram import Histogram, HistogramWire
 from harness.load.histogram_file import HISTOGRAM_COLUMNS, write_histograms
 from harness.load.protocol import Block, LoadJob, Times3
 from harness.load.results import Heard, Where, result
-from harness.record import ScenarioResult
-from harness.under_load import ALL, Tick
+from harness.results.load import ALL, Tick
+from harness.results.run import ScenarioResult
+from harness.stats.histogram import Histogram, HistogramWire
 
 TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
 MS = 1_000_000

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from harness.load.recorder import Flight, Phases, Tally
 from harness.load.sampler import GENERATOR, Sampler, Watch, usage, watched
-from harness.load.tally import Flight, Phases, Tally
-from harness.measure.clock import MonotonicClock
+from harness.results.load import Tick
+from harness.runtime.clock import MonotonicClock
 from harness.scenario import Case
-from harness.under_load import Tick
 
 if TYPE_CHECKING:
     from tests.harness.load.conftest import Stage

@@ -9,7 +9,7 @@ import pytest
 from harness.discovery import load
 from harness.load.protocol import LoadJob
 from harness.load.session import Plan, described
-from harness.record import Settings
+from harness.results.run import Settings
 
 TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
 

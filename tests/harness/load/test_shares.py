@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.histogram import Histogram, HistogramWire
 from harness.load.protocol import Block, Times3
 from harness.load.shares import together
+from harness.stats.histogram import Histogram, HistogramWire
 
 
 def wire(times_ns: list[int]) -> HistogramWire:

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.bench.protocol import encode_paths
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
-from harness.load.ground import Ground
+from harness.load.environment import Ground
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
-from harness.measure.protocol import encode_paths
 
 TOYS = Path(__file__).parents[2] / "toys"
 pytestmark = pytest.mark.slow
@@ -106,7 +106,7 @@ def test_an_engine_whose_supervisor_has_gone_ends_without_a_word(ground: Ground)
     job = LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), block_s=0.1)
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "harness.load.child"]
+    command = [sys.executable, "-m", "harness.load.worker"]
     orders = msgspec.json.encode(job, enc_hook=encode_paths) + b"\n"
     done = subprocess.run(command, input=orders, stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False)
     os.close(writer)

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from fixtures.redis import namespace
-from service.api import create_app
+from harness.servers.redis import namespace
+from service.http.api import create_app
 from service.settings import Settings
 from service.switches import Level, Switches
 

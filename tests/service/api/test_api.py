@@ -17,12 +17,12 @@ from sqlalchemy import create_engine, insert, select
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from fixtures.engines import postgres
+from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 from harness.scenario import Server, Setting
-from service.api import create_app
-from service.instruments import Instruments, instruments_for
+from service.http.api import create_app
 from service.models import Base
+from service.observability.instruments import Instruments, instruments_for
 from service.settings import Settings
 from service.switches import NAMES, Level, Switches
 

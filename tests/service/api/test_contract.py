@@ -10,7 +10,7 @@ import schemathesis
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.python.asgi import shutdown_lifespans
 
-from service.api import create_app
+from service.http.api import create_app
 from service.settings import Settings
 from service.switches import Switches
 

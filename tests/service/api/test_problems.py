@@ -164,7 +164,7 @@ def test_what_goes_wrong_inside_is_logged_and_not_told(
         raise error
 
     monkeypatch.setattr(Service, "ping", fail)
-    caplog.set_level(logging.WARNING, "service.problems")
+    caplog.set_level(logging.WARNING, "service.http.problems")
     answer = ask(calling, "GET", "/health")
     assert problem(answer)["status"] == status
     assert "secret" not in answer.text

@@ -10,9 +10,9 @@ from sqlalchemy import Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateIndex
 
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from harness.record import Statement
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.results.run import Statement
 from service import prompts
 from service.migrations import composite_indexes, keyset_index
 from service.migrations.building import MISLEADING

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from fixtures.probes.plans import plans
-from fixtures.probes.statements import Statements
-from harness.record import Statement
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.results.run import Statement
 from service import streaming
 from service.migrations import keyset_index
 from service.sessions import sessionmaker

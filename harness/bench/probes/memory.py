@@ -1,0 +1,89 @@
+"""Memory of one operation: the curve that memory-profiler samples, and the peak that the kernel keeps.
+
+Only for a child process that does nothing else: when the measured function raises, memory-profiler kills every child of the
+process it runs in, and it runs a short function again unless told not to (`max_iterations=1`).
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memory_profiler import memory_usage
+
+from harness.runtime.clock import Clock
+
+INTERVAL_S = 0.01
+"""Time between two samples of the curve. Shorter spikes are still seen by the kernel's peak."""
+
+CURVE_POINTS = 400
+"""A longer curve is thinned to about this many points, peaks kept."""
+
+_MIB = 1024 * 1024
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Resident set before, at its peak, and over time as (seconds from the start, bytes)."""
+
+    idle_bytes: int
+    peak_bytes: int
+    seconds: float
+    curve: list[tuple[float, int]]
+
+
+def measure(operation: Callable[[], Any], clock: Clock) -> tuple[MemoryUse, Any]:
+    """Run `operation` once under the sampler; return what it used and its answer. What it raises goes through."""
+    idle = _settle()
+    start_ns = clock.now_ns()
+    samples, answer = memory_usage(
+        (operation, (), {}), interval=INTERVAL_S, max_iterations=1, timestamps=True, retval=True, backend="psutil"
+    )
+    seconds = (clock.now_ns() - start_ns) / 1e9
+    origin = samples[0][1] if samples else 0.0
+    curve = [(round(stamp - origin, 4), int(mib * _MIB)) for mib, stamp in samples]
+    peak = max(status_bytes("VmHWM"), *(b for _, b in curve)) if curve else status_bytes("VmHWM")
+    return MemoryUse(idle, peak, seconds, thin(curve)), answer
+
+
+def measure_limited(operation: Callable[[], Any], limit_bytes: int, clock: Clock) -> tuple[MemoryUse, Any]:
+    """Run `operation` once with `limit_bytes` of private memory to add; without a curve. What it raises goes through."""
+    idle = _settle()
+    resource.setrlimit(resource.RLIMIT_DATA, (status_bytes("VmData") + limit_bytes,) * 2)
+    start_ns = clock.now_ns()
+    answer = operation()
+    return MemoryUse(idle, status_bytes("VmHWM"), (clock.now_ns() - start_ns) / 1e9, []), answer
+
+
+def status_bytes(name: str) -> int:
+    """Return a figure of `/proc/self/status` such as VmRSS, VmHWM or VmData, in bytes.
+
+    Raises:
+        OSError: the system has no such file, or the file no such figure.
+    """
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"no {name} in {_STATUS}")
+
+
+def thin(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Return at most about `CURVE_POINTS` points: the highest of each stretch, and the last."""
+    if len(curve) <= CURVE_POINTS:
+        return curve
+    stretch = -(-len(curve) // CURVE_POINTS)
+    kept = [max(curve[i : i + stretch], key=lambda point: point[1]) for i in range(0, len(curve), stretch)]
+    return kept if kept[-1] == curve[-1] else [*kept, curve[-1]]
+
+
+def _settle() -> int:
+    gc.collect()
+    _CLEAR_REFS.write_text(_RESET_PEAK)
+    return status_bytes("VmRSS")

@@ -1,0 +1,306 @@
+"""From a scenario's events to its result: ratios, percentiles, growth, verdicts and doubts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from harness.bench.pairing import PLANTED
+from harness.bench.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
+from harness.bench.switches import Ablated
+from harness.discovery import Loaded
+from harness.results.controls import Controls
+from harness.results.gains import Ablation
+from harness.results.run import (
+    BASELINE,
+    CONTROL,
+    NOT_RUN,
+    PEAK_MEMORY,
+    Arm,
+    Doubt,
+    Exact,
+    Finding,
+    Growth,
+    Latency,
+    Memory,
+    Ratio,
+    Sample,
+    ScenarioResult,
+    Statement,
+    Verdict,
+)
+from harness.results.tails import PercentileRatio
+from harness.scenario import Scenario
+from harness.stats import intervals as statistics
+from harness.stats.ablation import ablation
+from harness.stats.percentile_ratios import percentile_ratios
+from harness.verdicts import controls
+from harness.verdicts.promise import NOT_MEASURABLE, Promise, judge
+from harness.verdicts.warnings import doubts_about
+
+MISS_RATE = 0.05
+"""How often a clean 95 % interval leaves 1 out."""
+
+CHANCE = 0.01
+"""As many controls off as happen less often than this by chance make the run doubtful."""
+
+
+@dataclass
+class Evidence:
+    """All that was heard about one scenario on one engine at one distance, and what it amounts to so far.
+
+    `not_run` is the reason why it makes no sense there, or cannot run here. `nearest` is what was heard of the same scenario and
+    engine at the least distance: what distance cannot change is counted there alone, and stands here as well.
+    `plant` is the share by which a baseline world was slowed; `doubts` are those that no figure shows.
+    """
+
+    loaded: Loaded
+    engine: str
+    rtt_ms: float
+    samples: list[Sample] = field(default_factory=list)
+    dataset: dict[str, str | int] = field(default_factory=dict)
+    engine_settings: dict[str, str] = field(default_factory=dict)
+    cannot_run: list[tuple[str, str, str]] = field(default_factory=list)
+    verified_cases: int = 0
+    exact: list[Exact] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    error: str | None = None
+    code: int = 0
+    detail: str = ""
+    interrupted: bool = False
+    not_run: str | None = None
+    nearest: Evidence | None = None
+    plant: float = 0.0
+    doubts: list[Doubt] = field(default_factory=list)
+    _pairs: int = 0
+    _readings: list[tuple[int, str, int]] = field(default_factory=list)
+    _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to hear: it was neither refused nor has it failed."""
+        return self.error is None and self.not_run is None
+
+    def all_exact(self) -> list[Exact]:
+        """Return every exact figure: those of this distance, and of the least one those that were not counted again."""
+        if self.nearest is None:
+            return self.exact
+        here = {(e.arm, e.group, e.metric, e.scale) for e in self.exact}
+        return self.exact + [e for e in self.nearest.exact if (e.arm, e.group, e.metric, e.scale) not in here and e.scale == 1.0]
+
+    def hear(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
+        """Take in one event of a child process. `process` numbers the fresh processes that time pairs."""
+        if isinstance(event, PairTimes):
+            self._pairs += 1
+            self.samples += [
+                Sample(process, self._pairs, slot.position, slot.arm, event.group, event.case, latency_ns)
+                for slot in event.slots
+                if slot.arm != PLANTED
+                for latency_ns in slot.latencies_ns
+            ]
+            self._readings += [(process, name, time_ns) for name, time_ns in event.controls_ns.items()]
+            means = {slot.arm: sum(slot.latencies_ns) / len(slot.latencies_ns) for slot in event.slots}
+            if PLANTED in means:
+                self._slowed[event.group][process].append((means[BASELINE], means[PLANTED]))
+        elif isinstance(event, Ready):
+            if scale == 1.0:
+                self.dataset, self.engine_settings = event.dataset, event.engine_settings
+        elif isinstance(event, Verified):
+            self.verified_cases, self.cannot_run = event.cases, event.cannot_run
+        elif isinstance(event, Counted):
+            self.exact += event.exact
+            self.statements += event.statements
+        elif isinstance(event, Found):
+            self.findings.append(event.finding)
+        elif isinstance(event, Measured):
+            self.memory.append(event.memory)
+        elif isinstance(event, Failed):
+            self.error, self.code, self.detail = event.message, event.code, event.detail
+
+    @property
+    def barred(self) -> tuple[tuple[str, str], ...]:
+        """The (arm, group) that cannot run as written."""
+        return tuple((arm, group) for arm, group, _ in self.cannot_run)
+
+    def result(self, samples_file: str | None = None, *, whole: bool = True) -> ScenarioResult:
+        """Return the scenario's result from what was heard so far. A failed scenario has no timings and no verdicts.
+
+        Not `whole`, it lacks what takes long to work out and may be added at the end: the ratios of percentiles.
+        """
+        scenario = self.loaded.scenario
+        near = self.nearest or self
+        failed = self.error is not None
+        base = ScenarioResult(
+            name=self.loaded.name,
+            title=self.loaded.title,
+            doc=self.loaded.doc,
+            file=self.loaded.file.name,
+            engine=self.engine,
+            rtt_ms=self.rtt_ms,
+            status=self._status(),
+            error=self.not_run or self.error,
+            exit_code=self.code,
+            arms=[Arm(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
+            groups=dict(scenario.groups),
+            verified_cases=self.verified_cases,
+            dataset=near.dataset,
+            engine_settings=near.engine_settings,
+            findings=near.findings,
+            samples_file=samples_file,
+            tolerances=dict(scenario.tolerances),
+            higher_is_better=list(scenario.higher_is_better),
+        )
+        if failed:
+            return base
+        if self.not_run is not None:
+            return _replace(base, verdicts=[v for promise in scenario.promises for v in _nulls(promise, self.not_run)])
+        measured = _replace(
+            base,
+            pairs=self._pairs,
+            processes=len({s.process for s in self.samples}),
+            latencies=in_order(latencies(self.samples), scenario),
+            ratios=in_order(ratios(self.samples), scenario),
+            percentile_ratios=in_order(percentile_ratios(self.samples), scenario) if whole else [],
+            exact=self.all_exact(),
+            statements=near.statements,
+            memory=self.memory,
+            growth=growths(self.exact, self.memory),
+            ablation=ablations(self.samples, scenario),
+            controls=Controls(controls.drifts(self._readings), controls.planted(self.plant, self._slowed)),
+        )
+        verdicts = [v for promise in scenario.promises for v in judge(promise, measured)]
+        judged = _replace(measured, verdicts=verdicts)
+        return _replace(judged, doubts=[*doubts_about(judged), *self.doubts])
+
+    def _status(self) -> str:
+        if self.not_run is not None:
+            return NOT_RUN
+        if self.error is not None:
+            return "failed"
+        return "interrupted" if self.interrupted else "ok"
+
+    def _broken(self, arm: str) -> str | None:
+        errors = {group: error for a, group, error in self.cannot_run if a == arm}
+        return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
+
+
+def _nulls(promise: Promise, reason: str) -> list[Verdict]:
+    return [
+        Verdict(promise.id, promise.says, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part) for arm in promise.arms
+    ]
+
+
+def _replace(result: ScenarioResult, **changes: object) -> ScenarioResult:
+    from dataclasses import replace  # noqa: PLC0415 - keeps the untyped keyword call in one place
+
+    return replace(result, **changes)  # type: ignore[arg-type]
+
+
+Row = TypeVar("Row", Latency, Ratio, PercentileRatio)
+
+
+def in_order(rows: list[Row], scenario: Scenario[Any]) -> list[Row]:
+    """Return rows in the order in which the scenario names its groups and arms; the control last."""
+    groups, arms = list(scenario.groups), [*scenario.arms, CONTROL]
+    return sorted(rows, key=lambda row: (_place(row.group, groups), _place(row.arm, arms)))
+
+
+def _place(name: str, names: list[str]) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def latencies(samples: list[Sample]) -> list[Latency]:
+    """Return each arm's latencies in each group, from raw samples."""
+    found: dict[tuple[str, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for s in samples:
+        found[s.group, s.arm][s.process].append(s.latency_ns)
+    rows = []
+    for (group, arm), processes in found.items():
+        values = np.concatenate([np.asarray(v, dtype=np.int64) for v in processes.values()])
+        rows.append(
+            Latency(
+                arm=arm,
+                group=group,
+                samples=len(values),
+                mean_ns=float(values.mean()),
+                min_ns=int(values.min()),
+                max_ns=int(values.max()),
+                percentiles_ns=statistics.percentiles(values),
+                process_medians_ns=[float(np.median(v)) for _, v in sorted(processes.items())],
+            )
+        )
+    return rows
+
+
+def pair_means(samples: list[Sample]) -> dict[str, dict[int, list[dict[str, float]]]]:
+    """Return group → process → its pairs, each arm → nanoseconds; a slot counts with its mean operation."""
+    slots: dict[tuple[int, int, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for s in samples:
+        slots[s.process, s.pair, s.group][s.arm].append(s.latency_ns)
+    found: dict[str, dict[int, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    for (process, _, group), arms in slots.items():
+        found[group][process].append({arm: sum(times) / len(times) for arm, times in arms.items()})
+    return found
+
+
+def ratios(samples: list[Sample]) -> list[Ratio]:
+    """Return each arm's paired ratio against the baseline in each group."""
+    compared: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for group, processes in pair_means(samples).items():
+        for process, pairs in processes.items():
+            for pair in pairs:
+                for arm, time_ns in pair.items():
+                    if arm != BASELINE and BASELINE in pair:
+                        compared[group, arm][process].append((pair[BASELINE], time_ns))
+    rows = []
+    for (group, arm), processes_of in compared.items():
+        interval, medians = statistics.paired_ratio(processes_of)
+        number = sum(len(p) for p in processes_of.values())
+        rows.append(Ratio(arm, group, interval.value, interval.low, interval.high, medians, number))
+    return rows
+
+
+def ablations(samples: list[Sample], scenario: Scenario[Any]) -> list[Ablation]:
+    """Return what the switches of an ablated scenario bring, an entry a group in the scenario's order; nothing of any other one."""
+    if not isinstance(scenario, Ablated):
+        return []
+    pairs = pair_means(samples)
+    found = (ablation(group, scenario.switches, pairs[group]) for group in scenario.groups if group in pairs)
+    return [entry for entry in found if entry is not None]
+
+
+def growths(exact: list[Exact], memory: list[Memory]) -> list[Growth]:
+    """Return the growth exponent of every figure that was taken at several scales."""
+    series: dict[tuple[str, str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for e in exact:
+        series[e.arm, e.group, e.metric][e.scale].append(e.value)
+    for m in memory:
+        if m.error is None and m.limit_bytes is None:
+            series[m.arm, m.group, PEAK_MEMORY][m.scale].append(float(m.added_bytes))
+    rows = []
+    for (arm, group, metric), points in series.items():
+        scales = sorted(points)
+        values = [statistics.median(points[s]) for s in scales]
+        if len(scales) > 1 and min(values) > 0:
+            rows.append(Growth(arm, group, metric, scales, values, statistics.growth_exponent(scales, values)))
+    return rows
+
+
+def clean_controls(results: list[ScenarioResult]) -> list[Doubt]:
+    """Return a doubt about the whole run if its A/A controls do not agree with 1 as often as they should."""
+    judged = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
+    off = [r for r in judged if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
+    if statistics.at_least_by_chance(len(off), len(judged), MISS_RATE) > CHANCE:
+        return []
+    return [
+        Doubt(
+            "A/A control",
+            f"{len(off)} of {len(judged)} controls, the baseline against itself, differ from 1",
+            "run again on a quieter machine, or with more --processes",
+        )
+    ]

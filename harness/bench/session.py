@@ -1,0 +1,303 @@
+"""One run from start to end: prepare, verify, time in rounds of fresh processes, measure memory; written down after every step."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from harness.bench.effort import SIDE_BY_SIDE, effort
+from harness.bench.protocol import Failed, Job, Measured, PairTimes
+from harness.bench.result import Evidence, clean_controls
+from harness.bench.serving import gone, served
+from harness.bench.steps import Observer, Step, Steps
+from harness.bench.trial import Trial
+from harness.discovery import Loaded
+from harness.errors import HarnessError, NotMeasurableError
+from harness.results.run import Doubt, Ledger, Memory, Run, Settings
+from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
+from harness.runtime import machine
+from harness.runtime.clock import utc_now
+from harness.runtime.cores import Company, Cores, Seats, choose_cores
+from harness.runtime.processes import end_all, events
+from harness.runtime.workspace import git_commit, workspace
+from harness.scenario import Setting
+from harness.verdicts import controls
+
+MEMORY_CHILDREN = 2
+"""Child processes that measure the same memory, so that there is a range."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do.
+
+    `out` is the run's folder; `command` is what a person types to have the same again; `ledger` is the review on trial, for the
+    report; `counting` whether exact work is counted and findings are shown; `instructions` whether instructions are counted as
+    well, which takes minutes; `plant` the share by which a baseline world is slowed to see whether that is found.
+    """
+
+    scenarios: Sequence[Loaded]
+    settings: Settings
+    out: Path
+    command: str
+    memory: bool = True
+    counting: bool = True
+    ledger: Ledger | None = None
+    plant: float = 0.0
+    instructions: bool = False
+
+
+@dataclass
+class Session:
+    """Carries out a plan. `run()` returns the record; what was measured before an interruption or a failure is kept."""
+
+    plan: Plan
+    observer: Observer
+    cores: Cores = field(default_factory=choose_cores)
+    started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
+    seats: Seats = field(init=False)
+    _commit: tuple[str | None, bool] = (None, False)
+    _environment: dict[str, str] = field(default_factory=dict)
+    _trials: list[Trial] = field(default_factory=list)
+    _interrupted: bool = False
+    _abandoned: bool = False
+    _saving: threading.Lock = field(default_factory=threading.Lock)
+    _chains: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.seats = Seats(self.cores)
+
+    def run(self) -> Run:
+        """Do everything in the plan and return the record, also after Ctrl-C.
+
+        Raises:
+            UsageError: the output folder cannot be written, or the disk is full.
+        """
+        self._environment, self._commit = machine.describe(self.cores), git_commit()
+        write_run(self._record(None), self.plan.out)  # a folder that cannot be written must show before hours of measuring
+        with workspace() as space, ExitStack() as servers:
+            try:
+                self._begin(space, servers)
+                Steps(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon).run()
+            except KeyboardInterrupt:
+                self._interrupted = True
+                for trial in self._trials:
+                    trial.evidence.interrupted = True
+            finally:
+                self.seats.leave()
+        record = self._record(utc_now().isoformat(timespec="seconds"))
+        self._save(record, self._trials)
+        return record
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        end_all()
+
+    def _begin(self, space: Path, servers: ExitStack) -> None:
+        """Make the trials of the run, every scenario on every engine at every distance, and start what they connect to."""
+        settings = self.plan.settings
+        for loaded in self.plan.scenarios:
+            for engine in settings.engines:
+                nearest: Evidence | None = None
+                for rtt_ms in sorted(settings.rtts_ms):
+                    trial = self._trial(loaded, space, engine, rtt_ms, servers)
+                    trial.evidence.nearest = nearest
+                    self._trials.append(trial)
+                    if trial.evidence.goes_on and nearest is None:
+                        nearest = trial.evidence
+
+    def _trial(self, loaded: Loaded, space: Path, engine: str, rtt_ms: float, servers: ExitStack) -> Trial:
+        settings = self.plan.settings
+        folder, shared = space / f"{loaded.name}-{engine}", space / f"shared-{engine}"
+        folder.mkdir(exist_ok=True)
+        shared.mkdir(exist_ok=True)
+        setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
+        evidence = Evidence(loaded, engine, rtt_ms, plant=self.plan.plant)
+        try:
+            setting = served(loaded.scenario, setting, servers)
+        except NotMeasurableError as reason:
+            evidence.not_run = str(reason)
+        except HarnessError as error:
+            evidence.hear(Failed(str(error), error.code))
+        return Trial(evidence, setting)
+
+    def _steps(self) -> list[Step]:
+        """Every step of the run in order. Rounds go over all scenarios, so that the machine's drift is inside each interval."""
+        settings, given = self.plan.settings, effort(self.plan.settings)
+        trials = [t for t in self._trials if t.evidence.goes_on]
+        slice_s = settings.budget_s / max(1, settings.processes * len(trials))
+        steps = []
+        for t in trials:
+            if t.is_nearest and self.plan.counting:
+                steps.append(self._step(t, "preparing", 4.0, t.job("prepare")))
+            examination = t.examination(counting=self.plan.counting, interpreter=given.interpreter)
+            steps.append(self._step(t, "comparing answers", 6.0, examination))
+        in_turn = sorted(trials, key=lambda t: (self._company(t) is Company.NONE, t.setting.rtt_ms > 0))
+        for process in range(1, settings.processes + 1):
+            for t in in_turn:
+                if not t.is_nearest and process > (given.processes_further_away or settings.processes):
+                    continue
+                job = t.job(
+                    "pairs",
+                    process=process,
+                    budget_ns=int(slice_s * 1e9),
+                    minimum_pairs=given.minimum_pairs,
+                    heavy=process <= given.heavy_processes and (t.is_nearest or given.heavy_further_away),
+                    heavy_ns=given.heavy_ns,
+                    side_groups=given.side_groups,
+                    plant=self.plan.plant,
+                )
+                says = f"timing pairs, process {process} of {settings.processes}"
+                steps.append(self._step(t, says, slice_s + 3.0, job, company=self._company(t)))
+        if self.plan.memory:
+            nearest = [t for t in trials if t.is_nearest]
+            steps += [step for t in nearest for step in self._growth_steps(t)]
+            steps += [step for t in nearest for step in self._memory_steps(t)]
+        if self.plan.instructions:
+            steps += [step for t in trials if t.is_nearest and not t.setting.servers for step in self._instruction_steps(t)]
+        return steps
+
+    def _instruction_steps(self, trial: Trial) -> list[Step]:
+        """Return a step an arm. What a server does for an operation would not be counted, so trials with one have none."""
+        made = []
+        for arm in trial.evidence.loaded.scenario.arms:
+            job = trial.instructions(arm)
+            made.append(self._step(trial, f"instructions of {arm}", 60.0, job, in_order=False))
+        return made
+
+    def _company(self, trial: Trial) -> Company:
+        """Return whether a trial is timed alone.
+
+        One without a server leaves the coordinator's core idle, and one at a distance both of them, most of the time, unless its
+        scenario says that it is busy all the same.
+        """
+        quiet = not trial.evidence.loaded.scenario.busy and (not trial.setting.servers or trial.setting.rtt_ms > 0)
+        idle = self.cores.all and quiet
+        return Company.TIMED if idle and effort(self.plan.settings).side_by_side else Company.NONE
+
+    def _growth_steps(self, trial: Trial) -> list[Step]:
+        scenario = trial.evidence.loaded.scenario
+        steps = []
+        for scale in scenario.growth_scales:
+            if scale != 1.0:
+                setting = replace(trial.setting, scale=scale)
+                steps.append(self._step(trial, f"preparing {scale:g} of the data", 2.0, trial.job("prepare", setting=setting)))
+                if scenario.growth_groups:
+                    steps.append(self._step(trial, f"counting at {scale:g}", 3.0, trial.job("count", setting=setting)))
+        return steps
+
+    def _memory_steps(self, trial: Trial) -> list[Step]:
+        scenario = trial.evidence.loaded.scenario
+        steps = []
+        for scale in sorted({1.0, *scenario.growth_scales}):
+            setting = replace(trial.setting, scale=scale)
+            for _ in range(MEMORY_CHILDREN if scale == 1.0 else 1):
+                for group in scenario.memory_groups:
+                    for arm in scenario.arms:
+                        job = trial.job("memory", setting=setting, arm=arm, group=group)
+                        steps.append(self._step(trial, f"memory of {arm}", 2.0, job, in_order=False))
+        for group, limit in scenario.memory_limits_bytes(trial.setting).items():
+            for arm in scenario.arms:
+                job = trial.limited(arm, group, limit)
+                steps.append(self._step(trial, f"{arm} under a memory limit", 2.0, job, in_order=False))
+        return steps
+
+    def _step(
+        self,
+        trial: Trial,
+        says: str,
+        expected_s: float,
+        make: Callable[[], Job],
+        *,
+        company: Company = Company.ANY,
+        in_order: bool = True,
+    ) -> Step:
+        def act() -> None:
+            if not trial.evidence.goes_on or self._abandoned:
+                return
+            job = make()
+            if (job.arm, job.group) in trial.evidence.barred:
+                return
+            with self.seats.seat(company) as cpus:
+                for event in events(msgspec.structs.replace(job, cpus=cpus)):
+                    if self._abandoned:
+                        return
+                    if isinstance(event, Failed):
+                        self._hear_failure(trial, job, event)
+                    else:
+                        trial.evidence.hear(event, job.process, job.setting.scale)
+                    if isinstance(event, PairTimes):
+                        self.observer.tick()
+            with self._saving:
+                self._save(self._record(None), [trial])
+
+        name = f"{trial.evidence.loaded.name} · {trial.evidence.engine}"
+        where = f"{name} · RTT {trial.evidence.rtt_ms:g} ms" if trial.evidence.rtt_ms else name
+        kind = says.partition(",")[0].partition(" of ")[0]
+        # Distances share their scenario's data on an engine, so they go one after another.
+        chain = "" if company is Company.NONE else name if in_order else f"{name} · {next(self._chains)}"
+        stage = f"{company} {in_order} {company is Company.TIMED and trial.setting.rtt_ms > 0}"
+        return Step(f"{where} · {says}", kind, expected_s, act, chain, stage)
+
+    @staticmethod
+    def _hear_failure(trial: Trial, job: Job, failed: Failed) -> None:
+        """Take in a failure: a result under a memory limit, a doubt under callgrind; where a server has gone, that is said."""
+        if job.limit_bytes is not None:
+            trial.evidence.hear(Measured(_ended_by_limit(job)))
+            return
+        if job.task == "instructions":
+            says, remedy = f"those of {job.arm} could not be counted: {failed.message}", "leave --instructions out"
+            trial.evidence.doubts.append(Doubt("instructions", says, remedy))
+            return
+        lost = gone(trial.setting.servers)
+        if lost is not None:
+            failed = Failed(f"{lost}, in mid-run ({failed.message}); run this scenario again", failed.code, failed.detail)
+        trial.evidence.hear(failed)
+
+    def _record(self, finished_at: str | None) -> Run:
+        found = [t.evidence.result(t.samples_file, whole=finished_at is not None) for t in self._trials]
+        promises = [t.evidence.loaded.scenario.promises for t in self._trials]
+        results = [controls.withhold(*each) for each in zip(found, promises, controls.dirty(found), strict=True)]
+        commit, dirty = self._commit
+        return Run(
+            schema_version=SCHEMA_VERSION,
+            kind="pairs",
+            name=self.plan.out.name,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            command=self.plan.command,
+            commit=commit,
+            dirty=dirty,
+            interrupted=self._interrupted,
+            settings=self.plan.settings,
+            environment=self._environment,
+            scenarios=results,
+            doubts=[*clean_controls(results), *self._crowded()],
+            ledger=self.plan.ledger,
+        )
+
+    def _crowded(self) -> list[Doubt]:
+        beside = sum(t.evidence.goes_on and self._company(t) is Company.TIMED for t in self._trials)
+        return [SIDE_BY_SIDE] if beside > 1 else []
+
+    def _save(self, record: Run, changed: Sequence[Trial]) -> None:
+        write_run(record, self.plan.out)
+        for trial in changed:
+            file = trial.samples_file
+            if file is not None:
+                write_samples(trial.evidence.samples, self.plan.out / file)
+            if trial.evidence.detail:
+                name = f"{trial.evidence.loaded.name}-{trial.evidence.engine}.txt"
+                write_bytes(self.plan.out / "errors" / name, trial.evidence.detail.encode())
+
+
+def _ended_by_limit(job: Job) -> Memory:
+    """A child that died under a memory limit is that operation's result, not the scenario's failure."""
+    error = "ended by the limit"
+    return Memory(job.arm, job.group, 0, 0, 0.0, [], scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)

@@ -1,0 +1,75 @@
+"""Correct before fast: the arms' answers to every case must be equal, or nothing of the scenario is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import ScenarioFailedError
+from harness.results.run import BASELINE
+from harness.scenario import Case, Scenario
+
+MAY_BREAK = "proposed"
+"""The one arm that may fail to run: a proposal that raises as written is a finding, not a failure of the run."""
+
+
+@dataclass
+class Verification:
+    """What the verification pass saw: how many cases agreed, and which (arm, group) cannot run, with the error."""
+
+    cases: int = 0
+    cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+async def verify(scenario: Scenario[Any], worlds: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
+    """Run every case on every arm and compare the normalised answers with the baseline's.
+
+    Raises:
+        ScenarioFailedError: an arm disagrees, or an arm that has to work raised; names the arm and the case.
+    """
+    seen = Verification(cannot_run=dict(scenario.sits_out))
+    for case in cases:
+        expected = await _answer(scenario, worlds[BASELINE], BASELINE, case)
+        for arm, world in worlds.items():
+            if arm == BASELINE or (arm, case.group) in seen.cannot_run:
+                continue
+            try:
+                answer = await _answer(scenario, world, arm, case)
+            except ScenarioFailedError as error:
+                if arm != MAY_BREAK:
+                    raise
+                seen.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
+                continue
+            if answer != expected:
+                raise ScenarioFailedError(_disagreement(arm, case, answer, expected))
+        seen.cases += 1
+    return seen
+
+
+def _disagreement(arm: str, case: Case, answer: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
+    what, place = ("gives another answer than", 0) if answer[0] != expected[0] else ("leaves something else behind than", 1)
+    return (
+        f"{arm} {what} {BASELINE} to case {case.name!r}: {_short(answer[place])} instead of {_short(expected[place])}; "
+        "no arm is timed until they agree"
+    )
+
+
+async def _answer(scenario: Scenario[Any], world: Any, arm: str, case: Case) -> tuple[Any, Any]:
+    try:
+        answer = await scenario.run(world, case)
+        normal = scenario.normalise(case, answer), await scenario.state(world, case)
+        await scenario.reset(world, case, answer)
+    except Exception as error:
+        raise ScenarioFailedError(f"{arm} raised in case {case.name!r}: {_describe(error)}") from error
+    return normal
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def _short(answer: Any, limit: int = 120) -> str:
+    text = repr(answer)
+    return text if len(text) <= limit else f"{text[:limit]}…"

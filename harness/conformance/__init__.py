@@ -1,6 +1,0 @@
-"""What shows that this harness measures right: questions with known answers, tried for real and published.
-
-Each module directly in this folder that has a `TITLE` is a question, and its `run(effort) -> Section` tries it; the folder is the
-registry. `effort` 1.0 is what is published; a smaller one takes that share of the time. `python -m harness.conformance` tries all
-of them and writes the page. What a question needs beside its own file lies in a folder of its own.
-"""

@@ -1,0 +1,1 @@
+"""Databases on every engine: made from rows, copied, migrated, opened and removed."""

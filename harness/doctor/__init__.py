@@ -1,0 +1,1 @@
+"""Measures this machine's noise and the smallest change it can detect."""

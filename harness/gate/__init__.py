@@ -1,0 +1,1 @@
+"""Passes or fails a candidate against a baseline."""

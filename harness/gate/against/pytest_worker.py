@@ -1,0 +1,182 @@
+"""A pytest plugin, loaded by path: serves slices of whatever a project's tests give to their `benchmark` fixture.
+
+It stands in for pytest-benchmark's fixture, installed or not. Every use of the fixture becomes a benchmark named by its test, which
+runs once in the session that only lists them. Standard library and pytest alone, since it runs in whichever tree and environment is
+being timed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.gate.against.protocol import Channel
+
+beside = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+NOT_A_FUNCTION = (
+    "benchmark was given {}, whose call makes a coroutine and does none of its work; time asyncio.Runner().run(…) inside"
+)
+
+
+class Session:
+    """What happens in one pytest session: the fixture, and who is heard of it."""
+
+    def __init__(self) -> None:
+        self.channel: Channel = beside["Channel"]()
+        self.listing = bool(os.environ.get(beside["LIST"]))
+        self.names: list[str] = []
+        self.failed: dict[str, str] = {}
+        self.refused: list[str] = []
+
+    @pytest.fixture
+    def benchmark(self, request: pytest.FixtureRequest) -> Served:
+        """Time what it is given, in turn with the same test of the other version."""
+        return Served(self, request.node.nodeid)
+
+    @pytest.fixture
+    def benchmark_weave(self, benchmark: Served) -> None:
+        """Refuse what only pytest-benchmark's own fixture can do."""
+        pytest.fail(f"{benchmark.name}: benchmark_weave cannot be timed against another version", pytrace=False)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Put the tests into the same order in both versions, and leave out those that nobody wants."""
+        items.sort(key=lambda item: item.nodeid)
+        wanted = [item for item in items if not hasattr(item, "fixturenames") or "benchmark" in item.fixturenames]
+        if not self.listing:
+            wanted = [item for item in wanted if self.channel.wants(item.nodeid)]
+        left_out = [item for item in items if item not in wanted]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+        items[:] = wanted
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+        """Remember what failed."""
+        outcome: Any = yield
+        report = outcome.get_result()
+        if report.failed and item.nodeid not in self.failed:
+            lines = str(report.longrepr).strip().splitlines() or ["no reason given"]
+            crash = getattr(getattr(report.longrepr, "reprcrash", None), "message", None)
+            self.failed[item.nodeid] = (crash or lines[-1]).splitlines()[0][:200]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember what cannot be collected."""
+        if report.failed:
+            lines = str(report.longrepr).strip().splitlines() or ["it cannot be collected"]
+            self.failed[report.nodeid] = lines[-1][:200]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Say what there was."""
+        self.channel.say(
+            end={
+                "benchmarks": self.names,
+                "failed": self.failed,
+                "refused": self.refused,
+                "status": int(exitstatus),
+                "strays": beside["strays"](),
+            }
+        )
+
+
+class Served:
+    """The `benchmark` fixture. Called, or through `pedantic`, it serves slices until told to go on, and returns the last result."""
+
+    is_guarded = True
+    """Tells `harness.pytest_plugin`, where it is installed, that coroutine functions are refused here already."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        self.name = name
+        self.group: str | None = None
+        self.extra_info: dict[str, Any] = {}
+        self.enabled = True
+        self.disabled = False
+        self._session = session
+        self._used = False
+
+    @property  # type: ignore[misc] # mypy knows `__class__` as what it usually is
+    def __class__(self) -> type:
+        """Pass for pytest-benchmark's fixture, which its plugin insists on; pytest-codspeed's does the same."""
+        module = sys.modules.get("pytest_benchmark.fixture")
+        return getattr(module, "BenchmarkFixture", Served)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"benchmark.{name} is not there while two versions are timed in turn")
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Time `function(*args, **kwargs)`."""
+        return self.pedantic(function, args, kwargs)
+
+    def pedantic(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        setup: Callable[[], tuple[Sequence[Any], Mapping[str, Any]] | None] | None = None,
+        teardown: Callable[..., Any] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Time `target`; `setup`, which may give its arguments, and `teardown` are outside of timing. Rounds are ours to choose."""
+        if self._used:
+            pytest.fail("benchmark was used twice in one test; give each use a test of its own", pytrace=False)
+        self._used = True
+        self._refuse(inspect.iscoroutinefunction(target), target)
+        last: list[Any] = [None]
+
+        def timed(_: int, repeats: int) -> int:
+            spent = 0
+            if setup is None and teardown is None:
+                given = kwargs or {}
+                start = time.perf_counter_ns()
+                for _ in range(repeats):
+                    last[0] = target(*args, **given)
+                return time.perf_counter_ns() - start
+            for _ in range(repeats):
+                now_args, now_kwargs = (setup() if setup else None) or (args, kwargs or {})
+                start = time.perf_counter_ns()
+                last[0] = target(*now_args, **now_kwargs)
+                spent += time.perf_counter_ns() - start
+                if teardown:
+                    teardown(*now_args, **now_kwargs)
+            return spent
+
+        timed(0, 1)
+        if inspect.isawaitable(last[0]):
+            if inspect.iscoroutine(last[0]):
+                last[0].close()
+            self._refuse(True, target)  # noqa: FBT003 - it is awaitable
+        self._session.names.append(self.name)
+        if not self._session.listing:
+            self._session.channel.serve(self.name, timed)
+        return last[0]
+
+    def _refuse(self, awaitable: bool, target: Callable[..., Any]) -> None:
+        if awaitable:
+            says = NOT_A_FUNCTION.format(f"the coroutine function {getattr(target, '__name__', target)!r}")
+            self._session.refused.append(f"{self.name}: {says}")
+            pytest.fail(says, pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep the session in this one process, and its random numbers the same in both versions."""
+    for option, value in {"numprocesses": 0, "dist": "no", "tx": [], "randomly_seed": 0}.items():
+        if hasattr(config.option, option):
+            setattr(config.option, option, value)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the fixture after pytest-benchmark's, so that it takes that one's place, and know its marker where it is absent."""
+    config.addinivalue_line("markers", "benchmark: how a benchmark is to be run")
+    config.pluginmanager.register(Session(), "harness-side-session")

@@ -1,0 +1,97 @@
+"""From paired times and counted work to a gate's result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.gate.against.compare import PairedTime
+from harness.results.gate import (
+    EQUIVALENT,
+    EXACT,
+    IMPROVED,
+    INCONCLUSIVE,
+    NOT_COMPARABLE,
+    REGRESSED,
+    STATUS,
+    TIME,
+    GateResult,
+    GateRow,
+)
+from harness.results.run import Doubt
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a benchmark belongs in the result."""
+
+    scenario: str
+    engine: str
+    rtt_ms: float = 0.0
+    arm: str = ""
+    group: str = ""
+
+
+def row(time: PairedTime, place: Place, margin: float) -> GateRow:
+    """Return the row of a paired time; its sentence says how sure it is, since that is what such a time is for."""
+    return GateRow(
+        kind=TIME,
+        scenario=place.scenario,
+        engine=place.engine,
+        rtt_ms=place.rtt_ms,
+        arm=place.arm,
+        group=place.group,
+        metric="time",
+        word=time.word,
+        because=sentence(time, margin),
+        change=time.ratio,
+        low=time.low,
+        high=time.high,
+        tolerated=margin,
+        paired=True,
+    )
+
+
+def sentence(time: PairedTime, margin: float) -> str:
+    """Return why a paired time has its word, and of one that says nothing what it could have shown and would need to."""
+    said = time.because
+    if time.word == INCONCLUSIVE and time.could_see is not None and time.needs_s is not None:
+        said += f"; it could have shown {time.could_see * 100:+.1f} %"
+        if time.could_see > margin:
+            said += f", and {margin * 100:+.3g} % would need about {time.needs_s:.0f} s a set"
+    return said
+
+
+def result(
+    names: tuple[str, str],
+    rows: Sequence[GateRow],
+    incomparable: Sequence[Doubt] = (),
+    doubts: Sequence[Doubt] = (),
+) -> GateResult:
+    """Return the verdict of the whole: a time that was shown to be within the margin passes, with or without counted work."""
+    verdict, why = _verdict(rows, incomparable)
+    return GateResult(*names, verdict, why, list(rows), list(incomparable), list(doubts))
+
+
+def _verdict(rows: Sequence[GateRow], incomparable: Sequence[Doubt]) -> tuple[str, str]:
+    found = Counter((r.word, r.kind) for r in rows)
+    words = Counter(r.word for r in rows)
+    if words[REGRESSED]:
+        return REGRESSED, f"{_counted(found, REGRESSED)} regressed"
+    if incomparable:
+        more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
+        return NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].says}{more}"
+    if not any(r.kind in {TIME, EXACT} for r in rows):
+        return NOT_COMPARABLE, "there was nothing to time or to count"
+    if words[INCONCLUSIVE]:
+        return INCONCLUSIVE, f"{_counted(found, INCONCLUSIVE)} could not be told"
+    if words[IMPROVED]:
+        return IMPROVED, f"{_counted(found, IMPROVED)} improved, nothing regressed"
+    return EQUIVALENT, "nothing regressed, and that was measured"
+
+
+def _counted(found: Counter[tuple[str, str]], word: str) -> str:
+    names = {EXACT: "exact figure", TIME: "time", STATUS: "scenario or arm"}
+    parts = [(found[word, kind], name) for kind, name in names.items() if found[word, kind]]
+    return " and ".join(f"{number} {name}{'s' * (number > 1)}" for number, name in parts)

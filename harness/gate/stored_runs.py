@@ -1,0 +1,180 @@
+"""The gate on stored runs: what became of every figure, and one verdict that a build ends with. Pure, from runs to a result.
+
+Exact work decides. Times from two moments show a large change alone and are else not judged, which is said; where there is nothing
+but such times, the gate is inconclusive. What is missing or renamed, of other data or other versions, is not comparable, by name. A
+candidate's scenario that failed is a regression. No row, no pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from harness.errors import UsageError
+from harness.gate import matching as gate_sides
+from harness.gate import stored_times as gate_times
+from harness.gate import work_counts as gate_work
+from harness.gate.matching import Pair, counted
+from harness.gate.work_counts import Rules
+from harness.results.gate import (
+    EQUAL,
+    EQUIVALENT,
+    EXACT,
+    IMPROVED,
+    INCONCLUSIVE,
+    NOT_COMPARABLE,
+    NOT_JUDGED,
+    REGRESSED,
+    STATUS,
+    TIME,
+    GateResult,
+    GateRow,
+)
+from harness.results.run import Doubt, Run
+
+ACCEPT = "measure it again, or accept the candidate as the new baseline: harness baseline accept RUN"
+AGAINST = "time both versions in turn: harness gate --against REF"
+
+
+def gate(
+    base: Run,
+    candidate: Run,
+    tolerances: Mapping[str, float] | None = None,
+    *,
+    only: str = "*",
+    names: tuple[str, str] = ("the baseline", "the candidate"),
+) -> GateResult:
+    """Return what became of every figure of `base` in `candidate`, and the verdict.
+
+    `tolerances` maps "scenario.metric" to a share and goes before what scenarios say themselves; `only` is a glob that chooses
+    scenarios by name; `names` are how the sides are called.
+
+    Raises:
+        UsageError: `only` matches no scenario of the baseline, or a tolerance has no meaning.
+    """
+    reasons = gate_sides.of_the_whole(base, candidate)
+    if reasons:
+        return GateResult(*names, NOT_COMPARABLE, reasons[0].says, incomparable=reasons)
+    before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
+    if base.scenarios and not before:
+        known = ", ".join(sorted({r.name for r in base.scenarios}))
+        raise UsageError(f"no scenario is named like {only!r}; the baseline has {known}")
+    sides = gate_sides.pair(before, after, stopped=candidate.interrupted)
+    rows, incomparable = list(sides.rows), list(sides.incomparable)
+    for one in sides.pairs:
+        found, reasons = _rows(one, _rules(one, tolerances or {}, base, candidate))
+        rows += found
+        incomparable += reasons
+    times = gate_times.times([(p.old, p.new) for p in sides.pairs], gate_sides.another_machine(base, candidate))
+    rows += times.rows
+    verdict, sentence = next(_verdicts(rows, incomparable, all_slower=times.all_slower))
+    doubts = [*sides.doubts, *times.doubts, *_doubts(base, candidate, rows)]
+    return GateResult(*names, verdict, sentence, rows, incomparable, doubts)
+
+
+def of_files(compared: Run) -> GateResult:
+    """Return the result on two files of another tool, from `harness.gate.result_files`: times alone, unpaired."""
+    rows, sides = [], ("before", "after")
+    for result in compared.scenarios:
+        sides = (result.arms[0].describes.removeprefix("before: "), result.arms[-1].describes.removeprefix("after: "))
+        medians = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
+        for v in result.verdicts:
+            old, new = medians.get((v.promise, result.arms[0].name)), medians.get((v.promise, v.arm))
+            bounds = (1 / v.high if v.high else None, 1 / v.low if v.low else None)
+            word = NOT_JUDGED if v.verdict == INCONCLUSIVE else v.verdict
+            change = 1 / v.value if v.value else None
+            rows.append(
+                GateRow(TIME, v.promise, result.engine, 0.0, "", "", "time", word, v.sentence, old, new, "ns", change, *bounds)
+            )
+    verdict, sentence = next(_verdicts(rows, [], all_slower=False))
+    return GateResult(*sides, verdict, sentence, rows, doubts=[d for r in compared.scenarios for d in r.doubts])
+
+
+def refused(base: str, candidate: str, says: str) -> GateResult:
+    """Return the result on two sides that do not go together at all."""
+    return GateResult(base, candidate, NOT_COMPARABLE, says, incomparable=[Doubt("not comparable", says, ACCEPT)])
+
+
+def _rules(pair: Pair, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
+    name = f"{pair.new.name}."
+    own = {key.removeprefix(name): share for key, share in tolerances.items() if key.startswith(name)}
+    no_work, no_python, no_instructions = gate_sides.other_versions(pair, base, candidate)
+    for metric, share in (pair.new.tolerances | own).items():
+        if not (math.isfinite(share) and share >= 0):
+            raise UsageError(
+                f"{pair.new.file}: the tolerance of {metric!r} is {share}, and no share from 0 up; write one such as 0.02"
+            )
+    return Rules(pair.new.tolerances | own, pair.new.higher_is_better, no_work, no_python, no_instructions)
+
+
+def _rows(pair: Pair, rules: Rules) -> tuple[list[GateRow], list[Doubt]]:
+    """Return the rows of counted work and memory of a scenario, and what is missing or of other versions."""
+    rows, missing = gate_work.work(pair.old, pair.new, rules)
+    missing = [e for e in missing if pair.keeps(e.arm, e.group)]
+    rows += [row for row in gate_work.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
+    reasons = []
+    barred = Counter(row.because for row in rows if row.word == NOT_COMPARABLE)
+    for reason, number in barred.items():
+        reasons.append(Doubt(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
+    if missing and not pair.stopped:
+        metrics = sorted({e.metric.replace("_", " ") for e in missing})
+        says = f"{counted(len(missing), 'count')} of {', '.join(metrics)} {'is' if len(missing) == 1 else 'are'} missing"
+        reasons.append(Doubt(pair.place, f"{says} in the candidate", ACCEPT))
+    return rows, reasons
+
+
+def _verdicts(rows: Sequence[GateRow], incomparable: Sequence[Doubt], *, all_slower: bool) -> Iterator[tuple[str, str]]:
+    """Yield the verdicts of the whole that hold, each with its reason, the most pressing first; one always holds."""
+    words = Counter(row.word for row in rows)
+    judged = Counter((row.kind, row.word) for row in rows)
+    unjudged = judged[TIME, NOT_JUDGED]
+    times = f"; {counted(unjudged, 'time')} could not be judged" if unjudged else ""
+    if words[REGRESSED]:
+        yield REGRESSED, f"{_kinds(rows, REGRESSED)} regressed"
+    if incomparable:
+        more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
+        yield NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].says}{more}"
+    if not any(row.kind != STATUS for row in rows):
+        yield NOT_COMPARABLE, "the two have no figure in common: nothing was compared"
+    if words[INCONCLUSIVE]:
+        yield INCONCLUSIVE, "; ".join(dict.fromkeys(row.because for row in rows if row.word == INCONCLUSIVE))
+    exact = judged[EXACT, EQUAL] + judged[EXACT, IMPROVED]
+    if not exact and (unjudged or not judged[TIME, IMPROVED]):
+        yield INCONCLUSIVE, f"no work was counted exactly that could decide{times}"
+    if all_slower:
+        yield INCONCLUSIVE, f"everything became much slower, and {counted(exact, 'exact figure')} cannot say why; {AGAINST}"
+    if words[IMPROVED]:
+        yield IMPROVED, f"{_kinds(rows, IMPROVED)} improved, nothing regressed{times}"
+    yield EQUIVALENT, f"{counted(exact, 'exact figure')} equal{times}"
+
+
+def _kinds(rows: Iterable[GateRow], word: str) -> str:
+    """Return how many rows of each kind have a word: `2 exact figures and 1 time`."""
+    names = {EXACT: "exact figure", "memory": "peak", TIME: "time", STATUS: "scenario or arm"}
+    counts = Counter(row.kind for row in rows if row.word == word)
+    return " and ".join(f"{counts[kind]} {name}{'s' * (counts[kind] > 1)}" for kind, name in names.items() if counts[kind])
+
+
+def _doubts(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[Doubt]:
+    found = [
+        Doubt(f"{d.name}, {side}", d.says, d.remedy) for run, side in ((base, "before"), (candidate, "after")) for d in run.doubts
+    ]
+    if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
+        found.append(Doubt("the same run", "both sides hold the same figures", "name the run of the other version"))
+    unsteady = [row for row in rows if row.kind == EXACT and row.word == NOT_JUDGED and row.group and row.base != row.candidate]
+    if unsteady:
+        metrics = ", ".join(sorted({row.metric.replace("_", " ") for row in unsteady}))
+        says = f"{counted(len(unsteady), 'figure')} of {metrics} changed that did not repeat in the baseline's own run either"
+        found.append(Doubt("unsteady figures", says, "name a tolerance in the scenario, or in [tool.harness.gate.tolerances]"))
+    return found + _ungated(rows)
+
+
+def _ungated(rows: Sequence[GateRow]) -> list[Doubt]:
+    """Return a doubt about scenarios of which no exact figure was judged: times alone do not guard them."""
+    guarded = {row.place for row in rows if row.kind == EXACT and row.word in {EQUAL, IMPROVED, REGRESSED}}
+    bare = list(dict.fromkeys(row.place for row in rows if row.kind == TIME and row.place not in guarded))
+    if not guarded or not bare:
+        return []
+    return [Doubt("not guarded", f"no exact figure decides about {', '.join(bare)}", AGAINST)]

@@ -1,0 +1,67 @@
+"""hyperfine's `--export-json`: `results`, each with `command`, aggregates in seconds, and `times`, a value a run.
+
+`times` is left out by very old versions and by some that convert the file; `exit_codes` has an entry a run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import msgspec
+
+from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
+from harness.results.run import Doubt
+
+FORM = "hyperfine's JSON"
+LOSES = (
+    Doubt(
+        "what hyperfine loses",
+        "a time is that of a whole process, its start and, unless it ran with --shell=none, a correction for the shell included",
+        "time the operation inside the process, with `harness run`",
+    ),
+)
+
+
+class _Result(msgspec.Struct):
+    command: str
+    mean: float
+    median: float
+    min: float
+    max: float
+    times: list[float] | None = None
+    exit_codes: list[int | None] | None = None
+    parameters: dict[str, str] | None = None
+
+
+class _File(msgspec.Struct):
+    results: list[_Result]
+
+
+def recognises(content: Content) -> bool:
+    """Whether there are results of commands."""
+    return b'"command"' in content.member("results")
+
+
+def parse(content: Content) -> Reading:
+    """Return the times of a file.
+
+    Raises:
+        UsageError: there are none, one is no time, or two commands have the same name.
+    """
+    results = msgspec.json.decode(content.body, type=_File).results
+    again = Counter(result.command for result in results)
+    timings = [_timing(content, result, again[result.command] > 1) for result in results]
+    failed = [timing.name for timing in timings if timing.errors]
+    doubts = [Doubt("failed commands", f"ended with an error: {', '.join(failed)}", "mend the command")] if failed else []
+    return Reading("", "hyperfine", FORM, distinct(content, FORM, timings), doubts=tuple(doubts))
+
+
+def _timing(content: Content, result: _Result, twice: bool) -> Timing:
+    parameters = ", ".join(f"{key}={value}" for key, value in sorted((result.parameters or {}).items()))
+    name = one_line(f"{result.command} ({parameters})" if twice and parameters else result.command)
+    errors = sum(code != 0 for code in result.exit_codes or [])
+    if result.times:
+        return replace(raw_timing(name, nanoseconds(content, FORM, name, result.times)), errors=errors)
+    least, most, mean, median = nanoseconds(content, FORM, name, [result.min, result.max, result.mean, result.median])
+    return Timing(name, len(result.exit_codes) if result.exit_codes else None, median, mean, least, most, errors=errors)

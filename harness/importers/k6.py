@@ -1,0 +1,123 @@
+"""k6's end-of-test summary in its three shapes: of `handleSummary`, of `--summary-export`, and the machine-readable one.
+
+Times are in milliseconds. In the first, `metrics` maps a name to `type`, `contains` and `values`; in the second, the values stand
+at the metric itself and nothing says what they measure, so that only k6's own names are known to be times; in the third,
+`results.metrics` is a list. In `http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line
+from harness.results.run import Doubt
+from harness.stats.intervals import QUANTILES, is_supported
+
+FORM = "k6's summary"
+LOSES = (
+    Doubt(
+        "what k6's summary loses",
+        "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out",
+        "add `count` and p(99) with --summary-trend-stats, and run often enough to see what differs from run to run",
+    ),
+)
+TIMES = ("http_req_duration", "iteration_duration", "group_duration", "grpc_req_duration", "ws_connecting", "ws_ping")
+"""k6's own metrics of a whole operation; the phases of an HTTP request are parts of the first."""
+
+PHASES = re.compile(r"http_req_(?:blocked|connecting|tls_handshaking|sending|waiting|receiving)\b")
+COUNTED_BY = {"http_req_duration": "http_reqs", "iteration_duration": "iterations"}
+"""The counter with as many values as a metric has, for those without a `count`."""
+
+LABELS = {"50": ("med", "p(50)"), **{label: (f"p({label})",) for label in QUANTILES if label != "50"}}
+
+Values = dict[str, float]
+Metrics = dict[str, tuple[bool | None, Values]]
+"""By name: whether it is a time, None where that is not said, and its numbers."""
+
+
+class _Metric(msgspec.Struct):
+    contains: str
+    values: dict[str, float | None]
+    name: str = ""
+
+
+class _Results(msgspec.Struct):
+    metrics: list[_Metric]
+
+
+def recognises(content: Content) -> bool:
+    """Whether there are metrics, and k6's are among them."""
+    metrics = content.member("metrics")
+    return any(name in metrics for name in (b'"iteration_duration"', b'"http_reqs"', b'"iterations"')) or bool(
+        content.member("results") and b'"k6Version"' in content.member("metadata")
+    )
+
+
+def parse(content: Content) -> Reading:
+    """Return the times of a summary.
+
+    Raises:
+        UsageError: no metric has an average, a median, a least and a most, or one of them is no time.
+    """
+    metrics = dict(_metrics(content))
+    left_out, timings = [], []
+    for name, (is_time, values) in metrics.items():
+        known = any(name == own or name.startswith(f"{own}{{") for own in TIMES)
+        if PHASES.match(name) or is_time is False or (is_time is None and not known):
+            continue
+        if not {"avg", "min", "max"} <= set(values) or not {"med", "p(50)"} & set(values):
+            left_out.append(one_line(name))
+        else:
+            timings.append(_timing(content, name, values, metrics))
+    doubts = [_left_out(left_out)] if left_out else []
+    return Reading("", "k6", FORM, distinct(content, FORM, timings), doubts=(*doubts, *_failed(metrics)))
+
+
+def _metrics(content: Content) -> Iterator[tuple[str, tuple[bool | None, Values]]]:
+    if content.member("results"):
+        for metric in msgspec.json.decode(content.member("results"), type=_Results).metrics:
+            yield metric.name, (metric.contains == "time", _numbers(metric.values))
+        return
+    for name, raw in msgspec.json.decode(content.member("metrics"), type=dict[str, msgspec.Raw]).items():
+        if b'"values"' in bytes(raw):
+            metric = msgspec.json.decode(raw, type=_Metric)
+            yield name, (metric.contains == "time", _numbers(metric.values))
+        else:
+            given = msgspec.json.decode(raw, type=dict[str, float | dict[str, bool] | None])
+            yield name, (None, _numbers(given))
+
+
+def _numbers(values: dict[str, float | None] | dict[str, float | dict[str, bool] | None]) -> Values:
+    return {key: value for key, value in values.items() if isinstance(value, int | float)}
+
+
+def _timing(content: Content, name: str, values: Values, metrics: Metrics) -> Timing:
+    shown = one_line(name)
+    median = values.get("med", values.get("p(50)", 0.0))
+    given = [median, values["avg"], values["min"], values["max"]]
+    median_ns, mean, least, most = nanoseconds(content, FORM, shown, given, per_s=1e3, zero=True)
+    count = values.get("count", metrics.get(COUNTED_BY.get(name, ""), (None, {}))[1].get("count"))
+    samples = None if count is None else int(count)
+    percentiles: dict[str, float | None] = {}
+    for label, names in LABELS.items():
+        value = next((values[key] for key in names if key in values), None)
+        supported = value is not None and (samples is None or is_supported(samples, QUANTILES[label]))
+        percentiles[label] = (
+            nanoseconds(content, FORM, shown, [value], per_s=1e3, zero=True)[0] if supported and value is not None else None
+        )
+    return Timing(shown, samples, median_ns, mean, least, most, percentiles)
+
+
+def _left_out(names: list[str]) -> Doubt:
+    remedy = "leave avg, min, med and max in --summary-trend-stats"
+    return Doubt("left out", f"without an average, a median, a least and a most: {', '.join(names)}", remedy)
+
+
+def _failed(metrics: Metrics) -> Iterator[Doubt]:
+    values = metrics.get("http_req_failed", (None, {}))[1]
+    rate = values.get("rate", values.get("value", 0.0))
+    if rate > 0:
+        yield Doubt("failed requests", f"{rate:.2%} of the requests failed", "mend them: their times are among the others")

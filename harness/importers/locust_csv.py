@@ -1,0 +1,92 @@
+"""Locust's `--csv` statistics, PREFIX_stats.csv, of Locust 1 and 2: a row a kind of request and one of all, times in milliseconds.
+
+Columns (case and the names of Locust 0 aside): Type, Name, Request Count, Failure Count, Median/Average/Min/Max Response Time, and
+percentiles as "50%" to "100%". Without requests, a percentile is "N/A".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from harness.importers.locust_rounding import LOSES as ROUNDED
+from harness.importers.locust_rounding import TOOL, failed, rounding_ms
+from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line
+from harness.results.run import Doubt
+from harness.stats.intervals import QUANTILES, is_supported
+
+FORM = "Locust's CSV"
+LOSES = (
+    *ROUNDED,
+    Doubt(
+        "what Locust's CSV loses",
+        "the file is written once a second and not again at the end, so that the last requests of a run are not in it",
+        "compare Locust's --json-file instead",
+    ),
+)
+NEEDED = ("median response time", "average response time", "min response time", "max response time")
+COUNTS, FAILURES = ("request count", "# requests"), ("failure count", "# failures")
+SIBLINGS = {
+    "timestamp": "Locust's history of a run",
+    "method": "Locust's list of failures",
+    "count": "Locust's list of exceptions",
+}
+"""The first column of the other files that `--csv` writes, which hold no times of a whole run."""
+
+
+def recognises(content: Content) -> bool:
+    """Whether the first line has the columns of Locust's statistics, or of a file that stands beside them."""
+    head = _head(content)
+    return set(NEEDED) <= set(head) or _sibling(head) is not None
+
+
+def parse(content: Content) -> Reading:
+    """Return the times of a file.
+
+    Raises:
+        UsageError: another of Locust's CSV files, a row that is cut short, or no requests.
+    """
+    head = _head(content)
+    sibling = _sibling(head)
+    if sibling:
+        raise content.refused(FORM, f"it is {sibling}; the times are in the file that ends in _stats.csv")
+    try:
+        rows = [dict(zip(head, row, strict=True)) for row in list(csv.reader(io.StringIO(content.text(), newline="")))[1:] if row]
+        timings = [timing for row in rows if (timing := _timing(content, row)) is not None]
+    except (ValueError, csv.Error, KeyError) as error:
+        raise content.refused(FORM, f"a row of it cannot be read ({error})") from error
+    total = timings[-1:]
+    errors = {timing.name: timing.errors for timing in (timings[:-1] or total)}
+    return Reading("", TOOL, FORM, distinct(content, FORM, timings), doubts=failed(errors))
+
+
+def _head(content: Content) -> list[str]:
+    if content.outline is not None:
+        return []
+    line = content.body[:10_000].removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", errors="replace")
+    try:
+        return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r")]), [])]
+    except csv.Error:
+        return []
+
+
+def _sibling(head: list[str]) -> str | None:
+    known = {"timestamp": "user count", "method": "occurrences", "count": "traceback"}
+    return SIBLINGS[head[0]] if head and known.get(head[0]) in head else None
+
+
+def _timing(content: Content, row: dict[str, str]) -> Timing | None:
+    kind = row.get("type", row.get("method", ""))
+    name = one_line(f"{'' if kind == 'None' else kind} {row['name']}")
+    samples, errors = (int(row[next((key for key in keys if key in row), keys[0])]) for keys in (COUNTS, FAILURES))
+    if errors < 0:
+        raise content.refused(FORM, f"{name!r} has {errors} failures")
+    if not samples:
+        return None
+    given = [float(row[key]) for key in NEEDED]
+    median, mean, least, most = nanoseconds(content, FORM, name, given, per_s=1e3, zero=True)
+    shown = {label: row.get(f"{label}%", "N/A") for label in QUANTILES}
+    known = {label: float(text) for label, text in shown.items() if text != "N/A" and is_supported(samples, QUANTILES[label])}
+    nanoseconds(content, FORM, name, list(known.values()), per_s=1e3, zero=True)
+    percentiles = {label: known[label] * 1e6 if label in known else None for label in QUANTILES}
+    return Timing(name, samples, median, mean, least, most, percentiles, rounding_ns=rounding_ms(given[0]) * 1e6, errors=errors)

@@ -1,0 +1,121 @@
+"""This harness's own runs as times to compare, and another tool's file as a run to show."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.importers.reading import Counted, Reading, Timing, one_line
+from harness.results.run import BASELINE, CONTROL, Arm, Latency, Run, ScenarioResult, Settings
+from harness.results.store import SCHEMA_VERSION
+from harness.stats.intervals import QUANTILES
+
+FILE, COMPARE = "file", "compare"
+"""Kinds of runs that this harness did not measure: a file of another tool, and two files side by side."""
+
+TOOL = "this harness"
+
+
+def reading(run: Run, path: Path) -> Reading:
+    """Return the times of a run of this harness: a benchmark an arm and group of each scenario, the processes' medians its units.
+
+    Raises:
+        UsageError: it has none, or is itself a comparison.
+    """
+    if run.kind == COMPARE:
+        raise UsageError(f"{path} is a comparison itself; name the two files that it compares")
+    kind = {"pairs": TOOL, "load": f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
+    timings = [
+        _timing(result, latency, run.kind) for result in run.scenarios for latency in result.latencies if latency.arm != CONTROL
+    ]
+    if not timings:
+        raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
+    names = [timing.name for timing in timings]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which every name is one scenario's")
+    datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
+    body = msgspec.json.encode(run.scenarios)
+    return Reading(
+        file=str(path),
+        tool=kind,
+        form="a run of this harness",
+        timings=tuple(timings),
+        started_at=run.started_at,
+        commit=run.commit,
+        dirty=run.dirty,
+        environment=run.environment | datasets,
+        digest=hashlib.sha256(body).hexdigest(),
+        doubts=tuple(run.doubts),
+    )
+
+
+def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
+    place = f"{result.engine}, RTT {result.rtt_ms:g} ms"
+    medians = [value for value in latency.process_medians_ns if value > 0]
+    units = Counted.of(medians) if medians else None
+    median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
+    return Timing(
+        name=latency.group if kind == FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
+        samples=latency.samples or None,
+        median_ns=median_ns,
+        mean_ns=latency.mean_ns,
+        min_ns=latency.min_ns,
+        max_ns=latency.max_ns,
+        percentiles_ns=latency.percentiles_ns,
+        units=units if len(medians) > 1 else None,
+    )
+
+
+def latency(timing: Timing, arm: str) -> Latency:
+    """Return a benchmark of a file as an arm's latency; `samples` is 0 where the file does not say how many there were."""
+    return Latency(
+        arm=arm,
+        group=timing.name,
+        samples=timing.samples or 0,
+        mean_ns=timing.mean_ns,
+        min_ns=round(timing.min_ns),
+        max_ns=round(timing.max_ns),
+        percentiles_ns={label: timing.percentiles_ns.get(label) for label in QUANTILES},
+        process_medians_ns=[timing.median_ns],
+    )
+
+
+def of_file(found: Reading) -> Run:
+    """Return a file of another tool as a run with one arm, a group a benchmark."""
+    name = Path(found.file).name
+    result = ScenarioResult(
+        name=one_line(name),
+        title=one_line(name),
+        doc=f"What {found.tool} measured.",
+        file=found.file,
+        engine=found.tool,
+        rtt_ms=0.0,
+        status="ok",
+        arms=[Arm(BASELINE, f"{found.form}, {one_line(name)}")],
+        latencies=[latency(timing, BASELINE) for timing in found.timings],
+        doubts=list(found.doubts),
+    )
+    about = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
+    return blank(FILE, one_line(name), found, result, about)
+
+
+def blank(kind: str, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
+    """Return a run that this harness did not measure, with one result, and the time, tool and commit of `found`."""
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        kind=kind,
+        name=name,
+        started_at=found.started_at,
+        finished_at=None,
+        command="",
+        commit=found.commit,
+        dirty=found.dirty,
+        interrupted=False,
+        settings=Settings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0),
+        environment=environment,
+        scenarios=[result],
+    )

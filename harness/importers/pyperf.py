@@ -1,0 +1,90 @@
+"""pyperf's JSON, file format 6 and 1.0, packed or not.
+
+Shape: `benchmarks`, each with `runs`, a fresh process each; a run's `values` are seconds a loop iteration, a run without them
+calibrated. Metadata (`name`, `unit`) may stand at the run, the benchmark or the file, whichever it is common to. What stands for
+itself is a process, not a value: values of one process share its bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from harness.importers.reading import Content, Counted, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
+from harness.results.run import Doubt
+from harness.stats.intervals import median
+
+FORM = "pyperf's JSON"
+LOSES = (
+    Doubt(
+        "what pyperf loses",
+        "a value is the average of many loops, so that percentiles of single calls are not known",
+        "time single calls with `harness run`",
+    ),
+)
+VERSIONS = {"1.0", "6"}
+MACHINE = ("cpu_model_name", "cpu_count", "platform", "python_implementation", "python_version", "aslr")
+SECONDS = "second"
+
+
+class _Run(msgspec.Struct):
+    values: list[float] = msgspec.field(default_factory=list)
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class _Benchmark(msgspec.Struct):
+    runs: list[_Run]
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class _File(msgspec.Struct):
+    benchmarks: list[_Benchmark]
+    version: str | int = ""
+    metadata: dict[str, Any] | None = None
+
+
+def recognises(content: Content) -> bool:
+    """Whether benchmarks have `runs`."""
+    found = content.member("benchmarks")
+    return b'"runs"' in found and b'"stats"' not in found
+
+
+def parse(content: Content) -> Reading:
+    """Return the times of a file.
+
+    Raises:
+        UsageError: an older file format, no benchmark that measures time, or a value that is no time.
+    """
+    file = msgspec.json.decode(content.body, type=_File)
+    if str(file.version) not in VERSIONS:
+        raise content.refused(FORM, f"of file format {file.version!r}, and 1.0 is read (`pyperf convert` writes it)")
+    common = file.metadata or {}
+    timings, other, dates = [], [], []
+    for number, benchmark in enumerate(file.benchmarks):
+        about = common | benchmark.metadata | (benchmark.runs[0].metadata if benchmark.runs else {})
+        name = one_line(str(about.get("name") or f"benchmark {number + 1}"))
+        dates += [str(run.metadata["date"]) for run in benchmark.runs if run.metadata.get("date")]
+        if about.get("unit", SECONDS) != SECONDS:
+            other.append(name)
+        else:
+            timings.append(_timing(content, name, [run.values for run in benchmark.runs if run.values]))
+    doubts = (Doubt("no times", f"not in seconds, and left out: {', '.join(other)}", "compare them with pyperf"),) if other else ()
+    return Reading(
+        file="",
+        tool="pyperf",
+        form=FORM,
+        timings=distinct(content, FORM, timings),
+        started_at=one_line(min(dates, default="")),
+        environment={key: one_line(str(common[key])) for key in MACHINE if common.get(key)},
+        doubts=doubts,
+    )
+
+
+def _timing(content: Content, name: str, runs: list[list[float]]) -> Timing:
+    if not runs:
+        raise content.refused(FORM, f"{name!r} has no values")
+    processes = [nanoseconds(content, FORM, name, values) for values in runs]
+    timing = raw_timing(name, [value for values in processes for value in values], single_calls=False)
+    return replace(timing, units=Counted.of(median(values) for values in processes)) if len(processes) > 1 else timing

@@ -1,0 +1,172 @@
+"""Scenarios as pytest items, and comparisons with saved runs that do not fool anybody. Only this package imports pytest.
+
+Plain `pytest` tries each arm once: the arms must agree. With any of pytest-benchmark's measuring options (`--benchmark-compare`,
+`--benchmark-only`, `--benchmark-autosave`, …) the arms are timed in interleaved pairs by the harness, in its own fresh processes,
+and each item hands its arm's paired samples to pytest-benchmark, so that its tables, files and comparisons work on them. Against a
+saved run each item's paired ratio and exact work are compared as well; with `--harness-compare-fail` they decide.
+
+Scenario files are collected from the folder that the ini option `harness_scenarios` names. In such a project all benchmarks of a
+session are guarded, scenarios or not: a run that failed is not saved as the next one to compare with; a benchmark that was saved
+and is gone, has other parameters, or would be judged by the times of another machine, is an error. In every project a coroutine
+function given to `benchmark` fails its test. Else this plugin does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.pytest_plugin import options, saved, terminal
+from harness.pytest_plugin.coroutines import guard
+from harness.pytest_plugin.items import TRIALS, ArmItem, Replay, ScenarioFile
+from harness.pytest_plugin.trials import Trials
+
+__all__ = ["ArmItem", "Replay", "ScenarioFile", "Trials"]
+
+_LOADED = pytest.StashKey[saved.Loaded]()
+_WHOLE = pytest.StashKey[set[str]]()
+_FAILED = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options and get ready to try scenarios."""
+    options.check(config)
+    config.stash[TRIALS] = Trials(config)
+    config.stash[_LOADED] = saved.Loaded()
+    config.stash[_WHOLE] = set()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Leave out the clock rate of this instant: by it every machine differs from itself."""
+    if options.has_scenarios(config):
+        cpu = machine_info.get("cpu") or {}
+        for key in [key for key in cpu if key.startswith("hz_")]:  # what is "advertised" is read off as well, where no name says it
+            del cpu[key]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_compare_machine_info(
+    config: pytest.Config, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+) -> None:
+    """Take note of a saved run while pytest-benchmark loads it."""
+    config.stash[_LOADED].hear(compared_benchmark, machine_info)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Mark the file of a run that failed."""
+    if options.has_scenarios(config):
+        output_json[saved.MARK] = {"failed": config.stash.get(_FAILED, "")}
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the scenario files of the folder that the ini file names."""
+    folder = parent.config.getini("harness_scenarios")
+    if not folder or file_path.parent != parent.config.rootpath / folder or file_path.suffix != ".py":
+        return None
+    if file_path.name.startswith("_") or file_path.stem == "locustfile":
+        return None
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note which files were collected whole."""
+    report = yield
+    if report.passed and isinstance(collector, pytest.File):
+        collector.config.stash[_WHOLE].add(collector.nodeid)
+    return report
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note that the files of these are not whole."""
+    for item in items:
+        item.config.stash[_WHOLE].discard(item.nodeid.partition("::")[0])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which scenarios are wanted (they are measured together when the first of their items runs), and check saved runs.
+
+    Raises:
+        pytest.UsageError: a saved run cannot be compared with.
+    """
+    config = session.config
+    runs = config.stash[_LOADED].runs(config) if options.has_scenarios(config) else []
+    mine = [item for item in session.items if isinstance(item, ArmItem)]
+    config.stash[TRIALS].want(mine, runs)
+    if session.testsfailed or config.getoption("collectonly"):
+        return
+    if says := next(terminal.refusals(config, session.items, runs, _whole_files(config)), ""):
+        raise pytest.UsageError(says)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+    """Guard the fixture by which anybody's test is timed."""
+    value = yield
+    if fixturedef.argname == "benchmark":
+        guard(value)
+    return value
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a benchmark that cannot be saved as it is, where it is to be saved."""
+    result = yield
+    benchmark = getattr(item, "funcargs", {}).get("benchmark")
+    if benchmark is not None and options.has_scenarios(item.config) and saved.is_saving(item.config):
+        says = list(saved.not_json(item, getattr(benchmark, "extra_info", {})))
+        if says:
+            benchmark.has_error = True  # keeps it out of the file
+            pytest.fail(f"{item.name} cannot be saved: {'; '.join(says)}", pytrace=False)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+    """Keep a run that failed from being saved: the next run would be compared with it, and pass."""
+    config = session.config
+    if options.has_scenarios(config):
+        found = saved.regressions(config)
+        if exitstatus:
+            number = session.testsfailed
+            config.stash[_FAILED] = f"{number} test{'s' * (number > 1)} failed" if number else "it did not come to its end"
+        elif found:
+            config.stash[_FAILED] = "; ".join(found)
+        if _FAILED in config.stash:
+            config.stash[terminal.NOT_SAVED] = saved.withhold(config)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None, Any, Any]:
+    """Show paired ratios, and what became of them since the saved run, after pytest-benchmark's tables of absolute times."""
+    try:
+        return (yield)  # pytest-benchmark raises here where --benchmark-compare-fail has found something
+    finally:
+        terminal.show(terminalreporter, config.stash[TRIALS], config.stash.get(_FAILED, ""))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the working folder."""
+    trials = config.stash.get(TRIALS, None)
+    if trials is not None:
+        trials.close()
+
+
+def _whole_files(config: pytest.Config) -> set[str]:
+    """Return the files that were collected whole: not by the node, and not only what failed last time."""
+    if config.getoption("lf", default=False):
+        return set()
+    parts = [Path(arg.partition("::")[0]) for arg in config.args if "::" in arg]
+    named = {(config.invocation_params.dir / part).resolve() for part in parts}
+    return {file for file in config.stash[_WHOLE] if (config.rootpath / file).resolve() not in named}

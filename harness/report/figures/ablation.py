@@ -1,0 +1,117 @@
+"""What each switch brings, alone and last: two marks a switch, and what all of them bring together as a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from harness.report.ablation import Part, bounded, parts, place
+from harness.report.promises import OPTIMISED, PROPOSED
+from harness.report.svg import ARM_COLOURS, INCH, INK, MORE_COLOURS, MUTED, figure, legend_of, log_axis, shorten
+from harness.results.gains import Gain, SwitchGain
+from harness.results.run import BASELINE, Run
+
+ORDER = 1
+TITLE = "What each switch brings, alone and last"
+HOW_TO_READ = (
+    "right of 1 is faster. The square is the switch alone (all off ÷ it alone), the dot the switch last (all but it ÷ all on), "
+    "both from the same pairs; lines are 95 % intervals over fresh processes, and a hollow mark is not told from no gain. "
+    "Marks that agree add up; a dot far right of its square needs the others, one far left was made redundant by them. "
+    "The solid line and its band are all on against all off, the dotted line what the squares multiply to."
+)
+WIDTH, LEFT, RIGHT = 1160.0, 310.0, 400.0
+TOP, FOOT = 34.0, 40.0
+HEADING, ROW, APART = 30.0, 42.0, 8.5
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """How one kind of gain is drawn."""
+
+    name: str
+    colour: str
+    sign: str
+
+
+ALONE = _Mark("alone", ARM_COLOURS[PROPOSED], "s")
+LAST = _Mark("last", ARM_COLOURS[OPTIMISED], "o")
+TOTAL: dict[str, Any] = {"color": MORE_COLOURS[2], "linewidth": 1.6, "linestyle": "-"}
+PRODUCT: dict[str, Any] = {"color": ARM_COLOURS[BASELINE], "linewidth": 1.4, "linestyle": ":"}
+
+
+def draw_run(run: Run) -> Figure | None:
+    """Draw a block a group and a row a switch; None for a run in which nothing was ablated."""
+    blocks = parts(run)
+    if not blocks:
+        return None
+    tall = sum(HEADING + ROW * len(block.found.switches) for block in blocks)
+    height = TOP + tall + FOOT
+    drawing = figure(WIDTH, height)
+    axes = drawing.add_axes((LEFT / WIDTH, FOOT / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height))
+    axes.set_ylim(tall, 0)
+    top = 0.0
+    for block in blocks:
+        _block(drawing, axes, block, top)
+        top += HEADING + ROW * len(block.found.switches)
+    axes.axvline(1, color=INK, linewidth=0.9)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.06)
+    log_axis(axes, "x")
+    axes.set_xlabel("times faster (log)")
+    _legend(drawing)
+    return drawing
+
+
+def _block(drawing: Figure, axes: Axes, block: Part, top: float) -> None:
+    found = block.found
+    _write(drawing, 16, top + HEADING / 2, shorten(block.heading, LEFT - 40), weight="bold", fontsize=11)
+    words = f"all on {bounded(found.total)}, product {bounded(found.product)}"
+    _write(drawing, WIDTH - RIGHT + 16, top + HEADING / 2, shorten(words, RIGHT - 24), fontsize=9.5, color=MUTED)
+    end = top + HEADING + ROW * len(found.switches)
+    if found.total.low is not None and found.total.high is not None:
+        band = {"color": TOTAL["color"], "alpha": 0.12, "linewidth": 0}
+        axes.fill_betweenx([top + HEADING, end], found.total.low, found.total.high, **band)
+    for gain, style in ((found.total, TOTAL), (found.product, PRODUCT)):
+        axes.plot([gain.ratio, gain.ratio], [top + HEADING, end], **style)
+    for number, switch in enumerate(found.switches):
+        _row(drawing, axes, switch, top + HEADING + ROW * (number + 0.5))
+
+
+def _row(drawing: Figure, axes: Axes, switch: SwitchGain, middle: float) -> None:
+    _write(drawing, 16, middle - APART, shorten(switch.switch, LEFT - 60), weight="bold")
+    _write(drawing, 16, middle + APART, shorten(switch.describes, LEFT - 50), fontsize=9.5, color=MUTED)
+    start = WIDTH - RIGHT
+    for gain, mark, y in ((switch.alone, ALONE, middle - APART), (switch.last, LAST, middle + APART)):
+        _gain(axes, gain, mark, y)
+        _write(drawing, start + 16, y, mark.name, fontsize=10, color=mark.colour)
+        _write(drawing, start + 56, y, bounded(gain), fontsize=10)
+    _write(drawing, start + 226, middle - APART, switch.interaction, fontsize=10)
+    _write(drawing, start + 226, middle + APART, f"place {place(switch.rank_best, switch.rank_worst)}", fontsize=9.5, color=MUTED)
+
+
+def _gain(axes: Axes, gain: Gain, mark: _Mark, y: float) -> None:
+    if gain.low is not None and gain.high is not None:
+        axes.plot([gain.low, gain.high], [y, y], color=mark.colour, linewidth=2.2, solid_capstyle="butt")
+    face = mark.colour if gain.is_clear else "none"
+    axes.plot([gain.ratio], [y], mark.sign, color=mark.colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5)
+
+
+def _write(drawing: Figure, x: float, y: float, text: str, **style: Any) -> None:
+    """Write at `x` of the figure and `y` of the axis, both in units."""
+    height = drawing.get_figheight() * INCH
+    drawing.text(x / WIDTH, 1 - (TOP + y) / height, text, va="center", **style)
+
+
+def _legend(drawing: Figure) -> None:
+    handles = [
+        Line2D([], [], linewidth=2.2, markersize=6, marker=mark.sign, color=mark.colour, label=f"the switch {mark.name}")
+        for mark in (ALONE, LAST)
+    ]
+    handles += [Line2D([], [], label=name, **style) for name, style in (("all on", TOTAL), ("product of the gains alone", PRODUCT))]
+    legend_of(drawing, handles)

@@ -1,0 +1,87 @@
+"""Two files side by side: every benchmark's ratio with its interval, and the band in which two runs of the same code may lie."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from harness.report.numbers import times
+from harness.report.svg import GRID, INCH, INK, MUTED, arm_style, figure, shorten
+from harness.results.run import Run, Verdict
+from harness.verdicts.unpaired import IMPROVED, REGRESSED
+
+ORDER = 90
+TITLE = "How many times faster, before ÷ after"
+HOW_TO_READ = (
+    "right of 1 is faster after, left of 1 slower; lines are 95 % intervals, hollow marks have none; "
+    "inside the grey band a difference cannot be told from the drift between two runs of the same code."
+)
+WIDTH, LEFT, RIGHT = 1160.0, 420.0, 200.0
+TOP, FOOT, ROW = 8.0, 34.0, 22.0
+MOST = 60
+"""So many rows are drawn, those that changed most; the table has them all."""
+
+LEAST_REACH, FAR = 2.2, 100.0
+"""How far the axis reaches at least, and from where on only powers of ten find room on it."""
+
+
+def draw_run(run: Run) -> Figure | None:
+    """Draw one row a benchmark, the largest changes first; None for any other kind of run."""
+    if run.kind != "compare":
+        return None
+    found = [v for result in run.scenarios for v in result.verdicts if v.value]
+    verdicts = sorted(found, key=lambda v: abs_change(v.value or 1.0), reverse=True)[:MOST]
+    if not verdicts:
+        return None
+    tall = ROW * len(verdicts)
+    height = TOP + tall + FOOT
+    drawing = figure(WIDTH, height)
+    axes = drawing.add_axes((LEFT / WIDTH, FOOT / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height))
+    axes.set_ylim(tall, 0)
+    axes.set_xscale("log")
+    bounds = [b for v in verdicts for b in (v.value, v.low, v.high) if b]
+    reach = max(LEAST_REACH, *(abs_change(b) * 1.1 for b in bounds))
+    axes.set_xlim(1 / reach, reach)
+    drift = drift_of(run)
+    if drift is not None:
+        axes.axvspan(1 / (1 + drift), 1 + drift, color=GRID, linewidth=0)
+    axes.axvline(1, color=INK, linewidth=0.9)
+    for number, verdict in enumerate(verdicts):
+        _row(drawing, axes, verdict, ROW * (number + 0.5), 1 - (TOP + ROW * (number + 0.5)) / (drawing.get_figheight() * INCH))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if reach < FAR else (1.0,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("times faster (log)")
+    return drawing
+
+
+def abs_change(ratio: float) -> float:
+    """Return how far a ratio is from 1, the same for twice as fast and twice as slow."""
+    return max(ratio, 1 / ratio)
+
+
+def drift_of(run: Run) -> float | None:
+    """Return the drift that a comparison took for granted, as a share; None where it cannot be read."""
+    try:
+        return float(run.environment["drift"].removesuffix("%")) / 100
+    except (KeyError, ValueError):
+        return None
+
+
+def _row(drawing: Figure, axes: Axes, verdict: Verdict, y: float, at: float) -> None:
+    assert verdict.value is not None
+    told = verdict.verdict in {IMPROVED, REGRESSED}
+    colour = str(arm_style([], "optimised" if verdict.verdict == IMPROVED else "proposed")["color"]) if told else MUTED
+    ends = [bound for bound in (verdict.low, verdict.high) if bound]
+    known = len(ends) == 2  # noqa: PLR2004 - both ends or no interval
+    if known:
+        axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+    face = colour if known else "none"
+    axes.plot([verdict.value], [y], "o", color=colour, markersize=6, markerfacecolor=face, markeredgewidth=1.5)
+    drawing.text(8 / WIDTH, at, shorten(verdict.promise, LEFT - 24), va="center", fontsize=10)
+    words = f"{times(verdict.value)}  {verdict.verdict}"
+    drawing.text(1 - (RIGHT - 12) / WIDTH, at, words, va="center", fontsize=10, color=INK if told else MUTED)

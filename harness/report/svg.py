@@ -1,0 +1,212 @@
+"""One look for all figures: drawn with Matplotlib's objects, written as SVG whose colours are the page's own.
+
+Figures are drawn in marker colours that nobody would choose (`#f0000n`); on the way out each becomes a CSS variable of the page,
+so that one drawing serves the light and the dark page. The same figure gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from harness.report.numbers import Unit, significant
+from harness.report.promises import OPTIMISED, PROPOSED
+from harness.results.run import BASELINE, CONTROL
+
+INK, MUTED, GRID, PAPER, KEEPS, BAND = ("#f00001", "#f00002", "#f00003", "#f00004", "#f00005", "#f00006")
+ARM_COLOURS = {BASELINE: "#f00010", PROPOSED: "#f00011", OPTIMISED: "#f00012", CONTROL: "#f00013"}
+MORE_COLOURS = ("#f00014", "#f00015", "#f00016", "#f00017")
+VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    PAPER: "--card",
+    KEEPS: "--keeps",
+    BAND: "--band",
+    ARM_COLOURS[BASELINE]: "--arm-baseline",
+    ARM_COLOURS[PROPOSED]: "--arm-proposed",
+    ARM_COLOURS[OPTIMISED]: "--arm-optimised",
+    ARM_COLOURS[CONTROL]: "--arm-control",
+    **{colour: f"--arm-{number}" for number, colour in enumerate(MORE_COLOURS, start=1)},
+}
+MARKERS = {BASELINE: "o", PROPOSED: "s", OPTIMISED: "D", CONTROL: "x"}
+MORE_MARKERS = ("^", "v", "P", "X")
+LINES: dict[str, Any] = {BASELINE: "-", PROPOSED: (0, (5, 1.6)), OPTIMISED: "-", CONTROL: ":"}
+INCH = 72.0
+"""Matplotlib's SVG has 72 units an inch, so a figure's size in these units is its view box."""
+
+LOOK: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reports",
+    "text.parse_math": False,
+    "font.size": 10.5,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+def look() -> AbstractContextManager[None]:
+    """Apply the look to figures made and written inside the context."""
+    return mpl.rc_context(LOOK)  # type: ignore[arg-type] # the stubs list every key as a literal
+
+
+def figure(width: float, height: float) -> Figure:
+    """Return an empty figure of `width` by `height` view-box units, never known to pyplot."""
+    drawing = Figure(figsize=(width / INCH, height / INCH))
+    FigureCanvasSVG(drawing)
+    return drawing
+
+
+def panels(number: int, *, width: float = 560, height: float = 200, columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `number` small multiples of `height` units each, with room above them for a legend."""
+    across = min(number, columns)
+    down = -(-number // across)
+    tall = height if number > 1 else height * 1.25
+    legend = 30.0
+    drawing = figure(width, legend + down * tall)
+    grid = drawing.add_gridspec(
+        down,
+        across,
+        left=58 / width,
+        right=1 - 14 / width,
+        top=1 - (legend + 22) / (legend + down * tall),
+        bottom=42 / (legend + down * tall),
+        hspace=66 / (tall - 66) if down > 1 else 0,
+        wspace=66 / ((width - 72) / across - 33) if across > 1 else 0,
+    )
+    axes = [drawing.add_subplot(grid[place // across, place % across]) for place in range(number)]
+    return drawing, axes
+
+
+def arm_style(arms: Sequence[str], arm: str) -> dict[str, Any]:
+    """Return an arm's colour, line and marker: told apart by shape as well as by colour, and the same in every figure."""
+    extra = [name for name in arms if name not in ARM_COLOURS]
+    place = extra.index(arm) % len(MORE_COLOURS) if arm in extra else 0
+    return {
+        "color": ARM_COLOURS.get(arm, MORE_COLOURS[place]),
+        "linestyle": LINES.get(arm, "-."),
+        "marker": MARKERS.get(arm, MORE_MARKERS[place]),
+    }
+
+
+def is_crowded(arms: Sequence[str]) -> bool:
+    """Whether there are more arms than can be told apart where they share a panel."""
+    return sum(arm not in ARM_COLOURS for arm in arms) > len(MORE_COLOURS)
+
+
+def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Write a legend in one row at the top left: a name and its style each."""
+    legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in handles])
+
+
+def legend_of(drawing: Figure, artists: Sequence[Artist]) -> None:
+    """Write a legend in one row at the top left, of artists that have labels."""
+    drawing.legend(
+        handles=artists,
+        loc="upper left",
+        bbox_to_anchor=(8 / (drawing.get_figwidth() * INCH), 1.0),
+        borderaxespad=0.2,
+        ncols=len(artists),
+        handlelength=2.4,
+        columnspacing=1.6,
+        labelcolor=INK,
+    )
+
+
+def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
+    """Make the `which` ("x" or "y") axis logarithmic with plain labels; values are in nanoseconds where a `unit` is given."""
+    if which == "x":
+        axes.set_xscale("log")
+    else:
+        axes.set_yscale("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    decades = high / low
+    steps = (1.0,) if decades > 2e3 else (1.0, 3.0) if decades > 60 else (1.0, 2.0, 5.0) if decades > 4 else None  # noqa: PLR2004
+    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]) if steps is None else LogLocator(subs=steps))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+    scale = unit.ns if unit else 1.0
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / scale)))
+    axes.tick_params(which="both", length=0)
+
+
+def _tick(value: float) -> str:
+    text = significant(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def shorten(text: str, width: float) -> str:
+    """Return `text` cut to `width` view-box units as the font of figures would roughly need, with an ellipsis where it was cut."""
+    used = 0.0
+    for place, sign in enumerate(text):
+        used += 10.5 if ord(sign) > 0x2E7F else 6.0  # noqa: PLR2004 - from here on scripts are one em wide
+        if used > width:
+            return text[: max(1, place - 1)].rstrip() + "…"
+    return text
+
+
+def inline(drawing: Figure, identity: str, label: str) -> str:
+    """Return a figure as an SVG element for a page: coloured by the page, its ids prefixed by `identity`, read out as `label`."""
+    sink = io.BytesIO()
+    with look(), warnings.catch_warnings():
+        # The browser has the glyphs that Matplotlib's own font lacks (Japanese): it only needs the text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        drawing.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
+    text = sink.getvalue().decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    referenced = set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', text))
+    text = re.sub(r"<[^>]+>", lambda tag: _for_the_page(tag[0], identity, referenced), text)
+    text = re.sub(r"\n\s*", "\n", text)
+    box = re.search(r'viewBox="[^"]*"', text)
+    assert box is not None
+    width = drawing.get_figwidth() * INCH
+    opening = f'<svg class="figure" {box[0]} style="--natural: {width:.0f}px" role="img" aria-label="{escape(label)}">'
+    return opening + text[text.index(">", text.index("<svg")) + 1 :].strip()
+
+
+def _for_the_page(tag: str, identity: str, referenced: set[str]) -> str:
+    tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{identity}-{m[1]}"' if m[1] in referenced else "", tag)
+    tag = re.sub(r"url\(#([^)]+)\)", rf"url(#{identity}-\1)", tag)
+    tag = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{identity}-\1"' if tag.startswith("<use") else r'href="#\1"', tag)
+    tag = re.sub(r"#f000[01][0-9]", lambda m: f"var({VARIABLES[m[0]]})", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    tag = re.sub(r' target="_blank"| transform="rotate\(-?0 [^)]*\)"', "", tag)
+    return re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), tag)

@@ -1,0 +1,1 @@
+"""Every record that is stored, and the store."""

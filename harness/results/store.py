@@ -1,0 +1,137 @@
+"""Reading and writing a run's folder: `run.json`, and the raw samples beside it, each replaced in one step."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.results.run import Run, Sample
+
+SCHEMA_VERSION = 1
+"""Version of `run.json`. 1: the first."""
+
+RUN_FILE = "run.json"
+SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+def write_run(run: Run, folder: Path) -> Path:
+    """Write `run.json` into `folder` in one step, so that a crash or a full disk leaves the last good one.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk is full.
+    """
+    return write_json(run, folder / RUN_FILE)
+
+
+def write_json(run: Run, file: Path) -> Path:
+    """Write a run to `file` in one step: a run without its samples, such as a baseline.
+
+    Raises:
+        UsageError: the file cannot be written, or the disk is full.
+    """
+    return write_bytes(file, msgspec.json.format(msgspec.json.encode(run), indent=1))
+
+
+def write_bytes(path: Path, body: bytes) -> Path:
+    """Replace `path` by `body` in one step; the old content stays when anything fails.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk is full.
+    """
+    partial: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    except OSError as error:
+        if partial is not None:
+            Path(partial).unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out") from error
+    return path
+
+
+def read_run(path: Path) -> Run:
+    """Read a run from its folder or its `run.json`.
+
+    Raises:
+        UsageError: no such file, no JSON, cut short, another schema, or not a run at all.
+    """
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
+    try:
+        version = msgspec.json.decode(body, type=_Version).schema_version
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{file} is not a run of this harness ({error}); name a folder that `harness run` wrote") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{file} is no JSON, or was cut short ({error}); run again, or name another file") from error
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"{file} has schema {version}, this harness reads schema {SCHEMA_VERSION}; read it with the version that wrote it"
+        )
+    try:
+        return msgspec.json.decode(body, type=Run)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{file} is not a whole run ({error}); run again, or name another file") from error
+
+
+def schema_of(path: Path) -> int | None:
+    """Return the schema version of a run's folder or `run.json`; None of anything else, as `read_run` says."""
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Version).schema_version if file.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_samples(samples: Iterable[Sample], path: Path) -> None:
+    """Write raw samples as CSV, one operation a row, columns `SAMPLE_COLUMNS`.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk is full.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(SAMPLE_COLUMNS)
+    writer.writerows((s.process, s.pair, s.position, s.arm, s.group, s.case, s.latency_ns) for s in samples)
+    write_bytes(path, text.getvalue().encode())
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Yield the raw samples of one scenario.
+
+    Raises:
+        UsageError: the file is missing or is not a sample file.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                yield Sample(
+                    process=int(row["process"]),
+                    pair=int(row["pair"]),
+                    position=int(row["position"]),
+                    arm=row["arm"],
+                    group=row["group"],
+                    case=row["case"],
+                    latency_ns=int(row["latency_ns"]),
+                )
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"cannot read the samples in {path} ({error}); run again, or report another run") from error

@@ -1,0 +1,1 @@
+"""Clock, cores, machine, workspace and child processes."""

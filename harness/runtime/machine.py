@@ -1,0 +1,53 @@
+"""What this machine is, in words for the record."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+
+from harness.runtime.clock import resolution_ns
+from harness.runtime.cores import Cores
+
+_PACKAGES = ("sqlalchemy", "aiosqlite", "numpy", "locust", "pytest-benchmark", "memory-profiler")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def describe(cores: Cores) -> dict[str, str]:
+    """Return the machine's and the interpreter's description; nothing in it identifies a person or a host."""
+    load = os.getloadavg()
+    facts = {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": _cpu_model(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+        "governor": governor(),
+        "load average at start": f"{load[0]:.2f}",
+        "clock resolution": f"{resolution_ns():g} ns",
+        "workers pinned to": "no core" if cores.worker is None else f"core {cores.worker}",
+        "hash seed": os.environ.get("PYTHONHASHSEED", "random, a new one for each process"),
+        "optimised bytecode": "yes" if sys.flags.optimize else "no",
+    }
+    for package in _PACKAGES:
+        try:
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            facts[package] = "not installed"
+    return facts
+
+
+def governor() -> str:
+    """Return how the first core's frequency is governed, or that it is not readable, as in most virtual machines."""
+    return _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else "not readable"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,167 @@
+"""Evidence that may be looked at after every pair: how surely one version is slower, faster or as good as the same as another.
+
+A pair's log ratio d = ln(second's time ÷ first's time) lies above a line or not. If its median is no higher than the line, that is
+a coin that shows heads half the time at most, whatever the noise is like, heavy tails included. Betting on heads, with a mixture of
+stakes that is uniform over probabilities above ½, turns the count of heads into an **e-value**: a wager that nobody can expect to
+win by while the claim is false. By Ville's inequality the chance that it *ever* reaches 1/alpha is then at most alpha, so that one
+may look after every pair and stop at once (Ville 1939; Shafer 2021, "Testing by betting"; Waudby-Smith and Ramdas 2024, "Estimating
+means of bounded random variables by betting"; Howard and Ramdas 2022 for quantiles).
+
+The coin must be fair whatever came before: with the order in a pair drawn by an independent coin it is, for two worlds of the same
+code; noise of one arm's own that lasts for several pairs would make it remember.
+
+It speaks of the pairs it saw: which version is slower *in this process*. A bias that lasts a process is invisible to it, so the
+e-values of several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides. For p-values of
+several questions at once see `harness.stats.intervals.holm`; for e-values, `e_bh`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from harness.stats.intervals import Interval, median
+
+SLOWER, FASTER, SAME = "slower", "faster", "the same"
+CONCLUSIONS = (SLOWER, FASTER, SAME)
+"""What pairs can show: the median is beyond the margin one way or the other, or within it both ways."""
+
+ALPHA = 0.01
+"""How often each conclusion may be drawn though it is false, over all the looks together."""
+
+_GENEROUS = 2.0
+"""How many standard errors more than so far the pairs to come may favour a conclusion before it is called out of reach."""
+
+
+def log_e_value(heads: int, tosses: int) -> float:
+    """Return ln of the e-value of so many heads against a coin that shows heads half the time at most.
+
+    With p uniform on (½, 1) as the stake, the mixture of (2 p)^heads · (2 (1 - p))^tails has a closed form,
+    Σ_{k ≤ heads} C(n + 1, k) ÷ ((n + 1) · C(n, heads)), which is summed from its greatest term.
+
+    Raises:
+        ValueError: fewer than no heads, or more heads than tosses.
+    """
+    if not 0 <= heads <= tosses:
+        raise ValueError(f"{heads} heads in {tosses} tosses")
+    tails = tosses - heads
+    if heads < tails:
+        return math.log(_small(heads, tosses))
+    # The e-values for heads and for tails add up to this; the lesser of them is known well, so its complement is, too.
+    choices = math.lgamma(tosses + 1) - math.lgamma(heads + 1) - math.lgamma(tails + 1)
+    both = (tosses + 1) * math.log(2) - math.log(tosses + 1) - choices
+    return both + math.log1p(-math.exp(math.log(_small(tails, tosses)) - both))
+
+
+def _small(heads: int, tosses: int) -> float:
+    """Return the e-value where heads are no more than tails: the terms fall from the first one on."""
+    term = total = 1 / (tosses + 1 - heads)
+    for k in range(heads, 0, -1):
+        term *= k / (tosses + 2 - k)
+        total += term
+        if term < total * 1e-17:
+            break
+    return total
+
+
+@cache
+def heads_needed(tosses: int, alpha: float = ALPHA) -> int | None:
+    """Return the fewest heads whose e-value reaches 1/alpha; None where not even all of them do."""
+    if log_e_value(tosses, tosses) < -math.log(alpha):
+        return None
+    candidates = range(tosses // 2, tosses + 1)
+    return candidates[bisect.bisect_left(candidates, -math.log(alpha), key=lambda heads: log_e_value(heads, tosses))]
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the median with an interval that holds after every pair at once: of all looks together, so many hold the truth.
+
+    The bounds are order statistics, from inverting the test of each line; wider than `harness.stats.intervals.median_interval`,
+    which holds at one moment chosen beforehand. None where there are too few values.
+    """
+    ordered = sorted(values)
+    needed = heads_needed(len(ordered), (1 - confidence) / 2)
+    if needed is None:
+        return Interval(median(ordered), None, None)
+    return Interval(median(ordered), ordered[len(ordered) - needed], ordered[needed - 1])
+
+
+@dataclass
+class Evidence:
+    """The pairs of one process so far, against a `margin`, a share: 0.03 asks about 3 % slower or faster.
+
+    A log ratio exactly on a line counts against every conclusion.
+    """
+
+    margin: float
+    log_ratios: list[float] = field(default_factory=list)
+    _heads: dict[str, int] = field(default_factory=lambda: dict.fromkeys((SLOWER, FASTER, "not slower", "not faster"), 0))
+
+    def __post_init__(self) -> None:
+        given, self.log_ratios = self.log_ratios, []
+        for log_ratio in given:
+            self.add(log_ratio)
+
+    def add(self, log_ratio: float) -> None:
+        """Take in one pair: ln(second's time ÷ first's time), above 0 where the second is slower."""
+        line = math.log1p(self.margin)
+        self.log_ratios.append(log_ratio)
+        self._heads[SLOWER] += log_ratio > line
+        self._heads[FASTER] += log_ratio < -line
+        self._heads["not slower"] += log_ratio < line
+        self._heads["not faster"] += log_ratio > -line
+
+    def log_e(self, conclusion: str) -> float:
+        """Return ln of the e-value for a conclusion. The same is neither slower nor faster, so the lesser of these two counts."""
+        return log_e_value(self._least(conclusion), len(self.log_ratios))
+
+    def conclusion(self, alpha: float = ALPHA) -> str | None:
+        """Return what has been shown by now, None for nothing yet."""
+        needed = heads_needed(len(self.log_ratios), alpha)
+        return None if needed is None else next((one for one in CONCLUSIONS if self._least(one) >= needed), None)
+
+    def is_futile(self, further: int, alpha: float = ALPHA) -> bool:
+        """Whether no conclusion is within reach of so many further pairs, if they fall about as those so far.
+
+        Stopping for that adds no false conclusion: it only gives up the true ones that were unlikely.
+        """
+        seen = len(self.log_ratios)
+
+        def reach(side: str) -> float:
+            rate = (self._heads[side] + 1) / (seen + 2)
+            hoped = min(1.0, rate + _GENEROUS * math.sqrt(rate * (1 - rate) / (seen + 2)))
+            return log_e_value(self._heads[side] + math.ceil(hoped * further), seen + further)
+
+        best = max(reach(SLOWER), reach(FASTER), min(reach("not slower"), reach("not faster")))
+        return best < -math.log(alpha)
+
+    def _least(self, conclusion: str) -> int:
+        asked = ("not slower", "not faster") if conclusion == SAME else (conclusion,)
+        return min(self._heads[side] for side in asked)
+
+
+def first_conclusion(log_ratios: Sequence[float], margin: float, alpha: float = ALPHA) -> tuple[str | None, int]:
+    """Return what a look after every pair concludes first, and after how many pairs; None after all of them for nothing."""
+    evidence = Evidence(margin)
+    for number, log_ratio in enumerate(log_ratios, start=1):
+        evidence.add(log_ratio)
+        found = evidence.conclusion(alpha)
+        if found is not None:
+            return found, number
+    return None, len(log_ratios)
+
+
+def e_bh(log_e_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
+    """Return which of several claims are shown, in their order, so that at most a share alpha of those shown is false on average.
+
+    The e-Benjamini–Hochberg procedure (Wang and Ramdas 2022), which holds however the claims depend on each other: the k greatest
+    e-values are taken for the greatest k of which each is at least K/(k · alpha), for K claims.
+    """
+    order = sorted(range(len(log_e_values)), key=lambda number: -log_e_values[number])
+    least = math.log(len(order) / alpha) if order else 0.0
+    taken = max((k for k, number in enumerate(order, start=1) if log_e_values[number] >= least - math.log(k)), default=0)
+    shown = set(order[:taken])
+    return [number in shown for number in range(len(order))]

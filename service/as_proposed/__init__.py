@@ -1,0 +1,1 @@
+"""The review's code, as it was proposed."""

@@ -1,0 +1,98 @@
+"""The cache in front of the catalogue as its switch says, with what any other write of prompts must clear.
+
+The review shows what the update of a prompt deletes, and says that creating one does the same. Its bulk operations delete nothing.
+Here they delete what an update would, prompt by prompt and user by user, since answers would be older than what was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+from service.as_proposed.review_cache import RedisCache, ReviewCatalogue
+from service.cache.caching import PROMPT, USER_PROMPTS, CachedCatalogue
+from service.cache.caching_layers import Layers
+from service.catalogue import Catalogue
+from service.settings import Settings
+from service.switches import Level
+
+Owners = Mapping[str, str]
+"""Prompt → its user."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """A catalogue, cached or not.
+
+    `changing` wraps a write of prompts that does not go through the catalogue, and clears what is kept of them; it is None where
+    nothing is kept. `counts` are the cache's counters.
+    """
+
+    catalogue: Catalogue
+    changing: Callable[[Owners], AbstractAsyncContextManager[None]] | None = None
+    counts: Callable[[], Mapping[str, int]] = dict
+
+    def writing(self, owners: Owners) -> AbstractAsyncContextManager[None]:
+        """Return what to do a write of these prompts in."""
+        return nullcontext() if self.changing is None else self.changing(owners)
+
+
+@asynccontextmanager
+async def open_front(settings: Settings, database: Catalogue) -> AsyncIterator[Front]:
+    """Put the cache in front of a catalogue, and disconnect it at the end. Use it in the loop that asks."""
+    level, url = settings.switches.caching, settings.redis_url
+    if level is Level.BASELINE or url is None:
+        yield Front(database)
+    elif level is Level.PROPOSED:
+        review = _ClosingReview(database, url, settings.namespace)
+        try:
+            yield Front(review, review.changing, lambda: review.counts)
+        finally:
+            await review.finish()
+    else:
+        async with Layers(url, settings.namespace) as layers:
+
+            def changing(owners: Owners) -> AbstractAsyncContextManager[None]:
+                written = [layers.name(PROMPT, prompt_id) for prompt_id in owners]
+                return layers.changing(*written, *(layers.name(USER_PROMPTS, user_id) for user_id in set(owners.values())))
+
+            yield Front(CachedCatalogue(database, layers), changing, lambda: layers.counts)
+
+
+class _ClosingReview(ReviewCatalogue):
+    """The review's catalogue, each call's client closed behind it.
+
+    The review leaves that to the garbage collector, which frees a client when it likes. A process that holds them until its end, as
+    the trial of the cache does, would run out of connections.
+    """
+
+    def __init__(self, database: Catalogue, url: str, namespace: str) -> None:
+        super().__init__(database, url, namespace)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @contextmanager
+    def cache(self) -> Iterator[RedisCache]:
+        try:
+            with super().cache() as cache:
+                yield cache
+        finally:
+            closing = asyncio.get_running_loop().create_task(self.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    @asynccontextmanager
+    async def changing(self, owners: Owners) -> AsyncIterator[None]:
+        """Delete after the write, as the review's update does."""
+        yield
+        with self.cache() as cache:
+            for prompt_id in owners:
+                await cache.delete(f"{self.namespace}prompt:prompt:{prompt_id}")
+            for user_id in set(owners.values()):
+                await cache.delete_pattern(f"{self.namespace}prompt_list:*{user_id}*")
+
+    async def finish(self) -> None:
+        """Close what is open."""
+        await asyncio.gather(*self._closing)
+        await self.close()

@@ -1,0 +1,88 @@
+"""The prompt service over HTTP. All levels of all switches answer the same requests with the same answers.
+
+What differs nevertheless is the review's own, and said where it happens: prompts that its cursor leaves out (`paging`), what its
+upsert replaces (`composition`), and what its shared connection to SQLite loses when requests come at once (`engines`).
+Statistics may be as old as a cache's lifetime for them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.composition import open_service
+from service.http import api_reads, api_writes, problems
+from service.observability.instruments import Instruments, instruments_for
+from service.settings import Settings
+
+Clock = Callable[[], datetime]
+
+
+def now_utc() -> datetime:
+    """Return the time, in UTC without a zone, as the service stores it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def create_app(settings: Settings, instruments: Instruments | None = None, now: Clock = now_utc) -> FastAPI:
+    """Return the application. It opens its database and its cache when it starts, and closes them when it stops.
+
+    `now` gives the times that are written.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if instruments is not None:
+                stack.enter_context(instruments.kept())
+            service = await stack.enter_async_context(open_service(settings))
+            if instruments is not None:
+                instruments.watch(service.database.engine, service.front.counts)
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="Prompt service",
+        version="1.0.0",
+        description="Prompts, their evaluations and templates. Errors are problem details (RFC 9457).",
+        lifespan=lifespan,
+        docs_url=None,  # its page would come from another server
+        redoc_url=None,
+    )
+    app.state.now = now
+    app.state.body_limit_bytes = settings.body_limit_bytes
+    app.state.instruments = instruments
+    app.include_router(api_reads.router)
+    app.include_router(api_writes.router)
+    problems.install(app)
+    if instruments is not None and instruments.middleware is not None:
+        app.add_middleware(instruments.middleware)
+    _document_problems(app)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Return the application that the environment describes: `uvicorn --factory service.http.api:from_environment`.
+
+    Raises:
+        ValueError: a variable is missing or cannot be used.
+    """
+    settings = Settings.from_environment(os.environ)
+    return create_app(settings, instruments_for(settings))
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Add the schemas that the documented problems refer to; FastAPI adds only those of its own answers."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending it

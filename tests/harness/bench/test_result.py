@@ -1,0 +1,99 @@
+"""Assembling: pure functions from raw samples to percentiles, ratios and growth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.bench.protocol import Failed, PairTimes, SlotTimes, Verified
+from harness.bench.result import Evidence, clean_controls, growths, in_order, latencies, ratios
+from harness.discovery import load
+from harness.results.run import CONTROL, Exact, Memory, Ratio, Sample, ScenarioResult
+
+TOY = Path(__file__).parents[2] / "toys" / "adding.py"
+
+
+def sample(process: int, pair: int, arm: str, ns: int) -> Sample:
+    """Return a sample of one group."""
+    return Sample(process, pair, 0, arm, "sum", "case", ns)
+
+
+def test_a_slots_repeats_count_once() -> None:
+    """An arm that repeats its operation in a slot is compared by the mean of the slot, and keeps all its samples."""
+    taken = [sample(1, 1, "baseline", 600), *(sample(1, 1, "optimised", ns) for ns in (100, 200, 300))]
+    (ratio,) = ratios(taken)
+    assert ratio.ratio == pytest.approx(3.0)
+    assert (ratio.pairs, ratio.low) == (1, None)
+    assert {(x.arm, x.samples) for x in latencies(taken)} == {("baseline", 1), ("optimised", 3)}
+
+
+def test_an_arm_without_a_baseline_in_its_pair_is_not_compared() -> None:
+    """A ratio needs both sides of the same pair."""
+    assert ratios([sample(1, 1, "baseline", 5), sample(1, 2, "optimised", 5)]) == []
+
+
+def test_growth_takes_the_median_of_repeats_and_leaves_failures_out() -> None:
+    """Limited and failed runs are no points of the curve."""
+    memory = [
+        Memory("optimised", "sum", 0, 100, 1.0, [], scale=0.5),
+        *(Memory("optimised", "sum", 0, peak, 1.0, [], scale=1.0) for peak in (150, 200, 900)),
+        Memory("optimised", "sum", 0, 7, 1.0, [], scale=1.0, limit_bytes=5),
+        Memory("optimised", "sum", 0, 7, 1.0, [], scale=1.0, error="out of memory"),
+    ]
+    exact = [Exact("optimised", "sum", "steps", 4, scale) for scale in (0.5, 1.0)]
+    found = {(g.metric): g.exponent for g in growths(exact, memory)}
+    assert found == {"steps": pytest.approx(0.0, abs=1e-9), "peak_memory": pytest.approx(1.0)}
+
+
+def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
+    """What was timed before the failure is not shown as a result."""
+    evidence = Evidence(load(TOY), "sqlite", 0.0)
+    evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    evidence.hear(Failed("optimised gives another answer", 1))
+    result = evidence.result()
+    assert (result.status, result.error, result.exit_code) == ("failed", "optimised gives another answer", 1)
+    assert (result.ratios, result.latencies, result.verdicts) == ([], [], [])
+
+
+def test_ratios_of_percentiles_come_with_the_whole() -> None:
+    """They take long to work out, so that a result that is not the last one lacks them."""
+    evidence = Evidence(load(TOY), "sqlite", 0.0)
+    evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    assert evidence.result(whole=False).percentile_ratios == []
+    assert [(r.percentile, r.ratio) for r in evidence.result().percentile_ratios] == [("50", None), ("95", None), ("99", None)]
+
+
+def test_an_interrupted_scenario_keeps_what_it_has() -> None:
+    """Its verdicts are there, and a doubt says that it was cut short."""
+    evidence = Evidence(load(TOY), "sqlite", 0.0)
+    evidence.hear(Verified(3, [("proposed", "sum", "TypeError: x")]))
+    for process in (1, 2):
+        evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [8]), SlotTimes("optimised", 1, [2])]), process)
+    evidence.interrupted = True
+    result = evidence.result()
+    assert (result.status, result.pairs, result.processes, result.verified_cases) == ("interrupted", 2, 2, 3)
+    assert [a.cannot_run for a in result.arms] == [None, "sum: TypeError: x", None]
+    assert {v.arm: v.verdict for v in result.verdicts if v.promise == "X1"} == {
+        "proposed": "not measurable here",
+        "optimised": "confirmed",
+    }
+    assert "interrupted" in {d.name for d in result.doubts}
+
+
+def test_one_control_off_is_chance_and_several_are_a_doubt() -> None:
+    """Of twenty clean 95 % intervals one misses now and then; five hardly ever do."""
+
+    def result(off: int) -> ScenarioResult:
+        rows = [Ratio(CONTROL, f"g{i}", 1.0, 1.01 if i < off else 0.9, 1.1, [], 9) for i in range(20)]
+        return ScenarioResult("t", "T.", "T.", "t.py", "sqlite", 0.0, "ok", ratios=rows)
+
+    assert clean_controls([result(4)]) == []
+    (doubt,) = clean_controls([result(5)])
+    assert doubt.says.startswith("5 of 20 controls")
+
+
+def test_rows_come_in_the_order_the_scenario_names_them() -> None:
+    """Groups, then arms, the control last; whatever order the coin drew."""
+    rows = [Ratio(arm, "sum", 1.0, None, None, [], 1) for arm in (CONTROL, "optimised", "proposed")]
+    assert [r.arm for r in in_order(rows, load(TOY).scenario)] == ["proposed", "optimised", CONTROL]

@@ -1,0 +1,82 @@
+"""Verification: arms that disagree are named with the case, and only a proposal may fail to run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from harness.bench.verify import Verification, verify
+from harness.errors import ScenarioFailedError
+from harness.scenario import Case, Scenario
+
+CASES = [Case("g", "first", 1), Case("g", "second", 2), Case("h", "third", 3)]
+
+
+class Answering(Scenario[dict[int, Any]]):
+    """An arm's world maps a case's number to its answer, or to the exception it raises."""
+
+    async def run(self, world: dict[int, Any], case: Case) -> Any:
+        """Answer or raise."""
+        answer = world.get(case.args, case.args)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def state(self, world: dict[int, Any], case: Case) -> Any:
+        """Look at what the arm wrote."""
+        return world.get(-case.args)
+
+    def normalise(self, case: Case, answer: Any) -> Any:
+        """Compare texts without regard to case."""
+        return answer.lower() if isinstance(answer, str) else answer
+
+
+def check(**worlds: dict[int, Any]) -> Verification:
+    """Verify these arms."""
+    return asyncio.run(verify(Answering(), {"baseline": {}, **worlds}, CASES))
+
+
+def test_arms_that_agree_after_normalisation_pass() -> None:
+    """All cases are counted."""
+    seen = asyncio.run(verify(Answering(), {"baseline": {1: "YES"}, "optimised": {1: "yes"}}, CASES))
+    assert (seen.cases, seen.cannot_run) == (3, {})
+
+
+def test_a_wrong_answer_names_arm_and_case() -> None:
+    """Nothing is timed until they agree."""
+    with pytest.raises(ScenarioFailedError, match=r"optimised gives another answer than baseline to case 'second': 9 instead of 2"):
+        check(optimised={2: 9})
+
+
+def test_a_proposal_that_raises_is_a_finding() -> None:
+    """It sits out that group, with its error, and the others go on."""
+    seen = check(proposed={1: AttributeError("no on_conflict\nmore")}, optimised={})
+    assert seen.cannot_run == {("proposed", "g"): "AttributeError: no on_conflict"}
+    assert seen.cases == 3
+
+
+@pytest.mark.parametrize("worlds", [{"optimised": {3: ValueError("x")}}, {"mine": {3: ValueError("x")}}])
+def test_any_other_arm_has_to_work(worlds: dict[str, dict[int, Any]]) -> None:
+    """An error there fails the scenario, by the case's name."""
+    with pytest.raises(ScenarioFailedError, match=r"raised in case 'third': ValueError: x"):
+        check(**worlds)
+
+
+def test_a_baseline_that_raises_fails_the_scenario() -> None:
+    """There is nothing to compare with."""
+    with pytest.raises(ScenarioFailedError, match="baseline raised in case 'first'"):
+        asyncio.run(verify(Answering(), {"baseline": {1: ValueError()}, "proposed": {}}, CASES))
+
+
+def test_what_an_operation_leaves_behind_must_be_equal_too() -> None:
+    """An arm that answers right and writes wrong is named."""
+    with pytest.raises(ScenarioFailedError, match=r"optimised leaves something else behind than baseline to case 'second': 'x'"):
+        check(optimised={-2: "x"})
+
+
+def test_an_arm_sits_out_where_the_scenario_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the scenario's reason, and without being run there."""
+    monkeypatch.setattr(Answering, "sits_out", {("optimised", "g"): "it loses rows"})
+    assert check(optimised={1: 13, 2: 13}).cannot_run == {("optimised", "g"): "it loses rows"}

@@ -1,0 +1,294 @@
+"""The Turso engine: what its driver gets wrong is made good, where it differs from SQLite is known, and the service runs on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+import datasets
+from harness.databases.databases import DEFAULTS, Options, databases
+from harness.databases.embedded import FileDatabases
+from harness.databases.engines import turso
+from harness.errors import UsageError
+from harness.scenario import Setting
+from service import bulk, loading, prompts, streaming
+from service.migrations import composite_indexes, keyset_index
+from service.models import Base
+from service.sessions import sessionmaker
+
+Answer = TypeVar("Answer")
+MANY = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) SELECT x FROM c"
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    """Return a setting with its folders."""
+    for folder in ("own", "shared"):
+        (tmp_path / folder).mkdir()
+    return Setting(tmp_path / "own", tmp_path / "shared", engine="turso", size="tiny", scale=0.1)
+
+
+@pytest.fixture
+def found(setting: Setting) -> turso.TursoDatabases:
+    """Return databases with one, `a`, that has a table of one row."""
+    made = turso.databases(setting)
+    with closing(sqlite3.connect(made.path("a"))) as connection:
+        connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1)")
+    return made
+
+
+def ask(found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Answer]], options: Options = DEFAULTS) -> Answer:
+    """Run a check on an engine for the database `a`."""
+
+    async def opened() -> Answer:
+        async with found.open("a", options) as engine:
+            return await check(engine)
+
+    return asyncio.run(opened())
+
+
+async def say(engine: AsyncEngine, sql: str) -> list[Any]:
+    """Run a statement in a transaction of its own and return what it answers."""
+    async with engine.begin() as connection:
+        result = await connection.exec_driver_sql(sql)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def test_a_cancelled_writer_lets_go_of_its_lock(found: turso.TursoDatabases) -> None:
+    """A connection whose statement is cancelled is closed, so that the next writer does not wait for it for ever."""
+
+    async def cancel(engine: AsyncEngine) -> list[Any]:
+        writing = asyncio.Event()
+
+        def begun(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+            if sql == MANY:
+                writing.set()
+
+        event.listen(engine.sync_engine, "before_cursor_execute", begun)
+        writer = asyncio.create_task(say(engine, MANY))
+        await writing.wait()
+        await asyncio.sleep(0.01)
+        writer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writer
+        await say(engine, "INSERT INTO t VALUES (2)")
+        return await say(engine, "SELECT x FROM t")
+
+    assert ask(found, cancel) == [(1,), (2,)]
+
+
+def test_left_to_the_driver_a_released_row_survives(found: turso.TursoDatabases) -> None:
+    """The driver begins no transaction before a SAVEPOINT; the undo, whose transactions are the driver's, shows it."""
+
+    async def release_and_roll_back() -> list[Any]:
+        async with found.open_undo("a") as engine:
+            async with engine.connect() as connection:
+                outer = await connection.begin()
+                async with connection.begin_nested():
+                    await connection.exec_driver_sql("INSERT INTO t VALUES (2)")
+                await outer.rollback()
+            return await say(engine, "SELECT x FROM t")
+
+    assert asyncio.run(release_and_roll_back()) == [(1,), (2,)]
+
+
+def test_a_second_writer_is_told_that_the_database_is_locked(found: turso.TursoDatabases) -> None:
+    """It is an OperationalError, and after a rollback the connection is as good as new."""
+
+    async def two(engine: AsyncEngine) -> list[Any]:
+        event.listen(engine.sync_engine, "connect", _impatient)
+        async with engine.connect() as first, engine.connect() as second:
+            await first.exec_driver_sql("INSERT INTO t VALUES (2)")
+            with pytest.raises(OperationalError, match=r"turso\.lib\.OperationalError\) database is locked"):
+                await second.exec_driver_sql("INSERT INTO t VALUES (3)")
+            await second.rollback()
+            await first.commit()
+            await second.exec_driver_sql("INSERT INTO t VALUES (4)")
+            await second.commit()
+        return await say(engine, "SELECT x FROM t")
+
+    assert ask(found, two) == [(1,), (2,), (4,)]
+
+
+def test_whoever_read_before_another_wrote_cannot_write(found: turso.TursoDatabases) -> None:
+    """It is told at once that its snapshot is stale, by an exception that is no DB-API error, unless it took the lock first."""
+
+    async def read_and_write(engine: AsyncEngine) -> str:
+        async with engine.connect() as first, engine.connect() as second:
+            await first.exec_driver_sql("SELECT * FROM t")
+            await second.exec_driver_sql("UPDATE t SET x = 2")
+            await second.commit()
+            with pytest.raises(Exception, match="database snapshot is stale, rollback and retry the transaction") as told:
+                await first.exec_driver_sql("UPDATE t SET x = x + 1")
+            await first.rollback()
+            await first.exec_driver_sql("UPDATE t SET x = x + 1")
+            await first.commit()
+        assert not isinstance(told.value, DBAPIError)
+        return f"{type(told.value).__module__} {await say(engine, 'SELECT x FROM t')}"
+
+    async def add(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            x = (await connection.exec_driver_sql("SELECT x FROM t")).scalar_one()
+            await asyncio.sleep(0)
+            await connection.exec_driver_sql("UPDATE t SET x = ?", (x + 1,))
+
+    async def add_all(engine: AsyncEngine) -> list[Any]:
+        await asyncio.gather(*(add(engine) for _ in range(5)))
+        return await say(engine, "SELECT x FROM t")
+
+    assert ask(found, read_and_write) == "turso [(3,)]"
+    assert ask(found, add_all, Options(write_lock_first=True)) == [(8,)]
+
+
+def test_a_reader_does_not_wait_for_a_writer(found: turso.TursoDatabases) -> None:
+    """While a transaction writes, another one reads the old rows, and keeps to them until it ends."""
+
+    async def read(engine: AsyncEngine) -> list[Any]:
+        async with engine.connect() as writer, engine.connect() as reader:
+            await writer.exec_driver_sql("UPDATE t SET x = 2")
+            during = (await reader.exec_driver_sql("SELECT x FROM t")).scalar_one()
+            await writer.commit()
+            after = (await reader.exec_driver_sql("SELECT x FROM t")).scalar_one()
+            await reader.rollback()
+            return [during, after, (await reader.exec_driver_sql("SELECT x FROM t")).scalar_one()]
+
+    assert ask(found, read) == [1, 1, 2]
+
+
+def test_another_process_keeps_the_file_to_itself(found: turso.TursoDatabases) -> None:
+    """While another process has the database open, folding its log in is refused in one line, and works afterwards."""
+    with _held_elsewhere(found.path("a")):
+        with pytest.raises(UsageError, match=r"a\.db: Locking error.*; close its connections"):
+            found.rest("a")
+        with pytest.raises(UsageError, match=r"a\.db: Locking error"):
+            found.copy("a", "b")
+    found.copy("a", "b")
+    with closing(sqlite3.connect(found.path("b"))) as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchall() == [(2,)]
+
+
+def test_a_broken_file_is_one_line(found: turso.TursoDatabases) -> None:
+    """A file that is no database is named, not traced."""
+    found.path("broken").write_bytes(b"no database at all" * 100)
+    with pytest.raises(UsageError, match=r"broken\.db: file is not a database"):
+        found.rest("broken")
+
+
+def test_statistics_are_sqlites_rounded_up_and_the_planner_goes_by_them(setting: Setting) -> None:
+    """Each engine's ANALYZE finds the same indexes; Turso's averages are SQLite's or one more; a plan changes with them."""
+    found = turso.databases(setting)
+    blocks = datasets.blocks(datasets.Dataset("tiny", 0, 0.1), ["prompts"])
+    found.fill("a", Base.metadata, blocks)
+    found.copy("a", "sqlites")
+    query = "EXPLAIN QUERY PLAN SELECT id FROM prompts WHERE user_id = 'x' AND status = 'active' AND deleted_at IS NULL"
+    before = ask(found, lambda engine: say(engine, query))
+    found.migrate("a", _analyse)
+    after = ask(found, lambda engine: say(engine, query))
+    databases(_on("sqlite", setting)).migrate("sqlites", _analyse)
+    assert before != after
+    statistics = []
+    for name in ("sqlites", "a"):
+        with closing(sqlite3.connect(found.path(name))) as connection:
+            statistics.append({index: stat.split() for index, stat in connection.execute("SELECT idx, stat FROM sqlite_stat1")})
+    sqlites, tursos = statistics
+    assert set(sqlites) == set(tursos)
+    pairs = [(int(a), int(b)) for index, stat in sqlites.items() for a, b in zip(stat, tursos[index], strict=True)]
+    assert all(b - a in {0, 1} for a, b in pairs)
+
+
+def test_the_service_answers_as_on_sqlite(setting: Setting) -> None:
+    """Every read and write of the service, its exports and its migrations give the same on both engines, and leave equal rows."""
+    assert asyncio.run(_serve(setting)) == asyncio.run(_serve(_on("sqlite", setting)))
+
+
+async def _serve(setting: Setting) -> dict[str, Any]:
+    rows = datasets.Dataset(setting.size, setting.seed, setting.scale)
+    user, prompt, evaluation = (
+        datasets.heavy_users(rows, 1)[0],
+        datasets.prompt_ids(rows, 0, 1)[0],
+        datasets.evaluation_ids(rows, 0, 1)[0],
+    )
+    category = next(datasets.rows(rows, "prompt_templates"))["category"]
+    fresh = datasets.prompts_to_insert(rows, 0, 60)
+    there = list(datasets.block(rows, "prompts", 0).columns["id"][:60])
+    known = [dict(row, content="again") for row in fresh[10:50]]
+    at = datetime(2025, 10, 2)  # noqa: DTZ001 - the service stores naive UTC
+    calls: list[Callable[[AsyncSession], Awaitable[Any]]] = [
+        lambda session: prompts.active_prompts(session, user),
+        lambda session: prompts.best_evaluations(session, prompt),
+        lambda session: prompts.results(session, evaluation, passed=True),
+        lambda session: prompts.top_templates(session, category),
+        prompts.evaluation_analysis,
+        lambda session: prompts.prompt(session, prompt),
+        lambda session: prompts.version_history(session, prompt),
+        lambda session: prompts.evaluation(session, evaluation),
+        lambda session: loading.with_evaluations_one_by_one(session, user),
+        lambda session: loading.with_evaluations_proposed(session, user),
+        lambda session: loading.with_evaluations_optimised(session, user),
+        lambda session: streaming.walk_by_key(session, user, 5),
+        lambda session: streaming.walk_by_offset(session, user, 5),
+        lambda session: bulk.insert_baseline(session, fresh[:20]),
+        lambda session: bulk.insert_repaired(session, fresh[20:40]),
+        lambda session: bulk.insert_optimised(session, fresh[40:]),
+        lambda session: bulk.upsert_baseline(session, known[:15]),
+        lambda session: bulk.upsert_optimised(session, known[15:]),
+        lambda session: bulk.set_status_baseline(session, there[:20], "archived", at),
+        lambda session: bulk.set_status_proposed(session, there[20:40], "archived", at),
+        lambda session: bulk.set_status_optimised(session, there[40:], "archived", at),
+        lambda session: bulk.soft_delete_baseline(session, there[:30], at),
+        lambda session: bulk.soft_delete_proposed(session, there[20:50], at),
+        lambda session: bulk.soft_delete_optimised(session, there, at),
+    ]
+    found = databases(setting)
+    name = f"served-by-{setting.engine}"
+    found.fill(name, Base.metadata, datasets.blocks(rows, datasets.TABLES))
+    found.migrate(name, composite_indexes.upgrade_optimised)
+    found.migrate(name, keyset_index.upgrade)
+    answers: dict[str, Any] = {}
+    async with found.open(name) as engine:
+        sessions = sessionmaker(engine)
+        for number, call in enumerate(calls):
+            async with sessions() as session:
+                answers[f"call {number}"] = await call(session)
+        for export in (streaming.export_baseline, streaming.export_optimised):
+            answers[export.__name__] = "".join([piece async for piece in export(sessions)])
+        answers["rows"] = await say(engine, "SELECT * FROM prompts ORDER BY id")
+    return answers
+
+
+def _on(engine: str, setting: Setting) -> Setting:
+    return Setting(setting.folder, setting.shared, engine=engine, size=setting.size, scale=setting.scale)
+
+
+def _analyse(connection: Connection) -> None:
+    connection.exec_driver_sql("ANALYZE")
+
+
+def _impatient(connection: Any, _record: object) -> None:
+    connection.run_async(lambda driver: driver.execute("PRAGMA busy_timeout = 0"))
+
+
+@contextmanager
+def _held_elsewhere(path: Path) -> Iterator[None]:
+    """Let another process write to the database and keep it open."""
+    program = (
+        "import sys, turso; c = turso.connect(sys.argv[1], isolation_level=None); c.execute('INSERT INTO t VALUES (2)');"
+        "print('open', flush=True); sys.stdin.read(); c.close()"
+    )
+    words = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        yield

@@ -1,0 +1,66 @@
+"""A synchronous engine reaches the same database as an asyncio one, with the same settings of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from harness.databases import blocking
+from harness.databases.blocking import blocking_url, set_up_alike
+from harness.databases.databases import databases
+from harness.errors import NotMeasurableError
+from harness.scenario import Setting
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "turso"])
+def test_a_connection_has_the_pragmas_of_the_asyncio_ones(engine: str, tmp_path: Path) -> None:
+    """Those of the engine's own fixture, which are not the driver's; and both see the same rows."""
+    found = databases(Setting(tmp_path, tmp_path, engine=engine))
+    url = found.url("own")
+
+    async def compared() -> Any:
+        model = create_async_engine(url)
+        found.configure(model)
+        async with model.begin() as connection:
+            await connection.execute(text("CREATE TABLE t AS SELECT 7 AS n"))
+            expected = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in blocking.PRAGMAS]
+        alike = create_engine(blocking_url(url))
+        await set_up_alike(alike, model)
+        with alike.connect() as connection_in_thread:
+            there = [connection_in_thread.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in blocking.PRAGMAS]
+            row = connection_in_thread.execute(text("SELECT n FROM t")).scalar_one()
+        alike.dispose()
+        await model.dispose()
+        return there, expected, row
+
+    there, expected, row = asyncio.run(compared())
+    assert there == expected
+    assert dict(zip(blocking.PRAGMAS, there, strict=True))["foreign_keys"] == 1
+    assert row == 7
+
+
+@pytest.mark.slow
+def test_a_server_is_reached_with_its_synchronous_driver(postgres_url: str) -> None:
+    """Address, user and password are the same."""
+    engine = create_engine(blocking_url(make_url(postgres_url)))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 7")).scalar_one() == 7
+    assert engine.driver == "psycopg"
+    engine.dispose()
+
+
+def test_encryption_has_another_name_in_the_other_driver() -> None:
+    """What asyncpg calls ssl is sslmode; other options are left as they are."""
+    url = blocking_url(make_url("postgresql+asyncpg://somebody:secret@host/base?ssl=require&application_name=us"))
+    assert dict(url.query) == {"sslmode": "require", "application_name": "us"}
+
+
+def test_an_unknown_driver_is_named() -> None:
+    """It cannot be measured here."""
+    with pytest.raises(NotMeasurableError, match=r"mysql\+asyncmy"):
+        blocking_url(make_url("mysql+asyncmy://host/base"))

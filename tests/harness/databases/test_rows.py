@@ -1,0 +1,223 @@
+"""The loader: SQLAlchemy reads back what was put in, from the schema it would have made itself."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    select,
+)
+
+from harness.databases import rows as loader
+from harness.databases.rows import load_sqlite
+from harness.errors import UsageError
+
+TABLES = MetaData()
+ITEMS = Table(
+    "items",
+    TABLES,
+    Column("id", String(36), primary_key=True),
+    Column("order", Integer),
+    Column("score", Float),
+    Column("passed", Boolean),
+    Column("made_at", DateTime),
+    Index("idx_items_score", "score"),
+)
+NUMBERED = Table("numbered", TABLES, Column("id", Integer, primary_key=True), Column("name", String(9)))
+NAMED = Table("named", TABLES, Column("id", String(9), primary_key=True), Column("name", String(9)), UniqueConstraint("name"))
+PAIRS = Table("pairs", TABLES, Column("a", String(9), primary_key=True), Column("b", Integer, primary_key=True))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A block for tests."""
+
+    table: str
+    columns: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values())))
+
+
+def items(first: int = 0) -> Rows:
+    """Return three items with a NULL in every column that may have one."""
+    return Rows(
+        "items",
+        {
+            "id": [f"id-{9 - first - n}" for n in range(3)],
+            "order": np.arange(first, first + 3),
+            "score": np.array([0.5, np.nan, 1.0]),
+            "passed": np.array([True, False, True]),
+            "made_at": np.array(["2025-01-02T03:04:05.000006", "NaT", "2025-10-01"], dtype="datetime64[us]"),
+        },
+    )
+
+
+def others() -> list[Rows]:
+    """Return a block for each of the other tables."""
+    return [
+        Rows("numbered", {"id": np.array([2, 1]), "name": ["b", None]}),
+        Rows("named", {"id": ["x"], "name": ["日本語 🙂"]}),
+        Rows("pairs", {"a": ["p", "p"], "b": np.array([2, 1])}),
+    ]
+
+
+def schema(file: Path) -> set[tuple[str, ...]]:
+    """Return what the file's schema says, but where its pages are."""
+    with closing(sqlite3.connect(file)) as connection:
+        return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'sqlite_stat1'"))
+
+
+def test_sqlalchemy_reads_back_what_was_loaded(tmp_path: Path) -> None:
+    """Every value, NULLs included, is read back equal, in the order of loading."""
+    counts = load_sqlite(tmp_path / "a.db", TABLES, [items(), items(3), *others()])
+    assert counts == {"items": 6, "numbered": 2, "named": 1, "pairs": 2}
+    with create_engine(f"sqlite:///{tmp_path / 'a.db'}").connect() as connection:
+        read = connection.execute(select(ITEMS)).all()
+        assert [tuple(row) for row in read[:3]] == [
+            ("id-9", 0, 0.5, True, datetime(2025, 1, 2, 3, 4, 5, 6)),  # noqa: DTZ001 - the tables hold naive UTC
+            ("id-8", 1, None, False, None),
+            ("id-7", 2, 1.0, True, datetime(2025, 10, 1)),  # noqa: DTZ001 - the tables hold naive UTC
+        ]
+        assert [row.order for row in read] == list(range(6))
+        assert [tuple(row) for row in connection.execute(select(NUMBERED))] == [(1, None), (2, "b")]
+        assert connection.execute(select(NAMED.c.name)).scalar() == "日本語 🙂"
+    connection.engine.dispose()
+
+
+def test_values_are_stored_as_sqlalchemy_stores_them(tmp_path: Path) -> None:
+    """Byte for byte and type for type, the rows are those that SQLAlchemy's own insert leaves."""
+    load_sqlite(tmp_path / "ours.db", TABLES, [items()])
+    engine = create_engine(f"sqlite:///{tmp_path / 'theirs.db'}")
+    with create_engine(f"sqlite:///{tmp_path / 'ours.db'}").connect() as ours, engine.begin() as theirs:
+        TABLES.create_all(theirs)
+        theirs.execute(ITEMS.insert(), [row._asdict() for row in ours.execute(select(ITEMS))])
+    ours.engine.dispose()
+    engine.dispose()
+    stored = []
+    for name in ("ours.db", "theirs.db"):
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            stored.append(
+                connection.execute(
+                    'SELECT id, "order", score, passed, made_at, typeof("order"), typeof(score), typeof(passed), typeof(made_at) '
+                    "FROM items ORDER BY rowid"
+                ).fetchall()
+            )
+    assert stored[0] == stored[1]
+
+
+@pytest.mark.parametrize("editable", [True, False])
+def test_the_schema_is_sqlalchemys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, editable: bool) -> None:
+    """Tables, keys and indexes are those of create_all, sound and used, whether or not the schema may be edited."""
+    if not editable:
+        monkeypatch.setattr(loader, "_schema_writable", lambda connection: False)
+    ours = tmp_path / "ours.db"
+    load_sqlite(ours, TABLES, [items(), items(3), *others()])
+    engine = create_engine(f"sqlite:///{tmp_path / 'theirs.db'}")
+    TABLES.create_all(engine)
+    engine.dispose()
+    assert schema(ours) == schema(tmp_path / "theirs.db")
+    with closing(sqlite3.connect(ours)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("SELECT count(*) FROM sqlite_stat1").fetchone()[0] > 0
+        plan = connection.execute("EXPLAIN QUERY PLAN SELECT * FROM items WHERE id = 'id-9'").fetchone()[3]
+        assert "sqlite_autoindex_items_1" in plan
+        with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: items\.id"):
+            connection.execute("INSERT INTO items (id) VALUES ('id-9')")
+
+
+def test_a_defensive_build_is_noticed() -> None:
+    """A connection that forbids editing the schema is asked before, not found out after."""
+
+    class Defensive:
+        def execute(self, statement: str) -> None:
+            if statement.startswith("UPDATE"):
+                raise sqlite3.OperationalError("table sqlite_master may not be modified")
+
+    assert not loader._schema_writable(Defensive())  # type: ignore[arg-type]  # a stand-in
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert loader._schema_writable(connection)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A file that is there is refused and left as it is."""
+    file = tmp_path / "a.db"
+    file.write_text("mine")
+    with pytest.raises(UsageError, match=r"a\.db is there already; remove it"):
+        load_sqlite(file, TABLES, [])
+    assert file.read_text() == "mine"
+
+
+def no_space() -> Iterator[Rows]:
+    """Return blocks whose making fails for want of space."""
+    yield items()
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full_disk() -> Iterator[Rows]:
+    """Return blocks of which SQLite has no room for the second."""
+    yield items()
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "says"),
+    [
+        ([items(), items()], r"a\.db was not made: UNIQUE constraint failed: items\.id; mend the rows"),
+        ([Rows("numbered", {"id": np.array([1, 1])})], r"a\.db was not made: UNIQUE constraint failed: numbered\.id; mend"),
+        ([Rows("strangers", {"id": [1]})], "no table named 'strangers' among items, numbered, named, pairs"),
+        (no_space(), r"a\.db cannot be written: No space left on device; name a file"),
+        (full_disk(), r"a\.db was not made: database or disk is full; free space"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(tmp_path: Path, blocks: Any, says: str) -> None:
+    """Rows that do not fit, unknown tables and a full disk are refused by name, and no half-made file stays."""
+    with pytest.raises(UsageError, match=says) as refusal:
+        load_sqlite(tmp_path / "a.db", TABLES, blocks)
+    assert "\n" not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_real_limit_on_pages_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When SQLite itself runs out of room while inserting, the refusal names the file."""
+    connect = sqlite3.connect
+
+    def small(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)
+        connection.execute("PRAGMA max_page_count = 12")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    big = Rows("items", {"id": [f"{n:036}" for n in range(5_000)]})
+    with pytest.raises(UsageError, match=r"a\.db was not made: database or disk is full"):
+        load_sqlite(tmp_path / "a.db", TABLES, [big])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """A folder that is not there is named with the system's reason."""
+    with pytest.raises(UsageError, match=r"deep/a\.db cannot be written: No such file or directory"):
+        load_sqlite(tmp_path / "deep" / "a.db", TABLES, [])

@@ -1,0 +1,73 @@
+"""The doctor's word: the worst of the reasons decides, and each reason says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.doctor.verdict import GOOD, POOR, USABLE, Machine, check_up
+from harness.stats.noise import Noise
+
+CALM = Noise(operation=0.03, pair=0.04, processes=0.02, twins=0.01, drift=0.01, operation_s=0.001, twins_s=1.0, number=10)
+SOUND = Machine(
+    cores=2,
+    pinned=True,
+    governor="performance",
+    load_average=0.1,
+    stolen=0.0,
+    resolution_ns=1.0,
+    tick_ns=40,
+    reading_ns=80.0,
+    late_median_ns=20_000.0,
+    late_p99_ns=90_000.0,
+)
+
+
+def test_a_calm_machine_is_good_without_a_reason() -> None:
+    """It is told what it can show after 10, 60 and 300 seconds; exact work shows any change."""
+    found = check_up(SOUND, CALM)
+    assert (found.word, found.reasons) == (GOOD, [])
+    assert [v.seconds for v in found.visible] == [10, 60, 300]
+    assert {v.exact_work for v in found.visible} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("machine", "noise", "word", "name"),
+    [
+        ({}, {"twins": 0.1}, USABLE, "between processes"),
+        ({}, {"twins": 1.0}, POOR, "between processes"),
+        ({}, {"twins_s": 200.0}, POOR, "between processes"),
+        ({}, {"pair": 0.5}, USABLE, "within a process"),
+        ({}, {"pair": 5.0}, POOR, "within a process"),
+        ({}, {"operation_s": 20.0}, POOR, "slow"),
+        ({}, {"drift": 0.1}, USABLE, "drift"),
+        ({}, {"drift": -0.3}, POOR, "drift"),
+        ({"stolen": 0.05}, {}, USABLE, "steal"),
+        ({"stolen": 0.3}, {}, POOR, "steal"),
+        ({"load_average": 1.5}, {}, USABLE, "busy"),
+        ({"pinned": False}, {}, USABLE, "not pinned"),
+        ({"governor": "powersave"}, {}, USABLE, "governor"),
+        ({"tick_ns": 15_600_000}, {}, USABLE, "clock"),
+        ({"late_p99_ns": 4_000_000.0}, {}, USABLE, "timers"),
+    ],
+)
+def test_whatever_is_wrong_lowers_the_word_and_is_named(
+    machine: dict[str, float], noise: dict[str, float], word: str, name: str
+) -> None:
+    """One fault at a time, with its remedy."""
+    found = check_up(replace(SOUND, **machine), replace(CALM, **noise))  # type: ignore[arg-type]  # as their fields have them
+    assert (found.word, [r.name for r in found.reasons]) == (word, [name])
+    assert found.reasons[0].says
+    assert found.reasons[0].remedy
+
+
+def test_the_worst_reason_decides_and_comes_first() -> None:
+    """A stolen core is said before a governor."""
+    found = check_up(replace(SOUND, stolen=0.3, governor="powersave"), CALM)
+    assert (found.word, [r.name for r in found.reasons]) == (POOR, ["steal", "governor"])
+
+
+def test_what_the_system_does_not_say_is_no_reason() -> None:
+    """No steal figure and no timer make nothing worse."""
+    assert check_up(replace(SOUND, stolen=None, late_median_ns=None, late_p99_ns=None), CALM).word == GOOD

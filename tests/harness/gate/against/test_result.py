@@ -1,0 +1,57 @@
+"""What a whole gate says, from made-up rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.gate.against.compare import PairedTime
+from harness.gate.against.result import Place, result, row, sentence
+from harness.results.gate import EXACT, INCONCLUSIVE, GateRow
+from harness.results.run import Doubt
+
+TIME = PairedTime("a", "equivalent", 1.0, 0.99, 1.01, [1.0], [], 10, 0.01, 5.0, "it is within")
+NAMES = ("main", "here")
+
+
+def counted(word: str) -> GateRow:
+    """Return a row of exact work."""
+    return GateRow(EXACT, "a", "sqlite", 0.0, "baseline", "g", "steps", word, "")
+
+
+def timed(word: str) -> GateRow:
+    """Return a row of paired time."""
+    return row(replace(TIME, word=word), Place("a", "sqlite"), 0.03)
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([counted("equal"), timed("equivalent")], 0),
+        ([timed("equivalent")], 0),
+        ([counted("equal")], 0),
+        ([counted("improved"), timed("improved")], 0),
+        ([counted("equal"), timed("inconclusive")], 3),
+        ([counted("regressed"), timed("equivalent")], 1),
+        ([counted("equal"), timed("regressed")], 1),
+        ([timed("inconclusive"), timed("regressed")], 1),
+        ([], 4),
+    ],
+)
+def test_the_worst_row_decides(rows: list[GateRow], code: int) -> None:
+    """A regression is red whatever else; what cannot be told never passes; and nothing at all is not comparable."""
+    assert result(NAMES, rows).exit_code == code
+
+
+def test_what_is_not_comparable_is_not_green() -> None:
+    """One reason is enough, though all that was measured is equal; a regression beside it is still red."""
+    reason = [Doubt("b", "renamed", "")]
+    assert result(NAMES, [counted("equal")], reason).exit_code == 4
+    assert result(NAMES, [counted("regressed")], reason).exit_code == 1
+
+
+def test_an_inconclusive_time_says_what_it_could_have_shown() -> None:
+    """The smallest effect, and the seconds for the margin."""
+    said = sentence(replace(TIME, word=INCONCLUSIVE, could_see=0.08, needs_s=106.5, because="noise"), 0.03)
+    assert said == "noise; it could have shown +8.0 %, and +3 % would need about 106 s a set"

@@ -1,0 +1,47 @@
+"""Fuzzes the readers by coverage: whatever is in a file, there is a run or one line for a person, and never anything else.
+
+    pip install atheris
+    python -m tests.harness.importers.fuzz -max_total_time=60
+
+Begins with the files in `fixtures`, and takes libFuzzer's options. The suite does without it: it has hypothesis, and no end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from harness.errors import HarnessError
+
+FIXTURES = Path(__file__).with_name("fixtures")
+NAMES = {b"T": "x_stats.csv", b"N": "x_stats.csv"}
+"""A file's first byte → what it is called, else it is JSON; readers go by both."""
+
+
+def main() -> None:
+    """Fuzz until told to stop."""
+    atheris = importlib.import_module("atheris")
+    with atheris.instrument_imports(include=["harness.importers"]):
+        readers = importlib.import_module("harness.importers")
+    with tempfile.TemporaryDirectory() as name:
+        folder, corpus = Path(name), Path(name) / "corpus"
+        shutil.copytree(FIXTURES, corpus)
+
+        def one(content: bytes) -> None:
+            file = folder / NAMES.get(content[:1], "x.json")
+            file.write_bytes(content)
+            try:
+                readers.read(file)
+            except HarnessError as error:
+                if "\n" in str(error):
+                    raise AssertionError(f"more than a line: {error}") from error
+
+        atheris.Setup([sys.argv[0], str(corpus), *sys.argv[1:]], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""This harness's own runs as times to compare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import importers as readers
+from harness.errors import UsageError
+from harness.results.run import CONTROL, Latency, Run, ScenarioResult, Settings
+from harness.results.store import write_run
+
+
+def latency(arm: str, medians: list[float], group: str = "lookup") -> Latency:
+    """Return an arm's latency from the medians of its processes."""
+    return Latency(arm, group, 500, 2e6, 1_000_000, 9_000_000, {"50": 2e6}, medians)
+
+
+def a_run(*latencies: Latency, kind: str = "pairs") -> Run:
+    """Return a run of one scenario with these latencies."""
+    result = ScenarioResult(
+        "toy", "Toy", "Toy.", "toy.py", "sqlite", 5.0, "ok", latencies=list(latencies), dataset={"digest": "b7e1"}
+    )
+    settings = Settings(["sqlite"], "tiny", 0, [5.0], quick=True, processes=3, budget_s=1.0)
+    return Run(
+        schema_version=1,
+        kind=kind,
+        name="demo",
+        started_at="2026-01-01T00:00:00+00:00",
+        finished_at=None,
+        command="harness run",
+        commit="abc",
+        dirty=False,
+        interrupted=False,
+        settings=settings,
+        environment={"python": "x"},
+        scenarios=[result],
+    )
+
+
+def test_every_arm_and_group_is_a_benchmark_and_a_process_its_unit(tmp_path: Path) -> None:
+    """The A/A control is none, and the data's digest is kept to refuse another's."""
+    write_run(a_run(latency("baseline", [1e6, 2e6, 3e6]), latency("optimised", [1e6]), latency(CONTROL, [1e6])), tmp_path)
+    found = readers.reading(tmp_path)
+    assert [t.name for t in found.timings] == [f"toy · sqlite, RTT 5 ms · {arm} · lookup" for arm in ("baseline", "optimised")]
+    first, second = found.timings
+    assert first.units is not None
+    assert (first.median_ns, first.units.total, first.samples) == (2e6, 3, 500)
+    assert second.units is None
+    assert found.environment["dataset of toy"] == "b7e1"
+    assert found.commit == "abc"
+
+
+def test_a_run_without_times_has_nothing_to_compare(tmp_path: Path) -> None:
+    """And a comparison is not compared once more."""
+    write_run(a_run(), tmp_path / "none")
+    write_run(a_run(latency("baseline", [1e6]), kind="compare"), tmp_path / "compared")
+    for folder, complaint in (("none", "has no times to compare"), ("compared", "is a comparison itself")):
+        with pytest.raises(UsageError, match=complaint):
+            readers.reading(tmp_path / folder)
+
+
+def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Which is which could not be told."""
+    run = a_run(latency("baseline", [1e6]))
+    write_run(replace(run, scenarios=run.scenarios * 2), tmp_path)
+    with pytest.raises(UsageError, match="has two scenarios with"):
+        readers.reading(tmp_path)
+
+
+def test_runs_under_load_are_another_kind_of_measurement(tmp_path: Path) -> None:
+    """They are not to be compared with pairs."""
+    write_run(a_run(latency("baseline", [1e6])), tmp_path / "pairs")
+    write_run(a_run(latency("baseline", [1e6]), kind="load"), tmp_path / "load")
+    assert readers.reading(tmp_path / "pairs").tool != readers.reading(tmp_path / "load").tool

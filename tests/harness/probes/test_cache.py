@@ -1,0 +1,23 @@
+"""Counters of a cache: what they went up by, and nothing of before or after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from harness.probes.cache import Counters
+
+
+def test_only_what_happens_inside_counts() -> None:
+    """What was counted before the probe was entered or after it was left is not in its counts; a probe can be entered again."""
+    kept: Counter[str] = Counter(lookups=5, hits=2)
+    probe = Counters(lambda: kept)
+
+    async def counted(lookups: int, **others: int) -> dict[str, float]:
+        async with probe:
+            kept.update(lookups=lookups, **others)
+        kept["lookups"] += 100
+        return dict(probe.counts())
+
+    assert asyncio.run(counted(3)) == {"lookups": 3, "hits": 0}
+    assert asyncio.run(counted(4, hits=1, loads=3)) == {"lookups": 4, "hits": 1, "loads": 3}

@@ -1,0 +1,23 @@
+"""The ping: it goes to the database and leaves nothing checked out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from harness.probes.ping import ping
+from harness.probes.statements import Statements
+
+
+def test_a_ping_is_one_statement_on_a_connection_of_the_pool() -> None:
+    """It answers 1."""
+
+    async def once() -> tuple[int, float]:
+        engine = create_async_engine("sqlite+aiosqlite://")
+        async with Statements(engine) as sent:
+            answer = await ping(engine)
+        await engine.dispose()
+        return answer, sent.counts()["statements"]
+
+    assert asyncio.run(once()) == (1, 1)

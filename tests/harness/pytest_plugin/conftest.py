@@ -1,0 +1,101 @@
+"""A stranger's project, and real pytest processes in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOY = Path(__file__).parents[2] / "toys" / "adding.py"
+QUICK = ("--harness-budget", "0.5", "--harness-processes", "2")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project with one scenario and one ordinary test."""
+
+    path: Path
+
+    def pytest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run pytest in the project, with no plugins but those that it is about: others take longer to load than this to run."""
+        plugins = ("no:cacheprovider", "pytest_benchmark.plugin", "harness.pytest_plugin")
+        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
+        command = [sys.executable, "-m", "pytest", *(word for name in plugins for word in ("-p", name)), *arguments]
+        alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # it is nobody's worker
+        return subprocess.run(
+            command, cwd=self.path, env=alone | environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def save(self, *arguments: str) -> Path:
+        """Measure and save a run, and return its file."""
+        done = self.pytest("--benchmark-autosave", *QUICK, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return self.saved[-1]
+
+    @property
+    def saved(self) -> list[Path]:
+        """Every run that was saved."""
+        return sorted(self.path.glob(".benchmarks/*/*.json"))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the project."""
+        (self.path / name).write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Change a file of the project."""
+        text = (self.path / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+
+def doctored(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a saved run as another machine or version would have written it."""
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+
+
+@pytest.fixture
+def doctor() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
+    """Return what changes a saved run."""
+    return doctored
+
+
+def new_project(path: Path) -> Project:
+    """Make a project with one scenario and one ordinary test in an empty folder."""
+    for folder in ("trials", "tests"):
+        (path / folder).mkdir()
+    found = Project(path)
+    found.write("trials/adding.py", TOY.read_text())
+    found.write("trials/locustfile.py", "raise RuntimeError('not for pytest')")
+    found.write("pytest.ini", "[pytest]\nharness_scenarios = trials\ntestpaths = trials tests\n")
+    found.write("tests/test_own.py", "def test_own():\n    assert True\n")
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return a new project."""
+    return new_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def saved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a project whose scenario was measured and saved, to be copied."""
+    found = new_project(tmp_path_factory.mktemp("saved"))
+    found.save("trials")
+    return found.path
+
+
+@pytest.fixture
+def measured(saved_once: Path, tmp_path: Path) -> Project:
+    """Return a project of its own whose scenario was measured and saved."""
+    return Project(shutil.copytree(saved_once, tmp_path / "project"))

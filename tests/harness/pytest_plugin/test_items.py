@@ -1,0 +1,85 @@
+"""Scenarios as pytest items, through real pytest processes in a project of a stranger's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.pytest_plugin import Replay
+
+QUICK = ("--harness-budget", "0.5", "--harness-processes", "2")
+
+
+@pytest.mark.slow
+def test_plain_pytest_tries_each_arm_once(project: Any) -> None:
+    """One item an arm, and nothing is timed."""
+    done = project.pytest("-v")
+    assert done.returncode == 0, done.stdout
+    for arm in ("baseline", "proposed", "optimised"):
+        assert f"trials/adding.py::sum[{arm}] PASSED" in done.stdout
+    assert "4 passed" in done.stdout
+    assert "Name (time in" not in done.stdout
+
+
+@pytest.mark.slow
+def test_bare_benchmark_compare_works_with_and_without_a_saved_run(project: Any) -> None:
+    """First nothing to compare with, then a saved run: ratio, interval and exact work are saved, and compared in words."""
+    first = project.pytest("--benchmark-compare", "--benchmark-autosave", *QUICK)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "benchmark 'adding: sum': 3 tests" in first.stdout
+    assert "times faster than the baseline" in first.stdout
+    (saved,) = project.saved
+    stored = {b["name"]: b for b in json.loads(saved.read_text())["benchmarks"]}
+    info = stored["sum[optimised]"]["extra_info"]["harness"]
+    assert info["times_faster"] > 2
+    assert info["interval_95"][0] < info["times_faster"] < info["interval_95"][1]
+    assert info["percentiles_ns"]["50"] > 0
+    assert info["pairs"] > 1
+    assert ("steps", 1) in [(e["metric"], e["value"]) for e in info["exact"]]
+    second = project.pytest("--benchmark-compare", *QUICK)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "Comparing against benchmarks from" in second.stderr
+    assert "machine_info is different" not in second.stderr
+    assert "sum[optimised] (NOW)" in second.stdout
+    assert f"paired ratios and exact work since {saved.parent.name}/{saved.name}" in second.stdout
+    assert second.stdout.count("exact work equal (") == 3
+    assert second.stdout.count("] before, ") == 2
+
+
+@pytest.mark.slow
+def test_a_wrong_answer_fails_every_arm_by_name(project: Any) -> None:
+    """The message names the arm and the case, without a traceback of ours."""
+    project.replace("trials/adding.py", "return sum(list(range(case.args)))", "return 13")
+    done = project.pytest()
+    assert done.returncode == 1
+    assert "adding: proposed gives another answer than baseline to case 'sum 20000': 13" in done.stdout
+    assert "as_pytest" not in done.stdout
+
+
+def test_a_broken_scenario_is_an_error_that_names_its_file(project: Any) -> None:
+    """Collection says which file and why."""
+    project.write("trials/broken_one.py", "import nothing_like_it\n")
+    done = project.pytest("--collect-only", "-q")
+    assert done.returncode == 2
+    assert "broken_one.py, line 1, cannot be imported: ModuleNotFoundError" in done.stdout
+
+
+def test_without_the_ini_option_nothing_is_collected(project: Any) -> None:
+    """A stranger's folder of that name is left alone."""
+    project.write("pytest.ini", "[pytest]\n")
+    done = project.pytest("--collect-only", "-q", "trials", "tests")
+    assert "adding" not in done.stdout
+    assert "test_own" in done.stdout
+
+
+def test_the_replay_timer_gives_back_what_it_was_given() -> None:
+    """Reading before and after each round yields the recorded durations in order."""
+    replay = Replay()
+    replay.load([0.5, 0.25, 2.0])
+    spans = []
+    for _ in range(3):
+        start = replay()
+        spans.append(replay() - start)
+    assert spans == [0.5, 0.25, 2.0]

@@ -1,0 +1,155 @@
+"""Comparisons with saved runs that would pass in silence, each an error, through real pytest processes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from harness.pytest_plugin.saved import another_machine
+
+pytestmark = pytest.mark.slow
+BENCHMARK = "import time\n\ndef test_pause(benchmark):\n    benchmark.pedantic(time.sleep, (0.001,), rounds=3)\n"
+OTHER = "\ndef test_another(benchmark):\n    benchmark.pedantic(int, rounds=3)\n"
+PARAMETRISED = """
+import pytest
+
+@pytest.mark.parametrize('x', {})
+def test_it(benchmark, x):
+    benchmark.pedantic(repr, (x,), rounds=3)
+"""
+OWN = ("tests", "--benchmark-compare")
+"""Tests of a stranger's alone: the guards are for every benchmark of a session."""
+
+
+@pytest.fixture
+def guarded(project: Any) -> Any:
+    """Return a project with two saved benchmarks that are no scenarios."""
+    project.write("tests/test_own.py", BENCHMARK + OTHER)
+    project.save("tests")
+    return project
+
+
+def test_a_renamed_benchmark_is_an_error(guarded: Any) -> None:
+    """It names the old one and what it may be called now."""
+    guarded.replace("tests/test_own.py", "test_pause", "test_paused")
+    done = guarded.pytest(*OWN)
+    assert done.returncode == 4
+    assert "not collected now: tests/test_own.py::test_pause (now tests/test_own.py::test_paused?)" in done.stderr
+
+
+def test_a_renamed_file_is_an_error(guarded: Any) -> None:
+    """What was saved of a file that is gone is missed."""
+    (guarded.path / "tests" / "test_own.py").rename(guarded.path / "tests" / "test_mine.py")
+    done = guarded.pytest(*OWN)
+    assert done.returncode == 4
+    assert "tests/test_own.py::test_pause (now tests/test_mine.py::test_pause?)" in done.stderr
+
+
+@pytest.mark.parametrize("choice", [["-k", "another"], ["tests/test_own.py::test_another"]], ids=["by name", "by node"])
+def test_a_part_of_a_file_may_be_compared(guarded: Any, choice: list[str]) -> None:
+    """What was left out on purpose is not missed."""
+    done = guarded.pytest(*choice, "--benchmark-compare")  # in front of a path the option would take it for its value
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_other_parameters_under_the_same_name_are_an_error(project: Any) -> None:
+    """Pytest counts parameters that have no name, so that another list takes a number over."""
+    project.write("tests/test_own.py", PARAMETRISED.format([[1, 2], [3]]))
+    project.save("tests")
+    project.replace("tests/test_own.py", "[[1, 2], [3]]", "[[0], [3]]")
+    done = project.pytest(*OWN)
+    assert done.returncode == 4
+    assert "with other parameters: tests/test_own.py::test_it[x0];" in done.stderr
+
+
+def test_a_regressed_run_does_not_become_the_next_baseline(guarded: Any) -> None:
+    """The same slow code fails a second time, too, since it was not saved the first time."""
+    (saved,) = guarded.saved
+    guarded.replace("tests/test_own.py", "0.001", "0.05")
+    for _ in range(2):
+        done = guarded.pytest(*OWN, "--benchmark-autosave", "--benchmark-compare-fail=min:500%")
+        assert done.returncode == 1
+        assert "not saved, so that nothing is compared with a run that failed" in done.stdout
+        assert guarded.saved == [saved]
+
+
+def test_a_run_with_a_failed_test_is_not_saved_and_its_file_is_no_baseline(guarded: Any) -> None:
+    """What `--benchmark-json` writes all the same is marked, and refused."""
+    (saved,) = guarded.saved
+    guarded.replace("tests/test_own.py", "rounds=3)\n\ndef", "rounds=3)\n    assert 0\n\ndef")
+    done = guarded.pytest("tests", "--benchmark-save=mine", "--benchmark-json=failed.json")
+    assert done.returncode == 1
+    assert guarded.saved == [saved]
+    assert json.loads((guarded.path / "failed.json").read_text())["harness"] == {"failed": "1 test failed"}
+    done = guarded.pytest("tests", "--benchmark-compare=failed.json")
+    assert done.returncode == 4
+    assert "failed.json is of a run that failed (1 test failed), which is no baseline" in done.stderr
+
+
+def test_times_of_another_machine_are_flagged_and_never_judged(guarded: Any, doctor: Any) -> None:
+    """A bare comparison says so, a threshold is refused."""
+    (saved,) = guarded.saved
+    doctor(saved, lambda data: data["machine_info"].update(cpu={"brand_raw": "Abacus"}, python_version="2.7.18"))
+    done = guarded.pytest(*OWN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"say nothing here: another machine or interpreter: python 2\.7 and \S+, cpu Abacus and ", done.stdout)
+    done = guarded.pytest(*OWN, "--benchmark-compare-fail=min:5%")
+    assert done.returncode == 4
+    assert "--benchmark-compare-fail would judge times that say nothing about each other" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ("[object()]", "parameter 'x' is of type object, which would be saved as a description"),
+        ("[float('nan')]", "parameter 'x' is NaN or infinite"),
+        ("[[1.0, float('inf')]]", "parameter 'x' is NaN or infinite, or holds such a number"),
+    ],
+    ids=["an object", "NaN", "infinity inside"],
+)
+def test_what_json_cannot_hold_fails_where_it_is_to_be_saved(project: Any, parameters: str, says: str) -> None:
+    """The test fails by name; where nothing is saved, it passes."""
+    project.write("tests/test_own.py", PARAMETRISED.format(parameters))
+    done = project.pytest("tests", "--benchmark-json=it.json")
+    assert done.returncode == 1
+    assert says in done.stdout
+    assert json.loads((project.path / "it.json").read_text())["benchmarks"] == []
+    assert project.pytest("tests").returncode == 0
+
+
+def test_an_object_that_the_tests_name_tells_may_be_saved(project: Any) -> None:
+    """A function is known by its name, so that nothing is mistaken for another."""
+    project.write("tests/test_own.py", PARAMETRISED.format("[int, len]"))
+    assert len(json.loads(project.save("tests").read_text())["benchmarks"]) == 2
+
+
+def test_extra_info_that_is_not_finite_fails_where_it_is_to_be_saved(project: Any) -> None:
+    """NaN is no JSON: other tools could not read the file."""
+    project.write(
+        "tests/test_own.py", "def test_it(benchmark):\n    benchmark.extra_info['x'] = float('nan')\n    benchmark(int)\n"
+    )
+    done = project.pytest("tests", "--benchmark-autosave", "--benchmark-max-time=0.001")
+    assert done.returncode == 1
+    assert "extra_info['x'] is NaN or infinite" in done.stdout
+    assert project.saved == []
+
+
+def test_without_scenarios_a_project_is_left_alone(project: Any) -> None:
+    """Whoever has only installed this keeps what pytest-benchmark does."""
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("tests/test_own.py", BENCHMARK + "    assert 0\n")
+    done = project.pytest("tests", "--benchmark-autosave")
+    assert done.returncode == 1
+    assert len(project.saved) == 1
+
+
+def test_a_patch_version_and_a_clock_rate_are_no_other_machine() -> None:
+    """Only what changes times counts."""
+    cpu = {"brand_raw": "Abacus", "hz_actual": [1, 0]}
+    old = {"system": "Linux", "python_version": "3.11.7", "cpu": cpu}
+    assert another_machine(old, old | {"python_version": "3.11.9", "cpu": cpu | {"hz_actual": [2, 0]}}) == ""
+    assert another_machine(old, old | {"python_version": "3.12.0"}) == "another machine or interpreter: python 3.11 and 3.12"

@@ -1,0 +1,51 @@
+"""Response time by percentile under load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.report.figures.load_percentiles import draw
+from harness.report.histograms import read_histograms
+from harness.report.svg import ARM_COLOURS, look
+from harness.results.load import UnderLoad
+from harness.results.run import Arm, ScenarioResult
+
+
+def test_only_arms_that_hold_the_rate_have_lines(load_result: ScenarioResult) -> None:
+    """A panel a group with the baseline and the optimised arm; the overloaded one is named in the legend and has no line."""
+    with look():
+        drawing = draw(load_result, None)
+    assert drawing is not None
+    assert len(drawing.axes) == 3
+    colours = {line.get_color() for axes in drawing.axes for line in axes.lines}
+    assert colours == {ARM_COLOURS["baseline"], ARM_COLOURS["optimised"]}
+    assert "proposed: rate not held" in [text.get_text() for text in drawing.legends[0].get_texts()]
+
+
+def test_histograms_give_whole_curves(load_result: ScenarioResult, histogram_folder: Path) -> None:
+    """With the histograms at hand a line has many points, its median is the record's, and all operations are the groups' sum."""
+    samples = read_histograms(histogram_folder / "samples" / "indexes.csv")
+    with look():
+        drawing = draw(load_result, samples)
+    assert drawing is not None
+    thick = [line for line in drawing.axes[1].lines if line.get_linewidth() == 2.0 and line.get_alpha() is None]
+    longest = max(thick, key=lambda line: float(np.max(line.get_ydata())))
+    nines, values = np.asarray(longest.get_xdata()), np.asarray(longest.get_ydata())
+    assert len(nines) > 50
+    assert np.all(np.diff(values) >= 0)
+    assert abs(np.interp(2.0, nines, values) / 55e6 - 1) < 0.03
+    assert max(len(np.asarray(line.get_xdata())) for line in drawing.axes[0].lines) > 50
+
+
+def test_where_nothing_may_be_concluded_nothing_is_drawn(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+    """Not for an invalid run, not where no arm holds the rate, not without load, and not with more arms than colours."""
+    names = ["baseline", *(f"only {i}" for i in range(9))]
+    many = [replace(under_load.arms[0], arm=name) for name in names]
+    for changes in ({"invalid": "the generator"}, {"arms": [x for x in under_load.arms if x.overloaded]}, {"arms": many}):
+        result = replace(load_result, load=replace(under_load, **changes), arms=[Arm(name, "") for name in names])
+        with look():
+            assert draw(result, None) is None
+    assert draw(replace(load_result, load=None), None) is None

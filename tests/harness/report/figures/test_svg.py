@@ -1,0 +1,64 @@
+"""Figures as inline SVG, and the registry they come from."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from harness.report.figures import drawings
+from harness.report.svg import VARIABLES, figure, inline, look, shorten
+
+
+def drawn(text: str, identity: str = "one") -> str:
+    """Draw a figure with a text and a clipped line."""
+    with look():
+        drawing = figure(300, 200)
+        axes = drawing.add_subplot()
+        axes.plot([0, 1], [0, 1], marker="o")
+        axes.set_title(text)
+        return inline(drawing, identity, text)
+
+
+def test_figures_take_their_colours_from_the_page() -> None:
+    """No marker colour is left: each became a variable that the style sheet defines."""
+    svg = drawn("plain")
+    assert "var(--ink)" in svg
+    assert not re.search(r"#f000[01]\d", svg)
+    assert "font-family" not in svg
+
+
+def test_figures_keep_their_ids_apart() -> None:
+    """Two drawings of the same thing share no id."""
+    one, two = (set(re.findall(r' id="([^"]+)"', drawn("same", name))) for name in ("one", "two"))
+    assert one
+    assert not one & two
+
+
+@pytest.mark.parametrize("text", ["日本語", "$x$", '<b> & "q"', ' id="x" style="fill: #f00001" url(#a)'])
+def test_texts_arrive_as_they_are(text: str) -> None:
+    """Japanese, formula signs, markup and what looks like an attribute come through as text."""
+    svg = drawn(text)
+    shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert f">{shown}</text>" in svg
+
+
+def test_shorten_knows_wide_scripts() -> None:
+    """Japanese is cut earlier than English, and short texts stay whole."""
+    assert shorten("abc", 100) == "abc"
+    assert len(shorten("日" * 40, 100)) < len(shorten("a" * 40, 100)) < 40
+
+
+def test_every_figure_says_what_it_is() -> None:
+    """Each file of the folder draws a run or a scenario, and says in a line how it is read."""
+    found = drawings()
+    assert [d.name for d in found][:3] == ["forest", "ablation", "ratio_by_process"]
+    assert all((d.draw is None) != (d.draw_run is None) for d in found)
+    assert all(d.title and d.how_to_read.endswith(".") and "\n" not in d.how_to_read for d in found)
+
+
+def test_the_style_sheet_knows_every_colour() -> None:
+    """Every colour a figure may use is defined for the light and for the dark page."""
+    text = (files("harness.report.html") / "style.css").read_text(encoding="utf-8")
+    assert all(len(re.findall(rf"{variable}:", text)) == 2 for variable in VARIABLES.values())

@@ -1,0 +1,47 @@
+"""A gate's result with a row of every word, for the tests of what is made of it."""
+
+from __future__ import annotations
+
+from harness.results.gate import GateResult, GateRow
+from harness.results.run import Doubt
+
+HOSTILE = "x\x00\x1b[31m]]> <script>&\ud800\ufffe\r\n::error::boo | `a` %0A 日本語,:"
+
+
+def row(word: str, kind: str = "exact", **changes: object) -> GateRow:
+    """One row."""
+    values: dict[str, object] = {"base": 3.0, "candidate": 4.0, "change": 4 / 3}
+    made: dict[str, object] = {
+        "scenario": "indexes",
+        "engine": "sqlite",
+        "rtt_ms": 0.0,
+        "arm": "optimised",
+        "group": "prompts",
+        "metric": "statements",
+        "because": f"because it is {word}",
+    }
+    return GateRow(kind=kind, word=word, **(made | values | changes))  # type: ignore[arg-type]
+
+
+def result(verdict: str = "regressed", rows: list[GateRow] | None = None) -> GateResult:
+    """A result with something of everything."""
+    everything = [
+        row("regressed"),
+        row("regressed", metric="vm_steps", base=10.0, candidate=31.0, change=3.1),
+        row("improved", "memory", base=2e7, candidate=1e7, change=0.5, unit="bytes", metric="peak_memory"),
+        row("not judged", "time", base=1e6, candidate=2e6, change=2.0, unit="ns", metric="time"),
+        row("equal", group="other"),
+        row("inconclusive", "time", scenario="loading", change=1.01, low=0.9, high=1.2, base=None, candidate=None, paired=True),
+        row("not comparable", scenario="loading", metric="calls"),
+        row("regressed", "status", scenario="caching", arm="", group="", metric="status", base=None, candidate=None, change=None),
+    ]
+    reasons, doubts = [Doubt("settings", "size differs", "use the same")], [Doubt("shift", "all slower", "run again")]
+    return GateResult("old.json", "new", verdict, "something happened", everything if rows is None else rows, reasons, doubts)
+
+
+def hostile() -> GateResult:
+    """A result whose every text is hostile to XML, Markdown, a terminal and workflow commands."""
+    names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "because"), HOSTILE)
+    rows = [row(word, **names) for word in ("regressed", "not judged", "improved", "inconclusive")]
+    doubt = Doubt(HOSTILE, HOSTILE, HOSTILE)
+    return GateResult(HOSTILE, HOSTILE, "regressed", HOSTILE, rows, [doubt], [doubt])

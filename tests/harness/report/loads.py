@@ -1,0 +1,95 @@
+"""A made-up run under load: log-normal times, blocks in turn, and a search that doubles and then halves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
+from harness.results.load import ALL, RATE, USERS, Capacity, LoadedArm, LoadRatio, Step, Tick, Times, UnderLoad
+from harness.stats.intervals import QUANTILES, is_supported
+
+
+def quantile_ns(middle_ms: float, quantile: float) -> float:
+    """A quantile of a log-normal response time."""
+    return middle_ms * 1e6 * math.exp(0.5 * NormalDist().inv_cdf(quantile))
+
+
+def spread(middle_ms: float, operations: int) -> Times:
+    """A log-normal distribution with intervals of five per cent at the middle and more at the tail."""
+    found = {label: quantile_ns(middle_ms, q) if is_supported(operations, q) else None for label, q in QUANTILES.items()}
+    wide = {
+        label: None if ns is None else (ns * (1 - 0.03 / (1.05 - q)), ns * (1 + 0.03 / (1.05 - q)))
+        for (label, ns), q in zip(found.items(), QUANTILES.values(), strict=True)
+    }
+    return Times(operations, middle_ms * 1.13e6, int(middle_ms * 2e5), int(middle_ms * 9e6), found, wide)
+
+
+def loaded(arm: str, group: str, middle_ms: float, operations: int) -> LoadedArm:
+    """An arm that holds 200 operations a second, waiting for a third of the time."""
+    times = (spread(middle_ms, operations), spread(middle_ms * 0.66, operations), spread(middle_ms * 0.2, operations))
+    return LoadedArm(arm, group, operations / 30, operations / 30, operations, 0, 0, 0, *times)
+
+
+def ticks(middles_ms: dict[str, float]) -> list[Tick]:
+    """Two processes of two blocks an arm, forwards and backwards, each a second of warm-up, then what counts, then drain."""
+    order = [*middles_ms, *reversed(middles_ms)]
+    found = []
+    for process in range(2):
+        for i in range(len(order) * 10):
+            arm, within = order[i // 10], i % 10
+            slow = middles_ms[arm] * (1.8 if within == 0 else 1 + 0.06 * math.sin(2.3 * i))
+            cpu = {"service": min(99.0, 18 + middles_ms[arm]), "database": 30 + 5 * math.sin(i), "generator": 12 + math.sin(i)}
+            rss = {"service": 180_000_000 + 150_000 * i, "database": 95_000_000, "generator": 60_000_000}
+            phase = "warm-up" if within < 2 else "drain" if within == 9 else "measured"
+            counts = {"statements": 1 + middles_ms[arm] / 2, "cache_hits": 0.2 if arm == "baseline" else 0.93}
+            done = 0 if within == 9 else round(100 + 6 * math.sin(3 * i))
+            numbers = (done, int(i % 37 == 5), 9, slow * 1e6, quantile_ns(slow, 0.99))
+            found.append(Tick(process, 0.5 * (i + 1), arm, phase, *numbers, cpu, rss, counts))
+    return found
+
+
+def searched(arm: str, kind: str, most: float, base_ms: float) -> Capacity:
+    """Doubling until an arm that can do `most` a second fails "p95 < 150 ms", then halving the rest on the log scale."""
+    steps: list[Step] = []
+    level, holds, fails = most / 14 if kind == RATE else 1.0, 0.0, math.inf
+    while fails / max(holds, 1e-9) > 1.1 and fails - holds > (kind == USERS):
+        response_ms = base_ms / max(1 - level / most, 0.01) if kind == RATE else base_ms + 1e3 * level / most
+        achieved = min(level, most) if kind == RATE else level / response_ms * 1e3
+        holding = response_ms * 3 < 150
+        known: dict[str, float | None] = {"50": response_ms * 0.8e6, "95": response_ms * 3e6, "mean": response_ms * 1e6}
+        said = f"p95 is {response_ms * 3:.0f} ms"
+        steps.append(Step(level, achieved, 900, 0, known, holding, said))
+        holds, fails = (level, fails) if holding else (holds, level)
+        level = holds * 2 if math.isinf(fails) else math.sqrt(max(holds, fails / 4) * fails)
+        level = level if kind == RATE else round(level)
+    return Capacity(
+        arm, kind, "p95 < 150 ms, errors < 0.1 %", holds, fails, steps, f"it ended within 10 % after {len(steps)} steps"
+    )
+
+
+def under_load() -> UnderLoad:
+    """Three arms at 200 a second: the baseline, a proposal that does not hold the rate, and one that does well."""
+    reason = "it answered 61 % of what was offered, and 1,204 operations were shed"
+    failing = {"achieved_per_s": 122.0, "operations": 3_660, "shed": 1_204, "censored": 86, "errors": 17}
+    messages = {"sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached": 15, "no answer in 30 s": 2}
+    arms = []
+    for group, baseline, optimised, operations in (
+        (ALL, 42.0, 3.1, 6_000),
+        ("list", 55.0, 2.4, 4_500),
+        ("update", 21.0, 8.0, 1_500),
+    ):
+        arms.append(loaded("baseline", group, baseline, operations))
+        failed = loaded("proposed", group, 1_900.0, operations)
+        arms.append(replace(failed, **failing, overloaded=reason, error_messages=messages))  # type: ignore[arg-type]
+        arms.append(loaded("optimised", group, optimised, operations))
+    ratios = [
+        LoadRatio("optimised", x.group, label, before / after, 0.9 * before / after, 1.1 * before / after, 12)
+        for base, x in zip(arms[::3], arms[2::3], strict=True)
+        for label, before in base.response.percentiles_ns.items()
+        if before is not None and (after := x.response.percentiles_ns[label]) is not None
+    ]
+    most = {"baseline": (330.0, 15.0), "proposed": (150.0, 18.0), "optimised": (900.0, 2.5)}
+    found = [searched(arm, kind, *how) for kind in (RATE, USERS) for arm, how in most.items()]
+    seen = ticks({"baseline": 42.0, "proposed": 80.0, "optimised": 3.1})
+    return UnderLoad("open", "200 a second, evenly", 5.0, 1.0, arms, ratios, seen, found)

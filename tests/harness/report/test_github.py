@@ -1,0 +1,81 @@
+"""A gate's result for GitHub Actions: annotations that no name can break out of, and a summary that is shown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.report.github import MOST, MOST_SUMMARY_BYTES, commands, summary
+from harness.results.gate import GateResult
+from harness.results.run import Doubt
+from tests.harness.report.gates import hostile, result, row
+
+COMMAND = re.compile(r"::(error|warning|notice) title=[^:,\r\n]*::[^\r\n]*")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level"),
+    [
+        ("regressed", "error"),
+        ("not comparable", "error"),
+        ("inconclusive", "warning"),
+        ("improved", "notice"),
+        ("equivalent", "notice"),
+    ],
+)
+def test_the_verdict_is_annotated_by_its_weight(verdict: str, level: str) -> None:
+    """An error where the build is red, a warning where it could not be told, else a notice."""
+    (line,) = commands(GateResult("a", "b", verdict, "so"))
+    assert line.startswith(f"::{level} title=harness gate::")
+    assert line.endswith(f"{verdict}: so")
+
+
+def test_every_change_and_reason_is_annotated() -> None:
+    """The worst first; what is equal or not judged is not."""
+    lines = commands(result())
+    assert Counter(line.split(" ", 1)[0] for line in lines) == {"::error": 5, "::warning": 2, "::notice": 1}
+    assert (
+        "::error title=regressed%3A indexes · sqlite::optimised · prompts · statements 3 → 4 (+33.3 %25): because it is regressed"
+        in lines
+    )
+
+
+def test_names_cannot_begin_a_command() -> None:
+    """What means something in a command is escaped, and nothing has a second line."""
+    for line in commands(hostile()):
+        assert COMMAND.fullmatch(line)
+        assert "\x1b" not in line
+        assert "\x00" not in line
+    assert any("%0D%0A::error::boo" in line and "%250A" in line for line in commands(hostile()))
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_text_is_one_command(name: str, says: str) -> None:
+    """However hostile."""
+    found = GateResult("a", "b", "not comparable", says, [row("regressed", scenario=name, because=says)], [Doubt(name, says, says)])
+    lines = commands(found)
+    assert len(lines) == 3
+    assert all(COMMAND.fullmatch(line) and len(line.splitlines()) == 1 for line in lines)
+
+
+def test_no_more_is_annotated_than_is_shown() -> None:
+    """GitHub drops what is beyond, without a word; the last one says so instead."""
+    many = GateResult("a", "b", "regressed", "so", [row("regressed")] * 30 + [row("improved")] * 3)
+    lines = commands(many)
+    assert Counter(line.split(" ", 1)[0] for line in lines) == {"::error": MOST, "::notice": 3}
+    assert lines[MOST - 1].endswith("and 22 more; see the job's summary")
+
+
+def test_a_summary_is_no_longer_than_may_be() -> None:
+    """A longer one would not be shown at all."""
+    assert summary(result()).endswith("\n\n")
+    long = GateResult("a", "b", "regressed", "so", [], [Doubt("n", "日" * 200, "r")] * 5_000)
+    text = summary(long)
+    assert len(text.encode()) < MOST_SUMMARY_BYTES + 200
+    assert text.endswith("cut here: the whole is longer than a summary may be\n\n")
+    assert "\ufffd" not in text
+    assert summary(hostile())

@@ -1,0 +1,32 @@
+"""The report for a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.report.markdown import escape, render
+from harness.results.run import Run, ScenarioResult
+
+
+def test_verdicts_come_first(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """Every promise has a row, before any measurement, and every row has the table's columns."""
+    text = render(make_run(make_result()))
+    table = [line for line in text.split("<details>")[0].splitlines() if line.startswith("| ")]
+    assert len(table) == 1 + 9
+    assert {line.count(" |") for line in table} == {4}
+    assert "**As proposed:**" in text
+
+
+def test_hostile_texts_stay_text(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
+    """Markup, pipes and backticks in names neither become elements nor break the tables."""
+    text = render(make_run(hostile_result, command="a ``` b"))
+    assert "<script>" not in text.replace(hostile_result.error or "", "")
+    assert "````\na ``` b\n````" in text
+    assert escape("a|b\n<c>") == r"a\|b &lt;c&gt;"
+
+
+def test_failures_and_emptiness_are_told(make_run: Callable[..., Run], failed_result: ScenarioResult) -> None:
+    """A failed scenario shows its error; a run without any says that nothing finished."""
+    assert "arms disagree on case" in render(make_run(failed_result))
+    assert "No scenario finished" in render(make_run(interrupted=True))
+    assert "1,000 users" in render(make_run(failed_result, kind="load", environment={"users": "1,000"}))

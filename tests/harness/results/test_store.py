@@ -1,0 +1,146 @@
+"""The run file: what is written is read back, and what is no run is refused in one line."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.results.gains import Ablation, Gain, SwitchGain
+from harness.results.run import Run, Sample, ScenarioResult, Settings
+from harness.results.store import read_run, read_samples, write_run, write_samples
+
+
+def a_run(name: str = "demo") -> Run:
+    """Return a run without scenarios."""
+    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
+    return Run(
+        schema_version=1,
+        kind="pairs",
+        name=name,
+        started_at="2026-01-01T00:00:00+00:00",
+        finished_at=None,
+        command="harness run all",
+        commit="abc",
+        dirty=False,
+        interrupted=False,
+        settings=settings,
+        environment={"python": "x"},
+    )
+
+
+def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """A folder and its run.json mean the same run."""
+    file = write_run(a_run(), tmp_path / "deep" / "run")
+    assert read_run(file) == read_run(file.parent) == a_run()
+
+
+def test_a_run_from_before_there_were_ablations_is_read(tmp_path: Path) -> None:
+    """What an older version did not write stands there as nothing found."""
+    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+    file = write_run(replace(a_run(), scenarios=[result]), tmp_path)
+    old = json.loads(file.read_bytes())
+    del old["scenarios"][0]["ablation"]
+    file.write_text(json.dumps(old))
+    assert read_run(file).scenarios == [result]
+
+
+def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """Gains with and without intervals survive, and so do places that are shared or unknown."""
+    gain, bare = Gain(2.0, 1.9, 2.1, [1.9, 2.1], 0.01), Gain(1.0, None, None, [1.0])
+    switches = [SwitchGain("a", "x", gain, gain, gain, "adds up", 1, 2), SwitchGain("b", "y", bare, bare, bare, "inconclusive")]
+    found = Ablation("g", 9, switches, gain, gain, bare, "inconclusive")
+    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, "ok", ablation=[found])
+    run = replace(a_run(), scenarios=[result])
+    assert read_run(write_run(run, tmp_path)) == run
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"", "is no JSON, or was cut short"),
+        (b"not json", "is no JSON, or was cut short"),
+        (b"\xff\xfe\x00", "is no JSON, or was cut short"),
+        (b"[" * 100_000, "is no"),
+        (b"[]", "is not a run of this harness"),
+        (b'{"benchmarks": []}', "is not a run of this harness"),
+        (b'{"schema_version": "one"}', "is not a run of this harness"),
+        (b'{"schema_version": 99}', "has schema 99, this harness reads schema 1"),
+        (b'{"schema_version": 1}', "is not a whole run"),
+    ],
+)
+def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, body: bytes, complaint: str) -> None:
+    """The line names the file, what is wrong with it, and what to do."""
+    file = tmp_path / "run.json"
+    file.write_bytes(body)
+    with pytest.raises(UsageError) as refused:
+        read_run(file)
+    assert str(file) in str(refused.value)
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@given(cut=st.integers(min_value=1, max_value=200))
+def test_a_run_cut_short_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    """No truncated file passes for a run."""
+    file = write_run(a_run(), tmp_path_factory.mktemp("run"))
+    body = file.read_bytes()
+    file.write_bytes(body[: -min(cut, len(body))])
+    with pytest.raises(UsageError):
+        read_run(file)
+
+
+def test_a_missing_run_is_refused(tmp_path: Path) -> None:
+    """A folder that holds no run says so."""
+    with pytest.raises(UsageError, match="cannot read"):
+        read_run(tmp_path)
+
+
+def test_a_full_disk_leaves_the_last_good_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk is full, the old file stays, no part-written file is left, and one line says so."""
+    file = write_run(a_run("first"), tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UsageError, match="No space left on device; choose another folder with --out"):
+        write_run(a_run("second"), tmp_path)
+    assert read_run(file).name == "first"
+    assert [f.name for f in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """A path below a file is no folder."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write"):
+        write_run(a_run(), tmp_path / "file" / "run")
+
+
+@given(
+    cases=st.lists(
+        st.tuples(st.integers(0, 9), st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])), st.integers(0, 2**62)),
+        max_size=20,
+    )
+)
+def test_samples_are_read_back_whatever_the_case_is_called(
+    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[int, str, int]]
+) -> None:
+    """Quotes, commas and Japanese in a case's name survive."""
+    samples = [Sample(process, 1, 0, "baseline", "group", case, ns) for process, case, ns in cases]
+    file = tmp_path_factory.mktemp("samples") / "s.csv"
+    write_samples(samples, file)
+    assert list(read_samples(file)) == samples
+
+
+def test_a_file_that_holds_no_samples_is_refused(tmp_path: Path) -> None:
+    """Missing columns are an error that names the file."""
+    (tmp_path / "s.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="cannot read the samples"):
+        list(read_samples(tmp_path / "s.csv"))

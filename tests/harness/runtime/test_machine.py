@@ -1,0 +1,28 @@
+"""The machine's description: what a reader needs to compare runs, and nothing that names a person or a host."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.runtime.cores import Cores
+from harness.runtime.machine import describe
+
+
+def test_versions_and_pinning_are_in_it() -> None:
+    """Interpreter, libraries, cores."""
+    facts = describe(Cores(0, 1, (0, 1)))
+    assert facts["sqlalchemy"] == version("sqlalchemy")
+    assert facts["python"].startswith("CPython 3.")
+    assert facts["workers pinned to"] == "core 1"
+    assert describe(Cores(None, None))["workers pinned to"] == "no core"
+
+
+def test_nobody_is_named() -> None:
+    """Neither the host nor the user nor the home folder."""
+    text = " ".join(f"{k} {v}" for k, v in describe(Cores(None, None)).items()).split()
+    assert socket.gethostname() not in text
+    assert not any(str(Path.home()) in word for word in text if len(str(Path.home())) > 1)
+    assert getpass.getuser() not in text

@@ -1,0 +1,183 @@
+"""Measures: each reads one kind of evidence from a result, and says what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import NotMeasurableError
+from harness.results.run import Arm, Exact, Finding, Growth, Latency, Memory, Ratio, ScenarioResult, Statement
+from harness.verdicts import measures as m
+from harness.verdicts.promise import Estimate, Measure
+
+EMPTY = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+
+
+def memory(arm: str, added: int, **more: object) -> Memory:
+    """Return a memory record that adds so many bytes to a base of a thousand."""
+    return replace(Memory(arm, "g", 1000, 1000 + added, 1.0, []), **more)  # type: ignore[arg-type]
+
+
+RESULT = replace(
+    EMPTY,
+    verified_cases=8,
+    arms=[Arm("baseline", ""), Arm("proposed", "", cannot_run="broken: AttributeError: x"), Arm("optimised", "")],
+    ratios=[
+        Ratio("optimised", "g", 4.0, 3.0, 5.0, [3.5, 4.0, 4.5], 30),
+        Ratio("optimised", "h", 9.0, 8.0, 10.0, [8.5, 9.0, 9.5], 30),
+    ],
+    latencies=[
+        Latency("optimised", "g", 99, 1e6, 1, 9, {"50": 2e6, "95": 5e6}, [2e6, 3e6, 4e6]),
+        Latency("optimised", "deep", 99, 1e6, 1, 9, {"50": 6e6, "95": 9e6}, [6e6, 9e6, 12e6]),
+    ],
+    exact=[
+        Exact("baseline", "g", "statements", 51),
+        Exact("optimised", "g", "statements", 2),
+        Exact("optimised", "g", "statements", 9, 0.25),
+    ],
+    memory=[
+        memory("baseline", 100),
+        memory("baseline", 120),
+        memory("optimised", 30),
+        memory("optimised", 20),
+        memory("baseline", 0, limit_bytes=64_000_000, error="out of memory"),
+        memory("optimised", 5, limit_bytes=64_000_000),
+    ],
+    growth=[
+        Growth("optimised", "g", "peak_memory", [0.5, 1], [25, 25], 0.0),
+        Growth("optimised", "g", "vm_steps", [0.5, 1], [1, 2], 1.0),
+    ],
+    findings=[Finding("proposed", "it leaks", holds=True, evidence="3 rows")],
+    statements=[
+        Statement("optimised", "g", "SELECT 1", 1, ["SEARCH a USING INDEX b"], uses_index=True, scans_table=False),
+        Statement("optimised", "h", "SELECT 2", 1, ["SCAN a"], uses_index=False, scans_table=True),
+        Statement("optimised", "h", "INSERT", 1, [], uses_index=False, scans_table=False),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        (m.speedup("g"), Estimate(4.0, 3.0, 5.0)),
+        (m.slowdown("g"), Estimate(0.25, 0.2, 1 / 3)),
+        (m.fewer("statements", "g"), Estimate(1 - 2 / 51, exact=True, because="51 → 2 statements")),
+        (m.fewer_times("statements", "g"), Estimate(25.5, exact=True, because="51 → 2 statements")),
+        (m.count("statements", "g"), Estimate(2, exact=True, because="baseline 51")),
+        (m.growth("vm_steps", "g"), Estimate(1.0, exact=True)),
+        (m.plan_share(using_index=True), Estimate(0.5, exact=True, because="1 of 2 statement shapes")),
+        (m.plan_share(using_index=False), Estimate(1, exact=True, because="of 2 statement shapes, in h")),
+        (m.verified("g", "h"), Estimate(1.0, exact=True, because="8 cases verified")),
+        (m.verified("g", "not timed"), Estimate(1.0, exact=True, because="8 cases verified")),
+    ],
+)
+def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> None:
+    """The estimate and where it comes from."""
+    assert measure(RESULT, "optimised") == expected
+
+
+def test_four_times_faster_is_three_quarters_less() -> None:
+    """The bounds of the ratio become those of the cut, each on its own side."""
+    found = m.less_time("g")(RESULT, "optimised")
+    assert (found.value, found.low, found.high) == pytest.approx((0.75, 1 - 1 / 3, 0.8))
+
+
+def test_several_groups_give_their_geometric_mean() -> None:
+    """4× and 9× are 6×, each process by itself, and the sentence names both."""
+    found = m.speedup("g", "h")(RESULT, "optimised")
+    assert found.value == pytest.approx(6.0)
+    assert found.low is not None
+    assert found.low < 6 < (found.high or 0)
+    assert found.because == "g 4.00×, h 9.00×"
+
+
+def test_memory_is_compared_over_the_range_of_children() -> None:
+    """The bounds are the baseline's least against the arm's most, and the other way round."""
+    found = m.memory_cut("g")(RESULT, "optimised")
+    assert (found.value, found.low, found.high) == pytest.approx((1 - 25 / 110, 1 - 30 / 100, 1 - 20 / 120))
+
+
+def test_growth_of_memory_has_the_range_of_its_children() -> None:
+    """Peaks of 20 and 30 bytes at full size bound the exponent on both sides; a single one bounds nothing."""
+    found = m.growth("peak_memory", "g")(RESULT, "optimised")
+    assert (found.exact, found.value) == (False, 0.0)
+    assert [found.low, found.high] == pytest.approx([math.log2(20 / 25), math.log2(30 / 25)])
+    once = replace(RESULT, memory=[memory("optimised", 25)])
+    assert m.growth("peak_memory", "g")(once, "optimised").low is None
+
+
+def test_one_child_each_gives_no_interval() -> None:
+    """A single measurement of memory cannot confirm anything."""
+    once = replace(RESULT, memory=[memory("baseline", 100), memory("optimised", 30)])
+    assert m.memory_cut("g")(once, "optimised").low is None
+
+
+def test_latency_is_the_median_over_processes_with_its_interval() -> None:
+    """In the unit asked for, with the 95th percentile beside it."""
+    found = m.latency("g")(RESULT, "optimised")
+    assert (found.value, found.because) == (3.0, "p95 5.00 ms")
+    assert found.low is not None
+
+
+def test_one_group_against_another_is_compared_process_by_process() -> None:
+    """Three times as long in every process is three times as long, with no width."""
+    found = m.times_as_long("deep", "g")(RESULT, "optimised")
+    assert [found.value, found.low, found.high] == pytest.approx([3.0, 3.0, 3.0])
+
+
+def test_surviving_a_memory_limit_is_told_beside_the_baselines_end() -> None:
+    """The sentence says what became of both."""
+    found = m.survives("g")(RESULT, "optimised")
+    assert (found.value, found.because) == (1.0, "under 64 MB: survives; baseline: out of memory")
+    assert m.survives("g")(RESULT, "baseline").value == 0.0
+
+
+def test_a_finding_that_shows_counts_against_the_arm() -> None:
+    """And one that nobody looked for does not."""
+    assert m.shown("it leaks")(RESULT, "proposed").value == 0.0
+    assert m.shown("it leaks")(RESULT, "optimised").value == 1.0
+
+
+def test_combined_measures_give_the_worst() -> None:
+    """Both reasons are told."""
+    found = m.combine([m.verified("broken"), m.shown("it leaks")])(RESULT, "proposed")
+    assert (found.value, found.because) == (0.0, "8 cases verified; no answer for broken; 3 rows")
+
+
+def test_what_was_not_compared_is_not_verified() -> None:
+    """Without a verification pass nothing is said to work; of two groups, one of which cannot run, half does."""
+    assert m.verified("broken", "g")(RESULT, "proposed").value == pytest.approx(0.5)
+    with pytest.raises(NotMeasurableError, match="no answers were compared"):
+        m.verified("g")(replace(RESULT, verified_cases=0), "optimised")
+
+
+def test_an_arm_that_cannot_run_is_told_with_its_error() -> None:
+    """The reason is the error, not a missing figure."""
+    with pytest.raises(NotMeasurableError, match="cannot run as written: broken: AttributeError"):
+        m.speedup("broken")(RESULT, "proposed")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: m.speedup("g"),
+        lambda: m.slowdown("g"),
+        lambda: m.latency("g"),
+        lambda: m.times_as_long("g", "h"),
+        lambda: m.fewer_times("rows", "g"),
+        lambda: m.fewer("statements", "g"),
+        lambda: m.count("rows", "g"),
+        lambda: m.memory_cut("g"),
+        lambda: m.survives("g"),
+        lambda: m.growth("vm_steps", "g"),
+        lambda: m.plan_share(using_index=True),
+    ],
+)
+def test_missing_evidence_is_named(make: Callable[[], Measure]) -> None:
+    """An empty result is not measurable, with a reason, and never a number."""
+    with pytest.raises(NotMeasurableError) as missing:
+        make()(EMPTY, "optimised")
+    assert str(missing.value)

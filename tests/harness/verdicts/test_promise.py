@@ -1,0 +1,117 @@
+"""Verdicts: the whole interval must keep a promise to confirm it, and miss it to deny it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import NotMeasurableError
+from harness.results.run import ScenarioResult
+from harness.verdicts import promise as v
+from harness.verdicts.promise import Claim, Estimate, Promise, judge, weigh
+
+RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+
+
+@pytest.mark.parametrize(
+    ("claim", "estimate", "word"),
+    [
+        (v.times(5, 10), Estimate(12, 11, 13), v.EXCEEDED),
+        (v.times(5, 10), Estimate(7, 5, 9), v.CONFIRMED),
+        (v.times(5, 10), Estimate(10, 9, 11), v.CONFIRMED),
+        (v.times(5, 10), Estimate(5, 4, 6), v.INCONCLUSIVE),
+        (v.times(5, 10), Estimate(3, 2, 4), v.FELL_SHORT),
+        (v.times(5, 10), Estimate(1.1, 0.9, 1.3), v.REFUTED),
+        (v.times(5, 10), Estimate(0.5, 0.4, 0.6), v.REFUTED),
+        (v.times(5), Estimate(50, 40, 60), v.CONFIRMED),
+        (v.times(5), Estimate(50), v.INCONCLUSIVE),
+        (v.times(5), Estimate(50, 40, None), v.CONFIRMED),
+        (v.times(5), Estimate(5, 4, None), v.INCONCLUSIVE),
+        (v.times(5), Estimate(3, None, 4), v.REFUTED),
+        (v.cut(0.96), Estimate(0.9607, exact=True), v.CONFIRMED),
+        (v.cut(0.96), Estimate(0.5, exact=True), v.FELL_SHORT),
+        (v.cut(0.5), Estimate(-0.2, exact=True), v.REFUTED),
+        (v.at_most(10, "ms"), Estimate(3, 2, 4), v.CONFIRMED),
+        (v.at_most(10, "ms"), Estimate(10, 9, 11), v.INCONCLUSIVE),
+        (v.at_most(10, "ms"), Estimate(30, 20, 40), v.FELL_SHORT),
+        (v.at_least(0.95, "share"), Estimate(0.9, exact=True), v.FELL_SHORT),
+        (v.works(), Estimate(1.0, exact=True), v.CONFIRMED),
+        (v.works(), Estimate(0.5, exact=True), v.FELL_SHORT),
+        (v.works(), Estimate(0.0, exact=True), v.REFUTED),
+        (v.reported("×"), Estimate(2, 1, 3), v.REPORTED),
+    ],
+)
+def test_each_position_of_the_interval_has_its_word(claim: Claim, estimate: Estimate, word: str) -> None:
+    """Promise band and interval decide the word between them."""
+    assert weigh(claim, estimate) == word
+
+
+@given(st.floats(1.1, 100), st.floats(0.01, 1000), st.floats(0, 100), st.floats(0, 100))
+def test_an_interval_on_both_sides_of_the_promise_is_never_a_pass(floor: float, value: float, below: float, above: float) -> None:
+    """Confirmed and exceeded need the lower end at or above the promise; denials need the upper end below it."""
+    low, high = value - below, value + above
+    word = weigh(v.times(floor), Estimate(value, low, high))
+    assert (word in {v.CONFIRMED, v.EXCEEDED}) == (low >= floor)
+    assert (word in {v.FELL_SHORT, v.REFUTED}) == (high < floor)
+
+
+def test_a_promise_is_judged_for_each_of_its_arms() -> None:
+    """The sentence gives promise and measurement in the promise's unit."""
+    promise = Promise(
+        "N1", "51 → 2", v.cut(0.96), lambda _, arm: Estimate(0.96 if arm == "optimised" else 0.5, exact=True, because="x")
+    )
+    proposed, optimised = judge(promise, RESULT)
+    assert (proposed.arm, proposed.verdict) == ("proposed", v.FELL_SHORT)
+    assert (optimised.arm, optimised.verdict) == ("optimised", v.CONFIRMED)
+    assert optimised.sentence == "promised 96 % less, measured 96 % less, exactly (x)"
+
+
+def test_what_cannot_be_measured_says_why() -> None:
+    """The reason becomes the sentence, and there is no figure."""
+
+    def measure(_: ScenarioResult, arm: str) -> Estimate:
+        raise NotMeasurableError(f"no {arm} here")
+
+    (found, _) = judge(Promise("X", "x", v.times(2), measure), RESULT)
+    assert (found.verdict, found.sentence, found.value) == (v.NOT_MEASURABLE, "no proposed here", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (7.234, "×", "7.23×"),
+        (123.4, "×", "123×"),
+        (12345.6, "rows", "12,346 rows"),
+        (2, "statements", "2 statements"),
+        (1, "statements", "1 statement"),
+        (1, "ms", "1 ms"),
+        (1.0, "share", "100 %"),
+        (-0.001, "exponent", "rows^0.00"),
+        (0.7, "less", "70 % less"),
+        (0.9961, "less", "99.6 % less"),
+        (-0.1, "less", "10 % more"),
+        (0.95, "share", "95 %"),
+        (1.0, "works", "it works"),
+        (0.02, "exponent", "rows^0.02"),
+        (3.14159, "ms", "3.14 ms"),
+    ],
+)
+def test_values_are_written_as_a_person_would(value: float, unit: str, text: str) -> None:
+    """Three significant digits, the unit behind."""
+    assert v.format_value(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        (v.times(5, 10), "5–10×"),
+        (v.times(5), "5×"),
+        (v.cut(0.6, 0.8), "60–80 % less"),
+        (v.works(), "it works"),
+        (v.reported("ms"), "nothing"),
+    ],
+)
+def test_claims_are_written_as_a_range(claim: Claim, text: str) -> None:
+    """The unit is written once."""
+    assert v.format_claim(claim.low, claim.high, claim.unit) == text

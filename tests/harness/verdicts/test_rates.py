@@ -1,0 +1,63 @@
+"""Rates: bounds that hold for few tries, and a cut that needs both."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import NotMeasurableError
+from harness.results.run import Exact, ScenarioResult
+from harness.verdicts.rates import fewer_of, rate, share_of
+
+
+def result(before: float, after: float, tries: float = 40) -> ScenarioResult:
+    """Return a result with two arms' rates."""
+    counted = {"baseline": before, "optimised": after}
+    exact = [Exact(arm, "", "errors_per_1000", value) for arm, value in counted.items()]
+    exact += [Exact(arm, "", "tried", tries) for arm in counted]
+    return ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", exact=exact)
+
+
+@given(st.integers(1, 500), st.data())
+def test_bounds_enclose_the_rate_and_stay_possible(tries: int, data: st.DataObject) -> None:
+    """From none to all of them, whatever the number of tries."""
+    hits = data.draw(st.integers(0, tries))
+    found = rate(hits, tries)
+    assert 0 <= found.low <= found.per_1000 <= found.high <= 1000
+    assert found.low < found.high
+
+
+def test_the_bounds_are_those_of_clopper_and_pearson() -> None:
+    """Nothing in ten tries may still be 308 per 1000: the textbook's figure."""
+    assert rate(0, 10).high == pytest.approx(308.5, abs=0.05)
+
+
+def test_few_tries_leave_a_cut_in_doubt_and_many_settle_it() -> None:
+    """The same cut from more tries has a narrower interval around the same value."""
+    few, many = (fewer_of("errors_per_1000", "tried")(result(500, 0, tries), "optimised") for tries in (10, 1000))
+    assert few.value == many.value == 1
+    assert few.low is not None
+    assert many.low is not None
+    assert few.low < 0.5
+    assert 0.98 < many.low <= 1
+    assert many.because == "500 → 0 errors per 1000"
+
+
+def test_without_errors_there_is_nothing_to_cut() -> None:
+    """A baseline that meets none says so."""
+    with pytest.raises(NotMeasurableError, match="meets no errors per 1000 in 40 tries"):
+        fewer_of("errors_per_1000", "tried")(result(0, 0), "optimised")
+
+
+def test_a_share_is_told_with_what_it_was_counted_in() -> None:
+    """Half of forty, with bounds on both sides; without a single try there is no share."""
+    exact = [Exact("optimised", "", "hits", 20), Exact("optimised", "", "lookups", 40), Exact("optimised", "", "none", 0)]
+    found = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", exact=exact)
+    share = share_of("hits", "lookups")(found, "optimised")
+    assert share.low is not None
+    assert share.high is not None
+    assert share.low < share.value == 0.5 < share.high
+    assert share.because == "20 of 40 lookups"
+    with pytest.raises(NotMeasurableError, match="optimised has no none"):
+        share_of("none", "none")(found, "optimised")

@@ -1,0 +1,131 @@
+"""The weaker verdict: what two medians of two moments may say, and never more."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.verdicts.promise import INCONCLUSIVE
+from harness.verdicts.unpaired import DRIFT, IMPROVED, LEAST, REGRESSED, WORDS, Unpaired, compare, median_ratio
+
+TIMES = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=30)
+
+
+def side(values: list[float] | npt.NDArray[np.float64], rounding: float = 0.0) -> Unpaired:
+    """Return raw values as one side of a comparison."""
+    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    return Unpaired(float(np.median(values)), len(values), distinct, counts.astype(np.int64), rounding)
+
+
+def aggregate(median: float, samples: int | None, rounding: float = 0.0) -> Unpaired:
+    """Return a side of which only the median is known."""
+    return Unpaired(median, samples, np.empty(0), np.empty(0, dtype=np.int64), rounding)
+
+
+@given(TIMES, TIMES)
+def test_the_interval_holds_the_ratio_of_the_medians(before: list[float], after: list[float]) -> None:
+    """Where there are values enough on both sides; else there is none."""
+    found = median_ratio(side(before), side(after))
+    assert found.value == pytest.approx(float(np.median(before) / np.median(after)))
+    assert (found.low is not None) == (min(len(before), len(after)) >= LEAST)
+    if found.low is not None and found.high is not None:
+        assert found.low <= found.value <= found.high
+
+
+@given(TIMES, TIMES, st.floats(0, 5))
+def test_swapping_the_sides_swaps_the_verdict(before: list[float], after: list[float], drift: float) -> None:
+    """What is an improvement one way is no improvement the other way, and a word is always one of three."""
+    one, other = compare(side(before), side(after), drift), compare(side(after), side(before), drift)
+    assert {one.word, other.word} <= set(WORDS)
+    assert not (one.word == other.word != INCONCLUSIVE)
+
+
+@given(TIMES, st.floats(0, 5))
+def test_the_same_times_are_never_called_a_change(times: list[float], drift: float) -> None:
+    """Nor equal: that is more than two moments can show."""
+    assert compare(side(times), side(times), drift).word == INCONCLUSIVE
+
+
+def test_a_change_beyond_the_drift_is_called_one() -> None:
+    """With the whole interval beyond it, in the direction it has."""
+    slow, fast = [100.0 + i for i in range(20)], [50.0 + i / 2 for i in range(20)]
+    faster, slower = compare(side(slow), side(fast)), compare(side(fast), side(slow))
+    assert (faster.word, slower.word) == (IMPROVED, REGRESSED)
+    assert faster.low is not None
+    assert faster.low > 1 + DRIFT
+    assert slower.high is not None
+    assert slower.high < 1 / (1 + DRIFT)
+    assert "beyond the drift of 25 %" in faster.because
+
+
+def test_a_change_within_the_drift_is_inconclusive_however_sure_both_runs_are() -> None:
+    """A thousand equal values know their median exactly, and the machine may have drifted all the same."""
+    found = compare(side([1.2] * 1000), side([1.0] * 1000))
+    assert found.word == INCONCLUSIVE
+    assert (found.low, found.high) == (1.2, 1.2)
+    assert "cannot be told from the machine" in found.because
+    assert compare(side([1.2] * 1000), side([1.0] * 1000), drift=0.1).word == IMPROVED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "word"), [(2.0, 1.0, IMPROVED), (1.0, 2.0, REGRESSED), (1.0, 1.2, INCONCLUSIVE), (1.2, 1.0, INCONCLUSIVE)]
+)
+def test_aggregates_give_no_interval_and_a_verdict_only_beyond_the_drift(before: float, after: float, word: str) -> None:
+    """Whether or not the file says how many values there were."""
+    for samples in (100, None):
+        found = compare(aggregate(before, samples), aggregate(after, samples))
+        assert (found.word, found.low, found.high) == (word, None, None)
+
+
+@pytest.mark.parametrize("few", [side([1.0]), side([1.0] * (LEAST - 1)), aggregate(1.0, 3)])
+def test_too_few_values_say_nothing_however_large_the_change(few: Unpaired) -> None:
+    """A single measurement does not know its own noise; the reason is given."""
+    found = compare(side([100.0] * 50), few)
+    assert found.word == INCONCLUSIVE
+    assert "says too little" in found.because
+
+
+def test_a_median_that_was_rounded_to_nothing_gives_no_ratio() -> None:
+    """And no error: Locust writes 0 for what takes less than half a millisecond."""
+    found = compare(aggregate(0.0, 100), aggregate(5.0, 100))
+    assert (found.word, found.ratio) == (INCONCLUSIVE, None)
+
+
+def test_rounding_may_have_made_the_whole_change() -> None:
+    """One millisecond may be half or one and a half; a hundred may not."""
+    assert compare(aggregate(2.0, 500, 0.5), aggregate(1.0, 500, 0.5)).word == INCONCLUSIVE
+    assert compare(aggregate(200.0, 500, 0.5), aggregate(100.0, 500, 0.5)).word == IMPROVED
+    wide = compare(side([2.0] * 50, rounding=0.5), side([1.0] * 50, rounding=0.5))
+    assert wide.low == pytest.approx(1.0)
+    assert wide.high == pytest.approx(5.0)
+
+
+def test_rounding_as_large_as_the_median_leaves_the_interval_open() -> None:
+    """Nothing is known of how fast the second may be."""
+    found = compare(side([10.0] * 50, rounding=0.5), side([0.5] * 50, rounding=0.5))
+    assert found.high == math.inf
+
+
+def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says() -> None:
+    """On skewed times, from four values a side on: 95 % is meant, and at least 90 % found in 150 seeded trials of each."""
+    generator = np.random.default_rng(7)
+    for number in (4, 5, 6, 9, 31):
+        hits = 0
+        for _ in range(150):
+            before, after = generator.lognormal(0, 0.5, number), generator.lognormal(0, 0.5, number)
+            found = median_ratio(side(before), side(after))
+            assert found.low is not None
+            assert found.high is not None
+            hits += found.low <= 1 <= found.high
+        assert hits >= 135
+
+
+def test_the_same_files_give_the_same_interval() -> None:
+    """The seed is fixed."""
+    values = [float(i) for i in range(1, 40)]
+    assert median_ratio(side(values), side(values[::-1])) == median_ratio(side(values), side(values))

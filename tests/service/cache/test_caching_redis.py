@@ -1,0 +1,257 @@
+"""The layer that processes share: leases, fences, news of writes, and what happens while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from redis.asyncio import Redis
+
+from service.cache.caching_redis import FAILURES, FENCE_S, LEASE_S, Found, SharedCache, UnavailableError
+
+PATIENCE_S = 10.0
+
+
+@dataclass
+class Heard:
+    """What a cache was told."""
+
+    changed: list[str] = field(default_factory=list)
+    lost: int = 0
+
+    def lose(self) -> None:
+        """Count a loss."""
+        self.lost += 1
+
+
+@dataclass
+class Relay:
+    """A way to Redis that can be cut: while `down`, it answers nothing and lets nothing through."""
+
+    url: str
+    down: bool = False
+    opened: int = 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        """Yield the address of the way."""
+        to = urlsplit(self.url)
+        writers: list[asyncio.StreamWriter] = []
+
+        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(65536):
+                if not self.down:
+                    writer.write(data)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.opened += 1
+            back, forth = await asyncio.open_connection(to.hostname, to.port)
+            writers.extend((writer, forth))
+            await asyncio.gather(pump(reader, forth), pump(back, writer), return_exceptions=True)
+
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+        try:
+            yield f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}/0"
+        finally:
+            listening.close()
+            for writer in writers:
+                writer.close()
+
+
+@asynccontextmanager
+async def opened(url: str, prefix: str, heard: Heard | None = None, deadline_s: float = 5.0) -> AsyncIterator[SharedCache]:
+    """Yield a started cache that listens."""
+    heard = heard or Heard()
+    cache = SharedCache(url, f"{prefix}changes", heard.changed.append, heard.lose, deadline_s)
+    await cache.start()
+    try:
+        await until(lambda: cache.listening)
+        yield cache
+    finally:
+        await cache.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110 - it is anything at all that is waited for
+            await asyncio.sleep(0.005)
+
+
+def run(check: Callable[[], Awaitable[None]]) -> None:
+    """Run a test's coroutine."""
+    asyncio.run(check())  # type: ignore[arg-type]  # every one of them is a coroutine
+
+
+def test_only_the_holder_of_the_lease_fills(redis_url: str, prefix: str) -> None:
+    """The first to miss gets a lease and fills; others get none meanwhile; what is filled is found, for as long as was said."""
+
+    async def check() -> None:
+        async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
+            first, second = await cache.look(f"{prefix}a"), await cache.look(f"{prefix}a")
+            assert first.lease
+            assert second == Found()
+            assert 0 < await redis.pttl(f"{prefix}a") <= LEASE_S * 1000
+            assert not await cache.fill(f"{prefix}a", b"l another", b"wrong", 60)
+            assert await cache.fill(f"{prefix}a", first.lease, b"right", 60)
+            assert await cache.look(f"{prefix}a") == Found(value=b"right")
+            assert 59_000 < await redis.pttl(f"{prefix}a") <= 60_000
+
+    run(check)
+
+
+@pytest.mark.parametrize("write", ["fence", "clear"])
+def test_a_write_takes_the_lease_away(redis_url: str, prefix: str, write: str) -> None:
+    """What was read before a key was fenced or cleared does not get in afterwards."""
+
+    async def check() -> None:
+        async with opened(redis_url, prefix) as cache:
+            found = await cache.look(f"{prefix}a")
+            assert found.lease
+            await getattr(cache, write)([f"{prefix}a"])
+            assert not await cache.fill(f"{prefix}a", found.lease, b"old", 60)
+
+    run(check)
+
+
+def test_a_fenced_key_is_filled_by_nobody_until_it_is_cleared(redis_url: str, prefix: str) -> None:
+    """While fenced, a look gives neither value nor lease, whatever was there; the fence goes with the clearing, or by itself."""
+
+    async def check() -> None:
+        async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
+            found = await cache.look(f"{prefix}a")
+            assert found.lease
+            await cache.fill(f"{prefix}a", found.lease, b"old", 60)
+            await cache.fence([f"{prefix}a", f"{prefix}b"])
+            assert [await cache.look(f"{prefix}{key}") for key in "ab"] == [Found(), Found()]
+            assert 0 < await redis.pttl(f"{prefix}a") <= FENCE_S * 1000
+            await cache.clear([f"{prefix}a", f"{prefix}b"])
+            assert (await cache.look(f"{prefix}a")).lease
+
+    run(check)
+
+
+def test_others_hear_of_a_write_twice_and_the_writer_does_not(redis_url: str, prefix: str) -> None:
+    """Every key that is fenced and cleared is told to the others, in order."""
+
+    async def check() -> None:
+        mine, others = Heard(), Heard()
+        async with opened(redis_url, prefix, mine) as cache, opened(redis_url, prefix, others):
+            await cache.fence([f"{prefix}a", f"{prefix}b"])
+            await cache.clear([f"{prefix}a"])
+            await until(lambda: len(others.changed) >= 3)
+            assert others.changed == [f"{prefix}a", f"{prefix}b", f"{prefix}a"]
+            assert mine.changed == []
+
+    run(check)
+
+
+def test_a_lost_subscription_is_told_and_taken_up_again(redis_url: str, prefix: str) -> None:
+    """When the connection for news is cut, that is known, and known again when news comes again."""
+
+    async def check() -> None:
+        heard = Heard()
+        async with opened(redis_url, prefix, heard) as cache, Redis.from_url(redis_url) as redis:
+            before = heard.lost
+            await redis.client_kill_filter(_type="pubsub")
+            await until(lambda: heard.lost > before and cache.listening)
+            async with opened(redis_url, prefix) as another:
+                await another.clear([f"{prefix}a"])
+            await until(lambda: heard.changed == [f"{prefix}a"])
+            assert heard.lost > before
+
+    run(check)
+
+
+def test_connections_that_the_server_closed_do_no_harm(redis_url: str, prefix: str) -> None:
+    """After all connections were cut, as by a restart, calls work again at once."""
+
+    async def check() -> None:
+        async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
+            await asyncio.gather(*(cache.look(f"{prefix}{number}") for number in range(10)))
+            await redis.client_kill_filter(_type="normal", skipme=True)
+            await asyncio.sleep(0)
+            assert (await cache.look(f"{prefix}new")).lease
+            assert cache.errors == 0
+
+    run(check)
+
+
+def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(redis_url: str, prefix: str) -> None:
+    """Calls end at their deadline; after a few of them, more are refused without asking, and no new connection is opened."""
+
+    async def check() -> None:
+        relay = Relay(redis_url)
+        async with relay.open() as url, opened(url, prefix, deadline_s=0.05) as cache:
+            relay.down = True
+            for _ in range(FAILURES):
+                with pytest.raises(UnavailableError):
+                    await cache.look(f"{prefix}a")
+            asked = relay.opened
+            for _ in range(20):
+                with pytest.raises(UnavailableError):
+                    await cache.look(f"{prefix}a")
+            assert (cache.errors, relay.opened) == (FAILURES, asked)
+
+    run(check)
+
+
+def test_keys_written_while_redis_was_away_are_cleared_before_anything_is_looked_at(
+    redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that Redis heard nothing of leaves no old value behind for this process, whichever key it looks at first."""
+    monkeypatch.setattr("service.cache.caching_redis.PAUSE_S", 0.0)
+
+    async def check() -> None:
+        relay = Relay(redis_url)
+        async with AsyncExitStack() as stack:
+            cache = await stack.enter_async_context(opened(await stack.enter_async_context(relay.open()), prefix, deadline_s=0.2))
+            redis = await stack.enter_async_context(Redis.from_url(redis_url))
+            await redis.mset({f"{prefix}a": b"v old", f"{prefix}b": b"v right"})
+            relay.down = True
+            await cache.fence([f"{prefix}a"])
+            await cache.clear([f"{prefix}a"])
+            relay.down = False
+            found = await cache.look(f"{prefix}b")
+            assert found == Found(value=b" right")
+            assert await redis.get(f"{prefix}a") is None
+
+    run(check)
+
+
+def test_a_clearing_that_is_cancelled_is_owed(redis_url: str, prefix: str) -> None:
+    """A writer that is cancelled before Redis answered has its keys cleared before the next look."""
+
+    async def check() -> None:
+        relay = Relay(redis_url)
+        async with relay.open() as url, opened(url, prefix) as cache, Redis.from_url(redis_url) as redis:
+            await redis.set(f"{prefix}a", b"v old")
+            relay.down = True
+            clearing = asyncio.create_task(cache.clear([f"{prefix}a"]))
+            await asyncio.sleep(0.02)
+            clearing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await clearing
+            relay.down = False
+            assert (await cache.look(f"{prefix}a")).lease
+
+    run(check)
+
+
+def test_without_redis_it_starts_and_closes_all_the_same(prefix: str) -> None:
+    """Nobody listens at the address: every call says so, and nothing is left behind."""
+
+    async def check() -> None:
+        cache = SharedCache("redis://127.0.0.1:1/0", f"{prefix}changes", Heard().changed.append, Heard().lose)
+        await cache.start()
+        with pytest.raises(UnavailableError):
+            await cache.look(f"{prefix}a")
+        await cache.fence([f"{prefix}a"])
+        assert not cache.listening
+        await cache.close()
+
+    run(check)

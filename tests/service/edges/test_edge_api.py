@@ -1,0 +1,108 @@
+"""The calls that edges serve: who may read what, what a shared cache may keep of it, and the ASGI application around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.edges import edge_data
+from service.edges.edge_api import DATA_VERSION, Call, NewTitle, Origin, Reads, answer, application, bearer, unchanged
+from service.edges.edge_cache import Answer, lifetime_of
+from service.edges.edge_data import Primary
+from service.sessions import sessionmaker
+
+OnEngine = Callable[..., Any]
+
+AT = datetime(2025, 6, 1)  # noqa: DTZ001 - the service stores naive UTC
+PROMPT, USER, DELETED = "p0037", "ann", "p0000"
+
+
+def test_a_prompt_is_for_everybody_and_a_list_for_its_owner(on_engine: OnEngine) -> None:
+    """A shared cache may keep a prompt and not a list, which nobody gets but its owner."""
+
+    async def check(engine: AsyncEngine) -> None:
+        handle = Reads(sessionmaker(engine)).handle
+        prompt = await handle(Call("GET", f"/prompts/{PROMPT}"))
+        assert (prompt.status, msgspec.json.decode(prompt.body)[0]) == (200, PROMPT)
+        assert lifetime_of({}, prompt) is not None
+        mine = {"authorization": bearer(USER)}
+        own = await handle(Call("GET", f"/users/{USER}/prompts", mine))
+        assert (own.status, len(msgspec.json.decode(own.body))) == (200, 50)
+        assert lifetime_of(mine, own) is None
+        assert lifetime_of({}, own) is None
+        for headers in ({}, {"authorization": bearer("bob")}):
+            assert (await handle(Call("GET", f"/users/{USER}/prompts", headers))).status == 403
+
+    on_engine(check)
+
+
+def test_what_is_not_there_is_not_found_and_not_kept(on_engine: OnEngine) -> None:
+    """Deleted and unknown prompts and unknown addresses get 404, which no cache keeps."""
+
+    async def check(engine: AsyncEngine) -> None:
+        handle = Reads(sessionmaker(engine)).handle
+        for path in (f"/prompts/{DELETED}", "/prompts/nobody", "/", "/users/ann", "/prompts/a/b"):
+            found = await handle(Call("GET", path))
+            assert found.status == 404
+            assert lifetime_of({}, found) is None
+
+    on_engine(check)
+
+
+def test_a_write_says_which_version_the_data_has(on_engine: OnEngine) -> None:
+    """The origin takes a write, numbers it, tells followers of it, and refuses one of somebody else's prompt."""
+
+    async def check(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await connection.run_sync(edge_data.upgrade)
+        sessions = sessionmaker(engine)
+        handle = Origin(sessions, Primary(sessions, lambda _: None)).handle
+        body = msgspec.json.encode(NewTitle("New", AT))
+        done = await handle(Call("PUT", f"/prompts/{PROMPT}", {"authorization": bearer(USER)}, body=body))
+        assert (done.status, done.headers[DATA_VERSION], msgspec.json.decode(done.body)) == (200, "1", 3)
+        assert (await handle(Call("PUT", f"/prompts/{PROMPT}", {"authorization": bearer("bob")}, body=body))).status == 404
+        assert msgspec.json.decode((await handle(Call("GET", f"/prompts/{PROMPT}"))).body)[1] == "New"
+        (change,) = msgspec.json.decode((await handle(Call("GET", "/changes", query="after=0"))).body)
+        assert (change["number"], change["prompt_id"], change["title"]) == (1, PROMPT, "New")
+        assert (await handle(Call("DELETE", f"/prompts/{PROMPT}"))).status == 404
+
+    on_engine(check)
+
+
+def test_equal_answers_have_equal_etags_and_others_have_others() -> None:
+    """The validator is a function of the body."""
+    assert answer([1], {}).etag == answer([1], {"a": "b"}).etag
+    assert answer([1], {}).etag != answer([2], {}).etag
+
+
+def test_an_unchanged_answer_has_no_body_and_keeps_its_validator() -> None:
+    """304 carries what a cache needs to keep its copy, and nothing else."""
+    full = answer([1], {"cache-control": "public", "vary": "accept", "x-other": "1"})
+    found = unchanged(full)
+    assert (found.status, found.body) == (304, b"")
+    assert found.headers == {"etag": full.etag, "cache-control": "public", "vary": "accept"}
+
+
+def test_the_application_hands_calls_on_as_they_came() -> None:
+    """Method, path, query, headers and body reach the handler, and its status, headers and body reach the client."""
+    seen: list[Call] = []
+
+    async def handle(call: Call) -> Answer:
+        seen.append(call)
+        return Answer(201, {"x-made": "yes"}, b"made")
+
+    async def play() -> httpx.Response:
+        transport = httpx.ASGITransport(app=application(handle))
+        async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
+            return await client.put("/prompts/a?x=1", headers={"X-Asked": "yes"}, content=b"body")
+
+    response = asyncio.run(play())
+    (call,) = seen
+    assert (call.method, call.path, call.query, call.headers["x-asked"], call.body) == ("PUT", "/prompts/a", "x=1", "yes", b"body")
+    assert (response.status_code, response.headers["x-made"], response.content) == (201, "yes", b"made")

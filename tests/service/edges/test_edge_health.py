@@ -1,0 +1,129 @@
+"""Health checks: all edges at once, each with a deadline, none in step with another, and the router told what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.edges.edge_health import Health, Rhythm, check, keep_checking
+from service.edges.edge_routing import Router
+
+EDGES = {"a": 5.0, "b": 50.0, "c": 90.0}
+
+
+def test_all_are_asked_at_once() -> None:
+    """No check waits for another: each begins before any has ended."""
+    begun: set[str] = set()
+    all_begun = asyncio.Event()
+
+    async def probe(name: str) -> Health:
+        begun.add(name)
+        if begun == set(EDGES):
+            all_begun.set()
+        await all_begun.wait()
+        return Health(7.0)
+
+    async def play() -> Router:
+        router = Router(EDGES, lambda: 0.0)
+        await check(router, probe, deadline_s=10.0)
+        return router
+
+    router = asyncio.run(play())
+    assert [router.rtt_ms(name) for name in EDGES] == [7.0, 7.0, 7.0]
+
+
+def test_one_that_does_not_answer_in_time_has_failed() -> None:
+    """A deadline ends a check that hangs, and the others are none the worse."""
+
+    async def probe(name: str) -> Health:
+        if name == "a":
+            await asyncio.Event().wait()
+        return Health(1.0)
+
+    async def play() -> Router:
+        router = Router(EDGES, lambda: 0.0)
+        for _ in range(2):
+            await check(router, probe, deadline_s=0.01)
+        return router
+
+    router = asyncio.run(play())
+    assert [name for name in EDGES if router.is_ejected(name)] == ["a"]
+    assert router.choose() == "b"
+
+
+def test_any_error_is_a_failure_of_that_edge_alone() -> None:
+    """What a probe raises stays with the edge it was sent to."""
+
+    async def probe(name: str) -> Health:
+        if name == "b":
+            raise ConnectionRefusedError
+        return Health(1.0)
+
+    async def play() -> Router:
+        router = Router(EDGES, lambda: 0.0)
+        for _ in range(2):
+            await check(router, probe, deadline_s=1.0)
+        return router
+
+    router = asyncio.run(play())
+    assert [name for name in EDGES if router.is_ejected(name)] == ["b"]
+
+
+def test_an_ejected_edge_is_left_alone_until_it_is_half_open() -> None:
+    """Checks skip an edge whose time has not come, and ask it again when it has."""
+    asked: list[str] = []
+    now_s = 0.0
+
+    async def probe(name: str) -> Health:
+        asked.append(name)
+        return Health(1.0)
+
+    async def play() -> None:
+        nonlocal now_s
+        router = Router(EDGES, lambda: now_s)
+        router.failed("a")
+        router.failed("a")
+        await check(router, probe, deadline_s=1.0)
+        assert "a" not in asked
+        now_s = 2.0
+        await check(router, probe, deadline_s=1.0)
+        assert "a" in asked
+
+    asyncio.run(play())
+
+
+def test_checking_goes_on_for_each_edge_until_cancelled() -> None:
+    """A slow edge holds up nobody else's checks: while one is never done, the others are asked again and again."""
+    asked = dict.fromkeys(EDGES, 0)
+    enough = asyncio.Event()
+
+    async def probe(name: str) -> Health:
+        asked[name] += 1
+        if name == "a":
+            await asyncio.Event().wait()
+        if asked["b"] > 3 and asked["c"] > 3:
+            enough.set()
+        return Health(1.0)
+
+    async def play() -> None:
+        router = Router(EDGES, lambda: 0.0)
+        task = asyncio.create_task(keep_checking(router, probe, Rhythm(0.0, 0.0, 60.0), Random(0)))
+        await enough.wait()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+    assert asked["a"] == 1
+
+
+@given(st.floats(0.01, 100), st.floats(0, 1), st.integers())
+def test_pauses_stay_within_the_jitter(interval_s: float, jitter: float, seed: int) -> None:
+    """No pause is shorter or longer than the interval by more than the jitter's share."""
+    rhythm = Rhythm(interval_s, jitter)
+    pause_s = rhythm.pause_s(Random(seed))
+    assert interval_s * (1 - jitter) - 1e-9 <= pause_s <= interval_s * (1 + jitter) + 1e-9

@@ -1,0 +1,44 @@
+"""What a service is watched with."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.observability import metrics
+from service.observability.instruments import instruments_for
+from service.observability.slow_query_log import SlowQueryLog
+from service.settings import Settings
+from service.switches import Level, Switches
+
+
+@pytest.mark.parametrize("level", [Level.BASELINE, Level.PROPOSED])
+def test_a_service_without_monitoring_is_not_watched(level: Level) -> None:
+    """Neither today's service nor the review's way, which is a decorator on methods of its own, has instruments."""
+    assert instruments_for(Settings("sqlite://", "redis://h", Switches.all(level))) is None
+
+
+def test_monitoring_done_right_has_all_metrics() -> None:
+    """Every statement, request and pool is there to be read from the start, or from the first one on."""
+    found = instruments_for(Settings("sqlite://", switches=Switches.alone("monitoring")))
+    assert found is not None
+    assert found.middleware is not None
+    text = found.render().decode()
+    assert all(metric.name in text for metric in (metrics.STATEMENTS, metrics.REQUESTS))
+
+
+def test_a_slow_query_log_is_kept_only_where_one_is_asked_for(tmp_path: Path) -> None:
+    """What the settings name is opened while the application runs, and told about by the metrics."""
+    watched = Settings("sqlite://", switches=Switches.alone("monitoring"))
+    without = instruments_for(watched)
+    kept = instruments_for(replace(watched, slow_log=tmp_path / "slow.jsonl", slow_ms=5.0))
+    assert without is not None
+    assert kept is not None
+    assert isinstance(without.kept(), nullcontext)
+    with kept.kept() as log:
+        assert isinstance(log, SlowQueryLog)
+        assert log.threshold_s == 0.005
+    assert [metrics.SLOW_DROPPED.name in found.render().decode() for found in (without, kept)] == [False, True]

@@ -1,0 +1,42 @@
+"""The echo: it answers with what it got, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tools.load_generator.echo import HELLO, app
+
+
+def answer_to(*messages: dict[str, Any]) -> list[Any]:
+    """Return what the application sends after these messages."""
+    waiting, sent = list(messages), []
+
+    async def receive() -> Any:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app({"type": "http"}, receive, send))
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("parts", "body"),
+    [([b""], HELLO), ([b"abc"], b"abc"), ([b"abc", b"de", b"f"], b"abcdef")],
+)
+def test_a_body_comes_back_whole(parts: Sequence[bytes], body: bytes) -> None:
+    """Its parts are joined, its length is said, and who sends none gets a fixed one."""
+    asked = [{"type": "http.request", "body": part, "more_body": n < len(parts) - 1} for n, part in enumerate(parts)]
+    start, end = answer_to(*asked)
+    assert (start["status"], start["headers"]) == (200, [(b"content-length", str(len(body)).encode())])
+    assert end["body"] == body
+
+
+def test_who_leaves_gets_no_answer() -> None:
+    """A request that breaks off is not answered."""
+    assert answer_to({"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}) == []

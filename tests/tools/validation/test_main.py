@@ -1,0 +1,97 @@
+"""Finding questions, trying them, and writing the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.errors import NotMeasurableError, ScenarioFailedError
+from tools.validation import __main__ as roof
+from tools.validation.section import Requirement, Section
+
+
+@dataclass
+class Fake:
+    """A question whose outcome is known."""
+
+    kept: bool = True
+    error: Exception | None = None
+    TITLE: str = "Right?"
+    __name__: str = "fake"
+    effort: float = 0.0
+
+    def run(self, effort: float) -> Section:
+        """Return what was prepared."""
+        self.effort = effort
+        if self.error is not None:
+            raise self.error
+        return Section(self.TITLE, requirements=[Requirement("it holds", self.kept)])
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, question: Fake, *words: str) -> int:
+    """Run the command with one question."""
+    monkeypatch.setattr(roof, "questions", lambda: {"fake": question})
+    return roof.main(words)
+
+
+def test_the_folder_is_the_registry() -> None:
+    """Modules with a title are questions, by name; what they stand on is none."""
+    found = roof.questions()
+    assert "load_times" in found
+    assert not {"section", "load", "__main__"} & set(found)
+    assert list(found) == sorted(found)
+    assert all(question.TITLE for question in found.values())
+
+
+@pytest.mark.parametrize(("kept", "code"), [(True, 0), (False, 1)])
+def test_a_missed_requirement_is_an_exit_code(
+    kept: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page is written either way, and the command ends with 1 where something that was required is missing."""
+    out = tmp_path / "new" / "page.md"
+    question = Fake(kept)
+    assert ask(monkeypatch, question, "--out", str(out), "--effort", "0.5") == code
+    assert ("**kept**" if kept else "**MISSED**") in out.read_text(encoding="utf-8")
+    assert ("kept    it holds" if kept else "missed  it holds") in capsys.readouterr().out
+    assert question.effort == 0.5
+
+
+def test_what_cannot_be_measured_here_stands_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A question that cannot be tried is on the page with its reason, and is no failure."""
+    out = tmp_path / "page.md"
+    assert ask(monkeypatch, Fake(error=NotMeasurableError("one core only")), "--out", str(out)) == 0
+    assert "**Not measured here:** one core only" in out.read_text(encoding="utf-8")
+
+
+def test_a_failed_question_writes_no_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a question fails, one line says so, the exit code is the error's, and no page pretends otherwise."""
+    out = tmp_path / "page.md"
+    assert ask(monkeypatch, Fake(error=ScenarioFailedError("wrk failed")), "--out", str(out)) == 1
+    assert capsys.readouterr().err == "wrk failed\n"
+    assert not out.exists()
+
+
+def test_a_page_that_cannot_be_written_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path that is a folder is refused with one line and the next step."""
+    assert ask(monkeypatch, Fake(), "--out", str(tmp_path)) == 2
+    assert "name another file with --out" in capsys.readouterr().err
+
+
+def test_a_part_does_not_replace_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All questions have their page, and one alone has another."""
+    monkeypatch.chdir(tmp_path)
+    assert ask(monkeypatch, Fake()) == ask(monkeypatch, Fake(), "--only", "fake") == 0
+    assert {file.name for file in (tmp_path / roof.PAGE.parent).iterdir()} == {"conformance.md", "conformance-fake.md"}
+
+
+@pytest.mark.parametrize("effort", ["0", "-1", "2", "nan", "much"])
+def test_an_effort_is_a_share(effort: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No effort, or more than all of it, is a typing error."""
+    with pytest.raises(SystemExit, match="2"):
+        ask(monkeypatch, Fake(), "--effort", effort)

@@ -1,0 +1,55 @@
+"""What a question comes to, as Markdown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.validation.section import Requirement, Section, Table, markdown, page
+
+
+def test_a_section_shows_everything_it_has() -> None:
+    """Text, requirements with their outcome, tables and notes stand in the section, in that order."""
+    table = Table("Stall", ("", "p50"), [("ours", "1.000")], "One second.")
+    section = Section(
+        "Right?", "How.", [table], [Requirement("it is", kept=True), Requirement("so is that", kept=False)], ["A note."]
+    )
+    assert markdown(section) == (
+        "## Right?\n\nHow.\n\n- **kept**: it is\n- **MISSED**: so is that\n\n### Stall\n\nOne second.\n\n"
+        "|  | p50 |\n| :-- | --: |\n| ours | 1.000 |\n\n- A note."
+    )
+
+
+def test_what_was_not_measured_says_why() -> None:
+    """A question that could not be tried gives its reason, and breaks no promise."""
+    section = Section("Right?", not_measured="one core")
+    assert markdown(section) == "## Right?\n\n**Not measured here:** one core"
+    assert section.is_kept
+
+
+def test_one_missed_requirement_is_enough() -> None:
+    """A section is kept only if all that was required was shown."""
+    assert Section("", requirements=[Requirement("a", kept=True)]).is_kept
+    assert not Section("", requirements=[Requirement("a", kept=True), Requirement("b", kept=False)]).is_kept
+
+
+def test_a_row_of_another_length_is_refused() -> None:
+    """A table whose rows do not fit its columns cannot be made."""
+    with pytest.raises(ValueError, match="Stall: each row needs 2 cells"):
+        Table("Stall", ("", "p50"), [("ours",)])
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), min_size=1))
+def test_no_text_breaks_a_table(rows: list[tuple[str, str]]) -> None:
+    """Whatever stands in a cell, a table has a line for each row, and each line its cells."""
+    lines = markdown(Section("Right?", tables=[Table("Any", ("a", "b"), rows)])).split("\n")[4:]
+    assert len(lines) == len(rows) + 2
+    assert all(line.replace("\\|", "").count("|") == 3 for line in lines)
+
+
+def test_the_page_says_where_and_by_what_it_was_made() -> None:
+    """A page holds the command, every section, and the machine's facts."""
+    text = page([Section("First"), Section("Second")], {"cpu": "a fast one"}, "python -m it")
+    assert text.index("`python -m it`") < text.index("## First") < text.index("## Second") < text.index("| cpu | a fast one |")
+    assert text.endswith("|\n")

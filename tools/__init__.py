@@ -1,0 +1,1 @@
+"""Development tools, not shipped: validation against known answers and benchmarks of the generator."""

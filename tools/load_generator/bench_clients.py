@@ -1,0 +1,264 @@
+"""How many requests a second clients send from one core, and what they see: `python -m tools.load_generator.bench_clients --help`.
+
+The server is a raw ASGI echo in a process of its own, on a core of its own. Every client is a process on another core, with so many
+users, each of whom asks again when it is answered. They take turns, round by round, and who begins changes. Python libraries run on
+uvloop, where no other loop is named. The lean client has to send four times as many requests as Locust's FastHttpUser, and to see
+wrk's median within 10 % and its 99th percentile within 25 %.
+
+What is not installed is left out: wrk and hey are programs on PATH; aiohttp, httpx and niquests are Python packages. niquests puts
+another urllib3 in the place of the one that is installed, so give it a folder of its own (`pip install --target`) on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError, UsageError
+from harness.runtime.cores import choose_cores
+from harness.runtime.processes import end
+from tools.load_generator.bench_drivers import HOST, WARM_UP_S, Job, Measured, cpu_s
+
+OURS, LOCUST, WRK, HEY = "ours", "FastHttpUser", "wrk", "hey"
+TIMES_LOCUST = 4.0
+P50_OF_WRK, P99_OF_WRK = 1.10, 1.25
+LEAST_BUSY = 0.8
+"""How busy the busier core is, at least, when nothing else runs."""
+
+PATIENCE_S = 30.0
+"""How much longer than its window a client may take."""
+
+_PYTHON = {
+    OURS: (OURS, "uvloop", "uvloop"),
+    "ours on asyncio": (OURS, "asyncio", "httptools"),
+    "aiohttp": ("aiohttp", "uvloop", "aiohttp"),
+    "httpx": ("httpx", "uvloop", "httpx"),
+    "niquests": ("niquests", "uvloop", "niquests"),
+}
+"""Client → its driver, the loop that it runs on, and the package that it needs."""
+
+CLIENTS = (WRK, OURS, "ours on asyncio", LOCUST, "aiohttp", "httpx", "niquests", HEY)
+
+_UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+_WRK_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)\s*$", re.MULTILINE)
+_WRK_TOTAL = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m),")
+_WRK_FAILED = re.compile(r"Socket errors:|Non-2xx")
+_HEY_PERCENTILE = re.compile(r"^\s+(50|99)%+ in ([\d.]+) secs", re.MULTILINE)
+_HEY_TOTAL = re.compile(r"^\s+Total:\s+([\d.]+) secs", re.MULTILINE)
+_HEY_ANSWERED = re.compile(r"^\s+\[200\]\s+(\d+) responses", re.MULTILINE)
+
+
+def read_wrk(said: str, client_cpu_s: float, server_cpu_s: float) -> Measured:
+    """Read what `wrk --latency` says.
+
+    Raises:
+        ScenarioFailedError: requests failed, or it says something else.
+    """
+    total = _WRK_TOTAL.search(said)
+    at = {percentile: float(value) * _UNITS_MS[unit] for percentile, value, unit in _WRK_PERCENTILE.findall(said)}
+    if total is None or len(at) != 2 or _WRK_FAILED.search(said):  # noqa: PLR2004 - the two percentiles asked for
+        raise ScenarioFailedError(f"wrk did not measure: {' '.join(said.split())[-300:]}")
+    seconds = float(total[2]) * _UNITS_MS[total[3]] / 1e3
+    return Measured(int(total[1]), seconds, at["50"], at["99"], client_cpu_s, server_cpu_s)
+
+
+def read_hey(said: str, client_cpu_s: float, server_cpu_s: float) -> Measured:
+    """Read what `hey` says; its times have four decimals of a second.
+
+    Raises:
+        ScenarioFailedError: it says something else.
+    """
+    total, answered = _HEY_TOTAL.search(said), _HEY_ANSWERED.search(said)
+    at = {percentile: float(value) * 1e3 for percentile, value in _HEY_PERCENTILE.findall(said)}
+    if total is None or answered is None or len(at) != 2:  # noqa: PLR2004 - the two percentiles asked for
+        raise ScenarioFailedError(f"hey did not measure: {' '.join(said.split())[-300:]}")
+    return Measured(int(answered[1]), float(total[1]), at["50"], at["99"], client_cpu_s, server_cpu_s)
+
+
+def missing(client: str) -> bool:
+    """Say whether a client cannot run here."""
+    if client in {WRK, HEY}:
+        return shutil.which(client) is None
+    return find_spec(_PYTHON[client][2] if client in _PYTHON else "locust") is None
+
+
+def run(client: str, job: Job) -> Measured:
+    """Run one client for one window, on the cores that this process may use.
+
+    Raises:
+        ScenarioFailedError: it failed; says what it said last.
+    """
+    wanted, url = msgspec.json.encode(job).decode(), f"http://{HOST}:{job.port}/"
+    if client in {WRK, HEY}:
+        lasts = f"{job.seconds + WARM_UP_S:g}s" if client == HEY else f"{max(1, round(job.seconds + WARM_UP_S))}s"
+        words = {
+            WRK: [WRK, "--threads", "1", "--connections", str(job.users), "--duration", lasts, "--latency", url],
+            HEY: [HEY, "-c", str(job.users), "-z", lasts, url],
+        }[client]
+        before_s, server_s = _children_cpu_s(), cpu_s(job.server)
+        said = _said(client, words, job)
+        used = _children_cpu_s() - before_s, cpu_s(job.server) - server_s
+        return read_wrk(said, *used) if client == WRK else read_hey(said, *used)
+    module = [sys.executable, "-m", "tools.load_generator.bench_drivers", *_PYTHON[client][:2]] if client in _PYTHON else []
+    module = module or [sys.executable, "-m", "tools.load_generator.bench_locust"]
+    return msgspec.json.decode(_said(client, [*module, wanted], job), type=Measured)
+
+
+def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> dict[str, list[Measured]]:
+    """Let the clients take turns at one server; return what each measured, by round. Those that are not installed have nothing.
+
+    Raises:
+        NotMeasurableError: there are no two cores, or no uvicorn.
+        ScenarioFailedError: a client failed.
+    """
+    cores = choose_cores()
+    if cores.coordinator is None or cores.worker is None:
+        raise NotMeasurableError("the bench needs two cores: one for the server and one for the client")
+    for package in ("uvicorn", "uvloop"):
+        if find_spec(package) is None:
+            raise NotMeasurableError(f"{package} is not installed; install the extra `trial` of this project")
+    present = [client for client in clients if not missing(client)]
+    found: dict[str, list[Measured]] = defaultdict(list)
+    try:
+        os.sched_setaffinity(0, {cores.coordinator})  # what is started stays there
+        with _echo() as (port, server):
+            os.sched_setaffinity(0, {cores.worker})
+            for number in range(rounds):
+                turn = number % max(1, len(present))
+                for client in [*present[turn:], *present[:turn]]:
+                    found[client].append(run(client, Job(port, server, users, seconds)))
+    finally:
+        os.sched_setaffinity(0, cores.all)
+    return found
+
+
+def judged(found: Mapping[str, Sequence[Measured]]) -> dict[str, tuple[float, bool]]:
+    """Return what is required of the lean client: the median over rounds of its ratio to another, and whether that is enough."""
+
+    def median(other: str, figure: Callable[[Measured], float]) -> float:
+        return statistics.median(figure(mine) / figure(its) for mine, its in zip(found[OURS], found[other], strict=True))
+
+    kept: dict[str, tuple[float, bool]] = {}
+    if found.get(OURS) and found.get(LOCUST):
+        times = median(LOCUST, lambda one: one.requests / one.seconds)
+        kept[f"requests/s over FastHttpUser's, at least {TIMES_LOCUST:g}"] = times, times >= TIMES_LOCUST
+    if found.get(OURS) and found.get(WRK):
+        p50, p99 = median(WRK, lambda one: one.p50_ms), median(WRK, lambda one: one.p99_ms)
+        kept[f"p50 over wrk's, at most {P50_OF_WRK:g}"] = p50, p50 <= P50_OF_WRK
+        kept[f"p99 over wrk's, at most {P99_OF_WRK:g}"] = p99, p99 <= P99_OF_WRK
+    return kept
+
+
+def disturbed(found: Mapping[str, Sequence[Measured]]) -> list[str]:
+    """Return the clients that were kept from working in some round: users who never wait keep one of the two cores busy."""
+
+    def busy(one: Measured) -> float:
+        return max(one.client_cpu_s, one.server_cpu_s) / one.seconds
+
+    return [client for client, rounds in found.items() if min(map(busy, rounds), default=1.0) < LEAST_BUSY]
+
+
+def table(clients: Sequence[str], found: Mapping[str, Sequence[Measured]], title: str) -> Table:
+    """Draw what was measured, a client a line: the median over rounds and, in brackets, the least and the most.
+
+    The last columns are the client's CPU time a request, and how busy the client's core and the server's were.
+    """
+    drawn = Table(title=title, title_justify="left")
+    for heading in ("client", "requests/s", "p50 ms", "p99 ms", "CPU µs", "core", "server"):
+        drawn.add_column(heading, justify="left" if heading == "client" else "right", no_wrap=True)
+    for client in clients:
+        rounds = found.get(client, ())
+        if not rounds:
+            drawn.add_row(client, "not installed")
+            continue
+        drawn.add_row(
+            client,
+            _spread([one.requests / one.seconds for one in rounds], ",.0f"),
+            _spread([one.p50_ms for one in rounds], ".2f"),
+            _spread([one.p99_ms for one in rounds], ".2f"),
+            _spread([one.client_cpu_s / one.requests * 1e6 for one in rounds], ".0f"),
+            f"{statistics.median(one.client_cpu_s / one.seconds for one in rounds):.0%}",
+            f"{statistics.median(one.server_cpu_s / one.seconds for one in rounds):.0%}",
+        )
+    return drawn
+
+
+def main() -> int:
+    """Compare, print the table and what is required; return 1 where the lean client misses it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=32, help="users, each with a connection (default 32)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each client has its turn (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long a turn is (default 3)")
+    parser.add_argument("--clients", default=",".join(CLIENTS), help="which, separated by commas (default: all)")
+    asked = parser.parse_args()
+    clients = [name.strip() for name in asked.clients.split(",")]
+    if min(asked.users, asked.rounds) < 1 or asked.seconds <= 0:
+        parser.error("--users and --rounds begin at 1, --seconds above 0")
+    if unknown := set(clients) - set(CLIENTS):
+        parser.error(f"--clients knows no {', '.join(sorted(unknown))}; it knows {', '.join(CLIENTS)}")
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    try:
+        found = compare(clients, asked.users, asked.rounds, asked.seconds)
+    except HarnessError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.code
+    console.print(table(clients, found, f"{asked.users} users, closed model; {asked.rounds} rounds of {asked.seconds:g} s in turn"))
+    if kept_from := disturbed(found):
+        console.print(
+            f"neither core was busy under {', '.join(kept_from)}: something else took them; measure again when it is quiet"
+        )
+    required = judged(found)
+    for what, (times, enough) in required.items():
+        console.print(f"{'kept  ' if enough else 'missed'}  {what}: {times:.2f}", highlight=False)
+    return 0 if all(enough for _, enough in required.values()) else 1
+
+
+@contextmanager
+def _echo() -> Iterator[tuple[int, int]]:
+    """Start the server; yield its port and its process id."""
+    child = subprocess.Popen([sys.executable, "-m", "tools.load_generator.echo"], stdout=subprocess.PIPE, start_new_session=True)
+    assert child.stdout is not None
+    try:
+        first = child.stdout.readline()
+        if not first:
+            raise UsageError("the echo did not start; see above what it said")
+        yield int(first), child.pid
+    finally:
+        end(child)
+        child.stdout.close()
+
+
+def _said(client: str, words: Sequence[str], job: Job) -> str:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=job.seconds + PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise ScenarioFailedError(f"{client} did not end; try it with fewer --users") from None
+    if done.returncode:
+        raise ScenarioFailedError(f"{client} failed: {' '.join(done.stderr.split())[-300:]}")
+    return done.stdout
+
+
+def _children_cpu_s() -> float:
+    used = os.times()
+    return used.children_user + used.children_system
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} \\[{min(values):{form}}, {max(values):{form}}]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""One client library under a closed model, in a process of its own: `bench_drivers NAME PORT …` writes JSON.
+
+Every user sends its next request when the last one is answered. What comes before the window is warm-up; a request counts where it
+ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from array import array
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import msgspec
+import numpy as np
+import psutil
+
+from harness.load.http_client import Client
+from harness.runtime.clock import MonotonicClock
+
+WARM_UP_S = 0.5
+HOST = "127.0.0.1"
+
+Ask = Callable[[], Awaitable[int]]
+"""Sends a request, reads the whole answer, and returns its status."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What to measure: so many users asking `port` for so long. `server` is the process whose CPU time is watched."""
+
+    port: int
+    server: int
+    users: int
+    seconds: float
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What a client did in the window. CPU times are those of all of the window's work, of the client and of the server."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    client_cpu_s: float
+    server_cpu_s: float
+
+
+@dataclass
+class Window:
+    """The part of a run that counts: opened after the warm-up, closed before the users stop. `took_ns` are the users' to fill."""
+
+    server: int
+    took_ns: array[int] = field(default_factory=lambda: array("q"))
+    _opened: tuple[int, float, float] = (0, 0.0, 0.0)
+
+    def open(self) -> None:
+        """Forget what was before."""
+        del self.took_ns[:]
+        self._opened = self._now()
+
+    def close(self) -> Measured:
+        """Return what happened since it was opened."""
+        (then_ns, client_s, server_s), (now_ns, client_now_s, server_now_s) = self._opened, self._now()
+        took_ms = np.array(self.took_ns) / 1e6
+        p50_ms, p99_ms = (float(value) for value in np.percentile(took_ms, (50, 99)))
+        seconds = (now_ns - then_ns) / 1e9
+        return Measured(len(took_ms), seconds, p50_ms, p99_ms, client_now_s - client_s, server_now_s - server_s)
+
+    def _now(self) -> tuple[int, float, float]:
+        return MonotonicClock().now_ns(), time.process_time(), cpu_s(self.server)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process has used so far."""
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system)
+
+
+@asynccontextmanager
+async def ours(port: int, users: int) -> AsyncIterator[Ask]:
+    """Ask with the lean client; it opens a connection for each user by itself."""
+    del users
+    client = Client(HOST, port)
+    request = client.encode("GET", "/")
+
+    async def ask() -> int:
+        return (await client.send(request)).status
+
+    try:
+        yield ask
+    finally:
+        client.close()
+
+
+@asynccontextmanager
+async def aiohttp(port: int, users: int) -> AsyncIterator[Ask]:
+    """Ask with aiohttp."""
+    library = import_module("aiohttp")
+    url = f"http://{HOST}:{port}/"
+    async with library.ClientSession(connector=library.TCPConnector(limit=users)) as session:
+
+        async def ask() -> int:
+            async with session.get(url) as response:
+                await response.read()
+                return int(response.status)
+
+        yield ask
+
+
+@asynccontextmanager
+async def httpx(port: int, users: int) -> AsyncIterator[Ask]:
+    """Ask with httpx."""
+    library = import_module("httpx")
+    url = f"http://{HOST}:{port}/"
+    limits = library.Limits(max_connections=users, max_keepalive_connections=users)
+    async with library.AsyncClient(limits=limits, trust_env=False) as client:
+
+        async def ask() -> int:
+            return int((await client.get(url)).status_code)
+
+        yield ask
+
+
+@asynccontextmanager
+async def niquests(port: int, users: int) -> AsyncIterator[Ask]:
+    """Ask with niquests."""
+    library = import_module("niquests")
+    url = f"http://{HOST}:{port}/"
+    async with library.AsyncSession(pool_connections=1, pool_maxsize=users) as session:
+        session.trust_env = False
+
+        async def ask() -> int:
+            response = await session.get(url)
+            assert response.content
+            return int(response.status_code)
+
+        yield ask
+
+
+DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[Ask]]] = {
+    "ours": ours,
+    "aiohttp": aiohttp,
+    "httpx": httpx,
+    "niquests": niquests,
+}
+
+
+async def measure(driver: str, job: Job) -> Measured:
+    """Let the users ask, and return what happened in the window.
+
+    Raises:
+        ModuleNotFoundError: the library is not installed.
+        ConnectionError: an answer was not 200.
+    """
+    window, now_ns = Window(job.server), MonotonicClock().now_ns
+    stopped = False
+
+    async def user(ask: Ask) -> None:
+        while not stopped:
+            begun_ns = now_ns()
+            status = await ask()
+            window.took_ns.append(now_ns() - begun_ns)
+            if status != 200:  # noqa: PLR2004 - what the echo answers
+                raise ConnectionError(f"the echo answered {status}")
+
+    async with DRIVERS[driver](job.port, job.users) as ask, asyncio.TaskGroup() as group:
+        for _ in range(job.users):
+            group.create_task(user(ask))
+        await asyncio.sleep(WARM_UP_S)
+        window.open()
+        await asyncio.sleep(job.seconds)
+        measured = window.close()
+        stopped = True
+    return measured
+
+
+def main() -> None:
+    """Measure the driver and the loop that the command line names, for the job that it gives as JSON."""
+    driver, loop, job = sys.argv[1:]
+    factory = import_module("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        measured = runner.run(measure(driver, msgspec.json.decode(job, type=Job)))
+    sys.stdout.buffer.write(msgspec.json.encode(measured))
+
+
+if __name__ == "__main__":
+    main()

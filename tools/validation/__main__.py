@@ -1,0 +1,112 @@
+"""Try every question with a known answer and write the page: `python -m tools.validation --help`.
+
+Exits with 1 where the harness misses what is required of it. Takes minutes in full, on two cores that should be idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import tools.validation
+from harness.errors import HarnessError, NotMeasurableError, UsageError
+from harness.runtime import machine
+from harness.runtime.cores import choose_cores
+from harness.runtime.workspace import git_commit
+from tools.validation.section import Section, page
+
+PAGE = Path("reports/published/conformance.md")
+
+
+class Question(Protocol):
+    """A module of this folder."""
+
+    __name__: str
+    TITLE: str
+
+    def run(self, effort: float) -> Section:
+        """Try it with a share of the full effort."""
+        ...
+
+
+def questions() -> dict[str, Question]:
+    """Return name → question, for every module directly in this folder that is one, by name."""
+    found: dict[str, Question] = {}
+    package = tools.validation
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.ispkg and module.name != "__main__":
+            loaded = importlib.import_module(f"{package.__name__}.{module.name}")
+            if hasattr(loaded, "TITLE"):
+                found[module.name] = cast("Question", loaded)
+    return dict(sorted(found.items()))
+
+
+def tried(question: Question, effort: float) -> Section:
+    """Try one question; one that cannot be tried here says why."""
+    try:
+        return question.run(effort)
+    except NotMeasurableError as reason:
+        return Section(question.TITLE, not_measured=str(reason))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Try what is asked for, write the page, and return 1 where a requirement was missed."""
+    known = questions()
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.validation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--effort", type=float, default=1.0, help="share of the full time, above 0 (default 1)")
+    parser.add_argument("--only", metavar="NAME", choices=sorted(known), help=f"one question: {', '.join(known)}")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help=f"where the page goes (default {PAGE}; a question alone has its own)"
+    )
+    asked = parser.parse_args(words)
+    if not 0 < asked.effort <= 1:
+        parser.error("--effort is a share above 0 and at most 1")
+    try:
+        if asked.only is None:
+            return _try(known, asked.effort, asked.out or PAGE, words)
+        alone = PAGE.with_stem(f"{PAGE.stem}-{asked.only}")  # a part must not take the place of the whole
+        return _try({asked.only: known[asked.only]}, asked.effort, asked.out or alone, words)
+    except HarnessError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.code
+
+
+def _try(chosen: Mapping[str, Question], effort: float, out: Path, words: Sequence[str] | None) -> int:
+    sections: list[Section] = []
+    facts = _facts()  # before, so that the machine's load is not ours
+    for question in chosen.values():
+        sys.stdout.write(f"{question.TITLE} …\n")
+        sys.stdout.flush()
+        section = tried(question, effort)
+        sections.append(section)
+        lines = [f"  {'kept  ' if r.kept else 'missed'}  {r.says}\n" for r in section.requirements]
+        sys.stdout.write("".join(lines) or f"  {section.not_measured or 'nothing was required'}\n")
+    command = shlex.join(["python", "-m", "tools.validation", *(sys.argv[1:] if words is None else words)])
+    _write(page(sections, facts, command), out)
+    sys.stdout.write(f"{out}\n")
+    return 0 if all(section.is_kept for section in sections) else 1
+
+
+def _facts() -> dict[str, str]:
+    commit, dirty = git_commit()
+    return {"commit": f"{commit or 'unknown'}{' and changes' if dirty else ''}", **machine.describe(choose_cores())}
+
+
+def _write(text: str, to: Path) -> None:
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{to} cannot be written: {error.strerror}; name another file with --out") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Does timing an old version against a new one find a small slow-down, and none where there is none? Processes on one core."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.gate.against.compare import MARGIN, PairedTime, compare
+from harness.gate.against.process import Side
+from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
+from harness.runtime.cores import choose_cores
+from harness.runtime.processes import environment
+from harness.stats.intervals import at_least_by_chance
+from harness.stats.process_pairs import ALPHA
+from harness.verdicts import rates
+from tools.validation.section import Requirement, Section, Table
+from tools.validation.times import side
+
+TITLE = "Does timing an old version against a new one find a small slow-down, and none where there is none?"
+
+PLANTED = {0: 30, 3: 20}
+"""Per cent that the new version does more → how many comparisons."""
+
+BUDGET_S = 15.0
+"""What a comparison is given; a second set of processes, for what looks slower, is part of it."""
+
+MISSED = 0.05
+_CHANCE = 0.05
+_SAYS = (
+    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, in turn, as"
+    f" `harness gate --against` times them, with {BUDGET_S:g} s for each comparison. A slow-down has to show again in fresh"
+    " processes before it is called one. The new one does the same, or exactly so much more."
+)
+_NOTES = (
+    (
+        f"Even so many comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
+        " only more than chance allows at these rates breaks the requirement. In brackets: between what the true rate lies, with"
+        " 95 % confidence (Clopper and Pearson 1934)."
+    ),
+    f"The margin is {MARGIN:.0%}: a slow-down of just that much lies on the line of what must be found.",
+)
+
+
+def run(effort: float) -> Section:
+    """Compare.
+
+    Raises:
+        SideError: a process failed.
+    """
+    return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in PLANTED.items()})
+
+
+def compared(percent: int, number: int) -> list[PairedTime]:
+    """Compare so many times, each with a coin of its own."""
+    old, new = (
+        Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": environment()["PYTHONPATH"]})
+        for p, name in ((0, "old"), (percent, "new"))
+    )
+    return [compare(old, new, BUDGET_S, seed=f"{percent}/{trial}") for trial in range(number)]
+
+
+def section(found: dict[int, Sequence[PairedTime]]) -> Section:
+    """Return what came out, by how much slower the new version was."""
+    rows = []
+    for percent, times in found.items():
+        words = [time.word for time in times]
+        shares = [time.ratio - 1 for time in times]
+        seen = [time.could_see for time in times if time.could_see is not None]
+        rows.append(
+            [
+                f"+{percent} %",
+                f"{len(times)}",
+                *(f"{words.count(word)}" for word in (REGRESSED, IMPROVED, EQUIVALENT, INCONCLUSIVE)),
+                f"{min(shares):+.2%} … {max(shares):+.2%}",
+                f"{np.median(seen):.1%}" if seen else "–",
+            ]
+        )
+    columns = ("new version", "comparisons", REGRESSED, IMPROVED, EQUIVALENT, INCONCLUSIVE, "it reads", "could have seen (median)")
+    requirements = [
+        _rare("false alarms on the same work", sum(t.word in {REGRESSED, IMPROVED} for t in found[0]), len(found[0]), ALPHA)
+    ]
+    requirements += [
+        _rare(f"slow-downs of {percent} % missed", sum(t.word != REGRESSED for t in times), len(times), MISSED)
+        for percent, times in found.items()
+        if percent
+    ]
+    alone = [] if choose_cores().worker is not None else ["There is one core here, so that nothing kept others off it."]
+    return Section(TITLE, _SAYS, [Table("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
+
+
+def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:
+    """Return the requirement that something happens no more often than at a rate and by chance."""
+    between = rates.rate(hits, trials)
+    bounds = f"[{between.low / 1000:.0%}, {between.high / 1000:.0%}]"
+    return Requirement(f"{what}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)

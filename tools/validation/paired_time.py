@@ -1,0 +1,99 @@
+"""Do pairs inside a process find small slow-downs, and none where there is none? Planted ones, timed as a run times its arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.stats.sequential_test import ALPHA, FASTER, SAME, SLOWER, first_conclusion
+from tools.validation.section import Requirement, Section, Table
+from tools.validation.times.streams import LONGEST_S, MARGIN, Stream, all_of, recorded
+from tools.validation.times.workload import PLANTED
+
+TITLE = "Do pairs inside a process find small slow-downs, and none where there is none?"
+
+BUDGETS_S = (1.0, 3.0, LONGEST_S)
+MOST_FALSE, LEAST_FOUND, MUST_FIND = 0.01, 0.95, 3
+"""At most this share of comparisons of the same work may raise an alarm, and this share of slow-downs of so many per cent must."""
+
+_SAYS = (
+    "An operation of a few milliseconds on SQLite in memory is timed in pairs with a twin that does exactly the planted"
+    " share more, each side with a database of its own, in a fresh process, through the worker that times a run's arms. The rule"
+    f" looks after every pair and stops at evidence of {1 - ALPHA:.0%} that the median pair is more than {MARGIN:.0%} slower, or"
+    " faster, or neither. Seconds are those spent in slots, the control's among them."
+)
+_NOTES = (
+    f"A slow-down of {MARGIN:.0%} lies on the rule's line: it is not worth an alarm, and whether it gets one is open.",
+    "All of it is about one process at a time; what a process adds of its own is the matter of the intervals over processes.",
+)
+
+
+def run(effort: float) -> Section:
+    """Time the same work and planted slow-downs.
+
+    Raises:
+        ScenarioFailedError: a process failed.
+    """
+    return section(recorded(effort))
+
+
+def section(streams: Sequence[Stream]) -> Section:
+    """Return what came out of streams of each slow-down, and of the same work."""
+    same = {budget_s: alarms(all_of(streams, 0), budget_s) for budget_s in BUDGETS_S}
+    found = {percent: [seconds_until_found(s) for s in all_of(streams, percent)] for percent in PLANTED if percent}
+    parts, false = len(same[BUDGETS_S[0]]), sum(word in {SLOWER, FASTER} for word in same[BUDGETS_S[0]])
+    must = [seconds is not None and seconds <= LONGEST_S for seconds in found[MUST_FIND]]
+    requirements = [
+        Requirement(
+            f"the same work raises at most {MOST_FALSE:.0%} false alarms: {false} of {parts} within {BUDGETS_S[0]:g} s",
+            bool(parts) and false <= MOST_FALSE * parts,
+        ),
+        Requirement(
+            f"{MUST_FIND} % is found at least {LEAST_FOUND:.0%} of the time within {LONGEST_S:g} s: {sum(must)} of {len(must)}",
+            bool(must) and sum(must) >= LEAST_FOUND * len(must),
+        ),
+    ]
+    return Section(TITLE, _SAYS, [_same(same), _found(streams, found), _bias(streams)], requirements, _NOTES)
+
+
+def alarms(streams: Sequence[Stream], budget_s: float) -> list[str | None]:
+    """Return what is concluded from each part of so many seconds."""
+    return [first_conclusion(part.log_ratios, MARGIN)[0] for stream in streams for part in stream.cut(budget_s)]
+
+
+def seconds_until_found(stream: Stream) -> float | None:
+    """Return after how many seconds a slow-down was found; None if it was not, or something else was concluded."""
+    word, pairs = first_conclusion(stream.log_ratios, MARGIN)
+    return stream.spent_ns[pairs - 1] / 1e9 if word == SLOWER else None
+
+
+def _same(same: dict[float, list[str | None]]) -> Table:
+    rows = [
+        [f"{budget_s:g} s", f"{len(words)}", *(f"{words.count(word)}" for word in (SLOWER, FASTER, SAME, None))]
+        for budget_s, words in same.items()
+    ]
+    says = f"False alarms are those in the columns “{SLOWER}” and “{FASTER}”. All rows are cut from the same streams."
+    return Table("The same work", ("within", "comparisons", SLOWER, FASTER, f"within {MARGIN:.0%}", "open"), rows, says)
+
+
+def _found(streams: Sequence[Stream], found: dict[int, list[float | None]]) -> Table:
+    rows = []
+    for percent, seconds in found.items():
+        known = [s for s in seconds if s is not None]
+        pairs = [first_conclusion(s.log_ratios, MARGIN)[1] for s in all_of(streams, percent) if seconds_until_found(s) is not None]
+        within = [f"{sum(s <= budget_s for s in known)}" for budget_s in BUDGETS_S]
+        typical = [f"{np.median(pairs):.0f}", f"{np.median(known):.2f} s"] if known else ["–", "–"]
+        rows.append([f"+{percent} %", f"{len(seconds)}", *within, *typical])
+    columns = ("slow-down", "processes", *(f"found within {b:g} s" for b in BUDGETS_S), "pairs needed (median)", "time (median)")
+    return Table("Planted slow-downs", columns, rows)
+
+
+def _bias(streams: Sequence[Stream]) -> Table:
+    rows = []
+    for percent in PLANTED:
+        medians = [float(np.median(s.log_ratios)) for s in all_of(streams, percent)]
+        shares = np.expm1(medians)
+        rows.append([f"+{percent} %", f"{len(medians)}", f"{np.median(shares):+.2%}", f"{shares.min():+.2%} … {shares.max():+.2%}"])
+    says = "The median over each process's pairs, against what was planted."
+    return Table("How much slower the twin reads", ("slow-down", "processes", "median of processes", "least … most"), rows, says)

@@ -1,0 +1,14 @@
+"""One version of the workload as a side of `harness.gate.against`: `side.py PERCENT` does so much more."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from harness.gate.against.protocol import serve
+from tools.validation.times import workload
+from tools.validation.times.workload import World
+
+if __name__ == "__main__":
+    queries = workload.QUERIES * (100 + int(sys.argv[1])) // 100
+    serve({"queries": partial(workload.operation, World(workload.database(), queries))})

@@ -1,0 +1,141 @@
+"""Pairs as a run times them: the workload and its slower twin in a fresh process, through the harness's own worker."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from pathlib import Path
+from statistics import fmean
+
+from harness.bench.protocol import Failed, Job, PairTimes
+from harness.errors import ScenarioFailedError
+from harness.results.run import BASELINE
+from harness.runtime.clock import MonotonicClock
+from harness.runtime.cores import choose_cores
+from harness.runtime.processes import events
+from harness.scenario import Setting
+from harness.stats.sequential_test import SLOWER, Evidence
+from tools.validation.times import workload
+from tools.validation.times.workload import World
+
+MARGIN = 0.01
+"""The slow-down beyond which the harness's rule asks, as a share: less is not worth an alarm."""
+
+LONGEST_S = 10.0
+FEWEST_PAIRS = 60
+"""So many pairs a stream has at least, for rules that look once."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The pairs of one process: what an operation of the baseline and of its twin took, and all slots up to a pair's end, in ns."""
+
+    percent: int
+    base_ns: list[float]
+    other_ns: list[float]
+    spent_ns: list[int]
+
+    @property
+    def log_ratios(self) -> list[float]:
+        """The twin against the baseline, above 0 where it is slower."""
+        return [math.log(other / base) for base, other in zip(self.base_ns, self.other_ns, strict=True)]
+
+    def cut(self, seconds: float) -> list[Stream]:
+        """Return the parts of so many seconds each; what is left at the end is none."""
+        parts, begin = [], 0
+        for place, spent_ns in enumerate(self.spent_ns):
+            since_ns = self.spent_ns[begin - 1] if begin else 0
+            if spent_ns - since_ns >= seconds * 1e9:
+                parts.append(self._part(begin, place + 1))
+                begin = place + 1
+        return parts
+
+    def pieces(self, pairs: int) -> list[Stream]:
+        """Return the parts of so many pairs each; what is left at the end is none."""
+        return [self._part(begin, begin + pairs) for begin in range(0, len(self.base_ns) - pairs + 1, pairs)]
+
+    def _part(self, begin: int, end: int) -> Stream:
+        before_ns = self.spent_ns[begin - 1] if begin else 0
+        spent_ns = [ns - before_ns for ns in self.spent_ns[begin:end]]
+        return Stream(self.percent, self.base_ns[begin:end], self.other_ns[begin:end], spent_ns)
+
+
+@cache
+def recorded(effort: float) -> tuple[Stream, ...]:
+    """Return all streams: of the same work, whole ones; of planted slow-downs, each until the harness's rule has found it.
+
+    Once a process for the questions that share them.
+
+    Raises:
+        ScenarioFailedError: a process failed.
+    """
+    plan = {0: 10, 1: 3, 3: 40, 5: 20, 10: 20}
+    numbers = count(1)
+    with tempfile.TemporaryDirectory() as folder:
+        return tuple(
+            record(Path(folder), percent, next(numbers), LONGEST_S, until_found=percent > 0)
+            for percent, streams in plan.items()
+            for _ in range(max(1, round(streams * effort)))
+        )
+
+
+def record(folder: Path, percent: int, process: int, seconds: float, *, until_found: bool) -> Stream:
+    """Return what one fresh process times within so many seconds of slots, or until the rule has found a slow-down."""
+    name, stream, evidence, spent_ns = workload.arm(percent), Stream(percent, [], [], []), Evidence(MARGIN), 0
+    barred = tuple((workload.arm(p), "queries") for p in workload.PLANTED if p != percent)
+    core = choose_cores().worker
+    job = Job(
+        "pairs",
+        Path(workload.__file__),
+        Setting(folder, folder),
+        process=process,
+        budget_ns=int(2 * seconds * 1e9),  # more than is heard: its own account of the time includes what lies between slots
+        barred=barred,
+        cpus=() if core is None else (core,),
+    )
+    with closing(events(job)) as heard:
+        for event in heard:
+            if isinstance(event, Failed):
+                raise ScenarioFailedError(f"timing failed: {event.message}")
+            if isinstance(event, PairTimes):
+                times = {slot.arm: fmean(slot.latencies_ns) for slot in event.slots}
+                spent_ns += sum(sum(slot.latencies_ns) for slot in event.slots)
+                stream.base_ns.append(times[BASELINE])
+                stream.other_ns.append(times[name])
+                stream.spent_ns.append(spent_ns)
+                evidence.add(math.log(times[name] / times[BASELINE]))
+                found = until_found and len(stream.base_ns) >= FEWEST_PAIRS and evidence.conclusion() == SLOWER
+                if found or spent_ns >= seconds * 1e9:
+                    break
+    return stream
+
+
+def one_after_the_other(percent: int, operations: int) -> Stream:
+    """Return so many operations of the baseline, then as many of its twin, in this process, as tools that run A and then B do."""
+    clock = MonotonicClock()
+    with ExitStack() as stack:
+        base, other = (
+            World(stack.enter_context(closing(workload.database())), workload.QUERIES * (100 + p) // 100) for p in (0, percent)
+        )
+        both = [_timed(world, operations, clock.now_ns) for world in (base, other)]
+    return Stream(percent, both[0], both[1], [])
+
+
+def _timed(world: World, operations: int, now_ns: Callable[[], int]) -> list[float]:
+    workload.operation(world)
+    found: list[float] = []
+    for _ in range(operations):
+        begun_ns = now_ns()
+        workload.operation(world)
+        found.append(now_ns() - begun_ns)
+    return found
+
+
+def all_of(streams: Sequence[Stream], percent: int) -> list[Stream]:
+    """Return the streams with a slow-down."""
+    return [stream for stream in streams if stream.percent == percent]

@@ -1,0 +1,84 @@
+"""A few milliseconds of SQLite in memory; each further arm does exactly so many per cent more of the same."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.results.run import BASELINE
+from harness.scenario import Case, Scenario, Setting
+
+QUERIES = 200
+"""How many the baseline does: one per cent more is two more."""
+
+PLANTED = (0, 1, 3, 5, 10)
+"""By how many per cent the arms do more; with none it is the baseline's twin."""
+
+SQL = "SELECT sum(b) FROM t WHERE id BETWEEN 500 AND 620"
+ROWS = 2000
+
+
+def arm(percent: int) -> str:
+    """Return the name of the arm that does so much more."""
+    return f"plus {percent} %"
+
+
+@dataclass(frozen=True)
+class World:
+    """A database of an arm's own, and how many queries the arm does."""
+
+    connection: sqlite3.Connection
+    queries: int
+
+
+def database() -> sqlite3.Connection:
+    """Return a new database in memory, with its rows."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b INTEGER)")
+    connection.executemany("INSERT INTO t (b) VALUES (?)", [(n % 7,) for n in range(ROWS)])
+    return connection
+
+
+def operation(world: World) -> int:
+    """Do an operation and return its last query's sum."""
+    total = 0
+    for _ in range(world.queries):
+        ((total,),) = world.connection.execute(SQL)
+    return total
+
+
+class Planted(Scenario[World]):
+    """Work with known slow-downs."""
+
+    arms: ClassVar[Mapping[str, str]] = {
+        BASELINE: f"{QUERIES} queries",
+        **{arm(p): f"{QUERIES + QUERIES * p // 100} queries" for p in PLANTED},
+    }
+    groups: ClassVar[Mapping[str, str]] = {"queries": "sums over ranges of rows"}
+
+    def cases(self, setting: Setting) -> Sequence[Case]:
+        """Return the one case there is."""
+        del setting
+        return [Case("queries", "queries", None)]
+
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+        """Build a database of the arm's own."""
+        del setting
+        return self._opened(arm)
+
+    @asynccontextmanager
+    async def _opened(self, name: str) -> AsyncIterator[World]:
+        percent = next((p for p in PLANTED if arm(p) == name), 0)
+        connection = database()
+        try:
+            yield World(connection, QUERIES + QUERIES * percent // 100)
+        finally:
+            connection.close()
+
+    async def run(self, world: World, case: Case) -> Any:
+        """Do all queries."""
+        del case
+        return operation(world)
