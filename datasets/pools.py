@@ -24,7 +24,7 @@ _EMOJI = "🙂🚀✅📝🔥🤖💡🎯"
 
 
 @dataclass(frozen=True)
-class Pools:
+class WordPools:
     """Text to draw from.
 
     `slabs` holds one long text for each of LANGUAGES, of SLAB_CHARS characters; `titles` a row of titles for each;
@@ -46,7 +46,7 @@ class Pools:
 
 
 @lru_cache(maxsize=2)
-def pools(seed: int) -> Pools:
+def pools(seed: int) -> WordPools:
     """Return the pools of a seed; the first call takes a fraction of a second.
 
     Raises:
@@ -68,7 +68,7 @@ def pools(seed: int) -> Pools:
     speakers = (english.sentence, japanese.sentence, mixed)
     names = [_spoken(name, *NAME_CHARS) for _ in range(_NAMES // 2)]
     names += [_spoken(japanese.sentence, *NAME_CHARS) for _ in range(_NAMES // 2)]
-    return Pools(
+    return WordPools(
         slabs=(_slab(english.paragraph, " "), _slab(japanese.paragraph, ""), _slab(mixed, " ")),
         titles=np.array([[_spoken(speak, *TITLE_CHARS) for _ in range(_TITLES)] for speak in speakers], dtype=object),
         names=np.array(names, dtype=object),

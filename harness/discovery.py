@@ -15,11 +15,11 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.results.run import BASELINE
-from harness.scenario import Fault, Scenario
+from harness.scenario import DeclaredFinding, Scenario
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedScenario:
     """A scenario found in a file."""
 
     name: str
@@ -29,10 +29,10 @@ class Loaded:
     doc: str
 
     @property
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[DeclaredFinding]:
         """The findings the scenario demonstrates, in the order they are written."""
         members = (getattr(member, "fault", None) for member in vars(type(self.scenario)).values())
-        return [fault for fault in members if isinstance(fault, Fault)]
+        return [fault for fault in members if isinstance(fault, DeclaredFinding)]
 
 
 def scenario_files(folder: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
     return list(found)
 
 
-def load(file: Path) -> Loaded:
+def load(file: Path) -> LoadedScenario:
     """Import one scenario file and check the scenario in it.
 
     Raises:
@@ -108,7 +108,7 @@ def load(file: Path) -> Loaded:
             raise UsageError(f"{file}: {kind.__name__} must define {method}(); see harness.scenario.Scenario")
     if not inspect.iscoroutinefunction(kind.run):
         raise UsageError(f"{file}: {kind.__name__}.run must be `async def`, or its coroutine would be timed instead of its work")
-    return Loaded(name=file.stem, file=file, scenario=kind(), title=doc.splitlines()[0].rstrip("."), doc=doc)
+    return LoadedScenario(name=file.stem, file=file, scenario=kind(), title=doc.splitlines()[0].rstrip("."), doc=doc)
 
 
 def _refuse_shadowing(file: Path) -> None:

@@ -17,12 +17,12 @@ from harness.verdicts.promise import Promise
 
 SIZES = ("tiny", "small", "medium", "large")
 
-World = TypeVar("World")
+Instance = TypeVar("Instance")
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server's URL, twice: `near` is the server itself, `far` is where worlds connect, `rtt_ms` away; the same at no distance.
+    """A server's URL, twice: `near` is the server itself, `far` is where instances connect, `rtt_ms` away; the same at no distance.
 
     `facts` are its version and settings, for the record.
     """
@@ -39,7 +39,7 @@ class Setting:
     `scale` is the share of the size's rows (growth passes use less than 1); `folder` is this scenario's own working folder, kept
     for the whole run; `shared` is one for all scenarios of the run, for what several of them can use. `stream` numbers an
     independent stream of cases: the first process is 0, each virtual user has its own. `servers` are those that the scenario's
-    `servers` started, by name. `takes_back` says that every operation will be reset, so that a world may use data that others have
+    `servers` started, by name. `resets` says that every operation will be reset, so that an instance may use data that others have
     used before it.
     """
 
@@ -53,7 +53,7 @@ class Setting:
     quick: bool = False
     stream: int = 0
     servers: Mapping[str, Server] = field(default_factory=dict)
-    takes_back: bool = False
+    resets: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,30 +97,30 @@ Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str]]
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A finding about the proposal as written, with the code that shows it. Made by `shows`."""
+class DeclaredFinding:
+    """A finding about the proposal as written, with the code that shows it. Made by `demonstrates`."""
 
     arm: str
-    says: str
+    message: str
     demonstrate: Demonstration
 
 
-def shows(says: str, *, arm: str = "proposed") -> Callable[[Demonstration], Demonstration]:
-    """Mark a scenario's method `async (world, cases) -> evidence` as a finding on `arm` as written.
+def demonstrates(says: str, *, arm: str = "proposed") -> Callable[[Demonstration], Demonstration]:
+    """Mark a scenario's method `async (instance, cases) -> evidence` as a finding on `arm` as written.
 
-    It runs once, on a world of its own, and returns the evidence as a sentence. If the fault does not show it raises
+    It runs once, on an instance of its own, and returns the evidence as a sentence. If the fault does not show it raises
     AssertionError with what happened instead, or NotMeasurableError where this engine cannot have it; the finding is then reported
     as not observed.
     """
 
     def mark(method: Demonstration) -> Demonstration:
-        method.fault = Fault(arm, says, method)  # type: ignore[attr-defined]
+        method.fault = DeclaredFinding(arm, says, method)  # type: ignore[attr-defined]
         return method
 
     return mark
 
 
-class Scenario(Generic[World]):
+class Scenario(Generic[Instance]):
     """One optimisation on trial. The class docstring is the card in the report: its first line is the title.
 
     Class attributes:
@@ -137,7 +137,7 @@ class Scenario(Generic[World]):
         growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
         growth_groups: groups whose exact work is counted at those shares.
         load_groups: groups that many users run at once; None means all of them.
-        busy: whether its worlds keep a core busy though their servers are far away, since they are processes of their own: timed
+        busy: whether its instances keep a core busy though their servers are far away, since they are processes of their own: timed
             alone at any distance.
         tolerances: metric → the share by which it may change before `harness gate` calls that a change, for figures that do not
             repeat exactly, and for an arm's own `facts`, which are taken once and gated only where they stand here.
@@ -165,7 +165,7 @@ class Scenario(Generic[World]):
     switches: ClassVar[Mapping[str, str]] = {}
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start what the worlds connect to, and stop it at the end. Entered once, by the coordinator, for the whole run.
+        """Start what the instances connect to, and stop it at the end. Entered once, by the coordinator, for the whole run.
 
         Several scenarios of a run may share what they start. A setting with a round-trip time and nothing to lengthen is not run.
 
@@ -177,7 +177,7 @@ class Scenario(Generic[World]):
         return nullcontext({})
 
     def prepare(self, setting: Setting) -> Prepared:
-        """Build what all worlds start from, once per setting, in a child process; never timed. Must be safe to call again."""
+        """Build what all instances start from, once per setting, in a child process; never timed. Must be safe to call again."""
         del setting
         return Prepared()
 
@@ -186,15 +186,15 @@ class Scenario(Generic[World]):
         del setting
         raise TypeError(f"{type(self).__name__} must define cases(setting)")
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
-        """Build one arm's world from its own restored snapshot; never timed."""
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Instance]:
+        """Build one arm's instance from its own restored snapshot; never timed."""
         del arm, setting
         raise TypeError(f"{type(self).__name__} must define open(arm, setting)")
 
-    def open_switched(self, on: frozenset[str], setting: Setting) -> AbstractAsyncContextManager[World]:
-        """Build a world in which the switches in `on` are turned on and all others are off; never timed.
+    def open_switched(self, on: frozenset[str], setting: Setting) -> AbstractAsyncContextManager[Instance]:
+        """Build an instance in which the switches in `on` are turned on and all others are off; never timed.
 
-        An ablation of n switches has 2 n + 3 of them open at once in a process, so a world should be light.
+        An ablation of n switches has 2 n + 3 of them open at once in a process, so an instance should be light.
 
         Raises:
             NotImplementedError: the scenario has switches and does not define this.
@@ -202,17 +202,17 @@ class Scenario(Generic[World]):
         del on, setting
         raise NotImplementedError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: Instance, case: Case) -> Any:
         """Do the operation and return its answer. The only timed line."""
-        del world, case
-        raise TypeError(f"{type(self).__name__} must define async run(world, case)")
+        del instance, case
+        raise TypeError(f"{type(self).__name__} must define async run(instance, case)")
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Return the answer in a form that is equal between arms that agree; not timed."""
         del case
         return answer
 
-    def own_ns(self, case: Case, answer: Any) -> int | None:
+    def self_reported_ns(self, case: Case, answer: Any) -> int | None:
         """Return the nanoseconds that count, where an operation measures itself: a wait inside it, or CPU time. None: all of it."""
         del case, answer
         return None
@@ -229,55 +229,55 @@ class Scenario(Generic[World]):
         rounds = max(map(len, by_group.values()), default=0)
         return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]
 
-    def targets(self, world: World) -> Mapping[str, int]:
-        """Return name → process id of what serves the world, whose CPU and memory are watched under load; none: in-process."""
-        del world
+    def targets(self, instance: Instance) -> Mapping[str, int]:
+        """Return name → process id of what serves the instance, whose CPU and memory are watched under load; none: in-process."""
+        del instance
         return {}
 
-    async def ping(self, world: World) -> object:
-        """Do the least there is to do between here and what serves the world, such as `SELECT 1`: a control of the machine's drift.
+    async def ping(self, instance: Instance) -> object:
+        """Do the least there is to do between here and what serves the instance, such as `SELECT 1`: a control of the machine's drift.
 
         NotImplemented, which is the default, says that there is no such thing.
         """
-        del world
+        del instance
         return NotImplemented
 
-    async def counts(self, world: World) -> Mapping[str, float]:
-        """Return what the world has counted so far, ever growing, such as statements and hits; watched under load. Be cheap."""
-        del world
+    async def counts(self, instance: Instance) -> Mapping[str, float]:
+        """Return what the instance has counted so far, ever growing, such as statements and hits; watched under load. Be cheap."""
+        del instance
         return {}
 
-    async def state(self, world: World, case: Case) -> Any:
+    async def state(self, instance: Instance, case: Case) -> Any:
         """Return what the operation left behind, which must be equal between arms as well; only in the verification pass."""
-        del world, case
+        del instance, case
 
-    async def reset(self, world: World, case: Case, answer: Any) -> None:
+    async def reset(self, instance: Instance, case: Case, answer: Any) -> None:
         """Undo what `run` wrote or made, between pairs; not timed."""
 
-    async def settle(self, world: World) -> None:
+    async def settle(self, instance: Instance) -> None:
         """Undo what `reset` has put off under load: called after each block, when nothing is under way.
 
         What `reset` does while others are being timed takes time from them, and from the load generator.
         """
-        del world
+        del instance
 
-    def probes(self, world: World) -> Sequence[Probe]:
+    def probes(self, instance: Instance) -> Sequence[Probe]:
         """Return what is counted in the exact-work pass."""
-        del world
+        del instance
         return ()
 
-    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
         """Return the statements one operation sends, each with its plan; outside timing."""
-        del world, case
+        del instance, case
         return ()
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: Instance) -> Mapping[str, float]:
         """Return figures of the arm itself that are no operation's: bytes of index, number of connections.
 
         Raises:
             NotMeasurableError: this engine cannot tell.
         """
-        del world
+        del instance
         return {}
 
     def memory_limits_bytes(self, setting: Setting) -> Mapping[str, int]:

@@ -25,7 +25,7 @@ from harness.probes.pool import PoolUse
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import processes, servers
 from harness.verdicts.measures import combine, shown, speedup, verified
 from harness.verdicts.promise import Promise, reported, times, works
@@ -56,7 +56,7 @@ GATHER_FAILS = "queries gathered on a request's one session fail, because it is 
 NOT_COMMITTED = "bulk_create flushes and nobody commits: what was created is gone when the request ends"
 
 
-class Timed(NamedTuple):
+class TimedReads(NamedTuple):
     """What an operation answered, and the nanoseconds that count; None where the whole operation does."""
 
     answers: Any
@@ -64,7 +64,7 @@ class Timed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class World:
+class AsyncQueriesInstance:
     """How an arm answers requests, and the engine that it does so on."""
 
     arm: str
@@ -73,7 +73,7 @@ class World:
     engine: AsyncEngine | Engine
 
 
-class AsyncQueries(Scenario[World]):
+class AsyncQueries(Scenario[AsyncQueriesInstance]):
     """Independent queries at the same time.
 
     A dashboard asks eight questions that do not need each other's answers. The baseline answers them one after another on a
@@ -134,86 +134,86 @@ class AsyncQueries(Scenario[World]):
         ]
 
     @asynccontextmanager
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[AsyncQueriesInstance]:
         """Open the arm's own copy, and let it answer until its connections are those of a service that has been up for a while."""
         async with open_store(setting, arm, restored=True) as store:
             in_process = store.engine.dialect.name == "sqlite"
             threaded = arm == "baseline" or (arm == "optimised" and in_process)
-            async with _in_threads(arm, store) if threaded else _on_asyncio(arm, store) as world:
-                await asyncio.gather(*(world.requests.ask(questions(NOBODY) * PREPARED_AFTER) for _ in range(AT_ONCE)))
-                yield world
+            async with _in_threads(arm, store) if threaded else _on_asyncio(arm, store) as instance:
+                await asyncio.gather(*(instance.requests.ask(questions(NOBODY) * PREPARED_AFTER) for _ in range(AT_ONCE)))
+                yield instance
 
-    async def run(self, world: World, case: Case) -> Timed:
+    async def run(self, instance: AsyncQueriesInstance, case: Case) -> TimedReads:
         """Answer the case's requests as the arm does."""
         if case.group == "create":
-            return Timed(await world.requests.create(case.args))
+            return TimedReads(await instance.requests.create(case.args))
         if case.group == "api":
             name, subject = case.args
-            return Timed(await world.requests.ask([question(API[name], subject)]))
+            return TimedReads(await instance.requests.ask([question(API[name], subject)]))
         with CpuTime() as cpu:
-            answers = await asyncio.gather(*(world.requests.ask(questions(subject)) for subject in case.args))
-        return Timed(answers, cpu.used_ns if case.group == "cpu" else None)
+            answers = await asyncio.gather(*(instance.requests.ask(questions(subject)) for subject in case.args))
+        return TimedReads(answers, cpu.used_ns if case.group == "cpu" else None)
 
-    def own_ns(self, case: Case, answer: Timed) -> int | None:
+    def own_ns(self, case: Case, answer: TimedReads) -> int | None:
         """Return the CPU time, where that is what counts."""
         del case
         return answer.own_ns
 
-    def normalise(self, case: Case, answer: Timed) -> Any:
+    def normalise(self, case: Case, answer: TimedReads) -> Any:
         """Compare the answers."""
         del case
         return answer.answers
 
-    async def state(self, world: World, case: Case) -> Any:
+    async def state(self, instance: AsyncQueriesInstance, case: Case) -> Any:
         """Read back what was created."""
         if case.group == "create":
-            async with world.store.undo.connect() as connection:
+            async with instance.store.undo.connect() as connection:
                 chosen = select(Prompt.__table__).where(Prompt.id.in_([row["id"] for row in case.args])).order_by(Prompt.id)
                 return [tuple(row) for row in await connection.execute(chosen)]
         return None
 
-    async def reset(self, world: World, case: Case, answer: Timed) -> None:
+    async def reset(self, instance: AsyncQueriesInstance, case: Case, answer: TimedReads) -> None:
         """Take the created prompts out again."""
         del answer
         if case.group == "create":
-            await _remove(world, case)
+            await _remove(instance, case)
 
-    def targets(self, world: World) -> Mapping[str, int]:
+    def targets(self, instance: AsyncQueriesInstance) -> Mapping[str, int]:
         """Return the servers of the run, where they run here."""
-        return processes(world.store.setting.servers)
+        return processes(instance.store.setting.servers)
 
-    async def ping(self, world: World) -> int:
+    async def ping(self, instance: AsyncQueriesInstance) -> int:
         """Ask the database for nothing."""
-        return await ping(world.store.engine)
+        return await ping(instance.store.engine)
 
-    def probes(self, world: World) -> Sequence[Probe]:
+    def probes(self, instance: AsyncQueriesInstance) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""
-        return work(world.engine)
+        return work(instance.engine)
 
-    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: AsyncQueriesInstance, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans."""
-        async with Statements(world.engine) as sent:
-            answer = await self.run(world, case)
-        await self.reset(world, case, answer)
-        if world.engine.driver == "psycopg":
+        async with Statements(instance.engine) as sent:
+            answer = await self.run(instance, case)
+        await self.reset(instance, case, answer)
+        if instance.engine.driver == "psycopg":
             return ()  # it writes parameters in a way that asyncpg cannot explain; the statements are the other arms'
-        return await plans(world.store.engine, sent.sent(), arm=world.arm, group=case.group)
+        return await plans(instance.store.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    @shows(ADDRESS_REFUSED)
-    async def address_refused(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(ADDRESS_REFUSED)
+    async def address_refused(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Make the asyncio engine as written for an address of the review's kind."""
-        del world, cases
+        del instance, cases
         try:
             async_queries.engine_proposed(async_queries.address_as_written(REMOTE))
         except ArgumentError as error:
             return f"ArgumentError: {str(error).splitlines()[0]}"
         raise AssertionError("the engine was made")
 
-    @shows(LOCAL_FILE)
-    async def local_file(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(LOCAL_FILE)
+    async def local_file(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Make the asyncio engine as written for an address that names only a database, and look what is there."""
         del cases
-        path = world.store.setting.folder / f"{world.store.name}-as-written.db"
+        path = instance.store.setting.folder / f"{instance.store.name}-as-written.db"
         engine = async_queries.engine_proposed(async_queries.address_as_written(f"libsql:///{path}"))
         try:
             async with engine.connect() as connection:
@@ -226,32 +226,34 @@ class AsyncQueries(Scenario[World]):
         assert not tables, f"there are tables: {', '.join(tables)}"
         return "an engine was made without an error, on a file that was not there before and has no table"
 
-    @shows(GATHER_FAILS)
-    async def gather_fails(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(GATHER_FAILS)
+    async def gather_fails(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Gather a dashboard's questions on a new session."""
         asked = questions(_first_subject(cases))
-        async with AsyncSession(_asyncio(world)) as session:
+        async with AsyncSession(_asyncio(instance)) as session:
             outcomes = await asyncio.gather(*(each(session) for each in asked), return_exceptions=True)
         failed = [error for error in outcomes if isinstance(error, InvalidRequestError)]
         assert failed, "every query was answered"
         return f"{len(failed)} of {len(asked)} queries: {type(failed[0]).__name__}: {str(failed[0]).partition(';')[0]}"
 
-    @shows("queries gathered on a session that has its connection already are no quicker: one connection answers one after another")
-    async def gather_is_serial(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(
+        "queries gathered on a session that has its connection already are no quicker: one connection answers one after another"
+    )
+    async def gather_is_serial(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Gather a dashboard's questions on a session with a connection, and count connections."""
         asked = questions(_first_subject(cases))
-        async with PoolUse(_asyncio(world)) as use, AsyncSession(_asyncio(world)) as session:
+        async with PoolUse(_asyncio(instance)) as use, AsyncSession(_asyncio(instance)) as session:
             await session.connection()
             await async_queries.gathered_on_one_session(session, asked)
         taken = use.counts()["checkouts"]
         assert taken == 1, f"{taken:g} connections were taken"
         return f"{len(asked)} queries went through one connection"
 
-    @shows(NOT_COMMITTED)
-    async def not_committed(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(NOT_COMMITTED)
+    async def not_committed(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Create prompts in a request as written, and count them in the next one."""
         rows = next(case.args for case in cases if case.group == "create")
-        sessions = sessionmaker(_asyncio(world))
+        sessions = sessionmaker(_asyncio(instance))
         async for session in async_queries.session_as_written(sessions):
             created = await async_queries.bulk_create_as_written(session, [Prompt(**row) for row in rows])
         async for session in async_queries.session_as_written(sessions):
@@ -262,25 +264,25 @@ class AsyncQueries(Scenario[World]):
 
 
 @asynccontextmanager
-async def _in_threads(arm: str, store: Store) -> AsyncIterator[World]:
+async def _in_threads(arm: str, store: Store) -> AsyncIterator[AsyncQueriesInstance]:
     url = blocking_url(store.databases.url(store.name))
     engine = async_queries.engine_baseline(url) if arm == "baseline" else async_queries.engine_in_threads(url)
     await set_up_alike(engine, store.engine)
     try:
         with ThreadPoolExecutor(async_queries.THREADS) as threads:
-            yield World(arm, store, Threaded(engine, threads, INSERTS[arm]), engine)
+            yield AsyncQueriesInstance(arm, store, Threaded(engine, threads, INSERTS[arm]), engine)
     finally:
         engine.dispose()
 
 
 @asynccontextmanager
-async def _on_asyncio(arm: str, store: Store) -> AsyncIterator[World]:
+async def _on_asyncio(arm: str, store: Store) -> AsyncIterator[AsyncQueriesInstance]:
     url = store.databases.url(store.name)
     engine = async_queries.engine_proposed(url) if arm == "proposed" else async_queries.engine_optimised(url)
     store.databases.configure(engine)
     try:
         requests = OneSession(engine) if arm == "proposed" else SessionEach(engine, async_queries.CONNECTIONS)
-        yield World(arm, store, requests, engine)
+        yield AsyncQueriesInstance(arm, store, requests, engine)
     finally:
         await engine.dispose()
 
@@ -290,12 +292,12 @@ def _first_subject(cases: Sequence[Case]) -> Subject:
     return cast("Subject", subject)
 
 
-def _asyncio(world: World) -> AsyncEngine:
-    assert isinstance(world.engine, AsyncEngine), "findings are about the proposed arm, which has an asyncio engine"
-    return world.engine
+def _asyncio(instance: AsyncQueriesInstance) -> AsyncEngine:
+    assert isinstance(instance.engine, AsyncEngine), "findings are about the proposed arm, which has an asyncio engine"
+    return instance.engine
 
 
-async def _remove(world: World, case: Case) -> None:
-    async with world.store.undo.connect() as connection:
+async def _remove(instance: AsyncQueriesInstance, case: Case) -> None:
+    async with instance.store.undo.connect() as connection:
         await connection.execute(text("DELETE FROM prompts WHERE id = :id"), [{"id": row["id"]} for row in case.args])
         await connection.commit()

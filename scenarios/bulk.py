@@ -21,7 +21,7 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
 from harness.verdicts.promise import Promise, at_most, cut, times, works
@@ -148,24 +148,24 @@ class Bulk(Scenario[Store]):
         """Open the arm's own copy."""
         return open_store(setting, arm, SMALL_CACHE)
 
-    async def run(self, world: Store, case: Case) -> int:
+    async def run(self, instance: Store, case: Case) -> int:
         """Write as the arm does."""
-        async with world.sessions() as session:
-            return await OPERATIONS[case.group][world.arm](session, case.args)
+        async with instance.sessions() as session:
+            return await OPERATIONS[case.group][instance.arm](session, case.args)
 
-    async def state(self, world: Store, case: Case) -> Any:
+    async def state(self, instance: Store, case: Case) -> Any:
         """Read back what was written."""
         found: list[Any] = []
-        async with world.undo.connect() as connection:
+        async with instance.undo.connect() as connection:
             for ids in chunks(sorted(_ids(case)), KEYS_PER_STATEMENT):
                 found += await connection.execute(select(PROMPTS).where(PROMPTS.c.id.in_(ids)))
         return sorted(tuple(row) for row in found)
 
-    async def reset(self, world: Store, case: Case, answer: int) -> None:
+    async def reset(self, instance: Store, case: Case, answer: int) -> None:
         """Put the rows that were written back as they were."""
         del answer
-        ids, before = _ids(case), _rows_to_change(dataset(world.setting))
-        async with world.undo.connect() as connection:
+        ids, before = _ids(case), _rows_to_change(dataset(instance.setting))
+        async with instance.undo.connect() as connection:
             for some in chunks(ids, KEYS_PER_STATEMENT):
                 await connection.execute(delete(PROMPTS).where(PROMPTS.c.id.in_(some)))
             original = [before[key] for key in ids if key in before]
@@ -173,26 +173,26 @@ class Bulk(Scenario[Store]):
                 await connection.execute(insert(PROMPTS), original)
             await connection.commit()
 
-    async def ping(self, world: Store) -> int:
+    async def ping(self, instance: Store) -> int:
         """Ask the database for nothing."""
-        return await ping(world.engine)
+        return await ping(instance.engine)
 
-    def probes(self, world: Store) -> Sequence[Probe]:
+    def probes(self, instance: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""
-        return work(world.engine)
+        return work(instance.engine)
 
-    async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: Store, case: Case) -> Sequence[Statement]:
         """Return the statements, with plans where there are any."""
-        async with Statements(world.engine) as sent:
-            await self.run(world, case)
-        await self.reset(world, case, 0)
-        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.engine) as sent:
+            await self.run(instance, case)
+        await self.reset(instance, case, 0)
+        return await plans(instance.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    @shows(CANNOT_RUN)
-    async def generic_insert(self, world: Store, cases: Sequence[Case]) -> str:
+    @demonstrates(CANNOT_RUN)
+    async def generic_insert(self, instance: Store, cases: Sequence[Case]) -> str:
         """Insert as written."""
         rows = next(case.args for case in cases if case.group == "insert_100")
-        async with world.sessions() as session:
+        async with instance.sessions() as session:
             try:
                 await bulk.insert_as_written(session, rows)
             except AttributeError as error:

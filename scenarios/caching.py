@@ -15,15 +15,15 @@ import datasets
 from fixtures.caching import facts as caching_facts
 from fixtures.caching import faults as caching_faults
 from fixtures.caching import history as caching_history
-from fixtures.caching.instance import OneClient, Work, World, open_world, plain
-from fixtures.requests import READS, Key, Request, owners, read, requests, send
+from fixtures.caching.instance import CacheWork, CachingInstance, OneClient, open_instance, plain
+from fixtures.requests import READS, CatalogueRequest, Key, owners, read, requests, send
 from fixtures.store import ENGINES, dataset, prepare
 from harness.probes.cache import Counters
 from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
 from harness.servers.servers import processes, with_cache
 from harness.verdicts.measures import combine, count, fewer, shown, slowdown, speedup
@@ -65,7 +65,7 @@ def _place(percent: int) -> str:
 USUAL, WRITING, COLD = _place(5), _place(50), "cold"
 
 
-class Caching(Scenario[World]):
+class RedisCaching(Scenario[CachingInstance]):
     """A cache of two layers in front of the database.
 
     Five kinds of reads and the writes that change them, as busy users send them, after a history of twenty thousand requests of
@@ -139,27 +139,27 @@ class Caching(Scenario[World]):
         updates = [request for request in _following(rows, stream, 50) if request.method == "update_prompt"]
         users = datasets.heavy_users(rows, HOT)
         found = {
-            **{kind: [Work(USUAL, stream, (r,)) for r in usual if r.method == kind][:SINGLES] for kind in READS},
-            "hot_prompt": [Work(USUAL, stream, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
+            **{kind: [CacheWork(USUAL, stream, (r,)) for r in usual if r.method == kind][:SINGLES] for kind in READS},
+            "hot_prompt": [CacheWork(USUAL, stream, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
             **{f"requests_{percent}": list(_sequences(rows, stream, percent)) for percent in PERCENTS},
-            "update": [Work(WRITING, stream, (update,)) for update in updates[:UPDATES]],
-            "stampede": [Work(COLD, stream, (read(("user_prompts", user)),) * READERS, at_once=True) for user in users],
+            "update": [CacheWork(WRITING, stream, (update,)) for update in updates[:UPDATES]],
+            "stampede": [CacheWork(COLD, stream, (read(("user_prompts", user)),) * READERS, at_once=True) for user in users],
         }
         return [Case(group, f"{group} {i}", w) for group, works_ in found.items() for i, w in enumerate(works_, start=1)]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[CachingInstance]:
         """Open the arm's own copy, and fill its caches as the histories left them."""
         asked: dict[str, set[Key]] = {place: set() for place in (*map(_place, PERCENTS), COLD)}
-        sent: list[Request] = []
+        sent: list[CatalogueRequest] = []
         for case in self.cases(setting):
             asked[case.args.place] |= {key for request in case.args.requests for key in request.keys}
             sent += case.args.requests
         warm = {_place(percent): asked[_place(percent)] & caching_history.kept(setting, percent) for percent in PERCENTS}
-        return open_world(arm, setting, sent, {**warm, COLD: ()})
+        return open_instance(arm, setting, sent, {**warm, COLD: ()})
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: CachingInstance, case: Case) -> Any:
         """Send the requests."""
-        catalogue = world.places[case.args.place].front.catalogue
+        catalogue = instance.places[case.args.place].front.catalogue
         if case.args.at_once:
             return await asyncio.gather(*(send(catalogue, request) for request in case.args.requests))
         return [await send(catalogue, request) for request in case.args.requests]
@@ -170,112 +170,112 @@ class Caching(Scenario[World]):
         old = any(request.writes for request in sent)
         return [None if old and request.method == "statistics" else plain(a) for request, a in zip(sent, answer, strict=True)]
 
-    async def state(self, world: World, case: Case) -> Any:
+    async def state(self, instance: CachingInstance, case: Case) -> Any:
         """Return what was written as the rows have it, and as the arm has it: nothing old may be left in its cache."""
         if not any(request.writes for request in case.args.requests):
             return None
         keys = sorted({key for request in case.args.requests for key in request.keys if key[0] != "statistics"})
-        ways = (DatabaseCatalogue(sessionmaker(world.store.undo)), world.places[case.args.place].front.catalogue)
+        ways = (DatabaseCatalogue(sessionmaker(instance.store.undo)), instance.places[case.args.place].front.catalogue)
         return [[plain(await send(way, read(key))) for key in keys] for way in ways]
 
-    async def reset(self, world: World, case: Case, answer: Any) -> None:
+    async def reset(self, instance: CachingInstance, case: Case, answer: Any) -> None:
         """Put back the rows, and what Redis held; empty the process's memory. Many users at once share a cache that lives on."""
         del answer
-        if case.args.stream != world.store.setting.stream:
-            await world.places[case.args.place].tidy()
+        if case.args.stream != instance.store.setting.stream:
+            await instance.places[case.args.place].tidy()
             return
         if any(request.writes for request in case.args.requests):
-            await world.originals.restore(case.args.requests)
-        await world.places[case.args.place].restore(case.args.requests)
+            await instance.originals.restore(case.args.requests)
+        await instance.places[case.args.place].restore(case.args.requests)
 
-    def targets(self, world: World) -> Mapping[str, int]:
+    def targets(self, instance: CachingInstance) -> Mapping[str, int]:
         """Return the servers of the run, where they run here."""
-        return processes(world.store.setting.servers)
+        return processes(instance.store.setting.servers)
 
-    def probes(self, world: World) -> Sequence[Probe]:
+    def probes(self, instance: CachingInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, and what the cache did."""
-        return (*work(world.store.engine), Counters(world.counts))
+        return (*work(instance.store.engine), Counters(instance.counts))
 
-    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: CachingInstance, case: Case) -> Sequence[Statement]:
         """Return the statements that still go to the database, with their plans."""
-        async with Statements(world.store.engine) as sent:
-            await self.run(world, case)
-        await self.reset(world, case, None)
-        return await plans(world.store.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.store.engine) as sent:
+            await self.run(instance, case)
+        await self.reset(instance, case, None)
+        return await plans(instance.store.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: CachingInstance) -> Mapping[str, float]:
         """Return what the cache does over many requests; at a distance, only what distance changes: how fresh it is."""
-        rows = dataset(world.store.setting)
-        prompt_ids = datasets.prompt_ids(rows, world.store.setting.stream, READERS)
-        found = {} if world.store.setting.rtt_ms else await self._counted(world, prompt_ids)
+        rows = dataset(instance.store.setting)
+        prompt_ids = datasets.prompt_ids(rows, instance.store.setting.stream, READERS)
+        found = {} if instance.store.setting.rtt_ms else await self._counted(instance, prompt_ids)
         users = owners(rows, frozenset(prompt_ids[:HOT]))
-        found.update(await caching_facts.freshness(world, users))
+        found.update(await caching_facts.freshness(instance, users))
         found["stale_reads_with_one_client"] = found["stale_reads"]
-        if world.arm == "proposed":
-            found["stale_reads_with_one_client"] = (await caching_facts.freshness(world, users, OneClient))["stale_reads"]
+        if instance.arm == "proposed":
+            found["stale_reads_with_one_client"] = (await caching_facts.freshness(instance, users, OneClient))["stale_reads"]
         return found
 
-    async def _counted(self, world: World, prompt_ids: Sequence[str]) -> dict[str, float]:
+    async def _counted(self, instance: CachingInstance, prompt_ids: Sequence[str]) -> dict[str, float]:
         """Return what distance does not change: statements and hits over many requests, lifetimes, what writes clear."""
-        setting = world.store.setting
+        setting = instance.store.setting
         rows = dataset(setting)
         found: dict[str, float] = {}
         for percent in PERCENTS:
             measured = MEASURED[percent] // (QUICK_SHARE if setting.quick else 1)
             following = _following(rows, setting.stream, percent)[:measured]
-            counted = await caching_facts.traffic(world, caching_history.kept(setting, percent), following)
+            counted = await caching_facts.traffic(instance, caching_history.kept(setting, percent), following)
             found |= {f"{name}_{percent}": value for name, value in counted.items()}
-        if world.arm == "proposed":
-            found.update({f"{name}_as_written": n for name, n in (await caching_facts.as_written(world, prompt_ids)).items()})
-        found["lifetimes_right"] = await caching_facts.lifetimes(world, _following(rows, setting.stream, 5))
-        found["invalidations_right"] = await caching_facts.invalidations(world, _following(rows, setting.stream, 50))
+        if instance.arm == "proposed":
+            found.update({f"{name}_as_written": n for name, n in (await caching_facts.as_written(instance, prompt_ids)).items()})
+        found["lifetimes_right"] = await caching_facts.lifetimes(instance, _following(rows, setting.stream, 5))
+        found["invalidations_right"] = await caching_facts.invalidations(instance, _following(rows, setting.stream, 50))
         return found
 
-    @shows(KEYS_OF_OTHERS)
-    async def keys_of_others(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(KEYS_OF_OTHERS)
+    async def keys_of_others(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Make the key of one call in two processes, and with two sessions."""
-        return await caching_faults.keys_of_others(world, _update(cases)[0])
+        return await caching_faults.keys_of_others(instance, _update(cases)[0])
 
-    @shows(DELETES_NOTHING)
-    async def deletes_nothing(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(DELETES_NOTHING)
+    async def deletes_nothing(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Update a prompt that is in the cache."""
-        return await caching_faults.deletes_nothing(world, _update(cases)[0])
+        return await caching_faults.deletes_nothing(instance, _update(cases)[0])
 
-    @shows(ANSWERS_REPR)
-    async def answers_repr(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(ANSWERS_REPR)
+    async def answers_repr(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Read a prompt twice in one session."""
-        return await caching_faults.answers_repr(world, _update(cases)[0])
+        return await caching_faults.answers_repr(instance, _update(cases)[0])
 
-    @shows("json.dumps(default=str) stores times as text, and nothing makes times of them again")
-    async def times_become_text(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("json.dumps(default=str) stores times as text, and nothing makes times of them again")
+    async def times_become_text(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Read a prompt twice through the repaired cache."""
-        return await caching_faults.times_become_text(world, _update(cases)[0])
+        return await caching_faults.times_become_text(instance, _update(cases)[0])
 
-    @shows("what is falsy never hits: a row that is not there is asked for in the database for ever")
-    async def misses_nothing(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("what is falsy never hits: a row that is not there is asked for in the database for ever")
+    async def misses_nothing(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Ask again and again for a prompt that is not there."""
         del cases
-        return await caching_faults.misses_nothing(world)
+        return await caching_faults.misses_nothing(instance)
 
-    @shows("every update calls KEYS, which walks all keys of the database while every other client waits")
-    async def walks_all_keys(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("every update calls KEYS, which walks all keys of the database while every other client waits")
+    async def walks_all_keys(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Update a prompt beside keys that have nothing to do with it."""
-        return await caching_faults.walks_all_keys(world, *_update(cases))
+        return await caching_faults.walks_all_keys(instance, *_update(cases))
 
-    @shows("every call makes a client of its own, and with it a new connection")
-    async def connects_every_time(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("every call makes a client of its own, and with it a new connection")
+    async def connects_every_time(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Read what is in the cache."""
-        return await caching_faults.connects_every_time(world, _update(cases)[0])
+        return await caching_faults.connects_every_time(instance, _update(cases)[0])
 
-    @shows("nothing keeps readers of one missing answer from all asking the database at once")
-    async def stampedes(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("nothing keeps readers of one missing answer from all asking the database at once")
+    async def stampedes(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Let many read at once what is not in the cache."""
-        return await caching_faults.stampedes(world, _update(cases)[0], READERS)
+        return await caching_faults.stampedes(instance, _update(cases)[0], READERS)
 
-    @shows("a reader that read the row before an update stores it after the update's delete: the old answer stays")
-    async def refills_with_old(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("a reader that read the row before an update stores it after the update's delete: the old answer stays")
+    async def refills_with_old(self, instance: CachingInstance, cases: Sequence[Case]) -> str:
         """Update a prompt while a reader is between the database and Redis."""
-        return await caching_faults.refills_with_old(world, *_update(cases))
+        return await caching_faults.refills_with_old(instance, *_update(cases))
 
 
 def _update(cases: Sequence[Case]) -> tuple[str, str]:
@@ -284,13 +284,13 @@ def _update(cases: Sequence[Case]) -> tuple[str, str]:
     return prompt_id, user_id
 
 
-def _sequences(rows: datasets.Dataset, stream: int, percent: int) -> Iterator[Work]:
+def _sequences(rows: datasets.Dataset, stream: int, percent: int) -> Iterator[CacheWork]:
     following = _following(rows, stream, percent)
     for start in range(0, SEQUENCE * SEQUENCES, SEQUENCE):
-        yield Work(_place(percent), stream, tuple(following[start : start + SEQUENCE]))
+        yield CacheWork(_place(percent), stream, tuple(following[start : start + SEQUENCE]))
 
 
 @lru_cache(maxsize=2 * len(PERCENTS))
-def _following(rows: datasets.Dataset, stream: int, percent: int) -> Sequence[Request]:
+def _following(rows: datasets.Dataset, stream: int, percent: int) -> Sequence[CatalogueRequest]:
     """Return the requests that are measured: those that follow the history."""
     return requests(rows, stream, max(MEASURED.values()), percent)

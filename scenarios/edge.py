@@ -17,14 +17,14 @@ from fixtures.edges import facts as edge_facts
 from fixtures.edges import faults as edge_faults
 from fixtures.edges import topology as edges
 from fixtures.edges.facts import AT, title_of
-from fixtures.edges.instance import World, open_world
+from fixtures.edges.instance import EdgeInstance, open_instance
 from fixtures.edges.outage import AFTER_S, outage
 from fixtures.edges.topology import spread
 from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
 from fixtures.store import dataset, open_store, prepare
 from harness.errors import NotMeasurableError
 from harness.results.run import ScenarioResult
-from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import processes
 from harness.verdicts.measures import count, exact_figure, latency, speedup
 from harness.verdicts.promise import Estimate, Promise, at_least, at_most, reported, times, works
@@ -58,10 +58,10 @@ def back_after(result: ScenarioResult, arm: str) -> Estimate:
 def lag(result: ScenarioResult, arm: str) -> Estimate:
     """Milliseconds from a change's commit in the primary to its commit in the furthest tried replica, in the median."""
     longest_ms = exact_figure(result, arm, "", "longest_replica_lag_ms").value
-    return Estimate(exact_figure(result, arm, "", "replica_lag_ms").value, because=f"{longest_ms:.0f} ms at most")
+    return Estimate(exact_figure(result, arm, "", "replica_lag_ms").value, note=f"{longest_ms:.0f} ms at most")
 
 
-class Edges(Scenario[World]):
+class Edges(Scenario[EdgeInstance]):
     """An edge in every region in place of one region for all.
 
     Clients in Virginia, Ireland, Tokyo and Singapore read prompts and their own lists, twenty at a time in the proportion of their
@@ -127,7 +127,7 @@ class Edges(Scenario[World]):
         """
         if setting.rtt_ms:
             raise NotMeasurableError("the regions have their own distances; see it at --rtt 0")
-        return edges.world(setting.folder / FOLDER, turso=setting.engine == "turso")
+        return edges.instance(setting.folder / FOLDER, turso=setting.engine == "turso")
 
     def prepare(self, setting: Setting) -> Prepared:
         """Load the prompts, give every node its copy, and wait until all answer."""
@@ -148,22 +148,22 @@ class Edges(Scenario[World]):
         return [Case(IN_WORDS[ask.region], f"read {number}", ask) for number, ask in enumerate(reads, start=1)]
 
     @asynccontextmanager
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[EdgeInstance]:
         """Open the arm's clients; its caches hold what the history left there."""
         rows = dataset(setting)
-        async with open_world(arm, setting.servers, rows, setting.folder / FOLDER) as world:
-            await world.restore(ask for name in SAMPLED for sample in samples(rows, setting.stream, name) for ask in sample)
-            yield world
+        async with open_instance(arm, setting.servers, rows, setting.folder / FOLDER) as instance:
+            await instance.restore(ask for name in SAMPLED for sample in samples(rows, setting.stream, name) for ask in sample)
+            yield instance
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: EdgeInstance, case: Case) -> Any:
         """Read as the clients of a sample or as one of many, or write and read as one."""
         if isinstance(case.args, Ask):
-            return [await world.one(case.args)]
+            return [await instance.one(case.args)]
         if case.group != "write_read":
-            return await world.together(case.args)
+            return await instance.together(case.args)
         region, prompt_id, user_id = case.args
-        written = await world.front.write(region, prompt_id, user_id, WRITTEN)
-        return await world.front.read(Ask(region, f"/prompts/{prompt_id}"), written.version)
+        written = await instance.front.write(region, prompt_id, user_id, WRITTEN)
+        return await instance.front.read(Ask(region, f"/prompts/{prompt_id}"), written.version)
 
     def own_ns(self, case: Case, answer: Any) -> int | None:
         """Return the mean latency of a sample's clients."""
@@ -173,83 +173,83 @@ class Edges(Scenario[World]):
         """Return what the clients got, or the title that was read."""
         return title_of(answer.body) if case.group == "write_read" else [(reply.status, reply.body) for reply in answer]
 
-    async def state(self, world: World, case: Case) -> Any:
+    async def state(self, instance: EdgeInstance, case: Case) -> Any:
         """Return the title at the origin."""
-        return title_of((await world.near("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
+        return title_of((await instance.near("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
 
-    async def reset(self, world: World, case: Case, answer: Any) -> None:
+    async def reset(self, instance: EdgeInstance, case: Case, answer: Any) -> None:
         """Take the title back, or bring the caches back to what the history left in them."""
         del answer
         if case.group == "write_read":
             _, prompt_id, user_id = case.args
-            await world.near("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
+            await instance.near("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
         elif not isinstance(case.args, Ask):
-            await world.restore(case.args)
+            await instance.restore(case.args)
 
-    def targets(self, world: World) -> Mapping[str, int]:
+    def targets(self, instance: EdgeInstance) -> Mapping[str, int]:
         """Return the nodes of the regions."""
-        return processes({f"edge {region}": world.servers[region] for region in REGIONS})
+        return processes({f"edge {region}": instance.servers[region] for region in REGIONS})
 
-    async def counts(self, world: World) -> Mapping[str, float]:
+    async def counts(self, instance: EdgeInstance) -> Mapping[str, float]:
         """Return lookups in the arm's caches, and hits."""
-        return await world.counts()
+        return await instance.counts()
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: EdgeInstance) -> Mapping[str, float]:
         """Return what the caches answer over many requests, whether own writes are read, and what an edge's death does."""
-        found = {**edge_facts.hit_counts(world.arm, world.rows), **await edge_facts.own_writes(world)}
+        found = {**edge_facts.hit_counts(instance.arm, instance.rows), **await edge_facts.own_writes(instance)}
         # An edge's death is not the engine's: it is tried where a doomed edge can have a copy of a file of its own.
-        return found if edges.SYNC in world.servers else {**found, **await outage(world)}
+        return found if edges.SYNC in instance.servers else {**found, **await outage(instance)}
 
-    @shows("`create_async_engine` knows no dialect `libsql`: the session that the router is for cannot be made")
-    async def no_dialect(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("`create_async_engine` knows no dialect `libsql`: the session that the router is for cannot be made")
+    async def no_dialect(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Make the engine as written."""
-        del world, cases
+        del instance, cases
         return edge_faults.no_dialect()
 
-    @shows("the secret stands in the connection's URL, where logs and errors show it")
-    async def secret_in_url(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the secret stands in the connection's URL, where logs and errors show it")
+    async def secret_in_url(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Make the URL as written."""
-        del world, cases
+        del instance, cases
         return edge_faults.secret_in_url()
 
-    @shows("an engine is made for every request and never disposed of")
-    async def engine_for_every_request(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("an engine is made for every request and never disposed of")
+    async def engine_for_every_request(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Read through the application, and count engines."""
-        return await edge_faults.engine_for_every_request(world, _sample(cases))
+        return await edge_faults.engine_for_every_request(instance, _sample(cases))
 
-    @shows("the shared cache keeps answers that are somebody's own, and gives them to anybody")
-    async def answers_others(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the shared cache keeps answers that are somebody's own, and gives them to anybody")
+    async def answers_others(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Ask for somebody's list as somebody else."""
-        return await edge_faults.answers_others(world, next(ask for ask in _sample(cases) if ask.user))
+        return await edge_faults.answers_others(instance, next(ask for ask in _sample(cases) if ask.user))
 
-    @shows(NOT_SENT)
-    async def write_not_sent(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(NOT_SENT)
+    async def write_not_sent(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Write to an address that has just been read."""
         del cases
-        return await edge_faults.write_not_sent(world)
+        return await edge_faults.write_not_sent(instance)
 
-    @shows("errors are kept for five minutes like any answer")
-    async def keeps_errors(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("errors are kept for five minutes like any answer")
+    async def keeps_errors(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Ask several times for what is not there."""
         del cases
-        return await edge_faults.keeps_errors(world)
+        return await edge_faults.keeps_errors(instance)
 
-    @shows("all of Asia is one place, and who is neither in Asia, Europe nor the US is in Virginia")
-    async def asia_is_one_place(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("all of Asia is one place, and who is neither in Asia, Europe nor the US is in Virginia")
+    async def asia_is_one_place(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Locate a client in Singapore."""
-        del world, cases
+        del instance, cases
         return edge_faults.asia_is_one_place()
 
-    @shows("whoever sends the header is believed to be where it says")
-    async def believes_the_header(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("whoever sends the header is believed to be where it says")
+    async def believes_the_header(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Claim an address."""
         del cases
-        return edge_faults.believes_the_header(world)
+        return edge_faults.believes_the_header(instance)
 
-    @shows("the health check asks one edge after another, and no router asks it")
-    async def checks_one_after_another(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the health check asks one edge after another, and no router asks it")
+    async def checks_one_after_another(self, instance: EdgeInstance, cases: Sequence[Case]) -> str:
         """Check edges that do not answer."""
-        del world, cases
+        del instance, cases
         return await edge_faults.checks_one_after_another()
 
 

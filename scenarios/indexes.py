@@ -20,7 +20,7 @@ from harness.probes.statements import Statements
 from harness.probes.vm_steps import VmSteps
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
 from harness.verdicts.promise import Promise, at_least, at_most, reported, times
@@ -141,44 +141,44 @@ class Indexes(Scenario[Store]):
         """Open the arm's own copy."""
         return open_store(setting, arm)
 
-    async def run(self, world: Store, case: Case) -> Any:
+    async def run(self, instance: Store, case: Case) -> Any:
         """Ask the service, in a session of its own, as a request would."""
-        async with world.sessions() as session:
+        async with instance.sessions() as session:
             return await OPERATIONS[case.group](session, case.args)
 
-    async def reset(self, world: Store, case: Case, answer: Any) -> None:
+    async def reset(self, instance: Store, case: Case, answer: Any) -> None:
         """Take the inserted prompts out again."""
         del answer
         if case.group == "insert":
-            async with world.undo.connect() as connection:
+            async with instance.undo.connect() as connection:
                 await connection.execute(text("DELETE FROM prompts WHERE id = :id"), [{"id": row["id"]} for row in case.args])
                 await connection.commit()
 
-    async def ping(self, world: Store) -> int:
+    async def ping(self, instance: Store) -> int:
         """Ask the database for nothing."""
-        return await ping(world.engine)
+        return await ping(instance.engine)
 
-    def probes(self, world: Store) -> Sequence[Probe]:
+    def probes(self, instance: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""
-        return work(world.engine)
+        return work(instance.engine)
 
-    async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: Store, case: Case) -> Sequence[Statement]:
         """Return the statement and its plan."""
-        async with Statements(world.engine) as sent:
-            await self.run(world, case)
-        await self.reset(world, case, None)
-        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.engine) as sent:
+            await self.run(instance, case)
+        await self.reset(instance, case, None)
+        return await plans(instance.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    async def facts(self, world: Store) -> Mapping[str, float]:
+    async def facts(self, instance: Store) -> Mapping[str, float]:
         """Return what the indexes take on disk."""
-        return {"index_mb": (await stored_bytes(world.engine)).index_bytes / 1e6}
+        return {"index_mb": (await stored_bytes(instance.engine)).index_bytes / 1e6}
 
-    @shows("written for PostgreSQL alone, the partial index is a full one on SQLite, without a warning")
-    async def partial_index_is_full(self, world: Store, cases: Sequence[Case]) -> str:
+    @demonstrates("written for PostgreSQL alone, the partial index is a full one on SQLite, without a warning")
+    async def partial_index_is_full(self, instance: Store, cases: Sequence[Case]) -> str:
         """Read the index that was made."""
         del cases
-        _only_on(world, "sqlite", "PostgreSQL makes it partial, as the review means it")
-        async with world.engine.connect() as connection:
+        _only_on(instance, "sqlite", "PostgreSQL makes it partial, as the review means it")
+        async with instance.engine.connect() as connection:
             sql = (
                 await connection.execute(
                     text("SELECT sql FROM sqlite_schema WHERE name = 'idx_prompts_user_status_created'"),
@@ -187,28 +187,28 @@ class Indexes(Scenario[Store]):
         assert "WHERE" not in sql.upper(), f"it is partial: {sql}"
         return f"SQLite was told: {' '.join(sql.split())}"
 
-    @shows(
+    @demonstrates(
         "ANALYZE alone makes the most frequent query slower: the planner takes the index on deleted_at for a narrow one",
         arm="baseline",
     )
-    async def statistics_mislead(self, world: Store, cases: Sequence[Case]) -> str:
+    async def statistics_mislead(self, instance: Store, cases: Sequence[Case]) -> str:
         """Count the steps of the most frequent query before and after."""
-        if world.engine.dialect.driver != "aiosqlite":
+        if instance.engine.dialect.driver != "aiosqlite":
             raise NotMeasurableError("SQLite's planner is meant, and its steps are what shows it")
         case = next(case for case in cases if case.group == "user_prompts")
-        before = await self._steps(world, case)
-        async with world.undo.connect() as connection:
+        before = await self._steps(instance, case)
+        async with instance.undo.connect() as connection:
             await connection.exec_driver_sql("ANALYZE")
-        after = await self._steps(world, case)
+        after = await self._steps(instance, case)
         assert after > before, f"{before:g} VM steps before ANALYZE, {after:g} after"
         return f"a user's prompts take {before:g} VM steps without statistics and {after:g} with them"
 
-    async def _steps(self, world: Store, case: Case) -> float:
-        async with VmSteps(world.engine) as steps:
-            await self.run(world, case)
+    async def _steps(self, instance: Store, case: Case) -> float:
+        async with VmSteps(instance.engine) as steps:
+            await self.run(instance, case)
         return steps.counts()["vm_steps"]
 
 
-def _only_on(world: Store, dialect: str, instead: str) -> None:
-    if world.engine.dialect.name != dialect:
+def _only_on(instance: Store, dialect: str, instead: str) -> None:
+    if instance.engine.dialect.name != dialect:
         raise NotMeasurableError(instead)

@@ -10,15 +10,15 @@ from typing import Any
 import datasets
 from fixtures.monitoring import facts as monitoring_facts
 from fixtures.monitoring import faults as monitoring_faults
-from fixtures.monitoring.facts import PATIENCE_S, POLL_S, Traffic
-from fixtures.monitoring.instance import World, open_world
+from fixtures.monitoring.facts import PATIENCE_S, POLL_S, MonitoredTraffic
+from fixtures.monitoring.instance import MonitoringInstance, open_instance
 from fixtures.store import ENGINES, dataset, prepare
 from harness.probes.ping import ping
 from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import BASELINE, ScenarioResult, Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import count, exact_figure, latency, slowdown
 from harness.verdicts.promise import Estimate, Measure, Promise, at_most, reported, works
@@ -43,7 +43,7 @@ def added_us(group: str, queries: int = 1) -> Measure:
         base_us = 1000 * usual_ms(result, BASELINE).value / queries
         ratio = slower(result, arm)
         low, high = (None if bound is None else (bound - 1) * base_us for bound in (ratio.low, ratio.high))
-        return Estimate((ratio.value - 1) * base_us, low, high, because=f"of {base_us:.0f} µs")
+        return Estimate((ratio.value - 1) * base_us, low, high, note=f"of {base_us:.0f} µs")
 
     return measure
 
@@ -57,7 +57,7 @@ def own(metric: str) -> Measure:
     return measure
 
 
-class Monitoring(Scenario[World]):
+class RequestMonitoring(Scenario[MonitoringInstance]):
     """Metrics of statements, a report of the slow ones, and a dashboard.
 
     The price is what a query takes longer when it is watched: alone in a request, with fifty rows, and twenty in a row. What it
@@ -119,102 +119,102 @@ class Monitoring(Scenario[World]):
         }
         return [Case(group, f"{group} {i}", value) for group, values in inputs.items() for i, value in enumerate(values, start=1)]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[MonitoringInstance]:
         """Open the arm's own copy, and have it watched."""
-        return open_world(arm, setting)
+        return open_instance(arm, setting)
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: MonitoringInstance, case: Case) -> Any:
         """Ask, in one session."""
-        async with world.store.sessions() as session:
+        async with instance.store.sessions() as session:
             if case.group == "in_a_row":
-                return [await world.ask["prompt"](session, prompt_id) for prompt_id in case.args]
-            return await world.ask[case.group](session, case.args)
+                return [await instance.ask["prompt"](session, prompt_id) for prompt_id in case.args]
+            return await instance.ask[case.group](session, case.args)
 
-    async def ping(self, world: World) -> int:
+    async def ping(self, instance: MonitoringInstance) -> int:
         """Ask the database for nothing."""
-        return await ping(world.store.engine)
+        return await ping(instance.store.engine)
 
-    def probes(self, world: World) -> Sequence[Probe]:
+    def probes(self, instance: MonitoringInstance) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""
-        return work(world.store.engine)
+        return work(instance.store.engine)
 
-    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: MonitoringInstance, case: Case) -> Sequence[Statement]:
         """Return the statement and its plan."""
-        async with Statements(world.store.engine) as sent:
-            await self.run(world, case)
-        return await plans(world.store.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.store.engine) as sent:
+            await self.run(instance, case)
+        return await plans(instance.store.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: MonitoringInstance) -> Mapping[str, float]:
         """Return what the watching is good for; at a distance, only what distance changes: how true the figures are."""
-        setting = world.store.setting
+        setting = instance.store.setting
         traffic = _traffic(setting)
-        figures = dict(await monitoring_facts.true(world, traffic, REQUESTS))
+        figures = dict(await monitoring_facts.true(instance, traffic, REQUESTS))
         if not setting.rtt_ms:
-            figures |= await monitoring_facts.found(world, traffic, REQUESTS // 2)
-            figures |= await monitoring_facts.seen(world, traffic, REQUESTS // 2)
+            figures |= await monitoring_facts.found(instance, traffic, REQUESTS // 2)
+            figures |= await monitoring_facts.seen(instance, traffic, REQUESTS // 2)
         return figures
 
-    @shows("its buckets begin at 5 ms: what is quicker is all in the first one, and the percentile is the bucket's")
-    async def first_bucket(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("its buckets begin at 5 ms: what is quicker is all in the first one, and the percentile is the bucket's")
+    async def first_bucket(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Read, and ask the metric for its 95th percentile."""
         del cases
-        return await monitoring_faults.first_bucket(world, _traffic(world.store.setting))
+        return await monitoring_faults.first_bucket(instance, _traffic(instance.store.setting))
 
-    @shows("two panels ask for a histogram by its bare name, without _bucket and rate(): they stay empty")
-    async def panels_without_rate(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("two panels ask for a histogram by its bare name, without _bucket and rate(): they stay empty")
+    async def panels_without_rate(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Compare what the panels ask for with what there is."""
         del cases
-        return await monitoring_faults.no_such_series(world, _traffic(world.store.setting), ["db_query_duration_seconds"])
+        return await monitoring_faults.no_such_series(instance, _traffic(instance.store.setting), ["db_query_duration_seconds"])
 
-    @shows("the panel of the pool divides by a metric that nobody defines: it stays empty")
-    async def panel_without_metric(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the panel of the pool divides by a metric that nobody defines: it stays empty")
+    async def panel_without_metric(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Compare what the panels ask for with what there is."""
         del cases
-        return await monitoring_faults.no_such_series(world, _traffic(world.store.setting), ["db_connection_pool_max"])
+        return await monitoring_faults.no_such_series(instance, _traffic(instance.store.setting), ["db_connection_pool_max"])
 
-    @shows("the pool's gauges are its settings: they say the same whether all connections are in use or none")
-    async def full_pool_looks_idle(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the pool's gauges are its settings: they say the same whether all connections are in use or none")
+    async def full_pool_looks_idle(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Read them in both states."""
         del cases
-        return await monitoring_faults.full_pool_looks_idle(world)
+        return await monitoring_faults.full_pool_looks_idle(instance)
 
-    @shows("what it calls a query's duration contains the wait for a connection")
-    async def counts_the_wait(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("what it calls a query's duration contains the wait for a connection")
+    async def counts_the_wait(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Read while all connections are taken for a moment."""
         del cases
-        return await monitoring_faults.counts_the_wait(world, _traffic(world.store.setting))
+        return await monitoring_faults.counts_the_wait(instance, _traffic(instance.store.setting))
 
-    @shows("a query that is cancelled, as by a client that went away, is counted as a success")
-    async def cancelled_is_success(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("a query that is cancelled, as by a client that went away, is counted as a success")
+    async def cancelled_is_success(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Cancel one."""
         del cases
-        return await monitoring_faults.cancelled_is_success(world)
+        return await monitoring_faults.cancelled_is_success(instance)
 
-    @shows("it counts calls of decorated methods, not queries: what one method sends more, or another sends, is not seen")
-    async def counts_methods(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("it counts calls of decorated methods, not queries: what one method sends more, or another sends, is not seen")
+    async def counts_methods(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Send several statements from one method, and one from another."""
         del cases
-        return await monitoring_faults.counts_methods(world, _traffic(world.store.setting))
+        return await monitoring_faults.counts_methods(instance, _traffic(instance.store.setting))
 
-    @shows("the slow-query report puts many short queries before a few that take longer than all of them")
-    async def ranks_by_number(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the slow-query report puts many short queries before a few that take longer than all of them")
+    async def ranks_by_number(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Let one table have more slow queries, and another one the longer."""
         del cases
-        return await monitoring_faults.ranks_by_number(world, _traffic(world.store.setting))
+        return await monitoring_faults.ranks_by_number(instance, _traffic(instance.store.setting))
 
-    @shows("the list of slow queries grows for ever, and is gone when the process ends")
-    async def grows_for_ever(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the list of slow queries grows for ever, and is gone when the process ends")
+    async def grows_for_ever(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Note very many."""
         del cases
-        return await monitoring_faults.grows_for_ever(world)
+        return await monitoring_faults.grows_for_ever(instance)
 
-    @shows("the first recommendation's listeners on the pool cannot be put on the second one's asyncio engine")
-    async def refused_by_async_engine(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the first recommendation's listeners on the pool cannot be put on the second one's asyncio engine")
+    async def refused_by_async_engine(self, instance: MonitoringInstance, cases: Sequence[Case]) -> str:
         """Try."""
         del cases
-        return await monitoring_faults.refused_by_async_engine(world)
+        return await monitoring_faults.refused_by_async_engine(instance)
 
 
-def _traffic(setting: Setting) -> Traffic:
+def _traffic(setting: Setting) -> MonitoredTraffic:
     rows, stream = dataset(setting), setting.stream
-    return Traffic(datasets.prompt_ids(rows, stream, 2 * CASES), datasets.user_ids(rows, stream, CASES))
+    return MonitoredTraffic(datasets.prompt_ids(rows, stream, 2 * CASES), datasets.user_ids(rows, stream, CASES))

@@ -14,7 +14,7 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import processes, servers
 from harness.verdicts.measures import count, fewer, speedup
 from harness.verdicts.promise import Promise, at_most, cut, times
@@ -102,46 +102,46 @@ class NPlusOne(Scenario[Store]):
         """Open the arm's own copy."""
         return open_store(setting, arm, restored=True)
 
-    async def run(self, world: Store, case: Case) -> Any:
+    async def run(self, instance: Store, case: Case) -> Any:
         """Load as the arm does."""
         if case.group in GROUPED:
-            return await GROUPED[case.group][world.arm](world.sessions, case.args)
-        async with world.sessions() as session:
-            return await LISTS[world.arm](session, case.args)
+            return await GROUPED[case.group][instance.arm](instance.sessions, case.args)
+        async with instance.sessions() as session:
+            return await LISTS[instance.arm](session, case.args)
 
-    def targets(self, world: Store) -> Mapping[str, int]:
+    def targets(self, instance: Store) -> Mapping[str, int]:
         """Return the servers of the run, where they run here."""
-        return processes(world.setting.servers)
+        return processes(instance.setting.servers)
 
-    async def ping(self, world: Store) -> int:
+    async def ping(self, instance: Store) -> int:
         """Ask the database for nothing."""
-        return await ping(world.engine)
+        return await ping(instance.engine)
 
-    def probes(self, world: Store) -> Sequence[Probe]:
+    def probes(self, instance: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""
-        return work(world.engine)
+        return work(instance.engine)
 
-    async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: Store, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans."""
-        async with Statements(world.engine) as sent:
-            await self.run(world, case)
-        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.engine) as sent:
+            await self.run(instance, case)
+        return await plans(instance.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    @shows("the hand-made DataLoader's `load` answers None until a hundred keys are waiting")
-    async def load_answers_none(self, world: Store, cases: Sequence[Case]) -> str:
+    @demonstrates("the hand-made DataLoader's `load` answers None until a hundred keys are waiting")
+    async def load_answers_none(self, instance: Store, cases: Sequence[Case]) -> str:
         """Ask for fifty keys one after another."""
         keys = next(case.args for case in cases if case.group == "prompts_by_id")
-        loader = dataloader.ReviewDataLoader[str, Any](lambda batch: dataloader.prompts_repaired(world.sessions, batch))
+        loader = dataloader.ReviewDataLoader[str, Any](lambda batch: dataloader.prompts_repaired(instance.sessions, batch))
         answers = [await loader.load(key) for key in keys]
         nothing = sum(answer is None for answer in answers)
         assert nothing, "every key was answered"
         return f"{nothing} of {len(keys)} prompts that exist came back as None"
 
-    @shows("the review's batch function pairs keys with rows in the database's order: callers get other keys' rows")
-    async def rows_of_other_keys(self, world: Store, cases: Sequence[Case]) -> str:
+    @demonstrates("the review's batch function pairs keys with rows in the database's order: callers get other keys' rows")
+    async def rows_of_other_keys(self, instance: Store, cases: Sequence[Case]) -> str:
         """Ask for fifty keys at once and compare ids."""
         keys = next(case.args for case in cases if case.group == "prompts_by_id")
-        answers = await dataloader.prompts_as_written(world.sessions, keys)
+        answers = await dataloader.prompts_as_written(instance.sessions, keys)
         wrong = sum(answer is None or answer[0] != key for key, answer in zip(keys, answers, strict=True))
         assert wrong, "every key got its own row"
         return f"{wrong} of {len(keys)} keys got another prompt, or none"

@@ -22,7 +22,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.runtime.clock import MonotonicClock
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import processes, servers
 from harness.verdicts.measures import count, less_time, speedup
 from harness.verdicts.promise import Promise, at_least, cut, reported, works
@@ -45,7 +45,7 @@ SINGLES = 16
 UNKNOWN_KEYWORD = "the settings for production hold a keyword that SQLAlchemy does not know, and no engine is made"
 
 
-class Timed(NamedTuple):
+class TimedBurst(NamedTuple):
     """What an operation answered, and the nanoseconds that count; None where the whole operation does."""
 
     rows: list[Any]
@@ -53,7 +53,7 @@ class Timed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class World:
+class PoolsInstance:
     """An arm's engine with its settings for production."""
 
     arm: str
@@ -70,7 +70,7 @@ ENGINES_OF: Mapping[str, Make] = {
 AS_WRITTEN: Mapping[str, Make] = {**ENGINES_OF, "proposed": pools.engine_with_settings_as_written}
 
 
-class Pools(Scenario[World]):
+class ConnectionPools(Scenario[PoolsInstance]):
     """Connections that are there when a request comes.
 
     Eighty requests at work at once, on fewer connections: how long they wait for one. A wait ends when the connection can be used,
@@ -131,93 +131,93 @@ class Pools(Scenario[World]):
         ]
 
     @asynccontextmanager
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[PoolsInstance]:
         """Open the arm's own copy, and the pool that it has in production."""
         async with open_store(setting, arm, restored=True) as store:
             engine = ENGINES_OF[arm](store.databases.url(store.name), Environment.PRODUCTION)
             store.databases.configure(engine)
             try:
-                yield World(arm, store, engine)
+                yield PoolsInstance(arm, store, engine)
             finally:
                 await engine.dispose()
 
-    async def run(self, world: World, case: Case) -> Timed:
+    async def run(self, instance: PoolsInstance, case: Case) -> TimedBurst:
         """Let the case's workers read, each of them its prompts one after another."""
         if case.group == "one_request":
-            return Timed(await read_at_once(world.engine, case.args))
+            return TimedBurst(await read_at_once(instance.engine, case.args))
         clock = MonotonicClock()
-        async with between_bursts(world.engine), PoolUse(world.engine) as use:
+        async with between_bursts(instance.engine), PoolUse(instance.engine) as use:
             started_ns = clock.now_ns()
-            rows = await read_at_once(world.engine, case.args)
+            rows = await read_at_once(instance.engine, case.args)
             took_ns = clock.now_ns() - started_ns
-        return Timed(rows, p95_ns(use.waits_ns) if case.group == "wait" else took_ns)
+        return TimedBurst(rows, p95_ns(use.waits_ns) if case.group == "wait" else took_ns)
 
-    def own_ns(self, case: Case, answer: Timed) -> int | None:
+    def own_ns(self, case: Case, answer: TimedBurst) -> int | None:
         """Return the time that counts: a wait, or a burst without the preparation of its pool."""
         del case
         return answer.own_ns
 
-    def normalise(self, case: Case, answer: Timed) -> Any:
+    def normalise(self, case: Case, answer: TimedBurst) -> Any:
         """Compare the rows."""
         del case
         return answer.rows
 
-    def targets(self, world: World) -> Mapping[str, int]:
+    def targets(self, instance: PoolsInstance) -> Mapping[str, int]:
         """Return the servers of the run, where they run here."""
-        return processes(world.store.setting.servers)
+        return processes(instance.store.setting.servers)
 
-    def probes(self, world: World) -> Sequence[Probe]:
+    def probes(self, instance: PoolsInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, checkouts and connects."""
-        return (*work(world.engine), PoolUse(world.engine))
+        return (*work(instance.engine), PoolUse(instance.engine))
 
-    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: PoolsInstance, case: Case) -> Sequence[Statement]:
         """Return the statement and its plan."""
-        async with Statements(world.engine) as sent:
-            await self.run(world, case)
-        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.engine) as sent:
+            await self.run(instance, case)
+        return await plans(instance.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: PoolsInstance) -> Mapping[str, float]:
         """Return how a pool does over several bursts with gaps between them, and how many environments' engines can be used."""
-        ids = datasets.prompt_ids(dataset(world.store.setting), world.store.setting.stream, WORKERS)
-        async with between_bursts(world.engine), PoolUse(world.engine) as use:
+        ids = datasets.prompt_ids(dataset(instance.store.setting), instance.store.setting.stream, WORKERS)
+        async with between_bursts(instance.engine), PoolUse(instance.engine) as use:
             for _ in range(BURSTS):
-                await read_at_once(world.engine, [[prompt_id] for prompt_id in ids])
+                await read_at_once(instance.engine, [[prompt_id] for prompt_id in ids])
                 await asyncio.sleep(GAP_S)
         counts = use.counts()
         return {
             "reuse_share": 1 - counts["connects"] / counts["checkouts"],
             "pool_wait_p95_ms": p95_ns(use.waits_ns) / 1e6,
             "checkouts_at_once": use.waiting_peak,
-            "connections_at_once": kept(world.engine) + use.overflow_peak,
-            "environments": await _usable(world.store, ENGINES_OF[world.arm]),
-            "environments_as_written": await _usable(world.store, AS_WRITTEN[world.arm]),
+            "connections_at_once": kept(instance.engine) + use.overflow_peak,
+            "environments": await _usable(instance.store, ENGINES_OF[instance.arm]),
+            "environments_as_written": await _usable(instance.store, AS_WRITTEN[instance.arm]),
         }
 
-    @shows(UNKNOWN_KEYWORD)
-    async def unknown_keyword(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(UNKNOWN_KEYWORD)
+    async def unknown_keyword(self, instance: PoolsInstance, cases: Sequence[Case]) -> str:
         """Make the engine for production as written."""
         del cases
         try:
-            pools.engine_with_settings_as_written(world.engine.url, Environment.PRODUCTION)
+            pools.engine_with_settings_as_written(instance.engine.url, Environment.PRODUCTION)
         except TypeError as error:
             return f"TypeError: {str(error).splitlines()[0]}"
         raise AssertionError("the engine was made")
 
-    @shows("every address of SQLite or Turso leads to one shared connection, in production too, and no setting is used")
-    async def settings_not_used(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("every address of SQLite or Turso leads to one shared connection, in production too, and no setting is used")
+    async def settings_not_used(self, instance: PoolsInstance, cases: Sequence[Case]) -> str:
         """Make every environment's engine as written, for an address that begins with sqlite+."""
         del cases
-        url = _embedded(world)
+        url = _embedded(instance)
         kinds = {type(pools.engine_as_written(url, environment).pool).__name__ for environment in Environment}
         assert kinds == {StaticPool.__name__}, f"pools are of {', '.join(sorted(kinds))}"
         return f"for {url.drivername}:// the pool of {', '.join(Environment)} is a {StaticPool.__name__}, whatever its settings"
 
-    @shows("all tasks share SQLite's one connection, so that one task's ROLLBACK takes back what another has written")
-    async def rollback_of_another(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("all tasks share SQLite's one connection, so that one task's ROLLBACK takes back what another has written")
+    async def rollback_of_another(self, instance: PoolsInstance, cases: Sequence[Case]) -> str:
         """Write a row in one session; before it commits, roll another one back."""
         del cases
-        engine = pools.engine_as_written(_embedded(world), Environment.PRODUCTION)
-        [row] = datasets.prompts_to_insert(dataset(world.store.setting), 0, 1)
+        engine = pools.engine_as_written(_embedded(instance), Environment.PRODUCTION)
+        [row] = datasets.prompts_to_insert(dataset(instance.store.setting), 0, 1)
         try:
             async with AsyncSession(engine) as writer, AsyncSession(engine) as other:
                 writer.add(Prompt(**row))
@@ -231,16 +231,16 @@ class Pools(Scenario[World]):
         assert kept is None, "the row is there"
         return "a row was written, another session rolled back, the first one committed without an error: the row is not there"
 
-    @shows("two processes with the settings for production want more connections than PostgreSQL grants")
-    async def too_many_connections(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("two processes with the settings for production want more connections than PostgreSQL grants")
+    async def too_many_connections(self, instance: PoolsInstance, cases: Sequence[Case]) -> str:
         """Add up what two processes may open and ask the server what it grants."""
         del cases
-        if world.engine.dialect.name != "postgresql":
+        if instance.engine.dialect.name != "postgresql":
             raise NotMeasurableError("an engine in the process grants any number of connections")
         production = pools.PROPOSED[Environment.PRODUCTION]
         wanted = 2 * (production["pool_size"] + production["max_overflow"])
         granted = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
-        async with world.store.engine.connect() as connection:
+        async with instance.store.engine.connect() as connection:
             there: int = (await connection.exec_driver_sql(granted)).scalar_one()
         assert wanted > there, f"{wanted} of {there} connections are wanted"
         return f"two processes may open {wanted} connections, and the server grants {there}"
@@ -261,13 +261,13 @@ async def _usable(store: Store, make: Make) -> float:
     return answered / len(Environment)
 
 
-def _embedded(world: World) -> URL:
+def _embedded(instance: PoolsInstance) -> URL:
     """Return the address of a database in the process.
 
     Raises:
         NotMeasurableError: the engine is a server.
     """
-    url = world.engine.url
+    url = instance.engine.url
     if url.get_dialect().name != "sqlite":
         raise NotMeasurableError("the review gives a server a pool of its own; this is about SQLite and Turso")
     return url

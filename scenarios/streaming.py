@@ -20,7 +20,7 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
 from harness.verdicts.promise import Promise, at_most, cut, reported, times, works
@@ -136,17 +136,17 @@ class Streaming(Scenario[Store]):
         """Open the arm's own copy."""
         return open_store(setting, arm, SMALL_CACHE, restored=True)
 
-    async def run(self, world: Store, case: Case) -> Any:
+    async def run(self, instance: Store, case: Case) -> Any:
         """Export to a file, or fetch a page, or all pages."""
         if case.group.startswith("export"):
-            return await _export(world, case.args)
-        async with world.sessions() as session:
+            return await _export(instance, case.args)
+        async with instance.sessions() as session:
             if case.group == "walk":
-                return await WALKS[world.arm](session, case.args, PAGE)
+                return await WALKS[instance.arm](session, case.args, PAGE)
             place: Position = case.args
-            if world.arm == "proposed":
+            if instance.arm == "proposed":
                 return (await streaming.page_by_time(session, place.user_id, place.created_at, PAGE)).rows
-            if world.arm == "optimised":
+            if instance.arm == "optimised":
                 cursor = streaming.encode_cursor(place.created_at, place.prompt_id) if place.created_at else None
                 return (await streaming.page_by_key(session, place.user_id, cursor, PAGE)).rows
             return (await streaming.page_by_offset(session, place.user_id, place.offset, PAGE)).rows
@@ -158,9 +158,9 @@ class Streaming(Scenario[Store]):
                 return Counter(map(tuple, csv.reader(file)))
         return answer if case.group == "walk" else sorted(answer)
 
-    async def reset(self, world: Store, case: Case, answer: Any) -> None:
+    async def reset(self, instance: Store, case: Case, answer: Any) -> None:
         """Remove the file."""
-        del world
+        del instance
         if case.group.startswith("export"):
             answer.file.unlink(missing_ok=True)
 
@@ -172,25 +172,25 @@ class Streaming(Scenario[Store]):
         """Return the rows of an export."""
         return answer.rows if case.group.startswith("export") else None
 
-    async def ping(self, world: Store) -> int:
+    async def ping(self, instance: Store) -> int:
         """Ask the database for nothing."""
-        return await ping(world.engine)
+        return await ping(instance.engine)
 
-    def probes(self, world: Store) -> Sequence[Probe]:
+    def probes(self, instance: Store) -> Sequence[Probe]:
         """Count statements, rows and the engine's work."""
-        return work(world.engine)
+        return work(instance.engine)
 
-    async def statements(self, world: Store, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: Store, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans."""
-        async with Statements(world.engine) as sent:
-            answer = await self.run(world, case)
-        await self.reset(world, case, answer)
-        return await plans(world.engine, sent.sent(), arm=world.arm, group=case.group)
+        async with Statements(instance.engine) as sent:
+            answer = await self.run(instance, case)
+        await self.reset(instance, case, answer)
+        return await plans(instance.engine, sent.sent(), arm=instance.arm, group=case.group)
 
-    @shows(LOSES_ROWS)
-    async def loses_rows(self, world: Store, cases: Sequence[Case]) -> str:
+    @demonstrates(LOSES_ROWS)
+    async def loses_rows(self, instance: Store, cases: Sequence[Case]) -> str:
         """Walk all pages of a busy user by the review's cursor, and by key."""
-        async with world.sessions() as session:
+        async with instance.sessions() as session:
             users = [case.args for case in cases if case.group == "walk"]
             for length, user in itertools.product(SHORT_PAGES, users):
                 seen = await streaming.walk_by_time(session, user, length)
@@ -201,12 +201,12 @@ class Streaming(Scenario[Store]):
         raise AssertionError(f"every prompt of {USERS} users was seen")
 
 
-async def _export(world: Store, user_id: str | None) -> Exported:
+async def _export(instance: Store, user_id: str | None) -> Exported:
     """Write an export's pieces to a file, as a download would be written to its socket."""
-    path = world.setting.folder / f"export-{world.arm}-{uuid.uuid4().hex}.csv"
+    path = instance.setting.folder / f"export-{instance.arm}-{uuid.uuid4().hex}.csv"
     lines = 0
     with path.open("w", newline="", encoding="utf-8") as file:
-        async for piece in EXPORTS[world.arm](world.sessions, user_id):
+        async for piece in EXPORTS[instance.arm](instance.sessions, user_id):
             file.write(piece)
             lines += piece.count("\r\n")
     return Exported(path, lines - 1)

@@ -18,9 +18,9 @@ from fixtures.transactions.instance import (
     STATISTICS,
     USE,
     Pair,
-    World,
+    TransactionInstance,
     new_pairs,
-    open_world,
+    open_instance,
 )
 from fixtures.transactions.trials import blocking_facts, competition_facts, integrity_facts, use_at_once
 from harness.errors import NotMeasurableError
@@ -28,7 +28,7 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.together import together
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import count, latency, shown, speedup, times_as_long
 from harness.verdicts.promise import Promise, at_least, at_most, cut, reported, works
@@ -49,7 +49,7 @@ COMMIT_LEAKS = "a commit in the read-only block hands its connection to the next
 ELSEWHERE = "the read-only block runs on SQLite alone: the others do not take its PRAGMA"
 
 
-class TransactionManagement(Scenario[World]):
+class TransactionManagement(Scenario[TransactionInstance]):
     """Transactions that hold what they promise.
 
     A prompt is created with its evaluation, by itself and as a step of something larger; many tasks count uses of the same two
@@ -124,26 +124,26 @@ class TransactionManagement(Scenario[World]):
             *(Case(group, group.replace("_", " "), None) for group in single),
         ]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[TransactionInstance]:
         """Open the arm's own copy, by its own engines."""
-        return open_world(setting, arm)
+        return open_instance(setting, arm)
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: TransactionInstance, case: Case) -> Any:
         """Write, read or compete as the arm does; return what was counted, or how many transactions were tried."""
         if case.group == "create_pair":
-            return await world.act(CREATE, *case.args)
+            return await instance.act(CREATE, *case.args)
         if case.group == "create_from_template":
-            return await world.act(CREATE_FROM_TEMPLATE, world.template, *case.args)
+            return await instance.act(CREATE_FROM_TEMPLATE, instance.template, *case.args)
         if case.group == "use_at_once":
-            return await use_at_once(world, TASKS, EACH)
+            return await use_at_once(instance, TASKS, EACH)
         if case.group == "read_beside_writer":
-            async with world.open_write():
-                return [await world.act(STATISTICS) for _ in range(READS)]
+            async with instance.open_write():
+                return [await instance.act(STATISTICS) for _ in range(READS)]
         if case.group == "read_after_writer":
-            async with world.open_write():
+            async with instance.open_write():
                 pass
-            return [await world.act(STATISTICS) for _ in range(READS)]
-        return await world.act(STATISTICS)
+            return [await instance.act(STATISTICS) for _ in range(READS)]
+        return await instance.act(STATISTICS)
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Compare a competition by what was tried: what was refused or lost is each arm's own, and is a metric."""
@@ -151,119 +151,121 @@ class TransactionManagement(Scenario[World]):
             return answer.tried
         return case.group if answer is None else answer
 
-    async def state(self, world: World, case: Case) -> Any:
+    async def state(self, instance: TransactionInstance, case: Case) -> Any:
         """Return the pair that was created and the uses of its template."""
         if case.args is None:
             return None
-        return await world.parts(case.args), (await world.uses_now())[world.template]
+        return await instance.parts(case.args), (await instance.uses_now())[instance.template]
 
-    async def reset(self, world: World, case: Case, answer: Any) -> None:
+    async def reset(self, instance: TransactionInstance, case: Case, answer: Any) -> None:
         """Delete the pair, and put the templates' uses back."""
         del answer
         if not case.group.startswith("read"):
-            await world.restore(case.args)
+            await instance.restore(case.args)
 
-    def probes(self, world: World) -> Sequence[Probe]:
+    def probes(self, instance: TransactionInstance) -> Sequence[Probe]:
         """Count statements, rows and the engine's work, of writers and readers together."""
-        return together(world.writers, world.readers)
+        return together(instance.writers, instance.readers)
 
-    async def statements(self, world: World, case: Case) -> Sequence[Statement]:
+    async def statements(self, instance: TransactionInstance, case: Case) -> Sequence[Statement]:
         """Return the statements, with plans where there are any."""
-        async with Statements(world.writers) as written, Statements(world.readers) as read:
-            answer = await self.run(world, case)
-        await self.reset(world, case, answer)
+        async with Statements(instance.writers) as written, Statements(instance.readers) as read:
+            answer = await self.run(instance, case)
+        await self.reset(instance, case, answer)
         sent = {s.sql: s for s in (*written.sent(), *read.sent())}
-        return await plans(world.store.undo, sent.values(), arm=world.arm, group=case.group)
+        return await plans(instance.store.undo, sent.values(), arm=instance.arm, group=case.group)
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: TransactionInstance) -> Mapping[str, float]:
         """Strike at each step, let tasks compete, and see who has to wait for whom."""
-        return {**await integrity_facts(world), **await competition_facts(world), **await blocking_facts(world)}
+        return {**await integrity_facts(instance), **await competition_facts(instance), **await blocking_facts(instance)}
 
-    @shows("a COMMIT that fails leaves its connection in the transaction, and the next request pays for it", arm="baseline")
-    async def failed_commit(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("a COMMIT that fails leaves its connection in the transaction, and the next request pays for it", arm="baseline")
+    async def failed_commit(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Commit an evaluation of no prompt, its foreign key checked only then."""
         _, evaluation = _a_pair(cases)
-        if world.writers.dialect.driver != "aiosqlite":
-            raise NotMeasurableError(f"{world.store.setting.engine} ends the transaction itself, or checks no key that late")
-        async with world.sessions() as session:
+        if instance.writers.dialect.driver != "aiosqlite":
+            raise NotMeasurableError(f"{instance.store.setting.engine} ends the transaction itself, or checks no key that late")
+        async with instance.sessions() as session:
             await session.execute(text("PRAGMA defer_foreign_keys = ON"))
             session.add(Evaluation(**evaluation))
             await _error_of(session.commit())
-        error = await _error_of(world.act(USE, world.hot))
+        error = await _error_of(instance.act(USE, instance.hot))
         return f"the next request on the connection, which did nothing wrong, got {error}"
 
-    @shows("rows released from a SAVEPOINT survive the rollback of the transaction around it")
-    async def survivors(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("rows released from a SAVEPOINT survive the rollback of the transaction around it")
+    async def survivors(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Create a pair from a template that does not exist: the request fails after its SAVEPOINT."""
         pair = _a_pair(cases)
         with suppress(NoResultFound):
-            await world.act(CREATE_FROM_TEMPLATE, "no such template", *pair)
-        left = sum(map(len, await world.parts(pair)))
-        await world.restore(pair)
+            await instance.act(CREATE_FROM_TEMPLATE, "no such template", *pair)
+        left = sum(map(len, await instance.parts(pair)))
+        await instance.restore(pair)
         assert left, "nothing was left behind: here a transaction begins before the SAVEPOINT"
         return f"the request failed and was rolled back; {left} of its 2 rows are in the database"
 
-    @shows(ELSEWHERE)
-    async def elsewhere(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(ELSEWHERE)
+    async def elsewhere(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Read statistics as written."""
         del cases
-        if world.writers.dialect.driver == "aiosqlite":
+        if instance.writers.dialect.driver == "aiosqlite":
             raise NotMeasurableError("SQLite takes the PRAGMA")
-        return await _error_of(world.act(STATISTICS))
+        return await _error_of(instance.act(STATISTICS))
 
-    @shows(LEAKS)
-    async def leaks(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(LEAKS)
+    async def leaks(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Write in the read-only block, by mistake, and go on with other requests."""
-        _readable_or_skip(world)
-        async with world.sessions() as session:
+        _readable_or_skip(instance)
+        async with instance.sessions() as session:
             with suppress(PendingRollbackError):  # query_only = OFF is not sent: the session wants to be rolled back first
                 async with transactions.review_read_only(session):
                     session.add(Prompt(**_a_pair(cases)[0]))
                     await session.flush()
-        return await _refused(world)
+        return await _refused(instance)
 
-    @shows(COMMIT_LEAKS)
-    async def commit_leaks(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(COMMIT_LEAKS)
+    async def commit_leaks(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Commit in the read-only block of a service that has more than one connection, and go on with other requests."""
         del cases
-        _readable_or_skip(world)
-        async with world.open_write(), world.sessions() as session:
+        _readable_or_skip(instance)
+        async with instance.open_write(), instance.sessions() as session:
             await session.execute(select(Prompt.id).limit(1))
-        async with world.sessions() as session, transactions.review_read_only(session):
+        async with instance.sessions() as session, transactions.review_read_only(session):
             await session.commit()  # query_only = OFF goes to another connection
-        return await _refused(world)
+        return await _refused(instance)
 
-    @shows("the read-only block is no transaction: its statements see different moments")
-    async def two_moments(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the read-only block is no transaction: its statements see different moments")
+    async def two_moments(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Count prompts twice in one block, while another request creates one."""
-        _readable_or_skip(world)
+        _readable_or_skip(instance)
         pair = _a_pair(cases)
         statement = select(func.count(Prompt.id))
-        async with world.sessions() as session, transactions.review_read_only(session):
+        async with instance.sessions() as session, transactions.review_read_only(session):
             first = (await session.scalars(statement)).one()
-            await world.act(CREATE, *pair)
+            await instance.act(CREATE, *pair)
             second = (await session.scalars(statement)).one()
-        await world.restore(pair)
+        await instance.restore(pair)
         assert first != second, "both saw the same moment"
         return f"the same block counted {first} prompts, then {second}"
 
-    @shows("once a BEGIN has cured the SAVEPOINT, whoever reads before writing is refused if another wrote: no timeout helps")
-    async def deferred(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(
+        "once a BEGIN has cured the SAVEPOINT, whoever reads before writing is refused if another wrote: no timeout helps"
+    )
+    async def deferred(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Read and then write in one transaction, another one being committed between the two, with BEGIN said by SQLAlchemy."""
         del cases
-        if world.writers.dialect.name != "sqlite":
+        if instance.writers.dialect.name != "sqlite":
             raise NotMeasurableError("PostgreSQL locks rows, and has no one lock for writers to wait for")
-        async with world.store.sessions() as session, transactions.review_transaction(session):
+        async with instance.store.sessions() as session, transactions.review_transaction(session):
             await session.execute(select(Prompt.id).limit(1))
-            await world.act(USE, world.hot)
-            error = await _error_of(asyncio.wait_for(transactions.use_proposed(session, world.hot), 1))
+            await instance.act(USE, instance.hot)
+            error = await _error_of(asyncio.wait_for(transactions.use_proposed(session, instance.hot), 1))
         return f"within 1 s, although the busy timeout is 5 s: {error}"
 
-    @shows("the loser of a conflict gets an error: nothing is tried again")
-    async def no_retry(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the loser of a conflict gets an error: nothing is tried again")
+    async def no_retry(self, instance: TransactionInstance, cases: Sequence[Case]) -> str:
         """Let tasks compete."""
         del cases
-        found = await use_at_once(world, TASKS, EACH)
+        found = await use_at_once(instance, TASKS, EACH)
         kinds = ", ".join(f"{number} by {kind}" for kind, number in found.refused.items())
         assert found.refused, "nobody was refused: here they wait, and overwrite each other's updates"
         return f"of {found.tried} transactions {found.done} were done, {kinds} refused"
@@ -274,9 +276,9 @@ def _a_pair(cases: Sequence[Case]) -> Pair:
     return pair
 
 
-def _readable_or_skip(world: World) -> None:
-    if world.writers.dialect.driver != "aiosqlite":
-        raise NotMeasurableError(f"the block raises on {world.store.setting.engine} before it does anything")
+def _readable_or_skip(instance: TransactionInstance) -> None:
+    if instance.writers.dialect.driver != "aiosqlite":
+        raise NotMeasurableError(f"the block raises on {instance.store.setting.engine} before it does anything")
 
 
 async def _error_of(request: Any) -> str:
@@ -290,12 +292,12 @@ async def _error_of(request: Any) -> str:
     raise AssertionError("no error was raised")
 
 
-async def _refused(world: World) -> str:
+async def _refused(instance: TransactionInstance) -> str:
     """Send a few requests that write, one after another, and say how many were refused."""
     errors = []
     for _ in range(CONNECTIONS):
         try:
-            await world.act(USE, world.hot)
+            await instance.act(USE, instance.hot)
         except DBAPIError as error:
             errors.append(str(error.orig))
     assert errors, "every later request could write"

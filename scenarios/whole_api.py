@@ -14,15 +14,15 @@ import datasets
 from fixtures.api import facts as api_facts
 from fixtures.api import faults as api_faults
 from fixtures.api.answers import comparable, left_behind
-from fixtures.api.instance import CLIENTS, Answer, World, check, open_world
+from fixtures.api.instance import CLIENTS, ApiAnswer, ApiInstance, check, open_instance
 from fixtures.api.mix import DECK, IN_WORDS
-from fixtures.api.requests import Request, deck, held
+from fixtures.api.requests import ApiRequest, deck, held
 from fixtures.requests import Key
 from fixtures.store import dataset, prepare
 from harness.databases.snapshot_cache import kept
 from harness.errors import NotMeasurableError
 from harness.results.load import RATE, USERS
-from harness.scenario import Case, Prepared, Scenario, Server, Setting, shows
+from harness.scenario import Case, Prepared, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
 from harness.servers.servers import processes, with_cache
 from harness.stats.intervals import median, percentiles
@@ -57,23 +57,23 @@ SAYS_S5 = "hit rate at least 80 %"
 
 
 @dataclass(frozen=True)
-class Work:
+class ApiWork:
     """What a case does: requests, sent by several clients at once. `alone` is one of many under load, on a cache that lives on."""
 
-    requests: tuple[Request, ...]
+    requests: tuple[ApiRequest, ...]
     alone: bool = False
 
 
 @dataclass(frozen=True)
-class Done:
+class ApiOutcome:
     """The requests as they were sent, their answers in the same order, and the mean time of a statement, where it is asked for."""
 
-    requests: Sequence[Request]
-    answers: Sequence[Answer]
+    requests: Sequence[ApiRequest]
+    answers: Sequence[ApiAnswer]
     statement_ns: float | None = None
 
 
-class WholeApi(Scenario[World]):
+class WholeApi(Scenario[ApiInstance]):
     """The whole service over HTTP, all recommendations at once.
 
     Each arm is a process of the service of its own (one uvicorn worker), on another core than its clients where there is one, on
@@ -147,7 +147,7 @@ class WholeApi(Scenario[World]):
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return batches and whole decks of the mix, and its reads and writes alone."""
         return [
-            Case(group, f"{group} {number}", Work(tuple(requests)))
+            Case(group, f"{group} {number}", ApiWork(tuple(requests)))
             for group, operations in _operations(dataset(setting), setting.stream).items()
             for number, requests in enumerate(operations, start=1)
         ]
@@ -155,13 +155,15 @@ class WholeApi(Scenario[World]):
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return single requests of the mix, of some decks of the stream."""
         requests = self._decks(setting, 0, LOAD_DECKS)
-        return [Case(IN_WORDS[r.kind], f"{r.kind} {number}", Work((r,), alone=True)) for number, r in enumerate(requests, start=1)]
+        return [
+            Case(IN_WORDS[r.kind], f"{r.kind} {number}", ApiWork((r,), alone=True)) for number, r in enumerate(requests, start=1)
+        ]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[ApiInstance]:
         """Start the service on the arm's own copy, and fill its cache as the history left it."""
-        return open_world(arm, Switches.all(Level(arm)), setting, _warm(setting))
+        return open_instance(arm, Switches.all(Level(arm)), setting, _warm(setting))
 
-    def open_switched(self, on: AbstractSet[str], setting: Setting) -> AbstractAsyncContextManager[World]:
+    def open_switched(self, on: AbstractSet[str], setting: Setting) -> AbstractAsyncContextManager[ApiInstance]:
         """Start the service with these switches done right and the others as today, sparing with connections, and with few clients.
 
         Raises:
@@ -171,25 +173,25 @@ class WholeApi(Scenario[World]):
         if unknown:
             raise ValueError(f"no switch named {unknown[0]!r}; known: {', '.join(self.switches)}")
         switches = replace(Switches.all(Level.BASELINE), **dict.fromkeys(on, Level.OPTIMISED))
-        return open_world(switches.indexes.value, switches, setting, _warm(setting), few=True)
+        return open_instance(switches.indexes.value, switches, setting, _warm(setting), few=True)
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: ApiInstance, case: Case) -> Any:
         """Send the requests."""
         requests = case.args.requests
-        if world.shares_connection and any(request.writes for request in requests):
+        if instance.shares_connection and any(request.writes for request in requests):
             raise NotMeasurableError(SHARED)
         if case.args.alone:
-            sent = [world.unlike_others(request) for request in requests]
-            answers = [await world.ask(request) for request in sent]
+            sent = [instance.unlike_others(request) for request in requests]
+            answers = [await instance.ask(request) for request in sent]
             check(sent, answers)
-            return Done(sent, answers)
-        before = await world.counts() if case.group == "statements" else None
-        answers = await world.send(requests)
+            return ApiOutcome(sent, answers)
+        before = await instance.counts() if case.group == "statements" else None
+        answers = await instance.send(requests)
         check(requests, answers)
         if before is None:
-            return Done(requests, answers)
-        after = await world.counts()
-        return Done(
+            return ApiOutcome(requests, answers)
+        after = await instance.counts()
+        return ApiOutcome(
             requests, answers, (after["statements_ns"] - before["statements_ns"]) / (after["statements"] - before["statements"])
         )
 
@@ -210,28 +212,28 @@ class WholeApi(Scenario[World]):
         """Return what the answers say, where it does not depend on what others of them change."""
         return comparable(case.args.requests, answer.answers)
 
-    async def state(self, world: World, case: Case) -> Any:
+    async def state(self, instance: ApiInstance, case: Case) -> Any:
         """Return what was written, as the rows have it and as the service answers: nothing old may be left in its cache."""
-        return await left_behind(world, case.args.requests)
+        return await left_behind(instance, case.args.requests)
 
-    async def reset(self, world: World, case: Case, answer: Any) -> None:
+    async def reset(self, instance: ApiInstance, case: Case, answer: Any) -> None:
         """Take back what was written, and bring back the cache. Many users at once share a cache that lives on: see `settle`."""
         if case.args.alone:
-            world.put_off(answer.requests)
+            instance.put_off(answer.requests)
         else:
-            await world.restore(answer.requests)
+            await instance.restore(answer.requests)
 
-    async def settle(self, world: World) -> None:
+    async def settle(self, instance: ApiInstance) -> None:
         """Take back what was written under load."""
-        await world.settle()
+        await instance.settle()
 
-    def targets(self, world: World) -> Mapping[str, int]:
+    def targets(self, instance: ApiInstance) -> Mapping[str, int]:
         """Return the service's process, and those of the servers behind it that run here."""
-        return {"service": world.service.pid, **processes(world.store.setting.servers)}
+        return {"service": instance.service.pid, **processes(instance.store.setting.servers)}
 
-    async def counts(self, world: World) -> Mapping[str, float]:
+    async def counts(self, instance: ApiInstance) -> Mapping[str, float]:
         """Return the service's statements, what its cache did, and the time that requests wait for connections and have them."""
-        found = await world.counts()
+        found = await instance.counts()
         counts = {
             "statements": found["statements"],
             "ms in statements": found["statements_ns"] / 1e6,
@@ -243,32 +245,34 @@ class WholeApi(Scenario[World]):
             counts |= {"cache lookups": found["lookups"], "cache hits": found["lookups"] - found["loads"]}
         return counts
 
-    async def facts(self, world: World) -> Mapping[str, float]:
+    async def facts(self, instance: ApiInstance) -> Mapping[str, float]:
         """Return how often the cache hits, what fails, and what memory the process takes, over many requests."""
-        setting = world.store.setting
+        setting = instance.store.setting
         services, decks = (1, 2) if setting.quick else (FACTS_PROCESSES, COUNTED_DECKS)
         first, more = self._decks(setting, FACTS_FROM, 1), self._decks(setting, FACTS_FROM + 1, decks - 1)
-        return await api_facts.under_load(world, first, more, _asked(first + more) & _history(setting), services)
+        return await api_facts.under_load(instance, first, more, _asked(first + more) & _history(setting), services)
 
-    @shows("on SQLite all requests at once share one connection and its transaction: what is written while others read fails")
-    async def fails_writes(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates(
+        "on SQLite all requests at once share one connection and its transaction: what is written while others read fails"
+    )
+    async def fails_writes(self, instance: ApiInstance, cases: Sequence[Case]) -> str:
         """Create prompts while others read."""
         del cases
-        requests = self._decks(world.store.setting, FACTS_FROM, FAULT_DECKS)
-        return await api_faults.fails_writes(world, [r for r in requests if r.kind in {"create", "newest"}])
+        requests = self._decks(instance.store.setting, FACTS_FROM, FAULT_DECKS)
+        return await api_faults.fails_writes(instance, [r for r in requests if r.kind in {"create", "newest"}])
 
-    @shows("the bulk insert is an upsert by id alone: it replaces another user's prompt, which the service of today refuses")
-    async def replaces_others(self, world: World, cases: Sequence[Case]) -> str:
+    @demonstrates("the bulk insert is an upsert by id alone: it replaces another user's prompt, which the service of today refuses")
+    async def replaces_others(self, instance: ApiInstance, cases: Sequence[Case]) -> str:
         """Insert a prompt with the id of another user's."""
-        change = next(r for r in self._decks(world.store.setting, 0, 1) if r.kind == "bulk_change")
+        change = next(r for r in self._decks(instance.store.setting, 0, 1) if r.kind == "bulk_change")
         del cases
-        return await api_faults.replaces_others(world, change.changes[0].id, "somebody else")
+        return await api_faults.replaces_others(instance, change.changes[0].id, "somebody else")
 
-    def _decks(self, setting: Setting, first: int, number: int) -> list[Request]:
+    def _decks(self, setting: Setting, first: int, number: int) -> list[ApiRequest]:
         return [r for each in range(first, first + number) for r in deck(dataset(setting), setting.stream, each)]
 
 
-def _operations(rows: datasets.Dataset, stream: int) -> Mapping[str, Sequence[Sequence[Request]]]:
+def _operations(rows: datasets.Dataset, stream: int) -> Mapping[str, Sequence[Sequence[ApiRequest]]]:
     """Return what each group's cases send."""
     first, whole, other = (deck(rows, stream, number) for number in range(3))
     batches = [first[start : start + BATCH] for start in range(0, DECK, BATCH)]
@@ -293,7 +297,7 @@ def _warm(setting: Setting) -> AbstractSet[Key]:
     return kept(setting, f"warm-{setting.stream}", make)
 
 
-def _asked(requests: Sequence[Request]) -> AbstractSet[Key]:
+def _asked(requests: Sequence[ApiRequest]) -> AbstractSet[Key]:
     return {key for request in requests for key in request.keys}
 
 

@@ -21,7 +21,7 @@ from service.catalogue import (
     TestCase,
     UserPrompts,
 )
-from service.database import Database, Run
+from service.database import Database, DatabaseRun
 from service.models import TestResult
 
 
@@ -56,7 +56,7 @@ class _AskedAtOnce(DatabaseCatalogue):
 class _Driven:
     """A catalogue whose reads and writes are each run by something."""
 
-    def __init__(self, reads: Catalogue, writes: Catalogue, run: Run, run_again: Run) -> None:
+    def __init__(self, reads: Catalogue, writes: Catalogue, run: DatabaseRun, run_again: DatabaseRun) -> None:
         self._reads, self._writes = reads, writes
         self._run, self._run_again = run, run_again
 

@@ -22,7 +22,7 @@ from service.catalogue import Catalogue
 from service.database import Database, open_database
 from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Prompt
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.streaming import Page
 from service.switches import Level, Switches
 
@@ -146,7 +146,7 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
+async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
     """Open the service as its settings say, in the loop that uses it, and close all that it opened at the end.
 
     Raises:

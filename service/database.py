@@ -36,7 +36,7 @@ _UNREACHABLE = ("08", "53", "57P")
 """SQLSTATEs of a server that cannot be reached, has no more to give, or is shutting down or starting up."""
 
 
-class Run(Protocol):
+class DatabaseRun(Protocol):
     """Runs a piece of work where it belongs."""
 
     async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -64,8 +64,8 @@ class Database:
     engine: Engine | AsyncEngine
     readers: Sessions
     writers: Sessions
-    run: Run
-    run_again: Run
+    run: DatabaseRun
+    run_again: DatabaseRun
     pieces: Pieces
     once: Transactions
     retries: Callable[[], dict[str, int]]
@@ -144,7 +144,7 @@ def _database(
     engine: Engine | AsyncEngine,
     readers: Sessions,
     writers: Sessions,
-    run: Run,
+    run: DatabaseRun,
     pieces: Pieces,
     each: SessionEach | None = None,
 ) -> Database:

@@ -26,7 +26,7 @@ SLOW_FROM_MS = 100.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServiceSettings:
     """How one process of the service is set up.
 
     `database_url` is SQLAlchemy's, with whatever driver; which one is used depends on the switches. `redis_url` may be None where

@@ -27,15 +27,15 @@ SLOT_NS = 1_000_000
 CONTROL_EVERY = 4
 """Every so many pairs of a group, the A/A control takes part.
 
-A coin decides pair by pair which of the two baseline worlds is called the baseline, so that both are used alike: a world that is
+A coin decides pair by pair which of the two baseline instances is called the baseline, so that both are used alike: an instance that is
 visited less often has colder caches and a shorter log, and would differ from the other for that alone.
 """
 
-PLANTED = "baseline slowed"
-"""The arm name of a baseline world that is slowed on purpose, a third one beside the baseline's and the control's."""
+SLOWED = "baseline slowed"
+"""The arm name of a baseline instance that is slowed on purpose, a third one beside the baseline's and the control's."""
 
-AGAIN = (CONTROL, PLANTED)
-"""Arms that are the baseline once more: which of the worlds plays which part, a coin decides anew in every pair."""
+AGAIN = (CONTROL, SLOWED)
+"""Arms that are the baseline once more: which of the instances plays which part, a coin decides anew in every pair."""
 
 Blocked = Callable[[str, str], bool]
 """Whether an arm sits out a group: (arm, group) → True."""
@@ -61,15 +61,15 @@ class Pair:
 
 
 class Pairing:
-    """Times one process's pairs of one scenario. `worlds` maps an arm's name to its open world; CONTROL is among them.
+    """Times one process's pairs of one scenario. `instances` maps an arm's name to its open instance; CONTROL is among them.
 
-    A world called PLANTED takes part in every pair, and waits busily for the share `plant` of its time.
+    An instance called PLANTED takes part in every pair, and waits busily for the share `plant` of its time.
     """
 
     def __init__(
         self,
         scenario: Scenario[Any],
-        worlds: Mapping[str, Any],
+        instances: Mapping[str, Any],
         cases: Sequence[Case],
         shares: Shares,
         coin: random.Random,
@@ -79,7 +79,7 @@ class Pairing:
         plant: float = 0.0,
     ) -> None:
         self._scenario = scenario
-        self._worlds = worlds
+        self._instances = instances
         self._cases = {g: [c for c in cases if c.group == g] for g in shares.groups}
         self._shares = shares
         self._coin = coin
@@ -91,22 +91,22 @@ class Pairing:
 
     async def warm_up(self) -> None:
         """Run every arm's every group, so that caches are filled and slots can be sized; heavy ones only later, in earnest."""
-        declared = self._shares.heavy
+        declared = self._shares.slow
         for group in self._shares.groups:
             arms = self._arms(group, AGAIN)
             for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is heavy
-                if group in declared or (arm in AGAIN and group in self._shares.heavy):
+                if group in declared or (arm in AGAIN and group in self._shares.slow):
                     self._repeats[arm, group] = 1
                     continue
                 fastest: float = math.inf
                 for _ in range(2):
-                    _, whole_ns = await self._time(self._worlds[arm], self._cases[group][0])
+                    _, whole_ns = await self._time(self._instances[arm], self._cases[group][0])
                     fastest = min(fastest, whole_ns)
                     if fastest > SLOT_NS:
                         break
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
                 if arm == BASELINE and fastest >= self._heavy_ns:
-                    self._shares.heavy += (group,)
+                    self._shares.slow += (group,)
         gc.collect()
         gc.freeze()
 
@@ -118,8 +118,8 @@ class Pairing:
             number = taken.get(group, 0)
             taken[group] = number + 1
             case = self._cases[group][number % len(self._cases[group])]
-            light = group not in self._shares.heavy
-            again = [arm for arm in AGAIN if light and (arm == PLANTED or number % CONTROL_EVERY == 0)]
+            light = group not in self._shares.slow
+            again = [arm for arm in AGAIN if light and (arm == SLOWED or number % CONTROL_EVERY == 0)]
             pair = await self._pair(case, again)
             self._shares.note(group, self._clock.now_ns() - started)
             yield pair
@@ -127,43 +127,43 @@ class Pairing:
     async def _pair(self, case: Case, again: Sequence[str]) -> Pair:
         order = self._arms(case.group, again)
         self._coin.shuffle(order)
-        alike = [arm for arm in (BASELINE, *AGAIN) if arm in self._worlds]
-        worlds = {
-            **self._worlds,
-            **dict(zip(alike, self._coin.sample([self._worlds[arm] for arm in alike], len(alike)), strict=True)),
+        alike = [arm for arm in (BASELINE, *AGAIN) if arm in self._instances]
+        instances = {
+            **self._instances,
+            **dict(zip(alike, self._coin.sample([self._instances[arm] for arm in alike], len(alike)), strict=True)),
         }
         slots = []
         for position, arm in enumerate(order):
-            slowed = self._plant if arm == PLANTED else 0.0
-            times = [(await self._time(worlds[arm], case, slowed))[0] for _ in range(self._repeats[arm, case.group])]
+            slowed = self._plant if arm == SLOWED else 0.0
+            times = [(await self._time(instances[arm], case, slowed))[0] for _ in range(self._repeats[arm, case.group])]
             slots.append(Slot(arm, position, times))
-        return Pair(case.group, case.name, slots, await self._controls_ns(worlds[BASELINE]) if CONTROL in again else {})
+        return Pair(case.group, case.name, slots, await self._controls_ns(instances[BASELINE]) if CONTROL in again else {})
 
-    async def _controls_ns(self, world: Any) -> dict[str, int]:
-        """Time what has nothing to do with any arm: the interpreter alone, and the way to what serves the baseline's world."""
+    async def _controls_ns(self, instance: Any) -> dict[str, int]:
+        """Time what has nothing to do with any arm: the interpreter alone, and the way to what serves the baseline's instance."""
         now_ns = self._clock.now_ns
         start = now_ns()
         spin()
         found = {PURE_CPU: now_ns() - start}
         start = now_ns()
-        if await self._scenario.ping(world) is not NotImplemented:
+        if await self._scenario.ping(instance) is not NotImplemented:
             found[PING] = now_ns() - start
         return found
 
     def _arms(self, group: str, again: Sequence[str]) -> list[str]:
-        present = [arm for arm in self._worlds if arm not in AGAIN or arm in again]
+        present = [arm for arm in self._instances if arm not in AGAIN or arm in again]
         return [arm for arm in present if not self._blocked(BASELINE if arm in AGAIN else arm, group)]
 
-    async def _time(self, world: Any, case: Case, slowed: float = 0.0) -> tuple[int, int]:
+    async def _time(self, instance: Any, case: Case, slowed: float = 0.0) -> tuple[int, int]:
         """Return what counts of one operation, and how long all of it took; `slowed` is a share of that, waited for busily."""
         run, now_ns = self._scenario.run, self._clock.now_ns
         start = now_ns()
-        answer = await run(world, case)
+        answer = await run(instance, case)
         end = now_ns()
         if slowed:
             until = end + round(slowed * (end - start))
             while end < until:
                 end = now_ns()
-        own_ns = self._scenario.own_ns(case, answer)
-        await self._scenario.reset(world, case, answer)
+        own_ns = self._scenario.self_reported_ns(case, answer)
+        await self._scenario.reset(instance, case, answer)
         return end - start if own_ns is None else max(1, round(own_ns * (1 + slowed))), end - start

@@ -8,25 +8,25 @@ from typing import Literal
 
 import msgspec
 
-from harness.results.run import Exact, Finding, Memory, Statement
+from harness.results.run import Finding, Memory, Statement, WorkCount
 from harness.scenario import Setting
 
 Task = Literal["prepare", "try", "examine", "revisit", "count", "pairs", "memory", "instructions"]
 
 
-class Job(msgspec.Struct, frozen=True):
+class BenchJob(msgspec.Struct, frozen=True):
     """What one child process does.
 
-    prepare: build what worlds start from · try: the same, and verify answers · examine: verify answers, show findings, count exact
+    prepare: build what instances start from · try: the same, and verify answers · examine: verify answers, show findings, count exact
     work and take plans · revisit: verify answers and take the arms' own figures, at another distance · count: exact work alone, at
     another scale · pairs: time · memory: one arm, one group · instructions: count those of one arm, in a process that callgrind
     watches.
-    `cases_per_group` limits what is verified, None verifies every case; `heavy` says whether groups whose one operation takes
-    seconds are timed as well, and `heavy_ns` how long an operation makes another group one of those; `side_groups` says whether
+    `cases_per_group` limits what is verified, None verifies every case; `slow_groups` says whether groups whose one operation takes
+    seconds are timed as well, and `slow_from_ns` how long an operation makes another group one of those; `secondary_groups` says whether
     those that no promise rests on are; `interpreter` whether calls and allocations are counted beside what the data layer does;
-    `patience_s` ends a process that takes longer, 0 waits for ever; `barred` lists (arm, group) that cannot run; `ablate` puts sets
+    `timeout_s` ends a process that takes longer, 0 waits for ever; `excluded` lists (arm, group) that cannot run; `ablate` puts sets
     of the scenario's switches in the place of its arms; `cpus` are the cores the process may use, all of its parent's if empty;
-    `plant` is the share by which a baseline world is slowed, to see whether that is found; `prefix` is what the process is started
+    `injected` is the share by which a baseline instance is slowed, to see whether that is found; `prefix` is what the process is started
     under.
     """
 
@@ -39,41 +39,41 @@ class Job(msgspec.Struct, frozen=True):
     arm: str = ""
     group: str = ""
     limit_bytes: int | None = None
-    patience_s: int = 0
-    heavy: bool = True
-    heavy_ns: int = sys.maxsize
-    side_groups: bool = True
+    timeout_s: int = 0
+    slow_groups: bool = True
+    slow_from_ns: int = sys.maxsize
+    secondary_groups: bool = True
     interpreter: bool = True
     cases_per_group: int | None = None
-    barred: tuple[tuple[str, str], ...] = ()
+    excluded: tuple[tuple[str, str], ...] = ()
     ablate: bool = False
     cpus: tuple[int, ...] = ()
-    plant: float = 0.0
+    injected: float = 0.0
     prefix: tuple[str, ...] = ()
 
 
-class Ready(msgspec.Struct, tag=True, frozen=True):
+class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """`prepare` is done."""
 
     dataset: dict[str, str | int]
     engine_settings: dict[str, str]
 
 
-class Verified(msgspec.Struct, tag=True, frozen=True):
+class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
     """The arms agree on `cases` cases; `cannot_run` holds (arm, group, error) of what raised as written."""
 
     cases: int
     cannot_run: list[tuple[str, str, str]]
 
 
-class Counted(msgspec.Struct, tag=True, frozen=True):
+class WorkCounted(msgspec.Struct, tag=True, frozen=True):
     """Exact work and plans of one arm in one group."""
 
-    exact: list[Exact]
+    work_counts: list[WorkCount]
     statements: list[Statement] = []
 
 
-class Found(msgspec.Struct, tag=True, frozen=True):
+class FindingTried(msgspec.Struct, tag=True, frozen=True):
     """One finding was tried."""
 
     finding: Finding
@@ -96,13 +96,13 @@ class PairTimes(msgspec.Struct, tag=True, frozen=True):
     controls_ns: dict[str, int] = {}
 
 
-class Measured(msgspec.Struct, tag=True, frozen=True):
+class MemoryMeasured(msgspec.Struct, tag=True, frozen=True):
     """One operation's memory."""
 
     memory: Memory
 
 
-class Failed(msgspec.Struct, tag=True, frozen=True):
+class JobFailed(msgspec.Struct, tag=True, frozen=True):
     """The child gives up. `code` is the exit code this means; `detail` is the traceback, for a file and never for a screen."""
 
     message: str
@@ -110,21 +110,21 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     detail: str = ""
 
 
-class Done(msgspec.Struct, tag=True, frozen=True):
+class JobDone(msgspec.Struct, tag=True, frozen=True):
     """The child did all it was asked to."""
 
 
-Event = Ready | Verified | Counted | Found | PairTimes | Measured | Failed | Done
+Event = DataPrepared | AnswersVerified | WorkCounted | FindingTried | PairTimes | MemoryMeasured | JobFailed | JobDone
 
 
-def encode_job(job: Job) -> bytes:
+def encode_job(job: BenchJob) -> bytes:
     """Return a job as JSON."""
     return msgspec.json.encode(job, enc_hook=encode_paths)
 
 
-def decode_job(body: bytes) -> Job:
+def decode_job(body: bytes) -> BenchJob:
     """Return the job in `body`."""
-    return msgspec.json.decode(body, type=Job, dec_hook=decode_paths)
+    return msgspec.json.decode(body, type=BenchJob, dec_hook=decode_paths)
 
 
 def encode_paths(value: object) -> str:

@@ -1,4 +1,4 @@
-"""From a scenario's events to its result: ratios, percentiles, growth, verdicts and doubts."""
+"""From a scenario's events to its result: ratios, percentiles, growth, verdicts and warnings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.bench.pairing import PLANTED
-from harness.bench.protocol import Counted, Event, Failed, Found, Measured, PairTimes, Ready, Verified
+from harness.bench.pairing import SLOWED
+from harness.bench.protocol import (
+    AnswersVerified,
+    DataPrepared,
+    Event,
+    FindingTried,
+    JobFailed,
+    MemoryMeasured,
+    PairTimes,
+    WorkCounted,
+)
 from harness.bench.switches import Ablated
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.results.controls import Controls
 from harness.results.gains import Ablation
 from harness.results.run import (
@@ -19,18 +28,18 @@ from harness.results.run import (
     CONTROL,
     NOT_RUN,
     PEAK_MEMORY,
-    Arm,
-    Doubt,
-    Exact,
+    ArmResult,
     Finding,
     Growth,
     Latency,
     Memory,
     Ratio,
+    RunWarning,
     Sample,
     ScenarioResult,
     Statement,
     Verdict,
+    WorkCount,
 )
 from harness.results.tails import PercentileRatio
 from harness.scenario import Scenario
@@ -39,7 +48,7 @@ from harness.stats.ablation import ablation
 from harness.stats.percentile_ratios import percentile_ratios
 from harness.verdicts import controls
 from harness.verdicts.promise import NOT_MEASURABLE, Promise, judge
-from harness.verdicts.warnings import doubts_about
+from harness.verdicts.warnings import warnings_about
 
 MISS_RATE = 0.05
 """How often a clean 95 % interval leaves 1 out."""
@@ -49,15 +58,15 @@ CHANCE = 0.01
 
 
 @dataclass
-class Evidence:
+class ScenarioEvidence:
     """All that was heard about one scenario on one engine at one distance, and what it amounts to so far.
 
-    `not_run` is the reason why it makes no sense there, or cannot run here. `nearest` is what was heard of the same scenario and
+    `not_run` is the reason why it makes no sense there, or cannot run here. `lowest_rtt` is what was heard of the same scenario and
     engine at the least distance: what distance cannot change is counted there alone, and stands here as well.
-    `plant` is the share by which a baseline world was slowed; `doubts` are those that no figure shows.
+    `injected` is the share by which a baseline instance was slowed; `warnings` are those that no figure shows.
     """
 
-    loaded: Loaded
+    loaded: LoadedScenario
     engine: str
     rtt_ms: float
     samples: list[Sample] = field(default_factory=list)
@@ -65,7 +74,7 @@ class Evidence:
     engine_settings: dict[str, str] = field(default_factory=dict)
     cannot_run: list[tuple[str, str, str]] = field(default_factory=list)
     verified_cases: int = 0
-    exact: list[Exact] = field(default_factory=list)
+    work_counts: list[WorkCount] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
@@ -74,56 +83,58 @@ class Evidence:
     detail: str = ""
     interrupted: bool = False
     not_run: str | None = None
-    nearest: Evidence | None = None
-    plant: float = 0.0
-    doubts: list[Doubt] = field(default_factory=list)
+    lowest_rtt: ScenarioEvidence | None = None
+    injected: float = 0.0
+    warnings: list[RunWarning] = field(default_factory=list)
     _pairs: int = 0
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
     @property
-    def goes_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether there is more to hear: it was neither refused nor has it failed."""
         return self.error is None and self.not_run is None
 
-    def all_exact(self) -> list[Exact]:
+    def all_work_counts(self) -> list[WorkCount]:
         """Return every exact figure: those of this distance, and of the least one those that were not counted again."""
-        if self.nearest is None:
-            return self.exact
-        here = {(e.arm, e.group, e.metric, e.scale) for e in self.exact}
-        return self.exact + [e for e in self.nearest.exact if (e.arm, e.group, e.metric, e.scale) not in here and e.scale == 1.0]
+        if self.lowest_rtt is None:
+            return self.work_counts
+        here = {(e.arm, e.group, e.metric, e.scale) for e in self.work_counts}
+        return self.work_counts + [
+            e for e in self.lowest_rtt.work_counts if (e.arm, e.group, e.metric, e.scale) not in here and e.scale == 1.0
+        ]
 
-    def hear(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
+    def add(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
         """Take in one event of a child process. `process` numbers the fresh processes that time pairs."""
         if isinstance(event, PairTimes):
             self._pairs += 1
             self.samples += [
                 Sample(process, self._pairs, slot.position, slot.arm, event.group, event.case, latency_ns)
                 for slot in event.slots
-                if slot.arm != PLANTED
+                if slot.arm != SLOWED
                 for latency_ns in slot.latencies_ns
             ]
             self._readings += [(process, name, time_ns) for name, time_ns in event.controls_ns.items()]
             means = {slot.arm: sum(slot.latencies_ns) / len(slot.latencies_ns) for slot in event.slots}
-            if PLANTED in means:
-                self._slowed[event.group][process].append((means[BASELINE], means[PLANTED]))
-        elif isinstance(event, Ready):
+            if SLOWED in means:
+                self._slowed[event.group][process].append((means[BASELINE], means[SLOWED]))
+        elif isinstance(event, DataPrepared):
             if scale == 1.0:
                 self.dataset, self.engine_settings = event.dataset, event.engine_settings
-        elif isinstance(event, Verified):
+        elif isinstance(event, AnswersVerified):
             self.verified_cases, self.cannot_run = event.cases, event.cannot_run
-        elif isinstance(event, Counted):
-            self.exact += event.exact
+        elif isinstance(event, WorkCounted):
+            self.work_counts += event.work_counts
             self.statements += event.statements
-        elif isinstance(event, Found):
+        elif isinstance(event, FindingTried):
             self.findings.append(event.finding)
-        elif isinstance(event, Measured):
+        elif isinstance(event, MemoryMeasured):
             self.memory.append(event.memory)
-        elif isinstance(event, Failed):
+        elif isinstance(event, JobFailed):
             self.error, self.code, self.detail = event.message, event.code, event.detail
 
     @property
-    def barred(self) -> tuple[tuple[str, str], ...]:
+    def excluded(self) -> tuple[tuple[str, str], ...]:
         """The (arm, group) that cannot run as written."""
         return tuple((arm, group) for arm, group, _ in self.cannot_run)
 
@@ -133,7 +144,7 @@ class Evidence:
         Not `whole`, it lacks what takes long to work out and may be added at the end: the ratios of percentiles.
         """
         scenario = self.loaded.scenario
-        near = self.nearest or self
+        near = self.lowest_rtt or self
         failed = self.error is not None
         base = ScenarioResult(
             name=self.loaded.name,
@@ -145,7 +156,7 @@ class Evidence:
             status=self._status(),
             error=self.not_run or self.error,
             exit_code=self.code,
-            arms=[Arm(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
+            arms=[ArmResult(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
             groups=dict(scenario.groups),
             verified_cases=self.verified_cases,
             dataset=near.dataset,
@@ -166,16 +177,16 @@ class Evidence:
             latencies=in_order(latencies(self.samples), scenario),
             ratios=in_order(ratios(self.samples), scenario),
             percentile_ratios=in_order(percentile_ratios(self.samples), scenario) if whole else [],
-            exact=self.all_exact(),
+            exact=self.all_work_counts(),
             statements=near.statements,
             memory=self.memory,
-            growth=growths(self.exact, self.memory),
+            growth=growths(self.work_counts, self.memory),
             ablation=ablations(self.samples, scenario),
-            controls=Controls(controls.drifts(self._readings), controls.planted(self.plant, self._slowed)),
+            controls=Controls(controls.drifts(self._readings), controls.planted(self.injected, self._slowed)),
         )
         verdicts = [v for promise in scenario.promises for v in judge(promise, measured)]
         judged = _replace(measured, verdicts=verdicts)
-        return _replace(judged, doubts=[*doubts_about(judged), *self.doubts])
+        return _replace(judged, warnings=[*warnings_about(judged), *self.warnings])
 
     def _status(self) -> str:
         if self.not_run is not None:
@@ -191,7 +202,7 @@ class Evidence:
 
 def _nulls(promise: Promise, reason: str) -> list[Verdict]:
     return [
-        Verdict(promise.id, promise.says, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part) for arm in promise.arms
+        Verdict(promise.id, promise.text, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part) for arm in promise.arms
     ]
 
 
@@ -274,7 +285,7 @@ def ablations(samples: list[Sample], scenario: Scenario[Any]) -> list[Ablation]:
     return [entry for entry in found if entry is not None]
 
 
-def growths(exact: list[Exact], memory: list[Memory]) -> list[Growth]:
+def growths(exact: list[WorkCount], memory: list[Memory]) -> list[Growth]:
     """Return the growth exponent of every figure that was taken at several scales."""
     series: dict[tuple[str, str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for e in exact:
@@ -291,14 +302,14 @@ def growths(exact: list[Exact], memory: list[Memory]) -> list[Growth]:
     return rows
 
 
-def clean_controls(results: list[ScenarioResult]) -> list[Doubt]:
-    """Return a doubt about the whole run if its A/A controls do not agree with 1 as often as they should."""
+def clean_controls(results: list[ScenarioResult]) -> list[RunWarning]:
+    """Return a warning about the whole run if its A/A controls do not agree with 1 as often as they should."""
     judged = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
     off = [r for r in judged if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
     if statistics.at_least_by_chance(len(off), len(judged), MISS_RATE) > CHANCE:
         return []
     return [
-        Doubt(
+        RunWarning(
             "A/A control",
             f"{len(off)} of {len(judged)} controls, the baseline against itself, differ from 1",
             "run again on a quieter machine, or with more --processes",

@@ -1,4 +1,4 @@
-"""The servers that a run's worlds connect to: entered once by the coordinator, and asked whether they are still there."""
+"""The servers that a run's instances connect to: entered once by the coordinator, and asked whether they are still there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_NETWORK = "nothing of it is on a network, so there is no distance to lengthen
 
 
 def served(scenario: Scenario[object], setting: Setting, stack: ExitStack) -> Setting:
-    """Start what a scenario's worlds connect to, until the stack is closed; return the setting with its servers.
+    """Start what a scenario's instances connect to, until the stack is closed; return the setting with its servers.
 
     Raises:
         NotMeasurableError: the scenario is not for this engine, or makes no sense at this distance, or a server cannot run here.

@@ -12,18 +12,18 @@ from pathlib import Path
 import msgspec
 
 from harness.bench.effort import SIDE_BY_SIDE, effort
-from harness.bench.protocol import Failed, Job, Measured, PairTimes
-from harness.bench.result import Evidence, clean_controls
+from harness.bench.protocol import BenchJob, JobFailed, MemoryMeasured, PairTimes
+from harness.bench.result import ScenarioEvidence, clean_controls
 from harness.bench.serving import gone, served
-from harness.bench.steps import Observer, Step, Steps
-from harness.bench.trial import Trial
-from harness.discovery import Loaded
+from harness.bench.steps import Observer, RunStep, StepRunner
+from harness.bench.trial import ScenarioRun
+from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
-from harness.results.run import Doubt, Ledger, Memory, Run, Settings
+from harness.results.run import Memory, Review, Run, RunSettings, RunWarning
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
-from harness.runtime.cores import Company, Cores, Seats, choose_cores
+from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.runtime.processes import end_all, events
 from harness.runtime.workspace import git_commit, workspace
 from harness.scenario import Setting
@@ -34,44 +34,44 @@ MEMORY_CHILDREN = 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run is to do.
 
-    `out` is the run's folder; `command` is what a person types to have the same again; `ledger` is the review on trial, for the
+    `out` is the run's folder; `command` is what a person types to have the same again; `review` is the review on trial, for the
     report; `counting` whether exact work is counted and findings are shown; `instructions` whether instructions are counted as
-    well, which takes minutes; `plant` the share by which a baseline world is slowed to see whether that is found.
+    well, which takes minutes; `injected` the share by which a baseline instance is slowed to see whether that is found.
     """
 
-    scenarios: Sequence[Loaded]
-    settings: Settings
+    scenarios: Sequence[LoadedScenario]
+    settings: RunSettings
     out: Path
     command: str
     memory: bool = True
     counting: bool = True
-    ledger: Ledger | None = None
-    plant: float = 0.0
+    review: Review | None = None
+    injected: float = 0.0
     instructions: bool = False
 
 
 @dataclass
-class Session:
+class RunSession:
     """Carries out a plan. `run()` returns the record; what was measured before an interruption or a failure is kept."""
 
-    plan: Plan
+    plan: RunPlan
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
-    seats: Seats = field(init=False)
+    seats: CoreAllocator = field(init=False)
     _commit: tuple[str | None, bool] = (None, False)
     _environment: dict[str, str] = field(default_factory=dict)
-    _trials: list[Trial] = field(default_factory=list)
+    _trials: list[ScenarioRun] = field(default_factory=list)
     _interrupted: bool = False
     _abandoned: bool = False
     _saving: threading.Lock = field(default_factory=threading.Lock)
     _chains: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        self.seats = Seats(self.cores)
+        self.seats = CoreAllocator(self.cores)
 
     def run(self) -> Run:
         """Do everything in the plan and return the record, also after Ctrl-C.
@@ -84,7 +84,7 @@ class Session:
         with workspace() as space, ExitStack() as servers:
             try:
                 self._begin(space, servers)
-                Steps(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon).run()
+                StepRunner(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon).run()
             except KeyboardInterrupt:
                 self._interrupted = True
                 for trial in self._trials:
@@ -104,66 +104,66 @@ class Session:
         settings = self.plan.settings
         for loaded in self.plan.scenarios:
             for engine in settings.engines:
-                nearest: Evidence | None = None
+                nearest: ScenarioEvidence | None = None
                 for rtt_ms in sorted(settings.rtts_ms):
                     trial = self._trial(loaded, space, engine, rtt_ms, servers)
-                    trial.evidence.nearest = nearest
+                    trial.evidence.lowest_rtt = nearest
                     self._trials.append(trial)
-                    if trial.evidence.goes_on and nearest is None:
+                    if trial.evidence.is_active and nearest is None:
                         nearest = trial.evidence
 
-    def _trial(self, loaded: Loaded, space: Path, engine: str, rtt_ms: float, servers: ExitStack) -> Trial:
+    def _trial(self, loaded: LoadedScenario, space: Path, engine: str, rtt_ms: float, servers: ExitStack) -> ScenarioRun:
         settings = self.plan.settings
         folder, shared = space / f"{loaded.name}-{engine}", space / f"shared-{engine}"
         folder.mkdir(exist_ok=True)
         shared.mkdir(exist_ok=True)
         setting = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, rtt_ms, settings.quick)
-        evidence = Evidence(loaded, engine, rtt_ms, plant=self.plan.plant)
+        evidence = ScenarioEvidence(loaded, engine, rtt_ms, injected=self.plan.injected)
         try:
             setting = served(loaded.scenario, setting, servers)
         except NotMeasurableError as reason:
             evidence.not_run = str(reason)
         except HarnessError as error:
-            evidence.hear(Failed(str(error), error.code))
-        return Trial(evidence, setting)
+            evidence.add(JobFailed(str(error), error.code))
+        return ScenarioRun(evidence, setting)
 
-    def _steps(self) -> list[Step]:
+    def _steps(self) -> list[RunStep]:
         """Every step of the run in order. Rounds go over all scenarios, so that the machine's drift is inside each interval."""
         settings, given = self.plan.settings, effort(self.plan.settings)
-        trials = [t for t in self._trials if t.evidence.goes_on]
+        trials = [t for t in self._trials if t.evidence.is_active]
         slice_s = settings.budget_s / max(1, settings.processes * len(trials))
         steps = []
         for t in trials:
-            if t.is_nearest and self.plan.counting:
+            if t.is_lowest_rtt and self.plan.counting:
                 steps.append(self._step(t, "preparing", 4.0, t.job("prepare")))
             examination = t.examination(counting=self.plan.counting, interpreter=given.interpreter)
             steps.append(self._step(t, "comparing answers", 6.0, examination))
-        in_turn = sorted(trials, key=lambda t: (self._company(t) is Company.NONE, t.setting.rtt_ms > 0))
+        in_turn = sorted(trials, key=lambda t: (self._company(t) is Isolation.NONE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_turn:
-                if not t.is_nearest and process > (given.processes_further_away or settings.processes):
+                if not t.is_lowest_rtt and process > (given.processes_at_higher_rtt or settings.processes):
                     continue
                 job = t.job(
                     "pairs",
                     process=process,
                     budget_ns=int(slice_s * 1e9),
                     minimum_pairs=given.minimum_pairs,
-                    heavy=process <= given.heavy_processes and (t.is_nearest or given.heavy_further_away),
-                    heavy_ns=given.heavy_ns,
-                    side_groups=given.side_groups,
-                    plant=self.plan.plant,
+                    heavy=process <= given.slow_processes and (t.is_lowest_rtt or given.slow_at_higher_rtt),
+                    heavy_ns=given.slow_from_ns,
+                    side_groups=given.secondary_groups,
+                    plant=self.plan.injected,
                 )
                 says = f"timing pairs, process {process} of {settings.processes}"
                 steps.append(self._step(t, says, slice_s + 3.0, job, company=self._company(t)))
         if self.plan.memory:
-            nearest = [t for t in trials if t.is_nearest]
+            nearest = [t for t in trials if t.is_lowest_rtt]
             steps += [step for t in nearest for step in self._growth_steps(t)]
             steps += [step for t in nearest for step in self._memory_steps(t)]
         if self.plan.instructions:
-            steps += [step for t in trials if t.is_nearest and not t.setting.servers for step in self._instruction_steps(t)]
+            steps += [step for t in trials if t.is_lowest_rtt and not t.setting.servers for step in self._instruction_steps(t)]
         return steps
 
-    def _instruction_steps(self, trial: Trial) -> list[Step]:
+    def _instruction_steps(self, trial: ScenarioRun) -> list[RunStep]:
         """Return a step an arm. What a server does for an operation would not be counted, so trials with one have none."""
         made = []
         for arm in trial.evidence.loaded.scenario.arms:
@@ -171,7 +171,7 @@ class Session:
             made.append(self._step(trial, f"instructions of {arm}", 60.0, job, in_order=False))
         return made
 
-    def _company(self, trial: Trial) -> Company:
+    def _company(self, trial: ScenarioRun) -> Isolation:
         """Return whether a trial is timed alone.
 
         One without a server leaves the coordinator's core idle, and one at a distance both of them, most of the time, unless its
@@ -179,9 +179,9 @@ class Session:
         """
         quiet = not trial.evidence.loaded.scenario.busy and (not trial.setting.servers or trial.setting.rtt_ms > 0)
         idle = self.cores.all and quiet
-        return Company.TIMED if idle and effort(self.plan.settings).side_by_side else Company.NONE
+        return Isolation.TIMED if idle and effort(self.plan.settings).side_by_side else Isolation.NONE
 
-    def _growth_steps(self, trial: Trial) -> list[Step]:
+    def _growth_steps(self, trial: ScenarioRun) -> list[RunStep]:
         scenario = trial.evidence.loaded.scenario
         steps = []
         for scale in scenario.growth_scales:
@@ -192,7 +192,7 @@ class Session:
                     steps.append(self._step(trial, f"counting at {scale:g}", 3.0, trial.job("count", setting=setting)))
         return steps
 
-    def _memory_steps(self, trial: Trial) -> list[Step]:
+    def _memory_steps(self, trial: ScenarioRun) -> list[RunStep]:
         scenario = trial.evidence.loaded.scenario
         steps = []
         for scale in sorted({1.0, *scenario.growth_scales}):
@@ -210,28 +210,28 @@ class Session:
 
     def _step(
         self,
-        trial: Trial,
+        trial: ScenarioRun,
         says: str,
         expected_s: float,
-        make: Callable[[], Job],
+        make: Callable[[], BenchJob],
         *,
-        company: Company = Company.ANY,
+        company: Isolation = Isolation.ANY,
         in_order: bool = True,
-    ) -> Step:
+    ) -> RunStep:
         def act() -> None:
-            if not trial.evidence.goes_on or self._abandoned:
+            if not trial.evidence.is_active or self._abandoned:
                 return
             job = make()
-            if (job.arm, job.group) in trial.evidence.barred:
+            if (job.arm, job.group) in trial.evidence.excluded:
                 return
             with self.seats.seat(company) as cpus:
                 for event in events(msgspec.structs.replace(job, cpus=cpus)):
                     if self._abandoned:
                         return
-                    if isinstance(event, Failed):
+                    if isinstance(event, JobFailed):
                         self._hear_failure(trial, job, event)
                     else:
-                        trial.evidence.hear(event, job.process, job.setting.scale)
+                        trial.evidence.add(event, job.process, job.setting.scale)
                     if isinstance(event, PairTimes):
                         self.observer.tick()
             with self._saving:
@@ -241,24 +241,24 @@ class Session:
         where = f"{name} · RTT {trial.evidence.rtt_ms:g} ms" if trial.evidence.rtt_ms else name
         kind = says.partition(",")[0].partition(" of ")[0]
         # Distances share their scenario's data on an engine, so they go one after another.
-        chain = "" if company is Company.NONE else name if in_order else f"{name} · {next(self._chains)}"
-        stage = f"{company} {in_order} {company is Company.TIMED and trial.setting.rtt_ms > 0}"
-        return Step(f"{where} · {says}", kind, expected_s, act, chain, stage)
+        chain = "" if company is Isolation.NONE else name if in_order else f"{name} · {next(self._chains)}"
+        stage = f"{company} {in_order} {company is Isolation.TIMED and trial.setting.rtt_ms > 0}"
+        return RunStep(f"{where} · {says}", kind, expected_s, act, chain, stage)
 
     @staticmethod
-    def _hear_failure(trial: Trial, job: Job, failed: Failed) -> None:
-        """Take in a failure: a result under a memory limit, a doubt under callgrind; where a server has gone, that is said."""
+    def _hear_failure(trial: ScenarioRun, job: BenchJob, failed: JobFailed) -> None:
+        """Take in a failure: a result under a memory limit, a warning under callgrind; where a server has gone, that is said."""
         if job.limit_bytes is not None:
-            trial.evidence.hear(Measured(_ended_by_limit(job)))
+            trial.evidence.add(MemoryMeasured(_ended_by_limit(job)))
             return
         if job.task == "instructions":
             says, remedy = f"those of {job.arm} could not be counted: {failed.message}", "leave --instructions out"
-            trial.evidence.doubts.append(Doubt("instructions", says, remedy))
+            trial.evidence.warnings.append(RunWarning("instructions", says, remedy))
             return
         lost = gone(trial.setting.servers)
         if lost is not None:
-            failed = Failed(f"{lost}, in mid-run ({failed.message}); run this scenario again", failed.code, failed.detail)
-        trial.evidence.hear(failed)
+            failed = JobFailed(f"{lost}, in mid-run ({failed.message}); run this scenario again", failed.code, failed.detail)
+        trial.evidence.add(failed)
 
     def _record(self, finished_at: str | None) -> Run:
         found = [t.evidence.result(t.samples_file, whole=finished_at is not None) for t in self._trials]
@@ -278,15 +278,15 @@ class Session:
             settings=self.plan.settings,
             environment=self._environment,
             scenarios=results,
-            doubts=[*clean_controls(results), *self._crowded()],
-            ledger=self.plan.ledger,
+            warnings=[*clean_controls(results), *self._crowded()],
+            review=self.plan.review,
         )
 
-    def _crowded(self) -> list[Doubt]:
-        beside = sum(t.evidence.goes_on and self._company(t) is Company.TIMED for t in self._trials)
+    def _crowded(self) -> list[RunWarning]:
+        beside = sum(t.evidence.is_active and self._company(t) is Isolation.TIMED for t in self._trials)
         return [SIDE_BY_SIDE] if beside > 1 else []
 
-    def _save(self, record: Run, changed: Sequence[Trial]) -> None:
+    def _save(self, record: Run, changed: Sequence[ScenarioRun]) -> None:
         write_run(record, self.plan.out)
         for trial in changed:
             file = trial.samples_file
@@ -297,7 +297,7 @@ class Session:
                 write_bytes(self.plan.out / "errors" / name, trial.evidence.detail.encode())
 
 
-def _ended_by_limit(job: Job) -> Memory:
+def _ended_by_limit(job: BenchJob) -> Memory:
     """A child that died under a memory limit is that operation's result, not the scenario's failure."""
     error = "ended by the limit"
     return Memory(job.arm, job.group, 0, 0, 0.0, [], scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)

@@ -17,14 +17,14 @@ from harness.runtime.clock import Clock, MonotonicClock
 
 
 @dataclass(frozen=True)
-class Step:
+class RunStep:
     """One step: what it says to a person, what kind it is (steps of a kind take alike long), the first guess, and the deed.
 
     Steps of the same `chain` run in their order, neighbouring chains side by side; a step without one runs alone. Nothing runs
     beside a step of another `stage`.
     """
 
-    says: str
+    description: str
     kind: str
     expected_s: float
     act: Callable[[], None]
@@ -55,13 +55,13 @@ class Silent:
 
 
 @dataclass
-class Steps:
+class StepRunner:
     """Does steps, as many chains at a time as there are `lanes`, and tells the observer what is left.
 
     `abandon` is called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends what they are doing.
     """
 
-    steps: Sequence[Step]
+    steps: Sequence[RunStep]
     observer: Observer
     clock: Clock = field(default_factory=MonotonicClock)
     lanes: int = 1
@@ -113,11 +113,11 @@ class Steps:
             with self._lock:
                 left_s = self.left_s()
                 self._begun.add(number)
-                self.observer.step(step.says, len(self._begun), len(self.steps), left_s)
+                self.observer.step(step.description, len(self._begun), len(self.steps), left_s)
             started = self.clock.now_ns()
             step.act()
             self._taken_s[step.kind].append((self.clock.now_ns() - started) / 1e9)
 
-    def _expected_s(self, step: Step) -> float:
+    def _expected_s(self, step: RunStep) -> float:
         taken = self._taken_s.get(step.kind)
         return sum(taken) / len(taken) if taken else step.expected_s

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.errors import UsageError
 from harness.results.run import BASELINE
 from harness.scenario import Case, Scenario, Setting
@@ -21,7 +21,7 @@ class Ablated(Scenario[Any]):
     """A scenario whose arms are sets of its switches; mixed into the scenario's own class by `ablated`."""
 
     def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Any]:
-        """Build the world of an arm from the switches that are on in it."""
+        """Build the instance of an arm from the switches that are on in it."""
         return self.open_switched(arms(list(self.switches))[arm], setting)
 
     def cases(self, setting: Setting) -> Sequence[Case]:
@@ -29,14 +29,14 @@ class Ablated(Scenario[Any]):
         return [case for case in super().cases(setting) if case.group in self.groups]
 
 
-def ablated(loaded: Loaded) -> Loaded:
+def ablated(loaded: LoadedScenario) -> LoadedScenario:
     """Return a scenario with sets of its switches as arms: verified, timed in pairs and controlled like any other.
 
     Its groups are those that many users run at once, side groups apart. Promises, findings, memory, growth and exact work are the
     arms' own, and are left out.
 
     Raises:
-        UsageError: it has no switches, or a single one, no world for them, or no group to try them in.
+        UsageError: it has no switches, or a single one, no instance for them, or no group to try them in.
     """
     kind = type(loaded.scenario)
     if len(kind.switches) < FEWEST:

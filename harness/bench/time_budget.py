@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Shares:
-    """Shares a process's time among groups: at least `minimum_pairs` each, then an equal part of `budget_ns`; `heavy` ones once."""
+    """Shares a process's time among groups: at least `minimum_pairs` each, then an equal part of `budget_ns`; `slow` ones once."""
 
     groups: tuple[str, ...]
     budget_ns: int
     minimum_pairs: int
-    heavy: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
     spent_ns: dict[str, int] = field(default_factory=dict)
     pairs: dict[str, int] = field(default_factory=dict)
 
@@ -30,9 +30,9 @@ class Shares:
 
     def next_group(self) -> str | None:
         """Return the group to time next, or None when there is enough."""
-        short = [g for g in self.groups if self.pairs.get(g, 0) < (1 if g in self.heavy else self.minimum_pairs)]
+        short = [g for g in self.groups if self.pairs.get(g, 0) < (1 if g in self.slow else self.minimum_pairs)]
         if short:
             return min(short, key=lambda g: (self.pairs.get(g, 0), self.groups.index(g)))
-        light = [g for g in self.groups if g not in self.heavy]
+        light = [g for g in self.groups if g not in self.slow]
         open_groups = [g for g in light if self.spent_ns.get(g, 0) < self.budget_ns / len(light)]
         return min(open_groups, key=lambda g: (self.spent_ns.get(g, 0), self.groups.index(g)), default=None)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.bench.probes import instructions
-from harness.bench.protocol import Job, Task
-from harness.bench.result import Evidence
+from harness.bench.protocol import BenchJob, Task
+from harness.bench.result import ScenarioEvidence
 from harness.bench.switches import Ablated
 from harness.scenario import Setting
 
@@ -24,16 +24,16 @@ CASES_FURTHER_AWAY = 1
 
 
 @dataclass
-class Trial:
+class ScenarioRun:
     """One scenario on one engine at one distance, under way."""
 
-    evidence: Evidence
+    evidence: ScenarioEvidence
     setting: Setting
 
     @property
-    def is_nearest(self) -> bool:
+    def is_lowest_rtt(self) -> bool:
         """Whether this is the trial at the least distance that is being run: what distance cannot change is measured there."""
-        return self.evidence.nearest is None
+        return self.evidence.lowest_rtt is None
 
     @property
     def samples_file(self) -> str | None:
@@ -43,28 +43,28 @@ class Trial:
         distance = f"-rtt{self.evidence.rtt_ms:g}" if self.evidence.rtt_ms else ""
         return f"samples/{self.evidence.loaded.name}-{self.evidence.engine}{distance}.csv"
 
-    def job(self, task: Task, setting: Setting | None = None, **more: object) -> Callable[[], Job]:
+    def job(self, task: Task, setting: Setting | None = None, **more: object) -> Callable[[], BenchJob]:
         """Return what makes a job when its turn comes: by then more may be known of what cannot run."""
 
-        def make() -> Job:
-            return Job(
+        def make() -> BenchJob:
+            return BenchJob(
                 task=task,
                 file=self.evidence.loaded.file,
                 setting=setting or self.setting,
-                barred=self.evidence.barred,
+                excluded=self.evidence.excluded,
                 ablate=isinstance(self.evidence.loaded.scenario, Ablated),
                 **more,  # type: ignore[arg-type]  # as Job has them
             )
 
         return make
 
-    def examination(self, *, counting: bool, interpreter: bool) -> Callable[[], Job]:
+    def examination(self, *, counting: bool, interpreter: bool) -> Callable[[], BenchJob]:
         """Return what makes a job that compares the arms' answers; at the nearest distance it counts as well, or else prepares."""
-        if not self.is_nearest:
+        if not self.is_lowest_rtt:
             return self.job("revisit", cases_per_group=CASES_FURTHER_AWAY)
         return self.job("examine", interpreter=interpreter) if counting else self.job("try")
 
-    def instructions(self, arm: str) -> Callable[[], Job]:
+    def instructions(self, arm: str) -> Callable[[], BenchJob]:
         """Return what makes a job that counts an arm's instructions, in a process that callgrind watches.
 
         Raises:
@@ -72,18 +72,18 @@ class Trial:
         """
         make = self.job("instructions", arm=arm, patience_s=INSTRUCTIONS_S)
 
-        def watched() -> Job:
+        def watched() -> BenchJob:
             files = instructions.folder(self.setting.folder, arm)
             files.mkdir(exist_ok=True)
             return msgspec.structs.replace(make(), prefix=tuple(instructions.command(files)))
 
         return watched
 
-    def limited(self, arm: str, group: str, limit_bytes: int) -> Callable[[], Job]:
+    def limited(self, arm: str, group: str, limit_bytes: int) -> Callable[[], BenchJob]:
         """Return the same for an operation under a memory limit, with patience for many times as long as it took without one."""
         make = self.job("memory", arm=arm, group=group, limit_bytes=limit_bytes)
 
-        def patient() -> Job:
+        def patient() -> BenchJob:
             longest_s = max((m.seconds for m in self.evidence.memory if (m.arm, m.group) == (arm, group)), default=0.0)
             return msgspec.structs.replace(make(), patience_s=PATIENCE_S + round(PATIENCE_TIMES * longest_s))
 

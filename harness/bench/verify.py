@@ -22,7 +22,7 @@ class Verification:
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-async def verify(scenario: Scenario[Any], worlds: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
+async def verify(scenario: Scenario[Any], instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
     """Run every case on every arm and compare the normalised answers with the baseline's.
 
     Raises:
@@ -30,12 +30,12 @@ async def verify(scenario: Scenario[Any], worlds: Mapping[str, Any], cases: Sequ
     """
     seen = Verification(cannot_run=dict(scenario.sits_out))
     for case in cases:
-        expected = await _answer(scenario, worlds[BASELINE], BASELINE, case)
-        for arm, world in worlds.items():
+        expected = await _answer(scenario, instances[BASELINE], BASELINE, case)
+        for arm, instance in instances.items():
             if arm == BASELINE or (arm, case.group) in seen.cannot_run:
                 continue
             try:
-                answer = await _answer(scenario, world, arm, case)
+                answer = await _answer(scenario, instance, arm, case)
             except ScenarioFailedError as error:
                 if arm != MAY_BREAK:
                     raise
@@ -55,11 +55,11 @@ def _disagreement(arm: str, case: Case, answer: tuple[Any, Any], expected: tuple
     )
 
 
-async def _answer(scenario: Scenario[Any], world: Any, arm: str, case: Case) -> tuple[Any, Any]:
+async def _answer(scenario: Scenario[Any], instance: Any, arm: str, case: Case) -> tuple[Any, Any]:
     try:
-        answer = await scenario.run(world, case)
-        normal = scenario.normalise(case, answer), await scenario.state(world, case)
-        await scenario.reset(world, case, answer)
+        answer = await scenario.run(instance, case)
+        normal = scenario.normalise(case, answer), await scenario.state(instance, case)
+        await scenario.reset(instance, case, answer)
     except Exception as error:
         raise ScenarioFailedError(f"{arm} raised in case {case.name!r}: {_describe(error)}") from error
     return normal

@@ -23,32 +23,32 @@ from typing import Any, BinaryIO
 import msgspec
 
 from harness.bench import work_counts as exact
-from harness.bench.pairing import PLANTED, Pairing
+from harness.bench.pairing import SLOWED, Pairing
 from harness.bench.probes import instructions
 from harness.bench.probes.calls import watch_new_threads
-from harness.bench.probes.round_trips import Relay
+from harness.bench.probes.round_trips import CountingRelay
 from harness.bench.protocol import (
-    Counted,
-    Done,
+    AnswersVerified,
+    BenchJob,
+    DataPrepared,
     Event,
-    Failed,
-    Found,
-    Job,
-    Measured,
+    FindingTried,
+    JobDone,
+    JobFailed,
+    MemoryMeasured,
     PairTimes,
-    Ready,
     SlotTimes,
-    Verified,
+    WorkCounted,
     decode_job,
 )
 from harness.bench.time_budget import Shares
 from harness.bench.verify import verify
-from harness.discovery import Loaded, load
+from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.results.run import BASELINE, CONTROL, Exact, Finding, Memory
+from harness.results.run import BASELINE, CONTROL, Finding, Memory, WorkCount
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import settle
-from harness.scenario import Case, Fault, Scenario
+from harness.scenario import Case, DeclaredFinding, Scenario
 
 _PR_SET_PDEATHSIG = 1
 Emit = Callable[[Event], None]
@@ -62,7 +62,7 @@ def main() -> None:
     if job.cpus:
         settle(job.cpus)
     emit = _emitter(channel)
-    signal.alarm(job.patience_s)  # the kernel's, because a process that ran out of memory may hang where no code of ours runs
+    signal.alarm(job.timeout_s)  # the kernel's, because a process that ran out of memory may hang where no code of ours runs
     try:
         loaded = load(job.file)
         if job.ablate:
@@ -71,11 +71,11 @@ def main() -> None:
             loaded = ablated(loaded)
         _do(job, loaded, emit)
     except HarnessError as error:
-        emit(Failed(str(error), error.code, traceback.format_exc()))
+        emit(JobFailed(str(error), error.code, traceback.format_exc()))
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the event carries it to the coordinator
-        emit(Failed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
+        emit(JobFailed(f"{type(error).__name__}: {error}", ScenarioFailedError.code, traceback.format_exc()))
     else:
-        emit(Done())
+        emit(JobDone())
 
 
 def _emitter(channel: BinaryIO) -> Emit:
@@ -88,10 +88,10 @@ def _emitter(channel: BinaryIO) -> Emit:
     return emit
 
 
-def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
+def _do(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     if job.task in {"prepare", "try"}:
         ready = loaded.scenario.prepare(job.setting)
-        emit(Ready(dict(ready.dataset), dict(ready.engine_settings)))
+        emit(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
     if job.task in {"try", "examine", "revisit"}:
         asyncio.run(_examine(job, loaded, emit))
     elif job.task == "count":
@@ -101,115 +101,117 @@ def _do(job: Job, loaded: Loaded, emit: Emit) -> None:
     elif job.task == "pairs":
         asyncio.run(_pairs(job, loaded, emit))
     elif job.task == "memory":
-        emit(Measured(_memory(job, loaded.scenario)))
+        emit(MemoryMeasured(_memory(job, loaded.scenario)))
 
 
-async def _examine(job: Job, loaded: Loaded, emit: Emit) -> None:
+async def _examine(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     counted_groups = set(scenario.groups) - set(scenario.inexact_groups) if job.task == "examine" else set()
     watch_new_threads()
     async with AsyncExitStack() as stack:
-        relay = stack.enter_context(Relay(job.setting.servers if counted_groups else {}))
-        setting = replace(job.setting, takes_back=True, servers={**job.setting.servers, **relay.servers})
-        worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
+        relay = stack.enter_context(CountingRelay(job.setting.servers if counted_groups else {}))
+        setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relay.servers})
+        instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
         tried = [c for c in cases if job.task != "revisit" or c.group not in scenario.heavy_groups]
-        seen = await verify(scenario, worlds, _first_of_each_group(tried, job.cases_per_group))
-        emit(Verified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
+        seen = await verify(scenario, instances, _first_of_each_group(tried, job.cases_per_group))
+        emit(AnswersVerified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
         if job.task == "try":  # nobody would see more than whether the arms agree
             return
-        for arm, world in worlds.items():
-            emit(Counted(await exact.facts(scenario, arm, world, job.setting.scale)))
+        for arm, instance in instances.items():
+            emit(WorkCounted(await exact.facts(scenario, arm, instance, job.setting.scale)))
             for case in _first_of_each_group(cases) if job.task == "examine" else ():
                 if (arm, case.group) in seen.cannot_run or case.group in scenario.inexact_groups:
                     continue
-                counted = await exact.count(scenario, arm, world, case, job.setting.scale)
-                shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(world, case)]
+                counted = await exact.count(scenario, arm, instance, case, job.setting.scale)
+                shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
                 if relay.counts and case.group not in scenario.heavy_groups:
-                    counted += await exact.round_trips(scenario, arm, world, case, relay)
+                    counted += await exact.round_trips(scenario, arm, instance, case, relay)
                 if job.interpreter and case.group not in scenario.heavy_groups:
-                    counted += await exact.interpreter(scenario, arm, world, case)
-                emit(Counted(counted, shapes))
+                    counted += await exact.interpreter(scenario, arm, instance, case)
+                emit(WorkCounted(counted, shapes))
     for fault in loaded.faults if job.task != "revisit" else ():
-        emit(Found(await _show(scenario, fault, cases, job)))
+        emit(FindingTried(await _show(scenario, fault, cases, job)))
 
 
-async def _show(scenario: Scenario[Any], fault: Fault, cases: list[Case], job: Job) -> Finding:
-    async with scenario.open(fault.arm, job.setting) as world:
+async def _show(scenario: Scenario[Any], fault: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
+    async with scenario.open(fault.arm, job.setting) as instance:
         try:
-            evidence = await fault.demonstrate(scenario, world, cases)
+            evidence = await fault.demonstrate(scenario, instance, cases)
         except (AssertionError, NotMeasurableError) as instead:
-            return Finding(fault.arm, fault.says, holds=False, evidence=str(instead) or "it did not show")
-    return Finding(fault.arm, fault.says, holds=True, evidence=evidence)
+            return Finding(fault.arm, fault.message, holds=False, evidence=str(instead) or "it did not show")
+    return Finding(fault.arm, fault.message, holds=True, evidence=evidence)
 
 
-async def _count(job: Job, loaded: Loaded, emit: Emit) -> None:
+async def _count(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     scenario = loaded.scenario
     cases = [c for c in _first_of_each_group(_cases(scenario, job)) if c.group in scenario.growth_groups]
     for arm in scenario.arms:
-        async with scenario.open(arm, job.setting) as world:
+        async with scenario.open(arm, job.setting) as instance:
             for case in cases:
-                if (arm, case.group) not in job.barred:
-                    emit(Counted(await exact.count(scenario, arm, world, case, job.setting.scale)))
+                if (arm, case.group) not in job.excluded:
+                    emit(WorkCounted(await exact.count(scenario, arm, instance, case, job.setting.scale)))
 
 
-async def _pairs(job: Job, loaded: Loaded, emit: Emit) -> None:
+async def _pairs(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
-    setting = replace(job.setting, takes_back=True)
+    setting = replace(job.setting, resets=True)
     heavy = tuple(scenario.heavy_groups)
-    left_out = {*(() if job.heavy else heavy), *(() if job.side_groups else scenario.side_groups)}
+    left_out = {*(() if job.slow_groups else heavy), *(() if job.secondary_groups else scenario.side_groups)}
     groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in left_out)
     shares = Shares(groups, job.budget_ns, job.minimum_pairs, heavy)
     coin = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - a coin that can be tossed again
     arms = list(scenario.arms)
-    coin.shuffle(arms)  # which world is built first must not always favour the same arm
+    coin.shuffle(arms)  # which instance is built first must not always favour the same arm
     async with AsyncExitStack() as stack:
-        worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
-        for again in (CONTROL, *([PLANTED] if job.plant else [])):
-            worlds[again] = await stack.enter_async_context(scenario.open(BASELINE, setting))
-        barred = frozenset(job.barred)
-        pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda *pair: pair in barred, job.heavy_ns, job.plant)
+        instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
+        for again in (CONTROL, *([SLOWED] if job.injected else [])):
+            instances[again] = await stack.enter_async_context(scenario.open(BASELINE, setting))
+        barred = frozenset(job.excluded)
+        pairing = Pairing(
+            scenario, instances, cases, shares, coin, clock, lambda *pair: pair in barred, job.slow_from_ns, job.injected
+        )
         await pairing.warm_up()
         async for pair in pairing.pairs():
             slots = [SlotTimes(s.arm, s.position, s.latencies_ns) for s in pair.slots]
             emit(PairTimes(pair.group, pair.case, slots, pair.controls_ns))
 
 
-async def _instructions(job: Job, scenario: Scenario[Any], emit: Emit) -> None:
+async def _instructions(job: BenchJob, scenario: Scenario[Any], emit: Emit) -> None:
     """Count one arm's instructions, twice for each group that is light; the process runs under callgrind."""
     cases = [
         c for c in _first_of_each_group(_cases(scenario, job)) if c.group not in {*scenario.heavy_groups, *scenario.inexact_groups}
     ]
-    async with scenario.open(job.arm, job.setting) as world:
+    async with scenario.open(job.arm, job.setting) as instance:
         for case in cases:
-            if (job.arm, case.group) in job.barred:
+            if (job.arm, case.group) in job.excluded:
                 continue
 
             async def operation(case: Case = case) -> None:
-                await scenario.reset(world, case, await scenario.run(world, case))
+                await scenario.reset(instance, case, await scenario.run(instance, case))
 
             first, second = [
                 await instructions.per_operation(operation, instructions.folder(job.setting.folder, job.arm)) for _ in range(2)
             ]
             same = abs(second - first) <= instructions.SAME * first
-            emit(Counted([Exact(job.arm, case.group, "instructions", first, repeats_exactly=same)]))
+            emit(WorkCounted([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=same)]))
 
 
-def _memory(job: Job, scenario: Scenario[Any]) -> Memory:
+def _memory(job: BenchJob, scenario: Scenario[Any]) -> Memory:
     from harness.bench.probes import memory  # noqa: PLC0415 - memory-profiler belongs in this dedicated child alone
 
     clock = MonotonicClock()
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        world = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
+        instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
         cases = {c.group: c for c in reversed(_cases(scenario, job))}
         case = cases[job.group]
         for group in scenario.memory_warm_up:
-            answer = runner.run(scenario.run(world, cases[group]))
-            runner.run(scenario.reset(world, cases[group], answer))
+            answer = runner.run(scenario.run(instance, cases[group]))
+            runner.run(scenario.reset(instance, cases[group], answer))
         gc.collect()
 
         def operation() -> Any:
-            return runner.run(scenario.run(world, case))
+            return runner.run(scenario.run(instance, case))
 
         used, answer, error = memory.MemoryUse(0, 0, 0.0, []), None, None
         try:
@@ -221,7 +223,7 @@ def _memory(job: Job, scenario: Scenario[Any]) -> Memory:
             error = "out of memory" if _is_memory_error(raised) else f"{type(raised).__name__}: {raised}"
         rows = None if answer is None else scenario.rows(case, answer)
         if error is None:
-            runner.run(scenario.reset(world, case, answer))
+            runner.run(scenario.reset(instance, case, answer))
             runner.run(stack.aclose())
     return Memory(
         arm=job.arm,
@@ -245,7 +247,7 @@ def _is_memory_error(error: BaseException | None) -> bool:
     return False
 
 
-def _cases(scenario: Scenario[Any], job: Job) -> list[Case]:
+def _cases(scenario: Scenario[Any], job: BenchJob) -> list[Case]:
     """Return the scenario's cases, made once a run and kept beside its data: every process starts with them."""
     kept = job.setting.folder / f"cases-{job.setting.scale:g}.pickle"
     if kept.exists():
@@ -258,7 +260,7 @@ def _cases(scenario: Scenario[Any], job: Job) -> list[Case]:
     return cases
 
 
-def _checked_cases(scenario: Scenario[Any], job: Job) -> list[Case]:
+def _checked_cases(scenario: Scenario[Any], job: BenchJob) -> list[Case]:
     cases = list(scenario.cases(job.setting))
     if not cases:
         raise ScenarioFailedError(f"{job.file} gives no cases for size {job.setting.size!r}, seed {job.setting.seed}")

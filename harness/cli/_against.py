@@ -16,7 +16,7 @@ from harness.cli import _gating, _options
 from harness.errors import NotComparableError, UsageError
 
 if TYPE_CHECKING:
-    from harness.gate.against.scenarios import Wish
+    from harness.gate.against.scenarios import CompareRequest
     from harness.gate.against.worktree import Checkout
     from harness.results.gate import GateResult
 
@@ -92,14 +92,14 @@ def _compared(
     return scenarios.compare(trees, python, wish, space, told)
 
 
-def _wish(trees: Checkout, options: argparse.Namespace, margin: float, budget_s: Callable[[int], float]) -> Wish:
-    from harness.gate.against.scenarios import Wish  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
+def _wish(trees: Checkout, options: argparse.Namespace, margin: float, budget_s: Callable[[int], float]) -> CompareRequest:
+    from harness.gate.against.scenarios import CompareRequest  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
 
     rtts_ms = _options.rtts_ms(options.rtt)
     if len(rtts_ms) > 1:
         raise UsageError(f"--rtt {options.rtt!r}: one distance at a time with --against; try --rtt {rtts_ms[0]:g}")
-    settings = Settings(
+    settings = RunSettings(
         engines=_options.engines(options.engine),
         size=_options.size(options.size),
         seed=_options.seed(options.seed),
@@ -109,7 +109,7 @@ def _wish(trees: Checkout, options: argparse.Namespace, margin: float, budget_s:
         budget_s=0.0,
     )
     files = _files(trees, options.files or ["all"], options.scenarios)
-    return Wish(files, settings, margin, _gating.tolerances(_gating.PROJECT), budget_s)
+    return CompareRequest(files, settings, margin, _gating.tolerances(_gating.PROJECT), budget_s)
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:

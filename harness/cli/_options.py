@@ -13,7 +13,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.discovery import Loaded
+    from harness.discovery import LoadedScenario
 
 SIZES = ("tiny", "small", "medium", "large")
 SCENARIOS = Path("scenarios")
@@ -129,7 +129,7 @@ def whole(text: str, option: str, most: int) -> int:
     return int(text)
 
 
-def scenarios(names: Sequence[str], folder: Path) -> list[Loaded]:
+def scenarios(names: Sequence[str], folder: Path) -> list[LoadedScenario]:
     """Load the scenarios a person named.
 
     Raises:
@@ -140,7 +140,7 @@ def scenarios(names: Sequence[str], folder: Path) -> list[Loaded]:
     return [load(file) for file in find(names, folder)]
 
 
-def one_scenario(name: str, folder: Path) -> Loaded:
+def one_scenario(name: str, folder: Path) -> LoadedScenario:
     """Load the one scenario a person named.
 
     Raises:
@@ -152,7 +152,7 @@ def one_scenario(name: str, folder: Path) -> Loaded:
     return found[0]
 
 
-def arms(loaded: Loaded, named: str | None) -> list[str]:
+def arms(loaded: LoadedScenario, named: str | None) -> list[str]:
     """Return the arms that were named, in a list with commas; all of them for None.
 
     Raises:

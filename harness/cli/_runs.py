@@ -13,8 +13,8 @@ from harness.cli import _options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.discovery import Loaded
-    from harness.results.run import Run, Settings
+    from harness.discovery import LoadedScenario
+    from harness.results.run import Run, RunSettings
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
 """Fresh processes an arm is timed in: of a usual run, of a first look, and of a run over several engines or distances."""
@@ -52,17 +52,17 @@ def _output(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
 
 
-def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> Settings:
+def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> RunSettings:
     """Return what was asked for.
 
     Raises:
         UsageError: an option has no meaning.
     """
-    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
 
     engines, rtts_ms = _options.engines(options.engine), _options.rtts_ms(options.rtt)
     several = len(engines) * len(rtts_ms) > 1
-    return Settings(
+    return RunSettings(
         engines=engines,
         size=_options.size(options.size or ("tiny" if options.quick else "small")),
         seed=_options.seed(options.seed),
@@ -74,24 +74,29 @@ def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float
 
 
 def carry_out(
-    loaded: Sequence[Loaded], settings: Settings, options: argparse.Namespace, *, plant: float = 0.0, instructions: bool = False
+    loaded: Sequence[LoadedScenario],
+    settings: RunSettings,
+    options: argparse.Namespace,
+    *,
+    plant: float = 0.0,
+    instructions: bool = False,
 ) -> int:
     """Measure, write the report, print the verdicts; return the exit code.
 
-    `plant` is the share by which a baseline world is slowed, which is then said to be found or not; `instructions` counts them too.
+    `plant` is the share by which a baseline instance is slowed, which is then said to be found or not; `instructions` counts them too.
 
     Raises:
         UsageError: the output folder holds a run already, or cannot be written.
     """
-    from harness.bench.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
+    from harness.bench.session import RunPlan, RunSession  # noqa: PLC0415 - keeps `--help` quick
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results import review as ledger  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results import review as review_file  # noqa: PLC0415 - keeps `--help` quick
 
     out = folder(options.out)
-    review = ledger.read(loaded[0].file.parent)
-    plan = Plan(loaded, settings, out, command(), ledger=review, plant=plant, instructions=instructions)
+    review = review_file.read(loaded[0].file.parent)
+    plan = RunPlan(loaded, settings, out, command(), review=review, injected=plant, instructions=instructions)
     with Progress() as progress:
-        record = Session(plan, progress).run()
+        record = RunSession(plan, progress).run()
     publish(record, out, as_json=options.json, more=planted(record, plant) if plant else "")
     return exit_code(record)
 
@@ -116,7 +121,7 @@ def planted(record: Run, share: float) -> str:
     """Return what became of a planted slow-down, in a line."""
     from harness.verdicts.controls import together  # noqa: PLC0415 - keeps `--help` quick
 
-    tried = [p for result in record.scenarios for p in result.controls.planted]
+    tried = [p for result in record.scenarios for p in result.controls.injected]
     if not tried:
         return f"the planted slow-down of {share:.2%} was not tried: nothing was timed with a control"
     over = together(tried)

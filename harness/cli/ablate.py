@@ -4,7 +4,7 @@ SCENARIO is the name of a file in the scenarios folder, a scenario file, or a fo
 harness.scenario.Scenario). Without a name it is the one scenario in the folder that has. Its arms are then: all switches off, each
 alone, all on, all but each; they are compared, timed in pairs and controlled as in `harness run`, in the groups that users load.
 
-Every arm's world is open at once in a process, 2 n + 3 of them for n switches, the A/A control's included: that many times the
+Every arm's instance is open at once in a process, 2 n + 3 of them for n switches, the A/A control's included: that many times the
 memory and the connections of one. Ctrl-C keeps what was measured and still writes the report.
 """
 
@@ -17,7 +17,7 @@ from harness.cli import _options, _runs
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.discovery import Loaded
+    from harness.discovery import LoadedScenario
 
 BUDGET_S, BUDGET_QUICK_S = 120.0, 20.0
 """More than a run gives a scenario: a pair has several times as many arms."""
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     return _runs.carry_out([ablated(_the_one(found))], settings, options)
 
 
-def _the_one(found: list[Loaded]) -> Loaded:
+def _the_one(found: list[LoadedScenario]) -> LoadedScenario:
     """Return the one scenario to ablate. A single one is returned whatever it has: what it lacks is said of it by name."""
     able = found if len(found) == 1 else [loaded for loaded in found if loaded.scenario.switches]
     if not able:

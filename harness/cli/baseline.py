@@ -103,7 +103,7 @@ def _regressed(target: Path, path: Path, reason: str | None) -> bool:
     if result.verdict != REGRESSED:
         return False
     if reason is None:
-        worse = [f"{row.place} · {row.label} {change(row)}" for row in shown(result) if row.word == REGRESSED]
+        worse = [f"{row.place} · {row.label} {change(row)}" for row in shown(result) if row.verdict == REGRESSED]
         more = f" and {len(worse) - MOST_TOLD} more" if len(worse) > MOST_TOLD else ""
         raise ScenarioFailedError(
             f"{path} regressed against {target}: {'; '.join(worse[:MOST_TOLD])}{more}; mend it, "
@@ -127,7 +127,7 @@ def _show(folder: Path) -> int:
 
 
 def _summary(found: Run) -> str:
-    counts = sum(len(r.exact) for r in found.scenarios)
+    counts = sum(len(r.work_counts) for r in found.scenarios)
     names = dict.fromkeys(r.name for r in found.scenarios)
     commit = f"commit {found.commit[:12]}{' with uncommitted changes' if found.dirty else ''}, " if found.commit else ""
     why = f"; {REASON}: {found.environment[REASON]}" if REASON in found.environment else ""

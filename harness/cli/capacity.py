@@ -18,7 +18,7 @@ from harness.cli import _options, _runs
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.load.capacity import Plan
+    from harness.load.capacity import SearchPlan
     from harness.results.run import Run
 
 KINDS = ("rate", "users")
@@ -45,10 +45,10 @@ def run(options: argparse.Namespace) -> int:
     """Carry the searches out; return 0, 1 if the scenario failed, 3 if stopped or out of time before there was an answer."""
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.capacity_run import CapacitySession, Searches  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
 
     plans = _plans(options)
-    settings = Settings(
+    settings = RunSettings(
         engines=_options.engines(options.engine, only_one=True),
         size=_options.size(options.size),
         seed=_options.seed(options.seed),
@@ -78,13 +78,13 @@ def run(options: argparse.Namespace) -> int:
 
 def exit_code(record: Run, *, unfinished: bool) -> int:
     """Return what a finished search means to a shell."""
-    if any(s.load.lost for s in record.scenarios if s.load is not None):
+    if any(s.load.lost_workers for s in record.scenarios if s.load is not None):
         return 1
     return _runs.exit_code(record) or (_runs.INTERRUPTED if unfinished else 0)
 
 
-def _plans(options: argparse.Namespace) -> list[Plan]:
-    from harness.load.capacity import MOST, START, Plan  # noqa: PLC0415 - keeps `--help` quick
+def _plans(options: argparse.Namespace) -> list[SearchPlan]:
+    from harness.load.capacity import MOST, START, SearchPlan  # noqa: PLC0415 - keeps `--help` quick
     from harness.results.load import RATE, USERS  # noqa: PLC0415 - keeps `--help` quick
     from harness.verdicts import slo  # noqa: PLC0415 - keeps `--help` quick
 
@@ -94,7 +94,7 @@ def _plans(options: argparse.Namespace) -> list[Plan]:
         raise UsageError(f"--budget {options.budget!r} is less than one --step of {options.step}; give it many of them")
     most = {**MOST, USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
     kinds = [{"rate": RATE, "users": USERS}[name] for name in _kinds(options.kind)]
-    return [Plan(kind, objective, START[kind], most[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds]
+    return [SearchPlan(kind, objective, START[kind], most[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds]
 
 
 def _kinds(text: str) -> list[str]:

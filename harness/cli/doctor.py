@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         with Console(stderr=True).status("timing the same work in fresh processes"):
             found = doctor.examine(effort)
         show(found)
-    return POOR_EXIT if found.word == POOR else 0
+    return POOR_EXIT if found.grade == POOR else 0
 
 
 def show(found: Checkup) -> None:
@@ -53,8 +53,8 @@ def show(found: Checkup) -> None:
     console.print(_visible(found))
     console.print(_facts(found))
     for reason in found.reasons:
-        console.print(f"{reason.name}: {reason.says}; {reason.remedy}", soft_wrap=True, markup=False)
-    console.print(f"this machine is {found.word}: {_MEANING[found.word]}", soft_wrap=True, markup=False)
+        console.print(f"{reason.name}: {reason.message}; {reason.remedy}", soft_wrap=True, markup=False)
+    console.print(f"this machine is {found.grade}: {_MEANING[found.grade]}", soft_wrap=True, markup=False)
 
 
 _MEANING = {

@@ -11,8 +11,8 @@ from harness.cli import _options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.discovery import Loaded
-    from harness.results.run import Ledger
+    from harness.discovery import LoadedScenario
+    from harness.results.run import Review
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> int:
     if options.promises:
         for column in ("promise", "scenario", "the review says"):
             table.add_column(column, no_wrap=column != "the review says")
-        from harness.results import review as ledger  # noqa: PLC0415 - keeps `--help` quick
+        from harness.results import review as review_file  # noqa: PLC0415 - keeps `--help` quick
 
-        for row in _promises(loaded, ledger.read(options.scenarios)):
+        for row in _promises(loaded, review_file.read(options.scenarios)):
             table.add_row(*row)
     else:
         for column in ("scenario", "engines", "promises", "what it tries"):
@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _promises(loaded: Sequence[Loaded], review: Ledger | None) -> list[tuple[str, str, str]]:
+def _promises(loaded: Sequence[LoadedScenario], review: Review | None) -> list[tuple[str, str, str]]:
     """Return (promise with its part, scenario, what the review says) in the review's order, untried ones included."""
     tried = [(promise, each.name) for each in loaded for promise in each.scenario.promises]
-    rows = [(f"{p.id} · {p.part}" if p.part else p.id, name, p.says) for p, name in tried]
+    rows = [(f"{p.id} · {p.part}" if p.part else p.id, name, p.text) for p, name in tried]
     if review is None:
         return rows
     ids = [p.id for p, _ in tried]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.cli import _options, _runs
 
 if TYPE_CHECKING:
-    from harness.discovery import Loaded
+    from harness.discovery import LoadedScenario
     from harness.load.protocol import LoadJob
     from harness.results.run import Run
 
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--max-in-flight",
         default=MAX_IN_FLIGHT,
         metavar="N",
-        help=f"operations under way at most, others are shed (default: {MAX_IN_FLIGHT})",
+        help=f"operations under way at most, others are dropped (default: {MAX_IN_FLIGHT})",
     )
     _runs.one_place(parser, "-load")
 
@@ -56,13 +56,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the run; return 0, 1 if the scenario failed or an engine was lost, 3 if it was stopped or tells nothing."""
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.load.session import Plan, Session  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import Settings  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.session import LoadPlan, LoadSession  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
 
     duration_s = _options.seconds(options.duration, "--duration")
     users = 0 if options.users is None else _options.whole(options.users, "--users", MAX_USERS)
     job = _job(options, users)
-    settings = Settings(
+    settings = RunSettings(
         engines=_options.engines(options.engine, only_one=True),
         size=_options.size(options.size),
         seed=_options.seed(options.seed),
@@ -75,9 +75,9 @@ def run(options: argparse.Namespace) -> int:
     job = _with_arms(job, loaded, options.arms)
     out = _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(duration_s / job.block_s - 1e-9))
-    plan = Plan(loaded, settings, job, cycles, out, _runs.command(), users, options.allow_remote)
+    plan = LoadPlan(loaded, settings, job, cycles, out, _runs.command(), users, options.allow_remote)
     with Progress() as progress:
-        record = Session(plan, progress).run()
+        record = LoadSession(plan, progress).run()
     _runs.publish(record, out, as_json=options.json)
     return exit_code(record)
 
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 def exit_code(record: Run) -> int:
     """Return what a finished run under load means to a shell."""
     loads = [s.load for s in record.scenarios if s.load is not None]
-    if any(load.lost for load in loads):
+    if any(load.lost_workers for load in loads):
         return 1
     code = _runs.exit_code(record)
     return _runs.INTERRUPTED if code == 0 and any(load.invalid for load in loads) else code
@@ -105,11 +105,11 @@ def _job(options: argparse.Namespace, users: int) -> LoadJob:
         drain_s=_options.seconds(options.drain, "--drain", or_none=True),
         model="closed" if users else "open",
         arrivals=rate,
-        in_flight_cap=_options.whole(options.max_in_flight, "--max-in-flight", MOST_IN_FLIGHT),
+        in_flight_limit=_options.whole(options.max_in_flight, "--max-in-flight", MOST_IN_FLIGHT),
     )
 
 
-def _with_arms(job: LoadJob, loaded: Loaded, named: str | None) -> LoadJob:
+def _with_arms(job: LoadJob, loaded: LoadedScenario, named: str | None) -> LoadJob:
     import msgspec  # noqa: PLC0415 - keeps `--help` quick
 
     return job if named is None else msgspec.structs.replace(job, arms=_options.arms(loaded, named))

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="all (the default), a name, a file or a folder")
     _runs.arguments(parser, f"seconds for timing pairs, all scenarios together (default: {BUDGET_S:g})")
     parser.add_argument(
-        "--plant", metavar="SHARE", help="slow a baseline world by so much, such as 3%%, and say whether it was found"
+        "--plant", metavar="SHARE", help="slow a baseline instance by so much, such as 3%%, and say whether it was found"
     )
     parser.add_argument("--instructions", action="store_true", help="count machine instructions under valgrind too; takes minutes")
 

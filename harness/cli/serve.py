@@ -24,7 +24,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from fixtures.api.http_service import HttpService
     from harness.scenario import Setting
-    from service.settings import Settings
+    from service.settings import ServiceSettings
     from service.switches import Switches
 
 ENGINES = ("sqlite", "postgres")
@@ -123,25 +123,25 @@ def _serving(setting: Setting, switches: Switches, port: int | None, slow: Mappi
         yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
 
 
-def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> Settings:
+def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> ServiceSettings:
     """Make the rows, with the indexes of the arm, and return the service's settings for them."""
     from datasets import TABLES, blocks  # noqa: PLC0415 - see `_switches`
     from fixtures import store as prompt_store  # noqa: PLC0415 - SQLAlchemy is slow to import
     from harness.databases.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.migrations import levels  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from service.settings import Settings  # noqa: PLC0415 - see `_switches`
+    from service.settings import ServiceSettings  # noqa: PLC0415 - see `_switches`
 
     found = databases(setting)
     found.fill(NAME, Base.metadata, blocks(prompt_store.dataset(setting), TABLES))
     found.migrate(NAME, lambda connection: levels.upgrade(connection, switches.indexes))
     url = found.url(NAME).render_as_string(hide_password=False)
     if "redis" not in setting.servers:
-        return Settings(url, None, switches)
+        return ServiceSettings(url, None, switches)
     from harness.servers import redis  # noqa: PLC0415 - comes with the extra `redis`
 
     address = setting.servers["redis"].near
-    return Settings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
+    return ServiceSettings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
 
 
 def _tell(setting: Setting, switches: Switches, service: HttpService) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from sqlalchemy import URL, Connection, MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.databases.rows import Block
+from harness.databases.rows import RowBlock
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -23,8 +23,8 @@ Change = Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a world's connections are set up, whatever the engine.
+class ConnectionOptions:
+    """How an instance's connections are set up, whatever the engine.
 
     `pool_timeout_s` is how long a checkout waits for a free connection. `small_cache` leaves an embedded engine its own default
     page cache, for scenarios with memory on trial. `write_lock_first` makes an embedded engine's transactions take the write lock
@@ -39,7 +39,7 @@ class Options:
     write_lock_first: bool = False
 
 
-DEFAULTS = Options()
+DEFAULTS = ConnectionOptions()
 
 
 class Databases(Protocol):
@@ -52,7 +52,7 @@ class Databases(Protocol):
         """Say whether there is such a database, complete."""
         ...
 
-    def fill(self, name: str, metadata: MetaData, blocks: Iterable[Block]) -> dict[str, int]:
+    def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
         """Make a database of these tables and rows, with the tables' indexes, as large loads do; return its rows by table.
 
         Raises:
@@ -88,11 +88,11 @@ class Databases(Protocol):
         """Return the database's address at the setting's distance, with the async driver: for engines of somebody else's making."""
         ...
 
-    def configure(self, engine: AsyncEngine, options: Options = DEFAULTS) -> None:
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULTS) -> None:
         """Give an engine made for `url` the listeners that this kind needs: an embedded one's PRAGMAs and BEGIN, for instance."""
         ...
 
-    def open(self, name: str, options: Options = DEFAULTS) -> AbstractAsyncContextManager[AsyncEngine]:
+    def open(self, name: str, options: ConnectionOptions = DEFAULTS) -> AbstractAsyncContextManager[AsyncEngine]:
         """Open a pool of connections to a database, at the setting's distance, and close them all at the end."""
         ...
 

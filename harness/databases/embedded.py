@@ -17,8 +17,8 @@ from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool, QueuePool
 
-from harness.databases.databases import DEFAULTS, Change, Options
-from harness.databases.rows import Block, load_sqlite
+from harness.databases.databases import DEFAULTS, Change, ConnectionOptions
+from harness.databases.rows import RowBlock, load_sqlite
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -36,7 +36,7 @@ class FileDatabases(ABC):
 
     driver: ClassVar[str]
     migrator: ClassVar[str]
-    """SQLAlchemy's names of the asyncio driver that worlds use, and of the synchronous one for migrations."""
+    """SQLAlchemy's names of the asyncio driver that instances use, and of the synchronous one for migrations."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -50,7 +50,7 @@ class FileDatabases(ABC):
         """Say whether there is such a database; a file gets its name when it is complete."""
         return self.path(name).is_file()
 
-    def fill(self, name: str, metadata: MetaData, blocks: Iterable[Block]) -> dict[str, int]:
+    def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
         """Make a database of these tables and rows, and count them by table. SQLite makes the file for both engines.
 
         It has no statistics for the planner: no engine gathers them unasked.
@@ -127,11 +127,11 @@ class FileDatabases(ABC):
         """
 
     @abstractmethod
-    def configure(self, engine: AsyncEngine, options: Options = DEFAULTS) -> None:
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULTS) -> None:
         """Set up every connection that an engine made for `url` will open, and say how its transactions begin."""
 
     @abstractmethod
-    def open(self, name: str, options: Options = DEFAULTS) -> AbstractAsyncContextManager[AsyncEngine]:
+    def open(self, name: str, options: ConnectionOptions = DEFAULTS) -> AbstractAsyncContextManager[AsyncEngine]:
         """Open a pool of connections, and close them all at the end.
 
         Raises:

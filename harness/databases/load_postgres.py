@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy import URL, MetaData, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from harness.databases.rows import Block
+from harness.databases.rows import RowBlock
 from harness.databases.rows_postgres import END, SIGNATURE, encode
 from harness.errors import UsageError
 
@@ -47,7 +47,7 @@ WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND attnum
 """
 
 
-async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[Block]) -> dict[str, int]:
+async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
     """Make these tables in an empty database and fill them, with their keys and indexes; return their rows by table.
 
     It is then vacuumed and analysed: pages are known to be visible to all, so that an index alone can answer, and the planner knows
@@ -79,7 +79,7 @@ async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[Block]) -
     return dict(rows)
 
 
-async def copy_in(connection: asyncpg.Connection, blocks: Iterable[Block], *, freeze: bool = False) -> Counter[str]:
+async def copy_in(connection: asyncpg.Connection, blocks: Iterable[RowBlock], *, freeze: bool = False) -> Counter[str]:
     """Add blocks to tables that are there; return how many rows each table was given.
 
     `freeze` writes rows as if they had always been there, which spares the server a second pass over them; allowed only for tables
@@ -99,7 +99,7 @@ async def copy_in(connection: asyncpg.Connection, blocks: Iterable[Block], *, fr
     return rows
 
 
-async def _stream(blocks: Iterable[Block], types: Mapping[str, str], rows: Counter[str]) -> AsyncIterator[bytes]:
+async def _stream(blocks: Iterable[RowBlock], types: Mapping[str, str], rows: Counter[str]) -> AsyncIterator[bytes]:
     yield SIGNATURE
     for block in blocks:
         encoded = encode(block, types)

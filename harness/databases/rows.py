@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from harness.errors import UsageError
 
 
-class Block(Protocol):
+class RowBlock(Protocol):
     """Some rows of one table, column by column.
 
     A column is a NumPy array of numbers, flags or datetime64, or a sequence of values that the sqlite3 driver takes as
@@ -48,7 +48,7 @@ class Block(Protocol):
 _TIME_SEPARATOR_AT = len("2025-10-01")
 
 
-def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[Block], *, analyse: bool = True) -> dict[str, int]:
+def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, analyse: bool = True) -> dict[str, int]:
     """Make a SQLite file of these tables and rows, indexed and in WAL mode; return its rows by table.
 
     With `analyse` it has statistics for the planner, which SQLite gathers only when told to.
@@ -76,7 +76,7 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[Block], *, anal
     return dict(rows)
 
 
-def _insert(path: Path, metadata: MetaData, blocks: Iterable[Block], rows: Counter[str]) -> list[Table]:
+def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Counter[str]) -> list[Table]:
     """Fill the file, then index it; return the tables whose primary key was built like the other indexes."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # The file is thrown away if this fails, so nothing needs a journal. The page cache stays at SQLite's 2 MB: its
@@ -101,7 +101,7 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[Block], rows: Count
     return deferred
 
 
-def _insert_block(connection: sqlite3.Connection, metadata: MetaData, block: Block) -> None:
+def _insert_block(connection: sqlite3.Connection, metadata: MetaData, block: RowBlock) -> None:
     if block.table not in metadata.tables:
         raise UsageError(f"no table named {block.table!r} among {', '.join(metadata.tables)}; name one of them in the block")
     names = ", ".join(_quoted(name) for name in block.columns)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.databases.rows import Block
+from harness.databases.rows import RowBlock
 from harness.errors import UsageError
 
 Column = Sequence[Any] | NDArray[Any]
@@ -34,7 +34,7 @@ class _Values:
     sizes: NDArray[np.int64]
 
 
-def encode(block: Block, types: Mapping[str, str]) -> memoryview:
+def encode(block: RowBlock, types: Mapping[str, str]) -> memoryview:
     """Return a block's rows in COPY's binary format, without the signature and the end; `types` are the table's, by column.
 
     A row is the number of its fields (int16), then of each field the size in bytes (int32, -1 for NULL) and the value, numbers

@@ -34,7 +34,7 @@ _STOLEN = 7
 
 
 @dataclass(frozen=True)
-class Effort:
+class DoctorEffort:
     """How long the doctor looks: so many pairs of processes, slices of each, and waits for a timer."""
 
     twins: int = 10
@@ -42,11 +42,11 @@ class Effort:
     waits: int = 800
 
 
-USUAL = Effort()
-QUICK = Effort(twins=4, rounds=40, waits=200)
+USUAL = DoctorEffort()
+QUICK = DoctorEffort(twins=4, rounds=40, waits=200)
 
 
-def examine(effort: Effort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
+def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
     """Return what there is to know of this machine; takes about half a minute, or with QUICK some seconds.
 
     The coordinator stays on its own core meanwhile, where there are two.

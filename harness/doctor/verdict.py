@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 from harness.stats.noise import SECONDS, Noise, visible_in_pairs, visible_in_twins
 
 GOOD, USABLE, POOR = "good", "usable", "poor"
@@ -72,8 +72,8 @@ class Checkup:
     machine: Machine
     noise: Noise
     visible: list[Visible]
-    word: str
-    reasons: list[Doubt]
+    grade: str
+    reasons: list[RunWarning]
 
 
 def check_up(machine: Machine, found: Noise) -> Checkup:
@@ -84,7 +84,7 @@ def check_up(machine: Machine, found: Noise) -> Checkup:
     return Checkup(machine, found, visible, word, [reason for _, reason in sorted(weighed, key=lambda w: -WORDS.index(w[0]))])
 
 
-Weighed = tuple[str, Doubt]
+Weighed = tuple[str, RunWarning]
 
 
 def _grade(value: float, good: float, usable: float) -> str:
@@ -101,59 +101,62 @@ def _twins(_machine: Machine, found: Noise, visible: list[Visible]) -> Iterator[
         return
     word = USABLE if longest.in_twins is not None and longest.in_twins <= TWINS_USABLE else POOR
     says = f"two processes of the same code on the same core differ by {_percent(found.twins)} (sd over {found.number} pairs)"
-    yield word, Doubt("between processes", says, "give gates of time more processes or more seconds; exact work needs neither")
+    yield word, RunWarning("between processes", says, "give gates of time more processes or more seconds; exact work needs neither")
 
 
 def _pairs(_machine: Machine, found: Noise, visible: list[Visible]) -> Iterator[Weighed]:
     shortest = visible[0]
     if shortest.in_pairs is None:
-        yield POOR, Doubt("slow", "two operations do not fit into ten seconds", "measure on a faster machine")
+        yield POOR, RunWarning("slow", "two operations do not fit into ten seconds", "measure on a faster machine")
     elif (word := _grade(shortest.in_pairs, PAIRS_GOOD, PAIRS_USABLE)) != GOOD:
         says = f"neighbouring operations of a process differ by {_percent(found.pair)}"
-        yield word, Doubt("within a process", says, "give more time with --budget, or stop what else is running")
+        yield word, RunWarning("within a process", says, "give more time with --budget, or stop what else is running")
 
 
 def _drift(_machine: Machine, found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if (word := _grade(abs(found.drift), DRIFT_GOOD, DRIFT_USABLE)) != GOOD:
         says = f"the same work took {_percent(abs(found.drift))} {'longer' if found.drift > 0 else 'less'} in the second half"
-        yield word, Doubt("drift", says, "wait until the machine is warm and idle; never compare with times stored on another day")
+        yield (
+            word,
+            RunWarning("drift", says, "wait until the machine is warm and idle; never compare with times stored on another day"),
+        )
 
 
 def _stolen(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.stolen is not None and (word := _grade(machine.stolen, STEAL_GOOD, STEAL_USABLE)) != GOOD:
         says = f"the host gave {_percent(machine.stolen)} of this machine's CPU time to others"
-        yield word, Doubt("steal", says, "measure on a machine, or at an hour, that is not shared")
+        yield word, RunWarning("steal", says, "measure on a machine, or at an hour, that is not shared")
 
 
 def _busy(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.load_average > BUSY * machine.cores:
         says = f"a load average of {machine.load_average:.1f} on {machine.cores} cores before anything was measured"
-        yield USABLE, Doubt("busy", says, "stop what else is running")
+        yield USABLE, RunWarning("busy", says, "stop what else is running")
 
 
 def _pinning(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if not machine.pinned:
         says = "there is one core, or none can be chosen: what is timed shares it with the coordinator and the servers"
-        yield USABLE, Doubt("not pinned", says, "give it at least two cores")
+        yield USABLE, RunWarning("not pinned", says, "give it at least two cores")
 
 
 def _governor(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.governor in {"powersave", "ondemand", "conservative", "schedutil"}:
         says = f"the governor is {machine.governor}: the core's frequency follows the load"
-        yield USABLE, Doubt("governor", says, "set it to performance (`cpupower frequency-set -g performance`)")
+        yield USABLE, RunWarning("governor", says, "set it to performance (`cpupower frequency-set -g performance`)")
 
 
 def _clock(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     coarse_ns = max(machine.resolution_ns, machine.tick_ns, machine.reading_ns)
     if coarse_ns > TICK_NS:
         says = f"the clock is told apart in steps of {coarse_ns:,.0f} ns"
-        yield USABLE, Doubt("clock", says, "look for the system's clock source; on Linux it should be tsc or the host's own")
+        yield USABLE, RunWarning("clock", says, "look for the system's clock source; on Linux it should be tsc or the host's own")
 
 
 def _late(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.late_p99_ns is not None and machine.late_p99_ns > LATE_NS:
         says = f"one timer in a hundred is {machine.late_p99_ns / 1e6:.1f} ms late or more"
-        yield USABLE, Doubt("timers", says, "read load tests at small delays with care; stop what else is running")
+        yield USABLE, RunWarning("timers", says, "read load tests at small delays with care; stop what else is running")
 
 
 _CHECKS: tuple[Callable[[Machine, Noise, list[Visible]], Iterator[Weighed]], ...] = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.results.gate import INCONCLUSIVE, REGRESSED, STATUS, GateRow
-from harness.results.run import NOT_RUN, Arm, Doubt, Run, ScenarioResult
+from harness.results.run import NOT_RUN, ArmResult, Run, RunWarning, ScenarioResult
 
 MEASURE = "measure both sides with the same options"
 ACCEPT = "give it its name back, or accept the candidate as the new baseline: harness baseline accept RUN"
@@ -22,7 +22,7 @@ SOME = 5
 
 
 @dataclass(frozen=True)
-class Pair:
+class MatchedPair:
     """A scenario on one engine at one distance in both runs; `stopped` if the candidate's was not finished."""
 
     old: ScenarioResult
@@ -50,13 +50,13 @@ class Pair:
 class Sides:
     """What belongs together, and all that was found about what does not."""
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[MatchedPair] = field(default_factory=list)
     rows: list[GateRow] = field(default_factory=list)
-    incomparable: list[Doubt] = field(default_factory=list)
-    doubts: list[Doubt] = field(default_factory=list)
+    incomparable: list[RunWarning] = field(default_factory=list)
+    warnings: list[RunWarning] = field(default_factory=list)
 
 
-def of_the_whole(base: Run, candidate: Run) -> list[Doubt]:
+def of_the_whole(base: Run, candidate: Run) -> list[RunWarning]:
     """Return why two runs say nothing about each other at all; nothing where they do."""
     asked = [(run.settings.size, run.settings.seed, run.settings.quick) for run in (base, candidate)]
     names = ("size", "seed", "--quick")
@@ -68,7 +68,7 @@ def of_the_whole(base: Run, candidate: Run) -> list[Doubt]:
         (bool(other), "other settings", f"the runs differ in {', '.join(other)}"),
         (base.interrupted, "the baseline", "it was stopped before its end"),
     ]
-    return [Doubt(name, says, MEASURE) for off, name, says in checks if off]
+    return [RunWarning(name, says, MEASURE) for off, name, says in checks if off]
 
 
 def another_machine(base: Run, candidate: Run) -> str:
@@ -80,7 +80,7 @@ def another_machine(base: Run, candidate: Run) -> str:
     return f"another machine or interpreter: {', '.join(other)}" if other else ""
 
 
-def other_versions(pair: Pair, base: Run, candidate: Run) -> tuple[str, str, str]:
+def other_versions(pair: MatchedPair, base: Run, candidate: Run) -> tuple[str, str, str]:
     """Return why counted work, the interpreter's own work, and its instructions are not comparable; "" where they are."""
     sides = (base.environment, candidate.environment)
     reasons = []
@@ -97,7 +97,7 @@ def other_versions(pair: Pair, base: Run, candidate: Run) -> tuple[str, str, str
     return ", ".join(reasons), own, own or (python if pythons[0] != pythons[1] else cpus)
 
 
-def _engine_versions(pair: Pair) -> Iterator[tuple[str, str, str]]:
+def _engine_versions(pair: MatchedPair) -> Iterator[tuple[str, str, str]]:
     """Yield each version of the engine that differs: settings whose name is one word that begins like the engine's."""
     for key in dict.fromkeys([*pair.old.engine_settings, *pair.new.engine_settings]):
         if " " not in key and key.startswith(pair.old.engine):
@@ -126,7 +126,7 @@ def pair(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, s
     twice = [name for results in (before, after) for name, number in Counter(map(_place, results)).items() if number > 1]
     if twice:
         says = f"a run has two scenarios named {_some(list(dict.fromkeys(twice)))}"
-        sides.incomparable.append(Doubt("names", says, "measure runs in which every name is one scenario's"))
+        sides.incomparable.append(RunWarning("names", says, "measure runs in which every name is one scenario's"))
         return sides
     here = {_place(r): r for r in after}
     gone = [r for r in before if r.status != NOT_RUN and _place(r) not in here]
@@ -135,29 +135,29 @@ def pair(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, s
         _tell_gone(sides, gone, new, stopped=stopped)
     if new:
         says = f"{_some([_place(r) for r in new])}: nothing to compare with"
-        sides.doubts.append(Doubt("new scenarios", says, "accept a baseline that has them"))
+        sides.warnings.append(RunWarning("new scenarios", says, "accept a baseline that has them"))
     sides.rows.extend(_failed(r) for r in new if r.status == FAILED)
     for old in before:
         if _place(old) in here:
-            _settle(sides, Pair(old, here[_place(old)]))
-    if stopped and before and not any(row.word == INCONCLUSIVE for row in sides.rows):
+            _settle(sides, MatchedPair(old, here[_place(old)]))
+    if stopped and before and not any(row.verdict == INCONCLUSIVE for row in sides.rows):
         sides.rows.append(_status(before[-1], INCONCLUSIVE, "the candidate was stopped before its end"))
     return sides
 
 
-def _settle(sides: Sides, one: Pair) -> None:
+def _settle(sides: Sides, one: MatchedPair) -> None:
     """Decide about a scenario that both runs name: whether it is compared, or why not."""
     old, new = one.old, one.new
     if new.status == FAILED:
         sides.rows.append(_failed(new))
     elif old.status == NOT_RUN:
         if new.status != NOT_RUN:
-            sides.doubts.append(Doubt("new scenarios", f"{one.place} was not run before", "accept a baseline that has it"))
+            sides.warnings.append(RunWarning("new scenarios", f"{one.place} was not run before", "accept a baseline that has it"))
     elif old.status != OK:
-        sides.incomparable.append(Doubt(one.place, f"in the baseline it has {old.status}", "measure the baseline again"))
+        sides.incomparable.append(RunWarning(one.place, f"in the baseline it has {old.status}", "measure the baseline again"))
     elif new.status == NOT_RUN:
         reason = f"in the candidate it was not run: {_line(new.error or 'no reason was recorded')}"
-        sides.incomparable.append(Doubt(one.place, reason, "measure where it can run"))
+        sides.incomparable.append(RunWarning(one.place, reason, "measure where it can run"))
     else:
         if one.stopped:
             sides.rows.append(_status(new, INCONCLUSIVE, f"{one.place} was stopped before its end"))
@@ -166,24 +166,24 @@ def _settle(sides: Sides, one: Pair) -> None:
         sides.pairs.append(one)
 
 
-def _arms(sides: Sides, one: Pair) -> None:
+def _arms(sides: Sides, one: MatchedPair) -> None:
     ran = {a.name: a for a in one.old.arms if a.cannot_run is None}
     after = {a.name: a for a in one.new.arms}
-    _names(sides, one, "arm", {a.name: a.describes for a in one.old.arms}, {a.name: a.describes for a in one.new.arms})
+    _names(sides, one, "arm", {a.name: a.description for a in one.old.arms}, {a.name: a.description for a in one.new.arms})
     for name in ran:
-        found: Arm | None = after.get(name)
+        found: ArmResult | None = after.get(name)
         if found is not None and found.cannot_run is not None:
             sides.rows.append(_status(one.new, REGRESSED, f"it cannot run any more: {_line(found.cannot_run)}", name))
 
 
-def _names(sides: Sides, one: Pair, what: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+def _names(sides: Sides, one: MatchedPair, what: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
     """Tell which arms or groups are gone, each with what it may be called now, and which are new."""
     gone, added = {n: t for n, t in old.items() if n not in new}, {n: t for n, t in new.items() if n not in old}
     if gone:
-        sides.incomparable.append(Doubt(one.place, _missing(what, list(gone), dict(renamed(gone, added))), ACCEPT))
+        sides.incomparable.append(RunWarning(one.place, _missing(what, list(gone), dict(renamed(gone, added))), ACCEPT))
     elif added:
         says = f"{what} {_some(list(added))}: nothing to compare with"
-        sides.doubts.append(Doubt(f"new in {one.place}", says, "accept a baseline that has it"))
+        sides.warnings.append(RunWarning(f"new in {one.place}", says, "accept a baseline that has it"))
 
 
 def _tell_gone(sides: Sides, gone: Sequence[ScenarioResult], new: Sequence[ScenarioResult], *, stopped: bool) -> None:
@@ -195,7 +195,7 @@ def _tell_gone(sides: Sides, gone: Sequence[ScenarioResult], new: Sequence[Scena
     for where in dict.fromkeys((r.engine, r.rtt_ms) for r in gone):
         texts = [{_place(r): r.doc or r.file for r in results if (r.engine, r.rtt_ms) == where} for results in (gone, new)]
         likely |= dict(renamed(*texts))
-    sides.incomparable.append(Doubt("scenarios", _missing("scenario", [_place(r) for r in gone], likely), ACCEPT))
+    sides.incomparable.append(RunWarning("scenarios", _missing("scenario", [_place(r) for r in gone], likely), ACCEPT))
 
 
 def _missing(what: str, gone: Sequence[str], likely: Mapping[str, str]) -> str:

@@ -14,14 +14,14 @@ import numpy as np
 from harness.errors import NotComparableError, UsageError
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
-from harness.results.run import BASELINE, Arm, Doubt, Ratio, Run, ScenarioResult, Verdict
+from harness.results.run import BASELINE, ArmResult, Ratio, Run, RunWarning, ScenarioResult, Verdict
 from harness.stats.intervals import median
 from harness.verdicts.promise import INCONCLUSIVE
-from harness.verdicts.unpaired import DRIFT, REGRESSED, Outcome, Unpaired, compare
+from harness.verdicts.unpaired import DRIFT, REGRESSED, Unpaired, UnpairedOutcome, compare
 
 CANDIDATE = "candidate"
 UNPAIRED = "unpaired"
-"""The name of the doubt that every comparison of two files raises."""
+"""The name of the warning that every comparison of two files raises."""
 
 CHANGES_ALWAYS = "load average at start"
 """What differs between any two runs, and says nothing about the machine."""
@@ -54,11 +54,14 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
         engine=after.tool,
         rtt_ms=0.0,
         status="ok",
-        arms=[Arm(BASELINE, f"before: {one_line(before.file)}"), Arm(CANDIDATE, f"after: {one_line(after.file)}")],
+        arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
         latencies=[own_run.latency(timing, arm) for pair in pairs for timing, arm in zip(pair, (BASELINE, CANDIDATE), strict=True)],
         ratios=[_ratio(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True) if outcome.ratio is not None],
         verdicts=[_verdict(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True)],
-        doubts=[*_doubts(before, after, drift), *_shifted([outcome.ratio for outcome in outcomes if outcome.ratio is not None])],
+        warnings=[
+            *_warnings(before, after, drift),
+            *_shifted([outcome.ratio for outcome in outcomes if outcome.ratio is not None]),
+        ],
     )
     return own_run.blank(own_run.COMPARE, one_line(name), after, result, _environment(before, after, drift))
 
@@ -113,21 +116,21 @@ def _finite(bound: float | None) -> float | None:
     return bound if bound is not None and math.isfinite(bound) else None
 
 
-def _ratio(name: str, outcome: Outcome) -> Ratio:
+def _ratio(name: str, outcome: UnpairedOutcome) -> Ratio:
     assert outcome.ratio is not None
     low, high = _finite(outcome.low), _finite(outcome.high)
     known = low is not None and high is not None
     return Ratio(CANDIDATE, name, outcome.ratio, low if known else None, high if known else None, processes=[], pairs=0)
 
 
-def _verdict(name: str, outcome: Outcome) -> Verdict:
+def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
     low, high = _finite(outcome.low), _finite(outcome.high)
     return Verdict(
         promise=name,
-        says="",
+        text="",
         arm=CANDIDATE,
-        verdict=outcome.word,
-        sentence=outcome.because,
+        verdict=outcome.verdict,
+        sentence=outcome.reason,
         unit="×",
         value=outcome.ratio,
         low=low if high is not None else None,
@@ -136,37 +139,37 @@ def _verdict(name: str, outcome: Outcome) -> Verdict:
     )
 
 
-def _doubts(before: Reading, after: Reading, drift: float) -> list[Doubt]:
+def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
     default = "the default, from runs of the same code on two shared cores; compare two such runs here to know yours"
     source = "as given" if drift != DRIFT else default
     below = f"a difference below the drift of {drift * 100:.3g} % ({source}) cannot be told from the machine"
     found = [
-        Doubt(
+        RunWarning(
             UNPAIRED,
             f"two runs at two moments: {below}",
             "measure both versions in turn, in one run, to see smaller differences",
         )
     ]
     if before.digest and before.digest == after.digest:
-        found.append(Doubt("the same file", "both sides hold the same bytes", "name the file of the other moment"))
+        found.append(RunWarning("the same file", "both sides hold the same bytes", "name the file of the other moment"))
     both = before.environment.keys() & after.environment.keys() - {CHANGES_ALWAYS}
     machine = {key: (old, after.environment[key]) for key, old in before.environment.items() if key in both}
     other = [f"{key} {old} and {new}" for key, (old, new) in machine.items() if old != new]
     if other:
         more = f" and {len(other) - SOME} more" if len(other) > SOME else ""
         says = f"before and after differ in {'; '.join(other[:SOME])}{more}"
-        found.append(Doubt("another machine or version", says, "measure both on the same machine, with the same versions"))
+        found.append(RunWarning("another machine or version", says, "measure both on the same machine, with the same versions"))
     for side, where in ((before, "before"), (after, "after")):
-        for doubt in side.doubts:
-            if not (doubt in before.doubts and doubt in after.doubts):
-                found.append(Doubt(f"{doubt.name}, {where}", doubt.says, doubt.remedy))
-            elif doubt not in found:
-                found.append(doubt)
+        for warning in side.warnings:
+            if not (warning in before.warnings and warning in after.warnings):
+                found.append(RunWarning(f"{warning.name}, {where}", warning.message, warning.remedy))
+            elif warning not in found:
+                found.append(warning)
     return found
 
 
-def _shifted(ratios: Sequence[float]) -> Iterator[Doubt]:
-    """Yield a doubt where everything became faster, or slower, alike: so does a change of the machine look."""
+def _shifted(ratios: Sequence[float]) -> Iterator[RunWarning]:
+    """Yield a warning where everything became faster, or slower, alike: so does a change of the machine look."""
     if len(ratios) < SEVERAL:
         return
     middle = median(ratios)
@@ -175,7 +178,7 @@ def _shifted(ratios: Sequence[float]) -> Iterator[Doubt]:
     if max(middle, 1 / middle) > SHIFT and alike >= SHARE * len(ratios):
         way = "faster" if faster else "slower"
         says = f"{alike} of {len(ratios)} benchmarks became {way}, half of all by {max(middle, 1 / middle):.2f}× and more"
-        yield Doubt(
+        yield RunWarning(
             "everything shifted", says, "look for a change of the machine before one of the code: measure both again, in turn"
         )
 

@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.gate import matching as gate_sides
 from harness.gate import stored_times as gate_times
 from harness.gate import work_counts as gate_work
-from harness.gate.matching import Pair, counted
+from harness.gate.matching import MatchedPair, counted
 from harness.gate.work_counts import Rules
 from harness.results.gate import (
     EQUAL,
@@ -32,7 +32,7 @@ from harness.results.gate import (
     GateResult,
     GateRow,
 )
-from harness.results.run import Doubt, Run
+from harness.results.run import Run, RunWarning
 
 ACCEPT = "measure it again, or accept the candidate as the new baseline: harness baseline accept RUN"
 AGAINST = "time both versions in turn: harness gate --against REF"
@@ -56,7 +56,7 @@ def gate(
     """
     reasons = gate_sides.of_the_whole(base, candidate)
     if reasons:
-        return GateResult(*names, NOT_COMPARABLE, reasons[0].says, incomparable=reasons)
+        return GateResult(*names, NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
     if base.scenarios and not before:
         known = ", ".join(sorted({r.name for r in base.scenarios}))
@@ -70,15 +70,15 @@ def gate(
     times = gate_times.times([(p.old, p.new) for p in sides.pairs], gate_sides.another_machine(base, candidate))
     rows += times.rows
     verdict, sentence = next(_verdicts(rows, incomparable, all_slower=times.all_slower))
-    doubts = [*sides.doubts, *times.doubts, *_doubts(base, candidate, rows)]
-    return GateResult(*names, verdict, sentence, rows, incomparable, doubts)
+    warnings = [*sides.warnings, *times.warnings, *_warnings(base, candidate, rows)]
+    return GateResult(*names, verdict, sentence, rows, incomparable, warnings)
 
 
 def of_files(compared: Run) -> GateResult:
     """Return the result on two files of another tool, from `harness.gate.result_files`: times alone, unpaired."""
     rows, sides = [], ("before", "after")
     for result in compared.scenarios:
-        sides = (result.arms[0].describes.removeprefix("before: "), result.arms[-1].describes.removeprefix("after: "))
+        sides = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
         medians = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
         for v in result.verdicts:
             old, new = medians.get((v.promise, result.arms[0].name)), medians.get((v.promise, v.arm))
@@ -89,15 +89,15 @@ def of_files(compared: Run) -> GateResult:
                 GateRow(TIME, v.promise, result.engine, 0.0, "", "", "time", word, v.sentence, old, new, "ns", change, *bounds)
             )
     verdict, sentence = next(_verdicts(rows, [], all_slower=False))
-    return GateResult(*sides, verdict, sentence, rows, doubts=[d for r in compared.scenarios for d in r.doubts])
+    return GateResult(*sides, verdict, sentence, rows, warnings=[d for r in compared.scenarios for d in r.warnings])
 
 
 def refused(base: str, candidate: str, says: str) -> GateResult:
     """Return the result on two sides that do not go together at all."""
-    return GateResult(base, candidate, NOT_COMPARABLE, says, incomparable=[Doubt("not comparable", says, ACCEPT)])
+    return GateResult(base, candidate, NOT_COMPARABLE, says, incomparable=[RunWarning("not comparable", says, ACCEPT)])
 
 
-def _rules(pair: Pair, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
+def _rules(pair: MatchedPair, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
     name = f"{pair.new.name}."
     own = {key.removeprefix(name): share for key, share in tolerances.items() if key.startswith(name)}
     no_work, no_python, no_instructions = gate_sides.other_versions(pair, base, candidate)
@@ -109,37 +109,37 @@ def _rules(pair: Pair, tolerances: Mapping[str, float], base: Run, candidate: Ru
     return Rules(pair.new.tolerances | own, pair.new.higher_is_better, no_work, no_python, no_instructions)
 
 
-def _rows(pair: Pair, rules: Rules) -> tuple[list[GateRow], list[Doubt]]:
+def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarning]]:
     """Return the rows of counted work and memory of a scenario, and what is missing or of other versions."""
     rows, missing = gate_work.work(pair.old, pair.new, rules)
     missing = [e for e in missing if pair.keeps(e.arm, e.group)]
     rows += [row for row in gate_work.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
     reasons = []
-    barred = Counter(row.because for row in rows if row.word == NOT_COMPARABLE)
+    barred = Counter(row.reason for row in rows if row.verdict == NOT_COMPARABLE)
     for reason, number in barred.items():
-        reasons.append(Doubt(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
+        reasons.append(RunWarning(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
     if missing and not pair.stopped:
         metrics = sorted({e.metric.replace("_", " ") for e in missing})
         says = f"{counted(len(missing), 'count')} of {', '.join(metrics)} {'is' if len(missing) == 1 else 'are'} missing"
-        reasons.append(Doubt(pair.place, f"{says} in the candidate", ACCEPT))
+        reasons.append(RunWarning(pair.place, f"{says} in the candidate", ACCEPT))
     return rows, reasons
 
 
-def _verdicts(rows: Sequence[GateRow], incomparable: Sequence[Doubt], *, all_slower: bool) -> Iterator[tuple[str, str]]:
+def _verdicts(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool) -> Iterator[tuple[str, str]]:
     """Yield the verdicts of the whole that hold, each with its reason, the most pressing first; one always holds."""
-    words = Counter(row.word for row in rows)
-    judged = Counter((row.kind, row.word) for row in rows)
+    words = Counter(row.verdict for row in rows)
+    judged = Counter((row.kind, row.verdict) for row in rows)
     unjudged = judged[TIME, NOT_JUDGED]
     times = f"; {counted(unjudged, 'time')} could not be judged" if unjudged else ""
     if words[REGRESSED]:
         yield REGRESSED, f"{_kinds(rows, REGRESSED)} regressed"
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
-        yield NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].says}{more}"
+        yield NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
     if not any(row.kind != STATUS for row in rows):
         yield NOT_COMPARABLE, "the two have no figure in common: nothing was compared"
     if words[INCONCLUSIVE]:
-        yield INCONCLUSIVE, "; ".join(dict.fromkeys(row.because for row in rows if row.word == INCONCLUSIVE))
+        yield INCONCLUSIVE, "; ".join(dict.fromkeys(row.reason for row in rows if row.verdict == INCONCLUSIVE))
     exact = judged[EXACT, EQUAL] + judged[EXACT, IMPROVED]
     if not exact and (unjudged or not judged[TIME, IMPROVED]):
         yield INCONCLUSIVE, f"no work was counted exactly that could decide{times}"
@@ -153,28 +153,30 @@ def _verdicts(rows: Sequence[GateRow], incomparable: Sequence[Doubt], *, all_slo
 def _kinds(rows: Iterable[GateRow], word: str) -> str:
     """Return how many rows of each kind have a word: `2 exact figures and 1 time`."""
     names = {EXACT: "exact figure", "memory": "peak", TIME: "time", STATUS: "scenario or arm"}
-    counts = Counter(row.kind for row in rows if row.word == word)
+    counts = Counter(row.kind for row in rows if row.verdict == word)
     return " and ".join(f"{counts[kind]} {name}{'s' * (counts[kind] > 1)}" for kind, name in names.items() if counts[kind])
 
 
-def _doubts(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[Doubt]:
+def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWarning]:
     found = [
-        Doubt(f"{d.name}, {side}", d.says, d.remedy) for run, side in ((base, "before"), (candidate, "after")) for d in run.doubts
+        RunWarning(f"{d.name}, {side}", d.message, d.remedy)
+        for run, side in ((base, "before"), (candidate, "after"))
+        for d in run.warnings
     ]
     if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
-        found.append(Doubt("the same run", "both sides hold the same figures", "name the run of the other version"))
-    unsteady = [row for row in rows if row.kind == EXACT and row.word == NOT_JUDGED and row.group and row.base != row.candidate]
+        found.append(RunWarning("the same run", "both sides hold the same figures", "name the run of the other version"))
+    unsteady = [row for row in rows if row.kind == EXACT and row.verdict == NOT_JUDGED and row.group and row.base != row.candidate]
     if unsteady:
         metrics = ", ".join(sorted({row.metric.replace("_", " ") for row in unsteady}))
         says = f"{counted(len(unsteady), 'figure')} of {metrics} changed that did not repeat in the baseline's own run either"
-        found.append(Doubt("unsteady figures", says, "name a tolerance in the scenario, or in [tool.harness.gate.tolerances]"))
+        found.append(RunWarning("unsteady figures", says, "name a tolerance in the scenario, or in [tool.harness.gate.tolerances]"))
     return found + _ungated(rows)
 
 
-def _ungated(rows: Sequence[GateRow]) -> list[Doubt]:
-    """Return a doubt about scenarios of which no exact figure was judged: times alone do not guard them."""
-    guarded = {row.place for row in rows if row.kind == EXACT and row.word in {EQUAL, IMPROVED, REGRESSED}}
+def _ungated(rows: Sequence[GateRow]) -> list[RunWarning]:
+    """Return a warning about scenarios of which no exact figure was judged: times alone do not guard them."""
+    guarded = {row.place for row in rows if row.kind == EXACT and row.verdict in {EQUAL, IMPROVED, REGRESSED}}
     bare = list(dict.fromkeys(row.place for row in rows if row.kind == TIME and row.place not in guarded))
     if not guarded or not bare:
         return []
-    return [Doubt("not guarded", f"no exact figure decides about {', '.join(bare)}", AGAINST)]
+    return [RunWarning("not guarded", f"no exact figure decides about {', '.join(bare)}", AGAINST)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from harness.results.gate import IMPROVED, NOT_JUDGED, REGRESSED, TIME, GateRow
-from harness.results.run import CONTROL, Doubt, Latency, ScenarioResult
+from harness.results.run import CONTROL, Latency, RunWarning, ScenarioResult
 from harness.stats.intervals import mean_interval, median
 
 DRIFT_SD = 0.075
@@ -42,11 +42,11 @@ MAD_TO_SD = 1.4826
 
 
 @dataclass(frozen=True)
-class Times:
+class StoredTimes:
     """Rows of times, what is to be doubted about them, and whether everything became so much slower that nothing may pass."""
 
     rows: list[GateRow]
-    doubts: list[Doubt]
+    warnings: list[RunWarning]
     all_slower: bool = False
 
 
@@ -72,7 +72,7 @@ class _Pair:
         return before.high < after.low or after.high < before.low
 
 
-def times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machine: str) -> Times:
+def times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machine: str) -> StoredTimes:
     """Return a row for every arm and group that the first run timed. `another_machine` is why none is judged, "" if they are."""
     found = [_pair(old, new, a, b) for old, new in pairs for a, b in _both(old, new)]
     known = [p.log_change for p in found if p.log_change is not None]
@@ -80,11 +80,11 @@ def times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machin
     limit = abs(centre) + limit_log(len(known), spread)
     rows = [_judged(p, limit, another_machine) for p in found]
     if another_machine or len(known) < SUITE or math.exp(abs(centre)) < SHIFTED:
-        return Times(rows, [])
+        return StoredTimes(rows, [])
     slower = centre > 0
     says = f"half of {len(known)} times became {math.exp(abs(centre)):.2f}× {'slower' if slower else 'faster'} and more"
-    doubt = Doubt("everything shifted", says, "time both versions in turn: harness gate --against REF")
-    return Times(rows, [doubt], all_slower=slower and math.exp(centre) >= SHIFTED_BADLY)
+    warning = RunWarning("everything shifted", says, "time both versions in turn: harness gate --against REF")
+    return StoredTimes(rows, [warning], all_slower=slower and math.exp(centre) >= SHIFTED_BADLY)
 
 
 def limit_log(number: int, spread: float = 0.0) -> float:
@@ -111,25 +111,25 @@ def _both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Laten
 def _pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _Pair:
     row = GateRow(TIME, result.name, result.engine, result.rtt_ms, old.arm, old.group, "time", NOT_JUDGED, "", unit="ns")
     if new is None:
-        return _Pair(replace(row, because=f"the candidate did not time it ({new_result.status})"), [], [])
+        return _Pair(replace(row, reason=f"the candidate did not time it ({new_result.status})"), [], [])
     sides = [[ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new)]
     if not all(sides):
-        return _Pair(replace(row, because="a side has no time above zero"), [], [])
+        return _Pair(replace(row, reason="a side has no time above zero"), [], [])
     middles = [median(each) for each in sides]
     because = "a single process says nothing about drift" if min(map(len, sides)) < PROCESSES else ""
-    return _Pair(replace(row, base=middles[0], candidate=middles[1], change=middles[1] / middles[0], because=because), *sides)
+    return _Pair(replace(row, base=middles[0], candidate=middles[1], change=middles[1] / middles[0], reason=because), *sides)
 
 
 def _judged(pair: _Pair, limit: float, another_machine: str) -> GateRow:
     row, change = pair.row, pair.log_change
     if another_machine:
-        return replace(row, because=another_machine)
+        return replace(row, reason=another_machine)
     if change is None:
         return row
     row = replace(row, tolerated=math.exp(limit) - 1)
     beyond = f"{math.exp(limit):.2f}×, the drift of stored times"
     if abs(change) <= limit:
-        return replace(row, because=f"within {beyond}: it cannot be told from the machine")
+        return replace(row, reason=f"within {beyond}: it cannot be told from the machine")
     if not pair.apart:
-        return replace(row, because=f"beyond {beyond}, but the intervals over processes overlap")
-    return replace(row, word=REGRESSED if change > 0 else IMPROVED, because=f"beyond {beyond}")
+        return replace(row, reason=f"beyond {beyond}, but the intervals over processes overlap")
+    return replace(row, verdict=REGRESSED if change > 0 else IMPROVED, reason=f"beyond {beyond}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.results.gate import EQUAL, EXACT, IMPROVED, MEMORY, NOT_COMPARABLE, NOT_JUDGED, REGRESSED, GateRow
-from harness.results.run import PEAK_MEMORY, Exact, Memory, ScenarioResult
+from harness.results.run import PEAK_MEMORY, Memory, ScenarioResult, WorkCount
 
 TOLERANCE = 0.02
 """By how much a figure that does not repeat exactly may change, unless its scenario or the project names another share."""
@@ -56,23 +56,23 @@ class Rules:
         return self.no_work or own or (self.no_instructions if _kind(metric) == "instructions" else "")
 
 
-def work(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> tuple[list[GateRow], list[Exact]]:
+def work(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> tuple[list[GateRow], list[WorkCount]]:
     """Return a row for every count that both have, and the baseline's counts that the candidate lacks."""
-    after = {_key(e): e for e in new.exact}
-    unsteady = _unsteady(old.exact)
-    rows = [_row(old, e, after[_key(e)], rules, e.metric in unsteady) for e in old.exact if _key(e) in after]
-    return rows, [e for e in old.exact if _key(e) not in after and (e.group != OWN or e.metric in rules.tolerances)]
+    after = {_key(e): e for e in new.work_counts}
+    unsteady = _unsteady(old.work_counts)
+    rows = [_row(old, e, after[_key(e)], rules, e.metric in unsteady) for e in old.work_counts if _key(e) in after]
+    return rows, [e for e in old.work_counts if _key(e) not in after and (e.group != OWN or e.metric in rules.tolerances)]
 
 
 def _kind(metric: str) -> str:
     return metric.rsplit("_", 1)[-1]
 
 
-def _key(e: Exact) -> tuple[str, str, str, float]:
+def _key(e: WorkCount) -> tuple[str, str, str, float]:
     return e.arm, e.group, e.metric, e.scale
 
 
-def _unsteady(figures: Sequence[Exact]) -> set[str]:
+def _unsteady(figures: Sequence[WorkCount]) -> set[str]:
     repeats: dict[str, list[bool]] = defaultdict(list)
     for e in figures:
         if e.group != OWN:
@@ -80,7 +80,7 @@ def _unsteady(figures: Sequence[Exact]) -> set[str]:
     return {metric for metric, each in repeats.items() if each.count(False) >= UNSTEADY * len(each)}
 
 
-def _row(result: ScenarioResult, old: Exact, new: Exact, rules: Rules, unsteady: bool) -> GateRow:
+def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> GateRow:
     word, because, tolerated = _judged(old, new, rules, unsteady)
     change = new.value / old.value if old.value else 1.0 if new.value == old.value else None
     return GateRow(
@@ -91,8 +91,8 @@ def _row(result: ScenarioResult, old: Exact, new: Exact, rules: Rules, unsteady:
         arm=old.arm,
         group=old.group,
         metric=old.metric,
-        word=word,
-        because=because,
+        verdict=word,
+        reason=because,
         base=old.value,
         candidate=new.value,
         change=change if change is not None and math.isfinite(change) else None,
@@ -101,7 +101,7 @@ def _row(result: ScenarioResult, old: Exact, new: Exact, rules: Rules, unsteady:
     )
 
 
-def _judged(old: Exact, new: Exact, rules: Rules, unsteady: bool) -> tuple[str, str, float]:
+def _judged(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[str, str, float]:
     """Return the word of a count, why, and the share that was tolerated."""
     finite = math.isfinite(old.value) and math.isfinite(new.value)
     barred = rules.barred(old.metric) or ("" if finite else "it is no finite number")
@@ -150,8 +150,8 @@ def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[G
             arm=m.arm,
             group=m.group,
             metric=PEAK_MEMORY + limit,
-            word=word,
-            because=because,
+            verdict=word,
+            reason=because,
             base=float(m.added_bytes),
             candidate=float(found.added_bytes),
             unit="bytes",

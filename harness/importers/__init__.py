@@ -22,7 +22,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.importers import own_run
 from harness.importers.reading import Content, Reading, one_line
-from harness.results.run import Doubt, Run
+from harness.results.run import Run, RunWarning
 from harness.results.store import RUN_FILE, read_run
 
 MOST_BYTES = 512 * 2**20
@@ -34,20 +34,20 @@ OWN = "schema_version"
 
 
 @dataclass(frozen=True)
-class Reader:
+class Importer:
     """One module of this folder that reads a kind of file."""
 
     form: str
-    loses: tuple[Doubt, ...]
+    loses: tuple[RunWarning, ...]
     recognises: Callable[[Content], bool]
     parse: Callable[[Content], Reading]
 
 
 @cache
-def readers() -> tuple[Reader, ...]:
+def readers() -> tuple[Importer, ...]:
     """Load every reader of this folder."""
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return tuple(Reader(m.FORM, m.LOSES, m.recognises, m.parse) for m in modules if hasattr(m, "recognises"))
+    return tuple(Importer(m.FORM, m.LOSES, m.recognises, m.parse) for m in modules if hasattr(m, "recognises"))
 
 
 def read(path: Path) -> Run:
@@ -147,5 +147,5 @@ def _parsed(content: Content) -> Reading:
         file=str(content.path),
         form=reader.form,
         digest=hashlib.sha256(content.body).hexdigest(),
-        doubts=(*reader.loses, *found.doubts),
+        warnings=(*reader.loses, *found.warnings),
     )

@@ -11,11 +11,11 @@ from dataclasses import replace
 import msgspec
 
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 FORM = "hyperfine's JSON"
 LOSES = (
-    Doubt(
+    RunWarning(
         "what hyperfine loses",
         "a time is that of a whole process, its start and, unless it ran with --shell=none, a correction for the shell included",
         "time the operation inside the process, with `harness run`",
@@ -34,7 +34,7 @@ class _Result(msgspec.Struct):
     parameters: dict[str, str] | None = None
 
 
-class _File(msgspec.Struct):
+class _HyperfineFile(msgspec.Struct):
     results: list[_Result]
 
 
@@ -49,12 +49,12 @@ def parse(content: Content) -> Reading:
     Raises:
         UsageError: there are none, one is no time, or two commands have the same name.
     """
-    results = msgspec.json.decode(content.body, type=_File).results
+    results = msgspec.json.decode(content.body, type=_HyperfineFile).results
     again = Counter(result.command for result in results)
     timings = [_timing(content, result, again[result.command] > 1) for result in results]
     failed = [timing.name for timing in timings if timing.errors]
-    doubts = [Doubt("failed commands", f"ended with an error: {', '.join(failed)}", "mend the command")] if failed else []
-    return Reading("", "hyperfine", FORM, distinct(content, FORM, timings), doubts=tuple(doubts))
+    warnings = [RunWarning("failed commands", f"ended with an error: {', '.join(failed)}", "mend the command")] if failed else []
+    return Reading("", "hyperfine", FORM, distinct(content, FORM, timings), warnings=tuple(warnings))
 
 
 def _timing(content: Content, result: _Result, twice: bool) -> Timing:

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 FORM = "k6's summary"
 LOSES = (
-    Doubt(
+    RunWarning(
         "what k6's summary loses",
         "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out",
         "add `count` and p(99) with --summary-trend-stats, and run often enough to see what differs from run to run",
@@ -72,8 +72,8 @@ def parse(content: Content) -> Reading:
             left_out.append(one_line(name))
         else:
             timings.append(_timing(content, name, values, metrics))
-    doubts = [_left_out(left_out)] if left_out else []
-    return Reading("", "k6", FORM, distinct(content, FORM, timings), doubts=(*doubts, *_failed(metrics)))
+    warnings = [_left_out(left_out)] if left_out else []
+    return Reading("", "k6", FORM, distinct(content, FORM, timings), warnings=(*warnings, *_failed(metrics)))
 
 
 def _metrics(content: Content) -> Iterator[tuple[str, tuple[bool | None, Values]]]:
@@ -111,13 +111,13 @@ def _timing(content: Content, name: str, values: Values, metrics: Metrics) -> Ti
     return Timing(shown, samples, median_ns, mean, least, most, percentiles)
 
 
-def _left_out(names: list[str]) -> Doubt:
+def _left_out(names: list[str]) -> RunWarning:
     remedy = "leave avg, min, med and max in --summary-trend-stats"
-    return Doubt("left out", f"without an average, a median, a least and a most: {', '.join(names)}", remedy)
+    return RunWarning("left out", f"without an average, a median, a least and a most: {', '.join(names)}", remedy)
 
 
-def _failed(metrics: Metrics) -> Iterator[Doubt]:
+def _failed(metrics: Metrics) -> Iterator[RunWarning]:
     values = metrics.get("http_req_failed", (None, {}))[1]
     rate = values.get("rate", values.get("value", 0.0))
     if rate > 0:
-        yield Doubt("failed requests", f"{rate:.2%} of the requests failed", "mend them: their times are among the others")
+        yield RunWarning("failed requests", f"{rate:.2%} of the requests failed", "mend them: their times are among the others")

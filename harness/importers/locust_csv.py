@@ -12,13 +12,13 @@ import io
 from harness.importers.locust_rounding import LOSES as ROUNDED
 from harness.importers.locust_rounding import TOOL, failed, rounding_ms
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 FORM = "Locust's CSV"
 LOSES = (
     *ROUNDED,
-    Doubt(
+    RunWarning(
         "what Locust's CSV loses",
         "the file is written once a second and not again at the end, so that the last requests of a run are not in it",
         "compare Locust's --json-file instead",
@@ -57,7 +57,7 @@ def parse(content: Content) -> Reading:
         raise content.refused(FORM, f"a row of it cannot be read ({error})") from error
     total = timings[-1:]
     errors = {timing.name: timing.errors for timing in (timings[:-1] or total)}
-    return Reading("", TOOL, FORM, distinct(content, FORM, timings), doubts=failed(errors))
+    return Reading("", TOOL, FORM, distinct(content, FORM, timings), warnings=failed(errors))
 
 
 def _head(content: Content) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.importers.locust_rounding import LOSES as ROUNDED
 from harness.importers.locust_rounding import TOOL, failed, rounding_ms
-from harness.importers.reading import MOST_VALUES, Content, Counted, Reading, Timing, distinct, nanoseconds, one_line
+from harness.importers.reading import MOST_VALUES, Content, OperationCounts, Reading, Timing, distinct, nanoseconds, one_line
 
 FORM = "Locust's JSON"
 LOSES = ROUNDED
@@ -21,7 +21,7 @@ LAST_START_S = 2**32
 """The year 2106, in Unix time: a later start is none."""
 
 
-class _Entry(msgspec.Struct):
+class _LocustEntry(msgspec.Struct):
     name: str
     method: str | None
     num_requests: int
@@ -44,7 +44,7 @@ def parse(content: Content) -> Reading:
     Raises:
         UsageError: there are none, or one is no time.
     """
-    entries = msgspec.json.decode(content.body, type=list[_Entry])
+    entries = msgspec.json.decode(content.body, type=list[_LocustEntry])
     timings = [_timing(content, entry) for entry in entries if entry.response_times]
     starts = [entry.start_time for entry in entries if entry.start_time and 0 < entry.start_time < LAST_START_S]
     return Reading(
@@ -53,11 +53,11 @@ def parse(content: Content) -> Reading:
         form=FORM,
         timings=distinct(content, FORM, timings),
         started_at=datetime.fromtimestamp(min(starts), UTC).isoformat(timespec="seconds") if starts else "",
-        doubts=failed({timing.name: timing.errors for timing in timings}),
+        warnings=failed({timing.name: timing.errors for timing in timings}),
     )
 
 
-def _timing(content: Content, entry: _Entry) -> Timing:
+def _timing(content: Content, entry: _LocustEntry) -> Timing:
     name = one_line(f"{entry.method or ''} {entry.name}")
     if not all(0 < count < MOST_VALUES for count in entry.response_times.values()) or entry.num_failures < 0:
         raise content.refused(FORM, f"{name!r} has a count that is none")
@@ -67,7 +67,7 @@ def _timing(content: Content, entry: _Entry) -> Timing:
         raise content.refused(FORM, f"{name!r} has a response time that is no number ({error})") from error
     ordered = sorted(values_ms)
     values_ns = nanoseconds(content, FORM, name, ordered, per_s=1e3, zero=True)
-    histogram = Counted(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
+    histogram = OperationCounts(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
     bucketed = all(rounding_ms(value) for value in ordered)
     median_ns = histogram.quantile_ns(0.5)
     ends = [entry.min_response_time, entry.max_response_time, entry.total_response_time]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 TOOL = "Locust"
 LOSES = (
-    Doubt(
+    RunWarning(
         "what Locust rounds",
         "response times are rounded to whole milliseconds, above 100 ms to two digits, and medians and percentiles with them",
         "run the scenario with `harness load`, which keeps nanoseconds",
     ),
-    Doubt(
+    RunWarning(
         "what Locust mixes",
         "times of failed requests are among the others, and a user who waits for a slow answer asks for nothing meanwhile",
         "run the scenario with `harness load`, which keeps errors apart and counts from when a request was due",
@@ -26,9 +26,11 @@ def rounding_ms(value_ms: float) -> float:
     return step / 2 if value_ms % step == 0 else 0.0
 
 
-def failed(errors: dict[str, int]) -> tuple[Doubt, ...]:
-    """Return the doubt that failed requests raise; `errors` maps names to how many failed."""
+def failed(errors: dict[str, int]) -> tuple[RunWarning, ...]:
+    """Return the warning that failed requests raise; `errors` maps names to how many failed."""
     found = [f"{number:,} × {name}" for name, number in errors.items() if number]
     return (
-        (Doubt("failed requests", f"failed: {', '.join(found)}", "mend them: their times are among the others"),) if found else ()
+        (RunWarning("failed requests", f"failed: {', '.join(found)}", "mend them: their times are among the others"),)
+        if found
+        else ()
     )

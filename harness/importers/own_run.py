@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
-from harness.importers.reading import Counted, Reading, Timing, one_line
-from harness.results.run import BASELINE, CONTROL, Arm, Latency, Run, ScenarioResult, Settings
+from harness.importers.reading import OperationCounts, Reading, Timing, one_line
+from harness.results.run import BASELINE, CONTROL, ArmResult, Latency, Run, RunSettings, ScenarioResult
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
 
@@ -49,14 +49,14 @@ def reading(run: Run, path: Path) -> Reading:
         dirty=run.dirty,
         environment=run.environment | datasets,
         digest=hashlib.sha256(body).hexdigest(),
-        doubts=tuple(run.doubts),
+        warnings=tuple(run.warnings),
     )
 
 
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
     place = f"{result.engine}, RTT {result.rtt_ms:g} ms"
     medians = [value for value in latency.process_medians_ns if value > 0]
-    units = Counted.of(medians) if medians else None
+    units = OperationCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
     return Timing(
         name=latency.group if kind == FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
@@ -95,9 +95,9 @@ def of_file(found: Reading) -> Run:
         engine=found.tool,
         rtt_ms=0.0,
         status="ok",
-        arms=[Arm(BASELINE, f"{found.form}, {one_line(name)}")],
+        arms=[ArmResult(BASELINE, f"{found.form}, {one_line(name)}")],
         latencies=[latency(timing, BASELINE) for timing in found.timings],
-        doubts=list(found.doubts),
+        warnings=list(found.warnings),
     )
     about = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
     return blank(FILE, one_line(name), found, result, about)
@@ -115,7 +115,7 @@ def blank(kind: str, name: str, found: Reading, result: ScenarioResult, environm
         commit=found.commit,
         dirty=found.dirty,
         interrupted=False,
-        settings=Settings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0),
+        settings=RunSettings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0),
         environment=environment,
         scenarios=[result],
     )

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from harness.importers.reading import Content, Counted, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
-from harness.results.run import Doubt
+from harness.importers.reading import Content, OperationCounts, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
+from harness.results.run import RunWarning
 from harness.stats.intervals import median
 
 FORM = "pyperf's JSON"
 LOSES = (
-    Doubt(
+    RunWarning(
         "what pyperf loses",
         "a value is the average of many loops, so that percentiles of single calls are not known",
         "time single calls with `harness run`",
@@ -34,13 +34,13 @@ class _Run(msgspec.Struct):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class _Benchmark(msgspec.Struct):
+class _PyperfBenchmark(msgspec.Struct):
     runs: list[_Run]
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class _File(msgspec.Struct):
-    benchmarks: list[_Benchmark]
+class _PyperfFile(msgspec.Struct):
+    benchmarks: list[_PyperfBenchmark]
     version: str | int = ""
     metadata: dict[str, Any] | None = None
 
@@ -57,7 +57,7 @@ def parse(content: Content) -> Reading:
     Raises:
         UsageError: an older file format, no benchmark that measures time, or a value that is no time.
     """
-    file = msgspec.json.decode(content.body, type=_File)
+    file = msgspec.json.decode(content.body, type=_PyperfFile)
     if str(file.version) not in VERSIONS:
         raise content.refused(FORM, f"of file format {file.version!r}, and 1.0 is read (`pyperf convert` writes it)")
     common = file.metadata or {}
@@ -70,7 +70,9 @@ def parse(content: Content) -> Reading:
             other.append(name)
         else:
             timings.append(_timing(content, name, [run.values for run in benchmark.runs if run.values]))
-    doubts = (Doubt("no times", f"not in seconds, and left out: {', '.join(other)}", "compare them with pyperf"),) if other else ()
+    warnings = (
+        (RunWarning("no times", f"not in seconds, and left out: {', '.join(other)}", "compare them with pyperf"),) if other else ()
+    )
     return Reading(
         file="",
         tool="pyperf",
@@ -78,7 +80,7 @@ def parse(content: Content) -> Reading:
         timings=distinct(content, FORM, timings),
         started_at=one_line(min(dates, default="")),
         environment={key: one_line(str(common[key])) for key in MACHINE if common.get(key)},
-        doubts=doubts,
+        warnings=warnings,
     )
 
 
@@ -87,4 +89,4 @@ def _timing(content: Content, name: str, runs: list[list[float]]) -> Timing:
         raise content.refused(FORM, f"{name!r} has no values")
     processes = [nanoseconds(content, FORM, name, values) for values in runs]
     timing = raw_timing(name, [value for values in processes for value in values], single_calls=False)
-    return replace(timing, units=Counted.of(median(values) for values in processes)) if len(processes) > 1 else timing
+    return replace(timing, units=OperationCounts.of(median(values) for values in processes)) if len(processes) > 1 else timing

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 FORM = "pytest-benchmark's JSON"
 LOSES = (
-    Doubt(
+    RunWarning(
         "what pytest-benchmark loses",
         "a value is the average of a round's iterations, so that where a round has several, percentiles of calls are not known",
         "ask for one iteration a round (benchmark.pedantic), or time the calls with `harness run`",
@@ -37,14 +37,14 @@ class _Stats(msgspec.Struct):
     data: list[float] | None = None
 
 
-class _Benchmark(msgspec.Struct):
+class _SavedBenchmark(msgspec.Struct):
     name: str
     stats: _Stats
     fullname: str | None = None
 
 
-class _File(msgspec.Struct):
-    benchmarks: list[_Benchmark]
+class _PytestBenchmarkFile(msgspec.Struct):
+    benchmarks: list[_SavedBenchmark]
     machine_info: dict[str, Any] | None = None
     commit_info: dict[str, Any] | None = None
     datetime: str = ""
@@ -64,7 +64,7 @@ def parse(content: Content) -> Reading:
     Raises:
         UsageError: there are none, or one is no time.
     """
-    file = msgspec.json.decode(content.body, type=_File)
+    file = msgspec.json.decode(content.body, type=_PytestBenchmarkFile)
     commit = file.commit_info or {}
     return Reading(
         file="",
@@ -78,7 +78,7 @@ def parse(content: Content) -> Reading:
     )
 
 
-def _timing(content: Content, benchmark: _Benchmark) -> Timing:
+def _timing(content: Content, benchmark: _SavedBenchmark) -> Timing:
     name, stats = one_line(benchmark.fullname or benchmark.name), benchmark.stats
     if stats.data:
         values = nanoseconds(content, FORM, name, stats.data)
@@ -92,7 +92,7 @@ def _commit(given: object) -> str | None:
     return one_line(given) if isinstance(given, str) and given not in {"", "unversioned"} else None
 
 
-def _environment(file: _File) -> dict[str, str]:
+def _environment(file: _PytestBenchmarkFile) -> dict[str, str]:
     machine = file.machine_info or {}
     found = {key: one_line(str(machine[key])) for key in MACHINE if machine.get(key)}
     cpu = machine.get("cpu")

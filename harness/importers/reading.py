@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import UsageError
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 LONGEST_S = 1e9
@@ -25,14 +25,14 @@ LONGEST_TEXT = 300
 
 
 @dataclass(frozen=True)
-class Counted:
+class OperationCounts:
     """Times in nanoseconds, each value once, ascending, with how often it occurred: raw data and histograms alike."""
 
     values_ns: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, values_ns: Iterable[float]) -> Counted:
+    def of(cls, values_ns: Iterable[float]) -> OperationCounts:
         """Return raw values, counted."""
         values, counts = np.unique(np.fromiter(values_ns, dtype=np.float64), return_counts=True)
         return cls(values, counts.astype(np.int64))
@@ -78,14 +78,14 @@ class Timing:
     min_ns: float
     max_ns: float
     percentiles_ns: dict[str, float | None] = field(default_factory=dict)
-    units: Counted | None = None
+    units: OperationCounts | None = None
     rounding_ns: float = 0.0
     errors: int = 0
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A file, read. `tool` is what measured, `form` the kind of file; `doubts` say what this file, or every one of its kind, loses.
+    """A file, read. `tool` is what measured, `form` the kind of file; `warnings` say what this file, or every one of its kind, loses.
 
     `environment` is what the file tells of the machine; `digest` names its bytes, or the data behind a run of this harness.
     """
@@ -99,7 +99,7 @@ class Reading:
     dirty: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     digest: str = ""
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def distinct(content: Content, form: str, timings: Sequence[Timing]) -> tuple[Ti
 
 def raw_timing(name: str, values_ns: Sequence[float], *, single_calls: bool = True) -> Timing:
     """Return the timing of raw values; where they are no `single_calls` but averages, no percentile but the median is told."""
-    counted = Counted.of(values_ns)
+    counted = OperationCounts.of(values_ns)
     percentiles = counted.percentiles_ns()
     if not single_calls:
         percentiles = {label: value if label == "50" else None for label, value in percentiles.items()}

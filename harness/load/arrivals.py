@@ -64,7 +64,7 @@ class Arrivals(ABC):
         Raises:
             ValueError: there is no such worker.
         """
-        return self if workers == 1 and worker == 0 else Share(self, worker, workers)
+        return self if workers == 1 and worker == 0 else PlanShare(self, worker, workers)
 
 
 class Formula(Arrivals):
@@ -205,7 +205,7 @@ class Replay(Arrivals):
 
 
 @dataclass(frozen=True)
-class Share(Arrivals):
+class PlanShare(Arrivals):
     """One worker's part of a plan."""
 
     whole: Arrivals
@@ -230,9 +230,9 @@ class Share(Arrivals):
         """Return every `workers`-th arrival of the whole plan, beginning with number `worker`, in nanoseconds."""
         return self.whole.offsets_ns(duration_s, seed)[self.worker :: self.workers]
 
-    def scaled(self, factor: float) -> Share:
+    def scaled(self, factor: float) -> PlanShare:
         """Return the same part of the scaled plan."""
-        return Share(self.whole.scaled(factor), self.worker, self.workers)
+        return PlanShare(self.whole.scaled(factor), self.worker, self.workers)
 
 
 def parse(text: str) -> Arrivals:

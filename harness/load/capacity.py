@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.results.load import RATE, USERS, Capacity, Step
-from harness.verdicts.slo import Objective, Seen, statistic_ns
+from harness.results.load import RATE, USERS, Capacity, CapacityStep
+from harness.verdicts.slo import LoadObservation, Objective, statistic_ns
 
 CLOSE = 1.1
 """How close the ends of a bracket have to be: the lowest level that fails ÷ the highest that holds."""
@@ -31,7 +31,7 @@ MOST = {RATE: 100_000.0, USERS: 2_000.0}
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """What is searched, for each arm alike. A step measures `step_s`, or longer up to `longest_step_s` where it saw too little.
 
     `budget_s` is the time the search of one arm may take, with all that its steps take beside measuring.
@@ -72,28 +72,28 @@ class Tried:
     """A step that was carried out: what was asked, what came of it, and the seconds it took with all that belongs to it."""
 
     asked: Next
-    step: Step
+    step: CapacityStep
     spent_s: float
 
 
-def tried(plan: Plan, asked: Next, seen: Seen, spent_s: float) -> Tried:
+def tried(plan: SearchPlan, asked: Next, seen: LoadObservation, spent_s: float) -> Tried:
     """Return a step with its verdict. Its figures are the percentiles, "mean" and "max" of the response times."""
     verdict = plan.objective.judge(seen)
     figures = {**seen.response.percentiles_ns, **{name: statistic_ns(seen.response, name) for name in ("mean", "max")}}
-    step = Step(
+    step = CapacityStep(
         level=asked.level,
         achieved_per_s=seen.achieved_per_s,
-        operations=seen.answered,
-        errors=seen.asked - seen.answered,
+        operations=seen.completed,
+        errors=seen.sent - seen.completed,
         percentiles_ns=figures,
-        holds=verdict.holds,
-        because=verdict.because,
+        sustained=verdict.is_met,
+        reason=verdict.reason,
         invalid=seen.invalid,
     )
     return Tried(asked, step, spent_s)
 
 
-def following(plan: Plan, history: Sequence[Tried]) -> Next | Ended:
+def following(plan: SearchPlan, history: Sequence[Tried]) -> Next | Ended:
     """Return what to do after what was tried, oldest first."""
     known = _Known(plan, history)
     step = _again(plan, known)
@@ -107,10 +107,10 @@ def following(plan: Plan, history: Sequence[Tried]) -> Next | Ended:
     return step
 
 
-def capacity(plan: Plan, arm: str, history: Sequence[Tried], because: str) -> Capacity:
+def capacity(plan: SearchPlan, arm: str, history: Sequence[Tried], because: str) -> Capacity:
     """Return what the search of an arm found; `because` is why it ended."""
     known = _Known(plan, history)
-    objective = plan.objective.describes(offered=plan.kind == RATE)
+    objective = plan.objective.description(offered=plan.kind == RATE)
     return Capacity(arm, plan.kind, objective, known.holds, known.fails, [t.step for t in history], because)
 
 
@@ -129,23 +129,23 @@ class _Level:
         """Whether there is nothing to gain from another try."""
         return self.held + self.failed >= TRIES or self.invalid >= TRIES or self.too_little
 
-    def hear(self, plan: Plan, tried: Tried) -> None:
+    def hear(self, plan: SearchPlan, tried: Tried) -> None:
         """Count one more try."""
         step = tried.step
-        self.held += step.holds is True
-        self.failed += step.holds is False
+        self.held += step.sustained is True
+        self.failed += step.sustained is False
         self.invalid += step.invalid is not None
-        unclear = step.holds is None and step.invalid is None
+        unclear = step.sustained is None and step.invalid is None
         self.too_little |= unclear and tried.asked.seconds >= plan.longest_step_s
-        if step.holds is False or (step.holds is None and not self.failed):
-            self.because = step.because
+        if step.sustained is False or (step.sustained is None and not self.failed):
+            self.because = step.reason
 
 
 @dataclass
 class _Known:
     """What a history says: `holds` is the highest level that held below every one that failed, `fails` the lowest that failed."""
 
-    plan: Plan
+    plan: SearchPlan
     history: Sequence[Tried]
     levels: dict[float, _Level] = field(default_factory=dict)
     holds: float | None = None
@@ -154,7 +154,7 @@ class _Known:
     def __post_init__(self) -> None:
         for t in self.history:
             self.levels.setdefault(t.asked.level, _Level()).hear(self.plan, t)
-        # Two tries that differ have a third before this counts; where that one has nothing to say, in doubt the level did not hold.
+        # Two tries that differ have a third before this counts; where that one has nothing to say, in warning the level did not hold.
         failing = [at for at, level in self.levels.items() if level.failed and level.failed >= level.held]
         self.fails = min(failing, default=None)
         top = math.inf if self.fails is None else self.fails
@@ -166,13 +166,13 @@ class _Known:
         return min((at for at, level in self.levels.items() if level.invalid >= TRIES and at <= top), default=None)
 
 
-def _again(plan: Plan, known: _Known) -> Next | None:
+def _again(plan: SearchPlan, known: _Known) -> Next | None:
     """Return the last level once more, if its last try said nothing but might, or its tries contradict each other."""
     if not known.history:
         return None
     last = known.history[-1]
     level = known.levels[last.asked.level]
-    if last.step.holds is not None:
+    if last.step.sustained is not None:
         return last.asked if level.held == level.failed else None
     if last.step.invalid is not None:
         return last.asked if level.invalid < TRIES else None
@@ -182,7 +182,7 @@ def _again(plan: Plan, known: _Known) -> Next | None:
     return Next(last.asked.level, min(plan.longest_step_s, last.asked.seconds * min(10.0, max(1.5, missing))))
 
 
-def _onward(plan: Plan, known: _Known) -> float | Ended:
+def _onward(plan: SearchPlan, known: _Known) -> float | Ended:
     beyond = known.beyond_the_generator()
     if not known.levels:
         return min(max(plan.start, plan.least), plan.most)
@@ -196,7 +196,7 @@ def _onward(plan: Plan, known: _Known) -> float | Ended:
     return _between(plan, known, known.holds, known.fails)
 
 
-def _up(plan: Plan, known: _Known) -> float | Ended:
+def _up(plan: SearchPlan, known: _Known) -> float | Ended:
     top = max(known.levels)
     if top < plan.most:
         return min(plan.most, 2 * top)
@@ -207,7 +207,7 @@ def _up(plan: Plan, known: _Known) -> float | Ended:
     return Ended(f"at least {top:g}, the highest level there is to try")
 
 
-def _down(plan: Plan, known: _Known, lowest: float) -> float | Ended:
+def _down(plan: SearchPlan, known: _Known, lowest: float) -> float | Ended:
     least = max(plan.least, max((at for at, level in known.levels.items() if level.too_little and at < lowest), default=0.0))
     lower = max(least, _rounded(plan, lowest / 2))
     if lower < lowest and lower not in known.levels:
@@ -217,7 +217,7 @@ def _down(plan: Plan, known: _Known, lowest: float) -> float | Ended:
     return Ended(f"no level held: at {lowest:g}, the lowest that can be judged, {known.levels[lowest].because}")
 
 
-def _between(plan: Plan, known: _Known, holds: float, fails: float) -> float | Ended:
+def _between(plan: SearchPlan, known: _Known, holds: float, fails: float) -> float | Ended:
     if fails / holds <= CLOSE or (plan.kind == USERS and fails - holds <= 1):
         for end in (fails, holds):
             if not known.levels[end].settled:
@@ -230,12 +230,12 @@ def _between(plan: Plan, known: _Known, holds: float, fails: float) -> float | E
     return min(max(middle, holds + 1), fails - 1) if plan.kind == USERS else middle
 
 
-def _rounded(plan: Plan, level: float) -> float:
+def _rounded(plan: SearchPlan, level: float) -> float:
     """Return a level that can be had and read: whole users, rates of three digits."""
     return float(max(1, round(level))) if plan.kind == USERS else float(f"{level:.3g}")
 
 
-def _seconds(plan: Plan, history: Sequence[Tried], level: float) -> float:
+def _seconds(plan: SearchPlan, history: Sequence[Tried], level: float) -> float:
     """Return how long a step has to be for its percentiles. More users answer no less than fewer, fewer at least in proportion."""
     if plan.kind == RATE:
         expected_per_s = level

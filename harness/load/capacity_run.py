@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.bench.steps import Observer
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
-from harness.load.capacity import Ended, Next, Plan, Tried, capacity, following, tried
-from harness.load.environment import Ground
+from harness.load.capacity import Ended, Next, SearchPlan, Tried, capacity, following, tried
+from harness.load.environment import LoadEnvironment
 from harness.load.generator_checks import generator_limit
-from harness.load.protocol import Block, LoadJob
+from harness.load.protocol import LoadBlock, LoadJob
 from harness.load.session import generator_apart
 from harness.load.supervisor import Supervisor
 from harness.load.totals import total
 from harness.results.load import RATE, USERS, Capacity, UnderLoad
-from harness.results.run import Arm, Doubt, Run, ScenarioResult, Settings, Verdict
+from harness.results.run import ArmResult, Run, RunSettings, RunWarning, ScenarioResult, Verdict
 from harness.results.store import SCHEMA_VERSION, write_run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
@@ -25,7 +25,7 @@ from harness.runtime.cores import Cores, choose_cores
 from harness.runtime.workspace import git_commit
 from harness.stats.histogram import Histogram
 from harness.verdicts.promise import NOT_MEASURABLE, Promise, judge
-from harness.verdicts.slo import Seen
+from harness.verdicts.slo import LoadObservation
 
 USUAL_STEPS = 13
 """So many steps a search takes or so: what is left is told by it."""
@@ -44,9 +44,9 @@ UNIT_RATE = "poisson:1"
 class Searches:
     """What a run is to search: each plan for each of the arms, on one engine at one distance."""
 
-    loaded: Loaded
-    settings: Settings
-    plans: Sequence[Plan]
+    loaded: LoadedScenario
+    settings: RunSettings
+    plans: Sequence[SearchPlan]
     arms: Sequence[str]
     out: Path
     command: str
@@ -59,7 +59,7 @@ class Searches:
 class _Search:
     """One arm's search of one kind, as far as it has got. `ended` says why it is over."""
 
-    plan: Plan
+    plan: SearchPlan
     arm: str
     history: list[Tried] = field(default_factory=list)
     ended: Ended | None = None
@@ -81,7 +81,7 @@ class _Search:
         """Whether it was stopped before there was a level that held and one that did not."""
         found = self.found()
         stopped = self.ended is None or self.ended.out_of_budget
-        return stopped and (found.holds is None or found.fails is None)
+        return stopped and (found.sustained is None or found.failed_at is None)
 
 
 @dataclass
@@ -117,7 +117,7 @@ class CapacitySession:
         write_run(self._record(None, None), wanted.out)  # a folder that cannot be written must show before minutes of load
         self._found = [_Search(plan, arm) for plan in wanted.plans for arm in wanted.arms]
         self._tell("preparing")
-        ground = Ground(
+        ground = LoadEnvironment(
             [wanted.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], wanted.allow_remote
         )
         with generator_apart(self.cores), ground:
@@ -129,7 +129,7 @@ class CapacitySession:
         write_run(record, wanted.out)
         return record
 
-    def _search(self, ground: Ground) -> None:
+    def _search(self, ground: LoadEnvironment) -> None:
         """Search until every search is over. An engine that dies in a step ends that one search; the others have a new engine."""
         while any(search.following() for search in self._found):
             supervisor = Supervisor(self._job(ground))
@@ -145,7 +145,7 @@ class CapacitySession:
             finally:
                 supervisor.close()
 
-    def _turns(self, found: Sequence[_Search], supervisor: Supervisor, ground: Ground) -> bool:
+    def _turns(self, found: Sequence[_Search], supervisor: Supervisor, ground: LoadEnvironment) -> bool:
         """Have arms take turns, every second time in the other order, until all are done; False if the engine has died."""
         order = list(found)
         while going := [(search, asked) for search in order if (asked := search.following())]:
@@ -175,7 +175,7 @@ class CapacitySession:
         self._steps += 1
         self.observer.tick()
 
-    def _job(self, ground: Ground) -> LoadJob:
+    def _job(self, ground: LoadEnvironment) -> LoadJob:
         wanted = self.searches
         return LoadJob(
             files=[str(wanted.loaded.file)],
@@ -196,10 +196,10 @@ class CapacitySession:
         left_s = (of - self._steps) * (self.searches.plans[0].step_s + self.searches.warm_up_s)
         self.observer.step(f"{self.searches.loaded.name} · {says}", self._steps + 1, of, left_s)
 
-    def _record(self, ground: Ground | None, finished_at: str | None) -> Run:
+    def _record(self, ground: LoadEnvironment | None, finished_at: str | None) -> Run:
         commit, dirty = git_commit()
         wanted = self.searches
-        objectives = {f"objective, {plan.kind}": plan.objective.describes(offered=plan.kind == RATE) for plan in wanted.plans}
+        objectives = {f"objective, {plan.kind}": plan.objective.description(offered=plan.kind == RATE) for plan in wanted.plans}
         return Run(
             schema_version=SCHEMA_VERSION,
             kind="load",
@@ -215,7 +215,7 @@ class CapacitySession:
             scenarios=[] if ground is None else [self._result(ground)],
         )
 
-    def _result(self, ground: Ground) -> ScenarioResult:
+    def _result(self, ground: LoadEnvironment) -> ScenarioResult:
         wanted, loaded = self.searches, self.searches.loaded
         kinds = [plan.kind for plan in wanted.plans]
         found = [search.found() for search in self._found if search.history or search.ended]
@@ -230,53 +230,55 @@ class CapacitySession:
             status=status,
             error=error,
             exit_code=exit_code,
-            arms=[Arm(name, describes) for name, describes in loaded.scenario.arms.items()],
+            arms=[ArmResult(name, describes) for name, describes in loaded.scenario.arms.items()],
             processes=1,
             dataset=ground.datasets.get(loaded.name, {}),
             engine_settings=ground.engine_settings.get(loaded.name, {}),
-            doubts=self._doubts(found),
+            warnings=self._warnings(found),
             load=UnderLoad(
                 model=" and ".join(MODELS[kind] for kind in kinds),
                 arrivals="; ".join(ASKED[kind] for kind in kinds),
                 block_s=wanted.plans[0].step_s,
                 warm_up_s=wanted.warm_up_s,
                 capacities=found,
-                lost=self._lost,
+                lost_workers=self._lost,
             ),
         )
         return replace(result, verdicts=verdicts(loaded, result))
 
-    def _doubts(self, found: Sequence[Capacity]) -> list[Doubt]:
-        doubts = []
+    def _warnings(self, found: Sequence[Capacity]) -> list[RunWarning]:
+        warnings = []
         if any(c.steps for c in found) and not self._elsewhere:
             says = "the load generator and the data layer share a process, so that each takes time and a core from the other"
-            doubts.append(
-                Doubt("one process for both", says, "read how many times the baseline's, and no level as the data layer's own")
+            warnings.append(
+                RunWarning("one process for both", says, "read how many times the baseline's, and no level as the data layer's own")
             )
         short = [f"{s.arm}, {s.plan.kind}" for s in self._found if s.ended is not None and s.ended.out_of_budget]
         if short:
-            doubts.append(
-                Doubt("search cut short", f"the budget ended before it was done: {'; '.join(short)}", "give more with --budget")
+            warnings.append(
+                RunWarning(
+                    "search cut short", f"the budget ended before it was done: {'; '.join(short)}", "give more with --budget"
+                )
             )
-        return doubts
+        return warnings
 
 
-def seen(level: float, block: Block) -> Seen:
+def seen(level: float, block: LoadBlock) -> LoadObservation:
     """Return what a step saw, from its block: all groups of operations together."""
     whole = total([block])
     response = Histogram.merged(h for blocks in whole.response.values() for h in blocks).times()
-    return Seen(
+    return LoadObservation(
         level=level,
         offered_per_s=whole.offered_per_s,
         achieved_per_s=whole.achieved_per_s,
-        asked=whole.planned,
-        answered=whole.operations,
+        sent=whole.planned,
+        completed=whole.operations,
         response=response,
         invalid=generator_limit([block]),
     )
 
 
-def verdicts(loaded: Loaded, result: ScenarioResult) -> list[Verdict]:
+def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
     """Return the verdicts on the promises that a capacity answers: those that nothing could be said of without one."""
     promises = loaded.scenario.promises
     pairs = zip(_judged(promises, result), _judged(promises, replace(result, load=None)), strict=True)
@@ -292,5 +294,5 @@ def _status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[str, str |
     if interrupted:
         return "interrupted", None, 0
     if found and not any(step.operations for c in found for step in c.steps):
-        return "failed", f"no operation was answered; {found[0].because}", 1
+        return "failed", f"no operation was answered; {found[0].reason}", 1
     return "ok", None, 0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from harness.load.open_model import GIVE_UP_S, drain
 from harness.load.pacing import Waits
-from harness.load.recorder import Flight, Phases, Tally
+from harness.load.recorder import InFlight, Phases, Recorder
 from harness.runtime.clock import Clock
 from harness.scenario import Case
 
@@ -21,7 +21,7 @@ METRONOME_NS = 10_000_000
 
 
 async def run_closed(
-    tally: Tally, users: Sequence[Iterator[Case]], phases: Phases, clock: Clock, pacer: Waits, stopped: Callable[[], bool]
+    tally: Recorder, users: Sequence[Iterator[Case]], phases: Phases, clock: Clock, pacer: Waits, stopped: Callable[[], bool]
 ) -> int:
     """Carry out one block; `users` holds each user's endless cases. Return the nanoseconds that its rates divide by.
 
@@ -44,11 +44,11 @@ async def run_closed(
     return round(math.fsum(spans_ns) / len(spans_ns)) if spans_ns else tally.measured_ns
 
 
-async def _user(tally: Tally, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
+async def _user(tally: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
     first_ns: int | None = None
     try:
         for case in cases:
-            flight = Flight(case, clock.now_ns())
+            flight = InFlight(case, clock.now_ns())
             flight.task = asyncio.current_task()
             tally.plan(case, flight.due_ns)
             if first_ns is None and tally.is_measured(flight.due_ns):

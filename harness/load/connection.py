@@ -36,20 +36,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """A request as it is sent, made by `Client.encode`. Of an answer to HEAD no body comes, whatever length its head says."""
 
     message: bytes
     is_head: bool
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection, for one request at a time. `due_s` is when its answer is due by the loop's clock; infinite while it is idle.
 
     It adds itself to `others` while it is open.
     """
 
-    def __init__(self, others: set[Connection], limits: Limits) -> None:
+    def __init__(self, others: set[HttpConnection], limits: Limits) -> None:
         self.is_open = False
         self.due_s = math.inf
         self._others = others
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._body_bytes = 0
 
-    def ask(self, request: Request, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Response]:
+    def ask(self, request: HttpRequest, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Response]:
         """Send a request; return what will be its answer."""
         self.due_s = due_s
         self._is_head = request.is_head

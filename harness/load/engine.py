@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.bench.verify import verify
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.errors import ScenarioFailedError
 from harness.load import arrivals
 from harness.load.awake import Awake
 from harness.load.closed_model import run_closed
-from harness.load.open_model import Plan, run_open
+from harness.load.open_model import ArrivalSchedule, run_open
 from harness.load.pacing import Waits
-from harness.load.protocol import Block, LoadJob
-from harness.load.recorder import Phases, Tally, wire
+from harness.load.protocol import LoadBlock, LoadJob
+from harness.load.recorder import Phases, Recorder, wire
 from harness.load.sampler import Sampler
 from harness.results.run import BASELINE
 from harness.runtime.clock import Clock, cpu_ns
@@ -40,7 +40,7 @@ MAX_STREAMS = 64
 
 
 @dataclass(frozen=True)
-class Level:
+class LoadLevel:
     """How much load a block has: `users` of the closed model, or planned arrivals at `rate_factor` times their rates."""
 
     users: int = 0
@@ -49,11 +49,11 @@ class Level:
 
 @dataclass
 class Field:
-    """One scenario's worlds by arm, its streams of cases, and how far they have been taken."""
+    """One scenario's instances by arm, its streams of cases, and how far they have been taken."""
 
-    loaded: Loaded
+    loaded: LoadedScenario
     setting: Setting
-    worlds: Mapping[str, Any]
+    instances: Mapping[str, Any]
     order: list[str] = field(default_factory=list)
     barred: frozenset[tuple[str, str]] = frozenset()
     streams: dict[int, Sequence[Case]] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Field:
 
         return cases()
 
-    def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> Plan:
+    def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> ArrivalSchedule:
         """Return each arrival's case: lanes take turns, each goes through its stream; what the arm cannot run is left out.
 
         Each lane is a case ahead of the one before it, so that a few arrivals meet cases of every group.
@@ -99,16 +99,18 @@ class Field:
             case = lane[(number // LANES + number % LANES) % len(lane)]
             if (arm, case.group) not in self.barred:
                 pairs.append((offset_ns, case))
-        return Plan([offset for offset, _ in pairs], [case for _, case in pairs])
+        return ArrivalSchedule([offset for offset, _ in pairs], [case for _, case in pairs])
 
 
 class Engine:
-    """Runs blocks of load on every scenario's worlds.
+    """Runs blocks of load on every scenario's instances.
 
     `cannot_run` holds (scenario, arm, group, error) of what raised as written when answers were compared.
     """
 
-    def __init__(self, loaded: Sequence[Loaded], job: LoadJob, clock: Clock, pacer: Waits, sampler: Sampler | None = None) -> None:
+    def __init__(
+        self, loaded: Sequence[LoadedScenario], job: LoadJob, clock: Clock, pacer: Waits, sampler: Sampler | None = None
+    ) -> None:
         self._loaded = list(zip(loaded, job.settings, strict=True))
         self._job, self._clock, self._pacer, self._sampler = job, clock, pacer, sampler
         self._arrivals = arrivals.parse(job.arrivals)
@@ -121,7 +123,7 @@ class Engine:
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
-        """Open every arm's world, take its cases and check that arms agree.
+        """Open every arm's instance, take its cases and check that arms agree.
 
         Raises:
             ScenarioFailedError: they do not, or there are no cases.
@@ -130,30 +132,30 @@ class Engine:
             scenario = loaded.scenario
             wanted = [arm for arm in scenario.arms if self._job.arms is None or arm in self._job.arms]
             opened = dict.fromkeys([BASELINE, *wanted])
-            worlds = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in opened}
-            ground = Field(loaded, setting, worlds)
+            instances = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in opened}
+            ground = Field(loaded, setting, instances)
             cases = _first_of_each_group(ground.stream(0), VERIFIED_CASES)
             try:
-                seen = await verify(scenario, worlds, cases)
+                seen = await verify(scenario, instances, cases)
             except ScenarioFailedError as error:
                 raise ScenarioFailedError(f"{loaded.name}: {error}") from error
-            for world in worlds.values():
-                await scenario.settle(world)
+            for instance in instances.values():
+                await scenario.settle(instance)
             ground.barred = frozenset(seen.cannot_run)
             asked = {c.group for c in cases}
             self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in seen.cannot_run.items() if g in asked]
-            ground.worlds = {arm: worlds[arm] for arm in wanted if any((arm, g) not in ground.barred for g in asked)}
-            ground.order = list(ground.worlds)
+            ground.instances = {arm: instances[arm] for arm in wanted if any((arm, g) not in ground.barred for g in asked)}
+            ground.order = list(ground.instances)
             self._coin.shuffle(ground.order)
             for number in range(LANES if self._job.model == "open" else 1):
                 ground.stream(number)
             self._fields.append(ground)
 
     async def close(self) -> None:
-        """Close every world."""
+        """Close every instance."""
         await self._stack.aclose()
 
-    async def cycles(self, level: Callable[[], Level], stopped: Callable[[], bool]) -> AsyncIterator[Block]:
+    async def cycles(self, level: Callable[[], LoadLevel], stopped: Callable[[], bool]) -> AsyncIterator[LoadBlock]:
         """Yield blocks, as many cycles as the job asks for or until `stopped()`, which cuts the last block short.
 
         `level` is asked before every cycle.
@@ -173,14 +175,14 @@ class Engine:
                 ground.arrived += len(offsets_ns)
             cycle += 1
 
-    async def one(self, arm: str, number: int, level: Level, block_s: float | None, stopped: Callable[[], bool]) -> Block:
+    async def one(self, arm: str, number: int, level: LoadLevel, block_s: float | None, stopped: Callable[[], bool]) -> LoadBlock:
         """Return one block of an arm of the first scenario, closed model where there are users; `number` makes up its cycle.
 
         Raises:
             ScenarioFailedError: that arm is not among those that can take load.
         """
         ground, lasts_s = self._fields[0], self._job.block_s if block_s is None else block_s
-        if arm not in ground.worlds:
+        if arm not in ground.instances:
             raise ScenarioFailedError(f"{ground.loaded.name}: {arm} cannot take load here")
         offsets_ns = [] if level.users else self._offsets_ns(number, level.rate_factor, lasts_s)
         block = await self._block(ground, arm, (number, 0), level, offsets_ns, lasts_s, stopped)
@@ -202,32 +204,32 @@ class Engine:
         ground: Field,
         arm: str,
         place: tuple[int, int],
-        level: Level,
+        level: LoadLevel,
         offsets_ns: Sequence[int],
         block_s: float,
         stopped: Callable[[], bool],
-    ) -> Block:
-        scenario, world, job = ground.loaded.scenario, ground.worlds[arm], self._job
+    ) -> LoadBlock:
+        scenario, instance, job = ground.loaded.scenario, ground.instances[arm], self._job
         users = level.users if job.model == "closed" or job.on_request else 0
-        targets = scenario.targets(world)
+        targets = scenario.targets(instance)
         # Without targets, it is the operations in this process that need the core.
         awake = Awake(self._clock, wanted=bool(targets) and job.alone)
-        tally = Tally(scenario, world, self._clock, lambda: cpu_ns() - awake.idle_ns)
+        tally = Recorder(scenario, instance, self._clock, lambda: cpu_ns() - awake.idle_ns)
         phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
         plan = ground.arrivals(arm, offsets_ns)
         asking = [ground.user(arm, user) for user in range(users)]
         if self._sampler is not None:
-            await self._sampler.begin(arm, tally, targets, lambda: scenario.counts(world))
+            await self._sampler.begin(arm, tally, targets, lambda: scenario.counts(instance))
         async with awake:
             if users:
                 measured_ns = await run_closed(tally, asking, phases, self._clock, self._pacer, stopped)
             else:
-                await run_open(tally, plan, phases, job.in_flight_cap, self._clock, self._pacer, stopped)
+                await run_open(tally, plan, phases, job.in_flight_limit, self._clock, self._pacer, stopped)
                 measured_ns = tally.measured_ns
         if self._sampler is not None:
             self._sampler.end()
-        await scenario.settle(world)
-        return Block(
+        await scenario.settle(instance)
+        return LoadBlock(
             scenario=ground.loaded.name,
             arm=arm,
             cycle=place[0],

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from harness.bench.protocol import Failed, Job, Ready
+from harness.bench.protocol import BenchJob, DataPrepared, JobFailed
 from harness.bench.serving import served
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError, ScenarioFailedError, UsageError
 from harness.load.remote_guard import refuse_remote
 from harness.runtime.processes import events
@@ -22,13 +22,13 @@ STREAMS_APART = 1000
 
 
 @dataclass
-class Ground:
+class LoadEnvironment:
     """Scenarios on one engine at one distance: their servers run and their data lie ready while the context lasts.
 
     `datasets` and `engine_settings` are by scenario name, for the record.
     """
 
-    scenarios: Sequence[Loaded]
+    scenarios: Sequence[LoadedScenario]
     engine: str
     size: str
     seed: int
@@ -68,16 +68,16 @@ class Ground:
         """Return each scenario's setting for one of the engine processes, with streams of cases of its own; `index` from 0."""
         return [replace(setting, stream=STREAMS_APART * index) for setting in self._settings]
 
-    def _prepare(self, loaded: Loaded, wanted: Setting) -> Setting:
+    def _prepare(self, loaded: LoadedScenario, wanted: Setting) -> Setting:
         try:
             setting = served(loaded.scenario, wanted, self._stack)
         except NotMeasurableError as reason:
             raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or distance") from reason
         for server in setting.servers.values():
             refuse_remote(server.near, allow=self.allow_remote)
-        for event in events(Job("prepare", loaded.file, setting)):
-            if isinstance(event, Failed):
+        for event in events(BenchJob("prepare", loaded.file, setting)):
+            if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"{loaded.name}: {event.message}")
-            if isinstance(event, Ready):
+            if isinstance(event, DataPrepared):
                 self.datasets[loaded.name], self.engine_settings[loaded.name] = event.dataset, event.engine_settings
         return setting

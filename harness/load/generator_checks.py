@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.load.protocol import Block
+from harness.load.protocol import LoadBlock
 from harness.load.totals import Total
 from harness.stats.histogram import Histogram
 
@@ -29,7 +29,7 @@ EARLY = 0.1
 """The percentile of response times that stands for how long an operation takes while little waits."""
 
 
-def generator(blocks: Iterable[Block]) -> dict[str, str]:
+def generator(blocks: Iterable[LoadBlock]) -> dict[str, str]:
     """Return how the load generators did, in words for the record: nothing without blocks."""
     found = list(blocks)
     late_ns = Histogram.merged(Histogram.from_wire(b.lateness) for b in found).percentile_ns(0.99)
@@ -38,12 +38,12 @@ def generator(blocks: Iterable[Block]) -> dict[str, str]:
     return facts | late
 
 
-def generator_limit(blocks: Iterable[Block]) -> str | None:
+def generator_limit(blocks: Iterable[LoadBlock]) -> str | None:
     """Return why the generator, not the target, was the limit, in a sentence, or None. Only a target elsewhere can be told from it.
 
     Judged over all blocks of one arm together, because a single block may have met somebody else's work.
     """
-    by_arm: dict[str, list[Block]] = {}
+    by_arm: dict[str, list[LoadBlock]] = {}
     for block in blocks:
         if block.targets:
             by_arm.setdefault(block.arm, []).append(block)
@@ -51,7 +51,7 @@ def generator_limit(blocks: Iterable[Block]) -> str | None:
     return next((reason for reason in found if reason), None)
 
 
-def _limit(arm: str, blocks: Sequence[Block]) -> str | None:
+def _limit(arm: str, blocks: Sequence[LoadBlock]) -> str | None:
     cpu_percent = sum(b.cpu_percent for b in blocks) / len(blocks)
     if cpu_percent > MOST_CPU_PERCENT:
         return (
@@ -81,8 +81,8 @@ def overloaded(total: Total) -> str | None:
         return f"{_of(total.censored, total)} were not answered before waiting for them ended"
     if not total.open_model:
         return None
-    if total.shed:
-        return f"{_of(total.shed, total)} were shed, because as many as allowed were under way"
+    if total.dropped:
+        return f"{_of(total.dropped, total)} were dropped, because as many as allowed were under way"
     if total.failed > (1 - ENOUGH) * total.planned:
         return f"{_of(total.failed, total)} failed"
     missing = total.planned - total.answered

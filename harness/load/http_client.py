@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from harness.errors import UsageError
 from harness.load.answer import Response
-from harness.load.connection import GIVEN_UP, NO_ANSWER, Connection, Limits, Request, reason
+from harness.load.connection import GIVEN_UP, NO_ANSWER, HttpConnection, HttpRequest, Limits, reason
 
 NO_CONNECTION = "no connection to the server in time"
 REFUSED = "the server refuses connections"
@@ -45,12 +45,12 @@ class Client:
         self._host = host
         self._port = port
         self._limits = limits
-        self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
+        self._idle: list[HttpConnection] = []
+        self._open: set[HttpConnection] = set()
         self._looks_at_s = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def encode(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Request:
+    def encode(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpRequest:
         """Encode a request, to be sent as often as one likes; `host` and `content-length` are added where they are missing.
 
         Raises:
@@ -70,9 +70,9 @@ class Client:
         if (body or method in _WITH_BODY) and "content-length" not in given:
             fields["content-length"] = str(len(body))
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-        return Request("\r\n".join(lines).encode("latin-1") + body, method == "HEAD")
+        return HttpRequest("\r\n".join(lines).encode("latin-1") + body, method == "HEAD")
 
-    async def send(self, request: Request, deadline_s: float = DEADLINE_S) -> Response:
+    async def send(self, request: HttpRequest, deadline_s: float = DEADLINE_S) -> Response:
         """Send a request and return its answer, whatever its status.
 
         Raises:
@@ -119,9 +119,9 @@ class Client:
             connection.fail(ConnectionAbortedError(GIVEN_UP))
         self._idle.clear()
 
-    async def _connect(self, loop: asyncio.AbstractEventLoop, due_s: float) -> Connection:
-        def connection() -> Connection:
-            return Connection(self._open, self._limits)
+    async def _connect(self, loop: asyncio.AbstractEventLoop, due_s: float) -> HttpConnection:
+        def connection() -> HttpConnection:
+            return HttpConnection(self._open, self._limits)
 
         try:
             async with asyncio.timeout_at(due_s):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.load.pacing import Waits
-from harness.load.recorder import Flight, Phases, Tally
+from harness.load.recorder import InFlight, Phases, Recorder
 from harness.runtime.clock import Clock
 from harness.scenario import Case
 
@@ -29,7 +29,7 @@ GIVE_UP_S = 5.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class ArrivalSchedule:
     """When operations of one block are due, in nanoseconds from its start, ascending, and each one's case."""
 
     offsets_ns: Sequence[int]
@@ -37,9 +37,9 @@ class Plan:
 
 
 async def run_open(
-    tally: Tally, plan: Plan, phases: Phases, cap: int, clock: Clock, pacer: Waits, stopped: Callable[[], bool]
+    tally: Recorder, plan: ArrivalSchedule, phases: Phases, cap: int, clock: Clock, pacer: Waits, stopped: Callable[[], bool]
 ) -> None:
-    """Carry out one block. Arrivals that are due while `cap` operations are under way are shed; `stopped()` cuts it short."""
+    """Carry out one block. Arrivals that are due while `cap` operations are under way are dropped; `stopped()` cuts it short."""
     start_ns = clock.now_ns() + LEAD_NS
     tally.begin(start_ns, phases)
     loop, flying, at_once = asyncio.get_running_loop(), tally.flying, 0
@@ -59,9 +59,9 @@ async def run_open(
         if tally.is_measured(due_ns):
             tally.lateness_ns.append(now_ns - due_ns)
         if len(flying) >= cap:
-            tally.shed(case, due_ns)
+            tally.dropped(case, due_ns)
             continue
-        flight = Flight(case, due_ns)
+        flight = InFlight(case, due_ns)
         tally.take_off(flight)
         flight.task = loop.create_task(tally.operate(flight))
     else:
@@ -70,7 +70,7 @@ async def run_open(
     await drain(tally, phases.drain_ns, clock, pacer)
 
 
-async def drain(tally: Tally, drain_ns: int, clock: Clock, pacer: Waits) -> None:
+async def drain(tally: Recorder, drain_ns: int, clock: Clock, pacer: Waits) -> None:
     """Wait for what is under way, then give up the rest and make sure that the loop is idle, as the next block wants it."""
     if tally.flying:
         deadline = asyncio.ensure_future(pacer.until(clock.now_ns() + drain_ns))

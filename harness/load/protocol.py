@@ -13,7 +13,7 @@ from harness.stats.histogram import HistogramWire
 Model = Literal["open", "closed"]
 
 IN_FLIGHT_CAP = 1000
-"""So many operations may be under way at once by default; what is due beyond that is shed, and counted."""
+"""So many operations may be under way at once by default; what is due beyond that is dropped, and counted."""
 
 
 class LoadJob(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class LoadJob(msgspec.Struct, frozen=True):
     model: Model = "open"
     arrivals: str = "50"
     share: tuple[int, int] = (0, 1)
-    in_flight_cap: int = IN_FLIGHT_CAP
+    in_flight_limit: int = IN_FLIGHT_CAP
     arms: list[str] | None = None
     cycles: int | None = None
     on_request: bool = False
@@ -58,12 +58,12 @@ class Order(msgspec.Struct, frozen=True):
     block_s: float | None = None
 
 
-class Times3(msgspec.Struct, frozen=True):
+class LatencyHistograms(msgspec.Struct, frozen=True):
     """One group of cases in one block: operations that were due in its measured time, and what became of them.
 
-    `operations` were answered well, and are in all three histograms; `censored` were not finished when draining ended, and are in
-    `response` with the time they had waited; `errors` (message → how many) and `shed` are in none. All of them together were
-    `planned`; in the closed model `planned` is what was begun. `answered` counts the good answers that came within measured time,
+    `operations` were answered well, and are in all three histograms; `unfinished` were not finished when draining ended, and are in
+    `response` with the time they had waited; `errors` (message → how many) and `dropped` are in none. All of them together were
+    `planned`; in the closed model `planned` is what was begun. `completed` counts the good answers that came within measured time,
     whenever they were due: what the arm's throughput is judged by.
     """
 
@@ -72,13 +72,13 @@ class Times3(msgspec.Struct, frozen=True):
     queue: HistogramWire
     operations: int
     errors: dict[str, int]
-    shed: int
-    censored: int
+    dropped: int
+    unfinished: int
     planned: int
-    answered: int
+    completed: int
 
 
-class Block(msgspec.Struct, frozen=True):
+class LoadBlock(msgspec.Struct, frozen=True):
     """One arm of one scenario took the load for a while. `cycle` numbers the round over all arms, `position` its place in it.
 
     `users` is 0 in the open model; `measured_ns` is the time that rates divide by, in the closed model the mean over users of the
@@ -93,13 +93,13 @@ class Block(msgspec.Struct, frozen=True):
     position: int
     users: int
     measured_ns: int
-    groups: dict[str, Times3]
+    groups: dict[str, LatencyHistograms]
     lateness: HistogramWire
     cpu_percent: float
     targets: bool = False
 
 
-class Report(msgspec.Struct, frozen=True):
+class WorkerReport(msgspec.Struct, frozen=True):
     """One line from the engine: ready to take load, a tick or a block of it, or the end with its reason.
 
     `facts` describe the engine's process, for the record; they come with `ready`, and so does `cannot_run`, (scenario, arm, group,
@@ -107,7 +107,7 @@ class Report(msgspec.Struct, frozen=True):
     """
 
     ready: bool = False
-    block: Block | None = None
+    block: LoadBlock | None = None
     tick: Tick | None = None
     failed: str | None = None
     facts: dict[str, str] = {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.load.protocol import Times3
+from harness.load.protocol import LatencyHistograms
 from harness.runtime.clock import Clock, cpu_ns
 from harness.scenario import Case, Scenario
 from harness.stats.histogram import Histogram, HistogramWire
@@ -38,7 +38,7 @@ class Phases:
     drain_ns: int
 
 
-class Flight:
+class InFlight:
     """One operation under way. `due_ns` is its intended start; `end_ns` is 0 until it is answered."""
 
     __slots__ = ("case", "due_ns", "end_ns", "given_up", "start_ns", "task")
@@ -63,27 +63,27 @@ class _Group:
     queue_ns: array[int] = field(default_factory=_times)
     censored_ns: array[int] = field(default_factory=_times)
     errors: Counter[str] = field(default_factory=Counter)
-    shed: int = 0
+    dropped: int = 0
     planned: int = 0
     answered: int = 0
 
-    def times(self) -> Times3:
+    def times(self) -> LatencyHistograms:
         """Return the group's histograms and counts."""
-        return Times3(
+        return LatencyHistograms(
             response=wire(self.response_ns + self.censored_ns),
             service=wire(self.service_ns),
             queue=wire(self.queue_ns),
             operations=len(self.response_ns),
             errors=dict(self.errors),
-            shed=self.shed,
-            censored=len(self.censored_ns),
+            dropped=self.dropped,
+            unfinished=len(self.censored_ns),
             planned=self.planned,
-            answered=self.answered,
+            completed=self.answered,
         )
 
 
-class Tally:
-    """One block's operations on one arm's world.
+class Recorder:
+    """One block's operations on one arm's instance.
 
     An operation belongs to the measured part if its intended start does. It is timed up to its answer; `Scenario.reset` comes
     after that, and the operation is under way until it is done. One that raises, also in `reset`, is an error and has no time.
@@ -91,8 +91,8 @@ class Tally:
     `cpu_percent` is what this process used of a core until the measured part's end, by `cpu_ns`.
     """
 
-    def __init__(self, scenario: Scenario[Any], world: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
-        self.flying: set[Flight] = set()
+    def __init__(self, scenario: Scenario[Any], instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
+        self.flying: set[InFlight] = set()
         self.finished_ns = _times()
         self.failed = 0
         self.lateness_ns = _times()
@@ -102,7 +102,7 @@ class Tally:
         self._began_ns = self._cpu_at_begin_ns = 0
         self._idle = asyncio.Event()
         self._groups: dict[str, _Group] = {}
-        self._scenario, self._world, self._now_ns = scenario, world, clock.now_ns
+        self._scenario, self._instance, self._now_ns = scenario, instance, clock.now_ns
 
     def begin(self, start_ns: int, phases: Phases) -> None:
         """Say when the block starts, and with that when its measured part does and ends."""
@@ -134,24 +134,24 @@ class Tally:
         if self.is_measured(due_ns):
             self._group(case).planned += 1
 
-    def shed(self, case: Case, due_ns: int) -> None:
+    def dropped(self, case: Case, due_ns: int) -> None:
         """Count an operation that was due and never began."""
         if self.is_measured(due_ns):
-            self._group(case).shed += 1
+            self._group(case).dropped += 1
 
-    def take_off(self, flight: Flight) -> None:
+    def take_off(self, flight: InFlight) -> None:
         """Count an operation as under way from now on: its task may begin only later, and a burst must not get past the cap."""
         self.flying.add(flight)
         self._idle.clear()
 
-    async def operate(self, flight: Flight) -> None:
+    async def operate(self, flight: InFlight) -> None:
         """Do one operation that has taken off, and keep what became of it."""
-        scenario, world, case, now_ns = self._scenario, self._world, flight.case, self._now_ns
+        scenario, instance, case, now_ns = self._scenario, self._instance, flight.case, self._now_ns
         flight.start_ns = now_ns()
         try:
-            answer = await scenario.run(world, case)
+            answer = await scenario.run(instance, case)
             flight.end_ns = now_ns()
-            await scenario.reset(world, case, answer)
+            await scenario.reset(instance, case, answer)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises, an operation that failed is counted
             if not flight.given_up:
                 self._count_error(flight, error)
@@ -168,7 +168,7 @@ class Tally:
         if self.flying:
             await self._idle.wait()
 
-    def give_up(self) -> list[Flight]:
+    def give_up(self) -> list[InFlight]:
         """Censor what is still under way, and return it: each has waited until now, at least which it takes."""
         left, now_ns = list(self.flying), self._now_ns()
         for flight in left:
@@ -179,11 +179,11 @@ class Tally:
                 self._group(flight.case).censored_ns.append(now_ns - flight.due_ns)
         return left
 
-    def groups(self) -> dict[str, Times3]:
+    def groups(self) -> dict[str, LatencyHistograms]:
         """Return each group's histograms and counts, of the measured part."""
         return {name: group.times() for name, group in self._groups.items() if group.planned}
 
-    def _count_answer(self, flight: Flight) -> None:
+    def _count_answer(self, flight: InFlight) -> None:
         due_ns, start_ns, end_ns = flight.due_ns, flight.start_ns, flight.end_ns
         self.finished_ns.append(end_ns - due_ns)
         if self.is_measured(due_ns):
@@ -194,7 +194,7 @@ class Tally:
         if self.is_measured(end_ns):
             self._group(flight.case).answered += 1
 
-    def _count_error(self, flight: Flight, error: BaseException) -> None:
+    def _count_error(self, flight: InFlight, error: BaseException) -> None:
         self.failed += 1
         if self.is_measured(flight.due_ns):
             errors, message = self._group(flight.case).errors, _first_line(error)

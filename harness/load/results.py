@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.bench.result import in_order
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.load import arrivals
 from harness.load.generator_checks import generator_limit, overloaded
-from harness.load.protocol import Block, LoadJob
+from harness.load.protocol import LoadBlock, LoadJob
 from harness.load.totals import Blocks, Total, cycles, totals
-from harness.results.load import ALL, LoadedArm, LoadRatio, Tick, Times, UnderLoad
-from harness.results.run import BASELINE, Arm, Doubt, Latency, Ratio, ScenarioResult
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, Tick, UnderLoad
+from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult
 from harness.stats import load_intervals as judge
 from harness.stats.histogram import Histogram
 
@@ -20,14 +20,14 @@ MEDIAN = "50"
 
 
 @dataclass
-class Heard:
+class CollectedResults:
     """What engine processes told, by their numbers, from 1; `lost` names the shares of those that ended before their time.
 
     `failed` is the reason why a scenario cannot be loaded at all; `cannot_run` holds (scenario, arm, group, error) of what raised
     as written when answers were compared.
     """
 
-    blocks: dict[int, list[Block]] = field(default_factory=dict)
+    blocks: dict[int, list[LoadBlock]] = field(default_factory=dict)
     ticks: list[Tick] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -45,7 +45,7 @@ class Where:
     engine_settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def under_load(heard: Heard, scenario: str, job: LoadJob) -> UnderLoad:
+def under_load(heard: CollectedResults, scenario: str, job: LoadJob) -> UnderLoad:
     """Return what one scenario's arms did under load, with ratios where nothing forbids them."""
     found = totals(heard.blocks, scenario)
     mine = {process: [b for b in blocks if b.scenario == scenario] for process, blocks in heard.blocks.items()}
@@ -68,11 +68,11 @@ def under_load(heard: Heard, scenario: str, job: LoadJob) -> UnderLoad:
         ratios=ratios,
         ticks=heard.ticks,
         invalid=invalid,
-        lost=heard.lost,
+        lost_workers=heard.lost,
     )
 
 
-def result(loaded: Loaded, where: Where, heard: Heard, job: LoadJob, samples_file: str) -> ScenarioResult:
+def result(loaded: LoadedScenario, where: Where, heard: CollectedResults, job: LoadJob, samples_file: str) -> ScenarioResult:
     """Return one scenario's result under load. A scenario without a single good answer has failed."""
     load = under_load(heard, loaded.name, job)
     answered = any(a.operations for a in load.arms)
@@ -89,7 +89,7 @@ def result(loaded: Loaded, where: Where, heard: Heard, job: LoadJob, samples_fil
         status=status,
         error=error,
         exit_code=exit_code,
-        arms=[Arm(name, says, _cannot_run(name, loaded.name, heard)) for name, says in order.arms.items()],
+        arms=[ArmResult(name, says, _cannot_run(name, loaded.name, heard)) for name, says in order.arms.items()],
         groups={group: says for group, says in order.groups.items() if group in {a.group for a in groups}},
         pairs=sum(len(found) for found in cycles(heard.blocks, loaded.name, ALL).values()),
         processes=sum(any(b.scenario == loaded.name for b in found) for found in heard.blocks.values()),
@@ -97,7 +97,7 @@ def result(loaded: Loaded, where: Where, heard: Heard, job: LoadJob, samples_fil
         engine_settings=dict(where.engine_settings),
         latencies=in_order([_latency(a, heard.blocks, loaded.name) for a in groups if a.operations and not a.overloaded], order),
         ratios=in_order([_ratio(r, heard.blocks, loaded.name) for r in load.ratios if _is_median(r)], order),
-        doubts=_doubts(load, heard, loaded.name),
+        warnings=_warnings(load, heard, loaded.name),
         samples_file=samples_file if answered else None,
         load=load,
     )
@@ -111,8 +111,8 @@ def _arm(arm: str, group: str, total: Total, whole: str | None) -> LoadedArm:
         achieved_per_s=total.achieved_per_s,
         operations=total.operations,
         errors=total.failed,
-        shed=total.shed,
-        censored=total.censored,
+        dropped=total.dropped,
+        unfinished=total.censored,
         response=judge.times(total.response),
         service=judge.times(total.service),
         queue=judge.times(total.queue),
@@ -121,7 +121,7 @@ def _arm(arm: str, group: str, total: Total, whole: str | None) -> LoadedArm:
     )
 
 
-def _cannot_run(arm: str, scenario: str, heard: Heard) -> str | None:
+def _cannot_run(arm: str, scenario: str, heard: CollectedResults) -> str | None:
     """Return what an arm cannot run as written, with the errors."""
     errors = {group: error for name, broken, group, error in heard.cannot_run if (name, broken) == (scenario, arm)}
     return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
@@ -132,7 +132,7 @@ def _users(blocks: Blocks) -> str:
     return f"{max(users)} users, each asking again once answered" if users else "no users"
 
 
-def _status(load: UnderLoad, heard: Heard, *, answered: bool) -> tuple[str, str | None, int]:
+def _status(load: UnderLoad, heard: CollectedResults, *, answered: bool) -> tuple[str, str | None, int]:
     if heard.failed is not None:
         return "failed", heard.failed, 1
     if answered:
@@ -150,7 +150,7 @@ def _is_median(ratio: LoadRatio) -> bool:
 
 def _latency(arm: LoadedArm, blocks: Blocks, scenario: str) -> Latency:
     """Return an arm's response times as every other table of the report knows them."""
-    times: Times = arm.response
+    times: LatencySummary = arm.response
     medians = [_median_ns(found, scenario, arm.arm, arm.group) for _, found in sorted(blocks.items())]
     return Latency(
         arm=arm.arm,
@@ -173,15 +173,15 @@ def _ratio(ratio: LoadRatio, blocks: Blocks, scenario: str) -> Ratio:
     return Ratio(ratio.arm, ratio.group, ratio.ratio, ratio.low, ratio.high, processes, ratio.cycles)
 
 
-def _median_ns(blocks: Sequence[Block], scenario: str, arm: str, group: str) -> float | None:
+def _median_ns(blocks: Sequence[LoadBlock], scenario: str, arm: str, group: str) -> float | None:
     found = (b.groups[group].response for b in blocks if b.scenario == scenario and b.arm == arm and group in b.groups)
     return Histogram.merged(map(Histogram.from_wire, found)).percentile_ns(0.5)
 
 
-def _doubts(load: UnderLoad, heard: Heard, scenario: str) -> list[Doubt]:
+def _warnings(load: UnderLoad, heard: CollectedResults, scenario: str) -> list[RunWarning]:
     mine = [b for blocks in heard.blocks.values() for b in blocks if b.scenario == scenario]
-    doubts = [
-        Doubt(
+    warnings = [
+        RunWarning(
             "failed operations",
             f"{a.arm}: {number} × {message}",
             "failed operations are not among the times; mend them, or offer less",
@@ -192,7 +192,9 @@ def _doubts(load: UnderLoad, heard: Heard, scenario: str) -> list[Doubt]:
     ]
     if mine and not any(b.targets for b in mine):
         says = "the load generator and the data layer share a process, so that each takes time and a core from the other"
-        doubts.append(Doubt("one process for both", says, "read ratios, and no rate as the data layer's own"))
+        warnings.append(RunWarning("one process for both", says, "read ratios, and no rate as the data layer's own"))
     if mine and len(heard.blocks) == 1:
-        doubts.append(Doubt("one process", "intervals are over cycles inside a single engine process", "add --processes 2 or more"))
-    return doubts
+        warnings.append(
+            RunWarning("one process", "intervals are over cycles inside a single engine process", "add --processes 2 or more")
+        )
+    return warnings

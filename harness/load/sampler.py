@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from harness.load.recorder import Tally
+from harness.load.recorder import Recorder
 from harness.results.load import Tick
 from harness.runtime.clock import Clock
 from harness.runtime.cores import elsewhere
@@ -59,7 +59,7 @@ class Watch:
     """One block under observation: each `tick` tells what has happened since the one before."""
 
     arm: str
-    tally: Tally
+    tally: Recorder
     processes: Processes
     began_ns: int
     _at_ns: int = 0
@@ -120,7 +120,7 @@ def _percentile(times_ns: npt.NDArray[np.int64], quantile: float) -> float | Non
 class Sampler:
     """Ticks every half second of each block, from a thread of its own, off the loop's core if it has one; an async context manager.
 
-    The scenario's counts are asked for in the loop, because its worlds belong there; a loop that is too busy to answer within an
+    The scenario's counts are asked for in the loop, because its instances belong there; a loop that is too busy to answer within an
     interval is asked again at the next tick.
     """
 
@@ -144,7 +144,7 @@ class Sampler:
         self._ended.set()
         await asyncio.to_thread(self._thread.join)
 
-    async def begin(self, arm: str, tally: Tally, targets: Mapping[str, int], counts: Counts) -> None:
+    async def begin(self, arm: str, tally: Recorder, targets: Mapping[str, int], counts: Counts) -> None:
         """Watch a block from now on."""
         now_ns = self._clock.now_ns()
         if self._began_ns is None:

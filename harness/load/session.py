@@ -11,16 +11,16 @@ from pathlib import Path
 import msgspec
 
 from harness.bench.steps import Observer
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
 from harness.load import arrivals
-from harness.load.environment import Ground
+from harness.load.environment import LoadEnvironment
 from harness.load.generator_checks import generator
 from harness.load.histogram_file import write_histograms
 from harness.load.protocol import LoadJob
-from harness.load.results import Heard, Where, result
+from harness.load.results import CollectedResults, Where, result
 from harness.load.supervisor import Supervisor
-from harness.results.run import Run, Settings
+from harness.results.run import Run, RunSettings
 from harness.results.store import SCHEMA_VERSION, write_run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
@@ -31,14 +31,14 @@ MODELS = {"open": "open: operations begin when they are due", "closed": "closed:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """What a run is to do: one scenario, `cycles` blocks of each arm, shared out over fresh engine processes.
 
     `job` says how a block goes; its files, settings and cycles are filled in for each process. `users` is for the closed model.
     """
 
-    loaded: Loaded
-    settings: Settings
+    loaded: LoadedScenario
+    settings: RunSettings
     job: LoadJob
     cycles: int
     out: Path
@@ -53,14 +53,14 @@ class Plan:
 
 
 @dataclass
-class Session:
+class LoadSession:
     """Carries out a plan. `run()` returns the record; what was measured before Ctrl-C or an engine's death is kept."""
 
-    plan: Plan
+    plan: LoadPlan
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     started_at: datetime = field(default_factory=utc_now)
-    heard: Heard = field(default_factory=Heard)
+    heard: CollectedResults = field(default_factory=CollectedResults)
     _facts: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Run:
@@ -73,7 +73,9 @@ class Session:
         plan, settings = self.plan, self.plan.settings
         self._facts = machine.describe(self.cores)
         self.observer.step(f"{plan.loaded.name} · preparing", 1, len(plan.shares()) + 1, self._expected_s(0))
-        ground = Ground([plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote)
+        ground = LoadEnvironment(
+            [plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote
+        )
         with generator_apart(self.cores), ground:
             write_run(self._record(None, None), plan.out)  # a folder that cannot be written must show before minutes of load
             try:
@@ -84,7 +86,7 @@ class Session:
                 self.heard.interrupted = True
         return self._save(ground)
 
-    def _engine(self, ground: Ground, number: int, cycles: int) -> None:
+    def _engine(self, ground: LoadEnvironment, number: int, cycles: int) -> None:
         """Have one engine process take its cycles; one that ends before its time is lost, and the next one goes on."""
         plan, of = self.plan, len(self.plan.shares())
         says = f"{plan.loaded.name} · under load, process {number} of {of}"
@@ -134,7 +136,7 @@ class Session:
         left = self.plan.shares()[done:]
         return sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in left)
 
-    def _save(self, ground: Ground) -> Run:
+    def _save(self, ground: LoadEnvironment) -> Run:
         plan = self.plan
         finished = self._record(ground, utc_now())
         for found in finished.scenarios:
@@ -143,7 +145,7 @@ class Session:
         write_run(finished, plan.out)
         return finished
 
-    def _record(self, ground: Ground | None, finished_at: datetime | None) -> Run:
+    def _record(self, ground: LoadEnvironment | None, finished_at: datetime | None) -> Run:
         plan, settings = self.plan, self.plan.settings
         grounds = {} if ground is None else {plan.loaded.name: where(ground, plan.loaded)}
         environment = {**self._facts, **described(plan.job, plan.users)}
@@ -166,7 +168,7 @@ def generator_apart(cores: Cores) -> Iterator[None]:
         keep_to(cores.all)
 
 
-def where(ground: Ground, loaded: Loaded) -> Where:
+def where(ground: LoadEnvironment, loaded: LoadedScenario) -> Where:
     """Return on what a scenario ran."""
     name = loaded.name
     return Where(ground.engine, ground.rtt_ms, ground.datasets.get(name, {}), ground.engine_settings.get(name, {}))
@@ -174,22 +176,22 @@ def where(ground: Ground, loaded: Loaded) -> Where:
 
 def described(job: LoadJob, users: int) -> dict[str, str]:
     """Return how the load went, in words for the record."""
-    facts = {"model": MODELS[job.model], "most in flight": str(job.in_flight_cap)}
+    facts = {"model": MODELS[job.model], "most in flight": str(job.in_flight_limit)}
     asked = {"users": str(users)} if job.model == "closed" else {"arrivals": arrivals.parse(job.arrivals).describes}
     return facts | asked
 
 
-def samples_file(loaded: Loaded, engine: str) -> str:
+def samples_file(loaded: LoadedScenario, engine: str) -> str:
     """Return where a scenario's histograms lie in the run's folder."""
     return f"samples/{loaded.name}-{engine}.csv"
 
 
 def record(
-    scenarios: Sequence[Loaded],
+    scenarios: Sequence[LoadedScenario],
     grounds: Mapping[str, Where],
-    heard: Heard,
+    heard: CollectedResults,
     job: LoadJob,
-    settings: Settings,
+    settings: RunSettings,
     environment: Mapping[str, str],
     times: tuple[datetime, datetime | None],
     out: Path,

@@ -6,17 +6,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from harness.stats.histogram import Histogram, HistogramWire
 
 
-def together(blocks: Iterable[Sequence[Block]]) -> list[Block]:
+def together(blocks: Iterable[Sequence[LoadBlock]]) -> list[LoadBlock]:
     """Return the blocks of one load, from those of each of its engine processes.
 
     An arm's block of a cycle is one of each process: users and counts add up, histograms merge, and measured time is the mean of
     theirs, for it passed at the same time. Of a process that was lost its share is missing from then on.
     """
-    found: dict[tuple[int, str, str], list[Block]] = defaultdict(list)
+    found: dict[tuple[int, str, str], list[LoadBlock]] = defaultdict(list)
     for each in blocks:
         for block in each:
             found[block.cycle, block.scenario, block.arm].append(block)
@@ -24,10 +24,10 @@ def together(blocks: Iterable[Sequence[Block]]) -> list[Block]:
     return sorted(whole, key=lambda block: (block.cycle, block.scenario, block.position))
 
 
-def _one(parts: Sequence[Block]) -> Block:
+def _one(parts: Sequence[LoadBlock]) -> LoadBlock:
     first = parts[0]
     groups = dict.fromkeys(group for part in parts for group in part.groups)
-    return Block(
+    return LoadBlock(
         scenario=first.scenario,
         arm=first.arm,
         cycle=first.cycle,
@@ -41,20 +41,20 @@ def _one(parts: Sequence[Block]) -> Block:
     )
 
 
-def _sum(parts: Sequence[Times3]) -> Times3:
+def _sum(parts: Sequence[LatencyHistograms]) -> LatencyHistograms:
     errors: Counter[str] = Counter()
     for part in parts:
         errors.update(part.errors)
-    return Times3(
+    return LatencyHistograms(
         response=_merged(part.response for part in parts),
         service=_merged(part.service for part in parts),
         queue=_merged(part.queue for part in parts),
         operations=sum(part.operations for part in parts),
         errors=dict(errors),
-        shed=sum(part.shed for part in parts),
-        censored=sum(part.censored for part in parts),
+        dropped=sum(part.dropped for part in parts),
+        unfinished=sum(part.unfinished for part in parts),
         planned=sum(part.planned for part in parts),
-        answered=sum(part.answered for part in parts),
+        completed=sum(part.completed for part in parts),
     )
 
 

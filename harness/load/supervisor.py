@@ -17,17 +17,17 @@ import msgspec
 from harness.bench.protocol import encode_paths
 from harness.errors import ScenarioFailedError
 from harness.load.open_model import GIVE_UP_S
-from harness.load.protocol import Block, LoadJob, Order, Report
+from harness.load.protocol import LoadBlock, LoadJob, Order, WorkerReport
 from harness.results.load import Tick
 from harness.runtime.processes import end, ending, environment
 
 STOP_S = 10.0
-"""How long the engine may take to close its worlds, beside draining."""
+"""How long the engine may take to close its instances, beside draining."""
 
 LOOK_S = 0.1
 """How often whoever waits for a block looks whether the engine is still there."""
 
-_decoder = msgspec.json.Decoder(Report)
+_decoder = msgspec.json.Decoder(WorkerReport)
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Supervisor:
     failed: str | None = None
     facts: dict[str, str] = field(default_factory=dict)
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
-    _blocks: deque[Block] = field(default_factory=deque)
+    _blocks: deque[LoadBlock] = field(default_factory=deque)
     _ticks: deque[Tick] = field(default_factory=deque)
     _news: threading.Event = field(default_factory=threading.Event)
     _child: subprocess.Popen[bytes] | None = None
@@ -50,7 +50,7 @@ class Supervisor:
     _closing: bool = False
 
     def start(self) -> None:
-        """Start the engine and wait until its worlds are open and their answers compared.
+        """Start the engine and wait until its instances are open and their answers compared.
 
         Raises:
             ScenarioFailedError: it cannot, or the arms do not agree.
@@ -82,7 +82,7 @@ class Supervisor:
         if order != self._last and self._order(order):
             self._last = order
 
-    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> Block:
+    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
         """Have one block of an arm from an engine that works on request: closed model where there are users.
 
         Raises:
@@ -100,7 +100,7 @@ class Supervisor:
         self._news.wait(LOOK_S)
         self._news.clear()
 
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[LoadBlock]:
         """Return the blocks heard since the last call."""
         return [self._blocks.popleft() for _ in range(len(self._blocks))]
 
@@ -127,7 +127,7 @@ class Supervisor:
             with contextlib.suppress(OSError):  # an order that nobody reads any more may still be in its buffer
                 pipe.close()
 
-    def _introduce(self, child: subprocess.Popen[bytes]) -> Report:
+    def _introduce(self, child: subprocess.Popen[bytes]) -> WorkerReport:
         assert child.stdin is not None
         assert child.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # a child that cannot even start says why on its standard error

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from harness.results.load import ALL
 from harness.stats.histogram import Histogram, HistogramWire
 
-Blocks = Mapping[int, Sequence[Block]]
+Blocks = Mapping[int, Sequence[LoadBlock]]
 """An engine process's number → its blocks."""
 
 
@@ -28,7 +28,7 @@ class Total:
     planned: int = 0
     operations: int = 0
     answered: int = 0
-    shed: int = 0
+    dropped: int = 0
     censored: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     response: dict[int, list[Histogram]] = field(default_factory=_by_process)
@@ -55,7 +55,7 @@ class Total:
         """How many operations raised."""
         return self.errors.total()
 
-    def add(self, process: int, block: Block, groups: Iterable[Times3]) -> None:
+    def add(self, process: int, block: LoadBlock, groups: Iterable[LatencyHistograms]) -> None:
         """Take in a block's groups as one, also where there are none: the arm had its time."""
         found = list(groups)
         self.open_model = not block.users
@@ -64,16 +64,16 @@ class Total:
         for g in found:
             self.planned += g.planned
             self.operations += g.operations
-            self.answered += g.answered
-            self.shed += g.shed
-            self.censored += g.censored
+            self.answered += g.completed
+            self.dropped += g.dropped
+            self.censored += g.unfinished
             self.errors.update(g.errors)
         self.response[process].append(_sum(g.response for g in found))
         self.service[process].append(_sum(g.service for g in found))
         self.queue[process].append(_sum(g.queue for g in found))
 
 
-def total(blocks: Iterable[Block], group: str = ALL) -> Total:
+def total(blocks: Iterable[LoadBlock], group: str = ALL) -> Total:
     """Return the sum of some blocks of one process, such as a single one."""
     whole = Total()
     for block in blocks:
@@ -102,11 +102,11 @@ def cycles(blocks: Blocks, scenario: str, group: str) -> dict[int, list[dict[str
     return {process: [arms for _, arms in sorted(numbered.items())] for process, numbered in found.items()}
 
 
-def _each(blocks: Blocks, scenario: str) -> Iterator[tuple[int, Block]]:
+def _each(blocks: Blocks, scenario: str) -> Iterator[tuple[int, LoadBlock]]:
     return ((process, block) for process, found in sorted(blocks.items()) for block in found if block.scenario == scenario)
 
 
-def _of(block: Block, group: str) -> list[Times3]:
+def _of(block: LoadBlock, group: str) -> list[LatencyHistograms]:
     return list(block.groups.values()) if group == ALL else [block.groups[group]] if group in block.groups else []
 
 

@@ -19,9 +19,9 @@ from harness.bench.protocol import decode_paths
 from harness.bench.worker import die_with_parent, only_events_on_stdout
 from harness.discovery import load
 from harness.errors import HarnessError
-from harness.load.engine import Engine, Level
+from harness.load.engine import Engine, LoadLevel
 from harness.load.pacing import Pacer
-from harness.load.protocol import LoadJob, Order, Report
+from harness.load.protocol import LoadJob, Order, WorkerReport
 from harness.load.sampler import Sampler
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import settle
@@ -49,7 +49,7 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_S)
     encoder, saying = msgspec.json.Encoder(), threading.Lock()
 
-    def say(report: Report) -> None:
+    def say(report: WorkerReport) -> None:
         line = encoder.encode(report) + b"\n"
         with saying, contextlib.suppress(BrokenPipeError):  # ticks come from a thread; a supervisor that has gone wants no reports
             channel.write(line)
@@ -59,41 +59,41 @@ def main() -> None:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(job, source, say))
     except HarnessError as error:
-        say(Report(failed=str(error)))
+        say(WorkerReport(failed=str(error)))
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
-        say(Report(failed=f"{type(error).__name__}: {error}"))
+        say(WorkerReport(failed=f"{type(error).__name__}: {error}"))
     with contextlib.suppress(BrokenPipeError):
         channel.close()
     os._exit(0)  # the thread that waits for orders must not keep the process
 
 
-async def _serve(job: LoadJob, source: BinaryIO, say: Callable[[Report], None]) -> None:
+async def _serve(job: LoadJob, source: BinaryIO, say: Callable[[WorkerReport], None]) -> None:
     clock = MonotonicClock()
-    async with Pacer(clock) as pacer, Sampler(lambda tick: say(Report(tick=tick)), clock) as sampler:
+    async with Pacer(clock) as pacer, Sampler(lambda tick: say(WorkerReport(tick=tick)), clock) as sampler:
         engine = Engine([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
         try:
             await engine.open()
             gc.collect()
             gc.freeze()  # what was opened lives as long as the process: collections under load need not go through it
             orders = _Orders(asyncio.get_running_loop())
-            say(Report(ready=True, facts={"event loop": EVENT_LOOP}, cannot_run=engine.cannot_run))
+            say(WorkerReport(ready=True, facts={"event loop": EVENT_LOOP}, cannot_run=engine.cannot_run))
             threading.Thread(target=orders.listen, args=(source,), daemon=True).start()
             await (_on_request if job.on_request else _in_cycles)(engine, orders, say)
         finally:
             await engine.close()
 
 
-async def _in_cycles(engine: Engine, orders: _Orders, say: Callable[[Report], None]) -> None:
+async def _in_cycles(engine: Engine, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
     await orders.first.wait()
     async for block in engine.cycles(lambda: orders.level, lambda: orders.stop):
-        say(Report(block=block))
+        say(WorkerReport(block=block))
 
 
-async def _on_request(engine: Engine, orders: _Orders, say: Callable[[Report], None]) -> None:
+async def _on_request(engine: Engine, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
     number = 0
     while (order := await orders.waiting.get()).users is not None:
-        block = await engine.one(order.arm, number, Level(order.users, order.rate_factor), order.block_s, lambda: orders.stop)
-        say(Report(block=block))
+        block = await engine.one(order.arm, number, LoadLevel(order.users, order.rate_factor), order.block_s, lambda: orders.stop)
+        say(WorkerReport(block=block))
         number += 1
 
 
@@ -101,7 +101,7 @@ class _Orders:
     """The orders so far, read by a thread so that waiting for one never holds up the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.level = Level()
+        self.level = LoadLevel()
         self.stop = False
         self.first = asyncio.Event()
         self.waiting: asyncio.Queue[Order] = asyncio.Queue()
@@ -119,7 +119,7 @@ class _Orders:
 
     def _take(self, order: Order) -> None:
         if order.users is not None:
-            self.level = Level(order.users, order.rate_factor)
+            self.level = LoadLevel(order.users, order.rate_factor)
         self.waiting.put_nowait(order)
         self.first.set()
 

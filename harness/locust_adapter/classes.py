@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 from locust import User, tag, task
 
-from harness.discovery import Loaded, load, scenario_files
+from harness.discovery import LoadedScenario, load, scenario_files
 from harness.errors import HarnessError, UsageError
 
 _files: dict[str, Path] = {}
@@ -34,17 +34,17 @@ def users(folder: Path) -> dict[str, type[User]]:
     return classes
 
 
-def named(names: Iterable[str]) -> list[Loaded]:
+def named(names: Iterable[str]) -> list[LoadedScenario]:
     """Return the scenarios of Locust classes; those that are none of ours are left out."""
     return [load(_files[name]) for name in names if name in _files]
 
 
-def everything() -> list[Loaded]:
+def everything() -> list[LoadedScenario]:
     """Return all scenarios that `users` found."""
     return named(_files)
 
 
-def chosen_arms(loaded: Loaded, arm: str, tags: Iterable[str], without: Iterable[str]) -> list[str]:
+def chosen_arms(loaded: LoadedScenario, arm: str, tags: Iterable[str], without: Iterable[str]) -> list[str]:
     """Return the arms that --arm, --tags and --exclude-tags leave of a scenario; `arm` is "all" or one, and an arm's tag its name.
 
     Raises:

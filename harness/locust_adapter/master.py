@@ -15,7 +15,7 @@ from harness.load.open_model import GIVE_UP_S
 from harness.load.supervisor import STOP_S
 from harness.locust_adapter.roles import LOOK_S, Reporter
 from harness.locust_adapter.worker import DRAIN, HERE, PREPARE, READY, WISH, FromWorker
-from harness.locust_adapter.written import INTERRUPTED, Told
+from harness.locust_adapter.written import INTERRUPTED, RunResults
 
 
 class Master(Reporter):
@@ -58,7 +58,7 @@ class Master(Reporter):
 
     def start(self) -> None:
         """Share the load out; the wish goes with Locust's own order to spawn."""
-        self.told, self.done = Told(places=self.told.places, facts=self.told.facts, cannot_run=self.told.cannot_run), {}
+        self.told, self.done = RunResults(places=self.told.places, facts=self.told.facts, cannot_run=self.told.cannot_run), {}
         self.run += 1
         self.wish = None
         setattr(self.options, WISH, None)
@@ -74,7 +74,7 @@ class Master(Reporter):
         """Take in what a worker's report adds."""
         if said.run != max(1, self.run):
             return
-        self.told.hear(worker, said.blocks, said.ticks)
+        self.told.add(worker, said.blocks, said.ticks)
         self.told.places |= said.places
         self.told.facts |= said.facts
         self.told.cannot_run = said.cannot_run or self.told.cannot_run

@@ -11,12 +11,12 @@ import gevent
 from locust.env import Environment
 
 from harness.errors import HarnessError
-from harness.load.protocol import Block
-from harness.locust_adapter.seat import Seat
+from harness.load.protocol import LoadBlock
+from harness.locust_adapter.seat import EngineHandle
 from harness.locust_adapter.statistics import count
-from harness.locust_adapter.verdicts import Page
-from harness.locust_adapter.wish import Wish
-from harness.locust_adapter.written import Told, exit_code, report, write
+from harness.locust_adapter.verdicts import VerdictPage
+from harness.locust_adapter.wish import RunRequest
+from harness.locust_adapter.written import RunResults, exit_code, report, write
 from harness.results.load import Tick
 
 LOOK_S = 0.2
@@ -62,7 +62,7 @@ class Role(ABC):
         if runner is not None:
             gevent.spawn(runner.stop if self.environment.web_ui is not None else runner.quit)
 
-    def pumps(self, seat: Seat, hear: Callable[[list[Block], list[Tick]], None], fail: Callable[[str], None]) -> None:
+    def pumps(self, seat: EngineHandle, hear: Callable[[list[LoadBlock], list[Tick]], None], fail: Callable[[str], None]) -> None:
         """Tell the engine how many users there are, and hear its blocks, until the run ends."""
         while self.running:
             assert self.environment.runner is not None
@@ -79,13 +79,13 @@ class Reporter(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.told = Told()
-        self.wish: Wish | None = None
-        self.page = Page(environment) if environment.web_ui is not None else None
+        self.told = RunResults()
+        self.wish: RunRequest | None = None
+        self.page = VerdictPage(environment) if environment.web_ui is not None else None
 
-    def wishes(self, users: int, workers: list[str], run: int = 1) -> Wish:
+    def wishes(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return what is asked for, as far as it can be done: checked before anybody prepares for it."""
-        wish = Wish.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
+        wish = RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
         wish.job(lambda _: [], workers[0] if workers else "")
         return wish
 
@@ -118,7 +118,7 @@ class Alone(Reporter):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.seat = Seat()
+        self.seat = EngineHandle()
 
     def ready(self) -> None:
         """Prepare."""
@@ -133,7 +133,7 @@ class Alone(Reporter):
     def start(self) -> None:
         """Prepare, where that was not done, and load."""
         assert self.environment.runner is not None
-        self.told = Told()
+        self.told = RunResults()
         try:
             self.wish = self.wishes(self.options.num_users or 1, [])
             self.seat.prepare(self.wish)
@@ -145,9 +145,9 @@ class Alone(Reporter):
         self.running = True
         gevent.spawn(self.pumps, self.seat, self.hear, lambda reason: self.give_up(reason, 1))
 
-    def hear(self, blocks: list[Block], ticks: list[Tick]) -> None:
+    def hear(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
         """Pass blocks on to Locust's statistics and to the record."""
-        self.told.hear(ALONE, blocks, ticks)
+        self.told.add(ALONE, blocks, ticks)
         for block in blocks:
             count(self.environment.stats, block, ALONE)
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.load.environment import Ground
-from harness.load.protocol import Block
+from harness.load.environment import LoadEnvironment
+from harness.load.protocol import LoadBlock
 from harness.load.results import Where
 from harness.load.session import where
 from harness.load.supervisor import Supervisor
-from harness.locust_adapter.wish import Wish
+from harness.locust_adapter.wish import RunRequest
 from harness.results.load import Tick
 
 
 @dataclass
-class Seat:
+class EngineHandle:
     """One engine process, from `prepare` to `leave`; it may be prepared again. `client` is the worker's id, if it is one."""
 
     client: str = ""
-    wish: Wish | None = None
+    wish: RunRequest | None = None
     places: dict[str, Where] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
-    _ground: Ground | None = None
+    _ground: LoadEnvironment | None = None
     _supervisor: Supervisor | None = None
 
     @property
@@ -30,7 +30,7 @@ class Seat:
         """Why the engine ended before its time, if it did."""
         return self._supervisor.failed if self._supervisor else None
 
-    def prepare(self, wish: Wish) -> None:
+    def prepare(self, wish: RunRequest) -> None:
         """Build the data and start the engine; nothing where both are there already, for the same wish.
 
         Raises:
@@ -41,7 +41,7 @@ class Seat:
             return
         self.leave()
         scenarios = wish.scenarios
-        ground = Ground(scenarios, wish.engine, wish.size, wish.seed, wish.rtt_ms, wish.allow_remote)
+        ground = LoadEnvironment(scenarios, wish.engine, wish.size, wish.seed, wish.rtt_ms, wish.allow_remote)
         self._ground = ground.__enter__()
         try:
             supervisor = Supervisor(wish.job(ground.settings, self.client))
@@ -62,7 +62,7 @@ class Seat:
         elif users:
             self._supervisor.load(users)
 
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[LoadBlock]:
         """Return the blocks heard since the last call."""
         return self._supervisor.blocks() if self._supervisor else []
 
@@ -70,7 +70,7 @@ class Seat:
         """Return the ticks heard since the last call."""
         return self._supervisor.ticks() if self._supervisor else []
 
-    def drain(self) -> list[Block]:
+    def drain(self) -> list[LoadBlock]:
         """Let the engine wait for what is under way, and end; return the rest of its blocks."""
         if self._supervisor is not None:
             self._supervisor.stop()

@@ -15,10 +15,10 @@ from typing import Any
 import locust.stats
 from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
 
-from harness.load.protocol import Block
+from harness.load.protocol import LoadBlock
 from harness.stats.histogram import Histogram
 
-SHED = "shed: as many operations as allowed were under way"
+SHED = "dropped: as many operations as allowed were under way"
 CENSORED = "unfinished when waiting for answers ended"
 
 _PLAIN_MS = 100
@@ -45,18 +45,18 @@ def text(time_ms: float) -> str:
     return f"{time_ms:.{min(4, 2 - math.floor(math.log10(time_ms)))}f}"
 
 
-def count(stats: RequestStats, block: Block, source: str) -> None:
+def count(stats: RequestStats, block: LoadBlock, source: str) -> None:
     """Add a block to Locust's statistics in one go; its own way, an event an operation, costs more than many an operation.
 
-    What was shed or never finished are failures, as Locust counts them. `source` names the engine process: what several of them do
+    What was dropped or never finished are failures, as Locust counts them. `source` names the engine process: what several of them do
     happens at the same time.
     """
     now, seconds = time.time(), block.measured_ns / 1e9  # Locust files requests under wall-clock seconds
     for number, (group, times) in enumerate(block.groups.items()):
         response, name = Histogram.from_wire(times.response), f"{block.scenario}: {group}"
-        failures = {**times.errors, **({SHED: times.shed} if times.shed else {})}
+        failures = {**times.errors, **({SHED: times.dropped} if times.dropped else {})}
         untimed = sum(failures.values())
-        failures |= {CENSORED: times.censored} if times.censored else {}
+        failures |= {CENSORED: times.unfinished} if times.unfinished else {}
         failed = sum(failures.values())
         entry, total = stats.entries[name, block.arm], stats.total
         assert isinstance(entry, Entry)

@@ -25,7 +25,7 @@ _COLUMNS = {
 _NOT_YET = "There is no report yet: it is written when a run ends."
 
 
-class Page:
+class VerdictPage:
     """What the web UI shows of the run that ended last."""
 
     def __init__(self, environment: Environment) -> None:

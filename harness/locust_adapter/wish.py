@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from harness.discovery import Loaded
+from harness.discovery import LoadedScenario
 from harness.errors import UsageError
 from harness.load import arrivals
 from harness.load.protocol import LoadJob
@@ -22,7 +22,7 @@ CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
 MAX_SEED = 2**63
 
 
-class Wish(msgspec.Struct, frozen=True):
+class RunRequest(msgspec.Struct, frozen=True):
     """A run as it was asked for.
 
     `classes` are Locust's, `users` all users together. `workers` are the client ids of those that share the load, in the order of
@@ -47,7 +47,9 @@ class Wish(msgspec.Struct, frozen=True):
     run: int = 1
 
     @classmethod
-    def of(cls, options: argparse.Namespace, classes: Sequence[str], users: int, workers: Sequence[str], run: int = 1) -> Wish:
+    def of(
+        cls, options: argparse.Namespace, classes: Sequence[str], users: int, workers: Sequence[str], run: int = 1
+    ) -> RunRequest:
         """Read Locust's options, also as the web UI fills them in, which checks nothing.
 
         Raises:
@@ -72,7 +74,7 @@ class Wish(msgspec.Struct, frozen=True):
         )
 
     @property
-    def scenarios(self) -> list[Loaded]:
+    def scenarios(self) -> list[LoadedScenario]:
         """The scenarios of the classes.
 
         Raises:
@@ -101,7 +103,7 @@ class Wish(msgspec.Struct, frozen=True):
             model="open" if self.rate else "closed",
             arrivals=self.rate or LoadJob([], [], 0.0).arrivals,
             share=(place, of),
-            in_flight_cap=max(1, math.ceil(self.users / of)),
+            in_flight_limit=max(1, math.ceil(self.users / of)),
             arms=sorted(arms),
         )
 

@@ -11,12 +11,12 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from harness.errors import HarnessError
-from harness.load.protocol import Block
+from harness.load.protocol import LoadBlock
 from harness.load.results import Where
 from harness.locust_adapter.roles import Role
-from harness.locust_adapter.seat import Seat
+from harness.locust_adapter.seat import EngineHandle
 from harness.locust_adapter.statistics import count
-from harness.locust_adapter.wish import Wish
+from harness.locust_adapter.wish import RunRequest
 from harness.results.load import Tick
 
 HERE, PREPARE, READY, DRAIN = "harness_here", "harness_prepare", "harness_ready", "harness_drain"
@@ -33,7 +33,7 @@ class FromWorker(msgspec.Struct, frozen=True):
     """
 
     run: int
-    blocks: list[Block] = []
+    blocks: list[LoadBlock] = []
     ticks: list[Tick] = []
     places: dict[str, Where] = {}
     facts: dict[str, str] = {}
@@ -48,8 +48,8 @@ class Worker(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.seat = Seat(self.runner.client_id)
-        self.unsent: list[Block] = []
+        self.seat = EngineHandle(self.runner.client_id)
+        self.unsent: list[LoadBlock] = []
         self.ticks: list[Tick] = []
         self.failure: tuple[str, int] | None = None
         self.run = 0
@@ -70,7 +70,7 @@ class Worker(Role):
     def prepares(self, wish: dict[str, Any]) -> None:
         """Prepare before the run, and say so."""
         try:
-            asked = msgspec.convert(wish, Wish)
+            asked = msgspec.convert(wish, RunRequest)
             self.run = asked.run
             self.seat.prepare(asked)
         except HarnessError as error:
@@ -83,7 +83,7 @@ class Worker(Role):
         asked = getattr(self.options, WISH)
         if asked is None:
             return
-        wish = msgspec.convert(asked, Wish)
+        wish = msgspec.convert(asked, RunRequest)
         self.run, self.done, self.failure, self.unsent, self.ticks = wish.run, False, None, [], []
         if self.runner.client_id not in wish.workers:
             sys.stderr.write("harness: this worker came when the load was shared out already; it carries none until the next run\n")
@@ -101,7 +101,7 @@ class Worker(Role):
         self.failure = reason, code
         self.drain()
 
-    def hear(self, blocks: list[Block], ticks: list[Tick]) -> None:
+    def hear(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
         """Pass blocks on to Locust's statistics and to the next report."""
         self.unsent += blocks
         self.ticks += ticks

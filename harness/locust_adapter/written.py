@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 
 from harness.load.histogram_file import write_histograms
-from harness.load.protocol import Block
-from harness.load.results import Heard, Where
+from harness.load.protocol import LoadBlock
+from harness.load.results import CollectedResults, Where
 from harness.load.session import described, record, samples_file
 from harness.load.shares import together
-from harness.locust_adapter.wish import Wish
+from harness.locust_adapter.wish import RunRequest
 from harness.results.load import Tick
-from harness.results.run import Run, ScenarioResult, Settings
+from harness.results.run import Run, RunSettings, ScenarioResult
 from harness.results.store import write_run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
@@ -29,11 +29,11 @@ INTERRUPTED = 3
 
 
 @dataclass
-class Told:
+class RunResults:
     """What a run's engine processes have told, by who they are; `lost` names the shares of those that ended before their time."""
 
     started_at: datetime = field(default_factory=utc_now)
-    blocks: dict[str, list[Block]] = field(default_factory=dict)
+    blocks: dict[str, list[LoadBlock]] = field(default_factory=dict)
     ticks: list[Tick] = field(default_factory=list)
     places: dict[str, Where] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
@@ -41,14 +41,14 @@ class Told:
     lost: list[str] = field(default_factory=list)
     interrupted: bool = False
 
-    def hear(self, who: str, blocks: Sequence[Block], ticks: Sequence[Tick]) -> None:
+    def add(self, who: str, blocks: Sequence[LoadBlock], ticks: Sequence[Tick]) -> None:
         """Take in some of an engine's blocks and ticks."""
         self.blocks.setdefault(who, []).extend(blocks)
         number = list(self.blocks).index(who) + 1
         self.ticks += [replace(tick, process=number) for tick in ticks]
 
 
-def write(told: Told, wish: Wish, out: str) -> tuple[Path, Run]:
+def write(told: RunResults, wish: RunRequest, out: str) -> tuple[Path, Run]:
     """Write a run and return its folder and the record. What several workers did at the same time is one load: one process's.
 
     Raises:
@@ -57,7 +57,7 @@ def write(told: Told, wish: Wish, out: str) -> tuple[Path, Run]:
     folder = Path(out or f"runs/{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}-load")
     took_part = {who: found for who, found in told.blocks.items() if found}
     ticks = told.ticks if len(wish.scenarios) == 1 else []  # a tick does not say of which scenario it tells
-    heard = Heard(
+    heard = CollectedResults(
         blocks={1: together(took_part.values())} if took_part else {},
         ticks=ticks,
         lost=told.lost,
@@ -65,10 +65,10 @@ def write(told: Told, wish: Wish, out: str) -> tuple[Path, Run]:
         cannot_run=told.cannot_run,
     )
     job, scenarios = wish.job(lambda _: [], wish.workers[0] if wish.workers else ""), wish.scenarios
-    settings = Settings([wish.engine], wish.size, wish.seed, [wish.rtt_ms], quick=False, processes=len(took_part), budget_s=0.0)
+    settings = RunSettings([wish.engine], wish.size, wish.seed, [wish.rtt_ms], quick=False, processes=len(took_part), budget_s=0.0)
     places = {s.name: told.places.get(s.name, Where(wish.engine, wish.rtt_ms)) for s in scenarios}
     most = max((block.users for found in heard.blocks.values() for block in found), default=0)
-    whole = msgspec.structs.replace(job, in_flight_cap=job.in_flight_cap * max(1, len(wish.workers)))
+    whole = msgspec.structs.replace(job, in_flight_cap=job.in_flight_limit * max(1, len(wish.workers)))
     facts = {**machine.describe(Cores(None, None)), **told.facts, **described(whole, most), "workers": str(len(took_part))}
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     found = record(scenarios, places, heard, whole, settings, facts, (told.started_at, utc_now()), folder, command)
@@ -83,7 +83,7 @@ def write(told: Told, wish: Wish, out: str) -> tuple[Path, Run]:
 def exit_code(run: Run) -> int | None:
     """Return what the run means to a shell; None leaves it to Locust, which knows of failed operations."""
     loads = [scenario.load for scenario in run.scenarios if scenario.load is not None]
-    if any(load.lost for load in loads) or any(scenario.status == "failed" for scenario in run.scenarios):
+    if any(load.lost_workers for load in loads) or any(scenario.status == "failed" for scenario in run.scenarios):
         return 1
     return INTERRUPTED if run.interrupted or any(load.invalid for load in loads) else None
 
@@ -99,5 +99,5 @@ def report(folder: Path) -> int:
 
 def _by_several(scenario: ScenarioResult, workers: int) -> ScenarioResult:
     """Say of a scenario's result how many processes made its load; what is said of a single one is not true of it."""
-    doubts = [doubt for doubt in scenario.doubts if doubt.name != "one process"]
-    return replace(scenario, doubts=doubts, processes=workers)
+    warnings = [warning for warning in scenario.warnings if warning.name != "one process"]
+    return replace(scenario, warnings=warnings, processes=workers)

@@ -39,10 +39,10 @@ _RETRY_NS = 1_000_000
 _BACKLOG = 4096
 
 
-class Connection:
+class RelayedConnection:
     """A client's connection, and the one to the target that goes with it."""
 
-    def __init__(self, relay: Relay, number: int, client: socket.socket) -> None:
+    def __init__(self, relay: LatencyRelay, number: int, client: socket.socket) -> None:
         family = socket.AF_UNIX if isinstance(relay.target, str) else socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
         self._relay = relay
         self._near = End(relay.clockwork, client)
@@ -91,14 +91,14 @@ class Connection:
             self.close(reset=False)
 
 
-class Relay:
+class LatencyRelay:
     """A listening port and the connections through it. `port` 0 is a free one."""
 
     def __init__(self, target: str | tuple[str, int], conditions: Conditions, port: int) -> None:
         self.target = target
         self.conditions = conditions
         self.clockwork = Clockwork()
-        self.connections: set[Connection] = set()
+        self.connections: set[RelayedConnection] = set()
         self._lines: dict[Direction, Line] = {
             "to target": Line(conditions.bandwidth_bytes_per_s),
             "to client": Line(conditions.bandwidth_bytes_per_s),
@@ -152,7 +152,7 @@ class Relay:
         with contextlib.suppress(OSError):  # no more of them, or nobody listens
             while True:
                 client, _ = self._listener.accept()
-                self.connections.add(Connection(self, self._accepted, client))
+                self.connections.add(RelayedConnection(self, self._accepted, client))
                 self._accepted += 1
 
 
@@ -178,7 +178,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     target = job["target"] if isinstance(job["target"], str) else tuple(job["target"])
     try:
-        relay = Relay(target, Conditions(**job["conditions"]), job["port"])
+        relay = LatencyRelay(target, Conditions(**job["conditions"]), job["port"])
     except (OSError, OverflowError) as error:
         _say(json.dumps({"error": getattr(error, "strerror", None) or str(error)}))
         sys.exit(1)
@@ -188,7 +188,7 @@ def main() -> None:
         relay.clockwork.turn()
 
 
-def _obey(relay: Relay) -> None:
+def _obey(relay: LatencyRelay) -> None:
     said = os.read(0, 1024)
     if not said:
         os._exit(0)  # the kernel closes what is open

@@ -21,12 +21,12 @@ import pytest
 
 from harness.pytest_plugin import options, saved, terminal
 from harness.pytest_plugin.coroutines import guard
-from harness.pytest_plugin.items import TRIALS, ArmItem, Replay, ScenarioFile
+from harness.pytest_plugin.items import TRIALS, ArmItem, ReplayedSamples, ScenarioFile
 from harness.pytest_plugin.trials import Trials
 
-__all__ = ["ArmItem", "Replay", "ScenarioFile", "Trials"]
+__all__ = ["ArmItem", "ReplayedSamples", "ScenarioFile", "Trials"]
 
-_LOADED = pytest.StashKey[saved.Loaded]()
+_LOADED = pytest.StashKey[saved.SavedRuns]()
 _WHOLE = pytest.StashKey[set[str]]()
 _FAILED = pytest.StashKey[str]()
 
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options and get ready to try scenarios."""
     options.check(config)
     config.stash[TRIALS] = Trials(config)
-    config.stash[_LOADED] = saved.Loaded()
+    config.stash[_LOADED] = saved.SavedRuns()
     config.stash[_WHOLE] = set()
 
 

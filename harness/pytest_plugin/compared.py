@@ -15,9 +15,9 @@ import msgspec
 
 from harness.gate import matching as gate_sides
 from harness.gate import work_counts as gate_work
-from harness.gate.matching import Pair, counted
+from harness.gate.matching import MatchedPair, counted
 from harness.results.gate import EQUAL, IMPROVED, NOT_COMPARABLE, NOT_JUDGED, REGRESSED, GateRow
-from harness.results.run import Exact, Run, ScenarioResult, Settings
+from harness.results.run import Run, RunSettings, ScenarioResult, WorkCount
 from harness.results.store import SCHEMA_VERSION
 
 KEPT_VERSION = 2
@@ -28,7 +28,7 @@ Bounded = tuple[float, float, float]
 """A ratio, and the bounds of its 95 % interval."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ComparisonLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an item keeps in pytest-benchmark's JSON, as `extra_info.harness`: one arm in one group of cases.
 
     `exact` is its counted work per operation; an arm's own figures, of group "", are with its first group. `times_faster` is the
@@ -48,7 +48,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verified_cases: int
     engine_settings: dict[str, str]
     environment: dict[str, str]
-    exact: list[Exact]
+    exact: list[WorkCount]
     tolerances: dict[str, float] = {}
     higher_is_better: list[str] = []
     percentiles_ns: dict[str, float | None] = {}
@@ -74,11 +74,11 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedItem:
     """One item before and now. `refused` is why nothing of it is comparable, `no_ratio` why its ratio is not; "" if they are."""
 
-    then: Kept
-    now: Kept
+    then: ComparisonLimits
+    now: ComparisonLimits
     refused: str = ""
     no_ratio: str = ""
     rows: list[GateRow] = field(default_factory=list)
@@ -87,9 +87,9 @@ class Compared:
     @property
     def exact_says(self) -> str:
         """What became of its exact work, in words."""
-        words = [row.word for row in self.rows]
-        changed = [_change(row) for row in self.rows if row.word in {REGRESSED, IMPROVED}]
-        barred = list(dict.fromkeys(row.because for row in self.rows if row.word == NOT_COMPARABLE))
+        words = [row.verdict for row in self.rows]
+        changed = [_change(row) for row in self.rows if row.verdict in {REGRESSED, IMPROVED}]
+        barred = list(dict.fromkeys(row.reason for row in self.rows if row.verdict == NOT_COMPARABLE))
         said = []
         if changed:
             said.append(f"exact work changed: {'; '.join(changed)}")
@@ -148,20 +148,20 @@ class Compared:
         if self.refused:
             yield f"not comparable: {self.refused}"
             return
-        if self.missing or any(row.word == REGRESSED for row in self.rows):
+        if self.missing or any(row.verdict == REGRESSED for row in self.rows):
             yield self.exact_says
         if self.ratios is not None:
             then, now = self.ratios
             if now[2] * (1 + limit) < then[1] and not self.noisy(limit):
                 yield f"{_both(then, now)}: the whole interval is more than {limit * 100:g} % below"
         told = self.ratios is not None and not self.noisy(limit)
-        judged = told or self.missing or any(row.word in {EQUAL, IMPROVED, REGRESSED} for row in self.rows)
+        judged = told or self.missing or any(row.verdict in {EQUAL, IMPROVED, REGRESSED} for row in self.rows)
         if not judged and (self.then.exact or self.then.times_faster is not None):
             says = (self.exact_says, self.ratio_says, self.noisy(limit) if self.ratios else "")
             yield f"nothing of it could be compared: {'; '.join(s for s in says if s)}"
 
 
-def read(saved: Mapping[str, Any]) -> Kept | str:
+def read(saved: Mapping[str, Any]) -> ComparisonLimits | str:
     """Return what a benchmark of pytest-benchmark's JSON keeps of an item, or why it cannot be read."""
     info = (saved.get("extra_info") or {}).get("harness")
     if info is None:
@@ -170,12 +170,12 @@ def read(saved: Mapping[str, Any]) -> Kept | str:
     if version != KEPT_VERSION:
         return f"it was saved with schema {version}, this harness reads {KEPT_VERSION}; save a new run"
     try:
-        return msgspec.convert(info, Kept)
+        return msgspec.convert(info, ComparisonLimits)
     except msgspec.ValidationError as error:
         return f"what was saved cannot be read ({error}); save a new run"
 
 
-def compare(then: Sequence[Kept], now: Sequence[Kept]) -> list[Compared]:
+def compare(then: Sequence[ComparisonLimits], now: Sequence[ComparisonLimits]) -> list[ComparedItem]:
     """Return every item of `now` that `then` has as well, beside itself; items of a scenario belong to one run."""
     before = {kept.item: kept for kept in then}
     found = []
@@ -186,18 +186,20 @@ def compare(then: Sequence[Kept], now: Sequence[Kept]) -> list[Compared]:
     return found
 
 
-def _item(then: Kept, now: Kept, old: Sequence[Kept], new: Sequence[Kept]) -> Compared:
+def _item(
+    then: ComparisonLimits, now: ComparisonLimits, old: Sequence[ComparisonLimits], new: Sequence[ComparisonLimits]
+) -> ComparedItem:
     where = [f"{k.engine}, {k.rtt_ms:g} ms away" for k in (then, now)]
     if where[0] != where[1]:
-        return Compared(then, now, refused=f"measured on {where[0]}, and now on {where[1]}")
+        return ComparedItem(then, now, refused=f"measured on {where[0]}, and now on {where[1]}")
     runs = _run(then), _run(now)
     if whole := gate_sides.of_the_whole(*runs):
-        return Compared(then, now, refused=whole[0].says)
-    pair = Pair(_result(then, old), _result(now, new))
+        return ComparedItem(then, now, refused=whole[0].message)
+    pair = MatchedPair(_result(then, old), _result(now, new))
     versions = gate_sides.other_versions(pair, *runs)
     rows, missing = gate_work.work(pair.old, pair.new, gate_work.Rules(now.tolerances, now.higher_is_better, *versions))
     mine = {(e.arm, e.group, e.metric, e.scale) for e in then.exact}
-    return Compared(
+    return ComparedItem(
         then,
         now,
         no_ratio=gate_sides.another_machine(*runs) or versions[0],
@@ -206,12 +208,12 @@ def _item(then: Kept, now: Kept, old: Sequence[Kept], new: Sequence[Kept]) -> Co
     )
 
 
-def _run(kept: Kept) -> Run:
-    settings = Settings([kept.engine], kept.size, kept.seed, [kept.rtt_ms], quick=True, processes=0, budget_s=0.0)
+def _run(kept: ComparisonLimits) -> Run:
+    settings = RunSettings([kept.engine], kept.size, kept.seed, [kept.rtt_ms], quick=True, processes=0, budget_s=0.0)
     return Run(SCHEMA_VERSION, "pairs", "", "", None, "", None, False, False, settings, kept.environment)  # noqa: FBT003 - flags of a record
 
 
-def _result(kept: Kept, all_of_it: Sequence[Kept]) -> ScenarioResult:
+def _result(kept: ComparisonLimits, all_of_it: Sequence[ComparisonLimits]) -> ScenarioResult:
     """Return the scenario's result: whether a metric is steady shows in all figures of it."""
     return ScenarioResult(
         name=kept.scenario,
@@ -223,12 +225,12 @@ def _result(kept: Kept, all_of_it: Sequence[Kept]) -> ScenarioResult:
         status="ok",
         dataset=kept.dataset,
         engine_settings=kept.engine_settings,
-        exact=[e for each in all_of_it for e in each.exact],
+        work_counts=[e for each in all_of_it for e in each.exact],
     )
 
 
 def _change(row: GateRow) -> str:
-    return f"{row.metric.replace('_', ' ')} {row.base:,.12g} → {row.candidate:,.12g}, {row.because}"
+    return f"{row.metric.replace('_', ' ')} {row.base:,.12g} → {row.candidate:,.12g}, {row.reason}"
 
 
 def _both(then: Bounded, now: Bounded) -> str:

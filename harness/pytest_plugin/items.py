@@ -11,7 +11,7 @@ import pytest
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.discovery import Loaded
+    from harness.discovery import LoadedScenario
     from harness.pytest_plugin.trials import Trials
 
 TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
@@ -36,14 +36,14 @@ class ScenarioFile(pytest.File):
 class ArmItem(pytest.Function):
     """One arm in one group of cases."""
 
-    loaded: Loaded
+    loaded: LoadedScenario
     group: str
     arm: str
 
     @classmethod
-    def make(cls, parent: ScenarioFile, loaded: Loaded, group: str, arm: str) -> ArmItem:
+    def make(cls, parent: ScenarioFile, loaded: LoadedScenario, group: str, arm: str) -> ArmItem:
         """Return the item; `benchmark` reaches its function as a fixture, like in any benchmark."""
-        replay = Replay()
+        replay = ReplayedSamples()
 
         def try_arm(benchmark: Any) -> None:
             item.config.stash[TRIALS].try_arm(item, benchmark, replay)
@@ -63,7 +63,7 @@ class ArmItem(pytest.Function):
         return self.path, None, self.name
 
 
-class Replay:
+class ReplayedSamples:
     """A timer that repeats recorded durations: pytest-benchmark reads it before and after each round."""
 
     __name__ = "paired_samples"

@@ -47,19 +47,19 @@ class SavedRun:
 
 
 @dataclass
-class Loaded:
+class SavedRuns:
     """The files that pytest-benchmark loads, in its order, with what it finds this machine to be."""
 
-    heard: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+    received: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
 
     def hear(self, data: Mapping[str, Any], machine_info: Mapping[str, Any]) -> None:
         """Take note of a file while it is loaded."""
-        self.heard.append((data, another_machine(data.get("machine_info") or {}, machine_info)))
+        self.received.append((data, another_machine(data.get("machine_info") or {}, machine_info)))
 
     def runs(self, config: pytest.Config) -> list[SavedRun]:
         """Return the files by name."""
         mapping = getattr(session(config), "compared_mapping", None) or {}
-        return [SavedRun(str(path), *heard) for path, heard in zip(mapping, self.heard, strict=True)]
+        return [SavedRun(str(path), *heard) for path, heard in zip(mapping, self.received, strict=True)]
 
 
 def session(config: pytest.Config) -> Any:

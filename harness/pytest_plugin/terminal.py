@@ -14,7 +14,7 @@ from harness.pytest_plugin.items import ArmItem
 from harness.pytest_plugin.saved import SavedRun
 
 if TYPE_CHECKING:
-    from harness.pytest_plugin.compared import Compared
+    from harness.pytest_plugin.compared import ComparedItem
     from harness.pytest_plugin.trials import Trials
 
 NOT_SAVED = pytest.StashKey[bool]()
@@ -72,7 +72,7 @@ def show(reporter: pytest.TerminalReporter, trials: Trials, failed: str) -> None
         reporter.write_line(f"not saved, so that nothing is compared with a run that failed: {failed}", red=True)
 
 
-def _lines(found: Sequence[Compared], unread: dict[str, str], limit: float | None) -> Iterator[str]:
+def _lines(found: Sequence[ComparedItem], unread: dict[str, str], limit: float | None) -> Iterator[str]:
     width = max((len(each.now.arm) for each in found), default=0)
     group = ""
     apart = False

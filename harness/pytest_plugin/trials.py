@@ -16,9 +16,9 @@ from harness.pytest_plugin.saved import SavedRun
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.discovery import Loaded
-    from harness.pytest_plugin.compared import Compared, Kept
-    from harness.pytest_plugin.items import ArmItem, Replay
+    from harness.discovery import LoadedScenario
+    from harness.pytest_plugin.compared import ComparedItem, ComparisonLimits
+    from harness.pytest_plugin.items import ArmItem, ReplayedSamples
     from harness.results.run import Latency, Run, ScenarioResult
 
 CHANGES_ALWAYS = "load average at start"
@@ -31,7 +31,7 @@ class Trials:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.folder: Path | None = None
-        self.wanted: list[Loaded] = []
+        self.wanted: list[LoadedScenario] = []
         self.items: list[ArmItem] = []
         self.saved: list[SavedRun] = []
         self.record: Run | None = None
@@ -47,7 +47,7 @@ class Trials:
         self.items, self.saved = items, saved
         self.wanted = list({item.loaded.file: item.loaded for item in items}.values())
 
-    def try_arm(self, item: ArmItem, benchmark: Any, replay: Replay) -> None:
+    def try_arm(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
         """Fail if the scenario failed, skip if it or its arm cannot run here, and hand over the samples when measuring."""
         from harness.results.run import NOT_RUN  # noqa: PLC0415 - only when scenarios run
 
@@ -75,7 +75,7 @@ class Trials:
         self._gate(kept)
 
     @cached_property
-    def compared(self) -> list[tuple[SavedRun, list[Compared], dict[str, str]]]:
+    def compared(self) -> list[tuple[SavedRun, list[ComparedItem], dict[str, str]]]:
         """Every saved run with the items that it has as well, and node id → why another is not compared, each once measured."""
         from harness.pytest_plugin import compared  # noqa: PLC0415 - only when runs are compared
 
@@ -101,7 +101,7 @@ class Trials:
             pytest.fail(f"it was saved, and cannot be compared now: {why}", pytrace=False)
         pytest.skip(why)
 
-    def _gate(self, kept: Kept) -> None:
+    def _gate(self, kept: ComparisonLimits) -> None:
         limit = fail_beyond(self._config)
         if limit is None:
             return
@@ -116,7 +116,7 @@ class Trials:
         if says:
             pytest.fail("\n".join(f"{kept.scenario}: {kept.group}[{kept.arm}] {why}" for why in says), pytrace=False)
 
-    def _result(self, loaded: Loaded) -> ScenarioResult:
+    def _result(self, loaded: LoadedScenario) -> ScenarioResult:
         if not hasattr(self._config, "workerinput"):
             return next(s for s in self._run.scenarios if s.name == loaded.name)
         # A worker of pytest-xdist collects every file and is sent the items of some: it tries those alone.
@@ -130,14 +130,14 @@ class Trials:
             self.record = self._measure(self.wanted)
         return self.record
 
-    def _measure(self, wanted: Sequence[Loaded]) -> Run:
-        from harness.bench.session import Plan, Session  # noqa: PLC0415 - only when scenarios run
+    def _measure(self, wanted: Sequence[LoadedScenario]) -> Run:
+        from harness.bench.session import RunPlan, RunSession  # noqa: PLC0415 - only when scenarios run
         from harness.bench.steps import Silent  # noqa: PLC0415 - only when scenarios run
-        from harness.results.run import Settings  # noqa: PLC0415 - only when scenarios run
+        from harness.results.run import RunSettings  # noqa: PLC0415 - only when scenarios run
 
         option = self._config.getoption
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
-        settings = Settings(
+        settings = RunSettings(
             engines=[option("harness_engine")],
             size=option("harness_size"),
             seed=option("harness_seed"),
@@ -146,13 +146,13 @@ class Trials:
             processes=option("harness_processes") if self.measuring else 0,
             budget_s=option("harness_budget"),
         )
-        record = Session(Plan(wanted, settings, self.folder, "pytest", memory=False, counting=self.measuring), Silent()).run()
+        record = RunSession(RunPlan(wanted, settings, self.folder, "pytest", memory=False, counting=self.measuring), Silent()).run()
         if record.interrupted:
             raise KeyboardInterrupt
         return record
 
     @cached_property
-    def _kept(self) -> list[Kept]:
+    def _kept(self) -> list[ComparisonLimits]:
         """What each arm keeps of each group that it was timed in, of the scenarios that did not fail."""
         scenarios = {loaded.name: loaded.scenario for loaded in self.wanted}
         return [
@@ -175,21 +175,21 @@ def _nothing() -> None:
     """Take the place of the work, which was done and timed before."""
 
 
-def _builtins(kept: Kept) -> Any:
+def _builtins(kept: ComparisonLimits) -> Any:
     import msgspec  # noqa: PLC0415 - only when measuring
 
     return msgspec.to_builtins(kept)
 
 
-def _keep(run: Run, result: ScenarioResult, latency: Latency) -> Kept:
-    from harness.pytest_plugin.compared import KEPT_VERSION, Kept  # noqa: PLC0415 - only when measuring
+def _keep(run: Run, result: ScenarioResult, latency: Latency) -> ComparisonLimits:
+    from harness.pytest_plugin.compared import KEPT_VERSION, ComparisonLimits  # noqa: PLC0415 - only when measuring
     from harness.results.run import CONTROL  # noqa: PLC0415 - only when measuring
 
     group, arm = latency.group, latency.arm
     ratio = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
     control = next((r for r in result.ratios if (r.arm, r.group) == (CONTROL, group)), None)
     groups = {group, ""} if group == next(iter(result.groups), group) else {group}
-    return Kept(
+    return ComparisonLimits(
         schema_version=KEPT_VERSION,
         scenario=result.name,
         group=group,
@@ -202,7 +202,7 @@ def _keep(run: Run, result: ScenarioResult, latency: Latency) -> Kept:
         verified_cases=result.verified_cases,
         engine_settings=result.engine_settings,
         environment={key: value for key, value in run.environment.items() if key != CHANGES_ALWAYS},
-        exact=[e for e in result.exact if e.arm == arm and e.group in groups],
+        exact=[e for e in result.work_counts if e.arm == arm and e.group in groups],
         tolerances=result.tolerances,
         higher_is_better=result.higher_is_better,
         percentiles_ns=latency.percentiles_ns,

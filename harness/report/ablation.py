@@ -21,18 +21,18 @@ NO_INTERVAL = "an interval needs at least two processes"
 
 
 @dataclass(frozen=True)
-class Part:
+class AblationPart:
     """One group of an ablated scenario: what it is called on a page, and what was found."""
 
     heading: str
     found: Ablation
 
 
-def parts(run: Run) -> list[Part]:
+def parts(run: Run) -> list[AblationPart]:
     """Return every group of every ablated scenario of a run."""
     each = zip(run.scenarios, places(run), strict=True)
     return [
-        Part(", ".join(text for text in (f"{result.name}: {found.group}", where) if text), found)
+        AblationPart(", ".join(text for text in (f"{result.name}: {found.group}", where) if text), found)
         for result, where in each
         for found in result.ablation
     ]
@@ -68,7 +68,7 @@ def total(found: Ablation) -> str:
     )
 
 
-def table(part: Part) -> Table:
+def table(part: AblationPart) -> Table:
     """Return a row a switch, the greatest gain last first."""
     head = (
         "switch",
@@ -88,7 +88,7 @@ def table(part: Part) -> Table:
         gains.append((times(switch.difference.ratio), switch.difference))
         cells = [
             Cell(switch.switch),
-            Cell(switch.describes),
+            Cell(switch.description),
             Cell(switch.interaction),
             Cell(place(switch.rank_best, switch.rank_worst)),
         ]

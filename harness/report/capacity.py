@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 from harness.report.numbers import DASH, interval, significant, unit_of, whole
 from harness.report.tables import Cell, Table
-from harness.results.load import RATE, Capacity, Step, UnderLoad
+from harness.results.load import RATE, Capacity, CapacityStep, UnderLoad
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
@@ -58,13 +58,13 @@ def held(load: UnderLoad, arm: str, kind: str) -> list[Cell]:
     capacity = found(load, arm, kind)
     if capacity is None:
         return [Cell(DASH, "not searched")] * 2
-    return [Cell(level(capacity.holds, kind), capacity.because if capacity.holds is None else ""), against(load, capacity)]
+    return [Cell(level(capacity.sustained, kind), capacity.reason if capacity.sustained is None else ""), against(load, capacity)]
 
 
 def against(load: UnderLoad, capacity: Capacity) -> Cell:
     """Return how many times the baseline's an arm's capacity is, with its bounds, or a dash with the reason."""
     base = found(load, BASELINE, capacity.kind)
-    if base is None or capacity.arm == BASELINE or not base.holds or not capacity.holds:
+    if base is None or capacity.arm == BASELINE or not base.sustained or not capacity.sustained:
         return Cell(DASH, "it is what others are compared with" if capacity.arm == BASELINE else "not known for both")
     value, low, high = ratio(base, capacity)
     within = "" if low is None or high is None else f" {interval(low, high)}"
@@ -98,8 +98,8 @@ def _table(load: UnderLoad, capacities: Sequence[Capacity]) -> Table:
         rows.append(
             (
                 Cell(capacity.arm),
-                Cell(level(capacity.holds, capacity.kind), capacity.because if capacity.holds is None else ""),
-                Cell(level(capacity.fails, capacity.kind), capacity.because if capacity.fails is None else ""),
+                Cell(level(capacity.sustained, capacity.kind), capacity.reason if capacity.sustained is None else ""),
+                Cell(level(capacity.failed_at, capacity.kind), capacity.reason if capacity.failed_at is None else ""),
                 against(load, capacity),
                 Cell(DASH, "no step has a response time") if bend is None else Cell(level(bend.level, capacity.kind)),
                 Cell(whole(len(capacity.steps))),
@@ -112,7 +112,7 @@ def _table(load: UnderLoad, capacities: Sequence[Capacity]) -> Table:
 
 def reasons(result: ScenarioResult) -> list[tuple[str, str]]:
     """Return why each search ended where it did: the arm and kind, and the reason."""
-    return [(f"{x.arm}, {x.kind}", x.because) for x in in_order(result)]
+    return [(f"{x.arm}, {x.kind}", x.reason) for x in in_order(result)]
 
 
 def steps(result: ScenarioResult) -> Table | None:
@@ -126,7 +126,7 @@ def steps(result: ScenarioResult) -> Table | None:
         (
             Cell(x.kind),
             Cell(x.arm),
-            Cell(outcome(step), step.invalid or step.because),
+            Cell(outcome(step), step.invalid or step.reason),
             Cell(level(step.level, x.kind)),
             Cell(significant(step.achieved_per_s)),
             Cell(unit.write(step.percentiles_ns.get(limited.percentile))),
@@ -140,8 +140,8 @@ def steps(result: ScenarioResult) -> Table | None:
     return Table("Every step of the search, in its order", head, rows, names=3)
 
 
-def outcome(step: Step) -> str:
+def outcome(step: CapacityStep) -> str:
     """Return what became of a step, in a word."""
-    if step.invalid is not None or step.holds is None:
+    if step.invalid is not None or step.sustained is None:
         return UNDECIDED
-    return HELD if step.holds else FAILED
+    return HELD if step.sustained else FAILED

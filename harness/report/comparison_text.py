@@ -11,7 +11,7 @@ from rich.text import Text
 from harness.report.comparison import READ, SIGNS, table, tails, tally
 from harness.report.markdown import escape
 from harness.report.tables import Table
-from harness.report.terminal_parts import doubt_lines
+from harness.report.terminal_parts import warning_lines
 from harness.results.run import Run
 from harness.verdicts.promise import INCONCLUSIVE
 from harness.verdicts.unpaired import IMPROVED, REGRESSED
@@ -20,7 +20,7 @@ STYLES = {IMPROVED: "green", REGRESSED: "red", INCONCLUSIVE: "magenta"}
 
 
 def terminal(run: Run) -> RenderableType:
-    """Return the table, how many there are of each verdict, and every doubt. Fits 80 columns: the interval goes under the ratio."""
+    """Return the table, how many there are of each verdict, and every warning. Fits 80 columns: the interval goes under the ratio."""
     found = table(run)
     compared = run.kind == "compare"
     heads = ("benchmark", "verdict", "before → after", "faster") if compared else ("benchmark", *found.head[1:3], "max", "values")
@@ -37,9 +37,9 @@ def terminal(run: Run) -> RenderableType:
             grid.add_row(Text(texts[0]), Text(texts[1], style=STYLES.get(word, "")), f"{texts[2]} → {texts[3]}", ratio)
         else:
             grid.add_row(*(Text(texts[place]) for place in (0, 1, 2, -3, -1)))
-    doubts = [*run.doubts, *(doubt for result in run.scenarios for doubt in result.doubts)]
+    warnings = [*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)]
     counts = ", ".join(f"{SIGNS[word]} {number} {word}" for word, number in tally(run).items() if number)
-    return Group(grid, *([Text(counts, style="bold")] if counts else []), *doubt_lines(doubts))
+    return Group(grid, *([Text(counts, style="bold")] if counts else []), *warning_lines(warnings))
 
 
 def markdown(run: Run) -> str:
@@ -56,10 +56,10 @@ def _lines(run: Run) -> Iterator[str]:
     beyond = tails(run)
     if beyond is not None:
         yield from ("<details>", f"<summary>{escape(beyond.caption)}</summary>", "", *_table(beyond), "</details>", "")
-    doubts = [*run.doubts, *(doubt for result in run.scenarios for doubt in result.doubts)]
-    if doubts:
-        yield from ("Doubts:", "")
-        yield from (f"- **{escape(d.name)}**: {escape(d.says)}. Remedy: {escape(d.remedy)}." for d in doubts)
+    warnings = [*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)]
+    if warnings:
+        yield from ("Warnings:", "")
+        yield from (f"- **{escape(d.name)}**: {escape(d.message)}. Remedy: {escape(d.remedy)}." for d in warnings)
         yield ""
     if run.kind == "compare":
         yield from (f"_{escape(sentence)}_\n" for sentence in READ)

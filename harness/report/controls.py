@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.report.numbers import DASH, whole
 from harness.report.tables import Cell, Table
-from harness.results.controls import Drift, Planted
+from harness.results.controls import Drift, InjectedSlowdown
 from harness.results.run import ScenarioResult
 
 
@@ -15,9 +15,9 @@ def tables(result: ScenarioResult) -> list[Table]:
         head = ("control", "median, ms", "second half ÷ first", "by its noise up to", "readings")
         rows = tuple(_drift(d) for d in result.controls.drifts)
         made.append(Table("Controls between pairs: how the machine changed within a process", head, rows))
-    if result.controls.planted:
+    if result.controls.injected:
         what = ("cases", "planted", "measured", "95 % interval", "found", "pairs")
-        made.append(Table("A slow-down planted in the baseline", what, tuple(_planted(p) for p in result.controls.planted)))
+        made.append(Table("A slow-down planted in the baseline", what, tuple(_planted(p) for p in result.controls.injected)))
     return made
 
 
@@ -26,7 +26,7 @@ def _drift(drift: Drift) -> tuple[Cell, ...]:
     return tuple(Cell(text) for text in (drift.name, middle, f"{drift.ratio:.3f}", noise, whole(drift.samples)))
 
 
-def _planted(planted: Planted) -> tuple[Cell, ...]:
+def _planted(planted: InjectedSlowdown) -> tuple[Cell, ...]:
     bounded = planted.low is not None and planted.high is not None
     interval = f"{_percent(planted.low)} … {_percent(planted.high)}" if bounded else DASH
     return (

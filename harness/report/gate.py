@@ -42,8 +42,8 @@ HEAD = ("figure", "before", "after", "change", "verdict")
 
 def shown(result: GateResult) -> list[GateRow]:
     """Return the rows that a person should see: the most pressing word first, then the largest change."""
-    rows = [row for row in result.rows if row.word not in FOLDED or (row.word == NOT_COMPARABLE and row.kind == STATUS)]
-    return sorted(rows, key=lambda row: (ROW_WORDS.index(row.word), -_size(row)))
+    rows = [row for row in result.rows if row.verdict not in FOLDED or (row.verdict == NOT_COMPARABLE and row.kind == STATUS)]
+    return sorted(rows, key=lambda row: (ROW_WORDS.index(row.verdict), -_size(row)))
 
 
 def _size(row: GateRow) -> float:
@@ -67,7 +67,7 @@ def change(row: GateRow) -> str:
 
 def counts(result: GateResult) -> str:
     """Return how many figures have each word: `✗ 1 regressed, = 40 equal`."""
-    return ", ".join(f"{SIGNS[word]} {number:,} {word}" for word, number in result.tally.items())
+    return ", ".join(f"{SIGNS[word]} {number:,} {word}" for word, number in result.counts.items())
 
 
 def headline(result: GateResult) -> str:
@@ -84,14 +84,14 @@ def terminal(result: GateResult) -> RenderableType:
         for place, head in enumerate(HEAD):
             grid.add_column(head, overflow="fold", justify="left" if place in {0, len(HEAD) - 1} else "right")
         for row in rows[:MOST]:
-            says = Text.assemble((f"{SIGNS[row.word]} {row.word}", STYLES.get(row.word, "")), f"\n{row.because}")
+            says = Text.assemble((f"{SIGNS[row.verdict]} {row.verdict}", STYLES.get(row.verdict, "")), f"\n{row.reason}")
             values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row))
             grid.add_row(Text(f"{row.place}\n{row.label}"), *(Text(value) for value in values), says)
         parts.append(grid)
         if len(rows) > MOST:
             parts.append(Text(f"and {len(rows) - MOST:,} more", style="dim"))
-    parts += [labelled("not comparable", d.name, f"{d.says}; {d.remedy}", "magenta") for d in result.incomparable]
-    parts += [labelled("doubt", d.name, f"{d.says}; {d.remedy}", "yellow") for d in result.doubts]
+    parts += [labelled("not comparable", d.name, f"{d.message}; {d.remedy}", "magenta") for d in result.incomparable]
+    parts += [labelled("warning", d.name, f"{d.message}; {d.remedy}", "yellow") for d in result.warnings]
     if result.rows:
         parts.append(Text(counts(result)))
     parts.append(Text(headline(result), style=STYLES.get(result.verdict, "bold")))
@@ -114,16 +114,16 @@ def _lines(result: GateResult) -> Iterator[str]:
         yield ""
         if len(rows) > MOST:
             yield from (f"and {len(rows) - MOST:,} more", "")
-    for caption, doubts in (("Not comparable", result.incomparable), ("Doubts", result.doubts)):
-        if doubts:
+    for caption, warnings in (("Not comparable", result.incomparable), ("Warnings", result.warnings)):
+        if warnings:
             yield from (f"{caption}:", "")
-            yield from (f"- **{escape(d.name)}**: {escape(d.says)}. {escape(d.remedy)}." for d in doubts)
+            yield from (f"- **{escape(d.name)}**: {escape(d.message)}. {escape(d.remedy)}." for d in warnings)
             yield ""
-    yield from _unjudged([row for row in result.rows if row.word == NOT_JUDGED and row.kind == TIME])
+    yield from _unjudged([row for row in result.rows if row.verdict == NOT_JUDGED and row.kind == TIME])
 
 
 def _row(row: GateRow) -> str:
-    word = f"{SIGNS[row.word]} **{row.word}**: {escape(row.because)}"
+    word = f"{SIGNS[row.verdict]} **{row.verdict}**: {escape(row.reason)}"
     values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row))
     return f"| {escape(row.place)} | {escape(row.label)} | {' | '.join(escape(value) for value in values)} | {word} |"
 
@@ -135,7 +135,7 @@ def _unjudged(rows: Sequence[GateRow]) -> Iterator[str]:
     yield from ("<details>", f"<summary>{len(rows):,} times that could not be judged</summary>", "")
     yield from ("| where | figure | before | after | change | why |", "|---|---|---:|---:|---:|---|")
     for row in sorted(rows, key=lambda row: -_size(row) if row.change else 0.0)[:MOST]:
-        values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row), row.because)
+        values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row), row.reason)
         yield f"| {escape(row.place)} | {escape(row.label)} | {' | '.join(escape(value) for value in values)} |"
     yield from (["", f"and {len(rows) - MOST:,} more"] if len(rows) > MOST else [])
     yield from ("", "</details>", "")

@@ -17,9 +17,9 @@ def commands(result: GateResult) -> list[str]:
     """Return `::error`, `::warning` and `::notice` commands, the worst first, no more of a level than GitHub shows."""
     level = {1: "error", 4: "error", 3: "warning"}.get(result.exit_code, "notice")
     lines = [(level, "harness gate", headline(result))]
-    lines += [("error", f"not comparable: {d.name}", f"{d.says}; {d.remedy}") for d in result.incomparable]
-    lines += [(LEVELS[row.word], f"{row.word}: {row.place}", _says(row)) for row in shown(result) if row.word in LEVELS]
-    lines += [("warning", f"doubt: {d.name}", f"{d.says}; {d.remedy}") for d in result.doubts]
+    lines += [("error", f"not comparable: {d.name}", f"{d.message}; {d.remedy}") for d in result.incomparable]
+    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", _says(row)) for row in shown(result) if row.verdict in LEVELS]
+    lines += [("warning", f"warning: {d.name}", f"{d.message}; {d.remedy}") for d in result.warnings]
     found = []
     for name in ("error", "warning", "notice"):
         of_level = [line for line in lines if line[0] == name]
@@ -42,7 +42,7 @@ def summary(result: GateResult) -> str:
 
 def _says(row: GateRow) -> str:
     values = f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.base is not None else ""
-    return f"{row.label}{values}: {row.because}"
+    return f"{row.label}{values}: {row.reason}"
 
 
 def _command(level: str, title: str, message: str) -> str:

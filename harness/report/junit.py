@@ -26,7 +26,7 @@ MOST = 50
 def render(result: GateResult) -> bytes:
     """Return the document, UTF-8. Characters that XML cannot hold become U+FFFD."""
     root = ET.Element("testsuites", name="harness gate")
-    _suite(root, "gate", [_verdict(result), *(_incomparable(d.name, f"{d.says}; {d.remedy}") for d in result.incomparable)])
+    _suite(root, "gate", [_verdict(result), *(_incomparable(d.name, f"{d.message}; {d.remedy}") for d in result.incomparable)])
     by_place: dict[str, dict[str, list[GateRow]]] = defaultdict(lambda: defaultdict(list))
     for row in result.rows:
         by_place[row.place][_name(row)].append(row)
@@ -56,18 +56,18 @@ def _case(place: str, name: str, rows: Sequence[GateRow]) -> ET.Element:
     """Return a case of figures: red by the worst of them, skipped where none was judged."""
     case = ET.Element("testcase", classname=_text(place), name=_text(name))
     for word, tag in ((REGRESSED, "failure"), (NOT_COMPARABLE, "error"), (INCONCLUSIVE, "error")):
-        found = [row for row in rows if row.word == word]
+        found = [row for row in rows if row.verdict == word]
         if found:
             _child(case, tag, word, _says(found[0]), "\n".join(_says(row) for row in found[:MOST]))
             return case
-    if all(row.word == NOT_JUDGED for row in rows):
-        ET.SubElement(case, "skipped", message=_text("; ".join(dict.fromkeys(row.because for row in rows))))
+    if all(row.verdict == NOT_JUDGED for row in rows):
+        ET.SubElement(case, "skipped", message=_text("; ".join(dict.fromkeys(row.reason for row in rows))))
     return case
 
 
 def _says(row: GateRow) -> str:
     values = f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.kind != STATUS else ""
-    return f"{row.metric.replace('_', ' ')}{values}: {row.because}"
+    return f"{row.metric.replace('_', ' ')}{values}: {row.reason}"
 
 
 def _verdict(result: GateResult) -> ET.Element:

@@ -9,7 +9,7 @@ from harness.report.numbers import DASH, Unit, interval, significant, times, uni
 from harness.report.order import groups_of
 from harness.report.promises import places
 from harness.report.tables import Cell, Table, too_few
-from harness.results.load import ALL, LoadedArm, LoadRatio, Times, UnderLoad
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, UnderLoad
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import QUANTILES
 
@@ -28,7 +28,7 @@ TIMED = {"50", "99"}
 
 
 @dataclass(frozen=True)
-class Part:
+class LoadPart:
     """One scenario under load: what it is called on a page, its place among the run's results, and what was found."""
 
     heading: str
@@ -42,15 +42,15 @@ class Trouble:
     """Something that must be read before any figure: its short name, and the reason. `bad` where figures cannot be used at all."""
 
     name: str
-    says: str
+    message: str
     bad: bool = False
 
 
-def parts(run: Run) -> list[Part]:
+def parts(run: Run) -> list[LoadPart]:
     """Return every scenario of a run that was under load."""
     each = enumerate(zip(run.scenarios, places(run), strict=True))
     return [
-        Part(", ".join(text for text in (result.name, where) if text), number, result, result.load)
+        LoadPart(", ".join(text for text in (result.name, where) if text), number, result, result.load)
         for number, (result, where) in each
         if result.load is not None
     ]
@@ -103,7 +103,7 @@ def troubles(result: ScenarioResult) -> list[Trouble]:
         said = whole_run or "; ".join(f"{group}: {reason}" for group, reason in of_groups.items() if reason)
         if said:
             found.append(Trouble(f"{arm} {OVERLOADED}", said))
-    return [*found, *(Trouble("Lost", lost) for lost in load.lost)]
+    return [*found, *(Trouble("Lost", lost) for lost in load.lost_workers)]
 
 
 def summary(result: ScenarioResult) -> Table | None:
@@ -159,7 +159,7 @@ def _group_table(load: UnderLoad, names: list[str], group: str) -> Table:
     counted = {"offered a second": [x.offered_per_s for x in found.values()]} if is_open else {}
     counted["achieved a second"] = [x.achieved_per_s for x in found.values()]
     rows += [(Cell(name), *(Cell(DASH if v is None else significant(v)) for v in values)) for name, values in counted.items()]
-    for name in ("operations", "errors", *(("shed", "censored") if is_open else ("censored",))):
+    for name in ("operations", "errors", *(("dropped", "unfinished") if is_open else ("unfinished",))):
         rows.append((Cell(name), *(Cell(whole(getattr(row, name))) for row in found.values())))
     wanted = [("response", label) for label in (*QUANTILES, "max")]
     wanted += [("service", label) for label in QUANTILES if label in TIMED] + [("queue", "99")] if is_open else []
@@ -181,7 +181,7 @@ def _time(load: UnderLoad, row: LoadedArm | None, kind: str, label: str, unit: U
     reason = overloaded(load, row.arm, row.group)
     if reason:
         return Cell(DASH, f"{OVERLOADED}: {reason}")
-    times_: Times = getattr(row, kind)
+    times_: LatencySummary = getattr(row, kind)
     if label == "max":
         return Cell(unit.write(times_.max_ns), "" if times_.max_ns is not None else "no operation was finished")
     value = times_.percentiles_ns.get(label)

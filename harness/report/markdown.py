@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.report import ablation, capacity, controls, load, matrix, numbers, review, tables, tails
 from harness.report.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
-from harness.results.run import NOT_RUN, Doubt, Run, ScenarioResult
+from harness.results.run import NOT_RUN, Run, RunWarning, ScenarioResult
 
 
 def render(run: Run) -> str:
@@ -40,7 +40,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield from _answers(run, place)
     yield from _ablation(run)
     yield from _load(run)
-    yield from _doubts(run.doubts, "the whole run")
+    yield from _warnings(run.warnings, "the whole run")
     for result, where in zip(run.scenarios, places(run), strict=True):
         yield from _scenario(result, where, blocks=run.kind == "load")
     yield from ("", "Reproduce:", "", *_code(run.command))
@@ -78,11 +78,11 @@ def _matrix(run: Run) -> Iterator[str]:
         for row in matrix.matrix(run):
             cells = [_verdict(cell, arm) if cell else numbers.DASH for cell in row.cells]
             if any(cell and cell.of(arm) for cell in row.cells):
-                yield f"| {escape(row.label)} | {escape(row.says)} | {' | '.join(cells)} |"
+                yield f"| {escape(row.label)} | {escape(row.text)} | {' | '.join(cells)} |"
         yield ""
 
 
-def _answers(run: Run, place: matrix.Place) -> Iterator[str]:
+def _answers(run: Run, place: matrix.EnginePlace) -> Iterator[str]:
     """Yield the scorecard and the ranking of one place, folded away."""
     for table in review.answers(matrix.at(run, place)):
         yield from ("<details>", f"<summary>{escape(table.caption)}: {escape(place.label)}</summary>", "")
@@ -95,7 +95,7 @@ def _promise_table(promises: Iterable[PromiseRow]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for row in promises:
         cells = [_verdict(row, arm) for arm in HEADINGS]
-        yield f"| {escape(row.label)} | {escape(row.says)} | {' | '.join(cells)} |"
+        yield f"| {escape(row.label)} | {escape(row.text)} | {' | '.join(cells)} |"
         for verdict in row.others:
             sign = SIGNS.get(verdict.verdict, "")
             yield f"| | arm {escape(verdict.arm)} | {sign} **{verdict.verdict}** {escape(figure(verdict))} | |"
@@ -127,7 +127,7 @@ def _load(run: Run) -> Iterator[str]:
     for part in found:
         yield from (f"**{escape(part.heading)} under load:** {escape(load.planned(part.load))}", "")
         troubles = load.troubles(part.result)
-        yield from (f"- **{escape(trouble.name)}**: {escape(trouble.says)}" for trouble in troubles)
+        yield from (f"- **{escape(trouble.name)}**: {escape(trouble.message)}" for trouble in troubles)
         if troubles:
             yield ""
         for table in (load.summary(part.result), load.ratios(part.result), *capacity.tables(part.result)):
@@ -144,13 +144,13 @@ def _scenario(result: ScenarioResult, where: str, *, blocks: bool) -> Iterator[s
         found = [tables.ratios(result, blocks=blocks), *tables.percentiles(result), tails.ratios(result)]
     found += [tables.exact(result), tables.memory(result), tables.growth(result), *controls.tables(result)]
     shown = [table for table in found if table is not None]
-    if not (shown or result.findings or result.doubts):
+    if not (shown or result.findings or result.warnings):
         return
     name = f"{result.title}, {where}" if where else result.title
     yield from ("<details>", f"<summary>{escape(name)}</summary>", "")
     for finding in result.findings:
         word = "holds" if finding.holds else "not observed"
-        yield f"- **{word}:** {escape(finding.says)} ({escape(finding.arm)}: {escape(finding.evidence)})"
+        yield f"- **{word}:** {escape(finding.message)} ({escape(finding.arm)}: {escape(finding.evidence)})"
     if result.findings:
         yield ""
     for table in shown:
@@ -158,7 +158,7 @@ def _scenario(result: ScenarioResult, where: str, *, blocks: bool) -> Iterator[s
     for control in tables.controls(result):
         yield f"A/A control, {escape(control.group)}: {escape(numbers.ratio_in_words(control))}"
         yield ""
-    yield from _doubts(result.doubts, name)
+    yield from _warnings(result.warnings, name)
     yield from ("</details>", "")
 
 
@@ -172,12 +172,12 @@ def _table(table: tables.Table) -> Iterator[str]:
     yield ""
 
 
-def _doubts(doubts: Iterable[Doubt], where: str) -> Iterator[str]:
-    found = list(doubts)
+def _warnings(warnings: Iterable[RunWarning], where: str) -> Iterator[str]:
+    found = list(warnings)
     if found:
-        yield f"Doubts about {escape(where)}:"
+        yield f"Warnings about {escape(where)}:"
         yield ""
-        yield from (f"- **{escape(d.name)}**: {escape(d.says)}. Remedy: {escape(d.remedy)}." for d in found)
+        yield from (f"- **{escape(d.name)}**: {escape(d.message)}. Remedy: {escape(d.remedy)}." for d in found)
         yield ""
 
 

@@ -10,7 +10,7 @@ from harness.results.run import NOT_RUN, Run, ScenarioResult
 
 
 @dataclass(frozen=True)
-class Place:
+class EnginePlace:
     """An engine at a distance."""
 
     engine: str
@@ -29,7 +29,7 @@ class MatrixRow:
     scenario: str
     promise: str
     part: str
-    says: str
+    text: str
     cells: tuple[PromiseRow | None, ...]
 
     @property
@@ -38,7 +38,7 @@ class MatrixRow:
         return f"{self.promise} · {self.part}" if self.part else self.promise
 
 
-def places(run: Run) -> list[Place]:
+def places(run: Run) -> list[EnginePlace]:
     """Return the places where something was tried, engines in the run's order, each from near to far; all of them if nothing was.
 
     What was not run at a place stands beside the verdicts with its reason (`not_run`), and would fill a column with nothing else.
@@ -49,7 +49,7 @@ def places(run: Run) -> list[Place]:
     return sorted(found, key=lambda place: (engines.index(place.engine), place.rtt_ms))
 
 
-def at(run: Run, place: Place) -> Run:
+def at(run: Run, place: EnginePlace) -> Run:
     """Return the part of a run that was tried at one place."""
     return replace(run, scenarios=[result for result in run.scenarios if _place(result) == place])
 
@@ -63,16 +63,16 @@ def matrix(run: Run) -> list[MatrixRow]:
             continue
         again: dict[tuple[str, str, str], int] = {}
         for row in rows_of(result, anchor):
-            identity = (row.promise, row.part, row.says)
+            identity = (row.promise, row.part, row.text)
             again[identity] = again.get(identity, -1) + 1
             cells = found.setdefault((result.name, *identity, again[identity]), [None] * len(columns))
             cells[columns.index(_place(result))] = row
     return [MatrixRow(name, promise, part, says, tuple(cells)) for (name, promise, part, says, _), cells in found.items()]
 
 
-def not_run(run: Run) -> Iterator[tuple[Place, str, list[ScenarioResult]]]:
+def not_run(run: Run) -> Iterator[tuple[EnginePlace, str, list[ScenarioResult]]]:
     """Yield what was not run: a place, the reason, and the scenarios it goes for."""
-    found: dict[tuple[Place, str], list[ScenarioResult]] = {}
+    found: dict[tuple[EnginePlace, str], list[ScenarioResult]] = {}
     for result in run.scenarios:
         if result.status == NOT_RUN:
             found.setdefault((_place(result), result.error or "no reason was recorded"), []).append(result)
@@ -80,5 +80,5 @@ def not_run(run: Run) -> Iterator[tuple[Place, str, list[ScenarioResult]]]:
         yield place, reason, results
 
 
-def _place(result: ScenarioResult) -> Place:
-    return Place(result.engine, result.rtt_ms)
+def _place(result: ScenarioResult) -> EnginePlace:
+    return EnginePlace(result.engine, result.rtt_ms)

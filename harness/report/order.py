@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from harness.results.run import CONTROL, ScenarioResult
 
 
-class Measured(Protocol):
+class HasArmAndGroup(Protocol):
     """A record that says which arm and which group of cases it was measured on."""
 
     @property
@@ -22,18 +22,18 @@ class Measured(Protocol):
         ...
 
 
-M = TypeVar("M", bound=Measured)
+M = TypeVar("M", bound=HasArmAndGroup)
 
 
 def timed_arms(result: ScenarioResult) -> list[str]:
     """Return the arms that have measurements, in the order of the scenario; the A/A control is none of them."""
     listed = [arm.name for arm in result.arms]
-    measured = [x.arm for x in result.latencies] + [x.arm for x in result.exact] + [x.arm for x in result.memory]
+    measured = [x.arm for x in result.latencies] + [x.arm for x in result.work_counts] + [x.arm for x in result.memory]
     names = [name for name in dict.fromkeys([*listed, *measured]) if name != CONTROL]
     return [name for name in names if name in set(measured)]
 
 
-def groups_of(result: ScenarioResult, items: Iterable[Measured]) -> list[str]:
+def groups_of(result: ScenarioResult, items: Iterable[HasArmAndGroup]) -> list[str]:
     """Return the groups of cases that `items` have, in the scenario's order."""
     present = dict.fromkeys(item.group for item in items)
     return [group for group in result.groups if group in present] + [g for g in present if g not in result.groups]

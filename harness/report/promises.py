@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.report.numbers import power
-from harness.results.run import NOT_RUN, Arm, Run, ScenarioResult, Verdict
+from harness.results.run import NOT_RUN, ArmResult, Run, ScenarioResult, Verdict
 from harness.verdicts.promise import (
     CONFIRMED,
     EXCEEDED,
@@ -41,7 +41,7 @@ SIGNS = {
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptShare:
     """A verdict on the common axis: 1 is the promise's lower bound, right of it the promise is kept.
 
     `promised_high` and `neutral` are the promise's upper bound and "no effect" on the same axis. A bound of infinity means that
@@ -65,7 +65,7 @@ class PromiseRow:
     where: str
     promise: str
     part: str
-    says: str
+    text: str
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -117,13 +117,13 @@ def rows_of(result: ScenarioResult, anchor: str = "", where: str = "") -> Iterat
     found: dict[tuple[str, str, str, int], list[Verdict]] = {}
     for verdict in result.verdicts:
         again = sum(_identity(v) == _identity(verdict) for row in found.values() for v in row)
-        found.setdefault((verdict.promise, verdict.part, verdict.says, again), []).append(verdict)
+        found.setdefault((verdict.promise, verdict.part, verdict.text, again), []).append(verdict)
     for (promise, part, says, _), verdicts in found.items():
         yield PromiseRow(result, anchor, where, promise, part, says, tuple(verdicts))
 
 
 def _identity(verdict: Verdict) -> tuple[str, str, str, str]:
-    return (verdict.promise, verdict.part, verdict.says, verdict.arm)
+    return (verdict.promise, verdict.part, verdict.text, verdict.arm)
 
 
 def tally(run: Run) -> dict[str, Counter[str]]:
@@ -151,9 +151,9 @@ def figure(verdict: Verdict) -> str:
     return format_value(verdict.value, verdict.unit)
 
 
-def broken_arms(results: Sequence[ScenarioResult]) -> list[tuple[ScenarioResult, Arm]]:
+def broken_arms(results: Sequence[ScenarioResult]) -> list[tuple[ScenarioResult, ArmResult]]:
     """Return the arms that cannot run as written, once for each reason, however many engines and distances it goes for."""
-    found: dict[tuple[str, str, str], tuple[ScenarioResult, Arm]] = {}
+    found: dict[tuple[str, str, str], tuple[ScenarioResult, ArmResult]] = {}
     for result in results:
         for arm in result.arms:
             if arm.cannot_run:
@@ -161,7 +161,7 @@ def broken_arms(results: Sequence[ScenarioResult]) -> list[tuple[ScenarioResult,
     return list(found.values())
 
 
-def kept(verdict: Verdict) -> Kept | None:
+def kept(verdict: Verdict) -> KeptShare | None:
     """Place a verdict on the common axis, or return None where it has no place there.
 
     "So many times faster" and floors: measured ÷ promised. "A share less": what the promise leaves of the cost ÷ what was left
@@ -180,7 +180,7 @@ def kept(verdict: Verdict) -> Kept | None:
     low, high = (known[0], known[1]) if len(known) == 2 else (None, None)  # noqa: PLR2004 - both ends or no interval
     promised_high = None if verdict.promised_high is None else _share(verdict, verdict.promised_high)
     neutral = None if verdict.neutral is None else _share(verdict, verdict.neutral)
-    return Kept(value, low, high, promised_high, neutral, exact)
+    return KeptShare(value, low, high, promised_high, neutral, exact)
 
 
 def _share(verdict: Verdict, value: float) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.report.numbers import DASH, Unit, interval, megabytes, power, significant, times, unit_of, whole
 from harness.report.order import groups_of, in_order, timed_arms
-from harness.results.run import BASELINE, CONTROL, Exact, Latency, Memory, Ratio, ScenarioResult
+from harness.results.run import BASELINE, CONTROL, Latency, Memory, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 
@@ -82,17 +82,17 @@ def too_few(samples: int, quantile: float) -> str:
 
 def exact(result: ScenarioResult) -> Table | None:
     """Return the exact work per operation, arms side by side with the ratio to the baseline; None without any."""
-    counted = {(x.group, x.metric.replace("_", " "), x.arm): x for x in result.exact if x.scale == 1.0}
+    counted = {(x.group, x.metric.replace("_", " "), x.arm): x for x in result.work_counts if x.scale == 1.0}
     if not counted:
         return None
     arms = [arm for arm in timed_arms(result) if any(of == arm for _, _, of in counted)]
     rows = [_exact_row(*named, arms, counted) for named in dict.fromkeys((group, metric) for group, metric, _ in counted)]
-    rank = {group: place for place, group in enumerate(groups_of(result, result.exact))}
+    rank = {group: place for place, group in enumerate(groups_of(result, result.work_counts))}
     rows.sort(key=lambda row: rank[row[0].text])
     return Table("Work per operation, counted exactly", ("cases", "what", *arms), tuple(rows), names=2)
 
 
-def _exact_row(group: str, metric: str, arms: list[str], counted: Mapping[tuple[str, str, str], Exact]) -> tuple[Cell, ...]:
+def _exact_row(group: str, metric: str, arms: list[str], counted: Mapping[tuple[str, str, str], WorkCount]) -> tuple[Cell, ...]:
     base = counted.get((group, metric, BASELINE))
     cells = []
     for arm in arms:

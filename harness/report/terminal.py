@@ -13,7 +13,7 @@ from harness.report import ablation, load, matrix, terminal_load
 from harness.report.numbers import DASH, MILLISECONDS, Unit, interval, times, unit_of, whole
 from harness.report.order import groups_of
 from harness.report.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
-from harness.report.terminal_parts import columns, doubt_lines, labelled, plain
+from harness.report.terminal_parts import columns, labelled, plain, warning_lines
 from harness.results.run import BASELINE, CONTROL, Latency, Ratio, Run, ScenarioResult, Verdict
 from harness.verdicts.promise import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED, WITHHELD
 
@@ -27,7 +27,7 @@ STYLES = {
 }
 BRIEF = {NOT_MEASURABLE: "not measurable"}
 SOME = 3
-"""So many results are named where more share a doubt."""
+"""So many results are named where more share a warning."""
 
 WIDE = 110
 """From this many columns on there is room for the review's words and the intervals."""
@@ -44,7 +44,7 @@ class _Fitting:
 
 
 def verdict_table(run: Run) -> RenderableType:
-    """Return every promise of a run with its verdicts, then what failed, what cannot run as written, and the doubts."""
+    """Return every promise of a run with its verdicts, then what failed, what cannot run as written, and the warnings."""
     return _Fitting(run)
 
 
@@ -63,12 +63,12 @@ def _verdict_parts(run: Run, *, wide: bool) -> Iterator[RenderableType]:
     for part in load.parts(run):
         yield from terminal_load.parts(part)
     yield from _troubles(run)
-    yield from doubt_lines(run.doubts)
+    yield from warning_lines(run.warnings)
     if len(matrix.places(run)) > 1:
-        yield from _doubts_by_kind(run)
+        yield from _warnings_by_kind(run)
         return
     for result in run.scenarios:
-        yield from doubt_lines(result.doubts, result.name)
+        yield from warning_lines(result.warnings, result.name)
 
 
 def _troubles(run: Run) -> Iterator[RenderableType]:
@@ -125,15 +125,15 @@ def _sign(verdict: Verdict | None) -> Text:
     return text.append(f" {figure(verdict)}".replace(" ", "\u00a0").replace("\u00a0", " ", 1), style="default not bold")
 
 
-def _doubts_by_kind(run: Run) -> Iterator[RenderableType]:
-    """Yield a line for each kind of doubt with where it goes for; the report has each with its figures and its remedy."""
+def _warnings_by_kind(run: Run) -> Iterator[RenderableType]:
+    """Yield a line for each kind of warning with where it goes for; the report has each with its figures and its remedy."""
     found: dict[str, list[str]] = {}
     for result, where in zip(run.scenarios, places(run), strict=True):
-        for doubt in result.doubts:
-            found.setdefault(doubt.name, []).append(_named(result, where))
+        for warning in result.warnings:
+            found.setdefault(warning.name, []).append(_named(result, where))
     for name, of in found.items():
         some = "; ".join(of[:SOME]) + (f" and {len(of) - SOME} more" if len(of) > SOME else "")
-        yield labelled("doubt", name, f"in {len(of)} of {len(run.scenarios)} results ({some}); see the report", "yellow")
+        yield labelled("warning", name, f"in {len(of)} of {len(run.scenarios)} results ({some}); see the report", "yellow")
 
 
 def _promise_table(promises: Sequence[PromiseRow], *, wide: bool) -> Table:
@@ -143,7 +143,7 @@ def _promise_table(promises: Sequence[PromiseRow], *, wide: bool) -> Table:
     for name in HEADINGS.values():
         table.add_column(name.lower(), overflow="fold", ratio=6 if wide else 3)
     for row in promises:
-        table.add_row(Text(row.label), Text(row.says), *(_verdict(row.of(arm), wide=wide) for arm in HEADINGS))
+        table.add_row(Text(row.label), Text(row.text), *(_verdict(row.of(arm), wide=wide) for arm in HEADINGS))
         for verdict in row.others:
             table.add_row("", Text(f"arm {verdict.arm}"), _verdict(verdict, wide=wide), "")
     return table
@@ -177,7 +177,7 @@ def ratio_table(result: ScenarioResult) -> RenderableType:
         parts += _speed(result)
     if result.verified_cases and result.status != "failed":
         parts.append(Text(f"{whole(result.verified_cases)} answers compared, all equal", style="dim"))
-    parts += doubt_lines(result.doubts)
+    parts += warning_lines(result.warnings)
     return Group(*parts)
 
 
@@ -227,7 +227,7 @@ def before_after_table(run: Run) -> RenderableType:
             for latency in (x for x in result.latencies if x.group == group and x.arm != CONTROL):
                 _before_after_row(table, result, latency)
             parts.append(table)
-    return Group(*parts, *doubt_lines(run.doubts))
+    return Group(*parts, *warning_lines(run.warnings))
 
 
 def _before_after_row(table: Table, result: ScenarioResult, latency: Latency) -> None:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from harness.report import capacity, load
-from harness.report.load import Part
+from harness.report.load import LoadPart
 from harness.report.numbers import Unit, interval, significant, times, unit_of
 from harness.report.terminal_parts import columns, labelled, plain
 from harness.results.load import LoadedArm, LoadRatio, UnderLoad
@@ -20,12 +20,12 @@ HIGH = "99"
 """The percentile shown beside the median."""
 
 
-def parts(part: Part) -> Iterator[RenderableType]:
+def parts(part: LoadPart) -> Iterator[RenderableType]:
     """Yield one scenario: what was asked, what must be read first, times and ratios by group, capacities, and what failed."""
     result, found = part.result, part.load
     yield Text.assemble((part.heading, "bold"), f"  {load.planned(found)}")
     for trouble in load.troubles(result):
-        yield labelled("invalid" if trouble.bad else "note", trouble.name, trouble.says, "bold red" if trouble.bad else "yellow")
+        yield labelled("invalid" if trouble.bad else "note", trouble.name, trouble.message, "bold red" if trouble.bad else "yellow")
     if found.arms:
         yield from _times(part)
     if found.capacities:
@@ -36,7 +36,7 @@ def parts(part: Part) -> Iterator[RenderableType]:
         yield labelled("failed", f"{number.text} × {arm.text}, {group.text}", message.text, "red")
 
 
-def _times(part: Part) -> Iterator[RenderableType]:
+def _times(part: LoadPart) -> Iterator[RenderableType]:
     yield columns("arm", WIDTHS, header=True)
     for group in load.groups(part.result):
         rows = [row for arm in load.arms_of(part.result) if (row := load.row_of(part.load, arm, group)) is not None]
@@ -70,7 +70,7 @@ def _direction(ratios: list[LoadRatio | None]) -> str:
     return "red" if known and all(high < 1 for _, high in known) else ""
 
 
-def _capacities(part: Part) -> Iterator[RenderableType]:
+def _capacities(part: LoadPart) -> Iterator[RenderableType]:
     for made in capacity.tables(part.result):
         yield Text(made.caption)
         table = plain()

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 
 def plain() -> Table:
@@ -33,6 +33,6 @@ def labelled(word: str, name: str, says: str, style: str) -> RenderableType:
     return Padding(line, (0, 0, 0, 1))
 
 
-def doubt_lines(doubts: Iterable[Doubt], where: str = "") -> list[RenderableType]:
-    """Return each doubt with its remedy."""
-    return [labelled("doubt", f"{where}: {d.name}" if where else d.name, f"{d.says}; {d.remedy}", "yellow") for d in doubts]
+def warning_lines(warnings: Iterable[RunWarning], where: str = "") -> list[RenderableType]:
+    """Return each warning with its remedy."""
+    return [labelled("warning", f"{where}: {d.name}" if where else d.name, f"{d.message}; {d.remedy}", "yellow") for d in warnings]

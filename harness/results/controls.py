@@ -25,7 +25,7 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Planted:
+class InjectedSlowdown:
     """A slow-down of `share` that was planted in the baseline, and what became of it in one group of cases.
 
     `slower` is the share it was measured at, `low` and `high` bound the 95 % interval over processes; found is an interval above 0.
@@ -49,4 +49,4 @@ class Controls:
     """All controls of a scenario but the A/A control."""
 
     drifts: list[Drift] = field(default_factory=list)
-    planted: list[Planted] = field(default_factory=list)
+    injected: list[InjectedSlowdown] = field(default_factory=list)

@@ -39,7 +39,7 @@ class SwitchGain:
     """
 
     switch: str
-    describes: str
+    description: str
     alone: Gain
     last: Gain
     difference: Gain

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 REGRESSED = "regressed"
 IMPROVED = "improved"
@@ -44,7 +44,7 @@ class GateRow:
     `kind` is one of EXACT, MEMORY, TIME and STATUS; `metric` names the figure, and `base` and `candidate` hold it in `unit`: "" for
     counts, "bytes", or "ns"; None where one side has none, and of paired times both may be missing. `change` is candidate ÷ base;
     `low` and `high` bound its interval where there is one: of 99 % for versions timed in turn, of 95 % for two files. `tolerated`
-    is the share by which it may change. `word` is one of ROW_WORDS, `because` says why in a sentence.
+    is the share by which it may change. `verdict` is one of ROW_WORDS, `reason` says why in a sentence.
     """
 
     kind: str
@@ -54,8 +54,8 @@ class GateRow:
     arm: str
     group: str
     metric: str
-    word: str
-    because: str
+    verdict: str
+    reason: str
     base: float | None = None
     candidate: float | None = None
     unit: str = ""
@@ -84,7 +84,7 @@ class GateRow:
 class GateResult:
     """All that a gate found. `verdict` is one of EXIT_CODES, `sentence` says why; `base` and `candidate` name the two sides.
 
-    `incomparable` are reasons why the sides, or parts of them, say nothing about each other, each with its remedy; `doubts` are to
+    `incomparable` are reasons why the sides, or parts of them, say nothing about each other, each with its remedy; `warnings` are to
     be read and decide nothing.
     """
 
@@ -93,8 +93,8 @@ class GateResult:
     verdict: str
     sentence: str
     rows: list[GateRow] = field(default_factory=list)
-    incomparable: list[Doubt] = field(default_factory=list)
-    doubts: list[Doubt] = field(default_factory=list)
+    incomparable: list[RunWarning] = field(default_factory=list)
+    warnings: list[RunWarning] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -102,7 +102,7 @@ class GateResult:
         return EXIT_CODES[self.verdict]
 
     @property
-    def tally(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """How many rows have each word, the most pressing first; words without a row are left out."""
-        counts = Counter(row.word for row in self.rows)
+        counts = Counter(row.verdict for row in self.rows)
         return {word: counts[word] for word in ROW_WORDS if counts[word]}

@@ -14,7 +14,7 @@ ALL = "all operations"
 
 
 @dataclass(frozen=True)
-class Times:
+class LatencySummary:
     """A distribution of times in nanoseconds, from a histogram that merges without loss.
 
     `percentiles_ns` and `intervals_ns` map "50", "90", "95", "99" and "99.9"; None where too few operations support a percentile,
@@ -34,7 +34,7 @@ class LoadedArm:
     """One arm's operations of one group, over all its blocks; only what was due in measured time counts.
 
     `offered_per_s` is the rate of planned arrivals, None in the closed model; `achieved_per_s` is what was answered well a second
-    of measured time. `shed` were due when as many as allowed were under way, and never began; `censored` were not finished when
+    of measured time. `dropped` were due when as many as allowed were under way, and never began; `unfinished` were not finished when
     waiting for them ended: they are in `response` with the time they had waited by then, at least which they take. Errors are in no
     times.
     `overloaded` is the reason for which the times say nothing about the arm at this rate, but that it does not hold it.
@@ -46,11 +46,11 @@ class LoadedArm:
     achieved_per_s: float
     operations: int
     errors: int
-    shed: int
-    censored: int
-    response: Times
-    service: Times
-    queue: Times
+    dropped: int
+    unfinished: int
+    response: LatencySummary
+    service: LatencySummary
+    queue: LatencySummary
     error_messages: dict[str, int] = field(default_factory=dict)
     overloaded: str | None = None
 
@@ -94,10 +94,10 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Step:
+class CapacityStep:
     """One level that a capacity search tried: a rate a second, or a number of users.
 
-    `holds` is None where the generator, not the arm, was the limit (`invalid` says so), or where there was too little evidence.
+    `sustained` is None where the generator, not the arm, was the limit (`invalid` says so), or where there was too little evidence.
     """
 
     level: float
@@ -105,8 +105,8 @@ class Step:
     operations: int
     errors: int
     percentiles_ns: dict[str, float | None]
-    holds: bool | None
-    because: str
+    sustained: bool | None
+    reason: str
     invalid: str | None = None
 
 
@@ -118,16 +118,16 @@ RATE, USERS = "operations a second", "users at once"
 class Capacity:
     """The highest level of one kind (`RATE` or `USERS`) at which an arm keeps an objective such as "p95 < 150 ms".
 
-    `holds` is the highest level that held, `fails` the lowest above it that did not; None where none was found: `because` says why.
+    `sustained` is the highest level that held, `failed_at` the lowest above it that did not; None where none was found: `reason` says why.
     """
 
     arm: str
     kind: str
     objective: str
-    holds: float | None
-    fails: float | None
-    steps: list[Step]
-    because: str
+    sustained: float | None
+    failed_at: float | None
+    steps: list[CapacityStep]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -146,4 +146,4 @@ class UnderLoad:
     ticks: list[Tick] = field(default_factory=list)
     capacities: list[Capacity] = field(default_factory=list)
     invalid: str | None = None
-    lost: list[str] = field(default_factory=list)
+    lost_workers: list[str] = field(default_factory=list)

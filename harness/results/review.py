@@ -11,21 +11,21 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
-from harness.results.run import Ledger
+from harness.results.run import Review
 
 FILE = "review.toml"
 
 
-def read(folder: Path) -> Ledger | None:
-    """Return the ledger of a folder of scenarios, or None if it has none.
+def read(folder: Path) -> Review | None:
+    """Return the review of a folder of scenarios, or None if it has none.
 
     Raises:
-        UsageError: the file cannot be read, or says something that no ledger says.
+        UsageError: the file cannot be read, or says something that no review says.
     """
     file = folder / FILE
     try:
-        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Ledger)
+        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Review)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
-        raise UsageError(f"{file} is no ledger: {error}; mend it or take it away") from error
+        raise UsageError(f"{file} is no review: {error}; mend it or take it away") from error

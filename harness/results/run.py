@@ -55,11 +55,11 @@ BASELINE = "baseline"
 """The arm that every other one is compared with; always the first."""
 
 CONTROL = "baseline again"
-"""The arm name of the A/A control: a second world of the baseline, measured through the same path."""
+"""The arm name of the A/A control: a second instance of the baseline, measured through the same path."""
 
 
 @dataclass(frozen=True)
-class Exact:
+class WorkCount:
     """A figure that repeats exactly, or did not: statements, rows, VM steps, bytes of index. Per operation, from its own pass.
 
     `scale` is the share of the data set it was counted on; a growth exponent comes from several scales.
@@ -128,11 +128,11 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmResult:
     """One arm of a scenario. `cannot_run` holds the error of an arm that cannot run as written; such an arm has no timings."""
 
     name: str
-    describes: str
+    description: str
     cannot_run: str | None = None
 
 
@@ -141,7 +141,7 @@ class Finding:
     """Something the proposal does as written that a reader of the review should know; `holds` says whether it showed."""
 
     arm: str
-    says: str
+    message: str
     holds: bool
     evidence: str
 
@@ -157,7 +157,7 @@ class Verdict:
     """
 
     promise: str
-    says: str
+    text: str
     arm: str
     verdict: str
     sentence: str
@@ -173,11 +173,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class RunWarning:
     """A reason not to trust a result, and what would remove it."""
 
     name: str
-    says: str
+    message: str
     remedy: str
 
 
@@ -204,7 +204,7 @@ class ScenarioResult:
     status: str
     error: str | None = None
     exit_code: int = 0
-    arms: list[Arm] = field(default_factory=list)
+    arms: list[ArmResult] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
     verified_cases: int = 0
     pairs: int = 0
@@ -213,13 +213,13 @@ class ScenarioResult:
     engine_settings: dict[str, str] = field(default_factory=dict)
     latencies: list[Latency] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
-    exact: list[Exact] = field(default_factory=list)
+    work_counts: list[WorkCount] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
-    doubts: list[Doubt] = field(default_factory=list)
+    warnings: list[RunWarning] = field(default_factory=list)
     samples_file: str | None = None
     ablation: list[Ablation] = field(default_factory=list)
     load: UnderLoad | None = None
@@ -230,7 +230,7 @@ class ScenarioResult:
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """What was asked for. `budget_s` is the time meant for timing pairs, in seconds, over all scenarios."""
 
     engines: list[str]
@@ -262,14 +262,14 @@ class Priority:
 class Score:
     """How a review rates one side of its subject, today and once its advice is followed, and the promises that answer it."""
 
-    says: str
+    aspect: str
     today: str
     goal: str
     promises: list[str]
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Review:
     """What a review says: its promises by id, their areas by the ids' letter, how it ranks these and rates its subject."""
 
     title: str
@@ -292,11 +292,11 @@ class Run:
     commit: str | None
     dirty: bool
     interrupted: bool
-    settings: Settings
+    settings: RunSettings
     environment: dict[str, str]
     scenarios: list[ScenarioResult] = field(default_factory=list)
-    doubts: list[Doubt] = field(default_factory=list)
-    ledger: Ledger | None = None
+    warnings: list[RunWarning] = field(default_factory=list)
+    review: Review | None = None
 
 
 @dataclass(frozen=True)

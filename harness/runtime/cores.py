@@ -23,7 +23,7 @@ class Cores:
     all: tuple[int, ...] = ()
 
 
-class Company(Enum):
+class Isolation(Enum):
     """How a child process likes to work: beside anything, timed with nobody beside it, or timed beside others that are timed."""
 
     ANY = "any"
@@ -66,7 +66,7 @@ def elsewhere() -> frozenset[int]:
     return frozenset(_left - os.sched_getaffinity(0)) if _left else frozenset()
 
 
-class Seats:
+class CoreAllocator:
     """Gives every child process its cores, and moves the coordinator and the servers aside while one is timed."""
 
     def __init__(self, cores: Cores) -> None:
@@ -78,12 +78,12 @@ class Seats:
             self._free.put(core)
 
     @contextmanager
-    def seat(self, company: Company) -> Iterator[tuple[int, ...]]:
+    def seat(self, company: Isolation) -> Iterator[tuple[int, ...]]:
         """Yield the cores of a child process for as long as it runs; none leaves it to the system."""
-        self._move(aside=company is not Company.ANY)
-        if company is Company.ANY or not self._cores.all:
+        self._move(aside=company is not Isolation.ANY)
+        if company is Isolation.ANY or not self._cores.all:
             yield self._cores.all
-        elif company is Company.NONE:
+        elif company is Isolation.NONE:
             assert self._cores.worker is not None, "whoever knows the cores has chosen one for the workers"
             yield (self._cores.worker,)
         else:

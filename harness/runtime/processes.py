@@ -12,7 +12,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from harness.bench.protocol import Event, Failed, Job, encode_job
+from harness.bench.protocol import BenchJob, Event, JobFailed, encode_job
 
 COUNTING = ("examine", "count", "instructions")
 FIXED = {"PYTHONHASHSEED": "0"}
@@ -24,10 +24,10 @@ _decoder = msgspec.json.Decoder(Event)
 _living: set[subprocess.Popen[bytes]] = set()
 
 
-def events(job: Job) -> Generator[Event, None, None]:
+def events(job: BenchJob) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its events as they come.
 
-    A child that dies without a word yields a `Failed` of its own. Closing the generator, or an exception at the caller, ends the
+    A child that dies without a word yields a `JobFailed` of its own. Closing the generator, or an exception at the caller, ends the
     child and everything it started.
     """
     with tempfile.TemporaryFile() as stderr:
@@ -54,7 +54,7 @@ def events(job: Job) -> Generator[Event, None, None]:
             if last is None or code != 0:
                 stderr.seek(0)
                 detail = stderr.read().decode(errors="replace")
-                yield Failed(f"the worker process ended without a word ({ending(code)})", 1, detail)
+                yield JobFailed(f"the worker process ended without a word ({ending(code)})", 1, detail)
         finally:
             end(child)
             _living.discard(child)

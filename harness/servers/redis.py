@@ -68,9 +68,9 @@ def server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def namespace(url: str, label: str) -> Iterator[str]:
-    """Yield a prefix for the keys of one world, which nobody else uses, and remove its keys at the end.
+    """Yield a prefix for the keys of one instance, which nobody else uses, and remove its keys at the end.
 
-    `label` names the world, such as its arm. Processes of one run share the beginning of their prefixes, so that the run removes
+    `label` names the instance, such as its arm. Processes of one run share the beginning of their prefixes, so that the run removes
     what a process that was killed left behind.
     """
     plain = re.sub(r"[^\w.-]", "-", label, flags=re.ASCII) or "-"

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.results.load import Times
+from harness.results.load import LatencySummary
 from harness.stats.intervals import QUANTILES, is_supported
 
 RELATIVE_ERROR = 2.0**-10
@@ -192,11 +192,11 @@ class Histogram:
         above = sum(number for bucket, number in self.counts.items() if bucket > own)
         return (above + self.counts.get(own, 0) * (upper - 1 - int(limit_ns)) / (upper - lower)) / self.operations
 
-    def times(self) -> Times:
+    def times(self) -> LatencySummary:
         """Return the distribution for the record; percentiles are None where too few operations support them."""
         found = dict(zip(QUANTILES, self.percentiles_ns(QUANTILES.values()), strict=True))
         supported = {label: ns if is_supported(self.operations, QUANTILES[label]) else None for label, ns in found.items()}
-        return Times(self.operations, self.mean_ns, self.min_ns, self.max_ns, supported)
+        return LatencySummary(self.operations, self.mean_ns, self.min_ns, self.max_ns, supported)
 
     def to_wire(self) -> HistogramWire:
         """Return what another process can rebuild this histogram from."""

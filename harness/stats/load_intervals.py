@@ -15,7 +15,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from harness.results.load import LoadRatio, Times
+from harness.results.load import LatencySummary, LoadRatio
 from harness.results.run import BASELINE
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import QUANTILES, is_supported, t_quantile
@@ -30,7 +30,7 @@ _CONFIDENCE = 0.95
 _Rows = npt.NDArray[np.float64]
 
 
-def times(processes: Mapping[int, Sequence[Histogram]]) -> Times:
+def times(processes: Mapping[int, Sequence[Histogram]]) -> LatencySummary:
     """Return an arm's distribution from its blocks' histograms, process number → one a cycle, with 95 % intervals of percentiles.
 
     A percentile that too few operations support is None; so is its interval, and every interval from fewer than `FEWEST_CYCLES`.

@@ -7,7 +7,7 @@ win by while the claim is false. By Ville's inequality the chance that it *ever*
 may look after every pair and stop at once (Ville 1939; Shafer 2021, "Testing by betting"; Waudby-Smith and Ramdas 2024, "Estimating
 means of bounded random variables by betting"; Howard and Ramdas 2022 for quantiles).
 
-The coin must be fair whatever came before: with the order in a pair drawn by an independent coin it is, for two worlds of the same
+The coin must be fair whatever came before: with the order in a pair drawn by an independent coin it is, for two instances of the same
 code; noise of one arm's own that lasts for several pairs would make it remember.
 
 It speaks of the pairs it saw: which version is slower *in this process*. A bias that lasts a process is invisible to it, so the
@@ -90,7 +90,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
 
 
 @dataclass
-class Evidence:
+class SequentialTest:
     """The pairs of one process so far, against a `margin`, a share: 0.03 asks about 3 % slower or faster.
 
     A log ratio exactly on a line counts against every conclusion.
@@ -145,7 +145,7 @@ class Evidence:
 
 def first_conclusion(log_ratios: Sequence[float], margin: float, alpha: float = ALPHA) -> tuple[str | None, int]:
     """Return what a look after every pair concludes first, and after how many pairs; None after all of them for nothing."""
-    evidence = Evidence(margin)
+    evidence = SequentialTest(margin)
     for number, log_ratio in enumerate(log_ratios, start=1):
         evidence.add(log_ratio)
         found = evidence.conclusion(alpha)

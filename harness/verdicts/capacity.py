@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.errors import NotMeasurableError
-from harness.results.load import Capacity, Step
+from harness.results.load import Capacity, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts.promise import Estimate, Measure
 
@@ -25,7 +25,7 @@ def times_the_capacity(kind: str) -> Measure:
         for capacity in (before, after):
             _make_sure_it_holds(capacity)
         times, low, high = ratio(before, after)
-        return Estimate(times, low, high, because=because)
+        return Estimate(times, low, high, note=because)
 
     return measure
 
@@ -36,14 +36,14 @@ def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float |
     Each lies between the level that held and the one that failed, so the ratio does between the outer quotients of these; there is
     no bound where no level failed.
     """
-    assert base.holds, f"{base.arm} holds nothing to compare with"
-    assert other.holds, f"{other.arm} holds nothing to compare"
-    low = other.holds / base.fails if base.fails is not None else None
-    high = other.fails / base.holds if other.fails is not None else None
-    return other.holds / base.holds, low, high
+    assert base.sustained, f"{base.arm} holds nothing to compare with"
+    assert other.sustained, f"{other.arm} holds nothing to compare"
+    low = other.sustained / base.failed_at if base.failed_at is not None else None
+    high = other.failed_at / base.sustained if other.failed_at is not None else None
+    return other.sustained / base.sustained, low, high
 
 
-def knee(steps: Iterable[Step]) -> Step | None:
+def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
     """Return the step of the highest power, throughput ÷ response time (Kleinrock 1979); None without any figures.
 
     The response time is the mean, or the median where no step has a mean.
@@ -70,11 +70,11 @@ def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
 
 
 def _make_sure_it_holds(capacity: Capacity) -> None:
-    if not capacity.holds:
-        raise NotMeasurableError(f"{capacity.arm} holds no number of {capacity.kind} that was tried: {capacity.because}")
+    if not capacity.sustained:
+        raise NotMeasurableError(f"{capacity.arm} holds no number of {capacity.kind} that was tried: {capacity.reason}")
 
 
 def _level(capacity: Capacity) -> str:
-    at_least = "at least " if capacity.fails is None and capacity.holds else ""
-    held = "none" if not capacity.holds else f"{capacity.holds:g}"
+    at_least = "at least " if capacity.failed_at is None and capacity.sustained else ""
+    held = "none" if not capacity.sustained else f"{capacity.sustained:g}"
     return f"{at_least}{held} {capacity.kind}"

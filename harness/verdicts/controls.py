@@ -5,7 +5,7 @@ a 95 % interval leaves 1 out is no reason yet: of a hundred clean controls five 
 its processes agree that it is off by more than `MARGIN`: Student's t over the logarithms of the processes' medians, against the
 margin and not against 1, after Holm's correction over every control of the run. So a run of clean controls withholds anything at
 all with probability `ALPHA` at most, however many there are; and noise alone, which makes intervals wide, withholds nothing: it
-makes verdicts inconclusive by itself. What is left are two identical worlds that steadily differ, by a tenth or a third: then
+makes verdicts inconclusive by itself. What is left are two identical instances that steadily differ, by a tenth or a third: then
 something in the path favours an arm, and no time from there can be believed.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.results.controls import Drift, Planted
+from harness.results.controls import Drift, InjectedSlowdown
 from harness.results.run import CONTROL, Ratio, ScenarioResult, Verdict
 from harness.stats.intervals import Interval, holm, mean_interval, median, paired_ratio, t_tail
 from harness.stats.noise import MEDIAN_COST, robust_sd
@@ -63,17 +63,17 @@ def drifts(readings: Sequence[tuple[int, str, int]]) -> list[Drift]:
     return rows
 
 
-def planted(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]]) -> list[Planted]:
+def planted(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]]) -> list[InjectedSlowdown]:
     """Return what became of a planted slow-down, from group → process → pairs of (baseline's, slowed) nanoseconds."""
     rows = []
     for group, processes in pairs.items():
         ratio, _ = paired_ratio(processes)
         low, high = (None if bound is None else 1 / bound - 1 for bound in (ratio.high, ratio.low))
-        rows.append(Planted(group, share, 1 / ratio.value - 1, low, high, sum(map(len, processes.values()))))
+        rows.append(InjectedSlowdown(group, share, 1 / ratio.value - 1, low, high, sum(map(len, processes.values()))))
     return rows
 
 
-def together(found: Sequence[Planted]) -> Interval:
+def together(found: Sequence[InjectedSlowdown]) -> Interval:
     """Return the share that a slow-down planted in at least one group was measured at, with the 95 % interval over groups.
 
     It was the same in all of them, so that together they tell more than each by itself.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from harness.errors import NotMeasurableError
-from harness.results.run import BASELINE, PEAK_MEMORY, Exact, Ratio, ScenarioResult
+from harness.results.run import BASELINE, PEAK_MEMORY, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import geometric_mean, growth_exponent, mean_interval, median
 from harness.verdicts.promise import Estimate, Measure
 
@@ -32,8 +32,8 @@ def speedup(*groups: str) -> Measure:
         centre = mean_interval([math.fsum(parts) / len(parts) for parts in processes])
         value = geometric_mean([r.ratio for r in ratios])
         if centre.low is None or centre.high is None:
-            return Estimate(value, because=because)
-        return Estimate(value, math.exp(centre.low), math.exp(centre.high), because=because)
+            return Estimate(value, note=because)
+        return Estimate(value, math.exp(centre.low), math.exp(centre.high), note=because)
 
     return measure
 
@@ -69,7 +69,7 @@ def latency(group: str, unit: str = "ms") -> Measure:
         centre = mean_interval([ns / per_unit for ns in _process_medians(result, arm, group)])
         p95 = next(x.percentiles_ns.get("95") for x in result.latencies if (x.arm, x.group) == (arm, group))
         because = f"p95 {p95 / per_unit:.2f} {unit}" if p95 is not None else ""
-        return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, because=because)
+        return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, note=because)
 
     return measure
 
@@ -83,7 +83,7 @@ def fewer(metric: str, group: str) -> Measure:
             raise NotMeasurableError(
                 f"the baseline has no {named(metric)}" + (f" in {group!r}" if group else "") + ": nothing to cut"
             )
-        return Estimate(1 - after.value / before.value, exact=True, because=_from_to(before, after))
+        return Estimate(1 - after.value / before.value, exact=True, note=_from_to(before, after))
 
     return measure
 
@@ -95,7 +95,7 @@ def fewer_times(metric: str, group: str) -> Measure:
         before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
         if after.value == 0:
             raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
-        return Estimate(before.value / after.value, exact=True, because=_from_to(before, after))
+        return Estimate(before.value / after.value, exact=True, note=_from_to(before, after))
 
     return measure
 
@@ -118,7 +118,7 @@ def count(metric: str, group: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         value = exact_figure(result, arm, group, metric)
         before = exact_figure(result, BASELINE, group, metric)
-        return Estimate(value.value, exact=True, because=f"baseline {before.value:g}")
+        return Estimate(value.value, exact=True, note=f"baseline {before.value:g}")
 
     return measure
 
@@ -137,8 +137,8 @@ def memory_cut(group: str) -> Measure:
         because = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
         value = 1 - middle_after / middle_before
         if min(len(before), len(after)) == 1:
-            return Estimate(value, because=f"{because}, one process each")
-        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), because=because)
+            return Estimate(value, note=f"{because}, one process each")
+        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=because)
 
     return measure
 
@@ -155,7 +155,7 @@ def survives(group: str) -> Measure:
         limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
         failed = next((m.error for m in runs if m.error), None)
         because = f"under {limit}: {failed or 'survives'}{outcome}"
-        return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, because=because)
+        return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=because)
 
     return measure
 
@@ -173,12 +173,12 @@ def growth(metric: str, group: str) -> Measure:
         base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, found.metric)), None)
         because = f"baseline rows^{base.exponent:.2f}" if base else ""
         if metric != PEAK_MEMORY:
-            return Estimate(found.exponent, exact=True, because=because)
+            return Estimate(found.exponent, exact=True, note=because)
         ends = _added_bytes(result, arm, group)
         range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
         if len(range_of) == 1:
-            return Estimate(found.exponent, because=f"{because}, one process each")
-        return Estimate(found.exponent, min(range_of), max(range_of), because=because)
+            return Estimate(found.exponent, note=f"{because}, one process each")
+        return Estimate(found.exponent, min(range_of), max(range_of), note=because)
 
     return measure
 
@@ -192,11 +192,11 @@ def plan_share(*, using_index: bool) -> Measure:
             raise NotMeasurableError("no plans were taken")
         if using_index:
             found = sum(s.uses_index for s in shapes.values())
-            return Estimate(found / len(shapes), exact=True, because=f"{found} of {len(shapes)} statement shapes")
+            return Estimate(found / len(shapes), exact=True, note=f"{found} of {len(shapes)} statement shapes")
         scanning = sorted({s.group for s in shapes.values() if s.scans_table})
         number = sum(s.scans_table for s in shapes.values())
         because = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
-        return Estimate(number, exact=True, because=because)
+        return Estimate(number, exact=True, note=because)
 
     return measure
 
@@ -213,7 +213,7 @@ def verified(*groups: str) -> Measure:
         broken = "; ".join(a.cannot_run for a in result.arms if a.name == arm and a.cannot_run)
         missing = [g for g in groups if f"; {g}: " in f"; {broken}"]
         because = f"{result.verified_cases} cases verified" + (f"; no answer for {', '.join(missing)}" if missing else "")
-        return Estimate(1 - len(missing) / len(groups), exact=True, because=because)
+        return Estimate(1 - len(missing) / len(groups), exact=True, note=because)
 
     return measure
 
@@ -222,10 +222,10 @@ def shown(*says: str, invert: bool = True) -> Measure:
     """That none of the named findings shows on the arm (or, with `invert=False`, that all do)."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found = [f for f in result.findings if f.arm == arm and f.says in says]
+        found = [f for f in result.findings if f.arm == arm and f.message in says]
         good = [f for f in found if f.holds != invert]
         because = "; ".join(f.evidence for f in found) or "nothing found against it"
-        return Estimate(len(good) / len(found) if found else 1.0, exact=True, because=because)
+        return Estimate(len(good) / len(found) if found else 1.0, exact=True, note=because)
 
     return measure
 
@@ -235,8 +235,8 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         parts = [m(result, arm) for m in measures]
-        because = "; ".join(p.because for p in parts if p.because)
-        return Estimate(how([p.value for p in parts]), exact=all(p.exact for p in parts), because=because)
+        because = "; ".join(p.note for p in parts if p.note)
+        return Estimate(how([p.value for p in parts]), exact=all(p.exact for p in parts), note=because)
 
     return measure
 
@@ -256,14 +256,14 @@ def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float
     return found
 
 
-def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> Exact:
+def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> WorkCount:
     """Return a figure of an arm, of one operation of a group or, with an empty group, of the arm itself.
 
     Raises:
         NotMeasurableError: it was not counted; where the arm cannot run as written, that is the reason.
     """
     metrics = _meant(metric)
-    found = next((e for e in result.exact if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
+    found = next((e for e in result.work_counts if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
     if found is None:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
         if broken and (not group or f"{group}: " in broken):
@@ -281,7 +281,7 @@ def named(metric: str) -> str:
     return " or ".join(_meant(metric)).replace("_", " ")
 
 
-def _from_to(before: Exact, after: Exact) -> str:
+def _from_to(before: WorkCount, after: WorkCount) -> str:
     return f"{before.value:g} → {after.value:g} {after.metric.replace('_', ' ')}"
 
 

@@ -26,14 +26,14 @@ WORDS = (EXCEEDED, CONFIRMED, FELL_SHORT, REFUTED, INCONCLUSIVE, WITHHELD, NOT_M
 class Estimate:
     """A measured value with its 95 % interval, both in the claim's unit; an exact figure has no interval.
 
-    `because` is added to the verdict's sentence: where the figure comes from.
+    `note` is added to the verdict's sentence: where the figure comes from.
     """
 
     value: float
     low: float | None = None
     high: float | None = None
     exact: bool = False
-    because: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ Measure = Callable[[ScenarioResult, str], Estimate]
 
 @dataclass(frozen=True)
 class Promise:
-    """One row of the ledger, or a part of one: what the review says, as a claim, and how it is measured.
+    """One row of the review, or a part of one: what the review says, as a claim, and how it is measured.
 
     `arms` are those it is tried on, in the order of the report; `part` tells apart several measurements of one row.
     """
 
     id: str
-    says: str
+    text: str
     claim: Claim
     measure: Measure
     part: str = ""
@@ -111,11 +111,11 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     try:
         estimate = promise.measure(result, arm)
     except NotMeasurableError as reason:
-        return Verdict(promise.id, promise.says, arm, NOT_MEASURABLE, str(reason), claim.unit, promise.part)
+        return Verdict(promise.id, promise.text, arm, NOT_MEASURABLE, str(reason), claim.unit, promise.part)
     word = weigh(claim, estimate)
     return Verdict(
         promise=promise.id,
-        says=promise.says,
+        text=promise.text,
         arm=arm,
         verdict=word,
         sentence=_sentence(claim, estimate, word),
@@ -219,7 +219,7 @@ def _sentence(claim: Claim, estimate: Estimate, word: str) -> str:
         measured += f" [{format_value(estimate.low, claim.unit)}, {format_value(estimate.high, claim.unit)}]"
     elif estimate.exact:
         measured += ", exactly"
-    because = f" ({estimate.because})" if estimate.because else ""
+    because = f" ({estimate.note})" if estimate.note else ""
     if word == REPORTED:
         return f"measured {measured}{because}"
     bound = "at most " if claim.less_is_better else ""

@@ -40,7 +40,7 @@ def share_of(hits: str, tried: str) -> Measure:
         if not tries:
             raise NotMeasurableError(f"{arm} has no {named(tried)}")
         hit = rate(found, tries)
-        return Estimate(found / tries, hit.low / 1000, hit.high / 1000, because=f"{found:.0f} of {tries:.0f} {named(tried)}")
+        return Estimate(found / tries, hit.low / 1000, hit.high / 1000, note=f"{found:.0f} of {tries:.0f} {named(tried)}")
 
     return measure
 
@@ -57,7 +57,7 @@ def fewer_of(rate_per_1000: str, tried: str) -> Measure:
             raise NotMeasurableError(f"the baseline meets no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
         because = f"{before.per_1000:.0f} → {after.per_1000:.0f} {named(rate_per_1000)}"
         least, most = 1 - after.high / before.low, 1 - after.low / before.high
-        return Estimate(1 - after.per_1000 / before.per_1000, least, most, because=because)
+        return Estimate(1 - after.per_1000 / before.per_1000, least, most, note=because)
 
     return measure
 

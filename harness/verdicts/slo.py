@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from harness.errors import UsageError
-from harness.results.load import Times
+from harness.results.load import LatencySummary
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 EXAMPLE = 'try "p95 < 150ms, errors < 0.1%"'
@@ -50,10 +50,10 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoadObservation:
     """What one try of a level saw in measured time, all groups of operations together.
 
-    `asked` counts the operations that were due, `answered` those of them that were answered well; the rest failed, was shed, or was
+    `sent` counts the operations that were due, `completed` those of them that were answered well; the rest failed, was dropped, or was
     not finished when waiting for it ended. `offered_per_s` is None in the closed model. `response` counts from when an operation
     was due. `invalid` is the reason for which the generator, not the arm, was the limit.
     """
@@ -61,15 +61,15 @@ class Seen:
     level: float
     offered_per_s: float | None
     achieved_per_s: float
-    asked: int
-    answered: int
-    response: Times
+    sent: int
+    completed: int
+    response: LatencySummary
     invalid: str | None = None
 
     @property
     def failed_share(self) -> float:
         """The share of the operations due that had no good answer, 0 to 1."""
-        return (self.asked - self.answered) / self.asked if self.asked else 0.0
+        return (self.sent - self.completed) / self.sent if self.sent else 0.0
 
     @property
     def achieved_share(self) -> float | None:
@@ -84,18 +84,18 @@ class Seen:
         many as rate × response time are under way at either end (Little 1961), with independent arrivals more or less the square
         root of them, so that the two ends differ by the root of twice as many; twice that is allowed for.
         """
-        if not self.offered_per_s or not self.asked:
+        if not self.offered_per_s or not self.sent:
             return 0.0
         under_way = self.offered_per_s * (self.response.mean_ns or 0.0) / 1e9
-        return min(1.0, 2 * math.sqrt(2 * under_way) / self.asked)
+        return min(1.0, 2 * math.sqrt(2 * under_way) / self.sent)
 
 
 @dataclass(frozen=True)
 class Judgement:
     """Whether an objective held, with the reason; None where there was too little evidence, or the generator was the limit."""
 
-    holds: bool | None
-    because: str
+    is_met: bool | None
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Objective:
     errors: Bound = Bound("errors", MOST_ERRORS)
     achieved: Bound = Bound("achieved", LEAST_ACHIEVED, floor=True)
 
-    def describes(self, *, offered: bool) -> str:
+    def description(self, *, offered: bool) -> str:
         """Return the objective as one line; with `offered`, the share of the offered rate that has to be answered too."""
         return ", ".join(map(str, (*self.latencies, self.errors, *([self.achieved] if offered else []))))
 
@@ -116,7 +116,7 @@ class Objective:
         quantiles = [QUANTILES[b.name[1:]] for b in self.latencies if b.name[1:] in QUANTILES]
         return max([SAMPLES_BEYOND, *(math.ceil(SAMPLES_BEYOND / (1 - q) - 1e-6) for q in quantiles)])
 
-    def judge(self, seen: Seen) -> Judgement:
+    def judge(self, seen: LoadObservation) -> Judgement:
         """Weigh what a step saw.
 
         What has failed so far fails, however little was seen; a time that holds needs enough operations for its percentile, and
@@ -125,14 +125,14 @@ class Objective:
         if seen.invalid:
             return Judgement(None, seen.invalid)
         broken = [*self._broken_counts(seen), *(said for bound in self.latencies for said in _broken_time(bound, seen.response))]
-        if broken and seen.asked:
+        if broken and seen.sent:
             return Judgement(False, "; ".join(broken))  # noqa: FBT003 - the field is a verdict of three values
         if seen.response.operations < self.needs_operations:
             return Judgement(None, f"too little evidence: {seen.response.operations} of {self.needs_operations} operations needed")
         figures = [f"{b.name} {_written(b.name, value)}" for b in self.latencies if (value := statistic_ns(seen.response, b.name))]
         return Judgement(True, ", ".join([*figures, f"errors {_percent(seen.failed_share)}"]))  # noqa: FBT003 - as above
 
-    def _broken_counts(self, seen: Seen) -> list[str]:
+    def _broken_counts(self, seen: LoadObservation) -> list[str]:
         broken = []
         if not self.errors.admits(seen.failed_share):
             broken.append(f"errors {_percent(seen.failed_share)}")
@@ -142,7 +142,7 @@ class Objective:
         return broken
 
 
-def statistic_ns(times: Times, name: str) -> float | None:
+def statistic_ns(times: LatencySummary, name: str) -> float | None:
     """Return one of `STATISTICS` in nanoseconds; None where too few operations support it."""
     if name == MEAN:
         return times.mean_ns
@@ -212,7 +212,7 @@ def _share(number: float, unit: str, part: str) -> float:
     return share
 
 
-def _broken_time(bound: Bound, times: Times) -> list[str]:
+def _broken_time(bound: Bound, times: LatencySummary) -> list[str]:
     """Return how a bound on a time is broken. A lower percentile beyond it breaks it too, and needs fewer operations to show."""
     names = [bound.name]
     if bound.name[1:] in QUANTILES:

@@ -58,20 +58,20 @@ class Unpaired:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class UnpairedOutcome:
     """How many times faster the second is, with a 95 % interval where both sides have values, and what may be concluded."""
 
-    word: str
+    verdict: str
     ratio: float | None
     low: float | None
     high: float | None
-    because: str
+    reason: str
 
 
-def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Outcome:
+def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> UnpairedOutcome:
     """Return the verdict on two medians; `drift` is the share by which two runs of the same code may differ, at least 0."""
     if before.median <= 0 or after.median <= 0:
-        return Outcome(INCONCLUSIVE, None, None, None, "a median of 0 was rounded away, and no ratio can be told")
+        return UnpairedOutcome(INCONCLUSIVE, None, None, None, "a median of 0 was rounded away, and no ratio can be told")
     interval = median_ratio(before, after)
     low, high = interval.low, interval.high
     least, most = _rounded(before, after, interval)
@@ -80,17 +80,17 @@ def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Outcome:
     few = [side.samples for side in (before, after) if side.samples is not None and side.samples < LEAST]
     if few:
         because = f"a median of {min(few)} value{'s' * (min(few) != 1)} says too little; {LEAST} are needed"
-        return Outcome(INCONCLUSIVE, interval.value, None, None, because)
+        return UnpairedOutcome(INCONCLUSIVE, interval.value, None, None, because)
     limit = f"the drift of {drift:.3g}×" if drift >= 1 else f"the drift of {drift * 100:.3g} %"
     how = "the whole interval" if low is not None else "the change, of which no interval is known,"
     if least > 1 + drift:
-        return Outcome(IMPROVED, interval.value, low, high, f"{how} is beyond {limit}")
+        return UnpairedOutcome(IMPROVED, interval.value, low, high, f"{how} is beyond {limit}")
     if most < 1 / (1 + drift):
-        return Outcome(REGRESSED, interval.value, low, high, f"{how} is beyond {limit}")
+        return UnpairedOutcome(REGRESSED, interval.value, low, high, f"{how} is beyond {limit}")
     inside = (
         "cannot be told from the machine" if before.rounding + after.rounding == 0 else "cannot be told from machine and rounding"
     )
-    return Outcome(INCONCLUSIVE, interval.value, low, high, f"within {limit}, the difference {inside}")
+    return UnpairedOutcome(INCONCLUSIVE, interval.value, low, high, f"within {limit}, the difference {inside}")
 
 
 def median_ratio(before: Unpaired, after: Unpaired) -> Interval:

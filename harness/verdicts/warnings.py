@@ -1,10 +1,10 @@
-"""Reasons not to trust a result, each with its remedy. A doubt is a value: measuring collects them, rendering shows them."""
+"""Reasons not to trust a result, each with its remedy. A warning is a value: measuring collects them, rendering shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from harness.results.run import CONTROL, Doubt, ScenarioResult
+from harness.results.run import CONTROL, RunWarning, ScenarioResult
 
 FEW_PROCESSES = 5
 FEW_PAIRS = 10
@@ -21,31 +21,31 @@ NOISY_CONTROL = 1.25
 """How far either way an A/A control's interval may reach: wider, and a gain of a quarter could not be told from nothing."""
 
 
-def doubts_about(result: ScenarioResult) -> list[Doubt]:
-    """Return every doubt about one scenario's result, in a fixed order."""
-    return [doubt for check in _CHECKS for doubt in check(result)]
+def warnings_about(result: ScenarioResult) -> list[RunWarning]:
+    """Return every warning about one scenario's result, in a fixed order."""
+    return [warning for check in _CHECKS for warning in check(result)]
 
 
-def _few_processes(result: ScenarioResult) -> Iterator[Doubt]:
+def _few_processes(result: ScenarioResult) -> Iterator[RunWarning]:
     if result.ratios and result.processes < FEW_PROCESSES:
-        yield Doubt(
+        yield RunWarning(
             "few processes",
             f"intervals rest on {result.processes} fresh processes; a headline wants {FEW_PROCESSES}",
             f"run with --processes {FEW_PROCESSES} or without --quick",
         )
 
 
-def _few_pairs(result: ScenarioResult) -> Iterator[Doubt]:
+def _few_pairs(result: ScenarioResult) -> Iterator[RunWarning]:
     thin = sorted({r.group for r in result.ratios if r.arm != CONTROL and r.pairs < FEW_PAIRS})
     if thin:
-        yield Doubt(
+        yield RunWarning(
             "few pairs",
             f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}",
             "give more time with --budget",
         )
 
 
-def _control(result: ScenarioResult) -> Iterator[Doubt]:
+def _control(result: ScenarioResult) -> Iterator[RunWarning]:
     off, noisy = [], []
     for r in result.ratios:
         if r.arm != CONTROL or r.low is None or r.high is None:
@@ -55,57 +55,57 @@ def _control(result: ScenarioResult) -> Iterator[Doubt]:
         elif r.high / r.low > NOISY_CONTROL**2:
             noisy.append(f"{r.ratio:.2f}× [{r.low:.2f}, {r.high:.2f}] in {r.group}")
     if off:
-        yield Doubt(
+        yield RunWarning(
             "A/A control off",
             f"the baseline against itself reads {'; '.join(off)}",
             "distrust differences of this size there; run again on a quieter machine",
         )
     if noisy:
-        yield Doubt(
+        yield RunWarning(
             "noisy control",
             f"the baseline against itself reads {'; '.join(noisy)}",
             "give more time with --budget, or more --processes",
         )
 
 
-def _inexact(result: ScenarioResult) -> Iterator[Doubt]:
-    loose = (e for e in result.exact if not e.repeats_exactly and e.metric not in NEARLY_EXACT)
+def _inexact(result: ScenarioResult) -> Iterator[RunWarning]:
+    loose = (e for e in result.work_counts if not e.repeats_exactly and e.metric not in NEARLY_EXACT)
     moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in loose})
     if moving:
-        yield Doubt(
+        yield RunWarning(
             "exact work that does not repeat",
             f"counted differently twice: {', '.join(moving[:4])}{' …' if len(moving) > 4 else ''}",  # noqa: PLR2004 - a line's worth
             "look for caches, clocks or background work in the operation",
         )
 
 
-def _drifted(result: ScenarioResult) -> Iterator[Doubt]:
+def _drifted(result: ScenarioResult) -> Iterator[RunWarning]:
     moved = [d for d in result.controls.drifts if abs(d.ratio - 1) > max(DRIFT, d.explained)]
     if moved:
         says = "; ".join(f"{d.name} took {d.ratio:.2f} times as long" for d in moved)
-        yield Doubt(
+        yield RunWarning(
             "machine drifted",
             f"in the second half of the processes {says}",
             "arms in pairs drift alike, latencies do not: run again on a quieter machine; `harness doctor` tells how quiet it is",
         )
 
 
-def _planted(result: ScenarioResult) -> Iterator[Doubt]:
-    missed = [p for p in result.controls.planted if not p.found]
+def _planted(result: ScenarioResult) -> Iterator[RunWarning]:
+    missed = [p for p in result.controls.injected if not p.found]
     if missed:
-        yield Doubt(
+        yield RunWarning(
             "planted slow-down not found",
             f"a slow-down of {missed[0].share * 100:.2g} % of the baseline did not show in {', '.join(p.group for p in missed)}",
             "a change of that size would be overlooked there too; give more time with --budget, or more --processes",
         )
 
 
-def _cut_short(result: ScenarioResult) -> Iterator[Doubt]:
+def _cut_short(result: ScenarioResult) -> Iterator[RunWarning]:
     if result.status == "interrupted":
-        yield Doubt("interrupted", "the run was stopped before this scenario was finished", "run it again")
+        yield RunWarning("interrupted", "the run was stopped before this scenario was finished", "run it again")
 
 
-_CHECKS: tuple[Callable[[ScenarioResult], Iterator[Doubt]], ...] = (
+_CHECKS: tuple[Callable[[ScenarioResult], Iterator[RunWarning]], ...] = (
     _cut_short,
     _few_processes,
     _few_pairs,

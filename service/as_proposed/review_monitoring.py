@@ -1,7 +1,7 @@
 """The review's monitoring as it is written: a decorator for repository methods, four metrics, a list of slow queries, a dashboard.
 
 Two things differ, and change nothing of what it does: the registry is the instance's own, because a process of the trial has
-several worlds, and the list of slow queries is an attribute. All else is as the review has it: the histogram's buckets are the
+several instances, and the list of slow queries is an attribute. All else is as the review has it: the histogram's buckets are the
 library's, a metric is looked up by its labels at every call, the list grows for ever, and what nobody has decorated is not seen.
 """
 

@@ -15,7 +15,7 @@ from service.as_proposed.review_cache import RedisCache, ReviewCatalogue
 from service.cache.caching import PROMPT, USER_PROMPTS, CachedCatalogue
 from service.cache.caching_layers import Layers
 from service.catalogue import Catalogue
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import Level
 
 Owners = Mapping[str, str]
@@ -40,7 +40,7 @@ class Front:
 
 
 @asynccontextmanager
-async def open_front(settings: Settings, database: Catalogue) -> AsyncIterator[Front]:
+async def open_front(settings: ServiceSettings, database: Catalogue) -> AsyncIterator[Front]:
     """Put the cache in front of a catalogue, and disconnect it at the end. Use it in the loop that asks."""
     level, url = settings.switches.caching, settings.redis_url
     if level is Level.BASELINE or url is None:

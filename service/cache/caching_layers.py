@@ -68,7 +68,7 @@ class Kind(Generic[Value]):
         return (self.missing_ttl_s if value is None else self.ttl_s) * jitter.uniform(*JITTER)
 
 
-class Memory:
+class MemoryLayer:
     """Values by key, each for `age_s` seconds; beyond `entries` the oldest goes. All live equally long, so they expire in order."""
 
     def __init__(self, age_s: float = MEMORY_S, entries: int = MEMORY_ENTRIES, clock: Clock = time.monotonic) -> None:
@@ -121,7 +121,7 @@ class Layers:
         self, url: str, namespace: str, deadline_s: float = 0.25, seed: int | None = None, *, listens: bool = True
     ) -> None:
         self._namespace = namespace
-        self._memory = Memory()
+        self._memory = MemoryLayer()
         self._flights: dict[str, _Flight] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
         self._shared = SharedCache(url, f"{namespace}changes", self._drop, self.forget, deadline_s)

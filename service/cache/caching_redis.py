@@ -75,7 +75,7 @@ class UnavailableError(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class RedisLookup:
     """What a look found: a stored value, or else a lease to fill the key with, or neither."""
 
     value: bytes | None = None
@@ -136,7 +136,7 @@ class SharedCache:
         await self._client.aclose()
         await self._client.connection_pool.disconnect()
 
-    async def look(self, key: str) -> Found:
+    async def look(self, key: str) -> RedisLookup:
         """Return what is stored, or take the lease of a key that holds nothing.
 
         Raises:
@@ -145,8 +145,8 @@ class SharedCache:
         lease = _LEASE + secrets.token_bytes(8)
         held: bytes | None = await self._ask(lambda: self._look([key], [lease, _ms(LEASE_S)]))
         if held is None:
-            return Found(lease=lease)
-        return Found(value=held[1:]) if held[:1] == _VALUE else Found()
+            return RedisLookup(lease=lease)
+        return RedisLookup(value=held[1:]) if held[:1] == _VALUE else RedisLookup()
 
     async def fill(self, key: str, lease: bytes, value: bytes, ttl_s: float) -> bool:
         """Store a value if the key still holds the lease; say whether it did.

@@ -34,7 +34,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Found:
+class EdgeLookup:
     """What a lookup found; `answer` is there unless it is a miss or a pass. `age_s` is how long ago it was stored."""
 
     state: State
@@ -71,7 +71,7 @@ class EdgeCache:
         self.counts: Counter[str] = Counter()
         """Lookups by what they found: fresh, stale, miss, pass; and `evicted`, `purged`."""
 
-    def lookup(self, path: str, request: Mapping[str, str]) -> Found:
+    def lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         """Return what is kept for a request with these headers, and count it."""
         found = self._lookup(path, request)
         self.counts[found.state] += 1
@@ -120,19 +120,19 @@ class EdgeCache:
         """How much is kept, with what keeping it costs."""
         return self._bytes
 
-    def _lookup(self, path: str, request: Mapping[str, str]) -> Found:
+    def _lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         if "authorization" in request:
-            return Found("pass")
+            return EdgeLookup("pass")
         key = self._key(path, request)
         entry = self._entries.get(key)
         if entry is None:
-            return Found("miss")
+            return EdgeLookup("miss")
         age_s = self._now_s() - entry.stored_s
         if age_s > entry.lifetime.fresh_s + entry.lifetime.stale_s:
             self._drop(key)
-            return Found("miss")
+            return EdgeLookup("miss")
         self._entries.move_to_end(key)
-        return Found("fresh" if age_s <= entry.lifetime.fresh_s else "stale", entry.answer, age_s)
+        return EdgeLookup("fresh" if age_s <= entry.lifetime.fresh_s else "stale", entry.answer, age_s)
 
     def _key(self, path: str, request: Mapping[str, str]) -> tuple[str, ...]:
         return (path, *(request.get(name, "") for name in self._varies.get(path, ())))

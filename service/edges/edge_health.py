@@ -11,14 +11,14 @@ from service.edges.edge_routing import Router
 
 
 @dataclass(frozen=True)
-class Health:
+class EdgeHealth:
     """What a healthy edge answers: the round trip of the check, and how old the edge's data is."""
 
     rtt_ms: float
     lag_s: float = 0.0
 
 
-Probe = Callable[[str], Awaitable[Health]]
+Probe = Callable[[str], Awaitable[EdgeHealth]]
 """Asks an edge, by name; raises where it gives no good answer."""
 
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from service.composition import open_service
 from service.http import api_reads, api_writes, problems
 from service.observability.instruments import Instruments, instruments_for
-from service.settings import Settings
+from service.settings import ServiceSettings
 
 Clock = Callable[[], datetime]
 
@@ -28,7 +28,7 @@ def now_utc() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def create_app(settings: Settings, instruments: Instruments | None = None, now: Clock = now_utc) -> FastAPI:
+def create_app(settings: ServiceSettings, instruments: Instruments | None = None, now: Clock = now_utc) -> FastAPI:
     """Return the application. It opens its database and its cache when it starts, and closes them when it stops.
 
     `now` gives the times that are written.
@@ -71,7 +71,7 @@ def from_environment() -> FastAPI:
     Raises:
         ValueError: a variable is missing or cannot be used.
     """
-    settings = Settings.from_environment(os.environ)
+    settings = ServiceSettings.from_environment(os.environ)
     return create_app(settings, instruments_for(settings))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import Level
 
 
@@ -29,7 +29,7 @@ class Instruments:
     media_type: str = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def instruments_for(settings: Settings) -> Instruments | None:
+def instruments_for(settings: ServiceSettings) -> Instruments | None:
     """Return what a service with these settings is watched with: nothing but with monitoring done right.
 
     The review's monitoring is a decorator around the methods of its own repositories, which this service does not have.

@@ -36,14 +36,14 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Report:
+class SlowQueryReport:
     """The forms by total time, the longest first, and how many lines could not be read."""
 
     ranked: tuple[Ranked, ...]
     unreadable: int = 0
 
 
-def report(path: Path) -> Report:
+def report(path: Path) -> SlowQueryReport:
     """Read a log with the files that were set aside before it.
 
     A line that cannot be read, such as the last one of a process that was killed, is counted and left out.
@@ -54,7 +54,7 @@ def report(path: Path) -> Report:
     return rank(_lines(path))
 
 
-def rank(lines: Iterable[str]) -> Report:
+def rank(lines: Iterable[str]) -> SlowQueryReport:
     """Rank a log's lines, given from the oldest to the newest."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     unreadable = 0
@@ -66,10 +66,10 @@ def rank(lines: Iterable[str]) -> Report:
         except (ValueError, KeyError, TypeError):
             unreadable += 1
     ranked = sorted((_ranked(name, entries) for name, entries in found.items()), key=lambda r: (-r.total_ms, r.fingerprint))
-    return Report(tuple(ranked), unreadable)
+    return SlowQueryReport(tuple(ranked), unreadable)
 
 
-def render(found: Report, top: int = 10) -> str:
+def render(found: SlowQueryReport, top: int = 10) -> str:
     """Return the first forms of a ranking as text for a terminal."""
     parts = []
     for place, one in enumerate(found.ranked[:top], start=1):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.results.run import CONTROL, Arm, Exact, Latency, Memory, Run, ScenarioResult, Settings
+from harness.results.run import CONTROL, ArmResult, Latency, Memory, Run, RunSettings, ScenarioResult, WorkCount
 from harness.results.store import SCHEMA_VERSION
 
 GROUP = "prompts"
 ARMS = ("baseline", "optimised")
 TIMES_NS = (1_000_000.0, 1_020_000.0, 980_000.0)
-SETTINGS = Settings(["sqlite"], "small", 0, [0.0], quick=False, processes=3, budget_s=30.0)
+SETTINGS = RunSettings(["sqlite"], "small", 0, [0.0], quick=False, processes=3, budget_s=30.0)
 
 
 def latency(arm: str = "baseline", group: str = GROUP, medians_ns: tuple[float, ...] = TIMES_NS) -> Latency:
@@ -23,7 +23,7 @@ def result(
 ) -> ScenarioResult:
     """A scenario's result; `slower` lengthens every time."""
     exact = [
-        Exact(arm, GROUP, metric, value) for arm in ARMS for metric, value in (("statements", statements), ("vm_steps", steps))
+        WorkCount(arm, GROUP, metric, value) for arm in ARMS for metric, value in (("statements", statements), ("vm_steps", steps))
     ]
     medians_ns = tuple(ns * slower for ns in TIMES_NS)
     made = ScenarioResult(
@@ -34,12 +34,12 @@ def result(
         engine="sqlite",
         rtt_ms=0.0,
         status="ok",
-        arms=[Arm(arm, f"the arm {arm}") for arm in ARMS],
+        arms=[ArmResult(arm, f"the arm {arm}") for arm in ARMS],
         groups={GROUP: "a user's prompts"},
         dataset={"digest": "b7e1"},
         engine_settings={"sqlite": "3.40.1", "PRAGMA cache_size": "-2000"},
         latencies=[latency(arm, medians_ns=medians_ns) for arm in (*ARMS, CONTROL)],
-        exact=exact,
+        work_counts=exact,
         memory=[Memory("baseline", GROUP, 50_000_000, 90_000_000, 0.1, [])],
     )
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -64,6 +64,6 @@ def run(*scenarios: ScenarioResult, **changes: object) -> Run:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def add(made: ScenarioResult, *figures: Exact) -> ScenarioResult:
+def add(made: ScenarioResult, *figures: WorkCount) -> ScenarioResult:
     """The result with further counts."""
-    return replace(made, exact=[*made.exact, *figures])
+    return replace(made, work_counts=[*made.work_counts, *figures])

@@ -27,7 +27,7 @@ def test_a_good_file_loads_under_its_own_name() -> None:
     loaded = load(TOYS / "adding.py")
     assert (loaded.name, loaded.title) == ("adding", "Add the numbers up without making a list of them")
     assert list(loaded.scenario.arms) == ["baseline", "proposed", "optimised"]
-    assert [fault.says for fault in loaded.faults] == ["the proposal still makes a list"]
+    assert [fault.message for fault in loaded.faults] == ["the proposal still makes a list"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The scenarios: each loads, answers its part of the ledger, and its arms agree on data of the smallest size, on every engine."""
+"""The scenarios: each loads, answers its part of the review, and its arms agree on data of the smallest size, on every engine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from harness.bench.serving import served
 from harness.bench.verify import MAY_BREAK
 from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
-from harness.results import review as ledger
-from harness.scenario import Case, Fault, Setting
+from harness.results import review as review_file
+from harness.scenario import Case, DeclaredFinding, Setting
 from harness.servers.servers import servers
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ SAME_REQUESTS = {"whole_api": {"mix_p50", "mix_p95", "reads"}}
 """Groups that send what other groups of their scenario send, for another figure."""
 
 SHOWN_BY_THEIR_FIXTURES = {"edge", "whole_api"}
-"""Scenarios whose findings take a whole world to show, which the tests of their worlds have already."""
+"""Scenarios whose findings take a whole instance to show, which the tests of their instances have already."""
 
 
 def light(loaded: Any, cases: Iterable[Case]) -> list[Case]:
@@ -94,8 +94,8 @@ def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, sha
     async def agree(loaded: Any, setting: Setting) -> int:
         scenario = loaded.scenario
         async with AsyncExitStack() as stack:
-            worlds = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
-            return (await verify(scenario, worlds, light(loaded, scenario.cases(setting)))).cases
+            instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
+            return (await verify(scenario, instances, light(loaded, scenario.cases(setting)))).cases
 
     with prepared_on(engine, file, tmp_path, shared_folders[engine]) as (loaded, setting):
         assert asyncio.run(agree(loaded, setting)) >= 1
@@ -104,15 +104,15 @@ def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, sha
                 assert asyncio.run(shown(loaded.scenario, fault, setting))
 
 
-async def shown(scenario: Any, fault: Fault, setting: Setting) -> str:
+async def shown(scenario: Any, fault: DeclaredFinding, setting: Setting) -> str:
     """Return what shows a finding."""
-    async with scenario.open(fault.arm, setting) as world:
-        return await fault.demonstrate(scenario, world, scenario.cases(setting))
+    async with scenario.open(fault.arm, setting) as instance:
+        return await fault.demonstrate(scenario, instance, scenario.cases(setting))
 
 
 def test_every_promise_of_the_review_is_on_trial() -> None:
-    """No row of the ledger is without a scenario, no scenario promises what is not in it, and no row has two."""
-    review = ledger.read(ROOT / "scenarios")
+    """No row of the review is without a scenario, no scenario promises what is not in it, and no row has two."""
+    review = review_file.read(ROOT / "scenarios")
     assert review is not None
     tried = [(promise, f.stem) for f in FILES for promise in dict.fromkeys(p.id for p in load(f).scenario.promises)]
     assert sorted(promise for promise, _ in tried) == sorted(review.promises)
@@ -120,7 +120,7 @@ def test_every_promise_of_the_review_is_on_trial() -> None:
 
 def test_what_the_review_ranks_and_rates_is_answered() -> None:
     """The figures that answer a priority or a score are those of promises that a scenario makes, part by part."""
-    review = ledger.read(ROOT / "scenarios")
+    review = review_file.read(ROOT / "scenarios")
     assert review is not None
     promises = [p for f in FILES for p in load(f).scenario.promises]
     named = {f"{p.id} · {p.part}" if p.part else p.id for p in promises}
@@ -168,26 +168,26 @@ def test_preparing_again_makes_nothing_twice(prepared: tuple[Any, Setting]) -> N
     assert again.engine_settings["PRAGMA journal_mode"] == "wal"
 
 
-def test_reset_leaves_the_world_as_it_was(prepared: tuple[Any, Setting]) -> None:
+def test_reset_leaves_the_instance_as_it_was(prepared: tuple[Any, Setting]) -> None:
     """An operation gives the same answer and leaves the same behind the second time, on every arm."""
     loaded, setting = prepared
     scenario = loaded.scenario
     cases = light(loaded, reversed(scenario.cases(setting)))
 
     async def twice(arm: str) -> None:
-        async with scenario.open(arm, setting) as world:
+        async with scenario.open(arm, setting) as instance:
             for case in cases:
                 if (arm, case.group) in scenario.sits_out:
                     continue
                 seen = []
                 for _ in range(2):
                     try:
-                        answer = await scenario.run(world, case)
+                        answer = await scenario.run(instance, case)
                     except NotMeasurableError:
                         assert arm == MAY_BREAK, f"{arm} has to run {case.name}"
                         break
-                    seen.append((scenario.normalise(case, answer), await scenario.state(world, case)))
-                    await scenario.reset(world, case, answer)
+                    seen.append((scenario.normalise(case, answer), await scenario.state(instance, case)))
+                    await scenario.reset(instance, case, answer)
                 if len(seen) < 2:
                     continue
                 assert seen[0] == seen[1], case.name
@@ -201,7 +201,7 @@ def test_every_finding_shows(prepared: tuple[Any, Setting]) -> None:
     """What is said of the proposal as written is what it does, unless the machine is too slow just now for that to show."""
     loaded, setting = prepared
     if loaded.name in SHOWN_BY_THEIR_FIXTURES:
-        pytest.skip("the tests of its world show them")
+        pytest.skip("the tests of its instance show them")
     for fault in loaded.faults:
         name = fault.demonstrate.__name__
         if name not in SHOWN_ON and name not in SHOWN_WITH_MORE_ROWS:
@@ -222,9 +222,12 @@ def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:
         pytest.skip("other processes send its statements")
 
     async def counted(arm: str) -> list[str]:
-        async with scenario.open(arm, setting) as world:
+        async with scenario.open(arm, setting) as instance:
             found = [
-                e for g, c in first.items() if (arm, g) not in scenario.sits_out for e in await count(scenario, arm, world, c, 1.0)
+                e
+                for g, c in first.items()
+                if (arm, g) not in scenario.sits_out
+                for e in await count(scenario, arm, instance, c, 1.0)
             ]
         assert {"statements", "rows", "vm_steps"} <= {e.metric for e in found}
         return [f"{e.metric} of {e.arm} in {e.group}" for e in found if not e.repeats_exactly]

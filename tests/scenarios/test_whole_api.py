@@ -12,7 +12,7 @@ import pytest
 from fixtures.api.mix import DECK, IN_WORDS, MIX
 from harness.discovery import load
 from harness.errors import NotMeasurableError
-from harness.results.run import Exact, Ratio, ScenarioResult
+from harness.results.run import Ratio, ScenarioResult, WorkCount
 from harness.scenario import Setting
 from harness.verdicts.promise import Promise
 from service.switches import NAMES
@@ -37,15 +37,15 @@ def test_a_statement_that_is_five_times_faster_takes_four_fifths_less() -> None:
 def test_memory_is_judged_by_the_range_over_processes() -> None:
     """The middle against the middle, the least against the most; a single process has no range."""
     peaks = {"baseline": (100e6, 120e6), "optimised": (60e6, 50e6)}
-    exact = [Exact(arm, "", f"peak_rss_bytes_{n}", value) for arm, values in peaks.items() for n, value in enumerate(values, 1)]
-    found = promise("S6").measure(replace(RESULT, exact=exact), "optimised")
+    exact = [WorkCount(arm, "", f"peak_rss_bytes_{n}", value) for arm, values in peaks.items() for n, value in enumerate(values, 1)]
+    found = promise("S6").measure(replace(RESULT, work_counts=exact), "optimised")
     assert found.value == pytest.approx(0.5)
     assert (found.low, found.high) == pytest.approx((1 - 60 / 100, 1 - 50 / 120))
-    assert found.because == "110 → 55 MB"
-    alone = promise("S6").measure(replace(RESULT, exact=[exact[0], exact[2]]), "optimised")
+    assert found.note == "110 → 55 MB"
+    alone = promise("S6").measure(replace(RESULT, work_counts=[exact[0], exact[2]]), "optimised")
     assert alone.low is None
     with pytest.raises(NotMeasurableError, match="no memory was measured for proposed"):
-        promise("S6").measure(replace(RESULT, exact=exact), "proposed")
+        promise("S6").measure(replace(RESULT, work_counts=exact), "proposed")
 
 
 @pytest.mark.parametrize("part", ["users at once", "requests a second"])

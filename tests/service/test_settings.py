@@ -9,27 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import NAMES, Level, Switches
 
 SWITCHES = st.builds(Switches, **dict.fromkeys(NAMES, st.sampled_from(Level)))
 WATCHED = SWITCHES.map(lambda switches: replace(switches, monitoring=Level.OPTIMISED))
 OTHERS = (st.text(min_size=1), st.integers(1, 2**40))
-SETTINGS = st.builds(Settings, st.text(min_size=1), st.text(min_size=1), SWITCHES, *OTHERS) | st.builds(
-    Settings, st.text(min_size=1), st.text(min_size=1), WATCHED, *OTHERS, st.just(Path("slow.jsonl")), st.floats(1e-3, 1e6)
+SETTINGS = st.builds(ServiceSettings, st.text(min_size=1), st.text(min_size=1), SWITCHES, *OTHERS) | st.builds(
+    ServiceSettings, st.text(min_size=1), st.text(min_size=1), WATCHED, *OTHERS, st.just(Path("slow.jsonl")), st.floats(1e-3, 1e6)
 )
 
 
 @given(SETTINGS)
-def test_the_environment_gives_the_settings_again(settings: Settings) -> None:
+def test_the_environment_gives_the_settings_again(settings: ServiceSettings) -> None:
     """Whatever they are."""
-    assert Settings.from_environment(settings.to_environment()) == settings
+    assert ServiceSettings.from_environment(settings.to_environment()) == settings
 
 
 def test_only_the_database_must_be_named() -> None:
     """Without the rest it is the service of today, without a cache."""
-    found = Settings.from_environment({"PROMPT_SERVICE_DATABASE": "sqlite:///x.db"})
-    assert found == Settings("sqlite:///x.db")
+    found = ServiceSettings.from_environment({"PROMPT_SERVICE_DATABASE": "sqlite:///x.db"})
+    assert found == ServiceSettings("sqlite:///x.db")
     assert (found.redis_url, str(found.switches)) == (None, "baseline")
 
 
@@ -52,9 +52,9 @@ def test_only_the_database_must_be_named() -> None:
 def test_what_cannot_be_used_is_named(variables: dict[str, str], says: str) -> None:
     """The message names the variable or the word."""
     with pytest.raises(ValueError, match=says):
-        Settings.from_environment(variables)
+        ServiceSettings.from_environment(variables)
 
 
 def test_addresses_are_not_shown() -> None:
     """They may hold passwords."""
-    assert "secret" not in repr(Settings("postgresql://u:secret@h/d", "redis://:secret@h/0"))
+    assert "secret" not in repr(ServiceSettings("postgresql://u:secret@h/d", "redis://:secret@h/0"))

@@ -48,8 +48,8 @@ EVALUATION: dict[str, Any] = {
 }
 TEMPLATES = ("t00", "t07")
 ARMS = ("baseline", "proposed", "optimised")
-LEFT_TO_DRIVER = sqlite.Options(begin=None)
-WRITE_LOCK_FIRST = sqlite.Options(begin="BEGIN IMMEDIATE")
+LEFT_TO_DRIVER = sqlite.SqliteOptions(begin=None)
+WRITE_LOCK_FIRST = sqlite.SqliteOptions(begin="BEGIN IMMEDIATE")
 
 Check = Callable[[AsyncEngine], Awaitable[Any]]
 
@@ -63,7 +63,7 @@ class BusyError(OperationalError):
         super().__init__("UPDATE", {}, cause)
 
 
-def run(database: Path, check: Check, options: sqlite.Options = sqlite.DEFAULTS) -> Any:
+def run(database: Path, check: Check, options: sqlite.SqliteOptions = sqlite.DEFAULTS) -> Any:
     """Run a check on an engine for the database."""
 
     async def opened() -> Any:
@@ -176,7 +176,9 @@ def test_every_technique_refuses_a_template_that_does_not_exist(database: Path, 
         ("optimised", WRITE_LOCK_FIRST, (0, 0)),
     ],
 )
-def test_what_a_failed_request_leaves_behind(database: Path, arm: str, options: sqlite.Options, expected: tuple[int, int]) -> None:
+def test_what_a_failed_request_leaves_behind(
+    database: Path, arm: str, options: sqlite.SqliteOptions, expected: tuple[int, int]
+) -> None:
     """A SAVEPOINT that the driver begins no transaction for is committed when it is released; one transaction leaves nothing."""
 
     async def check(engine: AsyncEngine) -> tuple[int, int]:
@@ -202,7 +204,7 @@ def test_a_write_in_the_read_only_block_leaves_the_connection_read_only(database
         with pytest.raises(OperationalError, match="readonly"):
             await act(engine, "create", "proposed", PROMPT, EVALUATION)
 
-    run(database, check, sqlite.Options(pool_size=1))
+    run(database, check, sqlite.SqliteOptions(pool_size=1))
 
 
 def test_readers_cannot_write_and_writers_still_can(database: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from harness.scenario import Case, Prepared, Scenario, Setting, shows
+from harness.scenario import Case, Prepared, Scenario, Setting, demonstrates
 from harness.verdicts.measures import count, memory_cut, speedup
 from harness.verdicts.promise import Promise, at_most, cut, times
 
@@ -17,13 +17,13 @@ NUMBERS = 20_000
 class Steps:
     """Counts what the arm said it did."""
 
-    def __init__(self, world: Mapping[str, Any]) -> None:
-        """Watch one world."""
-        self._world = world
+    def __init__(self, instance: Mapping[str, Any]) -> None:
+        """Watch one instance."""
+        self._instance = instance
 
     async def __aenter__(self) -> Self:
         """Start from zero."""
-        self._world["steps"][0] = 0
+        self._instance["steps"][0] = 0
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -31,7 +31,7 @@ class Steps:
 
     def counts(self) -> Mapping[str, float]:
         """Return the steps taken."""
-        return {"steps": self._world["steps"][0]}
+        return {"steps": self._instance["steps"][0]}
 
 
 class Adding(Scenario[dict[str, Any]]):
@@ -62,23 +62,23 @@ class Adding(Scenario[dict[str, Any]]):
         """Give the arm its name and a counter."""
         yield {"arm": arm, "steps": [0]}
 
-    async def run(self, world: dict[str, Any], case: Case) -> int:
+    async def run(self, instance: dict[str, Any], case: Case) -> int:
         """Add up; giving way once, as a call to a server would."""
         await asyncio.sleep(0)
-        world["steps"][0] += 1 if world["arm"] == "optimised" else case.args
-        if world["arm"] == "optimised":
+        instance["steps"][0] += 1 if instance["arm"] == "optimised" else case.args
+        if instance["arm"] == "optimised":
             return int(case.args * (case.args - 1) // 2)
-        if world["arm"] == "proposed":
+        if instance["arm"] == "proposed":
             return sum(list(range(case.args)))
         return sum(part[0] for part in [[n] for n in range(case.args)])
 
-    def probes(self, world: dict[str, Any]) -> Sequence[Steps]:
+    def probes(self, instance: dict[str, Any]) -> Sequence[Steps]:
         """Count steps."""
-        return (Steps(world),)
+        return (Steps(instance),)
 
-    @shows("the proposal still makes a list")
-    async def makes_a_list(self, world: dict[str, Any], cases: Sequence[Case]) -> str:
+    @demonstrates("the proposal still makes a list")
+    async def makes_a_list(self, instance: dict[str, Any], cases: Sequence[Case]) -> str:
         """Show that it takes as many steps as there are numbers."""
-        await self.run(world, cases[0])
-        assert world["steps"][0] > 1, "one step"
-        return f"{world['steps'][0]} steps"
+        await self.run(instance, cases[0])
+        assert instance["steps"][0] > 1, "one step"
+        return f"{instance['steps'][0]} steps"

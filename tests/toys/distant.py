@@ -1,4 +1,4 @@
-"""A scenario whose worlds talk to a server, which the coordinator starts: a socket that echoes."""
+"""A scenario whose instances talk to a server, which the coordinator starts: a socket that echoes."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Distant(Scenario[Any]):
         """Return how often to ask."""
         yield 2 if arm == "baseline" else 1
 
-    async def run(self, world: int, case: Case) -> bytes:
+    async def run(self, instance: int, case: Case) -> bytes:
         """Ask."""
-        for _ in range(world):
+        for _ in range(instance):
             reader, writer = await asyncio.open_connection("127.0.0.1", case.args)
             writer.write(b"x")
             heard = await reader.read(1)

@@ -53,9 +53,9 @@ class Faulty(Scenario[Client]):
         yield client
         client.close()
 
-    async def run(self, world: Client, case: Case) -> bytes:
+    async def run(self, instance: Client, case: Case) -> bytes:
         """Ask; what hangs is given up by whoever measures."""
-        return (await world.request("GET", f"/{case.args}")).body
+        return (await instance.request("GET", f"/{case.args}")).body
 
 
 def _serve(listening: socket.socket) -> None:

@@ -37,8 +37,8 @@ class Switching(Scenario[int]):
         rounds = ROUNDS // 2 if "halve" in on else ROUNDS
         yield rounds // 5 if {"halve", "skip"} <= on else rounds
 
-    async def run(self, world: int, case: Case) -> int:
+    async def run(self, instance: int, case: Case) -> int:
         """Loop, and answer what every arm answers."""
-        for _ in range(world):
+        for _ in range(instance):
             pass
         return int(case.args)

@@ -30,7 +30,7 @@ from rich.table import Table
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError, UsageError
 from harness.runtime.cores import choose_cores
 from harness.runtime.processes import end
-from tools.load_generator.bench_drivers import HOST, WARM_UP_S, Job, Measured, cpu_s
+from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, DriverResult, cpu_s
 
 OURS, LOCUST, WRK, HEY = "ours", "FastHttpUser", "wrk", "hey"
 TIMES_LOCUST = 4.0
@@ -61,7 +61,7 @@ _HEY_TOTAL = re.compile(r"^\s+Total:\s+([\d.]+) secs", re.MULTILINE)
 _HEY_ANSWERED = re.compile(r"^\s+\[200\]\s+(\d+) responses", re.MULTILINE)
 
 
-def read_wrk(said: str, client_cpu_s: float, server_cpu_s: float) -> Measured:
+def read_wrk(said: str, client_cpu_s: float, server_cpu_s: float) -> DriverResult:
     """Read what `wrk --latency` says.
 
     Raises:
@@ -72,10 +72,10 @@ def read_wrk(said: str, client_cpu_s: float, server_cpu_s: float) -> Measured:
     if total is None or len(at) != 2 or _WRK_FAILED.search(said):  # noqa: PLR2004 - the two percentiles asked for
         raise ScenarioFailedError(f"wrk did not measure: {' '.join(said.split())[-300:]}")
     seconds = float(total[2]) * _UNITS_MS[total[3]] / 1e3
-    return Measured(int(total[1]), seconds, at["50"], at["99"], client_cpu_s, server_cpu_s)
+    return DriverResult(int(total[1]), seconds, at["50"], at["99"], client_cpu_s, server_cpu_s)
 
 
-def read_hey(said: str, client_cpu_s: float, server_cpu_s: float) -> Measured:
+def read_hey(said: str, client_cpu_s: float, server_cpu_s: float) -> DriverResult:
     """Read what `hey` says; its times have four decimals of a second.
 
     Raises:
@@ -85,7 +85,7 @@ def read_hey(said: str, client_cpu_s: float, server_cpu_s: float) -> Measured:
     at = {percentile: float(value) * 1e3 for percentile, value in _HEY_PERCENTILE.findall(said)}
     if total is None or answered is None or len(at) != 2:  # noqa: PLR2004 - the two percentiles asked for
         raise ScenarioFailedError(f"hey did not measure: {' '.join(said.split())[-300:]}")
-    return Measured(int(answered[1]), float(total[1]), at["50"], at["99"], client_cpu_s, server_cpu_s)
+    return DriverResult(int(answered[1]), float(total[1]), at["50"], at["99"], client_cpu_s, server_cpu_s)
 
 
 def missing(client: str) -> bool:
@@ -95,7 +95,7 @@ def missing(client: str) -> bool:
     return find_spec(_PYTHON[client][2] if client in _PYTHON else "locust") is None
 
 
-def run(client: str, job: Job) -> Measured:
+def run(client: str, job: DriverJob) -> DriverResult:
     """Run one client for one window, on the cores that this process may use.
 
     Raises:
@@ -114,10 +114,10 @@ def run(client: str, job: Job) -> Measured:
         return read_wrk(said, *used) if client == WRK else read_hey(said, *used)
     module = [sys.executable, "-m", "tools.load_generator.bench_drivers", *_PYTHON[client][:2]] if client in _PYTHON else []
     module = module or [sys.executable, "-m", "tools.load_generator.bench_locust"]
-    return msgspec.json.decode(_said(client, [*module, wanted], job), type=Measured)
+    return msgspec.json.decode(_said(client, [*module, wanted], job), type=DriverResult)
 
 
-def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> dict[str, list[Measured]]:
+def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> dict[str, list[DriverResult]]:
     """Let the clients take turns at one server; return what each measured, by round. Those that are not installed have nothing.
 
     Raises:
@@ -131,7 +131,7 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
         if find_spec(package) is None:
             raise NotMeasurableError(f"{package} is not installed; install the extra `trial` of this project")
     present = [client for client in clients if not missing(client)]
-    found: dict[str, list[Measured]] = defaultdict(list)
+    found: dict[str, list[DriverResult]] = defaultdict(list)
     try:
         os.sched_setaffinity(0, {cores.coordinator})  # what is started stays there
         with _echo() as (port, server):
@@ -139,16 +139,16 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
             for number in range(rounds):
                 turn = number % max(1, len(present))
                 for client in [*present[turn:], *present[:turn]]:
-                    found[client].append(run(client, Job(port, server, users, seconds)))
+                    found[client].append(run(client, DriverJob(port, server, users, seconds)))
     finally:
         os.sched_setaffinity(0, cores.all)
     return found
 
 
-def judged(found: Mapping[str, Sequence[Measured]]) -> dict[str, tuple[float, bool]]:
+def judged(found: Mapping[str, Sequence[DriverResult]]) -> dict[str, tuple[float, bool]]:
     """Return what is required of the lean client: the median over rounds of its ratio to another, and whether that is enough."""
 
-    def median(other: str, figure: Callable[[Measured], float]) -> float:
+    def median(other: str, figure: Callable[[DriverResult], float]) -> float:
         return statistics.median(figure(mine) / figure(its) for mine, its in zip(found[OURS], found[other], strict=True))
 
     kept: dict[str, tuple[float, bool]] = {}
@@ -162,16 +162,16 @@ def judged(found: Mapping[str, Sequence[Measured]]) -> dict[str, tuple[float, bo
     return kept
 
 
-def disturbed(found: Mapping[str, Sequence[Measured]]) -> list[str]:
+def disturbed(found: Mapping[str, Sequence[DriverResult]]) -> list[str]:
     """Return the clients that were kept from working in some round: users who never wait keep one of the two cores busy."""
 
-    def busy(one: Measured) -> float:
+    def busy(one: DriverResult) -> float:
         return max(one.client_cpu_s, one.server_cpu_s) / one.seconds
 
     return [client for client, rounds in found.items() if min(map(busy, rounds), default=1.0) < LEAST_BUSY]
 
 
-def table(clients: Sequence[str], found: Mapping[str, Sequence[Measured]], title: str) -> Table:
+def table(clients: Sequence[str], found: Mapping[str, Sequence[DriverResult]], title: str) -> Table:
     """Draw what was measured, a client a line: the median over rounds and, in brackets, the least and the most.
 
     The last columns are the client's CPU time a request, and how busy the client's core and the server's were.
@@ -241,7 +241,7 @@ def _echo() -> Iterator[tuple[int, int]]:
         child.stdout.close()
 
 
-def _said(client: str, words: Sequence[str], job: Job) -> str:
+def _said(client: str, words: Sequence[str], job: DriverJob) -> str:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=job.seconds + PATIENCE_S)
     except subprocess.TimeoutExpired:

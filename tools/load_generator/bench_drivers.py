@@ -29,7 +29,7 @@ Ask = Callable[[], Awaitable[int]]
 """Sends a request, reads the whole answer, and returns its status."""
 
 
-class Job(msgspec.Struct, frozen=True):
+class DriverJob(msgspec.Struct, frozen=True):
     """What to measure: so many users asking `port` for so long. `server` is the process whose CPU time is watched."""
 
     port: int
@@ -38,7 +38,7 @@ class Job(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Measured(msgspec.Struct, frozen=True):
+class DriverResult(msgspec.Struct, frozen=True):
     """What a client did in the window. CPU times are those of all of the window's work, of the client and of the server."""
 
     requests: int
@@ -62,13 +62,13 @@ class Window:
         del self.took_ns[:]
         self._opened = self._now()
 
-    def close(self) -> Measured:
+    def close(self) -> DriverResult:
         """Return what happened since it was opened."""
         (then_ns, client_s, server_s), (now_ns, client_now_s, server_now_s) = self._opened, self._now()
         took_ms = np.array(self.took_ns) / 1e6
         p50_ms, p99_ms = (float(value) for value in np.percentile(took_ms, (50, 99)))
         seconds = (now_ns - then_ns) / 1e9
-        return Measured(len(took_ms), seconds, p50_ms, p99_ms, client_now_s - client_s, server_now_s - server_s)
+        return DriverResult(len(took_ms), seconds, p50_ms, p99_ms, client_now_s - client_s, server_now_s - server_s)
 
     def _now(self) -> tuple[int, float, float]:
         return MonotonicClock().now_ns(), time.process_time(), cpu_s(self.server)
@@ -149,7 +149,7 @@ DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[Ask]]] = 
 }
 
 
-async def measure(driver: str, job: Job) -> Measured:
+async def measure(driver: str, job: DriverJob) -> DriverResult:
     """Let the users ask, and return what happened in the window.
 
     Raises:
@@ -183,7 +183,7 @@ def main() -> None:
     driver, loop, job = sys.argv[1:]
     factory = import_module("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        measured = runner.run(measure(driver, msgspec.json.decode(job, type=Job)))
+        measured = runner.run(measure(driver, msgspec.json.decode(job, type=DriverJob)))
     sys.stdout.buffer.write(msgspec.json.encode(measured))
 
 

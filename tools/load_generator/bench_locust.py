@@ -13,12 +13,12 @@ from locust import FastHttpUser, task
 from locust.env import Environment
 
 from harness.runtime.clock import MonotonicClock
-from tools.load_generator.bench_drivers import HOST, WARM_UP_S, Job, Window
+from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, Window
 
 
 def main() -> None:
     """Measure the job that the command line gives as JSON."""
-    job = msgspec.json.decode(sys.argv[1], type=Job)
+    job = msgspec.json.decode(sys.argv[1], type=DriverJob)
     window, now_ns = Window(job.server), MonotonicClock().now_ns
 
     class Asker(FastHttpUser):

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.load.protocol import Block, LoadJob
+from harness.load.protocol import LoadBlock, LoadJob
 from harness.load.supervisor import Supervisor
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.processes import end
@@ -55,7 +55,7 @@ class Turn:
     echo_cores: float
 
     @classmethod
-    def of(cls, blocks: Sequence[Block], echo_cores: float) -> Turn:
+    def of(cls, blocks: Sequence[LoadBlock], echo_cores: float) -> Turn:
         """Sum the engines' blocks up: rates of all, and percentiles of all operations.
 
         Raises:

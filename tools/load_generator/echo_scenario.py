@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from harness.load.connection import Request
+from harness.load.connection import HttpRequest
 from harness.load.http_client import Client
 from harness.scenario import Case, Scenario, Setting
 
@@ -20,15 +20,15 @@ _GOOD = 200
 
 
 @dataclass(frozen=True)
-class World:
+class EchoInstance:
     """A client and its one request, and the echo's process; no client where nothing is asked."""
 
     client: Client | None
-    request: Request | None
+    request: HttpRequest | None
     pid: int
 
 
-class Asking(Scenario[World]):
+class Asking(Scenario[EchoInstance]):
     """Ask the raw echo, or nothing at all.
 
     What the first does in a second is the generator's and the echo's limit, what the second does the generator's own.
@@ -43,7 +43,7 @@ class Asking(Scenario[World]):
         return [Case("ask", "ask", None)]
 
     @asynccontextmanager
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[World]:
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[EchoInstance]:
         """Make a client, which connects with its first request."""
         server = setting.servers[SERVER]
         place = urlsplit(server.near)
@@ -51,21 +51,21 @@ class Asking(Scenario[World]):
         assert place.port is not None
         pid = int(server.facts[PID])
         if arm == NOTHING:
-            yield World(None, None, pid)
+            yield EchoInstance(None, None, pid)
             return
         client = Client(place.hostname, place.port)
         try:
-            yield World(client, client.encode("GET", "/"), pid)
+            yield EchoInstance(client, client.encode("GET", "/"), pid)
         finally:
             client.close()
 
-    async def run(self, world: World, case: Case) -> int:
+    async def run(self, instance: EchoInstance, case: Case) -> int:
         """Ask, and return the answer's status."""
         del case
-        if world.client is None or world.request is None:
+        if instance.client is None or instance.request is None:
             return _GOOD
-        return (await world.client.send(world.request)).status
+        return (await instance.client.send(instance.request)).status
 
-    def targets(self, world: World) -> Mapping[str, int]:
+    def targets(self, instance: EchoInstance) -> Mapping[str, int]:
         """Return the echo's process."""
-        return {SERVER: world.pid}
+        return {SERVER: instance.pid}

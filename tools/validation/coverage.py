@@ -15,7 +15,7 @@ from harness.stats import sequential_test as evidence
 from harness.stats.intervals import Interval
 from harness.stats.percentile_ratios import percentile_ratios
 from harness.verdicts.unpaired import Unpaired, median_ratio
-from tools.validation.section import Requirement, Section, Table
+from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Do intervals hold the truth as often as they say?"
 
@@ -208,7 +208,7 @@ def section(lines: Sequence[tuple[Method, Mapping[str, Sequence[bool | None]]]])
                 f"{method.name}: the truth is held {STATED:.0%} of the time in {', '.join(method.required)}; at worst {worst:.1%}"
             )
             requirements.append(Requirement(says, not short))
-    table = Table("How often an interval that states 95 % held the truth", ("interval", "simulations", *NOISES), rows)
+    table = SectionTable("How often an interval that states 95 % held the truth", ("interval", "simulations", *NOISES), rows)
     return Section(TITLE, _SAYS, [table], requirements, _NOTES)
 
 

@@ -18,9 +18,9 @@ from harness.stats.intervals import QUANTILES
 from tools.validation.load.company import others_cores, reading
 from tools.validation.load.known import KnownServer, known_server
 from tools.validation.load.situations import SITUATIONS, Ns, Situation
-from tools.validation.load.tools import TOOLS, Seen, Tool
+from tools.validation.load.tools import TOOLS, Tool, ToolResult
 from tools.validation.load.truth import truth_ns
-from tools.validation.section import Requirement, Section, Table
+from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Do response times under load say what users met?"
 
@@ -55,11 +55,11 @@ _NOTES = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ToolAccuracy:
     """What a tool said in a situation, and what was true. `planned` is how many users would have come."""
 
     tool: Tool
-    seen: Seen
+    seen: ToolResult
     truth_ms: Mapping[str, float]
     planned: int
 
@@ -104,26 +104,26 @@ def run(effort: float) -> Section:
     return Section(TITLE, _SAYS, tables, requirements(lines), notes)
 
 
-def ask(tool: Tool, server: KnownServer, situation: Situation) -> Line:
+def ask(tool: Tool, server: KnownServer, situation: Situation) -> ToolAccuracy:
     """Have one tool ask, and work out what was true."""
     seen = tool.ask(server, situation)
     late_ns: Ns = np.asarray(server.log().late_ns, dtype=np.int64)
     due_ns = arrivals.parse(str(situation.rate_per_s)).offsets_ns(tool.warm_up_s + situation.seconds, "")
     met_ns = truth_ns(due_ns, situation.course(), late_ns)[due_ns >= tool.warm_up_s * 1e9]
     truth = np.quantile(met_ns, list(QUANTILES.values())) / 1e6
-    return Line(tool, seen, dict(zip(QUANTILES, truth.tolist(), strict=True)), len(met_ns))
+    return ToolAccuracy(tool, seen, dict(zip(QUANTILES, truth.tolist(), strict=True)), len(met_ns))
 
 
-def middle(rounds: Sequence[Line]) -> Line:
+def middle(rounds: Sequence[ToolAccuracy]) -> ToolAccuracy:
     """Return the medians over rounds of what one tool said and of what was true: one disturbed round changes nothing."""
     first = rounds[0]
     said = {label: statistics.median(line.seen.percentiles_ms[label] for line in rounds) for label in QUANTILES}
     truth = {label: statistics.median(line.truth_ms[label] for line in rounds) for label in QUANTILES}
     operations = statistics.median_low(line.seen.operations for line in rounds)
-    return Line(first.tool, Seen(operations, said), truth, first.planned)
+    return ToolAccuracy(first.tool, ToolResult(operations, said), truth, first.planned)
 
 
-def requirements(lines: Sequence[tuple[Situation, Line, float]]) -> list[Requirement]:
+def requirements(lines: Sequence[tuple[Situation, ToolAccuracy, float]]) -> list[Requirement]:
     """Return what this harness has to show in each situation: every percentile right. Nothing is required of other tools.
 
     The third of each line is how many cores other processes used meanwhile: who misses on a busy machine has to see it.
@@ -138,7 +138,7 @@ def requirements(lines: Sequence[tuple[Situation, Line, float]]) -> list[Require
     return found
 
 
-def table(situation: Situation, lines: Sequence[Line], missing: Sequence[str], others: float) -> Table:
+def table(situation: Situation, lines: Sequence[ToolAccuracy], missing: Sequence[str], others: float) -> SectionTable:
     """Return one situation's figures: for each tool what was true while it asked, and what it said."""
     rows = []
     for line in lines:
@@ -154,14 +154,14 @@ def table(situation: Situation, lines: Sequence[Line], missing: Sequence[str], o
         f"{situation.users} users for that, wrk {connections}. Times in ms, and in brackets how much too much. "
         f"Other processes used {others:.0%} of a core meanwhile."
     )
-    return Table(situation.name, ["", "requests", *(f"p{label}" for label in QUANTILES), "right"], rows, says)
+    return SectionTable(situation.name, ["", "requests", *(f"p{label}" for label in QUANTILES), "right"], rows, says)
 
 
-def _excess(line: Line, label: str) -> float:
+def _excess(line: ToolAccuracy, label: str) -> float:
     return abs(line.error_ms(label)) / max(LEAST_MS, SHARE * line.truth_ms[label])
 
 
-def _error(line: Line, label: str) -> str:
+def _error(line: ToolAccuracy, label: str) -> str:
     error_ms = line.error_ms(label)
     return f"{error_ms:+{'.3f' if abs(error_ms) < 1 else '.1f'}} ms, {error_ms / line.truth_ms[label]:+.1%}"
 

@@ -16,7 +16,7 @@ from harness.runtime.processes import environment
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.process_pairs import ALPHA
 from harness.verdicts import rates
-from tools.validation.section import Requirement, Section, Table
+from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times import side
 
 TITLE = "Does timing an old version against a new one find a small slow-down, and none where there is none?"
@@ -66,7 +66,7 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
     """Return what came out, by how much slower the new version was."""
     rows = []
     for percent, times in found.items():
-        words = [time.word for time in times]
+        words = [time.verdict for time in times]
         shares = [time.ratio - 1 for time in times]
         seen = [time.could_see for time in times if time.could_see is not None]
         rows.append(
@@ -80,15 +80,15 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         )
     columns = ("new version", "comparisons", REGRESSED, IMPROVED, EQUIVALENT, INCONCLUSIVE, "it reads", "could have seen (median)")
     requirements = [
-        _rare("false alarms on the same work", sum(t.word in {REGRESSED, IMPROVED} for t in found[0]), len(found[0]), ALPHA)
+        _rare("false alarms on the same work", sum(t.verdict in {REGRESSED, IMPROVED} for t in found[0]), len(found[0]), ALPHA)
     ]
     requirements += [
-        _rare(f"slow-downs of {percent} % missed", sum(t.word != REGRESSED for t in times), len(times), MISSED)
+        _rare(f"slow-downs of {percent} % missed", sum(t.verdict != REGRESSED for t in times), len(times), MISSED)
         for percent, times in found.items()
         if percent
     ]
     alone = [] if choose_cores().worker is not None else ["There is one core here, so that nothing kept others off it."]
-    return Section(TITLE, _SAYS, [Table("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
+    return Section(TITLE, _SAYS, [SectionTable("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
 
 
 def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.sequential_test import FASTER, SLOWER
-from tools.validation.section import Requirement, Section, Table
+from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times.rules import RULES, Rule
 from tools.validation.times.streams import FEWEST_PAIRS, Stream, all_of, one_after_the_other, recorded
 
@@ -74,7 +74,7 @@ def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
     return Section(TITLE, _SAYS, tables, [requirement], [*(f"**{rule.name}**: {rule.says}" for rule in RULES), *missing, *_NOTES])
 
 
-def table(title: str, streams: Sequence[Stream], rules: Sequence[Rule]) -> Table:
+def table(title: str, streams: Sequence[Stream], rules: Sequence[Rule]) -> SectionTable:
     """Return how often each rule raises a false alarm, and finds what is there."""
     columns = ["rule"]
     rows = [[rule.name] for rule in rules]
@@ -84,7 +84,7 @@ def table(title: str, streams: Sequence[Stream], rules: Sequence[Rule]) -> Table
         counted = {SLOWER} if percent else {SLOWER, FASTER}
         for row, rule in zip(rows, rules, strict=True):
             row.append(_share(sum(rule.decide(one) in counted for one in trials), len(trials)))
-    return Table(title, columns, rows)
+    return SectionTable(title, columns, rows)
 
 
 def _share(hits: int, trials: int) -> str:

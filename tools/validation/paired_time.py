@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.stats.sequential_test import ALPHA, FASTER, SAME, SLOWER, first_conclusion
-from tools.validation.section import Requirement, Section, Table
+from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times.streams import LONGEST_S, MARGIN, Stream, all_of, recorded
 from tools.validation.times.workload import PLANTED
 
@@ -68,16 +68,16 @@ def seconds_until_found(stream: Stream) -> float | None:
     return stream.spent_ns[pairs - 1] / 1e9 if word == SLOWER else None
 
 
-def _same(same: dict[float, list[str | None]]) -> Table:
+def _same(same: dict[float, list[str | None]]) -> SectionTable:
     rows = [
         [f"{budget_s:g} s", f"{len(words)}", *(f"{words.count(word)}" for word in (SLOWER, FASTER, SAME, None))]
         for budget_s, words in same.items()
     ]
     says = f"False alarms are those in the columns “{SLOWER}” and “{FASTER}”. All rows are cut from the same streams."
-    return Table("The same work", ("within", "comparisons", SLOWER, FASTER, f"within {MARGIN:.0%}", "open"), rows, says)
+    return SectionTable("The same work", ("within", "comparisons", SLOWER, FASTER, f"within {MARGIN:.0%}", "open"), rows, says)
 
 
-def _found(streams: Sequence[Stream], found: dict[int, list[float | None]]) -> Table:
+def _found(streams: Sequence[Stream], found: dict[int, list[float | None]]) -> SectionTable:
     rows = []
     for percent, seconds in found.items():
         known = [s for s in seconds if s is not None]
@@ -86,14 +86,16 @@ def _found(streams: Sequence[Stream], found: dict[int, list[float | None]]) -> T
         typical = [f"{np.median(pairs):.0f}", f"{np.median(known):.2f} s"] if known else ["–", "–"]
         rows.append([f"+{percent} %", f"{len(seconds)}", *within, *typical])
     columns = ("slow-down", "processes", *(f"found within {b:g} s" for b in BUDGETS_S), "pairs needed (median)", "time (median)")
-    return Table("Planted slow-downs", columns, rows)
+    return SectionTable("Planted slow-downs", columns, rows)
 
 
-def _bias(streams: Sequence[Stream]) -> Table:
+def _bias(streams: Sequence[Stream]) -> SectionTable:
     rows = []
     for percent in PLANTED:
         medians = [float(np.median(s.log_ratios)) for s in all_of(streams, percent)]
         shares = np.expm1(medians)
         rows.append([f"+{percent} %", f"{len(medians)}", f"{np.median(shares):+.2%}", f"{shares.min():+.2%} … {shares.max():+.2%}"])
     says = "The median over each process's pairs, against what was planted."
-    return Table("How much slower the twin reads", ("slow-down", "processes", "median of processes", "least … most"), rows, says)
+    return SectionTable(
+        "How much slower the twin reads", ("slow-down", "processes", "median of processes", "least … most"), rows, says
+    )

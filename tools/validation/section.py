@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Table:
+class SectionTable:
     """Figures with a heading. Each row has a cell for every column; all but the first column are aligned to the right."""
 
     title: str
@@ -37,7 +37,7 @@ class Section:
 
     title: str
     says: str = ""
-    tables: Sequence[Table] = ()
+    tables: Sequence[SectionTable] = ()
     requirements: Sequence[Requirement] = ()
     notes: Sequence[str] = ()
     not_measured: str | None = None

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from harness.bench.protocol import Counted, Failed, Job
+from harness.bench.protocol import BenchJob, JobFailed, WorkCounted
 from harness.errors import ScenarioFailedError
 from harness.gate.work_counts import Rules, work
 from harness.results.gate import EQUAL, REGRESSED, GateRow
-from harness.results.run import BASELINE, Exact, ScenarioResult
+from harness.results.run import BASELINE, ScenarioResult, WorkCount
 from harness.runtime.processes import events
 from harness.scenario import Setting
-from tools.validation.section import Requirement, Section, Table
+from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.work import counted
 
 TITLE = "Does exact work repeat, and does one per cent more of it show?"
@@ -41,7 +41,7 @@ _NOTE = (
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedCounts:
     """The gate's rows of one metric: the baseline with itself, and with one per cent more work."""
 
     metric: str
@@ -51,12 +51,12 @@ class Compared:
     @property
     def false_alarms(self) -> int:
         """How many comparisons of the same work were not called equal."""
-        return sum(row.word != EQUAL for row in self.same)
+        return sum(row.verdict != EQUAL for row in self.same)
 
     @property
     def found(self) -> int:
         """How many comparisons with more work were called regressed."""
-        return sum(row.word == REGRESSED for row in self.more)
+        return sum(row.verdict == REGRESSED for row in self.more)
 
 
 def run(effort: float) -> Section:
@@ -70,18 +70,18 @@ def run(effort: float) -> Section:
     return section(compared(processes))
 
 
-def count(folder: Path) -> list[Exact]:
+def count(folder: Path) -> list[WorkCount]:
     """Return what a fresh process counts."""
-    found: list[Exact] = []
-    for event in events(Job("examine", Path(counted.__file__), Setting(folder, folder))):
-        if isinstance(event, Failed):
+    found: list[WorkCount] = []
+    for event in events(BenchJob("examine", Path(counted.__file__), Setting(folder, folder))):
+        if isinstance(event, JobFailed):
             raise ScenarioFailedError(f"counting failed: {event.message}")
-        if isinstance(event, Counted):
-            found += event.exact
+        if isinstance(event, WorkCounted):
+            found += event.work_counts
     return found
 
 
-def compared(processes: Sequence[Sequence[Exact]]) -> list[Compared]:
+def compared(processes: Sequence[Sequence[WorkCount]]) -> list[ComparedCounts]:
     """Compare each process's counts with those of the one before it, by metric."""
     same, more = defaultdict[str, list[GateRow]](list), defaultdict[str, list[GateRow]](list)
     for before, after in pairwise(processes):
@@ -91,16 +91,16 @@ def compared(processes: Sequence[Sequence[Exact]]) -> list[Compared]:
                 raise ScenarioFailedError(f"{lost[0].metric} was counted in one process and not in another")
             for row in found:
                 rows[row.metric].append(row)
-    return [Compared(metric, rows, more[metric]) for metric, rows in same.items()]
+    return [ComparedCounts(metric, rows, more[metric]) for metric, rows in same.items()]
 
 
-def _result(exact: Iterable[Exact], arm: str) -> ScenarioResult:
+def _result(exact: Iterable[WorkCount], arm: str) -> ScenarioResult:
     """Return a result that has an arm's counts as the baseline's."""
     counts = [replace(e, arm=BASELINE) for e in exact if e.arm == arm]
-    return ScenarioResult("counted", "", "", "counted.py", "sqlite", 0.0, "ok", exact=counts)
+    return ScenarioResult("counted", "", "", "counted.py", "sqlite", 0.0, "ok", work_counts=counts)
 
 
-def section(found: Sequence[Compared]) -> Section:
+def section(found: Sequence[ComparedCounts]) -> Section:
     """Return what came out."""
     rows = []
     for one in found:
@@ -119,4 +119,4 @@ def section(found: Sequence[Compared]) -> Section:
         Requirement(f"one per cent more is found every time: {missed} missed", bool(must) and not missed),
     ]
     columns = ("what", "the same work: comparisons", "false alarms", "1 % more: comparisons", "found", "least change seen")
-    return Section(TITLE, _SAYS, [Table("Counts between fresh processes", columns, rows)], requirements, [_NOTE])
+    return Section(TITLE, _SAYS, [SectionTable("Counts between fresh processes", columns, rows)], requirements, [_NOTE])

@@ -38,7 +38,7 @@ _counting: Calls | None = None
 
 
 def watch_new_threads() -> None:
-    """Let every thread that starts from now on count, while somebody counts; call it before worlds are opened.
+    """Let every thread that starts from now on count, while somebody counts; call it before instances are opened.
 
     Before Python 3.12 a running thread cannot be told, and a driver's thread lives as long as its connection.
     """

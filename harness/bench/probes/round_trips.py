@@ -25,7 +25,7 @@ ROUND_TRIPS = "round_trips"
 _CHUNK_BYTES = 1 << 18
 
 
-class Relay:
+class CountingRelay:
     """Relays to servers while it is entered. `servers` are those given, reached through it where they are on this machine."""
 
     def __init__(self, servers: Mapping[str, Server]) -> None:
@@ -78,7 +78,7 @@ class Relay:
 class RoundTrips:
     """Counts the round trips through a relay while it is entered."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: CountingRelay) -> None:
         self._relay = relay
         self._begun = self._trips = 0
 

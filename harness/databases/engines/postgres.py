@@ -23,10 +23,10 @@ from sqlalchemy import URL, MetaData, NullPool, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
-from harness.databases.databases import DEFAULTS, Change, Options
+from harness.databases.databases import DEFAULTS, Change, ConnectionOptions
 from harness.databases.load_postgres import load_postgres
 from harness.databases.postgres_connection import connected, finish, refusing
-from harness.databases.rows import Block
+from harness.databases.rows import RowBlock
 from harness.errors import UsageError
 from harness.scenario import Setting
 from harness.servers.postgres_server import SETTINGS, URL_VARIABLE, given, started
@@ -119,7 +119,7 @@ class PostgresDatabases:
         with refusing(f"look for the database {name}", self.near):
             return finish(ask())
 
-    def fill(self, name: str, metadata: MetaData, blocks: Iterable[Block]) -> dict[str, int]:
+    def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
         """Make a database of these tables and rows, with the tables' indexes; return its rows by table.
 
         Raises:
@@ -198,11 +198,11 @@ class PostgresDatabases:
         """Return the database's address at the setting's distance."""
         return self.far.set(database=self._full(name))
 
-    def configure(self, engine: AsyncEngine, options: Options = DEFAULTS) -> None:
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULTS) -> None:
         """Do nothing: what a connection needs is the server's to say."""
 
     @asynccontextmanager
-    async def open(self, name: str, options: Options = DEFAULTS) -> AsyncIterator[AsyncEngine]:
+    async def open(self, name: str, options: ConnectionOptions = DEFAULTS) -> AsyncIterator[AsyncEngine]:
         """Open a pool of connections to a database, at the setting's distance, and close them all at the end."""
         async with _opened(self.url(name), options) as engine:
             yield engine
@@ -210,7 +210,7 @@ class PostgresDatabases:
     @asynccontextmanager
     async def open_undo(self, name: str) -> AsyncIterator[AsyncEngine]:
         """Open one connection at no distance, foreign keys unchecked where the server lets its user say so."""
-        async with _opened(self.near.set(database=self._full(name)), Options(pool_size=1)) as engine:
+        async with _opened(self.near.set(database=self._full(name)), ConnectionOptions(pool_size=1)) as engine:
             event.listen(engine.sync_engine, "connect", _unchecked)
             yield engine
 
@@ -251,7 +251,7 @@ async def settings(engine: AsyncEngine) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _opened(url: URL, options: Options) -> AsyncIterator[AsyncEngine]:
+async def _opened(url: URL, options: ConnectionOptions) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,

@@ -21,7 +21,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from harness.databases import embedded
 from harness.databases.databases import DEFAULTS as FOR_ANY_ENGINE
-from harness.databases.databases import Options as AnyOptions
+from harness.databases.databases import ConnectionOptions as AnyOptions
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -73,7 +73,7 @@ _LOCK_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
-class Options:
+class SqliteOptions:
     """How every connection to the file is set up.
 
     `begin` is the statement that opens a transaction: "BEGIN", or "BEGIN IMMEDIATE" to take the write lock at once; None
@@ -108,12 +108,12 @@ class Options:
         return "".join(f"PRAGMA {name}={value};" for name, value in pragmas.items())
 
 
-DEFAULTS = Options()
+DEFAULTS = SqliteOptions()
 """A good engineer's settings for a service on one file."""
 
 
 @asynccontextmanager
-async def engine(path: Path, options: Options = DEFAULTS, *, read_only: bool = False) -> AsyncIterator[AsyncEngine]:
+async def engine(path: Path, options: SqliteOptions = DEFAULTS, *, read_only: bool = False) -> AsyncIterator[AsyncEngine]:
     """Open a pool of connections to the database in `path`, made if it is missing; close them all at the end.
 
     Raises:
@@ -135,7 +135,7 @@ async def engine(path: Path, options: Options = DEFAULTS, *, read_only: bool = F
         await made.dispose()
 
 
-def _set_up(engine: AsyncEngine, options: Options, *, read_only: bool) -> None:
+def _set_up(engine: AsyncEngine, options: SqliteOptions, *, read_only: bool) -> None:
     script = options.script(read_only=read_only)
 
     def set_up(connection: Any, _record: object) -> None:
@@ -224,7 +224,7 @@ class SqliteDatabases(embedded.FileDatabases):
 
     def open_undo(self, name: str) -> AbstractAsyncContextManager[AsyncEngine]:
         """Open one connection with foreign keys unchecked, whose transactions are left to the driver."""
-        return engine(self.there(name), Options(begin=None, foreign_keys=False, pool_size=1))
+        return engine(self.there(name), SqliteOptions(begin=None, foreign_keys=False, pool_size=1))
 
     async def settings(self, engine: AsyncEngine) -> Mapping[str, str]:
         """Return versions, compile options, PRAGMAs and the pool; see `settings`."""
@@ -236,8 +236,8 @@ def databases(setting: Setting) -> SqliteDatabases:
     return SqliteDatabases(setting)
 
 
-def _own(options: AnyOptions) -> Options:
-    return Options(
+def _own(options: AnyOptions) -> SqliteOptions:
+    return SqliteOptions(
         cache_size_kib=SMALL_CACHE_KIB if options.small_cache else DEFAULTS.cache_size_kib,
         begin="BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN",
         pool_size=options.pool_size,

@@ -32,7 +32,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from turso.sqlalchemy.dialect import AioTursoDialect, AsyncAdapt_turso_dbapi
 
 from harness.databases import embedded
-from harness.databases.databases import DEFAULTS, Options
+from harness.databases.databases import DEFAULTS, ConnectionOptions
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -90,13 +90,13 @@ class TursoDatabases(embedded.FileDatabases):
         if busy or embedded.has_log(path):
             raise UsageError(f"{path} is still in use; close its connections before copying it")
 
-    def configure(self, engine: AsyncEngine, options: Options = DEFAULTS) -> None:
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULTS) -> None:
         """Set up every connection that an engine made for `url` will open, and say how its transactions begin."""
         set_up(engine, foreign_keys=True, small_cache=options.small_cache)
         embedded.begins(engine.sync_engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
 
     @asynccontextmanager
-    async def open(self, name: str, options: Options = DEFAULTS) -> AsyncIterator[AsyncEngine]:
+    async def open(self, name: str, options: ConnectionOptions = DEFAULTS) -> AsyncIterator[AsyncEngine]:
         """Open a pool of connections, and close them all at the end.
 
         Raises:
@@ -116,7 +116,7 @@ class TursoDatabases(embedded.FileDatabases):
         Raises:
             UsageError: there is no such database.
         """
-        made = self._engine(name, Options(pool_size=1))
+        made = self._engine(name, ConnectionOptions(pool_size=1))
         set_up(made, foreign_keys=False, small_cache=False)
         try:
             yield made
@@ -142,7 +142,7 @@ class TursoDatabases(embedded.FileDatabases):
             **embedded.pool_settings(engine),
         }
 
-    def _engine(self, name: str, options: Options) -> AsyncEngine:
+    def _engine(self, name: str, options: ConnectionOptions) -> AsyncEngine:
         self.there(name)
         return create_async_engine(
             self.url(name),

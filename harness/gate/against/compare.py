@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import NotComparableError
-from harness.gate.against.interleave import Meeting, Visit
+from harness.gate.against.interleave import PairRunner, ProcessPairResult
 from harness.gate.against.process import Side
 from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
 from harness.runtime.clock import Clock, MonotonicClock
-from harness.runtime.cores import Company, Seats, choose_cores
+from harness.runtime.cores import CoreAllocator, Isolation, choose_cores
 from harness.stats import process_pairs as evidence
 from harness.stats.intervals import holm
 
@@ -43,7 +43,7 @@ class PairedTime:
     """
 
     name: str
-    word: str
+    verdict: str
     ratio: float
     low: float | None
     high: float | None
@@ -52,7 +52,7 @@ class PairedTime:
     pairs: int
     could_see: float | None
     needs_s: float | None
-    because: str
+    reason: str
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Sets:
     second: dict[str, list[float]] = field(default_factory=dict)
     pairs: dict[str, int] = field(default_factory=dict)
 
-    def take(self, visit: Visit, *, again: bool = False) -> None:
+    def take(self, visit: ProcessPairResult, *, again: bool = False) -> None:
         """Add one process pair."""
         into = self.second if again else self.first
         for name, log in visit.logs.items():
@@ -107,10 +107,10 @@ def compare_all(
     coin = random.Random(f"{seed}/against")  # noqa: S311 - a coin that can be tossed again
     sets, names = Sets(), None if wanted is None else frozenset(wanted)
     cores = choose_cores()
-    seats = Seats(cores)
+    seats = CoreAllocator(cores)
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, seats.seat(Company.NONE):
-            meeting = Meeting(old, new, Path(folder), cores.worker, cores.coordinator, coin, clock)
+        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, seats.seat(Isolation.NONE):
+            meeting = PairRunner(old, new, Path(folder), cores.worker, cores.coordinator, coin, clock)
             begun, start_up_s = clock.now_ns(), START_UP_S
             for number in range(PROCESS_PAIRS):
                 told(f"process pair {number + 1} of {PROCESS_PAIRS}")
@@ -178,7 +178,7 @@ def _paired(name: str, word: str, because: str, sets: Sets, margin: float, proce
     needed = evidence.process_pairs_needed(seen, n, margin)
     return PairedTime(
         name=name,
-        word=word,
+        verdict=word,
         ratio=math.exp(shown.interval.value),
         low=None if low is None else math.exp(low),
         high=None if high is None else math.exp(high),
@@ -187,5 +187,5 @@ def _paired(name: str, word: str, because: str, sets: Sets, margin: float, proce
         pairs=sets.pairs[name],
         could_see=evidence.could_see(seen, n),
         needs_s=None if needed is None else needed * process_pair_s,
-        because=because,
+        reason=because,
     )

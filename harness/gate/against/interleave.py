@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import NotComparableError
-from harness.gate.against.process import Live, Side, alive
+from harness.gate.against.process import Side, SideProcess, alive
 from harness.runtime.clock import Clock
 from harness.stats.intervals import median
 
@@ -35,7 +35,7 @@ class Serving(Protocol):
 
 
 @dataclass(frozen=True)
-class Visit:
+class ProcessPairResult:
     """What one process pair found: name → log of new ÷ old, the median over its pairs of slices; how many pairs; start-up time."""
 
     logs: Mapping[str, float]
@@ -44,7 +44,7 @@ class Visit:
 
 
 @dataclass
-class Meeting:
+class PairRunner:
     """Where and how process pairs meet: the core that both sides are timed on, the coin, the clock, and a folder for messages.
 
     They start on a core each, `aside` and `core`, since starting takes most of a short process pair; a coin says who is where.
@@ -59,7 +59,7 @@ class Meeting:
     clock: Clock
     held: int = field(default=0, init=False)
 
-    def visit(self, slices_s: float, wanted: frozenset[str] | None = None) -> Visit:
+    def visit(self, slices_s: float, wanted: frozenset[str] | None = None) -> ProcessPairResult:
         """Start both sides, give each wanted benchmark so many seconds of slices, and end both.
 
         Raises:
@@ -74,7 +74,7 @@ class Meeting:
             old, new = (
                 stack.enter_context(self._alive(side, core, wanted)) for side, core in zip((self.old, self.new), cores, strict=True)
             )
-            heard = old.hear(), new.hear()
+            heard = old.receive(), new.receive()
             start_up_ns = self.clock.now_ns() - begun
             if self.core is not None:
                 old.move(self.core)
@@ -85,12 +85,12 @@ class Meeting:
                 if wanted is None or name in wanted:
                     found = in_turn(old, new, int(slices_s * 1e9), heard[0]["cases"], self.coin, self.clock)
                     logs[name], pairs[name] = median(found), len(found)
-                old.say(next=True)
-                new.say(next=True)
-                heard = old.hear(), new.hear()
-        return Visit(logs, pairs, start_up_ns)
+                old.send(next=True)
+                new.send(next=True)
+                heard = old.receive(), new.receive()
+        return ProcessPairResult(logs, pairs, start_up_ns)
 
-    def _alive(self, side: Side, core: int | None, wanted: frozenset[str] | None) -> AbstractContextManager[Live]:
+    def _alive(self, side: Side, core: int | None, wanted: frozenset[str] | None) -> AbstractContextManager[SideProcess]:
         only = None
         if wanted is not None:
             only = self.folder / "only.json"

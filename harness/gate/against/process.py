@@ -47,16 +47,16 @@ class SideError(HarnessError):
 
     def __init__(self, side: str, message: str, kind: str = "") -> None:
         super().__init__(f"{side}: {message}")
-        self.side, self.kind, self.says = side, kind, message
+        self.side, self.kind, self.message = side, kind, message
 
     def as_refusal(self) -> HarnessError:
         """Return what it means: nothing to compare with where the old side failed, a failure where it is the new one."""
         if self.kind == "NotMeasurableError":
-            return NotMeasurableError(self.says)
+            return NotMeasurableError(self.message)
         return NotComparableError(str(self)) if self.side == "old" or self.kind == STRAY else ScenarioFailedError(str(self))
 
 
-class Live:
+class SideProcess:
     """A side under way."""
 
     def __init__(self, side: Side, child: subprocess.Popen[bytes], connection: socket.socket, said: Any) -> None:
@@ -65,7 +65,7 @@ class Live:
         self._lines = connection.makefile("rwb")
         self._said = said
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Return the side's next message.
 
         Raises:
@@ -89,7 +89,7 @@ class Live:
             )
         return message
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         """Send one message; a side that has gone is noticed when it is heard."""
         with contextlib.suppress(ConnectionError):
             self._lines.write(json.dumps(message).encode() + b"\n")
@@ -97,8 +97,8 @@ class Live:
 
     def slice(self, case: int, repeats: int) -> int:
         """Let the side do its benchmark so many times; return the nanoseconds that they took together, at least 1."""
-        self.say(slice=[case, repeats])
-        return max(1, int(self.hear()["ns"]))
+        self.send(slice=[case, repeats])
+        return max(1, int(self.receive()["ns"]))
 
     def move(self, core: int) -> None:
         """Keep the side, all its threads and all it has started on a core from now on."""
@@ -118,7 +118,7 @@ class Live:
 @contextmanager
 def alive(
     side: Side, *, core: int | None = None, seed: int = 0, padding: int = 0, only: Path | None = None, patience_s: float = 0.0
-) -> Iterator[Live]:
+) -> Iterator[SideProcess]:
     """Start a side on a core, with a hash seed and so many bytes more in its environment; kill it and all it started at the end.
 
     Where a stack begins depends on the size of the environment, and how fast code runs depends on that (Mytkowicz et al. 2009): a
@@ -148,7 +148,7 @@ def alive(
                 start_new_session=True,
             )
         try:
-            yield Live(side, child, ours, said)
+            yield SideProcess(side, child, ours, said)
         finally:
             try:
                 if patience_s:
@@ -171,7 +171,7 @@ def asked(side: Side, *, core: int | None = None) -> dict[str, Any]:
         SideError: it failed.
     """
     with alive(side, core=core) as live:
-        while "end" not in (message := live.hear()):
-            live.say(next=True)
+        while "end" not in (message := live.receive()):
+            live.send(next=True)
     found: dict[str, Any] = message["end"]
     return found

@@ -44,7 +44,7 @@ class Channel:
         """Whether the benchmark of this name is to be announced."""
         return self._only is None or name in self._only
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         """Send one message."""
         self._lines.write(json.dumps(message).encode() + b"\n")
         self._lines.flush()
@@ -59,9 +59,9 @@ class Channel:
 
     def serve(self, name: str, timed: Timed, cases: int = 1) -> None:
         """Announce a benchmark and serve slices of it until told to go on."""
-        self.say(at=name, cases=cases)
+        self.send(at=name, cases=cases)
         while (order := self.order()) is not None:
-            self.say(ns=timed(*order))
+            self.send(ns=timed(*order))
 
 
 def repeated(operation: Callable[[], object]) -> Timed:
@@ -82,7 +82,7 @@ def serve(benchmarks: Mapping[str, Callable[[], object]]) -> None:
     for name, operation in benchmarks.items():
         if channel.wants(name):
             channel.serve(name, repeated(operation))
-    channel.say(end={})
+    channel.send(end={})
 
 
 def strays() -> list[str]:

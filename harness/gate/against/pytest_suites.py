@@ -15,10 +15,10 @@ from harness.gate.against import protocol as channel
 from harness.gate.against.compare import compare_all
 from harness.gate.against.environment import import_path
 from harness.gate.against.process import Side, SideError, asked
-from harness.gate.against.result import Place, result, row
+from harness.gate.against.result import BenchmarkPlace, result, row
 from harness.gate.against.worktree import Checkout
 from harness.results.gate import REGRESSED, STATUS, GateResult, GateRow
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 PLUGIN = Path(__file__).with_name("pytest_worker.py")
 PLUGIN_NAME = "harness_side_of_pytest"
@@ -50,7 +50,7 @@ def compare(
     new = _side("new", sys.executable, trees.new, trees.old, trees, tools, arguments)
     told("naming the benchmarks of both versions")
     found = [_listed(side) for side in (old, new)]
-    rows, reasons, doubts = _compared(found[0], found[1])
+    rows, reasons, warnings = _compared(found[0], found[1])
     well = [name for name in found[1]["benchmarks"] if name not in found[1]["failed"]]
     both = [name for name in found[0]["benchmarks"] if name in well]
     if both and not reasons:
@@ -58,12 +58,12 @@ def compare(
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, told=told)
         except SideError as error:
             if error.as_refusal().code == 1:
-                rows.append(_failed("the suite", f"while timed, {error.says}"))
+                rows.append(_failed("the suite", f"while timed, {error.message}"))
             else:
-                reasons.append(Doubt("the suite", str(error), "run pytest on the old version by hand to see why"))
+                reasons.append(RunWarning("the suite", str(error), "run pytest on the old version by hand to see why"))
         else:
             rows += [row(time, _place(time.name), margin) for time in times]
-    return result(trees.names, rows, reasons, doubts)
+    return result(trees.names, rows, reasons, warnings)
 
 
 def _side(name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]) -> Side:
@@ -81,7 +81,7 @@ def _listed(side: Side) -> Mapping[str, Any]:
     try:
         found = asked(replace(side, environment={**side.environment, channel.LIST: "1"}))
     except SideError as error:
-        raise UsageError(f"pytest of the {side.name} version: {error.says}") from error
+        raise UsageError(f"pytest of the {side.name} version: {error.message}") from error
     if found["refused"]:
         raise UsageError(found["refused"][0])
     if found["status"] in BROKEN:
@@ -89,23 +89,27 @@ def _listed(side: Side) -> Mapping[str, Any]:
     return found
 
 
-def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[GateRow], list[Doubt], list[Doubt]]:
+def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[GateRow], list[RunWarning], list[RunWarning]]:
     """Return failures of the new version, why others cannot be compared, and what is new."""
     rows = [_failed(name, says) for name, says in new["failed"].items()]
-    reasons = [Doubt(name, f"it fails in the old version: {says}", "mend it there first") for name, says in old["failed"].items()]
+    reasons = [
+        RunWarning(name, f"it fails in the old version: {says}", "mend it there first") for name, says in old["failed"].items()
+    ]
     gone = [n for n in old["benchmarks"] if n not in new["benchmarks"] and n not in new["failed"]]
     added = [n for n in new["benchmarks"] if n not in old["benchmarks"] and n not in old["failed"]]
     for name in gone[:SOME]:
         close = difflib.get_close_matches(name, added, 1, 0.6)
         hint = f"; it may be {close[0]!r} now" if close else ""
-        reasons.append(Doubt(name, f"missing in the new version{hint}", NAMES))
+        reasons.append(RunWarning(name, f"missing in the new version{hint}", NAMES))
     if len(gone) > SOME:
-        reasons.append(Doubt("benchmarks", f"{len(gone) - SOME} more are missing in the new version", NAMES))
-    doubts = []
+        reasons.append(RunWarning("benchmarks", f"{len(gone) - SOME} more are missing in the new version", NAMES))
+    warnings = []
     if added and not gone:
         shown = ", ".join(added[:SOME]) + (f" and {len(added) - SOME} more" if len(added) > SOME else "")
-        doubts.append(Doubt("new benchmarks", f"{shown}: nothing to compare with", "they are compared from the next version on"))
-    return rows, reasons, doubts
+        warnings.append(
+            RunWarning("new benchmarks", f"{shown}: nothing to compare with", "they are compared from the next version on")
+        )
+    return rows, reasons, warnings
 
 
 def _failed(name: str, says: str) -> GateRow:
@@ -113,7 +117,7 @@ def _failed(name: str, says: str) -> GateRow:
     return GateRow(STATUS, place.scenario, ENGINE, 0.0, "", place.group, "status", REGRESSED, f"it failed: {says}")
 
 
-def _place(name: str) -> Place:
+def _place(name: str) -> BenchmarkPlace:
     """Return where a test belongs: its file stands where a scenario does, and what it is called there in the place of a group."""
     file, _, test = name.partition("::")
-    return Place(file, ENGINE, group=test)
+    return BenchmarkPlace(file, ENGINE, group=test)

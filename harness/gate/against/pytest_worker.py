@@ -27,7 +27,7 @@ NOT_A_FUNCTION = (
 )
 
 
-class Session:
+class ServedSession:
     """What happens in one pytest session: the fixture, and who is heard of it."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Session:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Say what there was."""
-        self.channel.say(
+        self.channel.send(
             end={
                 "benchmarks": self.names,
                 "failed": self.failed,
@@ -95,7 +95,7 @@ class Served:
     is_guarded = True
     """Tells `harness.pytest_plugin`, where it is installed, that coroutine functions are refused here already."""
 
-    def __init__(self, session: Session, name: str) -> None:
+    def __init__(self, session: ServedSession, name: str) -> None:
         self.name = name
         self.group: str | None = None
         self.extra_info: dict[str, Any] = {}
@@ -179,4 +179,4 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the fixture after pytest-benchmark's, so that it takes that one's place, and know its marker where it is absent."""
     config.addinivalue_line("markers", "benchmark: how a benchmark is to be run")
-    config.pluginmanager.register(Session(), "harness-side-session")
+    config.pluginmanager.register(ServedSession(), "harness-side-session")

@@ -19,11 +19,11 @@ from harness.results.gate import (
     GateResult,
     GateRow,
 )
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 
 @dataclass(frozen=True)
-class Place:
+class BenchmarkPlace:
     """Where a benchmark belongs in the result."""
 
     scenario: str
@@ -33,7 +33,7 @@ class Place:
     group: str = ""
 
 
-def row(time: PairedTime, place: Place, margin: float) -> GateRow:
+def row(time: PairedTime, place: BenchmarkPlace, margin: float) -> GateRow:
     """Return the row of a paired time; its sentence says how sure it is, since that is what such a time is for."""
     return GateRow(
         kind=TIME,
@@ -43,8 +43,8 @@ def row(time: PairedTime, place: Place, margin: float) -> GateRow:
         arm=place.arm,
         group=place.group,
         metric="time",
-        word=time.word,
-        because=sentence(time, margin),
+        verdict=time.verdict,
+        reason=sentence(time, margin),
         change=time.ratio,
         low=time.low,
         high=time.high,
@@ -55,8 +55,8 @@ def row(time: PairedTime, place: Place, margin: float) -> GateRow:
 
 def sentence(time: PairedTime, margin: float) -> str:
     """Return why a paired time has its word, and of one that says nothing what it could have shown and would need to."""
-    said = time.because
-    if time.word == INCONCLUSIVE and time.could_see is not None and time.needs_s is not None:
+    said = time.reason
+    if time.verdict == INCONCLUSIVE and time.could_see is not None and time.needs_s is not None:
         said += f"; it could have shown {time.could_see * 100:+.1f} %"
         if time.could_see > margin:
             said += f", and {margin * 100:+.3g} % would need about {time.needs_s:.0f} s a set"
@@ -66,22 +66,22 @@ def sentence(time: PairedTime, margin: float) -> str:
 def result(
     names: tuple[str, str],
     rows: Sequence[GateRow],
-    incomparable: Sequence[Doubt] = (),
-    doubts: Sequence[Doubt] = (),
+    incomparable: Sequence[RunWarning] = (),
+    warnings: Sequence[RunWarning] = (),
 ) -> GateResult:
     """Return the verdict of the whole: a time that was shown to be within the margin passes, with or without counted work."""
     verdict, why = _verdict(rows, incomparable)
-    return GateResult(*names, verdict, why, list(rows), list(incomparable), list(doubts))
+    return GateResult(*names, verdict, why, list(rows), list(incomparable), list(warnings))
 
 
-def _verdict(rows: Sequence[GateRow], incomparable: Sequence[Doubt]) -> tuple[str, str]:
-    found = Counter((r.word, r.kind) for r in rows)
-    words = Counter(r.word for r in rows)
+def _verdict(rows: Sequence[GateRow], incomparable: Sequence[RunWarning]) -> tuple[str, str]:
+    found = Counter((r.verdict, r.kind) for r in rows)
+    words = Counter(r.verdict for r in rows)
     if words[REGRESSED]:
         return REGRESSED, f"{_counted(found, REGRESSED)} regressed"
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
-        return NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].says}{more}"
+        return NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
     if not any(r.kind in {TIME, EXACT} for r in rows):
         return NOT_COMPARABLE, "there was nothing to time or to count"
     if words[INCONCLUSIVE]:

@@ -1,7 +1,7 @@
 """One side of a scenario, run by path with a job: of the tree on its path it takes what any of our versions has.
 
 The job is a JSON file: `task`, `file` (the scenario's), `setting` (what `harness.scenario.Setting` is made of), `kept` (a folder of
-this side's own) and `benchmarks` (group and arm by name). Tasks: serve: start what worlds connect to, and stop it when the socket
+this side's own) and `benchmarks` (group and arm by name). Tasks: serve: start what instances connect to, and stop it when the socket
 closes · prepare: build the data · examine: answers and exact work · time: serve slices.
 """
 
@@ -67,11 +67,11 @@ def _setting(job: dict[str, Any]) -> Any:
 
 def _serve(channel: Channel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any]:
     if setting.engine not in scenario.engines:
-        channel.say(failed=f"it is for {', '.join(scenario.engines)}", kind="NotMeasurableError")
+        channel.send(failed=f"it is for {', '.join(scenario.engines)}", kind="NotMeasurableError")
         return {}
     with scenario.servers(setting) as servers:
         found = {n: {"near": s.near, "far": s.far, "facts": dict(s.facts)} for n, s in servers.items()}
-        channel.say(at="servers", servers=found)
+        channel.send(at="servers", servers=found)
         channel.order()
     return {}
 
@@ -105,14 +105,14 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
     answers: dict[str, str] = {}
     cannot_run: dict[str, str] = {}
     for arm in scenario.arms:
-        async with scenario.open(arm, setting) as world:
+        async with scenario.open(arm, setting) as instance:
             for group, (case, *_others) in cases.items():
                 if (arm, group) in getattr(scenario, "sits_out", {}):
                     continue
                 name = f"{group}[{arm}]"
                 everything.append([name, group, arm])
                 try:
-                    seen = [await _once(scenario, world, case) for _ in range(2)]
+                    seen = [await _once(scenario, instance, case) for _ in range(2)]
                 except Exception as error:
                     if arm != "proposed":  # the one arm that may fail to run as written
                         raise
@@ -138,15 +138,15 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
     }
 
 
-async def _once(scenario: Any, world: Any, case: Any) -> tuple[str | None, dict[str, float]]:
-    probes: Sequence[Any] = scenario.probes(world)
+async def _once(scenario: Any, instance: Any, case: Any) -> tuple[str | None, dict[str, float]]:
+    probes: Sequence[Any] = scenario.probes(instance)
     async with AsyncExitStack() as stack:
         for probe in probes:
             await stack.enter_async_context(probe)
-        answer = await scenario.run(world, case)
+        answer = await scenario.run(instance, case)
     counts = {metric: value for probe in probes for metric, value in probe.counts().items()}
     shown = repr(scenario.normalise(case, answer))
-    await scenario.reset(world, case, answer)
+    await scenario.reset(instance, case, answer)
     digest = None if " at 0x" in shown else hashlib.sha256(shown.encode()).hexdigest()  # an address is no answer
     return digest, counts
 
@@ -162,25 +162,25 @@ async def _timed(channel: Channel, scenario: Any, setting: Any, job: dict[str, A
         mine = [(name, group) for name, group, its in job["benchmarks"] if its == arm and channel.wants(name)]
         if not mine:
             continue
-        async with scenario.open(arm, setting) as world:
+        async with scenario.open(arm, setting) as instance:
             for name, group in mine:
                 chosen = cases[group][:CASES]
                 gc.collect()
                 gc.freeze()
-                channel.say(at=name, cases=len(chosen))
+                channel.send(at=name, cases=len(chosen))
                 while (order := channel.order()) is not None:
-                    channel.say(ns=await _slice(scenario, world, chosen[order[0]], order[1]))
+                    channel.send(ns=await _slice(scenario, instance, chosen[order[0]], order[1]))
 
 
-async def _slice(scenario: Any, world: Any, case: Any, repeats: int) -> int:
+async def _slice(scenario: Any, instance: Any, case: Any, repeats: int) -> int:
     spent = 0
     for _ in range(repeats):
         start = time.perf_counter_ns()
-        answer = await scenario.run(world, case)
+        answer = await scenario.run(instance, case)
         whole = time.perf_counter_ns() - start
         own = scenario.own_ns(case, answer) if hasattr(scenario, "own_ns") else None
         spent += whole if own is None else max(1, own)
-        await scenario.reset(world, case, answer)
+        await scenario.reset(instance, case, answer)
     return spent
 
 

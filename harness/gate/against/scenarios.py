@@ -16,11 +16,11 @@ from harness.gate.against import protocol as channel
 from harness.gate.against.compare import compare_all
 from harness.gate.against.environment import import_path
 from harness.gate.against.process import Side, SideError, alive, asked
-from harness.gate.against.result import Place, result
+from harness.gate.against.result import BenchmarkPlace, result
 from harness.gate.against.result import row as time_row
 from harness.gate.against.worktree import Checkout
 from harness.results.gate import REGRESSED, STATUS, GateResult, GateRow
-from harness.results.run import NOT_RUN, Arm, Doubt, Exact, Run, ScenarioResult, Settings
+from harness.results.run import NOT_RUN, ArmResult, Run, RunSettings, RunWarning, ScenarioResult, WorkCount
 from harness.results.store import SCHEMA_VERSION
 from harness.runtime.cores import choose_cores
 
@@ -32,11 +32,11 @@ KEEP = "give both versions the same benchmark, or compare them with stored runs"
 
 
 @dataclass(frozen=True)
-class Wish:
+class CompareRequest:
     """What is to be compared: scenario files relative to either tree, on engines, with how much data, and how long."""
 
     files: Sequence[Path]
-    settings: Settings
+    settings: RunSettings
     margin: float
     tolerances: Mapping[str, float]
     budget_s: Callable[[int], float]
@@ -44,7 +44,7 @@ class Wish:
 
 
 @dataclass
-class Seen:
+class ExaminedVersion:
     """One scenario on one engine in one tree: its result as far as it is known, its side for timing, and what it answered."""
 
     result: ScenarioResult
@@ -59,16 +59,16 @@ class Seen:
 
 
 @dataclass
-class Both:
+class ExaminedPair:
     """One scenario on one engine in both trees, where it is, and what came of timing it."""
 
-    old: Seen | None
-    new: Seen | None
+    old: ExaminedVersion | None
+    new: ExaminedVersion | None
     rows: Sequence[GateRow] = ()
-    reasons: Sequence[Doubt] = ()
+    reasons: Sequence[RunWarning] = ()
 
 
-def compare(trees: Checkout, python: str, wish: Wish, space: Path, told: Callable[[str], None]) -> GateResult:
+def compare(trees: Checkout, python: str, wish: CompareRequest, space: Path, told: Callable[[str], None]) -> GateResult:
     """Return what became of every scenario's exact work and time; the sides live in `space` for as long as it lasts."""
     found = [_both(trees, python, wish, space, told, file, engine) for file in wish.files for engine in wish.settings.engines]
     before = [both.old.result for both in found if both.old]
@@ -77,38 +77,40 @@ def compare(trees: Checkout, python: str, wish: Wish, space: Path, told: Callabl
     counted = gate.gate(base, candidate, wish.tolerances, names=trees.names)
     rows = [*counted.rows, *(row for both in found for row in both.rows)]
     reasons = [*_failures(trees, before), *counted.incomparable, *(reason for both in found for reason in both.reasons)]
-    doubts = [*counted.doubts, *(doubt for new in after for doubt in _untimed(new))]
-    return result(trees.names, rows, reasons, doubts)
+    warnings = [*counted.warnings, *(warning for new in after for warning in _untimed(new))]
+    return result(trees.names, rows, reasons, warnings)
 
 
-def _both(trees: Checkout, python: str, wish: Wish, space: Path, told: Callable[[str], None], file: Path, engine: str) -> Both:
+def _both(
+    trees: Checkout, python: str, wish: CompareRequest, space: Path, told: Callable[[str], None], file: Path, engine: str
+) -> ExaminedPair:
     """Examine and time one scenario on one engine."""
 
     def say(what: str) -> None:
         told(f"{file.stem} · {engine}: {what}")
 
     with ExitStack() as servers:
-        seen: list[Seen | None] = []
+        seen: list[ExaminedVersion | None] = []
         for name, tree, its_python in (("old", trees.old, python), ("new", trees.new, sys.executable)):
             say(f"preparing the {name} version")
             folder = space / f"{file.stem}-{engine}-{name}"
             there = (tree / file).is_file()
             seen.append(_Tree(trees, tree, name, its_python, wish, folder).seen(file, engine, servers) if there else None)
         old, new = seen
-        return Both(old, new, *_timed(old, new, wish, say)) if old and new else Both(old, new)
+        return ExaminedPair(old, new, *_timed(old, new, wish, say)) if old and new else ExaminedPair(old, new)
 
 
-def _failures(trees: Checkout, old: Sequence[ScenarioResult]) -> Iterator[Doubt]:
+def _failures(trees: Checkout, old: Sequence[ScenarioResult]) -> Iterator[RunWarning]:
     """Yield why the old version of a scenario cannot be compared with: it may be older than what the scenario needs."""
     for its in old:
         if its.status == "failed":
-            yield Doubt(f"{its.name} · {its.engine}", f"in {trees.ref} it fails: {its.error}", KEEP)
+            yield RunWarning(f"{its.name} · {its.engine}", f"in {trees.ref} it fails: {its.error}", KEEP)
 
 
 class _Tree:
     """One tree's way to do a scenario's jobs, in a folder of its own."""
 
-    def __init__(self, trees: Checkout, tree: Path, name: str, python: str, wish: Wish, folder: Path) -> None:
+    def __init__(self, trees: Checkout, tree: Path, name: str, python: str, wish: CompareRequest, folder: Path) -> None:
         self._name, self._tree, self._folder, self._settings = name, tree, folder, wish.settings
         self._command = [python, "-P", str(DRIVER)]
         self._where = tree / trees.inside
@@ -120,7 +122,7 @@ class _Tree:
         (folder / "shared").mkdir()
         (folder / "own").mkdir()
 
-    def seen(self, file: Path, engine: str, servers: ExitStack) -> Seen:
+    def seen(self, file: Path, engine: str, servers: ExitStack) -> ExaminedVersion:
         """Start what the scenario connects to, build its data, and learn what it counts and answers."""
         blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, self._settings.rtts_ms[0], "ok")
         core = choose_cores().coordinator
@@ -142,18 +144,18 @@ class _Tree:
         }
         try:
             serving = servers.enter_context(alive(self._side("serve", job), core=core, patience_s=STOPPING_S))
-            job["setting"]["servers"] = serving.hear()["servers"]
+            job["setting"]["servers"] = serving.receive()["servers"]
             if self._settings.rtts_ms[0] and not job["setting"]["servers"]:
                 raise NotMeasurableError("nothing of it is on a network, so there is no distance to lengthen")  # noqa: TRY301 - as others
             ready = asked(self._side("prepare", job))
             found = asked(self._side("examine", job))
         except (SideError, NotMeasurableError) as error:
             refusal = error.as_refusal() if isinstance(error, SideError) else error
-            says = error.says if isinstance(error, SideError) else str(error)
+            says = error.message if isinstance(error, SideError) else str(error)
             status = NOT_RUN if isinstance(refusal, NotMeasurableError) else "failed"
-            return Seen(replace(blank, status=status, error=says, exit_code=refusal.code))
+            return ExaminedVersion(replace(blank, status=status, error=says, exit_code=refusal.code))
         job["benchmarks"] = found["benchmarks"]
-        return Seen(_result(blank, ready, found), self._side("time", job), found)
+        return ExaminedVersion(_result(blank, ready, found), self._side("time", job), found)
 
     def _side(self, task: str, job: Mapping[str, Any]) -> Side:
         file = self._folder / f"{task}.json"
@@ -167,9 +169,9 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     arms = []
     for arm, describes in found["arms"].items():
         mine = [f"{names[name][0]}: {says}" for name, says in broken.items() if names[name][1] == arm]
-        arms.append(Arm(arm, describes, "; ".join(mine) or None))
+        arms.append(ArmResult(arm, describes, "; ".join(mine) or None))
     exact = [
-        Exact(names[n][1], names[n][0], metric, value, repeats_exactly=repeats) for n, metric, value, repeats in found["exact"]
+        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats) for n, metric, value, repeats in found["exact"]
     ]
     return replace(
         blank,
@@ -177,7 +179,7 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         doc=found["doc"],
         arms=arms,
         groups=found["groups"],
-        exact=exact,
+        work_counts=exact,
         dataset=ready["dataset"],
         engine_settings=ready["engine_settings"],
         tolerances=found["tolerances"],
@@ -185,7 +187,9 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     )
 
 
-def _timed(old: Seen, new: Seen, wish: Wish, told: Callable[[str], None]) -> tuple[list[GateRow], list[Doubt]]:
+def _timed(
+    old: ExaminedVersion, new: ExaminedVersion, wish: CompareRequest, told: Callable[[str], None]
+) -> tuple[list[GateRow], list[RunWarning]]:
     """Return the rows of time of a scenario that both trees have, and why some of its benchmarks have none."""
     if not (old.side and new.side and old.found and new.found):
         return [], []
@@ -195,7 +199,7 @@ def _timed(old: Seen, new: Seen, wish: Wish, told: Callable[[str], None]) -> tup
     names = {name: (group, arm) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in refused]
     if not both:
-        return [], [doubt for _, doubt in reasons]
+        return [], [warning for _, warning in reasons]
     try:
         times = compare_all(
             old.side,
@@ -207,35 +211,37 @@ def _timed(old: Seen, new: Seen, wish: Wish, told: Callable[[str], None]) -> tup
             told=told,
         )
     except SideError as error:
-        return _refused(error, base, where, [doubt for _, doubt in reasons])
+        return _refused(error, base, where, [warning for _, warning in reasons])
     rows = [
-        time_row(time, Place(base.name, base.engine, base.rtt_ms, names[time.name][1], names[time.name][0]), wish.margin)
+        time_row(time, BenchmarkPlace(base.name, base.engine, base.rtt_ms, names[time.name][1], names[time.name][0]), wish.margin)
         for time in times
     ]
-    return rows, [doubt for _, doubt in reasons]
+    return rows, [warning for _, warning in reasons]
 
 
-def _refused(error: SideError, base: ScenarioResult, where: str, reasons: list[Doubt]) -> tuple[list[GateRow], list[Doubt]]:
+def _refused(
+    error: SideError, base: ScenarioResult, where: str, reasons: list[RunWarning]
+) -> tuple[list[GateRow], list[RunWarning]]:
     refusal: HarnessError = error.as_refusal()
     if refusal.code == 1:
         failed = GateRow(
-            STATUS, base.name, base.engine, base.rtt_ms, "", "", "status", REGRESSED, f"it failed while timed: {error.says}"
+            STATUS, base.name, base.engine, base.rtt_ms, "", "", "status", REGRESSED, f"it failed while timed: {error.message}"
         )
         return [failed], reasons
-    return [], [*reasons, Doubt(where, str(error), KEEP)]
+    return [], [*reasons, RunWarning(where, str(error), KEEP)]
 
 
-def _unlike(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Doubt]]:
+def _unlike(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, RunWarning]]:
     """Yield the benchmarks whose versions do not do the same: other cases, or other answers."""
     timed = {name: group for name, group, _ in new["benchmarks"]}
     for name, group in timed.items():
         if group in old["cases"] and old["cases"][group] != new["cases"][group]:
-            yield name, Doubt(where, f"{name}: the cases are others than before", KEEP)
+            yield name, RunWarning(where, f"{name}: the cases are others than before", KEEP)
         elif name in old["answers"] and name in new["answers"] and old["answers"][name] != new["answers"][name]:
-            yield name, Doubt(where, f"{name}: it answers something else than before", KEEP)
+            yield name, RunWarning(where, f"{name}: it answers something else than before", KEEP)
 
 
-def _untimed(new: Seen) -> Iterator[Doubt]:
+def _untimed(new: ExaminedVersion) -> Iterator[RunWarning]:
     """Yield which groups are not timed, though they run: those whose one operation takes seconds."""
     if new.found is None:
         return
@@ -243,10 +249,10 @@ def _untimed(new: Seen) -> Iterator[Doubt]:
     left_out = dict.fromkeys(group for name, group, _ in new.found["all"] if name not in timed)
     if left_out:
         says = f"one operation of {', '.join(left_out)} takes seconds, too long to be timed in turn"
-        yield Doubt(f"not timed in {new.place}", says, "compare its exact work, or two runs of `harness run`")
+        yield RunWarning(f"not timed in {new.place}", says, "compare its exact work, or two runs of `harness run`")
 
 
-def _run(results: list[ScenarioResult], settings: Settings, name: str) -> Run:
+def _run(results: list[ScenarioResult], settings: RunSettings, name: str) -> Run:
     """Return one version's results as a run; both are of this machine and this moment, so it has no environment to differ in."""
     return Run(
         schema_version=SCHEMA_VERSION,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.ablation import Part, bounded, parts, place
+from harness.report.ablation import AblationPart, bounded, parts, place
 from harness.report.promises import OPTIMISED, PROPOSED
 from harness.report.svg import ARM_COLOURS, INCH, INK, MORE_COLOURS, MUTED, figure, legend_of, log_axis, shorten
 from harness.results.gains import Gain, SwitchGain
@@ -68,7 +68,7 @@ def draw_run(run: Run) -> Figure | None:
     return drawing
 
 
-def _block(drawing: Figure, axes: Axes, block: Part, top: float) -> None:
+def _block(drawing: Figure, axes: Axes, block: AblationPart, top: float) -> None:
     found = block.found
     _write(drawing, 16, top + HEADING / 2, shorten(block.heading, LEFT - 40), weight="bold", fontsize=11)
     words = f"all on {bounded(found.total)}, product {bounded(found.product)}"
@@ -85,7 +85,7 @@ def _block(drawing: Figure, axes: Axes, block: Part, top: float) -> None:
 
 def _row(drawing: Figure, axes: Axes, switch: SwitchGain, middle: float) -> None:
     _write(drawing, 16, middle - APART, shorten(switch.switch, LEFT - 60), weight="bold")
-    _write(drawing, 16, middle + APART, shorten(switch.describes, LEFT - 50), fontsize=9.5, color=MUTED)
+    _write(drawing, 16, middle + APART, shorten(switch.description, LEFT - 50), fontsize=9.5, color=MUTED)
     start = WIDTH - RIGHT
     for gain, mark, y in ((switch.alone, ALONE, middle - APART), (switch.last, LAST, middle + APART)):
         _gain(axes, gain, mark, y)

@@ -101,8 +101,8 @@ def _limit(axes: Axes, limited: Limit, unit: Unit) -> None:
 
 def _held(axes: Axes, capacity: Capacity, arms: Sequence[str], limited: Limit) -> None:
     """Drop a line from the highest level that held to the axis, with the level beside it."""
-    held = [s for s in capacity.steps if s.level == capacity.holds and s.percentiles_ns.get(limited.percentile)]
-    if not held or capacity.holds is None:
+    held = [s for s in capacity.steps if s.level == capacity.sustained and s.percentiles_ns.get(limited.percentile)]
+    if not held or capacity.sustained is None:
         return
     x, y = held[-1].achieved_per_s, held[-1].percentiles_ns[limited.percentile]
     assert y is not None
@@ -110,7 +110,7 @@ def _held(axes: Axes, capacity: Capacity, arms: Sequence[str], limited: Limit) -
     colour = str(arm_style(arms, capacity.arm)["color"])
     axes.plot([x, x], [low, y], color=colour, linewidth=0.9, linestyle=(0, (1, 1.5)))
     place = low * (high / low) ** (0.04 + ROOM_FOR_LEVELS / 4 * (arms.index(capacity.arm) % 4))
-    _write(axes, level(capacity.holds, capacity.kind), x, place, 0, colour)
+    _write(axes, level(capacity.sustained, capacity.kind), x, place, 0, colour)
 
 
 def _write(axes: Axes, text: str, x: float, y: float, up: float, colour: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.report.promises import HEADINGS, OPTIMISED, PROPOSED, SIGNS, Kept, PromiseRow, figure, kept, rows
+from harness.report.promises import HEADINGS, OPTIMISED, PROPOSED, SIGNS, KeptShare, PromiseRow, figure, kept, rows
 from harness.report.svg import BAND, INCH, INK, KEEPS, MUTED, arm_style, shorten
 from harness.report.svg import figure as blank
 from harness.results.run import Run, Verdict
@@ -57,7 +57,7 @@ def draw_run(run: Run) -> Figure | None:
     return drawing
 
 
-def _reach(places: Sequence[Kept]) -> tuple[float, float]:
+def _reach(places: Sequence[KeptShare]) -> tuple[float, float]:
     values = [v for k in places for v in (k.value, k.low, k.high, k.promised_high, k.neutral) if v]
     known = [v for v in values if math.isfinite(v)] or [1.0]
     return max(1 / FARTHEST, min(0.4, min(known) * 0.8)), min(FARTHEST, max(2.5, max(known) * 1.25))
@@ -72,7 +72,7 @@ def _row(drawing: Figure, axes: Axes, row: PromiseRow, top: float, tall: float) 
     offset = 7.5 / (drawing.get_figheight() * INCH)
     drawing.text(16 / WIDTH, at + offset, shorten(row.label, 330), va="center", fontsize=10.5, weight="bold", url=f"#{row.anchor}")
     promised = next((_promised(v) for v in row.verdicts if v.promised_low is not None), "")
-    says = f"{promised}: {row.says}" if promised else row.says
+    says = f"{promised}: {row.text}" if promised else row.text
     drawing.text(16 / WIDTH, at - offset, shorten(says, 330), va="center", fontsize=9.5, color=MUTED)
     place = next((k for v in row.verdicts if (k := kept(v)) is not None), None)
     if place is not None:
@@ -89,7 +89,7 @@ def _promised(verdict: Verdict) -> str:
     return limit + format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
 
 
-def _promise(axes: Axes, place: Kept, middle: float, tall: float) -> None:
+def _promise(axes: Axes, place: KeptShare, middle: float, tall: float) -> None:
     end = place.promised_high
     if end is not None and end > 1:
         heights = [middle - tall / 2 + 5, middle + tall / 2 - 5]
@@ -114,7 +114,7 @@ def _verdict(drawing: Figure, axes: Axes, row: PromiseRow, verdict: Verdict, y: 
     drawing.text(start + 208 / WIDTH, up, words, va="center", fontsize=10, color=INK)
 
 
-def _mark(axes: Axes, place: Kept, arm: str, style: dict[str, object], y: float) -> None:
+def _mark(axes: Axes, place: KeptShare, arm: str, style: dict[str, object], y: float) -> None:
     low, high = axes.get_xlim()
     colour = str(style["color"])
     interval, diamond = MARKS.get(arm, (str(style["marker"]), "D"))

@@ -12,7 +12,7 @@ from harness.report.figures import Samples
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
 from harness.report.svg import arm_style, is_crowded, legend, log_axis, panels, shorten
-from harness.results.load import ALL, LoadedArm, Times, UnderLoad
+from harness.results.load import ALL, LatencySummary, LoadedArm, UnderLoad
 from harness.results.run import ScenarioResult
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
@@ -65,7 +65,7 @@ def _held(load: UnderLoad, arms: list[str], group: str) -> list[LoadedArm]:
     return [row for row in rows if row is not None and any(row.response.percentiles_ns.values())]
 
 
-def _curve(times: Times, samples: Samples | None, row: LoadedArm, kind: str) -> Curve:
+def _curve(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind: str) -> Curve:
     """Return a whole curve from the histograms of a run's folder, else the percentiles that the record has."""
     if samples is not None:
         # The record has the row over all groups, the histograms may not: they are its sum.
@@ -95,7 +95,7 @@ def _line(axes: Axes, curve: Curve, style: dict[str, object], *, faint: float) -
         axes.plot(nines[beyond], values[beyond], **style | {"alpha": faint})  # type: ignore[arg-type] # as above
 
 
-def _intervals(axes: Axes, times: Times, style: dict[str, object]) -> None:
+def _intervals(axes: Axes, times: LatencySummary, style: dict[str, object]) -> None:
     for label, quantile in QUANTILES.items():
         within = times.intervals_ns.get(label)
         if within is not None and times.percentiles_ns.get(label) is not None:

@@ -35,7 +35,7 @@ def render(run: Run) -> str:
             style=templates.style(),
             numbers=numbers,
             comparison=comparison,
-            doubts_found=[*run.doubts, *(doubt for result in run.scenarios for doubt in result.doubts)],
+            warnings_found=[*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)],
             found=comparison.table(run),
             tails=comparison.tails(run),
             svg=_figure(run),

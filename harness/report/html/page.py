@@ -114,7 +114,7 @@ def render(run: Run, folder: Path | None = None) -> str:
     )
 
 
-def _place_box(run: Run, place: matrix.Place) -> PlaceBox:
+def _place_box(run: Run, place: matrix.EnginePlace) -> PlaceBox:
     there = matrix.at(run, place)
     slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
     switched = [AblationBox(ablation.table(part), ablation.total(part.found)) for part in ablation.parts(there)]

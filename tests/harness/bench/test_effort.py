@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.bench.effort import QUICK, SEVERAL, USUAL, effort
-from harness.results.run import Settings
+from harness.results.run import RunSettings
 
-ONE = Settings(engines=["sqlite"], size="small", seed=0, rtts_ms=[0.0], quick=False, processes=5, budget_s=30.0)
+ONE = RunSettings(engines=["sqlite"], size="small", seed=0, rtts_ms=[0.0], quick=False, processes=5, budget_s=30.0)
 
 
 def test_several_places_get_less_each_however_they_come_about() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.bench.pairing import CONTROL_EVERY, PLANTED, SLOT_NS, Pair, Pairing
+from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, SLOWED, Pair, Pairing
 from harness.bench.time_budget import Shares
 from harness.results.controls import PING, PURE_CPU
 from harness.results.run import CONTROL
@@ -30,13 +30,13 @@ class Ticking(Scenario[str]):
         self.clock = clock
         self.ran: list[tuple[str, str]] = []
 
-    async def run(self, world: str, case: Case) -> str:
+    async def run(self, instance: str, case: Case) -> str:
         """Take as long as the arm takes."""
-        self.ran.append((world, case.name))
-        self.clock.advance(COSTS_NS["baseline" if world == PLANTED else world])
+        self.ran.append((instance, case.name))
+        self.clock.advance(COSTS_NS["baseline" if instance == SLOWED else instance])
         return case.name
 
-    async def reset(self, world: str, case: Case, answer: Any) -> None:
+    async def reset(self, instance: str, case: Case, answer: Any) -> None:
         """Take long, untimed."""
         assert answer == case.name
         self.clock.advance(1_000_000_000)
@@ -56,9 +56,9 @@ def pairs(
     scenario = kind(clock)
     cases = [Case("g", "first", None), Case("g", "second", None)]
     shares = Shares(("g",), 0, number)
-    worlds = {arm: arm for arm in (*COSTS_NS, *([PLANTED] if plant else []))}
+    instances = {arm: arm for arm in (*COSTS_NS, *([SLOWED] if plant else []))}
     coin = random.Random(seed)
-    pairing = Pairing(scenario, worlds, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS, plant)
+    pairing = Pairing(scenario, instances, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS, plant)
 
     async def go() -> list[Pair]:
         await pairing.warm_up()
@@ -102,10 +102,10 @@ def test_the_control_takes_part_now_and_then() -> None:
     assert [any(s.arm == CONTROL for s in pair.slots) for pair in found] == ([True] + [False] * (CONTROL_EVERY - 1)) * 2
 
 
-def test_both_baseline_worlds_are_used_alike() -> None:
+def test_both_baseline_instances_are_used_alike() -> None:
     """Whichever of the two is called the baseline, each runs about half of its turns: neither has the colder caches."""
     _, scenario = pairs(400)
-    used = [world for world, _ in scenario.ran if world in {"baseline", CONTROL}]
+    used = [instance for instance, _ in scenario.ran if instance in {"baseline", CONTROL}]
     assert 0.45 < used.count(CONTROL) / len(used) < 0.55
 
 
@@ -150,21 +150,21 @@ def test_controls_are_timed_where_the_control_takes_part() -> None:
     assert [sorted(pair.controls_ns) for pair in found] == [[PURE_CPU]] + [[]] * (CONTROL_EVERY - 1)
 
     class Pinging(Ticking):
-        async def ping(self, world: str) -> str:
+        async def ping(self, instance: str) -> str:
             self.clock.advance(77)
-            return world
+            return instance
 
     again, _ = pairs(1, kind=Pinging)
     assert again[0].controls_ns == {PURE_CPU: 0, PING: 77}
 
 
 def test_a_planted_slow_down_is_a_baseline_that_takes_longer_by_its_share() -> None:
-    """It takes part in every pair, any of the three baseline worlds plays it alike, and it leaves the other arms alone."""
+    """It takes part in every pair, any of the three baseline instances plays it alike, and it leaves the other arms alone."""
     found, scenario = pairs(100, plant=0.25, clock=Wound())
-    slowed = [slot for pair in found for slot in pair.slots if slot.arm == PLANTED]
+    slowed = [slot for pair in found for slot in pair.slots if slot.arm == SLOWED]
     assert len(slowed) == 100
     assert {round(ns / COSTS_NS["baseline"], 2) for slot in slowed for ns in slot.latencies_ns} == {1.25}
-    others = {(s.arm, round(ns, -5)) for pair in found for s in pair.slots if s.arm != PLANTED for ns in s.latencies_ns}
+    others = {(s.arm, round(ns, -5)) for pair in found for s in pair.slots if s.arm != SLOWED for ns in s.latencies_ns}
     assert others == set(COSTS_NS.items())
-    used = Counter(world for world, _ in scenario.ran)
-    assert max(used[w] for w in ("baseline", CONTROL, PLANTED)) < 1.4 * min(used[w] for w in ("baseline", CONTROL, PLANTED))
+    used = Counter(instance for instance, _ in scenario.ran)
+    assert max(used[w] for w in ("baseline", CONTROL, SLOWED)) < 1.4 * min(used[w] for w in ("baseline", CONTROL, SLOWED))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.protocol import Failed, PairTimes, SlotTimes, Verified
-from harness.bench.result import Evidence, clean_controls, growths, in_order, latencies, ratios
+from harness.bench.protocol import AnswersVerified, JobFailed, PairTimes, SlotTimes
+from harness.bench.result import ScenarioEvidence, clean_controls, growths, in_order, latencies, ratios
 from harness.discovery import load
-from harness.results.run import CONTROL, Exact, Memory, Ratio, Sample, ScenarioResult
+from harness.results.run import CONTROL, Memory, Ratio, Sample, ScenarioResult, WorkCount
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 
@@ -41,16 +41,16 @@ def test_growth_takes_the_median_of_repeats_and_leaves_failures_out() -> None:
         Memory("optimised", "sum", 0, 7, 1.0, [], scale=1.0, limit_bytes=5),
         Memory("optimised", "sum", 0, 7, 1.0, [], scale=1.0, error="out of memory"),
     ]
-    exact = [Exact("optimised", "sum", "steps", 4, scale) for scale in (0.5, 1.0)]
+    exact = [WorkCount("optimised", "sum", "steps", 4, scale) for scale in (0.5, 1.0)]
     found = {(g.metric): g.exponent for g in growths(exact, memory)}
     assert found == {"steps": pytest.approx(0.0, abs=1e-9), "peak_memory": pytest.approx(1.0)}
 
 
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
     """What was timed before the failure is not shown as a result."""
-    evidence = Evidence(load(TOY), "sqlite", 0.0)
-    evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
-    evidence.hear(Failed("optimised gives another answer", 1))
+    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
+    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    evidence.add(JobFailed("optimised gives another answer", 1))
     result = evidence.result()
     assert (result.status, result.error, result.exit_code) == ("failed", "optimised gives another answer", 1)
     assert (result.ratios, result.latencies, result.verdicts) == ([], [], [])
@@ -58,18 +58,18 @@ def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
 
 def test_ratios_of_percentiles_come_with_the_whole() -> None:
     """They take long to work out, so that a result that is not the last one lacks them."""
-    evidence = Evidence(load(TOY), "sqlite", 0.0)
-    evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
+    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
     assert evidence.result(whole=False).percentile_ratios == []
     assert [(r.percentile, r.ratio) for r in evidence.result().percentile_ratios] == [("50", None), ("95", None), ("99", None)]
 
 
 def test_an_interrupted_scenario_keeps_what_it_has() -> None:
-    """Its verdicts are there, and a doubt says that it was cut short."""
-    evidence = Evidence(load(TOY), "sqlite", 0.0)
-    evidence.hear(Verified(3, [("proposed", "sum", "TypeError: x")]))
+    """Its verdicts are there, and a warning says that it was cut short."""
+    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
+    evidence.add(AnswersVerified(3, [("proposed", "sum", "TypeError: x")]))
     for process in (1, 2):
-        evidence.hear(PairTimes("sum", "case", [SlotTimes("baseline", 0, [8]), SlotTimes("optimised", 1, [2])]), process)
+        evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [8]), SlotTimes("optimised", 1, [2])]), process)
     evidence.interrupted = True
     result = evidence.result()
     assert (result.status, result.pairs, result.processes, result.verified_cases) == ("interrupted", 2, 2, 3)
@@ -78,10 +78,10 @@ def test_an_interrupted_scenario_keeps_what_it_has() -> None:
         "proposed": "not measurable here",
         "optimised": "confirmed",
     }
-    assert "interrupted" in {d.name for d in result.doubts}
+    assert "interrupted" in {d.name for d in result.warnings}
 
 
-def test_one_control_off_is_chance_and_several_are_a_doubt() -> None:
+def test_one_control_off_is_chance_and_several_are_a_warning() -> None:
     """Of twenty clean 95 % intervals one misses now and then; five hardly ever do."""
 
     def result(off: int) -> ScenarioResult:
@@ -89,8 +89,8 @@ def test_one_control_off_is_chance_and_several_are_a_doubt() -> None:
         return ScenarioResult("t", "T.", "T.", "t.py", "sqlite", 0.0, "ok", ratios=rows)
 
     assert clean_controls([result(4)]) == []
-    (doubt,) = clean_controls([result(5)])
-    assert doubt.says.startswith("5 of 20 controls")
+    (warning,) = clean_controls([result(5)])
+    assert warning.message.startswith("5 of 20 controls")
 
 
 def test_rows_come_in_the_order_the_scenario_names_them() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness.bench.serving import NO_NETWORK, gone, served
-from harness.bench.session import Plan, Session
+from harness.bench.session import RunPlan, RunSession
 from harness.bench.steps import Silent
 from harness.discovery import load
 from harness.errors import NotMeasurableError
-from harness.results.run import NOT_RUN, ScenarioResult, Settings
+from harness.results.run import NOT_RUN, RunSettings, ScenarioResult
 from harness.scenario import Server, Setting
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -23,8 +23,8 @@ ADDING = load(TOYS / "adding.py")
 
 def results(tmp_path: Path, engines: list[str], rtts_ms: list[float]) -> list[ScenarioResult]:
     """Run both toys without timing anything."""
-    settings = Settings(engines, "tiny", 0, rtts_ms, quick=True, processes=0, budget_s=0.1)
-    return Session(Plan([ADDING, DISTANT], settings, tmp_path / "run", "test", memory=False), Silent()).run().scenarios
+    settings = RunSettings(engines, "tiny", 0, rtts_ms, quick=True, processes=0, budget_s=0.1)
+    return RunSession(RunPlan([ADDING, DISTANT], settings, tmp_path / "run", "test", memory=False), Silent()).run().scenarios
 
 
 def setting(tmp_path: Path, engine: str = "sqlite", rtt_ms: float = 0.0) -> Setting:
@@ -53,7 +53,7 @@ def test_an_address_without_a_port_is_not_said_to_be_gone() -> None:
 
 
 def test_a_server_that_only_the_detour_has_lost_is_gone() -> None:
-    """The far address counts as well: that is where the worlds connect."""
+    """The far address counts as well: that is where the instances connect."""
     with socket.create_server(("127.0.0.1", 0)) as near:
         free = socket.create_server(("127.0.0.1", 0))
         far = free.getsockname()[1]
@@ -81,8 +81,8 @@ def test_what_cannot_run_is_null_with_its_reason_and_the_rest_is_kept(tmp_path: 
 @pytest.mark.slow
 def test_a_server_that_dies_in_mid_run_is_named_and_other_results_are_kept(tmp_path: Path) -> None:
     """The scenario fails with the address that went away; the scenario beside it has its result."""
-    settings = Settings(["mortal", "sqlite"], "tiny", 0, [0.0], quick=True, processes=0, budget_s=0.1)
-    run = Session(Plan([ADDING, DISTANT], settings, tmp_path / "run", "test", memory=False), Silent()).run()
+    settings = RunSettings(["mortal", "sqlite"], "tiny", 0, [0.0], quick=True, processes=0, budget_s=0.1)
+    run = RunSession(RunPlan([ADDING, DISTANT], settings, tmp_path / "run", "test", memory=False), Silent()).run()
     found = {(r.name, r.engine): r for r in run.scenarios}
     lost = found["distant", "mortal"]
     assert lost.status == "failed"

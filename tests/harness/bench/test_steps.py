@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness.bench.steps import Silent, Step, Steps
+from harness.bench.steps import RunStep, Silent, StepRunner
 from harness.runtime.clock import FakeClock
 
 
@@ -30,7 +30,7 @@ def test_the_time_left_learns_from_steps_of_the_same_kind() -> None:
     def act() -> None:
         clock.advance(3_000_000_000)
 
-    Steps([Step("a1", "a", 1.0, act), Step("b", "b", 5.0, act), Step("a2", "a", 1.0, act)], heard, clock).run()
+    StepRunner([RunStep("a1", "a", 1.0, act), RunStep("b", "b", 5.0, act), RunStep("a2", "a", 1.0, act)], heard, clock).run()
     assert heard.heard == [("a1", 7.0), ("b", 8.0), ("a2", 3.0)]
 
 
@@ -39,16 +39,16 @@ def test_chains_run_side_by_side_and_each_in_its_order() -> None:
     meeting = threading.Barrier(2, timeout=10)
     done: list[str] = []
 
-    def act(name: str, *, meet: bool = False) -> Step:
+    def act(name: str, *, meet: bool = False) -> RunStep:
         def deed() -> None:
             if meet:
                 meeting.wait()
             done.append(name)
 
-        return Step(name, "k", 1.0, deed, name[0] if name != "alone" else "")
+        return RunStep(name, "k", 1.0, deed, name[0] if name != "alone" else "")
 
     steps = [act("a1"), act("b1", meet=True), act("a2", meet=True), act("b2"), act("alone")]
-    Steps(steps, Silent(), lanes=2).run()
+    StepRunner(steps, Silent(), lanes=2).run()
     assert done[-1] == "alone"
     assert done.index("a1") < done.index("a2")
     assert done.index("b1") < done.index("b2")
@@ -59,18 +59,18 @@ def test_nothing_runs_beside_another_stage() -> None:
     done: list[str] = []
     together = threading.Barrier(2, timeout=5)
 
-    def step(stage: str, chain: str, *, meets: bool) -> Step:
+    def step(stage: str, chain: str, *, meets: bool) -> RunStep:
         def deed() -> None:
             if meets:
                 together.wait()
             assert stage == "first" or done.count("first") == 3
             done.append(stage)
 
-        return Step(stage, "k", 1.0, deed, chain, stage)
+        return RunStep(stage, "k", 1.0, deed, chain, stage)
 
     first = [step("first", chain, meets=chain == "b") for chain in ("a", "b")]
     steps = [*first, step("first", "a", meets=True), step("second", "a", meets=True), step("second", "b", meets=True)]
-    Steps(steps, Silent(), FakeClock(), lanes=2).run()
+    StepRunner(steps, Silent(), FakeClock(), lanes=2).run()
     assert done == ["first"] * 3 + ["second"] * 2
 
 
@@ -81,9 +81,9 @@ def test_a_failure_in_one_lane_ends_the_others() -> None:
     def fail() -> None:
         raise RuntimeError("disk full")
 
-    steps = [Step("a", "k", 1.0, fail, "a"), Step("b", "k", 1.0, lambda: assert_set(abandoned), "b")]
+    steps = [RunStep("a", "k", 1.0, fail, "a"), RunStep("b", "k", 1.0, lambda: assert_set(abandoned), "b")]
     with pytest.raises(RuntimeError, match="disk full"):
-        Steps(steps, Silent(), lanes=2, abandon=abandoned.set).run()
+        StepRunner(steps, Silent(), lanes=2, abandon=abandoned.set).run()
 
 
 def assert_set(event: threading.Event) -> None:
@@ -99,5 +99,5 @@ def test_an_interruption_goes_through() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Steps([Step("a", "a", 1.0, stop), Step("b", "b", 1.0, stop)], heard, FakeClock()).run()
+        StepRunner([RunStep("a", "a", 1.0, stop), RunStep("b", "b", 1.0, stop)], heard, FakeClock()).run()
     assert [says for says, _ in heard.heard] == ["a"]

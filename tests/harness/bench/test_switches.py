@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.bench.protocol import PairTimes, SlotTimes
-from harness.bench.result import Evidence
+from harness.bench.result import ScenarioEvidence
 from harness.bench.switches import ablated
-from harness.bench.trial import Trial
-from harness.discovery import Loaded, load
+from harness.bench.trial import ScenarioRun
+from harness.discovery import LoadedScenario, load
 from harness.errors import UsageError
 from harness.scenario import Scenario, Setting
 
@@ -21,22 +21,22 @@ TOYS = Path(__file__).parents[2] / "toys"
 
 
 @pytest.fixture
-def toy() -> Loaded:
+def toy() -> LoadedScenario:
     """The toy with switches."""
     return load(TOYS / "switching.py")
 
 
 @pytest.fixture
-def changed(toy: Loaded) -> Callable[..., Loaded]:
+def changed(toy: LoadedScenario) -> Callable[..., LoadedScenario]:
     """Return the toy with other class attributes."""
 
-    def change(**declared: object) -> Loaded:
+    def change(**declared: object) -> LoadedScenario:
         return replace(toy, scenario=type("Changed", (type(toy.scenario),), declared)())
 
     return change
 
 
-def test_arms_are_sets_of_switches_in_words(toy: Loaded) -> None:
+def test_arms_are_sets_of_switches_in_words(toy: LoadedScenario) -> None:
     """Each arm says what is on; the one that all is compared with is all off."""
     found = ablated(toy).scenario.arms
     assert list(found) == [
@@ -50,13 +50,13 @@ def test_arms_are_sets_of_switches_in_words(toy: Loaded) -> None:
     assert found["all but idle"] == "everything but: a setting without effect"
 
 
-def test_each_arm_opens_its_set_of_switches(toy: Loaded, tmp_path: Path) -> None:
-    """The worlds are those of `open_switched`, and the operation runs in them."""
+def test_each_arm_opens_its_set_of_switches(toy: LoadedScenario, tmp_path: Path) -> None:
+    """The instances are those of `open_switched`, and the operation runs in them."""
     scenario = ablated(toy).scenario
 
     async def rounds(arm: str) -> int:
-        async with scenario.open(arm, Setting(tmp_path, tmp_path)) as world:
-            return int(world)
+        async with scenario.open(arm, Setting(tmp_path, tmp_path)) as instance:
+            return int(instance)
 
     found = {arm: asyncio.run(rounds(arm)) for arm in scenario.arms}
     assert found["baseline"] == found["only skip"] == found["only idle"] == found["all but halve"] == 6000
@@ -64,14 +64,14 @@ def test_each_arm_opens_its_set_of_switches(toy: Loaded, tmp_path: Path) -> None
     assert found["all"] == found["all but idle"] == 600
 
 
-def test_only_what_many_users_run_is_tried(toy: Loaded, changed: Callable[..., Loaded], tmp_path: Path) -> None:
+def test_only_what_many_users_run_is_tried(toy: LoadedScenario, changed: Callable[..., LoadedScenario], tmp_path: Path) -> None:
     """Side groups and groups that are not for load have no cases; without `load_groups` all but side groups have."""
     setting = Setting(tmp_path, tmp_path)
     assert {c.group for c in ablated(toy).scenario.cases(setting)} == {"count"}
     assert {c.group for c in ablated(changed(load_groups=None)).scenario.cases(setting)} == {"count", "single"}
 
 
-def test_what_is_the_arms_own_is_left_out(changed: Callable[..., Loaded]) -> None:
+def test_what_is_the_arms_own_is_left_out(changed: Callable[..., LoadedScenario]) -> None:
     """No promise is judged, no memory measured and nothing counted: they speak of the scenario's own arms."""
     scenario = ablated(changed(promises=("p",), memory_groups=("count",), growth_scales=(0.5,), heavy_groups=("single",))).scenario
     assert (scenario.promises, scenario.memory_groups, scenario.growth_scales, scenario.heavy_groups) == ((), (), (), ())
@@ -88,7 +88,7 @@ def test_what_is_the_arms_own_is_left_out(changed: Callable[..., Loaded]) -> Non
     ],
 )
 def test_what_cannot_be_ablated_is_refused_in_one_line(
-    changed: Callable[..., Loaded], declared: dict[str, object], complaint: str
+    changed: Callable[..., LoadedScenario], declared: dict[str, object], complaint: str
 ) -> None:
     """The line names the scenario and what it lacks."""
     with pytest.raises(UsageError, match=complaint) as refused:
@@ -96,21 +96,24 @@ def test_what_cannot_be_ablated_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_children_are_told_to_ablate(toy: Loaded, tmp_path: Path) -> None:
+def test_children_are_told_to_ablate(toy: LoadedScenario, tmp_path: Path) -> None:
     """They load the scenario by its file, so the job says that it is to be wrapped."""
-    jobs = [Trial(Evidence(one, "sqlite", 0.0), Setting(tmp_path, tmp_path)).job("examine")() for one in (toy, ablated(toy))]
+    jobs = [
+        ScenarioRun(ScenarioEvidence(one, "sqlite", 0.0), Setting(tmp_path, tmp_path)).job("examine")()
+        for one in (toy, ablated(toy))
+    ]
     assert [job.ablate for job in jobs] == [False, True]
 
 
-def test_pairs_become_an_ablation(toy: Loaded) -> None:
+def test_pairs_become_an_ablation(toy: LoadedScenario) -> None:
     """What was timed stands in the result as gains; a scenario as it is has none, and neither has one that timed nothing."""
     one = ablated(toy)
-    evidence, plain = Evidence(one, "sqlite", 0.0), Evidence(toy, "sqlite", 0.0)
+    evidence, plain = ScenarioEvidence(one, "sqlite", 0.0), ScenarioEvidence(toy, "sqlite", 0.0)
     assert evidence.result().ablation == []
     slots = [SlotTimes(arm, place, [100, 300]) for place, arm in enumerate(one.scenario.arms)]
     for process in (1, 2):
-        evidence.hear(PairTimes("count", "count 1", slots), process)
-        plain.hear(PairTimes("count", "count 1", slots), process)
+        evidence.add(PairTimes("count", "count 1", slots), process)
+        plain.add(PairTimes("count", "count 1", slots), process)
     (found,) = evidence.result().ablation
     assert (found.group, found.pairs, found.total.ratio, len(found.switches)) == ("count", 2, 1.0, 3)
     assert plain.result().ablation == []

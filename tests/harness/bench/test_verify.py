@@ -15,27 +15,27 @@ CASES = [Case("g", "first", 1), Case("g", "second", 2), Case("h", "third", 3)]
 
 
 class Answering(Scenario[dict[int, Any]]):
-    """An arm's world maps a case's number to its answer, or to the exception it raises."""
+    """An arm's instance maps a case's number to its answer, or to the exception it raises."""
 
-    async def run(self, world: dict[int, Any], case: Case) -> Any:
+    async def run(self, instance: dict[int, Any], case: Case) -> Any:
         """Answer or raise."""
-        answer = world.get(case.args, case.args)
+        answer = instance.get(case.args, case.args)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def state(self, world: dict[int, Any], case: Case) -> Any:
+    async def state(self, instance: dict[int, Any], case: Case) -> Any:
         """Look at what the arm wrote."""
-        return world.get(-case.args)
+        return instance.get(-case.args)
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Compare texts without regard to case."""
         return answer.lower() if isinstance(answer, str) else answer
 
 
-def check(**worlds: dict[int, Any]) -> Verification:
+def check(**instances: dict[int, Any]) -> Verification:
     """Verify these arms."""
-    return asyncio.run(verify(Answering(), {"baseline": {}, **worlds}, CASES))
+    return asyncio.run(verify(Answering(), {"baseline": {}, **instances}, CASES))
 
 
 def test_arms_that_agree_after_normalisation_pass() -> None:
@@ -57,11 +57,11 @@ def test_a_proposal_that_raises_is_a_finding() -> None:
     assert seen.cases == 3
 
 
-@pytest.mark.parametrize("worlds", [{"optimised": {3: ValueError("x")}}, {"mine": {3: ValueError("x")}}])
-def test_any_other_arm_has_to_work(worlds: dict[str, dict[int, Any]]) -> None:
+@pytest.mark.parametrize("instances", [{"optimised": {3: ValueError("x")}}, {"mine": {3: ValueError("x")}}])
+def test_any_other_arm_has_to_work(instances: dict[str, dict[int, Any]]) -> None:
     """An error there fails the scenario, by the case's name."""
     with pytest.raises(ScenarioFailedError, match=r"raised in case 'third': ValueError: x"):
-        check(**worlds)
+        check(**instances)
 
 
 def test_a_baseline_that_raises_fails_the_scenario() -> None:

@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from harness.bench.work_counts import OWN, count, facts, interpreter
-from harness.results.run import Exact
+from harness.results.run import WorkCount
 from harness.scenario import Case, Scenario
 
 
 class Counter:
-    """Counts what the world says it did."""
+    """Counts what the instance says it did."""
 
-    def __init__(self, world: dict[str, int], metric: str) -> None:
+    def __init__(self, instance: dict[str, int], metric: str) -> None:
         """Watch one metric."""
-        self._world, self._metric, self._before = world, metric, 0
+        self._instance, self._metric, self._before = instance, metric, 0
 
     async def __aenter__(self) -> Self:
         """Start from zero."""
-        self._before = self._world[self._metric]
+        self._before = self._instance[self._metric]
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -28,53 +28,53 @@ class Counter:
 
     def counts(self) -> Mapping[str, float]:
         """Return the difference."""
-        return {self._metric: self._world[self._metric] - self._before}
+        return {self._metric: self._instance[self._metric] - self._before}
 
 
 class Working(Scenario[dict[str, int]]):
     """Always sends two statements; takes one step more each time."""
 
-    async def run(self, world: dict[str, int], case: Case) -> int:
+    async def run(self, instance: dict[str, int], case: Case) -> int:
         """Work."""
-        world["runs"] += 1
-        world["statements"] += 2
-        world["steps"] += world["runs"]
+        instance["runs"] += 1
+        instance["statements"] += 2
+        instance["steps"] += instance["runs"]
         return 0
 
-    async def reset(self, world: dict[str, int], case: Case, answer: Any) -> None:
+    async def reset(self, instance: dict[str, int], case: Case, answer: Any) -> None:
         """Undo, which must not be counted."""
-        world["statements"] += 100
+        instance["statements"] += 100
 
-    def probes(self, world: dict[str, int]) -> Sequence[Counter]:
+    def probes(self, instance: dict[str, int]) -> Sequence[Counter]:
         """Watch both."""
-        return (Counter(world, "statements"), Counter(world, "steps"))
+        return (Counter(instance, "statements"), Counter(instance, "steps"))
 
-    async def facts(self, world: dict[str, int]) -> Mapping[str, float]:
+    async def facts(self, instance: dict[str, int]) -> Mapping[str, float]:
         """Say how many runs there were."""
-        return {"runs": world["runs"]}
+        return {"runs": instance["runs"]}
 
 
 def test_work_is_counted_twice_and_what_differs_is_marked() -> None:
     """One value a metric, with whether the second run gave the same; resets are not in it."""
-    world = {"runs": 0, "statements": 0, "steps": 0}
-    found = asyncio.run(count(Working(), "optimised", world, Case("g", "first", None), 0.25))
+    instance = {"runs": 0, "statements": 0, "steps": 0}
+    found = asyncio.run(count(Working(), "optimised", instance, Case("g", "first", None), 0.25))
     assert found == [
-        Exact("optimised", "g", "statements", 2, 0.25, repeats_exactly=True),
-        Exact("optimised", "g", "steps", 1, 0.25, repeats_exactly=False),
+        WorkCount("optimised", "g", "statements", 2, 0.25, repeats_exactly=True),
+        WorkCount("optimised", "g", "steps", 1, 0.25, repeats_exactly=False),
     ]
-    assert world["runs"] == 2
+    assert instance["runs"] == 2
 
 
 def test_an_arms_own_figures_belong_to_no_group() -> None:
     """They are recorded beside the operations'."""
-    world = {"runs": 7, "statements": 0, "steps": 0}
-    assert asyncio.run(facts(Working(), "baseline", world, 1.0)) == [Exact("baseline", OWN, "runs", 7)]
+    instance = {"runs": 7, "statements": 0, "steps": 0}
+    assert asyncio.run(facts(Working(), "baseline", instance, 1.0)) == [WorkCount("baseline", OWN, "runs", 7)]
 
 
 def test_what_an_operation_asks_of_the_interpreter_is_counted_twice_in_passes_of_its_own() -> None:
     """Calls repeat for the same work; the scenario's own probes are not in these passes."""
-    world = {"runs": 0, "statements": 0, "steps": 0}
-    found = {e.metric: e for e in asyncio.run(interpreter(Working(), "optimised", world, Case("g", "first", None)))}
+    instance = {"runs": 0, "statements": 0, "steps": 0}
+    found = {e.metric: e for e in asyncio.run(interpreter(Working(), "optimised", instance, Case("g", "first", None)))}
     assert sorted(found) == ["bytes_in_allocations", "python_calls"]
     assert found["python_calls"].repeats_exactly
     assert found["python_calls"].value >= 1

@@ -34,7 +34,7 @@ SCENARIO is the name of a file in the scenarios folder, a scenario file, or a fo
 harness.scenario.Scenario). Without a name it is the one scenario in the folder that has. Its arms are then: all switches off, each
 alone, all on, all but each; they are compared, timed in pairs and controlled as in `harness run`, in the groups that users load.
 
-Every arm's world is open at once in a process, 2 n + 3 of them for n switches, the A/A control's included: that many times the
+Every arm's instance is open at once in a process, 2 n + 3 of them for n switches, the A/A control's included: that many times the
 memory and the connections of one. Ctrl-C keeps what was measured and still writes the report.
 
 positional arguments:
@@ -94,7 +94,7 @@ def test_an_ablation_records_every_set_of_switches(finished: tuple[Path, subproc
     (toy,) = read_run(finished[0]).scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 2)
     assert {r.arm for r in toy.ratios} == {*ARMS, CONTROL}
-    assert (list(toy.groups), toy.verdicts, toy.memory, toy.exact) == (["count"], [], [], [])
+    assert (list(toy.groups), toy.verdicts, toy.memory, toy.work_counts) == (["count"], [], [], [])
     (found,) = toy.ablation
     assert (found.group, found.pairs) == ("count", toy.pairs)
     assert {s.switch for s in found.switches} == {"halve", "skip", "idle"}
@@ -113,7 +113,7 @@ def test_the_samples_of_every_arm_are_kept(finished: tuple[Path, subprocess.Comp
 @pytest.mark.slow
 def test_switches_that_change_an_answer_fail_by_name(tmp_path: Path) -> None:
     """Exit code 1 names the arm and the case, and nothing is timed."""
-    wrong = TOY.read_text().replace("return int(case.args)", "return int(case.args) + (world == 600)")
+    wrong = TOY.read_text().replace("return int(case.args)", "return int(case.args) + (instance == 600)")
     (tmp_path / "wrong_switches.py").write_text(wrong)
     arguments = [str(tmp_path / "wrong_switches.py"), "--quick", "--processes", "1", "--out", str(tmp_path / "run")]
     done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

@@ -12,7 +12,7 @@ import pytest
 from harness.cli import EXIT_CODES, main
 from harness.cli.capacity import exit_code
 from harness.results.load import RATE, USERS, UnderLoad
-from harness.results.run import Run, ScenarioResult, Settings
+from harness.results.run import Run, RunSettings, ScenarioResult
 from harness.results.store import read_run
 
 ROOT = Path(__file__).parents[3]
@@ -91,7 +91,7 @@ def test_a_search_ends_with_a_run_and_its_report(finished: tuple[Path, subproces
     for found in result.load.capacities:
         assert found.steps
         assert found.objective == "p90 < 2 s, errors <= 0 %"
-        assert found.holds is not None or found.fails is not None
+        assert found.sustained is not None or found.failed_at is not None
     assert process.stdout.rstrip().endswith("report.html")
     assert (out / "report.html").stat().st_size > 10_000
 
@@ -140,9 +140,9 @@ def test_a_search_is_of_one_scenario(refused: Callable[[Sequence[str], str], Non
 
 def ended(status: str = "ok", lost: Sequence[str] = (), *, interrupted: bool = False) -> Run:
     """Return a run that ended in some way."""
-    load = UnderLoad("open", RATE, 3.0, 1.0, lost=list(lost))
+    load = UnderLoad("open", RATE, 3.0, 1.0, lost_workers=list(lost))
     result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, status, exit_code=status == "failed", load=load)
-    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
     return Run(1, "load", "run", "", "", "harness capacity", None, False, interrupted, settings, {}, [result])  # noqa: FBT003 - a record's flags
 
 

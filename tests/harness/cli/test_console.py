@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.cli._console import Progress, show
-from harness.results.run import Run, Settings
+from harness.results.run import Run, RunSettings
 
 
 def a_run(kind: str = "pairs") -> Run:
@@ -22,7 +22,7 @@ def a_run(kind: str = "pairs") -> Run:
         commit=None,
         dirty=False,
         interrupted=False,
-        settings=Settings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0),
+        settings=RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0),
         environment={},
     )
 

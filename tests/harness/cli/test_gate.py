@@ -200,7 +200,7 @@ def measured(scenario: Path, out: Path) -> Path:
 def copied(folder: Path, steps: int) -> Path:
     """Copy the toy scenario, doing so many steps where it does one; memory is none of the gate's matter here, and takes longest."""
     source = TOY.read_text()
-    for old, new in (("+= 1 if world", f"+= {steps} if world"), ('memory_groups = ("sum",)', "memory_groups = ()")):
+    for old, new in (("+= 1 if instance", f"+= {steps} if instance"), ('memory_groups = ("sum",)', "memory_groups = ()")):
         assert source.count(old) == 1
         source = source.replace(old, new)
     folder.mkdir()

@@ -16,7 +16,7 @@ import pytest
 from harness.cli import main
 from harness.cli.load import exit_code
 from harness.results.load import ALL, UnderLoad
-from harness.results.run import Run, ScenarioResult, Settings
+from harness.results.run import Run, RunSettings, ScenarioResult
 from harness.results.store import read_run
 from harness.scenario import Scenario, Server, Setting
 
@@ -52,7 +52,7 @@ def test_a_run_ends_with_its_folder_and_its_report(tmp_path: Path) -> None:
     assert (out / result.samples_file).stat().st_size > 100
     assert done.stdout.rstrip().endswith("report.html")
     assert (out / "report.html").stat().st_size > 10_000
-    assert "doubt" in done.stdout
+    assert "warning" in done.stdout
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_server_that_fails_is_errors_by_message(tmp_path: Path) -> None:
         assert all(len(of) == 1 for of in messages.values()), messages
         assert len(set.union(*messages.values())) == 4
         assert found[arm, "closes"].operations == 0
-        assert found[arm, "hangs"].censored == found[arm, "hangs"].response.operations > 0
+        assert found[arm, "hangs"].unfinished == found[arm, "hangs"].response.operations > 0
         assert found[arm, "good"].operations > 0
         assert found[arm, ALL].overloaded is not None
     assert result.load.ratios == []
@@ -115,7 +115,7 @@ def test_an_engine_that_dies_is_named_and_the_next_one_goes_on(tmp_path: Path) -
         assert process.returncode == 1
     (result,) = read_run(tmp_path / "run").scenarios
     assert result.load is not None
-    (lost,) = result.load.lost
+    (lost,) = result.load.lost_workers
     assert lost.startswith("engine process 1 of 2, after ")
     assert "killed by SIGKILL" in lost
     assert result.load.arms[0].operations > 0
@@ -198,7 +198,7 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
     ("status", "load", "interrupted", "code"),
     [
         ("ok", UnderLoad("open", "", 1, 0), False, 0),
-        ("ok", UnderLoad("open", "", 1, 0, lost=["engine process 2 of 2"]), False, 1),
+        ("ok", UnderLoad("open", "", 1, 0, lost_workers=["engine process 2 of 2"]), False, 1),
         ("ok", UnderLoad("open", "", 1, 0, invalid="the generator"), False, 3),
         ("ok", UnderLoad("open", "", 1, 0), True, 3),
         ("failed", UnderLoad("open", "", 1, 0, invalid="the generator"), False, 1),
@@ -207,7 +207,7 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
 def test_the_exit_code_says_what_a_run_is_worth(status: str, load: UnderLoad, interrupted: bool, code: int) -> None:
     """A lost share weighs as much as a failure; what tells nothing is inconclusive."""
     result = ScenarioResult("adding", "", "", "adding.py", "sqlite", 0.0, status, exit_code=int(status == "failed"), load=load)
-    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
     assert exit_code(Run(1, "load", "", "", None, "", None, False, interrupted, settings, {}, [result])) == code  # noqa: FBT003 - not dirty
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.results.run import Run, Settings
+from harness.results.run import Run, RunSettings
 from harness.results.store import write_run
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -16,7 +16,7 @@ TOYS = Path(__file__).parents[2] / "toys"
 
 def an_empty_run() -> Run:
     """Return a run in which nothing was finished."""
-    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
     return Run(
         schema_version=1,
         kind="pairs",
@@ -81,7 +81,7 @@ def test_an_unknown_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_promises_that_nobody_tries_are_listed_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Beside a ledger, promises come in its order, with those that no scenario tries among them."""
+    """Beside a review, promises come in its order, with those that no scenario tries among them."""
     (tmp_path / "adding.py").write_text((TOYS / "adding.py").read_text(encoding="utf-8"), encoding="utf-8")
     promises = 'X9 = "never tried"\nX1 = "tried"'
     (tmp_path / "review.toml").write_text(f'title = "a review"\n[areas]\n[promises]\n{promises}\n', encoding="utf-8")

@@ -51,17 +51,17 @@ def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProc
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 3)
     assert toy.dataset == {"digest": "numbers-0"}
     assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
-    assert {(e.arm, e.value, e.repeats_exactly) for e in toy.exact if e.metric == "steps"} == {
+    assert {(e.arm, e.value, e.repeats_exactly) for e in toy.work_counts if e.metric == "steps"} == {
         ("baseline", 20_000, True),
         ("proposed", 20_000, True),
         ("optimised", 1, True),
     }
-    calls = {e.arm: e.value for e in toy.exact if e.metric == "python_calls"}
+    calls = {e.arm: e.value for e in toy.work_counts if e.metric == "python_calls"}
     assert calls["optimised"] < calls["proposed"] < calls["baseline"]
     assert {d.name for d in toy.controls.drifts} == {"pure CPU"}
     assert sorted(m.arm for m in toy.memory) == ["baseline"] * 2 + ["optimised"] * 2 + ["proposed"] * 2
     assert all(m.error is None and m.peak_bytes > 0 for m in toy.memory)
-    assert [(f.says, f.holds, f.evidence) for f in toy.findings] == [("the proposal still makes a list", True, "20000 steps")]
+    assert [(f.message, f.holds, f.evidence) for f in toy.findings] == [("the proposal still makes a list", True, "20000 steps")]
     words = {(v.promise, v.arm): v.verdict for v in toy.verdicts}
     assert words["X1", "optimised"] == "confirmed"
     assert (words["X3", "proposed"], words["X3", "optimised"]) == ("fell short", "confirmed")
@@ -86,7 +86,7 @@ def test_a_planted_slow_down_is_looked_for_and_said_to_be_found(tmp_path: Path) 
     assert "the planted slow-down of 100.00% was found: +" in done.stdout
     assert "in the only group, sum; 1 of 1 show it alone" in done.stdout
     (toy,) = read_run(out).scenarios
-    (planted,) = toy.controls.planted
+    (planted,) = toy.controls.injected
     assert (planted.group, planted.share, planted.found) == ("sum", 1.0, True)
     assert planted.slower > 0.5
     assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}

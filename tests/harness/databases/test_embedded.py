@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from harness.databases.databases import DEFAULTS, Databases, Options, databases
+from harness.databases.databases import DEFAULTS, ConnectionOptions, Databases, databases
 from harness.databases.embedded import BEGIN_OPTION, FileDatabases, has_log
 from harness.errors import UsageError
 from harness.scenario import Setting
@@ -62,7 +62,9 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> FileDatabases:
     return made
 
 
-def ask(found: Databases, name: str, check: Callable[[AsyncEngine], Awaitable[Answer]], options: Options = DEFAULTS) -> Answer:
+def ask(
+    found: Databases, name: str, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULTS
+) -> Answer:
     """Run a check on an engine for a database."""
 
     async def opened() -> Answer:
@@ -258,7 +260,7 @@ def test_a_rollback_takes_everything_back(found: FileDatabases, first: bool) -> 
         return [await rows_of(engine), await _schema(engine)]
 
     before = ask(found, "a", _schema)
-    assert ask(found, "a", check, Options(write_lock_first=first)) == [[("kept", None)], before]
+    assert ask(found, "a", check, ConnectionOptions(write_lock_first=first)) == [[("kept", None)], before]
 
 
 def test_a_writer_can_take_the_lock_first(found: FileDatabases) -> None:
@@ -272,7 +274,7 @@ def test_a_writer_can_take_the_lock_first(found: FileDatabases) -> None:
 
     ask(found, "a", two)
     with pytest.raises(OperationalError, match="database is locked"):
-        ask(found, "a", two, Options(write_lock_first=True))
+        ask(found, "a", two, ConnectionOptions(write_lock_first=True))
     with pytest.raises(OperationalError, match="database is locked"):
         ask(found, "a", lambda engine: two(engine.execution_options(**{BEGIN_OPTION: "BEGIN IMMEDIATE"})))
 
@@ -316,7 +318,7 @@ def test_the_undo_sees_and_takes_back_what_the_engine_wrote(found: FileDatabases
 def test_an_engine_of_somebody_elses_making_is_set_up_the_same(found: FileDatabases) -> None:
     """An engine made for the URL has, once configured, the PRAGMAs and the BEGIN of one that was opened."""
     found.fill("a", METADATA, parents(1))
-    options = Options(write_lock_first=True, small_cache=True)
+    options = ConnectionOptions(write_lock_first=True, small_cache=True)
 
     async def settings(engine: AsyncEngine) -> Mapping[str, str]:
         return await found.settings(engine)
@@ -348,8 +350,8 @@ def test_the_record_names_versions_settings_and_pool(found: FileDatabases) -> No
     async def settings(engine: AsyncEngine) -> Mapping[str, str]:
         return await found.settings(engine)
 
-    told = ask(found, "a", settings, Options(pool_size=3, max_overflow=2))
-    small = ask(found, "a", settings, Options(small_cache=True))
+    told = ask(found, "a", settings, ConnectionOptions(pool_size=3, max_overflow=2))
+    small = ask(found, "a", settings, ConnectionOptions(small_cache=True))
     assert {"sqlite source", "turso source"} & set(told)
     expected = {"busy_timeout": "5000", "cache_size": "-65536", "foreign_keys": "1", "synchronous": "1", "temp_store": "2"}
     assert {name: told[f"PRAGMA {name}"] for name in expected} == expected
@@ -369,7 +371,7 @@ def test_the_pool_is_as_asked_for(found: FileDatabases) -> None:
                 await engine.connect()
         assert len(await rows_of(engine)) == 1
 
-    ask(found, "a", exhaust, Options(pool_size=1, max_overflow=1, pool_timeout_s=0.01, pool_pre_ping=True))
+    ask(found, "a", exhaust, ConnectionOptions(pool_size=1, max_overflow=1, pool_timeout_s=0.01, pool_pre_ping=True))
 
 
 def _index(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.bench.probes.cpu_control import CHECK, spin
-from harness.doctor.measure import Effort, examine, stolen, ticks, twins
+from harness.doctor.measure import DoctorEffort, examine, stolen, ticks, twins
 from harness.doctor.worker import times_ns
 from harness.runtime.clock import FakeClock, MonotonicClock
 from harness.runtime.cores import Cores
@@ -68,7 +68,7 @@ def test_two_real_processes_take_turns() -> None:
 def test_an_examination_leaves_the_process_on_the_cores_it_had() -> None:
     """Whatever it found."""
     before = os.sched_getaffinity(0)
-    found = examine(Effort(twins=2, rounds=2, waits=3), cores=Cores(min(before), max(before), tuple(sorted(before))))
+    found = examine(DoctorEffort(twins=2, rounds=2, waits=3), cores=Cores(min(before), max(before), tuple(sorted(before))))
     assert os.sched_getaffinity(0) == before
     assert found.noise.number == 2
     assert found.machine.late_p99_ns is not None

@@ -27,7 +27,7 @@ SOUND = Machine(
 def test_a_calm_machine_is_good_without_a_reason() -> None:
     """It is told what it can show after 10, 60 and 300 seconds; exact work shows any change."""
     found = check_up(SOUND, CALM)
-    assert (found.word, found.reasons) == (GOOD, [])
+    assert (found.grade, found.reasons) == (GOOD, [])
     assert [v.seconds for v in found.visible] == [10, 60, 300]
     assert {v.exact_work for v in found.visible} == {0.0}
 
@@ -57,17 +57,17 @@ def test_whatever_is_wrong_lowers_the_word_and_is_named(
 ) -> None:
     """One fault at a time, with its remedy."""
     found = check_up(replace(SOUND, **machine), replace(CALM, **noise))  # type: ignore[arg-type]  # as their fields have them
-    assert (found.word, [r.name for r in found.reasons]) == (word, [name])
-    assert found.reasons[0].says
+    assert (found.grade, [r.name for r in found.reasons]) == (word, [name])
+    assert found.reasons[0].message
     assert found.reasons[0].remedy
 
 
 def test_the_worst_reason_decides_and_comes_first() -> None:
     """A stolen core is said before a governor."""
     found = check_up(replace(SOUND, stolen=0.3, governor="powersave"), CALM)
-    assert (found.word, [r.name for r in found.reasons]) == (POOR, ["steal", "governor"])
+    assert (found.grade, [r.name for r in found.reasons]) == (POOR, ["steal", "governor"])
 
 
 def test_what_the_system_does_not_say_is_no_reason() -> None:
     """No steal figure and no timer make nothing worse."""
-    assert check_up(replace(SOUND, stolen=None, late_median_ns=None, late_p99_ns=None), CALM).word == GOOD
+    assert check_up(replace(SOUND, stolen=None, late_median_ns=None, late_p99_ns=None), CALM).grade == GOOD

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.errors import NotComparableError, UsageError
 from harness.gate.result_files import CANDIDATE, exit_code, side_by_side
 from harness.importers.reading import Reading, Timing, raw_timing
-from harness.results.run import Doubt, Run
+from harness.results.run import Run, RunWarning
 from harness.results.store import read_run, write_run
 from harness.verdicts.promise import INCONCLUSIVE
 from harness.verdicts.unpaired import IMPROVED, REGRESSED
@@ -100,9 +100,9 @@ def test_the_drift_is_named_and_may_be_given() -> None:
     before, after = reading("old", {"a": 100}), reading("new", {"a": 90})
     usual, told = side_by_side(before, after), side_by_side(before, after, drift=0.05)
     assert (words(usual), words(told)) == ({"a": INCONCLUSIVE}, {"a": IMPROVED})
-    doubts = [next(d.says for d in run.scenarios[0].doubts if d.name == "unpaired") for run in (usual, told)]
-    assert "two runs at two moments: a difference below the drift of 25 % (the default" in doubts[0]
-    assert "the drift of 5 % (as given)" in doubts[1]
+    warnings = [next(d.message for d in run.scenarios[0].warnings if d.name == "unpaired") for run in (usual, told)]
+    assert "two runs at two moments: a difference below the drift of 25 % (the default" in warnings[0]
+    assert "the drift of 5 % (as given)" in warnings[1]
 
 
 def test_unequal_numbers_of_values_are_no_obstacle() -> None:
@@ -114,13 +114,13 @@ def test_unequal_numbers_of_values_are_no_obstacle() -> None:
 
 def test_what_may_be_doubted_is_said_once_or_with_its_side() -> None:
     """What every file of a kind loses, what one file raises, another machine, and the same file twice."""
-    loses, failed = Doubt("loses", "p99", "x"), Doubt("failed requests", "3", "x")
-    before = reading("old", {"a": 1}, doubts=(loses,), environment={"cpu": "EPYC", "load average at start": "1"})
-    after = reading("new", {"a": 1}, doubts=(loses, failed), environment={"cpu": "Xeon", "load average at start": "9"})
-    found = {doubt.name: doubt.says for doubt in side_by_side(before, after).scenarios[0].doubts}
+    loses, failed = RunWarning("loses", "p99", "x"), RunWarning("failed requests", "3", "x")
+    before = reading("old", {"a": 1}, warnings=(loses,), environment={"cpu": "EPYC", "load average at start": "1"})
+    after = reading("new", {"a": 1}, warnings=(loses, failed), environment={"cpu": "Xeon", "load average at start": "9"})
+    found = {warning.name: warning.message for warning in side_by_side(before, after).scenarios[0].warnings}
     assert list(found) == ["unpaired", "another machine or version", "loses", "failed requests, after"]
     assert found["another machine or version"] == "before and after differ in cpu EPYC and Xeon"
-    assert "the same file" in {doubt.name for doubt in side_by_side(before, before).scenarios[0].doubts}
+    assert "the same file" in {warning.name for warning in side_by_side(before, before).scenarios[0].warnings}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_everything_faster_or_slower_alike_looks_like_the_machine(factors: list[
     run = side_by_side(
         reading("old", dict.fromkeys(names, 100.0)), reading("new", {n: 100 * f for n, f in zip(names, factors, strict=True)})
     )
-    assert ("everything shifted" in {doubt.name for doubt in run.scenarios[0].doubts}) == shifted
+    assert ("everything shifted" in {warning.name for warning in run.scenarios[0].warnings}) == shifted
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.floats(1, 1e9), min_size=1, max_size=4), st.floats(0.1, 10))

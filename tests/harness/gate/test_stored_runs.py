@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.errors import UsageError
 from harness.gate.stored_runs import gate, of_files, refused
 from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, NOT_COMPARABLE, REGRESSED, ROW_WORDS
-from harness.results.run import Arm, Doubt, Exact, Latency, Run, ScenarioResult, Verdict
+from harness.results.run import ArmResult, Latency, Run, RunWarning, ScenarioResult, Verdict, WorkCount
 from tests.harness.gates import GROUP, SETTINGS, add, latency, result, run
 
 
@@ -26,8 +26,8 @@ def test_the_same_work_passes_and_says_which_times_it_could_not_judge() -> None:
     found = gate(run(), run(result(slower=1.2), started_at="later"))
     assert (found.verdict, found.exit_code) == (EQUIVALENT, 0)
     assert found.sentence == "4 exact figures equal; 2 times could not be judged"
-    assert found.tally == {"equal": 5, "not judged": 2}
-    assert found.doubts == []
+    assert found.counts == {"equal": 5, "not judged": 2}
+    assert found.warnings == []
 
 
 @given(
@@ -38,23 +38,23 @@ def test_the_same_work_passes_and_says_which_times_it_could_not_judge() -> None:
 )
 def test_one_count_more_is_always_found(counts: list[int], place: int, speed: float, more: int) -> None:
     """However much else there is, and however the times are; one less is always an improvement."""
-    figures = [Exact("baseline", GROUP, f"metric_{i}", float(n)) for i, n in enumerate(counts)]
+    figures = [WorkCount("baseline", GROUP, f"metric_{i}", float(n)) for i, n in enumerate(counts)]
     changed = figures[place % len(figures)]
     before = run(add(result(), *figures))
     for by, word in ((more, REGRESSED), (-more, IMPROVED)):
         other = [replace(e, value=e.value + by) if e is changed else e for e in figures]
         found = gate(before, run(add(result(slower=1 / speed if by > 0 else 1.0), *other)))
         assert found.verdict == word
-        assert [row.metric for row in found.rows if row.word == word and row.kind == "exact"] == [changed.metric]
+        assert [row.metric for row in found.rows if row.verdict == word and row.kind == "exact"] == [changed.metric]
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.booleans()), min_size=1, max_size=8), st.floats(0.55, 1.8))
 def test_the_same_counts_are_never_an_alarm(counts: list[tuple[int, bool]], speed: float) -> None:
     """Whether they repeat exactly or not, and whatever the machine does within its drift."""
-    figures = [Exact("baseline", GROUP, f"metric_{i}", float(n), repeats_exactly=r) for i, (n, r) in enumerate(counts)]
+    figures = [WorkCount("baseline", GROUP, f"metric_{i}", float(n), repeats_exactly=r) for i, (n, r) in enumerate(counts)]
     found = gate(run(add(result(), *figures)), run(add(result(slower=speed), *figures)))
     assert found.exit_code == 0
-    assert {row.word for row in found.rows} <= set(ROW_WORDS)
+    assert {row.verdict for row in found.rows} <= set(ROW_WORDS)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_what_cannot_be_compared_never_passes(candidate: Run) -> None:
     """Exit code 4, with the reason and what to do about it."""
     found = gate(run(), candidate)
     assert (found.verdict, found.exit_code) == (NOT_COMPARABLE, 4)
-    assert all(reason.says and reason.remedy for reason in found.incomparable)
+    assert all(reason.message and reason.remedy for reason in found.incomparable)
     assert found.incomparable
-    assert found.incomparable[0].says in found.sentence
+    assert found.incomparable[0].message in found.sentence
 
 
 def test_no_figure_in_common_is_no_pass() -> None:
@@ -136,17 +136,17 @@ def test_a_baseline_that_failed_is_no_baseline() -> None:
 
 def test_a_new_scenario_or_arm_is_told_and_not_gated() -> None:
     """Nothing to compare with is no reason to be red."""
-    wider = result(arms=[Arm("baseline", ""), Arm("optimised", ""), Arm("proposed", "")])
+    wider = result(arms=[ArmResult("baseline", ""), ArmResult("optimised", ""), ArmResult("proposed", "")])
     found = gate(run(), run(wider, result("loading")))
     assert found.exit_code == 0
-    assert [doubt.name for doubt in found.doubts] == ["new scenarios", "new in indexes · sqlite", "the same run"][:2]
+    assert [warning.name for warning in found.warnings] == ["new scenarios", "new in indexes · sqlite", "the same run"][:2]
 
 
 def test_a_shift_of_everything_is_charged_to_no_single_time_and_does_not_pass_if_it_is_large() -> None:
     """The machine or the code: who could say? A slower machine is told, a much slower suite is inconclusive."""
     suites = [run(*(result(f"s{i}", slower=slower * (1 + i / 100)) for i in range(6))) for slower in (1.0, 1.3, 4.0)]
     slower = gate(suites[0], suites[1])
-    assert (slower.verdict, [d.name for d in slower.doubts]) == (EQUIVALENT, ["everything shifted"])
+    assert (slower.verdict, [d.name for d in slower.warnings]) == (EQUIVALENT, ["everything shifted"])
     assert verdict(suites[0], suites[2]) == (INCONCLUSIVE, 3)
     assert verdict(suites[2], suites[0]) == (EQUIVALENT, 0)
     single = [
@@ -161,27 +161,27 @@ def test_another_machine_or_interpreter_leaves_exact_work_to_decide() -> None:
     there = {"python": "CPython 3.12.1", "cpu": "Xeon", "sqlalchemy": "2.0.40"}
     found = gate(run(), run(result(slower=50.0), environment=there))
     assert (found.verdict, found.exit_code) == (EQUIVALENT, 0)
-    reasons = {row.because for row in found.rows if row.kind == "time"}
+    reasons = {row.reason for row in found.rows if row.kind == "time"}
     assert reasons == {"another machine or interpreter: cpu EPYC and Xeon, python CPython 3.11.7 and CPython 3.12.1"}
     assert verdict(run(), run(result(statements=4), environment=there)) == (REGRESSED, 1)
 
 
 def test_calls_of_another_python_are_not_comparable() -> None:
     """They are the interpreter's own: the next one makes other calls for the same code."""
-    calls = add(result(), Exact("baseline", GROUP, "calls", 1337.0), Exact("baseline", GROUP, "instructions", 9e6))
+    calls = add(result(), WorkCount("baseline", GROUP, "calls", 1337.0), WorkCount("baseline", GROUP, "instructions", 9e6))
     there = {"python": "CPython 3.12.1", "cpu": "EPYC", "sqlalchemy": "2.0.58"}
     found = gate(run(calls), run(calls, environment=there))
     assert found.exit_code == 4
     assert found.incomparable[0].name == "indexes · sqlite: 2 figures"
     patch = there | {"python": "CPython 3.11.9"}
-    assert [row.metric for row in gate(run(calls), run(calls, environment=patch)).rows if row.word == NOT_COMPARABLE] == [
+    assert [row.metric for row in gate(run(calls), run(calls, environment=patch)).rows if row.verdict == NOT_COMPARABLE] == [
         "instructions"
     ]
 
 
 def test_a_count_that_is_gone_is_named() -> None:
     """A probe that was dropped guards nothing any more."""
-    found = gate(run(), run(replace(result(), exact=result().exact[:-1])))
+    found = gate(run(), run(replace(result(), work_counts=result().work_counts[:-1])))
     assert found.exit_code == 4
     assert found.sentence == "indexes · sqlite: 1 count of vm steps is missing in the candidate"
 
@@ -192,22 +192,22 @@ def test_a_scenario_without_exact_work_is_told() -> None:
     found = gate(run(result(), bare), run(result(), bare))
     assert found.exit_code == 0
     assert (
-        Doubt(
+        RunWarning(
             "not guarded",
             "no exact figure decides about loading · sqlite",
             "time both versions in turn: harness gate --against REF",
         )
-        in found.doubts
+        in found.warnings
     )
 
 
-def test_doubts_about_the_runs_and_figures_that_do_not_repeat_are_passed_on() -> None:
+def test_warnings_about_the_runs_and_figures_that_do_not_repeat_are_passed_on() -> None:
     """An A/A control that was off, and counts that changed without being judged."""
-    noisy = [replace(e, repeats_exactly=False) for e in result().exact]
-    doubt = Doubt("A/A control", "5 of 9 controls differ from 1", "run again")
-    found = gate(run(replace(result(), exact=noisy), doubts=[doubt]), run(result(steps=200)))
-    names = {d.name: d.says for d in found.doubts}
-    assert names["A/A control, before"] == doubt.says
+    noisy = [replace(e, repeats_exactly=False) for e in result().work_counts]
+    warning = RunWarning("A/A control", "5 of 9 controls differ from 1", "run again")
+    found = gate(run(replace(result(), work_counts=noisy), warnings=[warning]), run(result(steps=200)))
+    names = {d.name: d.message for d in found.warnings}
+    assert names["A/A control, before"] == warning.message
     assert names["unsteady figures"] == "2 figures of vm steps changed that did not repeat in the baseline's own run either"
 
 
@@ -234,7 +234,7 @@ def test_files_of_another_tool_are_judged_by_their_times_alone() -> None:
     """Inconclusive is no pass, one regression is red, and only improvements beyond the drift are good."""
 
     def compared(*words: str) -> Run:
-        arms = [Arm("baseline", "before: old.json"), Arm("candidate", "after: new.json")]
+        arms = [ArmResult("baseline", "before: old.json"), ArmResult("candidate", "after: new.json")]
         verdicts = [Verdict(f"t{i}", "", "candidate", w, "so", "×", value=0.5, low=0.4, high=0.6) for i, w in enumerate(words)]
         times = [Latency(a.name, v.promise, 9, 1.0, 1, 1, {}, [10.0 * n]) for n, a in enumerate(arms, 1) for v in verdicts]
         made = ScenarioResult("comparison", "", "", "f", "hyperfine", 0.0, "ok", arms=arms, verdicts=verdicts, latencies=times)

@@ -24,7 +24,7 @@ def timed(*medians_ns: float, arm: str = "baseline") -> ScenarioResult:
 def word(before: ScenarioResult, after: ScenarioResult) -> str:
     """What is said about the one time."""
     (row,) = times([(before, after)], "").rows
-    return row.word
+    return row.verdict
 
 
 def test_a_change_counts_beyond_the_drift_and_with_intervals_apart() -> None:
@@ -51,7 +51,7 @@ def test_what_is_no_evidence_is_not_judged(medians_ns: tuple[float, ...], says: 
     good, bad = timed(10.0, 10.1, 9.9), timed(*medians_ns)
     for sides in ((good, bad), (bad, good)):
         (row,) = times([sides], "").rows
-        assert (row.word, row.because) == (NOT_JUDGED, says)
+        assert (row.verdict, row.reason) == (NOT_JUDGED, says)
 
 
 def test_unequal_numbers_of_processes_are_no_verdict_of_their_own() -> None:
@@ -64,7 +64,7 @@ def test_unequal_numbers_of_processes_are_no_verdict_of_their_own() -> None:
 def test_what_the_candidate_did_not_time_and_the_control_are_not_judged() -> None:
     """Groups that no promise rests on are timed only where there is time."""
     (row,) = times([(timed(1.0, 2.0), result(latencies=[]))], "").rows
-    assert row.because == "the candidate did not time it (ok)"
+    assert row.reason == "the candidate did not time it (ok)"
     control = timed(1.0, 1.0, arm="baseline again")
     assert times([(control, control)], "").rows == []
 
@@ -90,7 +90,7 @@ def test_the_same_code_is_no_alarm_whatever_the_machine_does(scatter: float, shi
     alarms = 0
     for seed in range(50):
         before, after = suite(2 * seed, scatter=scatter, shift=0.0), suite(2 * seed + 1, scatter=scatter, shift=shift)
-        alarms += any(row.word != NOT_JUDGED for row in times(list(zip(before, after, strict=True)), "").rows)
+        alarms += any(row.verdict != NOT_JUDGED for row in times(list(zip(before, after, strict=True)), "").rows)
     assert alarms <= 2
 
 
@@ -99,24 +99,24 @@ def test_one_time_that_stands_out_of_a_shift_is_found() -> None:
     before, after = suite(1, scatter=0.05, shift=0.0), suite(2, scatter=0.05, shift=0.3)
     after[7] = replace(after[7], latencies=[latency(medians_ns=(9e6, 9.1e6, 9.2e6))])
     found = times(list(zip(before, after, strict=True)), "")
-    assert [row.word for row in found.rows].index("regressed") == 7
-    assert [row.word for row in found.rows].count("regressed") == 1
-    assert "became 1.3" in found.doubts[0].says
+    assert [row.verdict for row in found.rows].index("regressed") == 7
+    assert [row.verdict for row in found.rows].count("regressed") == 1
+    assert "became 1.3" in found.warnings[0].message
     assert not found.all_slower
 
 
 def test_few_times_are_no_suite() -> None:
     """Their common shift cannot be seen: a machine's is allowed for, and what is beyond counts for each."""
     few = [(timed(10.0, 10.1), timed(15.0, 15.1))] * (SUITE - 1)
-    assert {row.word for row in times(few, "").rows} == {NOT_JUDGED}
+    assert {row.verdict for row in times(few, "").rows} == {NOT_JUDGED}
     few = [(timed(10.0, 10.1), timed(30.0, 30.1))] * (SUITE - 1)
-    assert {row.word for row in times(few, "").rows} == {"regressed"}
-    assert times(few, "").doubts == []
+    assert {row.verdict for row in times(few, "").rows} == {"regressed"}
+    assert times(few, "").warnings == []
     assert times([*few, few[0]], "").all_slower
 
 
 def test_no_time_of_another_machine_is_judged() -> None:
     """For the reason given."""
     (row,) = times([(timed(1.0, 1.1), timed(9.0, 9.1))], "another machine: cpu").rows
-    assert (row.word, row.because) == (NOT_JUDGED, "another machine: cpu")
+    assert (row.verdict, row.reason) == (NOT_JUDGED, "another machine: cpu")
     assert row.change == pytest.approx(9.05 / 1.05)

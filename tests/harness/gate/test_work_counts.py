@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from harness.gate.work_counts import Rules, memory, work
 from harness.results.gate import NOT_JUDGED, GateRow
-from harness.results.run import Exact, Memory
+from harness.results.run import Memory, WorkCount
 from tests.harness.gates import GROUP, result
 
 FREE = Rules({})
 
 
-def figure(value: float, metric: str = "statements", *, repeats: bool = True, group: str = GROUP, scale: float = 1.0) -> Exact:
+def figure(value: float, metric: str = "statements", *, repeats: bool = True, group: str = GROUP, scale: float = 1.0) -> WorkCount:
     """A count of the baseline's arm."""
-    return Exact("baseline", group, metric, value, scale, repeats_exactly=repeats)
+    return WorkCount("baseline", group, metric, value, scale, repeats_exactly=repeats)
 
 
-def judged(old: Exact, new: Exact, rules: Rules = FREE, *others: Exact) -> GateRow:
+def judged(old: WorkCount, new: WorkCount, rules: Rules = FREE, *others: WorkCount) -> GateRow:
     """The row of one count; `others` stand beside it on both sides."""
     rows, _ = work(result(exact=[old, *others]), result(exact=[new, *others]), rules)
     return rows[0]
@@ -31,7 +31,7 @@ def judged(old: Exact, new: Exact, rules: Rules = FREE, *others: Exact) -> GateR
 def test_what_repeats_exactly_is_compared_to_the_last_count(old: int, new: int) -> None:
     """More is a regression, less an improvement, and nothing else is equal."""
     row = judged(figure(old), figure(new))
-    assert row.word == ("equal" if old == new else "regressed" if new > old else "improved")
+    assert row.verdict == ("equal" if old == new else "regressed" if new > old else "improved")
     assert row.change == (new / old if old else 1.0 if old == new else None)
 
 
@@ -57,39 +57,39 @@ def test_what_does_not_repeat_is_compared_within_a_tolerance(
 ) -> None:
     """2 % for what did repeat, and for the interpreter's own work; other counts are judged where a tolerance is named."""
     before, after = (figure(value, metric, repeats=repeats) for value, repeats in (old, new))
-    assert judged(before, after).word == word
-    assert judged(before, after, Rules({metric: 0.5})).word == ("equal" if old[0] else "regressed")
+    assert judged(before, after).verdict == word
+    assert judged(before, after, Rules({metric: 0.5})).verdict == ("equal" if old[0] else "regressed")
 
 
 def test_two_equal_counts_prove_little_where_the_others_of_the_metric_do_not_repeat() -> None:
     """A server's own counters: the one that happened to repeat is no exact figure; its steady neighbours' metric is."""
     others = [figure(50, repeats=False, group=f"g{i}") for i in range(2)]
-    assert judged(figure(8), figure(9), FREE, *others).word == NOT_JUDGED
+    assert judged(figure(8), figure(9), FREE, *others).verdict == NOT_JUDGED
     steady = [figure(50, group=f"g{i}") for i in range(9)]
-    assert judged(figure(8), figure(9), FREE, *steady, others[0]).word == "regressed"
+    assert judged(figure(8), figure(9), FREE, *steady, others[0]).verdict == "regressed"
 
 
 def test_a_named_tolerance_holds_for_exact_counts_as_well() -> None:
     """It is what somebody decided."""
     rules = Rules({"statements": 0.1})
-    assert judged(figure(100), figure(110), rules).word == "equal"
-    assert judged(figure(100), figure(111), rules).word == "regressed"
-    assert judged(figure(100), figure(89), rules).word == "improved"
+    assert judged(figure(100), figure(110), rules).verdict == "equal"
+    assert judged(figure(100), figure(111), rules).verdict == "regressed"
+    assert judged(figure(100), figure(89), rules).verdict == "improved"
 
 
 def test_more_hits_are_better() -> None:
     """And whatever the scenario says: all other work is worse if there is more of it."""
-    assert judged(figure(5, "redis_hits"), figure(4, "redis_hits")).word == "regressed"
-    assert judged(figure(5, "hits"), figure(6, "hits")).word == "improved"
-    assert judged(figure(5, "reused"), figure(6, "reused"), Rules({}, ["reused"])).word == "improved"
-    assert judged(figure(5, "whites"), figure(6, "whites")).word == "regressed"
+    assert judged(figure(5, "redis_hits"), figure(4, "redis_hits")).verdict == "regressed"
+    assert judged(figure(5, "hits"), figure(6, "hits")).verdict == "improved"
+    assert judged(figure(5, "reused"), figure(6, "reused"), Rules({}, ["reused"])).verdict == "improved"
+    assert judged(figure(5, "whites"), figure(6, "whites")).verdict == "regressed"
 
 
 def test_an_arms_own_figures_are_judged_where_they_are_named() -> None:
     """They are taken once: whether they repeat is not known."""
     old, new = figure(5, "index_mb", group=""), figure(9, "index_mb", group="")
-    assert judged(old, new).word == NOT_JUDGED
-    assert judged(old, new, Rules({"index_mb": 0.02})).word == "regressed"
+    assert judged(old, new).verdict == NOT_JUDGED
+    assert judged(old, new, Rules({"index_mb": 0.02})).verdict == "regressed"
     before, after = result(exact=[old]), result(exact=[])
     assert work(before, after, FREE) == ([], [])
     assert work(before, after, Rules({"index_mb": 0.0})) == ([], [old])
@@ -98,7 +98,7 @@ def test_an_arms_own_figures_are_judged_where_they_are_named() -> None:
 def test_a_figure_at_another_share_of_the_data_is_another_figure() -> None:
     """Growth counts too."""
     before, after = result(exact=[figure(10, scale=0.5), figure(20)]), result(exact=[figure(20), figure(12, scale=0.5)])
-    assert [(row.scale, row.word) for row in work(before, after, FREE)[0]] == [(0.5, "regressed"), (1.0, "equal")]
+    assert [(row.scale, row.verdict) for row in work(before, after, FREE)[0]] == [(0.5, "regressed"), (1.0, "equal")]
     assert work(before, result(exact=[figure(20)]), FREE)[1] == [figure(10, scale=0.5)]
 
 
@@ -106,17 +106,17 @@ def test_a_figure_at_another_share_of_the_data_is_another_figure() -> None:
 def test_what_is_no_number_is_not_comparable(value: float) -> None:
     """On either side."""
     for sides in ((figure(value), figure(1)), (figure(1), figure(value))):
-        assert judged(*sides).word == "not comparable"
+        assert judged(*sides).verdict == "not comparable"
         assert judged(*sides).change in {None, 0.0}
 
 
 def test_each_reason_bars_what_it_concerns() -> None:
     """Another engine all work, another Python its calls, another CPU its instructions."""
     rules = Rules({}, (), "", "python 3.11 and 3.12", "cpu")
-    words = {m: judged(figure(1, m), figure(1, m), rules).because for m in ("statements", "calls", "instructions")}
+    words = {m: judged(figure(1, m), figure(1, m), rules).reason for m in ("statements", "calls", "instructions")}
     assert words == {"statements": "exactly", "calls": "python 3.11 and 3.12", "instructions": "python 3.11 and 3.12"}
-    assert judged(figure(1, "instructions"), figure(1, "instructions"), Rules({}, (), "", "", "cpu")).because == "cpu"
-    assert judged(figure(1), figure(1), Rules({}, (), "sqlite")).word == "not comparable"
+    assert judged(figure(1, "instructions"), figure(1, "instructions"), Rules({}, (), "", "", "cpu")).reason == "cpu"
+    assert judged(figure(1), figure(1), Rules({}, (), "sqlite")).verdict == "not comparable"
 
 
 def peak(added_bytes: int, error: str | None = None, limit_bytes: int | None = None) -> Memory:
@@ -140,11 +140,11 @@ def peak(added_bytes: int, error: str | None = None, limit_bytes: int | None = N
 def test_memory_is_compared_within_what_an_allocator_keeps(old: Memory, new: Memory, word: str) -> None:
     """A share and a few megabytes; what dies where it did not regressed."""
     (row,) = memory(result(memory=[old]), result(memory=[new]), FREE)
-    assert row.word == word
+    assert row.verdict == word
 
 
 def test_memory_of_another_python_is_not_judged_and_of_another_limit_not_joined() -> None:
     """Both would compare different things."""
     (row,) = memory(result(memory=[peak(1)]), result(memory=[peak(10**9)]), replace(FREE, no_python="python"))
-    assert (row.word, row.because) == (NOT_JUDGED, "python")
+    assert (row.verdict, row.reason) == (NOT_JUDGED, "python")
     assert list(memory(result(memory=[peak(1)]), result(memory=[peak(1, limit_bytes=64_000_000)]), FREE)) == []

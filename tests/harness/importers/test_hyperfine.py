@@ -28,9 +28,9 @@ def test_a_file_without_times_has_aggregates_only(shape: Shape) -> None:
     assert (timing.units, timing.samples, timing.median_ns) == (None, None, 302_000_000)
 
 
-def test_a_command_that_failed_is_a_doubt(shape: Shape) -> None:
+def test_a_command_that_failed_is_a_warning(shape: Shape) -> None:
     """Its time is that of failing."""
-    assert "failed commands" in {doubt.name for doubt in readers.reading(shape("hyperfine-failed.json")).doubts}
+    assert "failed commands" in {warning.name for warning in readers.reading(shape("hyperfine-failed.json")).warnings}
 
 
 def test_parameters_tell_commands_of_one_name_apart(written: Written) -> None:

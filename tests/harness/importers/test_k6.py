@@ -37,9 +37,9 @@ def test_a_trend_that_is_no_time_is_left_out(shape: Shape) -> None:
 
 def test_failures_are_read_the_right_way_round(shape: Shape) -> None:
     """k6 counts a failed request as a "pass" of http_req_failed."""
-    doubts = [{d.name: d.says for d in readers.reading(shape(name)).doubts} for name in SHAPES]
-    assert doubts[0]["failed requests"] == "1.33% of the requests failed"
-    assert all("failed requests" not in found for found in doubts[1:])
+    warnings = [{d.name: d.message for d in readers.reading(shape(name)).warnings} for name in SHAPES]
+    assert warnings[0]["failed requests"] == "1.33% of the requests failed"
+    assert all("failed requests" not in found for found in warnings[1:])
 
 
 def test_a_trend_without_a_median_is_left_out_and_named(shape: Shape, written: Written) -> None:
@@ -48,7 +48,7 @@ def test_a_trend_without_a_median_is_left_out_and_named(shape: Shape, written: W
     del summary["metrics"]["iteration_duration"]["values"]["med"]
     found = readers.reading(written(json.dumps(summary)))
     assert "iteration_duration" not in {t.name for t in found.timings}
-    assert "iteration_duration" in next(d.says for d in found.doubts if d.name == "left out")
+    assert "iteration_duration" in next(d.message for d in found.warnings if d.name == "left out")
 
 
 @pytest.mark.parametrize(("key", "value"), [("med", -1), ("max", 1e300), ("count", -5), ("count", 1e300), ("p(90)", -1)])

@@ -35,11 +35,11 @@ def test_the_first_version_is_read(shape: Shape) -> None:
     assert [(t.name, t.errors) for t in found.timings] == [("GET /prompts", 3), ("Aggregated", 3)]
 
 
-def test_failed_requests_are_a_doubt(shape: Shape) -> None:
+def test_failed_requests_are_a_warning(shape: Shape) -> None:
     """Counted once, not once more in the row of all."""
-    doubts = {doubt.name: doubt.says for doubt in readers.reading(shape("locust_stats.csv")).doubts}
-    assert "POST /prompts/[id]" in doubts["failed requests"]
-    assert "Aggregated" not in doubts["failed requests"]
+    warnings = {warning.name: warning.message for warning in readers.reading(shape("locust_stats.csv")).warnings}
+    assert "POST /prompts/[id]" in warnings["failed requests"]
+    assert "Aggregated" not in warnings["failed requests"]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_what_is_no_bucket_of_locust_was_not_rounded_by_it(value_ms: float) -> N
     assert rounding_ms(value_ms) == 0
 
 
-def test_nothing_failed_raises_no_doubt() -> None:
+def test_nothing_failed_raises_no_warning() -> None:
     """And what did is named with its number."""
     assert failed({"GET /": 0}) == ()
-    assert failed({"GET /": 3, "POST /": 0})[0].says == "failed: 3 × GET /"
+    assert failed({"GET /": 3, "POST /": 0})[0].message == "failed: 3 × GET /"

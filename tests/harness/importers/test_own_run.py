@@ -9,7 +9,7 @@ import pytest
 
 from harness import importers as readers
 from harness.errors import UsageError
-from harness.results.run import CONTROL, Latency, Run, ScenarioResult, Settings
+from harness.results.run import CONTROL, Latency, Run, RunSettings, ScenarioResult
 from harness.results.store import write_run
 
 
@@ -23,7 +23,7 @@ def a_run(*latencies: Latency, kind: str = "pairs") -> Run:
     result = ScenarioResult(
         "toy", "Toy", "Toy.", "toy.py", "sqlite", 5.0, "ok", latencies=list(latencies), dataset={"digest": "b7e1"}
     )
-    settings = Settings(["sqlite"], "tiny", 0, [5.0], quick=True, processes=3, budget_s=1.0)
+    settings = RunSettings(["sqlite"], "tiny", 0, [5.0], quick=True, processes=3, budget_s=1.0)
     return Run(
         schema_version=1,
         kind=kind,

@@ -33,7 +33,7 @@ def test_every_shape_is_recognised_whatever_its_name(name: str, written: Written
     found, told = readers.reading(copy), readers.reading(FIXTURES / name)
     assert [t.name for t in found.timings] == [t.name for t in told.timings]
     assert found.form == told.form
-    assert found.doubts
+    assert found.warnings
     assert all(t.median_ns > 0 and t.min_ns <= t.median_ns <= t.max_ns for t in found.timings)
 
 
@@ -58,7 +58,7 @@ def test_a_file_is_a_run_that_is_read_back_as_it_was_written(name: str, tmp_path
         ('{"a":' * 5_000, "is no JSON, or was cut short"),
         ("[]", "is of no kind that is read"),
         ("{}", "is of no kind that is read"),
-        ("hello, world\n1,2\n", "is of no kind that is read"),
+        ("hello, instance\n1,2\n", "is of no kind that is read"),
         ("\x00\x01", "is of no kind that is read"),
         ('{"benchmarks": [{"stats": {"median": NaN}}]}', "holds NaN or Infinity"),
         ('{"benchmarks": [{"stats": {"data": [1.0, -Infinity]}}]}', "holds NaN or Infinity"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.importers.reading import LONGEST_TEXT, Content, Counted, distinct, nanoseconds, one_line, raw_timing
+from harness.importers.reading import LONGEST_TEXT, Content, OperationCounts, distinct, nanoseconds, one_line, raw_timing
 from harness.stats.intervals import percentiles
 
 CONTENT = Content(Path("file.json"), b"{}", {})
@@ -19,7 +19,7 @@ CONTENT = Content(Path("file.json"), b"{}", {})
 @given(st.lists(st.integers(1, 1_000), min_size=1, max_size=200))
 def test_counted_values_have_the_figures_of_the_raw_ones(values: list[int]) -> None:
     """Mean, quantiles and percentiles are those that NumPy finds in the values themselves."""
-    counted = Counted.of(float(v) for v in values)
+    counted = OperationCounts.of(float(v) for v in values)
     assert counted.total == len(values)
     assert counted.mean_ns == pytest.approx(np.mean(values))
     for quantile in (0.0, 0.25, 0.5, 0.9, 1.0):

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness.discovery import Loaded
-from harness.load.engine import Engine, Level
+from harness.discovery import LoadedScenario
+from harness.load.engine import Engine, LoadLevel
 from harness.load.pacing import FakePacer
-from harness.load.protocol import Block, LoadJob
+from harness.load.protocol import LoadBlock, LoadJob
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario, Setting
 
@@ -50,15 +50,15 @@ class Timed(Scenario[str]):
         """Be the arm's name."""
         yield arm
 
-    async def run(self, world: str, case: Case) -> int:
+    async def run(self, instance: str, case: Case) -> int:
         """Take as long as is asked, or fail; while answers are compared, neither."""
         if not self.under_load:
             return int(case.args)
-        self.ran.append((world, case.name, self.clock.now_ns()))
+        self.ran.append((instance, case.name, self.clock.now_ns()))
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            takes_ns, error = self.takes_ns(world, case), self.breaks(world, case)
+            takes_ns, error = self.takes_ns(instance, case), self.breaks(instance, case)
             if takes_ns:
                 await self.pacer.until(self.clock.now_ns() + takes_ns)
             if error is not None:
@@ -67,16 +67,16 @@ class Timed(Scenario[str]):
         finally:
             self.under_way -= 1
 
-    async def reset(self, world: str, case: Case, answer: Any) -> None:
+    async def reset(self, instance: str, case: Case, answer: Any) -> None:
         """Remember."""
         if self.under_load:
             self.was_reset.append(case.name)
 
-    async def settle(self, world: str) -> None:
+    async def settle(self, instance: str) -> None:
         """Remember how much is under way, and how much was done."""
-        self.settled.append((world, self.under_way, len(self.ran)))
+        self.settled.append((instance, self.under_way, len(self.ran)))
 
-    def targets(self, world: str) -> Mapping[str, int]:
+    def targets(self, instance: str) -> Mapping[str, int]:
         """Return what a test says."""
         return self.target
 
@@ -98,9 +98,9 @@ class Stage:
         self.scenario = Timed(self.clock, self.pacer)
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedScenario:
         """The scenario as if it had been found in a file."""
-        return Loaded("timed", Path("timed.py"), self.scenario, "Timed.", "Timed.")
+        return LoadedScenario("timed", Path("timed.py"), self.scenario, "Timed.", "Timed.")
 
     def job(self, **how: Any) -> LoadJob:
         """Return a job of blocks of a tenth of a second, of two arms, without warm-up."""
@@ -111,14 +111,14 @@ class Stage:
         """Run something to its end."""
         return asyncio.run(coroutine)
 
-    def blocks(self, users: int = 0, rate_factor: float = 1.0, **how: Any) -> list[Block]:
+    def blocks(self, users: int = 0, rate_factor: float = 1.0, **how: Any) -> list[LoadBlock]:
         """Take the blocks of a job."""
 
-        async def go() -> list[Block]:
+        async def go() -> list[LoadBlock]:
             engine = Engine([self.loaded], self.job(**how), self.clock, self.pacer)
             await engine.open()
             self.scenario.under_load = True
-            found = [block async for block in engine.cycles(lambda: Level(users, rate_factor), lambda: self.stopped)]
+            found = [block async for block in engine.cycles(lambda: LoadLevel(users, rate_factor), lambda: self.stopped)]
             await engine.close()
             return found
 

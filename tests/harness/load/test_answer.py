@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.load import answer as answers
 from harness.load.answer import NOT_GZIP, TOO_LARGE_DECODED, Response
-from harness.load.connection import Connection, Limits, Request
+from harness.load.connection import HttpConnection, HttpRequest, Limits
 
 TEXT = b"the same text, " * 50
 
@@ -36,9 +36,9 @@ def response_of(*packets: bytes) -> Response:
     """Return the answer that a connection makes of these packets."""
     loop = asyncio.new_event_loop()
     try:
-        connection = Connection(set(), Limits())
+        connection = HttpConnection(set(), Limits())
         connection.connection_made(NoTransport())
-        waiting = connection.ask(Request(b"", is_head=False), loop, 0.0)
+        waiting = connection.ask(HttpRequest(b"", is_head=False), loop, 0.0)
         for packet in packets:
             connection.data_received(packet)
         return waiting.result()

@@ -16,11 +16,11 @@ from harness.bench.steps import Silent
 from harness.discovery import load
 from harness.errors import ScenarioFailedError
 from harness.load import capacity_run as capacity_session
-from harness.load.capacity import MOST, START, Plan
+from harness.load.capacity import MOST, START, SearchPlan
 from harness.load.capacity_run import CapacitySession, Searches, seen, verdicts
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from harness.results.load import RATE, USERS
-from harness.results.run import Settings
+from harness.results.run import RunSettings
 from harness.results.store import read_run
 from harness.runtime.clock import FakeClock
 from harness.runtime.cores import Cores
@@ -36,15 +36,15 @@ HOLDS = {"baseline": 20, "proposed": 40, "optimised": 200}
 """The users and, times ten, the operations a second that an arm holds within 100 ms."""
 
 
-def block(arm: str, users: int, rate: float, seconds: float, **changed: Any) -> Block:
+def block(arm: str, users: int, rate: float, seconds: float, **changed: Any) -> LoadBlock:
     """Return a block whose operations all took what the arm takes at that load: 100 ms where it just holds."""
     load_share = (users or rate / 10) / HOLDS[arm]
     operations = round((rate or ANSWERED_PER_S) * seconds)
     histogram = Histogram()
     histogram.record_many(np.full(operations, round(100e6 * load_share), dtype=np.int64))
     wire = histogram.to_wire()
-    group = Times3(wire, wire, wire, operations, {}, 0, 0, operations, operations)
-    whole = Block("adding", arm, 0, 0, users, round(seconds * 1e9), {"sum": group}, Histogram().to_wire(), 10.0, targets=True)
+    group = LatencyHistograms(wire, wire, wire, operations, {}, 0, 0, operations, operations)
+    whole = LoadBlock("adding", arm, 0, 0, users, round(seconds * 1e9), {"sum": group}, Histogram().to_wire(), 10.0, targets=True)
     return msgspec.structs.replace(whole, **changed)
 
 
@@ -67,7 +67,7 @@ class Engine:
         """Count it."""
         self.started += 1
 
-    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> Block:
+    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
         """Return a step's block."""
         assert block_s is not None
         level = users or rate_factor
@@ -124,8 +124,8 @@ def session(
     engine: Engine, out: Path, kinds: tuple[str, ...] = (USERS,), arms: tuple[str, ...] = ("baseline", "optimised"), **others: float
 ) -> CapacitySession:
     """Return a session that searches the toy for what keeps 100 ms."""
-    plans = [Plan(kind, parse("p95 <= 100ms"), START[kind], MOST[kind], **others) for kind in kinds]
-    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=120.0)
+    plans = [SearchPlan(kind, parse("p95 <= 100ms"), START[kind], MOST[kind], **others) for kind in kinds]
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=120.0)
     searches = Searches(load(TOY), settings, plans, arms, out, "harness capacity adding")
     return CapacitySession(searches, Silent(), Cores(None, None), engine.clock)
 
@@ -138,8 +138,8 @@ def test_every_arm_is_searched_and_the_run_is_a_folder(engine: Engine, tmp_path:
     assert result.load is not None
     for found in result.load.capacities:
         held = HOLDS[found.arm] * (10 if found.kind == RATE else 1)
-        assert found.holds == pytest.approx(held, rel=0.1)
-        assert found.fails is not None
+        assert found.sustained == pytest.approx(held, rel=0.1)
+        assert found.failed_at is not None
     assert [(c.kind, c.arm) for c in result.load.capacities] == [(k, a) for k in (RATE, USERS) for a in ("baseline", "optimised")]
     assert (record.kind, result.status, result.dataset) == ("load", "ok", {"digest": "numbers"})
     assert record.environment["event loop"] == "made up"
@@ -164,10 +164,10 @@ def test_an_engine_that_dies_ends_one_search_and_no_other(engine: Engine, tmp_pa
     (result,) = session(engine, tmp_path / "run").run().scenarios
     assert result.load is not None
     lost, kept = result.load.capacities
-    assert (lost.arm, lost.holds, lost.fails) == ("baseline", 8, None)
-    assert "SIGKILL" in lost.because
-    assert kept.holds == pytest.approx(200, rel=0.1)
-    assert result.load.lost == ["baseline at 16 users at once: the engine process ended in mid-run (killed by SIGKILL)"]
+    assert (lost.arm, lost.sustained, lost.failed_at) == ("baseline", 8, None)
+    assert "SIGKILL" in lost.reason
+    assert kept.sustained == pytest.approx(200, rel=0.1)
+    assert result.load.lost_workers == ["baseline at 16 users at once: the engine process ended in mid-run (killed by SIGKILL)"]
     assert engine.started == engine.closed == 2
 
 
@@ -186,30 +186,30 @@ def test_ctrl_c_keeps_what_was_found(engine: Engine, tmp_path: Path) -> None:
     (result,) = record.scenarios
     assert result.status == "interrupted"
     assert result.load is not None
-    assert {c.arm: c.holds for c in result.load.capacities}["optimised"] == 64
+    assert {c.arm: c.sustained for c in result.load.capacities}["optimised"] == 64
     assert engine.closed == 1
 
 
-def test_a_budget_that_ends_first_leaves_the_search_unfinished_and_a_doubt(engine: Engine, tmp_path: Path) -> None:
+def test_a_budget_that_ends_first_leaves_the_search_unfinished_and_a_warning(engine: Engine, tmp_path: Path) -> None:
     """Without a level that failed there is no answer; with one there is, if a rough one."""
     searching = session(engine, tmp_path / "short", budget_s=10.0)
     (result,) = searching.run().scenarios
     assert searching.unfinished
-    assert "search cut short" in {d.name for d in result.doubts}
+    assert "search cut short" in {d.name for d in result.warnings}
     rough = session(engine, tmp_path / "rough", arms=("baseline",), budget_s=18.0)
     (result,) = rough.run().scenarios
     assert result.load is not None
-    assert result.load.capacities[0].fails is not None
+    assert result.load.capacities[0].failed_at is not None
     assert not rough.unfinished
 
 
-def test_a_data_layer_inside_the_generator_is_a_doubt(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_layer_inside_the_generator_is_a_warning(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a target elsewhere the two take time from each other, which a level alone does not show."""
-    assert not session(engine, tmp_path / "elsewhere").run().scenarios[0].doubts
+    assert not session(engine, tmp_path / "elsewhere").run().scenarios[0].warnings
     inside = lambda *a, **k: msgspec.structs.replace(Engine.one(engine, *a, **k), targets=False)  # noqa: E731 - one line of stand-in
     monkeypatch.setattr(engine, "one", inside)
-    doubts = session(engine, tmp_path / "inside").run().scenarios[0].doubts
-    assert [d.name for d in doubts] == ["one process for both"]
+    warnings = session(engine, tmp_path / "inside").run().scenarios[0].warnings
+    assert [d.name for d in warnings] == ["one process for both"]
 
 
 def test_promises_that_a_capacity_answers_are_judged_and_no_others(engine: Engine, tmp_path: Path) -> None:
@@ -227,11 +227,11 @@ def test_promises_that_a_capacity_answers_are_judged_and_no_others(engine: Engin
 
 
 def test_a_step_is_seen_over_all_groups_and_with_everything_that_was_due() -> None:
-    """Errors, shed and unfinished operations are due without a good answer; the rate offered is what was planned."""
+    """Errors, dropped and unfinished operations are due without a good answer; the rate offered is what was planned."""
     found = block("baseline", 0, 100.0, 2.0)
-    group = msgspec.structs.replace(found.groups["sum"], planned=230, errors={"OSError": 10}, shed=15, censored=5, answered=190)
+    group = msgspec.structs.replace(found.groups["sum"], planned=230, errors={"OSError": 10}, dropped=15, censored=5, answered=190)
     step = seen(100.0, msgspec.structs.replace(found, groups={"a": group, "b": found.groups["sum"]}))
-    assert (step.asked, step.answered) == (430, 400)
+    assert (step.sent, step.completed) == (430, 400)
     assert step.failed_share == pytest.approx(30 / 430)
     assert (step.offered_per_s, step.achieved_per_s) == (215, 195)
     assert step.response.operations == 400

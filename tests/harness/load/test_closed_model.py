@@ -21,7 +21,7 @@ def test_so_many_are_under_way_as_there_are_users(stage: Stage) -> None:
     assert stage.scenario.most_under_way == 3
     assert block.users == 3
     assert sum(g.operations for g in block.groups.values()) == 30
-    assert {g.shed for g in block.groups.values()} == {0}
+    assert {g.dropped for g in block.groups.values()} == {0}
 
 
 def test_a_long_last_operation_does_not_tilt_the_rate(stage: Stage) -> None:
@@ -44,5 +44,5 @@ def test_a_user_who_is_never_answered_is_censored(stage: Stage) -> None:
     """And keeps nobody else, nor the block from its end."""
     stage.scenario.takes_ns = lambda arm, case: 60_000 * MS if len(stage.scenario.ran) == 3 else 10 * MS
     (block,) = stage.blocks(users=2, model="closed", arms=["baseline"], drain_s=0.05)
-    assert sum(g.censored for g in block.groups.values()) == 1
+    assert sum(g.unfinished for g in block.groups.values()) == 1
     assert sum(g.operations for g in block.groups.values()) == 11

@@ -9,7 +9,7 @@ import pytest
 
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
-from harness.load.engine import LANES, Engine, Field, Level
+from harness.load.engine import LANES, Engine, Field, LoadLevel
 from harness.scenario import Case, Setting
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_what_was_put_off_is_settled_between_blocks(stage: Stage) -> None:
     found = stage.blocks(cycles=2)
     settled = stage.scenario.settled
     assert [done for _, _, done in settled[:2]] == [0, 0]
-    assert [world for world, _, _ in settled[2:]] == [b.arm for b in found]
+    assert [instance for instance, _, _ in settled[2:]] == [b.arm for b in found]
     assert {under_way for _, under_way, _ in settled} == {0}
     assert settled[-1][2] == len(stage.scenario.ran)
 
@@ -112,8 +112,8 @@ def test_arms_that_disagree_take_no_load(stage: Stage, monkeypatch: pytest.Monke
     """The engine refuses to start, by the scenario's name, also where the baseline itself takes no part."""
     run = type(stage.scenario).run
 
-    async def lie(self: object, world: str, case: Case) -> int:
-        return 13 if world == "optimised" else await run(stage.scenario, world, case)
+    async def lie(self: object, instance: str, case: Case) -> int:
+        return 13 if instance == "optimised" else await run(stage.scenario, instance, case)
 
     monkeypatch.setattr(type(stage.scenario), "run", lie)
     with pytest.raises(ScenarioFailedError, match="timed: optimised gives another answer"):
@@ -133,19 +133,19 @@ def test_on_request_a_block_has_the_arm_the_level_and_the_length_asked_for(stage
         await engine.open()
         stage.scenario.under_load = True
         stage.scenario.takes_ns = lambda arm, case: 10 * MS
-        rate = await engine.one("optimised", 0, Level(0, 2.0), 0.2, lambda: False)
-        users = await engine.one("baseline", 1, Level(3), None, lambda: False)
+        rate = await engine.one("optimised", 0, LoadLevel(0, 2.0), 0.2, lambda: False)
+        users = await engine.one("baseline", 1, LoadLevel(3), None, lambda: False)
         assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("optimised", 0, 40)
         assert (users.arm, users.users, sum(g.operations for g in users.groups.values())) == ("baseline", 3, 30)
         with pytest.raises(ScenarioFailedError, match="timed: other cannot take load"):
-            await engine.one("other", 2, Level(1), None, lambda: False)
+            await engine.one("other", 2, LoadLevel(1), None, lambda: False)
         await engine.close()
 
     stage.run(go())
 
 
 def test_a_plan_without_meaning_is_refused(stage: Stage) -> None:
-    """Before any world is opened."""
+    """Before any instance is opened."""
     with pytest.raises(UsageError):
         stage.blocks(arrivals="quickly")
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.load.generator_checks import generator, generator_limit, overloaded
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from harness.load.totals import total
 from harness.stats.histogram import Histogram, HistogramWire
 
@@ -27,29 +27,29 @@ def block(
     times_ms: Sequence[float],
     *,
     answered: int | None = None,
-    shed: int = 0,
+    dropped: int = 0,
     censored: int = 0,
     errors: Mapping[str, int] | None = None,
     users: int = 0,
     cpu_percent: float = 20.0,
     late_ms: float = 0.05,
     targets: bool = True,
-) -> Block:
+) -> LoadBlock:
     """Return a block of five seconds with one group."""
     failed = dict(errors or {})
     operations = len(times_ms)
-    found = Times3(
+    found = LatencyHistograms(
         response=wire([*times_ms, *[9_000.0] * censored]),
         service=wire(times_ms),
         queue=wire([0.0] * operations),
         operations=operations,
         errors=failed,
-        shed=shed,
-        censored=censored,
-        planned=operations + shed + censored + sum(failed.values()),
-        answered=operations if answered is None else answered,
+        dropped=dropped,
+        unfinished=censored,
+        planned=operations + dropped + censored + sum(failed.values()),
+        completed=operations if answered is None else answered,
     )
-    return Block("timed", "optimised", 0, 0, users, 5000 * MS, {"read": found}, wire([late_ms] * 100), cpu_percent, targets)
+    return LoadBlock("timed", "optimised", 0, 0, users, 5000 * MS, {"read": found}, wire([late_ms] * 100), cpu_percent, targets)
 
 
 def test_an_arm_that_answers_in_time_is_sound() -> None:
@@ -68,12 +68,12 @@ def test_an_arm_that_falls_behind_is_overloaded_though_draining_answers_everythi
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (block([10.0] * 999, shed=1), "1 of 1000 operations were shed, because as many as allowed were under way"),
+        (block([10.0] * 999, dropped=1), "1 of 1000 operations were dropped, because as many as allowed were under way"),
         (block([10.0] * 999, censored=1), "1 of 1000 operations were not answered before waiting for them ended"),
         (block([10.0] * 970, errors={"locked": 30}), "30 of 1000 operations failed"),
     ],
 )
-def test_what_is_not_answered_is_overload(found: Block, says: str) -> None:
+def test_what_is_not_answered_is_overload(found: LoadBlock, says: str) -> None:
     """With its reason and its number; a few errors are none."""
     assert overloaded(total([found])) == says
     assert overloaded(total([block([10.0] * 999, errors={"locked": 1})])) is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.load.protocol import Times3
+from harness.load.protocol import LatencyHistograms
 from harness.stats.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MS = 1_000_000
 
 
-def times_ms(times: Times3, kind: str = "response") -> list[float]:
+def times_ms(times: LatencyHistograms, kind: str = "response") -> list[float]:
     """Return the least and the greatest of a group's times."""
     histogram = Histogram.from_wire(getattr(times, kind))
     return [(ns or 0) / MS for ns in (histogram.min_ns, histogram.max_ns)]
@@ -47,12 +47,12 @@ def test_response_time_counts_from_the_moment_an_operation_was_due(stage: Stage)
     assert sum(g.operations for g in block.groups.values()) == 10
 
 
-def test_what_is_due_beyond_the_cap_is_shed_and_counted(stage: Stage) -> None:
+def test_what_is_due_beyond_the_cap_is_dropped_and_counted(stage: Stage) -> None:
     """With at most two under way that take 35 ms each, every fourth period of 10 ms lets two begin."""
     stage.scenario.takes_ns = lambda arm, case: 35 * MS
     (block,) = stage.blocks(arms=["optimised"], in_flight_cap=2)
     assert stage.scenario.most_under_way == 2
-    assert sum(g.shed for g in block.groups.values()) == 4
+    assert sum(g.dropped for g in block.groups.values()) == 4
     assert sum(g.planned for g in block.groups.values()) == 10
     assert sum(g.operations for g in block.groups.values()) == 6
 
@@ -63,7 +63,7 @@ def test_a_burst_does_not_get_past_the_cap(stage: Stage) -> None:
     trace.write_text("0.01\n" * 5)
     stage.scenario.takes_ns = lambda arm, case: MS
     (block,) = stage.blocks(arms=["optimised"], in_flight_cap=2, arrivals=f"replay:{trace}")
-    assert sum(g.shed for g in block.groups.values()) == 3
+    assert sum(g.dropped for g in block.groups.values()) == 3
     assert stage.scenario.most_under_way == 2
 
 
@@ -72,7 +72,7 @@ def test_censored_operations_are_in_response_times_alone(stage: Stage) -> None:
     stage.scenario.takes_ns = lambda arm, case: 60_000 * MS
     (block,) = stage.blocks(arms=["baseline"], drain_s=0.05)
     groups = block.groups.values()
-    assert sum(g.censored for g in groups) == 10
+    assert sum(g.unfinished for g in groups) == 10
     assert sum(g.operations for g in groups) == 0
     assert sum(Histogram.from_wire(g.service).operations for g in groups) == 0
     assert max(times_ms(g)[1] for g in groups) == pytest.approx(150)
@@ -113,7 +113,7 @@ def test_answers_after_the_measured_part_are_operations_and_no_throughput(stage:
     stage.scenario.takes_ns = lambda arm, case: 45 * MS
     (block,) = stage.blocks(arms=["optimised"])
     assert sum(g.operations for g in block.groups.values()) == 10
-    assert sum(g.answered for g in block.groups.values()) == 6
+    assert sum(g.completed for g in block.groups.values()) == 6
 
 
 def test_stopping_cuts_a_block_short_and_drains_it(stage: Stage) -> None:

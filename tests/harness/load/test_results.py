@@ -1,4 +1,4 @@
-"""From blocks to a result: figures by arm and group, ratios unless something forbids them, doubts, nothing out of nothing."""
+"""From blocks to a result: figures by arm and group, ratios unless something forbids them, warnings, nothing out of nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from harness.discovery import load
 from harness.load.histogram_file import HISTOGRAM_COLUMNS, write_histograms
-from harness.load.protocol import Block, LoadJob, Times3
-from harness.load.results import Heard, Where, result
+from harness.load.protocol import LatencyHistograms, LoadBlock, LoadJob
+from harness.load.results import CollectedResults, Where, result
 from harness.results.load import ALL, Tick
 from harness.results.run import ScenarioResult
 from harness.stats.histogram import Histogram, HistogramWire
@@ -32,20 +32,20 @@ def wire(times_ms: Sequence[float]) -> HistogramWire:
     return histogram.to_wire()
 
 
-def times3(ms: float, number: int = 100, errors: Mapping[str, int] | None = None, shed: int = 0) -> Times3:
+def times3(ms: float, number: int = 100, errors: Mapping[str, int] | None = None, dropped: int = 0) -> LatencyHistograms:
     """Return a group whose operations take about as long as said."""
     times_ms = [ms * (1 + i / 1000) for i in range(number)]
     found = dict(errors or {})
-    planned = number + shed + sum(found.values())
-    return Times3(wire(times_ms), wire(times_ms), wire([0.0] * number), number, found, shed, 0, planned, number)
+    planned = number + dropped + sum(found.values())
+    return LatencyHistograms(wire(times_ms), wire(times_ms), wire([0.0] * number), number, found, dropped, 0, planned, number)
 
 
-def block(arm: str, cycle: int, groups: Mapping[str, Times3], users: int = 0, *, targets: bool = True) -> Block:
+def block(arm: str, cycle: int, groups: Mapping[str, LatencyHistograms], users: int = 0, *, targets: bool = True) -> LoadBlock:
     """Return a block of five seconds."""
-    return Block("adding", arm, cycle, 0, users, 5000 * MS, dict(groups), wire([0.05] * 100), 20.0, targets)
+    return LoadBlock("adding", arm, cycle, 0, users, 5000 * MS, dict(groups), wire([0.05] * 100), 20.0, targets)
 
 
-def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[Block]:
+def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[LoadBlock]:
     """Return so many cycles of two arms with two groups, times drifting a little."""
     arms = (("baseline", base_ms), ("optimised", arm_ms))
     return [
@@ -53,14 +53,14 @@ def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[B
     ]
 
 
-def judged(heard: Heard, job: LoadJob = JOB) -> ScenarioResult:
+def judged(heard: CollectedResults, job: LoadJob = JOB) -> ScenarioResult:
     """Return the toy's result."""
     return result(TOY, Where("sqlite", 0.0, {"rows": 3}), heard, job, "samples/adding-sqlite.csv")
 
 
 def test_each_arm_has_figures_by_group_and_over_all() -> None:
     """What was offered, what was answered, and the times of both."""
-    load = judged(Heard({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).load
+    load = judged(CollectedResults({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).load
     assert load is not None
     assert {(a.arm, a.group) for a in load.arms} == {(a, g) for a in ("baseline", "optimised") for g in (ALL, "sum", "more")}
     whole = next(a for a in load.arms if (a.arm, a.group) == ("optimised", ALL))
@@ -73,7 +73,7 @@ def test_each_arm_has_figures_by_group_and_over_all() -> None:
 
 def test_ratios_and_the_tables_that_other_runs_have_come_from_the_same_blocks() -> None:
     """The median's ratio, each process's, and the latencies, of every group but that of all."""
-    found = judged(Heard({1: cycles(4, 4, 1), 2: cycles(4, 4.4, 1)}))
+    found = judged(CollectedResults({1: cycles(4, 4, 1), 2: cycles(4, 4.4, 1)}))
     assert found.load is not None
     assert {r.group for r in found.load.ratios} == {ALL, "sum", "more"}
     assert [(r.arm, r.group) for r in found.ratios] == [("optimised", "sum"), ("optimised", "more")]
@@ -89,16 +89,16 @@ def test_ratios_and_the_tables_that_other_runs_have_come_from_the_same_blocks() 
 
 def test_an_overloaded_arm_has_no_ratio_and_no_latency() -> None:
     """It is not slow: it does not hold the rate. Others keep theirs; a baseline that does not hold it leaves nobody a ratio."""
-    shed = [block("optimised", c, {"sum": times3(1, shed=9)}) for c in range(4)]
+    dropped = [block("optimised", c, {"sum": times3(1, dropped=9)}) for c in range(4)]
     base = [block("baseline", c, {"sum": times3(4)}) for c in range(4)]
     other = [block("proposed", c, {"sum": times3(2)}) for c in range(4)]
-    found = judged(Heard({1: [*base, *shed, *other]}))
+    found = judged(CollectedResults({1: [*base, *dropped, *other]}))
     assert found.load is not None
     assert {a.arm for a in found.load.arms if a.overloaded} == {"optimised"}
     assert {r.arm for r in found.load.ratios} == {"proposed"}
     assert {x.arm for x in found.latencies} == {"baseline", "proposed"}
-    shed_base = [msgspec.structs.replace(b, arm="baseline") for b in shed]
-    nobody = judged(Heard({1: [*shed_base, *other]}))
+    dropped_base = [msgspec.structs.replace(b, arm="baseline") for b in dropped]
+    nobody = judged(CollectedResults({1: [*dropped_base, *other]}))
     assert nobody.load is not None
     assert nobody.load.ratios == []
 
@@ -106,40 +106,40 @@ def test_an_overloaded_arm_has_no_ratio_and_no_latency() -> None:
 def test_an_invalid_run_has_no_ratios() -> None:
     """A generator at its limit is said so, and figures stay to be looked at."""
     busy = [msgspec.structs.replace(b, cpu_percent=99.0) for b in cycles(4, 4, 1)]
-    found = judged(Heard({1: busy}))
+    found = judged(CollectedResults({1: busy}))
     assert found.load is not None
     assert "99 % of its core" in str(found.load.invalid)
     assert (found.load.ratios, found.ratios) == ([], [])
     assert found.latencies != []
 
 
-def test_failed_operations_are_a_doubt_by_message() -> None:
+def test_failed_operations_are_a_warning_by_message() -> None:
     """They are no samples."""
     blocks = [block("baseline", 0, {"sum": times3(4, errors={"locked": 1})}), block("optimised", 0, {"sum": times3(1)})]
-    found = judged(Heard({1: blocks}))
-    assert "baseline: 1 × locked" in {d.says for d in found.doubts}
+    found = judged(CollectedResults({1: blocks}))
+    assert "baseline: 1 × locked" in {d.message for d in found.warnings}
     assert sum(x.samples for x in found.latencies) == 200
 
 
 def test_what_shares_a_process_or_is_but_one_is_doubted() -> None:
     """A data layer in the generator's process, and a single engine process."""
     inside = [msgspec.structs.replace(b, targets=False) for b in cycles(4, 4, 1)]
-    assert {d.name for d in judged(Heard({1: inside})).doubts} == {"one process for both", "one process"}
-    assert judged(Heard({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).doubts == []
+    assert {d.name for d in judged(CollectedResults({1: inside})).warnings} == {"one process for both", "one process"}
+    assert judged(CollectedResults({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).warnings == []
 
 
 def test_the_closed_model_says_how_many_users_there_were() -> None:
     """And has no offered rate."""
-    load = judged(Heard({1: cycles(4, 4, 1, users=8)}), CLOSED).load
+    load = judged(CollectedResults({1: cycles(4, 4, 1, users=8)}), CLOSED).load
     assert load is not None
     assert load.arrivals == "8 users, each asking again once answered"
     assert {a.offered_per_s for a in load.arms} == {None}
 
 
 @pytest.mark.parametrize("blocks", [[], [block("baseline", 0, {"sum": times3(1, 0, {"RuntimeError: gone": 5})})]])
-def test_a_run_without_operations_has_failed(blocks: list[Block]) -> None:
+def test_a_run_without_operations_has_failed(blocks: list[LoadBlock]) -> None:
     """Zero answers are no success, whatever else there was; the first error is named."""
-    found = judged(Heard({1: blocks} if blocks else {}))
+    found = judged(CollectedResults({1: blocks} if blocks else {}))
     assert (found.status, found.exit_code, found.samples_file) == ("failed", 1, None)
     assert "no operation was answered" in (found.error or "")
     assert ("RuntimeError: gone" in (found.error or "")) == bool(blocks)
@@ -147,23 +147,23 @@ def test_a_run_without_operations_has_failed(blocks: list[Block]) -> None:
 
 def test_what_stopped_a_run_is_its_status() -> None:
     """Ctrl-C before any answer is no failure; a scenario that cannot be loaded at all is one, with its reason."""
-    assert judged(Heard(interrupted=True)).status == "interrupted"
-    failed = judged(Heard(failed="adding: proposed gives another answer"))
+    assert judged(CollectedResults(interrupted=True)).status == "interrupted"
+    failed = judged(CollectedResults(failed="adding: proposed gives another answer"))
     assert (failed.status, failed.error) == ("failed", "adding: proposed gives another answer")
 
 
 def test_ticks_and_lost_shares_stand_in_the_result() -> None:
     """As they were heard."""
     tick = Tick(1, 0.5, "baseline", "measured", 10, 0, 1, None, None)
-    load = judged(Heard({1: cycles(1, 4, 1)}, [tick], ["engine process 2 of 2: killed"])).load
+    load = judged(CollectedResults({1: cycles(1, 4, 1)}, [tick], ["engine process 2 of 2: killed"])).load
     assert load is not None
-    assert (load.ticks, load.lost) == ([tick], ["engine process 2 of 2: killed"])
+    assert (load.ticks, load.lost_workers) == ([tick], ["engine process 2 of 2: killed"])
 
 
 def test_another_scenarios_blocks_are_not_counted() -> None:
     """One engine may run several scenarios."""
     others = [msgspec.structs.replace(b, scenario="another") for b in cycles(4, 4, 1)]
-    assert replace(judged(Heard({1: others})), doubts=[]).status == "failed"
+    assert replace(judged(CollectedResults({1: others})), warnings=[]).status == "failed"
 
 
 def test_histograms_are_kept_block_by_block(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.load.recorder import Flight, Phases, Tally
+from harness.load.recorder import InFlight, Phases, Recorder
 from harness.load.sampler import GENERATOR, Sampler, Watch, usage, watched
 from harness.results.load import Tick
 from harness.runtime.clock import MonotonicClock
@@ -22,17 +22,17 @@ MS = 1_000_000
 CASE = Case("read", "read 0", 0)
 
 
-def tally(stage: Stage) -> Tally:
+def tally(stage: Stage) -> Recorder:
     """Return a tally that warms up for 100 ms and measures for a second."""
-    found = Tally(stage.scenario, "baseline", stage.clock)
+    found = Recorder(stage.scenario, "baseline", stage.clock)
     found.begin(0, Phases(100 * MS, 1000 * MS, 0))
     return found
 
 
-async def operations(found: Tally, number: int) -> None:
+async def operations(found: Recorder, number: int) -> None:
     """Do so many at once."""
     for _ in range(number):
-        flight = Flight(CASE, 0)
+        flight = InFlight(CASE, 0)
         found.take_off(flight)
         await found.operate(flight)
 

@@ -8,8 +8,8 @@ import pytest
 
 from harness.discovery import load
 from harness.load.protocol import LoadJob
-from harness.load.session import Plan, described
-from harness.results.run import Settings
+from harness.load.session import LoadPlan, described
+from harness.results.run import RunSettings
 
 TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
 
@@ -17,8 +17,8 @@ TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
 @pytest.mark.parametrize(("cycles", "processes", "shares"), [(6, 2, [3, 3]), (7, 2, [4, 3]), (1, 2, [1]), (5, 4, [2, 1, 1, 1])])
 def test_cycles_are_shared_out_over_processes(tmp_path: Path, cycles: int, processes: int, shares: list[int]) -> None:
     """All of them, as evenly as can be, and no process without one."""
-    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=processes, budget_s=1.0)
-    assert Plan(TOY, settings, LoadJob([], [], 1.0), cycles, tmp_path, "harness load").shares() == shares
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=processes, budget_s=1.0)
+    assert LoadPlan(TOY, settings, LoadJob([], [], 1.0), cycles, tmp_path, "harness load").shares() == shares
 
 
 def test_the_record_says_how_the_load_went() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from harness.load.shares import together
 from harness.stats.histogram import Histogram, HistogramWire
 
@@ -20,11 +20,11 @@ def wire(times_ns: list[int]) -> HistogramWire:
 
 def block(
     times_ns: list[int], cycle: int = 0, arm: str = "baseline", position: int = 0, errors: dict[str, int] | None = None
-) -> Block:
+) -> LoadBlock:
     """Return a block in which operations took so long."""
     number = len(times_ns)
-    times = Times3(wire(times_ns), wire(times_ns), wire([0] * number), number, errors or {}, 1, 0, number + 1, number)
-    return Block("adding", arm, cycle, position, 2, 10**9, {"sum": times}, wire([5]), 40.0)
+    times = LatencyHistograms(wire(times_ns), wire(times_ns), wire([0] * number), number, errors or {}, 1, 0, number + 1, number)
+    return LoadBlock("adding", arm, cycle, position, 2, 10**9, {"sum": times}, wire([5]), 40.0)
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1), st.integers(1, 5))
@@ -35,7 +35,7 @@ def test_shares_of_one_load_add_up_to_it(times_ns: list[int], workers: int) -> N
     single = block(times_ns).groups["sum"]
     assert whole.groups["sum"].response == single.response
     assert whole.groups["sum"].operations == single.operations
-    assert whole.groups["sum"].shed == workers
+    assert whole.groups["sum"].dropped == workers
     assert whole.users == 2 * workers
     assert whole.measured_ns == 10**9
 
@@ -51,7 +51,7 @@ def test_each_arms_block_of_a_cycle_is_one() -> None:
 def test_errors_and_the_busiest_generator_are_kept() -> None:
     """Errors add up by message; a generator that is full stays visible beside an idle one."""
     idle = block([1], errors={"refused": 2})
-    (whole,) = together([[idle], [Block("adding", "baseline", 0, 0, 2, 10**9, idle.groups, idle.lateness, 99.0)]])
+    (whole,) = together([[idle], [LoadBlock("adding", "baseline", 0, 0, 2, 10**9, idle.groups, idle.lateness, 99.0)]])
     assert whole.groups["sum"].errors == {"refused": 4}
     assert whole.cpu_percent == 99.0
 

@@ -17,7 +17,7 @@ import pytest
 from harness.bench.protocol import encode_paths
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
-from harness.load.environment import Ground
+from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
 
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def ground() -> Iterator[Ground]:
+def ground() -> Iterator[LoadEnvironment]:
     """Yield the toy's data."""
-    with Ground([load(TOYS / "adding.py")], "sqlite", "tiny", 0) as found:
+    with LoadEnvironment([load(TOYS / "adding.py")], "sqlite", "tiny", 0) as found:
         yield found
 
 
-def supervisor(ground: Ground, **how: Any) -> Supervisor:
+def supervisor(ground: LoadEnvironment, **how: Any) -> Supervisor:
     """Return an engine of short blocks, started."""
     usual: dict[str, Any] = {"block_s": 0.1, "arrivals": "100", "drain_s": 1.0, **how}
     found = Supervisor(LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), **usual))
@@ -40,7 +40,7 @@ def supervisor(ground: Ground, **how: Any) -> Supervisor:
     return found
 
 
-def test_an_engine_takes_its_cycles_and_ends_by_itself(ground: Ground) -> None:
+def test_an_engine_takes_its_cycles_and_ends_by_itself(ground: LoadEnvironment) -> None:
     """Two blocks of each arm, and facts about the process; nothing is left of it."""
     engine = supervisor(ground, cycles=2)
     engine.load()
@@ -55,7 +55,7 @@ def test_an_engine_takes_its_cycles_and_ends_by_itself(ground: Ground) -> None:
     assert ground.datasets["adding"]["digest"] == "numbers-0"
 
 
-def test_an_engine_on_request_answers_each_order_with_a_block(ground: Ground) -> None:
+def test_an_engine_on_request_answers_each_order_with_a_block(ground: LoadEnvironment) -> None:
     """Of the arm and the load that it asks for."""
     engine = supervisor(ground, on_request=True)
     try:
@@ -67,7 +67,7 @@ def test_an_engine_on_request_answers_each_order_with_a_block(ground: Ground) ->
     assert (users.arm, users.users) == ("baseline", 2)
 
 
-def test_stopping_lets_the_block_end(ground: Ground) -> None:
+def test_stopping_lets_the_block_end(ground: LoadEnvironment) -> None:
     """An endless engine ends, and what it had measured is told."""
     engine = supervisor(ground, model="closed", block_s=600.0)
     engine.load(users=2)
@@ -80,7 +80,7 @@ def test_stopping_lets_the_block_end(ground: Ground) -> None:
     assert engine.failed is None
 
 
-def test_an_engine_that_is_killed_is_said_to_be(ground: Ground) -> None:
+def test_an_engine_that_is_killed_is_said_to_be(ground: LoadEnvironment) -> None:
     """In mid-run, by its signal; whoever asks it for a block is told as well."""
     engine = supervisor(ground, on_request=True)
     assert engine._child is not None
@@ -91,7 +91,7 @@ def test_an_engine_that_is_killed_is_said_to_be(ground: Ground) -> None:
     assert "SIGKILL" in str(engine.failed)
 
 
-def test_an_engine_that_cannot_start_says_why(ground: Ground, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_start_says_why(ground: LoadEnvironment, tmp_path: Path) -> None:
     """Its own error, and not a traceback."""
     wrong = tmp_path / "adding.py"
     wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
@@ -101,7 +101,7 @@ def test_an_engine_that_cannot_start_says_why(ground: Ground, tmp_path: Path) ->
     assert not engine.running
 
 
-def test_an_engine_whose_supervisor_has_gone_ends_without_a_word(ground: Ground) -> None:
+def test_an_engine_whose_supervisor_has_gone_ends_without_a_word(ground: LoadEnvironment) -> None:
     """It has nobody to report to: neither its reports nor an error of its own become a traceback on a terminal."""
     job = LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), block_s=0.1)
     reader, writer = os.pipe()
@@ -113,7 +113,7 @@ def test_an_engine_whose_supervisor_has_gone_ends_without_a_word(ground: Ground)
     assert (done.returncode, done.stderr.decode()) == (0, "")
 
 
-def test_each_engine_has_streams_of_its_own(ground: Ground) -> None:
+def test_each_engine_has_streams_of_its_own(ground: LoadEnvironment) -> None:
     """So that no two of them meet the same cases."""
     assert [ground.settings(index)[0].stream for index in (0, 1, 2)] == [0, 1000, 2000]
 
@@ -121,4 +121,4 @@ def test_each_engine_has_streams_of_its_own(ground: Ground) -> None:
 def test_a_scenario_that_does_not_run_here_is_refused() -> None:
     """With the reason and what else to choose; its folder is gone."""
     with pytest.raises(UsageError, match=r"distant does not run here: there is no echo for this machine; choose"):
-        Ground([load(TOYS / "distant.py")], "missing", "tiny", 0).__enter__()
+        LoadEnvironment([load(TOYS / "distant.py")], "missing", "tiny", 0).__enter__()

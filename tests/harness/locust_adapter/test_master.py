@@ -39,7 +39,7 @@ def test_two_processes_offer_the_plan_of_one(locust: Run, two: list[str], tmp_pa
     assert arm.offered_per_s == pytest.approx(40, rel=0.1)
     assert arm.operations > 40
     assert scenario.load is not None
-    assert scenario.load.lost == []
+    assert scenario.load.lost_workers == []
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -51,7 +51,7 @@ def test_users_of_all_workers_add_up(locust: Run, two: list[str], tmp_path: Path
     (scenario,) = record.scenarios
     assert record.environment["users"] == "4"
     assert {x.arm for x in scenario.latencies} == {"baseline", "proposed", "optimised"}
-    assert "one process" not in {doubt.name for doubt in scenario.doubts}
+    assert "one process" not in {warning.name for warning in scenario.warnings}
 
 
 def test_a_worker_that_dies_is_named(command: Callable[..., list[str]], two: list[str], tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_worker_that_dies_is_named(command: Callable[..., list[str]], two: lis
     assert child.returncode == 1, said
     (scenario,) = read_run(tmp_path / "run").scenarios
     assert scenario.load is not None
-    (lost,) = scenario.load.lost
+    (lost,) = scenario.load.lost_workers
     assert lost.startswith("worker ")
     assert "of 2, after" in lost
     assert whole(tmp_path / "run").operations > 0

@@ -23,12 +23,12 @@ from locust.env import Environment
 from locust.rpc.protocol import Message
 import locust.stats as stats
 
-def block(arm, times_ns, errors, shed, censored, seconds):
+def block(arm, times_ns, errors, dropped, censored, seconds):
     h = Histogram()
     for ns in times_ns:
         h.record(ns)
     n = len(times_ns)
-    t = Times3(h.to_wire(), h.to_wire(), h.to_wire(), n - censored, errors, shed, censored, n, n)
+    t = Times3(h.to_wire(), h.to_wire(), h.to_wire(), n - censored, errors, dropped, censored, n, n)
     return Block("adding", arm, 0, 0, 1, int(seconds * 1e9), {"sum": t}, Histogram().to_wire(), 1.0)
 
 fast = [50_000 + 500 * i for i in range(800)]        # 0.05 to 0.45 ms
@@ -95,8 +95,8 @@ def test_rates_are_of_measured_time(said: dict[str, Any]) -> None:
     assert (said["per second"], said["seconds"]) == (805, 2)
 
 
-def test_what_was_shed_or_never_finished_is_a_failure(said: dict[str, Any]) -> None:
-    """Errors, shed and censored operations are Locust's failures by message, and only errors and shed ones have no time."""
+def test_what_was_dropped_or_never_finished_is_a_failure(said: dict[str, Any]) -> None:
+    """Errors, dropped and censored operations are Locust's failures by message, and only errors and dropped ones have no time."""
     assert said["failures"] == 6
     assert sorted(said["errors"].values()) == [1, 2, 3]
     assert said["failing"] == pytest.approx(3.0)

@@ -114,7 +114,7 @@ def test_a_connection_in_use_is_refused(on_engine: OnEngine) -> None:
 
     async def enter(engine: AsyncEngine) -> None:
         async with engine.connect():
-            with pytest.raises(UsageError, match="close the world's sessions"):
+            with pytest.raises(UsageError, match="close the instance's sessions"):
                 async with VmSteps(engine):
                     pass
 

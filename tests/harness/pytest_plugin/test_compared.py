@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.pytest_plugin.compared import KEPT_VERSION, Compared, Kept, compare, read
-from harness.results.run import Exact
+from harness.pytest_plugin.compared import KEPT_VERSION, ComparedItem, ComparisonLimits, compare, read
+from harness.results.run import WorkCount
 
 positive = st.floats(1e-3, 1e3)
 
 
-def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **other: object) -> Kept:
+def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **other: object) -> ComparisonLimits:
     """Return what an item keeps."""
-    made = Kept(
+    made = ComparisonLimits(
         schema_version=KEPT_VERSION,
         scenario="adding",
         group="sum",
@@ -30,7 +30,7 @@ def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **
         verified_cases=1,
         engine_settings={"sqlite": "3.40.1"},
         environment={"python": "CPython 3.11.7", "cpu": "Abacus"},
-        exact=[Exact("proposed", "sum", "steps", steps)],
+        exact=[WorkCount("proposed", "sum", "steps", steps)],
         times_faster=ratio[0] if ratio else None,
         interval_95=(ratio[1], ratio[2]) if ratio else None,
         control_95=(1.0, 1.0) if ratio else None,
@@ -38,7 +38,7 @@ def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **
     return msgspec.structs.replace(made, **other)
 
 
-def both(then: Kept, now: Kept) -> Compared:
+def both(then: ComparisonLimits, now: ComparisonLimits) -> ComparedItem:
     """Return the comparison of the one item of two runs."""
     (found,) = compare([then], [now])
     return found

@@ -30,7 +30,7 @@ def test_one_step_more_is_a_failed_item_and_is_not_saved(measured: Any) -> None:
     done = measured.pytest(*GATE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert failed(measured) == {}
-    measured.replace("trials/adding.py", "+= 1 if world", "+= 2 if world")
+    measured.replace("trials/adding.py", "+= 1 if instance", "+= 2 if instance")
     done = measured.pytest(*GATE, "--benchmark-autosave")
     assert done.returncode == 1
     ((name, message),) = failed(measured).items()

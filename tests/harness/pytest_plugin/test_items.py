@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin import Replay
+from harness.pytest_plugin import ReplayedSamples
 
 QUICK = ("--harness-budget", "0.5", "--harness-processes", "2")
 
@@ -76,7 +76,7 @@ def test_without_the_ini_option_nothing_is_collected(project: Any) -> None:
 
 def test_the_replay_timer_gives_back_what_it_was_given() -> None:
     """Reading before and after each round yields the recorded durations in order."""
-    replay = Replay()
+    replay = ReplayedSamples()
     replay.load([0.5, 0.25, 2.0])
     spans = []
     for _ in range(3):

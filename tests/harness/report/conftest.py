@@ -14,19 +14,19 @@ from harness.report.histograms import HISTOGRAM_COLUMNS
 from harness.results.load import UnderLoad
 from harness.results.run import (
     CONTROL,
-    Arm,
-    Doubt,
-    Exact,
+    ArmResult,
     Finding,
     Growth,
     Latency,
     Memory,
     Ratio,
     Run,
+    RunSettings,
+    RunWarning,
     Sample,
     ScenarioResult,
-    Settings,
     Statement,
+    WorkCount,
 )
 from harness.results.store import SCHEMA_VERSION, write_samples
 from harness.stats.intervals import paired_ratio, percentiles
@@ -38,9 +38,9 @@ MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000
 GROUP = "user's prompts"
 HOSTILE = "<script>alert('x')</script> & \"quoted\" | `tick` $x$ 日本語の名前"
 ARMS = [
-    Arm("baseline", "as the service has it"),
-    Arm("proposed", "as the review writes it"),
-    Arm("optimised", "as an engineer would ship it"),
+    ArmResult("baseline", "as the service has it"),
+    ArmResult("proposed", "as the review writes it"),
+    ArmResult("optimised", "as an engineer would ship it"),
 ]
 PROMISES = [
     Promise("I1", "queries 5–10× faster", times(5, 10), measures.speedup(GROUP)),
@@ -127,12 +127,12 @@ def make_result() -> MakeResult:
             engine_settings={"journal_mode": "wal"},
             latencies=latencies,
             ratios=ratios,
-            exact=[Exact(arm, GROUP, "vm_steps", value) for arm, value in steps.items()],
+            work_counts=[WorkCount(arm, GROUP, "vm_steps", value) for arm, value in steps.items()],
             statements=plans(),
             memory=memory(),
             growth=[Growth(arm, GROUP, "vm_steps", [0.1, 1.0], [v / 10, v], 1.0) for arm, v in steps.items()],
             findings=[Finding("proposed", "the index is never used", holds=True, evidence="the plan scans")],
-            doubts=[Doubt("few pairs", "90 pairs cannot carry p99", "give it a larger budget")],
+            warnings=[RunWarning("few pairs", "90 pairs cannot carry p99", "give it a larger budget")],
             samples_file="samples/indexes.csv",
         )
         changed = replace(result, **changes)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def make_run() -> MakeRun:
             commit="3f9a1c2d5b",
             dirty=False,
             interrupted=False,
-            settings=Settings(["sqlite"], "small", 1, [0.0], quick=False, processes=3, budget_s=60.0),
+            settings=RunSettings(["sqlite"], "small", 1, [0.0], quick=False, processes=3, budget_s=60.0),
             environment={"python": "3.11.9"},
             scenarios=list(scenarios),
         )
@@ -177,7 +177,7 @@ def hostile_result(make_result: MakeResult) -> ScenarioResult:
     """A result whose every text means something to HTML, Markdown, SQL or Matplotlib."""
     latencies, ratios = timings(samples(processes=1, pairs=5))
     groups = [[replace(x, group=HOSTILE) for x in latencies], [replace(x, group=HOSTILE) for x in ratios]]
-    broken = Arm("proposed", HOSTILE, cannot_run=f"TypeError: {HOSTILE}")
+    broken = ArmResult("proposed", HOSTILE, cannot_run=f"TypeError: {HOSTILE}")
     promise = Promise(
         HOSTILE, HOSTILE, times(5, 10), measures.speedup(HOSTILE), part=HOSTILE, arms=("proposed", "optimised", "more")
     )
@@ -187,17 +187,17 @@ def hostile_result(make_result: MakeResult) -> ScenarioResult:
         doc=HOSTILE,
         error=HOSTILE,
         status="interrupted",
-        arms=[ARMS[0], broken, ARMS[2], Arm("more", HOSTILE)],
+        arms=[ARMS[0], broken, ARMS[2], ArmResult("more", HOSTILE)],
         groups={HOSTILE: HOSTILE},
         latencies=groups[0],
         ratios=groups[1],
         statements=[Statement("optimised", HOSTILE, HOSTILE, 1, [HOSTILE], uses_index=False, scans_table=True)],
         findings=[Finding("proposed", HOSTILE, holds=False, evidence=HOSTILE)],
-        doubts=[Doubt(HOSTILE, HOSTILE, HOSTILE)],
+        warnings=[RunWarning(HOSTILE, HOSTILE, HOSTILE)],
         dataset={HOSTILE: HOSTILE},
         memory=[replace(m, group=HOSTILE, error=HOSTILE) for m in memory()],
         growth=[Growth("optimised", HOSTILE, HOSTILE, [0.1, 1.0], [1.0, 2.0], 0.3)],
-        exact=[Exact("optimised", HOSTILE, HOSTILE, 1.5, repeats_exactly=False)],
+        exact=[WorkCount("optimised", HOSTILE, HOSTILE, 1.5, repeats_exactly=False)],
     )
     return replace(result, verdicts=judge(promise, result))
 
@@ -220,7 +220,9 @@ def under_load() -> UnderLoad:
 def load_result(make_result: MakeResult, under_load: UnderLoad) -> ScenarioResult:
     """A scenario's result under load, whose samples file holds histograms."""
     groups = {"list": "a user's prompts", "update": "one prompt's text"}
-    empty: dict[str, object] = {name: [] for name in ("memory", "exact", "statements", "growth", "findings", "doubts", "verdicts")}
+    empty: dict[str, object] = {
+        name: [] for name in ("memory", "exact", "statements", "growth", "findings", "warnings", "verdicts")
+    }
     return make_result(**empty, groups=groups, load=under_load, samples_file="samples/indexes.csv")
 
 

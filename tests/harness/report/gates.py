@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.results.gate import GateResult, GateRow
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 HOSTILE = "x\x00\x1b[31m]]> <script>&\ud800\ufffe\r\n::error::boo | `a` %0A 日本語,:"
 
@@ -20,7 +20,7 @@ def row(word: str, kind: str = "exact", **changes: object) -> GateRow:
         "metric": "statements",
         "because": f"because it is {word}",
     }
-    return GateRow(kind=kind, word=word, **(made | values | changes))  # type: ignore[arg-type]
+    return GateRow(kind=kind, verdict=word, **(made | values | changes))  # type: ignore[arg-type]
 
 
 def result(verdict: str = "regressed", rows: list[GateRow] | None = None) -> GateResult:
@@ -35,13 +35,13 @@ def result(verdict: str = "regressed", rows: list[GateRow] | None = None) -> Gat
         row("not comparable", scenario="loading", metric="calls"),
         row("regressed", "status", scenario="caching", arm="", group="", metric="status", base=None, candidate=None, change=None),
     ]
-    reasons, doubts = [Doubt("settings", "size differs", "use the same")], [Doubt("shift", "all slower", "run again")]
-    return GateResult("old.json", "new", verdict, "something happened", everything if rows is None else rows, reasons, doubts)
+    reasons, warnings = [RunWarning("settings", "size differs", "use the same")], [RunWarning("shift", "all slower", "run again")]
+    return GateResult("old.json", "new", verdict, "something happened", everything if rows is None else rows, reasons, warnings)
 
 
 def hostile() -> GateResult:
     """A result whose every text is hostile to XML, Markdown, a terminal and workflow commands."""
     names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "because"), HOSTILE)
     rows = [row(word, **names) for word in ("regressed", "not judged", "improved", "inconclusive")]
-    doubt = Doubt(HOSTILE, HOSTILE, HOSTILE)
-    return GateResult(HOSTILE, HOSTILE, "regressed", HOSTILE, rows, [doubt], [doubt])
+    warning = RunWarning(HOSTILE, HOSTILE, HOSTILE)
+    return GateResult(HOSTILE, HOSTILE, "regressed", HOSTILE, rows, [warning], [warning])

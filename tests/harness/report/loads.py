@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from statistics import NormalDist
 
-from harness.results.load import ALL, RATE, USERS, Capacity, LoadedArm, LoadRatio, Step, Tick, Times, UnderLoad
+from harness.results.load import ALL, RATE, USERS, Capacity, CapacityStep, LatencySummary, LoadedArm, LoadRatio, Tick, UnderLoad
 from harness.stats.intervals import QUANTILES, is_supported
 
 
@@ -15,14 +15,14 @@ def quantile_ns(middle_ms: float, quantile: float) -> float:
     return middle_ms * 1e6 * math.exp(0.5 * NormalDist().inv_cdf(quantile))
 
 
-def spread(middle_ms: float, operations: int) -> Times:
+def spread(middle_ms: float, operations: int) -> LatencySummary:
     """A log-normal distribution with intervals of five per cent at the middle and more at the tail."""
     found = {label: quantile_ns(middle_ms, q) if is_supported(operations, q) else None for label, q in QUANTILES.items()}
     wide = {
         label: None if ns is None else (ns * (1 - 0.03 / (1.05 - q)), ns * (1 + 0.03 / (1.05 - q)))
         for (label, ns), q in zip(found.items(), QUANTILES.values(), strict=True)
     }
-    return Times(operations, middle_ms * 1.13e6, int(middle_ms * 2e5), int(middle_ms * 9e6), found, wide)
+    return LatencySummary(operations, middle_ms * 1.13e6, int(middle_ms * 2e5), int(middle_ms * 9e6), found, wide)
 
 
 def loaded(arm: str, group: str, middle_ms: float, operations: int) -> LoadedArm:
@@ -51,7 +51,7 @@ def ticks(middles_ms: dict[str, float]) -> list[Tick]:
 
 def searched(arm: str, kind: str, most: float, base_ms: float) -> Capacity:
     """Doubling until an arm that can do `most` a second fails "p95 < 150 ms", then halving the rest on the log scale."""
-    steps: list[Step] = []
+    steps: list[CapacityStep] = []
     level, holds, fails = most / 14 if kind == RATE else 1.0, 0.0, math.inf
     while fails / max(holds, 1e-9) > 1.1 and fails - holds > (kind == USERS):
         response_ms = base_ms / max(1 - level / most, 0.01) if kind == RATE else base_ms + 1e3 * level / most
@@ -59,7 +59,7 @@ def searched(arm: str, kind: str, most: float, base_ms: float) -> Capacity:
         holding = response_ms * 3 < 150
         known: dict[str, float | None] = {"50": response_ms * 0.8e6, "95": response_ms * 3e6, "mean": response_ms * 1e6}
         said = f"p95 is {response_ms * 3:.0f} ms"
-        steps.append(Step(level, achieved, 900, 0, known, holding, said))
+        steps.append(CapacityStep(level, achieved, 900, 0, known, holding, said))
         holds, fails = (level, fails) if holding else (holds, level)
         level = holds * 2 if math.isinf(fails) else math.sqrt(max(holds, fails / 4) * fails)
         level = level if kind == RATE else round(level)
@@ -70,8 +70,8 @@ def searched(arm: str, kind: str, most: float, base_ms: float) -> Capacity:
 
 def under_load() -> UnderLoad:
     """Three arms at 200 a second: the baseline, a proposal that does not hold the rate, and one that does well."""
-    reason = "it answered 61 % of what was offered, and 1,204 operations were shed"
-    failing = {"achieved_per_s": 122.0, "operations": 3_660, "shed": 1_204, "censored": 86, "errors": 17}
+    reason = "it answered 61 % of what was offered, and 1,204 operations were dropped"
+    failing = {"achieved_per_s": 122.0, "operations": 3_660, "dropped": 1_204, "censored": 86, "errors": 17}
     messages = {"sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached": 15, "no answer in 30 s": 2}
     arms = []
     for group, baseline, optimised, operations in (

@@ -17,7 +17,7 @@ from harness.report.figures.percentile_curve import draw as draw_curves
 from harness.report.svg import inline, look
 from harness.report.terminal import verdict_table
 from harness.results.gains import Ablation, Gain, SwitchGain
-from harness.results.run import Arm, Ledger, Priority, Run, ScenarioResult
+from harness.results.run import ArmResult, Priority, Review, Run, ScenarioResult
 from harness.stats.ablation import ADDS_UP, AS_PRODUCT, INCONCLUSIVE, MORE, NEEDS_OTHERS
 
 HOSTILE = "<script>alert('x')</script> & $x$ 日本語の名前"
@@ -127,7 +127,7 @@ def test_nothing_ablated_draws_nothing(make_run: Callable[..., Run], make_result
 
 def test_a_gain_that_is_unclear_is_drawn_hollow(run: Run) -> None:
     """Filled and hollow marks, and a line for total and product, whatever the switches are called."""
-    named = replace(FOUND, switches=[replace(s, switch=HOSTILE, describes=HOSTILE) for s in FOUND.switches])
+    named = replace(FOUND, switches=[replace(s, switch=HOSTILE, description=HOSTILE) for s in FOUND.switches])
     with look():
         drawing = draw_run(replace(run, scenarios=[replace(run.scenarios[0], ablation=[named])]))
         assert drawing is not None
@@ -141,7 +141,7 @@ def test_more_arms_than_colours_share_no_panel(make_result: Callable[..., Scenar
     names = ["baseline", *(f"only {i}" for i in range(9))]
     rows = [(1, 1, place, arm, "user's prompts", "c", 100) for place, arm in enumerate(names)]
     columns = ["process", "pair", "position", "arm", "group", "case", "latency_ns"]
-    result = make_result(arms=[Arm(name, "") for name in names])
+    result = make_result(arms=[ArmResult(name, "") for name in names])
     with look():
         assert draw_pairs(result, pd.DataFrame(rows, columns=columns)) is None
         assert draw_curves(result, pd.DataFrame(rows, columns=columns)) is None
@@ -155,7 +155,7 @@ def test_the_reviews_priorities_stand_beside_the_places(run: Run) -> None:
         Priority("C", "P1", "high", "low", "10×", switch="caching"),
         Priority("E", "P3", "low", "high", "5×"),
     ]
-    judged = replace(run, ledger=Ledger("a review", {"Q": "indexes", "C": "the cache"}, {}, priorities))
+    judged = replace(run, review=Review("a review", {"Q": "indexes", "C": "the cache"}, {}, priorities))
     (table,) = review.answers(judged)
     assert [[cell.text for cell in line[4:]] for line in table.rows] == [
         ["2×", "1.01× unclear", "1.01× unclear", "[0.970, 1.05]", "2–3"],
@@ -168,4 +168,4 @@ def test_the_reviews_priorities_stand_beside_the_places(run: Run) -> None:
 
 def test_a_review_that_names_no_switch_ranks_none(run: Run) -> None:
     """Without a switch in common there is nothing to rank by."""
-    assert review.answers(replace(run, ledger=Ledger("a review", {}, {}, [Priority("Q", "P0", "high", "low", "2×")]))) == []
+    assert review.answers(replace(run, review=Review("a review", {}, {}, [Priority("Q", "P0", "high", "low", "2×")]))) == []

@@ -9,7 +9,7 @@ import pytest
 from harness.report import capacity
 from harness.report.capacity import Limit, level, limit
 from harness.report.numbers import interval, significant
-from harness.results.load import RATE, USERS, Step
+from harness.results.load import RATE, USERS, CapacityStep
 from harness.results.run import ScenarioResult
 
 
@@ -28,9 +28,10 @@ def test_the_limit_is_read_from_the_objective(objective: str, found: Limit) -> N
     assert limit(objective) == found
 
 
-def step(at: float, achieved: float, ms: float | None, **changes: object) -> Step:
+def step(at: float, achieved: float, ms: float | None, **changes: object) -> CapacityStep:
     """A step with one percentile."""
-    return replace(Step(at, achieved, 100, 0, {"95": None if ms is None else ms * 1e6}, holds=True, because="fine"), **changes)  # type: ignore[arg-type]
+    percentiles_ns = {"95": None if ms is None else ms * 1e6}
+    return replace(CapacityStep(at, achieved, 100, 0, percentiles_ns, sustained=True, reason="fine"), **changes)  # type: ignore[arg-type]
 
 
 def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> None:
@@ -45,7 +46,7 @@ def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> 
     base, best = (capacity.found(under, arm, RATE) for arm in ("baseline", "optimised"))
     assert base is not None
     assert best is not None
-    value, low, high = best.holds / base.holds, best.holds / base.fails, best.fails / base.holds  # type: ignore[operator]
+    value, low, high = best.sustained / base.sustained, best.sustained / base.failed_at, best.failed_at / base.sustained  # type: ignore[operator]
     assert capacity.against(under, best).text == f"{significant(value)}× {interval(low, high)}"
     assert capacity.against(under, base).text == "–"
 
@@ -54,8 +55,8 @@ def test_what_was_not_found_is_a_dash_with_its_reason(load_result: ScenarioResul
     """A search that ended before its bracket shows why, and gives no bounds."""
     under = load_result.load
     assert under is not None
-    ended = [replace(c, fails=None, because="at least: the generator was the limit") for c in under.capacities]
-    none = [replace(c, holds=None, because="the lowest level failed") for c in under.capacities]
+    ended = [replace(c, failed_at=None, reason="at least: the generator was the limit") for c in under.capacities]
+    none = [replace(c, sustained=None, reason="the lowest level failed") for c in under.capacities]
     rows = capacity.tables(replace(load_result, load=replace(under, capacities=ended)))[0].rows
     assert (rows[0][2].text, rows[0][2].note) == ("–", "at least: the generator was the limit")
     assert "[" not in rows[2][3].text

@@ -39,7 +39,7 @@ def test_nothing_is_cut_off_in_a_terminal(run: Run, width: int) -> None:
     assert "[red]" in squeezed
 
 
-def test_the_terminal_says_the_verdict_the_interval_and_the_doubt() -> None:
+def test_the_terminal_says_the_verdict_the_interval_and_the_warning() -> None:
     """The most that two files can show, and why it is not more."""
     console = Console(file=io.StringIO(), width=100)
     console.print(terminal(RUNS[0]))

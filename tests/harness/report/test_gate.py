@@ -27,20 +27,20 @@ def test_every_word_has_a_sign_of_its_own() -> None:
 
 
 def test_the_terminal_ends_with_the_verdict() -> None:
-    """Changes first, then reasons and doubts with their remedies, the tally, and the verdict on the last line."""
+    """Changes first, then reasons and warnings with their remedies, the tally, and the verdict on the last line."""
     said = printed(result())
     assert said.splitlines()[-1] == "✗ regressed: something happened"
     flat = " ".join(said.split())
     for part in ("✗ regressed", "▲ improved", "+33.3 %", "×3.10", "20.0 MB", "not comparable settings size differs; use the same"):
         assert part in flat
-    assert "doubt shift all slower; run again" in flat
+    assert "warning shift all slower; run again" in flat
     assert "✗ 3 regressed, ≠ 1 not comparable, ? 1 inconclusive, ▲ 1 improved, = 1 equal, · 1 not judged" in flat
     assert max(map(len, printed(result(), 80).splitlines())) <= 80
 
 
 def test_what_changed_most_stands_first_and_what_did_not_is_folded() -> None:
     """By word, then by size; equal and unjudged figures are counted."""
-    assert [(r.word, r.metric) for r in shown(result())] == [
+    assert [(r.verdict, r.metric) for r in shown(result())] == [
         ("regressed", "status"),
         ("regressed", "vm_steps"),
         ("regressed", "statements"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.report.github import MOST, MOST_SUMMARY_BYTES, commands, summary
 from harness.results.gate import GateResult
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 from tests.harness.report.gates import hostile, result, row
 
 COMMAND = re.compile(r"::(error|warning|notice) title=[^:,\r\n]*::[^\r\n]*")
@@ -56,7 +56,9 @@ def test_names_cannot_begin_a_command() -> None:
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_is_one_command(name: str, says: str) -> None:
     """However hostile."""
-    found = GateResult("a", "b", "not comparable", says, [row("regressed", scenario=name, because=says)], [Doubt(name, says, says)])
+    found = GateResult(
+        "a", "b", "not comparable", says, [row("regressed", scenario=name, because=says)], [RunWarning(name, says, says)]
+    )
     lines = commands(found)
     assert len(lines) == 3
     assert all(COMMAND.fullmatch(line) and len(line.splitlines()) == 1 for line in lines)
@@ -73,7 +75,7 @@ def test_no_more_is_annotated_than_is_shown() -> None:
 def test_a_summary_is_no_longer_than_may_be() -> None:
     """A longer one would not be shown at all."""
     assert summary(result()).endswith("\n\n")
-    long = GateResult("a", "b", "regressed", "so", [], [Doubt("n", "日" * 200, "r")] * 5_000)
+    long = GateResult("a", "b", "regressed", "so", [], [RunWarning("n", "日" * 200, "r")] * 5_000)
     text = summary(long)
     assert len(text.encode()) < MOST_SUMMARY_BYTES + 200
     assert text.endswith("cut here: the whole is longer than a summary may be\n\n")

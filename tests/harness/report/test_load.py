@@ -48,7 +48,7 @@ def test_arms_stand_side_by_side(load_result: ScenarioResult) -> None:
     rows = texts(tables[0])
     assert rows["offered a second"] == ["200", "200", "200"]
     assert rows["achieved a second"] == ["200", "122", "200"]
-    assert rows["shed"] == ["0", "1,204", "0"]
+    assert rows["dropped"] == ["0", "1,204", "0"]
     assert rows["response p50"] == ["42.0 [39.7, 44.3]", DASH, "3.10 [2.93, 3.27]"]
     assert rows["response max"] == ["378", DASH, "27.9"]
     assert {"response p90", "response p95", "response p99", "response p99.9", "service p50", "service p99", "queue p99"} <= set(
@@ -74,7 +74,7 @@ def test_an_overloaded_arm_never_looks_fast(load_result: ScenarioResult) -> None
     assert found is not None
     assert {row[2].text for row in found.rows} == {DASH}
     assert load.troubles(result)[0].name == "proposed does not hold this rate"
-    assert REASON in load.troubles(result)[0].says
+    assert REASON in load.troubles(result)[0].message
 
 
 def test_an_arm_overloaded_over_all_is_so_in_every_group(load_result: ScenarioResult) -> None:
@@ -113,12 +113,12 @@ def test_an_invalid_run_compares_nothing(load_result: ScenarioResult) -> None:
 
 
 def test_the_closed_model_has_no_plan(load_result: ScenarioResult) -> None:
-    """Without planned arrivals nothing is offered, shed or queued."""
+    """Without planned arrivals nothing is offered, dropped or queued."""
     under = load_result.load
     assert under is not None
     arms = [replace(x, offered_per_s=None, overloaded=None) for x in under.arms]
     rows = texts(load.arms(changed(load_result, model="closed", arms=arms))[0])
-    assert not {"this rate", "offered a second", "shed", "service p50", "queue p99"} & set(rows)
+    assert not {"this rate", "offered a second", "dropped", "service p50", "queue p99"} & set(rows)
     assert rows["achieved a second"] == ["200", "122", "200"]
 
 
@@ -204,7 +204,7 @@ def test_hostile_texts_stay_text(make_run: Callable[..., Run], load_result: Scen
         replace(x, group=HOSTILE, overloaded=x.overloaded and HOSTILE, error_messages={HOSTILE: 1}) for x in under_load.arms[:3]
     ]
     ticks = [replace(t, cpu_percent={HOSTILE: 1.0}, counts={HOSTILE: 1.0}) for t in under_load.ticks]
-    capacities = [replace(c, objective=HOSTILE, because=HOSTILE) for c in under_load.capacities]
+    capacities = [replace(c, objective=HOSTILE, reason=HOSTILE) for c in under_load.capacities]
     found = changed(load_result, arms=arms, ticks=ticks, capacities=capacities, lost=[HOSTILE], arrivals=HOSTILE)
     run = make_run(found, kind="load")
     page = html.render(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.report.matrix import Place, at, matrix, not_run, places
+from harness.report.matrix import EnginePlace, at, matrix, not_run, places
 from harness.results.run import NOT_RUN, Run, ScenarioResult
 
 MakeResult = Callable[..., ScenarioResult]
@@ -18,7 +18,7 @@ def test_every_place_has_a_column_engines_together_and_near_before_far(make_run:
     """A scenario's results on the same engine stand side by side, whatever the order they were measured in."""
     there = [("postgres", 5.0), ("sqlite", 0.0), ("postgres", 0.0)]
     run = make_run(*(make_result(engine=engine, rtt_ms=rtt) for engine, rtt in there))
-    assert places(run) == [Place("postgres", 0.0), Place("postgres", 5.0), Place("sqlite", 0.0)]
+    assert places(run) == [EnginePlace("postgres", 0.0), EnginePlace("postgres", 5.0), EnginePlace("sqlite", 0.0)]
     rows = matrix(run)
     assert len({(r.promise, r.part) for r in rows}) == len(rows)
     assert all(cell is not None for row in rows for cell in row.cells)
@@ -36,7 +36,7 @@ def test_a_part_of_a_run_keeps_the_links_to_its_cards(make_run: MakeRun, make_re
     from harness.report.promises import anchors  # noqa: PLC0415 - this test alone looks at ids
 
     run = make_run(make_result(), make_result(engine="postgres", rtt_ms=5.0))
-    assert anchors(at(run, Place("postgres", 5.0))) == [anchors(run)[1]]
+    assert anchors(at(run, EnginePlace("postgres", 5.0))) == [anchors(run)[1]]
 
 
 def test_what_was_not_run_is_told_once_a_reason(make_run: MakeRun, make_result: MakeResult) -> None:
@@ -51,6 +51,6 @@ def test_what_was_not_run_is_told_once_a_reason(make_run: MakeRun, make_result: 
 def test_a_place_where_nothing_was_run_has_no_column(make_run: MakeRun, make_result: MakeResult) -> None:
     """It is told with its reason instead; where nothing was run anywhere, every place is there."""
     null = make_result(status=NOT_RUN, error=REASON, rtt_ms=5.0)
-    assert places(make_run(make_result(), null)) == [Place("sqlite", 0.0)]
+    assert places(make_run(make_result(), null)) == [EnginePlace("sqlite", 0.0)]
     assert all(len(row.cells) == 1 for row in matrix(make_run(make_result(), null)))
-    assert places(make_run(null, replace(null, engine="turso"))) == [Place("sqlite", 5.0), Place("turso", 5.0)]
+    assert places(make_run(null, replace(null, engine="turso"))) == [EnginePlace("sqlite", 5.0), EnginePlace("turso", 5.0)]

@@ -11,9 +11,9 @@ from harness.report import markdown
 from harness.report.html import render
 from harness.report.promises import OPTIMISED, PROPOSED, rows
 from harness.report.review import answers, ranking, scorecard
-from harness.results.run import Ledger, Priority, Run, ScenarioResult, Score
+from harness.results.run import Priority, Review, Run, ScenarioResult, Score
 
-LEDGER = Ledger(
+LEDGER = Review(
     "a review",
     {"I": "indexes", "M": "memory", "Q": "queues"},
     {"I1": "faster", "I2": "fewer", "M1": "survives", "Q1": "nothing"},
@@ -69,14 +69,14 @@ def _twin(arm: str) -> str:
 
 
 def test_a_run_without_a_review_answers_none(run: Run) -> None:
-    """No ledger, or nothing tried, and there is no table."""
+    """No review, or nothing tried, and there is no table."""
     assert answers(run) == []
-    assert answers(replace(run, ledger=LEDGER, scenarios=[])) == []
+    assert answers(replace(run, review=LEDGER, scenarios=[])) == []
 
 
 def test_the_answers_are_on_the_page_and_in_markdown(run: Run) -> None:
-    """Both show the scorecard and the ranking of a run that has a ledger."""
-    judged = replace(run, ledger=LEDGER)
+    """Both show the scorecard and the ranking of a run that has a review."""
+    judged = replace(run, review=LEDGER)
     for text in (render(judged), markdown.render(judged)):
         assert "scorecard, and what was measured" in text
         assert "gain that was measured" in text

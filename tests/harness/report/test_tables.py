@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.report import tables
-from harness.results.run import Exact, ScenarioResult
+from harness.results.run import ScenarioResult, WorkCount
 
 
 def test_exact_work_stands_side_by_side(make_result: Callable[..., ScenarioResult]) -> None:
@@ -19,9 +19,9 @@ def test_exact_work_stands_side_by_side(make_result: Callable[..., ScenarioResul
 def test_counts_that_are_missing_or_vary_say_so(make_result: Callable[..., ScenarioResult]) -> None:
     """A missing count is a dash with a reason, one that differed between repeats is marked, and zero has no ratio."""
     counts = [
-        Exact("baseline", "g", "rows", 4.0),
-        Exact("optimised", "g", "rows", 0.0),
-        Exact("baseline", "g", "hits", 2.5, repeats_exactly=False),
+        WorkCount("baseline", "g", "rows", 4.0),
+        WorkCount("optimised", "g", "rows", 0.0),
+        WorkCount("baseline", "g", "hits", 2.5, repeats_exactly=False),
     ]
     table = tables.exact(make_result(exact=counts))
     assert table is not None

@@ -30,7 +30,7 @@ def test_every_verdict_is_there_and_fits(
     for word in ("confirmed", "fell short", "not measurable", "reported", "I4 · growth", "rows^1.00"):
         assert word in text
     assert "arms disagree on case 'user 17'" in text
-    assert "doubt" in text
+    assert "warning" in text
 
 
 @pytest.mark.parametrize("width", [80, 140])

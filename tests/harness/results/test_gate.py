@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.results.gate import EXIT_CODES, ROW_WORDS, GateResult, GateRow
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 ROW = GateRow("exact", "indexes", "postgres", 5.0, "optimised", "user_prompts", "vm_steps", "regressed", "more", 3, 4, scale=0.25)
 
@@ -22,7 +22,7 @@ def test_every_verdict_has_its_exit_code(verdict: str, code: int) -> None:
 
 def test_a_result_goes_through_json() -> None:
     """Nothing is lost."""
-    result = GateResult("a", "b", "regressed", "so", [ROW], [Doubt("x", "y", "z")], [Doubt("p", "q", "r")])
+    result = GateResult("a", "b", "regressed", "so", [ROW], [RunWarning("x", "y", "z")], [RunWarning("p", "q", "r")])
     assert msgspec.json.decode(msgspec.json.encode(result), type=GateResult) == result
 
 
@@ -38,5 +38,5 @@ def test_a_row_says_where_and_what_it_is_of() -> None:
 def test_words_are_tallied_the_most_pressing_first() -> None:
     """Words without a row are left out."""
     rows = [ROW, *(GateRow("exact", "s", "e", 0.0, "a", "g", "m", word, "") for word in reversed(ROW_WORDS))]
-    assert list(GateResult("a", "b", "regressed", "", rows).tally) == list(ROW_WORDS)
-    assert GateResult("a", "b", "regressed", "", [ROW, ROW]).tally == {"regressed": 2}
+    assert list(GateResult("a", "b", "regressed", "", rows).counts) == list(ROW_WORDS)
+    assert GateResult("a", "b", "regressed", "", [ROW, ROW]).counts == {"regressed": 2}

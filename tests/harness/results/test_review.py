@@ -1,4 +1,4 @@
-"""The ledger of a review, read beside the scenarios."""
+"""The review of a review, read beside the scenarios."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ promises = ["X1", "X2"]
 """
 
 
-def test_a_folder_without_a_review_has_no_ledger(tmp_path: Path) -> None:
+def test_a_folder_without_a_review_has_no_review(tmp_path: Path) -> None:
     """Scenarios of one's own need none."""
     assert read(tmp_path) is None
 
@@ -39,14 +39,14 @@ def test_a_folder_without_a_review_has_no_ledger(tmp_path: Path) -> None:
 def test_what_the_review_says_is_read_as_written(tmp_path: Path) -> None:
     """Promises, priorities and scores come as they stand in the file."""
     (tmp_path / FILE).write_text(TEXT, encoding="utf-8")
-    ledger = read(tmp_path)
-    assert ledger is not None
-    assert ledger.promises == {"X1": "twice as fast", "X2": "half the memory"}
-    assert (ledger.priorities[0].gain, ledger.scorecard[0].promises) == ("2×", ["X1", "X2"])
+    review = read(tmp_path)
+    assert review is not None
+    assert review.promises == {"X1": "twice as fast", "X2": "half the memory"}
+    assert (review.priorities[0].gain, review.scorecard[0].promises) == ("2×", ["X1", "X2"])
 
 
 @pytest.mark.parametrize("text", ["title = ", "title = 3", 'title = "only that"', TEXT.replace('gain = "2×"', "gain = 2")])
-def test_what_is_no_ledger_is_refused_by_its_file_name(tmp_path: Path, text: str) -> None:
+def test_what_is_no_review_is_refused_by_its_file_name(tmp_path: Path, text: str) -> None:
     """Wrong TOML and wrong contents are one line that names the file."""
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=FILE):

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.results.gains import Ablation, Gain, SwitchGain
-from harness.results.run import Run, Sample, ScenarioResult, Settings
+from harness.results.run import Run, RunSettings, Sample, ScenarioResult
 from harness.results.store import read_run, read_samples, write_run, write_samples
 
 
 def a_run(name: str = "demo") -> Run:
     """Return a run without scenarios."""
-    settings = Settings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
     return Run(
         schema_version=1,
         kind="pairs",

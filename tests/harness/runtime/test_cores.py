@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.runtime import cores as module
-from harness.runtime.cores import Company, Cores, Seats, choose_cores, keep_to
+from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores, keep_to
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 GRANDCHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=sys.stdin)"
@@ -75,11 +75,11 @@ def test_who_has_settled_serves_itself_from_elsewhere() -> None:
 
 def test_who_is_timed_alone_has_the_workers_core_and_the_others_step_aside(moves: list[set[int]]) -> None:
     """The coordinator and the servers keep to its core while pairs are timed, and are let go afterwards."""
-    seats = Seats(THREE)
-    with seats.seat(Company.ANY) as cpus:
+    seats = CoreAllocator(THREE)
+    with seats.seat(Isolation.ANY) as cpus:
         assert cpus == (0, 1, 2)
     for _ in range(2):
-        with seats.seat(Company.NONE) as cpus:
+        with seats.seat(Isolation.NONE) as cpus:
             assert cpus == (2,)
     seats.leave()
     assert moves == [{0}, {0, 1, 2}]
@@ -87,10 +87,10 @@ def test_who_is_timed_alone_has_the_workers_core_and_the_others_step_aside(moves
 
 def test_those_timed_side_by_side_have_a_core_each(moves: list[set[int]]) -> None:
     """No two of them share one, and a core that is left is given again."""
-    seats = Seats(THREE)
+    seats = CoreAllocator(THREE)
     for _ in range(2):
         with ExitStack() as stack:
-            taken = [stack.enter_context(seats.seat(Company.TIMED)) for _ in THREE.all]
+            taken = [stack.enter_context(seats.seat(Isolation.TIMED)) for _ in THREE.all]
             assert sorted(taken) == [(0,), (1,), (2,)]
     assert moves == [{0}]
 
@@ -106,10 +106,10 @@ def test_whoever_comes_second_moves_nobody_again(monkeypatch: pytest.MonkeyPatch
         assert go_on.wait(10)
 
     monkeypatch.setattr(module, "keep_to", slowly)
-    seats = Seats(THREE)
+    seats = CoreAllocator(THREE)
 
     def sit() -> None:
-        with seats.seat(Company.TIMED):
+        with seats.seat(Isolation.TIMED):
             pass
 
     first, second = threading.Thread(target=sit), threading.Thread(target=sit)
@@ -125,8 +125,8 @@ def test_whoever_comes_second_moves_nobody_again(monkeypatch: pytest.MonkeyPatch
 
 def test_an_unknown_machine_is_left_alone(moves: list[set[int]]) -> None:
     """Where cores cannot be chosen, nobody is moved and every child runs anywhere."""
-    seats = Seats(Cores(None, None))
-    for company in Company:
+    seats = CoreAllocator(Cores(None, None))
+    for company in Isolation:
         with seats.seat(company) as cpus:
             assert cpus == ()
     assert not moves

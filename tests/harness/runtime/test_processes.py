@@ -10,21 +10,21 @@ import msgspec
 import psutil
 import pytest
 
-from harness.bench.protocol import Done, Failed, Job, Ready, decode_job, encode_job
+from harness.bench.protocol import BenchJob, DataPrepared, JobDone, JobFailed, decode_job, encode_job
 from harness.runtime.processes import events
 from harness.scenario import Setting
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 
 
-def job(tmp_path: Path, text: str | None = None) -> Job:
+def job(tmp_path: Path, text: str | None = None) -> BenchJob:
     """Return a job that prepares the toy, or a scenario of this text."""
     file = TOY
     if text is not None:
         file = tmp_path / "mine" / "a_toy.py"
         file.parent.mkdir()
         file.write_text(text)
-    return Job("prepare", file, Setting(tmp_path, tmp_path, seed=7))
+    return BenchJob("prepare", file, Setting(tmp_path, tmp_path, seed=7))
 
 
 def preparing(body: str) -> str:
@@ -46,20 +46,20 @@ def test_a_job_survives_the_way_to_the_child(tmp_path: Path) -> None:
 
 def test_a_child_says_what_it_did(tmp_path: Path) -> None:
     """Its result and its good end arrive as events."""
-    assert list(events(job(tmp_path))) == [Ready({"digest": "numbers-7"}, {"version": "1"}), Done()]
+    assert list(events(job(tmp_path))) == [DataPrepared({"digest": "numbers-7"}, {"version": "1"}), JobDone()]
 
 
 def test_what_a_scenario_prints_is_no_event(tmp_path: Path) -> None:
     """Prints go to standard error."""
     found = list(events(job(tmp_path, preparing('print("hello"); os.write(1, b"low level")'))))
-    assert found[-1] == Done()
+    assert found[-1] == JobDone()
 
 
 def test_a_child_that_hangs_is_ended_once_patience_is(tmp_path: Path) -> None:
     """It cannot hold the run up, and how it ended is told."""
     hanging = msgspec.structs.replace(job(tmp_path, preparing("import threading; threading.Event().wait()")), patience_s=1)
     (failed,) = events(hanging)
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, JobFailed)
     assert "SIGALRM" in failed.message
 
 
@@ -74,7 +74,7 @@ def test_a_child_that_hangs_is_ended_once_patience_is(tmp_path: Path) -> None:
 def test_a_failing_child_is_told_in_one_line(tmp_path: Path, body: str, message: str) -> None:
     """Raising, leaving and being killed all end in a failure that says so."""
     last = list(events(job(tmp_path, preparing(body))))[-1]
-    assert isinstance(last, Failed)
+    assert isinstance(last, JobFailed)
     assert last.message == message
 
 

@@ -247,7 +247,7 @@ def test_only_a_prefix_of_ours_is_cleared(theirs: str, prefix: str) -> None:
 @settings(max_examples=50)
 @given(label=st.text())
 def test_any_label_makes_a_prefix_that_can_be_cleared(label: str) -> None:
-    """A prefix names its world, ends in a colon, and holds nothing that is special to a pattern."""
+    """A prefix names its instance, ends in a colon, and holds nothing that is special to a pattern."""
     seen = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(fixture, "clear", lambda _url, prefix: seen.append(prefix))

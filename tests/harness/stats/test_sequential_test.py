@@ -15,7 +15,7 @@ from harness.stats.sequential_test import (
     FASTER,
     SAME,
     SLOWER,
-    Evidence,
+    SequentialTest,
     e_bh,
     first_conclusion,
     heads_needed,
@@ -91,23 +91,23 @@ def test_what_is_the_same_is_shown_to_be() -> None:
 @given(st.lists(st.floats(-0.2, 0.2), max_size=60), st.floats(0, 0.1))
 def test_turning_round_swaps_the_directions(logs: list[float], margin: float) -> None:
     """What is evidence for slower is evidence for faster with the versions swapped, and for the same it stays."""
-    one, other = Evidence(margin, logs), Evidence(margin, [-d for d in logs])
+    one, other = SequentialTest(margin, logs), SequentialTest(margin, [-d for d in logs])
     assert one.log_e(SLOWER) == other.log_e(FASTER)
     assert one.log_e(SAME) == other.log_e(SAME)
 
 
 def test_a_ratio_on_the_line_counts_for_nothing() -> None:
     """Ties, which a coarse clock makes, move no conclusion on."""
-    evidence = Evidence(0.0, [0.0] * 50)
+    evidence = SequentialTest(0.0, [0.0] * 50)
     assert all(evidence.log_e(conclusion) < 0 for conclusion in (SLOWER, FASTER, SAME))
 
 
 def test_giving_up_is_for_what_is_out_of_reach() -> None:
     """An even split on the line is hopeless with a few further pairs and is not with very many; a clear case never is."""
-    even = Evidence(0.0, [0.1, -0.1] * 50)
+    even = SequentialTest(0.0, [0.1, -0.1] * 50)
     assert even.is_futile(20)
     assert not even.is_futile(100_000)
-    assert not Evidence(0.0, [0.1] * 5).is_futile(20)
+    assert not SequentialTest(0.0, [0.1] * 5).is_futile(20)
 
 
 def test_intervals_hold_after_every_value_at_once() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import NotMeasurableError
-from harness.results.load import RATE, USERS, Capacity, Step, UnderLoad
-from harness.results.run import Arm, ScenarioResult
+from harness.results.load import RATE, USERS, Capacity, CapacityStep, UnderLoad
+from harness.results.run import ArmResult, ScenarioResult
 from harness.verdicts.capacity import knee, times_the_capacity
 
 
@@ -14,9 +14,9 @@ def result(*capacities: Capacity, load: bool = True) -> ScenarioResult:
     """Return a result with these capacities."""
     found = UnderLoad("open", "50 a second", 3.0, 1.0, capacities=list(capacities)) if load else None
     arms = [
-        Arm("baseline", "as it was"),
-        Arm("proposed", "as advised", cannot_run="mix: TypeError"),
-        Arm("optimised", "done right"),
+        ArmResult("baseline", "as it was"),
+        ArmResult("proposed", "as advised", cannot_run="mix: TypeError"),
+        ArmResult("optimised", "done right"),
     ]
     return ScenarioResult("whole_api", "S", "S.", "s.py", "sqlite", 0.0, "ok", arms=arms, load=found)
 
@@ -26,17 +26,17 @@ def capacity(arm: str, holds: float | None, fails: float | None, kind: str = USE
     return Capacity(arm, kind, "p95 < 150 ms", holds, fails, [], "at 20: p95 200 ms")
 
 
-def step(level: float, achieved_per_s: float, mean_ms: float | None, invalid: str | None = None) -> Step:
+def step(level: float, achieved_per_s: float, mean_ms: float | None, invalid: str | None = None) -> CapacityStep:
     """Return a step with its throughput and mean response time."""
     figures = {"mean": None if mean_ms is None else mean_ms * 1e6}
-    return Step(level, achieved_per_s, 100, 0, figures, holds=True, because="", invalid=invalid)
+    return CapacityStep(level, achieved_per_s, 100, 0, figures, sustained=True, reason="", invalid=invalid)
 
 
 def test_the_ratio_is_of_what_held_and_its_bounds_of_the_brackets_outer_ends() -> None:
     """100 users that held against 10 are 10 times; they may be as few as 100 ÷ 11 or as many as 110 ÷ 10."""
     found = times_the_capacity(USERS)(result(capacity("baseline", 10, 11), capacity("optimised", 100, 110)), "optimised")
     assert (found.value, found.low, found.high) == (10, 100 / 11, 11)
-    assert found.because == "10 users at once → 100 users at once, p95 < 150 ms"
+    assert found.note == "10 users at once → 100 users at once, p95 < 150 ms"
 
 
 def test_without_a_level_that_failed_there_is_no_bound_on_that_side() -> None:
@@ -44,7 +44,7 @@ def test_without_a_level_that_failed_there_is_no_bound_on_that_side() -> None:
     found = times_the_capacity(USERS)(result(capacity("baseline", 10, 11), capacity("optimised", 2000, None)), "optimised")
     assert found.low == 2000 / 11
     assert found.high is None
-    assert "at least 2000 users" in found.because
+    assert "at least 2000 users" in found.note
 
 
 @pytest.mark.parametrize("load", [True, False])

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.controls import PING, PURE_CPU, Controls, Drift, Planted
-from harness.results.run import CONTROL, Exact, Ratio, ScenarioResult
+from harness.results.controls import PING, PURE_CPU, Controls, Drift, InjectedSlowdown
+from harness.results.run import CONTROL, Ratio, ScenarioResult, WorkCount
 from harness.verdicts.controls import MARGIN, dirty, drifts, p_within_margin, planted, together, withhold
 from harness.verdicts.measures import fewer, speedup
 from harness.verdicts.promise import CONFIRMED, NOT_MEASURABLE, WITHHELD, Promise, cut, times
-from harness.verdicts.warnings import doubts_about
+from harness.verdicts.warnings import warnings_about
 
 EMPTY = ScenarioResult("toy", "", "", "toy.py", "sqlite", 0.0, "ok")
 
@@ -26,8 +26,8 @@ def control(processes: list[float], group: str = "g") -> Ratio:
 def result(*controls: Ratio) -> ScenarioResult:
     """Return a result in which `optimised` is twice as fast in two groups and sends half the statements."""
     arms = [Ratio("optimised", group, 2.0, 1.9, 2.1, [1.95, 2.0, 2.05], 30) for group in ("g", "h")]
-    counted = [Exact("baseline", "g", "statements", 4), Exact("optimised", "g", "statements", 2)]
-    return replace(EMPTY, ratios=[*arms, *controls], exact=counted)
+    counted = [WorkCount("baseline", "g", "statements", 4), WorkCount("optimised", "g", "statements", 2)]
+    return replace(EMPTY, ratios=[*arms, *controls], work_counts=counted)
 
 
 def test_a_control_that_slows_down_has_drifted() -> None:
@@ -39,13 +39,13 @@ def test_a_control_that_slows_down_has_drifted() -> None:
 
 
 def test_noise_explains_what_it_can() -> None:
-    """Readings that scatter by a fifth may differ between halves by a tenth without a doubt; steady ones may not."""
+    """Readings that scatter by a fifth may differ between halves by a tenth without a warning; steady ones may not."""
     coin = random.Random(3)
     noisy = drifts([(p, PURE_CPU, round(1000 * math.exp(coin.gauss(0, 0.2)))) for p in range(5) for _ in range(20)])
     assert abs(noisy[0].ratio - 1) < noisy[0].explained < 0.5
     steady = Drift(PURE_CPU, 40, 1000.0, 1.10, 0.01, [1.1])
     names = [
-        [d.name for d in doubts_about(replace(EMPTY, controls=Controls([d])))] for d in (steady, replace(steady, explained=0.2))
+        [d.name for d in warnings_about(replace(EMPTY, controls=Controls([d])))] for d in (steady, replace(steady, explained=0.2))
     ]
     assert names == [["machine drifted"], []]
 
@@ -56,20 +56,20 @@ def test_few_readings_say_nothing_of_drift() -> None:
 
 
 def test_a_planted_slow_down_is_found_by_an_interval_above_none() -> None:
-    """Read at 3 % in every process it is found; where the processes do not agree, or there is one, it is not, which is a doubt."""
+    """Read at 3 % in every process it is found; where the processes do not agree, or there is one, it is not, which is a warning."""
     steady = {p: [(100.0, 103.0 + 0.1 * p)] * 5 for p in range(5)}
     wild = {p: [(100.0, 103.0 * (0.9 if p % 2 else 1.1))] * 5 for p in range(5)}
     found = planted(0.03, {"calm": steady, "wild": wild, "once": {0: [(100.0, 103.0)] * 5}})
     assert [(p.group, p.found, p.pairs) for p in found] == [("calm", True, 25), ("wild", False, 25), ("once", False, 5)]
     assert found[0].slower == pytest.approx(0.032, abs=1e-3)
-    (doubt,) = doubts_about(replace(EMPTY, controls=Controls(planted=found)))
-    assert (doubt.name, "wild, once" in doubt.says, "3 %" in doubt.says) == ("planted slow-down not found", True, True)
+    (warning,) = warnings_about(replace(EMPTY, controls=Controls(injected=found)))
+    assert (warning.name, "wild, once" in warning.message, "3 %" in warning.message) == ("planted slow-down not found", True, True)
 
 
 def test_groups_show_together_what_none_shows_alone() -> None:
     """A slow-down that each reads roughly is read well by twenty, and not by one."""
     coin = random.Random(5)
-    rough = [Planted(str(i), 0.03, math.exp(coin.gauss(math.log(1.03), 0.03)) - 1, -0.02, 0.08, 5) for i in range(20)]
+    rough = [InjectedSlowdown(str(i), 0.03, math.exp(coin.gauss(math.log(1.03), 0.03)) - 1, -0.02, 0.08, 5) for i in range(20)]
     over = together(rough)
     assert over.low is not None
     assert 0 < over.low < 0.03 < (over.high or 0)
@@ -79,12 +79,12 @@ def test_groups_show_together_what_none_shows_alone() -> None:
 
 
 def test_nothing_planted_leaves_nothing() -> None:
-    """No row, no doubt."""
+    """No row, no warning."""
     assert planted(0.0, {}) == []
-    assert Planted("g", 0.03, 0.03, None, None, 1).found is False
+    assert InjectedSlowdown("g", 0.03, 0.03, None, None, 1).found is False
 
 
-def test_a_steady_difference_between_identical_worlds_is_dirty() -> None:
+def test_a_steady_difference_between_identical_instances_is_dirty() -> None:
     """A third in every process, either way; the groups are named with their controls."""
     bad, good = control([1.30, 1.31, 1.32, 1.30, 1.31]), control([1.0, 1.01, 0.99, 1.0, 1.02], "h")
     assert dirty([result(good), result(bad, good), EMPTY]) == [{}, {"g": bad}, {}]

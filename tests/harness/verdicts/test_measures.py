@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import NotMeasurableError
-from harness.results.run import Arm, Exact, Finding, Growth, Latency, Memory, Ratio, ScenarioResult, Statement
+from harness.results.run import ArmResult, Finding, Growth, Latency, Memory, Ratio, ScenarioResult, Statement, WorkCount
 from harness.verdicts import measures as m
 from harness.verdicts.promise import Estimate, Measure
 
@@ -24,7 +24,7 @@ def memory(arm: str, added: int, **more: object) -> Memory:
 RESULT = replace(
     EMPTY,
     verified_cases=8,
-    arms=[Arm("baseline", ""), Arm("proposed", "", cannot_run="broken: AttributeError: x"), Arm("optimised", "")],
+    arms=[ArmResult("baseline", ""), ArmResult("proposed", "", cannot_run="broken: AttributeError: x"), ArmResult("optimised", "")],
     ratios=[
         Ratio("optimised", "g", 4.0, 3.0, 5.0, [3.5, 4.0, 4.5], 30),
         Ratio("optimised", "h", 9.0, 8.0, 10.0, [8.5, 9.0, 9.5], 30),
@@ -33,10 +33,10 @@ RESULT = replace(
         Latency("optimised", "g", 99, 1e6, 1, 9, {"50": 2e6, "95": 5e6}, [2e6, 3e6, 4e6]),
         Latency("optimised", "deep", 99, 1e6, 1, 9, {"50": 6e6, "95": 9e6}, [6e6, 9e6, 12e6]),
     ],
-    exact=[
-        Exact("baseline", "g", "statements", 51),
-        Exact("optimised", "g", "statements", 2),
-        Exact("optimised", "g", "statements", 9, 0.25),
+    work_counts=[
+        WorkCount("baseline", "g", "statements", 51),
+        WorkCount("optimised", "g", "statements", 2),
+        WorkCount("optimised", "g", "statements", 9, 0.25),
     ],
     memory=[
         memory("baseline", 100),
@@ -64,14 +64,14 @@ RESULT = replace(
     [
         (m.speedup("g"), Estimate(4.0, 3.0, 5.0)),
         (m.slowdown("g"), Estimate(0.25, 0.2, 1 / 3)),
-        (m.fewer("statements", "g"), Estimate(1 - 2 / 51, exact=True, because="51 → 2 statements")),
-        (m.fewer_times("statements", "g"), Estimate(25.5, exact=True, because="51 → 2 statements")),
-        (m.count("statements", "g"), Estimate(2, exact=True, because="baseline 51")),
+        (m.fewer("statements", "g"), Estimate(1 - 2 / 51, exact=True, note="51 → 2 statements")),
+        (m.fewer_times("statements", "g"), Estimate(25.5, exact=True, note="51 → 2 statements")),
+        (m.count("statements", "g"), Estimate(2, exact=True, note="baseline 51")),
         (m.growth("vm_steps", "g"), Estimate(1.0, exact=True)),
-        (m.plan_share(using_index=True), Estimate(0.5, exact=True, because="1 of 2 statement shapes")),
-        (m.plan_share(using_index=False), Estimate(1, exact=True, because="of 2 statement shapes, in h")),
-        (m.verified("g", "h"), Estimate(1.0, exact=True, because="8 cases verified")),
-        (m.verified("g", "not timed"), Estimate(1.0, exact=True, because="8 cases verified")),
+        (m.plan_share(using_index=True), Estimate(0.5, exact=True, note="1 of 2 statement shapes")),
+        (m.plan_share(using_index=False), Estimate(1, exact=True, note="of 2 statement shapes, in h")),
+        (m.verified("g", "h"), Estimate(1.0, exact=True, note="8 cases verified")),
+        (m.verified("g", "not timed"), Estimate(1.0, exact=True, note="8 cases verified")),
     ],
 )
 def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> None:
@@ -91,7 +91,7 @@ def test_several_groups_give_their_geometric_mean() -> None:
     assert found.value == pytest.approx(6.0)
     assert found.low is not None
     assert found.low < 6 < (found.high or 0)
-    assert found.because == "g 4.00×, h 9.00×"
+    assert found.note == "g 4.00×, h 9.00×"
 
 
 def test_memory_is_compared_over_the_range_of_children() -> None:
@@ -118,7 +118,7 @@ def test_one_child_each_gives_no_interval() -> None:
 def test_latency_is_the_median_over_processes_with_its_interval() -> None:
     """In the unit asked for, with the 95th percentile beside it."""
     found = m.latency("g")(RESULT, "optimised")
-    assert (found.value, found.because) == (3.0, "p95 5.00 ms")
+    assert (found.value, found.note) == (3.0, "p95 5.00 ms")
     assert found.low is not None
 
 
@@ -131,7 +131,7 @@ def test_one_group_against_another_is_compared_process_by_process() -> None:
 def test_surviving_a_memory_limit_is_told_beside_the_baselines_end() -> None:
     """The sentence says what became of both."""
     found = m.survives("g")(RESULT, "optimised")
-    assert (found.value, found.because) == (1.0, "under 64 MB: survives; baseline: out of memory")
+    assert (found.value, found.note) == (1.0, "under 64 MB: survives; baseline: out of memory")
     assert m.survives("g")(RESULT, "baseline").value == 0.0
 
 
@@ -144,7 +144,7 @@ def test_a_finding_that_shows_counts_against_the_arm() -> None:
 def test_combined_measures_give_the_worst() -> None:
     """Both reasons are told."""
     found = m.combine([m.verified("broken"), m.shown("it leaks")])(RESULT, "proposed")
-    assert (found.value, found.because) == (0.0, "8 cases verified; no answer for broken; 3 rows")
+    assert (found.value, found.note) == (0.0, "8 cases verified; no answer for broken; 3 rows")
 
 
 def test_what_was_not_compared_is_not_verified() -> None:

@@ -59,7 +59,7 @@ def test_an_interval_on_both_sides_of_the_promise_is_never_a_pass(floor: float, 
 def test_a_promise_is_judged_for_each_of_its_arms() -> None:
     """The sentence gives promise and measurement in the promise's unit."""
     promise = Promise(
-        "N1", "51 → 2", v.cut(0.96), lambda _, arm: Estimate(0.96 if arm == "optimised" else 0.5, exact=True, because="x")
+        "N1", "51 → 2", v.cut(0.96), lambda _, arm: Estimate(0.96 if arm == "optimised" else 0.5, exact=True, note="x")
     )
     proposed, optimised = judge(promise, RESULT)
     assert (proposed.arm, proposed.verdict) == ("proposed", v.FELL_SHORT)

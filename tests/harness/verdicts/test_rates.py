@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError
-from harness.results.run import Exact, ScenarioResult
+from harness.results.run import ScenarioResult, WorkCount
 from harness.verdicts.rates import fewer_of, rate, share_of
 
 
 def result(before: float, after: float, tries: float = 40) -> ScenarioResult:
     """Return a result with two arms' rates."""
     counted = {"baseline": before, "optimised": after}
-    exact = [Exact(arm, "", "errors_per_1000", value) for arm, value in counted.items()]
-    exact += [Exact(arm, "", "tried", tries) for arm in counted]
-    return ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", exact=exact)
+    exact = [WorkCount(arm, "", "errors_per_1000", value) for arm, value in counted.items()]
+    exact += [WorkCount(arm, "", "tried", tries) for arm in counted]
+    return ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", work_counts=exact)
 
 
 @given(st.integers(1, 500), st.data())
@@ -33,7 +33,7 @@ def test_the_bounds_are_those_of_clopper_and_pearson() -> None:
     assert rate(0, 10).high == pytest.approx(308.5, abs=0.05)
 
 
-def test_few_tries_leave_a_cut_in_doubt_and_many_settle_it() -> None:
+def test_few_tries_leave_a_cut_in_warning_and_many_settle_it() -> None:
     """The same cut from more tries has a narrower interval around the same value."""
     few, many = (fewer_of("errors_per_1000", "tried")(result(500, 0, tries), "optimised") for tries in (10, 1000))
     assert few.value == many.value == 1
@@ -41,7 +41,7 @@ def test_few_tries_leave_a_cut_in_doubt_and_many_settle_it() -> None:
     assert many.low is not None
     assert few.low < 0.5
     assert 0.98 < many.low <= 1
-    assert many.because == "500 → 0 errors per 1000"
+    assert many.note == "500 → 0 errors per 1000"
 
 
 def test_without_errors_there_is_nothing_to_cut() -> None:
@@ -52,12 +52,16 @@ def test_without_errors_there_is_nothing_to_cut() -> None:
 
 def test_a_share_is_told_with_what_it_was_counted_in() -> None:
     """Half of forty, with bounds on both sides; without a single try there is no share."""
-    exact = [Exact("optimised", "", "hits", 20), Exact("optimised", "", "lookups", 40), Exact("optimised", "", "none", 0)]
-    found = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", exact=exact)
+    exact = [
+        WorkCount("optimised", "", "hits", 20),
+        WorkCount("optimised", "", "lookups", 40),
+        WorkCount("optimised", "", "none", 0),
+    ]
+    found = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", work_counts=exact)
     share = share_of("hits", "lookups")(found, "optimised")
     assert share.low is not None
     assert share.high is not None
     assert share.low < share.value == 0.5 < share.high
-    assert share.because == "20 of 40 lookups"
+    assert share.note == "20 of 40 lookups"
     with pytest.raises(NotMeasurableError, match="optimised has no none"):
         share_of("none", "none")(found, "optimised")

@@ -1,4 +1,4 @@
-"""Doubts: each reason not to trust a result is a value with a remedy."""
+"""Warnings: each reason not to trust a result is a value with a remedy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.run import CONTROL, Exact, Ratio, ScenarioResult
-from harness.verdicts.warnings import doubts_about
+from harness.results.run import CONTROL, Ratio, ScenarioResult, WorkCount
+from harness.verdicts.warnings import warnings_about
 
 SOUND = ScenarioResult(
     "toy",
@@ -22,9 +22,9 @@ SOUND = ScenarioResult(
 )
 
 
-def test_a_sound_result_raises_no_doubt() -> None:
+def test_a_sound_result_raises_no_warning() -> None:
     """Enough processes, enough pairs and a clean control."""
-    assert doubts_about(SOUND) == []
+    assert warnings_about(SOUND) == []
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,15 @@ def test_a_sound_result_raises_no_doubt() -> None:
         (replace(SOUND, ratios=[Ratio("optimised", "g", 4.0, 3.5, 4.5, [4.0] * 5, 9)]), "few pairs"),
         (replace(SOUND, ratios=[Ratio(CONTROL, "g", 1.3, 1.2, 1.4, [1.3] * 5, 20)]), "A/A control off"),
         (replace(SOUND, ratios=[Ratio(CONTROL, "g", 1.0, 0.5, 2.0, [1.0] * 5, 20)]), "noisy control"),
-        (replace(SOUND, exact=[Exact("optimised", "g", "rows", 5, repeats_exactly=False)]), "exact work that does not repeat"),
+        (
+            replace(SOUND, work_counts=[WorkCount("optimised", "g", "rows", 5, repeats_exactly=False)]),
+            "exact work that does not repeat",
+        ),
         (replace(SOUND, status="interrupted"), "interrupted"),
     ],
 )
-def test_each_weakness_has_its_doubt_and_remedy(result: ScenarioResult, name: str) -> None:
-    """Exactly that doubt, and what would remove it."""
-    (doubt,) = doubts_about(result)
-    assert doubt.name == name
-    assert doubt.remedy
+def test_each_weakness_has_its_warning_and_remedy(result: ScenarioResult, name: str) -> None:
+    """Exactly that warning, and what would remove it."""
+    (warning,) = warnings_about(result)
+    assert warning.name == name
+    assert warning.remedy

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from harness.servers.redis import namespace
 from service.http.api import create_app
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import Level, Switches
 
 NOW = datetime(2025, 6, 1, 1, 2, 3)  # noqa: DTZ001 - the service stores naive UTC
@@ -51,7 +51,7 @@ def calling(database: Path, request: pytest.FixtureRequest, call: Call) -> Calli
         address = settings.pop("database_url", f"sqlite:///{database}")
 
         def go(prefix: str) -> Any:
-            made = Settings(address, url, chosen, prefix, **settings)
+            made = ServiceSettings(address, url, chosen, prefix, **settings)
             return call(create_app(made, now=lambda: NOW), use)
 
         if url is None:

@@ -23,7 +23,7 @@ from harness.scenario import Server, Setting
 from service.http.api import create_app
 from service.models import Base
 from service.observability.instruments import Instruments, instruments_for
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import NAMES, Level, Switches
 
 Calling = Callable[..., Any]
@@ -309,7 +309,7 @@ def test_monitoring_sees_engine_requests_and_cache(database: Path, call: Callabl
     def watch(engine: Any, counts: Any) -> None:
         seen.update(engine=engine, counts=counts())
 
-    app: FastAPI = create_app(Settings(f"sqlite:///{database}"), Instruments(lambda: b"up 1\n", watch, watching))
+    app: FastAPI = create_app(ServiceSettings(f"sqlite:///{database}"), Instruments(lambda: b"up 1\n", watch, watching))
 
     async def use(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
         return await client.get("/health"), await client.get("/metrics")
@@ -321,7 +321,7 @@ def test_monitoring_sees_engine_requests_and_cache(database: Path, call: Callabl
 
 def test_metrics_tell_of_requests_and_statements(database: Path, call: Callable[..., Any]) -> None:
     """With monitoring done right, /metrics has the route of a request that was made, and the table of its statement."""
-    settings = Settings(f"sqlite:///{database}", switches=Switches.alone("monitoring"))
+    settings = ServiceSettings(f"sqlite:///{database}", switches=Switches.alone("monitoring"))
     app = create_app(settings, instruments_for(settings))
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
@@ -336,7 +336,7 @@ def test_metrics_tell_of_requests_and_statements(database: Path, call: Callable[
 def test_slow_statements_are_told_of_in_a_file(database: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
     """With a slow-query log in the settings, a statement beyond the limit is in it by its form, without what the client sent."""
     log = tmp_path / "slow.jsonl"
-    settings = Settings(f"sqlite:///{database}", switches=Switches.alone("monitoring"), slow_log=log, slow_ms=1e-6)
+    settings = ServiceSettings(f"sqlite:///{database}", switches=Switches.alone("monitoring"), slow_log=log, slow_ms=1e-6)
     app = create_app(settings, instruments_for(settings))
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:

@@ -11,7 +11,7 @@ from schemathesis.engine import Status, events, from_schema
 from schemathesis.python.asgi import shutdown_lifespans
 
 from service.http.api import create_app
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import Switches
 
 EXAMPLES = 3
@@ -36,7 +36,7 @@ CONFIG = {
 @pytest.mark.slow
 def test_every_answer_is_as_described(database: Path) -> None:
     """All of its checks hold for examples, edge cases, random and chained requests, valid ones and others."""
-    app = create_app(Settings(f"sqlite:///{database}", switches=Switches.parse("optimised,caching=baseline")))
+    app = create_app(ServiceSettings(f"sqlite:///{database}", switches=Switches.parse("optimised,caching=baseline")))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=schemathesis.Config.from_dict(CONFIG))
     failures, counted, cases = [], Counter[str](), 0
     try:

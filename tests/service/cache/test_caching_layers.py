@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from fixtures.caching.staleness import check, record
 from harness.runtime.clock import MonotonicClock
 from service.cache import caching_layers
-from service.cache.caching_layers import JITTER, Kind, Layers, Memory
+from service.cache.caching_layers import JITTER, Kind, Layers, MemoryLayer
 
 NUMBER: Kind[int | None] = Kind("number", 600, int | None, missing_ttl_s=30)
 ANYTHING: Kind[Any] = Kind("anything", 600, Any)
@@ -63,7 +63,7 @@ async def until(holds: Callable[[], bool]) -> None:
 def test_memory_holds_the_newest_for_so_long(steps: list[tuple[str, str]]) -> None:
     """It answers as a list of puts does: what was put last, less than the age ago, unless dropped or among too many."""
     now, age, entries = 0.0, 3.0, 2
-    memory = Memory(age, entries, lambda: now)
+    memory = MemoryLayer(age, entries, lambda: now)
     puts: list[tuple[str, int, float]] = []
     for number, (step, key) in enumerate(steps):
         if step == "put":

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from service.cache.caching_redis import FAILURES, FENCE_S, LEASE_S, Found, SharedCache, UnavailableError
+from service.cache.caching_redis import FAILURES, FENCE_S, LEASE_S, RedisLookup, SharedCache, UnavailableError
 
 PATIENCE_S = 10.0
 
@@ -94,11 +94,11 @@ def test_only_the_holder_of_the_lease_fills(redis_url: str, prefix: str) -> None
         async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
             first, second = await cache.look(f"{prefix}a"), await cache.look(f"{prefix}a")
             assert first.lease
-            assert second == Found()
+            assert second == RedisLookup()
             assert 0 < await redis.pttl(f"{prefix}a") <= LEASE_S * 1000
             assert not await cache.fill(f"{prefix}a", b"l another", b"wrong", 60)
             assert await cache.fill(f"{prefix}a", first.lease, b"right", 60)
-            assert await cache.look(f"{prefix}a") == Found(value=b"right")
+            assert await cache.look(f"{prefix}a") == RedisLookup(value=b"right")
             assert 59_000 < await redis.pttl(f"{prefix}a") <= 60_000
 
     run(check)
@@ -127,7 +127,7 @@ def test_a_fenced_key_is_filled_by_nobody_until_it_is_cleared(redis_url: str, pr
             assert found.lease
             await cache.fill(f"{prefix}a", found.lease, b"old", 60)
             await cache.fence([f"{prefix}a", f"{prefix}b"])
-            assert [await cache.look(f"{prefix}{key}") for key in "ab"] == [Found(), Found()]
+            assert [await cache.look(f"{prefix}{key}") for key in "ab"] == [RedisLookup(), RedisLookup()]
             assert 0 < await redis.pttl(f"{prefix}a") <= FENCE_S * 1000
             await cache.clear([f"{prefix}a", f"{prefix}b"])
             assert (await cache.look(f"{prefix}a")).lease
@@ -217,7 +217,7 @@ def test_keys_written_while_redis_was_away_are_cleared_before_anything_is_looked
             await cache.clear([f"{prefix}a"])
             relay.down = False
             found = await cache.look(f"{prefix}b")
-            assert found == Found(value=b" right")
+            assert found == RedisLookup(value=b" right")
             assert await redis.get(f"{prefix}a") is None
 
     run(check)

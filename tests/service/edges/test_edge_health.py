@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.edge_health import Health, Rhythm, check, keep_checking
+from service.edges.edge_health import EdgeHealth, Rhythm, check, keep_checking
 from service.edges.edge_routing import Router
 
 EDGES = {"a": 5.0, "b": 50.0, "c": 90.0}
@@ -20,12 +20,12 @@ def test_all_are_asked_at_once() -> None:
     begun: set[str] = set()
     all_begun = asyncio.Event()
 
-    async def probe(name: str) -> Health:
+    async def probe(name: str) -> EdgeHealth:
         begun.add(name)
         if begun == set(EDGES):
             all_begun.set()
         await all_begun.wait()
-        return Health(7.0)
+        return EdgeHealth(7.0)
 
     async def play() -> Router:
         router = Router(EDGES, lambda: 0.0)
@@ -39,10 +39,10 @@ def test_all_are_asked_at_once() -> None:
 def test_one_that_does_not_answer_in_time_has_failed() -> None:
     """A deadline ends a check that hangs, and the others are none the worse."""
 
-    async def probe(name: str) -> Health:
+    async def probe(name: str) -> EdgeHealth:
         if name == "a":
             await asyncio.Event().wait()
-        return Health(1.0)
+        return EdgeHealth(1.0)
 
     async def play() -> Router:
         router = Router(EDGES, lambda: 0.0)
@@ -58,10 +58,10 @@ def test_one_that_does_not_answer_in_time_has_failed() -> None:
 def test_any_error_is_a_failure_of_that_edge_alone() -> None:
     """What a probe raises stays with the edge it was sent to."""
 
-    async def probe(name: str) -> Health:
+    async def probe(name: str) -> EdgeHealth:
         if name == "b":
             raise ConnectionRefusedError
-        return Health(1.0)
+        return EdgeHealth(1.0)
 
     async def play() -> Router:
         router = Router(EDGES, lambda: 0.0)
@@ -78,9 +78,9 @@ def test_an_ejected_edge_is_left_alone_until_it_is_half_open() -> None:
     asked: list[str] = []
     now_s = 0.0
 
-    async def probe(name: str) -> Health:
+    async def probe(name: str) -> EdgeHealth:
         asked.append(name)
-        return Health(1.0)
+        return EdgeHealth(1.0)
 
     async def play() -> None:
         nonlocal now_s
@@ -101,13 +101,13 @@ def test_checking_goes_on_for_each_edge_until_cancelled() -> None:
     asked = dict.fromkeys(EDGES, 0)
     enough = asyncio.Event()
 
-    async def probe(name: str) -> Health:
+    async def probe(name: str) -> EdgeHealth:
         asked[name] += 1
         if name == "a":
             await asyncio.Event().wait()
         if asked["b"] > 3 and asked["c"] > 3:
             enough.set()
-        return Health(1.0)
+        return EdgeHealth(1.0)
 
     async def play() -> None:
         router = Router(EDGES, lambda: 0.0)

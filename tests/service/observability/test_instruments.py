@@ -11,19 +11,19 @@ import pytest
 from service.observability import metrics
 from service.observability.instruments import instruments_for
 from service.observability.slow_query_log import SlowQueryLog
-from service.settings import Settings
+from service.settings import ServiceSettings
 from service.switches import Level, Switches
 
 
 @pytest.mark.parametrize("level", [Level.BASELINE, Level.PROPOSED])
 def test_a_service_without_monitoring_is_not_watched(level: Level) -> None:
     """Neither today's service nor the review's way, which is a decorator on methods of its own, has instruments."""
-    assert instruments_for(Settings("sqlite://", "redis://h", Switches.all(level))) is None
+    assert instruments_for(ServiceSettings("sqlite://", "redis://h", Switches.all(level))) is None
 
 
 def test_monitoring_done_right_has_all_metrics() -> None:
     """Every statement, request and pool is there to be read from the start, or from the first one on."""
-    found = instruments_for(Settings("sqlite://", switches=Switches.alone("monitoring")))
+    found = instruments_for(ServiceSettings("sqlite://", switches=Switches.alone("monitoring")))
     assert found is not None
     assert found.middleware is not None
     text = found.render().decode()
@@ -32,7 +32,7 @@ def test_monitoring_done_right_has_all_metrics() -> None:
 
 def test_a_slow_query_log_is_kept_only_where_one_is_asked_for(tmp_path: Path) -> None:
     """What the settings name is opened while the application runs, and told about by the metrics."""
-    watched = Settings("sqlite://", switches=Switches.alone("monitoring"))
+    watched = ServiceSettings("sqlite://", switches=Switches.alone("monitoring"))
     without = instruments_for(watched)
     kept = instruments_for(replace(watched, slow_log=tmp_path / "slow.jsonl", slow_ms=5.0))
     assert without is not None

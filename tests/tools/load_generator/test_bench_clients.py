@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.errors import NotMeasurableError, ScenarioFailedError
 from tools.load_generator.bench_clients import compare, disturbed, judged, main, read_hey, read_wrk, table
-from tools.load_generator.bench_drivers import Measured
+from tools.load_generator.bench_drivers import DriverResult
 
 WRK = """Running 4s test @ http://127.0.0.1:8000/
   1 threads and 32 connections
@@ -44,14 +44,14 @@ Status code distribution:
 """
 
 
-def took(requests: int, p50_ms: float, p99_ms: float) -> Measured:
+def took(requests: int, p50_ms: float, p99_ms: float) -> DriverResult:
     """Return what a client measured in two seconds."""
-    return Measured(requests, 2.0, p50_ms, p99_ms, 1.0, 1.5)
+    return DriverResult(requests, 2.0, p50_ms, p99_ms, 1.0, 1.5)
 
 
 def test_wrks_words_are_read() -> None:
     """Units differ from line to line; all become milliseconds."""
-    assert read_wrk(WRK, 1.0, 2.0) == Measured(67344, 4.0, 0.98, 1020.0, 1.0, 2.0)
+    assert read_wrk(WRK, 1.0, 2.0) == DriverResult(67344, 4.0, 0.98, 1020.0, 1.0, 2.0)
 
 
 @pytest.mark.parametrize("said", ["", WRK.replace("50%  ", ""), WRK + "  Socket errors: connect 0, read 3, write 0, timeout 0\n"])
@@ -64,7 +64,7 @@ def test_a_wrk_whose_requests_failed_measured_nothing(said: str) -> None:
 @pytest.mark.parametrize("said", [HEY, HEY.replace("%%", "%")])
 def test_heys_words_are_read(said: str) -> None:
     """It writes its percent signs once or twice, as its version goes; only good answers count."""
-    assert read_hey(said, 1.0, 2.0) == Measured(13870, 3.007, 6.6, 15.4, 1.0, 2.0)
+    assert read_hey(said, 1.0, 2.0) == DriverResult(13870, 3.007, 6.6, 15.4, 1.0, 2.0)
 
 
 def test_a_hey_without_answers_measured_nothing() -> None:
@@ -89,7 +89,7 @@ def test_what_is_required_is_judged_round_by_round() -> None:
 
 def test_a_machine_that_was_busy_with_something_else_is_told() -> None:
     """One round in which neither the client nor the server kept its core busy is enough; either of them may be the busy one."""
-    client, server, neither = (Measured(100, 2.0, 1.0, 1.0, *cpu_s) for cpu_s in ((1.9, 0.2), (0.2, 1.9), (1.1, 1.2)))
+    client, server, neither = (DriverResult(100, 2.0, 1.0, 1.0, *cpu_s) for cpu_s in ((1.9, 0.2), (0.2, 1.9), (1.1, 1.2)))
     assert disturbed({"ours": [client, server], "wrk": [client, neither, client], "hey": []}) == ["wrk"]
 
 

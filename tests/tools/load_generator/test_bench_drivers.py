@@ -10,10 +10,10 @@ from importlib.util import find_spec
 import pytest
 
 from tools.load_generator import bench_drivers
-from tools.load_generator.bench_drivers import DRIVERS, Job, Measured, Window, measure
+from tools.load_generator.bench_drivers import DRIVERS, DriverJob, DriverResult, Window, measure
 
 
-async def measured(driver: str, answer: bytes, seconds: float = 0.1) -> tuple[Measured, list[bytes]]:
+async def measured(driver: str, answer: bytes, seconds: float = 0.1) -> tuple[DriverResult, list[bytes]]:
     """Measure a driver at a server that gives this answer; return its figures and the methods and paths it asked for."""
     asked: list[bytes] = []
 
@@ -27,7 +27,7 @@ async def measured(driver: str, answer: bytes, seconds: float = 0.1) -> tuple[Me
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
-        job = Job(server.sockets[0].getsockname()[1], os.getpid(), users=3, seconds=seconds)
+        job = DriverJob(server.sockets[0].getsockname()[1], os.getpid(), users=3, seconds=seconds)
         return await measure(driver, job), asked
     finally:
         server.close()

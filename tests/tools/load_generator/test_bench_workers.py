@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import NotMeasurableError, ScenarioFailedError
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from harness.stats.histogram import Histogram, HistogramWire
 from tools.load_generator import bench_workers
 from tools.load_generator.bench_workers import Turn, limits, seats
@@ -27,11 +27,11 @@ def wire(*times_ns: int) -> HistogramWire:
     return histogram.to_wire()
 
 
-def block(times_ns: list[int], measured_ns: int, cpu_percent: float, errors: dict[str, int] | None = None) -> Block:
+def block(times_ns: list[int], measured_ns: int, cpu_percent: float, errors: dict[str, int] | None = None) -> LoadBlock:
     """Return one engine's block."""
     number = len(times_ns)
-    times = Times3(wire(*times_ns), wire(*times_ns), wire(), number, errors or {}, 0, 0, number, number)
-    return Block("asking", ECHO, 0, 0, 4, measured_ns, {"ask": times}, wire(), cpu_percent)
+    times = LatencyHistograms(wire(*times_ns), wire(*times_ns), wire(), number, errors or {}, 0, 0, number, number)
+    return LoadBlock("asking", ECHO, 0, 0, 4, measured_ns, {"ask": times}, wire(), cpu_percent)
 
 
 def test_engines_are_summed_up() -> None:

@@ -13,16 +13,18 @@ from harness.stats.intervals import QUANTILES
 from tools.validation import load_times
 from tools.validation.load.known import known_server
 from tools.validation.load.situations import SITUATIONS
-from tools.validation.load.tools import TOOLS, Seen
-from tools.validation.load_times import Line, ask, middle, requirements, table
+from tools.validation.load.tools import TOOLS, ToolResult
+from tools.validation.load_times import ToolAccuracy, ask, middle, requirements, table
 
 TRUTH = {"50": 0.25, "90": 2.0, "95": 100.0, "99": 500.0, "99.9": 1000.0}
 BOUNDS = {"50": 0.5, "90": 0.5, "95": 1.0, "99": 5.0, "99.9": 10.0}
 
 
-def line(errors_ms: Mapping[str, float], tool: int = 0) -> Line:
+def line(errors_ms: Mapping[str, float], tool: int = 0) -> ToolAccuracy:
     """Return a line whose percentiles are off by so much."""
-    return Line(TOOLS[tool], Seen(990, {label: TRUTH[label] + errors_ms.get(label, 0.0) for label in TRUTH}), TRUTH, 1000)
+    return ToolAccuracy(
+        TOOLS[tool], ToolResult(990, {label: TRUTH[label] + errors_ms.get(label, 0.0) for label in TRUTH}), TRUTH, 1000
+    )
 
 
 @pytest.mark.parametrize("label", QUANTILES)

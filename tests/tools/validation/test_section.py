@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.validation.section import Requirement, Section, Table, markdown, page
+from tools.validation.section import Requirement, Section, SectionTable, markdown, page
 
 
 def test_a_section_shows_everything_it_has() -> None:
     """Text, requirements with their outcome, tables and notes stand in the section, in that order."""
-    table = Table("Stall", ("", "p50"), [("ours", "1.000")], "One second.")
+    table = SectionTable("Stall", ("", "p50"), [("ours", "1.000")], "One second.")
     section = Section(
         "Right?", "How.", [table], [Requirement("it is", kept=True), Requirement("so is that", kept=False)], ["A note."]
     )
@@ -37,13 +37,13 @@ def test_one_missed_requirement_is_enough() -> None:
 def test_a_row_of_another_length_is_refused() -> None:
     """A table whose rows do not fit its columns cannot be made."""
     with pytest.raises(ValueError, match="Stall: each row needs 2 cells"):
-        Table("Stall", ("", "p50"), [("ours",)])
+        SectionTable("Stall", ("", "p50"), [("ours",)])
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1))
 def test_no_text_breaks_a_table(rows: list[tuple[str, str]]) -> None:
     """Whatever stands in a cell, a table has a line for each row, and each line its cells."""
-    lines = markdown(Section("Right?", tables=[Table("Any", ("a", "b"), rows)])).split("\n")[4:]
+    lines = markdown(Section("Right?", tables=[SectionTable("Any", ("a", "b"), rows)])).split("\n")[4:]
     assert len(lines) == len(rows) + 2
     assert all(line.replace("\\|", "").count("|") == 3 for line in lines)
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ScenarioFailedError
-from harness.results.run import BASELINE, Exact
+from harness.results.run import BASELINE, WorkCount
 from tools.validation import work_counts as exact_work
 from tools.validation.work.counted import KINDS, MORE
 from tools.validation.work_counts import compared, section
 
 
-def process(base: float, more: float, metric: str = "statements") -> list[Exact]:
+def process(base: float, more: float, metric: str = "statements") -> list[WorkCount]:
     """Return what a process counted."""
-    return [Exact(BASELINE, "scan", metric, base), Exact(MORE, "scan", metric, more)]
+    return [WorkCount(BASELINE, "scan", metric, base), WorkCount(MORE, "scan", metric, more)]
 
 
-def must(found: list[list[Exact]]) -> list[bool]:
+def must(found: list[list[WorkCount]]) -> list[bool]:
     """Return which requirements are kept."""
     return [requirement.kept for requirement in section(compared(found)).requirements]
 

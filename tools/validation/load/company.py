@@ -17,7 +17,7 @@ _IDLE = frozenset({"idle", "iowait", "guest", "guest_nice"})
 
 
 @dataclass(frozen=True)
-class Reading:
+class CpuReading:
     """Processor time used until a moment, in seconds: by everybody, and by this process, its ended children and the server."""
 
     at_ns: int
@@ -25,16 +25,16 @@ class Reading:
     own_s: float
 
 
-def reading(server: int, clock: Clock) -> Reading:
+def reading(server: int, clock: Clock) -> CpuReading:
     """Return how much was used until now; `server` is a process's id."""
     used = psutil.cpu_times()._asdict()
     everybody_s = sum(seconds for kind, seconds in used.items() if kind not in _IDLE)
     times, served = os.times(), psutil.Process(server).cpu_times()
     own_s = times.user + times.system + times.children_user + times.children_system + served.user + served.system
-    return Reading(clock.now_ns(), everybody_s, own_s)
+    return CpuReading(clock.now_ns(), everybody_s, own_s)
 
 
-def others_cores(before: Reading, after: Reading) -> float:
+def others_cores(before: CpuReading, after: CpuReading) -> float:
     """Return how many cores' time others used on average between two readings."""
     used_s = (after.everybody_s - before.everybody_s) - (after.own_s - before.own_s)
     return max(0.0, used_s / (max(1, after.at_ns - before.at_ns) / 1e9))

@@ -40,7 +40,7 @@ class Log(msgspec.Struct, frozen=True):
     late_ns: list[int]
 
 
-class Ledger:
+class RequestLedger:
     """One course of requests, from the first to the last."""
 
     def __init__(self, course: Course, clock: Clock, pacer: Waits) -> None:
@@ -71,30 +71,30 @@ class Ledger:
             transport.write(_response(HELLO))
 
 
-class Server:
-    """What all connections share. `ledger` is the present course's."""
+class KnownDelayServer:
+    """What all connections share. `review` is the present course's."""
 
     def __init__(self, clock: Clock, pacer: Waits) -> None:
         self._clock, self._pacer = clock, pacer
-        self.ledger = Ledger(Course("uniform"), clock, pacer)
+        self.review = RequestLedger(Course("uniform"), clock, pacer)
         self.waiting: set[asyncio.Task[None]] = set()
 
     def begin(self, course: Course) -> None:
         """Forget what was before."""
-        self.ledger = Ledger(course, self._clock, self._pacer)
+        self.review = RequestLedger(course, self._clock, self._pacer)
 
     def hold(self, transport: asyncio.Transport) -> None:
         """Take a request in, and answer it later."""
-        ledger = self.ledger
-        task = asyncio.get_running_loop().create_task(ledger.answer(*ledger.received(), transport))
+        review = self.review
+        task = asyncio.get_running_loop().create_task(review.answer(*review.received(), transport))
         self.waiting.add(task)
         task.add_done_callback(self.waiting.discard)
 
 
-class Connection(asyncio.Protocol):
+class KnownConnection(asyncio.Protocol):
     """One connection; the parser calls its `on_` methods."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: KnownDelayServer) -> None:
         self._server = server
         self._parser = httptools.HttpRequestParser(self)
         self._url = self._body = b""
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
             self._server.begin(msgspec.json.decode(self._body, type=Course))
             self._transport.write(_response(b""))
         elif self._url == LOG:
-            self._transport.write(_response(msgspec.json.encode(self._server.ledger.log)))
+            self._transport.write(_response(msgspec.json.encode(self._server.review.log)))
         else:
             self._server.hold(self._transport)
 
@@ -140,8 +140,8 @@ def _response(body: bytes) -> bytes:
 async def _serve(listening: socket.socket) -> None:
     clock = MonotonicClock()
     async with Pacer(clock) as pacer, Awake(clock):  # its waking up is in nobody's times, and would be in what tools say
-        server = Server(clock, pacer)
-        serving = await asyncio.get_running_loop().create_server(lambda: Connection(server), sock=listening)
+        server = KnownDelayServer(clock, pacer)
+        serving = await asyncio.get_running_loop().create_server(lambda: KnownConnection(server), sock=listening)
         gc.collect()
         gc.disable()  # a collection would be a stall that nobody planted
         await serving.serve_forever()

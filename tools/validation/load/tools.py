@@ -53,7 +53,7 @@ _WRK_FAILED = re.compile(r"Non-2xx|Socket errors: connect (?!0, read 0, write 0)
 _GOOD = "200"
 
 
-class Seen(msgspec.Struct, frozen=True):
+class ToolResult(msgspec.Struct, frozen=True):
     """What a tool says: how many requests it counted, how many failed, and its percentiles in milliseconds by label."""
 
     operations: int
@@ -61,7 +61,7 @@ class Seen(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
-Ask = Callable[[KnownServer, Situation], Seen]
+Ask = Callable[[KnownServer, Situation], ToolResult]
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Tool:
         return find_spec(self.needs) is not None if self.needs in {"harness", "locust"} else shutil.which(self.needs) is not None
 
 
-def ask_ours(server: KnownServer, situation: Situation) -> Seen:
+def ask_ours(server: KnownServer, situation: Situation) -> ToolResult:
     """Have this harness's engine play the plan in the open model, in a process of its own, as any run under load does.
 
     Raises:
-        ScenarioFailedError: a request failed, was shed or was given up.
+        ScenarioFailedError: a request failed, was dropped or was given up.
     """
     own = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as name:
@@ -100,7 +100,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
             warm_up_s=WARM_UP_S,
             drain_s=DRAIN_S,
             arrivals=str(situation.rate_per_s),
-            in_flight_cap=IN_FLIGHT_CAP,
+            in_flight_limit=IN_FLIGHT_CAP,
             arms=[ECHO],
             on_request=True,
             cpus=tuple(own),
@@ -120,7 +120,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> Seen:
         raise ScenarioFailedError(f"this harness lost {lost} requests in {situation.name!r}; look at its output above")
     whole = Histogram.merged(Histogram.from_wire(group.response) for group in groups)
     at = zip(QUANTILES, whole.percentiles_ns(QUANTILES.values()), strict=True)
-    return Seen(whole.operations, {label: ns / 1e6 for label, ns in at if ns is not None})
+    return ToolResult(whole.operations, {label: ns / 1e6 for label, ns in at if ns is not None})
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _also_on(server: int) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
-def ask_locust(server: KnownServer, situation: Situation) -> Seen:
+def ask_locust(server: KnownServer, situation: Situation) -> ToolResult:
     """Run plain Locust from its command line, with its defaults."""
     server.begin(situation.course())
     with tempfile.TemporaryDirectory() as name:
@@ -145,10 +145,10 @@ def ask_locust(server: KnownServer, situation: Situation) -> Seen:
         said = _said("Locust", words, situation, facts, Path(name))
         if not seen.is_file():
             raise ScenarioFailedError(f"Locust did not measure: {said[-300:]}")
-        return _good("Locust", msgspec.json.decode(seen.read_bytes(), type=Seen))
+        return _good("Locust", msgspec.json.decode(seen.read_bytes(), type=ToolResult))
 
 
-def ask_hey(server: KnownServer, situation: Situation) -> Seen:
+def ask_hey(server: KnownServer, situation: Situation) -> ToolResult:
     """Run hey with the plan's rate, shared out over its workers."""
     server.begin(situation.course())
     each_per_s = round(situation.rate_per_s / situation.users)
@@ -156,7 +156,7 @@ def ask_hey(server: KnownServer, situation: Situation) -> Seen:
     return _good("hey", read_hey(_said("hey", words, situation)))
 
 
-def ask_wrk(server: KnownServer, situation: Situation) -> Seen:
+def ask_wrk(server: KnownServer, situation: Situation) -> ToolResult:
     """Run wrk with as many connections as the plan has requests under way on average: it knows no rate."""
     server.begin(situation.course())
     with tempfile.TemporaryDirectory() as name:
@@ -168,7 +168,7 @@ def ask_wrk(server: KnownServer, situation: Situation) -> Seen:
         )
 
 
-def read_hey(said: str) -> Seen:
+def read_hey(said: str) -> ToolResult:
     """Read the table of all requests that hey writes: seconds with four decimals, and the status.
 
     Raises:
@@ -182,10 +182,10 @@ def read_hey(said: str) -> Seen:
     if not took_ms:
         raise ScenarioFailedError(f"hey measured nothing: {said[:300]}")
     at = np.quantile(took_ms, list(QUANTILES.values()))
-    return Seen(len(took_ms), dict(zip(QUANTILES, at.tolist(), strict=True)), len(rows) - len(took_ms))
+    return ToolResult(len(took_ms), dict(zip(QUANTILES, at.tolist(), strict=True)), len(rows) - len(took_ms))
 
 
-def read_wrk(said: str) -> Seen:
+def read_wrk(said: str) -> ToolResult:
     """Read the line that the script has wrk write.
 
     Raises:
@@ -194,10 +194,10 @@ def read_wrk(said: str) -> Seen:
     found = _WRK_SEEN.search(said)
     if found is None or _WRK_FAILED.search(said):
         raise ScenarioFailedError(f"wrk did not measure: {' '.join(said.split())[-300:]}")
-    return Seen(int(found[1]), dict(zip(QUANTILES, map(float, found[2].split()), strict=True)))
+    return ToolResult(int(found[1]), dict(zip(QUANTILES, map(float, found[2].split()), strict=True)))
 
 
-def _good(tool: str, seen: Seen) -> Seen:
+def _good(tool: str, seen: ToolResult) -> ToolResult:
     if seen.failed:
         raise ScenarioFailedError(f"{seen.failed} requests of {tool} failed; nothing can be said about the others")
     return seen

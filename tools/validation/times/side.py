@@ -7,8 +7,8 @@ from functools import partial
 
 from harness.gate.against.protocol import serve
 from tools.validation.times import workload
-from tools.validation.times.workload import World
+from tools.validation.times.workload import QueryWorkload
 
 if __name__ == "__main__":
     queries = workload.QUERIES * (100 + int(sys.argv[1])) // 100
-    serve({"queries": partial(workload.operation, World(workload.database(), queries))})
+    serve({"queries": partial(workload.operation, QueryWorkload(workload.database(), queries))})

@@ -12,16 +12,16 @@ from itertools import count
 from pathlib import Path
 from statistics import fmean
 
-from harness.bench.protocol import Failed, Job, PairTimes
+from harness.bench.protocol import BenchJob, JobFailed, PairTimes
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import choose_cores
 from harness.runtime.processes import events
 from harness.scenario import Setting
-from harness.stats.sequential_test import SLOWER, Evidence
+from harness.stats.sequential_test import SLOWER, SequentialTest
 from tools.validation.times import workload
-from tools.validation.times.workload import World
+from tools.validation.times.workload import QueryWorkload
 
 MARGIN = 0.01
 """The slow-down beyond which the harness's rule asks, as a share: less is not worth an alarm."""
@@ -86,21 +86,21 @@ def recorded(effort: float) -> tuple[Stream, ...]:
 
 def record(folder: Path, percent: int, process: int, seconds: float, *, until_found: bool) -> Stream:
     """Return what one fresh process times within so many seconds of slots, or until the rule has found a slow-down."""
-    name, stream, evidence, spent_ns = workload.arm(percent), Stream(percent, [], [], []), Evidence(MARGIN), 0
+    name, stream, evidence, spent_ns = workload.arm(percent), Stream(percent, [], [], []), SequentialTest(MARGIN), 0
     barred = tuple((workload.arm(p), "queries") for p in workload.PLANTED if p != percent)
     core = choose_cores().worker
-    job = Job(
+    job = BenchJob(
         "pairs",
         Path(workload.__file__),
         Setting(folder, folder),
         process=process,
         budget_ns=int(2 * seconds * 1e9),  # more than is heard: its own account of the time includes what lies between slots
-        barred=barred,
+        excluded=barred,
         cpus=() if core is None else (core,),
     )
     with closing(events(job)) as heard:
         for event in heard:
-            if isinstance(event, Failed):
+            if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"timing failed: {event.message}")
             if isinstance(event, PairTimes):
                 times = {slot.arm: fmean(slot.latencies_ns) for slot in event.slots}
@@ -120,18 +120,19 @@ def one_after_the_other(percent: int, operations: int) -> Stream:
     clock = MonotonicClock()
     with ExitStack() as stack:
         base, other = (
-            World(stack.enter_context(closing(workload.database())), workload.QUERIES * (100 + p) // 100) for p in (0, percent)
+            QueryWorkload(stack.enter_context(closing(workload.database())), workload.QUERIES * (100 + p) // 100)
+            for p in (0, percent)
         )
-        both = [_timed(world, operations, clock.now_ns) for world in (base, other)]
+        both = [_timed(instance, operations, clock.now_ns) for instance in (base, other)]
     return Stream(percent, both[0], both[1], [])
 
 
-def _timed(world: World, operations: int, now_ns: Callable[[], int]) -> list[float]:
-    workload.operation(world)
+def _timed(instance: QueryWorkload, operations: int, now_ns: Callable[[], int]) -> list[float]:
+    workload.operation(instance)
     found: list[float] = []
     for _ in range(operations):
         begun_ns = now_ns()
-        workload.operation(world)
+        workload.operation(instance)
         found.append(now_ns() - begun_ns)
     return found
 

@@ -27,7 +27,7 @@ def arm(percent: int) -> str:
 
 
 @dataclass(frozen=True)
-class World:
+class QueryWorkload:
     """A database of an arm's own, and how many queries the arm does."""
 
     connection: sqlite3.Connection
@@ -42,15 +42,15 @@ def database() -> sqlite3.Connection:
     return connection
 
 
-def operation(world: World) -> int:
+def operation(instance: QueryWorkload) -> int:
     """Do an operation and return its last query's sum."""
     total = 0
-    for _ in range(world.queries):
-        ((total,),) = world.connection.execute(SQL)
+    for _ in range(instance.queries):
+        ((total,),) = instance.connection.execute(SQL)
     return total
 
 
-class Planted(Scenario[World]):
+class SlowedQueries(Scenario[QueryWorkload]):
     """Work with known slow-downs."""
 
     arms: ClassVar[Mapping[str, str]] = {
@@ -64,21 +64,21 @@ class Planted(Scenario[World]):
         del setting
         return [Case("queries", "queries", None)]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[World]:
+    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[QueryWorkload]:
         """Build a database of the arm's own."""
         del setting
         return self._opened(arm)
 
     @asynccontextmanager
-    async def _opened(self, name: str) -> AsyncIterator[World]:
+    async def _opened(self, name: str) -> AsyncIterator[QueryWorkload]:
         percent = next((p for p in PLANTED if arm(p) == name), 0)
         connection = database()
         try:
-            yield World(connection, QUERIES + QUERIES * percent // 100)
+            yield QueryWorkload(connection, QUERIES + QUERIES * percent // 100)
         finally:
             connection.close()
 
-    async def run(self, world: World, case: Case) -> Any:
+    async def run(self, instance: QueryWorkload, case: Case) -> Any:
         """Do all queries."""
         del case
-        return operation(world)
+        return operation(instance)

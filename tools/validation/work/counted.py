@@ -27,7 +27,7 @@ KINDS = {
 }
 
 
-class Steps:
+class CountedSteps:
     """Counts statements and the steps of SQLite's virtual machine."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -57,7 +57,7 @@ class Steps:
         self._statements += 1
 
 
-class Counted(Scenario[sqlite3.Connection]):
+class CountedQueries(Scenario[sqlite3.Connection]):
     """Work whose amount is known."""
 
     arms: ClassVar[Mapping[str, str]] = {name: f"does it {times} times" for name, times in TIMES.items()}
@@ -87,18 +87,18 @@ class Counted(Scenario[sqlite3.Connection]):
         finally:
             connection.close()
 
-    async def run(self, world: sqlite3.Connection, case: Case) -> Any:
+    async def run(self, instance: sqlite3.Connection, case: Case) -> Any:
         """Do the work as many times as the arm does, in a transaction."""
-        world.execute("BEGIN")
-        for _ in range(self._times[world]):
-            rows = world.execute(case.args).fetchall()
+        instance.execute("BEGIN")
+        for _ in range(self._times[instance]):
+            rows = instance.execute(case.args).fetchall()
         return rows
 
-    async def reset(self, world: sqlite3.Connection, case: Case, answer: Any) -> None:
+    async def reset(self, instance: sqlite3.Connection, case: Case, answer: Any) -> None:
         """Take back what was written."""
         del case, answer
-        world.execute("ROLLBACK")
+        instance.execute("ROLLBACK")
 
-    def probes(self, world: sqlite3.Connection) -> Sequence[Probe]:
+    def probes(self, instance: sqlite3.Connection) -> Sequence[Probe]:
         """Count steps and statements."""
-        return (Steps(world),)
+        return (CountedSteps(instance),)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.bench.probes.round_trips import Relay, RoundTrips
+from harness.bench.probes.round_trips import CountingRelay, RoundTrips
 from harness.scenario import Server
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def echo() -> Iterator[str]:
 
 def test_a_turn_is_a_trip_however_many_packets_it_takes() -> None:
     """Three turns are three trips, one of them in two packets; the answers are the server's own."""
-    with echo() as url, Relay({"toy": Server(url, url)}) as relay:
+    with echo() as url, CountingRelay({"toy": Server(url, url)}) as relay:
         far = relay.servers["toy"].far
         assert far != url
         assert far.startswith("toy://someone:secret@127.0.0.1:")
@@ -66,7 +66,7 @@ def test_a_turn_is_a_trip_however_many_packets_it_takes() -> None:
 def test_servers_elsewhere_and_sockets_are_left_alone() -> None:
     """Nothing is started for them, and there is nothing to count."""
     servers = {"far": Server("toy://db.example:5432/x", "toy://db.example:5432/x"), "file": Server("unix:/x", "unix:/x")}
-    with Relay(servers) as relay:
+    with CountingRelay(servers) as relay:
         assert relay.servers == servers
         assert not relay.counts
 
@@ -75,7 +75,7 @@ def test_a_server_that_is_gone_ends_the_connection() -> None:
     """As without a relay, only later."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"toy://127.0.0.1:{listening.getsockname()[1]}"
-    with Relay({"toy": Server(url, url)}) as relay:
+    with CountingRelay({"toy": Server(url, url)}) as relay:
         port = int(relay.servers["toy"].far.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             assert client.recv(1) == b""

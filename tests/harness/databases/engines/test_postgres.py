@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from harness.databases.databases import Databases, Options
+from harness.databases.databases import ConnectionOptions, Databases
 from harness.databases.engines import postgres
 from harness.databases.engines.postgres import PostgresDatabases, databases, server
 from harness.databases.postgres_connection import connected, finish
@@ -268,7 +268,7 @@ async def who_and_where(engine: AsyncEngine) -> tuple[Any, ...]:
         return tuple((await connection.execute(text("SELECT current_setting('application_name'), inet_server_port()"))).one())
 
 
-def test_worlds_are_opened_far_and_undone_near(found: PostgresDatabases) -> None:
+def test_instances_are_opened_far_and_undone_near(found: PostgresDatabases) -> None:
     """An engine goes by the far address and says who it is, with the pool asked for; the second way in goes by the near one."""
     lengthened = replace(found, far=found.far.set(port=1))
     assert lengthened.url("base").port == 1
@@ -281,7 +281,7 @@ def test_worlds_are_opened_far_and_undone_near(found: PostgresDatabases) -> None
         assert isinstance(held, AsyncAdaptedQueuePool)
         return held.size(), held._max_overflow, held._timeout, held._pre_ping
 
-    assert on(found.open("base", Options(3, 2, 1.5, pool_pre_ping=True)), pool) == (3, 2, 1.5, True)
+    assert on(found.open("base", ConnectionOptions(3, 2, 1.5, pool_pre_ping=True)), pool) == (3, 2, 1.5, True)
     assert on(found.open_undo("base"), pool)[:2] == (1, 0)
 
 
@@ -292,7 +292,7 @@ async def insert_orphan(engine: AsyncEngine) -> None:
 
 
 def test_foreign_keys_are_checked_but_for_taking_back(found: PostgresDatabases) -> None:
-    """A world's writes obey foreign keys; the second way in, which puts rows back in any order, need not."""
+    """An instance's writes obey foreign keys; the second way in, which puts rows back in any order, need not."""
     found.copy("base", "copy")
     with pytest.raises(IntegrityError, match="children_parent_id_fkey"):
         on(found.open("copy"), insert_orphan)
@@ -314,7 +314,7 @@ def test_engines_of_somebody_elses_making_are_left_alone(found: PostgresDatabase
 
 def test_the_record_names_versions_settings_and_pool(found: PostgresDatabases) -> None:
     """What a reader needs to repeat a run is there, every setting that was chosen among it, and no path, address or password."""
-    record = on(found.open("base", Options(pool_size=3, max_overflow=2)), found.settings)
+    record = on(found.open("base", ConnectionOptions(pool_size=3, max_overflow=2)), found.settings)
     assert record["postgresql"].startswith("PostgreSQL ")
     assert {"asyncpg", "sqlalchemy", "python", "setting wal_level", "setting block_size"} <= set(record)
     assert {f"setting {name}" for name in SETTINGS} <= set(record)

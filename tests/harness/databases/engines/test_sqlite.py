@@ -21,7 +21,7 @@ from harness.errors import UsageError
 Check = Callable[[AsyncEngine], Awaitable[Any]]
 
 
-def on(path: Path, check: Check, options: sqlite.Options = sqlite.DEFAULTS, *, read_only: bool = False) -> Any:
+def on(path: Path, check: Check, options: sqlite.SqliteOptions = sqlite.DEFAULTS, *, read_only: bool = False) -> Any:
     """Run a check on an engine for a file."""
 
     async def opened() -> Any:
@@ -68,14 +68,14 @@ def test_a_rollback_takes_back_what_a_savepoint_released(tmp_path: Path) -> None
 
 def test_left_to_the_driver_the_row_survives(tmp_path: Path) -> None:
     """Without it, the driver starts no transaction before the SAVEPOINT, and the row survives the rollback."""
-    legacy = sqlite.Options(begin=None)
+    legacy = sqlite.SqliteOptions(begin=None)
     on(tmp_path / "a.db", make, legacy)
     assert on(tmp_path / "a.db", insert_in_savepoint_and_roll_back, legacy) == 2
 
 
 def test_settings_hold_on_every_connection(tmp_path: Path) -> None:
     """Two connections at once both have the options' PRAGMAs."""
-    options = sqlite.Options(busy_timeout_ms=1234, cache_size_kib=2048, synchronous="FULL", temp_store="FILE", pool_size=2)
+    options = sqlite.SqliteOptions(busy_timeout_ms=1234, cache_size_kib=2048, synchronous="FULL", temp_store="FILE", pool_size=2)
 
     async def pragmas(engine: AsyncEngine) -> list[list[Any]]:
         async with engine.connect() as first, engine.connect() as second:
@@ -92,7 +92,7 @@ def test_settings_hold_on_every_connection(tmp_path: Path) -> None:
 
 def test_the_record_names_versions_settings_and_pool(tmp_path: Path) -> None:
     """What a reader needs to repeat a run is there: versions, limits, PRAGMAs, how transactions begin, the pool."""
-    found = on(tmp_path / "a.db", sqlite.settings, sqlite.Options(pool_size=3, max_overflow=2))
+    found = on(tmp_path / "a.db", sqlite.settings, sqlite.SqliteOptions(pool_size=3, max_overflow=2))
     assert found["sqlite"] == sqlite3.sqlite_version
     assert {"aiosqlite", "sqlalchemy", "python", "sqlite source", "sqlite compile options"} <= set(found)
     assert {f"PRAGMA {name}" for name in sqlite.PRAGMAS} <= set(found)
@@ -119,7 +119,7 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
 def test_immediate_transactions_take_the_write_lock_at_once(tmp_path: Path) -> None:
     """With BEGIN IMMEDIATE, for an engine or for one connection of it, a second transaction waits before its first statement."""
     on(tmp_path / "a.db", make)
-    options = sqlite.Options(busy_timeout_ms=0)
+    options = sqlite.SqliteOptions(busy_timeout_ms=0)
 
     async def two(engine: AsyncEngine) -> None:
         async with engine.begin(), engine.begin():

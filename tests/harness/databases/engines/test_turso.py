@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import datasets
-from harness.databases.databases import DEFAULTS, Options, databases
+from harness.databases.databases import DEFAULTS, ConnectionOptions, databases
 from harness.databases.embedded import FileDatabases
 from harness.databases.engines import turso
 from harness.errors import UsageError
@@ -49,7 +49,7 @@ def found(setting: Setting) -> turso.TursoDatabases:
     return made
 
 
-def ask(found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Answer]], options: Options = DEFAULTS) -> Answer:
+def ask(found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULTS) -> Answer:
     """Run a check on an engine for the database `a`."""
 
     async def opened() -> Answer:
@@ -149,7 +149,7 @@ def test_whoever_read_before_another_wrote_cannot_write(found: turso.TursoDataba
         return await say(engine, "SELECT x FROM t")
 
     assert ask(found, read_and_write) == "turso [(3,)]"
-    assert ask(found, add_all, Options(write_lock_first=True)) == [(8,)]
+    assert ask(found, add_all, ConnectionOptions(write_lock_first=True)) == [(8,)]
 
 
 def test_a_reader_does_not_wait_for_a_writer(found: turso.TursoDatabases) -> None:

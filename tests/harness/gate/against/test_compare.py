@@ -12,7 +12,7 @@ import pytest
 
 from harness.gate.against import compare as paired
 from harness.gate.against.compare import Sets, compare, share_s, verdicts
-from harness.gate.against.interleave import Visit
+from harness.gate.against.interleave import ProcessPairResult
 from harness.gate.against.process import Side
 from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
 
@@ -25,13 +25,13 @@ def sets(seed: str, slower: Mapping[str, float], sd: float = 0.01, again: int = 
     found = Sets()
     for number in range(paired.PROCESS_PAIRS + again):
         logs = {name: math.log1p(by) + coin.gauss(0, sd) for name, by in slower.items()}
-        found.take(Visit(logs, dict.fromkeys(logs, 100), 0), again=number >= paired.PROCESS_PAIRS)
+        found.take(ProcessPairResult(logs, dict.fromkeys(logs, 100), 0), again=number >= paired.PROCESS_PAIRS)
     return found
 
 
 def words(found: Sets) -> dict[str, str]:
     """Return the verdicts by name."""
-    return {time.name: time.word for time in verdicts(found, MARGIN, 1.5)}
+    return {time.name: time.verdict for time in verdicts(found, MARGIN, 1.5)}
 
 
 def test_each_benchmark_has_its_own_verdict() -> None:
@@ -48,14 +48,14 @@ def test_what_does_not_recur_fails_no_build() -> None:
     found = sets("b", {"slower": 0.1})
     found.second["slower"] = [0.001, -0.001] * 10
     (time,) = verdicts(found, MARGIN, 1.5)
-    assert time.word == INCONCLUSIVE
-    assert "not shown in 20 fresh ones" in time.because
+    assert time.verdict == INCONCLUSIVE
+    assert "not shown in 20 fresh ones" in time.reason
 
 
 def test_noise_is_no_pass() -> None:
     """With too much noise nothing is said, but what could have been seen, and how long it would take."""
     (time,) = verdicts(sets("c", {"noisy": 0.0}, sd=0.08), MARGIN, 1.5)
-    assert time.word == INCONCLUSIVE
+    assert time.verdict == INCONCLUSIVE
     assert time.could_see is not None
     assert time.could_see > MARGIN
     assert time.needs_s is not None
@@ -67,7 +67,7 @@ def test_a_regression_shows_its_second_set() -> None:
     found = sets("d", {"slower": 0.2})
     found.second["slower"] = [math.log(1.1)] * 9
     (time,) = verdicts(found, MARGIN, 1.5)
-    assert time.word == REGRESSED
+    assert time.verdict == REGRESSED
     assert time.ratio == pytest.approx(1.1)
 
 

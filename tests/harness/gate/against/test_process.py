@@ -27,12 +27,12 @@ def test_a_side_serves_slices_by_name(tmp_path: Path) -> None:
     """It announces a benchmark, times as many repetitions as it is asked for, and ends when told to go on."""
     body = "from harness.gate.against.protocol import serve\nserve({'a': lambda: None, 'b': lambda: None})\n"
     with alive(side(tmp_path, body)) as live:
-        assert live.hear() == {"at": "a", "cases": 1}
+        assert live.receive() == {"at": "a", "cases": 1}
         assert live.slice(0, 1_000_000) > live.slice(0, 1)
-        live.say(next=True)
-        assert live.hear()["at"] == "b"
-        live.say(next=True)
-        assert live.hear() == {"end": {}}
+        live.send(next=True)
+        assert live.receive()["at"] == "b"
+        live.send(next=True)
+        assert live.receive() == {"end": {}}
 
 
 def test_only_what_is_wanted_is_announced(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_only_what_is_wanted_is_announced(tmp_path: Path) -> None:
     (tmp_path / "only.json").write_text('["b"]')
     body = "from harness.gate.against.protocol import serve\nserve({'a': lambda: None, 'b': lambda: None})\n"
     with alive(side(tmp_path, body), only=tmp_path / "only.json") as live:
-        assert live.hear()["at"] == "b"
+        assert live.receive()["at"] == "b"
 
 
 def test_a_side_that_dies_is_quoted(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
         "Channel().say(at='x', pids=[os.getpid(), child.pid])\ntime.sleep(60)\n"
     )
     with alive(side(tmp_path, body)) as live:
-        pids = live.hear()["pids"]
+        pids = live.receive()["pids"]
     gone, _ = psutil.wait_procs([psutil.Process(p) for p in pids if psutil.pid_exists(p)], timeout=5)
     assert all(not psutil.pid_exists(p) or psutil.Process(p).status() == psutil.STATUS_ZOMBIE for p in pids), gone
 
@@ -105,7 +105,7 @@ def test_a_side_keeps_to_its_core_and_has_its_hash_seed(tmp_path: Path) -> None:
         " 'padding': len(os.environ['HARNESS_SIDE_PADDING'])})\n"
     )
     with alive(side(tmp_path, body), core=core, seed=7, padding=123) as live:
-        assert live.hear()["end"] == {"cores": [core], "seed": "7", "padding": 123}
+        assert live.receive()["end"] == {"cores": [core], "seed": "7", "padding": 123}
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores can be chosen on Linux alone")
@@ -121,7 +121,7 @@ def test_a_side_moves_with_all_its_threads(tmp_path: Path) -> None:
         "channel.say(end={'cores': [sorted(os.sched_getaffinity(thread)) for thread in (0, *ids)]})\n"
     )
     with alive(side(tmp_path, body), core=cores[0]) as live:
-        live.hear()
+        live.receive()
         live.move(cores[-1])
-        live.say(next=True)
-        assert live.hear()["end"]["cores"] == [[cores[-1]]] * 2
+        live.send(next=True)
+        assert live.receive()["end"]["cores"] == [[cores[-1]]] * 2

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from harness.gate.against.compare import PairedTime
-from harness.gate.against.result import Place, result, row, sentence
+from harness.gate.against.result import BenchmarkPlace, result, row, sentence
 from harness.results.gate import EXACT, INCONCLUSIVE, GateRow
-from harness.results.run import Doubt
+from harness.results.run import RunWarning
 
 TIME = PairedTime("a", "equivalent", 1.0, 0.99, 1.01, [1.0], [], 10, 0.01, 5.0, "it is within")
 NAMES = ("main", "here")
@@ -22,7 +22,7 @@ def counted(word: str) -> GateRow:
 
 def timed(word: str) -> GateRow:
     """Return a row of paired time."""
-    return row(replace(TIME, word=word), Place("a", "sqlite"), 0.03)
+    return row(replace(TIME, verdict=word), BenchmarkPlace("a", "sqlite"), 0.03)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_the_worst_row_decides(rows: list[GateRow], code: int) -> None:
 
 def test_what_is_not_comparable_is_not_green() -> None:
     """One reason is enough, though all that was measured is equal; a regression beside it is still red."""
-    reason = [Doubt("b", "renamed", "")]
+    reason = [RunWarning("b", "renamed", "")]
     assert result(NAMES, [counted("equal")], reason).exit_code == 4
     assert result(NAMES, [counted("regressed")], reason).exit_code == 1
 
 
 def test_an_inconclusive_time_says_what_it_could_have_shown() -> None:
     """The smallest effect, and the seconds for the margin."""
-    said = sentence(replace(TIME, word=INCONCLUSIVE, could_see=0.08, needs_s=106.5, because="noise"), 0.03)
+    said = sentence(replace(TIME, verdict=INCONCLUSIVE, could_see=0.08, needs_s=106.5, reason="noise"), 0.03)
     assert said == "noise; it could have shown +8.0 %, and +3 % would need about 106 s a set"

@@ -49,7 +49,7 @@ def change(toy: Toy, before: str, after: str) -> None:
 
 def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Said) -> None:
     """Exact work decides at once, and is told by its name, beside times of every arm."""
-    change(toy, '+= 1 if world["arm"] == "optimised"', '+= 2 if world["arm"] == "optimised"')
+    change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 if instance["arm"] == "optimised"')
     code, result, _ = gate(capsys, "adding")
     assert code == 1
     (worse,) = [r for r in result["rows"] if r["word"] == "regressed" and r["kind"] == "exact"]

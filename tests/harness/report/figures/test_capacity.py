@@ -33,8 +33,8 @@ def test_what_fails_is_hollow(load_result: ScenarioResult, under_load: UnderLoad
     assert drawing is not None
     marks = [line for line in drawing.axes[0].lines if line.get_markersize() == 6.0 and line.get_linestyle() == "None"]
     hollow = [line.get_markerfacecolor() == "none" for line in marks]
-    assert hollow.count(False) == sum(step.holds is True for step in one.steps)
-    assert hollow.count(True) == sum(step.holds is False for step in one.steps)
+    assert hollow.count(False) == sum(step.sustained is True for step in one.steps)
+    assert hollow.count(True) == sum(step.sustained is False for step in one.steps)
 
 
 def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under_load: UnderLoad) -> None:
@@ -47,7 +47,7 @@ def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under
 
 def test_an_objective_about_errors_alone_has_no_line(load_result: ScenarioResult, under_load: UnderLoad) -> None:
     """Without a limit on a time the 95th percentile is drawn and nothing is shaded."""
-    found = [replace(c, objective="errors < 1 %", holds=None) for c in under_load.capacities]
+    found = [replace(c, objective="errors < 1 %", sustained=None) for c in under_load.capacities]
     with look():
         drawing = draw(replace(load_result, load=replace(under_load, capacities=found)), None)
     assert drawing is not None

@@ -11,7 +11,7 @@ from harness.report.figures.load_percentiles import draw
 from harness.report.histograms import read_histograms
 from harness.report.svg import ARM_COLOURS, look
 from harness.results.load import UnderLoad
-from harness.results.run import Arm, ScenarioResult
+from harness.results.run import ArmResult, ScenarioResult
 
 
 def test_only_arms_that_hold_the_rate_have_lines(load_result: ScenarioResult) -> None:
@@ -45,7 +45,7 @@ def test_where_nothing_may_be_concluded_nothing_is_drawn(load_result: ScenarioRe
     names = ["baseline", *(f"only {i}" for i in range(9))]
     many = [replace(under_load.arms[0], arm=name) for name in names]
     for changes in ({"invalid": "the generator"}, {"arms": [x for x in under_load.arms if x.overloaded]}, {"arms": many}):
-        result = replace(load_result, load=replace(under_load, **changes), arms=[Arm(name, "") for name in names])
+        result = replace(load_result, load=replace(under_load, **changes), arms=[ArmResult(name, "") for name in names])
         with look():
             assert draw(result, None) is None
     assert draw(replace(load_result, load=None), None) is None

@@ -11,7 +11,7 @@ from harness.gate.result_files import side_by_side
 from harness.importers import own_run
 from harness.importers.reading import Reading, raw_timing
 from harness.report.html.comparison import render, write
-from harness.results.run import Doubt, Run
+from harness.results.run import Run, RunWarning
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" $x$ 日本語"
 
@@ -19,8 +19,10 @@ HOSTILE = "<script>alert('x')</script> & \"quoted\" $x$ 日本語"
 def reading(name: str, factor: float) -> Reading:
     """Return a file of two benchmarks, one of which has a name that means something to HTML and to Matplotlib."""
     values = [factor * 1e6 * (1 + i / 1e4) for i in range(30)]
-    doubts = (Doubt(HOSTILE, HOSTILE, HOSTILE),)
-    return Reading(name, "tool", "a file", (raw_timing(HOSTILE, values), raw_timing("plain", values)), digest=name, doubts=doubts)
+    warnings = (RunWarning(HOSTILE, HOSTILE, HOSTILE),)
+    return Reading(
+        name, "tool", "a file", (raw_timing(HOSTILE, values), raw_timing("plain", values)), digest=name, warnings=warnings
+    )
 
 
 COMPARED = side_by_side(reading("old.json", 2), reading(f"{HOSTILE}.json", 1))
@@ -38,7 +40,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing(run: Run) -> None:
 
 
 def test_two_files_are_shown_with_verdicts_and_why_they_are_weak() -> None:
-    """A tile a verdict, a figure with how to read it, and the doubt that they are unpaired."""
+    """A tile a verdict, a figure with how to read it, and the warning that they are unpaired."""
     page = render(COMPARED)
     for text in ("improved", "regressed", "inconclusive", "<svg", "How to read this", "unpaired", "never shown to be equal"):
         assert text in page

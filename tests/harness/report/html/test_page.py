@@ -93,7 +93,7 @@ def test_every_verdict_appears(run: Run, page: str) -> None:
     text = " ".join(Outline(page).text)
     verdicts = [v for result in run.scenarios for v in result.verdicts]
     assert len(verdicts) == 36
-    assert all(v.verdict in text and v.sentence in text and v.says in text for v in verdicts)
+    assert all(v.verdict in text and v.sentence in text and v.text in text for v in verdicts)
 
 
 def test_without_samples_the_figures_say_why(run: Run, tmp_path: Path) -> None:

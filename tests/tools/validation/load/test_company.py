@@ -7,16 +7,16 @@ import os
 import pytest
 
 from harness.runtime.clock import MonotonicClock
-from tools.validation.load.company import Reading, others_cores, reading
+from tools.validation.load.company import CpuReading, others_cores, reading
 
 S = 1_000_000_000
 
 
 def test_what_is_not_our_own_is_others() -> None:
     """Others have what everybody used but for our own, over the time that passed; rounding never makes it less than nothing."""
-    before = Reading(5 * S, 100.0, 10.0)
-    assert others_cores(before, Reading(15 * S, 112.0, 15.0)) == pytest.approx(0.7)
-    assert others_cores(before, Reading(15 * S, 103.0, 13.1)) == 0.0
+    before = CpuReading(5 * S, 100.0, 10.0)
+    assert others_cores(before, CpuReading(15 * S, 112.0, 15.0)) == pytest.approx(0.7)
+    assert others_cores(before, CpuReading(15 * S, 103.0, 13.1)) == 0.0
     assert others_cores(before, before) == 0.0
 
 

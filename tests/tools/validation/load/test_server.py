@@ -13,7 +13,7 @@ import pytest
 from harness.load.pacing import FakePacer
 from harness.runtime.clock import FakeClock
 from tools.validation.load.known import known_server
-from tools.validation.load.server import GONE, HOST, Connection, Ledger, Server
+from tools.validation.load.server import GONE, HOST, KnownConnection, KnownDelayServer, RequestLedger
 from tools.validation.load.situations import Course, delays_ns
 
 MS = 1_000_000
@@ -40,14 +40,14 @@ class Transport(asyncio.Transport):
         self.closed = True
 
 
-def with_ledger(course: Course, use: Callable[[Ledger, FakeClock], Coroutine[Any, Any, None]]) -> Ledger:
-    """Use a ledger in a loop, on a clock that begins at a second; return it."""
+def with_review(course: Course, use: Callable[[RequestLedger, FakeClock], Coroutine[Any, Any, None]]) -> RequestLedger:
+    """Use a review in a loop, on a clock that begins at a second; return it."""
     clock = FakeClock(1000 * MS)
 
-    async def within() -> Ledger:
-        ledger = Ledger(course, clock, FakePacer(clock))
-        await use(ledger, clock)
-        return ledger
+    async def within() -> RequestLedger:
+        review = RequestLedger(course, clock, FakePacer(clock))
+        await use(review, clock)
+        return review
 
     return asyncio.run(within())
 
@@ -56,28 +56,28 @@ def test_each_request_is_held_for_its_own_time() -> None:
     """Request i is due delay i after it came, and what is noted counts from the first request."""
     due = []
 
-    async def use(ledger: Ledger, clock: FakeClock) -> None:
+    async def use(review: RequestLedger, clock: FakeClock) -> None:
         for _ in range(3):
-            due.append(ledger.received()[1] - clock.now_ns())
+            due.append(review.received()[1] - clock.now_ns())
             clock.advance(7 * MS)
 
-    ledger = with_ledger(Course("lognormal", 5), use)
+    review = with_review(Course("lognormal", 5), use)
     assert due == delays_ns("lognormal", 5)[:3].tolist()
-    assert ledger.log.received_ns == [0, 7 * MS, 14 * MS]
-    assert ledger.log.late_ns == [GONE] * 3
+    assert review.log.received_ns == [0, 7 * MS, 14 * MS]
+    assert review.log.late_ns == [GONE] * 3
 
 
 def test_a_stall_holds_what_is_ready_in_it() -> None:
     """An answer that would be ready within a stall is due at its end; the stall counts from the first request."""
 
-    async def use(ledger: Ledger, clock: FakeClock) -> None:
-        assert ledger.received()[1] == 1000 * MS + int(delays_ns("uniform", 0)[0])
+    async def use(review: RequestLedger, clock: FakeClock) -> None:
+        assert review.received()[1] == 1000 * MS + int(delays_ns("uniform", 0)[0])
         clock.advance(20 * MS)
-        assert ledger.received()[1] == 1030 * MS
+        assert review.received()[1] == 1030 * MS
         clock.advance(10 * MS)
-        assert ledger.received()[1] == 1030 * MS + int(delays_ns("uniform", 0)[2])
+        assert review.received()[1] == 1030 * MS + int(delays_ns("uniform", 0)[2])
 
-    with_ledger(Course("uniform", 0, [(15 * MS, 30 * MS)]), use)
+    with_review(Course("uniform", 0, [(15 * MS, 30 * MS)]), use)
 
 
 def test_an_answer_goes_out_when_due_and_its_lateness_is_noted() -> None:
@@ -85,17 +85,17 @@ def test_an_answer_goes_out_when_due_and_its_lateness_is_noted() -> None:
     asker, gone = Transport(), Transport()
     gone.closed = True
 
-    async def use(ledger: Ledger, clock: FakeClock) -> None:
-        number, due_ns = ledger.received()
-        await ledger.answer(number, due_ns, asker)
+    async def use(review: RequestLedger, clock: FakeClock) -> None:
+        number, due_ns = review.received()
+        await review.answer(number, due_ns, asker)
         assert clock.now_ns() == due_ns
-        number, due_ns = ledger.received()
+        number, due_ns = review.received()
         clock.advance(50 * MS)  # the server was busy
-        await ledger.answer(number, due_ns, asker)
-        await ledger.answer(*ledger.received(), gone)
+        await review.answer(number, due_ns, asker)
+        await review.answer(*review.received(), gone)
 
-    ledger = with_ledger(Course("uniform"), use)
-    assert ledger.log.late_ns == [0, 50 * MS - int(delays_ns("uniform", 0)[1]), GONE]
+    review = with_review(Course("uniform"), use)
+    assert review.log.late_ns == [0, 50 * MS - int(delays_ns("uniform", 0)[1]), GONE]
     assert len(asker.written) == 2
     assert gone.written == []
 
@@ -105,8 +105,8 @@ def test_a_request_in_pieces_is_one_request() -> None:
     clock, transport = FakeClock(), Transport()
 
     async def within() -> None:
-        server = Server(clock, FakePacer(clock))
-        connection = Connection(server)
+        server = KnownDelayServer(clock, FakePacer(clock))
+        connection = KnownConnection(server)
         connection.connection_made(transport)
         *pieces, last = (bytes([byte]) for byte in b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         for piece in pieces:
@@ -114,7 +114,7 @@ def test_a_request_in_pieces_is_one_request() -> None:
         assert not server.waiting
         connection.data_received(last)
         await asyncio.gather(*server.waiting)
-        assert len(server.ledger.log.received_ns) == 1
+        assert len(server.review.log.received_ns) == 1
         connection.data_received(b"nonsense\r\n\r\n")
 
     asyncio.run(within())

@@ -1,4 +1,4 @@
-"""Other tools' rules, on times that leave no doubt, and at their lines."""
+"""Other tools' rules, on times that leave no warning, and at their lines."""
 
 from __future__ import annotations
 
