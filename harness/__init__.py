@@ -1,5 +1,90 @@
-"""Puts performance advice on trial: arms measured in interleaved pairs, verdicts with intervals.
+"""Put performance advice to the test: `from harness import …` has every name that a scenario needs.
 
-The names a scenario file needs are imported from `harness.scenario` and `harness.verdicts.measures`. This package itself
-imports nothing, so that `harness --help` answers at once.
+Names are loaded when they are first used, so that `import harness` costs next to nothing.
+
+Example:
+    from harness import Case, Group, Promise, Scenario, speedup, times
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError, UsageError
+    from harness.results.run import BASELINE, Run, ScenarioResult, Statement
+    from harness.results.store import read_run as load_run
+    from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
+    from harness.verdicts.measures import (
+        WORK,
+        combine,
+        count,
+        fewer,
+        fewer_times,
+        growth,
+        latency,
+        less_time,
+        memory_cut,
+        plan_share,
+        shown,
+        slowdown,
+        speedup,
+        survives,
+        times_as_long,
+        verified,
+    )
+    from harness.verdicts.promise import Claim, Estimate, Measure, Promise, at_least, at_most, cut, measured, times, works
+
+_HOMES = {
+    "harness.errors": ("HarnessError", "NotComparableError", "NotMeasurableError", "ScenarioFailedError", "UsageError"),
+    "harness.results.run": ("BASELINE", "Run", "ScenarioResult", "Statement"),
+    "harness.results.store": ("load_run",),
+    "harness.scenario": ("Arm", "Case", "Group", "Prepared", "Probe", "Scenario", "Server", "Setting", "demonstrates"),
+    "harness.verdicts.measures": (
+        "WORK",
+        "combine",
+        "count",
+        "fewer",
+        "fewer_times",
+        "growth",
+        "latency",
+        "less_time",
+        "memory_cut",
+        "plan_share",
+        "shown",
+        "slowdown",
+        "speedup",
+        "survives",
+        "times_as_long",
+        "verified",
+    ),
+    "harness.verdicts.promise": (
+        "Claim",
+        "Estimate",
+        "Measure",
+        "Promise",
+        "at_least",
+        "at_most",
+        "cut",
+        "measured",
+        "times",
+        "works",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_RENAMED = {"load_run": "read_run"}
+
+__all__ = [*_HOME]  # noqa: PLE0604 - the names of the table above
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOME[name]), _RENAMED.get(name, name))
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

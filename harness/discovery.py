@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.machinery
 import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from harness.errors import UsageError
 from harness.results.run import BASELINE
-from harness.scenario import DeclaredFinding, Scenario
+from harness.runnable import RunnableScenario, runnable
+from harness.scenario import Arm, DeclaredFinding, Group, Scenario
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,16 @@ class LoadedScenario:
 
     name: str
     file: Path
-    scenario: Scenario[Any]
+    scenario: RunnableScenario
     title: str
     doc: str
 
     @property
-    def faults(self) -> list[DeclaredFinding]:
-        """The findings the scenario demonstrates, in the order they are written."""
-        members = (getattr(member, "fault", None) for member in vars(type(self.scenario)).values())
-        return [fault for fault in members if isinstance(fault, DeclaredFinding)]
+    def findings(self) -> list[DeclaredFinding]:
+        """The findings the scenario demonstrates, in the order they are written, each with its arm."""
+        members = (getattr(member, "finding", None) for member in vars(type(self.scenario.written)).values())
+        as_written = next((name for name, arm in self.scenario.arms.items() if arm.as_written), BASELINE)
+        return [replace(found, arm=found.arm or as_written) for found in members if isinstance(found, DeclaredFinding)]
 
 
 def scenario_files(folder: Path) -> list[Path]:
@@ -47,7 +50,7 @@ def scenario_files(folder: Path) -> list[Path]:
         raise UsageError(f"no scenario or folder named {str(folder)!r}; `harness list` shows what there is")
     files = _candidates(folder)
     if not files:
-        raise UsageError(f"no scenario file in {folder}; a scenario is one .py file with a subclass of harness.scenario.Scenario")
+        raise UsageError(f"no scenario file in {folder}; a scenario is one .py file with a subclass of harness.Scenario")
     return files
 
 
@@ -99,16 +102,71 @@ def load(file: Path) -> LoadedScenario:
     doc = inspect.cleandoc(kind.__doc__ or "")
     if not doc or kind.__doc__ == Scenario.__doc__:
         raise UsageError(f"{file}: {kind.__name__} has no docstring; its first line is the scenario's title in the report")
+    _refuse_old_contract(file, kind)
     if next(iter(kind.arms), None) != BASELINE:
         raise UsageError(f"{file}: {kind.__name__} has no baseline; the first of its arms must be {BASELINE!r}")
     if len(kind.arms) < 2:  # noqa: PLR2004 - a comparison has two sides
         raise UsageError(f"{file}: {kind.__name__} has only a baseline; name at least one arm to compare with it")
     for method in ("cases", "open", "run"):
         if getattr(kind, method) is getattr(Scenario, method):
-            raise UsageError(f"{file}: {kind.__name__} must define {method}(); see harness.scenario.Scenario")
-    if not inspect.iscoroutinefunction(kind.run):
-        raise UsageError(f"{file}: {kind.__name__}.run must be `async def`, or its coroutine would be timed instead of its work")
-    return LoadedScenario(name=file.stem, file=file, scenario=kind(), title=doc.splitlines()[0].rstrip("."), doc=doc)
+            raise UsageError(f"{file}: {kind.__name__} must define {method}(); see harness.Scenario")
+    if inspect.isgeneratorfunction(kind.run) or inspect.isasyncgenfunction(kind.run):
+        raise UsageError(
+            f"{file}: {kind.__name__}.run is a generator: it would be timed before it has done its work; return a list instead"
+        )
+    _check_groups(file, kind)
+    return LoadedScenario(name=file.stem, file=file, scenario=runnable(kind()), title=doc.splitlines()[0].rstrip("."), doc=doc)
+
+
+OLD_ATTRIBUTES = {
+    "heavy_groups": "set `slow=True` on each of these groups",
+    "side_groups": "set `secondary=True` on each of these groups",
+    "inexact_groups": "set `uncounted=True` on each of these groups",
+    "memory_groups": "set `memory=True` on each of these groups",
+    "memory_warm_up": "set `memory_warm_up=True` on each of these groups",
+    "growth_scales": "set `growth=(…)` on the groups that grow",
+    "growth_groups": "set `growth=(…)` on each of these groups",
+    "load_groups": "set `load=False` on the other groups",
+    "sits_out": "set `skip={arm: reason}` on the group",
+    "own_ns": "call it `self_reported_ns`",
+}
+"""What scenarios declared before groups were objects → what takes its place."""
+
+
+def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
+    """Refuse a scenario of the contract before `Group`, with the line to change."""
+    members = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.stmt)]
+
+    def line_of(name: str) -> str:
+        for node in members:
+            names = [*getattr(node, "targets", ()), getattr(node, "target", None)]
+            if getattr(node, "name", None) == name or any(isinstance(n, ast.Name) and n.id == name for n in names):
+                return f", line {node.lineno}"
+        return ""
+
+    for name, remedy in OLD_ATTRIBUTES.items():
+        if hasattr(kind, name):
+            raise UsageError(f"{file}{line_of(name)}: `{name}` is not part of a scenario any more; {remedy}")
+    if isinstance(kind.groups, Mapping):
+        name, description = next(iter(kind.groups.items()), ("page", "a page of a list"))
+        raise UsageError(f"{file}{line_of('groups')}: `groups` is a list of objects now: [Group({name!r}, {description!r}), …]")
+
+
+def _check_groups(file: Path, kind: type[Scenario[Any]]) -> None:
+    where = f"{file}: {kind.__name__}"
+    if not kind.groups or not all(isinstance(group, Group) for group in kind.groups):
+        raise UsageError(f"{where} must name its groups of cases: groups = [Group(name, description), …]")
+    names = [group.name for group in kind.groups]
+    for group in kind.groups:
+        if names.count(group.name) > 1:
+            raise UsageError(f"{where} has two groups named {group.name!r}; every group needs a name of its own")
+        if not all(0 < share <= 1 for share in group.growth):
+            raise UsageError(f"{where}: growth of group {group.name!r} must be shares of the data between 0 and 1")
+        for arm in group.skip:
+            if arm not in kind.arms or arm == BASELINE:
+                raise UsageError(f"{where}: group {group.name!r} skips {arm!r}; choose from {', '.join(list(kind.arms)[1:])}")
+    if isinstance(baseline := kind.arms[BASELINE], Arm) and baseline.as_written:
+        raise UsageError(f"{where}: the baseline cannot be as_written, since every other arm is compared with it")
 
 
 def _refuse_shadowing(file: Path) -> None:
@@ -136,8 +194,20 @@ def _import(file: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[spec.name]
         where = _line_in(file, error)
-        raise UsageError(f"{file}{where} cannot be imported: {type(error).__name__}: {error}; mend the file") from error
+        raise UsageError(f"{file}{where} cannot be imported: {_import_error(error)}") from error
     return module
+
+
+OLD_MODULES = ("harness.judge", "harness.record", "fixtures.probes", "fixtures.engines", "fixtures.databases", "fixtures.servers")
+"""Where names of the contract were before `harness` was one package."""
+
+
+def _import_error(error: BaseException) -> str:
+    if isinstance(error, ImportError) and f"{error.name}.".startswith(tuple(f"{module}." for module in OLD_MODULES)):
+        return f"{error.name!r} is from an earlier version; write `from harness import …` instead"
+    if isinstance(error, ImportError) and error.name == "harness.scenario" and "shows" in str(error):
+        return "`shows` is called `demonstrates` now; write `from harness import demonstrates`"
+    return f"{type(error).__name__}: {error}; fix the file"
 
 
 def _line_in(file: Path, error: BaseException) -> str:

@@ -7,7 +7,7 @@ How such files are found and loaded is in `harness.discovery`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -57,6 +57,47 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """One side of a comparison, where its description is not all there is to say.
+
+    Example:
+        arms = {"baseline": "one query per row", "proposed": Arm("the advice, literally", as_written=True)}
+    """
+
+    description: str
+    as_written: bool = False
+    """It tests advice literally and may fail to run: that is then a finding, not a failure of the run."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases of one kind, which are timed and judged together.
+
+    Example:
+        Group("page", "a user's 50 newest posts", memory=True, skip={"cached": "it answers from memory"})
+    """
+
+    name: str
+    description: str
+    slow: bool = False
+    """One operation takes seconds: timed once in a few processes, without warm-up or A/A control."""
+    secondary: bool = False
+    """No promise rests on it: always verified and counted, timed only where there is time for it."""
+    uncounted: bool = False
+    """Too large to count its work, statement by statement and step by step."""
+    memory: bool = False
+    """Its memory is measured, each arm in a child process of its own."""
+    memory_warm_up: bool = False
+    """Run before memory is measured, so that what is loaded on first use is not counted."""
+    growth: Sequence[float] = ()
+    """Shares of the data, such as 1/4, on which its work counts and memory are measured again, for growth exponents."""
+    load: bool = True
+    """Concurrent users run it under load."""
+    skip: Mapping[str, str] = field(default_factory=dict)
+    """Arm → the reason why it is not tried here."""
+
+
+@dataclass(frozen=True)
 class Case:
     """One input.
 
@@ -93,28 +134,35 @@ class Probe(Protocol):
         ...
 
 
-Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str]]
+Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str] | str]
 
 
 @dataclass(frozen=True)
 class DeclaredFinding:
-    """A finding about the proposal as written, with the code that shows it. Made by `demonstrates`."""
+    """A finding about an arm as written, with the code that shows it. Made by `demonstrates`; `arm` is "" for the one as written."""
 
     arm: str
     message: str
     demonstrate: Demonstration
 
 
-def demonstrates(says: str, *, arm: str = "proposed") -> Callable[[Demonstration], Demonstration]:
-    """Mark a scenario's method `async (instance, cases) -> evidence` as a finding on `arm` as written.
+def demonstrates(message: str, *, arm: str = "") -> Callable[[Demonstration], Demonstration]:
+    """Mark a scenario's method `(instance, cases) -> evidence` as a finding on `arm`: by default the arm that is `as_written`.
 
-    It runs once, on an instance of its own, and returns the evidence as a sentence. If the fault does not show it raises
-    AssertionError with what happened instead, or NotMeasurableError where this engine cannot have it; the finding is then reported
-    as not observed.
+    It runs once, on an instance of its own, and returns the evidence as a sentence. It raises AssertionError, with what happened
+    instead, if the fault does not show, or NotMeasurableError where this engine cannot have it; the finding is then reported as not
+    observed.
+
+    Example:
+        @demonstrates("the loader answers None until a hundred keys are waiting")
+        async def answers_none(self, instance, cases):
+            answer = await instance.loader.load(cases[0].args)
+            assert answer is None, f"it answered {answer!r}"
+            return "one key was answered with None"
     """
 
     def mark(method: Demonstration) -> Demonstration:
-        method.fault = DeclaredFinding(arm, says, method)  # type: ignore[attr-defined]
+        method.finding = DeclaredFinding(arm, message, method)  # type: ignore[attr-defined]
         return method
 
     return mark
@@ -123,46 +171,45 @@ def demonstrates(says: str, *, arm: str = "proposed") -> Callable[[Demonstration
 class Scenario(Generic[Instance]):
     """One optimisation on trial. The class docstring is the card in the report: its first line is the title.
 
-    Class attributes:
-        arms: name → what the arm does, in the order they are shown. `baseline` first.
-        groups: group of cases → what it asks. Groups in the order they are shown.
-        promises: what the review promises, each with how it is measured.
-        engines: where it makes sense.
-        heavy_groups: groups whose one operation takes seconds: timed once in a few processes, without warm-up or control.
-        side_groups: groups that no promise rests on: verified and counted always, timed only where there is time for them.
-        inexact_groups: groups that are too large to count exactly, statement by statement and step by step.
-        memory_groups: groups whose memory is measured, each arm in a child of its own.
-        sits_out: (arm, group) → why the arm is not tried there.
-        memory_warm_up: light groups run before memory is measured, so that what is loaded on first use is not counted.
-        growth_scales: shares of the data on which exact work and memory are measured again, for growth exponents.
-        growth_groups: groups whose exact work is counted at those shares.
-        load_groups: groups that many users run at once; None means all of them.
-        busy: whether its instances keep a core busy though their servers are far away, since they are processes of their own: timed
-            alone at any distance.
-        tolerances: metric → the share by which it may change before `harness gate` calls that a change, for figures that do not
-            repeat exactly, and for an arm's own `facts`, which are taken once and gated only where they stand here.
-        higher_is_better: metrics of which more is better; the hits of a cache are known, of everything else more is worse.
-        switches: name → what it turns on. A scenario with at least two can be ablated: `harness ablate` tries each of them alone,
-            and each left out of all. Every set of switches has to give the same answers.
+    `open`, `run`, `prepare` and every other method of an instance may be asynchronous or synchronous. Synchronous code runs in the
+    worker's own thread while it is timed, and in a bounded pool of threads under load.
+
+    Example:
+        class Membership(Scenario):
+            '''Look a number up in a set instead of a list.'''
+
+            arms = {"baseline": "a list", "optimised": "a set"}
+            groups = [Group("lookup", "is this number in the collection?")]
+            promises = [Promise("M1", "lookups are ten times faster", times(10), speedup("lookup"))]
+
+            def cases(self, setting):
+                return [Case("lookup", f"number {n}", n) for n in range(900, 1000)]
+
+            def open(self, arm, setting):
+                return list(range(1000)) if arm == "baseline" else set(range(1000))
+
+            def run(self, instance, case):
+                return case.args in instance
     """
 
-    arms: ClassVar[Mapping[str, str]] = {}
-    groups: ClassVar[Mapping[str, str]] = {}
+    arms: ClassVar[Mapping[str, str | Arm]] = {}
+    """Name → what the arm does, in the order they are shown; `baseline` first. `Arm` where there is more to say of one."""
+    groups: ClassVar[Sequence[Group]] = ()
+    """The groups of cases, in the order they are shown."""
     promises: ClassVar[Sequence[Promise]] = ()
+    """What is promised, each with how it is measured."""
     engines: ClassVar[Sequence[str]] = ("sqlite",)
-    heavy_groups: ClassVar[Sequence[str]] = ()
-    side_groups: ClassVar[Sequence[str]] = ()
-    inexact_groups: ClassVar[Sequence[str]] = ()
-    memory_groups: ClassVar[Sequence[str]] = ()
-    sits_out: ClassVar[Mapping[tuple[str, str], str]] = {}
-    memory_warm_up: ClassVar[Sequence[str]] = ()
-    growth_scales: ClassVar[Sequence[float]] = ()
-    growth_groups: ClassVar[Sequence[str]] = ()
-    load_groups: ClassVar[Sequence[str] | None] = None
+    """The engines that the scenario supports."""
     busy: ClassVar[bool] = False
+    """Whether its instances keep a core busy though their servers are remote: timed alone at any RTT."""
     tolerances: ClassVar[Mapping[str, float]] = {}
+    """Metric → the share by which it may change before `harness gate` reports a change. For figures that do not repeat exactly,
+    and for an arm's own `facts`, which are gated only where they stand here."""
     higher_is_better: ClassVar[Sequence[str]] = ()
+    """Metrics of which more is better; cache hits are known, of everything else more is worse."""
     switches: ClassVar[Mapping[str, str]] = {}
+    """Name → what it turns on. A scenario with at least two can be ablated by `harness ablate`; every set of switches has to give
+    the same answers."""
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start what the instances connect to, and stop it at the end. Entered once, by the coordinator, for the whole run.
@@ -176,7 +223,7 @@ class Scenario(Generic[Instance]):
         del setting
         return nullcontext({})
 
-    def prepare(self, setting: Setting) -> Prepared:
+    def prepare(self, setting: Setting) -> Awaitable[Prepared | None] | Prepared | None:
         """Build what all instances start from, once per setting, in a child process; never timed. Must be safe to call again."""
         del setting
         return Prepared()
@@ -186,12 +233,16 @@ class Scenario(Generic[Instance]):
         del setting
         raise TypeError(f"{type(self).__name__} must define cases(setting)")
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Instance]:
-        """Build one arm's instance from its own restored snapshot; never timed."""
+    def open(self, arm: str, setting: Setting) -> Any:
+        """Build one arm's instance from its own restored snapshot; never timed.
+
+        Return the instance, or a context manager that enters as the instance and is left at the end; or be a generator that yields
+        it once. All of these may be asynchronous.
+        """
         del arm, setting
         raise TypeError(f"{type(self).__name__} must define open(arm, setting)")
 
-    def open_switched(self, on: frozenset[str], setting: Setting) -> AbstractAsyncContextManager[Instance]:
+    def open_switched(self, on: frozenset[str], setting: Setting) -> Any:
         """Build an instance in which the switches in `on` are turned on and all others are off; never timed.
 
         An ablation of n switches has 2 n + 3 of them open at once in a process, so an instance should be light.
@@ -202,10 +253,10 @@ class Scenario(Generic[Instance]):
         del on, setting
         raise NotImplementedError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
 
-    async def run(self, instance: Instance, case: Case) -> Any:
+    def run(self, instance: Instance, case: Case) -> Any:
         """Do the operation and return its answer. The only timed line."""
         del instance, case
-        raise TypeError(f"{type(self).__name__} must define async run(instance, case)")
+        raise TypeError(f"{type(self).__name__} must define run(instance, case)")
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Return the answer in a form that is equal between arms that agree; not timed."""
@@ -220,11 +271,12 @@ class Scenario(Generic[Instance]):
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return what one stream of operations under load asks for, in turn and over again: a pure function of seed and stream.
 
-        By default those of the `load_groups`, groups taking turns. An operation is one request: it is what an arrival brings.
+        By default those of the groups with `load`, interleaved. An operation is one request: it is what an arrival brings.
         """
         by_group: dict[str, list[Case]] = {}
+        loaded = {group.name for group in self.groups if group.load}
         for case in self.cases(setting):
-            if self.load_groups is None or case.group in self.load_groups:
+            if case.group in loaded:
                 by_group.setdefault(case.group, []).append(case)
         rounds = max(map(len, by_group.values()), default=0)
         return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]
@@ -234,7 +286,7 @@ class Scenario(Generic[Instance]):
         del instance
         return {}
 
-    async def ping(self, instance: Instance) -> object:
+    def ping(self, instance: Instance) -> object:
         """Do the least there is to do between here and what serves the instance, such as `SELECT 1`: a control of the machine's drift.
 
         NotImplemented, which is the default, says that there is no such thing.
@@ -242,36 +294,39 @@ class Scenario(Generic[Instance]):
         del instance
         return NotImplemented
 
-    async def counts(self, instance: Instance) -> Mapping[str, float]:
+    def counts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
         """Return what the instance has counted so far, ever growing, such as statements and hits; watched under load. Be cheap."""
         del instance
         return {}
 
-    async def state(self, instance: Instance, case: Case) -> Any:
+    def state(self, instance: Instance, case: Case) -> Any:
         """Return what the operation left behind, which must be equal between arms as well; only in the verification pass."""
         del instance, case
 
-    async def reset(self, instance: Instance, case: Case, answer: Any) -> None:
+    def reset(self, instance: Instance, case: Case, answer: Any) -> Awaitable[None] | None:
         """Undo what `run` wrote or made, between pairs; not timed."""
+        del instance, case, answer
+        return None
 
-    async def settle(self, instance: Instance) -> None:
-        """Undo what `reset` has put off under load: called after each block, when nothing is under way.
+    def settle(self, instance: Instance) -> Awaitable[None] | None:
+        """Undo what `reset` has put off under load: called after each block, when nothing is in flight.
 
         What `reset` does while others are being timed takes time from them, and from the load generator.
         """
         del instance
+        return None
 
     def probes(self, instance: Instance) -> Sequence[Probe]:
         """Return what is counted in the exact-work pass."""
         del instance
         return ()
 
-    async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
+    def statements(self, instance: Instance, case: Case) -> Awaitable[Sequence[Statement]] | Sequence[Statement]:
         """Return the statements one operation sends, each with its plan; outside timing."""
         del instance, case
         return ()
 
-    async def facts(self, instance: Instance) -> Mapping[str, float]:
+    def facts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
         """Return figures of the arm itself that are no operation's: bytes of index, number of connections.
 
         Raises:

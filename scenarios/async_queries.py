@@ -25,10 +25,10 @@ from harness.probes.pool import PoolUse
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import processes, servers
 from harness.verdicts.measures import combine, shown, speedup, verified
-from harness.verdicts.promise import Promise, reported, times, works
+from harness.verdicts.promise import Promise, measured, times, works
 from service import async_queries, bulk
 from service.async_queries import OneSession, Requests, SessionEach, Threaded
 from service.dashboard import API, Subject, question, questions
@@ -85,20 +85,20 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
 
     arms = {
         "baseline": "a synchronous session in a thread, one query after another, a ping before each request",
-        "proposed": "the review's asyncio engine, one session a request",
+        "proposed": Arm("the review's asyncio engine, one session a request", as_written=True),
         "optimised": "a session for every query at the same time; one thread where the database is in the process",
     }
-    groups = {
-        "dashboard": "eight independent questions of one request",
-        "cpu": "the same, in CPU time of this process, all threads",
-        "dashboards": f"{AT_ONCE} such requests at the same time",
-        "api": "each question that the service answers, as a request of its own",
-        "create": f"{CREATED} new prompts, committed",
-    }
+    groups = (
+        Group("dashboard", "eight independent questions of one request"),
+        Group("cpu", "the same, in CPU time of this process, all threads", load=False),
+        Group("dashboards", f"{AT_ONCE} such requests at the same time", uncounted=True, load=False),
+        Group("api", "each question that the service answers, as a request of its own", secondary=True),
+        Group("create", f"{CREATED} new prompts, committed", secondary=True, load=False),
+    )
     engines = ENGINES
     promises = (
         Promise("A1", "several queries in parallel 5–10× faster", times(5, 10), speedup("dashboard"), part="one request"),
-        Promise("A1", "when many ask", reported("×"), speedup("dashboards"), part=f"{AT_ONCE} requests at once"),
+        Promise("A1", "when many ask", measured("×"), speedup("dashboards"), part=f"{AT_ONCE} requests at once"),
         Promise("A2", "30 % more done with the same CPU", times(1.3), speedup("cpu")),
         Promise(
             "A3",
@@ -110,9 +110,6 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
         ),
         Promise("A3", "asyncio endpoints work", works(), verified("api", "dashboard", "create"), part="once it runs"),
     )
-    side_groups = ("api", "create")
-    inexact_groups = ("dashboards",)
-    load_groups = ("dashboard", "api")
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the engine, where it is a server."""

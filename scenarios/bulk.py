@@ -21,7 +21,7 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
 from harness.verdicts.promise import Promise, at_most, cut, times, works
@@ -80,17 +80,17 @@ class Bulk(Scenario[Store]):
 
     arms = {
         "baseline": "ORM objects, add_all and one commit",
-        "proposed": "VALUES with a thousand rows, repaired to run; UPDATE with an IN list",
+        "proposed": Arm("VALUES with a thousand rows, repaired to run; UPDATE with an IN list", as_written=True),
         "optimised": "executemany; UPDATE with the ids in one variable",
     }
-    groups = {
-        "insert_10000": "insert 10 000 prompts",
-        "insert_1000": "insert 1 000 prompts",
-        "insert_100": "insert 100 prompts",
-        "upsert_100": "upsert 100 prompts, half of which exist",
-        "set_status_100": "archive 100 prompts",
-        "soft_delete_100": "soft-delete 100 prompts, some of which are deleted already",
-    }
+    groups = (
+        Group("insert_10000", "insert 10 000 prompts", slow=True, uncounted=True, memory=True, load=False),
+        Group("insert_1000", "insert 1 000 prompts", uncounted=True, load=False),
+        Group("insert_100", "insert 100 prompts", secondary=True, memory_warm_up=True),
+        Group("upsert_100", "upsert 100 prompts, half of which exist", secondary=True, load=False),
+        Group("set_status_100", "archive 100 prompts", secondary=True, load=False),
+        Group("soft_delete_100", "soft-delete 100 prompts, some of which are deleted already", secondary=True, load=False),
+    )
     promises = (
         Promise("B1", "bulk insert 5–10× faster", times(5, 10), speedup("insert_1000"), part="1 000 rows"),
         Promise("B1", "bulk insert 5–10× faster", times(5, 10), speedup("insert_10000"), part="10 000 rows"),
@@ -113,12 +113,6 @@ class Bulk(Scenario[Store]):
         ),
     )
     engines = ENGINES
-    heavy_groups = ("insert_10000",)
-    side_groups = ("insert_100", "upsert_100", "set_status_100", "soft_delete_100")
-    inexact_groups = ("insert_10000", "insert_1000")
-    memory_groups = ("insert_10000",)
-    memory_warm_up = ("insert_100",)
-    load_groups = ("insert_100",)
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the engine, where it is a server."""

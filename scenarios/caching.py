@@ -23,11 +23,11 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
 from harness.servers.servers import processes, with_cache
 from harness.verdicts.measures import combine, count, fewer, shown, slowdown, speedup
-from harness.verdicts.promise import Claim, Measure, Promise, at_least, at_most, cut, reported, times, works
+from harness.verdicts.promise import Claim, Measure, Promise, at_least, at_most, cut, measured, times, works
 from harness.verdicts.rates import share_of
 from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
@@ -79,28 +79,28 @@ class RedisCaching(Scenario[CachingInstance]):
 
     arms = {
         "baseline": "every read goes to the database",
-        "proposed": "the review's Redis cache, repaired so far that it caches",
+        "proposed": Arm("the review's Redis cache, repaired so far that it caches", as_written=True),
         "optimised": "the process's memory before Redis, protected against stampedes and stale refills",
     }
-    groups = {
-        "prompt": "one prompt",
-        "user_prompts": "a user's newest active prompts",
-        "evaluation": "an evaluation with its test results",
-        "templates": "a category's most used templates",
-        "statistics": "the best-scoring prompts, over all evaluations",
-        "hot_prompt": f"a popular prompt, {HOT_READS} times in a row",
-        **{f"requests_{percent}": f"{SEQUENCE} requests in a row, {percent} % of them writes" for percent in PERCENTS},
-        "update": "another title for a prompt",
-        "stampede": f"{READERS} readers at once of one answer that is in no cache",
-    }
+    groups = (
+        Group("prompt", "one prompt"),
+        Group("user_prompts", "a user's newest active prompts"),
+        Group("evaluation", "an evaluation with its test results"),
+        Group("templates", "a category's most used templates"),
+        Group("statistics", "the best-scoring prompts, over all evaluations"),
+        Group("hot_prompt", f"a popular prompt, {HOT_READS} times in a row", load=False),
+        *(Group(f"requests_{n}", f"{SEQUENCE} requests in a row, {n} % of them writes", load=False) for n in PERCENTS),
+        Group("update", "another title for a prompt", load=False),
+        Group("stampede", f"{READERS} readers at once of one answer that is in no cache", secondary=True, load=False),
+    )
     engines = ENGINES
     promises = (
         *_by_writes("C1", "60–80 % less load on the database", cut(0.6, 0.8), lambda p: fewer(f"statements_a_request_{p}", "")),
-        Promise("C1", "statements of a stampede", reported("statements"), count("statements", "stampede"), part="stampede"),
+        Promise("C1", "statements of a stampede", measured("statements"), count("statements", "stampede"), part="stampede"),
         Promise("C2", "P50 ten times faster", times(10), speedup(*READS), part="the five reads"),
         Promise("C2", "P50 ten times faster", times(10), speedup("hot_prompt"), part="a popular prompt"),
         *_by_writes("C2", "ten times faster", times(10), lambda p: speedup(f"requests_{p}")),
-        Promise("C2", "slower updates (a cost, not in the review)", reported("×"), slowdown("update"), part="update"),
+        Promise("C2", "slower updates (a cost, not in the review)", measured("×"), slowdown("update"), part="update"),
         *_by_writes("C3", SAYS_C3, at_least(0.8, "share"), lambda p: share_of(f"hits_{p}", f"lookups_{p}")),
         Promise(
             "C3", SAYS_C3, at_least(0.8, "share"), share_of("hits_as_written", "lookups_as_written"), "as written", ("proposed",)
@@ -118,8 +118,6 @@ class RedisCaching(Scenario[CachingInstance]):
             arms=("proposed",),
         ),
     )
-    side_groups = ("stampede",)
-    load_groups = tuple(READS)
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start Redis, and the engine, where it is a server."""

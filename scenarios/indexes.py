@@ -20,10 +20,10 @@ from harness.probes.statements import Statements
 from harness.probes.vm_steps import VmSteps
 from harness.probes.work import work
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
-from harness.verdicts.promise import Promise, at_least, at_most, reported, times
+from harness.verdicts.promise import Promise, at_least, at_most, measured, times
 from service import bulk, prompts
 from service.migrations import building, composite_indexes
 
@@ -66,41 +66,46 @@ class Indexes(Scenario[Store]):
     arms = {
         "baseline": "single-column indexes, as the service has them",
         "analysed": "the same indexes, and ANALYZE",
-        "proposed": "plus the review's four composite indexes, as written",
+        "proposed": Arm("plus the review's four composite indexes, as written", as_written=True),
         "optimised": "partial and covering where it pays, redundant indexes dropped",
     }
-    groups = {
-        "user_prompts": "a user's active prompts, newest first, 50 of them: the review's most frequent query",
-        "prompt_evaluations": "a prompt's completed evaluations, best first",
-        "evaluation_results": "an evaluation's failed test results, best first",
-        "category_templates": "a category's most used templates",
-        "analysis": "mean score of every prompt with more than five scored evaluations, best twenty",
-        "prompt_detail": "one prompt by its id",
-        "version_history": "all versions of a prompt",
-        "evaluation_detail": "one evaluation by its id",
-        "newest_evaluations": "the newest evaluations by a provider's model",
-        "insert": f"{INSERTED} new prompts in one transaction",
-    }
+    groups = (
+        Group(
+            "user_prompts",
+            "a user's active prompts, newest first, 50 of them: the review's most frequent query",
+            growth=(1 / 16, 1 / 4),
+        ),
+        Group("prompt_evaluations", "a prompt's completed evaluations, best first"),
+        Group("evaluation_results", "an evaluation's failed test results, best first"),
+        Group("category_templates", "a category's most used templates", load=False),
+        Group(
+            "analysis",
+            "mean score of every prompt with more than five scored evaluations, best twenty",
+            growth=(1 / 16, 1 / 4),
+            load=False,
+        ),
+        Group("prompt_detail", "one prompt by its id", secondary=True),
+        Group("version_history", "all versions of a prompt", secondary=True, load=False),
+        Group("evaluation_detail", "one evaluation by its id", secondary=True, load=False),
+        Group("newest_evaluations", "the newest evaluations by a provider's model", secondary=True, load=False),
+        Group("insert", f"{INSERTED} new prompts in one transaction", load=False),
+    )
     promises = (
         *(Promise("I1", "composite queries 5–10× faster", times(5, 10), speedup(g), part=p) for g, p in COMPOSITE.items()),
         *(
-            Promise("I1", "work of the composite queries", reported("×"), fewer_times(WORK, g), part=f"{p}, exact work")
+            Promise("I1", "work of the composite queries", measured("×"), fewer_times(WORK, g), part=f"{p}, exact work")
             for g, p in COMPOSITE.items()
         ),
         Promise("I2", "index coverage at least 95 %", at_least(0.95, "share"), plan_share(using_index=True)),
         Promise("I3", "no full table scans", at_most(0, "statement shapes"), plan_share(using_index=False)),
         Promise("I4", "user's prompts within 10 ms", at_most(10, "ms"), latency("user_prompts"), part="user's prompts"),
         Promise("I4", "evaluation analysis within 50 ms", at_most(50, "ms"), latency("analysis"), part="evaluation analysis"),
-        Promise("I4", "how the work grows", reported("exponent"), growth(WORK, "user_prompts"), part="growth of user's prompts"),
-        Promise("I4", "how the work grows", reported("exponent"), growth(WORK, "analysis"), part="growth of the analysis"),
-        Promise("I5", "slower inserts (a cost, not in the review)", reported("×"), slowdown("insert"), part="insert"),
-        Promise("I5", "bytes of index (a cost, not in the review)", reported("MB"), count("index_mb", ""), part="size"),
+        Promise("I4", "how the work grows", measured("exponent"), growth(WORK, "user_prompts"), part="growth of user's prompts"),
+        Promise("I4", "how the work grows", measured("exponent"), growth(WORK, "analysis"), part="growth of the analysis"),
+        Promise("I5", "slower inserts (a cost, not in the review)", measured("×"), slowdown("insert"), part="insert"),
+        Promise("I5", "bytes of index (a cost, not in the review)", measured("MB"), count("index_mb", ""), part="size"),
     )
     engines = ENGINES
-    growth_scales = (1 / 16, 1 / 4)
-    side_groups = ("prompt_detail", "version_history", "evaluation_detail", "newest_evaluations")
-    growth_groups = ("user_prompts", "analysis")
-    load_groups = ("user_prompts", "prompt_evaluations", "evaluation_results", "prompt_detail")
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the engine, where it is a server."""

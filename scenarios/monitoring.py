@@ -18,10 +18,10 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import BASELINE, ScenarioResult, Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import count, exact_figure, latency, slowdown
-from harness.verdicts.promise import Estimate, Measure, Promise, at_most, reported, works
+from harness.verdicts.promise import Estimate, Measure, Promise, at_most, measured, works
 from service.migrations import composite_indexes
 
 TABLES = ("prompts",)
@@ -70,31 +70,31 @@ class RequestMonitoring(Scenario[MonitoringInstance]):
 
     arms = {
         "baseline": "nothing is watched",
-        "proposed": "the review's decorator around each method",
+        "proposed": Arm("the review's decorator around each method", as_written=True),
         "optimised": "listeners on the engine, fine buckets, a slow-query log with plans",
     }
-    groups = {
-        "prompt": "one prompt, in a session of its own",
-        "user_prompts": "a user's fifty newest active prompts, in a session of its own",
-        "in_a_row": f"{IN_A_ROW} prompts, one after another in one session",
-    }
+    groups = (
+        Group("prompt", "one prompt, in a session of its own"),
+        Group("user_prompts", "a user's fifty newest active prompts, in a session of its own"),
+        Group("in_a_row", f"{IN_A_ROW} prompts, one after another in one session"),
+    )
     engines = ENGINES
     promises = (
         Promise("O1", SAYS_O1, works(), count("tops_report", ""), part="the report begins with it"),
         Promise("O1", SAYS_O1, works(), count("report_names_statement", ""), part="the report names the statement"),
         Promise("O2", SAYS_O2, works(), count("slow_seen", ""), part=f"120 ms, seen within {PATIENCE_S:g} s"),
         Promise("O2", SAYS_O2, works(), count("slower_seen", ""), part=f"several times slower, seen within {PATIENCE_S:g} s"),
-        Promise("O2", SAYS_O2, reported("s"), own("slow_seen_s"), part=f"120 ms, time until seen, read every {POLL_S:g} s"),
+        Promise("O2", SAYS_O2, measured("s"), own("slow_seen_s"), part=f"120 ms, time until seen, read every {POLL_S:g} s"),
         Promise("O3", SAYS_O3, at_most(0.05, "share"), own("count_off"), part="number of queries"),
         Promise("O3", SAYS_O3, at_most(0.05, "share"), own("sum_off"), part="time in all"),
         Promise("O3", SAYS_O3, at_most(0.05, "share"), own("p95_off"), part="95th percentile"),
-        Promise("O4", "slower queries (a cost, not in the review)", reported("×"), slowdown("prompt"), part="one prompt"),
-        Promise("O4", "slower queries (a cost, not in the review)", reported("×"), slowdown("user_prompts"), part="fifty rows"),
-        Promise("O4", "time added to a query (a cost, not in the review)", reported("µs"), added_us("prompt"), part="in a request"),
+        Promise("O4", "slower queries (a cost, not in the review)", measured("×"), slowdown("prompt"), part="one prompt"),
+        Promise("O4", "slower queries (a cost, not in the review)", measured("×"), slowdown("user_prompts"), part="fifty rows"),
+        Promise("O4", "time added to a query (a cost, not in the review)", measured("µs"), added_us("prompt"), part="in a request"),
         Promise(
             "O4",
             "time added to a query (a cost, not in the review)",
-            reported("µs"),
+            measured("µs"),
             added_us("in_a_row", IN_A_ROW),
             part="in a row",
         ),

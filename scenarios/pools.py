@@ -22,10 +22,10 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.runtime.clock import MonotonicClock
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import processes, servers
 from harness.verdicts.measures import count, less_time, speedup
-from harness.verdicts.promise import Promise, at_least, cut, reported, works
+from harness.verdicts.promise import Promise, at_least, cut, measured, works
 from service import pools
 from service.models import Prompt
 from service.pools import Environment
@@ -84,19 +84,26 @@ class ConnectionPools(Scenario[PoolsInstance]):
 
     arms = {
         "baseline": "10 connections and 20 more in need, the same everywhere, a ping before every use",
-        "proposed": "production: 20 connections and 40 more in need, a ping before every use, last used first",
+        "proposed": Arm(
+            "production: 20 connections and 40 more in need, a ping before every use, last used first", as_written=True
+        ),
         "optimised": "a fixed number for the engine, opened beforehand, last used first, no ping but after a pause",
     }
-    groups = {
-        "wait": f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each",
-        "burst": f"{WORKERS} requests that come at the same moment, until the last is answered",
-        "one_request": "one request while nobody else asks",
-    }
+    groups = (
+        Group(
+            "wait",
+            f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each",
+            uncounted=True,
+            load=False,
+        ),
+        Group("burst", f"{WORKERS} requests that come at the same moment, until the last is answered", uncounted=True, load=False),
+        Group("one_request", "one request while nobody else asks"),
+    )
     engines = ENGINES
     promises = (
         Promise("P1", "80 % less wait for a connection", cut(0.8), less_time("wait"), part="p95 of the wait"),
-        Promise("P1", "a burst is answered sooner (not in the review)", reported("×"), speedup("burst"), part="burst"),
-        Promise("P1", "a request is answered sooner (not in the review)", reported("×"), speedup("one_request"), part="alone"),
+        Promise("P1", "a burst is answered sooner (not in the review)", measured("×"), speedup("burst"), part="burst"),
+        Promise("P1", "a request is answered sooner (not in the review)", measured("×"), speedup("one_request"), part="alone"),
         Promise("P2", "at least 90 % of connections used again", at_least(0.9, "share"), count("reuse_share", "")),
         Promise(
             "P3",
@@ -110,8 +117,6 @@ class ConnectionPools(Scenario[PoolsInstance]):
             "P3", "settings for local, staging and production construct", works(), count("environments", ""), part="once it runs"
         ),
     )
-    inexact_groups = ("wait", "burst")
-    load_groups = ("one_request",)
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the engine, where it is a server."""

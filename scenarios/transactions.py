@@ -28,10 +28,10 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.together import together
 from harness.results.run import Statement
-from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers.servers import servers
 from harness.verdicts.measures import count, latency, shown, speedup, times_as_long
-from harness.verdicts.promise import Promise, at_least, at_most, cut, reported, works
+from harness.verdicts.promise import Promise, at_least, at_most, cut, measured, works
 from harness.verdicts.rates import fewer_of
 from service import transactions
 from service.models import Evaluation, Prompt
@@ -62,21 +62,33 @@ class TransactionManagement(Scenario[TransactionInstance]):
 
     arms = {
         "baseline": "a commit for each row, a session that is only closed",
-        "proposed": "one commit, SAVEPOINTs, PRAGMA query_only for readers",
+        "proposed": Arm("one commit, SAVEPOINTs, PRAGMA query_only for readers", as_written=True),
         "optimised": "one transaction that begins with its locks, conflicts tried again, readers apart",
     }
-    groups = {
-        "create_pair": "a prompt with its evaluation",
-        "create_from_template": "a prompt with its evaluation, as a step of something that also counts a use of its template",
-        "read_only": "statistics: how many prompts and evaluations there are",
-        "read_beside_writer": f"a transaction writes and stays open; statistics {READS} times; it is rolled back",
-        "read_after_writer": f"a transaction writes and is rolled back; statistics {READS} times",
-        "use_at_once": f"{TASKS} tasks count uses of the same two templates at once, {EACH} times each",
-    }
+    groups = (
+        Group("create_pair", "a prompt with its evaluation"),
+        Group(
+            "create_from_template",
+            "a prompt with its evaluation, as a step of something that also counts a use of its template",
+            secondary=True,
+            load=False,
+        ),
+        Group("read_only", "statistics: how many prompts and evaluations there are", secondary=True),
+        Group(
+            "read_beside_writer", f"a transaction writes and stays open; statistics {READS} times; it is rolled back", load=False
+        ),
+        Group("read_after_writer", f"a transaction writes and is rolled back; statistics {READS} times", load=False),
+        Group(
+            "use_at_once",
+            f"{TASKS} tasks count uses of the same two templates at once, {EACH} times each",
+            uncounted=True,
+            load=False,
+        ),
+    )
     promises = (
         Promise("T1", WHOLE, at_least(1, "share"), count("pair_integrity", ""), part="a prompt with its evaluation"),
         Promise("T1", WHOLE, at_least(1, "share"), count("nested_integrity", ""), part="the same, nested"),
-        Promise("T1", "time of creating the pair", reported("×"), speedup("create_pair"), part="time of the pair"),
+        Promise("T1", "time of creating the pair", measured("×"), speedup("create_pair"), part="time of the pair"),
         Promise(
             "T2",
             "90 % fewer deadlocks and lock errors",
@@ -85,23 +97,20 @@ class TransactionManagement(Scenario[TransactionInstance]):
             part="lock errors",
         ),
         Promise("T2", "no update lost", at_most(0, "per 1000"), count("lost_updates_per_1000", ""), part="lost updates"),
-        Promise("T2", "time of the competition, losers included", reported("×"), speedup("use_at_once"), part="time"),
+        Promise("T2", "time of the competition, losers included", measured("×"), speedup("use_at_once"), part="time"),
         Promise("T3", NO_LOCKS, at_most(0, "blocked reads"), count("blocked_reads", ""), part="reads beside a writer"),
         Promise("T3", NO_LOCKS, at_most(0, "blocked writes"), count("blocked_writes", ""), part="writes beside a reader"),
         Promise(
             "T3",
             "reads beside an open write against reads after it",
-            reported("×"),
+            measured("×"),
             times_as_long("read_beside_writer", "read_after_writer"),
             part="time of the reads",
         ),
-        Promise("T3", f"{READS} reads beside an open write", reported("ms"), latency("read_beside_writer"), part="latency"),
+        Promise("T3", f"{READS} reads beside an open write", measured("ms"), latency("read_beside_writer"), part="latency"),
         Promise("T3", NO_LOCKS, works(), shown(LEAKS, COMMIT_LEAKS, ELSEWHERE), part="as written", arms=("proposed",)),
     )
     engines = ENGINES
-    side_groups = ("create_from_template", "read_only")
-    inexact_groups = ("use_at_once",)
-    load_groups = ("create_pair", "read_only")
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the engine, where it is a server."""

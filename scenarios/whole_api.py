@@ -22,13 +22,13 @@ from fixtures.store import dataset, prepare
 from harness.databases.snapshot_cache import kept
 from harness.errors import NotMeasurableError
 from harness.results.load import RATE, USERS
-from harness.scenario import Case, Prepared, Scenario, Server, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
 from harness.servers.servers import processes, with_cache
 from harness.stats.intervals import median, percentiles
 from harness.verdicts.capacity import times_the_capacity
 from harness.verdicts.measures import latency, less_time, speedup
-from harness.verdicts.promise import Promise, at_least, at_most, cut, reported, times
+from harness.verdicts.promise import Promise, at_least, at_most, cut, measured, times
 from harness.verdicts.rates import share_of
 from service.migrations import levels
 from service.switches import Level, Switches
@@ -90,17 +90,28 @@ class WholeApi(Scenario[ApiInstance]):
 
     arms = {
         "baseline": "the service of today",
-        "proposed": "all of the review's recommendations, repaired so far that they run",
+        "proposed": Arm("all of the review's recommendations, repaired so far that they run", as_written=True),
         "optimised": "all recommendations done right",
     }
-    groups = {
-        "mix": f"{BATCH} requests of the mix by {CLIENTS} clients: the mean of their times",
-        "mix_p50": f"{BATCH} requests of the mix by {CLIENTS} clients: the median",
-        "mix_p95": f"{DECK} requests of the mix by {CLIENTS} clients: the 95th percentile",
-        "statements": f"{BATCH} requests of the mix by {CLIENTS} clients: the mean time of a statement",
-        "reads": f"{BATCH} reads of the mix by {CLIENTS} clients: the mean",
-        "writes": f"the ten writes among {DECK} requests, by {CLIENTS} clients: the mean",
-    }
+    groups = (
+        Group("mix", f"{BATCH} requests of the mix by {CLIENTS} clients: the mean of their times", uncounted=True),
+        Group("mix_p50", f"{BATCH} requests of the mix by {CLIENTS} clients: the median", uncounted=True, load=False),
+        Group("mix_p95", f"{DECK} requests of the mix by {CLIENTS} clients: the 95th percentile", uncounted=True, load=False),
+        Group(
+            "statements",
+            f"{BATCH} requests of the mix by {CLIENTS} clients: the mean time of a statement",
+            uncounted=True,
+            load=False,
+        ),
+        Group("reads", f"{BATCH} reads of the mix by {CLIENTS} clients: the mean", secondary=True, uncounted=True, load=False),
+        Group(
+            "writes",
+            f"the ten writes among {DECK} requests, by {CLIENTS} clients: the mean",
+            secondary=True,
+            uncounted=True,
+            load=False,
+        ),
+    )
     engines = ("sqlite", "postgres")
     promises = (
         Promise("S1", "median request ten times faster", times(10), speedup("mix_p50"), part="ratio"),
@@ -109,18 +120,15 @@ class WholeApi(Scenario[ApiInstance]):
         Promise("S2", "95th percentile from 500 to 150 ms", times(500 / 150), speedup("mix_p95"), part="ratio"),
         Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), less_time("statements")),
         Promise("S4", SAYS_S4, times(10), times_the_capacity(USERS), part="users at once"),
-        Promise("S4", SAYS_S4, reported("×"), times_the_capacity(RATE), part="requests a second"),
+        Promise("S4", SAYS_S4, measured("×"), times_the_capacity(RATE), part="requests a second"),
         Promise(
-            "S4", "failed requests", reported("share"), share_of("failed_requests", "requests"), part=f"{CLIENTS} clients at once"
+            "S4", "failed requests", measured("share"), share_of("failed_requests", "requests"), part=f"{CLIENTS} clients at once"
         ),
         Promise("S5", SAYS_S5, at_least(0.8, "share"), share_of("hits", "lookups"), part="of what is looked up"),
-        Promise("S5", SAYS_S5, reported("share"), share_of("hits", "counted_requests"), part="of all requests"),
+        Promise("S5", SAYS_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
         Promise("S6", "30–41 % less memory", cut(0.3, 0.41), api_facts.peak_memory_cut()),
     )
-    load_groups = ("mix",)
-    side_groups = ("reads", "writes")
     busy = True
-    inexact_groups = tuple(groups)
     switches = {
         "pools": "connections kept, sized for the server, warmed up",
         "async_queries": "waiting for a server on the event loop, for SQLite in threads",

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from harness.databases.engines import postgres
+from harness.errors import NotMeasurableError
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -18,3 +23,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
         signal.signal(_ignored, lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a PostgreSQL server, for the whole session."""
+    try:
+        with postgres.server(tmp_path_factory.mktemp("postgres")) as url:
+            yield url
+    except NotMeasurableError as error:
+        pytest.skip(str(error))

@@ -18,8 +18,9 @@ from harness.bench.probes.cpu_control import spin
 from harness.bench.time_budget import Shares
 from harness.results.controls import PING, PURE_CPU
 from harness.results.run import BASELINE, CONTROL
+from harness.runnable import RunnableScenario
 from harness.runtime.clock import Clock
-from harness.scenario import Case, Scenario
+from harness.scenario import Case
 
 SLOT_NS = 1_000_000
 """A slot repeats its operation until about this long: shorter ones measure the clock and the scheduler."""
@@ -68,7 +69,7 @@ class Pairing:
 
     def __init__(
         self,
-        scenario: Scenario[Any],
+        scenario: RunnableScenario,
         instances: Mapping[str, Any],
         cases: Sequence[Case],
         shares: Shares,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -42,7 +43,7 @@ from harness.results.run import (
     WorkCount,
 )
 from harness.results.tails import PercentileRatio
-from harness.scenario import Scenario
+from harness.runnable import RunnableScenario
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
 from harness.stats.percentile_ratios import percentile_ratios
@@ -156,8 +157,8 @@ class ScenarioEvidence:
             status=self._status(),
             error=self.not_run or self.error,
             exit_code=self.code,
-            arms=[ArmResult(name, describes, self._broken(name)) for name, describes in scenario.arms.items()],
-            groups=dict(scenario.groups),
+            arms=[ArmResult(name, arm.description, self._broken(name)) for name, arm in scenario.arms.items()],
+            groups={group.name: group.description for group in scenario.groups},
             verified_cases=self.verified_cases,
             dataset=near.dataset,
             engine_settings=near.engine_settings,
@@ -169,7 +170,9 @@ class ScenarioEvidence:
         if failed:
             return base
         if self.not_run is not None:
-            return _replace(base, verdicts=[v for promise in scenario.promises for v in _nulls(promise, self.not_run)])
+            return _replace(
+                base, verdicts=[v for promise in scenario.promises for v in _nulls(promise, self.not_run, scenario.arms)]
+            )
         measured = _replace(
             base,
             pairs=self._pairs,
@@ -177,7 +180,7 @@ class ScenarioEvidence:
             latencies=in_order(latencies(self.samples), scenario),
             ratios=in_order(ratios(self.samples), scenario),
             percentile_ratios=in_order(percentile_ratios(self.samples), scenario) if whole else [],
-            exact=self.all_work_counts(),
+            work_counts=self.all_work_counts(),
             statements=near.statements,
             memory=self.memory,
             growth=growths(self.work_counts, self.memory),
@@ -200,9 +203,10 @@ class ScenarioEvidence:
         return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
 
 
-def _nulls(promise: Promise, reason: str) -> list[Verdict]:
+def _nulls(promise: Promise, reason: str, arms: Iterable[str]) -> list[Verdict]:
     return [
-        Verdict(promise.id, promise.text, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part) for arm in promise.arms
+        Verdict(promise.id, promise.text, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part)
+        for arm in promise.tried_on(arms)
     ]
 
 
@@ -215,9 +219,9 @@ def _replace(result: ScenarioResult, **changes: object) -> ScenarioResult:
 Row = TypeVar("Row", Latency, Ratio, PercentileRatio)
 
 
-def in_order(rows: list[Row], scenario: Scenario[Any]) -> list[Row]:
+def in_order(rows: list[Row], scenario: RunnableScenario) -> list[Row]:
     """Return rows in the order in which the scenario names its groups and arms; the control last."""
-    groups, arms = list(scenario.groups), [*scenario.arms, CONTROL]
+    groups, arms = list(scenario.group), [*scenario.arms, CONTROL]
     return sorted(rows, key=lambda row: (_place(row.group, groups), _place(row.arm, arms)))
 
 
@@ -276,12 +280,12 @@ def ratios(samples: list[Sample]) -> list[Ratio]:
     return rows
 
 
-def ablations(samples: list[Sample], scenario: Scenario[Any]) -> list[Ablation]:
+def ablations(samples: list[Sample], scenario: RunnableScenario) -> list[Ablation]:
     """Return what the switches of an ablated scenario bring, an entry a group in the scenario's order; nothing of any other one."""
-    if not isinstance(scenario, Ablated):
+    if not isinstance(scenario.written, Ablated):
         return []
     pairs = pair_means(samples)
-    found = (ablation(group, scenario.switches, pairs[group]) for group in scenario.groups if group in pairs)
+    found = (ablation(group, scenario.switches, pairs[group]) for group in scenario.group if group in pairs)
     return [entry for entry in found if entry is not None]
 
 

@@ -148,10 +148,10 @@ class RunSession:
                     process=process,
                     budget_ns=int(slice_s * 1e9),
                     minimum_pairs=given.minimum_pairs,
-                    heavy=process <= given.slow_processes and (t.is_lowest_rtt or given.slow_at_higher_rtt),
-                    heavy_ns=given.slow_from_ns,
-                    side_groups=given.secondary_groups,
-                    plant=self.plan.injected,
+                    slow_groups=process <= given.slow_processes and (t.is_lowest_rtt or given.slow_at_higher_rtt),
+                    slow_from_ns=given.slow_from_ns,
+                    secondary_groups=given.secondary_groups,
+                    injected=self.plan.injected,
                 )
                 says = f"timing pairs, process {process} of {settings.processes}"
                 steps.append(self._step(t, says, slice_s + 3.0, job, company=self._company(t)))
@@ -184,27 +184,27 @@ class RunSession:
     def _growth_steps(self, trial: ScenarioRun) -> list[RunStep]:
         scenario = trial.evidence.loaded.scenario
         steps = []
-        for scale in scenario.growth_scales:
+        for scale in dict.fromkeys(scale for group in scenario.groups for scale in group.growth):
             if scale != 1.0:
                 setting = replace(trial.setting, scale=scale)
                 steps.append(self._step(trial, f"preparing {scale:g} of the data", 2.0, trial.job("prepare", setting=setting)))
-                if scenario.growth_groups:
-                    steps.append(self._step(trial, f"counting at {scale:g}", 3.0, trial.job("count", setting=setting)))
+                steps.append(self._step(trial, f"counting at {scale:g}", 3.0, trial.job("count", setting=setting)))
         return steps
 
     def _memory_steps(self, trial: ScenarioRun) -> list[RunStep]:
         scenario = trial.evidence.loaded.scenario
         steps = []
-        for scale in sorted({1.0, *scenario.growth_scales}):
+        measured = [group for group in scenario.groups if group.memory]
+        for scale in sorted({1.0, *(scale for group in measured for scale in group.growth)}):
             setting = replace(trial.setting, scale=scale)
             for _ in range(MEMORY_CHILDREN if scale == 1.0 else 1):
-                for group in scenario.memory_groups:
+                for group in measured if scale == 1.0 else [group for group in measured if scale in group.growth]:
                     for arm in scenario.arms:
-                        job = trial.job("memory", setting=setting, arm=arm, group=group)
+                        job = trial.job("memory", setting=setting, arm=arm, group=group.name)
                         steps.append(self._step(trial, f"memory of {arm}", 2.0, job, in_order=False))
-        for group, limit in scenario.memory_limits_bytes(trial.setting).items():
+        for name, limit in scenario.memory_limits_bytes(trial.setting).items():
             for arm in scenario.arms:
-                job = trial.limited(arm, group, limit)
+                job = trial.limited(arm, name, limit)
                 steps.append(self._step(trial, f"{arm} under a memory limit", 2.0, job, in_order=False))
         return steps
 

@@ -52,7 +52,7 @@ class ScenarioRun:
                 file=self.evidence.loaded.file,
                 setting=setting or self.setting,
                 excluded=self.evidence.excluded,
-                ablate=isinstance(self.evidence.loaded.scenario, Ablated),
+                ablate=isinstance(self.evidence.loaded.scenario.written, Ablated),
                 **more,  # type: ignore[arg-type]  # as Job has them
             )
 
@@ -70,7 +70,7 @@ class ScenarioRun:
         Raises:
             NotMeasurableError: when its turn comes, if callgrind is not installed.
         """
-        make = self.job("instructions", arm=arm, patience_s=INSTRUCTIONS_S)
+        make = self.job("instructions", arm=arm, timeout_s=INSTRUCTIONS_S)
 
         def watched() -> BenchJob:
             files = instructions.folder(self.setting.folder, arm)
@@ -85,6 +85,6 @@ class ScenarioRun:
 
         def patient() -> BenchJob:
             longest_s = max((m.seconds for m in self.evidence.memory if (m.arm, m.group) == (arm, group)), default=0.0)
-            return msgspec.structs.replace(make(), patience_s=PATIENCE_S + round(PATIENCE_TIMES * longest_s))
+            return msgspec.structs.replace(make(), timeout_s=PATIENCE_S + round(PATIENCE_TIMES * longest_s))
 
         return patient

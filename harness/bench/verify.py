@@ -8,10 +8,8 @@ from typing import Any
 
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
-from harness.scenario import Case, Scenario
-
-MAY_BREAK = "proposed"
-"""The one arm that may fail to run: a proposal that raises as written is a finding, not a failure of the run."""
+from harness.runnable import RunnableScenario
+from harness.scenario import Case
 
 
 @dataclass
@@ -22,13 +20,13 @@ class Verification:
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-async def verify(scenario: Scenario[Any], instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
+async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
     """Run every case on every arm and compare the normalised answers with the baseline's.
 
     Raises:
         ScenarioFailedError: an arm disagrees, or an arm that has to work raised; names the arm and the case.
     """
-    seen = Verification(cannot_run=dict(scenario.sits_out))
+    seen = Verification(cannot_run=dict(scenario.skipped))
     for case in cases:
         expected = await _answer(scenario, instances[BASELINE], BASELINE, case)
         for arm, instance in instances.items():
@@ -37,7 +35,7 @@ async def verify(scenario: Scenario[Any], instances: Mapping[str, Any], cases: S
             try:
                 answer = await _answer(scenario, instance, arm, case)
             except ScenarioFailedError as error:
-                if arm != MAY_BREAK:
+                if not scenario.arms[arm].as_written:
                     raise
                 seen.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
                 continue
@@ -55,7 +53,7 @@ def _disagreement(arm: str, case: Case, answer: tuple[Any, Any], expected: tuple
     )
 
 
-async def _answer(scenario: Scenario[Any], instance: Any, arm: str, case: Case) -> tuple[Any, Any]:
+async def _answer(scenario: RunnableScenario, instance: Any, arm: str, case: Case) -> tuple[Any, Any]:
     try:
         answer = await scenario.run(instance, case)
         normal = scenario.normalise(case, answer), await scenario.state(instance, case)

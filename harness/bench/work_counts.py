@@ -11,8 +11,9 @@ from harness.bench.probes.calls import Calls
 from harness.bench.probes.round_trips import CountingRelay, RoundTrips
 from harness.errors import NotMeasurableError
 from harness.results.run import WorkCount
+from harness.runnable import RunnableScenario
 from harness.runtime.clock import MonotonicClock
-from harness.scenario import Case, Probe, Scenario
+from harness.scenario import Case, Probe
 
 OWN = ""
 """The group of figures that belong to an arm itself and to no operation."""
@@ -24,7 +25,7 @@ LONG_NS = 50_000_000
 """An operation that takes longer is run once a pass: it asks for so much memory that a dictionary more or less does not show."""
 
 
-async def count(scenario: Scenario[Any], arm: str, instance: Any, case: Case, scale: float) -> list[WorkCount]:
+async def count(scenario: RunnableScenario, arm: str, instance: Any, case: Case, scale: float) -> list[WorkCount]:
     """Count one operation's work with all the scenario's probes at once, in two runs."""
     first, second = [await _run(scenario, instance, case, scenario.probes(instance)) for _ in range(2)]
     return [
@@ -33,7 +34,7 @@ async def count(scenario: Scenario[Any], arm: str, instance: Any, case: Case, sc
     ]
 
 
-async def interpreter(scenario: Scenario[Any], arm: str, instance: Any, case: Case) -> list[WorkCount]:
+async def interpreter(scenario: RunnableScenario, arm: str, instance: Any, case: Case) -> list[WorkCount]:
     """Count what one operation asks of the interpreter, calls and memory, each in passes of its own and twice."""
     clock = MonotonicClock()
     started_ns = clock.now_ns()
@@ -52,14 +53,14 @@ async def interpreter(scenario: Scenario[Any], arm: str, instance: Any, case: Ca
     return found
 
 
-async def round_trips(scenario: Scenario[Any], arm: str, instance: Any, case: Case, relay: CountingRelay) -> list[WorkCount]:
+async def round_trips(scenario: RunnableScenario, arm: str, instance: Any, case: Case, relay: CountingRelay) -> list[WorkCount]:
     """Count how often one operation waits for a server, twice, once connections and prepared statements are there."""
     await _run(scenario, instance, case, ())
     first, second = [await _run(scenario, instance, case, (RoundTrips(relay),)) for _ in range(2)]
     return [WorkCount(arm, case.group, metric, value, repeats_exactly=second[metric] == value) for metric, value in first.items()]
 
 
-async def facts(scenario: Scenario[Any], arm: str, instance: Any, scale: float) -> list[WorkCount]:
+async def facts(scenario: RunnableScenario, arm: str, instance: Any, scale: float) -> list[WorkCount]:
     """Return the arm's own figures, such as bytes of index; none where the engine cannot tell."""
     try:
         found = await scenario.facts(instance)
@@ -68,7 +69,7 @@ async def facts(scenario: Scenario[Any], arm: str, instance: Any, scale: float) 
     return [WorkCount(arm, OWN, metric, value, scale) for metric, value in found.items()]
 
 
-async def _run(scenario: Scenario[Any], instance: Any, case: Case, probes: Sequence[Probe]) -> dict[str, float]:
+async def _run(scenario: RunnableScenario, instance: Any, case: Case, probes: Sequence[Probe]) -> dict[str, float]:
     async with AsyncExitStack() as stack:
         for probe in probes:
             await stack.enter_async_context(probe)

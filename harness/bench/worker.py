@@ -46,9 +46,10 @@ from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.results.run import BASELINE, CONTROL, Finding, Memory, WorkCount
+from harness.runnable import RunnableScenario, resolved
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import settle
-from harness.scenario import Case, DeclaredFinding, Scenario
+from harness.scenario import Case, DeclaredFinding
 
 _PR_SET_PDEATHSIG = 1
 Emit = Callable[[Event], None]
@@ -106,13 +107,13 @@ def _do(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
 
 async def _examine(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
-    counted_groups = set(scenario.groups) - set(scenario.inexact_groups) if job.task == "examine" else set()
+    counted_groups = [g for g in scenario.groups if not g.uncounted] if job.task == "examine" else []
     watch_new_threads()
     async with AsyncExitStack() as stack:
         relay = stack.enter_context(CountingRelay(job.setting.servers if counted_groups else {}))
         setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relay.servers})
         instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
-        tried = [c for c in cases if job.task != "revisit" or c.group not in scenario.heavy_groups]
+        tried = [c for c in cases if job.task != "revisit" or not scenario.group[c.group].slow]
         seen = await verify(scenario, instances, _first_of_each_group(tried, job.cases_per_group))
         emit(AnswersVerified(seen.cases, [(arm, group, error) for (arm, group), error in seen.cannot_run.items()]))
         if job.task == "try":  # nobody would see more than whether the arms agree
@@ -120,31 +121,31 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
         for arm, instance in instances.items():
             emit(WorkCounted(await exact.facts(scenario, arm, instance, job.setting.scale)))
             for case in _first_of_each_group(cases) if job.task == "examine" else ():
-                if (arm, case.group) in seen.cannot_run or case.group in scenario.inexact_groups:
+                if (arm, case.group) in seen.cannot_run or scenario.group[case.group].uncounted:
                     continue
                 counted = await exact.count(scenario, arm, instance, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
-                if relay.counts and case.group not in scenario.heavy_groups:
+                if relay.counts and not scenario.group[case.group].slow:
                     counted += await exact.round_trips(scenario, arm, instance, case, relay)
-                if job.interpreter and case.group not in scenario.heavy_groups:
+                if job.interpreter and not scenario.group[case.group].slow:
                     counted += await exact.interpreter(scenario, arm, instance, case)
                 emit(WorkCounted(counted, shapes))
-    for fault in loaded.faults if job.task != "revisit" else ():
-        emit(FindingTried(await _show(scenario, fault, cases, job)))
+    for finding in loaded.findings if job.task != "revisit" else ():
+        emit(FindingTried(await _demonstrate(scenario, finding, cases, job)))
 
 
-async def _show(scenario: Scenario[Any], fault: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
-    async with scenario.open(fault.arm, job.setting) as instance:
+async def _demonstrate(scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
+    async with scenario.open(finding.arm, job.setting) as instance:
         try:
-            evidence = await fault.demonstrate(scenario, instance, cases)
+            evidence = await resolved(finding.demonstrate(scenario.written, instance, cases))
         except (AssertionError, NotMeasurableError) as instead:
-            return Finding(fault.arm, fault.message, holds=False, evidence=str(instead) or "it did not show")
-    return Finding(fault.arm, fault.message, holds=True, evidence=evidence)
+            return Finding(finding.arm, finding.message, holds=False, evidence=str(instead) or "it did not show")
+    return Finding(finding.arm, finding.message, holds=True, evidence=evidence)
 
 
 async def _count(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     scenario = loaded.scenario
-    cases = [c for c in _first_of_each_group(_cases(scenario, job)) if c.group in scenario.growth_groups]
+    cases = [c for c in _first_of_each_group(_cases(scenario, job)) if job.setting.scale in scenario.group[c.group].growth]
     for arm in scenario.arms:
         async with scenario.open(arm, job.setting) as instance:
             for case in cases:
@@ -155,10 +156,10 @@ async def _count(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
 async def _pairs(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
     scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
     setting = replace(job.setting, resets=True)
-    heavy = tuple(scenario.heavy_groups)
-    left_out = {*(() if job.slow_groups else heavy), *(() if job.secondary_groups else scenario.side_groups)}
+    slow = tuple(scenario.groups_with("slow"))
+    left_out = {*(() if job.slow_groups else slow), *(() if job.secondary_groups else scenario.groups_with("secondary"))}
     groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in left_out)
-    shares = Shares(groups, job.budget_ns, job.minimum_pairs, heavy)
+    shares = Shares(groups, job.budget_ns, job.minimum_pairs, slow)
     coin = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - a coin that can be tossed again
     arms = list(scenario.arms)
     coin.shuffle(arms)  # which instance is built first must not always favour the same arm
@@ -176,11 +177,10 @@ async def _pairs(job: BenchJob, loaded: LoadedScenario, emit: Emit) -> None:
             emit(PairTimes(pair.group, pair.case, slots, pair.controls_ns))
 
 
-async def _instructions(job: BenchJob, scenario: Scenario[Any], emit: Emit) -> None:
+async def _instructions(job: BenchJob, scenario: RunnableScenario, emit: Emit) -> None:
     """Count one arm's instructions, twice for each group that is light; the process runs under callgrind."""
-    cases = [
-        c for c in _first_of_each_group(_cases(scenario, job)) if c.group not in {*scenario.heavy_groups, *scenario.inexact_groups}
-    ]
+    left_out = {*scenario.groups_with("slow"), *scenario.groups_with("uncounted")}
+    cases = [c for c in _first_of_each_group(_cases(scenario, job)) if c.group not in left_out]
     async with scenario.open(job.arm, job.setting) as instance:
         for case in cases:
             if (job.arm, case.group) in job.excluded:
@@ -196,7 +196,7 @@ async def _instructions(job: BenchJob, scenario: Scenario[Any], emit: Emit) -> N
             emit(WorkCounted([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=same)]))
 
 
-def _memory(job: BenchJob, scenario: Scenario[Any]) -> Memory:
+def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
     from harness.bench.probes import memory  # noqa: PLC0415 - memory-profiler belongs in this dedicated child alone
 
     clock = MonotonicClock()
@@ -205,7 +205,7 @@ def _memory(job: BenchJob, scenario: Scenario[Any]) -> Memory:
         instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
         cases = {c.group: c for c in reversed(_cases(scenario, job))}
         case = cases[job.group]
-        for group in scenario.memory_warm_up:
+        for group in scenario.groups_with("memory_warm_up"):
             answer = runner.run(scenario.run(instance, cases[group]))
             runner.run(scenario.reset(instance, cases[group], answer))
         gc.collect()
@@ -247,7 +247,7 @@ def _is_memory_error(error: BaseException | None) -> bool:
     return False
 
 
-def _cases(scenario: Scenario[Any], job: BenchJob) -> list[Case]:
+def _cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     """Return the scenario's cases, made once a run and kept beside its data: every process starts with them."""
     kept = job.setting.folder / f"cases-{job.setting.scale:g}.pickle"
     if kept.exists():
@@ -260,7 +260,7 @@ def _cases(scenario: Scenario[Any], job: BenchJob) -> list[Case]:
     return cases
 
 
-def _checked_cases(scenario: Scenario[Any], job: BenchJob) -> list[Case]:
+def _checked_cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     cases = list(scenario.cases(job.setting))
     if not cases:
         raise ScenarioFailedError(f"{job.file} gives no cases for size {job.setting.size!r}, seed {job.setting.seed}")

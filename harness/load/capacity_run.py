@@ -230,7 +230,7 @@ class CapacitySession:
             status=status,
             error=error,
             exit_code=exit_code,
-            arms=[ArmResult(name, describes) for name, describes in loaded.scenario.arms.items()],
+            arms=[ArmResult(name, arm.description) for name, arm in loaded.scenario.arms.items()],
             processes=1,
             dataset=ground.datasets.get(loaded.name, {}),
             engine_settings=ground.engine_settings.get(loaded.name, {}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,9 @@ from harness.scenario import Case, Setting
 
 VERIFIED_CASES = 2
 """Cases of each group on which the arms must agree before any load."""
+
+THREADS = 32
+"""Threads of the pool that runs the operations of a synchronous scenario; concurrent operations beyond them wait for a thread."""
 
 LANES = 8
 """Streams of cases that arrivals of the open model take in turn."""
@@ -69,7 +73,9 @@ class Field:
         if number not in self.streams:
             cases = self.loaded.scenario.load_cases(replace(self.setting, stream=self.setting.stream + number + 1))
             if not cases:
-                raise ScenarioFailedError(f"{self.loaded.file} has no cases for many users; check its load_groups and load_cases")
+                raise ScenarioFailedError(
+                    f"{self.loaded.file} has no cases for many users; check `load` of its groups, and load_cases"
+                )
             self.streams[number] = cases
         return self.streams[number]
 
@@ -130,6 +136,10 @@ class Engine:
         """
         for loaded, setting in self._loaded:
             scenario = loaded.scenario
+            if scenario.is_synchronous:
+                pool = self._stack.enter_context(ThreadPoolExecutor(THREADS, "synchronous run"))
+                scenario = scenario.in_threads(pool)
+                loaded = replace(loaded, scenario=scenario)  # noqa: PLW2901 - the same scenario, run as it is from here on
             wanted = [arm for arm in scenario.arms if self._job.arms is None or arm in self._job.arms]
             opened = dict.fromkeys([BASELINE, *wanted])
             instances = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in opened}

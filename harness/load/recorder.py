@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.load.protocol import LatencyHistograms
+from harness.runnable import RunnableScenario
 from harness.runtime.clock import Clock, cpu_ns
-from harness.scenario import Case, Scenario
+from harness.scenario import Case
 from harness.stats.histogram import Histogram, HistogramWire
 
 WARM_UP, MEASURED, DRAIN = "warm-up", "measured", "drain"
@@ -91,7 +92,7 @@ class Recorder:
     `cpu_percent` is what this process used of a core until the measured part's end, by `cpu_ns`.
     """
 
-    def __init__(self, scenario: Scenario[Any], instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
+    def __init__(self, scenario: RunnableScenario, instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
         self.flying: set[InFlight] = set()
         self.finished_ns = _times()
         self.failed = 0

@@ -68,7 +68,7 @@ def write(told: RunResults, wish: RunRequest, out: str) -> tuple[Path, Run]:
     settings = RunSettings([wish.engine], wish.size, wish.seed, [wish.rtt_ms], quick=False, processes=len(took_part), budget_s=0.0)
     places = {s.name: told.places.get(s.name, Where(wish.engine, wish.rtt_ms)) for s in scenarios}
     most = max((block.users for found in heard.blocks.values() for block in found), default=0)
-    whole = msgspec.structs.replace(job, in_flight_cap=job.in_flight_limit * max(1, len(wish.workers)))
+    whole = msgspec.structs.replace(job, in_flight_limit=job.in_flight_limit * max(1, len(wish.workers)))
     facts = {**machine.describe(Cores(None, None)), **told.facts, **described(whole, most), "workers": str(len(took_part))}
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     found = record(scenarios, places, heard, whole, settings, facts, (told.started_at, utc_now()), folder, command)

@@ -28,7 +28,7 @@ class ScenarioFile(pytest.File):
             loaded = load(self.path)
         except UsageError as error:
             raise self.CollectError(str(error)) from None
-        for group in loaded.scenario.groups:
+        for group in loaded.scenario.group:
             for arm in loaded.scenario.arms:
                 yield ArmItem.make(self, loaded, group, arm)
 

@@ -48,7 +48,7 @@ def servers(setting: Setting, *others: str) -> Iterator[dict[str, Server]]:
     """
     engine = _module(f"harness.databases.engines.{setting.engine}", setting.engine)
     wanted: dict[str, ModuleType] = {} if engine.EMBEDDED else {setting.engine: engine}
-    wanted |= {name: _module(f"fixtures.{name}", name) for name in others}
+    wanted |= {name: _module(f"harness.servers.{name}", name) for name in others}
     with ExitStack() as stack:
         found = {}
         for name, module in wanted.items():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from harness.errors import NotMeasurableError
-from harness.results.run import ScenarioResult, Verdict
+from harness.results.run import BASELINE, ScenarioResult, Verdict
 
 CONFIRMED = "confirmed"
 EXCEEDED = "exceeded"
@@ -16,10 +16,10 @@ REFUTED = "refuted"
 INCONCLUSIVE = "inconclusive"
 WITHHELD = "withheld"
 NOT_MEASURABLE = "not measurable here"
-REPORTED = "reported"
+REPORTED = "measured"
 WORDS = (EXCEEDED, CONFIRMED, FELL_SHORT, REFUTED, INCONCLUSIVE, WITHHELD, NOT_MEASURABLE, REPORTED)
 """Every verdict there is, best first. `withheld`: the baseline differed from itself where this was timed, see
-`harness.verdicts.controls`. `reported` is a cost that the review does not mention: a figure without a promise."""
+`harness.verdicts.controls`. `measured` is a cost that the review does not mention: a figure without a promise."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def works() -> Claim:
     return Claim("works", 1.0, neutral=0.0)
 
 
-def reported(unit: str) -> Claim:
+def measured(unit: str) -> Claim:
     """Nothing promised: a figure the reader should know."""
     return Claim(unit)
 
@@ -90,7 +90,7 @@ Measure = Callable[[ScenarioResult, str], Estimate]
 class Promise:
     """One row of the review, or a part of one: what the review says, as a claim, and how it is measured.
 
-    `arms` are those it is tried on, in the order of the report; `part` tells apart several measurements of one row.
+    `arms` are those it is tried on, by default all but the baseline; `part` tells apart several measurements of one row.
     """
 
     id: str
@@ -98,12 +98,16 @@ class Promise:
     claim: Claim
     measure: Measure
     part: str = ""
-    arms: Sequence[str] = field(default=("proposed", "optimised"))
+    arms: Sequence[str] = ()
+
+    def tried_on(self, arms: Iterable[str]) -> list[str]:
+        """Return the arms of a scenario's `arms` that it is tried on."""
+        return list(self.arms) or [arm for arm in arms if arm != BASELINE]
 
 
 def judge(promise: Promise, result: ScenarioResult) -> list[Verdict]:
     """Return the promise's verdict for each of its arms."""
-    return [_judge_arm(promise, result, arm) for arm in promise.arms]
+    return [_judge_arm(promise, result, arm) for arm in promise.tried_on(arm.name for arm in result.arms)]
 
 
 def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:

@@ -27,7 +27,7 @@ def test_a_good_file_loads_under_its_own_name() -> None:
     loaded = load(TOYS / "adding.py")
     assert (loaded.name, loaded.title) == ("adding", "Add the numbers up without making a list of them")
     assert list(loaded.scenario.arms) == ["baseline", "proposed", "optimised"]
-    assert [fault.message for fault in loaded.faults] == ["the proposal still makes a list"]
+    assert [(finding.arm, finding.message) for finding in loaded.findings] == [("proposed", "the proposal still makes a list")]
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,8 @@ def test_a_good_file_loads_under_its_own_name() -> None:
         ("import asynccontextmanager", "import nothing_like_it", "cannot be imported: ImportError"),
         ("class Adding(", "class Adding(((", "cannot be imported: SyntaxError"),
         ('"baseline": "a list of lists", ', "", "has no baseline"),
-        (', "proposed": "one list", "optimised": "the formula"', "", "has only a baseline"),
+        (', "proposed": Arm("one list", as_written=True), "optimised": "the formula"', "", "has only a baseline"),
         ("(Scenario[dict[str, Any]])", "", "exactly one subclass of Scenario, found none"),
-        ("    async def run(", "    def run(", "must be `async def`"),
         ("    def cases(", "    def no_cases(", "must define cases()"),
         (DOC, "", "no docstring"),
     ],
@@ -52,6 +51,48 @@ def test_a_bad_file_is_refused_by_its_name(tmp_path: Path, old: str, new: str, c
     assert str(refused.value).startswith(str(file))
     assert complaint in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_generator_in_place_of_run_is_refused(tmp_path: Path) -> None:
+    """It would be timed before it has done anything."""
+    lazy = GOOD.replace("async def run(", "def run(").replace("        return sum(part", "        yield 0\n        return sum(part")
+    with pytest.raises(UsageError, match=r"run is a generator: .*; return a list instead"):
+        load(written(tmp_path / "mine", lazy))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('groups = (Group("sum", "add the first numbers", memory=True),)', 'groups = {"sum": "add"}', "[Group('sum', 'add'), …]"),
+        ("    promises = (", "    memory_groups = ()\n    promises = (", "`memory_groups` is not part of a scenario any more"),
+        ("    async def run(", "    own_ns = None\n    async def run(", "`own_ns` is not part of a scenario any more; call it"),
+    ],
+)
+def test_a_scenario_of_the_old_contract_is_refused_with_the_line_to_change(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    """File, line, and what takes the old declaration's place."""
+    assert old in GOOD
+    text = GOOD.replace(old, new)
+    line = text[: text.index(new.strip().splitlines()[0])].count("\n") + 1
+    with pytest.raises(UsageError, match=f", line {line}: ") as refused:
+        load(written(tmp_path / "mine", text))
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("from harness.judge.verdict import Promise", "'harness.judge' is from an earlier version; write `from harness import …`"),
+        ("from fixtures.probes.ping import ping", "is from an earlier version; write `from harness import …`"),
+        ("from harness.scenario import shows", "`shows` is called `demonstrates` now"),
+    ],
+)
+def test_imports_of_the_old_contract_say_what_to_write(tmp_path: Path, line: str, complaint: str) -> None:
+    """One line for all names there are."""
+    with pytest.raises(UsageError, match=r", line 3, cannot be imported: ") as refused:
+        load(written(tmp_path / "mine", f'"""Doc."""\n\n{line}\n'))
+    assert complaint in str(refused.value)
 
 
 def test_the_line_of_a_failing_import_is_named(tmp_path: Path) -> None:

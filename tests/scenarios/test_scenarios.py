@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from harness.bench.serving import served
-from harness.bench.verify import MAY_BREAK
 from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
 from harness.results import review as review_file
+from harness.runnable import RunnableScenario, resolved
 from harness.scenario import Case, DeclaredFinding, Setting
 from harness.servers.servers import servers
 
@@ -36,7 +36,7 @@ SHOWN_BY_THEIR_FIXTURES = {"edge", "whole_api"}
 
 def light(loaded: Any, cases: Iterable[Case]) -> list[Case]:
     """Return the first of the cases in every group that is quick and sends something of its own."""
-    left_out = {*loaded.scenario.heavy_groups, *SAME_REQUESTS.get(loaded.name, ())}
+    left_out = {*loaded.scenario.groups_with("slow"), *SAME_REQUESTS.get(loaded.name, ())}
     found: dict[str, Case] = {}
     for case in cases:
         if case.group not in left_out:
@@ -99,15 +99,15 @@ def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, sha
 
     with prepared_on(engine, file, tmp_path, shared_folders[engine]) as (loaded, setting):
         assert asyncio.run(agree(loaded, setting)) >= 1
-        for fault in loaded.faults:
-            if SHOWN_ON.get(fault.demonstrate.__name__) == engine:
-                assert asyncio.run(shown(loaded.scenario, fault, setting))
+        for finding in loaded.findings:
+            if SHOWN_ON.get(finding.demonstrate.__name__) == engine:
+                assert asyncio.run(shown(loaded.scenario, finding, setting))
 
 
-async def shown(scenario: Any, fault: DeclaredFinding, setting: Setting) -> str:
-    """Return what shows a finding."""
-    async with scenario.open(fault.arm, setting) as instance:
-        return await fault.demonstrate(scenario, instance, scenario.cases(setting))
+async def shown(scenario: RunnableScenario, finding: DeclaredFinding, setting: Setting) -> str:
+    """Return the evidence of a finding."""
+    async with scenario.open(finding.arm, setting) as instance:
+        return str(await resolved(finding.demonstrate(scenario.written, instance, scenario.cases(setting))))
 
 
 def test_every_promise_of_the_review_is_on_trial() -> None:
@@ -131,21 +131,12 @@ def test_what_the_review_ranks_and_rates_is_answered() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_the_card_and_the_names_hold_together(file: Path) -> None:
-    """Promises are for arms that exist, groups that are named elsewhere are groups, and every arm and group is described."""
+    """Promises are for arms that exist, and every arm and group is described."""
     loaded = load(file)
     scenario = loaded.scenario
     assert {arm for p in scenario.promises for arm in p.arms} <= set(scenario.arms)
-    named = {
-        *scenario.heavy_groups,
-        *scenario.side_groups,
-        *scenario.inexact_groups,
-        *scenario.memory_groups,
-        *scenario.growth_groups,
-    }
-    named |= {*(scenario.load_groups or ()), *scenario.memory_warm_up, *(group for _, group in scenario.sits_out)}
-    assert named <= set(scenario.groups)
-    assert all(scenario.arms.values())
-    assert all(scenario.groups.values())
+    assert all(arm.description for arm in scenario.arms.values())
+    assert all(group.description for group in scenario.groups)
     assert re.fullmatch(r"[A-Z].*[^.]", loaded.title)
 
 
@@ -154,7 +145,7 @@ def test_cases_are_the_same_whenever_they_are_asked_for(prepared: tuple[Any, Set
     loaded, setting = prepared
     cases = loaded.scenario.cases(setting)
     assert cases == loaded.scenario.cases(setting)
-    assert {c.group for c in cases} == set(loaded.scenario.groups)
+    assert {c.group for c in cases} == set(loaded.scenario.group)
     assert len({c.name for c in cases}) == len(cases)
 
 
@@ -177,14 +168,14 @@ def test_reset_leaves_the_instance_as_it_was(prepared: tuple[Any, Setting]) -> N
     async def twice(arm: str) -> None:
         async with scenario.open(arm, setting) as instance:
             for case in cases:
-                if (arm, case.group) in scenario.sits_out:
+                if (arm, case.group) in scenario.skipped:
                     continue
                 seen = []
                 for _ in range(2):
                     try:
                         answer = await scenario.run(instance, case)
                     except NotMeasurableError:
-                        assert arm == MAY_BREAK, f"{arm} has to run {case.name}"
+                        assert scenario.arms[arm].as_written, f"{arm} has to run {case.name}"
                         break
                     seen.append((scenario.normalise(case, answer), await scenario.state(instance, case)))
                     await scenario.reset(instance, case, answer)
@@ -217,7 +208,7 @@ def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:
 
     loaded, setting = prepared
     scenario = loaded.scenario
-    first = {c.group: c for c in reversed(scenario.cases(setting)) if c.group not in scenario.inexact_groups}
+    first = {c.group: c for c in reversed(scenario.cases(setting)) if not scenario.group[c.group].uncounted}
     if not first:
         pytest.skip("other processes send its statements")
 
@@ -226,7 +217,7 @@ def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:
             found = [
                 e
                 for g, c in first.items()
-                if (arm, g) not in scenario.sits_out
+                if (arm, g) not in scenario.skipped
                 for e in await count(scenario, arm, instance, c, 1.0)
             ]
         assert {"statements", "rows", "vm_steps"} <= {e.metric for e in found}

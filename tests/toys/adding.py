@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from harness.scenario import Case, Prepared, Scenario, Setting, demonstrates
+from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting, demonstrates
 from harness.verdicts.measures import count, memory_cut, speedup
 from harness.verdicts.promise import Promise, at_most, cut, times
 
@@ -40,14 +40,13 @@ class Adding(Scenario[dict[str, Any]]):
     The review says that a generator saves memory.
     """
 
-    arms = {"baseline": "a list of lists", "proposed": "one list", "optimised": "the formula"}
-    groups = {"sum": "add the first numbers"}
+    arms = {"baseline": "a list of lists", "proposed": Arm("one list", as_written=True), "optimised": "the formula"}
+    groups = (Group("sum", "add the first numbers", memory=True),)
     promises = (
         Promise("X1", "twice as fast", times(2), speedup("sum")),
         Promise("X2", "half the memory", cut(0.5), memory_cut("sum"), arms=("optimised",)),
         Promise("X3", "one step", at_most(1, "steps"), count("steps", "sum")),
     )
-    memory_groups = ("sum",)
 
     def prepare(self, setting: Setting) -> Prepared:
         """Say what the data are."""

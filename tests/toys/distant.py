@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from harness.errors import NotMeasurableError, UsageError
-from harness.scenario import Case, Scenario, Server, Setting
+from harness.scenario import Case, Group, Scenario, Server, Setting
 from harness.verdicts.measures import speedup
 from harness.verdicts.promise import Promise, times
 
@@ -22,7 +22,7 @@ class Distant(Scenario[Any]):
     """
 
     arms = {"baseline": "two round trips", "optimised": "one"}
-    groups = {"echo": "hear a byte"}
+    groups = (Group("echo", "hear a byte"),)
     promises = (Promise("D1", "twice as fast", times(2), speedup("echo"), arms=["optimised"]),)
     engines = ("sqlite", "dead", "missing", "mortal")
 

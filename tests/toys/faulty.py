@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from urllib.parse import urlsplit
 
 from harness.load.http_client import Client
-from harness.scenario import Case, Scenario, Server, Setting
+from harness.scenario import Case, Group, Scenario, Server, Setting
 
 GOOD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 HOW = ("good", "closes", "resets", "garbage", "half", "hangs")
@@ -29,7 +29,7 @@ class Faulty(Scenario[Client]):
     """
 
     arms = {"baseline": "one client", "optimised": "another"}
-    groups = {how: how for how in HOW}
+    groups = [Group(how, how) for how in HOW]
 
     @contextmanager
     def servers(self, setting: Setting) -> Iterator[Mapping[str, Server]]:

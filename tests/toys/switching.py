@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from harness.scenario import Case, Scenario, Setting
+from harness.scenario import Case, Group, Scenario, Setting
 
 ROUNDS = 6_000
 
@@ -17,14 +17,16 @@ class Switching(Scenario[int]):
     """
 
     arms = {"baseline": "every round", "optimised": "a few"}
-    groups = {"count": "count up", "aside": "count up, for nobody", "single": "one user's count"}
-    side_groups = ("aside",)
-    load_groups = ("count", "aside")
+    groups = (
+        Group("count", "count up"),
+        Group("aside", "count up, for nobody", secondary=True),
+        Group("single", "one user's count", load=False),
+    )
     switches = {"halve": "half the rounds", "skip": "skip rounds that halving leaves", "idle": "a setting without effect"}
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return two cases of each group."""
-        return [Case(group, f"{group} {n}", n) for group in self.groups for n in (1, 2)]
+        return [Case(group, f"{group} {n}", n) for group in ("count", "aside", "single") for n in (1, 2)]
 
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[int]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.load.connection import HttpRequest
 from harness.load.http_client import Client
-from harness.scenario import Case, Scenario, Setting
+from harness.scenario import Case, Group, Scenario, Setting
 
 ECHO, NOTHING = "baseline", "nothing"
 SERVER, PID = "echo", "process"
@@ -35,7 +35,7 @@ class Asking(Scenario[EchoInstance]):
     """
 
     arms: ClassVar = {ECHO: "the raw echo over HTTP, a connection for each user", NOTHING: "answered at once, from memory"}
-    groups: ClassVar = {"ask": "one request"}
+    groups: ClassVar = [Group("ask", "one request")]
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the one request that there is."""

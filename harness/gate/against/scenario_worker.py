@@ -15,7 +15,7 @@ import pickle
 import runpy
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -45,9 +45,9 @@ def main() -> None:
         )
     except Exception as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
         text = str(error).strip().splitlines()
-        channel.say(failed=f"{type(error).__name__}: {text[0] if text else ''}", kind=type(error).__name__)
+        channel.send(failed=f"{type(error).__name__}: {text[0] if text else ''}", kind=type(error).__name__)
     else:
-        channel.say(end={**done, "title": loaded.title, "doc": loaded.doc, "strays": beside["strays"]()})
+        channel.send(end={**done, "title": loaded.title, "doc": loaded.doc, "strays": beside["strays"]()})
 
 
 def _known(kind: Any, values: dict[str, Any]) -> Any:
@@ -99,6 +99,7 @@ def _examine(_: Channel, scenario: Any, setting: Any, job: dict[str, Any]) -> di
 
 async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) -> dict[str, Any]:
     """Run the first case of every group on every arm twice: does it run, does it answer alike, what does it count."""
+    declared = _declared(scenario)
     everything: list[list[str]] = []
     benchmarks: list[list[str]] = []
     exact: list[list[Any]] = []
@@ -107,22 +108,22 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
     for arm in scenario.arms:
         async with scenario.open(arm, setting) as instance:
             for group, (case, *_others) in cases.items():
-                if (arm, group) in getattr(scenario, "sits_out", {}):
+                if (arm, group) in declared["skipped"]:
                     continue
                 name = f"{group}[{arm}]"
                 everything.append([name, group, arm])
                 try:
                     seen = [await _once(scenario, instance, case) for _ in range(2)]
                 except Exception as error:
-                    if arm != "proposed":  # the one arm that may fail to run as written
+                    if arm not in declared["as_written"]:
                         raise
                     cannot_run[name] = f"{type(error).__name__}: {error}"
                     continue
                 if seen[0][0] is not None and seen[0][0] == seen[1][0]:
                     answers[name] = seen[0][0]
-                if group not in getattr(scenario, "inexact_groups", ()):
+                if group not in declared["uncounted"]:
                     exact += [[name, metric, value, seen[1][1].get(metric) == value] for metric, value in seen[0][1].items()]
-                if group not in getattr(scenario, "heavy_groups", ()):
+                if group not in declared["slow"]:
                     benchmarks.append([name, group, arm])
     return {
         "all": everything,
@@ -131,10 +132,32 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
         "answers": answers,
         "cannot_run": cannot_run,
         "cases": {group: [case.name for case in found] for group, found in cases.items()},
-        "arms": dict(scenario.arms),
-        "groups": dict(scenario.groups),
+        "arms": declared["arms"],
+        "groups": declared["groups"],
         "tolerances": dict(getattr(scenario, "tolerances", {})),
         "higher_is_better": list(getattr(scenario, "higher_is_better", ())),
+    }
+
+
+def _declared(scenario: Any) -> dict[str, Any]:
+    """Return what a scenario declares of its arms and groups, of today's contract or of the one before groups were objects."""
+    arms = {name: getattr(arm, "description", arm) for name, arm in scenario.arms.items()}
+    if isinstance(scenario.groups, Mapping):
+        return {
+            "arms": arms,
+            "groups": dict(scenario.groups),
+            "as_written": {"proposed"},
+            "skipped": getattr(scenario, "sits_out", {}),
+            "uncounted": getattr(scenario, "inexact_groups", ()),
+            "slow": getattr(scenario, "heavy_groups", ()),
+        }
+    return {
+        "arms": arms,
+        "groups": {group.name: group.description for group in scenario.groups},
+        "as_written": {name for name, arm in scenario.arms.items() if getattr(arm, "as_written", False)},
+        "skipped": {(arm, group.name) for group in scenario.groups for arm in group.skip},
+        "uncounted": {group.name for group in scenario.groups if group.uncounted},
+        "slow": {group.name for group in scenario.groups if group.slow},
     }
 
 
@@ -172,13 +195,19 @@ async def _timed(channel: Channel, scenario: Any, setting: Any, job: dict[str, A
                     channel.send(ns=await _slice(scenario, instance, chosen[order[0]], order[1]))
 
 
+def _all_of_it(*_: Any) -> None:
+    """Report no time of its own: all of it counts."""
+
+
 async def _slice(scenario: Any, instance: Any, case: Any, repeats: int) -> int:
     spent = 0
+    # It was called `own_ns` before groups were objects, and was not there at all in the first versions.
+    self_reported_ns = getattr(scenario, "self_reported_ns" if hasattr(scenario, "self_reported_ns") else "own_ns", _all_of_it)
     for _ in range(repeats):
         start = time.perf_counter_ns()
         answer = await scenario.run(instance, case)
         whole = time.perf_counter_ns() - start
-        own = scenario.own_ns(case, answer) if hasattr(scenario, "own_ns") else None
+        own = self_reported_ns(case, answer)
         spent += whole if own is None else max(1, own)
         await scenario.reset(instance, case, answer)
     return spent

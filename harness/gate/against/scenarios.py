@@ -139,7 +139,8 @@ class _Tree:
                 "rtt_ms": self._settings.rtts_ms[0],
                 "quick": self._settings.quick,
                 "servers": {},
-                "takes_back": True,
+                "resets": True,
+                "takes_back": True,  # what `resets` was called before groups were objects
             },
         }
         try:

@@ -13,6 +13,7 @@ from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, SLOWED, Pair, Pairing
 from harness.bench.time_budget import Shares
 from harness.results.controls import PING, PURE_CPU
 from harness.results.run import CONTROL
+from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario
 
@@ -58,7 +59,9 @@ def pairs(
     shares = Shares(("g",), 0, number)
     instances = {arm: arm for arm in (*COSTS_NS, *([SLOWED] if plant else []))}
     coin = random.Random(seed)
-    pairing = Pairing(scenario, instances, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS, plant)
+    pairing = Pairing(
+        runnable(scenario), instances, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS, plant
+    )
 
     async def go() -> list[Pair]:
         await pairing.warm_up()
@@ -128,7 +131,9 @@ def test_an_arm_that_cannot_run_sits_out() -> None:
 
 def test_an_operations_own_figure_counts_in_place_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slot is sized by how long the operation takes; nothing at all is one nanosecond, because a ratio needs a figure."""
-    monkeypatch.setattr(Ticking, "own_ns", lambda _scenario, case, _answer: {"first": 7, "second": 0}[case.name], raising=False)
+    monkeypatch.setattr(
+        Ticking, "self_reported_ns", lambda _scenario, case, _answer: {"first": 7, "second": 0}[case.name], raising=False
+    )
     found, _ = pairs(2)
     times = {(pair.case, slot.arm): slot.latencies_ns for pair in found for slot in pair.slots}
     assert times["first", "optimised"] == [7] * 10

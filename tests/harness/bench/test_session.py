@@ -29,7 +29,7 @@ def test_only_what_leaves_its_core_idle_is_timed_side_by_side(
 ) -> None:
     """A server near by needs a core, one that is far away does not, unless the scenario says that it keeps one busy."""
     loaded = load(TOY)
-    monkeypatch.setattr(type(loaded.scenario), "busy", busy)
+    monkeypatch.setattr(loaded.scenario, "busy", busy)
     plan = RunPlan([loaded], SEVERAL, tmp_path, "harness run distant")
     session = RunSession(plan, Silent(), Cores(0, 1, (0, 1)))
     trial = ScenarioRun(ScenarioEvidence(loaded, "sqlite", rtt_ms), Setting(tmp_path, tmp_path, rtt_ms=rtt_ms, servers=SERVERS))

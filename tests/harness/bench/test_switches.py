@@ -15,7 +15,8 @@ from harness.bench.switches import ablated
 from harness.bench.trial import ScenarioRun
 from harness.discovery import LoadedScenario, load
 from harness.errors import UsageError
-from harness.scenario import Scenario, Setting
+from harness.runnable import runnable
+from harness.scenario import Group, Scenario, Setting
 
 TOYS = Path(__file__).parents[2] / "toys"
 
@@ -31,7 +32,7 @@ def changed(toy: LoadedScenario) -> Callable[..., LoadedScenario]:
     """Return the toy with other class attributes."""
 
     def change(**declared: object) -> LoadedScenario:
-        return replace(toy, scenario=type("Changed", (type(toy.scenario),), declared)())
+        return replace(toy, scenario=runnable(type("Changed", (type(toy.scenario.written),), declared)()))
 
     return change
 
@@ -45,9 +46,9 @@ def test_arms_are_sets_of_switches_in_words(toy: LoadedScenario) -> None:
         "all",
         *("all but halve", "all but skip", "all but idle"),
     ]
-    assert found["baseline"] == "all switches off"
-    assert found["only halve"] == "half the rounds, and nothing else"
-    assert found["all but idle"] == "everything but: a setting without effect"
+    assert found["baseline"].description == "all switches off"
+    assert found["only halve"].description == "half the rounds, and nothing else"
+    assert found["all but idle"].description == "everything but: a setting without effect"
 
 
 def test_each_arm_opens_its_set_of_switches(toy: LoadedScenario, tmp_path: Path) -> None:
@@ -65,17 +66,22 @@ def test_each_arm_opens_its_set_of_switches(toy: LoadedScenario, tmp_path: Path)
 
 
 def test_only_what_many_users_run_is_tried(toy: LoadedScenario, changed: Callable[..., LoadedScenario], tmp_path: Path) -> None:
-    """Side groups and groups that are not for load have no cases; without `load_groups` all but side groups have."""
+    """Secondary groups and groups that are not for load have no cases."""
     setting = Setting(tmp_path, tmp_path)
     assert {c.group for c in ablated(toy).scenario.cases(setting)} == {"count"}
-    assert {c.group for c in ablated(changed(load_groups=None)).scenario.cases(setting)} == {"count", "single"}
+    assert {
+        c.group
+        for c in ablated(changed(groups=[replace(group, load=True) for group in toy.scenario.groups])).scenario.cases(setting)
+    } == {"count", "single"}
 
 
 def test_what_is_the_arms_own_is_left_out(changed: Callable[..., LoadedScenario]) -> None:
     """No promise is judged, no memory measured and nothing counted: they speak of the scenario's own arms."""
-    scenario = ablated(changed(promises=("p",), memory_groups=("count",), growth_scales=(0.5,), heavy_groups=("single",))).scenario
-    assert (scenario.promises, scenario.memory_groups, scenario.growth_scales, scenario.heavy_groups) == ((), (), (), ())
-    assert scenario.inexact_groups == ("count",)
+    scenario = ablated(
+        changed(promises=("p",), groups=[Group("count", "count up", slow=True, memory=True, growth=(0.5,))])
+    ).scenario
+    assert scenario.promises == ()
+    assert scenario.groups == [Group("count", "count up", slow=True, uncounted=True)]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,7 @@ def test_what_is_the_arms_own_is_left_out(changed: Callable[..., LoadedScenario]
     [
         ({"switches": {}}, "switching has no switches"),
         ({"switches": {"one": "x"}}, "switching has only one switch"),
-        ({"load_groups": ("aside",)}, "switching has only side groups to load"),
+        ({"groups": [Group("aside", "count up", secondary=True)]}, "switching has only secondary groups under load"),
         ({"open_switched": Scenario.open_switched}, "must define open_switched"),
     ],
 )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
 
 from harness.bench.verify import Verification, verify
 from harness.errors import ScenarioFailedError
-from harness.scenario import Case, Scenario
+from harness.runnable import runnable
+from harness.scenario import Arm, Case, Group, Scenario
 
 CASES = [Case("g", "first", 1), Case("g", "second", 2), Case("h", "third", 3)]
 
 
 class Answering(Scenario[dict[int, Any]]):
     """An arm's instance maps a case's number to its answer, or to the exception it raises."""
+
+    arms: ClassVar[Mapping[str, str | Arm]] = {
+        "baseline": "",
+        "proposed": Arm("", as_written=True),
+        **dict.fromkeys(("optimised", "mine"), ""),
+    }
 
     async def run(self, instance: dict[int, Any], case: Case) -> Any:
         """Answer or raise."""
@@ -35,12 +43,12 @@ class Answering(Scenario[dict[int, Any]]):
 
 def check(**instances: dict[int, Any]) -> Verification:
     """Verify these arms."""
-    return asyncio.run(verify(Answering(), {"baseline": {}, **instances}, CASES))
+    return asyncio.run(verify(runnable(Answering()), {"baseline": {}, **instances}, CASES))
 
 
 def test_arms_that_agree_after_normalisation_pass() -> None:
     """All cases are counted."""
-    seen = asyncio.run(verify(Answering(), {"baseline": {1: "YES"}, "optimised": {1: "yes"}}, CASES))
+    seen = asyncio.run(verify(runnable(Answering()), {"baseline": {1: "YES"}, "optimised": {1: "yes"}}, CASES))
     assert (seen.cases, seen.cannot_run) == (3, {})
 
 
@@ -67,7 +75,7 @@ def test_any_other_arm_has_to_work(instances: dict[str, dict[int, Any]]) -> None
 def test_a_baseline_that_raises_fails_the_scenario() -> None:
     """There is nothing to compare with."""
     with pytest.raises(ScenarioFailedError, match="baseline raised in case 'first'"):
-        asyncio.run(verify(Answering(), {"baseline": {1: ValueError()}, "proposed": {}}, CASES))
+        asyncio.run(verify(runnable(Answering()), {"baseline": {1: ValueError()}, "proposed": {}}, CASES))
 
 
 def test_what_an_operation_leaves_behind_must_be_equal_too() -> None:
@@ -78,5 +86,5 @@ def test_what_an_operation_leaves_behind_must_be_equal_too() -> None:
 
 def test_an_arm_sits_out_where_the_scenario_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the scenario's reason, and without being run there."""
-    monkeypatch.setattr(Answering, "sits_out", {("optimised", "g"): "it loses rows"})
+    monkeypatch.setattr(Answering, "groups", [Group("g", "a word", skip={"optimised": "it loses rows"})])
     assert check(optimised={1: 13, 2: 13}).cannot_run == {("optimised", "g"): "it loses rows"}

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from harness.bench.work_counts import OWN, count, facts, interpreter
 from harness.results.run import WorkCount
+from harness.runnable import runnable
 from harness.scenario import Case, Scenario
 
 
@@ -57,7 +58,7 @@ class Working(Scenario[dict[str, int]]):
 def test_work_is_counted_twice_and_what_differs_is_marked() -> None:
     """One value a metric, with whether the second run gave the same; resets are not in it."""
     instance = {"runs": 0, "statements": 0, "steps": 0}
-    found = asyncio.run(count(Working(), "optimised", instance, Case("g", "first", None), 0.25))
+    found = asyncio.run(count(runnable(Working()), "optimised", instance, Case("g", "first", None), 0.25))
     assert found == [
         WorkCount("optimised", "g", "statements", 2, 0.25, repeats_exactly=True),
         WorkCount("optimised", "g", "steps", 1, 0.25, repeats_exactly=False),
@@ -68,13 +69,13 @@ def test_work_is_counted_twice_and_what_differs_is_marked() -> None:
 def test_an_arms_own_figures_belong_to_no_group() -> None:
     """They are recorded beside the operations'."""
     instance = {"runs": 7, "statements": 0, "steps": 0}
-    assert asyncio.run(facts(Working(), "baseline", instance, 1.0)) == [WorkCount("baseline", OWN, "runs", 7)]
+    assert asyncio.run(facts(runnable(Working()), "baseline", instance, 1.0)) == [WorkCount("baseline", OWN, "runs", 7)]
 
 
 def test_what_an_operation_asks_of_the_interpreter_is_counted_twice_in_passes_of_its_own() -> None:
     """Calls repeat for the same work; the scenario's own probes are not in these passes."""
     instance = {"runs": 0, "statements": 0, "steps": 0}
-    found = {e.metric: e for e in asyncio.run(interpreter(Working(), "optimised", instance, Case("g", "first", None)))}
+    found = {e.metric: e for e in asyncio.run(interpreter(runnable(Working()), "optimised", instance, Case("g", "first", None)))}
     assert sorted(found) == ["bytes_in_allocations", "python_calls"]
     assert found["python_calls"].repeats_exactly
     assert found["python_calls"].value >= 1

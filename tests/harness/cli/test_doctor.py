@@ -17,8 +17,8 @@ def test_the_command_says_what_the_machine_can_show(capsys: pytest.CaptureFixtur
     """As JSON there is a word, the smallest visible changes, and the exit code that goes with the word."""
     code = main(["doctor", "--quick", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["word"] in WORDS
-    assert code == (3 if found["word"] == "poor" else 0)
+    assert found["grade"] in WORDS
+    assert code == (3 if found["grade"] == "poor" else 0)
     assert [v["seconds"] for v in found["visible"]] == [10, 60, 300]
     assert found["noise"]["number"] == 4
 

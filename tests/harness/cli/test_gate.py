@@ -43,7 +43,12 @@ def gate(base: Run, candidate: Run, *options: str) -> int:
         (run(), run(result(steps=50)), 0, "▲ improved: 2 exact figures improved, nothing regressed"),
         (run(), run(result(statements=4)), 1, "✗ regressed: 2 exact figures regressed"),
         (run(), run(result(status="failed", error="arms disagree")), 1, "it failed: arms disagree"),
-        (run(result(exact=[])), run(result(exact=[])), 3, "? inconclusive: no work was counted exactly that could decide"),
+        (
+            run(result(work_counts=[])),
+            run(result(work_counts=[])),
+            3,
+            "? inconclusive: no work was counted exactly that could decide",
+        ),
         (run(result(), result("b")), run(interrupted=True), 3, "the candidate was stopped before 'b · sqlite'"),
         (run(), run(result("renamed")), 4, "≠ not comparable: scenarios: scenario 'indexes · sqlite' is missing in the candidate"),
         (run(), run(schema_version=SCHEMA_VERSION + 1), 4, f"has schema {SCHEMA_VERSION + 1}"),
@@ -200,7 +205,7 @@ def measured(scenario: Path, out: Path) -> Path:
 def copied(folder: Path, steps: int) -> Path:
     """Copy the toy scenario, doing so many steps where it does one; memory is none of the gate's matter here, and takes longest."""
     source = TOY.read_text()
-    for old, new in (("+= 1 if instance", f"+= {steps} if instance"), ('memory_groups = ("sum",)', "memory_groups = ()")):
+    for old, new in (("+= 1 if instance", f"+= {steps} if instance"), (", memory=True", "")):
         assert source.count(old) == 1
         source = source.replace(old, new)
     folder.mkdir()
@@ -216,5 +221,5 @@ def test_one_step_more_in_a_real_run_is_found_and_the_same_code_passes(tmp_path:
     assert main(["gate", base, str(measured(same, tmp_path / "b"))]) == 0
     capsys.readouterr()
     assert main(["gate", base, str(measured(worse, tmp_path / "c")), "--json"]) == 1
-    red = [row for row in json.loads(capsys.readouterr().out)["rows"] if row["word"] == "regressed"]
+    red = [row for row in json.loads(capsys.readouterr().out)["rows"] if row["verdict"] == "regressed"]
     assert [(row["arm"], row["metric"], row["base"], row["candidate"]) for row in red] == [("optimised", "steps", 1.0, 2.0)]

@@ -85,7 +85,7 @@ def test_less_work_is_an_improvement() -> None:
         run(result("indices")),
         run(scenarios=[]),
         run(result(engine="postgres")),
-        run(result(exact=[], latencies=[], memory=[])),
+        run(result(work_counts=[], latencies=[], memory=[])),
         run(settings=replace(SETTINGS, size="tiny")),
         run(settings=replace(SETTINGS, seed=1)),
         run(settings=replace(SETTINGS, quick=True)),
@@ -108,24 +108,27 @@ def test_what_cannot_be_compared_never_passes(candidate: Run) -> None:
 
 def test_no_figure_in_common_is_no_pass() -> None:
     """Zero overlap: nothing was compared, and that is not good news."""
-    bare = result(exact=[], latencies=[], memory=[])
+    bare = result(work_counts=[], latencies=[], memory=[])
     assert verdict(run(bare), run(bare)) == (NOT_COMPARABLE, 4)
     assert verdict(run(scenarios=[]), run(scenarios=[])) == (NOT_COMPARABLE, 4)
 
 
 def test_times_alone_within_the_drift_are_inconclusive() -> None:
     """Where no work is counted, only a change beyond the drift says anything."""
-    assert verdict(run(result(exact=[])), run(result(exact=[]))) == (INCONCLUSIVE, 3)
-    assert verdict(run(result(exact=[])), run(result(exact=[], slower=0.1))) == (IMPROVED, 0)
-    assert verdict(run(result(exact=[])), run(result(exact=[], slower=10.0))) == (REGRESSED, 1)
-    assert verdict(run(result(exact=[], latencies=[])), run(result(exact=[], latencies=[]))) == (INCONCLUSIVE, 3)
+    assert verdict(run(result(work_counts=[])), run(result(work_counts=[]))) == (INCONCLUSIVE, 3)
+    assert verdict(run(result(work_counts=[])), run(result(work_counts=[], slower=0.1))) == (IMPROVED, 0)
+    assert verdict(run(result(work_counts=[])), run(result(work_counts=[], slower=10.0))) == (REGRESSED, 1)
+    assert verdict(run(result(work_counts=[], latencies=[])), run(result(work_counts=[], latencies=[]))) == (INCONCLUSIVE, 3)
 
 
 def test_a_candidate_that_was_stopped_is_inconclusive() -> None:
     """What it has is judged; what it has not is no missing name."""
     both = run(result(), result("loading"))
     assert verdict(both, run(interrupted=True)) == (INCONCLUSIVE, 3)
-    assert verdict(both, run(result(), result("loading", status="interrupted", exact=[]), interrupted=True)) == (INCONCLUSIVE, 3)
+    assert verdict(both, run(result(), result("loading", status="interrupted", work_counts=[]), interrupted=True)) == (
+        INCONCLUSIVE,
+        3,
+    )
     assert verdict(run(interrupted=True), run()) == (NOT_COMPARABLE, 4)
 
 
@@ -188,7 +191,7 @@ def test_a_count_that_is_gone_is_named() -> None:
 
 def test_a_scenario_without_exact_work_is_told() -> None:
     """Its times decide nothing beside others' exact work."""
-    bare = result("loading", exact=[])
+    bare = result("loading", work_counts=[])
     found = gate(run(result(), bare), run(result(), bare))
     assert found.exit_code == 0
     assert (

@@ -23,7 +23,7 @@ def figure(value: float, metric: str = "statements", *, repeats: bool = True, gr
 
 def judged(old: WorkCount, new: WorkCount, rules: Rules = FREE, *others: WorkCount) -> GateRow:
     """The row of one count; `others` stand beside it on both sides."""
-    rows, _ = work(result(exact=[old, *others]), result(exact=[new, *others]), rules)
+    rows, _ = work(result(work_counts=[old, *others]), result(work_counts=[new, *others]), rules)
     return rows[0]
 
 
@@ -90,16 +90,16 @@ def test_an_arms_own_figures_are_judged_where_they_are_named() -> None:
     old, new = figure(5, "index_mb", group=""), figure(9, "index_mb", group="")
     assert judged(old, new).verdict == NOT_JUDGED
     assert judged(old, new, Rules({"index_mb": 0.02})).verdict == "regressed"
-    before, after = result(exact=[old]), result(exact=[])
+    before, after = result(work_counts=[old]), result(work_counts=[])
     assert work(before, after, FREE) == ([], [])
     assert work(before, after, Rules({"index_mb": 0.0})) == ([], [old])
 
 
 def test_a_figure_at_another_share_of_the_data_is_another_figure() -> None:
     """Growth counts too."""
-    before, after = result(exact=[figure(10, scale=0.5), figure(20)]), result(exact=[figure(20), figure(12, scale=0.5)])
+    before, after = result(work_counts=[figure(10, scale=0.5), figure(20)]), result(work_counts=[figure(20), figure(12, scale=0.5)])
     assert [(row.scale, row.verdict) for row in work(before, after, FREE)[0]] == [(0.5, "regressed"), (1.0, "equal")]
-    assert work(before, result(exact=[figure(20)]), FREE)[1] == [figure(10, scale=0.5)]
+    assert work(before, result(work_counts=[figure(20)]), FREE)[1] == [figure(10, scale=0.5)]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -15,8 +15,9 @@ from harness.discovery import LoadedScenario
 from harness.load.engine import Engine, LoadLevel
 from harness.load.pacing import FakePacer
 from harness.load.protocol import LoadBlock, LoadJob
+from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
-from harness.scenario import Case, Scenario, Setting
+from harness.scenario import Case, Group, Scenario, Setting
 
 MS = 1_000_000
 T = TypeVar("T")
@@ -26,8 +27,10 @@ class Timed(Scenario[str]):
     """Arms whose operations, once under load, take a time of the fake clock, and may fail or never end."""
 
     arms = {"baseline": "", "optimised": "", "other": ""}  # noqa: RUF012 - a table
-    groups = {"read": "", "write": ""}  # noqa: RUF012 - a table
-    load_groups = ("read", "write")
+    groups = (
+        Group("read", ""),
+        Group("write", ""),
+    )
 
     def __init__(self, clock: FakeClock, pacer: FakePacer) -> None:
         """Share the clock."""
@@ -100,7 +103,7 @@ class Stage:
     @property
     def loaded(self) -> LoadedScenario:
         """The scenario as if it had been found in a file."""
-        return LoadedScenario("timed", Path("timed.py"), self.scenario, "Timed.", "Timed.")
+        return LoadedScenario("timed", Path("timed.py"), runnable(self.scenario), "Timed.", "Timed.")
 
     def job(self, **how: Any) -> LoadJob:
         """Return a job of blocks of a tenth of a second, of two arms, without warm-up."""

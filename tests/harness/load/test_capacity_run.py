@@ -115,7 +115,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Put the made-up engine and ground in place of the real ones."""
     made = Engine()
     monkeypatch.setattr(capacity_session, "Supervisor", made)
-    monkeypatch.setattr(capacity_session, "Ground", Ground)
+    monkeypatch.setattr(capacity_session, "LoadEnvironment", Ground)
     monkeypatch.setattr(capacity_session, "generator_apart", lambda _: nullcontext())
     return made
 
@@ -229,7 +229,9 @@ def test_promises_that_a_capacity_answers_are_judged_and_no_others(engine: Engin
 def test_a_step_is_seen_over_all_groups_and_with_everything_that_was_due() -> None:
     """Errors, dropped and unfinished operations are due without a good answer; the rate offered is what was planned."""
     found = block("baseline", 0, 100.0, 2.0)
-    group = msgspec.structs.replace(found.groups["sum"], planned=230, errors={"OSError": 10}, dropped=15, censored=5, answered=190)
+    group = msgspec.structs.replace(
+        found.groups["sum"], planned=230, errors={"OSError": 10}, dropped=15, unfinished=5, completed=190
+    )
     step = seen(100.0, msgspec.structs.replace(found, groups={"a": group, "b": found.groups["sum"]}))
     assert (step.sent, step.completed) == (430, 400)
     assert step.failed_share == pytest.approx(30 / 430)

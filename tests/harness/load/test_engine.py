@@ -10,7 +10,7 @@ import pytest
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
 from harness.load.engine import LANES, Engine, Field, LoadLevel
-from harness.scenario import Case, Setting
+from harness.scenario import Case, Group, Setting
 
 if TYPE_CHECKING:
     from tests.harness.load.conftest import Stage
@@ -103,7 +103,8 @@ def test_workers_share_a_plan_out(stage: Stage) -> None:
 
 def test_an_arm_sits_out_only_the_groups_it_cannot_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of them is planned for it; it takes part in the others."""
-    monkeypatch.setattr(type(stage.scenario), "sits_out", {("optimised", "write"): "it cannot"})
+    groups = [Group("read", ""), Group("write", "", skip={"optimised": "it cannot"})]
+    monkeypatch.setattr(type(stage.scenario), "groups", groups)
     found = stage.blocks()
     assert {b.arm: set(b.groups) for b in found} == {"baseline": {"read", "write"}, "optimised": {"read"}}
 
@@ -155,7 +156,7 @@ def test_a_scenario_without_cases_for_load_is_refused(tmp_path: Path, monkeypatc
     toy = load(TOY)
     ground = Field(toy, Setting(tmp_path, tmp_path), {})
     assert len(ground.stream(0)) == 3
-    monkeypatch.setattr(type(toy.scenario), "load_groups", ("no such group",))
+    monkeypatch.setattr(toy.scenario, "load_cases", lambda _setting: [])
     with pytest.raises(ScenarioFailedError, match="no cases for many users"):
         ground.stream(1)
 

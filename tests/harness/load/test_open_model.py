@@ -50,7 +50,7 @@ def test_response_time_counts_from_the_moment_an_operation_was_due(stage: Stage)
 def test_what_is_due_beyond_the_cap_is_dropped_and_counted(stage: Stage) -> None:
     """With at most two under way that take 35 ms each, every fourth period of 10 ms lets two begin."""
     stage.scenario.takes_ns = lambda arm, case: 35 * MS
-    (block,) = stage.blocks(arms=["optimised"], in_flight_cap=2)
+    (block,) = stage.blocks(arms=["optimised"], in_flight_limit=2)
     assert stage.scenario.most_under_way == 2
     assert sum(g.dropped for g in block.groups.values()) == 4
     assert sum(g.planned for g in block.groups.values()) == 10
@@ -62,7 +62,7 @@ def test_a_burst_does_not_get_past_the_cap(stage: Stage) -> None:
     trace = stage.folder / "burst.txt"
     trace.write_text("0.01\n" * 5)
     stage.scenario.takes_ns = lambda arm, case: MS
-    (block,) = stage.blocks(arms=["optimised"], in_flight_cap=2, arrivals=f"replay:{trace}")
+    (block,) = stage.blocks(arms=["optimised"], in_flight_limit=2, arrivals=f"replay:{trace}")
     assert sum(g.dropped for g in block.groups.values()) == 3
     assert stage.scenario.most_under_way == 2
 

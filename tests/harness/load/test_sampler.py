@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.load.recorder import InFlight, Phases, Recorder
 from harness.load.sampler import GENERATOR, Sampler, Watch, usage, watched
 from harness.results.load import Tick
+from harness.runnable import runnable
 from harness.runtime.clock import MonotonicClock
 from harness.scenario import Case
 
@@ -24,7 +25,7 @@ CASE = Case("read", "read 0", 0)
 
 def tally(stage: Stage) -> Recorder:
     """Return a tally that warms up for 100 ms and measures for a second."""
-    found = Recorder(stage.scenario, "baseline", stage.clock)
+    found = Recorder(runnable(stage.scenario), "baseline", stage.clock)
     found.begin(0, Phases(100 * MS, 1000 * MS, 0))
     return found
 

@@ -18,7 +18,7 @@ import csv, io, json, sys
 import harness.locust_adapter
 from harness.locust_adapter.statistics import count, text
 from harness.stats.histogram import Histogram
-from harness.load.protocol import Block, Times3
+from harness.load.protocol import LatencyHistograms, LoadBlock
 from locust.env import Environment
 from locust.rpc.protocol import Message
 import locust.stats as stats
@@ -28,8 +28,8 @@ def block(arm, times_ns, errors, dropped, censored, seconds):
     for ns in times_ns:
         h.record(ns)
     n = len(times_ns)
-    t = Times3(h.to_wire(), h.to_wire(), h.to_wire(), n - censored, errors, dropped, censored, n, n)
-    return Block("adding", arm, 0, 0, 1, int(seconds * 1e9), {"sum": t}, Histogram().to_wire(), 1.0)
+    t = LatencyHistograms(h.to_wire(), h.to_wire(), h.to_wire(), n - censored, errors, dropped, censored, n, n)
+    return LoadBlock("adding", arm, 0, 0, 1, int(seconds * 1e9), {"sum": t}, Histogram().to_wire(), 1.0)
 
 fast = [50_000 + 500 * i for i in range(800)]        # 0.05 to 0.45 ms
 blocks = [("1", block("baseline", fast[:400], {}, 0, 0, 2.0)), ("2", block("baseline", fast[400:], {"locked": 3}, 2, 1, 2.0))]

@@ -91,7 +91,7 @@ def test_what_an_earlier_version_saved_is_not_comparable(measured: Any, doctor: 
 def test_an_arm_that_cannot_be_tried_any_more_is_no_pass(measured: Any) -> None:
     """Where it was saved, a skip would look like one."""
     measured.replace("trials/adding.py", "return sum(list(range(case.args)))", 'raise OSError("gone")')
-    measured.replace("trials/adding.py", '@shows("the proposal still makes a list")', "")
+    measured.replace("trials/adding.py", '@demonstrates("the proposal still makes a list")', "")
     done = measured.pytest(*GATE)
     assert done.returncode == 1
     assert "it was saved, and cannot be compared now: cannot run as written" in failed(measured)["sum[proposed]"]

@@ -31,7 +31,7 @@ from harness.results.run import (
 from harness.results.store import SCHEMA_VERSION, write_samples
 from harness.stats.intervals import paired_ratio, percentiles
 from harness.verdicts import measures
-from harness.verdicts.promise import Promise, at_least, at_most, cut, judge, reported, times, works
+from harness.verdicts.promise import Promise, at_least, at_most, cut, judge, measured, times, works
 from tests.harness.report import loads
 
 MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000, CONTROL: 4_000_000}
@@ -50,7 +50,7 @@ PROMISES = [
     Promise("I4", "cost does not grow", at_most(0.1, "exponent"), measures.growth("vm_steps", GROUP), part="growth"),
     Promise("I5", "coverage", at_least(0.95, "share"), measures.plan_share(using_index=True)),
     Promise("I6", "it works", works(), measures.verified(GROUP)),
-    Promise("I7", "(cost)", reported("×"), measures.slowdown(GROUP)),
+    Promise("I7", "(cost)", measured("×"), measures.slowdown(GROUP)),
     Promise("M1", "no out-of-memory", works(), measures.survives(GROUP)),
 ]
 
@@ -197,7 +197,7 @@ def hostile_result(make_result: MakeResult) -> ScenarioResult:
         dataset={HOSTILE: HOSTILE},
         memory=[replace(m, group=HOSTILE, error=HOSTILE) for m in memory()],
         growth=[Growth("optimised", HOSTILE, HOSTILE, [0.1, 1.0], [1.0, 2.0], 0.3)],
-        exact=[WorkCount("optimised", HOSTILE, HOSTILE, 1.5, repeats_exactly=False)],
+        work_counts=[WorkCount("optimised", HOSTILE, HOSTILE, 1.5, repeats_exactly=False)],
     )
     return replace(result, verdicts=judge(promise, result))
 
@@ -221,7 +221,7 @@ def load_result(make_result: MakeResult, under_load: UnderLoad) -> ScenarioResul
     """A scenario's result under load, whose samples file holds histograms."""
     groups = {"list": "a user's prompts", "update": "one prompt's text"}
     empty: dict[str, object] = {
-        name: [] for name in ("memory", "exact", "statements", "growth", "findings", "warnings", "verdicts")
+        name: [] for name in ("memory", "work_counts", "statements", "growth", "findings", "warnings", "verdicts")
     }
     return make_result(**empty, groups=groups, load=under_load, samples_file="samples/indexes.csv")
 

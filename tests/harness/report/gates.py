@@ -18,7 +18,7 @@ def row(word: str, kind: str = "exact", **changes: object) -> GateRow:
         "arm": "optimised",
         "group": "prompts",
         "metric": "statements",
-        "because": f"because it is {word}",
+        "reason": f"because it is {word}",
     }
     return GateRow(kind=kind, verdict=word, **(made | values | changes))  # type: ignore[arg-type]
 
@@ -41,7 +41,7 @@ def result(verdict: str = "regressed", rows: list[GateRow] | None = None) -> Gat
 
 def hostile() -> GateResult:
     """A result whose every text is hostile to XML, Markdown, a terminal and workflow commands."""
-    names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "because"), HOSTILE)
+    names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "reason"), HOSTILE)
     rows = [row(word, **names) for word in ("regressed", "not judged", "improved", "inconclusive")]
     warning = RunWarning(HOSTILE, HOSTILE, HOSTILE)
     return GateResult(HOSTILE, HOSTILE, "regressed", HOSTILE, rows, [warning], [warning])

@@ -71,7 +71,7 @@ def searched(arm: str, kind: str, most: float, base_ms: float) -> Capacity:
 def under_load() -> UnderLoad:
     """Three arms at 200 a second: the baseline, a proposal that does not hold the rate, and one that does well."""
     reason = "it answered 61 % of what was offered, and 1,204 operations were dropped"
-    failing = {"achieved_per_s": 122.0, "operations": 3_660, "dropped": 1_204, "censored": 86, "errors": 17}
+    failing = {"achieved_per_s": 122.0, "operations": 3_660, "dropped": 1_204, "unfinished": 86, "errors": 17}
     messages = {"sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached": 15, "no answer in 30 s": 2}
     arms = []
     for group, baseline, optimised, operations in (

@@ -72,7 +72,7 @@ def test_every_step_is_listed(load_result: ScenarioResult) -> None:
     assert under is not None
     assert len(table.rows) == sum(len(c.steps) for c in under.capacities)
     assert {row[2].text for row in table.rows} == {"holds", "fails"}
-    assert capacity.outcome(step(1, 1, 1, holds=None)) == "undecided"
+    assert capacity.outcome(step(1, 1, 1, sustained=None)) == "undecided"
     assert capacity.outcome(step(1, 1, 1, invalid="generator")) == "undecided"
 
 

@@ -57,7 +57,7 @@ def test_names_cannot_begin_a_command() -> None:
 def test_any_text_is_one_command(name: str, says: str) -> None:
     """However hostile."""
     found = GateResult(
-        "a", "b", "not comparable", says, [row("regressed", scenario=name, because=says)], [RunWarning(name, says, says)]
+        "a", "b", "not comparable", says, [row("regressed", scenario=name, reason=says)], [RunWarning(name, says, says)]
     )
     lines = commands(found)
     assert len(lines) == 3

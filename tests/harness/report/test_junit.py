@@ -72,6 +72,6 @@ def test_hostile_names_are_well_formed() -> None:
 @given(st.text(st.characters(), max_size=40))
 def test_any_text_is_well_formed(text: str) -> None:
     """And comes back, but for what XML cannot hold."""
-    found = GateResult(text, text, "regressed", text, [row("regressed", scenario=text, group=text, because=text)])
+    found = GateResult(text, text, "regressed", text, [row("regressed", scenario=text, group=text, reason=text)])
     case = ET.fromstring(render(found))[0][0]
     assert case[0].get("type") == "regressed"

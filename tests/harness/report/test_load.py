@@ -152,7 +152,9 @@ def test_what_was_not_under_load_has_nothing(make_result: Callable[..., Scenario
 
 def test_the_page_opens_with_it(make_run: Callable[..., Run], load_result: ScenarioResult, histogram_folder: Path) -> None:
     """Troubles and a summary stand before the card; the card has its own tables and three figures, and no box is left empty."""
-    page = html.render(make_run(changed(load_result, lost=["engine process 2 ended with signal 9"]), kind="load"), histogram_folder)
+    page = html.render(
+        make_run(changed(load_result, lost_workers=["engine process 2 ended with signal 9"]), kind="load"), histogram_folder
+    )
     top = page[: page.index('<section class="card"')]
     for words in (
         "proposed does not hold this rate",
@@ -205,7 +207,7 @@ def test_hostile_texts_stay_text(make_run: Callable[..., Run], load_result: Scen
     ]
     ticks = [replace(t, cpu_percent={HOSTILE: 1.0}, counts={HOSTILE: 1.0}) for t in under_load.ticks]
     capacities = [replace(c, objective=HOSTILE, reason=HOSTILE) for c in under_load.capacities]
-    found = changed(load_result, arms=arms, ticks=ticks, capacities=capacities, lost=[HOSTILE], arrivals=HOSTILE)
+    found = changed(load_result, arms=arms, ticks=ticks, capacities=capacities, lost_workers=[HOSTILE], arrivals=HOSTILE)
     run = make_run(found, kind="load")
     page = html.render(run)
     assert page.count("<script>") == 1

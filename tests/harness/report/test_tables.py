@@ -23,7 +23,7 @@ def test_counts_that_are_missing_or_vary_say_so(make_result: Callable[..., Scena
         WorkCount("optimised", "g", "rows", 0.0),
         WorkCount("baseline", "g", "hits", 2.5, repeats_exactly=False),
     ]
-    table = tables.exact(make_result(exact=counts))
+    table = tables.exact(make_result(work_counts=counts))
     assert table is not None
     rows, hits = table.rows
     assert rows[3].text == "0 (none left)"

@@ -27,7 +27,7 @@ def test_every_verdict_is_there_and_fits(
     text = printed(verdict_table(make_run(make_result(), failed_result)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    for word in ("confirmed", "fell short", "not measurable", "reported", "I4 · growth", "rows^1.00"):
+    for word in ("confirmed", "fell short", "not measurable", "measured", "I4 · growth", "rows^1.00"):
         assert word in text
     assert "arms disagree on case 'user 17'" in text
     assert "warning" in text

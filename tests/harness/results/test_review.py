@@ -24,7 +24,7 @@ effort = "low"
 gain = "2×"
 answers = ["X1"]
 [[scorecard]]
-says = "things"
+aspect = "things"
 today = "50 %"
 goal = "90 %"
 promises = ["X1", "X2"]

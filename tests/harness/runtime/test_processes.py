@@ -57,7 +57,7 @@ def test_what_a_scenario_prints_is_no_event(tmp_path: Path) -> None:
 
 def test_a_child_that_hangs_is_ended_once_patience_is(tmp_path: Path) -> None:
     """It cannot hold the run up, and how it ended is told."""
-    hanging = msgspec.structs.replace(job(tmp_path, preparing("import threading; threading.Event().wait()")), patience_s=1)
+    hanging = msgspec.structs.replace(job(tmp_path, preparing("import threading; threading.Event().wait()")), timeout_s=1)
     (failed,) = events(hanging)
     assert isinstance(failed, JobFailed)
     assert "SIGALRM" in failed.message

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError
-from harness.results.run import ScenarioResult
+from harness.results.run import ArmResult, ScenarioResult
 from harness.verdicts import promise as v
 from harness.verdicts.promise import Claim, Estimate, Promise, judge, weigh
 
-RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+ARMS = [ArmResult(name, "") for name in ("baseline", "proposed", "optimised")]
+RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok", arms=ARMS)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok")
         (v.works(), Estimate(1.0, exact=True), v.CONFIRMED),
         (v.works(), Estimate(0.5, exact=True), v.FELL_SHORT),
         (v.works(), Estimate(0.0, exact=True), v.REFUTED),
-        (v.reported("×"), Estimate(2, 1, 3), v.REPORTED),
+        (v.measured("×"), Estimate(2, 1, 3), v.REPORTED),
     ],
 )
 def test_each_position_of_the_interval_has_its_word(claim: Claim, estimate: Estimate, word: str) -> None:
@@ -65,6 +66,12 @@ def test_a_promise_is_judged_for_each_of_its_arms() -> None:
     assert (proposed.arm, proposed.verdict) == ("proposed", v.FELL_SHORT)
     assert (optimised.arm, optimised.verdict) == ("optimised", v.CONFIRMED)
     assert optimised.sentence == "promised 96 % less, measured 96 % less, exactly (x)"
+
+
+def test_a_promise_for_some_arms_is_judged_for_these_alone() -> None:
+    """By default it is for every arm but the baseline."""
+    promise = Promise("N1", "x", v.times(2), lambda _result, _arm: Estimate(3.0, exact=True), arms=["optimised"])
+    assert [verdict.arm for verdict in judge(promise, RESULT)] == ["optimised"]
 
 
 def test_what_cannot_be_measured_says_why() -> None:
@@ -109,7 +116,7 @@ def test_values_are_written_as_a_person_would(value: float, unit: str, text: str
         (v.times(5), "5×"),
         (v.cut(0.6, 0.8), "60–80 % less"),
         (v.works(), "it works"),
-        (v.reported("ms"), "nothing"),
+        (v.measured("ms"), "nothing"),
     ],
 )
 def test_claims_are_written_as_a_range(claim: Claim, text: str) -> None:

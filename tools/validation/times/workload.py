@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.results.run import BASELINE
-from harness.scenario import Case, Scenario, Setting
+from harness.scenario import Case, Group, Scenario, Setting
 
 QUERIES = 200
 """How many the baseline does: one per cent more is two more."""
@@ -57,7 +57,7 @@ class SlowedQueries(Scenario[QueryWorkload]):
         BASELINE: f"{QUERIES} queries",
         **{arm(p): f"{QUERIES + QUERIES * p // 100} queries" for p in PLANTED},
     }
-    groups: ClassVar[Mapping[str, str]] = {"queries": "sums over ranges of rows"}
+    groups: ClassVar[Sequence[Group]] = [Group("queries", "sums over ranges of rows")]
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the one case there is."""

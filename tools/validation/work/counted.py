@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar, Self
 
 from harness.results.run import BASELINE
-from harness.scenario import Case, Probe, Scenario, Setting
+from harness.scenario import Case, Group, Probe, Scenario, Setting
 
 MORE = "more"
 TIMES: Mapping[str, int] = {BASELINE: 100, MORE: 101}
@@ -61,7 +61,7 @@ class CountedQueries(Scenario[sqlite3.Connection]):
     """Work whose amount is known."""
 
     arms: ClassVar[Mapping[str, str]] = {name: f"does it {times} times" for name, times in TIMES.items()}
-    groups: ClassVar[Mapping[str, str]] = dict.fromkeys(KINDS, "one statement, many times")
+    groups: ClassVar[Sequence[Group]] = [Group(kind, "one statement, many times") for kind in KINDS]
 
     def __init__(self) -> None:
         self._times: dict[sqlite3.Connection, int] = {}

@@ -75,7 +75,7 @@ def test_a_module_of_the_other_tree_is_refused(tmp_path: Path) -> None:
     (other / "wanted.py").write_text("")
     body = (
         f"import sys; sys.path.insert(0, {str(other)!r}); import wanted\n"
-        "from harness.gate.against.protocol import Channel, strays\nChannel().say(end={'strays': strays()})\n"
+        "from harness.gate.against.protocol import Channel, strays\nChannel().send(end={'strays': strays()})\n"
     )
     one = side(tmp_path, body)
     with pytest.raises(SideError, match="module 'wanted' was imported from the other version's tree"):
@@ -87,7 +87,7 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
     body = (
         "import os, subprocess, sys, time\nfrom harness.gate.against.protocol import Channel\n"
         "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
-        "Channel().say(at='x', pids=[os.getpid(), child.pid])\ntime.sleep(60)\n"
+        "Channel().send(at='x', pids=[os.getpid(), child.pid])\ntime.sleep(60)\n"
     )
     with alive(side(tmp_path, body)) as live:
         pids = live.receive()["pids"]
@@ -101,7 +101,7 @@ def test_a_side_keeps_to_its_core_and_has_its_hash_seed(tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
     body = (
         "import os, sys\nfrom harness.gate.against.protocol import Channel\n"
-        "Channel().say(end={'cores': sorted(os.sched_getaffinity(0)), 'seed': os.environ['PYTHONHASHSEED'],"
+        "Channel().send(end={'cores': sorted(os.sched_getaffinity(0)), 'seed': os.environ['PYTHONHASHSEED'],"
         " 'padding': len(os.environ['HARNESS_SIDE_PADDING'])})\n"
     )
     with alive(side(tmp_path, body), core=core, seed=7, padding=123) as live:
@@ -117,8 +117,8 @@ def test_a_side_moves_with_all_its_threads(tmp_path: Path) -> None:
         "held, ids = threading.Event(), []\n"
         "threading.Thread(target=lambda: (ids.append(threading.get_native_id()), held.wait()), daemon=True).start()\n"
         "while not ids: pass\n"
-        "channel = Channel()\nchannel.say(at='x', cases=1)\nchannel.order()\n"
-        "channel.say(end={'cores': [sorted(os.sched_getaffinity(thread)) for thread in (0, *ids)]})\n"
+        "channel = Channel()\nchannel.send(at='x', cases=1)\nchannel.order()\n"
+        "channel.send(end={'cores': [sorted(os.sched_getaffinity(thread)) for thread in (0, *ids)]})\n"
     )
     with alive(side(tmp_path, body), core=cores[0]) as live:
         live.receive()

@@ -65,7 +65,7 @@ def test_three_times_the_work_is_found_and_nothing_is_left_behind(toy: Toy, caps
     code, result, _ = gate(capsys)
     assert code == 1, result
     assert (row(result)["scenario"], row(result)["group"]) == ("benchmarks/test_total.py", "test_total")
-    assert row(result)["word"] == "regressed"
+    assert row(result)["verdict"] == "regressed"
     change = row(result)["change"]
     assert isinstance(change, float)
     assert change > 1.2
@@ -76,7 +76,7 @@ def test_the_same_code_is_not_red(capsys: Said) -> None:
     """No regression, whatever else the noise of this machine lets it say."""
     code, result, _ = gate(capsys)
     assert code in {0, 3}, result
-    assert row(result)["word"] in {"equivalent", "inconclusive", "improved"}
+    assert row(result)["verdict"] in {"equivalent", "inconclusive", "improved"}
     assert row(result)["paired"] is True
 
 
@@ -114,7 +114,7 @@ def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Said) -> None:
     toy.write("app.py", "def total(n):\n    return -1\n")
     code, result, _ = gate(capsys)
     assert code == 1
-    assert "it failed: " in str(row(result)["because"])
+    assert "it failed: " in str(row(result)["reason"])
     assert row(result)["kind"] == "status"
 
 

@@ -52,7 +52,7 @@ def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Said)
     change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 if instance["arm"] == "optimised"')
     code, result, _ = gate(capsys, "adding")
     assert code == 1
-    (worse,) = [r for r in result["rows"] if r["word"] == "regressed" and r["kind"] == "exact"]
+    (worse,) = [r for r in result["rows"] if r["verdict"] == "regressed" and r["kind"] == "exact"]
     assert (worse["arm"], worse["metric"], worse["base"], worse["candidate"]) == ("optimised", "steps", 1, 2)
     assert {r["arm"] for r in result["rows"] if r["kind"] == "time"} == {"baseline", "proposed", "optimised"}
     assert toy.worktrees == 1

@@ -140,7 +140,7 @@ def test_an_empty_run_renders(make_run: Callable[..., Run]) -> None:
 
 def test_a_load_run_names_its_users_and_blocks(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
     """A run of many users renders without memory, exact work or plans, and speaks of blocks instead of pairs."""
-    result = make_result(memory=[], exact=[], statements=[], growth=[], samples_file=None)
+    result = make_result(memory=[], work_counts=[], statements=[], growth=[], samples_file=None)
     page = render(make_run(result, kind="load", environment={"users": "1,000"}))
     assert "many users" in page
     assert "1,000" in page

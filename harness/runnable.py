@@ -1,0 +1,147 @@
+"""A scenario as the harness calls it: every method of an instance asynchronous, whatever its author wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from harness.results.run import Statement
+from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
+
+DECLARED = ("groups", "promises", "engines", "busy", "tolerances", "higher_is_better", "switches")
+"""What a scenario declares in its class."""
+
+AS_WRITTEN = ("servers", "cases", "normalise", "self_reported_ns", "load_cases", "targets", "probes", "memory_limits_bytes", "rows")
+"""Methods that are synchronous by contract."""
+
+AWAITED = ("run", "ping", "counts", "state", "reset", "settle", "statements", "facts")
+"""Methods that may be written either way."""
+
+
+class RunnableScenario(Scenario[Any]):
+    """A scenario with asynchronous methods alone. `written` is the author's own object, which its methods see as `self`."""
+
+    written: Scenario[Any]
+    arms: Mapping[str, Arm]  # type: ignore[misc]  # an object of its own for every scenario: not one of the class
+    is_synchronous: bool
+    """Whether `run` is synchronous: it blocks the event loop, so that concurrent operations need threads."""
+
+    if TYPE_CHECKING:
+
+        def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Any]: ...  # noqa: D102 - the scenario's own
+
+        def open_switched(self, on: frozenset[str], setting: Setting) -> AbstractAsyncContextManager[Any]: ...  # noqa: D102
+
+        def prepare(self, setting: Setting) -> Prepared: ...  # noqa: D102
+
+        async def run(self, instance: Any, case: Case) -> Any: ...  # noqa: D102
+
+        async def ping(self, instance: Any) -> object: ...  # noqa: D102
+
+        async def counts(self, instance: Any) -> Mapping[str, float]: ...  # noqa: D102
+
+        async def state(self, instance: Any, case: Case) -> Any: ...  # noqa: D102
+
+        async def reset(self, instance: Any, case: Case, answer: Any) -> None: ...  # noqa: D102
+
+        async def settle(self, instance: Any) -> None: ...  # noqa: D102
+
+        async def statements(self, instance: Any, case: Case) -> Sequence[Statement]: ...  # noqa: D102
+
+        async def facts(self, instance: Any) -> Mapping[str, float]: ...  # noqa: D102
+
+    @property
+    def group(self) -> Mapping[str, Group]:
+        """The groups by name, in their order."""
+        return {group.name: group for group in self.groups}
+
+    @property
+    def skipped(self) -> Mapping[tuple[str, str], str]:
+        """(arm, group) → the reason why the arm is not tried there."""
+        return {(arm, group.name): reason for group in self.groups for arm, reason in group.skip.items()}
+
+    def groups_with(self, flag: str) -> list[str]:
+        """Return the names of the groups with a flag of `Group`, such as "slow", in their order."""
+        return [group.name for group in self.groups if getattr(group, flag)]
+
+    def in_threads(self, pool: Executor) -> RunnableScenario:
+        """Return the same scenario with its synchronous methods run in a pool, so that they do not block the event loop."""
+        made = runnable(self.written)
+        for name in AWAITED:
+            method = getattr(self.written, name)
+            if not inspect.iscoroutinefunction(method):
+                setattr(made, name, _threaded(method, pool))
+        return made
+
+
+def runnable(scenario: Scenario[Any]) -> RunnableScenario:
+    """Return a scenario with every method of an instance asynchronous; asynchronous ones are the author's, without a layer more."""
+    made = RunnableScenario()
+    made.written = scenario
+    made.arms = {name: arm if isinstance(arm, Arm) else Arm(arm) for name, arm in scenario.arms.items()}
+    made.is_synchronous = not inspect.iscoroutinefunction(scenario.run)
+    for name in (*DECLARED, *AS_WRITTEN):
+        setattr(made, name, getattr(scenario, name))
+    for name in AWAITED:
+        method = getattr(scenario, name)
+        setattr(made, name, method if inspect.iscoroutinefunction(method) else _awaitable(method))
+    for name in ("open", "open_switched"):
+        setattr(made, name, _entered(getattr(scenario, name)))
+    setattr(made, "prepare", _prepared(scenario))  # noqa: B010 - it is declared for the type checker alone, as all of these
+    return made
+
+
+async def resolved(value: Any) -> Any:
+    """Return a value, or what it gives when it is a coroutine or another awaitable."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def _awaitable(method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    async def call(*args: Any) -> Any:
+        answer = method(*args)
+        return await answer if type(answer) is CoroutineType else answer
+
+    return call
+
+
+def _threaded(method: Callable[..., Any], pool: Executor) -> Callable[..., Awaitable[Any]]:
+    async def call(*args: Any) -> Any:
+        answer = await asyncio.get_running_loop().run_in_executor(pool, method, *args)
+        return await answer if type(answer) is CoroutineType else answer
+
+    return call
+
+
+def _prepared(scenario: Scenario[Any]) -> Callable[[Setting], Prepared]:
+    def prepare(setting: Setting) -> Prepared:
+        made = scenario.prepare(setting)
+        if inspect.isawaitable(made):
+            made = asyncio.run(resolved(made))
+        return made or Prepared()
+
+    return prepare
+
+
+def _entered(method: Callable[..., Any]) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    @asynccontextmanager
+    async def opened(*args: Any) -> AsyncIterator[Any]:
+        made = await resolved(method(*args))
+        if isinstance(made, AsyncGenerator):
+            made = asynccontextmanager(lambda: made)()
+        elif isinstance(made, Generator):
+            made = contextmanager(lambda: made)()
+        if isinstance(made, AbstractAsyncContextManager):
+            async with made as instance:
+                yield instance
+        elif isinstance(made, AbstractContextManager):
+            with made as instance:
+                yield instance
+        else:
+            yield made
+
+    return opened
