@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from harness.results.run import BASELINE, Run, ScenarioResult, Statement
     from harness.results.store import read_run as load_run
     from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
+    from harness.sql import SqlInstance, SqlScenario, SyncSqlInstance
+    from harness.verdicts.capacity import times_the_capacity
     from harness.verdicts.measures import (
         WORK,
         combine,
         count,
+        exact_figure,
         fewer,
         fewer_times,
         growth,
@@ -35,16 +38,20 @@ if TYPE_CHECKING:
         verified,
     )
     from harness.verdicts.promise import Claim, Estimate, Measure, Promise, at_least, at_most, cut, measured, times, works
+    from harness.verdicts.rates import fewer_of, share_of
 
 _HOMES = {
     "harness.errors": ("HarnessError", "NotComparableError", "NotMeasurableError", "ScenarioFailedError", "UsageError"),
     "harness.results.run": ("BASELINE", "Run", "ScenarioResult", "Statement"),
     "harness.results.store": ("load_run",),
     "harness.scenario": ("Arm", "Case", "Group", "Prepared", "Probe", "Scenario", "Server", "Setting", "demonstrates"),
+    "harness.sql": ("SqlInstance", "SqlScenario", "SyncSqlInstance"),
+    "harness.verdicts.capacity": ("times_the_capacity",),
     "harness.verdicts.measures": (
         "WORK",
         "combine",
         "count",
+        "exact_figure",
         "fewer",
         "fewer_times",
         "growth",
@@ -71,6 +78,7 @@ _HOMES = {
         "times",
         "works",
     ),
+    "harness.verdicts.rates": ("fewer_of", "share_of"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _RENAMED = {"load_run": "read_run"}
