@@ -197,7 +197,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                     found.rename(partial, snapshot)
         return prepared
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Any]:
+    def open(self, arm: str, setting: Setting) -> Any:
         """Open the arm's own copy: synchronously where `run` is a plain function."""
         run = type(self).run
         is_synchronous = run is not Scenario.run and not inspect.iscoroutinefunction(run)
