@@ -64,7 +64,7 @@ class AsyncQueries(SessionFaults, PromptScenario[AsyncQueriesInstance]):
         Group("cpu", "the same, in CPU time of this process, all threads", load=False),
         Group("dashboards", f"{CONCURRENT} such requests at the same time", uncounted=True, load=False),
         Group("api", "each query of the service, as a request of its own", secondary=True),
-        Group("create", "20 new prompts, committed", secondary=True, load=False),
+        Group("create", f"{CREATED} new prompts, committed", secondary=True, load=False),
     )
     promises = (
         Promise("A1", "several queries in parallel 5–10× faster", times(5, 10), speedup("dashboard"), part="one request"),
