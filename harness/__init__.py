@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError, UsageError
+    from harness.results.load import RATE, USERS
     from harness.results.run import BASELINE, Run, ScenarioResult, Statement
     from harness.results.store import read_run as load_run
     from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "harness.errors": ("HarnessError", "NotComparableError", "NotMeasurableError", "ScenarioFailedError", "UsageError"),
+    "harness.results.load": ("RATE", "USERS"),
     "harness.results.run": ("BASELINE", "Run", "ScenarioResult", "Statement"),
     "harness.results.store": ("load_run",),
     "harness.scenario": ("Arm", "Case", "Group", "Prepared", "Probe", "Scenario", "Server", "Setting", "demonstrates"),
