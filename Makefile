@@ -43,7 +43,7 @@ bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how 
 	$(BIN)/harness data load --size medium
 
 test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios
 
 check: $(READY) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

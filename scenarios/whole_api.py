@@ -14,9 +14,8 @@ from fixtures.api.mix import DECK, IN_WORDS
 from fixtures.api.work import BATCH, ApiOutcome, ApiWork, decks, figure_ns, operations, warm
 from fixtures.store import RemotePromptScenario, dataset
 from harness import (
-    RATE,
-    USERS,
     Arm,
+    CapacityKind,
     Case,
     Group,
     NotMeasurableError,

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.gate.against.compare import MARGIN, PairedTime, compare
 from harness.gate.against.process import Side
-from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
+from harness.results.gate import GateVerdict
 from harness.runtime.cores import choose_cores
 from harness.runtime.processes import environment
 from harness.stats.intervals import at_least_by_chance
@@ -73,17 +73,34 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
             [
                 f"+{percent} %",
                 f"{len(times)}",
-                *(f"{words.count(word)}" for word in (REGRESSED, IMPROVED, EQUIVALENT, INCONCLUSIVE)),
+                *(
+                    f"{words.count(word)}"
+                    for word in (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
+                ),
                 f"{min(shares):+.2%} … {max(shares):+.2%}",
                 f"{np.median(seen):.1%}" if seen else "–",
             ]
         )
-    columns = ("new version", "comparisons", REGRESSED, IMPROVED, EQUIVALENT, INCONCLUSIVE, "it reads", "could have seen (median)")
+    columns = (
+        "new version",
+        "comparisons",
+        GateVerdict.REGRESSED,
+        GateVerdict.IMPROVED,
+        GateVerdict.EQUIVALENT,
+        GateVerdict.INCONCLUSIVE,
+        "it reads",
+        "could have seen (median)",
+    )
     requirements = [
-        _rare("false alarms on the same work", sum(t.verdict in {REGRESSED, IMPROVED} for t in found[0]), len(found[0]), ALPHA)
+        _rare(
+            "false alarms on the same work",
+            sum(t.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED} for t in found[0]),
+            len(found[0]),
+            ALPHA,
+        )
     ]
     requirements += [
-        _rare(f"slow-downs of {percent} % missed", sum(t.verdict != REGRESSED for t in times), len(times), MISSED)
+        _rare(f"slow-downs of {percent} % missed", sum(t.verdict != GateVerdict.REGRESSED for t in times), len(times), MISSED)
         for percent, times in found.items()
         if percent
     ]

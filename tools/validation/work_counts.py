@@ -12,8 +12,8 @@ from pathlib import Path
 from harness.bench.protocol import BenchJob, JobFailed, WorkCounted
 from harness.errors import ScenarioFailedError
 from harness.gate.work_counts import Rules, work
-from harness.results.gate import EQUAL, REGRESSED, GateRow
-from harness.results.run import BASELINE, ScenarioResult, WorkCount
+from harness.results.gate import GateRow, GateVerdict
+from harness.results.run import BASELINE, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.processes import events
 from harness.scenario import Setting
 from tools.validation.section import Requirement, Section, SectionTable
@@ -51,12 +51,12 @@ class ComparedCounts:
     @property
     def false_alarms(self) -> int:
         """How many comparisons of the same work were not called equal."""
-        return sum(row.verdict != EQUAL for row in self.same)
+        return sum(row.verdict != GateVerdict.EQUAL for row in self.same)
 
     @property
     def found(self) -> int:
         """How many comparisons with more work were called regressed."""
-        return sum(row.verdict == REGRESSED for row in self.more)
+        return sum(row.verdict == GateVerdict.REGRESSED for row in self.more)
 
 
 def run(effort: float) -> Section:
@@ -97,7 +97,7 @@ def compared(processes: Sequence[Sequence[WorkCount]]) -> list[ComparedCounts]:
 def _result(exact: Iterable[WorkCount], arm: str) -> ScenarioResult:
     """Return a result that has an arm's counts as the baseline's."""
     counts = [replace(e, arm=BASELINE) for e in exact if e.arm == arm]
-    return ScenarioResult("counted", "", "", "counted.py", "sqlite", 0.0, "ok", work_counts=counts)
+    return ScenarioResult("counted", "", "", "counted.py", "sqlite", 0.0, ScenarioStatus.OK, work_counts=counts)
 
 
 def section(found: Sequence[ComparedCounts]) -> Section:
