@@ -84,8 +84,9 @@ _HOMES = {
 }
 # Written out for type checkers: what is not in it, they do not let others import from here.
 __all__ = [
-    "Arm",
     "BASELINE",
+    "WORK",
+    "Arm",
     "CapacityKind",
     "Case",
     "Claim",
@@ -109,7 +110,6 @@ __all__ = [
     "Statement",
     "SyncSqlInstance",
     "UsageError",
-    "WORK",
     "at_least",
     "at_most",
     "combine",

@@ -99,9 +99,9 @@ class SyncSqlInstance:
 class SqlScenario(Scenario[Instance], Generic[Instance]):
     """A scenario of a SQLAlchemy application, which declares its tables and rows. The docstring of a subclass is its card.
 
-    Each instance has a database of its own, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain
-    `def`. A subclass with an instance of its own extends `open` with `database`, and keeps the database as the instance's `store`;
-    an `engine` attribute of it is the engine whose statements are counted and explained.
+    Each instance has its own database, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain `def`.
+    A subclass with another type of instance extends `open` with `database`, and keeps the database as the instance's `store`; if that
+    instance has an `engine`, its statements are the ones that are counted and explained.
 
     Example:
         from harness import Case, Group, Promise, SqlInstance, SqlScenario, fewer_times, speedup, times
@@ -322,13 +322,12 @@ def _blocks(table: str, rows: Iterable[Mapping[str, Any]], metadata: MetaData) -
         yield _DictRows(table, {name: [row[name] for row in some] for name in names}, len(some), of)
 
 
-def _converted(table: Table, name: str, values: Sequence[Any], dialect: Dialect) -> Sequence[Any] | np.ndarray[Any, Any]:
+def _converted(table: Table, name: str, values: Iterable[Any], dialect: Dialect) -> Sequence[Any] | np.ndarray[Any, Any]:
     process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
-    if process is not None:
-        values = [process(value) for value in values]
-    if any(isinstance(value, datetime) for value in values):
-        return np.array([_utc(value) for value in values], "datetime64[us]")
-    return values
+    found = list(values) if process is None else [process(value) for value in values]
+    if any(isinstance(value, datetime) for value in found):
+        return np.array([_utc(value) for value in found], "datetime64[us]")
+    return found
 
 
 def _utc(value: datetime | None) -> datetime | None:

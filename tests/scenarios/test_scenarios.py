@@ -193,13 +193,13 @@ def test_every_finding_shows(prepared: tuple[Any, Setting]) -> None:
     loaded, setting = prepared
     if loaded.name in SHOWN_BY_THEIR_FIXTURES:
         pytest.skip("the tests of its instance show them")
-    for fault in loaded.faults:
+    for fault in loaded.findings:
         name = fault.demonstrate.__name__
         if name not in SHOWN_ON and name not in SHOWN_WITH_MORE_ROWS:
             try:
-                assert asyncio.run(shown(loaded.scenario, fault, setting)), fault.says
+                assert asyncio.run(shown(loaded.scenario, fault, setting)), fault.message
             except NotMeasurableError:
-                assert name in SHOWN_BY_QUICK_READS, fault.says
+                assert name in SHOWN_BY_QUICK_READS, fault.message
 
 
 def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_memory_is_judged_by_the_range_over_processes() -> None:
         promise("S6").measure(replace(RESULT, work_counts=exact), "proposed")
 
 
-@pytest.mark.parametrize("part", ["concurrent users", "requests a second"])
+@pytest.mark.parametrize("part", ["users at once", "requests a second"])
 def test_capacity_is_what_a_search_found(part: str) -> None:
     """Without a search it is a reason that names the command, not a number."""
     with pytest.raises(NotMeasurableError, match="needs `harness capacity"):
@@ -82,5 +83,6 @@ def test_batches_together_are_the_mix(tmp_path: Path) -> None:
 def test_switches_are_the_services_own(tmp_path: Path) -> None:
     """All of them, and an unknown one is refused."""
     assert set(SCENARIO.switches) == set(NAMES)
+    unknown = SCENARIO.open_switched(frozenset({"caching", "magic"}), Setting(tmp_path, tmp_path))
     with pytest.raises(ValueError, match="no switch named 'magic'"):
-        SCENARIO.open_switched(frozenset({"caching", "magic"}), Setting(tmp_path, tmp_path))
+        asyncio.run(unknown.__aenter__())
