@@ -11,11 +11,13 @@ import inspect
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FunctionType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -51,7 +53,7 @@ ENGINES = ("sqlite", "turso", "postgres")
 BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
 
-Migration = Change | str | Sequence[str]
+Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
 
 Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
@@ -99,9 +101,9 @@ class SyncSqlInstance:
 class SqlScenario(Scenario[Instance], Generic[Instance]):
     """A scenario of a SQLAlchemy application, which declares its tables and rows. The docstring of a subclass is its card.
 
-    Each instance has its own database, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain `def`.
-    A subclass with another type of instance extends `open` with `database`, and keeps the database as the instance's `store`; if that
-    instance has an `engine`, its statements are the ones that are counted and explained.
+    Each instance has its own database, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain
+    `def`. A subclass with another type of instance extends `open` with `database`, and keeps the database as the instance's
+    `store`; if that instance has an `engine`, its statements are the ones that are counted and explained.
 
     Example:
         from harness import Case, Group, Promise, SqlInstance, SqlScenario, fewer_times, speedup, times
@@ -259,8 +261,14 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         return f"shared-{setting.size}-{setting.scale:g}-{setting.seed}-{self.data_name()}"
 
     def _snapshot(self, arm: str, setting: Setting) -> str:
-        migration = self.migrations.get(arm)
-        return self._base(setting) if migration is None else f"{self._base(setting)}-{_named(migration)}"
+        base, migration = self._base(setting), self.migrations.get(arm)
+        if migration is None:
+            return base
+        if not callable(migration):
+            return f"{base}-sql-{_short(repr(migration))}"
+        if isinstance(migration, FunctionType) and migration.__name__.isidentifier() and not migration.__closure__:
+            return f"{base}-{_named(migration)}"
+        return f"{base}-{_named(type(self))}-{arm}"  # others may have the same name and do something else
 
     def _copy(self, found: Databases, arm: str, setting: Setting) -> AbstractContextManager[str]:
         snapshot = self._snapshot(arm, setting)
@@ -368,26 +376,24 @@ def _leave_transactions(connection: Any, _record: object) -> None:
 
 
 def _change(migration: Migration) -> Change:
-    if callable(migration):
-        return migration
-    statements = [migration] if isinstance(migration, str) else migration
-
     def execute(connection: Connection) -> None:
-        for statement in statements:
+        if callable(migration):
+            migration(connection)
+            return
+        for statement in [migration] if isinstance(migration, str) else migration:
             connection.exec_driver_sql(statement)
 
     return execute
 
 
-def _named(what: type | Migration) -> str:
-    """Return a name that differs between classes, functions or SQL that differ, and is the same in every process."""
-    if not callable(what):
-        return f"sql-{hashlib.sha256(repr(what).encode()).hexdigest()[:8]}"
-    name = getattr(what, "__qualname__", "")
-    if not name.replace(".", "").isidentifier():
-        raise UsageError(f"the migration {name or what!r} has no name of its own; define it as a function of a module")
-    identity = f"{inspect.getsourcefile(inspect.unwrap(what))}:{name}"
-    return f"{name.replace('.', '-')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+def _named(what: type | FunctionType) -> str:
+    """Return a name that differs between classes or functions that differ, and is the same in every process."""
+    file = getattr(sys.modules.get(what.__module__), "__file__", "")
+    return f"{what.__name__}-{_short(f'{file}:{what.__qualname__}')}"
+
+
+def _short(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
 
 
 @contextmanager
