@@ -22,7 +22,7 @@ PACKAGES = ("harness", "fixtures", "datasets", "service", "scenarios", "tools", 
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
 
 BANNED = {
-    r"^(What|Who|How|Whether|Where|Why)\b": "open with a verb (functions) or a noun (classes)",
+    r"^(What|Who|How)\b": "open with a verb (functions) or a noun (classes)",
     r"\bis no\b|\bare no\b": "is not a, there is no",
     r"\b(operations?|requests?|rows?|times|users?) a second\b|\ban arm each\b|\ba row a figure\b": "per second, per arm",
     r"\bso many\b|\bas many as\b(?! possible)": "a count, a number of",
