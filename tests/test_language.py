@@ -22,8 +22,8 @@ PACKAGES = ("harness", "fixtures", "datasets", "service", "scenarios", "tools", 
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
 
 BANNED = {
-    r"^(What|Who|How|Whether|Where|Why)\b": "open with a verb (functions) or a noun (classes)",
-    r"\bis no\b|\bare no\b": "is not a, there is no",
+    r"^(What|Who|How)\b": "open with a verb (functions) or a noun (classes)",
+    r"\b(?<!there )(is|are) no\b(?! (more|less|fewer|further|longer|later|better|worse)\b)": "is not a, there is no",
     r"\b(operations?|requests?|rows?|times|users?) a second\b|\ban arm each\b|\ba row a figure\b": "per second, per arm",
     r"\bso many\b|\bas many as\b(?! possible)": "a count, a number of",
     r"\bunder way\b|\btake off\b|\bflying\b": "in flight, running",
