@@ -3,8 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -15,7 +13,8 @@ from fixtures.caching.faults import ANSWERS_REPR, DELETES_NOTHING, READERS, Cach
 from fixtures.caching.history import COLD, PERCENTS, SEQUENCE, following, place, sequences
 from fixtures.caching.instance import CacheWork, CachingInstance, open_instance, plain
 from fixtures.requests import READS, read, send
-from fixtures.store import PromptScenario, dataset
+from fixtures.store import dataset
+from fixtures.with_redis import WithRedis
 from harness import (
     Arm,
     Case,
@@ -26,7 +25,6 @@ from harness import (
     Probe,
     Promise,
     Scenario,
-    Server,
     Setting,
     at_least,
     at_most,
@@ -43,8 +41,6 @@ from harness import (
     works,
 )
 from harness.probes.cache import Counters
-from harness.servers import redis
-from harness.servers.servers import with_cache
 from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
 from service.sessions import sessionmaker
@@ -62,7 +58,7 @@ def _by_writes(promise: str, claim: str, threshold: Claim, measure: Callable[[in
 USUAL, WRITING = place(5), place(50)
 
 
-class RedisCaching(CacheFaults, PromptScenario[CachingInstance]):
+class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
     """A cache of two layers in front of the database.
 
     Five kinds of reads and the writes that change them, as busy users send them, after a history of twenty thousand requests of
@@ -120,15 +116,10 @@ class RedisCaching(CacheFaults, PromptScenario[CachingInstance]):
     reusable = True
     ping = Scenario.ping  # none: most operations do not reach the database
 
-    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start Redis, and the engine, where it is a server."""
-        return with_cache(setting)
-
     async def prepare(self, setting: Setting) -> Prepared:
         """Load all tables, and make the histories."""
         history.make(setting, PERCENTS)
-        made = await super().prepare(setting)
-        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
+        return await super().prepare(setting)
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the requests that follow the history."""
@@ -149,10 +140,9 @@ class RedisCaching(CacheFaults, PromptScenario[CachingInstance]):
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[CachingInstance]:
         """Open the arm's own copy, and fill its caches as the histories left them."""
         cases = self.cases(setting)
-        sent = [request for case in cases for request in case.args.requests]
-        async with self.database(arm, setting) as store:
-            async with open_instance(store, sent, history.warm_keys(cases, setting)) as instance:
-                yield instance
+        sent, warm = [r for case in cases for r in case.args.requests], history.warm_keys(cases, setting)
+        async with self.database(arm, setting) as store, open_instance(store, sent, warm) as instance:
+            yield instance
 
     async def run(self, instance: CachingInstance, case: Case) -> Any:
         """Send the requests."""

@@ -60,12 +60,12 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
     numbers; the figure is the mean of their latencies. Every region is a separate server with a copy of the data that follows the
     primary in Virginia, and the RTTs between them are those between four of Microsoft's data centres. Connections are kept open, so
     that a request costs one round trip: without that, every remote request takes several times as long, in every arm. The proposal
-    is tested at its best: its worker and its application run in every region. With an application in one region only, as its FastAPI
-    part reads, each statement would go from there to the edge nearest to the client. It has the smallest repair that makes it run.
-    It still answers a write from its cache, so it is skipped where something is written. Optimised: a router by measured RTT, a
-    cache that keeps no user's own answers and drops what a write has changed, and no older data for a client that has written. On
-    Turso the copies are its embedded replicas, behind its sync server, which handles one request at a time; an edge's death is
-    tested on SQLite. Under load an operation is one client's read, and caches are kept.
+    is tested at its best: its worker and its application run in every region. With an application in one region only, as its
+    FastAPI part reads, each statement would go from there to the edge nearest to the client. It has the smallest repair that makes
+    it run. It still answers a write from its cache, so it is skipped where something is written. Optimised: a router by measured
+    RTT, a cache that keeps no user's own answers and drops what a write has changed, and no older data for a client that has
+    written. On Turso the copies are its embedded replicas, behind its sync server, which handles one request at a time; an edge's
+    death is tested on SQLite. Under load an operation is one client's read, and caches are kept.
     """
 
     arms = {
@@ -91,7 +91,7 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
         Promise("E3", OWN_WRITES, at_most(0, "reads"), count("own_writes_unseen", ""), "own writes (not in the review)"),
         Promise("E4", CLAIM_E4, works(), count("recovered", ""), "clients of a dead edge are served again"),
         Promise("E4", CLAIM_E4, measured("share"), share_of("failed_requests", "requests_after_kill"), "failed requests"),
-        Promise("E4", CLAIM_E4, measured("s"), back_after, "until nobody notices any more"),
+        Promise("E4", CLAIM_E4, measured("s"), back_after, "until no request is disturbed"),
         Promise("E4", "nothing lost", at_most(0, "writes"), count("lost_writes", ""), "lost writes"),
         Promise("E4", "age of a replica's data", measured("ms"), replica_lag, "replica lag", ("optimised",)),
         Promise("E4", READ_BACK, measured("×"), speedup("write_read"), "write and read", ("optimised",)),

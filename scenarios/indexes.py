@@ -98,7 +98,7 @@ class Indexes(IndexFaults, PromptScenario[SqlInstance]):
     promises = (
         *(Promise("I1", "composite queries 5–10× faster", times(5, 10), speedup(g), part=p) for g, p in COMPOSITE.items()),
         *(
-            Promise("I1", "work of the composite queries", measured("×"), fewer_times(WORK, g), part=f"{p}, exact work")
+            Promise("I1", "work of the composite queries", measured("×"), fewer_times(WORK, g), part=f"{p}, work counts")
             for g, p in COMPOSITE.items()
         ),
         Promise("I2", "index coverage at least 95 %", at_least(0.95, "share"), plan_share(using_index=True)),

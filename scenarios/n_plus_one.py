@@ -35,10 +35,11 @@ class NPlusOne(DataLoaderFaults, PromptScenario[SqlInstance]):
     """Two statements instead of N+1.
 
     A page of a user's fifty newest prompts, each with its completed evaluations; and fifty prompts by id, as a GraphQL server would
-    request them. The baseline sends one statement for each. The review fetches all evaluations with one IN list, as ORM objects, and
-    adds a hand-made DataLoader. As written, neither its `load` nor its batch function returns the right rows; it is tested through
-    `load_many` with a batch function that keeps the order of the keys. Optimised: only the columns needed, as rows, and a DataLoader
-    that gathers the keys of one event loop iteration. Every arm has the optimised indexes, so that only the statements differ.
+    request them. The baseline sends one statement for each. The review fetches all evaluations with one IN list, as ORM objects,
+    and adds a hand-made DataLoader. As written, neither its `load` nor its batch function returns the right rows; it is tested
+    through `load_many` with a batch function that keeps the order of the keys. Optimised: only the columns needed, as rows, and a
+    DataLoader that gathers the keys of one event loop iteration. Every arm has the optimised indexes, so that only the statements
+    differ.
     """
 
     arms = {
@@ -59,8 +60,8 @@ class NPlusOne(DataLoaderFaults, PromptScenario[SqlInstance]):
     promises = (
         Promise("N1", "51 statements become 2, 96 % fewer", cut(0.96), fewer("statements", "prompts_with_evaluations")),
         Promise("N2", "response time 10–20× faster", times(10, 20), speedup("prompts_with_evaluations")),
-        Promise("N3", CLAIM_N3, at_most(3, "statements"), count("statements", "prompts_by_id"), part="asked for at once"),
-        Promise("N3", CLAIM_N3, at_most(3, "statements"), count("statements", "prompts_in_turn"), part="asked for in turn"),
+        Promise("N3", CLAIM_N3, at_most(3, "statements"), count("statements", "prompts_by_id"), part="requested concurrently"),
+        Promise("N3", CLAIM_N3, at_most(3, "statements"), count("statements", "prompts_in_turn"), part="requested in sequence"),
     )
     tables = ("prompts", "evaluations")
     migrations = dict.fromkeys(arms, composite_indexes.upgrade_optimised)

@@ -28,7 +28,7 @@ from harness.probes.pool import PoolUse
 from harness.runtime.clock import MonotonicClock
 
 READS = 3
-"""Reads that each worker sends one after another: together as many waits as a 95th percentile needs."""
+"""Reads that each worker sends one after another: together enough waits for a 95th percentile."""
 
 SINGLES = 16
 CLAIM_P3 = "settings for local, staging and production construct"
@@ -45,12 +45,12 @@ class ConnectionPools(PoolFaults, PromptScenario[PoolsInstance]):
     """Connections that are open before a request arrives.
 
     Eighty concurrent requests on fewer connections: the time that they wait for one. A wait ends when the connection can be used,
-    so opening and pinging it is part of it. The baseline has one setting for all environments, keeps a third of its connections open
-    and pings before every use. The review sets sizes by environment; its settings for production are tested without the keyword that
-    SQLAlchemy does not know, and on SQLite and Turso too, where as written all tasks would share one connection. Optimised: as many
-    connections as this process may have of the server's, all of them kept open, the last used first, pinged only after a pause;
-    where the database is in the process, a small pool without pings. Every arm sends the same reads in the same transactions. A
-    pool is brought to its state between bursts before each of them and emptied after it; neither is timed.
+    so opening and pinging it is part of it. The baseline has one setting for all environments, keeps a third of its connections
+    open and pings before every use. The review sets sizes by environment; its settings for production are tested without the
+    keyword that SQLAlchemy does not know, and on SQLite and Turso too, where as written all tasks would share one connection.
+    Optimised: as many connections as this process may have of the server's, all of them kept open, the last used first, pinged only
+    after a pause; where the database is in the process, a small pool without pings. Every arm sends the same reads in the same
+    transactions. A pool is brought to its state between bursts before each of them and emptied after it; neither is timed.
     """
 
     arms = {

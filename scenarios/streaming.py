@@ -77,7 +77,7 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         Promise("M1", "70 % less memory for a large read", cut(0.7), memory_cut("export_all")),
         Promise("M2", "no out-of-memory", works(), survives("export_all")),
         Promise("M3", CONSTANT_MEMORY, at_most(0.2, "exponent"), growth("peak_memory", "export_all"), part="memory"),
-        Promise("M3", "unlimited data: total work", measured("exponent"), growth(WORK, "export_all"), part="exact work"),
+        Promise("M3", "unlimited data: total work", measured("exponent"), growth(WORK, "export_all"), part="work counts"),
         Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
         Promise(
             "M4",

@@ -51,10 +51,11 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
 
     A prompt is created with its evaluation, alone and as a step of a larger request; many tasks count uses of the same two
     templates, in opposite orders; statistics are read while another transaction writes. The service commits each row separately and
-    only closes its session. The review commits at the end, nests a SAVEPOINT and forbids a reader's connection to write by a PRAGMA;
-    nothing is retried. Both leave it to the driver when a transaction begins. Optimised: SQLAlchemy begins them; writers take their
-    locks first, in one order, and the loser of a conflict starts over; readers have separate connections, and an embedded engine has
-    one that writes. The pair is created again with an error, a cancellation and a lost connection at each of its steps.
+    only closes its session. The review commits at the end, nests a SAVEPOINT and forbids a reader's connection to write by a
+    PRAGMA; nothing is retried. Both leave it to the driver when a transaction begins. Optimised: SQLAlchemy begins them; writers
+    take their locks first, in one order, and the loser of a conflict starts over; readers have separate connections, and an
+    embedded engine has one that writes. The pair is created again with an error, a cancellation and a lost connection at each of
+    its steps.
     """
 
     arms = {

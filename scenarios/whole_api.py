@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from fixtures.api.instance import CLIENTS, ApiInstance, check, serve
 from fixtures.api.mix import DECK, IN_WORDS
 from fixtures.api.work import BATCH, ApiOutcome, ApiWork, decks, figure_ns, operations, warm
 from fixtures.store import RemotePromptScenario, dataset
+from fixtures.with_redis import WithRedis
 from harness import (
     Arm,
     CapacityKind,
@@ -21,7 +21,6 @@ from harness import (
     NotMeasurableError,
     Prepared,
     Promise,
-    Server,
     Setting,
     at_least,
     at_most,
@@ -34,8 +33,7 @@ from harness import (
     times,
     times_the_capacity,
 )
-from harness.servers import redis
-from harness.servers.servers import processes, with_cache
+from harness.servers.servers import processes
 from service.migrations import levels
 from service.switches import Level, Switches
 
@@ -49,18 +47,19 @@ AT_ONCE = f"{CLIENTS} clients at once"
 CLAIM_S5 = "hit rate at least 80 %"
 
 
-class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
+class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstance]):
     """The whole service over HTTP, all recommendations at once.
 
-    Each arm is a process of the service (one uvicorn worker), on another core than its clients where there is one, with its own rows,
-    indexes and engine, and with Redis at the RTT of the run. Eight clients on this machine keep their connections, and each sends
-    its next request as soon as the last one is answered. The mix of two hundred requests: 120 prompts, 38 newest pages, 8 lists with
-    evaluations, 8 deep pages, 10 lists of templates, 6 statistics, 6 inserts, 3 bulk inserts of 20 to 500 prompts and a bulk change,
-    the popular ones most often. A request's time is measured by its client, with the wait behind others; an operation's is the mean
-    of its requests, or the median or 95th percentile where a promise is about that. Caches are as a history of twenty thousand
-    requests left them, and what an operation wrote is undone after it. The time of statements is measured inside the service, in
-    all arms alike. On SQLite the service as proposed is timed on reads only: on its one shared connection, concurrent writes fail.
-    Under load an operation is one request of the mix, its cache is kept, and what it wrote is undone at the end of its block.
+    Each arm is a process of the service (one uvicorn worker), on another core than its clients where there is one, with its own
+    rows, indexes and engine, and with Redis at the RTT of the run. Eight clients on this machine keep their connections, and each
+    sends its next request as soon as the last one is answered. The mix of two hundred requests: 120 prompts, 38 newest pages, 8
+    lists with evaluations, 8 deep pages, 10 lists of templates, 6 statistics, 6 inserts, 3 bulk inserts of 20 to 500 prompts and a
+    bulk change, the popular ones most often. A request's time is measured by its client, with the wait behind others; an
+    operation's is the mean of its requests, or the median or 95th percentile where a promise is about that. Caches are as a history
+    of twenty thousand requests left them, and what an operation wrote is undone after it. The time of statements is measured inside
+    the service, in all arms alike. On SQLite the service as proposed is timed on reads only: on its one shared connection,
+    concurrent writes fail. Under load an operation is one request of the mix, its cache is kept, and what it wrote is undone at the
+    end of its block.
     """
 
     arms = {
@@ -84,7 +83,7 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
         Promise("S2", "95th percentile from 500 to 150 ms", times(500 / 150), speedup("mix_p95"), part="ratio"),
         Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), less_time("statements")),
         Promise("S4", CLAIM_S4, times(10), times_the_capacity(CapacityKind.USERS), part="users at once"),
-        Promise("S4", CLAIM_S4, measured("×"), times_the_capacity(CapacityKind.RATE), part="requests a second"),
+        Promise("S4", CLAIM_S4, measured("×"), times_the_capacity(CapacityKind.RATE), part="requests per second"),
         Promise("S4", "failed requests", measured("share"), share_of("failed_requests", "requests"), part=AT_ONCE),
         Promise("S5", CLAIM_S5, at_least(0.8, "share"), share_of("hits", "lookups"), part="of what is looked up"),
         Promise("S5", CLAIM_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
@@ -104,15 +103,11 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
         "monitoring": "metrics of requests, statements and the pool, which cost time",
     }
 
-    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start Redis, and the engine, where it is a server."""
-        return with_cache(setting)
-
     async def prepare(self, setting: Setting) -> Prepared:
         """Load all tables, and make the history."""
         made = await super().prepare(setting)
         warm(setting)
-        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
+        return made
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return batches and whole decks of the mix, and its reads and writes alone."""
@@ -131,9 +126,9 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
 
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service on the arm's own copy, and fill its cache as the history left it."""
-        async with self.database(arm, setting) as store:
-            async with serve(store, Switches.all(Level(arm)), warm(setting)) as instance:
-                yield instance
+        switches = Switches.all(Level(arm))
+        async with self.database(arm, setting) as store, serve(store, switches, warm(setting)) as instance:
+            yield instance
 
     async def open_switched(self, on: AbstractSet[str], setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service with these switches optimised and the others as in the baseline, with few connections and clients.
@@ -145,9 +140,9 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
         if unknown:
             raise ValueError(f"no switch named {unknown[0]!r}; choose from {', '.join(self.switches)}")
         switches = replace(Switches.all(Level.BASELINE), **dict.fromkeys(on, Level.OPTIMISED))
-        async with self.database(switches.indexes.value, setting) as store:
-            async with serve(store, switches, warm(setting), few=True) as instance:
-                yield instance
+        arm = switches.indexes.value
+        async with self.database(arm, setting) as store, serve(store, switches, warm(setting), few=True) as instance:
+            yield instance
 
     async def run(self, instance: ApiInstance, case: Case) -> Any:
         """Send the requests."""
@@ -155,8 +150,8 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
         if instance.shares_connection and any(request.writes for request in requests):
             raise NotMeasurableError(SHARED)
         if case.args.alone:
-            sent = [instance.unlike_others(request) for request in requests]
-            answers = [await instance.ask(request) for request in sent]
+            sent = [instance.with_free_ids(request) for request in requests]
+            answers = [await instance.request(request) for request in sent]
             check(sent, answers)
             return ApiOutcome(sent, answers)
         before = await instance.counts() if case.group == "statements" else None
@@ -184,7 +179,7 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
     async def reset(self, instance: ApiInstance, case: Case, answer: Any) -> None:
         """Undo what was written, and restore the cache. Under load, concurrent users share a cache that is kept: see `settle`."""
         if case.args.alone:
-            instance.put_off(answer.requests)
+            instance.defer_undo(answer.requests)
         else:
             await instance.restore(answer.requests)
 
@@ -197,7 +192,7 @@ class WholeApi(ApiFaults, RemotePromptScenario[ApiInstance]):
         return {"service": instance.service.pid, **processes(instance.store.setting.servers)}
 
     async def counts(self, instance: ApiInstance) -> Mapping[str, float]:
-        """Return the service's statements, cache lookups and hits, and the time that requests wait for connections and hold them."""
+        """Return the service's statements, its cache's lookups and hits, and the time of waits for connections and of their use."""
         return await watched_counts(instance)
 
     async def facts(self, instance: ApiInstance) -> Mapping[str, float]:

@@ -49,7 +49,7 @@ def test_memory_is_judged_by_the_range_over_processes() -> None:
         promise("S6").measure(replace(RESULT, work_counts=exact), "proposed")
 
 
-@pytest.mark.parametrize("part", ["users at once", "requests a second"])
+@pytest.mark.parametrize("part", ["users at once", "requests per second"])
 def test_capacity_is_what_a_search_found(part: str) -> None:
     """Without a search it is a reason that names the command, not a number."""
     with pytest.raises(NotMeasurableError, match="needs `harness capacity"):
