@@ -1,7 +1,4 @@
-"""Scenarios of SQLAlchemy applications: the database on every engine, rows, snapshots, statements, plans, ping and RTT.
-
-A scenario that derives from `SqlScenario` declares its tables and its rows, and gets the rest.
-"""
+"""A base class for scenarios of SQLAlchemy applications: databases on every engine, rows, snapshots, statements, plans and ping."""
 
 from __future__ import annotations
 
@@ -106,11 +103,13 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     `store`; if that instance has an `engine`, its statements are the ones that are counted and explained.
 
     Example:
-        from harness import Case, Group, Promise, SqlInstance, SqlScenario, fewer_times, speedup, times
-        from shop.models import Base
-        from shop.orders import newest_orders
+        import random
 
-        class OrderIndex(SqlScenario[SqlInstance]):
+        from shop import Base, newest_orders
+
+        from harness import Case, Group, Promise, SqlScenario, speedup, times
+
+        class OrderIndex(SqlScenario):
             '''An index for a customer's newest orders.'''
 
             arms = {"baseline": "no index", "optimised": "an index on (customer_id, created_at)"}
