@@ -22,10 +22,10 @@ class Customer(ShopTables):
     __tablename__ = "customers"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-    orders: Mapped[list[Order]] = relationship()
+    orders: Mapped[list[ShopOrder]] = relationship()
 
 
-class Order(ShopTables):
+class ShopOrder(ShopTables):
     """An order."""
 
     __tablename__ = "orders"
@@ -38,7 +38,7 @@ async def totals_one_by_one(session: AsyncSession, ids: Sequence[int]) -> Totals
     """Load the orders of each customer with one query."""
     totals = {}
     for customer_id in ids:
-        orders = (await session.scalars(select(Order).where(Order.customer_id == customer_id))).all()
+        orders = (await session.scalars(select(ShopOrder).where(ShopOrder.customer_id == customer_id))).all()
         totals[customer_id] = sum(order.cents for order in orders)
     return totals
 
@@ -51,5 +51,9 @@ async def totals_eager(session: AsyncSession, ids: Sequence[int]) -> Totals:
 
 async def totals_grouped(session: AsyncSession, ids: Sequence[int]) -> Totals:
     """Let the database add up, with one query."""
-    chosen = select(Order.customer_id, func.sum(Order.cents)).where(Order.customer_id.in_(ids)).group_by(Order.customer_id)
+    chosen = (
+        select(ShopOrder.customer_id, func.sum(ShopOrder.cents))
+        .where(ShopOrder.customer_id.in_(ids))
+        .group_by(ShopOrder.customer_id)
+    )
     return {customer_id: int(cents) for customer_id, cents in await session.execute(chosen)}
