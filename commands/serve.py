@@ -1,7 +1,8 @@
 """Serve the demo prompt service over HTTP.
 
-ARM is a level (baseline, proposed or optimised), optionally with exceptions: baseline,caching=optimised. The service runs on synthetic
-rows in a temporary folder, or in a temporary database of the server. They are removed when the service is stopped with Ctrl-C.
+ARM is a level (baseline, proposed or optimised), optionally with exceptions: baseline,caching=optimised. The service runs on
+synthetic rows in a temporary folder, or in a temporary database of the server. They are removed when the service is stopped with
+Ctrl-C.
 """
 
 from __future__ import annotations

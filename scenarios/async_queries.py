@@ -31,7 +31,7 @@ from harness.verdicts.measures import combine, shown, speedup, verified
 from harness.verdicts.promise import Promise, measured, times, works
 from service import async_queries, bulk
 from service.async_queries import OneSession, Requests, SessionEach, Threaded
-from service.dashboard import API, Subject, question, questions
+from service.dashboard import API, Subject, queries, query
 from service.migrations import composite_indexes
 from service.models import Prompt
 from service.sessions import sessionmaker
@@ -137,7 +137,7 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
             in_process = store.engine.dialect.name == "sqlite"
             threaded = arm == "baseline" or (arm == "optimised" and in_process)
             async with _in_threads(arm, store) if threaded else _on_asyncio(arm, store) as instance:
-                await asyncio.gather(*(instance.requests.ask(questions(NOBODY) * PREPARED_AFTER) for _ in range(AT_ONCE)))
+                await asyncio.gather(*(instance.requests.run_queries(queries(NOBODY) * PREPARED_AFTER) for _ in range(AT_ONCE)))
                 yield instance
 
     async def run(self, instance: AsyncQueriesInstance, case: Case) -> TimedReads:
@@ -146,9 +146,9 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
             return TimedReads(await instance.requests.create(case.args))
         if case.group == "api":
             name, subject = case.args
-            return TimedReads(await instance.requests.ask([question(API[name], subject)]))
+            return TimedReads(await instance.requests.run_queries([query(API[name], subject)]))
         with CpuTime() as cpu:
-            answers = await asyncio.gather(*(instance.requests.ask(questions(subject)) for subject in case.args))
+            answers = await asyncio.gather(*(instance.requests.run_queries(queries(subject)) for subject in case.args))
         return TimedReads(answers, cpu.used_ns if case.group == "cpu" else None)
 
     def own_ns(self, case: Case, answer: TimedReads) -> int | None:
@@ -226,7 +226,7 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
     @demonstrates(GATHER_FAILS)
     async def gather_fails(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Gather a dashboard's questions on a new session."""
-        asked = questions(_first_subject(cases))
+        asked = queries(_first_subject(cases))
         async with AsyncSession(_asyncio(instance)) as session:
             outcomes = await asyncio.gather(*(each(session) for each in asked), return_exceptions=True)
         failed = [error for error in outcomes if isinstance(error, InvalidRequestError)]
@@ -238,7 +238,7 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
     )
     async def gather_is_serial(self, instance: AsyncQueriesInstance, cases: Sequence[Case]) -> str:
         """Gather a dashboard's questions on a session with a connection, and count connections."""
-        asked = questions(_first_subject(cases))
+        asked = queries(_first_subject(cases))
         async with PoolUse(_asyncio(instance)) as use, AsyncSession(_asyncio(instance)) as session:
             await session.connection()
             await async_queries.gathered_on_one_session(session, asked)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from harness.probes.pool import PoolUse
 from service import async_queries, bulk
 from service.async_queries import OneSession, Requests, SessionEach, Threaded
-from service.dashboard import API, Subject, question, questions
+from service.dashboard import API, Subject, queries, query
 from service.models import Prompt
 from service.sessions import sessionmaker
 
@@ -69,18 +69,18 @@ def new_prompts(count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", API)
 def test_every_question_has_the_same_answer_everywhere(name: str, database: Path) -> None:
     """In a thread, on one session, and on a session of its own."""
-    [first], *others = [answered(kind, database, lambda asked: asked.ask([question(API[name], SUBJECT)])) for kind in KINDS]
+    [first], *others = [answered(kind, database, lambda asked: asked.run_queries([query(API[name], SUBJECT)])) for kind in KINDS]
     assert first
     assert others == [[first], [first]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_come_in_the_order_of_the_questions(kind: str, database: Path) -> None:
-    """Those of a dashboard are what its questions give one by one."""
+    """Those of a dashboard are what its queries give one by one."""
 
     async def both(requests: Requests) -> Any:
-        one_by_one = [(await requests.ask([each]))[0] for each in questions(SUBJECT)]
-        return await requests.ask(questions(SUBJECT)), one_by_one
+        one_by_one = [(await requests.run_queries([each]))[0] for each in queries(SUBJECT)]
+        return await requests.run_queries(queries(SUBJECT)), one_by_one
 
     together, one_by_one = answered(kind, database, both)
     assert together == one_by_one
@@ -94,7 +94,7 @@ def test_what_is_created_is_there_for_the_next_request(kind: str, database: Path
     async def create(requests: Requests) -> Any:
         created = await requests.create(new_prompts(5))
         chosen = select(func.count()).select_from(Prompt).where(Prompt.id.startswith("new"))
-        return created, await requests.ask([lambda session: _scalar(session, chosen)])
+        return created, await requests.run_queries([lambda session: _scalar(session, chosen)])
 
     assert answered(kind, database, create) == (5, [5])
 
@@ -123,7 +123,7 @@ def test_a_thread_refuses_a_question_that_waits_for_something_else(database: Pat
         await asyncio.sleep(0)
 
     with pytest.raises(RuntimeError, match="awaits something other than its session"):
-        answered("threaded", database, lambda requests: requests.ask([sleep]))
+        answered("threaded", database, lambda requests: requests.run_queries([sleep]))
 
 
 def test_sessions_are_opened_up_to_the_limit_over_all_requests(database: Path) -> None:
@@ -133,7 +133,7 @@ def test_sessions_are_opened_up_to_the_limit_over_all_requests(database: Path) -
         engine = async_queries.engine_optimised(make_url(f"sqlite+aiosqlite:///{database}"))
         requests = SessionEach(engine, 3)
         async with PoolUse(engine) as use:
-            await asyncio.gather(requests.ask(questions(SUBJECT)), requests.ask(questions(SUBJECT)))
+            await asyncio.gather(requests.run_queries(queries(SUBJECT)), requests.run_queries(queries(SUBJECT)))
         await engine.dispose()
         return use.counts(), use.waiting_peak
 
@@ -143,15 +143,15 @@ def test_sessions_are_opened_up_to_the_limit_over_all_requests(database: Path) -
 
 
 def test_one_error_ends_the_request_and_gives_its_sessions_back(database: Path) -> None:
-    """The other questions are cancelled; the next request has all sessions again."""
+    """The other queries are cancelled; the next request has all sessions again."""
 
     async def fail(_session: AsyncSession) -> None:
         raise LookupError("no such thing")
 
     async def work(requests: Requests) -> Any:
         with pytest.raises(ExceptionGroup) as caught:
-            await requests.ask([fail, *questions(SUBJECT)])
-        return caught.value.exceptions, await requests.ask(questions(SUBJECT))
+            await requests.run_queries([fail, *queries(SUBJECT)])
+        return caught.value.exceptions, await requests.run_queries(queries(SUBJECT))
 
     (error,), answers = answered("session each", database, work)
     assert isinstance(error, LookupError)
@@ -159,16 +159,18 @@ def test_one_error_ends_the_request_and_gives_its_sessions_back(database: Path) 
 
 
 def test_questions_are_read_in_autocommit_and_writes_are_not(database: Path) -> None:
-    """A write that fails half-way leaves nothing behind, and a question's connection has autocommit while it reads."""
+    """A write that fails half-way leaves nothing behind, and a query's connection has autocommit while it reads."""
 
     async def run() -> Any:
         engine = async_queries.engine_optimised(make_url(f"sqlite+aiosqlite:///{database}"))
         requests = SessionEach(engine, 3)
-        level = await requests.ask([_isolation])
+        level = await requests.run_queries([_isolation])
         rows = new_prompts(2)
         with pytest.raises(Exception, match="UNIQUE"):
             await requests.create([*rows, rows[0]])
-        left = await requests.ask([lambda session: _scalar(session, select(func.count()).where(Prompt.id.startswith("new")))])
+        left = await requests.run_queries(
+            [lambda session: _scalar(session, select(func.count()).where(Prompt.id.startswith("new")))]
+        )
         await engine.dispose()
         return level, left
 
@@ -186,7 +188,7 @@ def test_gathered_on_a_new_session_queries_fail(database: Path) -> None:
 
     async def gather(engine: AsyncEngine) -> None:
         async with AsyncSession(engine) as session:
-            outcomes = await asyncio.gather(*(each(session) for each in questions(SUBJECT)), return_exceptions=True)
+            outcomes = await asyncio.gather(*(each(session) for each in queries(SUBJECT)), return_exceptions=True)
         assert sum(isinstance(outcome, InvalidRequestError) for outcome in outcomes) == 7
 
     on_proposed(database, gather)
@@ -198,10 +200,10 @@ def test_gathered_on_a_session_with_a_connection_they_take_no_other(database: Pa
     async def gather(engine: AsyncEngine) -> Any:
         async with PoolUse(engine) as use, AsyncSession(engine) as session:
             await session.connection()
-            found = await async_queries.gathered_on_one_session(session, questions(SUBJECT))
+            found = await async_queries.gathered_on_one_session(session, queries(SUBJECT))
         return found, use.counts()["checkouts"]
 
-    expected = answered("one session", database, lambda requests: requests.ask(questions(SUBJECT)))
+    expected = answered("one session", database, lambda requests: requests.run_queries(queries(SUBJECT)))
     assert on_proposed(database, gather) == (expected, 1)
 
 

@@ -49,21 +49,21 @@ def test_the_review_gives_sqlite_one_shared_connection(tmp_path: Path) -> None:
     assert isinstance(in_threads.pool, StaticPool)
 
 
-@pytest.mark.parametrize("says_begin", [False, True])
+@pytest.mark.parametrize("explicit_begin", [False, True])
 @pytest.mark.parametrize("level", Level)
-def test_every_connection_to_sqlite_is_set_up_alike(level: Level, says_begin: bool, database: Path) -> None:
+def test_every_connection_to_sqlite_is_set_up_alike(level: Level, explicit_begin: bool, database: Path) -> None:
     """Durability, foreign keys and the wait for locks do not depend on the switches."""
     wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000}
     url = make_url(f"sqlite:///{database}")
     engine = engines.engine_in_threads(engines.with_driver(url, asyncio=False), level)
-    engines.set_up(engine, says_begin=says_begin)
+    engines.set_up(engine, explicit_begin=explicit_begin)
     with engine.connect() as connection:
         found = {name: connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in wanted}
     engine.dispose()
 
     async def on_loop() -> dict[str, object]:
         made = engines.engine_on_loop(engines.with_driver(url, asyncio=True), level)
-        engines.set_up(made.sync_engine, says_begin=says_begin)
+        engines.set_up(made.sync_engine, explicit_begin=explicit_begin)
         async with made.connect() as connection:
             told = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in wanted}
         await made.dispose()

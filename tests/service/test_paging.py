@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.paging import MOST_BEFORE, MalformedCursorError, offset, page
+from service.paging import MAX_OFFSET, MalformedCursorError, offset, page
 from service.streaming import encode_cursor
 from service.switches import Level
 
@@ -53,7 +53,7 @@ def test_the_reviews_pages_lose_ties(on_session: OnSession) -> None:
     ("level", "cursor"),
     [
         *((level, cursor) for level in Level for cursor in ("", "x", "-1", "'; DROP TABLE prompts; --", "٣", "\ud800")),
-        (Level.BASELINE, str(MOST_BEFORE + 1)),
+        (Level.BASELINE, str(MAX_OFFSET + 1)),
         (Level.BASELINE, "9" * 5000),
         (Level.PROPOSED, "2025-01-01T00:00:00+00:00"),
         (Level.PROPOSED, "2025-01-01"),
@@ -74,5 +74,5 @@ def test_an_offset_is_a_number_in_bounds_or_refused(text: str) -> None:
         found = offset(text)
     except MalformedCursorError:
         return
-    assert 0 <= found <= MOST_BEFORE
+    assert 0 <= found <= MAX_OFFSET
     assert int(text) == found

@@ -16,7 +16,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.models import Prompt
-from service.sessions import Threads, finished, sync_sessions
+from service.sessions import Threads, run_to_end, sync_sessions
 
 OnSession = Callable[..., Any]
 
@@ -64,7 +64,7 @@ def test_every_method_does_what_the_asyncio_one_does(engine: Engine) -> None:
             counted = (await session.execute(select(func.count()).select_from(Prompt).where(Prompt.title == "one"))).scalar_one()
         return [titles, counted]
 
-    assert finished(work()) == [["one"], 1]
+    assert run_to_end(work()) == [["one"], 1]
 
 
 def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
@@ -80,13 +80,13 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
             raise NoResultFound
 
     with pytest.raises(NoResultFound):
-        finished(work())
+        run_to_end(work())
 
     async def read() -> Any:
         async with sessions() as session:
             return (await session.execute(select(Prompt.title).where(Prompt.id == "p0037"))).scalar_one()
 
-    assert finished(read()) != "lost"
+    assert run_to_end(read()) != "lost"
 
 
 def test_work_runs_in_another_thread() -> None:
@@ -142,7 +142,7 @@ def test_work_that_waits_is_refused() -> None:
         await asyncio.sleep(0)
 
     with pytest.raises(RuntimeError, match="awaits something other than its session"):
-        finished(sleep())
+        run_to_end(sleep())
 
 
 def test_objects_stay_readable_after_a_commit(on_session: OnSession) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.edges.api import LEAST_VERSION, PRIVATE, PUBLIC, Call, answer
+from service.edges.api import MIN_VERSION, PRIVATE, PUBLIC, Call, answer
 from service.edges.edge import Edge
 from service.edges.http_cache import Answer, EdgeCache
 
@@ -111,7 +111,7 @@ def test_a_client_that_has_written_is_never_answered_from_older_data() -> None:
     async def play() -> None:
         place = Place()
         await place.get()
-        mine = {LEAST_VERSION: "1"}
+        mine = {MIN_VERSION: "1"}
         assert (await place.get(mine)).body == b'"origin"'
         assert (await place.get()).body == b'"old"'
         place.replica.version, place.replica.word = 1, "new"

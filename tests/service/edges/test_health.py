@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.health import EdgeHealth, Rhythm, check, keep_checking
+from service.edges.health import CheckSchedule, EdgeHealth, check, keep_checking
 from service.edges.routing import Router
 
 EDGES = {"a": 5.0, "b": 50.0, "c": 90.0}
@@ -111,7 +111,7 @@ def test_checking_goes_on_for_each_edge_until_cancelled() -> None:
 
     async def play() -> None:
         router = Router(EDGES, lambda: 0.0)
-        task = asyncio.create_task(keep_checking(router, probe, Rhythm(0.0, 0.0, 60.0), Random(0)))
+        task = asyncio.create_task(keep_checking(router, probe, CheckSchedule(0.0, 0.0, 60.0), Random(0)))
         await enough.wait()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -124,6 +124,6 @@ def test_checking_goes_on_for_each_edge_until_cancelled() -> None:
 @given(st.floats(0.01, 100), st.floats(0, 1), st.integers())
 def test_pauses_stay_within_the_jitter(interval_s: float, jitter: float, seed: int) -> None:
     """No pause is shorter or longer than the interval by more than the jitter's share."""
-    rhythm = Rhythm(interval_s, jitter)
-    pause_s = rhythm.pause_s(Random(seed))
+    schedule = CheckSchedule(interval_s, jitter)
+    pause_s = schedule.pause_s(Random(seed))
     assert interval_s * (1 - jitter) - 1e-9 <= pause_s <= interval_s * (1 + jitter) + 1e-9

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.edges.regions import (
     EARTH_RADIUS_KM,
-    LEAST_MS,
+    MIN_RTT_MS,
     ORIGIN,
     REGIONS,
     Region,
@@ -60,7 +60,7 @@ def test_the_prior_of_oneself_is_the_least() -> None:
     """A region expects its own edge to answer first, and every other later."""
     for region in REGIONS.values():
         found = prior_ms(region, list(REGIONS.values()))
-        assert found[region.name] == pytest.approx(LEAST_MS)
+        assert found[region.name] == pytest.approx(MIN_RTT_MS)
         assert min(found, key=lambda name: found[name]) == region.name
 
 
@@ -97,7 +97,7 @@ def test_internal_addresses_are_never_looked_up(address: str) -> None:
 
 @pytest.mark.parametrize("record", [None, {}, {"location": {}}, {"location": {"latitude": 1.0}}, {"country": {"iso_code": "JP"}}])
 def test_unknown_addresses_get_the_default(record: Any) -> None:
-    """Without coordinates an address is nowhere, and the default region serves it."""
+    """Without coordinates an address is no_sessions, and the default region serves it."""
     assert region_of(ipaddress.ip_address("203.0.113.9"), Places(record), "eu-west") == "eu-west"
     assert region_of(None, Places(record), "eu-west") == "eu-west"
 

@@ -40,7 +40,7 @@ def play(router: Router, clock: Clock, played: list[tuple[str, str, float]]) -> 
     """Let things happen to a router."""
     for name, what, number in played:
         if what == "heard":
-            router.heard(name, number)
+            router.succeeded(name, number)
         elif what == "failed":
             router.failed(name)
         elif what == "wait":
@@ -58,14 +58,14 @@ def test_the_nearest_is_chosen_before_anything_was_measured() -> None:
 def test_measurement_overrides_distance() -> None:
     """An edge that is near on the map and slow in truth loses its clients."""
     router, _ = made()
-    router.heard("near", 200.0)
+    router.succeeded("near", 200.0)
     assert router.choose() == "middle"
 
 
 def test_the_first_measurement_replaces_the_prior() -> None:
     """The prior is a guess, so that it has no weight beside what was measured."""
     router, _ = made()
-    router.heard("far", 12.0)
+    router.succeeded("far", 12.0)
     assert router.rtt_ms("far") == 12.0
 
 
@@ -74,7 +74,7 @@ def test_the_average_lies_between_the_measurements(measured: list[float]) -> Non
     """A smoothed round trip is never outside of what was measured."""
     router, _ = made()
     for ms in measured:
-        router.heard("near", ms)
+        router.succeeded("near", ms)
     assert min(measured) - 1e-9 <= router.rtt_ms("near") <= max(measured) + 1e-9
 
 
@@ -83,8 +83,8 @@ def test_equals_do_not_trade_places() -> None:
     router, _ = made(prior={"a": 20.0, "b": 20.5})
     chosen = router.choose()
     for ms in (19.0, 21.0) * 20:
-        router.heard("a", ms)
-        router.heard("b", 40.0 - ms)
+        router.succeeded("a", ms)
+        router.succeeded("b", 40.0 - ms)
         assert router.choose() == chosen
 
 
@@ -92,9 +92,9 @@ def test_a_much_better_edge_takes_over() -> None:
     """A difference beyond the margin moves the clients, and they stay when it shrinks again."""
     router, _ = made(prior={"a": 20.0, "b": 30.0})
     assert router.choose() == "a"
-    router.heard("b", 10.0)
+    router.succeeded("b", 10.0)
     assert router.choose() == "b"
-    router.heard("a", 9.0)
+    router.succeeded("a", 9.0)
     assert router.choose() == "b"
 
 
@@ -131,7 +131,7 @@ def test_failures_in_a_row_eject_and_a_good_answer_between_does_not() -> None:
     """Two failures in a row eject an edge; with an answer between them they do not."""
     router, _ = made()
     router.failed("near")
-    router.heard("near", 5.0)
+    router.succeeded("near", 5.0)
     router.failed("near")
     assert not router.is_ejected("near")
     router.failed("near")
@@ -183,7 +183,7 @@ def test_requests_do_not_bring_an_ejected_edge_back() -> None:
     router, _ = made()
     router.failed("near")
     router.failed("near")
-    router.heard("near", 1.0)
+    router.succeeded("near", 1.0)
     assert router.is_ejected("near")
 
 
@@ -197,7 +197,7 @@ def test_an_edge_with_old_data_is_avoided_until_it_has_caught_up() -> None:
 
 
 def test_with_all_ejected_the_best_is_still_tried() -> None:
-    """No answer can come from nowhere, so the router fails open."""
+    """No answer can come from no_sessions, so the router fails open."""
     router, _ = made()
     for name in PRIOR:
         router.failed(name)

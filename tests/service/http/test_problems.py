@@ -46,7 +46,7 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
 
 REFUSED: list[tuple[str, str, dict[str, Any], int, list[str] | None]] = [
     ("GET", "/prompts/nobody", {}, 404, None),
-    ("GET", "/nowhere", {}, 404, None),
+    ("GET", "/no_sessions", {}, 404, None),
     ("GET", "/prompts/" + "x" * 37, {}, 422, ["prompt_id"]),
     ("GET", "/prompts/%00", {}, 422, ["prompt_id"]),
     ("GET", "/users/ann/prompts?limit=0", {}, 422, ["limit"]),
