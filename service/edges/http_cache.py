@@ -47,7 +47,7 @@ class EdgeLookup:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """How long a response may be served: fresh, and then stale while it is refreshed, in seconds."""
+    """The times for which a response may be served, in seconds: fresh, and afterwards stale while it is refreshed."""
 
     fresh_s: float
     stale_s: float

@@ -26,7 +26,7 @@ def prompts() -> dict[str, dict[str, Any]]:
 @given(stream=st.integers(0, 1_000), short=st.integers(0, 50), more=st.integers(0, 500))
 @settings(max_examples=15, deadline=None)
 def test_a_longer_stream_starts_with_the_shorter(stream: int, short: int, more: int) -> None:
-    """How much of a stream is read does not change it."""
+    """A prefix of a stream does not depend on the length read."""
     for draw in STREAMS:
         assert draw(DATASET, stream, short + more)[:short] == draw(DATASET, stream, short)
     assert prompts_to_insert(DATASET, stream, short + more)[:short] == prompts_to_insert(DATASET, stream, short)

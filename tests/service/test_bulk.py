@@ -124,7 +124,7 @@ def test_the_optimised_insert_takes_a_generator(written: Callable[..., Any]) -> 
     assert written(bulk.insert_optimised, making()) == written(bulk.insert_baseline, NEW)
 
 
-IDS = ["p0037", "p0000", "nobody", "p0037", "p0444", "p0333"]
+IDS = ["p0037", "p0000", "unknown", "p0037", "p0444", "p0333"]
 
 
 @pytest.mark.parametrize("technique", [bulk.set_status_proposed, bulk.set_status_optimised])

@@ -30,7 +30,7 @@ def test_reads_are_tuples_of_the_rows(on_engine: OnEngine) -> None:
         prompt = await catalogue.prompt(PROMPT)
         assert prompt is not None
         assert prompt[:2] == (PROMPT, 'Title, "1"')
-        assert [await catalogue.prompt(missing) for missing in (DELETED, "nobody")] == [None, None]
+        assert [await catalogue.prompt(missing) for missing in (DELETED, "unknown")] == [None, None]
         listed = await catalogue.user_prompts(USER)
         assert len(listed) == 50
         assert listed == tuple(sorted(listed, key=lambda row: (row[2], row[0]), reverse=True))
@@ -60,7 +60,7 @@ def test_writes_change_the_named_rows_and_no_others(on_engine: OnEngine) -> None
         before = await rows(engine)
         assert await catalogue.update_prompt(PROMPT, USER, "New", LATER) == 3
         assert await catalogue.update_prompt(PROMPT, "bob", "Not his", LATER) is None
-        assert await catalogue.update_prompt(DELETED, "bob", "Gone", LATER) is None
+        assert await catalogue.update_prompt(DELETED, "bob", "Deleted", LATER) is None
         new = dict(zip(Base.metadata.tables["prompts"].columns.keys(), before["prompts"][PROMPT], strict=True), id="new")
         await catalogue.create_prompt(new)
         await catalogue.re_evaluate(EVALUATION, 0.125)

@@ -16,7 +16,7 @@ from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
 
-IDS = ["p0999", "p0037", "nobody", "p0000", "p0037", "p0444"]
+IDS = ["p0999", "p0037", "unknown", "p0000", "p0037", "p0444"]
 
 
 class Doubling:
@@ -163,10 +163,10 @@ def test_a_cancelled_caller_does_not_affect_the_others() -> None:
     async def loads() -> tuple[bool, int]:
         loader = DataLoader(Doubling())
 
-        async def ask() -> int:
+        async def read() -> int:
             return await loader.load(1)
 
-        first, second = asyncio.create_task(ask()), asyncio.create_task(ask())
+        first, second = asyncio.create_task(read()), asyncio.create_task(read())
         await asyncio.sleep(0)
         first.cancel()
         value = await second

@@ -12,7 +12,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool, StaticPool
 from service import engines
 from service.switches import Level
 
-SERVER = make_url("postgresql://nobody@127.0.0.1:1/none")
+SERVER = make_url("postgresql://unknown@127.0.0.1:1/none")
 
 
 def overflow(engine: Engine) -> int:
@@ -76,4 +76,4 @@ def test_every_connection_to_sqlite_is_set_up_alike(level: Level, explicit_begin
 def test_an_unsupported_database_is_refused() -> None:
     """The message names the supported databases."""
     with pytest.raises(ValueError, match="does not support mysql; name a database of sqlite or postgresql"):
-        engines.with_driver(make_url("mysql://nobody@127.0.0.1/none"), asyncio=True)
+        engines.with_driver(make_url("mysql://unknown@127.0.0.1/none"), asyncio=True)

@@ -24,7 +24,7 @@ async def load(engine: AsyncEngine, technique: Any, user_id: str, limit: int) ->
     return loaded, probe.counts()["statements"]
 
 
-@pytest.mark.parametrize(("user_id", "limit"), [("ann", 50), ("bob", 7), ("nobody", 50)])
+@pytest.mark.parametrize(("user_id", "limit"), [("ann", 50), ("bob", 7), ("unknown", 50)])
 def test_all_techniques_load_the_same(on_engine: OnEngine, user_id: str, limit: int) -> None:
     """Every technique returns a user's newest live prompts with their completed evaluations sorted by id."""
 
@@ -33,7 +33,7 @@ def test_all_techniques_load_the_same(on_engine: OnEngine, user_id: str, limit: 
 
     baseline, proposed, optimised = on_engine(loads)
     assert baseline == proposed == optimised
-    assert len(baseline) == (0 if user_id == "nobody" else limit)
+    assert len(baseline) == (0 if user_id == "unknown" else limit)
     if user_id == "ann":
         assert {prompt["eval_count"] for prompt in baseline} >= {0, 1, 6}
     assert all(prompt["evaluations"] == sorted(prompt["evaluations"], key=lambda e: str(e["id"])) for prompt in baseline)

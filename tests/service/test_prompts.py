@@ -42,20 +42,20 @@ def test_answers_do_not_depend_on_the_indexes(on_engine: OnEngine, read: str) ->
     """A read returns the same rows in the same order with any set of indexes, and without."""
 
     async def every_plan(engine: AsyncEngine) -> list[Any]:
-        async def ask() -> Any:
+        async def run_read() -> Any:
             async with sessionmaker(engine)() as session:
                 return await READS[read](session)
 
-        answers = [await ask()]
+        answers = [await run_read()]
         for upgrade in (composite_indexes.upgrade_proposed, composite_indexes.upgrade_optimised, keyset_index.upgrade):
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade)
-            answers.append(await ask())
+            answers.append(await run_read())
         async with engine.begin() as connection:
             named = await connection.execute(text("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"))
             for name in named.scalars().all():
                 await connection.execute(text(f"DROP INDEX {name}"))
-        return [*answers, await ask()]
+        return [*answers, await run_read()]
 
     first, *others = on_engine(every_plan)
     assert first
@@ -117,8 +117,8 @@ def test_a_deleted_or_unknown_row_is_none(on_session: OnSession) -> None:
     async def three(session: AsyncSession) -> list[Any]:
         return [
             await prompts.prompt(session, "p0000"),
-            await prompts.prompt(session, "nobody"),
-            await prompts.evaluation(session, "nobody"),
+            await prompts.prompt(session, "unknown"),
+            await prompts.evaluation(session, "unknown"),
         ]
 
     assert on_session(three) == [None, None, None]

@@ -34,7 +34,7 @@ async def live_ids(session: AsyncSession, user_id: str) -> list[str]:
     return [row.id for row in sorted(wanted, key=lambda row: (row.created_at, row.id), reverse=True)]
 
 
-@pytest.mark.parametrize("user_id", ["ann", None, "nobody"])
+@pytest.mark.parametrize("user_id", ["ann", None, "unknown"])
 def test_exports_hold_the_same_rows(on_engine: OnEngine, user_id: str | None) -> None:
     """Optimised and baseline are identical; the proposed export has the same rows, in the same order except for ties."""
 

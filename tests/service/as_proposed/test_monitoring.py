@@ -19,10 +19,10 @@ async def answer(number: int) -> int:
 def test_a_method_is_counted_and_its_result_returned() -> None:
     """Successes and errors are counted separately, both in one histogram."""
     review = ReviewMonitoring()
-    ask = review.monitor_query("select", "prompts")(answer)
-    assert asyncio.run(ask(3)) == 3
+    read_number = review.monitor_query("select", "prompts")(answer)
+    assert asyncio.run(read_number(3)) == 3
     with pytest.raises(LookupError):
-        asyncio.run(ask(-1))
+        asyncio.run(read_number(-1))
     total = {status: _value(review, "db_query_total", status=status) for status in ("success", "error")}
     assert total == {"success": 1, "error": 1}
     assert _value(review, "db_query_duration_seconds_count") == 2

@@ -29,7 +29,7 @@ from service.catalogue import (
 from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
-Ask = Callable[[Catalogue], Awaitable[Any]]
+Call = Callable[[Catalogue], Awaitable[Any]]
 
 LATER = datetime(2025, 6, 1)  # noqa: DTZ001 - the service stores naive UTC
 PROMPT, USER, EVALUATION, TEMPLATE, CATEGORY, MISSING = "p0431", "ann", "e00-p0037", "t07", "b", "missing"
@@ -41,7 +41,7 @@ FORMS: dict[str, Any] = {
     "templates": Templates,
     "statistics": Statistics,
 }
-READS: dict[str, Ask] = {
+READS: dict[str, Call] = {
     "prompt": lambda catalogue: catalogue.prompt(PROMPT),
     "user_prompts": lambda catalogue: catalogue.user_prompts(USER),
     "evaluation": lambda catalogue: catalogue.evaluation(EVALUATION),
@@ -52,7 +52,7 @@ NEW_PROMPT = {
     "id": MISSING, "user_id": USER, "title": "new", "content": "", "status": "active", "version": 1, "parent_id": None,
     "created_at": LATER, "updated_at": LATER, "deleted_at": None,
 }  # fmt: skip
-WRITES: dict[str, tuple[Ask, list[Ask]]] = {
+WRITES: dict[str, tuple[Call, list[Call]]] = {
     "update": (
         lambda catalogue: catalogue.update_prompt(PROMPT, USER, "New", LATER),
         [READS["prompt"], READS["user_prompts"]],

@@ -47,7 +47,7 @@ def test_missing_resources_are_not_found_and_not_cached(on_engine: OnEngine) -> 
 
     async def check(engine: AsyncEngine) -> None:
         handle = Reads(sessionmaker(engine)).handle
-        for path in (f"/prompts/{DELETED}", "/prompts/nobody", "/", "/users/ann", "/prompts/a/b"):
+        for path in (f"/prompts/{DELETED}", "/prompts/unknown", "/", "/users/ann", "/prompts/a/b"):
             found = await handle(Call("GET", path))
             assert found.status == 404
             assert lifetime_of({}, found) is None

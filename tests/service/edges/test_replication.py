@@ -74,7 +74,7 @@ def test_each_write_gets_the_next_number_and_notifies_the_stale_paths(followed: 
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(("prompt_id", "user_id"), [(PROMPT, "bob"), (DELETED, "bob"), ("nobody", "ann")])
+@pytest.mark.parametrize(("prompt_id", "user_id"), [(PROMPT, "bob"), (DELETED, "bob"), ("unknown", "ann")])
 def test_a_write_without_effect_leaves_no_trace(followed: Callable[[str], Path], prompt_id: str, user_id: str) -> None:
     """Another user's prompt, a deleted one and an unknown one are not written, and get no number."""
 

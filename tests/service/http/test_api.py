@@ -45,23 +45,23 @@ ON_POSTGRES = ("baseline", "proposed", "optimised", "pools alone", "async_querie
 READS = {
     f"/prompts/{PROMPT}": 200,
     f"/prompts/{DELETED}": 404,
-    "/prompts/nobody": 404,
+    "/prompts/unknown": 404,
     f"/prompts/{quote(QUOTED, safe='')}": 404,
     f"/users/{USER}/prompts?limit=200": 200,
     f"/users/{USER}/prompts?limit=7&offset=14": 200,
     f"/users/{USER}/prompts?limit=7&offset=9000": 200,
-    "/users/nobody/prompts": 200,
+    "/users/unknown/prompts": 200,
     f"/users/{USER}/prompts/newest": 200,
-    "/users/nobody/prompts/newest": 200,
+    "/users/unknown/prompts/newest": 200,
     f"/users/{USER}/prompts/with-evaluations": 200,
-    "/users/nobody/prompts/with-evaluations": 200,
+    "/users/unknown/prompts/with-evaluations": 200,
     f"/evaluations/{EVALUATION}": 200,
     "/evaluations/nothing": 404,
     "/templates?category=b": 200,
     f"/templates?category={quote(QUOTED)}": 200,
     f"/exports/prompts.csv?user_id={USER}": 200,
     "/exports/prompts.csv": 200,
-    "/exports/prompts.csv?user_id=nobody": 200,
+    "/exports/prompts.csv?user_id=unknown": 200,
 }
 """Path → status."""
 
@@ -72,8 +72,8 @@ WRITES: list[tuple[str, str, Any, int]] = [
     ("POST", "/prompts", PAIR, 201),
     ("POST", "/prompts", PAIR, 409),
     ("POST", "/bulk/prompts", {"prompts": MANY}, 201),
-    ("POST", "/bulk/prompts/status", {"ids": [PROMPT, "many3", "many4", "nobody"], "status": "archived"}, 200),
-    ("POST", "/bulk/prompts/deletion", {"ids": ["many5", "many6", DELETED, "nobody"]}, 200),
+    ("POST", "/bulk/prompts/status", {"ids": [PROMPT, "many3", "many4", "unknown"], "status": "archived"}, 200),
+    ("POST", "/bulk/prompts/deletion", {"ids": ["many5", "many6", DELETED, "unknown"]}, 200),
 ]
 AFTERWARDS = {
     **READS,
@@ -88,19 +88,19 @@ async def conversation(client: httpx.AsyncClient) -> list[Any]:
     """Read everything, twice so that a cache responds as well, write, and read again after each write and at the end."""
     answers = []
 
-    async def ask(method: str, path: str, status: int, body: Any = None) -> None:
+    async def send(method: str, path: str, status: int, body: Any = None) -> None:
         answer = await client.request(method, path, json=body)
         assert answer.status_code == status, (method, path, answer.text)
         answers.append(plain(answer))
 
     for path, status in [*READS.items(), ("/statistics", 200)] * 2:
-        await ask("GET", path, status)
+        await send("GET", path, status)
     for method, path, body, status in WRITES:
-        await ask(method, path, status, body)
+        await send(method, path, status, body)
         for again in (f"/prompts/{PROMPT}", f"/users/{USER}/prompts/newest"):
-            await ask("GET", again, 200)
+            await send("GET", again, 200)
     for path, status in AFTERWARDS.items():
-        await ask("GET", path, status)
+        await send("GET", path, status)
     return answers
 
 

@@ -23,7 +23,7 @@ CHANGE = {"user_id": "ann", "title": "T"}
 JSON = {"content-type": "application/json"}
 
 
-def ask(calling: Calling, method: str, path: str, **what: Any) -> httpx.Response:
+def send(calling: Calling, method: str, path: str, **what: Any) -> httpx.Response:
     """Send one request to the baseline's service."""
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
@@ -45,7 +45,7 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
 
 
 REFUSED: list[tuple[str, str, dict[str, Any], int, list[str] | None]] = [
-    ("GET", "/prompts/nobody", {}, 404, None),
+    ("GET", "/prompts/unknown", {}, 404, None),
     ("GET", "/nowhere", {}, 404, None),
     ("GET", "/prompts/" + "x" * 37, {}, 422, ["prompt_id"]),
     ("GET", "/prompts/%00", {}, 422, ["prompt_id"]),
@@ -86,7 +86,7 @@ def test_refused_input_is_located(
     method: str, path: str, what: dict[str, Any], status: int, where: list[str] | None, calling: Calling
 ) -> None:
     """Invalid input of any kind is a problem with its own status, with pointers into the body or names of parameters."""
-    found = problem(ask(calling, method, path, **what))
+    found = problem(send(calling, method, path, **what))
     assert found["status"] == status
     places = [error.get("pointer", error.get("parameter")) for error in found["errors"]] if "errors" in found else None
     assert places == where
@@ -98,7 +98,7 @@ def test_refused_input_is_located(
 )
 def test_an_unknown_method_is_answered_with_the_allowed_ones(path: str, allowed: str, calling: Calling) -> None:
     """All methods of the URL are listed, whichever route has them."""
-    answer = ask(calling, "DELETE", path)
+    answer = send(calling, "DELETE", path)
     assert problem(answer)["status"] == 405
     assert answer.headers["allow"] == allowed
 
@@ -165,7 +165,7 @@ def test_internal_errors_are_logged_and_not_disclosed(
 
     monkeypatch.setattr(Service, "ping", fail)
     caplog.set_level(logging.WARNING, "service.http.problems")
-    answer = ask(calling, "GET", "/health")
+    answer = send(calling, "GET", "/health")
     assert problem(answer)["status"] == status
     assert "secret" not in answer.text
     assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
@@ -198,7 +198,7 @@ def test_an_export_that_cannot_begin_is_a_problem(calling: Calling, monkeypatch:
         raise PoolTimeoutError
 
     monkeypatch.setattr(Service, "export", lambda self, user_id: broken())
-    assert problem(ask(calling, "GET", "/exports/prompts.csv"))["status"] == 503
+    assert problem(send(calling, "GET", "/exports/prompts.csv"))["status"] == 503
 
 
 def test_an_export_that_breaks_off_is_aborted(calling: Calling, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ def requests(monitoring: Monitoring) -> dict[tuple[str, str, str], float]:
     }
 
 
-def ask(app: App, path: str = "/", method: str = "GET", kind: str = "http") -> list[Message]:
+def call_app(app: App, path: str = "/", method: str = "GET", kind: str = "http") -> list[Message]:
     """Send one request to an application, and return the messages that it sends."""
     sent: list[Message] = []
 
@@ -60,7 +60,7 @@ def answering(status: int, failure: BaseException | None = None) -> Callable[[Sc
 def test_the_class_of_the_status_is_recorded(status: int, expected: str) -> None:
     """One request is one observation, and the response passes unchanged."""
     monitoring = Monitoring()
-    sent = ask(monitoring.timed(answering(status)))
+    sent = call_app(monitoring.timed(answering(status)))
     assert sent[0]["status"] == status
     assert requests(monitoring) == {("GET", "no route", expected): 1}
 
@@ -70,7 +70,7 @@ def test_a_request_without_an_answer_is_timed_as_well(failure: BaseException, ex
     """The exception passes on; a client that disconnected is not a failure of the service."""
     monitoring = Monitoring()
     with pytest.raises(type(failure)):
-        ask(monitoring.timed(answering(200, failure)))
+        call_app(monitoring.timed(answering(200, failure)))
     assert requests(monitoring) == {("GET", "no route", expected): 1}
 
 
@@ -79,14 +79,14 @@ def test_clients_cannot_create_series() -> None:
     monitoring = Monitoring()
     app = monitoring.timed(answering(404))
     for number in range(20):
-        ask(app, f"/guess/{number}", f"M{number}")
+        call_app(app, f"/guess/{number}", f"M{number}")
     assert requests(monitoring) == {("other", "no route", "4xx"): 20}
 
 
 def test_messages_that_are_not_requests_are_not_timed() -> None:
     """Startup and shutdown of the application are not requests."""
     monitoring = Monitoring()
-    ask(monitoring.timed(answering(200)), kind="lifespan")
+    call_app(monitoring.timed(answering(200)), kind="lifespan")
     assert requests(monitoring) == {}
 
 
@@ -103,5 +103,5 @@ def test_the_route_is_fastapis_template() -> None:
     monitoring = Monitoring()
     app = monitoring.timed(api)
     for path in ("/prompts/1", "/prompts/2", "/nothing"):
-        ask(app, path)
+        call_app(app, path)
     assert requests(monitoring) == {("GET", "/prompts/{prompt_id}", "2xx"): 2, ("GET", "no route", "4xx"): 1}

@@ -115,14 +115,14 @@ def test_a_cancelled_statement_is_an_error_of_its_own_kind(on_engine: OnEngine) 
     async def work(engine: AsyncEngine) -> None:
         monitoring.watch(engine)
 
-        async def ask() -> None:
+        async def read() -> None:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 begun.set()
                 await connection.execute(endless)
 
         begun = asyncio.Event()
-        reading = asyncio.create_task(ask())
+        reading = asyncio.create_task(read())
         await begun.wait()
         await asyncio.sleep(0)
         reading.cancel()
@@ -150,7 +150,7 @@ def test_the_gauges_show_the_current_pool(tmp_path: Path) -> None:
         seen = [pool_of(monitoring)]
         for _ in range(2):
             async with engine.connect(), engine.connect():
-                third = asyncio.create_task(ask(engine))
+                third = asyncio.create_task(read(engine))
                 await asyncio.sleep(0)  # runs until it has to wait
                 seen.append(pool_of(monitoring))
             await third
@@ -158,7 +158,7 @@ def test_the_gauges_show_the_current_pool(tmp_path: Path) -> None:
             await engine.dispose()
         return seen
 
-    async def ask(engine: AsyncEngine) -> None:
+    async def read(engine: AsyncEngine) -> None:
         async with engine.connect():
             pass
 

@@ -222,7 +222,7 @@ def test_postgresql_explains_and_its_plan_keeps_no_value(tmp_path: Path) -> None
 
     path = tmp_path / "slow.jsonl"
 
-    async def ask(url: str) -> None:
+    async def read(url: str) -> None:
         engine = create_async_engine(url)
         with SlowQueryLog(path, threshold_s=0.0, plan_every_s=0) as log:
             Monitoring(log).watch(engine)
@@ -232,7 +232,7 @@ def test_postgresql_explains_and_its_plan_keeps_no_value(tmp_path: Path) -> None
 
     try:
         with postgres.server(tmp_path) as url:
-            asyncio.run(ask(url))
+            asyncio.run(read(url))
     except NotMeasurableError as reason:
         pytest.skip(str(reason))
     line = lines(path)[-1]
