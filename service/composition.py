@@ -66,7 +66,7 @@ _EXPORT = {
 
 
 @dataclass(frozen=True)
-class Service:
+class PromptService:
     """The operations of the service. Rows are mappings with all columns, ids included."""
 
     switches: Switches
@@ -160,7 +160,7 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
+async def open_service(settings: ServiceSettings) -> AsyncIterator[PromptService]:
     """Open the service with its settings, in the event loop that uses it, and close everything that it opened at the end.
 
     Raises:
@@ -170,7 +170,7 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
         open_database(make_url(settings.database_url), settings.switches) as database,
         open_front(settings, database_catalogue(database)) as front,
     ):
-        yield Service(settings.switches, database, front)
+        yield PromptService(settings.switches, database, front)
 
 
 def database_catalogue(database: Database) -> Catalogue:

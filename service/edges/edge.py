@@ -12,7 +12,7 @@ import contextlib
 from collections import Counter
 
 from service.edges.api import MIN_VERSION, Call, Handle, unchanged
-from service.edges.http_cache import Answer, EdgeCache, is_same
+from service.edges.http_cache import Answer, EdgeCache, LookupState, is_same
 from service.edges.replication import Versioned
 
 
@@ -38,7 +38,7 @@ class Edge:
             self.counts["replica"] += 1
             return _conditional(call, await self._read(call))
         self.counts["cache"] += 1
-        if found.state == "stale" and call.path not in self._refreshing:
+        if found.state is LookupState.STALE and call.path not in self._refreshing:
             task = asyncio.create_task(self._refresh(call))
             self._refreshing[call.path] = task
         return _conditional(call, found.answer)

@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 MAX_BYTES = 16 * 2**20
 _OVERHEAD_BYTES = 512
 """Size of an entry in addition to its body and headers: keys, records, links."""
 
-State = Literal["fresh", "stale", "miss", "pass"]
-"""`stale` may be served while it is refreshed; `pass` is a request that no shared cache may serve, so it is not looked up."""
+
+class LookupState(StrEnum):
+    """The result of a lookup."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    """May be served while it is refreshed."""
+
+    MISS = "miss"
+    PASS = "pass"  # noqa: S105 - a state of a lookup
+    """A request that no shared cache may serve, so it is not looked up."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Answer:
 class EdgeLookup:
     """The result of a lookup."""
 
-    state: State
+    state: LookupState
     answer: Answer | None = None
     """The stored response; None for a miss or a pass."""
 
@@ -112,7 +121,7 @@ class EdgeCache:
 
     def holds(self, path: str) -> bool:
         """Return whether a plain request for a path would find a fresh response, without counting it."""
-        return self._lookup(path, {}).state == "fresh"
+        return self._lookup(path, {}).state is LookupState.FRESH
 
     def __len__(self) -> int:
         """Return the number of stored responses."""
@@ -125,17 +134,17 @@ class EdgeCache:
 
     def _lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         if "authorization" in request:
-            return EdgeLookup("pass")
+            return EdgeLookup(LookupState.PASS)
         key = self._key(path, request)
         entry = self._entries.get(key)
         if entry is None:
-            return EdgeLookup("miss")
+            return EdgeLookup(LookupState.MISS)
         age_s = self._now_s() - entry.stored_s
         if age_s > entry.lifetime.fresh_s + entry.lifetime.stale_s:
             self._drop(key)
-            return EdgeLookup("miss")
+            return EdgeLookup(LookupState.MISS)
         self._entries.move_to_end(key)
-        return EdgeLookup("fresh" if age_s <= entry.lifetime.fresh_s else "stale", entry.answer, age_s)
+        return EdgeLookup(LookupState.FRESH if age_s <= entry.lifetime.fresh_s else LookupState.STALE, entry.answer, age_s)
 
     def _key(self, path: str, request: Mapping[str, str]) -> tuple[str, ...]:
         return (path, *(request.get(name, "") for name in self._varies.get(path, ())))

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details (`application/problem+json`), all in one format.
 
-Internal errors are logged and not disclosed. Refused input is not repeated in the response either.
+Internal errors are logged and not disclosed. RefusedInput input is not repeated in the response either.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RETRY_AFTER_S = 1
 _log = logging.getLogger(__name__)
 
 
-class Refused(BaseModel):
+class RefusedInput(BaseModel):
     """One refused part of a request, located by a `pointer` into the body (RFC 6901) or by the name of a `parameter`."""
 
     detail: str
@@ -48,7 +48,7 @@ class Problem(BaseModel):
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
-    errors: list[Refused] | None = None
+    errors: list[RefusedInput] | None = None
 
 
 class ProblemError(HTTPException):
@@ -81,7 +81,7 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 
 def response(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[Refused] | None = None
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[RefusedInput] | None = None
 ) -> JSONResponse:
     """Return a problem as a response."""
     problem = Problem(
@@ -162,7 +162,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _malformed_cursor(_request: Request, error: Exception) -> JSONResponse:
-    return response(422, "The request contains invalid values.", errors=[Refused(detail=str(error), parameter="cursor")])
+    return response(422, "The request contains invalid values.", errors=[RefusedInput(detail=str(error), parameter="cursor")])
 
 
 async def _conflict(_request: Request, error: Exception) -> JSONResponse:
@@ -170,12 +170,12 @@ async def _conflict(_request: Request, error: Exception) -> JSONResponse:
     return response(409, "An id exists already.")
 
 
-def _refused(error: Mapping[str, Any]) -> Refused:
+def _refused(error: Mapping[str, Any]) -> RefusedInput:
     where, *path = error["loc"]
     if where == "body":
         escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-        return Refused(detail=error["msg"], pointer="".join(f"/{step}" for step in escaped))
-    return Refused(detail=error["msg"], parameter=str(path[0]) if path else None)
+        return RefusedInput(detail=error["msg"], pointer="".join(f"/{step}" for step in escaped))
+    return RefusedInput(detail=error["msg"], parameter=str(path[0]) if path else None)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from service.composition import Service
+from service.composition import PromptService
 from service.http import schemas
 from service.http.problems import documented, not_found
 from service.paging import MAX_OFFSET
@@ -127,8 +127,8 @@ async def metrics(request: Request) -> Response:
     return Response(instruments.render(), media_type=instruments.media_type)
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> PromptService:
+    service: PromptService = request.app.state.service
     return service
 
 

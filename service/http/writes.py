@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 
-from service.composition import Service
+from service.composition import PromptService
 from service.http import schemas
 from service.http.bodies import JsonRoute
 from service.http.problems import documented, not_found
@@ -63,8 +63,8 @@ async def soft_delete(request: Request, body: schemas.Deletion) -> schemas.Chang
     return schemas.Changed(prompts=await _service(request).soft_delete(body.ids, _now(request)))
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> PromptService:
+    service: PromptService = request.app.state.service
     return service
 
 

@@ -20,6 +20,7 @@ from service.observability.metrics import (
     REQUESTS,
     STATEMENTS,
     Metric,
+    MetricKind,
 )
 
 WINDOW = "$__rate_interval"
@@ -68,9 +69,9 @@ def dashboard(title: str = "Prompt service", metrics: Iterable[Metric] = METRICS
 def _of(metric: Metric) -> Iterator[Panel]:
     """Yield a metric's panels. Counters and histograms only grow, so their rate is shown."""
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels)
-    if metric.kind == "gauge":
+    if metric.kind is MetricKind.GAUGE:
         yield Panel(metric.help, metric.unit, (Target(metric.name, legend),))
-    elif metric.kind == "counter":
+    elif metric.kind is MetricKind.COUNTER:
         yield Panel(f"{metric.help}, per second", "short", (Target(_rate(metric.name, metric.labels), legend),))
     else:
         yield Panel(f"{metric.help}: percentiles", metric.unit, tuple(_quantile(metric.name, q) for q in QUANTILES))

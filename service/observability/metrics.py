@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["histogram", "counter", "gauge"]
+from enum import StrEnum
 
 MIN_S, MAX_S = 50e-6, 10.0
 """Range of the buckets. prometheus_client's default buckets begin at 5 ms: a statement of 0.2 ms would share a bucket with one that
@@ -32,6 +30,14 @@ def buckets_s(step: float, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[
     return tuple(float(f"{min_s * step**number:.3g}") for number in range(steps + 1))
 
 
+class MetricKind(StrEnum):
+    """Prometheus' type of a metric."""
+
+    HISTOGRAM = "histogram"
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric of the service."""
@@ -39,7 +45,7 @@ class Metric:
     name: str
     """Name as exposed."""
 
-    kind: Kind
+    kind: MetricKind
     help: str
     """Description, in /metrics and on the dashboard."""
 
@@ -53,28 +59,28 @@ class Metric:
 
 STATEMENTS = Metric(
     "db_statement_duration_seconds",
-    "histogram",
+    MetricKind.HISTOGRAM,
     "Time from sending a statement until the driver has answered",
     ("operation", "entity", "outcome"),
     "s",
     FINE,
 )
-ERRORS = Metric("db_errors_total", "counter", "Statements and connections that failed", ("kind",))
-POOL_WAIT = Metric("db_pool_wait_seconds", "histogram", "Time that a request waited for a connection", ("pool",), "s")
-POOL_SIZE = Metric("db_pool_size", "gauge", "Connections that the pool keeps", ("pool",))
-POOL_CHECKED_OUT = Metric("db_pool_checked_out", "gauge", "Connections in use", ("pool",))
-POOL_OVERFLOW = Metric("db_pool_overflow", "gauge", "Connections beyond the pool's size", ("pool",))
-POOL_WAITING = Metric("db_pool_waiting", "gauge", "Requests that wait for a connection, or for one to be made", ("pool",))
+ERRORS = Metric("db_errors_total", MetricKind.COUNTER, "Statements and connections that failed", ("kind",))
+POOL_WAIT = Metric("db_pool_wait_seconds", MetricKind.HISTOGRAM, "Time that a request waited for a connection", ("pool",), "s")
+POOL_SIZE = Metric("db_pool_size", MetricKind.GAUGE, "Connections that the pool keeps", ("pool",))
+POOL_CHECKED_OUT = Metric("db_pool_checked_out", MetricKind.GAUGE, "Connections in use", ("pool",))
+POOL_OVERFLOW = Metric("db_pool_overflow", MetricKind.GAUGE, "Connections beyond the pool's size", ("pool",))
+POOL_WAITING = Metric("db_pool_waiting", MetricKind.GAUGE, "Requests that wait for a connection, or for one to be made", ("pool",))
 REQUESTS = Metric(
     "http_request_duration_seconds",
-    "histogram",
+    MetricKind.HISTOGRAM,
     "Time from a request's arrival until its answer has been sent",
     ("method", "route", "status"),
     "s",
 )
-CACHE_HITS = Metric("cache_hits_total", "counter", "Reads that were answered without the database", ("cache",))
-CACHE_MISSES = Metric("cache_misses_total", "counter", "Reads that had to go to the database", ("cache",))
-SLOW_DROPPED = Metric("slow_queries_dropped_total", "counter", "Slow statements that could not be written to the log")
+CACHE_HITS = Metric("cache_hits_total", MetricKind.COUNTER, "Reads that were answered without the database", ("cache",))
+CACHE_MISSES = Metric("cache_misses_total", MetricKind.COUNTER, "Reads that had to go to the database", ("cache",))
+SLOW_DROPPED = Metric("slow_queries_dropped_total", MetricKind.COUNTER, "Slow statements that could not be written to the log")
 
 METRICS = (
     REQUESTS,

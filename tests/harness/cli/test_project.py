@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.cli._project import find_project
+from harness.cli._project import find_project_commands
 
 GREET = '''"""Print a greeting."""
 from greeting import TEXT
@@ -73,7 +73,7 @@ def test_a_subfolder_belongs_to_the_project(project: Path, monkeypatch: pytest.M
     monkeypatch.chdir(inner)
     assert main(["greet"]) == 3
     (inner / "pyproject.toml").write_text("[project]\n")
-    assert find_project(inner, ()).commands == ()
+    assert find_project_commands(inner, ()).commands == ()
 
 
 def test_listing_commands_imports_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from service.edges.http_cache import Answer, EdgeCache
 
 
 @dataclass
-class Replica:
+class FakeReplica:
     """A text as data, with a version."""
 
     version: int = 0
@@ -32,7 +32,7 @@ class Replica:
 class Place:
     """An edge with a controllable replica, and an origin that counts."""
 
-    replica: Replica = field(default_factory=Replica)
+    replica: FakeReplica = field(default_factory=FakeReplica)
     now_s: float = 0.0
     sent_to_origin: list[Call] = field(default_factory=list)
 

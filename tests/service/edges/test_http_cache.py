@@ -14,7 +14,7 @@ from service.edges.http_cache import Answer, EdgeCache, Lifetime, directives, is
 PUBLIC = {"cache-control": "public, max-age=60, stale-while-revalidate=240"}
 
 
-class Clock:
+class CacheClock:
     """A clock that is set by hand, in seconds."""
 
     now_s = 0.0
@@ -31,7 +31,7 @@ def kept(body: bytes = b"x", headers: Mapping[str, str] | None = None, status: i
 
 def test_an_answer_is_fresh_then_stale_then_removed() -> None:
     """It is served fresh, then stale while it is refreshed, and then removed."""
-    clock = Clock()
+    clock = CacheClock()
     cache = EdgeCache(clock)
     assert cache.lookup("/a", {}).state == "miss"
     assert cache.store("/a", {}, kept())
@@ -61,7 +61,7 @@ def test_an_answer_is_fresh_then_stale_then_removed() -> None:
 )
 def test_private_and_failed_answers_are_never_stored(request_headers: dict[str, str], answer: Answer) -> None:
     """Private, no-store, `Vary: *`, cookie-setting and failed responses do not enter a shared cache."""
-    cache = EdgeCache(Clock())
+    cache = EdgeCache(CacheClock())
     assert not cache.store("/a", request_headers, answer)
     assert len(cache) == 0
     assert cache.bytes == 0
@@ -69,7 +69,7 @@ def test_private_and_failed_answers_are_never_stored(request_headers: dict[str, 
 
 def test_a_request_with_authorization_is_not_answered_from_the_cache() -> None:
     """A request with credentials gets its own response, even if another one is stored for the URL."""
-    cache = EdgeCache(Clock())
+    cache = EdgeCache(CacheClock())
     cache.store("/a", {}, kept())
     assert cache.lookup("/a", {"authorization": "Bearer a"}).state == "pass"
 
@@ -95,7 +95,7 @@ def test_private_answers_are_never_returned(request_headers: dict[str, str], con
 
 def test_variants_are_stored_separately() -> None:
     """A response for one language is not served for another, nor for none."""
-    cache = EdgeCache(Clock())
+    cache = EdgeCache(CacheClock())
     for language in ("ja", "en"):
         cache.store("/a", {"accept-language": language}, kept(language.encode(), {"vary": "Accept-Language"}))
     found = [cache.lookup("/a", {"accept-language": language}).answer for language in ("ja", "en")]
@@ -106,7 +106,7 @@ def test_variants_are_stored_separately() -> None:
 
 def test_a_change_of_vary_removes_the_old_entries() -> None:
     """Entries stored under other headers can no longer be distinguished."""
-    cache = EdgeCache(Clock())
+    cache = EdgeCache(CacheClock())
     cache.store("/a", {}, kept(b"plain"))
     cache.store("/a", {"accept-language": "ja"}, kept(b"ja", {"vary": "accept-language"}))
     assert len(cache) == 1
@@ -115,7 +115,7 @@ def test_a_change_of_vary_removes_the_old_entries() -> None:
 
 def test_purging_removes_all_variants_of_a_url_and_nothing_else() -> None:
     """Every variant of a purged URL is removed, and the others stay."""
-    cache = EdgeCache(Clock())
+    cache = EdgeCache(CacheClock())
     for language in ("ja", "en"):
         cache.store("/a", {"accept-language": language}, kept(b"x", {"vary": "accept-language"}))
     cache.store("/b", {}, kept())
@@ -132,7 +132,7 @@ def test_purging_removes_all_variants_of_a_url_and_nothing_else() -> None:
 )
 def test_its_size_never_exceeds_the_limit(played: list[tuple[str, int, str]]) -> None:
     """Whatever is stored, the total size is within the limit, and equals the sum of the entries."""
-    cache: Any = EdgeCache(Clock(), max_bytes=4_000)
+    cache: Any = EdgeCache(CacheClock(), max_bytes=4_000)
     for path, size, what in played:
         if what == "store":
             cache.store(path, {}, kept(bytes(size)))
@@ -147,7 +147,7 @@ def test_its_size_never_exceeds_the_limit(played: list[tuple[str, int, str]]) ->
 
 def test_the_least_recently_used_is_evicted_first() -> None:
     """An entry that was looked up outlives one that was stored at the same time and not looked up."""
-    cache = EdgeCache(Clock(), max_bytes=3_500)
+    cache = EdgeCache(CacheClock(), max_bytes=3_500)
     for path in ("/a", "/b"):
         cache.store(path, {}, kept(bytes(1_000)))
     cache.lookup("/a", {})
@@ -158,7 +158,7 @@ def test_the_least_recently_used_is_evicted_first() -> None:
 
 def test_an_answer_larger_than_the_cache_is_not_stored() -> None:
     """One huge response does not evict the others."""
-    cache = EdgeCache(Clock(), max_bytes=2_000)
+    cache = EdgeCache(CacheClock(), max_bytes=2_000)
     cache.store("/a", {}, kept())
     assert not cache.store("/b", {}, kept(bytes(5_000)))
     assert cache.holds("/a")

@@ -14,7 +14,7 @@ PRIOR = {"near": 5.0, "middle": 70.0, "far": 160.0}
 
 
 @dataclass
-class Clock:
+class RouterClock:
     """A clock that is set by hand, in seconds."""
 
     now_s: float = 0.0
@@ -24,9 +24,9 @@ class Clock:
         return self.now_s
 
 
-def made(policy: Policy | None = None, prior: dict[str, float] | None = None) -> tuple[Router, Clock]:
+def made(policy: Policy | None = None, prior: dict[str, float] | None = None) -> tuple[Router, RouterClock]:
     """Return a router and its clock."""
-    clock = Clock()
+    clock = RouterClock()
     return Router(prior or PRIOR, clock, policy), clock
 
 
@@ -40,7 +40,7 @@ steps = st.lists(
 )
 
 
-def play(router: Router, clock: Clock, played: list[tuple[str, str, float]]) -> None:
+def play(router: Router, clock: RouterClock, played: list[tuple[str, str, float]]) -> None:
     """Apply events to a router."""
     for name, what, number in played:
         if what == "succeeded":
@@ -213,4 +213,4 @@ def test_with_all_ejected_the_best_is_still_tried() -> None:
 def test_a_router_without_edges_is_refused() -> None:
     """There is nothing to choose from."""
     with pytest.raises(ValueError, match="at least one edge"):
-        Router({}, Clock())
+        Router({}, RouterClock())

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from service.composition import Service
+from service.composition import PromptService
 from service.switches import Switches
 
 Calling = Callable[..., Any]
@@ -160,10 +160,10 @@ def test_internal_errors_are_logged_and_not_disclosed(
 ) -> None:
     """The status is 503 with a time to wait if the database is busy or unreachable, and 500 otherwise; the log names the error."""
 
-    async def fail(_service: Service) -> None:
+    async def fail(_service: PromptService) -> None:
         raise error
 
-    monkeypatch.setattr(Service, "ping", fail)
+    monkeypatch.setattr(PromptService, "ping", fail)
     caplog.set_level(logging.WARNING, "service.http.problems")
     answer = send(calling, "GET", "/health")
     assert problem(answer)["status"] == status
@@ -197,7 +197,7 @@ def test_an_export_that_cannot_begin_is_a_problem(calling: Calling, monkeypatch:
         yield "ID\r\n"
         raise PoolTimeoutError
 
-    monkeypatch.setattr(Service, "export", lambda self, user_id: broken())
+    monkeypatch.setattr(PromptService, "export", lambda self, user_id: broken())
     assert problem(send(calling, "GET", "/exports/prompts.csv"))["status"] == 503
 
 
@@ -209,7 +209,7 @@ def test_an_export_that_breaks_off_is_aborted(calling: Calling, monkeypatch: pyt
             yield piece
         raise PoolTimeoutError
 
-    monkeypatch.setattr(Service, "export", lambda self, user_id: broken())
+    monkeypatch.setattr(PromptService, "export", lambda self, user_id: broken())
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         client._transport.raise_app_exceptions = True  # type: ignore[attr-defined]  # as a server sees it

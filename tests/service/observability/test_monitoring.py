@@ -23,7 +23,7 @@ OnEngine = Callable[[Callable[[AsyncEngine], Awaitable[Any]]], Any]
 TABLES = frozenset(Base.metadata.tables)
 
 
-class Ticking:
+class MillisecondClock:
     """A clock that advances by a millisecond on each reading."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ def test_a_statement_is_labelled_by_operation_and_table(sql: str, expected: tupl
 
 def test_every_statement_is_counted_with_its_time(on_engine: OnEngine) -> None:
     """Three reads of one clock tick each are three milliseconds, an executemany is one statement, and BEGIN is not a read."""
-    monitoring = Monitoring(now_ns=Ticking())
+    monitoring = Monitoring(now_ns=MillisecondClock())
 
     async def work(engine: AsyncEngine) -> None:
         monitoring.watch(engine)
@@ -93,7 +93,7 @@ def test_every_statement_is_counted_with_its_time(on_engine: OnEngine) -> None:
 
 def test_a_failed_statement_is_counted_as_an_error_only(on_engine: OnEngine) -> None:
     """It is counted once, by SQLAlchemy's name of the error, and its time is recorded separately."""
-    monitoring = Monitoring(now_ns=Ticking())
+    monitoring = Monitoring(now_ns=MillisecondClock())
 
     async def work(engine: AsyncEngine) -> None:
         monitoring.watch(engine)
@@ -243,7 +243,7 @@ def test_cache_counters_are_read_at_scrape_time() -> None:
 def test_only_slow_statements_are_logged(on_engine: OnEngine, tmp_path: Path) -> None:
     """Statements at the threshold are logged, with their call site; the log's dropped statements are part of the metrics."""
     noted: list[SlowStatement] = []
-    clock = Ticking()
+    clock = MillisecondClock()
     slow = SlowQueryLog(tmp_path / "slow.jsonl", threshold_s=0.002)
     slow.note = noted.append  # type: ignore[method-assign,assignment]  # for this log only
     slow.dropped = 3
