@@ -28,7 +28,7 @@ from harness import (
     works,
 )
 from harness.probes.cpu import CpuTime
-from service.dashboard import API, question, questions
+from service.dashboard import API, queries, query
 from service.migrations import composite_indexes
 from service.models import Prompt
 
@@ -105,9 +105,9 @@ class AsyncQueries(SessionFaults, PromptScenario[AsyncQueriesInstance]):
             return TimedReads(await instance.requests.create(case.args))
         if case.group == "api":
             name, subject = case.args
-            return TimedReads(await instance.requests.ask([question(API[name], subject)]))
+            return TimedReads(await instance.requests.run_queries([query(API[name], subject)]))
         with CpuTime() as cpu:
-            answers = await asyncio.gather(*(instance.requests.ask(questions(subject)) for subject in case.args))
+            answers = await asyncio.gather(*(instance.requests.run_queries(queries(subject)) for subject in case.args))
         return TimedReads(answers, cpu.used_ns if case.group == "cpu" else None)
 
     def self_reported_ns(self, case: Case, answer: TimedReads) -> int | None:

@@ -37,7 +37,7 @@ from harness import (
     works,
 )
 from harness.servers.servers import processes
-from service.edges.edge_api import NewTitle
+from service.edges.api import NewTitle
 from service.edges.regions import REGIONS
 
 WRITERS = ("ap-northeast", "ap-southeast", "eu-west")
