@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 import datasets
 from fixtures.store import ENGINES, Store, dataset, open_store, prepare
 from fixtures.subjects import subjects
-from harness.databases.blocking import blocking_url, set_up_alike
+from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.probes.cpu import CpuTime
 from harness.probes.ping import ping
 from harness.probes.plans import plans
@@ -26,7 +26,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import processes, servers
+from harness.servers.lifecycle import processes, servers
 from harness.verdicts.measures import combine, shown, speedup, verified
 from harness.verdicts.promise import Promise, measured, times, works
 from service import async_queries, bulk
@@ -262,9 +262,9 @@ class AsyncQueries(Scenario[AsyncQueriesInstance]):
 
 @asynccontextmanager
 async def _in_threads(arm: str, store: Store) -> AsyncIterator[AsyncQueriesInstance]:
-    url = blocking_url(store.databases.url(store.name))
+    url = synchronous_url(store.databases.url(store.name))
     engine = async_queries.engine_baseline(url) if arm == "baseline" else async_queries.engine_in_threads(url)
-    await set_up_alike(engine, store.engine)
+    await copy_pragmas(engine, store.engine)
     try:
         with ThreadPoolExecutor(async_queries.THREADS) as threads:
             yield AsyncQueriesInstance(arm, store, Threaded(engine, threads, INSERTS[arm]), engine)

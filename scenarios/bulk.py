@@ -22,7 +22,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
 from harness.verdicts.promise import Promise, at_most, cut, times, works
 from service import bulk

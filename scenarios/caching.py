@@ -25,7 +25,7 @@ from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
-from harness.servers.servers import processes, with_cache
+from harness.servers.lifecycle import processes, with_cache
 from harness.verdicts.measures import combine, count, fewer, shown, slowdown, speedup
 from harness.verdicts.promise import Claim, Measure, Promise, at_least, at_most, cut, measured, times, works
 from harness.verdicts.rates import share_of
@@ -127,7 +127,7 @@ class RedisCaching(Scenario[CachingInstance]):
         """Load all tables; every arm has the good indexes, so that only the cache differs."""
         caching_history.make(setting, PERCENTS)
         made = asyncio.run(prepare(setting, datasets.TABLES, dict.fromkeys(self.arms, composite_indexes.upgrade_optimised)))
-        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
+        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].direct_url)})
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the requests that follow the history."""

@@ -25,7 +25,7 @@ from fixtures.store import dataset, open_store, prepare
 from harness.errors import NotMeasurableError
 from harness.results.run import ScenarioResult
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import processes
+from harness.servers.lifecycle import processes
 from harness.verdicts.measures import count, exact_figure, latency, speedup
 from harness.verdicts.promise import Estimate, Promise, at_least, at_most, measured, times, works
 from harness.verdicts.rates import share_of

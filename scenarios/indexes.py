@@ -21,7 +21,7 @@ from harness.probes.vm_steps import VmSteps
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 from harness.verdicts.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
 from harness.verdicts.promise import Promise, at_least, at_most, measured, times
 from service import bulk, prompts

@@ -19,7 +19,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import BASELINE, ScenarioResult, Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 from harness.verdicts.measures import count, exact_figure, latency, slowdown
 from harness.verdicts.promise import Estimate, Measure, Promise, at_most, measured, works
 from service.migrations import composite_indexes

@@ -15,7 +15,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import processes, servers
+from harness.servers.lifecycle import processes, servers
 from harness.verdicts.measures import count, fewer, speedup
 from harness.verdicts.promise import Promise, at_most, cut, times
 from service import dataloader, loading

@@ -23,7 +23,7 @@ from harness.probes.work import work
 from harness.results.run import Statement
 from harness.runtime.clock import MonotonicClock
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import processes, servers
+from harness.servers.lifecycle import processes, servers
 from harness.verdicts.measures import count, less_time, speedup
 from harness.verdicts.promise import Promise, at_least, cut, measured, works
 from service import pools

@@ -21,7 +21,7 @@ from harness.probes.statements import Statements
 from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 from harness.verdicts.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
 from harness.verdicts.promise import Promise, at_most, cut, measured, times, works
 from service import streaming

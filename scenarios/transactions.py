@@ -26,10 +26,10 @@ from fixtures.transactions.trials import blocking_facts, competition_facts, inte
 from harness.errors import NotMeasurableError
 from harness.probes.plans import plans
 from harness.probes.statements import Statements
-from harness.probes.together import together
+from harness.probes.work import work
 from harness.results.run import Statement
 from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 from harness.verdicts.measures import count, latency, shown, speedup, times_as_long
 from harness.verdicts.promise import Promise, at_least, at_most, cut, measured, works
 from harness.verdicts.rates import fewer_of
@@ -174,7 +174,7 @@ class TransactionManagement(Scenario[TransactionInstance]):
 
     def probes(self, instance: TransactionInstance) -> Sequence[Probe]:
         """Count statements, rows and the engine's work, of writers and readers together."""
-        return together(instance.writers, instance.readers)
+        return work(instance.writers, instance.readers)
 
     async def statements(self, instance: TransactionInstance, case: Case) -> Sequence[Statement]:
         """Return the statements, with plans where there are any."""

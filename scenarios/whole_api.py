@@ -19,12 +19,12 @@ from fixtures.api.mix import DECK, IN_WORDS
 from fixtures.api.requests import ApiRequest, deck, held
 from fixtures.requests import Key
 from fixtures.store import dataset, prepare
-from harness.databases.snapshot_cache import kept
+from harness.databases.run_cache import cached_in_run
 from harness.errors import NotMeasurableError
 from harness.results.load import RATE, USERS
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
-from harness.servers.servers import processes, with_cache
+from harness.servers.lifecycle import processes, with_cache
 from harness.stats.intervals import median, percentiles
 from harness.verdicts.capacity import times_the_capacity
 from harness.verdicts.measures import latency, less_time, speedup
@@ -150,7 +150,7 @@ class WholeApi(Scenario[ApiInstance]):
         migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
         made = asyncio.run(prepare(setting, datasets.TABLES, migrations))
         _warm(setting)
-        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].near)})
+        return replace(made, engine_settings={**made.engine_settings, **redis.facts(setting.servers["redis"].direct_url)})
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return batches and whole decks of the mix, and its reads and writes alone."""
@@ -302,7 +302,7 @@ def _warm(setting: Setting) -> AbstractSet[Key]:
         operations = _operations(dataset(setting), setting.stream).values()
         return _asked([request for each in operations for requests in each for request in requests]) & _history(setting)
 
-    return kept(setting, f"warm-{setting.stream}", make)
+    return cached_in_run(setting, f"warm-{setting.stream}", make)
 
 
 def _asked(requests: Sequence[ApiRequest]) -> AbstractSet[Key]:
@@ -311,4 +311,4 @@ def _asked(requests: Sequence[ApiRequest]) -> AbstractSet[Key]:
 
 def _history(setting: Setting) -> frozenset[Key]:
     """Return what the history leaves in a cache; made once a run."""
-    return kept(setting, "history", lambda: held(dataset(setting), HISTORY_STREAM, HISTORY_DECKS))
+    return cached_in_run(setting, "history", lambda: held(dataset(setting), HISTORY_STREAM, HISTORY_DECKS))

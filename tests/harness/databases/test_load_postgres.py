@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from harness.databases.load_postgres import copy_in, load_postgres
-from harness.databases.postgres_connection import connected
+from harness.databases.postgres_connection import connect
 from harness.errors import UsageError
 
 TABLES = MetaData()
@@ -100,7 +100,7 @@ def finish(work: Coroutine[Any, Any, Any]) -> Any:
 
 async def query(url: URL, sql: str) -> list[tuple[Any, ...]]:
     """Return a query's rows."""
-    async with connected(url) as connection:
+    async with connect(url) as connection:
         return [tuple(row) for row in await connection.fetch(sql)]
 
 
@@ -201,7 +201,7 @@ def test_what_the_blocks_raise_passes_through(spare: URL) -> None:
         raise ZeroDivisionError
 
     async def load_twice() -> Any:
-        async with connected(spare) as connection:
+        async with connect(spare) as connection:
             await connection.execute('CREATE TEMP TABLE parents (id int, "Name" text, parent_id int)')
             with pytest.raises(ZeroDivisionError):
                 await copy_in(connection, failing())
@@ -214,7 +214,7 @@ def test_a_connection_lost_in_the_middle_is_an_error(spare: URL) -> None:
     """When the server ends the connection while rows are sent, loading ends with an error instead of waiting for ever."""
 
     async def load() -> None:
-        async with connected(spare) as killer, connected(spare) as connection:
+        async with connect(spare) as killer, connect(spare) as connection:
             await connection.execute('CREATE TEMP TABLE parents (id int, "Name" text, parent_id int)')
             ended = asyncio.Event()
 

@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from harness.databases.load_postgres import copy_in
-from harness.databases.postgres_connection import connected
-from harness.databases.rows_postgres import encode
+from harness.databases.load_postgres import copy_in, encode
+from harness.databases.postgres_connection import connect
 from harness.errors import UsageError
 
 EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - PostgreSQL's timestamps without a zone count from here
@@ -105,7 +104,7 @@ class Talk:
 
     def __init__(self, url: str) -> None:
         self._runner = asyncio.Runner()
-        self._opened = connected(make_url(url))
+        self._opened = connect(make_url(url))
         self.connection: asyncpg.Connection = self._runner.run(self._opened.__aenter__())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:

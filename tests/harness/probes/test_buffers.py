@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from harness.probes import buffers
-from harness.probes.buffers import Buffers, is_mere_query
+from harness.probes.buffers import Buffers, is_read_only
 
 SCHEMA = (
     "DROP SCHEMA IF EXISTS probed CASCADE",
@@ -34,7 +34,7 @@ OF_OWNER = text("SELECT id FROM probed.pet WHERE owner = :owner ORDER BY id LIMI
 )
 def test_only_a_mere_query_may_run_again(sql: str, mere: bool) -> None:
     """Whatever writes, locks or calls the server's functions is left out."""
-    assert is_mere_query(sql) is mere
+    assert is_read_only(sql) is mere
 
 
 def test_buffers_repeat_and_an_index_needs_fewer(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

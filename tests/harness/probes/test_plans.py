@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.probes.plans import plans, shape
-from harness.probes.statements import Sent, Statements
+from harness.probes.statements import SentStatement, Statements
 from harness.results.run import Statement
 
 OnEngine = Callable[..., Any]
@@ -46,7 +46,7 @@ def test_plans_are_read_right(on_engine: OnEngine, sql: str, uses_index: bool, s
     """Indexes, primary keys and index-only scans are told from scans of tables, subqueries, CTEs and constants."""
 
     async def explain(engine: AsyncEngine) -> list[Statement]:
-        return await plans(engine, [Sent(sql, (), 1)], arm="baseline", group="pets")
+        return await plans(engine, [SentStatement(sql, (), 1)], arm="baseline", group="pets")
 
     (found,) = on_engine(explain)
     assert found.plan
@@ -80,7 +80,7 @@ def test_statements_without_a_plan_get_an_empty_one(on_engine: OnEngine) -> None
     """An INSERT of values and a SAVEPOINT look nothing up; explaining them writes nothing."""
 
     async def explain(engine: AsyncEngine) -> tuple[list[Statement], Any]:
-        sent = [Sent("INSERT INTO owner VALUES (?, ?)", ("new", "new"), 4), Sent("SAVEPOINT a", (), 1)]
+        sent = [SentStatement("INSERT INTO owner VALUES (?, ?)", ("new", "new"), 4), SentStatement("SAVEPOINT a", (), 1)]
         found = await plans(engine, sent, arm="baseline", group="pets")
         async with engine.connect() as connection:
             return found, (await connection.exec_driver_sql("SELECT count(*) FROM owner")).scalar_one()
@@ -95,7 +95,7 @@ def test_nested_lines_are_indented(on_engine: OnEngine) -> None:
 
     async def explain(engine: AsyncEngine) -> list[Statement]:
         sql = "SELECT * FROM pet WHERE owner_id IN (SELECT id FROM owner WHERE name = 'x')"
-        return await plans(engine, [Sent(sql, (), 1)], arm="baseline", group="pets")
+        return await plans(engine, [SentStatement(sql, (), 1)], arm="baseline", group="pets")
 
     (found,) = on_engine(explain)
     assert found.plan == ["SEARCH pet USING INDEX pet_owner (owner_id=?)", "LIST SUBQUERY 1", "  SCAN owner"]
@@ -107,7 +107,7 @@ def test_a_statement_that_cannot_be_explained_is_named(on_engine: OnEngine) -> N
 
     async def explain(engine: AsyncEngine) -> list[str]:
         with pytest.raises(OperationalError) as caught:
-            await plans(engine, [Sent("SELECT * FROM  nowhere", (), 1)], arm="baseline", group="pets")
+            await plans(engine, [SentStatement("SELECT * FROM  nowhere", (), 1)], arm="baseline", group="pets")
         return caught.value.__notes__
 
     assert on_engine(explain) == ["while explaining SELECT * FROM nowhere"]

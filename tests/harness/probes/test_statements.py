@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.probes.statements import Sent, Statements
+from harness.probes.statements import SentStatement, Statements
 
 OnEngine = Callable[..., Any]
 
@@ -96,7 +96,7 @@ def test_a_statement_that_fails_was_sent(on_engine: OnEngine) -> None:
 def test_texts_come_with_their_first_parameters(on_engine: OnEngine) -> None:
     """Each distinct text is kept once, in the order first sent, with the parameters it first came with and its count."""
 
-    async def work(engine: AsyncEngine) -> list[Sent]:
+    async def work(engine: AsyncEngine) -> list[SentStatement]:
         async with Statements(engine) as probe, engine.begin() as connection:
             for age in (3, 4, 5):
                 await connection.execute(text("SELECT id FROM pet WHERE age = :age"), {"age": age})
@@ -104,8 +104,8 @@ def test_texts_come_with_their_first_parameters(on_engine: OnEngine) -> None:
         return probe.sent()
 
     assert on_engine(work) == [
-        Sent("SELECT id FROM pet WHERE age = ?", (3,), 3),
-        Sent("UPDATE pet SET age = ?", (7,), 1),
+        SentStatement("SELECT id FROM pet WHERE age = ?", (3,), 3),
+        SentStatement("UPDATE pet SET age = ?", (7,), 1),
     ]
 
 

@@ -162,9 +162,9 @@ def test_the_server_is_asked_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "words", "says"),
     [
-        ("echo first; echo 'FATAL: no room'; echo goodbye; exit 3", None, r"^toy ended while starting: FATAL: no room; "),
-        ("exit 3", None, r"^toy ended while starting: it said nothing; "),
-        ("sleep 600", None, r"^toy was not ready within 0\.3 s: it said nothing; "),
+        ("echo first; echo 'FATAL: no room'; echo goodbye; exit 3", None, r"^toy exited while starting: FATAL: no room; "),
+        ("exit 3", None, r"^toy exited while starting: its log is empty; "),
+        ("sleep 600", None, r"^toy was not ready within 0\.3 s: its log is empty; "),
         ("", ["/no/such/server"], r"^toy cannot be started: No such file or directory: /no/such/server; check /no/such/server$"),
     ],
 )
@@ -221,8 +221,8 @@ def test_a_server_may_run_as_somebody_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "it said nothing"),
-        ("\n  \n", "it said nothing"),
+        ("", "its log is empty"),
+        ("\n  \n", "its log is empty"),
         ("one\ntwo\n\n", "two"),
         ("LOG: could not bind\nFATAL: no socket\nLOG: the server is shut down\n", "FATAL: no socket"),
     ],
@@ -235,4 +235,4 @@ def test_last_words_are_a_complaint_where_there_is_one(tmp_path: Path, text: str
 
 def test_a_missing_log_says_nothing(tmp_path: Path) -> None:
     """A server that never came to write has no last words."""
-    assert last_words(tmp_path / "log") == "it said nothing"
+    assert last_words(tmp_path / "log") == "its log is empty"

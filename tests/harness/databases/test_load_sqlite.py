@@ -28,8 +28,8 @@ from sqlalchemy import (
     select,
 )
 
-from harness.databases import rows as loader
-from harness.databases.rows import load_sqlite
+from harness.databases import load_sqlite as loader
+from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
 
 TABLES = MetaData()
@@ -166,7 +166,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A file that is there is refused and left as it is."""
     file = tmp_path / "a.db"
     file.write_text("mine")
-    with pytest.raises(UsageError, match=r"a\.db is there already; remove it"):
+    with pytest.raises(UsageError, match=r"a\.db exists already; delete it"):
         load_sqlite(file, TABLES, [])
     assert file.read_text() == "mine"
 
@@ -186,11 +186,11 @@ def full_disk() -> Iterator[Rows]:
 @pytest.mark.parametrize(
     ("blocks", "says"),
     [
-        ([items(), items()], r"a\.db was not made: UNIQUE constraint failed: items\.id; mend the rows"),
-        ([Rows("numbered", {"id": np.array([1, 1])})], r"a\.db was not made: UNIQUE constraint failed: numbered\.id; mend"),
-        ([Rows("strangers", {"id": [1]})], "no table named 'strangers' among items, numbered, named, pairs"),
-        (no_space(), r"a\.db cannot be written: No space left on device; name a file"),
-        (full_disk(), r"a\.db was not made: database or disk is full; free space"),
+        ([items(), items()], r"cannot fill .*a\.db: UNIQUE constraint failed: items\.id; correct the rows"),
+        ([Rows("numbered", {"id": np.array([1, 1])})], r"cannot fill .*a\.db: UNIQUE constraint failed: numbered\.id; correct"),
+        ([Rows("strangers", {"id": [1]})], "unknown table 'strangers'; choose from items, numbered, named, pairs"),
+        (no_space(), r"cannot write .*a\.db: No space left on device; choose a file"),
+        (full_disk(), r"cannot fill .*a\.db: database or disk is full; free disk space"),
     ],
 )
 def test_a_failure_is_one_line_and_leaves_nothing(tmp_path: Path, blocks: Any, says: str) -> None:
@@ -212,12 +212,12 @@ def test_a_real_limit_on_pages_is_reported(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(sqlite3, "connect", small)
     big = Rows("items", {"id": [f"{n:036}" for n in range(5_000)]})
-    with pytest.raises(UsageError, match=r"a\.db was not made: database or disk is full"):
+    with pytest.raises(UsageError, match=r"cannot fill .*a\.db: database or disk is full"):
         load_sqlite(tmp_path / "a.db", TABLES, [big])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     """A folder that is not there is named with the system's reason."""
-    with pytest.raises(UsageError, match=r"deep/a\.db cannot be written: No such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot write .*deep/a\.db: No such file or directory"):
         load_sqlite(tmp_path / "deep" / "a.db", TABLES, [])

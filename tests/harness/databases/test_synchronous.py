@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from harness.databases import blocking
-from harness.databases.blocking import blocking_url, set_up_alike
-from harness.databases.databases import databases
+from harness.databases import synchronous
+from harness.databases.interface import databases
+from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.errors import NotMeasurableError
 from harness.scenario import Setting
 
@@ -28,11 +28,11 @@ def test_a_connection_has_the_pragmas_of_the_asyncio_ones(engine: str, tmp_path:
         found.configure(model)
         async with model.begin() as connection:
             await connection.execute(text("CREATE TABLE t AS SELECT 7 AS n"))
-            expected = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in blocking.PRAGMAS]
-        alike = create_engine(blocking_url(url))
-        await set_up_alike(alike, model)
+            expected = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in synchronous.PRAGMAS]
+        alike = create_engine(synchronous_url(url))
+        await copy_pragmas(alike, model)
         with alike.connect() as connection_in_thread:
-            there = [connection_in_thread.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in blocking.PRAGMAS]
+            there = [connection_in_thread.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in synchronous.PRAGMAS]
             row = connection_in_thread.execute(text("SELECT n FROM t")).scalar_one()
         alike.dispose()
         await model.dispose()
@@ -40,14 +40,14 @@ def test_a_connection_has_the_pragmas_of_the_asyncio_ones(engine: str, tmp_path:
 
     there, expected, row = asyncio.run(compared())
     assert there == expected
-    assert dict(zip(blocking.PRAGMAS, there, strict=True))["foreign_keys"] == 1
+    assert dict(zip(synchronous.PRAGMAS, there, strict=True))["foreign_keys"] == 1
     assert row == 7
 
 
 @pytest.mark.slow
 def test_a_server_is_reached_with_its_synchronous_driver(postgres_url: str) -> None:
     """Address, user and password are the same."""
-    engine = create_engine(blocking_url(make_url(postgres_url)))
+    engine = create_engine(synchronous_url(make_url(postgres_url)))
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 7")).scalar_one() == 7
     assert engine.driver == "psycopg"
@@ -56,11 +56,11 @@ def test_a_server_is_reached_with_its_synchronous_driver(postgres_url: str) -> N
 
 def test_encryption_has_another_name_in_the_other_driver() -> None:
     """What asyncpg calls ssl is sslmode; other options are left as they are."""
-    url = blocking_url(make_url("postgresql+asyncpg://somebody:secret@host/base?ssl=require&application_name=us"))
+    url = synchronous_url(make_url("postgresql+asyncpg://somebody:secret@host/base?ssl=require&application_name=us"))
     assert dict(url.query) == {"sslmode": "require", "application_name": "us"}
 
 
 def test_an_unknown_driver_is_named() -> None:
     """It cannot be measured here."""
     with pytest.raises(NotMeasurableError, match=r"mysql\+asyncmy"):
-        blocking_url(make_url("mysql+asyncmy://host/base"))
+        synchronous_url(make_url("mysql+asyncmy://host/base"))
