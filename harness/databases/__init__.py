@@ -1,1 +1,1 @@
-"""Databases on every engine: filled with rows, copied, migrated, opened and removed. Its modules need SQLAlchemy, this one does not."""
+"""Databases on every engine: filled with rows, copied, migrated, opened and removed. Its modules need SQLAlchemy."""

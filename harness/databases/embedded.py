@@ -1,7 +1,7 @@
 """Databases that are files of an engine inside the process: the common part of SQLite and Turso.
 
-Both have SQLite's file format and its write-ahead log, a file next to the database. A copy of the database file alone would miss the
-transactions in the log, so a checkpoint writes them back first.
+Both have SQLite's file format and its write-ahead log, a file next to the database. A copy of the database file alone would miss
+the transactions in the log, so a checkpoint writes them back first.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class FileDatabases(ABC):
         return self.path(name).is_file()
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Create a database with these tables and rows; return the number of rows by table. SQLite writes the file for both engines.
+        """Create a database with these tables and rows; return the number of rows by table. SQLite writes it for both engines.
 
         It has no statistics for the query planner: neither engine gathers them without ANALYZE.
 
@@ -129,7 +129,7 @@ class FileDatabases(ABC):
 
     @abstractmethod
     def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
-        """Set PRAGMAs on every connection that an engine created for `url` opens, and the statement that begins its transactions."""
+        """Set the PRAGMAs of every connection of an engine created for `url`, and the statement that begins its transactions."""
 
     @abstractmethod
     def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:

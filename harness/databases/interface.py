@@ -67,7 +67,7 @@ class ConnectionOptions:
     """Whether an embedded engine keeps its own default page cache, for scenarios that measure memory."""
 
     write_lock_first: bool = False
-    """Whether an embedded engine's transactions take the write lock when they begin (BEGIN IMMEDIATE). Servers have no such lock."""
+    """Whether an embedded engine's transactions begin with the write lock (BEGIN IMMEDIATE). Servers have no such lock."""
 
 
 DEFAULT_OPTIONS = ConnectionOptions()

@@ -39,8 +39,8 @@ SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
 
-# Constraints and indexes that are created after the rows, in this order, and dropped in the opposite one: a foreign key needs the key that
-# it references.
+# Constraints and indexes that are created after the rows, in this order, and dropped in the opposite one: a foreign key needs the
+# key that it references.
 _DEFERRED = """
 SELECT * FROM (
   SELECT CASE contype WHEN 'f' THEN 3 ELSE 1 END AS step, conrelid::regclass::text AS owner, conname AS name,
@@ -66,8 +66,8 @@ WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND attnum
 async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
     """Create these tables in an empty database and fill them, with keys and indexes; return the number of rows by table.
 
-    Everything but the VACUUM (ANALYZE) that follows is one transaction. That sets the visibility map, so that index-only scans work, and
-    gathers the planner's statistics.
+    Everything but the VACUUM (ANALYZE) that follows is one transaction. That sets the visibility map, so that index-only scans
+    work, and gathers the planner's statistics.
 
     Raises:
         UsageError: a block does not match its table.
@@ -98,8 +98,9 @@ async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[RowBlock]
 async def copy_in(connection: asyncpg.Connection, blocks: Iterable[RowBlock], *, freeze: bool = False) -> Counter[str]:
     """Add blocks of rows to existing tables; return the number of rows added by table.
 
-    `freeze` marks the rows as visible to all, which spares the server a second pass over them; PostgreSQL allows it only for tables that
-    were created or truncated in the open transaction. Blocks are taken one at a time, while the server still processes earlier ones.
+    `freeze` marks the rows as visible to all, which spares the server a second pass over them; PostgreSQL allows it only for
+    tables that were created or truncated in the open transaction. Blocks are taken one at a time, while the server still processes
+    earlier ones.
 
     Raises:
         UsageError: a block does not match its table.
@@ -164,8 +165,8 @@ class _Values:
 def encode(block: RowBlock, types: Mapping[str, str]) -> memoryview:
     """Return a block's rows in COPY's binary format, without header and trailer; `types` are the table's column types by name.
 
-    A row is its number of fields (int16), then per field the size in bytes (int32, -1 for NULL) and the value, in network byte order:
-    PostgreSQL manual, COPY, "Binary Format".
+    A row is its number of fields (int16), then per field the size in bytes (int32, -1 for NULL) and the value, in network byte
+    order: PostgreSQL manual, COPY, "Binary Format".
 
     Raises:
         UsageError: there is no such column, or a value does not match its type.

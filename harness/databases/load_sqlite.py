@@ -109,8 +109,8 @@ def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
 
 
 # A primary key of text is an index, and random ids fill it at a random place per row, which is most of the time of a large load.
-# Created afterwards, by sorting, it takes a fraction of that. SQLite has no statement that adds a primary key, so a unique index, which
-# has the same structure, is created, and the stored schema is edited to what it would have been.
+# Created afterwards, by sorting, it takes a fraction of that. SQLite has no statement that adds a primary key, so a unique index,
+# which has the same structure, is created, and the stored schema is edited to what it would have been.
 
 
 def _deferrable(table: Table) -> bool:

@@ -95,8 +95,8 @@ def external_url(text: str) -> URL:
     """Check the user's server, and return its URL with driver, host, port and database.
 
     Raises:
-        UsageError: the text is not a URL, the server does not reply, or its user may not create databases. The message never contains
-            the password.
+        UsageError: the text is not a URL, the server does not reply, or its user may not create databases. The message never
+            contains the password.
     """
     try:
         url = make_url(text)
@@ -186,7 +186,7 @@ def _command(binaries: Path, log: Path) -> tuple[Command, URL]:
 
 
 def installed_binaries() -> Path | None:
-    """Return the folder of the binaries to use: those on PATH, else the system's newest, else the wheel's; None if there are none."""
+    """Return the folder of the binaries to use: on PATH, else the system's newest, else the wheel's; None if there are none."""
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
     candidates += sorted((f for pattern in _SYSTEM for f in _SYSTEM_ROOT.glob(pattern)), key=_version, reverse=True)

@@ -67,7 +67,7 @@ class TimerLoop:
             heapq.heappop(self._timers)[2]()
 
     def _wait(self, until_ns: int) -> list[tuple[int, int]]:
-        """Wait for a descriptor or until just before a time; the lead is adapted so that about four in five wake-ups are in time."""
+        """Wait for a descriptor or until just before a time; the lead adapts so that about four in five wake-ups are in time."""
         left_ns = until_ns - self._early_ns - time.monotonic_ns()
         if left_ns <= 0:
             return self._epoll.poll(0)

@@ -1,8 +1,8 @@
 """Buffers that PostgreSQL's executor accesses for the queries of an operation: exact once tables are vacuumed and analysed.
 
 The server's block counters (`harness.probes.blocks`) include everything that accesses a table, such as a vacuum in the background.
-Here each query is executed once more with `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF)`, after the operation and in a transaction that is
-rolled back. Planning is left out: it reads the catalogue only while a connection is new. So are statements that write.
+Here each query is executed once more with `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF)`, after the operation and in a transaction that
+is rolled back. Planning is left out: it reads the catalogue only while a connection is new. So are statements that write.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ _PLANLESS = re.compile(r"\s*(?:SAVEPOINT|RELEASE|ROLLBACK|SET|SHOW|PRAGMA|LOCK)\
 async def plans(engine: AsyncEngine, sent: Iterable[SentStatement], *, arm: str, group: str) -> list[Statement]:
     """Return the statement shapes of one operation of `arm` in `group`, each with its query plan.
 
-    Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES have the same shape.
-    A statement without a plan, such as an INSERT of values, has an empty one.
+    Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES have the same
+    shape. A statement without a plan, such as an INSERT of values, has an empty one.
     """
     shapes: dict[str, list[SentStatement]] = {}
     for statement in sent:
@@ -69,8 +69,8 @@ def uses_index(line: str) -> bool:
 def scans_table(line: str, sql: str = "", ephemeral: Sequence[str] = ()) -> bool:
     """Return whether a line of a plan reads a whole table row by row.
 
-    `ephemeral` names the subqueries and CTEs of the plan; `sql` is the statement, for its aliases. A SEARCH without an index finds a
-    minimum or maximum by reading all rows, so it counts; virtual tables and constant rows do not.
+    `ephemeral` names the subqueries and CTEs of the plan; `sql` is the statement, for its aliases. A SEARCH without an index finds
+    a minimum or maximum by reading all rows, so it counts; virtual tables and constant rows do not.
     """
     match = _SCAN.match(line.strip())
     if match is None or " USING " in match["how"] or "VIRTUAL TABLE" in match["how"]:

@@ -16,13 +16,13 @@ from harness.runtime.clock import Clock, MonotonicClock
 class PoolUse:
     """Counts the work of a pool of any class while it is entered, and times every checkout.
 
-    No pool event has the waiting time, so the method that checks out a connection is wrapped. Its time is what the caller waits for: the
-    queue, and opening or pinging a connection. If `dispose` replaces the engine's pool, the new one is wrapped as well.
+    No pool event has the waiting time, so the method that checks out a connection is wrapped. Its time is what the caller waits
+    for: the queue, and opening or pinging a connection. If `dispose` replaces the engine's pool, the new one is wrapped as well.
 
     - waits_ns: time of each checkout in nanoseconds, in the order of completion, including those that timed out.
     - waiting_peak: maximum of checkouts in flight at the same time.
-    - overflow_peak: maximum of connections above the pool's size at the same time. A pool that has not opened all of its connections yet
-      reports a negative overflow, which is 0 here.
+    - overflow_peak: maximum of connections above the pool's size at the same time. A pool that has not opened all of its
+      connections yet reports a negative overflow, which is 0 here.
     - counts(): successful checkouts, connections opened, and timeouts.
     """
 

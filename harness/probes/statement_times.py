@@ -13,8 +13,8 @@ from harness.runtime.clock import Clock, MonotonicClock
 class StatementTimes:
     """Times the statements that begin with one of `verbs` while it is entered: `took_ns`, in nanoseconds, in order of completion.
 
-    It wraps the dialect's `do_execute`, directly above the driver, so that the engine's event listeners are not included. An executemany
-    is not timed.
+    It wraps the dialect's `do_execute`, directly above the driver, so that the engine's event listeners are not included. An
+    executemany is not timed.
     """
 
     def __init__(

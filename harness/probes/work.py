@@ -20,8 +20,8 @@ from harness.scenario import Probe
 def work(*engines: AsyncEngine | Engine) -> Sequence[Probe]:
     """Return the probes of one or several engines: SQLite's VM steps, PostgreSQL's blocks and buffers, statements for all.
 
-    Several engines, such as one for reads and one for writes, are one probe that adds up their counts; engines with a common pool count
-    once. The probes enter in this order and exit in the opposite one: counting blocks sends statements.
+    Several engines, such as one for reads and one for writes, are one probe that adds up their counts; engines with a common pool
+    count once. The probes enter in this order and exit in the opposite one: counting blocks sends statements.
     """
     if len(engines) == 1:
         return _probes(engines[0])

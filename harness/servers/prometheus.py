@@ -136,8 +136,8 @@ class Distribution:
     def quantile(self, share: float) -> float:
         """Return a quantile in seconds as `histogram_quantile` does; NaN without observations.
 
-        Prometheus assumes observations to be evenly distributed within a bucket, and the lowest bucket to begin at 0. Observations in
-        the infinite bucket count as the highest finite bound (promql/quantile.go, bucketQuantile).
+        Prometheus assumes observations to be evenly distributed within a bucket, and the lowest bucket to begin at 0. Observations
+        in the infinite bucket count as the highest finite bound (promql/quantile.go, bucketQuantile).
         """
         if not self.count:
             return math.nan

@@ -1,7 +1,7 @@
 """Redis for a run: the user's server, or a local one that is stopped at the end; and a namespace of keys in it.
 
-The user's server may hold other data. It is never flushed: every key of a run begins with the run's own prefix, and only such keys are
-removed, found by SCAN. Channels belong to no database, so their names begin with the prefix too.
+The user's server may hold other data. It is never flushed: every key of a run begins with the run's own prefix, and only such keys
+are removed, found by SCAN. Channels belong to no database, so their names begin with the prefix too.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ _DATABASE = re.compile(r"db\d+")
 def server(folder: Path) -> Iterator[str]:
     """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
 
-    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts: instead of
-    causing cache misses that no arm is responsible for, a full server rejects the write.
+    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts: instead
+    of causing cache misses that no arm is responsible for, a full server rejects the write.
 
-    The user's server is used together with the data it holds. It is refused where that would falsify results or endanger the data: a
-    replica, a cluster, or a server that would evict existing keys to make room for the run's.
+    The user's server is used together with the data it holds. It is refused where that would falsify results or endanger the data:
+    a replica, a cluster, or a server that would evict existing keys to make room for the run's.
 
     Raises:
         UsageError: the user's server does not reply or cannot be used, or the local one does not start.
@@ -72,8 +72,8 @@ def server(folder: Path) -> Iterator[str]:
 def namespace(url: str, label: str) -> Iterator[str]:
     """Yield a unique prefix for the keys of one instance, and remove these keys at the end.
 
-    `label` names the instance, such as its arm. The prefixes of a run's processes have a common beginning, so that the run also removes
-    the keys of a process that was killed.
+    `label` names the instance, such as its arm. The prefixes of a run's processes have a common beginning, so that the run also
+    removes the keys of a process that was killed.
 
     Raises:
         UsageError: the keys cannot be removed.

@@ -1,7 +1,7 @@
 """Turso's sync server for a run: embedded replicas pull from it and push to it. It is the program `tursodb`.
 
-Its peculiarities, as observed with tursodb 0.6: it serves its log and not what a checkpoint wrote into the file, so a database has to be
-filled through it; it handles one request at a time; and it replies to a pull at once, without long polling.
+Its peculiarities, as observed with tursodb 0.6: it serves its log and not what a checkpoint wrote into the file, so a database has
+to be filled through it; it handles one request at a time; and it replies to a pull at once, without long polling.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: filled by COPY, copied as a template, reached through the network latency of the setting.
 
-A run's databases are named `<namespace>.<name>`, where the namespace is the database in the server's URL. On the user's server it is a
-new one; at the end it is dropped with all databases named after it, and nothing else on the server is changed.
+A run's databases are named `<namespace>.<name>`, where the namespace is the database in the server's URL. On the user's server it
+is a new one; at the end it is dropped with all databases named after it, and nothing else on the server is changed.
 """
 
 from __future__ import annotations

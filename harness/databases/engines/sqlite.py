@@ -84,7 +84,7 @@ class SqliteOptions:
 
     temp_store: str = "MEMORY"
     begin: str | None = "BEGIN"
-    """Statement that begins a transaction; "BEGIN IMMEDIATE" takes the write lock at once, None leaves transactions to the driver."""
+    """Statement that begins a transaction; "BEGIN IMMEDIATE" takes the write lock at once, None leaves that to the driver."""
 
     pool_size: int = 5
     """Connections that the pool keeps open."""

@@ -11,8 +11,8 @@ Differences from SQLite, as observed with pyturso 0.8:
   transaction", at once. That is an exception class of the driver and not a DB-API error; SQLAlchemy does not wrap it. Readers never
   wait.
 - ANALYZE writes `sqlite_stat1` as SQLite does, with averages rounded up, and the planner uses it; there is no `sqlite_stat4`.
-- No ATTACH unless the URL requests it (`experimental_features=attach`), no `dbstat`, no counter of virtual-machine steps. An unknown
-  PRAGMA returns nothing.
+- No ATTACH unless the URL requests it (`experimental_features=attach`), no `dbstat`, no counter of virtual-machine steps. An
+  unknown PRAGMA returns nothing.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def _close(_dialect: SQLiteDialect_aiosqlite, connection: Any) -> None:
 
 
 if not hasattr(AsyncAdapt_turso_dbapi, "has_stop"):
-    # Turso's dialect is SQLAlchemy's dialect for aiosqlite with another driver. Since 2.0.46 that dialect checks whether the driver's
-    # connections can be stopped, an attribute that Turso's lacks, and stops them when an operation is cancelled, which they do not
-    # support: a cancelled writer would stay open forever and keep its lock. So they are closed like any other connection.
+    # Turso's dialect is SQLAlchemy's dialect for aiosqlite with another driver. Since 2.0.46 that dialect checks whether the
+    # driver's connections can be stopped, an attribute that Turso's lacks, and stops them when an operation is cancelled, which
+    # they do not support: a cancelled writer would stay open forever and keep its lock. So they are closed like any other
+    # connection.
     AsyncAdapt_turso_dbapi.has_stop = False  # type: ignore[attr-defined]  # the missing attribute
     AioTursoDialect.do_terminate = _close  # type: ignore[assignment]  # the inherited one is for aiosqlite
 
@@ -92,7 +93,7 @@ class TursoDatabases(embedded.FileDatabases):
             raise UsageError(f"{path} is still in use; close its connections before copying it")
 
     def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
-        """Set PRAGMAs on every connection that an engine created for `url` opens, and the statement that begins its transactions."""
+        """Set the PRAGMAs of every connection of an engine created for `url`, and the statement that begins its transactions."""
         set_pragmas(engine, foreign_keys=True, small_cache=options.small_cache)
         embedded.emit_begin(engine.sync_engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
 

@@ -1,4 +1,4 @@
-"""Starting PostgreSQL: on loopback, behind a password, as chosen, gone afterwards; or the person's own, if it answers."""
+"""PostgreSQL servers: local ones on loopback, with a password, removed at the end; and the user's server."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_u
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
 
-needs_binaries = pytest.mark.skipif(installed_binaries() is None, reason="PostgreSQL: none on this machine")
+needs_binaries = pytest.mark.skipif(installed_binaries() is None, reason="PostgreSQL is not installed")
 
 
 async def value(url: URL, sql: str) -> Any:
-    """Return the one value that a query gives."""
+    """Return the single value of a query."""
     async with connect(url) as connection:
         return await connection.fetchval(sql)
 
 
 def processes(url: URL) -> list[psutil.Process]:
-    """Return the server that listens at an address, and its helpers."""
+    """Return the server process that listens at an address, and its children."""
     listening = [c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr[1:] == (url.port,)]
     return [each for pid in listening if pid for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
 
 
 def homes() -> set[Path]:
-    """Return the temporary folders of servers started here."""
+    """Return the temporary folders of local servers."""
     return set(Path(tempfile.gettempdir()).glob("harness-postgres-*"))
 
 
 @needs_binaries
-def test_a_server_is_as_chosen_and_leaves_nothing(tmp_path: Path) -> None:
-    """Its settings are those of the table; it listens on loopback alone, wants its password, and nothing but its log stays."""
+def test_a_local_server_has_the_chosen_settings_and_leaves_nothing(tmp_path: Path) -> None:
+    """It listens on loopback only and needs its password; only its log remains."""
     with local_server(tmp_path) as url:
-        for name, chosen in SETTINGS.items():
-            assert asyncio.run(value(url, f"SHOW {name}")) == chosen.value
+        for name, setting in SETTINGS.items():
+            assert asyncio.run(value(url, f"SHOW {name}")) == setting.value
         assert asyncio.run(value(url, "SHOW unix_socket_directories")) == ""
         assert asyncio.run(value(url, "SELECT datcollate || pg_encoding_to_char(encoding) FROM pg_database")) == "CUTF8"
         running = processes(url)
@@ -68,7 +68,7 @@ def test_a_server_is_as_chosen_and_leaves_nothing(tmp_path: Path) -> None:
 @needs_binaries
 @pytest.mark.slow
 def test_two_servers_run_at_once(tmp_path: Path) -> None:
-    """They have ports and data of their own, and the end of one leaves the other alone."""
+    """They have separate ports and data, and stopping one does not affect the other."""
     with local_server(tmp_path) as first:
         with local_server(tmp_path) as second:
             assert first.port != second.port
@@ -80,8 +80,8 @@ def test_two_servers_run_at_once(tmp_path: Path) -> None:
 
 @needs_binaries
 @pytest.mark.slow
-def test_a_server_killed_in_mid_use_is_an_error_at_once(tmp_path: Path) -> None:
-    """A query that is running and one that comes later end with errors, neither waits, and nothing is left of the server."""
+def test_a_killed_server_is_an_error_at_once(tmp_path: Path) -> None:
+    """Running and later queries fail without waiting, and nothing of the server remains."""
 
     async def use(url: URL) -> None:
         async with connect(url) as connection:
@@ -90,7 +90,7 @@ def test_a_server_killed_in_mid_use_is_an_error_at_once(tmp_path: Path) -> None:
             os.kill(processes(url)[0].pid, signal.SIGKILL)
             with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
                 await waiting
-        with pytest.raises(OSError):  # noqa: PT011 - whichever word the system has for nobody listening
+        with pytest.raises(OSError):  # noqa: PT011 - the system's error for a closed port varies
             await connect(url).__aenter__()
 
     with local_server(tmp_path) as url:
@@ -99,13 +99,13 @@ def test_a_server_killed_in_mid_use_is_an_error_at_once(tmp_path: Path) -> None:
         _key, segment = (data / "postmaster.pid").read_text().splitlines()[6].split()
         asyncio.run(asyncio.wait_for(use(url), 30))
     assert not any(each.is_running() for each in running)
-    subprocess.run(["ipcrm", "-m", segment], check=False)  # 56 bytes that only a server that is not killed gives back
+    subprocess.run(["ipcrm", "-m", segment], check=False)  # 56 bytes that a killed server does not release
 
 
 @needs_binaries
 @pytest.mark.slow
 def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped while initdb works, which would leave shared memory behind were it killed, that ends in order; no server comes."""
+    """If interrupted while initdb runs, which would leave shared memory behind if killed, initdb completes and no server starts."""
     log = tmp_path / "postgres-0.log"
 
     def interrupt(_: URL) -> bool:
@@ -122,8 +122,8 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
 @needs_binaries
 @pytest.mark.slow
-def test_a_port_that_is_taken_meanwhile_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server is started again on another port; when every port is taken, one line says so."""
+def test_a_taken_port_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is started again on another port; if every port is taken, the error is one line."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -133,14 +133,14 @@ def test_a_port_that_is_taken_meanwhile_is_given_up(tmp_path: Path, monkeypatch:
             assert url.port != port
         monkeypatch.setattr(postgres_server, "free_port", lambda: port)
         monkeypatch.setattr(postgres_server, "_PORTS_TRIED", 1)
-        says = r"^PostgreSQL exited while starting: .*could not create any TCP/IP sockets; "
-        with pytest.raises(UsageError, match=says), local_server(tmp_path):
+        message = r"^PostgreSQL exited while starting: .*could not create any TCP/IP sockets; "
+        with pytest.raises(UsageError, match=message), local_server(tmp_path):
             pass
 
 
 @pytest.mark.slow
-def test_the_binaries_of_the_wheel_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With none on PATH nor in the system, the wheel's server starts, copied where its user cannot read it."""
+def test_the_wheels_binaries_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PostgreSQL on PATH and in the system, the wheel's server starts, copied to where its user can read it."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(postgres_server, "_SYSTEM", ())
     binaries = installed_binaries()
@@ -152,8 +152,8 @@ def test_the_binaries_of_the_wheel_will_do(tmp_path: Path, monkeypatch: pytest.M
         assert processes(url)[0].exe().startswith(tempfile.gettempdir())
 
 
-def test_without_binaries_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without PostgreSQL cannot measure it, which is no failure; the reason says what to install or to set."""
+def test_without_binaries_it_is_not_measurable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names what to install or to set."""
     monkeypatch.setattr(postgres_server, "installed_binaries", lambda: None)
     with (
         pytest.raises(NotMeasurableError, match=f"PostgreSQL is not installed; install .* or set {URL_VARIABLE}"),
@@ -162,15 +162,15 @@ def test_without_binaries_the_reason_is_told(tmp_path: Path, monkeypatch: pytest
         pass
 
 
-def test_root_needs_somebody_to_run_it_as(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no unprivileged user, that is the reason."""
+def test_root_needs_an_unprivileged_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without such a user it is not measurable."""
     monkeypatch.setattr(postgres_server, "_UNPRIVILEGED", ("no-such-user",))
     with pytest.raises(NotMeasurableError, match="refuses to run as root; create a user named no-such-user"):
         postgres_server._unprivileged()
 
 
-def test_a_users_server_is_taken_when_it_answers(postgres_url: str) -> None:
-    """All three ways of writing its address lead to the same one, with all that a proxy must know."""
+def test_the_users_server_is_used_when_it_replies(postgres_url: str) -> None:
+    """All three schemes of a URL give the same one, with explicit host and port."""
     url = make_url(postgres_url)
     for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
         found = external_url(url.set(drivername=scheme, query={"sslmode": "prefer"}).render_as_string(hide_password=False))
@@ -179,7 +179,7 @@ def test_a_users_server_is_taken_when_it_answers(postgres_url: str) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """Yield the port of something that takes connections and never says a word."""
+    """Yield a port that accepts connections and never sends anything."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -187,7 +187,7 @@ def silent() -> Iterator[int]:
 
 
 def refusal_of(address: str) -> str:
-    """Return the line with which an address is refused, which never holds its password."""
+    """Return the one-line error for an address, which never contains its password."""
     with pytest.raises(UsageError) as refusal:
         external_url(address)
     assert "\n" not in str(refusal.value)
@@ -195,8 +195,8 @@ def refusal_of(address: str) -> str:
     return str(refusal.value)
 
 
-def test_an_address_that_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
-    """A closed port, a host that is not there and a server that never speaks are named by host and port, with the next step."""
+def test_an_unreachable_address_is_one_line(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
+    """A closed port, an unknown host and a silent server are named by host and port, with the next step."""
     monkeypatch.setattr(postgres_server, "REPLY_TIMEOUT_S", 0.2)
     monkeypatch.setattr(postgres_connection, "REPLY_TIMEOUT_S", 0.2)
     advice = f"correct {URL_VARIABLE}, or unset it to start a local server"
@@ -213,53 +213,53 @@ def test_an_address_that_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("address", "says"),
+    ("address", "message"),
     [
         ("swordfish", "is not a URL; write postgresql://user:password@host:5432/database"),
         ("postgres://me:swordfish@host:port/db", "is not a URL; write postgresql://"),
         ("mysql://me:swordfish@host/db", "begins with mysql://, which is not PostgreSQL; write postgresql://"),
     ],
 )
-def test_what_is_no_address_is_one_line(address: str, says: str) -> None:
-    """The line shows how an address is written."""
-    assert refusal_of(address).startswith(f"{URL_VARIABLE} {says}")
+def test_an_invalid_url_is_one_line(address: str, message: str) -> None:
+    """The message shows the form of a URL."""
+    assert refusal_of(address).startswith(f"{URL_VARIABLE} {message}")
 
 
-def test_a_user_who_may_not_is_one_line(postgres_url: str) -> None:
-    """A wrong password, a missing database, an unknown option and a user who may not create databases are each told as such."""
+def test_a_refused_user_is_one_line(postgres_url: str) -> None:
+    """A wrong password, a missing database, an unknown option and a missing right to create databases have separate messages."""
     url = make_url(postgres_url)
-    role = "CREATE ROLE harness_guest LOGIN PASSWORD 'swordfish'"
+    role = "CREATE ROLE harness_user LOGIN PASSWORD 'swordfish'"
     asyncio.run(value(url, role))
-    guest = url.set(username="harness_guest", password="swordfish")
+    user = url.set(username="harness_user", password="swordfish")
 
     def refused(address: URL) -> str:
         return refusal_of(address.render_as_string(hide_password=False))
 
     try:
-        assert "password authentication failed" in refused(guest.set(password="swordfish!"))
-        assert 'database "nowhere" does not exist' in refused(guest.set(database="nowhere"))
-        assert "unexpected keyword argument 'colour'" in refused(guest.set(query={"colour": "blue"}))
-        assert refused(guest) == f"the user of {URL_VARIABLE} may not create databases at 127.0.0.1:{url.port}; grant it CREATEDB"
+        assert "password authentication failed" in refused(user.set(password="swordfish!"))
+        assert 'database "nowhere" does not exist' in refused(user.set(database="nowhere"))
+        assert "unexpected keyword argument 'colour'" in refused(user.set(query={"colour": "blue"}))
+        assert refused(user) == f"the user of {URL_VARIABLE} may not create databases at 127.0.0.1:{url.port}; grant it CREATEDB"
     finally:
-        asyncio.run(value(url, "DROP ROLE harness_guest"))
+        asyncio.run(value(url, "DROP ROLE harness_user"))
 
 
 def test_an_old_server_is_one_line(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server before the first version that will do is refused with that version."""
+    """A server before the first supported version is refused with that version."""
     monkeypatch.setattr(postgres_server, "FIRST_VERSION", 990000)
     assert refusal_of(postgres_url).endswith("is too old; use version 99 or newer")
 
 
 def make_installation(folder: Path) -> Path:
-    """Make a folder of binaries, which do nothing."""
+    """Create a folder of binaries that do nothing."""
     folder.mkdir(parents=True)
     for name in ("postgres", "initdb"):
         (folder / name).touch(mode=0o755)
     return folder
 
 
-def test_path_comes_first_then_the_newest_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Versions are compared as numbers; binaries on PATH come before them, but only with initdb beside the server."""
+def test_path_comes_first_then_the_systems_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions are compared as numbers; binaries on PATH come first, but only with initdb next to the server."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(postgres_server, "_SYSTEM_ROOT", tmp_path / "usr")
     for number in ("9.6", "15", "100"):

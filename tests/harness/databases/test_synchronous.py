@@ -1,4 +1,4 @@
-"""A synchronous engine reaches the same database as an asyncio one, with the same settings of a connection."""
+"""A synchronous engine reaches the same database as an asyncio one, with the same connection settings."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from harness.scenario import Setting
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "turso"])
-def test_a_connection_has_the_pragmas_of_the_asyncio_ones(engine: str, tmp_path: Path) -> None:
-    """Those of the engine's own fixture, which are not the driver's; and both see the same rows."""
+def test_a_connection_has_the_pragmas_of_the_asyncio_engine(engine: str, tmp_path: Path) -> None:
+    """The PRAGMAs are the configured ones and not the driver's defaults, and both engines see the same rows."""
     found = databases(Setting(tmp_path, tmp_path, engine=engine))
     url = found.url("own")
 
     async def compared() -> Any:
-        model = create_async_engine(url)
-        found.configure(model)
-        async with model.begin() as connection:
+        source = create_async_engine(url)
+        found.configure(source)
+        async with source.begin() as connection:
             await connection.execute(text("CREATE TABLE t AS SELECT 7 AS n"))
             expected = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in synchronous.PRAGMAS]
-        alike = create_engine(synchronous_url(url))
-        await copy_pragmas(alike, model)
-        with alike.connect() as connection_in_thread:
-            there = [connection_in_thread.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in synchronous.PRAGMAS]
+        copied = create_engine(synchronous_url(url))
+        await copy_pragmas(copied, source)
+        with copied.connect() as connection_in_thread:
+            actual = [connection_in_thread.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in synchronous.PRAGMAS]
             row = connection_in_thread.execute(text("SELECT n FROM t")).scalar_one()
-        alike.dispose()
-        await model.dispose()
-        return there, expected, row
+        copied.dispose()
+        await source.dispose()
+        return actual, expected, row
 
-    there, expected, row = asyncio.run(compared())
-    assert there == expected
-    assert dict(zip(synchronous.PRAGMAS, there, strict=True))["foreign_keys"] == 1
+    actual, expected, row = asyncio.run(compared())
+    assert actual == expected
+    assert dict(zip(synchronous.PRAGMAS, actual, strict=True))["foreign_keys"] == 1
     assert row == 7
 
 
@@ -54,13 +54,13 @@ def test_a_server_is_reached_with_its_synchronous_driver(postgres_url: str) -> N
     engine.dispose()
 
 
-def test_encryption_has_another_name_in_the_other_driver() -> None:
-    """What asyncpg calls ssl is sslmode; other options are left as they are."""
-    url = synchronous_url(make_url("postgresql+asyncpg://somebody:secret@host/base?ssl=require&application_name=us"))
-    assert dict(url.query) == {"sslmode": "require", "application_name": "us"}
+def test_the_encryption_option_is_renamed() -> None:
+    """The option ssl of asyncpg becomes sslmode; other options are unchanged."""
+    url = synchronous_url(make_url("postgresql+asyncpg://user:secret@host/base?ssl=require&application_name=me"))
+    assert dict(url.query) == {"sslmode": "require", "application_name": "me"}
 
 
 def test_an_unknown_driver_is_named() -> None:
-    """It cannot be measured here."""
+    """It cannot be measured, and the message names it."""
     with pytest.raises(NotMeasurableError, match=r"mysql\+asyncmy"):
         synchronous_url(make_url("mysql+asyncmy://host/base"))

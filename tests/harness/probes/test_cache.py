@@ -1,4 +1,4 @@
-"""Counters of a cache: what they went up by, and nothing of before or after."""
+"""The counters of a cache count only while the probe is entered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import Counter
 from harness.probes.cache import Counters
 
 
-def test_only_what_happens_inside_counts() -> None:
-    """What was counted before the probe was entered or after it was left is not in its counts; a probe can be entered again."""
+def test_only_changes_within_the_probe_count() -> None:
+    """Changes before it is entered or after it is exited do not count; the probe can be entered again."""
     kept: Counter[str] = Counter(lookups=5, hits=2)
     probe = Counters(lambda: kept)
 

@@ -1,4 +1,4 @@
-"""The ping: it goes to the database and leaves nothing checked out."""
+"""The ping reaches the database and leaves no connection checked out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.probes.statements import Statements
 
 
 def test_a_ping_is_one_statement_on_a_connection_of_the_pool() -> None:
-    """It answers 1."""
+    """It returns 1."""
 
     async def once() -> tuple[int, float]:
         engine = create_async_engine("sqlite+aiosqlite://")

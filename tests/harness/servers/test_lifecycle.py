@@ -1,4 +1,4 @@
-"""Servers of a run: each started once for all scenarios, each distance with a detour of its own, all gone at the end."""
+"""Servers of a run: each started once for all scenarios, with one proxy per RTT, all stopped at the end."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from harness.servers.lifecycle import is_embedded, processes, servers
 
 
 def setting(folder: Path, engine: str = "sqlite", rtt_ms: float = 0.0) -> Setting:
-    """Return a setting whose shared folder is the test's own."""
+    """Return a setting with the test's shared folder."""
     return Setting(folder, folder, engine, rtt_ms=rtt_ms)
 
 
 def started(stack: ExitStack, wanted: Setting) -> dict[str, Server]:
-    """Start Redis beside an embedded engine, or skip where there is none."""
+    """Start Redis with an embedded engine, or skip if there is none."""
     try:
         return stack.enter_context(servers(wanted, "redis"))
     except NotMeasurableError as reason:
         pytest.skip(str(reason))
 
 
-def test_two_scenarios_share_a_server_until_both_have_let_go(tmp_path: Path) -> None:
-    """The second gets the first's, and it answers until the last one leaves."""
+def test_two_scenarios_share_a_server(tmp_path: Path) -> None:
+    """The second scenario gets the first one's server, which runs until the last one leaves."""
     with ExitStack() as outer:
         with ExitStack() as inner:
-            mine = started(inner, setting(tmp_path))
-            theirs = started(outer, setting(tmp_path))
-            assert mine == theirs
-        assert gone(theirs) is None
-    assert gone(theirs) is not None
+            first = started(inner, setting(tmp_path))
+            second = started(outer, setting(tmp_path))
+            assert first == second
+        assert gone(second) is None
+    assert gone(second) is not None
 
 
-def test_a_distance_has_an_address_of_its_own_before_the_same_server(tmp_path: Path) -> None:
-    """Near is the server itself at any distance; far is the detour, and each distance has its own."""
+def test_each_rtt_has_its_own_proxy(tmp_path: Path) -> None:
+    """The direct URL is the server's at any RTT; the client URL is a proxy, one per RTT."""
     with ExitStack() as stack:
         found = [started(stack, setting(tmp_path, rtt_ms=rtt))["redis"] for rtt in (0.0, 1.0, 2.0)]
         assert {server.direct_url for server in found} == {found[0].url}
         assert len({server.url for server in found}) == 3
         for server in found:
-            place = urlsplit(server.url)
-            with socket.create_connection((place.hostname or "", place.port or 0), timeout=10) as asking:
-                asking.sendall(b"PING\r\n")
-                assert asking.recv(16) == b"+PONG\r\n"
+            address = urlsplit(server.url)
+            with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as client:
+                client.sendall(b"PING\r\n")
+                assert client.recv(16) == b"+PONG\r\n"
 
 
 def test_an_embedded_engine_needs_no_server(tmp_path: Path) -> None:
-    """Nothing is started for it, and there is nothing to lengthen."""
+    """No server and no proxy is started for it."""
     assert is_embedded("sqlite")
     with servers(setting(tmp_path, rtt_ms=5.0)) as found:
         assert found == {}
 
 
-def test_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """One line with the name and the next step."""
+def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
+    """The message has the name and the known engines."""
     with (
         pytest.raises(UsageError, match="unknown engine 'oracle'; choose from postgres, sqlite, turso"),
         servers(setting(tmp_path, "oracle")),
@@ -69,8 +69,15 @@ def test_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_refusal_is_told_to_the_next_scenario_without_asking_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address that nobody answers is tried once a run."""
+@pytest.mark.parametrize("name", ["no_such_server", "guard", "tursodb"])
+def test_only_modules_with_server_of_a_folder_are_servers(tmp_path: Path, name: str) -> None:
+    """An unknown module, a helper and a server with more arguments cannot be named."""
+    with pytest.raises(UsageError, match=f"unknown server '{name}'; name a module"), servers(setting(tmp_path), name):
+        pass
+
+
+def test_a_failed_start_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next scenario gets the same error at once."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setenv("HARNESS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
@@ -82,11 +89,11 @@ def test_a_refusal_is_told_to_the_next_scenario_without_asking_again(tmp_path: P
     assert second.value is first.value
 
 
-def test_a_server_that_runs_here_has_a_process(tmp_path: Path) -> None:
-    """The one that listens where the server is, at any distance; one elsewhere, and one that nobody answers for, have none."""
+def test_a_local_server_has_a_process(tmp_path: Path) -> None:
+    """The process that listens at the server's address is found at any RTT; remote and stopped servers have none."""
     with ExitStack() as stack:
         redis = started(stack, setting(tmp_path, rtt_ms=1.0))["redis"]
-        elsewhere, gone_by = Server("redis://192.0.2.1:6379/0", ""), Server("redis://127.0.0.1:1/0", "")
-        found = processes({"redis": redis, "elsewhere": elsewhere, "gone": gone_by})
+        remote, stopped = Server("redis://192.0.2.1:6379/0", ""), Server("redis://127.0.0.1:1/0", "")
+        found = processes({"redis": redis, "remote": remote, "stopped": stopped})
         assert found.keys() == {"redis"}
         assert "redis" in psutil.Process(found["redis"]).name()
