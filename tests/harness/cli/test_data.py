@@ -101,9 +101,9 @@ def test_load_without_out_leaves_nothing(
         (["generate", "--seed", "many"], "'many'"),
         (["load", "--engine", "oracle"], "'oracle'"),
         (["generate", "--size", "tiny", "--out", "."], "is there already"),
-        (["load", "--size", "tiny", "--out", "."], "is there already"),
+        (["load", "--size", "tiny", "--out", "."], "exists already"),
         (["generate", "--size", "tiny", "--out", "no/such/csv"], "no/such/csv cannot be written"),
-        (["load", "--size", "tiny", "--out", "no/such/a.db"], r"no/such/a\.db cannot be written"),
+        (["load", "--size", "tiny", "--out", "no/such/a.db"], r"cannot write no/such/a\.db"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(words: list[str], says: str) -> None:
