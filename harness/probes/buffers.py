@@ -64,7 +64,7 @@ def is_read_only(sql: str) -> bool:
 
 async def _shared_buffers(connection: AsyncConnection, sql: str, parameters: Any) -> int:
     """Return the number of shared buffers that one execution of a query hits or reads."""
-    answer = (await connection.exec_driver_sql(_EXPLAIN + sql, parameters)).scalar_one()
-    (explained,) = json.loads(answer) if isinstance(answer, str) else answer
+    explain = (await connection.exec_driver_sql(_EXPLAIN + sql, parameters)).scalar_one()
+    (explained,) = json.loads(explain) if isinstance(explain, str) else explain
     plan = explained["Plan"]
     return int(plan.get("Shared Hit Blocks", 0)) + int(plan.get("Shared Read Blocks", 0))

@@ -130,8 +130,8 @@ class TursoDatabases(embedded.FileDatabases):
         pragmas = {}
         async with engine.connect() as connection:
             for name in PRAGMAS:
-                answer = await connection.exec_driver_sql(f"PRAGMA {name}")
-                pragmas[f"PRAGMA {name}"] = str(answer.scalar_one_or_none() if answer.returns_rows else None)
+                result = await connection.exec_driver_sql(f"PRAGMA {name}")
+                pragmas[f"PRAGMA {name}"] = str(result.scalar_one_or_none() if result.returns_rows else None)
             source = str((await connection.exec_driver_sql("SELECT sqlite_source_id()")).scalar_one())
         return {
             "turso": version("pyturso"),

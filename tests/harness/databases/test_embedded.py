@@ -23,7 +23,7 @@ from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Data
 from harness.errors import UsageError
 from harness.scenario import Setting
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 METADATA = MetaData()
 PARENTS = Table("parents", METADATA, Column("id", String, primary_key=True), Column("age", Integer, index=True))
@@ -63,11 +63,11 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> FileDatabases:
 
 
 def run(
-    found: Databases, name: str, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULT_OPTIONS
-) -> Answer:
+    found: Databases, name: str, check: Callable[[AsyncEngine], Awaitable[Result]], options: ConnectionOptions = DEFAULT_OPTIONS
+) -> Result:
     """Run a check on an engine for a database."""
 
-    async def opened() -> Answer:
+    async def opened() -> Result:
         async with found.open(name, options) as engine:
             return await check(engine)
 

@@ -10,13 +10,13 @@ from harness.probes.cache import Counters
 
 def test_only_changes_within_the_probe_count() -> None:
     """Changes before it is entered or after it is exited do not count; the probe can be entered again."""
-    kept: Counter[str] = Counter(lookups=5, hits=2)
-    probe = Counters(lambda: kept)
+    counters: Counter[str] = Counter(lookups=5, hits=2)
+    probe = Counters(lambda: counters)
 
     async def counted(lookups: int, **others: int) -> dict[str, float]:
         async with probe:
-            kept.update(lookups=lookups, **others)
-        kept["lookups"] += 100
+            counters.update(lookups=lookups, **others)
+        counters["lookups"] += 100
         return dict(probe.counts())
 
     assert asyncio.run(counted(3)) == {"lookups": 3, "hits": 0}

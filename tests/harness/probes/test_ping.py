@@ -16,8 +16,8 @@ def test_a_ping_is_one_statement_on_a_connection_of_the_pool() -> None:
     async def once() -> tuple[int, float]:
         engine = create_async_engine("sqlite+aiosqlite://")
         async with Statements(engine) as sent:
-            answer = await ping(engine)
+            result = await ping(engine)
         await engine.dispose()
-        return answer, sent.counts()["statements"]
+        return result, sent.counts()["statements"]
 
     assert asyncio.run(once()) == (1, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,3 +99,12 @@ def test_a_local_server_has_a_process(tmp_path: Path) -> None:
         found = processes({"redis": redis, "remote": remote, "stopped": stopped})
         assert found.keys() == {"redis"}
         assert "redis" in psutil.Process(found["redis"]).name()
+
+
+@pytest.mark.parametrize(
+    "module", ["databases.engines", "network.accuracy", "servers.lifecycle", "servers.redis", "servers.tursodb"]
+)
+def test_servers_and_network_do_not_need_sqlalchemy(module: str) -> None:
+    """The modules are importable without SQLAlchemy, which only database engines and probes need."""
+    program = f"import sys; sys.modules['sqlalchemy'] = None; import harness.{module}"
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3], check=True)

@@ -70,7 +70,7 @@ def external(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
         client.zadd("scores", {"a": 1.5})
         client.set("expiring", "soon", ex=1000)
     with client_of(url.replace("/0", "/3")) as client:
-        client.set("elsewhere", "x")
+        client.set("other", "x")
     monkeypatch.setenv(module.URL_VARIABLE, url)
     return url
 
@@ -165,7 +165,7 @@ def test_a_program_on_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: p
 
 def test_existing_keys_are_unchanged_and_the_runs_are_removed(external: str, tmp_path: Path) -> None:
     """A run leaves all existing keys, similar ones included, byte for byte, and none of its own."""
-    before, elsewhere = contents(external), contents(external.replace("/0", "/3"))
+    before, other_database = contents(external), contents(external.replace("/0", "/3"))
     with module.server(tmp_path) as url:
         assert url == external
         with client_of(url) as client, module.namespace(url, "proposed") as one, module.namespace(url, "proposed") as other:
@@ -178,7 +178,7 @@ def test_existing_keys_are_unchanged_and_the_runs_are_removed(external: str, tmp
             client.set(f"{one}again", "x")
         assert contents(url) == before
     assert contents(external) == before
-    assert contents(external.replace("/0", "/3")) == elsewhere
+    assert contents(external.replace("/0", "/3")) == other_database
     assert not list(tmp_path.iterdir())
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def echo() -> Iterator[str]:
     """Yield the URL of a server that echoes each line."""
 
-    def answer(connection: socket.socket) -> None:
+    def serve_one(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
             for line in lines:
                 connection.sendall(line)
@@ -32,7 +32,7 @@ def echo() -> Iterator[str]:
                 connection, _ = listening.accept()
             except OSError:
                 return
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=serve, daemon=True).start()

@@ -28,7 +28,7 @@ from service.migrations import composite_indexes, keyset_index
 from service.models import Base
 from service.sessions import sessionmaker
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 MANY = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) SELECT x FROM c"
 
 
@@ -50,11 +50,11 @@ def found(setting: Setting) -> turso.TursoDatabases:
 
 
 def run(
-    found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Answer]], options: ConnectionOptions = DEFAULT_OPTIONS
-) -> Answer:
+    found: FileDatabases, check: Callable[[AsyncEngine], Awaitable[Result]], options: ConnectionOptions = DEFAULT_OPTIONS
+) -> Result:
     """Run a check on an engine for the database `a`."""
 
-    async def opened() -> Answer:
+    async def opened() -> Result:
         async with found.open("a", options) as engine:
             return await check(engine)
 
@@ -210,7 +210,7 @@ def test_statistics_are_sqlites_rounded_up_and_the_planner_uses_them(setting: Se
     assert all(b - a in {0, 1} for a, b in pairs)
 
 
-def test_the_service_answers_as_on_sqlite(setting: Setting) -> None:
+def test_the_service_results_as_on_sqlite(setting: Setting) -> None:
     """All reads, writes, exports and migrations of the service give the same on both engines, and leave equal rows."""
     assert asyncio.run(_serve(setting)) == asyncio.run(_serve(_on("sqlite", setting)))
 
@@ -258,16 +258,16 @@ async def _serve(setting: Setting) -> dict[str, Any]:
     found.fill(name, Base.metadata, datasets.blocks(rows, datasets.TABLES))
     found.migrate(name, composite_indexes.upgrade_optimised)
     found.migrate(name, keyset_index.upgrade)
-    answers: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     async with found.open(name) as engine:
         sessions = sessionmaker(engine)
         for number, call in enumerate(calls):
             async with sessions() as session:
-                answers[f"call {number}"] = await call(session)
+                results[f"call {number}"] = await call(session)
         for export in (streaming.export_baseline, streaming.export_optimised):
-            answers[export.__name__] = "".join([piece async for piece in export(sessions)])
-        answers["rows"] = await execute(engine, "SELECT * FROM prompts ORDER BY id")
-    return answers
+            results[export.__name__] = "".join([piece async for piece in export(sessions)])
+        results["rows"] = await execute(engine, "SELECT * FROM prompts ORDER BY id")
+    return results
 
 
 def _on(engine: str, setting: Setting) -> Setting:
