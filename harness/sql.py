@@ -29,11 +29,10 @@ try:
 except ModuleNotFoundError as error:
     raise UsageError(f"{error.name} is not installed; run: pip install 'advice-on-trial[sql]'") from error
 
-from harness.databases.blocking import blocking_url, set_up_alike
-from harness.databases.copies import fresh, lent
-from harness.databases.databases import DEFAULTS, Change, ConnectionOptions, Databases, databases
-from harness.databases.embedded import begins
-from harness.databases.rows import RowBlock
+from harness.databases.copies import borrowed_copy, temporary_copy
+from harness.databases.embedded import emit_begin
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
+from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.probes.ping import ping, ping_synchronously
 from harness.probes.plans import plans
 from harness.probes.statements import Statements
@@ -42,7 +41,7 @@ from harness.results.run import Statement
 from harness.results.store import write_bytes
 from harness.runnable import resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
-from harness.servers.servers import is_embedded, processes, servers
+from harness.servers.lifecycle import is_embedded, processes, servers
 
 ENGINES = ("sqlite", "turso", "postgres")
 """The engines that there are."""
@@ -136,7 +135,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     """The tables. All of them are made, with their keys and indexes."""
     migrations: ClassVar[Mapping[str, Migration]] = {}
     """Arm → the change to its snapshot, such as an index. Arms with the same change share a snapshot."""
-    connections: ClassVar[ConnectionOptions] = DEFAULTS
+    connections: ClassVar[ConnectionOptions] = DEFAULT_OPTIONS
     """How connections are set up: pool size, overflow, pre-ping, page cache."""
     reusable: ClassVar[bool] = False
     """Whether `reset` leaves the database as it was. A server's copy, which takes long to make, may then serve one instance after
@@ -148,7 +147,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
 
         Yield (table, rows), where each row is a dictionary and all rows of a table have the same keys; values are converted as
-        SQLAlchemy would. Or yield blocks of columns (`harness.databases.rows.RowBlock`), which are stored as they are.
+        SQLAlchemy would. Or yield blocks of columns (`harness.databases.interface.RowBlock`), which are stored as they are.
         """
         del setting
         raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
@@ -186,7 +185,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                 dataset = self._fill(found, base, setting)
                 async with found.open(base) as engine:
                     prepared = Prepared(dataset, dict(await found.settings(engine)))
-                found.rest(base)
+                found.checkpoint(base)
                 write_bytes(record, json.dumps(asdict(prepared)).encode())
         for arm, migration in self.migrations.items():
             snapshot = self._snapshot(arm, setting)
@@ -272,8 +271,8 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     def _copy(self, found: Databases, arm: str, setting: Setting) -> AbstractContextManager[str]:
         snapshot = self._snapshot(arm, setting)
         if self.reusable and setting.resets and not is_embedded(setting.engine):
-            return lent(found, snapshot, setting.folder)
-        return fresh(found, snapshot, f"{arm}-{os.getpid()}-{next(_copies)}")
+            return borrowed_copy(found, snapshot, setting.folder)
+        return temporary_copy(found, snapshot, f"{arm}-{os.getpid()}-{next(_copies)}")
 
     def _fill(self, found: Databases, base: str, setting: Setting) -> dict[str, str | int]:
         """Fill a database; return the digest of its rows and their number by table."""
@@ -356,17 +355,17 @@ def _engine(instance: Any) -> AsyncEngine | Engine:
 async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine:
     """Make a synchronous engine for the database of an asyncio one, with its connections set up alike."""
     engine = create_engine(
-        blocking_url(model.url),
+        synchronous_url(model.url),
         poolclass=QueuePool,
         pool_size=options.pool_size,
         max_overflow=options.max_overflow,
         pool_timeout=options.pool_timeout_s,
         pool_pre_ping=options.pool_pre_ping,
     )
-    await set_up_alike(engine, model)
+    await copy_pragmas(engine, model)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _leave_transactions)
-        begins(engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
+        emit_begin(engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
     return engine
 
 
@@ -374,7 +373,7 @@ def _leave_transactions(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy begins transactions, as on every other engine
 
 
-def _change(migration: Migration) -> Change:
+def _change(migration: Migration) -> Callable[[Connection], None]:
     def execute(connection: Connection) -> None:
         if callable(migration):
             migration(connection)

@@ -38,7 +38,7 @@ from harness import (
 )
 from harness.probes.plans import plans
 from harness.probes.statements import Statements
-from harness.probes.together import together
+from harness.probes.work import work
 
 CASES = 4
 READS = 4
@@ -166,7 +166,7 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
 
     def probes(self, instance: TransactionInstance) -> Sequence[Probe]:
         """Count statements, rows and the engine's work, of writers and readers together."""
-        return together(instance.writers, instance.readers)
+        return work(instance.writers, instance.readers)
 
     async def statements(self, instance: TransactionInstance, case: Case) -> Sequence[Statement]:
         """Return the statements of both engines, with plans where they have any."""

@@ -33,7 +33,7 @@ from harness import (
     times,
     times_the_capacity,
 )
-from harness.servers.servers import processes
+from harness.servers.lifecycle import processes
 from service.migrations import levels
 from service.switches import Level, Switches
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.servers import postgres_server, redis
+from harness.databases import postgres_server
+from harness.servers import redis
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -385,7 +385,7 @@ def test_an_arm_needs_a_prepared_scenario(setting: Setting) -> None:
 def test_a_missing_synchronous_driver_is_a_reason(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine without one is not measured."""
     runnable(SyncShop()).prepare(setting)
-    monkeypatch.setattr("harness.databases.blocking.DRIVERS", {})
+    monkeypatch.setattr("harness.databases.synchronous.DRIVERS", {})
     with pytest.raises(NotMeasurableError, match=r"no synchronous driver is known for sqlite\+aiosqlite"):
         asyncio.run(with_arms(SyncShop(), setting, lambda *_: None))
 

@@ -17,7 +17,7 @@ from harness.errors import NotMeasurableError
 from harness.results import review as review_file
 from harness.runnable import RunnableScenario, resolved
 from harness.scenario import Case, DeclaredFinding, Setting
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 
 ROOT = Path(__file__).parents[2]
 FILES = scenario_files(ROOT / "scenarios")

@@ -110,7 +110,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await fill(engine)
 
     asyncio.run(make())
-    return sqlite.snapshot(path)
+    return sqlite.checkpoint(path)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sqlalchemy import exc as errors
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.servers.exposition import series
+from harness.servers.prometheus import series
 from service.as_proposed.monitoring import PANELS
 from service.observability.dashboards import WINDOW, dashboard, panels
 from service.observability.metrics import METRICS

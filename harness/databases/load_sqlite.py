@@ -1,72 +1,48 @@
-"""Rows into tables by bulk load: columnar blocks into a fresh SQLite file, indexes built after the rows.
+"""Bulk load of rows into a new SQLite file: columnar blocks first, indexes afterwards.
 
-Serves any SQLAlchemy tables. Values are stored as SQLAlchemy's SQLite dialect would store them, and the finished file's
-schema is the one `MetaData.create_all` makes.
+Works for any SQLAlchemy tables. Values are stored as SQLAlchemy's SQLite dialect would store them, and the schema of the finished
+file is the one that `MetaData.create_all` creates.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from harness.databases.interface import RowBlock
 from harness.errors import UsageError
-
-
-class RowBlock(Protocol):
-    """Some rows of one table, column by column.
-
-    A column is a NumPy array of numbers, flags or datetime64, or a sequence of values that the sqlite3 driver takes as
-    they are; all of one length. NULL is None, NaN among floats and NaT among times.
-    """
-
-    @property
-    def table(self) -> str:
-        """Name of the table."""
-        ...
-
-    @property
-    def columns(self) -> Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]:
-        """Columns by name."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        ...
-
 
 _TIME_SEPARATOR_AT = len("2025-10-01")
 
 
 def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, analyse: bool = True) -> dict[str, int]:
-    """Make a SQLite file of these tables and rows, indexed and in WAL mode; return its rows by table.
+    """Create a SQLite file with these tables and rows, indexed and in WAL mode; return the number of rows by table.
 
-    With `analyse` it has statistics for the planner, which SQLite gathers only when told to.
-
-    The file appears under its name when it is complete. Foreign keys are not checked.
+    With `analyse` it has statistics for the query planner, which SQLite gathers only by ANALYZE. The file gets its name when it is
+    complete. Foreign keys are not checked.
 
     Raises:
-        UsageError: the file is there already or cannot be written, the disk is full, or the rows do not fit the tables.
+        UsageError: the file exists or cannot be written, the disk is full, or the rows do not match the tables.
     """
     if path.exists():
-        raise UsageError(f"{path} is there already; remove it or name another file")
+        raise UsageError(f"{path} exists already; delete it or name another file")
     rows: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
-    # A folder beside the file, because renaming does not cross disks; whatever is left in it goes with it.
-    with _refusing(path), TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    # A folder next to the file, because a rename does not cross file systems; leftovers are removed with the folder.
+    with _usage_errors(path), TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         partial = Path(folder) / path.name
         deferred = _insert(partial, metadata, blocks, rows)
         with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
-            # A second connection reads the schema afresh, with the primary keys that were put in afterwards.
+            # A new connection reads the schema with the primary keys that were added afterwards.
             connection.execute("PRAGMA synchronous = OFF")
             _check_primary_keys(connection, deferred)
             if analyse:
@@ -77,10 +53,10 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, a
 
 
 def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Counter[str]) -> list[Table]:
-    """Fill the file, then index it; return the tables whose primary key was built like the other indexes."""
+    """Insert the rows, then create the indexes; return the tables whose primary key was created after the rows."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # The file is thrown away if this fails, so nothing needs a journal. The page cache stays at SQLite's 2 MB: its
-        # sorter takes as much again, and sorting in small runs is faster than in runs as large as a big cache.
+        # The file is discarded if this fails, so no journal is needed. The page cache stays at SQLite's 2 MB: its sorter
+        # takes the same again, and sorting in small runs is faster than in runs as large as a big cache.
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
@@ -103,7 +79,7 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
 
 def _insert_block(connection: sqlite3.Connection, metadata: MetaData, block: RowBlock) -> None:
     if block.table not in metadata.tables:
-        raise UsageError(f"no table named {block.table!r} among {', '.join(metadata.tables)}; name one of them in the block")
+        raise UsageError(f"unknown table {block.table!r}; choose from {', '.join(metadata.tables)}")
     names = ", ".join(_quoted(name) for name in block.columns)
     places = ", ".join("?" * len(block.columns))
     connection.executemany(
@@ -113,7 +89,7 @@ def _insert_block(connection: sqlite3.Connection, metadata: MetaData, block: Row
 
 
 def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
-    """Return a column's values as SQLAlchemy's SQLite dialect hands them to the driver."""
+    """Return a column's values as SQLAlchemy's SQLite dialect passes them to the driver."""
     if not isinstance(column, np.ndarray):
         return column
     if column.dtype.kind == "M":
@@ -126,19 +102,19 @@ def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
         stored = column.astype(object)
         stored[np.isnan(column)] = None
     elif column.dtype.kind == "b":
-        stored = column.view(np.uint8)  # the driver is slow with every type that is not its own
+        stored = column.view(np.uint8)  # the driver is slow with other types
     else:
         stored = column
     return stored.tolist()  # type: ignore[no-any-return]  # an array's list is untyped
 
 
-# A primary key of text is an index, and random ids fill it at a random place for every row, which is most of the time of a large
-# load. Built afterwards, by sorting, it takes a fraction of it. SQLite has no statement that adds a primary key, so the index is
-# built as a unique one, which is the same structure, and the schema is then made to say what it would have said.
+# A primary key of text is an index, and random ids fill it at a random place per row, which is most of the time of a large load.
+# Created afterwards, by sorting, it takes a fraction of that. SQLite has no statement that adds a primary key, so a unique index,
+# which has the same structure, is created, and the stored schema is edited to what it would have been.
 
 
 def _deferrable(table: Table) -> bool:
-    """Say whether the primary key can be added later: it is an index, and nothing else in the table would be lost."""
+    """Return whether the primary key can be added later: it is an index, and the table has nothing else that would be lost."""
     keys = list(table.primary_key.columns)
     is_rowid = len(keys) == 1 and isinstance(keys[0].type, Integer)
     plain = all(isinstance(c, PrimaryKeyConstraint | ForeignKeyConstraint) for c in table.constraints)
@@ -147,7 +123,7 @@ def _deferrable(table: Table) -> bool:
 
 
 def _schema_writable(connection: sqlite3.Connection) -> bool:
-    """Say whether this build lets its schema be edited; those in defensive mode do not."""
+    """Return whether this build of SQLite allows editing the schema; one in defensive mode does not."""
     connection.execute("PRAGMA writable_schema = ON")
     try:
         connection.execute("UPDATE sqlite_master SET sql = sql WHERE 0")
@@ -193,14 +169,14 @@ def _quoted(name: str) -> str:
 
 
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Turn the driver's and the system's errors into one line that names the file and the next step."""
+def _usage_errors(path: Path) -> Iterator[None]:
+    """Convert errors of the driver and the file system into a UsageError that names the file and the next step."""
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise UsageError(f"{path} was not made: {error}; mend the rows, which do not fit the tables") from error
+        raise UsageError(f"cannot fill {path}: {error}; correct the rows, which do not match the tables") from error
     except sqlite3.Error as error:
-        raise UsageError(f"{path} was not made: {error}; free space on the disk or name a file elsewhere") from error
+        raise UsageError(f"cannot fill {path}: {error}; free disk space or choose another file") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UsageError(f"{path} cannot be written: {reason}; name a file in a folder that can") from error
+        raise UsageError(f"cannot write {path}: {reason}; choose a file in a writable folder") from error

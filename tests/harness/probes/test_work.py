@@ -1,4 +1,4 @@
-"""Counting over several engines: what each does is counted once."""
+"""Work counts of several engines are added up, and engines with a common pool count once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.databases.engines import sqlite
-from harness.probes.together import together
+from harness.probes.work import work
 from harness.scenario import Probe
 
 
 async def counted(probes: Sequence[Probe], *used: AsyncEngine) -> Mapping[str, float]:
-    """Return what the only probe counts of one statement on each engine."""
+    """Return the counts of the only probe for one statement per engine."""
     (probe,) = probes
     async with probe:
         for engine in used:
@@ -25,12 +25,12 @@ async def counted(probes: Sequence[Probe], *used: AsyncEngine) -> Mapping[str, f
 
 
 def test_counts_of_different_engines_are_added(tmp_path: Path) -> None:
-    """A statement on each is two statements and four rows, and twice the work of one; the next use starts from zero."""
+    """One statement per engine is two statements, four rows and twice the work of one; the next use starts from zero."""
 
     async def run() -> list[Mapping[str, float]]:
         path = tmp_path / "two.db"
         async with sqlite.engine(path) as one, sqlite.engine(path) as other:
-            probes = together(one, other)
+            probes = work(one, other)
             return [await counted(probes, one, other), await counted(probes, other)]
 
     both, single = asyncio.run(run())
@@ -38,12 +38,12 @@ def test_counts_of_different_engines_are_added(tmp_path: Path) -> None:
     assert both == {name: 2 * count for name, count in single.items()}
 
 
-def test_an_engine_that_shares_a_pool_is_counted_once(tmp_path: Path) -> None:
-    """An engine with other options is the same engine to whoever counts."""
+def test_engines_with_a_common_pool_count_once(tmp_path: Path) -> None:
+    """An engine with other execution options has the same pool, so a statement is counted once."""
 
     async def run() -> Mapping[str, float]:
         async with sqlite.engine(tmp_path / "one.db") as engine:
             other = engine.execution_options(logging_token="reader")
-            return await counted(together(engine, other), engine, other)
+            return await counted(work(engine, other), engine, other)
 
     assert asyncio.run(run())["statements"] == 2

@@ -1,4 +1,4 @@
-"""The loader: SQLAlchemy reads back what was put in, from the schema it would have made itself."""
+"""Bulk load into SQLite: SQLAlchemy reads back the loaded values, from the schema that it would have created."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from sqlalchemy import (
     select,
 )
 
-from harness.databases import rows as loader
-from harness.databases.rows import load_sqlite
+from harness.databases import load_sqlite as loader
+from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
 
 TABLES = MetaData()
@@ -62,7 +62,7 @@ class Rows:
 
 
 def items(first: int = 0) -> Rows:
-    """Return three items with a NULL in every column that may have one."""
+    """Return three items with a NULL in every nullable column."""
     return Rows(
         "items",
         {
@@ -76,7 +76,7 @@ def items(first: int = 0) -> Rows:
 
 
 def others() -> list[Rows]:
-    """Return a block for each of the other tables."""
+    """Return one block for each of the other tables."""
     return [
         Rows("numbered", {"id": np.array([2, 1]), "name": ["b", None]}),
         Rows("named", {"id": ["x"], "name": ["日本語 🙂"]}),
@@ -85,13 +85,13 @@ def others() -> list[Rows]:
 
 
 def schema(file: Path) -> set[tuple[str, ...]]:
-    """Return what the file's schema says, but where its pages are."""
+    """Return the file's schema without page numbers."""
     with closing(sqlite3.connect(file)) as connection:
         return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name != 'sqlite_stat1'"))
 
 
-def test_sqlalchemy_reads_back_what_was_loaded(tmp_path: Path) -> None:
-    """Every value, NULLs included, is read back equal, in the order of loading."""
+def test_sqlalchemy_reads_back_the_loaded_values(tmp_path: Path) -> None:
+    """Every value, NULLs included, is read back equal and in the order of loading."""
     counts = load_sqlite(tmp_path / "a.db", TABLES, [items(), items(3), *others()])
     assert counts == {"items": 6, "numbered": 2, "named": 1, "pairs": 2}
     with create_engine(f"sqlite:///{tmp_path / 'a.db'}").connect() as connection:
@@ -108,16 +108,16 @@ def test_sqlalchemy_reads_back_what_was_loaded(tmp_path: Path) -> None:
 
 
 def test_values_are_stored_as_sqlalchemy_stores_them(tmp_path: Path) -> None:
-    """Byte for byte and type for type, the rows are those that SQLAlchemy's own insert leaves."""
-    load_sqlite(tmp_path / "ours.db", TABLES, [items()])
-    engine = create_engine(f"sqlite:///{tmp_path / 'theirs.db'}")
-    with create_engine(f"sqlite:///{tmp_path / 'ours.db'}").connect() as ours, engine.begin() as theirs:
-        TABLES.create_all(theirs)
-        theirs.execute(ITEMS.insert(), [row._asdict() for row in ours.execute(select(ITEMS))])
-    ours.engine.dispose()
+    """Values and storage types are those of SQLAlchemy's own insert."""
+    load_sqlite(tmp_path / "loaded.db", TABLES, [items()])
+    engine = create_engine(f"sqlite:///{tmp_path / 'inserted.db'}")
+    with create_engine(f"sqlite:///{tmp_path / 'loaded.db'}").connect() as loaded, engine.begin() as inserted:
+        TABLES.create_all(inserted)
+        inserted.execute(ITEMS.insert(), [row._asdict() for row in loaded.execute(select(ITEMS))])
+    loaded.engine.dispose()
     engine.dispose()
     stored = []
-    for name in ("ours.db", "theirs.db"):
+    for name in ("loaded.db", "inserted.db"):
         with closing(sqlite3.connect(tmp_path / name)) as connection:
             stored.append(
                 connection.execute(
@@ -129,17 +129,17 @@ def test_values_are_stored_as_sqlalchemy_stores_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("editable", [True, False])
-def test_the_schema_is_sqlalchemys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, editable: bool) -> None:
-    """Tables, keys and indexes are those of create_all, sound and used, whether or not the schema may be edited."""
+def test_the_schema_is_sqlalchemys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, editable: bool) -> None:
+    """Tables, keys and indexes are those of create_all, valid and used, whether or not the schema is editable."""
     if not editable:
         monkeypatch.setattr(loader, "_schema_writable", lambda connection: False)
-    ours = tmp_path / "ours.db"
-    load_sqlite(ours, TABLES, [items(), items(3), *others()])
-    engine = create_engine(f"sqlite:///{tmp_path / 'theirs.db'}")
+    loaded = tmp_path / "loaded.db"
+    load_sqlite(loaded, TABLES, [items(), items(3), *others()])
+    engine = create_engine(f"sqlite:///{tmp_path / 'inserted.db'}")
     TABLES.create_all(engine)
     engine.dispose()
-    assert schema(ours) == schema(tmp_path / "theirs.db")
-    with closing(sqlite3.connect(ours)) as connection:
+    assert schema(loaded) == schema(tmp_path / "inserted.db")
+    with closing(sqlite3.connect(loaded)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("SELECT count(*) FROM sqlite_stat1").fetchone()[0] > 0
@@ -149,8 +149,8 @@ def test_the_schema_is_sqlalchemys_own(tmp_path: Path, monkeypatch: pytest.Monke
             connection.execute("INSERT INTO items (id) VALUES ('id-9')")
 
 
-def test_a_defensive_build_is_noticed() -> None:
-    """A connection that forbids editing the schema is asked before, not found out after."""
+def test_a_defensive_build_is_detected() -> None:
+    """A connection that forbids editing the schema is detected before the load."""
 
     class Defensive:
         def execute(self, statement: str) -> None:
@@ -163,46 +163,46 @@ def test_a_defensive_build_is_noticed() -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """A file that is there is refused and left as it is."""
+    """An existing file is refused and not changed."""
     file = tmp_path / "a.db"
     file.write_text("mine")
-    with pytest.raises(UsageError, match=r"a\.db is there already; remove it"):
+    with pytest.raises(UsageError, match=r"a\.db exists already; delete it"):
         load_sqlite(file, TABLES, [])
     assert file.read_text() == "mine"
 
 
 def no_space() -> Iterator[Rows]:
-    """Return blocks whose making fails for want of space."""
+    """Yield blocks whose generation fails with a full disk."""
     yield items()
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def full_disk() -> Iterator[Rows]:
-    """Return blocks of which SQLite has no room for the second."""
+    """Yield blocks of which SQLite cannot store the second."""
     yield items()
     raise sqlite3.OperationalError("database or disk is full")
 
 
 @pytest.mark.parametrize(
-    ("blocks", "says"),
+    ("blocks", "message"),
     [
-        ([items(), items()], r"a\.db was not made: UNIQUE constraint failed: items\.id; mend the rows"),
-        ([Rows("numbered", {"id": np.array([1, 1])})], r"a\.db was not made: UNIQUE constraint failed: numbered\.id; mend"),
-        ([Rows("strangers", {"id": [1]})], "no table named 'strangers' among items, numbered, named, pairs"),
-        (no_space(), r"a\.db cannot be written: No space left on device; name a file"),
-        (full_disk(), r"a\.db was not made: database or disk is full; free space"),
+        ([items(), items()], r"cannot fill .*a\.db: UNIQUE constraint failed: items\.id; correct the rows"),
+        ([Rows("numbered", {"id": np.array([1, 1])})], r"cannot fill .*a\.db: UNIQUE constraint failed: numbered\.id; correct"),
+        ([Rows("strangers", {"id": [1]})], "unknown table 'strangers'; choose from items, numbered, named, pairs"),
+        (no_space(), r"cannot write .*a\.db: No space left on device; choose a file"),
+        (full_disk(), r"cannot fill .*a\.db: database or disk is full; free disk space"),
     ],
 )
-def test_a_failure_is_one_line_and_leaves_nothing(tmp_path: Path, blocks: Any, says: str) -> None:
-    """Rows that do not fit, unknown tables and a full disk are refused by name, and no half-made file stays."""
-    with pytest.raises(UsageError, match=says) as refusal:
+def test_a_failure_is_one_line_and_leaves_nothing(tmp_path: Path, blocks: Any, message: str) -> None:
+    """Invalid rows, unknown tables and a full disk are named, and no partial file remains."""
+    with pytest.raises(UsageError, match=message) as refusal:
         load_sqlite(tmp_path / "a.db", TABLES, blocks)
     assert "\n" not in str(refusal.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_real_limit_on_pages_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When SQLite itself runs out of room while inserting, the refusal names the file."""
+def test_sqlites_full_database_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If SQLite itself runs out of pages while inserting, the message names the file."""
     connect = sqlite3.connect
 
     def small(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -212,12 +212,12 @@ def test_a_real_limit_on_pages_is_reported(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(sqlite3, "connect", small)
     big = Rows("items", {"id": [f"{n:036}" for n in range(5_000)]})
-    with pytest.raises(UsageError, match=r"a\.db was not made: database or disk is full"):
+    with pytest.raises(UsageError, match=r"cannot fill .*a\.db: database or disk is full"):
         load_sqlite(tmp_path / "a.db", TABLES, [big])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    """A folder that is not there is named with the system's reason."""
-    with pytest.raises(UsageError, match=r"deep/a\.db cannot be written: No such file or directory"):
+    """A missing folder is reported with the file's path and the system's reason."""
+    with pytest.raises(UsageError, match=r"cannot write .*deep/a\.db: No such file or directory"):
         load_sqlite(tmp_path / "deep" / "a.db", TABLES, [])

@@ -1,4 +1,4 @@
-"""What is the same in every process of a run and takes long to make: made once a run, kept beside the scenario's data."""
+"""A cache on disk of values that are slow to compute and the same in every process of a run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.scenario import Setting
 Value = TypeVar("Value")
 
 
-def kept(setting: Setting, name: str, make: Callable[[], Value]) -> Value:
-    """Return what `make` returned to the first process of the run that asked for this name.
+def cached_in_run(setting: Setting, name: str, compute: Callable[[], Value]) -> Value:
+    """Return the value of `name`, computed by the first process of the run that needs it.
 
-    It has to be a pure function of the setting and the name, and a value that can be pickled and that nobody changes.
+    `compute` has to be a pure function of the setting and the name. The value has to be picklable and must not be changed.
 
     Raises:
         UsageError: the working folder cannot be written, or the disk is full.
     """
-    file = setting.folder / f"kept-{name}-{setting.scale:g}.pickle"
+    file = setting.folder / f"cached-{name}-{setting.scale:g}.pickle"
     if not file.exists():
-        write_bytes(file, pickle.dumps(make()))
+        write_bytes(file, pickle.dumps(compute()))
     value: Value = _read(file)
     return value
 
