@@ -21,7 +21,7 @@ from fixtures.requests import Key
 from fixtures.store import dataset, prepare
 from harness.databases.snapshot_cache import kept
 from harness.errors import NotMeasurableError
-from harness.results.load import RATE, USERS
+from harness.results.load import CapacityKind
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Server, Setting, demonstrates
 from harness.servers import redis
 from harness.servers.servers import processes, with_cache
@@ -119,8 +119,8 @@ class WholeApi(Scenario[ApiInstance]):
         Promise("S2", SAYS_S2, at_most(150, "ms"), latency("mix_p95"), part=f"{CLIENTS} clients at once"),
         Promise("S2", "95th percentile from 500 to 150 ms", times(500 / 150), speedup("mix_p95"), part="ratio"),
         Promise("S3", "a statement's mean time from 80 to 30 ms", cut(0.62), less_time("statements")),
-        Promise("S4", SAYS_S4, times(10), times_the_capacity(USERS), part="users at once"),
-        Promise("S4", SAYS_S4, measured("×"), times_the_capacity(RATE), part="requests a second"),
+        Promise("S4", SAYS_S4, times(10), times_the_capacity(CapacityKind.USERS), part="users at once"),
+        Promise("S4", SAYS_S4, measured("×"), times_the_capacity(CapacityKind.RATE), part="requests a second"),
         Promise(
             "S4", "failed requests", measured("share"), share_of("failed_requests", "requests"), part=f"{CLIENTS} clients at once"
         ),

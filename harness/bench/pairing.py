@@ -16,8 +16,7 @@ from typing import Any
 
 from harness.bench.probes.cpu_control import spin
 from harness.bench.time_budget import Shares
-from harness.results.controls import PING, PURE_CPU
-from harness.results.run import BASELINE, CONTROL
+from harness.results.run import BASELINE, CONTROL, PING, PURE_CPU
 from harness.runnable import RunnableScenario
 from harness.runtime.clock import Clock
 from harness.scenario import Case

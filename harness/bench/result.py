@@ -22,33 +22,34 @@ from harness.bench.protocol import (
 )
 from harness.bench.switches import Ablated
 from harness.discovery import LoadedScenario
-from harness.results.controls import Controls
-from harness.results.gains import Ablation
 from harness.results.run import (
     BASELINE,
     CONTROL,
-    NOT_RUN,
     PEAK_MEMORY,
+    Ablation,
     ArmResult,
+    Controls,
     Finding,
     Growth,
     Latency,
     Memory,
+    PercentileRatio,
+    PromiseVerdict,
     Ratio,
     RunWarning,
     Sample,
     ScenarioResult,
+    ScenarioStatus,
     Statement,
     Verdict,
     WorkCount,
 )
-from harness.results.tails import PercentileRatio
 from harness.runnable import RunnableScenario
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
 from harness.stats.percentile_ratios import percentile_ratios
 from harness.verdicts import controls
-from harness.verdicts.promise import NOT_MEASURABLE, Promise, judge
+from harness.verdicts.promise import Promise, judge
 from harness.verdicts.warnings import warnings_about
 
 MISS_RATE = 0.05
@@ -191,12 +192,12 @@ class ScenarioEvidence:
         judged = _replace(measured, verdicts=verdicts)
         return _replace(judged, warnings=[*warnings_about(judged), *self.warnings])
 
-    def _status(self) -> str:
+    def _status(self) -> ScenarioStatus:
         if self.not_run is not None:
-            return NOT_RUN
+            return ScenarioStatus.NOT_RUN
         if self.error is not None:
-            return "failed"
-        return "interrupted" if self.interrupted else "ok"
+            return ScenarioStatus.FAILED
+        return ScenarioStatus.INTERRUPTED if self.interrupted else ScenarioStatus.OK
 
     def _broken(self, arm: str) -> str | None:
         errors = {group: error for a, group, error in self.cannot_run if a == arm}
@@ -205,7 +206,7 @@ class ScenarioEvidence:
 
 def _nulls(promise: Promise, reason: str, arms: Iterable[str]) -> list[Verdict]:
     return [
-        Verdict(promise.id, promise.text, arm, NOT_MEASURABLE, reason, promise.claim.unit, promise.part)
+        Verdict(promise.id, promise.text, arm, PromiseVerdict.NOT_MEASURED, reason, promise.claim.unit, promise.part)
         for arm in promise.tried_on(arms)
     ]
 

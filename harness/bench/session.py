@@ -19,7 +19,7 @@ from harness.bench.steps import Observer, RunStep, StepRunner
 from harness.bench.trial import ScenarioRun
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
-from harness.results.run import Memory, Review, Run, RunSettings, RunWarning
+from harness.results.run import Memory, Review, Run, RunKind, RunSettings, RunWarning
 from harness.results.store import SCHEMA_VERSION, write_bytes, write_run, write_samples
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
@@ -267,7 +267,7 @@ class RunSession:
         commit, dirty = self._commit
         return Run(
             schema_version=SCHEMA_VERSION,
-            kind="pairs",
+            kind=RunKind.PAIRS,
             name=self.plan.out.name,
             started_at=self.started_at,
             finished_at=finished_at,

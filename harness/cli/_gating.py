@@ -42,15 +42,15 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
     from harness.gate import result_files as comparison  # noqa: PLC0415 - keeps `--help` quick
     from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
-    from harness.importers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import RunKind  # noqa: PLC0415 - keeps `--help` quick
 
     named = tolerances(PROJECT)
     try:
         runs = (_read(base), _read(candidate))
         for path, run in zip((base, candidate), runs, strict=True):
-            if run.kind == COMPARE:
+            if run.kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison itself; name the two files that it compares")
-        if all(run.kind == FILE for run in runs):
+        if all(run.kind == RunKind.FILE for run in runs):
             return gate.of_files(comparison.side_by_side(readers.reading(base), readers.reading(candidate), only=only))
         return gate.gate(runs[0], runs[1], named, only=only, names=(str(base), str(candidate)))
     except NotComparableError as error:

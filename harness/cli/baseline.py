@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import _gating
 from harness.errors import NotComparableError, ScenarioFailedError, UsageError
+from harness.results.gate import GateVerdict
 
 if TYPE_CHECKING:
     from harness.results.run import Run
@@ -95,15 +96,14 @@ def _refuse_unfit(found: Run, path: Path) -> None:
 def _regressed(target: Path, path: Path, reason: str | None) -> bool:
     """Return whether a run regressed against the baseline in whose place it comes; refuse it then, unless there is a reason."""
     from harness.report.gate import change, shown  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.gate import NOT_COMPARABLE, REGRESSED  # noqa: PLC0415 - keeps `--help` quick
 
     result = _gating.gated(target, path)
-    if result.verdict == NOT_COMPARABLE:
+    if result.verdict == GateVerdict.NOT_COMPARABLE:
         print(f"not comparable with the old one: {result.sentence}")
-    if result.verdict != REGRESSED:
+    if result.verdict != GateVerdict.REGRESSED:
         return False
     if reason is None:
-        worse = [f"{row.place} · {row.label} {change(row)}" for row in shown(result) if row.verdict == REGRESSED]
+        worse = [f"{row.place} · {row.label} {change(row)}" for row in shown(result) if row.verdict == GateVerdict.REGRESSED]
         more = f" and {len(worse) - MOST_TOLD} more" if len(worse) > MOST_TOLD else ""
         raise ScenarioFailedError(
             f"{path} regressed against {target}: {'; '.join(worse[:MOST_TOLD])}{more}; mend it, "

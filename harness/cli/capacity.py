@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import _options, _runs
 from harness.errors import UsageError
+from harness.results.load import CapacityKind
 
 if TYPE_CHECKING:
     from harness.load.capacity import SearchPlan
@@ -85,15 +86,14 @@ def exit_code(record: Run, *, unfinished: bool) -> int:
 
 def _plans(options: argparse.Namespace) -> list[SearchPlan]:
     from harness.load.capacity import MOST, START, SearchPlan  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.load import RATE, USERS  # noqa: PLC0415 - keeps `--help` quick
     from harness.verdicts import slo  # noqa: PLC0415 - keeps `--help` quick
 
     objective = slo.parse(options.slo)
     step_s, budget_s = _options.seconds(options.step, "--step"), _options.seconds(options.budget, "--budget")
     if budget_s < step_s:
         raise UsageError(f"--budget {options.budget!r} is less than one --step of {options.step}; give it many of them")
-    most = {**MOST, USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
-    kinds = [{"rate": RATE, "users": USERS}[name] for name in _kinds(options.kind)]
+    most = {**MOST, CapacityKind.USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
+    kinds = [{"rate": CapacityKind.RATE, "users": CapacityKind.USERS}[name] for name in _kinds(options.kind)]
     return [SearchPlan(kind, objective, START[kind], most[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds]
 
 

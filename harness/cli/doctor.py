@@ -27,7 +27,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print what was found and what to do, and return 0, or 3 on a poor machine."""
     from harness.doctor import measure as doctor  # noqa: PLC0415 - keeps `--help` quick
-    from harness.doctor.verdict import POOR  # noqa: PLC0415 - keeps `--help` quick
 
     effort = doctor.QUICK if options.quick else doctor.USUAL
     if options.json:
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         with Console(stderr=True).status("timing the same work in fresh processes"):
             found = doctor.examine(effort)
         show(found)
-    return POOR_EXIT if found.grade == POOR else 0
+    return POOR_EXIT if found.grade == "poor" else 0
 
 
 def show(found: Checkup) -> None:

@@ -27,14 +27,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write or print the report."""
     from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.importers.own_run import COMPARE, FILE  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.run import RunKind  # noqa: PLC0415 - keeps `--help` quick
 
     form = _files.form(options)
     if options.after is not None:
         return _report_files(_files.compared(options.run_path, options.after, options), form, options.out or _files.new_folder())
     record = readers.read(options.run_path)
     folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
-    if record.kind in {FILE, COMPARE}:
+    if record.kind in {RunKind.FILE, RunKind.COMPARISON}:
         return _report_files(record, form, options.out or _files.new_folder())
     if form == "html":
         from harness.report import html  # noqa: PLC0415 - only this format draws figures

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from harness.results.run import RunWarning
 from harness.stats.noise import SECONDS, Noise, visible_in_pairs, visible_in_twins
 
-GOOD, USABLE, POOR = "good", "usable", "poor"
-WORDS = (GOOD, USABLE, POOR)
+
+class Grade(StrEnum):
+    """How far a machine's times can be trusted, best first."""
+
+    GOOD = "good"
+    USABLE = "usable"
+    POOR = "poor"
+
+
 """`good`: changes of a few percent show within a minute. `usable`: larger ones, or later. `poor`: trust exact work alone."""
 
 TWINS_GOOD, TWINS_USABLE = 0.03, 0.10
@@ -67,12 +75,12 @@ class Visible:
 
 @dataclass(frozen=True)
 class Checkup:
-    """All that the doctor found, its word (one of WORDS), and every reason against a better one with its remedy."""
+    """All that the doctor found, its word , and every reason against a better one with its remedy."""
 
     machine: Machine
     noise: Noise
     visible: list[Visible]
-    grade: str
+    grade: Grade
     reasons: list[RunWarning]
 
 
@@ -80,15 +88,15 @@ def check_up(machine: Machine, found: Noise) -> Checkup:
     """Return the word for a machine and what to do about it; the worst of its reasons decides."""
     visible = [Visible(s, visible_in_pairs(found, s), visible_in_twins(found, s)) for s in SECONDS]
     weighed = [each for check in _CHECKS for each in check(machine, found, visible)]
-    word = max((word for word, _ in weighed), key=WORDS.index, default=GOOD)
-    return Checkup(machine, found, visible, word, [reason for _, reason in sorted(weighed, key=lambda w: -WORDS.index(w[0]))])
+    word = max((word for word, _ in weighed), key=list(Grade).index, default=Grade.GOOD)
+    return Checkup(machine, found, visible, word, [reason for _, reason in sorted(weighed, key=lambda w: -list(Grade).index(w[0]))])
 
 
-Weighed = tuple[str, RunWarning]
+Weighed = tuple[Grade, RunWarning]
 
 
-def _grade(value: float, good: float, usable: float) -> str:
-    return GOOD if value <= good else USABLE if value <= usable else POOR
+def _grade(value: float, good: float, usable: float) -> Grade:
+    return Grade.GOOD if value <= good else Grade.USABLE if value <= usable else Grade.POOR
 
 
 def _percent(share: float) -> str:
@@ -99,7 +107,7 @@ def _twins(_machine: Machine, found: Noise, visible: list[Visible]) -> Iterator[
     minute, longest = visible[1], visible[-1]
     if minute.in_twins is not None and minute.in_twins <= TWINS_GOOD:
         return
-    word = USABLE if longest.in_twins is not None and longest.in_twins <= TWINS_USABLE else POOR
+    word = Grade.USABLE if longest.in_twins is not None and longest.in_twins <= TWINS_USABLE else Grade.POOR
     says = f"two processes of the same code on the same core differ by {_percent(found.twins)} (sd over {found.number} pairs)"
     yield word, RunWarning("between processes", says, "give gates of time more processes or more seconds; exact work needs neither")
 
@@ -107,14 +115,14 @@ def _twins(_machine: Machine, found: Noise, visible: list[Visible]) -> Iterator[
 def _pairs(_machine: Machine, found: Noise, visible: list[Visible]) -> Iterator[Weighed]:
     shortest = visible[0]
     if shortest.in_pairs is None:
-        yield POOR, RunWarning("slow", "two operations do not fit into ten seconds", "measure on a faster machine")
-    elif (word := _grade(shortest.in_pairs, PAIRS_GOOD, PAIRS_USABLE)) != GOOD:
+        yield Grade.POOR, RunWarning("slow", "two operations do not fit into ten seconds", "measure on a faster machine")
+    elif (word := _grade(shortest.in_pairs, PAIRS_GOOD, PAIRS_USABLE)) != Grade.GOOD:
         says = f"neighbouring operations of a process differ by {_percent(found.pair)}"
         yield word, RunWarning("within a process", says, "give more time with --budget, or stop what else is running")
 
 
 def _drift(_machine: Machine, found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
-    if (word := _grade(abs(found.drift), DRIFT_GOOD, DRIFT_USABLE)) != GOOD:
+    if (word := _grade(abs(found.drift), DRIFT_GOOD, DRIFT_USABLE)) != Grade.GOOD:
         says = f"the same work took {_percent(abs(found.drift))} {'longer' if found.drift > 0 else 'less'} in the second half"
         yield (
             word,
@@ -123,7 +131,7 @@ def _drift(_machine: Machine, found: Noise, _visible: list[Visible]) -> Iterator
 
 
 def _stolen(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
-    if machine.stolen is not None and (word := _grade(machine.stolen, STEAL_GOOD, STEAL_USABLE)) != GOOD:
+    if machine.stolen is not None and (word := _grade(machine.stolen, STEAL_GOOD, STEAL_USABLE)) != Grade.GOOD:
         says = f"the host gave {_percent(machine.stolen)} of this machine's CPU time to others"
         yield word, RunWarning("steal", says, "measure on a machine, or at an hour, that is not shared")
 
@@ -131,32 +139,35 @@ def _stolen(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterato
 def _busy(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.load_average > BUSY * machine.cores:
         says = f"a load average of {machine.load_average:.1f} on {machine.cores} cores before anything was measured"
-        yield USABLE, RunWarning("busy", says, "stop what else is running")
+        yield Grade.USABLE, RunWarning("busy", says, "stop what else is running")
 
 
 def _pinning(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if not machine.pinned:
         says = "there is one core, or none can be chosen: what is timed shares it with the coordinator and the servers"
-        yield USABLE, RunWarning("not pinned", says, "give it at least two cores")
+        yield Grade.USABLE, RunWarning("not pinned", says, "give it at least two cores")
 
 
 def _governor(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.governor in {"powersave", "ondemand", "conservative", "schedutil"}:
         says = f"the governor is {machine.governor}: the core's frequency follows the load"
-        yield USABLE, RunWarning("governor", says, "set it to performance (`cpupower frequency-set -g performance`)")
+        yield Grade.USABLE, RunWarning("governor", says, "set it to performance (`cpupower frequency-set -g performance`)")
 
 
 def _clock(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     coarse_ns = max(machine.resolution_ns, machine.tick_ns, machine.reading_ns)
     if coarse_ns > TICK_NS:
         says = f"the clock is told apart in steps of {coarse_ns:,.0f} ns"
-        yield USABLE, RunWarning("clock", says, "look for the system's clock source; on Linux it should be tsc or the host's own")
+        yield (
+            Grade.USABLE,
+            RunWarning("clock", says, "look for the system's clock source; on Linux it should be tsc or the host's own"),
+        )
 
 
 def _late(machine: Machine, _found: Noise, _visible: list[Visible]) -> Iterator[Weighed]:
     if machine.late_p99_ns is not None and machine.late_p99_ns > LATE_NS:
         says = f"one timer in a hundred is {machine.late_p99_ns / 1e6:.1f} ms late or more"
-        yield USABLE, RunWarning("timers", says, "read load tests at small delays with care; stop what else is running")
+        yield Grade.USABLE, RunWarning("timers", says, "read load tests at small delays with care; stop what else is running")
 
 
 _CHECKS: tuple[Callable[[Machine, Noise, list[Visible]], Iterator[Weighed]], ...] = (

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.results.gate import INCONCLUSIVE, REGRESSED, STATUS, GateRow
-from harness.results.run import NOT_RUN, ArmResult, Run, RunWarning, ScenarioResult
+from harness.results.gate import GateRow, GateVerdict, RowKind
+from harness.results.run import ArmResult, Run, RunWarning, ScenarioResult, ScenarioStatus
 
 MEASURE = "measure both sides with the same options"
 ACCEPT = "give it its name back, or accept the candidate as the new baseline: harness baseline accept RUN"
-FAILED, STOPPED, OK = "failed", "interrupted", "ok"
 TIMING = ("cpu", "cores", "governor", "workers pinned to", "optimised bytecode")
 """What of a machine changes times; the interpreter's version does as well."""
 
@@ -31,7 +30,7 @@ class MatchedPair:
     @property
     def stopped(self) -> bool:
         """Whether what is missing in the candidate may be so because the run was stopped."""
-        return self.new.status == STOPPED
+        return self.new.status == ScenarioStatus.INTERRUPTED
 
     @property
     def place(self) -> str:
@@ -129,38 +128,38 @@ def pair(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, s
         sides.incomparable.append(RunWarning("names", says, "measure runs in which every name is one scenario's"))
         return sides
     here = {_place(r): r for r in after}
-    gone = [r for r in before if r.status != NOT_RUN and _place(r) not in here]
+    gone = [r for r in before if r.status != ScenarioStatus.NOT_RUN and _place(r) not in here]
     new = [r for r in after if _place(r) not in {_place(r) for r in before}]
     if gone:
         _tell_gone(sides, gone, new, stopped=stopped)
     if new:
         says = f"{_some([_place(r) for r in new])}: nothing to compare with"
         sides.warnings.append(RunWarning("new scenarios", says, "accept a baseline that has them"))
-    sides.rows.extend(_failed(r) for r in new if r.status == FAILED)
+    sides.rows.extend(_failed(r) for r in new if r.status == ScenarioStatus.FAILED)
     for old in before:
         if _place(old) in here:
             _settle(sides, MatchedPair(old, here[_place(old)]))
-    if stopped and before and not any(row.verdict == INCONCLUSIVE for row in sides.rows):
-        sides.rows.append(_status(before[-1], INCONCLUSIVE, "the candidate was stopped before its end"))
+    if stopped and before and not any(row.verdict == GateVerdict.INCONCLUSIVE for row in sides.rows):
+        sides.rows.append(_status(before[-1], GateVerdict.INCONCLUSIVE, "the candidate was stopped before its end"))
     return sides
 
 
 def _settle(sides: Sides, one: MatchedPair) -> None:
     """Decide about a scenario that both runs name: whether it is compared, or why not."""
     old, new = one.old, one.new
-    if new.status == FAILED:
+    if new.status == ScenarioStatus.FAILED:
         sides.rows.append(_failed(new))
-    elif old.status == NOT_RUN:
-        if new.status != NOT_RUN:
+    elif old.status == ScenarioStatus.NOT_RUN:
+        if new.status != ScenarioStatus.NOT_RUN:
             sides.warnings.append(RunWarning("new scenarios", f"{one.place} was not run before", "accept a baseline that has it"))
-    elif old.status != OK:
+    elif old.status != ScenarioStatus.OK:
         sides.incomparable.append(RunWarning(one.place, f"in the baseline it has {old.status}", "measure the baseline again"))
-    elif new.status == NOT_RUN:
+    elif new.status == ScenarioStatus.NOT_RUN:
         reason = f"in the candidate it was not run: {_line(new.error or 'no reason was recorded')}"
         sides.incomparable.append(RunWarning(one.place, reason, "measure where it can run"))
     else:
         if one.stopped:
-            sides.rows.append(_status(new, INCONCLUSIVE, f"{one.place} was stopped before its end"))
+            sides.rows.append(_status(new, GateVerdict.INCONCLUSIVE, f"{one.place} was stopped before its end"))
         _arms(sides, one)
         _names(sides, one, "group", old.groups, new.groups)
         sides.pairs.append(one)
@@ -173,7 +172,7 @@ def _arms(sides: Sides, one: MatchedPair) -> None:
     for name in ran:
         found: ArmResult | None = after.get(name)
         if found is not None and found.cannot_run is not None:
-            sides.rows.append(_status(one.new, REGRESSED, f"it cannot run any more: {_line(found.cannot_run)}", name))
+            sides.rows.append(_status(one.new, GateVerdict.REGRESSED, f"it cannot run any more: {_line(found.cannot_run)}", name))
 
 
 def _names(sides: Sides, one: MatchedPair, what: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
@@ -189,7 +188,7 @@ def _names(sides: Sides, one: MatchedPair, what: str, old: Mapping[str, str], ne
 def _tell_gone(sides: Sides, gone: Sequence[ScenarioResult], new: Sequence[ScenarioResult], *, stopped: bool) -> None:
     if stopped:
         says = f"the candidate was stopped before {_some([_place(r) for r in gone])}"
-        sides.rows.append(_status(gone[0], INCONCLUSIVE, says))
+        sides.rows.append(_status(gone[0], GateVerdict.INCONCLUSIVE, says))
         return
     likely: dict[str, str] = {}
     for where in dict.fromkeys((r.engine, r.rtt_ms) for r in gone):
@@ -215,15 +214,15 @@ def renamed(gone: Mapping[str, str], added: Mapping[str, str]) -> Iterator[tuple
 
 
 def _failed(result: ScenarioResult) -> GateRow:
-    return _status(result, REGRESSED, f"it failed: {_line(result.error or 'no error was recorded')}")
+    return _status(result, GateVerdict.REGRESSED, f"it failed: {_line(result.error or 'no error was recorded')}")
 
 
-def _status(result: ScenarioResult, word: str, because: str, arm: str = "") -> GateRow:
-    return GateRow(STATUS, result.name, result.engine, result.rtt_ms, arm, "", "status", word, because)
+def _status(result: ScenarioResult, word: GateVerdict, because: str, arm: str = "") -> GateRow:
+    return GateRow(RowKind.STATUS, result.name, result.engine, result.rtt_ms, arm, "", "status", word, because)
 
 
 def _place(result: ScenarioResult) -> str:
-    return _status(result, "", "").place
+    return _status(result, GateVerdict.NOT_JUDGED, "").place
 
 
 def _line(text: str) -> str:

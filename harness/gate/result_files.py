@@ -14,10 +14,20 @@ import numpy as np
 from harness.errors import NotComparableError, UsageError
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
-from harness.results.run import BASELINE, ArmResult, Ratio, Run, RunWarning, ScenarioResult, Verdict
+from harness.results.run import (
+    BASELINE,
+    ArmResult,
+    PromiseVerdict,
+    Ratio,
+    Run,
+    RunKind,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
 from harness.stats.intervals import median
-from harness.verdicts.promise import INCONCLUSIVE
-from harness.verdicts.unpaired import DRIFT, REGRESSED, Unpaired, UnpairedOutcome, compare
+from harness.verdicts.unpaired import DRIFT, Unpaired, UnpairedOutcome, compare
 
 CANDIDATE = "candidate"
 UNPAIRED = "unpaired"
@@ -34,7 +44,7 @@ SOME = 5
 
 
 def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only: str = "*") -> Run:
-    """Return the comparison of two files as a run of kind `own_run.COMPARE`, the first its baseline.
+    """Return the comparison of two files as a run of kind `RunKind.COMPARISON`, the first its baseline.
 
     `drift` is the share by which two runs of the same code may differ; `only` is a glob that chooses benchmarks by name.
 
@@ -53,7 +63,7 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
         file=after.file,
         engine=after.tool,
         rtt_ms=0.0,
-        status="ok",
+        status=ScenarioStatus.OK,
         arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
         latencies=[own_run.latency(timing, arm) for pair in pairs for timing, arm in zip(pair, (BASELINE, CANDIDATE), strict=True)],
         ratios=[_ratio(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True) if outcome.ratio is not None],
@@ -63,13 +73,13 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
             *_shifted([outcome.ratio for outcome in outcomes if outcome.ratio is not None]),
         ],
     )
-    return own_run.blank(own_run.COMPARE, one_line(name), after, result, _environment(before, after, drift))
+    return own_run.blank(RunKind.COMPARISON, one_line(name), after, result, _environment(before, after, drift))
 
 
 def exit_code(run: Run) -> int:
     """Return what a comparison means to a shell: 1 with a regression, else 3 where anything is inconclusive, else 0."""
     words = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return 1 if words[REGRESSED] else 3 if words[INCONCLUSIVE] else 0
+    return 1 if words[PromiseVerdict.REGRESSED] else 3 if words[PromiseVerdict.INCONCLUSIVE] else 0
 
 
 def _same_kind(before: Reading, after: Reading) -> None:

@@ -18,21 +18,8 @@ from harness.gate import stored_times as gate_times
 from harness.gate import work_counts as gate_work
 from harness.gate.matching import MatchedPair, counted
 from harness.gate.work_counts import Rules
-from harness.results.gate import (
-    EQUAL,
-    EQUIVALENT,
-    EXACT,
-    IMPROVED,
-    INCONCLUSIVE,
-    NOT_COMPARABLE,
-    NOT_JUDGED,
-    REGRESSED,
-    STATUS,
-    TIME,
-    GateResult,
-    GateRow,
-)
-from harness.results.run import Run, RunWarning
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.results.run import PromiseVerdict, Run, RunWarning
 
 ACCEPT = "measure it again, or accept the candidate as the new baseline: harness baseline accept RUN"
 AGAINST = "time both versions in turn: harness gate --against REF"
@@ -56,7 +43,7 @@ def gate(
     """
     reasons = gate_sides.of_the_whole(base, candidate)
     if reasons:
-        return GateResult(*names, NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
+        return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
     if base.scenarios and not before:
         known = ", ".join(sorted({r.name for r in base.scenarios}))
@@ -83,10 +70,12 @@ def of_files(compared: Run) -> GateResult:
         for v in result.verdicts:
             old, new = medians.get((v.promise, result.arms[0].name)), medians.get((v.promise, v.arm))
             bounds = (1 / v.high if v.high else None, 1 / v.low if v.low else None)
-            word = NOT_JUDGED if v.verdict == INCONCLUSIVE else v.verdict
+            word = GateVerdict.NOT_JUDGED if v.verdict == PromiseVerdict.INCONCLUSIVE else GateVerdict(v.verdict)
             change = 1 / v.value if v.value else None
             rows.append(
-                GateRow(TIME, v.promise, result.engine, 0.0, "", "", "time", word, v.sentence, old, new, "ns", change, *bounds)
+                GateRow(
+                    RowKind.TIME, v.promise, result.engine, 0.0, "", "", "time", word, v.sentence, old, new, "ns", change, *bounds
+                )
             )
     verdict, sentence = next(_verdicts(rows, [], all_slower=False))
     return GateResult(*sides, verdict, sentence, rows, warnings=[d for r in compared.scenarios for d in r.warnings])
@@ -94,7 +83,7 @@ def of_files(compared: Run) -> GateResult:
 
 def refused(base: str, candidate: str, says: str) -> GateResult:
     """Return the result on two sides that do not go together at all."""
-    return GateResult(base, candidate, NOT_COMPARABLE, says, incomparable=[RunWarning("not comparable", says, ACCEPT)])
+    return GateResult(base, candidate, GateVerdict.NOT_COMPARABLE, says, incomparable=[RunWarning("not comparable", says, ACCEPT)])
 
 
 def _rules(pair: MatchedPair, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
@@ -115,7 +104,7 @@ def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarni
     missing = [e for e in missing if pair.keeps(e.arm, e.group)]
     rows += [row for row in gate_work.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
     reasons = []
-    barred = Counter(row.reason for row in rows if row.verdict == NOT_COMPARABLE)
+    barred = Counter(row.reason for row in rows if row.verdict == GateVerdict.NOT_COMPARABLE)
     for reason, number in barred.items():
         reasons.append(RunWarning(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
     if missing and not pair.stopped:
@@ -125,34 +114,42 @@ def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarni
     return rows, reasons
 
 
-def _verdicts(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool) -> Iterator[tuple[str, str]]:
+def _verdicts(
+    rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool
+) -> Iterator[tuple[GateVerdict, str]]:
     """Yield the verdicts of the whole that hold, each with its reason, the most pressing first; one always holds."""
     words = Counter(row.verdict for row in rows)
     judged = Counter((row.kind, row.verdict) for row in rows)
-    unjudged = judged[TIME, NOT_JUDGED]
+    unjudged = judged[RowKind.TIME, GateVerdict.NOT_JUDGED]
     times = f"; {counted(unjudged, 'time')} could not be judged" if unjudged else ""
-    if words[REGRESSED]:
-        yield REGRESSED, f"{_kinds(rows, REGRESSED)} regressed"
+    if words[GateVerdict.REGRESSED]:
+        yield GateVerdict.REGRESSED, f"{_kinds(rows, GateVerdict.REGRESSED)} regressed"
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
-        yield NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
-    if not any(row.kind != STATUS for row in rows):
-        yield NOT_COMPARABLE, "the two have no figure in common: nothing was compared"
-    if words[INCONCLUSIVE]:
-        yield INCONCLUSIVE, "; ".join(dict.fromkeys(row.reason for row in rows if row.verdict == INCONCLUSIVE))
-    exact = judged[EXACT, EQUAL] + judged[EXACT, IMPROVED]
-    if not exact and (unjudged or not judged[TIME, IMPROVED]):
-        yield INCONCLUSIVE, f"no work was counted exactly that could decide{times}"
+        yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
+    if not any(row.kind != RowKind.STATUS for row in rows):
+        yield GateVerdict.NOT_COMPARABLE, "the two have no figure in common: nothing was compared"
+    if words[GateVerdict.INCONCLUSIVE]:
+        yield (
+            GateVerdict.INCONCLUSIVE,
+            "; ".join(dict.fromkeys(row.reason for row in rows if row.verdict == GateVerdict.INCONCLUSIVE)),
+        )
+    exact = judged[RowKind.WORK, GateVerdict.EQUAL] + judged[RowKind.WORK, GateVerdict.IMPROVED]
+    if not exact and (unjudged or not judged[RowKind.TIME, GateVerdict.IMPROVED]):
+        yield GateVerdict.INCONCLUSIVE, f"no work was counted exactly that could decide{times}"
     if all_slower:
-        yield INCONCLUSIVE, f"everything became much slower, and {counted(exact, 'exact figure')} cannot say why; {AGAINST}"
-    if words[IMPROVED]:
-        yield IMPROVED, f"{_kinds(rows, IMPROVED)} improved, nothing regressed{times}"
-    yield EQUIVALENT, f"{counted(exact, 'exact figure')} equal{times}"
+        yield (
+            GateVerdict.INCONCLUSIVE,
+            f"everything became much slower, and {counted(exact, 'exact figure')} cannot say why; {AGAINST}",
+        )
+    if words[GateVerdict.IMPROVED]:
+        yield GateVerdict.IMPROVED, f"{_kinds(rows, GateVerdict.IMPROVED)} improved, nothing regressed{times}"
+    yield GateVerdict.EQUIVALENT, f"{counted(exact, 'exact figure')} equal{times}"
 
 
-def _kinds(rows: Iterable[GateRow], word: str) -> str:
+def _kinds(rows: Iterable[GateRow], word: GateVerdict) -> str:
     """Return how many rows of each kind have a word: `2 exact figures and 1 time`."""
-    names = {EXACT: "exact figure", "memory": "peak", TIME: "time", STATUS: "scenario or arm"}
+    names = {RowKind.WORK: "exact figure", RowKind.MEMORY: "peak", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
     counts = Counter(row.kind for row in rows if row.verdict == word)
     return " and ".join(f"{counts[kind]} {name}{'s' * (counts[kind] > 1)}" for kind, name in names.items() if counts[kind])
 
@@ -165,7 +162,11 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
     ]
     if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
         found.append(RunWarning("the same run", "both sides hold the same figures", "name the run of the other version"))
-    unsteady = [row for row in rows if row.kind == EXACT and row.verdict == NOT_JUDGED and row.group and row.base != row.candidate]
+    unsteady = [
+        row
+        for row in rows
+        if row.kind == RowKind.WORK and row.verdict == GateVerdict.NOT_JUDGED and row.group and row.base != row.candidate
+    ]
     if unsteady:
         metrics = ", ".join(sorted({row.metric.replace("_", " ") for row in unsteady}))
         says = f"{counted(len(unsteady), 'figure')} of {metrics} changed that did not repeat in the baseline's own run either"
@@ -175,8 +176,12 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
 
 def _ungated(rows: Sequence[GateRow]) -> list[RunWarning]:
     """Return a warning about scenarios of which no exact figure was judged: times alone do not guard them."""
-    guarded = {row.place for row in rows if row.kind == EXACT and row.verdict in {EQUAL, IMPROVED, REGRESSED}}
-    bare = list(dict.fromkeys(row.place for row in rows if row.kind == TIME and row.place not in guarded))
+    guarded = {
+        row.place
+        for row in rows
+        if row.kind == RowKind.WORK and row.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED}
+    }
+    bare = list(dict.fromkeys(row.place for row in rows if row.kind == RowKind.TIME and row.place not in guarded))
     if not guarded or not bare:
         return []
     return [RunWarning("not guarded", f"no exact figure decides about {', '.join(bare)}", AGAINST)]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from harness.results.gate import IMPROVED, NOT_JUDGED, REGRESSED, TIME, GateRow
+from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.results.run import CONTROL, Latency, RunWarning, ScenarioResult
 from harness.stats.intervals import mean_interval, median
 
@@ -109,7 +109,9 @@ def _both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Laten
 
 
 def _pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _Pair:
-    row = GateRow(TIME, result.name, result.engine, result.rtt_ms, old.arm, old.group, "time", NOT_JUDGED, "", unit="ns")
+    row = GateRow(
+        RowKind.TIME, result.name, result.engine, result.rtt_ms, old.arm, old.group, "time", GateVerdict.NOT_JUDGED, "", unit="ns"
+    )
     if new is None:
         return _Pair(replace(row, reason=f"the candidate did not time it ({new_result.status})"), [], [])
     sides = [[ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new)]
@@ -132,4 +134,4 @@ def _judged(pair: _Pair, limit: float, another_machine: str) -> GateRow:
         return replace(row, reason=f"within {beyond}: it cannot be told from the machine")
     if not pair.apart:
         return replace(row, reason=f"beyond {beyond}, but the intervals over processes overlap")
-    return replace(row, verdict=REGRESSED if change > 0 else IMPROVED, reason=f"beyond {beyond}")
+    return replace(row, verdict=GateVerdict.REGRESSED if change > 0 else GateVerdict.IMPROVED, reason=f"beyond {beyond}")

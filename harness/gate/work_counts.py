@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.results.gate import EQUAL, EXACT, IMPROVED, MEMORY, NOT_COMPARABLE, NOT_JUDGED, REGRESSED, GateRow
+from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.results.run import PEAK_MEMORY, Memory, ScenarioResult, WorkCount
 
 TOLERANCE = 0.02
@@ -84,7 +84,7 @@ def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, u
     word, because, tolerated = _judged(old, new, rules, unsteady)
     change = new.value / old.value if old.value else 1.0 if new.value == old.value else None
     return GateRow(
-        kind=EXACT,
+        kind=RowKind.WORK,
         scenario=result.name,
         engine=result.engine,
         rtt_ms=result.rtt_ms,
@@ -101,34 +101,38 @@ def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, u
     )
 
 
-def _judged(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[str, str, float]:
+def _judged(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[GateVerdict, str, float]:
     """Return the word of a count, why, and the share that was tolerated."""
     finite = math.isfinite(old.value) and math.isfinite(new.value)
     barred = rules.barred(old.metric) or ("" if finite else "it is no finite number")
     if barred:
-        return NOT_COMPARABLE, barred, 0.0
+        return GateVerdict.NOT_COMPARABLE, barred, 0.0
     more_is_better, named = rules.more_is_better(old.metric), rules.tolerances.get(old.metric)
     if named is not None:
         return _compared(old.value, new.value, named, more_is_better=more_is_better, what="what is tolerated")
     if old.group == OWN:
-        return NOT_JUDGED, "a figure of the arm itself, taken once; name a tolerance to have it judged", 0.0
+        return GateVerdict.NOT_JUDGED, "a figure of the arm itself, taken once; name a tolerance to have it judged", 0.0
     kind = _kind(old.metric)
     if old.repeats_exactly and new.repeats_exactly and not unsteady and kind not in INTERPRETER:
         return _compared(old.value, new.value, 0.0, more_is_better=more_is_better, what="")
     what = "what is tolerated where a count does not repeat exactly"
     found = _compared(old.value, new.value, TOLERANCE, more_is_better=more_is_better, what=what)
     steady_before = old.repeats_exactly and not unsteady
-    if found[0] == EQUAL or steady_before or kind in INTERPRETER:
+    if found[0] == GateVerdict.EQUAL or steady_before or kind in INTERPRETER:
         return found
-    return NOT_JUDGED, "it did not repeat exactly in the baseline's own run; name a tolerance to have it judged", TOLERANCE
+    return (
+        GateVerdict.NOT_JUDGED,
+        "it did not repeat exactly in the baseline's own run; name a tolerance to have it judged",
+        TOLERANCE,
+    )
 
 
-def _compared(old: float, new: float, tolerated: float, *, more_is_better: bool, what: str) -> tuple[str, str, float]:
+def _compared(old: float, new: float, tolerated: float, *, more_is_better: bool, what: str) -> tuple[GateVerdict, str, float]:
     if abs(new - old) <= tolerated * abs(old):
-        return EQUAL, f"within {tolerated * 100:.3g} %, {what}" if tolerated and new != old else "exactly", tolerated
+        return GateVerdict.EQUAL, f"within {tolerated * 100:.3g} %, {what}" if tolerated and new != old else "exactly", tolerated
     way = "more" if new > old else "less"
     beyond = f"beyond {tolerated * 100:.3g} %, {what}" if tolerated else "counted exactly"
-    return IMPROVED if (new > old) == more_is_better else REGRESSED, f"{way}, {beyond}", tolerated
+    return GateVerdict.IMPROVED if (new > old) == more_is_better else GateVerdict.REGRESSED, f"{way}, {beyond}", tolerated
 
 
 def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[GateRow]:
@@ -143,7 +147,7 @@ def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[G
         limit = f" under {m.limit_bytes / 1e6:g} MB" if m.limit_bytes else ""
         change = found.added_bytes / m.added_bytes if m.added_bytes else None
         yield GateRow(
-            kind=MEMORY,
+            kind=RowKind.MEMORY,
             scenario=old.name,
             engine=old.engine,
             rtt_ms=old.rtt_ms,
@@ -161,13 +165,15 @@ def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[G
         )
 
 
-def _weighed(old: Memory, new: Memory, tolerated: float, barred: str) -> tuple[str, str]:
+def _weighed(old: Memory, new: Memory, tolerated: float, barred: str) -> tuple[GateVerdict, str]:
     if barred:
-        return NOT_JUDGED, barred
+        return GateVerdict.NOT_JUDGED, barred
     if old.error is None and new.error is not None:
-        return REGRESSED, f"it ended with {new.error}"
+        return GateVerdict.REGRESSED, f"it ended with {new.error}"
     if old.error is not None:
-        return (IMPROVED, "it ends well now") if new.error is None else (EQUAL, "it ends badly, as before")
+        return (GateVerdict.IMPROVED, "it ends well now") if new.error is None else (GateVerdict.EQUAL, "it ends badly, as before")
     if abs(new.added_bytes - old.added_bytes) <= max(tolerated * old.added_bytes, MEMORY_LEAST):
-        return EQUAL, f"within {tolerated * 100:.3g} % or {MEMORY_LEAST / 2**20:g} MiB"
-    return (REGRESSED if new.added_bytes > old.added_bytes else IMPROVED), f"beyond {tolerated * 100:.3g} %, what is tolerated"
+        return GateVerdict.EQUAL, f"within {tolerated * 100:.3g} % or {MEMORY_LEAST / 2**20:g} MiB"
+    return (
+        GateVerdict.REGRESSED if new.added_bytes > old.added_bytes else GateVerdict.IMPROVED
+    ), f"beyond {tolerated * 100:.3g} %, what is tolerated"

@@ -9,12 +9,9 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.importers.reading import OperationCounts, Reading, Timing, one_line
-from harness.results.run import BASELINE, CONTROL, ArmResult, Latency, Run, RunSettings, ScenarioResult
+from harness.results.run import BASELINE, CONTROL, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
-
-FILE, COMPARE = "file", "compare"
-"""Kinds of runs that this harness did not measure: a file of another tool, and two files side by side."""
 
 TOOL = "this harness"
 
@@ -25,7 +22,7 @@ def reading(run: Run, path: Path) -> Reading:
     Raises:
         UsageError: it has none, or is itself a comparison.
     """
-    if run.kind == COMPARE:
+    if run.kind == RunKind.COMPARISON:
         raise UsageError(f"{path} is a comparison itself; name the two files that it compares")
     kind = {"pairs": TOOL, "load": f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
     timings = [
@@ -59,7 +56,7 @@ def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
     units = OperationCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
     return Timing(
-        name=latency.group if kind == FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
+        name=latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
         samples=latency.samples or None,
         median_ns=median_ns,
         mean_ns=latency.mean_ns,
@@ -94,16 +91,16 @@ def of_file(found: Reading) -> Run:
         file=found.file,
         engine=found.tool,
         rtt_ms=0.0,
-        status="ok",
+        status=ScenarioStatus.OK,
         arms=[ArmResult(BASELINE, f"{found.form}, {one_line(name)}")],
         latencies=[latency(timing, BASELINE) for timing in found.timings],
         warnings=list(found.warnings),
     )
     about = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
-    return blank(FILE, one_line(name), found, result, about)
+    return blank(RunKind.FILE, one_line(name), found, result, about)
 
 
-def blank(kind: str, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
+def blank(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
     """Return a run that this harness did not measure, with one result, and the time, tool and commit of `found`."""
     return Run(
         schema_version=SCHEMA_VERSION,

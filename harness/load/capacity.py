@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.results.load import RATE, USERS, Capacity, CapacityStep
+from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.verdicts.slo import LoadObservation, Objective, statistic_ns
 
 CLOSE = 1.1
@@ -23,10 +23,10 @@ TRIES = 2
 SPARE = 1.2
 """How many times the operations a percentile needs a step is planned for, since arrivals are random."""
 
-START = {RATE: 50.0, USERS: 8.0}
+START = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}
 """The levels that are tried first."""
 
-MOST = {RATE: 100_000.0, USERS: 2_000.0}
+MOST = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}
 """The highest levels that are tried."""
 
 
@@ -37,7 +37,7 @@ class SearchPlan:
     `budget_s` is the time the search of one arm may take, with all that its steps take beside measuring.
     """
 
-    kind: str
+    kind: CapacityKind
     objective: Objective
     start: float
     most: float
@@ -48,7 +48,7 @@ class SearchPlan:
     @property
     def least(self) -> float:
         """The lowest level worth a try: one user, or the rate that brings enough operations in the longest step."""
-        return 1.0 if self.kind == USERS else self.objective.needs_operations * SPARE / self.longest_step_s
+        return 1.0 if self.kind == CapacityKind.USERS else self.objective.needs_operations * SPARE / self.longest_step_s
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def following(plan: SearchPlan, history: Sequence[Tried]) -> Next | Ended:
 def capacity(plan: SearchPlan, arm: str, history: Sequence[Tried], because: str) -> Capacity:
     """Return what the search of an arm found; `because` is why it ended."""
     known = _Known(plan, history)
-    objective = plan.objective.description(offered=plan.kind == RATE)
+    objective = plan.objective.description(offered=plan.kind == CapacityKind.RATE)
     return Capacity(arm, plan.kind, objective, known.holds, known.fails, [t.step for t in history], because)
 
 
@@ -218,7 +218,7 @@ def _down(plan: SearchPlan, known: _Known, lowest: float) -> float | Ended:
 
 
 def _between(plan: SearchPlan, known: _Known, holds: float, fails: float) -> float | Ended:
-    if fails / holds <= CLOSE or (plan.kind == USERS and fails - holds <= 1):
+    if fails / holds <= CLOSE or (plan.kind == CapacityKind.USERS and fails - holds <= 1):
         for end in (fails, holds):
             if not known.levels[end].settled:
                 return end
@@ -227,17 +227,17 @@ def _between(plan: SearchPlan, known: _Known, holds: float, fails: float) -> flo
     if unclear:
         return Ended(f"too little evidence at {unclear[0]:g}, between what held and what failed")
     middle = _rounded(plan, math.sqrt(holds * fails))
-    return min(max(middle, holds + 1), fails - 1) if plan.kind == USERS else middle
+    return min(max(middle, holds + 1), fails - 1) if plan.kind == CapacityKind.USERS else middle
 
 
 def _rounded(plan: SearchPlan, level: float) -> float:
     """Return a level that can be had and read: whole users, rates of three digits."""
-    return float(max(1, round(level))) if plan.kind == USERS else float(f"{level:.3g}")
+    return float(max(1, round(level))) if plan.kind == CapacityKind.USERS else float(f"{level:.3g}")
 
 
 def _seconds(plan: SearchPlan, history: Sequence[Tried], level: float) -> float:
     """Return how long a step has to be for its percentiles. More users answer no less than fewer, fewer at least in proportion."""
-    if plan.kind == RATE:
+    if plan.kind == CapacityKind.RATE:
         expected_per_s = level
     else:
         expected_per_s = max((t.step.achieved_per_s * min(1.0, level / t.asked.level) for t in history), default=0.0)

@@ -16,25 +16,35 @@ from harness.load.protocol import LoadBlock, LoadJob
 from harness.load.session import generator_apart
 from harness.load.supervisor import Supervisor
 from harness.load.totals import total
-from harness.results.load import RATE, USERS, Capacity, UnderLoad
-from harness.results.run import ArmResult, Run, RunSettings, RunWarning, ScenarioResult, Verdict
+from harness.results.load import Capacity, CapacityKind, UnderLoad
+from harness.results.run import (
+    ArmResult,
+    PromiseVerdict,
+    Run,
+    RunKind,
+    RunSettings,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    Verdict,
+)
 from harness.results.store import SCHEMA_VERSION, write_run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores
 from harness.runtime.workspace import git_commit
 from harness.stats.histogram import Histogram
-from harness.verdicts.promise import NOT_MEASURABLE, Promise, judge
+from harness.verdicts.promise import Promise, judge
 from harness.verdicts.slo import LoadObservation
 
 USUAL_STEPS = 13
 """So many steps a search takes or so: what is left is told by it."""
 
 ASKED = {
-    RATE: "rates searched, operations due at random moments (Poisson)",
-    USERS: "numbers of users searched, each asking again once answered",
+    CapacityKind.RATE: "rates searched, operations due at random moments (Poisson)",
+    CapacityKind.USERS: "numbers of users searched, each asking again once answered",
 }
-MODELS = {RATE: "open", USERS: "closed"}
+MODELS = {CapacityKind.RATE: "open", CapacityKind.USERS: "closed"}
 
 UNIT_RATE = "poisson:1"
 """One operation a second, so that a level is the factor on it."""
@@ -164,7 +174,7 @@ class CapacitySession:
         kind = search.plan.kind
         self._tell(f"{search.arm} at {asked.level:g} {kind}")
         started_ns = self.clock.now_ns()
-        if kind == USERS:
+        if kind == CapacityKind.USERS:
             block = supervisor.one(search.arm, users=int(asked.level), block_s=asked.seconds)
         else:
             block = supervisor.one(search.arm, rate_factor=asked.level, block_s=asked.seconds)
@@ -199,10 +209,12 @@ class CapacitySession:
     def _record(self, ground: LoadEnvironment | None, finished_at: str | None) -> Run:
         commit, dirty = git_commit()
         wanted = self.searches
-        objectives = {f"objective, {plan.kind}": plan.objective.description(offered=plan.kind == RATE) for plan in wanted.plans}
+        objectives = {
+            f"objective, {plan.kind}": plan.objective.description(offered=plan.kind == CapacityKind.RATE) for plan in wanted.plans
+        }
         return Run(
             schema_version=SCHEMA_VERSION,
-            kind="load",
+            kind=RunKind.LOAD,
             name=wanted.out.name,
             started_at=self.started_at,
             finished_at=finished_at,
@@ -282,17 +294,17 @@ def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
     """Return the verdicts on the promises that a capacity answers: those that nothing could be said of without one."""
     promises = loaded.scenario.promises
     pairs = zip(_judged(promises, result), _judged(promises, replace(result, load=None)), strict=True)
-    return [verdict for verdict, without in pairs if without.verdict == NOT_MEASURABLE != verdict.verdict]
+    return [verdict for verdict, without in pairs if without.verdict == PromiseVerdict.NOT_MEASURED != verdict.verdict]
 
 
 def _judged(promises: Sequence[Promise], result: ScenarioResult) -> list[Verdict]:
     return [verdict for promise in promises for verdict in judge(promise, result)]
 
 
-def _status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[str, str | None, int]:
+def _status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[ScenarioStatus, str | None, int]:
     """Return a scenario's status, error and exit code. One without a single good answer has failed."""
     if interrupted:
-        return "interrupted", None, 0
+        return ScenarioStatus.INTERRUPTED, None, 0
     if found and not any(step.operations for c in found for step in c.steps):
-        return "failed", f"no operation was answered; {found[0].reason}", 1
-    return "ok", None, 0
+        return ScenarioStatus.FAILED, f"no operation was answered; {found[0].reason}", 1
+    return ScenarioStatus.OK, None, 0

@@ -13,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.load.protocol import LatencyHistograms
+from harness.results.load import Phase
 from harness.runnable import RunnableScenario
 from harness.runtime.clock import Clock, cpu_ns
 from harness.scenario import Case
 from harness.stats.histogram import Histogram, HistogramWire
-
-WARM_UP, MEASURED, DRAIN = "warm-up", "measured", "drain"
-"""The phases of a block."""
 
 MESSAGE_CHARS = 120
 """So much of an error's first line tells operations that failed apart."""
@@ -122,9 +120,9 @@ class Recorder:
         """How long the measured part was."""
         return max(0, self.until_ns - self.from_ns)
 
-    def phase(self, now_ns: int) -> str:
+    def phase(self, now_ns: int) -> Phase:
         """Return the phase that a moment lies in."""
-        return WARM_UP if now_ns < self.from_ns else MEASURED if now_ns < self.until_ns else DRAIN
+        return Phase.WARM_UP if now_ns < self.from_ns else Phase.MEASURED if now_ns < self.until_ns else Phase.DRAIN
 
     def is_measured(self, due_ns: int) -> bool:
         """Whether an operation due at that moment counts."""

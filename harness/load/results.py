@@ -12,7 +12,7 @@ from harness.load.generator_checks import generator_limit, overloaded
 from harness.load.protocol import LoadBlock, LoadJob
 from harness.load.totals import Blocks, Total, cycles, totals
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, Tick, UnderLoad
-from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult
+from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult, ScenarioStatus
 from harness.stats import load_intervals as judge
 from harness.stats.histogram import Histogram
 
@@ -132,16 +132,16 @@ def _users(blocks: Blocks) -> str:
     return f"{max(users)} users, each asking again once answered" if users else "no users"
 
 
-def _status(load: UnderLoad, heard: CollectedResults, *, answered: bool) -> tuple[str, str | None, int]:
+def _status(load: UnderLoad, heard: CollectedResults, *, answered: bool) -> tuple[ScenarioStatus, str | None, int]:
     if heard.failed is not None:
-        return "failed", heard.failed, 1
+        return ScenarioStatus.FAILED, heard.failed, 1
     if answered:
-        return "ok", None, 0
+        return ScenarioStatus.OK, None, 0
     if heard.interrupted:
-        return "interrupted", None, 0
+        return ScenarioStatus.INTERRUPTED, None, 0
     messages = [message for arm in load.arms if arm.group == ALL for message in arm.error_messages]
     because = f"; the first error: {messages[0]}" if messages else ""
-    return "failed", f"no operation was answered{because}; run longer, or with less load", 1
+    return ScenarioStatus.FAILED, f"no operation was answered{because}; run longer, or with less load", 1
 
 
 def _is_median(ratio: LoadRatio) -> bool:

@@ -20,7 +20,7 @@ from harness.load.histogram_file import write_histograms
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, Where, result
 from harness.load.supervisor import Supervisor
-from harness.results.run import Run, RunSettings
+from harness.results.run import Run, RunKind, RunSettings
 from harness.results.store import SCHEMA_VERSION, write_run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
@@ -202,7 +202,7 @@ def record(
     found = [result(s, grounds[s.name], heard, job, samples_file(s, grounds[s.name].engine)) for s in scenarios]
     return Run(
         schema_version=SCHEMA_VERSION,
-        kind="load",
+        kind=RunKind.LOAD,
         name=out.name,
         started_at=times[0].isoformat(timespec="seconds"),
         finished_at=None if times[1] is None else times[1].isoformat(timespec="seconds"),

@@ -16,8 +16,8 @@ import msgspec
 from harness.gate import matching as gate_sides
 from harness.gate import work_counts as gate_work
 from harness.gate.matching import MatchedPair, counted
-from harness.results.gate import EQUAL, IMPROVED, NOT_COMPARABLE, NOT_JUDGED, REGRESSED, GateRow
-from harness.results.run import Run, RunSettings, ScenarioResult, WorkCount
+from harness.results.gate import GateRow, GateVerdict
+from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.store import SCHEMA_VERSION
 
 KEPT_VERSION = 2
@@ -88,19 +88,19 @@ class ComparedItem:
     def exact_says(self) -> str:
         """What became of its exact work, in words."""
         words = [row.verdict for row in self.rows]
-        changed = [_change(row) for row in self.rows if row.verdict in {REGRESSED, IMPROVED}]
-        barred = list(dict.fromkeys(row.reason for row in self.rows if row.verdict == NOT_COMPARABLE))
+        changed = [_change(row) for row in self.rows if row.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED}]
+        barred = list(dict.fromkeys(row.reason for row in self.rows if row.verdict == GateVerdict.NOT_COMPARABLE))
         said = []
         if changed:
             said.append(f"exact work changed: {'; '.join(changed)}")
-        elif EQUAL in words:
-            said.append(f"exact work equal ({counted(words.count(EQUAL), 'figure')})")
+        elif GateVerdict.EQUAL in words:
+            said.append(f"exact work equal ({counted(words.count(GateVerdict.EQUAL), 'figure')})")
         elif not (barred or self.missing):
             said.append("no exact work to compare")
         if barred:
             said.append(f"exact work not comparable: {'; '.join(barred)}")
-        if NOT_JUDGED in words:
-            said.append(f"{counted(words.count(NOT_JUDGED), 'figure')} that need not repeat, not judged")
+        if GateVerdict.NOT_JUDGED in words:
+            said.append(f"{counted(words.count(GateVerdict.NOT_JUDGED), 'figure')} that need not repeat, not judged")
         if self.missing:
             said.append(f"exact work not counted any more: {', '.join(self.missing)}")
         return ", ".join(said)
@@ -148,14 +148,18 @@ class ComparedItem:
         if self.refused:
             yield f"not comparable: {self.refused}"
             return
-        if self.missing or any(row.verdict == REGRESSED for row in self.rows):
+        if self.missing or any(row.verdict == GateVerdict.REGRESSED for row in self.rows):
             yield self.exact_says
         if self.ratios is not None:
             then, now = self.ratios
             if now[2] * (1 + limit) < then[1] and not self.noisy(limit):
                 yield f"{_both(then, now)}: the whole interval is more than {limit * 100:g} % below"
         told = self.ratios is not None and not self.noisy(limit)
-        judged = told or self.missing or any(row.verdict in {EQUAL, IMPROVED, REGRESSED} for row in self.rows)
+        judged = (
+            told
+            or self.missing
+            or any(row.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED} for row in self.rows)
+        )
         if not judged and (self.then.exact or self.then.times_faster is not None):
             says = (self.exact_says, self.ratio_says, self.noisy(limit) if self.ratios else "")
             yield f"nothing of it could be compared: {'; '.join(s for s in says if s)}"
@@ -210,7 +214,7 @@ def _item(
 
 def _run(kept: ComparisonLimits) -> Run:
     settings = RunSettings([kept.engine], kept.size, kept.seed, [kept.rtt_ms], quick=True, processes=0, budget_s=0.0)
-    return Run(SCHEMA_VERSION, "pairs", "", "", None, "", None, False, False, settings, kept.environment)  # noqa: FBT003 - flags of a record
+    return Run(SCHEMA_VERSION, RunKind.PAIRS, "", "", None, "", None, False, False, settings, kept.environment)  # noqa: FBT003 - flags of a record
 
 
 def _result(kept: ComparisonLimits, all_of_it: Sequence[ComparisonLimits]) -> ScenarioResult:
@@ -222,7 +226,7 @@ def _result(kept: ComparisonLimits, all_of_it: Sequence[ComparisonLimits]) -> Sc
         file="",
         engine=kept.engine,
         rtt_ms=kept.rtt_ms,
-        status="ok",
+        status=ScenarioStatus.OK,
         dataset=kept.dataset,
         engine_settings=kept.engine_settings,
         work_counts=[e for each in all_of_it for e in each.exact],

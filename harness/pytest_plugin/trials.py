@@ -12,6 +12,7 @@ import pytest
 
 from harness.pytest_plugin.options import fail_beyond, is_measuring
 from harness.pytest_plugin.saved import SavedRun
+from harness.results.run import ScenarioStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +50,9 @@ class Trials:
 
     def try_arm(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
         """Fail if the scenario failed, skip if it or its arm cannot run here, and hand over the samples when measuring."""
-        from harness.results.run import NOT_RUN  # noqa: PLC0415 - only when scenarios run
 
         result = self._result(item.loaded)
-        if result.status == NOT_RUN:
+        if result.status == ScenarioStatus.NOT_RUN:
             self._leave_out(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
         if result.error is not None:
             pytest.fail(f"{item.loaded.name}: {result.error}", pytrace=False)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from harness.report.numbers import DASH, interval, times
 from harness.report.promises import places
 from harness.report.tables import Cell, Table
-from harness.results.gains import Ablation, Gain
-from harness.results.run import Run
-from harness.stats.ablation import INCONCLUSIVE
+from harness.results.run import Ablation, Gain, GainSum, Run
 
 READ = (
     "Alone: all off ÷ it alone. Last: all but it ÷ all on. Brackets are 95 % intervals over fresh processes. A gain is "
@@ -58,8 +56,8 @@ def place(best: int | None, worst: int | None) -> str:
 def total(found: Ablation) -> str:
     """Return, in a sentence, what all switches bring together against the product of what each brings alone."""
     weighed = (
-        f"whether together they bring more or less than the product is {INCONCLUSIVE}"
-        if found.together == INCONCLUSIVE
+        f"whether together they bring more or less than the product is {GainSum.INCONCLUSIVE}"
+        if found.together == GainSum.INCONCLUSIVE
         else f"together they bring {found.together}"
     )
     return (

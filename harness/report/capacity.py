@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 from harness.report.numbers import DASH, interval, significant, unit_of, whole
 from harness.report.tables import Cell, Table
-from harness.results.load import RATE, Capacity, CapacityStep, UnderLoad
+from harness.results.load import Capacity, CapacityKind, CapacityStep, UnderLoad
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
@@ -45,7 +45,7 @@ def level(value: float | None, kind: str) -> str:
     """Return a level with its unit: `420/s`, `36 users`."""
     if value is None:
         return DASH
-    return f"{significant(value)}/s" if kind == RATE else f"{whole(value)} user{'' if value == 1 else 's'}"
+    return f"{significant(value)}/s" if kind == CapacityKind.RATE else f"{whole(value)} user{'' if value == 1 else 's'}"
 
 
 def found(load: UnderLoad, arm: str, kind: str) -> Capacity | None:

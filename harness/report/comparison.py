@@ -6,18 +6,18 @@ from collections import Counter
 
 from harness.report.numbers import DASH, duration, interval, times, whole
 from harness.report.tables import Cell, Table
-from harness.results.run import BASELINE, Latency, Run, ScenarioResult, Verdict
+from harness.results.gate import GateVerdict
+from harness.results.run import BASELINE, Latency, PromiseVerdict, Run, ScenarioResult, Verdict
 from harness.stats.intervals import QUANTILES
-from harness.verdicts.promise import INCONCLUSIVE
-from harness.verdicts.unpaired import IMPROVED, REGRESSED, WORDS
+from harness.verdicts.unpaired import VERDICTS
 
 KINDS = {"file", "compare"}
 """The kinds of runs that are shown here."""
 
-SIGNS = {IMPROVED: "▲", REGRESSED: "✗", INCONCLUSIVE: "?"}
+SIGNS = {PromiseVerdict.IMPROVED: "▲", PromiseVerdict.REGRESSED: "✗", PromiseVerdict.INCONCLUSIVE: "?"}
 """A sign for each verdict, always beside its word."""
 
-CLASSES = {IMPROVED: "exceeded", REGRESSED: "refuted", INCONCLUSIVE: "inconclusive"}
+CLASSES = {GateVerdict.IMPROVED: "exceeded", GateVerdict.REGRESSED: "refuted", PromiseVerdict.INCONCLUSIVE: "inconclusive"}
 """The verdict of a promise whose colour each has."""
 
 TAIL = ("90", "95", "99", "99.9")
@@ -34,7 +34,7 @@ READ = (
 def tally(run: Run) -> dict[str, int]:
     """Return how many benchmarks have each verdict, the most pressing first."""
     counts = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return {word: counts[word] for word in WORDS}
+    return {word: counts[word] for word in VERDICTS}
 
 
 def table(run: Run) -> Table:
@@ -73,7 +73,7 @@ def _compared(result: ScenarioResult) -> list[tuple[Cell, ...]]:
 
 def _urgency(verdict: Verdict) -> tuple[int, float, str]:
     change = max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
-    return (WORDS.index(verdict.verdict) if verdict.verdict in WORDS else len(WORDS), -change, verdict.promise)
+    return (VERDICTS.index(verdict.verdict) if verdict.verdict in VERDICTS else len(VERDICTS), -change, verdict.promise)
 
 
 def _compared_row(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:

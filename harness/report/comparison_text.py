@@ -12,17 +12,15 @@ from harness.report.comparison import READ, SIGNS, table, tails, tally
 from harness.report.markdown import escape
 from harness.report.tables import Table
 from harness.report.terminal_parts import warning_lines
-from harness.results.run import Run
-from harness.verdicts.promise import INCONCLUSIVE
-from harness.verdicts.unpaired import IMPROVED, REGRESSED
+from harness.results.run import PromiseVerdict, Run, RunKind
 
-STYLES = {IMPROVED: "green", REGRESSED: "red", INCONCLUSIVE: "magenta"}
+STYLES: dict[str, str] = {PromiseVerdict.IMPROVED: "green", PromiseVerdict.REGRESSED: "red", PromiseVerdict.INCONCLUSIVE: "magenta"}
 
 
 def terminal(run: Run) -> RenderableType:
     """Return the table, how many there are of each verdict, and every warning. Fits 80 columns: the interval goes under the ratio."""
     found = table(run)
-    compared = run.kind == "compare"
+    compared = run.kind == RunKind.COMPARISON
     heads = ("benchmark", "verdict", "before → after", "faster") if compared else ("benchmark", *found.head[1:3], "max", "values")
     grid = Grid(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", collapse_padding=True)
     for number, head in enumerate(heads):
@@ -38,7 +36,7 @@ def terminal(run: Run) -> RenderableType:
         else:
             grid.add_row(*(Text(texts[place]) for place in (0, 1, 2, -3, -1)))
     warnings = [*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)]
-    counts = ", ".join(f"{SIGNS[word]} {number} {word}" for word, number in tally(run).items() if number)
+    counts = ", ".join(f"{SIGNS[PromiseVerdict(word)]} {number} {word}" for word, number in tally(run).items() if number)
     return Group(grid, *([Text(counts, style="bold")] if counts else []), *warning_lines(warnings))
 
 
@@ -48,7 +46,7 @@ def markdown(run: Run) -> str:
 
 
 def _lines(run: Run) -> Iterator[str]:
-    yield from (f"## {'Before and after' if run.kind == 'compare' else 'Times'}: {escape(run.name)}", "")
+    yield from (f"## {'Before and after' if run.kind == 'comparison' else 'Times'}: {escape(run.name)}", "")
     counts = [f"**{number} {word}**" for word, number in tally(run).items() if number]
     if counts:
         yield from (", ".join(counts) + ".", "")
@@ -61,7 +59,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield from ("Warnings:", "")
         yield from (f"- **{escape(d.name)}**: {escape(d.message)}. Remedy: {escape(d.remedy)}." for d in warnings)
         yield ""
-    if run.kind == "compare":
+    if run.kind == RunKind.COMPARISON:
         yield from (f"_{escape(sentence)}_\n" for sentence in READ)
     if run.environment:
         yield from ("<details>", "<summary>Files</summary>", "", "| what | value |", "|---|---|")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from harness.report.numbers import DASH, whole
 from harness.report.tables import Cell, Table
-from harness.results.controls import Drift, InjectedSlowdown
-from harness.results.run import ScenarioResult
+from harness.results.run import Drift, InjectedSlowdown, ScenarioResult
 
 
 def tables(result: ScenarioResult) -> list[Table]:

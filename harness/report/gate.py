@@ -11,27 +11,28 @@ from rich.text import Text
 from harness.report.markdown import escape
 from harness.report.numbers import DASH, duration, interval, megabytes, significant, whole
 from harness.report.terminal_parts import labelled
-from harness.results.gate import (
-    EQUAL,
-    EQUIVALENT,
-    IMPROVED,
-    INCONCLUSIVE,
-    NOT_COMPARABLE,
-    NOT_JUDGED,
-    REGRESSED,
-    ROW_WORDS,
-    STATUS,
-    TIME,
-    GateResult,
-    GateRow,
-)
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 
-SIGNS = {REGRESSED: "✗", NOT_COMPARABLE: "≠", INCONCLUSIVE: "?", IMPROVED: "▲", EQUIVALENT: "✓", EQUAL: "=", NOT_JUDGED: "·"}
+SIGNS = {
+    GateVerdict.REGRESSED: "✗",
+    GateVerdict.NOT_COMPARABLE: "≠",
+    GateVerdict.INCONCLUSIVE: "?",
+    GateVerdict.IMPROVED: "▲",
+    GateVerdict.EQUIVALENT: "✓",
+    GateVerdict.EQUAL: "=",
+    GateVerdict.NOT_JUDGED: "·",
+}
 """A sign for each word, always beside it."""
 
-STYLES = {REGRESSED: "bold red", NOT_COMPARABLE: "magenta", INCONCLUSIVE: "magenta", IMPROVED: "green", EQUIVALENT: "green"}
+STYLES = {
+    GateVerdict.REGRESSED: "bold red",
+    GateVerdict.NOT_COMPARABLE: "magenta",
+    GateVerdict.INCONCLUSIVE: "magenta",
+    GateVerdict.IMPROVED: "green",
+    GateVerdict.EQUIVALENT: "green",
+}
 
-FOLDED = {EQUAL, NOT_JUDGED, NOT_COMPARABLE}
+FOLDED = {GateVerdict.EQUAL, GateVerdict.NOT_JUDGED, GateVerdict.NOT_COMPARABLE}
 """Rows that are counted and not shown: they change nothing, or their reason is told once for all of them."""
 
 MOST = 100
@@ -42,8 +43,12 @@ HEAD = ("figure", "before", "after", "change", "verdict")
 
 def shown(result: GateResult) -> list[GateRow]:
     """Return the rows that a person should see: the most pressing word first, then the largest change."""
-    rows = [row for row in result.rows if row.verdict not in FOLDED or (row.verdict == NOT_COMPARABLE and row.kind == STATUS)]
-    return sorted(rows, key=lambda row: (ROW_WORDS.index(row.verdict), -_size(row)))
+    rows = [
+        row
+        for row in result.rows
+        if row.verdict not in FOLDED or (row.verdict == GateVerdict.NOT_COMPARABLE and row.kind == RowKind.STATUS)
+    ]
+    return sorted(rows, key=lambda row: (list(GateVerdict).index(row.verdict), -_size(row)))
 
 
 def _size(row: GateRow) -> float:
@@ -119,7 +124,7 @@ def _lines(result: GateResult) -> Iterator[str]:
             yield from (f"{caption}:", "")
             yield from (f"- **{escape(d.name)}**: {escape(d.message)}. {escape(d.remedy)}." for d in warnings)
             yield ""
-    yield from _unjudged([row for row in result.rows if row.verdict == NOT_JUDGED and row.kind == TIME])
+    yield from _unjudged([row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME])
 
 
 def _row(row: GateRow) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from harness.report.gate import change, figure, headline, markdown, shown
-from harness.results.gate import IMPROVED, INCONCLUSIVE, NOT_COMPARABLE, REGRESSED, GateResult, GateRow
+from harness.results.gate import GateResult, GateRow, GateVerdict
 
 MOST = 10
 """So many annotations of each level a step may have; GitHub drops the rest without a word."""
 
-LEVELS = {REGRESSED: "error", NOT_COMPARABLE: "error", INCONCLUSIVE: "warning", IMPROVED: "notice"}
+LEVELS = {
+    GateVerdict.REGRESSED: "error",
+    GateVerdict.NOT_COMPARABLE: "error",
+    GateVerdict.INCONCLUSIVE: "warning",
+    GateVerdict.IMPROVED: "notice",
+}
 MOST_SUMMARY_BYTES = 1_000_000
 """A step's summary may have 1 MiB; a longer one is not shown at all."""
 

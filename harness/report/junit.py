@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from harness.report.gate import change, figure
-from harness.results.gate import INCONCLUSIVE, NOT_COMPARABLE, NOT_JUDGED, OWN_FIGURE, REGRESSED, STATUS, GateResult, GateRow
+from harness.results.gate import OWN_FIGURE, GateResult, GateRow, GateVerdict, RowKind
 
 UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, escaped or not (section 2.2): control characters, half surrogate pairs, and two noncharacters."""
 
-KINDS = {"exact": "exact work", "memory": "memory", "time": "time", STATUS: "runs"}
+KINDS = {RowKind.WORK: "work counts", RowKind.MEMORY: "memory", RowKind.TIME: "time", RowKind.STATUS: "runs"}
 MOST = 50
 """So many figures of a case are told one by one."""
 
@@ -40,7 +40,7 @@ def render(result: GateResult) -> bytes:
 
 
 def _name(row: GateRow) -> str:
-    group = row.group or (OWN_FIGURE if row.kind != STATUS and row.arm else "")
+    group = row.group or (OWN_FIGURE if row.kind != RowKind.STATUS and row.arm else "")
     return " · ".join(part for part in (row.arm, group, KINDS.get(row.kind, row.kind)) if part)
 
 
@@ -55,31 +55,43 @@ def _suite(root: ET.Element, name: str, cases: Sequence[ET.Element]) -> None:
 def _case(place: str, name: str, rows: Sequence[GateRow]) -> ET.Element:
     """Return a case of figures: red by the worst of them, skipped where none was judged."""
     case = ET.Element("testcase", classname=_text(place), name=_text(name))
-    for word, tag in ((REGRESSED, "failure"), (NOT_COMPARABLE, "error"), (INCONCLUSIVE, "error")):
+    for word, tag in (
+        (GateVerdict.REGRESSED, "failure"),
+        (GateVerdict.NOT_COMPARABLE, "error"),
+        (GateVerdict.INCONCLUSIVE, "error"),
+    ):
         found = [row for row in rows if row.verdict == word]
         if found:
             _child(case, tag, word, _says(found[0]), "\n".join(_says(row) for row in found[:MOST]))
             return case
-    if all(row.verdict == NOT_JUDGED for row in rows):
+    if all(row.verdict == GateVerdict.NOT_JUDGED for row in rows):
         ET.SubElement(case, "skipped", message=_text("; ".join(dict.fromkeys(row.reason for row in rows))))
     return case
 
 
 def _says(row: GateRow) -> str:
-    values = f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.kind != STATUS else ""
+    values = (
+        f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.kind != RowKind.STATUS else ""
+    )
     return f"{row.metric.replace('_', ' ')}{values}: {row.reason}"
 
 
 def _verdict(result: GateResult) -> ET.Element:
     case = ET.Element("testcase", classname="gate", name="verdict")
     if result.exit_code:
-        _child(case, "failure" if result.verdict == REGRESSED else "error", result.verdict, result.sentence, result.sentence)
+        _child(
+            case,
+            "failure" if result.verdict == GateVerdict.REGRESSED else "error",
+            result.verdict,
+            result.sentence,
+            result.sentence,
+        )
     return case
 
 
 def _incomparable(name: str, says: str) -> ET.Element:
     case = ET.Element("testcase", classname="gate", name=_text(name))
-    _child(case, "error", NOT_COMPARABLE, says, says)
+    _child(case, "error", GateVerdict.NOT_COMPARABLE, says, says)
     return case
 
 

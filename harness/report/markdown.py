@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.report import ablation, capacity, controls, load, matrix, numbers, review, tables, tails
 from harness.report.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows, tally
-from harness.results.run import NOT_RUN, Run, RunWarning, ScenarioResult
+from harness.results.run import Run, RunWarning, ScenarioResult, ScenarioStatus
 
 
 def render(run: Run) -> str:
@@ -48,7 +48,7 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _troubles(run: Run) -> Iterator[str]:
     for result, where in zip(run.scenarios, places(run), strict=True):
-        if result.status not in {"ok", NOT_RUN}:
+        if result.status not in {"ok", ScenarioStatus.NOT_RUN}:
             name = f"{result.title}, {where}" if where else result.title
             yield from (f"**{escape(name)}: {result.status}.**", "", *_code(result.error or "no error was recorded"), "")
     for place, reason, results in matrix.not_run(run):

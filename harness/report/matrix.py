@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.promises import PromiseRow, anchors, rows_of
-from harness.results.run import NOT_RUN, Run, ScenarioResult
+from harness.results.run import Run, ScenarioResult, ScenarioStatus
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def places(run: Run) -> list[EnginePlace]:
 
     What was not run at a place stands beside the verdicts with its reason (`not_run`), and would fill a column with nothing else.
     """
-    found = dict.fromkeys(_place(result) for result in run.scenarios if result.status != NOT_RUN)
+    found = dict.fromkeys(_place(result) for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN)
     found = found or dict.fromkeys(map(_place, run.scenarios))
     engines = list(dict.fromkeys(place.engine for place in found))
     return sorted(found, key=lambda place: (engines.index(place.engine), place.rtt_ms))
@@ -74,7 +74,7 @@ def not_run(run: Run) -> Iterator[tuple[EnginePlace, str, list[ScenarioResult]]]
     """Yield what was not run: a place, the reason, and the scenarios it goes for."""
     found: dict[tuple[EnginePlace, str], list[ScenarioResult]] = {}
     for result in run.scenarios:
-        if result.status == NOT_RUN:
+        if result.status == ScenarioStatus.NOT_RUN:
             found.setdefault((_place(result), result.error or "no reason was recorded"), []).append(result)
     for (place, reason), results in found.items():
         yield place, reason, results

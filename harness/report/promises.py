@@ -8,19 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.report.numbers import power
-from harness.results.run import NOT_RUN, ArmResult, Run, ScenarioResult, Verdict
-from harness.verdicts.promise import (
-    CONFIRMED,
-    EXCEEDED,
-    FELL_SHORT,
-    INCONCLUSIVE,
-    NOT_MEASURABLE,
-    REFUTED,
-    REPORTED,
-    WITHHELD,
-    WORDS,
-    format_value,
-)
+from harness.results.run import ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
+from harness.verdicts.promise import format_value
 
 PROPOSED = "proposed"
 OPTIMISED = "optimised"
@@ -28,14 +17,14 @@ HEADINGS = {PROPOSED: "As proposed", OPTIMISED: "Done right"}
 """The two arms every promise is read by; further arms are shown under their own names."""
 
 SIGNS = {
-    EXCEEDED: "▲",
-    CONFIRMED: "✓",
-    FELL_SHORT: "▽",
-    REFUTED: "✗",
-    INCONCLUSIVE: "?",
-    WITHHELD: "⊘",
-    NOT_MEASURABLE: "–",
-    REPORTED: "•",
+    PromiseVerdict.EXCEEDED: "▲",
+    PromiseVerdict.CONFIRMED: "✓",
+    PromiseVerdict.FELL_SHORT: "▽",
+    PromiseVerdict.REFUTED: "✗",
+    PromiseVerdict.INCONCLUSIVE: "?",
+    PromiseVerdict.WITHHELD: "⊘",
+    PromiseVerdict.NOT_MEASURED: "–",
+    PromiseVerdict.MEASURED: "•",
 }
 """A sign for each verdict, always beside its word."""
 
@@ -128,8 +117,8 @@ def _identity(verdict: Verdict) -> tuple[str, str, str, str]:
 
 def tally(run: Run) -> dict[str, Counter[str]]:
     """Return, for each verdict word, best first, how many promises ended so by arm; what was not run ended in none."""
-    counts: dict[str, Counter[str]] = {word: Counter() for word in WORDS}
-    for result in (r for r in run.scenarios if r.status != NOT_RUN):
+    counts: dict[str, Counter[str]] = {word: Counter() for word in PromiseVerdict}
+    for result in (r for r in run.scenarios if r.status != ScenarioStatus.NOT_RUN):
         for verdict in result.verdicts:
             counts.setdefault(verdict.verdict, Counter())[verdict.arm] += 1
     return counts

@@ -9,8 +9,7 @@ from harness.report import ablation
 from harness.report.numbers import DASH, interval
 from harness.report.promises import HEADINGS, OPTIMISED, SIGNS, PromiseRow, figure, rows
 from harness.report.tables import Cell, Table
-from harness.results.gains import SwitchGain
-from harness.results.run import Priority, Review, Run, Verdict
+from harness.results.run import Priority, Review, Run, SwitchGain, Verdict
 from harness.verdicts.promise import format_value
 
 TIMES = "×"

@@ -8,8 +8,7 @@ from __future__ import annotations
 from harness.report.numbers import DASH, interval, times, whole
 from harness.report.order import in_order
 from harness.report.tables import Cell, Table, too_few
-from harness.results.run import ScenarioResult
-from harness.results.tails import PercentileRatio
+from harness.results.run import PercentileRatio, ScenarioResult
 from harness.stats.intervals import QUANTILES
 
 

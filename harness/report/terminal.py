@@ -14,18 +14,17 @@ from harness.report.numbers import DASH, MILLISECONDS, Unit, interval, times, un
 from harness.report.order import groups_of
 from harness.report.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
 from harness.report.terminal_parts import columns, labelled, plain, warning_lines
-from harness.results.run import BASELINE, CONTROL, Latency, Ratio, Run, ScenarioResult, Verdict
-from harness.verdicts.promise import CONFIRMED, EXCEEDED, FELL_SHORT, INCONCLUSIVE, NOT_MEASURABLE, REFUTED, WITHHELD
+from harness.results.run import BASELINE, CONTROL, Latency, PromiseVerdict, Ratio, Run, ScenarioResult, Verdict
 
 STYLES = {
-    EXCEEDED: "bold cyan",
-    CONFIRMED: "green",
-    FELL_SHORT: "yellow",
-    REFUTED: "red",
-    INCONCLUSIVE: "magenta",
-    WITHHELD: "magenta",
+    PromiseVerdict.EXCEEDED: "bold cyan",
+    PromiseVerdict.CONFIRMED: "green",
+    PromiseVerdict.FELL_SHORT: "yellow",
+    PromiseVerdict.REFUTED: "red",
+    PromiseVerdict.INCONCLUSIVE: "magenta",
+    PromiseVerdict.WITHHELD: "magenta",
 }
-BRIEF = {NOT_MEASURABLE: "not measurable"}
+BRIEF = {PromiseVerdict.NOT_MEASURED: "not measurable"}
 SOME = 3
 """So many results are named where more share a warning."""
 

@@ -7,31 +7,48 @@ what is made of them, in the terminal, in a pull request or for a test reporter,
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from harness.results.run import RunWarning
 
-REGRESSED = "regressed"
-IMPROVED = "improved"
-EQUAL = "equal"
-EQUIVALENT = "equivalent"
-NOT_JUDGED = "not judged"
-INCONCLUSIVE = "inconclusive"
-NOT_COMPARABLE = "not comparable"
 
-ROW_WORDS = (REGRESSED, NOT_COMPARABLE, INCONCLUSIVE, IMPROVED, EQUIVALENT, EQUAL, NOT_JUDGED)
-"""Every word a row can have, the most pressing first.
+class GateVerdict(StrEnum):
+    """The verdict on one figure, and of those with an exit code, on two versions as a whole."""
 
-`equal`: exact work, to the last count, or within what is tolerated. `equivalent`: a paired time whose whole interval is within the
-margin. `inconclusive`: it could not be told and should have been, so that the gate does not pass. `not judged`: it cannot be told
-from such figures, and others decide.
-"""
+    REGRESSED = "regressed"
+    NOT_COMPARABLE = "not comparable"
+    INCONCLUSIVE = "inconclusive"
+    """It could not be decided and should have been, so that the gate does not pass."""
+    IMPROVED = "improved"
+    EQUIVALENT = "equivalent"
+    """A paired time whose whole interval is within the margin."""
+    EQUAL = "equal"
+    """A work count, to the last digit or within its tolerance."""
+    NOT_JUDGED = "not judged"
+    """It cannot be decided from such figures, and others decide."""
 
-EXIT_CODES = {REGRESSED: 1, NOT_COMPARABLE: 4, INCONCLUSIVE: 3, IMPROVED: 0, EQUIVALENT: 0}
+
+class RowKind(StrEnum):
+    """What a row compares."""
+
+    WORK = "work"
+    MEMORY = "memory"
+    TIME = "time"
+    """Stored or paired."""
+    STATUS = "status"
+    """Whether a scenario or an arm ran at all."""
+
+
+EXIT_CODES: Mapping[GateVerdict, int] = {
+    GateVerdict.REGRESSED: 1,
+    GateVerdict.NOT_COMPARABLE: 4,
+    GateVerdict.INCONCLUSIVE: 3,
+    GateVerdict.IMPROVED: 0,
+    GateVerdict.EQUIVALENT: 0,
+}
 """What a verdict of the whole means to a shell, the most pressing first."""
-
-EXACT, MEMORY, TIME, STATUS = "exact", "memory", "time", "status"
-"""Kinds of rows: counted work, memory at the peak, time (stored or in pairs), and whether a scenario or an arm ran at all."""
 
 OWN_FIGURE = "the arm itself"
 """How a group is called that is none: of figures of an arm that are no operation's."""
@@ -44,17 +61,17 @@ class GateRow:
     `kind` is one of EXACT, MEMORY, TIME and STATUS; `metric` names the figure, and `base` and `candidate` hold it in `unit`: "" for
     counts, "bytes", or "ns"; None where one side has none, and of paired times both may be missing. `change` is candidate ÷ base;
     `low` and `high` bound its interval where there is one: of 99 % for versions timed in turn, of 95 % for two files. `tolerated`
-    is the share by which it may change. `verdict` is one of ROW_WORDS, `reason` says why in a sentence.
+    is the share by which it may change. `verdict` is one of GateVerdict, `reason` says why in a sentence.
     """
 
-    kind: str
+    kind: RowKind
     scenario: str
     engine: str
     rtt_ms: float
     arm: str
     group: str
     metric: str
-    verdict: str
+    verdict: GateVerdict
     reason: str
     base: float | None = None
     candidate: float | None = None
@@ -76,7 +93,7 @@ class GateRow:
     def label(self) -> str:
         """What the figure is of, for a person: `optimised · user_prompts · vm steps at 0.25 of the data`."""
         part = f" at {self.scale:g} of the data" if self.scale != 1.0 else ""
-        parts = (self.arm, self.group or OWN_FIGURE if self.kind != STATUS else self.group)
+        parts = (self.arm, self.group or OWN_FIGURE if self.kind != RowKind.STATUS else self.group)
         return " · ".join([*(p for p in parts if p), self.metric.replace("_", " ") + part])
 
 
@@ -90,7 +107,7 @@ class GateResult:
 
     base: str
     candidate: str
-    verdict: str
+    verdict: GateVerdict
     sentence: str
     rows: list[GateRow] = field(default_factory=list)
     incomparable: list[RunWarning] = field(default_factory=list)
@@ -102,7 +119,7 @@ class GateResult:
         return EXIT_CODES[self.verdict]
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[GateVerdict, int]:
         """How many rows have each word, the most pressing first; words without a row are left out."""
         counts = Counter(row.verdict for row in self.rows)
-        return {word: counts[word] for word in ROW_WORDS if counts[word]}
+        return {word: counts[word] for word in GateVerdict if counts[word]}

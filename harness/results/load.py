@@ -8,9 +8,34 @@ service time are the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 ALL = "all operations"
 """The group of figures over all groups of operations together."""
+
+
+class LoadModel(StrEnum):
+    """How operations arrive."""
+
+    OPEN = "open"
+    """On a schedule, whether earlier ones have completed or not."""
+    CLOSED = "closed"
+    """From a number of concurrent users, each of which waits for its last operation to complete."""
+
+
+class Phase(StrEnum):
+    """A part of a block of load."""
+
+    WARM_UP = "warm-up"
+    MEASURED = "measured"
+    DRAIN = "drain"
+
+
+class CapacityKind(StrEnum):
+    """What a capacity search raises until the SLO is missed."""
+
+    RATE = "operations per second"
+    USERS = "concurrent users"
 
 
 @dataclass(frozen=True)
@@ -82,7 +107,7 @@ class Tick:
     process: int
     at_s: float
     arm: str
-    phase: str
+    phase: Phase
     operations: int
     errors: int
     in_flight: int
@@ -110,10 +135,6 @@ class CapacityStep:
     invalid: str | None = None
 
 
-RATE, USERS = "operations a second", "users at once"
-"""The two kinds of capacity."""
-
-
 @dataclass(frozen=True)
 class Capacity:
     """The highest level of one kind (`RATE` or `USERS`) at which an arm keeps an objective such as "p95 < 150 ms".
@@ -122,7 +143,7 @@ class Capacity:
     """
 
     arm: str
-    kind: str
+    kind: CapacityKind
     objective: str
     sustained: float | None
     failed_at: float | None

@@ -9,11 +9,196 @@ nested maps, so that a data frame is one step away.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from harness.results.controls import Controls
-from harness.results.gains import Ablation
 from harness.results.load import UnderLoad
-from harness.results.tails import PercentileRatio
+from harness.version import version
+
+PURE_CPU, PING = "pure CPU", "ping"
+"""The controls that are timed between pairs: a fixed piece of pure Python, and the scenario's own round trip where it gives one."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a control changed within the processes: `ratio` is the second half of a process against the first, 1 is no change.
+
+    `ratio` is the middle one of the processes', which are in `processes`; `explained` is how far from 1 it may lie by the control's
+    own noise, as a share. `median_ns` is over all processes.
+    """
+
+    name: str
+    samples: int
+    median_ns: float
+    ratio: float
+    explained: float
+    processes: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class InjectedSlowdown:
+    """A slow-down of `share` that was planted in the baseline, and what became of it in one group of cases.
+
+    `slower` is the share it was measured at, `low` and `high` bound the 95 % interval over processes; found is an interval above 0.
+    """
+
+    group: str
+    share: float
+    slower: float
+    low: float | None
+    high: float | None
+    pairs: int
+
+    @property
+    def found(self) -> bool:
+        """Whether the interval shows it to be slower."""
+        return self.low is not None and self.low > 0
+
+
+@dataclass(frozen=True)
+class Controls:
+    """All controls of a scenario but the A/A control."""
+
+    drifts: list[Drift] = field(default_factory=list)
+    injected: list[InjectedSlowdown] = field(default_factory=list)
+
+
+class ScenarioStatus(StrEnum):
+    """How a scenario ended on one engine at one RTT."""
+
+    OK = "ok"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    NOT_RUN = "not run"
+    """It makes no sense on this engine or at this RTT, or cannot run here; the reason is in its `error`."""
+
+
+class RunKind(StrEnum):
+    """What a run did."""
+
+    PAIRS = "pairs"
+    """Arms were timed in interleaved pairs."""
+    LOAD = "load"
+    """Arms were put under load in interleaved blocks."""
+    FILE = "file"
+    """A result file of another tool."""
+    COMPARISON = "comparison"
+    """Two result files were compared."""
+
+
+class PromiseVerdict(StrEnum):
+    """The outcome of one promise for one arm, best first."""
+
+    EXCEEDED = "exceeded"
+    CONFIRMED = "confirmed"
+    FELL_SHORT = "fell short"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    WITHHELD = "withheld"
+    """The A/A control failed where this was timed; see `harness.verdicts.controls`."""
+    NOT_MEASURED = "not measured"
+    IMPROVED = "improved"
+    """Of two result files: the second is faster."""
+    REGRESSED = "regressed"
+    """Of two result files: the second is slower."""
+    MEASURED = "measured"
+    """Nothing was promised: a figure that the reader should know, such as a cost that the review does not mention."""
+
+
+class Interaction(StrEnum):
+    """What a switch's gains alone and last say together."""
+
+    ADDS_UP = "adds up"
+    NEEDS_OTHERS = "needs others"
+    REDUNDANT = "made redundant by others"
+    INCONCLUSIVE = "inconclusive"
+
+
+class GainSum(StrEnum):
+    """What the gains of all switches amount to, against the product of the gains alone."""
+
+    AS_PRODUCT = "as much as the product"
+    MORE = "more than the product"
+    LESS = "less than the product"
+    INCONCLUSIVE = "inconclusive"
+
+
+CLEAR = 0.05
+"""From which corrected p-value on a gain is told from none."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How many times faster something makes an operation: a paired ratio, above 1 is faster.
+
+    `processes` holds each fresh process's median over its pairs; `low` and `high` bound the 95 % interval over them and are None
+    with fewer than two. `p_corrected` is how often chance alone would show as much if there were nothing (a t test over the
+    processes), after Holm's correction for all that is asked of the group.
+    """
+
+    ratio: float
+    low: float | None
+    high: float | None
+    processes: list[float]
+    p_corrected: float | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is something, faster or slower, at 5 % after the correction."""
+        return self.p_corrected is not None and self.p_corrected < CLEAR
+
+
+@dataclass(frozen=True)
+class SwitchGain:
+    """What one switch brings: `alone`, turned on where all others are off, and `last`, where all others are on already.
+
+    `difference` is last ÷ alone. `interaction` is an `Interaction`. The ranks are by the gain last:
+    the best and the worst place that this switch can have, where one stands above another only if its whole interval does; those
+    that cannot be told apart share places. None without intervals.
+    """
+
+    switch: str
+    description: str
+    alone: Gain
+    last: Gain
+    difference: Gain
+    interaction: Interaction
+    rank_best: int | None = None
+    rank_worst: int | None = None
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What the switches bring in one group of cases, all from the same pairs; `switches` by their gain last, the greatest first.
+
+    `total` is all on against all off, `product` what the gains alone multiply to, `surplus` total ÷ product, and `together`, one
+    a `GainSum`, what that amounts to.
+    """
+
+    group: str
+    pairs: int
+    switches: list[SwitchGain]
+    total: Gain
+    product: Gain
+    surplus: Gain
+    together: GainSum
+
+
+@dataclass(frozen=True)
+class PercentileRatio:
+    """How many times shorter an arm's percentile is than the baseline's: baseline ÷ arm, above 1 is faster.
+
+    `percentile` is "50", "95" or "99"; `samples` are those of the side that has fewer. `ratio` is None where so many samples do not
+    resolve the percentile. `low` and `high` bound the 95 % interval, bootstrapped over processes and blocks of pairs; None where
+    there are too few of them.
+    """
+
+    arm: str
+    group: str
+    percentile: str
+    samples: int
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +335,7 @@ class Finding:
 class Verdict:
     """What became of one promise for one arm.
 
-    `verdict` is one of `harness.verdicts.promise.WORDS`. `value`, `low` and `high` are in `unit`: "×" (times faster), "less"
+    `verdict` is a `PromiseVerdict`. `value`, `low` and `high` are in `unit`: "×" (times faster), "less"
     (share saved), "share", "works" (share of checks), "exponent", or a plain unit such as "ms", "MB" and "statements".
     `promised_low` and `promised_high` bound the promise in the same unit; `neutral` is "no effect"; with `less_is_better` the
     promise is a limit, `promised_low`.
@@ -159,7 +344,7 @@ class Verdict:
     promise: str
     text: str
     arm: str
-    verdict: str
+    verdict: PromiseVerdict
     sentence: str
     unit: str
     part: str = ""
@@ -181,10 +366,6 @@ class RunWarning:
     remedy: str
 
 
-NOT_RUN = "not run"
-"""The status of a scenario that makes no sense on an engine or at a distance, or that cannot run here; never a silent gap."""
-
-
 @dataclass(frozen=True)
 class ScenarioResult:
     """All that a run learned from one scenario on one engine at one distance.
@@ -201,7 +382,7 @@ class ScenarioResult:
     file: str
     engine: str
     rtt_ms: float
-    status: str
+    status: ScenarioStatus
     error: str | None = None
     exit_code: int = 0
     arms: list[ArmResult] = field(default_factory=list)
@@ -284,7 +465,7 @@ class Run:
     """One run: what was asked, where, when, and what came of it. `kind` is "pairs" or "load" (many users, blocks of arms)."""
 
     schema_version: int
-    kind: str
+    kind: RunKind
     name: str
     started_at: str
     finished_at: str | None
@@ -297,6 +478,8 @@ class Run:
     scenarios: list[ScenarioResult] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
     review: Review | None = None
+    harness_version: str = field(default_factory=version)
+    """The version of this package that made the run."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,13 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.results.run import Run, Sample
+from harness.version import DISTRIBUTION, version
 
-SCHEMA_VERSION = 1
-"""Version of `run.json`. 1: the first."""
+SCHEMA_VERSION = 2
+"""Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
+
+WRITERS = {1: "0.1.0"}
+"""Schema → the version of this package that wrote it, before files named it themselves."""
 
 RUN_FILE = "run.json"
 SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
@@ -23,6 +27,7 @@ SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latenc
 
 class _Version(msgspec.Struct):
     schema_version: int
+    harness_version: str = ""
 
 
 def write_run(run: Run, folder: Path) -> Path:
@@ -78,14 +83,17 @@ def read_run(path: Path) -> Run:
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
     try:
-        version = msgspec.json.decode(body, type=_Version).schema_version
+        found = msgspec.json.decode(body, type=_Version)
     except msgspec.ValidationError as error:
         raise UsageError(f"{file} is not a run of this harness ({error}); name a folder that `harness run` wrote") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is no JSON, or was cut short ({error}); run again, or name another file") from error
-    if version != SCHEMA_VERSION:
+    if found.schema_version != SCHEMA_VERSION:
+        writer = found.harness_version or WRITERS.get(found.schema_version, "an unknown version")
+        remedy = "run it again" if found.schema_version < SCHEMA_VERSION else f"upgrade: pip install --upgrade {DISTRIBUTION}"
         raise UsageError(
-            f"{file} has schema {version}, this harness reads schema {SCHEMA_VERSION}; read it with the version that wrote it"
+            f"{file} was written by {DISTRIBUTION} {writer} (schema {found.schema_version}); this is {version()}, "
+            f"which reads schema {SCHEMA_VERSION}; {remedy}"
         )
     try:
         return msgspec.json.decode(body, type=Run)

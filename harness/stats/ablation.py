@@ -12,28 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.results.gains import Ablation, Gain, SwitchGain
-from harness.results.run import BASELINE
+from harness.results.run import BASELINE, Ablation, Gain, GainSum, Interaction, SwitchGain
 from harness.stats.intervals import holm, p_of_no_effect, paired_ratio
 
 ALL = "all"
 """The arm with every switch on; the one with none is the baseline, because all else is compared with it."""
-
-ADDS_UP = "adds up"
-NEEDS_OTHERS = "needs others"
-REDUNDANT = "made redundant by others"
-INCONCLUSIVE = "inconclusive"
-INTERACTIONS = (ADDS_UP, NEEDS_OTHERS, REDUNDANT, INCONCLUSIVE)
-"""What a switch's two gains say of it: the same, clearly more when it comes last, clearly less, or too wide to say.
-
-Clearly means twice over: the two intervals do not overlap, and their paired difference is told from none after the correction.
-"""
-
-AS_PRODUCT = "as much as the product"
-MORE = "more than the product"
-LESS = "less than the product"
-SUMS = (AS_PRODUCT, MORE, LESS, INCONCLUSIVE)
-"""What the total says against the product of the gains alone."""
 
 SAME = 1.25
 """Two gains are called the same only if their ratio's whole interval is no further from 1 than this, either way: an interval that
@@ -109,16 +92,16 @@ def _switch(name: str, describes: str, gains: Mapping[_Question, Gain]) -> Switc
     alone, last, difference = (gains[question, name] for question in ("alone", "last", "difference"))
     apart = _is_above(last, alone) or _is_above(alone, last)
     if apart and difference.is_clear:
-        word = NEEDS_OTHERS if difference.ratio > 1 else REDUNDANT
+        word = Interaction.NEEDS_OTHERS if difference.ratio > 1 else Interaction.REDUNDANT
     else:
-        word = ADDS_UP if _is_one(difference) else INCONCLUSIVE
+        word = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
     return SwitchGain(name, describes, alone, last, difference, word)
 
 
-def _sum(surplus: Gain) -> str:
+def _sum(surplus: Gain) -> GainSum:
     if surplus.is_clear:
-        return MORE if surplus.ratio > 1 else LESS
-    return AS_PRODUCT if _is_one(surplus) else INCONCLUSIVE
+        return GainSum.MORE if surplus.ratio > 1 else GainSum.LESS
+    return GainSum.AS_PRODUCT if _is_one(surplus) else GainSum.INCONCLUSIVE
 
 
 def _is_one(gain: Gain) -> bool:

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from harness.results.run import BASELINE, CONTROL, Sample
-from harness.results.tails import PercentileRatio
+from harness.results.run import BASELINE, CONTROL, PercentileRatio, Sample
 from harness.stats import load_intervals as load
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import QUANTILES, is_supported

@@ -18,11 +18,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.results.controls import Drift, InjectedSlowdown
-from harness.results.run import CONTROL, Ratio, ScenarioResult, Verdict
+from harness.results.run import CONTROL, Drift, InjectedSlowdown, PromiseVerdict, Ratio, ScenarioResult, Verdict
 from harness.stats.intervals import Interval, holm, mean_interval, median, paired_ratio, t_tail
 from harness.stats.noise import MEDIAN_COST, robust_sd
-from harness.verdicts.promise import WITHHELD, Promise, judge
+from harness.verdicts.promise import Promise, judge
 
 MARGIN = 1.05
 """How far from 1 a control may be without harm: promises are about more than a twentieth."""
@@ -130,4 +129,4 @@ def _withheld(verdict: Verdict, unclean: Mapping[str, Ratio]) -> Verdict:
     said = "; ".join(f"{r.ratio:.2f}× in {group}" for group, r in unclean.items())
     otherwise = f"{verdict.verdict} otherwise: {verdict.sentence}"
     sentence = f"the baseline against itself reads {said}, so no time from there is judged ({otherwise})"
-    return replace(verdict, verdict=WITHHELD, sentence=sentence, value=None, low=None, high=None)
+    return replace(verdict, verdict=PromiseVerdict.WITHHELD, sentence=sentence, value=None, low=None, high=None)

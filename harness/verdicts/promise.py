@@ -7,19 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import NotMeasurableError
-from harness.results.run import BASELINE, ScenarioResult, Verdict
-
-CONFIRMED = "confirmed"
-EXCEEDED = "exceeded"
-FELL_SHORT = "fell short"
-REFUTED = "refuted"
-INCONCLUSIVE = "inconclusive"
-WITHHELD = "withheld"
-NOT_MEASURABLE = "not measurable here"
-REPORTED = "measured"
-WORDS = (EXCEEDED, CONFIRMED, FELL_SHORT, REFUTED, INCONCLUSIVE, WITHHELD, NOT_MEASURABLE, REPORTED)
-"""Every verdict there is, best first. `withheld`: the baseline differed from itself where this was timed, see
-`harness.verdicts.controls`. `measured` is a cost that the review does not mention: a figure without a promise."""
+from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
 
 
 @dataclass(frozen=True)
@@ -115,7 +103,7 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     try:
         estimate = promise.measure(result, arm)
     except NotMeasurableError as reason:
-        return Verdict(promise.id, promise.text, arm, NOT_MEASURABLE, str(reason), claim.unit, promise.part)
+        return Verdict(promise.id, promise.text, arm, PromiseVerdict.NOT_MEASURED, str(reason), claim.unit, promise.part)
     word = weigh(claim, estimate)
     return Verdict(
         promise=promise.id,
@@ -135,7 +123,7 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
     )
 
 
-def weigh(claim: Claim, estimate: Estimate) -> str:
+def weigh(claim: Claim, estimate: Estimate) -> PromiseVerdict:
     """Return the verdict word for an estimate.
 
     The whole interval has to keep the promise to confirm it, and the whole interval has to miss it to deny it; an interval on both
@@ -143,26 +131,26 @@ def weigh(claim: Claim, estimate: Estimate) -> str:
     gain shown at all is `refuted`, with some gain `fell short`.
     """
     if claim.low is None:
-        return REPORTED
+        return PromiseVerdict.MEASURED
     low, high = (estimate.value, estimate.value) if estimate.exact else (estimate.low, estimate.high)
     if low is None and high is None:
-        return INCONCLUSIVE
+        return PromiseVerdict.INCONCLUSIVE
     low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
     return _weigh_limit(claim.low, low, high) if claim.less_is_better else _weigh_floor(claim, claim.low, low, high)
 
 
-def _weigh_floor(claim: Claim, floor: float, low: float, high: float) -> str:
+def _weigh_floor(claim: Claim, floor: float, low: float, high: float) -> PromiseVerdict:
     if low >= floor:
-        return EXCEEDED if claim.high is not None and low > claim.high else CONFIRMED
+        return PromiseVerdict.EXCEEDED if claim.high is not None and low > claim.high else PromiseVerdict.CONFIRMED
     if high >= floor:
-        return INCONCLUSIVE
-    return FELL_SHORT if claim.neutral is None or low > claim.neutral else REFUTED
+        return PromiseVerdict.INCONCLUSIVE
+    return PromiseVerdict.FELL_SHORT if claim.neutral is None or low > claim.neutral else PromiseVerdict.REFUTED
 
 
-def _weigh_limit(limit: float, low: float, high: float) -> str:
+def _weigh_limit(limit: float, low: float, high: float) -> PromiseVerdict:
     if high <= limit:
-        return CONFIRMED
-    return FELL_SHORT if low > limit else INCONCLUSIVE
+        return PromiseVerdict.CONFIRMED
+    return PromiseVerdict.FELL_SHORT if low > limit else PromiseVerdict.INCONCLUSIVE
 
 
 def format_value(value: float, unit: str) -> str:
@@ -217,14 +205,14 @@ def _digits(value: float) -> str:
     return f"{value:.1f}" if magnitude >= 10 else f"{value:.2f}"  # noqa: PLR2004 - three significant digits
 
 
-def _sentence(claim: Claim, estimate: Estimate, word: str) -> str:
+def _sentence(claim: Claim, estimate: Estimate, word: PromiseVerdict) -> str:
     measured = format_value(estimate.value, claim.unit)
     if not estimate.exact and estimate.low is not None and estimate.high is not None:
         measured += f" [{format_value(estimate.low, claim.unit)}, {format_value(estimate.high, claim.unit)}]"
     elif estimate.exact:
         measured += ", exactly"
     because = f" ({estimate.note})" if estimate.note else ""
-    if word == REPORTED:
+    if word == PromiseVerdict.MEASURED:
         return f"measured {measured}{because}"
     bound = "at most " if claim.less_is_better else ""
     return f"promised {bound}{format_claim(claim.low, claim.high, claim.unit)}, measured {measured}{because}"

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from harness.results.run import PromiseVerdict
 from harness.stats.intervals import Interval
-from harness.verdicts.promise import INCONCLUSIVE
 
-IMPROVED = "improved"
-REGRESSED = "regressed"
-WORDS = (REGRESSED, IMPROVED, INCONCLUSIVE)
+VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
 """Every verdict there is on unpaired times, the most pressing first."""
 
 DRIFT = 0.25
@@ -61,7 +59,7 @@ class Unpaired:
 class UnpairedOutcome:
     """How many times faster the second is, with a 95 % interval where both sides have values, and what may be concluded."""
 
-    verdict: str
+    verdict: PromiseVerdict
     ratio: float | None
     low: float | None
     high: float | None
@@ -71,7 +69,9 @@ class UnpairedOutcome:
 def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> UnpairedOutcome:
     """Return the verdict on two medians; `drift` is the share by which two runs of the same code may differ, at least 0."""
     if before.median <= 0 or after.median <= 0:
-        return UnpairedOutcome(INCONCLUSIVE, None, None, None, "a median of 0 was rounded away, and no ratio can be told")
+        return UnpairedOutcome(
+            PromiseVerdict.INCONCLUSIVE, None, None, None, "a median of 0 was rounded away, and no ratio can be told"
+        )
     interval = median_ratio(before, after)
     low, high = interval.low, interval.high
     least, most = _rounded(before, after, interval)
@@ -80,17 +80,17 @@ def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Unpaired
     few = [side.samples for side in (before, after) if side.samples is not None and side.samples < LEAST]
     if few:
         because = f"a median of {min(few)} value{'s' * (min(few) != 1)} says too little; {LEAST} are needed"
-        return UnpairedOutcome(INCONCLUSIVE, interval.value, None, None, because)
+        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, None, None, because)
     limit = f"the drift of {drift:.3g}×" if drift >= 1 else f"the drift of {drift * 100:.3g} %"
     how = "the whole interval" if low is not None else "the change, of which no interval is known,"
     if least > 1 + drift:
-        return UnpairedOutcome(IMPROVED, interval.value, low, high, f"{how} is beyond {limit}")
+        return UnpairedOutcome(PromiseVerdict.IMPROVED, interval.value, low, high, f"{how} is beyond {limit}")
     if most < 1 / (1 + drift):
-        return UnpairedOutcome(REGRESSED, interval.value, low, high, f"{how} is beyond {limit}")
+        return UnpairedOutcome(PromiseVerdict.REGRESSED, interval.value, low, high, f"{how} is beyond {limit}")
     inside = (
         "cannot be told from the machine" if before.rounding + after.rounding == 0 else "cannot be told from machine and rounding"
     )
-    return UnpairedOutcome(INCONCLUSIVE, interval.value, low, high, f"within {limit}, the difference {inside}")
+    return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, low, high, f"within {limit}, the difference {inside}")
 
 
 def median_ratio(before: Unpaired, after: Unpaired) -> Interval:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.results.run import CONTROL, ArmResult, Latency, Memory, Run, RunSettings, ScenarioResult, WorkCount
+from harness.results.run import (
+    CONTROL,
+    ArmResult,
+    Latency,
+    Memory,
+    Run,
+    RunKind,
+    RunSettings,
+    ScenarioResult,
+    ScenarioStatus,
+    WorkCount,
+)
 from harness.results.store import SCHEMA_VERSION
 
 GROUP = "prompts"
@@ -33,7 +44,7 @@ def result(
         file=f"{name}.py",
         engine="sqlite",
         rtt_ms=0.0,
-        status="ok",
+        status=ScenarioStatus.OK,
         arms=[ArmResult(arm, f"the arm {arm}") for arm in ARMS],
         groups={GROUP: "a user's prompts"},
         dataset={"digest": "b7e1"},
@@ -49,7 +60,7 @@ def run(*scenarios: ScenarioResult, **changes: object) -> Run:
     """A run of the results given, or of one."""
     made = Run(
         schema_version=SCHEMA_VERSION,
-        kind="pairs",
+        kind=RunKind.PAIRS,
         name="20260105T102211Z-3f9a1c2",
         started_at="2026-01-05T10:22:11+00:00",
         finished_at="2026-01-05T10:29:47+00:00",

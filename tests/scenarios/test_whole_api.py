@@ -12,13 +12,13 @@ import pytest
 from fixtures.api.mix import DECK, IN_WORDS, MIX
 from harness.discovery import load
 from harness.errors import NotMeasurableError
-from harness.results.run import Ratio, ScenarioResult, WorkCount
+from harness.results.run import Ratio, ScenarioResult, ScenarioStatus, WorkCount
 from harness.scenario import Setting
 from harness.verdicts.promise import Promise
 from service.switches import NAMES
 
 SCENARIO: Any = load(Path(__file__).parents[2] / "scenarios" / "whole_api.py").scenario
-RESULT = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok")
+RESULT = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, ScenarioStatus.OK)
 
 
 def promise(row: str, part: str = "") -> Promise:
@@ -48,7 +48,7 @@ def test_memory_is_judged_by_the_range_over_processes() -> None:
         promise("S6").measure(replace(RESULT, work_counts=exact), "proposed")
 
 
-@pytest.mark.parametrize("part", ["users at once", "requests a second"])
+@pytest.mark.parametrize("part", ["concurrent users", "requests a second"])
 def test_capacity_is_what_a_search_found(part: str) -> None:
     """Without a search it is a reason that names the command, not a number."""
     with pytest.raises(NotMeasurableError, match="needs `harness capacity"):

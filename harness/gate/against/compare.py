@@ -12,13 +12,11 @@ from pathlib import Path
 from harness.errors import NotComparableError
 from harness.gate.against.interleave import PairRunner, ProcessPairResult
 from harness.gate.against.process import Side
-from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
+from harness.results.gate import GateVerdict
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.cores import CoreAllocator, Isolation, choose_cores
 from harness.stats import process_pairs as evidence
 from harness.stats.intervals import holm
-
-__all__ = ["EQUIVALENT", "IMPROVED", "INCONCLUSIVE", "REGRESSED", "PairedTime", "compare", "compare_all"]
 
 MARGIN = 0.03
 """The slow-down, as a share, that must not be missed; half of it and more that recurs is one, less than half fails no build."""
@@ -43,7 +41,7 @@ class PairedTime:
     """
 
     name: str
-    verdict: str
+    verdict: GateVerdict
     ratio: float
     low: float | None
     high: float | None
@@ -156,24 +154,27 @@ def verdicts(sets: Sets, margin: float, process_pair_s: float) -> list[PairedTim
     for name, first in seen.items():
         second = sets.second.get(name, [])
         if name in again and second and evidence.recurs(second, len(again), MOST_AGAIN, margin):
-            word, because = REGRESSED, f"slower in {PROCESS_PAIRS} process pairs, and again in {len(second)} fresh ones"
+            word, because = GateVerdict.REGRESSED, f"slower in {PROCESS_PAIRS} process pairs, and again in {len(second)} fresh ones"
         elif evidence.within(first, margin):
-            word, because = EQUIVALENT, f"the whole interval lies within ±{margin * 100:g} %"
+            word, because = GateVerdict.EQUIVALENT, f"the whole interval lies within ±{margin * 100:g} %"
         elif name in again:
-            word, because = INCONCLUSIVE, f"slower in the first set of process pairs, and not shown in {len(second)} fresh ones"
+            word, because = (
+                GateVerdict.INCONCLUSIVE,
+                f"slower in the first set of process pairs, and not shown in {len(second)} fresh ones",
+            )
         elif corrected[name] <= evidence.ALPHA and first.interval.value < -math.log1p(margin / 2):
-            word, because = IMPROVED, f"faster in {PROCESS_PAIRS} process pairs"
+            word, because = GateVerdict.IMPROVED, f"faster in {PROCESS_PAIRS} process pairs"
         else:
-            word, because = INCONCLUSIVE, f"the interval reaches beyond ±{margin * 100:g} %, and shows no slow-down"
+            word, because = GateVerdict.INCONCLUSIVE, f"the interval reaches beyond ±{margin * 100:g} %, and shows no slow-down"
         found.append(_paired(name, word, because, sets, margin, process_pair_s))
     return found
 
 
-def _paired(name: str, word: str, because: str, sets: Sets, margin: float, process_pair_s: float) -> PairedTime:
+def _paired(name: str, word: GateVerdict, because: str, sets: Sets, margin: float, process_pair_s: float) -> PairedTime:
     logs, second = sets.first[name], sets.second.get(name, [])
     seen, n = evidence.effect(logs), len(logs)
     # What is shown is what the verdict rests on: of a regression that is the second set, which had no say in its being looked at.
-    shown = evidence.effect(second) if word == REGRESSED else seen
+    shown = evidence.effect(second) if word == GateVerdict.REGRESSED else seen
     low, high = shown.interval.low, shown.interval.high
     needed = evidence.process_pairs_needed(seen, n, margin)
     return PairedTime(

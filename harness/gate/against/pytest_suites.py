@@ -17,7 +17,7 @@ from harness.gate.against.environment import import_path
 from harness.gate.against.process import Side, SideError, asked
 from harness.gate.against.result import BenchmarkPlace, result, row
 from harness.gate.against.worktree import Checkout
-from harness.results.gate import REGRESSED, STATUS, GateResult, GateRow
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import RunWarning
 
 PLUGIN = Path(__file__).with_name("pytest_worker.py")
@@ -114,7 +114,9 @@ def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Gate
 
 def _failed(name: str, says: str) -> GateRow:
     place = _place(name)
-    return GateRow(STATUS, place.scenario, ENGINE, 0.0, "", place.group, "status", REGRESSED, f"it failed: {says}")
+    return GateRow(
+        RowKind.STATUS, place.scenario, ENGINE, 0.0, "", place.group, "status", GateVerdict.REGRESSED, f"it failed: {says}"
+    )
 
 
 def _place(name: str) -> BenchmarkPlace:

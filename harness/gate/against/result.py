@@ -7,18 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.gate.against.compare import PairedTime
-from harness.results.gate import (
-    EQUIVALENT,
-    EXACT,
-    IMPROVED,
-    INCONCLUSIVE,
-    NOT_COMPARABLE,
-    REGRESSED,
-    STATUS,
-    TIME,
-    GateResult,
-    GateRow,
-)
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import RunWarning
 
 
@@ -36,7 +25,7 @@ class BenchmarkPlace:
 def row(time: PairedTime, place: BenchmarkPlace, margin: float) -> GateRow:
     """Return the row of a paired time; its sentence says how sure it is, since that is what such a time is for."""
     return GateRow(
-        kind=TIME,
+        kind=RowKind.TIME,
         scenario=place.scenario,
         engine=place.engine,
         rtt_ms=place.rtt_ms,
@@ -56,7 +45,7 @@ def row(time: PairedTime, place: BenchmarkPlace, margin: float) -> GateRow:
 def sentence(time: PairedTime, margin: float) -> str:
     """Return why a paired time has its word, and of one that says nothing what it could have shown and would need to."""
     said = time.reason
-    if time.verdict == INCONCLUSIVE and time.could_see is not None and time.needs_s is not None:
+    if time.verdict == GateVerdict.INCONCLUSIVE and time.could_see is not None and time.needs_s is not None:
         said += f"; it could have shown {time.could_see * 100:+.1f} %"
         if time.could_see > margin:
             said += f", and {margin * 100:+.3g} % would need about {time.needs_s:.0f} s a set"
@@ -74,24 +63,24 @@ def result(
     return GateResult(*names, verdict, why, list(rows), list(incomparable), list(warnings))
 
 
-def _verdict(rows: Sequence[GateRow], incomparable: Sequence[RunWarning]) -> tuple[str, str]:
+def _verdict(rows: Sequence[GateRow], incomparable: Sequence[RunWarning]) -> tuple[GateVerdict, str]:
     found = Counter((r.verdict, r.kind) for r in rows)
     words = Counter(r.verdict for r in rows)
-    if words[REGRESSED]:
-        return REGRESSED, f"{_counted(found, REGRESSED)} regressed"
+    if words[GateVerdict.REGRESSED]:
+        return GateVerdict.REGRESSED, f"{_counted(found, GateVerdict.REGRESSED)} regressed"
     if incomparable:
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
-        return NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
-    if not any(r.kind in {TIME, EXACT} for r in rows):
-        return NOT_COMPARABLE, "there was nothing to time or to count"
-    if words[INCONCLUSIVE]:
-        return INCONCLUSIVE, f"{_counted(found, INCONCLUSIVE)} could not be told"
-    if words[IMPROVED]:
-        return IMPROVED, f"{_counted(found, IMPROVED)} improved, nothing regressed"
-    return EQUIVALENT, "nothing regressed, and that was measured"
+        return GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
+    if not any(r.kind in {RowKind.TIME, RowKind.WORK} for r in rows):
+        return GateVerdict.NOT_COMPARABLE, "there was nothing to time or to count"
+    if words[GateVerdict.INCONCLUSIVE]:
+        return GateVerdict.INCONCLUSIVE, f"{_counted(found, GateVerdict.INCONCLUSIVE)} could not be told"
+    if words[GateVerdict.IMPROVED]:
+        return GateVerdict.IMPROVED, f"{_counted(found, GateVerdict.IMPROVED)} improved, nothing regressed"
+    return GateVerdict.EQUIVALENT, "nothing regressed, and that was measured"
 
 
-def _counted(found: Counter[tuple[str, str]], word: str) -> str:
-    names = {EXACT: "exact figure", TIME: "time", STATUS: "scenario or arm"}
+def _counted(found: Counter[tuple[GateVerdict, RowKind]], word: GateVerdict) -> str:
+    names = {RowKind.WORK: "exact figure", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
     parts = [(found[word, kind], name) for kind, name in names.items() if found[word, kind]]
     return " and ".join(f"{number} {name}{'s' * (number > 1)}" for number, name in parts)

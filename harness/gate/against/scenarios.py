@@ -19,8 +19,8 @@ from harness.gate.against.process import Side, SideError, alive, asked
 from harness.gate.against.result import BenchmarkPlace, result
 from harness.gate.against.result import row as time_row
 from harness.gate.against.worktree import Checkout
-from harness.results.gate import REGRESSED, STATUS, GateResult, GateRow
-from harness.results.run import NOT_RUN, ArmResult, Run, RunSettings, RunWarning, ScenarioResult, WorkCount
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.results.run import ArmResult, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.store import SCHEMA_VERSION
 from harness.runtime.cores import choose_cores
 
@@ -124,7 +124,7 @@ class _Tree:
 
     def seen(self, file: Path, engine: str, servers: ExitStack) -> ExaminedVersion:
         """Start what the scenario connects to, build its data, and learn what it counts and answers."""
-        blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, self._settings.rtts_ms[0], "ok")
+        blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, self._settings.rtts_ms[0], ScenarioStatus.OK)
         core = choose_cores().coordinator
         job: dict[str, Any] = {
             "file": str(self._tree / file),
@@ -153,7 +153,7 @@ class _Tree:
         except (SideError, NotMeasurableError) as error:
             refusal = error.as_refusal() if isinstance(error, SideError) else error
             says = error.message if isinstance(error, SideError) else str(error)
-            status = NOT_RUN if isinstance(refusal, NotMeasurableError) else "failed"
+            status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
             return ExaminedVersion(replace(blank, status=status, error=says, exit_code=refusal.code))
         job["benchmarks"] = found["benchmarks"]
         return ExaminedVersion(_result(blank, ready, found), self._side("time", job), found)
@@ -226,7 +226,15 @@ def _refused(
     refusal: HarnessError = error.as_refusal()
     if refusal.code == 1:
         failed = GateRow(
-            STATUS, base.name, base.engine, base.rtt_ms, "", "", "status", REGRESSED, f"it failed while timed: {error.message}"
+            RowKind.STATUS,
+            base.name,
+            base.engine,
+            base.rtt_ms,
+            "",
+            "",
+            "status",
+            GateVerdict.REGRESSED,
+            f"it failed while timed: {error.message}",
         )
         return [failed], reasons
     return [], [*reasons, RunWarning(where, str(error), KEEP)]
@@ -257,7 +265,7 @@ def _run(results: list[ScenarioResult], settings: RunSettings, name: str) -> Run
     """Return one version's results as a run; both are of this machine and this moment, so it has no environment to differ in."""
     return Run(
         schema_version=SCHEMA_VERSION,
-        kind="pairs",
+        kind=RunKind.PAIRS,
         name=name,
         started_at=name,  # tells the two apart, since neither is the other's copy
         finished_at=None,

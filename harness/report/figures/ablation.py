@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 from harness.report.ablation import AblationPart, bounded, parts, place
 from harness.report.promises import OPTIMISED, PROPOSED
 from harness.report.svg import ARM_COLOURS, INCH, INK, MORE_COLOURS, MUTED, figure, legend_of, log_axis, shorten
-from harness.results.gains import Gain, SwitchGain
-from harness.results.run import BASELINE, Run
+from harness.results.run import BASELINE, Gain, Run, SwitchGain
 
 ORDER = 1
 TITLE = "What each switch brings, alone and last"

@@ -8,8 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.report.numbers import times
 from harness.report.svg import GRID, INCH, INK, MUTED, arm_style, figure, shorten
-from harness.results.run import Run, Verdict
-from harness.verdicts.unpaired import IMPROVED, REGRESSED
+from harness.results.run import PromiseVerdict, Run, Verdict
 
 ORDER = 90
 TITLE = "How many times faster, before ÷ after"
@@ -28,7 +27,7 @@ LEAST_REACH, FAR = 2.2, 100.0
 
 def draw_run(run: Run) -> Figure | None:
     """Draw one row a benchmark, the largest changes first; None for any other kind of run."""
-    if run.kind != "compare":
+    if run.kind != "comparison":
         return None
     found = [v for result in run.scenarios for v in result.verdicts if v.value]
     verdicts = sorted(found, key=lambda v: abs_change(v.value or 1.0), reverse=True)[:MOST]
@@ -74,8 +73,10 @@ def drift_of(run: Run) -> float | None:
 
 def _row(drawing: Figure, axes: Axes, verdict: Verdict, y: float, at: float) -> None:
     assert verdict.value is not None
-    told = verdict.verdict in {IMPROVED, REGRESSED}
-    colour = str(arm_style([], "optimised" if verdict.verdict == IMPROVED else "proposed")["color"]) if told else MUTED
+    told = verdict.verdict in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED}
+    colour = (
+        str(arm_style([], "optimised" if verdict.verdict == PromiseVerdict.IMPROVED else "proposed")["color"]) if told else MUTED
+    )
     ends = [bound for bound in (verdict.low, verdict.high) if bound]
     known = len(ends) == 2  # noqa: PLR2004 - both ends or no interval
     if known:

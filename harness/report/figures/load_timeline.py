@@ -18,7 +18,7 @@ from harness.report.figures import Samples
 from harness.report.load import arms_of
 from harness.report.numbers import unit_of
 from harness.report.svg import INK, MUTED, arm_style, figure, is_crowded, legend_of, log_axis, shorten
-from harness.results.load import Tick
+from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 
 ORDER = 14
@@ -28,7 +28,6 @@ HOW_TO_READ = (
     "inside a block, or something that does not come back with the arm: then it is the machine. A generator near 100 % of its "
     "core measures itself."
 )
-WARM_UP, MEASURED = "warm-up", "measured"
 GENERATOR = "generator"
 WIDTH, LEFT, RIGHT = 1160.0, 74.0, 158.0
 TOP, FOOT = 34.0, 40.0
@@ -169,7 +168,7 @@ def _strip(axes: Axes, row: _Row, moments: Sequence[_Moment], arms: Sequence[str
                 alpha = 1.0 if measured else 0.4
                 axes.plot(xs, ys, color=colour, linewidth=line.linewidth, alpha=alpha, **_signs(line))
     for of_block in _blocks(moments):
-        for measured, stretch in groupby(of_block, key=lambda m: m.tick.phase == MEASURED):
+        for measured, stretch in groupby(of_block, key=lambda m: m.tick.phase == Phase.MEASURED):
             own = list(stretch)
             shade = SHADE if measured else PALE
             colour = str(arm_style(arms, own[0].tick.arm)["color"])
@@ -193,7 +192,7 @@ def _blocks(moments: Sequence[_Moment]) -> list[list[_Moment]]:
     found: list[list[_Moment]] = []
     for moment in moments:
         last = found[-1][-1].tick if found else None
-        again = last is not None and moment.tick.phase == WARM_UP != last.phase
+        again = last is not None and moment.tick.phase == Phase.WARM_UP != last.phase
         if last is None or again or (last.process, last.arm) != (moment.tick.process, moment.tick.arm):
             found.append([])
         found[-1].append(moment)
@@ -203,7 +202,7 @@ def _blocks(moments: Sequence[_Moment]) -> list[list[_Moment]]:
 def _phases(block: Sequence[_Moment]) -> list[tuple[bool, list[_Moment]]]:
     """Return a block's ticks by whether they count; each part begins where the last one ended, so that its line does not break."""
     found: list[tuple[bool, list[_Moment]]] = []
-    for measured, part in groupby(block, key=lambda m: m.tick.phase == MEASURED):
+    for measured, part in groupby(block, key=lambda m: m.tick.phase == Phase.MEASURED):
         before = [found[-1][1][-1]] if found else []
         found.append((measured, [*before, *part]))
     return found

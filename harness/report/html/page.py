@@ -14,9 +14,8 @@ from harness.report import ablation, capacity, controls, load, matrix, numbers, 
 from harness.report.html import figure_boxes, templates
 from harness.report.html.figure_boxes import FigureBox
 from harness.report.order import groups_of
-from harness.results.run import NOT_RUN, Run, ScenarioResult, Statement
+from harness.results.run import PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Statement
 from harness.results.store import write_bytes
-from harness.verdicts.promise import REPORTED
 
 REPORT_FILE = "report.html"
 MANY = 12
@@ -102,7 +101,7 @@ def render(run: Run, folder: Path | None = None) -> str:
         numbers=numbers,
         promises=promises,
         controls=tables.controls,
-        reported=REPORTED,
+        reported=PromiseVerdict.MEASURED,
         read_ablation=ablation.READ,
         read_load=load.READ,
         tally=promises.tally(run),
@@ -124,7 +123,7 @@ def _place_box(run: Run, place: matrix.EnginePlace) -> PlaceBox:
 def cards(run: Run, folder: Path | None) -> list[Card]:
     """Return a card for each scenario result, in the run's order; what was not run has none."""
     each = zip(run.scenarios, promises.anchors(run), promises.places(run), strict=True)
-    wanted = [(result, anchor, where) for result, anchor, where in each if result.status != NOT_RUN]
+    wanted = [(result, anchor, where) for result, anchor, where in each if result.status != ScenarioStatus.NOT_RUN]
     make = partial(_card, folder=folder, blocks=run.kind == "load")
     if len(wanted) < MANY:
         return [make(*card) for card in wanted]

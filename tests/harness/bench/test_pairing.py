@@ -11,8 +11,7 @@ import pytest
 
 from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, SLOWED, Pair, Pairing
 from harness.bench.time_budget import Shares
-from harness.results.controls import PING, PURE_CPU
-from harness.results.run import CONTROL
+from harness.results.run import CONTROL, PING, PURE_CPU
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario

@@ -9,7 +9,7 @@ import pytest
 from harness.bench.protocol import AnswersVerified, JobFailed, PairTimes, SlotTimes
 from harness.bench.result import ScenarioEvidence, clean_controls, growths, in_order, latencies, ratios
 from harness.discovery import load
-from harness.results.run import CONTROL, Memory, Ratio, Sample, ScenarioResult, WorkCount
+from harness.results.run import CONTROL, Memory, Ratio, Sample, ScenarioResult, ScenarioStatus, WorkCount
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 
@@ -86,7 +86,7 @@ def test_one_control_off_is_chance_and_several_are_a_warning() -> None:
 
     def result(off: int) -> ScenarioResult:
         rows = [Ratio(CONTROL, f"g{i}", 1.0, 1.01 if i < off else 0.9, 1.1, [], 9) for i in range(20)]
-        return ScenarioResult("t", "T.", "T.", "t.py", "sqlite", 0.0, "ok", ratios=rows)
+        return ScenarioResult("t", "T.", "T.", "t.py", "sqlite", 0.0, ScenarioStatus.OK, ratios=rows)
 
     assert clean_controls([result(4)]) == []
     (warning,) = clean_controls([result(5)])

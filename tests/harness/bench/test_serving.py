@@ -13,7 +13,7 @@ from harness.bench.session import RunPlan, RunSession
 from harness.bench.steps import Silent
 from harness.discovery import load
 from harness.errors import NotMeasurableError
-from harness.results.run import NOT_RUN, RunSettings, ScenarioResult
+from harness.results.run import RunSettings, ScenarioResult, ScenarioStatus
 from harness.scenario import Server, Setting
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -69,7 +69,7 @@ def test_what_cannot_run_is_null_with_its_reason_and_the_rest_is_kept(tmp_path: 
     assert len(found) == 12
     assert found["distant", "sqlite", 0.0].status == found["adding", "sqlite", 0.0].status == "ok"
     null = found["distant", "missing", 0.0]
-    assert (null.status, null.error, null.exit_code) == (NOT_RUN, "there is no echo for this machine", 0)
+    assert (null.status, null.error, null.exit_code) == (ScenarioStatus.NOT_RUN, "there is no echo for this machine", 0)
     assert [(v.verdict, v.sentence) for v in null.verdicts] == [("not measurable here", "there is no echo for this machine")]
     failed = found["distant", "dead", 0.0]
     assert (failed.status, failed.exit_code) == ("failed", 2)

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import EXIT_CODES, main
-from harness.results.run import CONTROL
+from harness.results.run import CONTROL, GainSum, Interaction
 from harness.results.store import read_run, read_samples
-from harness.stats.ablation import INTERACTIONS, SUMS
 
 ROOT = Path(__file__).parents[3]
 TOYS = ROOT / "tests" / "toys"
@@ -98,8 +97,8 @@ def test_an_ablation_records_every_set_of_switches(finished: tuple[Path, subproc
     (found,) = toy.ablation
     assert (found.group, found.pairs) == ("count", toy.pairs)
     assert {s.switch for s in found.switches} == {"halve", "skip", "idle"}
-    assert all(s.interaction in INTERACTIONS and s.alone.low is not None and s.rank_best for s in found.switches)
-    assert found.together in SUMS
+    assert all(s.interaction in Interaction and s.alone.low is not None and s.rank_best for s in found.switches)
+    assert found.together in GainSum
 
 
 @pytest.mark.slow

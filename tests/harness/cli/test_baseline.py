@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.results.run import Run
+from harness.results.run import Run, RunKind
 from harness.results.store import read_run, write_run
 from tests.harness.gates import SETTINGS, result, run
 
@@ -75,7 +75,7 @@ def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureF
             2,
             "it is a first look",
         ),
-        (run(kind="compare"), 2, "this harness did not measure it"),
+        (run(kind=RunKind.COMPARISON), 2, "this harness did not measure it"),
         (run(scenarios=[]), 2, "nothing was compared; measure scenarios that count or time something"),
         (run(result(), result()), 2, "a run has two scenarios named 'indexes · sqlite'"),
     ],

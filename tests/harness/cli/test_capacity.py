@@ -11,8 +11,8 @@ import pytest
 
 from harness.cli import EXIT_CODES, main
 from harness.cli.capacity import exit_code
-from harness.results.load import RATE, USERS, UnderLoad
-from harness.results.run import Run, RunSettings, ScenarioResult
+from harness.results.load import CapacityKind, LoadModel, UnderLoad
+from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +87,10 @@ def test_a_search_ends_with_a_run_and_its_report(finished: tuple[Path, subproces
     (result,) = run.scenarios
     assert (run.kind, result.status) == ("load", "ok")
     assert result.load is not None
-    assert [(c.arm, c.kind) for c in result.load.capacities] == [("baseline", USERS), ("optimised", USERS)]
+    assert [(c.arm, c.kind) for c in result.load.capacities] == [
+        ("baseline", CapacityKind.USERS),
+        ("optimised", CapacityKind.USERS),
+    ]
     for found in result.load.capacities:
         assert found.steps
         assert found.objective == "p90 < 2 s, errors <= 0 %"
@@ -138,12 +141,12 @@ def test_a_search_is_of_one_scenario(refused: Callable[[Sequence[str], str], Non
     refused(["capacity", str(TOYS), "--slo", "p95 < 1s"], "name one of them: adding, distant")
 
 
-def ended(status: str = "ok", lost: Sequence[str] = (), *, interrupted: bool = False) -> Run:
+def ended(status: ScenarioStatus = ScenarioStatus.OK, lost: Sequence[str] = (), *, interrupted: bool = False) -> Run:
     """Return a run that ended in some way."""
-    load = UnderLoad("open", RATE, 3.0, 1.0, lost_workers=list(lost))
+    load = UnderLoad(LoadModel.OPEN, CapacityKind.RATE, 3.0, 1.0, lost_workers=list(lost))
     result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, status, exit_code=status == "failed", load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
-    return Run(1, "load", "run", "", "", "harness capacity", None, False, interrupted, settings, {}, [result])  # noqa: FBT003 - a record's flags
+    return Run(2, RunKind.LOAD, "run", "", "", "harness capacity", None, False, interrupted, settings, {}, [result])  # noqa: FBT003 - a record's flags
 
 
 @pytest.mark.parametrize(
@@ -151,9 +154,9 @@ def ended(status: str = "ok", lost: Sequence[str] = (), *, interrupted: bool = F
     [
         (ended(), False, 0),
         (ended(), True, 3),
-        (ended("failed"), True, 1),
+        (ended(ScenarioStatus.FAILED), True, 1),
         (ended(lost=["baseline at 16"]), False, 1),
-        (ended("interrupted", interrupted=True), True, 3),
+        (ended(ScenarioStatus.INTERRUPTED, interrupted=True), True, 3),
     ],
 )
 def test_the_exit_code_says_how_it_ended(record: Run, unfinished: bool, code: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness import importers as readers
 from harness.cli import main
 from harness.importers import own_run
-from harness.results.run import Latency, ScenarioResult
+from harness.results.run import Latency, RunKind, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run, write_run
 
 Refused = Callable[[Sequence[str], str], None]
@@ -60,7 +60,7 @@ def test_a_folder_keeps_the_comparison_and_its_page(
     out = tmp_path / "out"
     assert main(["compare", *files, "--out", str(out), "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
-    assert printed["kind"] == read_run(out).kind == "compare"
+    assert printed["kind"] == read_run(out).kind == "comparison"
     assert "old.json → new.json" in (out / "report.html").read_text()
     assert main(["report", str(out), "--format", "markdown"]) == 0
     assert "Before and after" in capsys.readouterr().out
@@ -102,9 +102,11 @@ def test_a_renamed_benchmark_is_exit_code_4(files: tuple[str, str], tmp_path: Pa
 def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By scenario, engine, arm and group."""
     latency = Latency("baseline", "g", 90, 1e6, 1, 9, {}, [1e6, 2e6, 3e6])
-    result = ScenarioResult("toy", "Toy", "", "toy.py", "sqlite", 0.0, "ok", latencies=[latency])
+    result = ScenarioResult("toy", "Toy", "", "toy.py", "sqlite", 0.0, ScenarioStatus.OK, latencies=[latency])
     for name in ("old", "new"):
-        write_run(replace(own_run.of_file(readers.reading(Path(files[0]))), kind="pairs", scenarios=[result]), tmp_path / name)
+        write_run(
+            replace(own_run.of_file(readers.reading(Path(files[0]))), kind=RunKind.PAIRS, scenarios=[result]), tmp_path / name
+        )
     assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new" / "run.json")]) == 3
     assert "toy · sqlite" in capsys.readouterr().out
 

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from harness.cli._console import Progress, show
-from harness.results.run import Run, RunSettings
+from harness.results.run import Run, RunKind, RunSettings
 
 
-def a_run(kind: str = "pairs") -> Run:
+def a_run(kind: RunKind = RunKind.PAIRS) -> Run:
     """Return a run without scenarios."""
     return Run(
-        schema_version=1,
+        schema_version=2,
         kind=kind,
         name="demo",
         started_at="2026-01-01T00:00:00+00:00",
@@ -44,7 +44,7 @@ def test_as_json_the_run_is_all_that_is_printed(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("kind", ["pairs", "load"])
-def test_an_empty_run_says_so(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_run_says_so(kind: RunKind, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing finished is not shown as an empty table."""
     show(a_run(kind), as_json=False, tables=True)
     assert capsys.readouterr().out.strip() == "nothing was finished in this run"

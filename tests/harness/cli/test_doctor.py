@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli import main
 from harness.doctor import measure as measuring
-from harness.doctor.verdict import WORDS, Machine, check_up
+from harness.doctor.verdict import Grade, Machine, check_up
 from harness.stats.noise import Noise
 
 
@@ -17,7 +17,7 @@ def test_the_command_says_what_the_machine_can_show(capsys: pytest.CaptureFixtur
     """As JSON there is a word, the smallest visible changes, and the exit code that goes with the word."""
     code = main(["doctor", "--quick", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["grade"] in WORDS
+    assert found["grade"] in list(Grade)
     assert code == (3 if found["grade"] == "poor" else 0)
     assert [v["seconds"] for v in found["visible"]] == [10, 60, 300]
     assert found["noise"]["number"] == 4

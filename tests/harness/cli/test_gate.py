@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.cli import main
-from harness.results.run import Run
+from harness.results.run import Run, RunKind
 from harness.results.store import SCHEMA_VERSION, write_json, write_run
 from tests.harness.gates import result, run
 
@@ -179,7 +179,7 @@ def test_wrong_use_is_one_line(arguments: list[str], complaint: str, refused: Re
 
 def test_a_comparison_is_no_side(refused: Refused) -> None:
     """It has two of its own."""
-    write_json(replace(run(), kind="compare"), Path("compared.json"))
+    write_json(replace(run(), kind=RunKind.COMPARISON), Path("compared.json"))
     refused(["gate", "compared.json", "compared.json"], "compared.json is a comparison itself")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.results.run import Run, RunSettings
+from harness.results.run import Run, RunKind, RunSettings
 from harness.results.store import write_run
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -18,8 +18,8 @@ def an_empty_run() -> Run:
     """Return a run in which nothing was finished."""
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
     return Run(
-        schema_version=1,
-        kind="pairs",
+        schema_version=2,
+        kind=RunKind.PAIRS,
         name="demo",
         started_at="2026-01-01T00:00:00+00:00",
         finished_at=None,
@@ -60,7 +60,7 @@ def test_other_formats_are_printed(tmp_path: Path, form: str, capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     ("body", "complaint"),
-    [("{", "is no JSON, or was cut short"), ('{"schema_version": 7}', "has schema 7"), ("{}", "is not a run of this harness")],
+    [("{", "is no JSON, or was cut short"), ('{"schema_version": 7}', "(schema 7)"), ("{}", "is not a run of this harness")],
 )
 def test_an_unreadable_run_is_one_line_and_exit_code_2(
     tmp_path: Path, body: str, complaint: str, capsys: pytest.CaptureFixture[str]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.doctor.verdict import GOOD, POOR, USABLE, Machine, check_up
+from harness.doctor.verdict import Grade, Machine, check_up
 from harness.stats.noise import Noise
 
 CALM = Noise(operation=0.03, pair=0.04, processes=0.02, twins=0.01, drift=0.01, operation_s=0.001, twins_s=1.0, number=10)
@@ -27,7 +27,7 @@ SOUND = Machine(
 def test_a_calm_machine_is_good_without_a_reason() -> None:
     """It is told what it can show after 10, 60 and 300 seconds; exact work shows any change."""
     found = check_up(SOUND, CALM)
-    assert (found.grade, found.reasons) == (GOOD, [])
+    assert (found.grade, found.reasons) == (Grade.GOOD, [])
     assert [v.seconds for v in found.visible] == [10, 60, 300]
     assert {v.exact_work for v in found.visible} == {0.0}
 
@@ -35,21 +35,21 @@ def test_a_calm_machine_is_good_without_a_reason() -> None:
 @pytest.mark.parametrize(
     ("machine", "noise", "word", "name"),
     [
-        ({}, {"twins": 0.1}, USABLE, "between processes"),
-        ({}, {"twins": 1.0}, POOR, "between processes"),
-        ({}, {"twins_s": 200.0}, POOR, "between processes"),
-        ({}, {"pair": 0.5}, USABLE, "within a process"),
-        ({}, {"pair": 5.0}, POOR, "within a process"),
-        ({}, {"operation_s": 20.0}, POOR, "slow"),
-        ({}, {"drift": 0.1}, USABLE, "drift"),
-        ({}, {"drift": -0.3}, POOR, "drift"),
-        ({"stolen": 0.05}, {}, USABLE, "steal"),
-        ({"stolen": 0.3}, {}, POOR, "steal"),
-        ({"load_average": 1.5}, {}, USABLE, "busy"),
-        ({"pinned": False}, {}, USABLE, "not pinned"),
-        ({"governor": "powersave"}, {}, USABLE, "governor"),
-        ({"tick_ns": 15_600_000}, {}, USABLE, "clock"),
-        ({"late_p99_ns": 4_000_000.0}, {}, USABLE, "timers"),
+        ({}, {"twins": 0.1}, Grade.USABLE, "between processes"),
+        ({}, {"twins": 1.0}, Grade.POOR, "between processes"),
+        ({}, {"twins_s": 200.0}, Grade.POOR, "between processes"),
+        ({}, {"pair": 0.5}, Grade.USABLE, "within a process"),
+        ({}, {"pair": 5.0}, Grade.POOR, "within a process"),
+        ({}, {"operation_s": 20.0}, Grade.POOR, "slow"),
+        ({}, {"drift": 0.1}, Grade.USABLE, "drift"),
+        ({}, {"drift": -0.3}, Grade.POOR, "drift"),
+        ({"stolen": 0.05}, {}, Grade.USABLE, "steal"),
+        ({"stolen": 0.3}, {}, Grade.POOR, "steal"),
+        ({"load_average": 1.5}, {}, Grade.USABLE, "busy"),
+        ({"pinned": False}, {}, Grade.USABLE, "not pinned"),
+        ({"governor": "powersave"}, {}, Grade.USABLE, "governor"),
+        ({"tick_ns": 15_600_000}, {}, Grade.USABLE, "clock"),
+        ({"late_p99_ns": 4_000_000.0}, {}, Grade.USABLE, "timers"),
     ],
 )
 def test_whatever_is_wrong_lowers_the_word_and_is_named(
@@ -65,9 +65,9 @@ def test_whatever_is_wrong_lowers_the_word_and_is_named(
 def test_the_worst_reason_decides_and_comes_first() -> None:
     """A stolen core is said before a governor."""
     found = check_up(replace(SOUND, stolen=0.3, governor="powersave"), CALM)
-    assert (found.grade, [r.name for r in found.reasons]) == (POOR, ["steal", "governor"])
+    assert (found.grade, [r.name for r in found.reasons]) == (Grade.POOR, ["steal", "governor"])
 
 
 def test_what_the_system_does_not_say_is_no_reason() -> None:
     """No steal figure and no timer make nothing worse."""
-    assert check_up(replace(SOUND, stolen=None, late_median_ns=None, late_p99_ns=None), CALM).grade == GOOD
+    assert check_up(replace(SOUND, stolen=None, late_median_ns=None, late_p99_ns=None), CALM).grade == Grade.GOOD

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from harness.errors import NotComparableError, UsageError
 from harness.gate.result_files import CANDIDATE, exit_code, side_by_side
 from harness.importers.reading import Reading, Timing, raw_timing
-from harness.results.run import Run, RunWarning
+from harness.results.gate import GateVerdict
+from harness.results.run import PromiseVerdict, Run, RunWarning
 from harness.results.store import read_run, write_run
-from harness.verdicts.promise import INCONCLUSIVE
-from harness.verdicts.unpaired import IMPROVED, REGRESSED
 
 
 def reading(name: str, times: dict[str, float], **changes: object) -> Reading:
@@ -33,8 +32,8 @@ def test_benchmarks_are_joined_by_name_and_judged_each_by_itself() -> None:
     """In the order of the first file, whatever that of the second."""
     before = reading("old.json", {"a": 100, "b": 100, "c": 100})
     run = side_by_side(before, reading("new.json", {"c": 110, "b": 200, "a": 50}))
-    assert words(run) == {"a": IMPROVED, "b": REGRESSED, "c": INCONCLUSIVE}
-    assert (run.kind, run.name) == ("compare", "old.json → new.json")
+    assert words(run) == {"a": GateVerdict.IMPROVED, "b": GateVerdict.REGRESSED, "c": PromiseVerdict.INCONCLUSIVE}
+    assert (run.kind, run.name) == ("comparison", "old.json → new.json")
     result = run.scenarios[0]
     assert [(x.arm, x.group) for x in result.latencies[:2]] == [("baseline", "a"), (CANDIDATE, "a")]
     assert [r.ratio for r in result.ratios] == [pytest.approx(2), pytest.approx(0.5), pytest.approx(100 / 110)]
@@ -99,7 +98,7 @@ def test_the_drift_is_named_and_may_be_given() -> None:
     """With where it comes from; a smaller one shows smaller changes."""
     before, after = reading("old", {"a": 100}), reading("new", {"a": 90})
     usual, told = side_by_side(before, after), side_by_side(before, after, drift=0.05)
-    assert (words(usual), words(told)) == ({"a": INCONCLUSIVE}, {"a": IMPROVED})
+    assert (words(usual), words(told)) == ({"a": PromiseVerdict.INCONCLUSIVE}, {"a": GateVerdict.IMPROVED})
     warnings = [next(d.message for d in run.scenarios[0].warnings if d.name == "unpaired") for run in (usual, told)]
     assert "two runs at two moments: a difference below the drift of 25 % (the default" in warnings[0]
     assert "the drift of 5 % (as given)" in warnings[1]
@@ -109,7 +108,7 @@ def test_unequal_numbers_of_values_are_no_obstacle() -> None:
     """Nothing pairs the values of two files."""
     before = Reading("old", "t", "f", (raw_timing("a", [100.0 + i for i in range(7)]),))
     after = Reading("new", "t", "f", (raw_timing("a", [50.0 + i / 100 for i in range(900)]),))
-    assert words(side_by_side(before, after)) == {"a": IMPROVED}
+    assert words(side_by_side(before, after)) == {"a": GateVerdict.IMPROVED}
 
 
 def test_what_may_be_doubted_is_said_once_or_with_its_side() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gate.stored_times import LEAST_CHANGE, SUITE, limit_log, times
-from harness.results.gate import NOT_JUDGED
+from harness.results.gate import GateVerdict
 from harness.results.run import ScenarioResult
 from tests.harness.gates import latency, result
 
@@ -32,8 +32,8 @@ def test_a_change_counts_beyond_the_drift_and_with_intervals_apart() -> None:
     old = timed(10.0, 10.1, 9.9)
     assert word(old, timed(20.0, 20.1, 19.9)) == "regressed"
     assert word(old, timed(5.0, 5.1, 4.9)) == "improved"
-    assert word(old, timed(12.0, 12.1, 11.9)) == NOT_JUDGED
-    assert word(old, timed(20.0, 2.0, 200.0)) == NOT_JUDGED
+    assert word(old, timed(12.0, 12.1, 11.9)) == GateVerdict.NOT_JUDGED
+    assert word(old, timed(20.0, 2.0, 200.0)) == GateVerdict.NOT_JUDGED
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_what_is_no_evidence_is_not_judged(medians_ns: tuple[float, ...], says: 
     good, bad = timed(10.0, 10.1, 9.9), timed(*medians_ns)
     for sides in ((good, bad), (bad, good)):
         (row,) = times([sides], "").rows
-        assert (row.verdict, row.reason) == (NOT_JUDGED, says)
+        assert (row.verdict, row.reason) == (GateVerdict.NOT_JUDGED, says)
 
 
 def test_unequal_numbers_of_processes_are_no_verdict_of_their_own() -> None:
     """Two against seven of the same times say nothing; far apart they do."""
     many, few = timed(*(10 + i / 10 for i in range(7))), timed(10.2, 10.4)
-    assert word(many, few) == word(few, many) == NOT_JUDGED
+    assert word(many, few) == word(few, many) == GateVerdict.NOT_JUDGED
     assert word(many, timed(30.0, 30.3)) == "regressed"
 
 
@@ -90,7 +90,7 @@ def test_the_same_code_is_no_alarm_whatever_the_machine_does(scatter: float, shi
     alarms = 0
     for seed in range(50):
         before, after = suite(2 * seed, scatter=scatter, shift=0.0), suite(2 * seed + 1, scatter=scatter, shift=shift)
-        alarms += any(row.verdict != NOT_JUDGED for row in times(list(zip(before, after, strict=True)), "").rows)
+        alarms += any(row.verdict != GateVerdict.NOT_JUDGED for row in times(list(zip(before, after, strict=True)), "").rows)
     assert alarms <= 2
 
 
@@ -99,8 +99,8 @@ def test_one_time_that_stands_out_of_a_shift_is_found() -> None:
     before, after = suite(1, scatter=0.05, shift=0.0), suite(2, scatter=0.05, shift=0.3)
     after[7] = replace(after[7], latencies=[latency(medians_ns=(9e6, 9.1e6, 9.2e6))])
     found = times(list(zip(before, after, strict=True)), "")
-    assert [row.verdict for row in found.rows].index("regressed") == 7
-    assert [row.verdict for row in found.rows].count("regressed") == 1
+    assert [row.verdict for row in found.rows].index(GateVerdict.REGRESSED) == 7
+    assert [row.verdict for row in found.rows].count(GateVerdict.REGRESSED) == 1
     assert "became 1.3" in found.warnings[0].message
     assert not found.all_slower
 
@@ -108,7 +108,7 @@ def test_one_time_that_stands_out_of_a_shift_is_found() -> None:
 def test_few_times_are_no_suite() -> None:
     """Their common shift cannot be seen: a machine's is allowed for, and what is beyond counts for each."""
     few = [(timed(10.0, 10.1), timed(15.0, 15.1))] * (SUITE - 1)
-    assert {row.verdict for row in times(few, "").rows} == {NOT_JUDGED}
+    assert {row.verdict for row in times(few, "").rows} == {GateVerdict.NOT_JUDGED}
     few = [(timed(10.0, 10.1), timed(30.0, 30.1))] * (SUITE - 1)
     assert {row.verdict for row in times(few, "").rows} == {"regressed"}
     assert times(few, "").warnings == []
@@ -118,5 +118,5 @@ def test_few_times_are_no_suite() -> None:
 def test_no_time_of_another_machine_is_judged() -> None:
     """For the reason given."""
     (row,) = times([(timed(1.0, 1.1), timed(9.0, 9.1))], "another machine: cpu").rows
-    assert (row.verdict, row.reason) == (NOT_JUDGED, "another machine: cpu")
+    assert (row.verdict, row.reason) == (GateVerdict.NOT_JUDGED, "another machine: cpu")
     assert row.change == pytest.approx(9.05 / 1.05)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gate.work_counts import Rules, memory, work
-from harness.results.gate import NOT_JUDGED, GateRow
+from harness.results.gate import GateRow, GateVerdict
 from harness.results.run import Memory, WorkCount
 from tests.harness.gates import GROUP, result
 
@@ -40,7 +40,7 @@ def test_what_repeats_exactly_is_compared_to_the_last_count(old: int, new: int) 
     [
         ((100, True), (101, False), "statements", "equal"),
         ((100, True), (110, False), "statements", "regressed"),
-        ((100, False), (110, False), "blocks", NOT_JUDGED),
+        ((100, False), (110, False), "blocks", GateVerdict.NOT_JUDGED),
         ((100, False), (101, True), "blocks", "equal"),
         ((100, False), (110, False), "python_calls", "regressed"),
         ((100, True), (101, True), "python_calls", "equal"),
@@ -49,7 +49,7 @@ def test_what_repeats_exactly_is_compared_to_the_last_count(old: int, new: int) 
         ((100, True), (103, True), "bytes_in_allocations", "regressed"),
         ((100, False), (99, False), "allocations", "equal"),
         ((100, False), (90, False), "instructions", "improved"),
-        ((0, False), (1, False), "blocks", NOT_JUDGED),
+        ((0, False), (1, False), "blocks", GateVerdict.NOT_JUDGED),
     ],
 )
 def test_what_does_not_repeat_is_compared_within_a_tolerance(
@@ -64,7 +64,7 @@ def test_what_does_not_repeat_is_compared_within_a_tolerance(
 def test_two_equal_counts_prove_little_where_the_others_of_the_metric_do_not_repeat() -> None:
     """A server's own counters: the one that happened to repeat is no exact figure; its steady neighbours' metric is."""
     others = [figure(50, repeats=False, group=f"g{i}") for i in range(2)]
-    assert judged(figure(8), figure(9), FREE, *others).verdict == NOT_JUDGED
+    assert judged(figure(8), figure(9), FREE, *others).verdict == GateVerdict.NOT_JUDGED
     steady = [figure(50, group=f"g{i}") for i in range(9)]
     assert judged(figure(8), figure(9), FREE, *steady, others[0]).verdict == "regressed"
 
@@ -88,7 +88,7 @@ def test_more_hits_are_better() -> None:
 def test_an_arms_own_figures_are_judged_where_they_are_named() -> None:
     """They are taken once: whether they repeat is not known."""
     old, new = figure(5, "index_mb", group=""), figure(9, "index_mb", group="")
-    assert judged(old, new).verdict == NOT_JUDGED
+    assert judged(old, new).verdict == GateVerdict.NOT_JUDGED
     assert judged(old, new, Rules({"index_mb": 0.02})).verdict == "regressed"
     before, after = result(work_counts=[old]), result(work_counts=[])
     assert work(before, after, FREE) == ([], [])
@@ -146,5 +146,5 @@ def test_memory_is_compared_within_what_an_allocator_keeps(old: Memory, new: Mem
 def test_memory_of_another_python_is_not_judged_and_of_another_limit_not_joined() -> None:
     """Both would compare different things."""
     (row,) = memory(result(memory=[peak(1)]), result(memory=[peak(10**9)]), replace(FREE, no_python="python"))
-    assert (row.verdict, row.reason) == (NOT_JUDGED, "python")
+    assert (row.verdict, row.reason) == (GateVerdict.NOT_JUDGED, "python")
     assert list(memory(result(memory=[peak(1)]), result(memory=[peak(1, limit_bytes=64_000_000)]), FREE)) == []

@@ -9,7 +9,7 @@ import pytest
 
 from harness import importers as readers
 from harness.errors import UsageError
-from harness.results.run import CONTROL, Latency, Run, RunSettings, ScenarioResult
+from harness.results.run import CONTROL, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import write_run
 
 
@@ -18,14 +18,14 @@ def latency(arm: str, medians: list[float], group: str = "lookup") -> Latency:
     return Latency(arm, group, 500, 2e6, 1_000_000, 9_000_000, {"50": 2e6}, medians)
 
 
-def a_run(*latencies: Latency, kind: str = "pairs") -> Run:
+def a_run(*latencies: Latency, kind: RunKind = RunKind.PAIRS) -> Run:
     """Return a run of one scenario with these latencies."""
     result = ScenarioResult(
-        "toy", "Toy", "Toy.", "toy.py", "sqlite", 5.0, "ok", latencies=list(latencies), dataset={"digest": "b7e1"}
+        "toy", "Toy", "Toy.", "toy.py", "sqlite", 5.0, ScenarioStatus.OK, latencies=list(latencies), dataset={"digest": "b7e1"}
     )
     settings = RunSettings(["sqlite"], "tiny", 0, [5.0], quick=True, processes=3, budget_s=1.0)
     return Run(
-        schema_version=1,
+        schema_version=2,
         kind=kind,
         name="demo",
         started_at="2026-01-01T00:00:00+00:00",
@@ -56,7 +56,7 @@ def test_every_arm_and_group_is_a_benchmark_and_a_process_its_unit(tmp_path: Pat
 def test_a_run_without_times_has_nothing_to_compare(tmp_path: Path) -> None:
     """And a comparison is not compared once more."""
     write_run(a_run(), tmp_path / "none")
-    write_run(a_run(latency("baseline", [1e6]), kind="compare"), tmp_path / "compared")
+    write_run(a_run(latency("baseline", [1e6]), kind=RunKind.COMPARISON), tmp_path / "compared")
     for folder, complaint in (("none", "has no times to compare"), ("compared", "is a comparison itself")):
         with pytest.raises(UsageError, match=complaint):
             readers.reading(tmp_path / folder)
@@ -73,5 +73,5 @@ def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_runs_under_load_are_another_kind_of_measurement(tmp_path: Path) -> None:
     """They are not to be compared with pairs."""
     write_run(a_run(latency("baseline", [1e6])), tmp_path / "pairs")
-    write_run(a_run(latency("baseline", [1e6]), kind="load"), tmp_path / "load")
+    write_run(a_run(latency("baseline", [1e6]), kind=RunKind.LOAD), tmp_path / "load")
     assert readers.reading(tmp_path / "pairs").tool != readers.reading(tmp_path / "load").tool

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.load.capacity import CLOSE, MOST, START, Ended, Next, SearchPlan, Tried, capacity, following, tried
-from harness.results.load import RATE, USERS, Capacity, LatencySummary
+from harness.results.load import Capacity, CapacityKind, LatencySummary
 from harness.verdicts.slo import LoadObservation, parse
 
 LIMIT_NS = 150e6
 System = Callable[[Next], LoadObservation]
 
 
-def plan(kind: str, slo: str = "p95 < 150ms", **others: float) -> SearchPlan:
+def plan(kind: CapacityKind, slo: str = "p95 < 150ms", **others: float) -> SearchPlan:
     """Return a plan that is not short of time."""
     return SearchPlan(kind, parse(slo), **{"start": START[kind], "most": MOST[kind], "budget_s": math.inf, **others})
 
@@ -75,7 +75,7 @@ def levels(history: Sequence[Tried]) -> list[float]:
 def test_a_rate_is_found_through_noise(served_per_s: float, seed: int) -> None:
     """What a noisy queue is said to hold is within 15 % of the rate at which its true percentile meets the limit."""
     truth = served_per_s - math.log(20) / (LIMIT_NS / 1e9)
-    found, _, _ = search(plan(RATE), queue(served_per_s, 0.1, seed))
+    found, _, _ = search(plan(CapacityKind.RATE), queue(served_per_s, 0.1, seed))
     assert found.sustained is not None
     assert found.failed_at is not None
     assert found.sustained == pytest.approx(truth, rel=0.15)
@@ -86,7 +86,7 @@ def test_a_rate_is_found_through_noise(served_per_s: float, seed: int) -> None:
 @settings(max_examples=60)
 def test_a_number_of_users_is_found_through_noise(holds: int, seed: int) -> None:
     """Whole users, within 15 % of what the system holds, or one user of it."""
-    found, history, _ = search(plan(USERS), crowd(holds, 0.05, seed))
+    found, history, _ = search(plan(CapacityKind.USERS), crowd(holds, 0.05, seed))
     assert all(level == int(level) for level in levels(history))
     assert found.sustained == pytest.approx(holds, rel=0.15, abs=1)
 
@@ -94,13 +94,13 @@ def test_a_number_of_users_is_found_through_noise(holds: int, seed: int) -> None
 @given(st.integers(1, 15))
 def test_few_users_are_found_to_the_one(holds: int) -> None:
     """Where one user is a large share of them, the bracket closes to neighbours."""
-    found, _, _ = search(plan(USERS), crowd(holds))
+    found, _, _ = search(plan(CapacityKind.USERS), crowd(holds))
     assert found.sustained == holds if holds < 10 else found.sustained == pytest.approx(holds, abs=1)
 
 
 def test_levels_double_until_one_fails_and_then_close_in() -> None:
     """The order of the levels of a system without noise: both ends of the last bracket are tried a second time."""
-    found, history, ended = search(plan(RATE), queue(360))
+    found, history, ended = search(plan(CapacityKind.RATE), queue(360))
     assert levels(history) == [50, 100, 200, 400, 283, 336, 367, 367, 336]
     assert (found.sustained, found.failed_at) == (336, 367)
     assert levels(history).count(336) == levels(history).count(367) == 2
@@ -111,7 +111,7 @@ def test_levels_double_until_one_fails_and_then_close_in() -> None:
 @given(st.integers(0, 11), st.booleans())
 def test_one_false_try_anywhere_changes_no_result(false_step: int, was_users: bool) -> None:
     """A step that says the opposite of the truth, once, early or late, is outvoted."""
-    wanted, system = (plan(USERS), crowd(300)) if was_users else (plan(RATE), queue(420))
+    wanted, system = (plan(CapacityKind.USERS), crowd(300)) if was_users else (plan(CapacityKind.RATE), queue(420))
     right, _, _ = search(wanted, system)
     taken = iter(range(1000))
 
@@ -135,14 +135,14 @@ def test_a_level_that_held_once_and_failed_once_is_tried_a_third_time() -> None:
         good = asked.level <= 50 if asked.level != 100 else next(answers)
         return saw(asked, asked.level, 1e6 if good else 1e9)
 
-    found, history, _ = search(plan(RATE, most=100), step)
+    found, history, _ = search(plan(CapacityKind.RATE, most=100), step)
     assert levels(history)[:4] == [50, 100, 100, 100]
     assert found.sustained == 50
 
 
 def test_the_highest_level_there_is_to_try_ends_the_search() -> None:
     """What holds it, twice, holds at least that, and nothing failed."""
-    found, history, _ = search(plan(USERS, most=100), crowd(5000))
+    found, history, _ = search(plan(CapacityKind.USERS, most=100), crowd(5000))
     assert levels(history) == [8, 16, 32, 64, 100, 100]
     assert (found.sustained, found.failed_at) == (100, None)
     assert found.reason == "at least 100, the highest level there is to try"
@@ -150,7 +150,7 @@ def test_the_highest_level_there_is_to_try_ends_the_search() -> None:
 
 def test_where_the_first_level_fails_the_search_goes_down() -> None:
     """To one user; and where one user fails twice, nothing holds."""
-    found, history, _ = search(plan(USERS), crowd(0))
+    found, history, _ = search(plan(CapacityKind.USERS), crowd(0))
     assert levels(history) == [8, 4, 2, 1, 1]
     assert (found.sustained, found.failed_at) == (None, 1)
     assert found.reason.startswith("no level held: at 1, the lowest that can be judged, p95")
@@ -158,10 +158,10 @@ def test_where_the_first_level_fails_the_search_goes_down() -> None:
 
 def test_a_rate_too_low_to_be_judged_is_not_tried() -> None:
     """The lowest rate is the one that brings the operations a percentile needs within the longest step."""
-    found, history, _ = search(plan(RATE, longest_step_s=24), queue(1))
+    found, history, _ = search(plan(CapacityKind.RATE, longest_step_s=24), queue(1))
     assert min(levels(history)) == 10
     assert found.sustained is None
-    assert search(plan(RATE, "p99.9 < 1s"), queue(1))[1][0].asked.level == 400
+    assert search(plan(CapacityKind.RATE, "p99.9 < 1s"), queue(1))[1][0].asked.level == 400
 
 
 def test_where_the_generator_is_the_limit_the_arm_holds_at_least_what_it_did() -> None:
@@ -170,7 +170,7 @@ def test_where_the_generator_is_the_limit_the_arm_holds_at_least_what_it_did() -
     def step(asked: Next) -> LoadObservation:
         return saw(asked, asked.level, 1e6, invalid="the generator's core was busy" if asked.level > 300 else None)
 
-    found, history, _ = search(plan(RATE), step)
+    found, history, _ = search(plan(CapacityKind.RATE), step)
     assert levels(history) == [50, 100, 200, 400, 400]
     assert (found.sustained, found.failed_at) == (200, None)
     assert found.reason == "at least 200: at 400 the generator was the limit (the generator's core was busy)"
@@ -189,7 +189,7 @@ def test_a_generator_that_was_late_for_a_moment_does_not_end_the_search() -> Non
             invalid="late" if asked.level == 100 and next(late, False) else None,
         )
 
-    found, history, _ = search(plan(RATE), step)
+    found, history, _ = search(plan(CapacityKind.RATE), step)
     assert levels(history)[:4] == [50, 100, 100, 200]
     assert found.sustained == pytest.approx(500, rel=CLOSE - 1)
 
@@ -200,7 +200,7 @@ def test_a_first_level_beyond_the_generator_is_halved() -> None:
     def step(asked: Next) -> LoadObservation:
         return saw(asked, asked.level, 1e6 if asked.level < 120 else 1e9, invalid="busy" if asked.level > 1000 else None)
 
-    found, _, _ = search(plan(RATE, start=2000), step)
+    found, _, _ = search(plan(CapacityKind.RATE, start=2000), step)
     assert found.sustained == pytest.approx(120, rel=CLOSE - 1)
 
 
@@ -211,7 +211,7 @@ def test_steps_are_lengthened_until_the_percentile_has_its_operations(per_user_p
     def step(asked: Next) -> LoadObservation:
         return saw(asked, per_user_per_s * min(asked.level, 40), LIMIT_NS * asked.level / 40.5, offered=False)
 
-    found, history, _ = search(plan(USERS), step)
+    found, history, _ = search(plan(CapacityKind.USERS), step)
     assert max(t.asked.seconds for t in history) <= 30
     assert min(t.asked.seconds for t in history) >= 3
     assert all(t.step.sustained is not None for t in history if t.asked.seconds * t.step.achieved_per_s > 240)
@@ -224,14 +224,14 @@ def test_a_level_without_evidence_in_the_longest_step_is_left_undecided() -> Non
     def step(asked: Next) -> LoadObservation:
         return saw(asked, 0.5, LIMIT_NS / 2, offered=False)
 
-    found, _, _ = search(plan(USERS, most=32), step)
+    found, _, _ = search(plan(CapacityKind.USERS, most=32), step)
     assert (found.sustained, found.failed_at) == (None, None)
     assert found.reason == "too little evidence at 32, the highest level there is to try"
 
 
 def test_a_budget_ends_the_search_with_what_is_known() -> None:
     """No step is begun that would not fit, and the bracket so far is the result."""
-    found, history, ended = search(plan(RATE, budget_s=17), queue(360))
+    found, history, ended = search(plan(CapacityKind.RATE, budget_s=17), queue(360))
     assert ended.out_of_budget
     assert sum(t.spent_s for t in history) <= 17
     assert (found.sustained, found.failed_at) == (200, 400) if len(history) == 4 else (found.sustained or 0) >= 200
@@ -240,7 +240,7 @@ def test_a_budget_ends_the_search_with_what_is_known() -> None:
 
 def test_a_capacity_carries_every_step_with_the_figures_the_report_needs() -> None:
     """Percentiles, the mean and the longest time, in the order the steps were taken."""
-    found, history, _ = search(plan(RATE), queue(360))
+    found, history, _ = search(plan(CapacityKind.RATE), queue(360))
     assert [s.level for s in found.steps] == levels(history)
     assert found.objective == "p95 < 150 ms, errors <= 1 %, achieved >= 98 %"
     assert {"95", "mean", "max"} <= set(found.steps[0].percentiles_ns)

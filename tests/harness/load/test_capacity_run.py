@@ -19,7 +19,7 @@ from harness.load import capacity_run as capacity_session
 from harness.load.capacity import MOST, START, SearchPlan
 from harness.load.capacity_run import CapacitySession, Searches, seen, verdicts
 from harness.load.protocol import LatencyHistograms, LoadBlock
-from harness.results.load import RATE, USERS
+from harness.results.load import CapacityKind
 from harness.results.run import RunSettings
 from harness.results.store import read_run
 from harness.runtime.clock import FakeClock
@@ -72,7 +72,7 @@ class Engine:
         assert block_s is not None
         level = users or rate_factor
         self.goes_wrong(arm, level)
-        self.steps.append((arm, level, USERS if users else RATE))
+        self.steps.append((arm, level, CapacityKind.USERS if users else CapacityKind.RATE))
         self.clock.advance(int((block_s + 1) * 1e9))
         return block(arm, users, 0.0 if users else rate_factor, block_s)
 
@@ -121,7 +121,11 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 def session(
-    engine: Engine, out: Path, kinds: tuple[str, ...] = (USERS,), arms: tuple[str, ...] = ("baseline", "optimised"), **others: float
+    engine: Engine,
+    out: Path,
+    kinds: tuple[CapacityKind, ...] = (CapacityKind.USERS,),
+    arms: tuple[str, ...] = ("baseline", "optimised"),
+    **others: float,
 ) -> CapacitySession:
     """Return a session that searches the toy for what keeps 100 ms."""
     plans = [SearchPlan(kind, parse("p95 <= 100ms"), START[kind], MOST[kind], **others) for kind in kinds]
@@ -133,14 +137,16 @@ def session(
 def test_every_arm_is_searched_and_the_run_is_a_folder(engine: Engine, tmp_path: Path) -> None:
     """Both kinds, each to what the arm holds, and what was returned is what was written."""
     out = tmp_path / "run"
-    record = session(engine, out, (RATE, USERS)).run()
+    record = session(engine, out, (CapacityKind.RATE, CapacityKind.USERS)).run()
     (result,) = record.scenarios
     assert result.load is not None
     for found in result.load.capacities:
-        held = HOLDS[found.arm] * (10 if found.kind == RATE else 1)
+        held = HOLDS[found.arm] * (10 if found.kind == CapacityKind.RATE else 1)
         assert found.sustained == pytest.approx(held, rel=0.1)
         assert found.failed_at is not None
-    assert [(c.kind, c.arm) for c in result.load.capacities] == [(k, a) for k in (RATE, USERS) for a in ("baseline", "optimised")]
+    assert [(c.kind, c.arm) for c in result.load.capacities] == [
+        (k, a) for k in (CapacityKind.RATE, CapacityKind.USERS) for a in ("baseline", "optimised")
+    ]
     assert (record.kind, result.status, result.dataset) == ("load", "ok", {"digest": "numbers"})
     assert record.environment["event loop"] == "made up"
     assert read_run(out) == record
@@ -218,7 +224,7 @@ def test_promises_that_a_capacity_answers_are_judged_and_no_others(engine: Engin
     loaded = load(TOY)
     promises = (
         Promise("X1", "twice as fast", times(2), speedup("sum"), arms=("optimised",)),
-        Promise("S4", "nine times the users", times(8), times_the_capacity(USERS), arms=("optimised",)),
+        Promise("S4", "nine times the users", times(8), times_the_capacity(CapacityKind.USERS), arms=("optimised",)),
     )
     monkey = replace(loaded, scenario=type("Promising", (type(loaded.scenario),), {"promises": promises})())
     (verdict,) = verdicts(monkey, result)

@@ -14,7 +14,7 @@ from harness.discovery import load
 from harness.load.histogram_file import HISTOGRAM_COLUMNS, write_histograms
 from harness.load.protocol import LatencyHistograms, LoadBlock, LoadJob
 from harness.load.results import CollectedResults, Where, result
-from harness.results.load import ALL, Tick
+from harness.results.load import ALL, Phase, Tick
 from harness.results.run import ScenarioResult
 from harness.stats.histogram import Histogram, HistogramWire
 
@@ -154,7 +154,7 @@ def test_what_stopped_a_run_is_its_status() -> None:
 
 def test_ticks_and_lost_shares_stand_in_the_result() -> None:
     """As they were heard."""
-    tick = Tick(1, 0.5, "baseline", "measured", 10, 0, 1, None, None)
+    tick = Tick(1, 0.5, "baseline", Phase.MEASURED, 10, 0, 1, None, None)
     load = judged(CollectedResults({1: cycles(1, 4, 1)}, [tick], ["engine process 2 of 2: killed"])).load
     assert load is not None
     assert (load.ticks, load.lost_workers) == ([tick], ["engine process 2 of 2: killed"])

@@ -21,10 +21,12 @@ from harness.results.run import (
     Memory,
     Ratio,
     Run,
+    RunKind,
     RunSettings,
     RunWarning,
     Sample,
     ScenarioResult,
+    ScenarioStatus,
     Statement,
     WorkCount,
 )
@@ -117,7 +119,7 @@ def make_result() -> MakeResult:
             file="scenarios/indexes.py",
             engine="sqlite",
             rtt_ms=0.0,
-            status="ok",
+            status=ScenarioStatus.OK,
             arms=ARMS,
             groups={GROUP: "a user's live prompts"},
             verified_cases=40,
@@ -148,7 +150,7 @@ def make_run() -> MakeRun:
     def make(*scenarios: ScenarioResult, **changes: object) -> Run:
         run = Run(
             schema_version=SCHEMA_VERSION,
-            kind="pairs",
+            kind=RunKind.PAIRS,
             name="20260105T102211Z-3f9a1c2",
             started_at="2026-01-05T10:22:11+00:00",
             finished_at="2026-01-05T10:29:47+00:00",
@@ -169,7 +171,9 @@ def make_run() -> MakeRun:
 def failed_result() -> ScenarioResult:
     """A scenario whose arms disagree."""
     error = "arms disagree on case 'user 17'\n  baseline: 20 rows"
-    return ScenarioResult("caching", "Caching", "Caches.", "scenarios/caching.py", "sqlite", 0.0, "failed", error=error)
+    return ScenarioResult(
+        "caching", "Caching", "Caches.", "scenarios/caching.py", "sqlite", 0.0, ScenarioStatus.FAILED, error=error
+    )
 
 
 @pytest.fixture(scope="session")

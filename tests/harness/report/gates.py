@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.results.gate import GateResult, GateRow
+from harness.results.gate import GateResult, GateRow, GateVerdict
 from harness.results.run import RunWarning
 
 HOSTILE = "x\x00\x1b[31m]]> <script>&\ud800\ufffe\r\n::error::boo | `a` %0A 日本語,:"
@@ -23,7 +23,7 @@ def row(word: str, kind: str = "exact", **changes: object) -> GateRow:
     return GateRow(kind=kind, verdict=word, **(made | values | changes))  # type: ignore[arg-type]
 
 
-def result(verdict: str = "regressed", rows: list[GateRow] | None = None) -> GateResult:
+def result(verdict: GateVerdict = GateVerdict.REGRESSED, rows: list[GateRow] | None = None) -> GateResult:
     """A result with something of everything."""
     everything = [
         row("regressed"),
@@ -44,4 +44,4 @@ def hostile() -> GateResult:
     names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "reason"), HOSTILE)
     rows = [row(word, **names) for word in ("regressed", "not judged", "improved", "inconclusive")]
     warning = RunWarning(HOSTILE, HOSTILE, HOSTILE)
-    return GateResult(HOSTILE, HOSTILE, "regressed", HOSTILE, rows, [warning], [warning])
+    return GateResult(HOSTILE, HOSTILE, GateVerdict.REGRESSED, HOSTILE, rows, [warning], [warning])

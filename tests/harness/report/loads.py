@@ -6,7 +6,19 @@ import math
 from dataclasses import replace
 from statistics import NormalDist
 
-from harness.results.load import ALL, RATE, USERS, Capacity, CapacityStep, LatencySummary, LoadedArm, LoadRatio, Tick, UnderLoad
+from harness.results.load import (
+    ALL,
+    Capacity,
+    CapacityKind,
+    CapacityStep,
+    LatencySummary,
+    LoadedArm,
+    LoadModel,
+    LoadRatio,
+    Phase,
+    Tick,
+    UnderLoad,
+)
 from harness.stats.intervals import QUANTILES, is_supported
 
 
@@ -41,7 +53,7 @@ def ticks(middles_ms: dict[str, float]) -> list[Tick]:
             slow = middles_ms[arm] * (1.8 if within == 0 else 1 + 0.06 * math.sin(2.3 * i))
             cpu = {"service": min(99.0, 18 + middles_ms[arm]), "database": 30 + 5 * math.sin(i), "generator": 12 + math.sin(i)}
             rss = {"service": 180_000_000 + 150_000 * i, "database": 95_000_000, "generator": 60_000_000}
-            phase = "warm-up" if within < 2 else "drain" if within == 9 else "measured"
+            phase = Phase.WARM_UP if within < 2 else Phase.DRAIN if within == 9 else Phase.MEASURED
             counts = {"statements": 1 + middles_ms[arm] / 2, "cache_hits": 0.2 if arm == "baseline" else 0.93}
             done = 0 if within == 9 else round(100 + 6 * math.sin(3 * i))
             numbers = (done, int(i % 37 == 5), 9, slow * 1e6, quantile_ns(slow, 0.99))
@@ -49,20 +61,20 @@ def ticks(middles_ms: dict[str, float]) -> list[Tick]:
     return found
 
 
-def searched(arm: str, kind: str, most: float, base_ms: float) -> Capacity:
+def searched(arm: str, kind: CapacityKind, most: float, base_ms: float) -> Capacity:
     """Doubling until an arm that can do `most` a second fails "p95 < 150 ms", then halving the rest on the log scale."""
     steps: list[CapacityStep] = []
-    level, holds, fails = most / 14 if kind == RATE else 1.0, 0.0, math.inf
-    while fails / max(holds, 1e-9) > 1.1 and fails - holds > (kind == USERS):
-        response_ms = base_ms / max(1 - level / most, 0.01) if kind == RATE else base_ms + 1e3 * level / most
-        achieved = min(level, most) if kind == RATE else level / response_ms * 1e3
+    level, holds, fails = most / 14 if kind == CapacityKind.RATE else 1.0, 0.0, math.inf
+    while fails / max(holds, 1e-9) > 1.1 and fails - holds > (kind == CapacityKind.USERS):
+        response_ms = base_ms / max(1 - level / most, 0.01) if kind == CapacityKind.RATE else base_ms + 1e3 * level / most
+        achieved = min(level, most) if kind == CapacityKind.RATE else level / response_ms * 1e3
         holding = response_ms * 3 < 150
         known: dict[str, float | None] = {"50": response_ms * 0.8e6, "95": response_ms * 3e6, "mean": response_ms * 1e6}
         said = f"p95 is {response_ms * 3:.0f} ms"
         steps.append(CapacityStep(level, achieved, 900, 0, known, holding, said))
         holds, fails = (level, fails) if holding else (holds, level)
         level = holds * 2 if math.isinf(fails) else math.sqrt(max(holds, fails / 4) * fails)
-        level = level if kind == RATE else round(level)
+        level = level if kind == CapacityKind.RATE else round(level)
     return Capacity(
         arm, kind, "p95 < 150 ms, errors < 0.1 %", holds, fails, steps, f"it ended within 10 % after {len(steps)} steps"
     )
@@ -90,6 +102,6 @@ def under_load() -> UnderLoad:
         if before is not None and (after := x.response.percentiles_ns[label]) is not None
     ]
     most = {"baseline": (330.0, 15.0), "proposed": (150.0, 18.0), "optimised": (900.0, 2.5)}
-    found = [searched(arm, kind, *how) for kind in (RATE, USERS) for arm, how in most.items()]
+    found = [searched(arm, kind, *how) for kind in (CapacityKind.RATE, CapacityKind.USERS) for arm, how in most.items()]
     seen = ticks({"baseline": 42.0, "proposed": 80.0, "optimised": 3.1})
-    return UnderLoad("open", "200 a second, evenly", 5.0, 1.0, arms, ratios, seen, found)
+    return UnderLoad(LoadModel.OPEN, "200 a second, evenly", 5.0, 1.0, arms, ratios, seen, found)

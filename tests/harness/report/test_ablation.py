@@ -16,9 +16,7 @@ from harness.report.figures.pairs import draw as draw_pairs
 from harness.report.figures.percentile_curve import draw as draw_curves
 from harness.report.svg import inline, look
 from harness.report.terminal import verdict_table
-from harness.results.gains import Ablation, Gain, SwitchGain
-from harness.results.run import ArmResult, Priority, Review, Run, ScenarioResult
-from harness.stats.ablation import ADDS_UP, AS_PRODUCT, INCONCLUSIVE, MORE, NEEDS_OTHERS
+from harness.results.run import Ablation, ArmResult, Gain, GainSum, Interaction, Priority, Review, Run, ScenarioResult, SwitchGain
 
 HOSTILE = "<script>alert('x')</script> & $x$ 日本語の名前"
 NONE = Gain(1.01, 0.97, 1.05, [1.0, 1.02], p_corrected=0.8)
@@ -28,14 +26,14 @@ FOUND = Ablation(
     group="mix",
     pairs=30,
     switches=[
-        SwitchGain("caching", "answers from memory", NONE, TWICE, TWICE, NEEDS_OTHERS, 1, 1),
-        SwitchGain("indexes", "four indexes", NONE, NONE, NONE, ADDS_UP, 2, 3),
-        SwitchGain("pools", "a larger pool", BARE, BARE, BARE, INCONCLUSIVE),
+        SwitchGain("caching", "answers from memory", NONE, TWICE, TWICE, Interaction.NEEDS_OTHERS, 1, 1),
+        SwitchGain("indexes", "four indexes", NONE, NONE, NONE, Interaction.ADDS_UP, 2, 3),
+        SwitchGain("pools", "a larger pool", BARE, BARE, BARE, Interaction.INCONCLUSIVE),
     ],
     total=TWICE,
     product=NONE,
     surplus=TWICE,
-    together=MORE,
+    together=GainSum.MORE,
 )
 
 
@@ -73,8 +71,8 @@ def test_a_row_a_switch_with_its_gains(run: Run) -> None:
 def test_the_sum_is_a_sentence() -> None:
     """Total, product and what they amount to; an inconclusive sum claims neither."""
     assert "together they bring more than the product" in ablation.total(FOUND)
-    assert "together they bring as much as the product" in ablation.total(replace(FOUND, together=AS_PRODUCT))
-    said = ablation.total(replace(FOUND, together=INCONCLUSIVE))
+    assert "together they bring as much as the product" in ablation.total(replace(FOUND, together=GainSum.AS_PRODUCT))
+    said = ablation.total(replace(FOUND, together=GainSum.INCONCLUSIVE))
     assert "whether together they bring more or less than the product is inconclusive" in said
 
 

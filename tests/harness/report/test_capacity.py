@@ -9,7 +9,7 @@ import pytest
 from harness.report import capacity
 from harness.report.capacity import Limit, level, limit
 from harness.report.numbers import interval, significant
-from harness.results.load import RATE, USERS, CapacityStep
+from harness.results.load import CapacityKind, CapacityStep
 from harness.results.run import ScenarioResult
 
 
@@ -43,7 +43,7 @@ def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> 
     assert users.rows[0][1].text.endswith(" users")
     under = load_result.load
     assert under is not None
-    base, best = (capacity.found(under, arm, RATE) for arm in ("baseline", "optimised"))
+    base, best = (capacity.found(under, arm, CapacityKind.RATE) for arm in ("baseline", "optimised"))
     assert base is not None
     assert best is not None
     value, low, high = best.sustained / base.sustained, best.sustained / base.failed_at, best.failed_at / base.sustained  # type: ignore[operator]
@@ -78,7 +78,12 @@ def test_every_step_is_listed(load_result: ScenarioResult) -> None:
 
 def test_levels_have_units() -> None:
     """Rates are a second, users are whole."""
-    assert (level(420.0, RATE), level(36.0, USERS), level(1.0, USERS), level(None, RATE)) == ("420/s", "36 users", "1 user", "–")
+    assert (
+        level(420.0, CapacityKind.RATE),
+        level(36.0, CapacityKind.USERS),
+        level(1.0, CapacityKind.USERS),
+        level(None, CapacityKind.RATE),
+    ) == ("420/s", "36 users", "1 user", "–")
 
 
 def test_nothing_searched_is_no_table(failed_result: ScenarioResult) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.report.controls import tables
-from harness.results.controls import PURE_CPU, Controls, Drift, InjectedSlowdown
-from harness.results.run import ScenarioResult
+from harness.results.run import PURE_CPU, Controls, Drift, InjectedSlowdown, ScenarioResult
 
 
 def test_drift_and_planted_slow_downs_are_told(make_result: Callable[..., ScenarioResult]) -> None:

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from harness.report.gate import MOST, SIGNS, change, figure, markdown, shown, terminal
-from harness.results.gate import EXIT_CODES, ROW_WORDS, GateResult
+from harness.results.gate import EXIT_CODES, GateResult, GateVerdict
 from tests.harness.report.gates import hostile, result, row
 
 
@@ -22,7 +22,7 @@ def printed(found: GateResult, width: int = 100) -> str:
 
 def test_every_word_has_a_sign_of_its_own() -> None:
     """Never a colour alone."""
-    assert set(SIGNS) == {*ROW_WORDS, *EXIT_CODES}
+    assert set(SIGNS) == {*GateVerdict, *EXIT_CODES}
     assert len(set(SIGNS.values())) == len(SIGNS)
 
 
@@ -99,6 +99,6 @@ def test_figures_are_written_in_their_unit() -> None:
 
 def test_nothing_at_all_can_be_shown() -> None:
     """Of sides that do not go together."""
-    bare = GateResult("a", "b", "not comparable", "other tools")
+    bare = GateResult("a", "b", GateVerdict.NOT_COMPARABLE, "other tools")
     assert printed(bare).strip() == "≠ not comparable: other tools"
     assert "other tools" in markdown(bare)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.github import MOST, MOST_SUMMARY_BYTES, commands, summary
-from harness.results.gate import GateResult
+from harness.results.gate import GateResult, GateVerdict
 from harness.results.run import RunWarning
 from tests.harness.report.gates import hostile, result, row
 
@@ -27,7 +27,7 @@ COMMAND = re.compile(r"::(error|warning|notice) title=[^:,\r\n]*::[^\r\n]*")
         ("equivalent", "notice"),
     ],
 )
-def test_the_verdict_is_annotated_by_its_weight(verdict: str, level: str) -> None:
+def test_the_verdict_is_annotated_by_its_weight(verdict: GateVerdict, level: str) -> None:
     """An error where the build is red, a warning where it could not be told, else a notice."""
     (line,) = commands(GateResult("a", "b", verdict, "so"))
     assert line.startswith(f"::{level} title=harness gate::")
@@ -57,7 +57,7 @@ def test_names_cannot_begin_a_command() -> None:
 def test_any_text_is_one_command(name: str, says: str) -> None:
     """However hostile."""
     found = GateResult(
-        "a", "b", "not comparable", says, [row("regressed", scenario=name, reason=says)], [RunWarning(name, says, says)]
+        "a", "b", GateVerdict.NOT_COMPARABLE, says, [row("regressed", scenario=name, reason=says)], [RunWarning(name, says, says)]
     )
     lines = commands(found)
     assert len(lines) == 3
@@ -66,7 +66,7 @@ def test_any_text_is_one_command(name: str, says: str) -> None:
 
 def test_no_more_is_annotated_than_is_shown() -> None:
     """GitHub drops what is beyond, without a word; the last one says so instead."""
-    many = GateResult("a", "b", "regressed", "so", [row("regressed")] * 30 + [row("improved")] * 3)
+    many = GateResult("a", "b", GateVerdict.REGRESSED, "so", [row("regressed")] * 30 + [row("improved")] * 3)
     lines = commands(many)
     assert Counter(line.split(" ", 1)[0] for line in lines) == {"::error": MOST, "::notice": 3}
     assert lines[MOST - 1].endswith("and 22 more; see the job's summary")
@@ -75,7 +75,7 @@ def test_no_more_is_annotated_than_is_shown() -> None:
 def test_a_summary_is_no_longer_than_may_be() -> None:
     """A longer one would not be shown at all."""
     assert summary(result()).endswith("\n\n")
-    long = GateResult("a", "b", "regressed", "so", [], [RunWarning("n", "日" * 200, "r")] * 5_000)
+    long = GateResult("a", "b", GateVerdict.REGRESSED, "so", [], [RunWarning("n", "日" * 200, "r")] * 5_000)
     text = summary(long)
     assert len(text.encode()) < MOST_SUMMARY_BYTES + 200
     assert text.endswith("cut here: the whole is longer than a summary may be\n\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.junit import render
-from harness.results.gate import EXIT_CODES, GateResult
+from harness.results.gate import EXIT_CODES, GateResult, GateVerdict
 from tests.harness.report.gates import hostile, result, row
 
 
@@ -35,7 +35,7 @@ def test_each_word_has_its_element() -> None:
 
 
 @pytest.mark.parametrize("verdict", EXIT_CODES)
-def test_the_whole_is_red_whenever_the_exit_code_is_not_0(verdict: str) -> None:
+def test_the_whole_is_red_whenever_the_exit_code_is_not_0(verdict: GateVerdict) -> None:
     """Even if every figure passed."""
     found = GateResult("a", "b", verdict, "so", [row("equal"), row("not judged", "time")])
     red = {"failure", "error"} & set(cases(found).values())
@@ -72,6 +72,6 @@ def test_hostile_names_are_well_formed() -> None:
 @given(st.text(st.characters(), max_size=40))
 def test_any_text_is_well_formed(text: str) -> None:
     """And comes back, but for what XML cannot hold."""
-    found = GateResult(text, text, "regressed", text, [row("regressed", scenario=text, group=text, reason=text)])
+    found = GateResult(text, text, GateVerdict.REGRESSED, text, [row("regressed", scenario=text, group=text, reason=text)])
     case = ET.fromstring(render(found))[0][0]
     assert case[0].get("type") == "regressed"

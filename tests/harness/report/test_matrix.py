@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.report.matrix import EnginePlace, at, matrix, not_run, places
-from harness.results.run import NOT_RUN, Run, ScenarioResult
+from harness.results.run import Run, ScenarioResult, ScenarioStatus
 
 MakeResult = Callable[..., ScenarioResult]
 MakeRun = Callable[..., Run]
@@ -41,7 +41,7 @@ def test_a_part_of_a_run_keeps_the_links_to_its_cards(make_run: MakeRun, make_re
 
 def test_what_was_not_run_is_told_once_a_reason(make_run: MakeRun, make_result: MakeResult) -> None:
     """Scenarios with the same reason at the same place share a line."""
-    null = make_result(status=NOT_RUN, error=REASON, rtt_ms=5.0)
+    null = make_result(status=ScenarioStatus.NOT_RUN, error=REASON, rtt_ms=5.0)
     run = make_run(make_result(), null, replace(null, name="bulk"))
     assert [(p.label, reason, [r.name for r in found]) for p, reason, found in not_run(run)] == [
         ("sqlite, RTT 5 ms", REASON, ["indexes", "bulk"])
@@ -50,7 +50,7 @@ def test_what_was_not_run_is_told_once_a_reason(make_run: MakeRun, make_result: 
 
 def test_a_place_where_nothing_was_run_has_no_column(make_run: MakeRun, make_result: MakeResult) -> None:
     """It is told with its reason instead; where nothing was run anywhere, every place is there."""
-    null = make_result(status=NOT_RUN, error=REASON, rtt_ms=5.0)
+    null = make_result(status=ScenarioStatus.NOT_RUN, error=REASON, rtt_ms=5.0)
     assert places(make_run(make_result(), null)) == [EnginePlace("sqlite", 0.0)]
     assert all(len(row.cells) == 1 for row in matrix(make_run(make_result(), null)))
     assert places(make_run(null, replace(null, engine="turso"))) == [EnginePlace("sqlite", 5.0), EnginePlace("turso", 5.0)]

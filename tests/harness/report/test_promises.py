@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 
 from harness.report.promises import anchors, figure, kept, places, rows, rows_of, tally
-from harness.results.run import Run, ScenarioResult, Verdict
+from harness.results.run import PromiseVerdict, Run, ScenarioResult, Verdict
 
 
 def verdict(unit: str, value: float, promised: float, *, limit: bool = False, **more: float) -> Verdict:
     """Make a verdict as the judge would."""
-    made = Verdict("P", "says", "proposed", "confirmed", "", unit, value=value, promised_low=promised, less_is_better=limit)
+    made = Verdict(
+        "P", "says", "proposed", PromiseVerdict.CONFIRMED, "", unit, value=value, promised_low=promised, less_is_better=limit
+    )
     return replace(made, **more)  # type: ignore[arg-type]
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.report import tails
-from harness.results.run import ScenarioResult
-from harness.results.tails import PercentileRatio
+from harness.results.run import PercentileRatio, ScenarioResult
 
 
 def test_arms_have_a_row_and_percentiles_their_columns(make_result: Callable[..., ScenarioResult]) -> None:

@@ -34,7 +34,7 @@ def test_everything_fits(
         "13.5×",
         "[12.2, 14.9]",
         "of 200",
-        "users at once",
+        "concurrent users",
         "arms disagree on case",
         "QueuePool",
     ):

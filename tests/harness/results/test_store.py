@@ -12,8 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.results.gains import Ablation, Gain, SwitchGain
-from harness.results.run import Run, RunSettings, Sample, ScenarioResult
+from harness.results.run import (
+    Ablation,
+    Gain,
+    GainSum,
+    Interaction,
+    Run,
+    RunKind,
+    RunSettings,
+    Sample,
+    ScenarioResult,
+    ScenarioStatus,
+    SwitchGain,
+)
 from harness.results.store import read_run, read_samples, write_run, write_samples
 
 
@@ -21,8 +32,8 @@ def a_run(name: str = "demo") -> Run:
     """Return a run without scenarios."""
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
     return Run(
-        schema_version=1,
-        kind="pairs",
+        schema_version=2,
+        kind=RunKind.PAIRS,
         name=name,
         started_at="2026-01-01T00:00:00+00:00",
         finished_at=None,
@@ -43,7 +54,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_run_from_before_there_were_ablations_is_read(tmp_path: Path) -> None:
     """What an older version did not write stands there as nothing found."""
-    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, ScenarioStatus.OK)
     file = write_run(replace(a_run(), scenarios=[result]), tmp_path)
     old = json.loads(file.read_bytes())
     del old["scenarios"][0]["ablation"]
@@ -54,9 +65,12 @@ def test_a_run_from_before_there_were_ablations_is_read(tmp_path: Path) -> None:
 def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     """Gains with and without intervals survive, and so do places that are shared or unknown."""
     gain, bare = Gain(2.0, 1.9, 2.1, [1.9, 2.1], 0.01), Gain(1.0, None, None, [1.0])
-    switches = [SwitchGain("a", "x", gain, gain, gain, "adds up", 1, 2), SwitchGain("b", "y", bare, bare, bare, "inconclusive")]
-    found = Ablation("g", 9, switches, gain, gain, bare, "inconclusive")
-    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, "ok", ablation=[found])
+    switches = [
+        SwitchGain("a", "x", gain, gain, gain, Interaction.ADDS_UP, 1, 2),
+        SwitchGain("b", "y", bare, bare, bare, Interaction.INCONCLUSIVE),
+    ]
+    found = Ablation("g", 9, switches, gain, gain, bare, GainSum.INCONCLUSIVE)
+    result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, ScenarioStatus.OK, ablation=[found])
     run = replace(a_run(), scenarios=[result])
     assert read_run(write_run(run, tmp_path)) == run
 
@@ -71,8 +85,13 @@ def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         (b"[]", "is not a run of this harness"),
         (b'{"benchmarks": []}', "is not a run of this harness"),
         (b'{"schema_version": "one"}', "is not a run of this harness"),
-        (b'{"schema_version": 99}', "has schema 99, this harness reads schema 1"),
-        (b'{"schema_version": 1}', "is not a whole run"),
+        (b'{"schema_version": 99}', "an unknown version (schema 99); this is 0.2.0, which reads schema 2; upgrade: pip install"),
+        (
+            b'{"schema_version": 1}',
+            "was written by advice-on-trial 0.1.0 (schema 1); this is 0.2.0, which reads schema 2; run it again",
+        ),
+        (b'{"schema_version": 3, "harness_version": "0.3.1"}', "was written by advice-on-trial 0.3.1 (schema 3)"),
+        (b'{"schema_version": 2}', "is not a whole run"),
     ],
 )
 def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, body: bytes, complaint: str) -> None:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.gains import Ablation, SwitchGain
-from harness.stats import ablation as judged
+from harness.results.run import Ablation, GainSum, Interaction, SwitchGain
 from harness.stats.ablation import ablation, arms
 
 NOISE = 0.01
@@ -71,17 +70,17 @@ def test_no_set_of_switches_has_two_arms() -> None:
 def test_the_three_kinds_of_switches_are_told_apart() -> None:
     """One that does nothing adds up with a gain of 1, one that needs another says so, and so does the one that it needs."""
     found, by_name = found_by(SWITCHES, truth())
-    assert by_name["idle"].interaction == judged.ADDS_UP
+    assert by_name["idle"].interaction == Interaction.ADDS_UP
     assert not by_name["idle"].alone.is_clear
     assert not by_name["idle"].last.is_clear
-    assert by_name["needy"].interaction == judged.NEEDS_OTHERS
+    assert by_name["needy"].interaction == Interaction.NEEDS_OTHERS
     assert by_name["needy"].last.ratio == pytest.approx(3, rel=0.05)
     assert not by_name["needy"].alone.is_clear
-    assert by_name["helps"].interaction == judged.NEEDS_OTHERS
+    assert by_name["helps"].interaction == Interaction.NEEDS_OTHERS
     assert by_name["helps"].alone.is_clear
     assert found.total.ratio == pytest.approx(6, rel=0.05)
     assert found.product.ratio == pytest.approx(2, rel=0.05)
-    assert found.together == judged.MORE
+    assert found.together == GainSum.MORE
     assert found.pairs == 45
 
 
@@ -95,8 +94,8 @@ def test_two_that_do_the_same_make_each_other_redundant() -> None:
     """Where either halves the time and both do no more, neither brings anything last, and the total is less than the product."""
     times = {arm: 500.0 if on else 1000.0 for arm, on in arms(["a", "b"]).items()}
     found, by_name = found_by({"a": "", "b": ""}, times)
-    assert {s.interaction for s in by_name.values()} == {judged.REDUNDANT}
-    assert found.together == judged.LESS
+    assert {s.interaction for s in by_name.values()} == {Interaction.REDUNDANT}
+    assert found.together == GainSum.LESS
     assert {(s.rank_best, s.rank_worst) for s in by_name.values()} == {(1, 2)}
 
 
@@ -105,8 +104,8 @@ def test_independent_gains_add_up() -> None:
     gains = {"a": 2.0, "b": 1.5, "c": 1.2, "d": 0.8}
     times = {arm: 1000 / math.prod(gains[s] for s in on) for arm, on in arms(list(gains)).items()}
     found, by_name = found_by(dict.fromkeys(gains, ""), times, noise=0.002)
-    assert {s.interaction for s in by_name.values()} == {judged.ADDS_UP}
-    assert found.together == judged.AS_PRODUCT
+    assert {s.interaction for s in by_name.values()} == {Interaction.ADDS_UP}
+    assert found.together == GainSum.AS_PRODUCT
     assert by_name["d"].last.is_clear
     assert by_name["d"].last.ratio < 1
 
@@ -115,8 +114,8 @@ def test_independent_gains_add_up() -> None:
 def test_what_is_too_wide_to_say_is_never_a_pass(how: dict[str, float]) -> None:
     """Processes that differ widely, or too few of them, leave every interaction and the sum inconclusive."""
     found, by_name = found_by(SWITCHES, truth(), **how)
-    assert {s.interaction for s in by_name.values()} == {judged.INCONCLUSIVE}
-    assert found.together == judged.INCONCLUSIVE
+    assert {s.interaction for s in by_name.values()} == {Interaction.INCONCLUSIVE}
+    assert found.together == GainSum.INCONCLUSIVE
 
 
 def test_one_process_gives_no_places() -> None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import NotMeasurableError
-from harness.results.load import RATE, USERS, Capacity, CapacityStep, UnderLoad
-from harness.results.run import ArmResult, ScenarioResult
+from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadModel, UnderLoad
+from harness.results.run import ArmResult, ScenarioResult, ScenarioStatus
 from harness.verdicts.capacity import knee, times_the_capacity
 
 
 def result(*capacities: Capacity, load: bool = True) -> ScenarioResult:
     """Return a result with these capacities."""
-    found = UnderLoad("open", "50 a second", 3.0, 1.0, capacities=list(capacities)) if load else None
+    found = UnderLoad(LoadModel.OPEN, "50 a second", 3.0, 1.0, capacities=list(capacities)) if load else None
     arms = [
         ArmResult("baseline", "as it was"),
         ArmResult("proposed", "as advised", cannot_run="mix: TypeError"),
         ArmResult("optimised", "done right"),
     ]
-    return ScenarioResult("whole_api", "S", "S.", "s.py", "sqlite", 0.0, "ok", arms=arms, load=found)
+    return ScenarioResult("whole_api", "S", "S.", "s.py", "sqlite", 0.0, ScenarioStatus.OK, arms=arms, load=found)
 
 
-def capacity(arm: str, holds: float | None, fails: float | None, kind: str = USERS) -> Capacity:
+def capacity(arm: str, holds: float | None, fails: float | None, kind: CapacityKind = CapacityKind.USERS) -> Capacity:
     """Return what a search found."""
     return Capacity(arm, kind, "p95 < 150 ms", holds, fails, [], "at 20: p95 200 ms")
 
@@ -34,14 +34,18 @@ def step(level: float, achieved_per_s: float, mean_ms: float | None, invalid: st
 
 def test_the_ratio_is_of_what_held_and_its_bounds_of_the_brackets_outer_ends() -> None:
     """100 users that held against 10 are 10 times; they may be as few as 100 ÷ 11 or as many as 110 ÷ 10."""
-    found = times_the_capacity(USERS)(result(capacity("baseline", 10, 11), capacity("optimised", 100, 110)), "optimised")
+    found = times_the_capacity(CapacityKind.USERS)(
+        result(capacity("baseline", 10, 11), capacity("optimised", 100, 110)), "optimised"
+    )
     assert (found.value, found.low, found.high) == (10, 100 / 11, 11)
     assert found.note == "10 users at once → 100 users at once, p95 < 150 ms"
 
 
 def test_without_a_level_that_failed_there_is_no_bound_on_that_side() -> None:
     """An arm that held the highest level there was to try holds at least that, and its ratio has no upper bound."""
-    found = times_the_capacity(USERS)(result(capacity("baseline", 10, 11), capacity("optimised", 2000, None)), "optimised")
+    found = times_the_capacity(CapacityKind.USERS)(
+        result(capacity("baseline", 10, 11), capacity("optimised", 2000, None)), "optimised"
+    )
     assert found.low == 2000 / 11
     assert found.high is None
     assert "at least 2000 users" in found.note
@@ -51,28 +55,28 @@ def test_without_a_level_that_failed_there_is_no_bound_on_that_side() -> None:
 def test_where_no_capacity_was_searched_the_command_that_does_is_named(load: bool) -> None:
     """Neither a run without load nor one with it but without a search has an answer."""
     with pytest.raises(NotMeasurableError, match="needs `harness capacity whole_api --slo …`"):
-        times_the_capacity(USERS)(result(load=load), "optimised")
+        times_the_capacity(CapacityKind.USERS)(result(load=load), "optimised")
 
 
 def test_the_kinds_are_not_mixed_up() -> None:
     """A search for a rate says nothing of users."""
     with pytest.raises(NotMeasurableError, match="needs"):
-        times_the_capacity(USERS)(result(capacity("baseline", 10, 11, RATE)), "optimised")
+        times_the_capacity(CapacityKind.USERS)(result(capacity("baseline", 10, 11, CapacityKind.RATE)), "optimised")
 
 
 def test_an_arm_that_was_not_searched_or_cannot_run_says_so() -> None:
     """The reason names the arm, or its error where it cannot run as written."""
     found = result(capacity("baseline", 10, 11))
     with pytest.raises(NotMeasurableError, match="optimised's users at once were not searched"):
-        times_the_capacity(USERS)(found, "optimised")
+        times_the_capacity(CapacityKind.USERS)(found, "optimised")
     with pytest.raises(NotMeasurableError, match="cannot run as written: mix: TypeError"):
-        times_the_capacity(USERS)(found, "proposed")
+        times_the_capacity(CapacityKind.USERS)(found, "proposed")
 
 
 def test_an_arm_that_holds_nothing_has_no_ratio() -> None:
     """Where no level held, on either side, the search's reason is the measure's."""
     with pytest.raises(NotMeasurableError, match=r"baseline holds no .*: at 20: p95 200 ms"):
-        times_the_capacity(USERS)(result(capacity("baseline", None, 20), capacity("optimised", 100, 110)), "optimised")
+        times_the_capacity(CapacityKind.USERS)(result(capacity("baseline", None, 20), capacity("optimised", 100, 110)), "optimised")
 
 
 def test_the_knee_is_where_throughput_over_response_time_is_greatest() -> None:

@@ -8,14 +8,25 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.controls import PING, PURE_CPU, Controls, Drift, InjectedSlowdown
-from harness.results.run import CONTROL, Ratio, ScenarioResult, WorkCount
+from harness.results.run import (
+    CONTROL,
+    PING,
+    PURE_CPU,
+    Controls,
+    Drift,
+    InjectedSlowdown,
+    PromiseVerdict,
+    Ratio,
+    ScenarioResult,
+    ScenarioStatus,
+    WorkCount,
+)
 from harness.verdicts.controls import MARGIN, dirty, drifts, p_within_margin, planted, together, withhold
 from harness.verdicts.measures import fewer, speedup
-from harness.verdicts.promise import CONFIRMED, NOT_MEASURABLE, WITHHELD, Promise, cut, times
+from harness.verdicts.promise import Promise, cut, times
 from harness.verdicts.warnings import warnings_about
 
-EMPTY = ScenarioResult("toy", "", "", "toy.py", "sqlite", 0.0, "ok")
+EMPTY = ScenarioResult("toy", "", "", "toy.py", "sqlite", 0.0, ScenarioStatus.OK)
 
 
 def control(processes: list[float], group: str = "g") -> Ratio:
@@ -139,7 +150,13 @@ def test_only_verdicts_that_rest_on_unclean_times_are_withheld() -> None:
     """Those of the group, alone or among others; not those of other groups, of counts, or of what was not measured anyway."""
     unclean = control([1.3] * 5)
     found = withhold(result(unclean), PROMISES, {"g": unclean})
-    assert [v.verdict for v in found.verdicts] == [WITHHELD, CONFIRMED, WITHHELD, CONFIRMED, NOT_MEASURABLE]
+    assert [v.verdict for v in found.verdicts] == [
+        PromiseVerdict.WITHHELD,
+        PromiseVerdict.CONFIRMED,
+        PromiseVerdict.WITHHELD,
+        PromiseVerdict.CONFIRMED,
+        PromiseVerdict.NOT_MEASURED,
+    ]
     held = found.verdicts[0]
     assert (held.value, held.low, held.high, held.promised_low) == (None, None, None, 1.5)
     assert held.sentence.startswith("the baseline against itself reads 1.30× in g, so no time from there is judged (confirmed")

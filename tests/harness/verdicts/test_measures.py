@@ -9,11 +9,22 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import NotMeasurableError
-from harness.results.run import ArmResult, Finding, Growth, Latency, Memory, Ratio, ScenarioResult, Statement, WorkCount
+from harness.results.run import (
+    ArmResult,
+    Finding,
+    Growth,
+    Latency,
+    Memory,
+    Ratio,
+    ScenarioResult,
+    ScenarioStatus,
+    Statement,
+    WorkCount,
+)
 from harness.verdicts import measures as m
 from harness.verdicts.promise import Estimate, Measure
 
-EMPTY = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok")
+EMPTY = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, ScenarioStatus.OK)
 
 
 def memory(arm: str, added: int, **more: object) -> Memory:

@@ -7,40 +7,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError
-from harness.results.run import ArmResult, ScenarioResult
+from harness.results.run import ArmResult, PromiseVerdict, ScenarioResult, ScenarioStatus
 from harness.verdicts import promise as v
 from harness.verdicts.promise import Claim, Estimate, Promise, judge, weigh
 
 ARMS = [ArmResult(name, "") for name in ("baseline", "proposed", "optimised")]
-RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, "ok", arms=ARMS)
+RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, ScenarioStatus.OK, arms=ARMS)
 
 
 @pytest.mark.parametrize(
     ("claim", "estimate", "word"),
     [
-        (v.times(5, 10), Estimate(12, 11, 13), v.EXCEEDED),
-        (v.times(5, 10), Estimate(7, 5, 9), v.CONFIRMED),
-        (v.times(5, 10), Estimate(10, 9, 11), v.CONFIRMED),
-        (v.times(5, 10), Estimate(5, 4, 6), v.INCONCLUSIVE),
-        (v.times(5, 10), Estimate(3, 2, 4), v.FELL_SHORT),
-        (v.times(5, 10), Estimate(1.1, 0.9, 1.3), v.REFUTED),
-        (v.times(5, 10), Estimate(0.5, 0.4, 0.6), v.REFUTED),
-        (v.times(5), Estimate(50, 40, 60), v.CONFIRMED),
-        (v.times(5), Estimate(50), v.INCONCLUSIVE),
-        (v.times(5), Estimate(50, 40, None), v.CONFIRMED),
-        (v.times(5), Estimate(5, 4, None), v.INCONCLUSIVE),
-        (v.times(5), Estimate(3, None, 4), v.REFUTED),
-        (v.cut(0.96), Estimate(0.9607, exact=True), v.CONFIRMED),
-        (v.cut(0.96), Estimate(0.5, exact=True), v.FELL_SHORT),
-        (v.cut(0.5), Estimate(-0.2, exact=True), v.REFUTED),
-        (v.at_most(10, "ms"), Estimate(3, 2, 4), v.CONFIRMED),
-        (v.at_most(10, "ms"), Estimate(10, 9, 11), v.INCONCLUSIVE),
-        (v.at_most(10, "ms"), Estimate(30, 20, 40), v.FELL_SHORT),
-        (v.at_least(0.95, "share"), Estimate(0.9, exact=True), v.FELL_SHORT),
-        (v.works(), Estimate(1.0, exact=True), v.CONFIRMED),
-        (v.works(), Estimate(0.5, exact=True), v.FELL_SHORT),
-        (v.works(), Estimate(0.0, exact=True), v.REFUTED),
-        (v.measured("×"), Estimate(2, 1, 3), v.REPORTED),
+        (v.times(5, 10), Estimate(12, 11, 13), PromiseVerdict.EXCEEDED),
+        (v.times(5, 10), Estimate(7, 5, 9), PromiseVerdict.CONFIRMED),
+        (v.times(5, 10), Estimate(10, 9, 11), PromiseVerdict.CONFIRMED),
+        (v.times(5, 10), Estimate(5, 4, 6), PromiseVerdict.INCONCLUSIVE),
+        (v.times(5, 10), Estimate(3, 2, 4), PromiseVerdict.FELL_SHORT),
+        (v.times(5, 10), Estimate(1.1, 0.9, 1.3), PromiseVerdict.REFUTED),
+        (v.times(5, 10), Estimate(0.5, 0.4, 0.6), PromiseVerdict.REFUTED),
+        (v.times(5), Estimate(50, 40, 60), PromiseVerdict.CONFIRMED),
+        (v.times(5), Estimate(50), PromiseVerdict.INCONCLUSIVE),
+        (v.times(5), Estimate(50, 40, None), PromiseVerdict.CONFIRMED),
+        (v.times(5), Estimate(5, 4, None), PromiseVerdict.INCONCLUSIVE),
+        (v.times(5), Estimate(3, None, 4), PromiseVerdict.REFUTED),
+        (v.cut(0.96), Estimate(0.9607, exact=True), PromiseVerdict.CONFIRMED),
+        (v.cut(0.96), Estimate(0.5, exact=True), PromiseVerdict.FELL_SHORT),
+        (v.cut(0.5), Estimate(-0.2, exact=True), PromiseVerdict.REFUTED),
+        (v.at_most(10, "ms"), Estimate(3, 2, 4), PromiseVerdict.CONFIRMED),
+        (v.at_most(10, "ms"), Estimate(10, 9, 11), PromiseVerdict.INCONCLUSIVE),
+        (v.at_most(10, "ms"), Estimate(30, 20, 40), PromiseVerdict.FELL_SHORT),
+        (v.at_least(0.95, "share"), Estimate(0.9, exact=True), PromiseVerdict.FELL_SHORT),
+        (v.works(), Estimate(1.0, exact=True), PromiseVerdict.CONFIRMED),
+        (v.works(), Estimate(0.5, exact=True), PromiseVerdict.FELL_SHORT),
+        (v.works(), Estimate(0.0, exact=True), PromiseVerdict.REFUTED),
+        (v.measured("×"), Estimate(2, 1, 3), PromiseVerdict.MEASURED),
     ],
 )
 def test_each_position_of_the_interval_has_its_word(claim: Claim, estimate: Estimate, word: str) -> None:
@@ -53,8 +53,8 @@ def test_an_interval_on_both_sides_of_the_promise_is_never_a_pass(floor: float, 
     """Confirmed and exceeded need the lower end at or above the promise; denials need the upper end below it."""
     low, high = value - below, value + above
     word = weigh(v.times(floor), Estimate(value, low, high))
-    assert (word in {v.CONFIRMED, v.EXCEEDED}) == (low >= floor)
-    assert (word in {v.FELL_SHORT, v.REFUTED}) == (high < floor)
+    assert (word in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}) == (low >= floor)
+    assert (word in {PromiseVerdict.FELL_SHORT, PromiseVerdict.REFUTED}) == (high < floor)
 
 
 def test_a_promise_is_judged_for_each_of_its_arms() -> None:
@@ -63,8 +63,8 @@ def test_a_promise_is_judged_for_each_of_its_arms() -> None:
         "N1", "51 → 2", v.cut(0.96), lambda _, arm: Estimate(0.96 if arm == "optimised" else 0.5, exact=True, note="x")
     )
     proposed, optimised = judge(promise, RESULT)
-    assert (proposed.arm, proposed.verdict) == ("proposed", v.FELL_SHORT)
-    assert (optimised.arm, optimised.verdict) == ("optimised", v.CONFIRMED)
+    assert (proposed.arm, proposed.verdict) == ("proposed", PromiseVerdict.FELL_SHORT)
+    assert (optimised.arm, optimised.verdict) == ("optimised", PromiseVerdict.CONFIRMED)
     assert optimised.sentence == "promised 96 % less, measured 96 % less, exactly (x)"
 
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_measured_says_why() -> None:
         raise NotMeasurableError(f"no {arm} here")
 
     (found, _) = judge(Promise("X", "x", v.times(2), measure), RESULT)
-    assert (found.verdict, found.sentence, found.value) == (v.NOT_MEASURABLE, "no proposed here", None)
+    assert (found.verdict, found.sentence, found.value) == (PromiseVerdict.NOT_MEASURED, "no proposed here", None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError
-from harness.results.run import ScenarioResult, WorkCount
+from harness.results.run import ScenarioResult, ScenarioStatus, WorkCount
 from harness.verdicts.rates import fewer_of, rate, share_of
 
 
@@ -16,7 +16,7 @@ def result(before: float, after: float, tries: float = 40) -> ScenarioResult:
     counted = {"baseline": before, "optimised": after}
     exact = [WorkCount(arm, "", "errors_per_1000", value) for arm, value in counted.items()]
     exact += [WorkCount(arm, "", "tried", tries) for arm in counted]
-    return ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", work_counts=exact)
+    return ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, ScenarioStatus.OK, work_counts=exact)
 
 
 @given(st.integers(1, 500), st.data())
@@ -57,7 +57,7 @@ def test_a_share_is_told_with_what_it_was_counted_in() -> None:
         WorkCount("optimised", "", "lookups", 40),
         WorkCount("optimised", "", "none", 0),
     ]
-    found = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, "ok", work_counts=exact)
+    found = ScenarioResult("s", "S", "S.", "s.py", "sqlite", 0.0, ScenarioStatus.OK, work_counts=exact)
     share = share_of("hits", "lookups")(found, "optimised")
     assert share.low is not None
     assert share.high is not None

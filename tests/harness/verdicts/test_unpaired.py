@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.verdicts.promise import INCONCLUSIVE
-from harness.verdicts.unpaired import DRIFT, IMPROVED, LEAST, REGRESSED, WORDS, Unpaired, compare, median_ratio
+from harness.results.run import PromiseVerdict
+from harness.verdicts.unpaired import DRIFT, LEAST, VERDICTS, Unpaired, compare, median_ratio
 
 TIMES = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=30)
 
@@ -41,21 +41,21 @@ def test_the_interval_holds_the_ratio_of_the_medians(before: list[float], after:
 def test_swapping_the_sides_swaps_the_verdict(before: list[float], after: list[float], drift: float) -> None:
     """What is an improvement one way is no improvement the other way, and a word is always one of three."""
     one, other = compare(side(before), side(after), drift), compare(side(after), side(before), drift)
-    assert {one.verdict, other.verdict} <= set(WORDS)
-    assert not (one.verdict == other.verdict != INCONCLUSIVE)
+    assert {one.verdict, other.verdict} <= set(VERDICTS)
+    assert not (one.verdict == other.verdict != PromiseVerdict.INCONCLUSIVE)
 
 
 @given(TIMES, st.floats(0, 5))
 def test_the_same_times_are_never_called_a_change(times: list[float], drift: float) -> None:
     """Nor equal: that is more than two moments can show."""
-    assert compare(side(times), side(times), drift).verdict == INCONCLUSIVE
+    assert compare(side(times), side(times), drift).verdict == PromiseVerdict.INCONCLUSIVE
 
 
 def test_a_change_beyond_the_drift_is_called_one() -> None:
     """With the whole interval beyond it, in the direction it has."""
     slow, fast = [100.0 + i for i in range(20)], [50.0 + i / 2 for i in range(20)]
     faster, slower = compare(side(slow), side(fast)), compare(side(fast), side(slow))
-    assert (faster.verdict, slower.verdict) == (IMPROVED, REGRESSED)
+    assert (faster.verdict, slower.verdict) == (PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED)
     assert faster.low is not None
     assert faster.low > 1 + DRIFT
     assert slower.high is not None
@@ -66,14 +66,20 @@ def test_a_change_beyond_the_drift_is_called_one() -> None:
 def test_a_change_within_the_drift_is_inconclusive_however_sure_both_runs_are() -> None:
     """A thousand equal values know their median exactly, and the machine may have drifted all the same."""
     found = compare(side([1.2] * 1000), side([1.0] * 1000))
-    assert found.verdict == INCONCLUSIVE
+    assert found.verdict == PromiseVerdict.INCONCLUSIVE
     assert (found.low, found.high) == (1.2, 1.2)
     assert "cannot be told from the machine" in found.reason
-    assert compare(side([1.2] * 1000), side([1.0] * 1000), drift=0.1).verdict == IMPROVED
+    assert compare(side([1.2] * 1000), side([1.0] * 1000), drift=0.1).verdict == PromiseVerdict.IMPROVED
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "word"), [(2.0, 1.0, IMPROVED), (1.0, 2.0, REGRESSED), (1.0, 1.2, INCONCLUSIVE), (1.2, 1.0, INCONCLUSIVE)]
+    ("before", "after", "word"),
+    [
+        (2.0, 1.0, PromiseVerdict.IMPROVED),
+        (1.0, 2.0, PromiseVerdict.REGRESSED),
+        (1.0, 1.2, PromiseVerdict.INCONCLUSIVE),
+        (1.2, 1.0, PromiseVerdict.INCONCLUSIVE),
+    ],
 )
 def test_aggregates_give_no_interval_and_a_verdict_only_beyond_the_drift(before: float, after: float, word: str) -> None:
     """Whether or not the file says how many values there were."""
@@ -86,20 +92,20 @@ def test_aggregates_give_no_interval_and_a_verdict_only_beyond_the_drift(before:
 def test_too_few_values_say_nothing_however_large_the_change(few: Unpaired) -> None:
     """A single measurement does not know its own noise; the reason is given."""
     found = compare(side([100.0] * 50), few)
-    assert found.verdict == INCONCLUSIVE
+    assert found.verdict == PromiseVerdict.INCONCLUSIVE
     assert "says too little" in found.reason
 
 
 def test_a_median_that_was_rounded_to_nothing_gives_no_ratio() -> None:
     """And no error: Locust writes 0 for what takes less than half a millisecond."""
     found = compare(aggregate(0.0, 100), aggregate(5.0, 100))
-    assert (found.verdict, found.ratio) == (INCONCLUSIVE, None)
+    assert (found.verdict, found.ratio) == (PromiseVerdict.INCONCLUSIVE, None)
 
 
 def test_rounding_may_have_made_the_whole_change() -> None:
     """One millisecond may be half or one and a half; a hundred may not."""
-    assert compare(aggregate(2.0, 500, 0.5), aggregate(1.0, 500, 0.5)).verdict == INCONCLUSIVE
-    assert compare(aggregate(200.0, 500, 0.5), aggregate(100.0, 500, 0.5)).verdict == IMPROVED
+    assert compare(aggregate(2.0, 500, 0.5), aggregate(1.0, 500, 0.5)).verdict == PromiseVerdict.INCONCLUSIVE
+    assert compare(aggregate(200.0, 500, 0.5), aggregate(100.0, 500, 0.5)).verdict == PromiseVerdict.IMPROVED
     wide = compare(side([2.0] * 50, rounding=0.5), side([1.0] * 50, rounding=0.5))
     assert wide.low == pytest.approx(1.0)
     assert wide.high == pytest.approx(5.0)

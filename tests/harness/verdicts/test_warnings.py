@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.run import CONTROL, Ratio, ScenarioResult, WorkCount
+from harness.results.run import CONTROL, Ratio, ScenarioResult, ScenarioStatus, WorkCount
 from harness.verdicts.warnings import warnings_about
 
 SOUND = ScenarioResult(
@@ -16,7 +16,7 @@ SOUND = ScenarioResult(
     "toy.py",
     "sqlite",
     0.0,
-    "ok",
+    ScenarioStatus.OK,
     processes=5,
     ratios=[Ratio("optimised", "g", 4.0, 3.5, 4.5, [4.0] * 5, 50), Ratio(CONTROL, "g", 1.0, 0.98, 1.02, [1.0] * 5, 20)],
 )
@@ -38,7 +38,7 @@ def test_a_sound_result_raises_no_warning() -> None:
             replace(SOUND, work_counts=[WorkCount("optimised", "g", "rows", 5, repeats_exactly=False)]),
             "exact work that does not repeat",
         ),
-        (replace(SOUND, status="interrupted"), "interrupted"),
+        (replace(SOUND, status=ScenarioStatus.INTERRUPTED), "interrupted"),
     ],
 )
 def test_each_weakness_has_its_warning_and_remedy(result: ScenarioResult, name: str) -> None:

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from harness.gate.against.compare import PairedTime
-from harness.results.gate import EQUIVALENT, REGRESSED
+from harness.results.gate import GateVerdict
 from tools.validation.old_new import section
 
 
-def time(word: str) -> PairedTime:
+def time(word: GateVerdict) -> PairedTime:
     """Return a comparison that ended so."""
     return PairedTime("queries", word, 1.01, 0.99, 1.03, [1.01], [], 10, 0.02, None, "")
 
 
-def kept(same: list[str], slower: list[str]) -> list[bool]:
+def kept(same: list[GateVerdict], slower: list[GateVerdict]) -> list[bool]:
     """Return which requirements are kept."""
     found = section({0: [time(word) for word in same], 3: [time(word) for word in slower]})
-    return [requirement.kept for requirement in found.requirements]
+    return [requirement.met for requirement in found.requirements]
 
 
 def test_alarms_and_misses_break_the_requirements() -> None:
     """One false alarm in two comparisons, or half of the slow-downs missed, is more than chance."""
-    assert kept([EQUIVALENT] * 8, [REGRESSED] * 5) == [True, True]
-    assert kept([EQUIVALENT, REGRESSED], [REGRESSED] * 5) == [False, True]
-    assert kept([EQUIVALENT] * 8, [REGRESSED] * 3 + [EQUIVALENT] * 3) == [True, False]
+    assert kept([GateVerdict.EQUIVALENT] * 8, [GateVerdict.REGRESSED] * 5) == [True, True]
+    assert kept([GateVerdict.EQUIVALENT, GateVerdict.REGRESSED], [GateVerdict.REGRESSED] * 5) == [False, True]
+    assert kept([GateVerdict.EQUIVALENT] * 8, [GateVerdict.REGRESSED] * 3 + [GateVerdict.EQUIVALENT] * 3) == [True, False]
 
 
 def test_the_table_counts_words() -> None:
     """Each kind of end has its column."""
-    (table,) = section({0: [time(EQUIVALENT)] * 2, 3: [time(REGRESSED)]}).tables
+    (table,) = section({0: [time(GateVerdict.EQUIVALENT)] * 2, 3: [time(GateVerdict.REGRESSED)]}).tables
     assert [list(row[1:6]) for row in table.rows] == [["2", "0", "0", "2", "0"], ["1", "1", "0", "0", "0"]]
 
 
 def test_a_requirement_says_what_so_few_comparisons_show() -> None:
     """The true rate of something that did not happen once in thirty times may still be one in ten."""
-    (rare, _) = section({0: [time(EQUIVALENT)] * 30, 3: [time(REGRESSED)]}).requirements
-    assert rare.says == "false alarms on the same work: 0 of 30 [0%, 12%]"
+    (rare, _) = section({0: [time(GateVerdict.EQUIVALENT)] * 30, 3: [time(GateVerdict.REGRESSED)]}).requirements
+    assert rare.text == "false alarms on the same work: 0 of 30 [0%, 12%]"

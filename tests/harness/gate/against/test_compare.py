@@ -14,7 +14,7 @@ from harness.gate.against import compare as paired
 from harness.gate.against.compare import Sets, compare, share_s, verdicts
 from harness.gate.against.interleave import ProcessPairResult
 from harness.gate.against.process import Side
-from harness.results.gate import EQUIVALENT, IMPROVED, INCONCLUSIVE, REGRESSED
+from harness.results.gate import GateVerdict
 
 MARGIN = 0.03
 
@@ -37,9 +37,9 @@ def words(found: Sets) -> dict[str, str]:
 def test_each_benchmark_has_its_own_verdict() -> None:
     """Slower twice is regressed, faster is improved, and the same is equivalent, side by side."""
     assert words(sets("a", {"slower": 0.1, "faster": -0.1, "same": 0.0}, again=12)) == {
-        "slower": REGRESSED,
-        "faster": IMPROVED,
-        "same": EQUIVALENT,
+        "slower": GateVerdict.REGRESSED,
+        "faster": GateVerdict.IMPROVED,
+        "same": GateVerdict.EQUIVALENT,
     }
 
 
@@ -48,14 +48,14 @@ def test_what_does_not_recur_fails_no_build() -> None:
     found = sets("b", {"slower": 0.1})
     found.second["slower"] = [0.001, -0.001] * 10
     (time,) = verdicts(found, MARGIN, 1.5)
-    assert time.verdict == INCONCLUSIVE
+    assert time.verdict == GateVerdict.INCONCLUSIVE
     assert "not shown in 20 fresh ones" in time.reason
 
 
 def test_noise_is_no_pass() -> None:
     """With too much noise nothing is said, but what could have been seen, and how long it would take."""
     (time,) = verdicts(sets("c", {"noisy": 0.0}, sd=0.08), MARGIN, 1.5)
-    assert time.verdict == INCONCLUSIVE
+    assert time.verdict == GateVerdict.INCONCLUSIVE
     assert time.could_see is not None
     assert time.could_see > MARGIN
     assert time.needs_s is not None
@@ -67,14 +67,14 @@ def test_a_regression_shows_its_second_set() -> None:
     found = sets("d", {"slower": 0.2})
     found.second["slower"] = [math.log(1.1)] * 9
     (time,) = verdicts(found, MARGIN, 1.5)
-    assert time.verdict == REGRESSED
+    assert time.verdict == GateVerdict.REGRESSED
     assert time.ratio == pytest.approx(1.1)
 
 
 def test_many_benchmarks_are_corrected_for() -> None:
     """Of 300 benchmarks that are the same, none is improved or regressed by chance, though the noise is large."""
     found = words(sets("e", {f"b{i}": 0.0 for i in range(300)}, sd=0.05))
-    assert not {REGRESSED, IMPROVED} & set(found.values())
+    assert not {GateVerdict.REGRESSED, GateVerdict.IMPROVED} & set(found.values())
 
 
 def test_a_share_is_never_too_small() -> None:

@@ -8,19 +8,19 @@ import pytest
 
 from harness.gate.against.compare import PairedTime
 from harness.gate.against.result import BenchmarkPlace, result, row, sentence
-from harness.results.gate import EXACT, INCONCLUSIVE, GateRow
+from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.results.run import RunWarning
 
-TIME = PairedTime("a", "equivalent", 1.0, 0.99, 1.01, [1.0], [], 10, 0.01, 5.0, "it is within")
+TIME = PairedTime("a", GateVerdict.EQUIVALENT, 1.0, 0.99, 1.01, [1.0], [], 10, 0.01, 5.0, "it is within")
 NAMES = ("main", "here")
 
 
-def counted(word: str) -> GateRow:
+def counted(word: GateVerdict) -> GateRow:
     """Return a row of exact work."""
-    return GateRow(EXACT, "a", "sqlite", 0.0, "baseline", "g", "steps", word, "")
+    return GateRow(RowKind.WORK, "a", "sqlite", 0.0, "baseline", "g", "steps", word, "")
 
 
-def timed(word: str) -> GateRow:
+def timed(word: GateVerdict) -> GateRow:
     """Return a row of paired time."""
     return row(replace(TIME, verdict=word), BenchmarkPlace("a", "sqlite"), 0.03)
 
@@ -28,14 +28,14 @@ def timed(word: str) -> GateRow:
 @pytest.mark.parametrize(
     ("rows", "code"),
     [
-        ([counted("equal"), timed("equivalent")], 0),
-        ([timed("equivalent")], 0),
-        ([counted("equal")], 0),
-        ([counted("improved"), timed("improved")], 0),
-        ([counted("equal"), timed("inconclusive")], 3),
-        ([counted("regressed"), timed("equivalent")], 1),
-        ([counted("equal"), timed("regressed")], 1),
-        ([timed("inconclusive"), timed("regressed")], 1),
+        ([counted(GateVerdict.EQUAL), timed(GateVerdict.EQUIVALENT)], 0),
+        ([timed(GateVerdict.EQUIVALENT)], 0),
+        ([counted(GateVerdict.EQUAL)], 0),
+        ([counted(GateVerdict.IMPROVED), timed(GateVerdict.IMPROVED)], 0),
+        ([counted(GateVerdict.EQUAL), timed(GateVerdict.INCONCLUSIVE)], 3),
+        ([counted(GateVerdict.REGRESSED), timed(GateVerdict.EQUIVALENT)], 1),
+        ([counted(GateVerdict.EQUAL), timed(GateVerdict.REGRESSED)], 1),
+        ([timed(GateVerdict.INCONCLUSIVE), timed(GateVerdict.REGRESSED)], 1),
         ([], 4),
     ],
 )
@@ -47,11 +47,11 @@ def test_the_worst_row_decides(rows: list[GateRow], code: int) -> None:
 def test_what_is_not_comparable_is_not_green() -> None:
     """One reason is enough, though all that was measured is equal; a regression beside it is still red."""
     reason = [RunWarning("b", "renamed", "")]
-    assert result(NAMES, [counted("equal")], reason).exit_code == 4
-    assert result(NAMES, [counted("regressed")], reason).exit_code == 1
+    assert result(NAMES, [counted(GateVerdict.EQUAL)], reason).exit_code == 4
+    assert result(NAMES, [counted(GateVerdict.REGRESSED)], reason).exit_code == 1
 
 
 def test_an_inconclusive_time_says_what_it_could_have_shown() -> None:
     """The smallest effect, and the seconds for the margin."""
-    said = sentence(replace(TIME, verdict=INCONCLUSIVE, could_see=0.08, needs_s=106.5, reason="noise"), 0.03)
+    said = sentence(replace(TIME, verdict=GateVerdict.INCONCLUSIVE, could_see=0.08, needs_s=106.5, reason="noise"), 0.03)
     assert said == "noise; it could have shown +8.0 %, and +3 % would need about 106 s a set"

@@ -10,6 +10,7 @@ from harness.gate.result_files import side_by_side
 from harness.importers.reading import Reading, Timing, raw_timing
 from harness.report.figures import before_after
 from harness.report.svg import look
+from harness.results.run import RunKind
 
 
 def reading(factor: float, number: int = 3) -> Reading:
@@ -22,7 +23,7 @@ def reading(factor: float, number: int = 3) -> Reading:
 def test_other_kinds_of_runs_have_no_such_figure() -> None:
     """Nor has a comparison without a single ratio."""
     run = side_by_side(reading(1), reading(2))
-    assert before_after.draw_run(replace(run, kind="pairs")) is None
+    assert before_after.draw_run(replace(run, kind=RunKind.PAIRS)) is None
     rounded_away = Reading("x", "t", "f", (Timing("a", 9, 0.0, 0.0, 0.0, 0.0),))
     assert before_after.draw_run(side_by_side(rounded_away, rounded_away)) is None
 

@@ -17,7 +17,7 @@ def test_a_panel_a_kind_with_its_limit(load_result: ScenarioResult) -> None:
     with look():
         drawing = draw(load_result, None)
     assert drawing is not None
-    assert [axes.get_title(loc="left") for axes in drawing.axes] == ["operations a second", "users at once"]
+    assert [axes.get_title(loc="left") for axes in drawing.axes] == ["operations per second", "concurrent users"]
     for axes, unit in zip(drawing.axes, ("/s", "users"), strict=True):
         assert any(np.array_equal(line.get_ydata(), [150e6, 150e6]) for line in axes.lines)
         words = [text.get_text() for text in axes.texts]

@@ -25,7 +25,7 @@ def test_a_strip_a_kind_of_figure_on_one_axis(load_result: ScenarioResult) -> No
     assert drawing is not None
     assert [axes.get_title(loc="left") for axes in drawing.axes] == [
         "response time, ms (log)",
-        "operations a second",
+        "operations per second",
         "CPU, % of a core",
         "resident memory, MB",
         "statements, an operation",

@@ -13,7 +13,7 @@ import pytest
 from harness.errors import UsageError
 from harness.report.html import render, write
 from harness.report.html.page import plan_words
-from harness.results.run import CONTROL, Run, ScenarioResult, Verdict
+from harness.results.run import CONTROL, PromiseVerdict, Run, ScenarioResult, Verdict
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 
@@ -170,7 +170,9 @@ def test_a_dirty_control_is_called_noise(make_run: Callable[..., Run], make_resu
 
 def test_an_arm_beyond_the_two_keeps_its_verdict(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
     """A verdict of a third arm shows in the table under the arm's name."""
-    verdict = Verdict("X1", "more", "hand-written", "confirmed", "promised 2×, measured 3×", "×", value=3.0, promised_low=2.0)
+    verdict = Verdict(
+        "X1", "more", "hand-written", PromiseVerdict.CONFIRMED, "promised 2×, measured 3×", "×", value=3.0, promised_low=2.0
+    )
     assert "arm hand-written" in render(make_run(make_result(verdicts=[verdict])))
 
 

@@ -1,0 +1,16 @@
+"""The version of the installed package."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+DISTRIBUTION = "advice-on-trial"
+"""The name that pip installs."""
+
+
+def version() -> str:
+    """Return the installed version, such as `0.2.0`; "unknown" where the package runs from a source tree without installation."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
