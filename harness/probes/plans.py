@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.probes.statements import SentStatement
 from harness.results.run import Statement
 
 _STRING_OR_SPACE = re.compile(r"('(?:[^']|'')*')|\s+")
-_PARAMETER = r"(?:\?\d*|\$\d+(?:::\w+(?: \w+)*)?|%s|:\w+)"
+_PARAMETER = r"(?:\?\d*|(?:\$\d+|%\(\w+\)s)(?:::\w+(?: \w+)*)?|%s|:\w+)"
 _PARAMETER_LIST = re.compile(rf"\bIN \({_PARAMETER}(?:, {_PARAMETER})*\)", re.IGNORECASE)
 _ROW = rf"\((?:{_PARAMETER}|NULL)(?:, (?:{_PARAMETER}|NULL))*\)"
 _MANY_ROWS = re.compile(rf"\bVALUES ({_ROW})(?:, {_ROW})+", re.IGNORECASE)
@@ -32,8 +32,8 @@ _PG_SCAN = re.compile(r"\bSeq Scan on\b")
 _PLANLESS = re.compile(r"\s*(?:SAVEPOINT|RELEASE|ROLLBACK|SET|SHOW|PRAGMA|LOCK)\b", re.IGNORECASE)
 
 
-async def plans(engine: AsyncEngine, sent: Iterable[SentStatement], *, arm: str, group: str) -> list[Statement]:
-    """Return the statement shapes of one operation of `arm` in `group`, each with its query plan.
+async def plans(engine: AsyncEngine | Engine, sent: Iterable[SentStatement], *, arm: str, group: str) -> list[Statement]:
+    """Return the statement shapes of one operation of `arm` on `group`'s cases, each with its query plan.
 
     Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES have the same
     shape. A statement without a plan, such as an INSERT of values, has an empty one.
@@ -41,18 +41,26 @@ async def plans(engine: AsyncEngine, sent: Iterable[SentStatement], *, arm: str,
     shapes: dict[str, list[SentStatement]] = {}
     for statement in sent:
         shapes.setdefault(shape(statement.sql), []).append(statement)
-    found = []
-    async with engine.connect() as connection:
-        for sql, members in shapes.items():
-            plan = await _explain(connection, members[0])
-            if engine.dialect.name == "postgresql":
-                indexed, scanning = any(map(_PG_BY_INDEX.search, plan)), any(map(_PG_SCAN.search, plan))
-            else:
-                names = [*_ephemeral(plan), *_named_queries(sql)]
-                indexed = any(uses_index(line) for line in plan)
-                scanning = any(scans_table(line, sql, names) for line in plan)
-            found.append(Statement(arm, group, sql, sum(member.count for member in members), plan, indexed, scanning))
-    return found
+
+    def explained(connection: Connection) -> list[Statement]:
+        return [_statement(connection, sql, members, arm, group) for sql, members in shapes.items()]
+
+    if isinstance(engine, Engine):
+        with engine.connect() as connection:
+            return explained(connection)
+    async with engine.connect() as asynchronous:
+        return await asynchronous.run_sync(explained)
+
+
+def _statement(connection: Connection, sql: str, members: Sequence[SentStatement], arm: str, group: str) -> Statement:
+    plan = _explain(connection, members[0])
+    if connection.dialect.name == "postgresql":
+        indexed, scanning = any(map(_PG_BY_INDEX.search, plan)), any(map(_PG_SCAN.search, plan))
+    else:
+        names = [*_ephemeral(plan), *_named_queries(sql)]
+        indexed = any(uses_index(line) for line in plan)
+        scanning = any(scans_table(line, sql, names) for line in plan)
+    return Statement(arm, group, sql, sum(member.count for member in members), plan, indexed, scanning)
 
 
 def shape(sql: str) -> str:
@@ -94,14 +102,14 @@ def _ephemeral(plan: Iterable[str]) -> list[str]:
     return [match[1] for line in plan if (match := _EPHEMERAL.match(line.strip()))]
 
 
-async def _explain(connection: AsyncConnection, statement: SentStatement) -> list[str]:
-    """Return the plan's lines, indented by level; none for a statement that neither queries nor changes rows."""
+def _explain(connection: Connection, statement: SentStatement) -> list[str]:
+    """Return the plan's lines, indented by level; none for a statement that is no query and changes no row."""
     if _PLANLESS.match(statement.sql):
         return []
     is_postgresql = connection.dialect.name == "postgresql"
     explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
     try:
-        rows = (await connection.exec_driver_sql(f"{explain} {statement.sql}", statement.parameters)).all()
+        rows = connection.exec_driver_sql(f"{explain} {statement.sql}", statement.parameters).all()
     except SQLAlchemyError as error:
         error.add_note(f"while explaining {shape(statement.sql)}")
         raise
