@@ -86,9 +86,9 @@ class ProjectCommands:
 
 
 def find_project_commands(start: Path, reserved: Collection[str]) -> ProjectCommands:
-    """Return the project that `start` belongs to. `reserved` are the names of the commands of `harness`, which take precedence.
+    """Return the commands of the project that `start` belongs to. `reserved` are the names of the commands of `harness`.
 
-    Never raises for what the project's files contain: the problem is part of the result.
+    Those take precedence. Problems in the files of the project are part of the result and raise nothing.
     """
     file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
     if file is None:

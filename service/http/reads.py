@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from service.composition import PromptService
 from service.http import schemas
-from service.http.problems import documented, not_found
+from service.http.problems import ProblemError, documented, not_found
 from service.paging import MAX_OFFSET
 
 MISSING, REFUSED = HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -123,7 +123,7 @@ async def metrics(request: Request) -> Response:
     """Return metrics in Prometheus' text format, if monitoring is enabled."""
     instruments = request.app.state.instruments
     if instruments is None:
-        raise not_found("monitoring in this service")
+        raise ProblemError(MISSING, "Monitoring is disabled; set monitoring=optimised.")
     return Response(instruments.render(), media_type=instruments.media_type)
 
 
