@@ -32,6 +32,7 @@ except ModuleNotFoundError as error:
 from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.embedded import emit_begin
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
+from harness.databases.interface import Migration as SchemaChange
 from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.probes.ping import ping, ping_synchronously
 from harness.probes.plans import plans
@@ -373,7 +374,7 @@ def _leave_transactions(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy begins transactions, as on every other engine
 
 
-def _change(migration: Migration) -> Callable[[Connection], None]:
+def _change(migration: Migration) -> SchemaChange:
     def execute(connection: Connection) -> None:
         if callable(migration):
             migration(connection)
