@@ -29,8 +29,8 @@ from harness.servers.servers import processes
 from harness.verdicts.measures import count, exact_figure, latency, speedup
 from harness.verdicts.promise import Estimate, Promise, at_least, at_most, measured, times, works
 from harness.verdicts.rates import share_of
-from service.edges import edge_data
-from service.edges.edge_api import NewTitle
+from service.edges import replication
+from service.edges.api import NewTitle
 from service.edges.regions import REGIONS
 from service.migrations import composite_indexes
 
@@ -269,7 +269,7 @@ async def _prepare(setting: Setting) -> Prepared:
 
 def _migrate(connection: Connection) -> None:
     composite_indexes.upgrade_optimised(connection)
-    edge_data.upgrade(connection)
+    replication.upgrade(connection)
 
 
 def _sample(cases: Sequence[Case]) -> Sequence[Ask]:

@@ -20,9 +20,8 @@ from sqlalchemy.pool import QueuePool
 
 from service import async_queries, engines, pools
 from service.async_queries import SessionEach
-from service.sessions import sessionmaker
+from service.sessions import Threads, sessionmaker, sync_sessions
 from service.switches import Level, Switches
-from service.sync_store import Threads, sync_sessions
 from service.transactions import Transactions, conflict
 
 Answer = TypeVar("Answer")

@@ -92,7 +92,7 @@ def _exception(text: str) -> tuple[str, Level]:
 
 def _known(name: str) -> str:
     if name not in NAMES:
-        raise ValueError(f"no switch named {name!r}; known: {', '.join(NAMES)}")
+        raise ValueError(f"unknown switch {name!r}; choose from {', '.join(NAMES)}")
     return name
 
 
@@ -100,7 +100,7 @@ def _level(text: str) -> Level:
     try:
         return Level(text)
     except ValueError:
-        raise ValueError(f"no level named {text!r}; known: {', '.join(Level)}") from None
+        raise ValueError(f"unknown level {text!r}; choose from {', '.join(Level)}") from None
 
 
 def _refuse_repeated(names: Iterable[str]) -> None:

@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 from collections import Counter
 
-from service.edges.edge_api import LEAST_VERSION, Call, Handle, unchanged
-from service.edges.edge_cache import Answer, EdgeCache, is_same
-from service.edges.edge_data import Versioned
+from service.edges.api import LEAST_VERSION, Call, Handle, unchanged
+from service.edges.http_cache import Answer, EdgeCache, is_same
+from service.edges.replication import Versioned
 
 
 class Edge:

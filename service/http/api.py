@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.composition import open_service
-from service.http import api_reads, api_writes, problems
+from service.http import problems, reads, writes
 from service.observability.instruments import Instruments, instruments_for
 from service.settings import ServiceSettings
 
@@ -56,8 +56,8 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
     app.state.now = now
     app.state.body_limit_bytes = settings.body_limit_bytes
     app.state.instruments = instruments
-    app.include_router(api_reads.router)
-    app.include_router(api_writes.router)
+    app.include_router(reads.router)
+    app.include_router(writes.router)
     problems.install(app)
     if instruments is not None and instruments.middleware is not None:
         app.add_middleware(instruments.middleware)

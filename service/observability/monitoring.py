@@ -29,7 +29,7 @@ from sqlalchemy.pool import QueuePool
 
 from service.models import Base
 from service.observability import metrics
-from service.observability.monitoring_http import App, RequestTimes
+from service.observability.http import App, RequestTimes
 from service.observability.slow_query_log import SlowQueryLog, SlowStatement, call_site
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

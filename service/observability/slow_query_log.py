@@ -157,7 +157,7 @@ class SlowQueryLog:
             self._queue.task_done()
 
     def _line(self, slow: SlowStatement) -> dict[str, Any]:
-        from service.observability.sql_fingerprint import fingerprint, normal_form  # noqa: PLC0415 - sqlglot takes a while to import, and most processes meet no slow statement
+        from service.observability.fingerprint import fingerprint, normal_form  # noqa: PLC0415 - sqlglot takes a while to import, and most processes meet no slow statement
 
         normal = normal_form(slow.sql, slow.engine.dialect.name)
         name = fingerprint(normal)

@@ -37,7 +37,7 @@ def test_only_the_database_must_be_named() -> None:
     ("variables", "says"),
     [
         ({}, "PROMPT_SERVICE_DATABASE is not set"),
-        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SWITCHES": "fast"}, "no level named 'fast'"),
+        ({"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SWITCHES": "fast"}, "unknown level 'fast'"),
         (
             {"PROMPT_SERVICE_DATABASE": "d", "PROMPT_SERVICE_SWITCHES": "optimised"},
             "needs a Redis; name one in PROMPT_SERVICE_REDIS",

@@ -34,11 +34,11 @@ def test_all_switches_are_at_the_level_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no level named ''"),
-        ("fast", "no level named 'fast'; known: baseline, proposed, optimised"),
-        ("baseline,speed=optimised", "no switch named 'speed'; known: pools, async_queries"),
-        ("baseline,pools", "no level named ''"),
-        ("baseline,pools=fast", "no level named 'fast'"),
+        ("", "unknown level ''"),
+        ("fast", "unknown level 'fast'; choose from baseline, proposed, optimised"),
+        ("baseline,speed=optimised", "unknown switch 'speed'; choose from pools, async_queries"),
+        ("baseline,pools", "unknown level ''"),
+        ("baseline,pools=fast", "unknown level 'fast'"),
         ("baseline,pools=optimised,pools=baseline", "the switch 'pools' is given 2 times"),
     ],
 )
@@ -51,5 +51,5 @@ def test_a_wrong_text_is_refused(text: str, says: str) -> None:
 def test_a_switch_that_is_not_there_is_refused() -> None:
     """Both ways of naming one say so."""
     for make in (Switches.alone, Switches.without):
-        with pytest.raises(ValueError, match="no switch named 'speed'"):
+        with pytest.raises(ValueError, match="unknown switch 'speed'"):
             make("speed")

@@ -18,7 +18,7 @@ from harness.databases.engines import sqlite
 from harness.errors import NotMeasurableError
 from harness.servers import prometheus
 from harness.servers.exposition import distribution
-from service.as_proposed.review_monitoring import PANELS, ReviewMonitoring
+from service.as_proposed.monitoring import PANELS, ReviewMonitoring
 from service.observability.dashboards import WINDOW, panels
 from service.observability.metrics import FINE, buckets_s
 from service.observability.monitoring import Monitoring

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from service.edges.api import LEAST_VERSION, PRIVATE, PUBLIC, Call, answer
 from service.edges.edge import Edge
-from service.edges.edge_api import LEAST_VERSION, PRIVATE, PUBLIC, Call, answer
-from service.edges.edge_cache import Answer, EdgeCache
+from service.edges.http_cache import Answer, EdgeCache
 
 
 @dataclass

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.servers.exposition import series
-from service.as_proposed.review_monitoring import PANELS
+from service.as_proposed.monitoring import PANELS
 from service.observability.dashboards import WINDOW, dashboard, panels
 from service.observability.metrics import METRICS
 from service.observability.monitoring import Monitoring

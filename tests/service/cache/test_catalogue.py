@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.probes.statements import Statements
-from service.cache.caching import KINDS, MISSING_TTL_S, STATISTICS, CachedCatalogue
-from service.cache.caching_layers import JITTER, Kind, Layers
+from service.cache.catalogue import KINDS, MISSING_TTL_S, STATISTICS, CachedCatalogue
+from service.cache.layers import JITTER, Kind, Layers
 from service.catalogue import (
     Catalogue,
     DatabaseCatalogue,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from service.observability.http import App, Message, Receive, Scope, Send
 from service.observability.monitoring import Monitoring
-from service.observability.monitoring_http import App, Message, Receive, Scope, Send
 
 
 def requests(monitoring: Monitoring) -> dict[tuple[str, str, str], float]:

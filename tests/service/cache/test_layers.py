@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 
 from fixtures.caching.staleness import check, record
 from harness.runtime.clock import MonotonicClock
-from service.cache import caching_layers
-from service.cache.caching_layers import JITTER, Kind, Layers, MemoryLayer
+from service.cache import layers as cache_layers
+from service.cache.layers import JITTER, Kind, Layers, MemoryLayer
 
 NUMBER: Kind[int | None] = Kind("number", 600, int | None, missing_ttl_s=30)
 ANYTHING: Kind[Any] = Kind("anything", 600, Any)
@@ -76,7 +76,7 @@ def test_memory_holds_the_newest_for_so_long(steps: list[tuple[str, str]]) -> No
             now += 1
         else:
             held = [number for of, number, until_s in puts if of == key and now < until_s]
-            assert memory.get(key) == (held[0] if held else caching_layers._MISSING)
+            assert memory.get(key) == (held[0] if held else cache_layers._MISSING)
 
 
 @given(st.integers(1, 10_000), st.integers())
@@ -223,7 +223,7 @@ def test_another_process_forgets_before_the_write_returns(redis_url: str, prefix
             assert await reader.read(NUMBER, "a", source.load("a")) == 1
             name = writer.name(NUMBER, "a")
             async with writer.changing(name):
-                await until(lambda: reader._memory.get(name) is caching_layers._MISSING)
+                await until(lambda: reader._memory.get(name) is cache_layers._MISSING)
                 source.rows["a"] = 2
             assert await reader.read(NUMBER, "a", source.load("a")) == 2
 
@@ -242,7 +242,7 @@ def test_who_does_not_listen_still_tells_others(redis_url: str, prefix: str) -> 
             assert await reader.read(NUMBER, "a", source.load("a")) == 7
             async with writer.changing(writer.name(NUMBER, "a")):
                 source.rows["a"] = 8
-            await until(lambda: reader._memory.get(reader.name(NUMBER, "a")) is caching_layers._MISSING)
+            await until(lambda: reader._memory.get(reader.name(NUMBER, "a")) is cache_layers._MISSING)
             assert await reader.read(NUMBER, "a", source.load("a")) == 8
 
     run(check_it)

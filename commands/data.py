@@ -1,14 +1,14 @@
-"""Describe, generate or load the synthetic rows of the trial, and say how fast that was.
+"""Describe, generate or load the synthetic dataset, and report the throughput.
 
-The figures that `generate` and `load` print are the project's published benchmark of its data.
+The figures printed by `generate` and `load` are the published benchmark of the dataset.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import json
+import pkgutil
 import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,37 +16,44 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.cli import _options
+import harness.databases.engines
+from datasets import DESCRIPTIONS, GENERATOR_VERSION, SIZES, Block, Dataset, Digest, blocks, count_rows
 from harness.errors import UsageError
 from harness.runtime.clock import Clock, MonotonicClock
 
-if TYPE_CHECKING:
-    from datasets import Block, Dataset
+ENGINES = sorted(module.name for module in pkgutil.iter_modules(harness.databases.engines.__path__))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    describe = actions.add_parser("describe", help="show tables, columns, row counts, distributions and the digest")
-    generate = actions.add_parser("generate", help="make all rows; with --out, write one CSV file a table")
-    generate.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the CSV files")
-    load = actions.add_parser("load", help="make all rows and load them into a database, indexes included")
-    load.add_argument("--engine", default="sqlite", metavar="NAME", help="the database engine (default: sqlite)")
-    load.add_argument("--out", type=Path, metavar="FILE", help="the new file of an embedded engine (default: one that is removed)")
+    describe = actions.add_parser("describe", help="print tables, columns, row counts, distributions and the digest")
+    generate = actions.add_parser("generate", help="generate all rows; with --out, write one CSV file per table")
+    generate.add_argument("--out", type=Path, metavar="DIR", help="new folder for the CSV files")
+    load = actions.add_parser("load", help="generate all rows and load them into a database, indexes included")
+    engine_help = f"database engine: {', '.join(ENGINES)} (default: sqlite)"
+    load.add_argument("--engine", default="sqlite", choices=ENGINES, metavar="NAME", help=engine_help)
+    out_help = "new database file of an embedded engine (default: a temporary file)"
+    load.add_argument("--out", type=Path, metavar="FILE", help=out_help)
+    size_help = f"size of the dataset: {', '.join(SIZES)} (default: small)"
     for action in (describe, generate, load):
-        _options.data(action)
+        action.add_argument("--size", default="small", choices=tuple(SIZES), metavar="SIZE", help=size_help)
+        action.add_argument("--seed", default=0, type=int, metavar="N", help="seed of the rows (default: 0)")
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what `options.action` says and print the outcome; return the exit code.
+    """Run the action and print its result; return 0.
 
     Raises:
-        UsageError: a size, seed or engine that is not there, a target that exists or cannot be written, or no datasets.
+        UsageError: the seed is out of range, the target exists or cannot be written, or a package is not installed.
     """
-    dataset = _dataset(options.size, options.seed)
+    try:
+        dataset = Dataset(options.size, options.seed)
+    except ValueError as error:
+        raise UsageError(f"--seed: {error}") from None
     try:
         if options.action == "describe":
             _print(_described(dataset), _description_lines, as_json=options.json)
@@ -59,20 +66,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _dataset(size: str, seed: str) -> Dataset:
-    size, number = _options.size(size), _options.seed(seed)
-    try:
-        datasets = importlib.import_module("datasets")
-        dataset: Dataset = datasets.Dataset(size, number)
-        _ = datasets.GENERATOR_VERSION  # another package of the same name has none
-    except (ImportError, AttributeError) as error:
-        raise UsageError("the trial's `datasets` are not here; run `harness data` in a checkout of this project") from error
-    return dataset
-
-
 def _described(dataset: Dataset) -> dict[str, Any]:
-    from datasets import DESCRIPTIONS, GENERATOR_VERSION, Digest, blocks, count_rows  # noqa: PLC0415 - see `_dataset`
-
     digest = Digest(dataset)
     with _watched(dataset, blocks(dataset)) as made:
         for block in made:
@@ -88,8 +82,6 @@ def _described(dataset: Dataset) -> dict[str, Any]:
 
 
 def _generated(dataset: Dataset, out: Path | None) -> dict[str, Any]:
-    from datasets import Digest, blocks, count_rows  # noqa: PLC0415 - see `_dataset`
-
     digest = Digest(dataset)
     clock = MonotonicClock()
     start_ns = clock.now_ns()
@@ -104,9 +96,6 @@ def _generated(dataset: Dataset, out: Path | None) -> dict[str, Any]:
 
 
 def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
-    (engine,) = _options.engines(engine, only_one=True)
-    from datasets import blocks  # noqa: PLC0415 - see `_dataset`
-
     with ExitStack() as stack:
         fill = _into(stack, engine, out)
         clock = MonotonicClock()
@@ -127,16 +116,19 @@ def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
 
 
 def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable[Block]], tuple[dict[str, int], int]]:
-    """Return what loads blocks into an engine and returns rows by table and bytes on disk; the stack ends what it needs."""
-    from harness.databases.databases import databases  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from harness.databases.rows import load_sqlite  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from harness.probes.index_bytes import database_bytes  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from harness.scenario import Setting  # noqa: PLC0415 - comes with SQLAlchemy's users
-    from harness.servers.servers import is_embedded, servers  # noqa: PLC0415 - SQLAlchemy is slow to import
-    from service.models import Base  # noqa: PLC0415 - SQLAlchemy is slow to import
+    """Return a function that loads blocks into an engine and returns row counts per table and bytes on disk.
+
+    The stack closes the servers and files that it needs.
+    """
+    from harness.databases.databases import databases
+    from harness.databases.rows import load_sqlite
+    from harness.probes.index_bytes import database_bytes
+    from harness.scenario import Setting
+    from harness.servers.servers import is_embedded, servers
+    from service.models import Base
 
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))
-    if is_embedded(engine):  # SQLite makes the file for every engine that is one
+    if is_embedded(engine):  # every embedded engine reads the file that SQLite writes
 
         def into_file(made: Iterable[Block]) -> tuple[dict[str, int], int]:
             file = out or folder / "rows.db"
@@ -145,7 +137,7 @@ def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable
 
         return into_file
     if out is not None:
-        raise UsageError(f"--out {out}: {engine} keeps its rows in a server and not in a file; leave --out out")
+        raise UsageError(f"--out {out}: {engine} stores its rows in a server, not in a file; omit --out")
     setting = Setting(folder, folder, engine)
     setting = replace(setting, servers=stack.enter_context(servers(setting)))
     found = databases(setting)
@@ -159,7 +151,7 @@ def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable
 
 @dataclass
 class _Timed:
-    """Blocks that note when the last of them was taken, which is when the loader turns to the indexes."""
+    """Blocks that record when the last one was taken, which is when the loader starts to build the indexes."""
 
     clock: Clock
     blocks: Iterable[Block]
@@ -172,14 +164,14 @@ class _Timed:
 
 @contextmanager
 def _csv_folder(out: Path) -> Iterator[Callable[[Block], None]]:
-    """Yield what appends a block to its table's CSV file; the folder appears under its name when all are written."""
-    from pandas import DataFrame  # noqa: PLC0415 - a quarter of a second that other actions need not wait for
+    """Yield a function that appends a block to its table's CSV file; the folder is renamed to `out` once all are written."""
+    from pandas import DataFrame
 
     if out.exists():
-        raise UsageError(f"{out} is there already; remove it or name another folder")
+        raise UsageError(f"{out} already exists; remove it or name another folder")
     try:
-        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-            folder = Path(beside) / out.name
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+            folder = Path(temporary) / out.name
             folder.mkdir()
 
             def write(block: Block) -> None:
@@ -190,7 +182,7 @@ def _csv_folder(out: Path) -> Iterator[Callable[[Block], None]]:
             folder.rename(out)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UsageError(f"{out} cannot be written: {reason}; name a folder elsewhere or free space there") from error
+        raise UsageError(f"{out} cannot be written: {reason}; name another folder or free disk space") from error
 
 
 @contextmanager
@@ -199,10 +191,8 @@ def _watched(dataset: Dataset, blocks: Iterator[Block]) -> Iterator[Iterator[Blo
     if not sys.stderr.isatty():
         yield blocks
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals need it
-    from rich.progress import Progress  # noqa: PLC0415 - only terminals need it
-
-    from datasets import count_rows  # noqa: PLC0415 - see `_dataset`
+    from rich.console import Console
+    from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rows", total=sum(count_rows(dataset).values()))

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from sqlalchemy.exc import NoSuchModuleError
 
-from service.as_proposed import review_edge
-from service.as_proposed.review_edge import CACHE_S, ReviewApplication, ReviewCache, ReviewWorker, client_location
-from service.edges.edge_api import Call, answer
-from service.edges.edge_cache import Answer
+from service.as_proposed import edge as review_edge
+from service.as_proposed.edge import CACHE_S, ReviewApplication, ReviewCache, ReviewWorker, client_location
+from service.edges.api import Call, answer
+from service.edges.http_cache import Answer
 
 Make = Callable[..., Any]
 

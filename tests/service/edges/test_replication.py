@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool
 
 from harness.databases.engines import sqlite
-from service.edges import edge_data
-from service.edges.edge_data import Change, Primary, PulledReplica, Replica, changes, paths
+from service.edges import replication
+from service.edges.replication import Change, Primary, PulledReplica, Replica, changes, paths
 from service.models import Prompt
 from service.sessions import sessionmaker
 
@@ -34,7 +34,7 @@ def followed(filled: Path, tmp_path: Path) -> Callable[[str], Path]:
         path = sqlite.restore(filled, tmp_path / f"{name}.db")
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
         with engine.begin() as connection:
-            edge_data.upgrade(connection)
+            replication.upgrade(connection)
         return path
 
     return make

@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
-from service.edges.edge_api import Call, Handle, read
-from service.edges.edge_cache import Answer
+from service.edges.api import Call, Handle, read
+from service.edges.http_cache import Answer
 from service.edges.regions import Reader, client_address
 
 EDGE_LOCATIONS = {

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from service.as_proposed.review_cache import RedisCache, ReviewCatalogue
-from service.cache.caching import PROMPT, USER_PROMPTS, CachedCatalogue
-from service.cache.caching_layers import Layers
+from service.as_proposed.cache import RedisCache, ReviewCatalogue
+from service.cache.catalogue import PROMPT, USER_PROMPTS, CachedCatalogue
+from service.cache.layers import Layers
 from service.catalogue import Catalogue
 from service.settings import ServiceSettings
 from service.switches import Level

@@ -1,6 +1,6 @@
 """Which edge the clients of a region are sent to: the one that answers soonest, as measured, and none that does not answer.
 
-Pure logic on an injected clock; `service.edges.edge_health` does the asking. One router decides for the clients of one region.
+Pure logic on an injected clock; `service.edges.health` does the asking. One router decides for the clients of one region.
 
 - Until an edge has been measured, its distance stands in (`prior_ms`).
 - Measured round trips are smoothed (an exponentially weighted moving average, as TCP's: Jacobson 1988).

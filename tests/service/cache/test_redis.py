@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from service.cache.caching_redis import FAILURES, FENCE_S, LEASE_S, RedisLookup, SharedCache, UnavailableError
+from service.cache.redis import FAILURES, FENCE_S, LEASE_S, RedisLookup, SharedCache, UnavailableError
 
 PATIENCE_S = 10.0
 
@@ -204,7 +204,7 @@ def test_keys_written_while_redis_was_away_are_cleared_before_anything_is_looked
     redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write that Redis heard nothing of leaves no old value behind for this process, whichever key it looks at first."""
-    monkeypatch.setattr("service.cache.caching_redis.PAUSE_S", 0.0)
+    monkeypatch.setattr("service.cache.redis.PAUSE_S", 0.0)
 
     async def check() -> None:
         relay = Relay(redis_url)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.as_proposed.review_monitoring import ReviewMonitoring
+from service.as_proposed.monitoring import ReviewMonitoring
 
 
 async def answer(number: int) -> int:

@@ -25,8 +25,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import prompts
-from service.edges.edge_cache import Answer
-from service.edges.edge_data import Primary
+from service.edges.http_cache import Answer
+from service.edges.replication import Primary
 
 DATA_VERSION, LEAST_VERSION = "x-data-version", "x-least-version"
 PUBLIC = "public, max-age=60, stale-while-revalidate=240"

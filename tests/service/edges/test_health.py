@@ -9,8 +9,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.edge_health import EdgeHealth, Rhythm, check, keep_checking
-from service.edges.edge_routing import Router
+from service.edges.health import EdgeHealth, Rhythm, check, keep_checking
+from service.edges.routing import Router
 
 EDGES = {"a": 5.0, "b": 50.0, "c": 90.0}
 

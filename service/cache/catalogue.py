@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from service.cache.caching_layers import Kind, Layers
+from service.cache.layers import Kind, Layers
 from service.catalogue import Catalogue, EvaluationDetail, PromptDetail, Statistics, Templates, UserPrompts
 
 MISSING_TTL_S = 30.0

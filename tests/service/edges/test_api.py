@@ -11,10 +11,10 @@ import httpx
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.edges import edge_data
-from service.edges.edge_api import DATA_VERSION, Call, NewTitle, Origin, Reads, answer, application, bearer, unchanged
-from service.edges.edge_cache import Answer, lifetime_of
-from service.edges.edge_data import Primary
+from service.edges import replication
+from service.edges.api import DATA_VERSION, Call, NewTitle, Origin, Reads, answer, application, bearer, unchanged
+from service.edges.http_cache import Answer, lifetime_of
+from service.edges.replication import Primary
 from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
@@ -60,7 +60,7 @@ def test_a_write_says_which_version_the_data_has(on_engine: OnEngine) -> None:
 
     async def check(engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
-            await connection.run_sync(edge_data.upgrade)
+            await connection.run_sync(replication.upgrade)
         sessions = sessionmaker(engine)
         handle = Origin(sessions, Primary(sessions, lambda _: None)).handle
         body = msgspec.json.encode(NewTitle("New", AT))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.edge_cache import Answer, EdgeCache, Lifetime, directives, is_same, lifetime_of
+from service.edges.http_cache import Answer, EdgeCache, Lifetime, directives, is_same, lifetime_of
 
 PUBLIC = {"cache-control": "public, max-age=60, stale-while-revalidate=240"}
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.probes.statements import Statements
-from service.as_proposed.review_cache import ReviewCatalogue, WrittenRepository, plain_key, salted_key
+from service.as_proposed.cache import ReviewCatalogue, WrittenRepository, plain_key, salted_key
 from service.catalogue import DatabaseCatalogue
 from service.sessions import sessionmaker
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
-from service.edges.edge_routing import Router
+from service.edges.routing import Router
 
 
 @dataclass(frozen=True)

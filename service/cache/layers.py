@@ -21,7 +21,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from service.cache.caching_redis import SharedCache, UnavailableError
+from service.cache.redis import SharedCache, UnavailableError
 
 Value = TypeVar("Value")
 Clock = Callable[[], float]

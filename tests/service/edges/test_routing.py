@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.edge_routing import Policy, Router
+from service.edges.routing import Policy, Router
 
 PRIOR = {"near": 5.0, "middle": 70.0, "far": 160.0}
 
