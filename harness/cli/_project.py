@@ -1,7 +1,8 @@
 """A project's own commands: one module each, in the folder that `[tool.harness] commands` names in the nearest pyproject.toml.
 
-A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of commands is
-made from the docstrings alone; a module is imported when its command is chosen, so a slow or broken one does not affect the others.
+A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of
+commands is made from the docstrings alone; a module is imported when its command is chosen, so a slow or broken one does not
+affect the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`harness ablate`, as a person types it: its help, one toy from start to end, and every way of getting it wrong."""
+"""`harness ablate`: its help, one toy from start to end, and every usage error."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ ARMS = {"only halve", "only skip", "only idle", "all", "all but halve", "all but
 COMMAND = [sys.executable, "-m", "harness", "ablate"]
 
 HELP = f"""\
-usage: harness ablate [-h] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed N] [--rtt MS[,MS]] [--quick]
-                      [--processes N] [--budget S] [--out DIR] [--scenarios DIR] [--json]
+usage: harness ablate [-h] [--engine ENGINE[,ENGINE]] [--size SIZE] [--seed SEED] [--rtt MS[,MS]] [--quick]
+                      [--processes COUNT] [--budget DURATION] [--out DIR] [--scenarios DIR] [--json]
                       [SCENARIO]
 
-Turn a scenario's switches on one by one and off one by one: which optimisation brings how much, alone and last.
+Measure the contribution of each switch (ablation).
 
-SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one; it has to have switches (see
-harness.scenario.Scenario). Without a name it is the one scenario in the folder that has. Its arms are then: all switches off, each
-alone, all on, all but each; they are compared, timed in pairs and controlled as in `harness run`, in the groups that users load.
+Each switch is measured added first, to the baseline, and removed last, from all switches together. SCENARIO is a name
+in the scenarios directory, a scenario file, or a directory with one; it must declare switches (see harness.Scenario).
+Its arms are: all switches off, each switch alone, all switches on, and all but each. They are verified, timed in
+pairs and controlled as in `harness run`.
 
-Every arm's instance is open at once in a process, 2 n + 3 of them for n switches, the A/A control's included: that many times the
-memory and the connections of one. Ctrl-C keeps what was measured and still writes the report.
+One process keeps an instance per arm open: 2 n + 3 instances for n switches, including the A/A control. Memory and
+connections are multiplied accordingly. Ctrl-C keeps what was measured and still writes the report.
 
 positional arguments:
-  SCENARIO              a name, a file or a folder (default: the one scenario with switches)
+  SCENARIO              name, file or directory of a scenario (default: the only one with switches)
 
 options:
   -h, --help            show this help message and exit
   --engine ENGINE[,ENGINE]
-                        database engines, or all (default: sqlite)
-  --size SIZE           how much data: tiny, small, medium, large (default: small)
-  --seed N              seed of data, cases and order (default: 0)
+                        database engines: postgres, sqlite, turso or all (default: sqlite)
+  --size SIZE           size of the dataset: tiny, small, medium, large (default: small)
+  --seed SEED           seed of the data, the cases and the order (default: 0)
   --rtt MS[,MS]         round-trip times to the engine, in ms (default: 0)
-  --quick               a first look: tiny data, fewer processes, less time
-  --processes N         fresh processes an arm is timed in (default: 5; 3 over several engines or distances)
-  --budget S            seconds for timing pairs (default: 120)
+  --quick               preview: tiny data, fewer processes, less time
+  --processes COUNT     fresh processes per arm (default: 5; 3 with several engines or round-trip times)
+  --budget DURATION     time for timing pairs, over all scenarios (default: 120s)
   --out DIR             folder of the run (default: runs/<UTC time>-<commit>)
-  --scenarios DIR       where names are looked up
+  --scenarios DIR       directory of scenario files (default: scenarios)
   --json                print the run as JSON instead of tables
 
 {EXIT_CODES}
@@ -146,11 +147,11 @@ def test_an_interruption_keeps_the_gains_so_far(tmp_path: Path) -> None:
     ("arguments", "complaint"),
     [
         ([str(TOYS / "adding.py")], "adding has no switches, so there is nothing to ablate; try `harness run adding`"),
-        (["switchng"], "no scenario named 'switchng'; known: "),
-        (["--scenarios", "no/such/folder"], "no scenario or folder named 'no/such/folder'"),
-        ([str(TOY), "--engine", "oracle"], "no engine named 'oracle'"),
-        ([str(TOY), "--processes", "0"], "--processes '0' is not a whole number above 0"),
-        ([str(TOY), "--budget", "nan"], "--budget 'nan' is not a number of seconds above 0; try --budget 120"),
+        (["switchng"], "unknown scenario 'switchng'; choose from "),
+        (["--scenarios", "no/such/folder"], "no folder 'no/such/folder'"),
+        ([str(TOY), "--engine", "oracle"], "unknown engine 'oracle'"),
+        ([str(TOY), "--processes", "0"], "--processes: '0' is not a whole number above 0"),
+        ([str(TOY), "--budget", "nan"], "--budget: 'nan' is not a duration above 0"),
         ([str(TOY), str(TOY)], "unrecognized arguments"),
     ],
 )
@@ -167,8 +168,8 @@ def test_a_folder_must_hold_one_scenario_with_switches(tmp_path: Path, capsys: p
     for name in ("first_sums", "second_sums"):
         shutil.copy(TOYS / "adding.py", tmp_path / f"{name}.py")
     assert main(["ablate", "--scenarios", str(tmp_path)]) == 2
-    assert "none of these scenarios has switches" in capsys.readouterr().err
+    assert "no scenario here declares switches" in capsys.readouterr().err
     for name in ("first_switches", "second_switches"):
         shutil.copy(TOY, tmp_path / f"{name}.py")
     assert main(["ablate", "--scenarios", str(tmp_path)]) == 2
-    assert "several scenarios have switches; name one of them: first_switches, second_switches" in capsys.readouterr().err
+    assert "several scenarios declare switches; choose one: first_switches, second_switches" in capsys.readouterr().err

@@ -61,22 +61,22 @@ def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureF
     assert accept(run(result(statements=4)), "--regressed-on-purpose", "nothing regressed now") == 0
     assert "regressed on purpose" not in read_run(MAIN).environment
     capsys.readouterr()
-    refused(["baseline", "accept", "run", "--regressed-on-purpose", " "], "--regressed-on-purpose wants the reason")
+    refused(["baseline", "accept", "run", "--regressed-on-purpose", " "], "--regressed-on-purpose: the reason is empty")
 
 
 @pytest.mark.parametrize(
     ("candidate", "code", "says"),
     [
-        (run(result(status="failed", error="no")), 1, "run is no baseline: indexes on sqlite failed"),
-        (run(interrupted=True), 2, "it was stopped before its end"),
-        (run(result(status="interrupted")), 2, "it was stopped before its end"),
+        (run(result(status="failed", error="no")), 1, "run cannot become a baseline: indexes on sqlite failed"),
+        (run(interrupted=True), 2, "it was interrupted"),
+        (run(result(status="interrupted")), 2, "it was interrupted"),
         (
             run(settings=SETTINGS.__class__(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=6.0)),
             2,
-            "it is a first look",
+            "it is a preview",
         ),
-        (run(kind=RunKind.COMPARISON), 2, "this harness did not measure it"),
-        (run(scenarios=[]), 2, "nothing was compared; measure scenarios that count or time something"),
+        (run(kind=RunKind.COMPARISON), 2, "another tool measured it"),
+        (run(scenarios=[]), 2, "nothing was compared; run scenarios that count or time something"),
         (run(result(), result()), 2, "a run has two scenarios named 'indexes · sqlite'"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_baseline_of_other_names_is_replaced_and_says_so(capsys: pytest.Captur
     accept(run())
     assert accept(run(result("renamed"), dirty=True)) == 0
     said = capsys.readouterr().out
-    assert "not comparable with the old one: scenarios: scenario 'indexes · sqlite' is missing" in said
+    assert "not comparable with the old baseline: scenarios: scenario 'indexes · sqlite' is missing" in said
     assert "with uncommitted changes" in said
     assert [r.name for r in read_run(MAIN).scenarios] == ["renamed"]
 
@@ -109,7 +109,8 @@ def test_baselines_are_shown_with_what_they_hold(capsys: pytest.CaptureFixture[s
     broken, good = capsys.readouterr().out.splitlines()
     assert broken.startswith("baselines/broken.json: cannot be read: ")
     assert good == (
-        "baselines/main.json: commit 3f9a1c2d5b, measured 2026-01-05T10:22:11+00:00, 1 scenario on sqlite, small, seed 0, 4 counts"
+        "baselines/main.json: commit 3f9a1c2d5b, measured 2026-01-05T10:22:11+00:00, 1 scenario on sqlite, small, "
+        "seed 0, 4 work counts"
     )
 
 
@@ -117,7 +118,7 @@ def test_baselines_are_shown_with_what_they_hold(capsys: pytest.CaptureFixture[s
 def test_a_name_is_the_name_of_a_file(name: str, refused: Refused) -> None:
     """And of no other folder's."""
     write_run(run(), Path("run"))
-    refused(["baseline", "accept", "run", f"--as={name}"], "is no name of a file")
+    refused(["baseline", "accept", "run", f"--as={name}"], "is not a valid baseline name")
 
 
 @pytest.mark.parametrize(("arguments", "says"), [(["baseline"], "ACTION"), (["baseline", "accept", "gone"], "cannot read gone")])

@@ -50,7 +50,7 @@ def test_a_comparison_is_printed_and_ends_with_its_verdict(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new.json", "old.json"]
     assert main(["compare", *files, "--only", "*::a"]) == 0
     assert main(["compare", *files, "--only", "*::c"]) == 3
-    assert main(["compare", *files, "--only", "*::c", "--drift", "5"]) == 1
+    assert main(["compare", *files, "--only", "*::c", "--drift", "5%"]) == 1
 
 
 def test_a_folder_keeps_the_comparison_and_its_page(
@@ -65,7 +65,7 @@ def test_a_folder_keeps_the_comparison_and_its_page(
     assert main(["report", str(out), "--format", "markdown"]) == 0
     assert "Before and after" in capsys.readouterr().out
     assert main(["compare", *files, "--out", str(out)]) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already contains a run" in capsys.readouterr().err
 
 
 def test_a_report_of_two_files_is_a_page_and_says_nothing_by_its_exit_code(
@@ -114,10 +114,11 @@ def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--drift", "much"], "--drift 'much' is not between 0 and 1000 %; try --drift 25"),
-        (["--drift", "-1"], "is not between 0 and 1000 %"),
-        (["--drift", "nan"], "is not between 0 and 1000 %"),
-        (["--format", "pdf"], "no report format named 'pdf'; known: html, markdown, terminal, json"),
+        (["--drift", "much"], "--drift: 'much' is not a percentage from 0 and up to 1000 %; try 25%"),
+        (["--drift", "-1"], "--drift: "),
+        (["--drift", "nan"], "is not a percentage from 0 and up to 1000 %"),
+        (["--drift", "25"], "'25' has no percent sign; write 25% or a share below 1"),
+        (["--format", "pdf"], "unknown format 'pdf'; choose from html, markdown, terminal, json"),
         (["--only", "nothing"], "no benchmark is named like 'nothing'"),
     ],
 )

@@ -111,11 +111,11 @@ def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.C
     assert gate(run(), run(result(statements=4))) == 0
     capsys.readouterr()
     for section, complaint in (
-        ('"indexes.statements" = "much"', "is no share from 0 up"),
-        ('"indexes.statements" = -1', "is no share from 0 up"),
-        ('"indexes.statements" = nan', "is no share from 0 up"),
-        ("statements = 0.5", "names no figure of a scenario"),
-        ("indexes.statements = 0.5", "is no share from 0 up"),
+        ('"indexes.statements" = "much"', "is not a share of 0 or more"),
+        ('"indexes.statements" = -1', "is not a share of 0 or more"),
+        ('"indexes.statements" = nan', "is not a share of 0 or more"),
+        ("statements = 0.5", "is not a metric of a scenario"),
+        ("indexes.statements = 0.5", "is not a share of 0 or more"),
         ("oops", "pyproject.toml cannot be read"),
     ):
         Path("pyproject.toml").write_text(f"[tool.harness.gate.tolerances]\n{section}\n")
@@ -166,9 +166,9 @@ def test_files_of_other_tools_are_gated_by_their_times(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["gate"], "a gate has two sides, BASE and CANDIDATE, not 0; or name a commit with --against"),
-        (["gate", "one.json"], "a gate has two sides"),
-        (["gate", "a", "b", "c"], "a gate has two sides"),
+        (["gate"], "a gate needs two runs, BASE and CANDIDATE, not 0; name both, or use --against REF"),
+        (["gate", "one.json"], "CANDIDATE, not 1"),
+        (["gate", "a", "b", "c"], "CANDIDATE, not 3"),
         (["gate", "nowhere", "nothing"], "cannot read nowhere"),
     ],
 )
@@ -180,7 +180,7 @@ def test_wrong_use_is_one_line(arguments: list[str], complaint: str, refused: Re
 def test_a_comparison_is_no_side(refused: Refused) -> None:
     """It has two of its own."""
     write_json(replace(run(), kind=RunKind.COMPARISON), Path("compared.json"))
-    refused(["gate", "compared.json", "compared.json"], "compared.json is a comparison itself")
+    refused(["gate", "compared.json", "compared.json"], "compared.json is a comparison; name the two files")
 
 
 def test_a_file_cut_short_or_with_nan_is_one_line(refused: Refused) -> None:

@@ -1,4 +1,4 @@
-"""`harness load`, as a person types it: one toy from start to end, servers that fail, and every way of getting it wrong."""
+"""`harness load` in a process of its own: one toy from start to end, servers that fail, and every usage error."""
 
 from __future__ import annotations
 
@@ -153,45 +153,43 @@ def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["--rate", "fast"], "fast"),
         (["--rate", "replay:no_such_file"], "no_such_file"),
         (["--rate", "50", "--users", "5"], "not allowed with argument"),
-        (["--users", "0"], "--users '0' is not a whole number from 1"),
-        (["--users", "many"], "--users 'many'"),
-        (["--duration", "0"], "--duration '0' is not a time above 0, such as 30, 30s, 500ms or 2m"),
-        (["--duration", "1h"], "--duration '1h'"),
+        (["--users", "0"], "--users: '0' is not a whole number from 1 to 10000"),
+        (["--users", "many"], "--users: 'many'"),
+        (["--duration", "0"], "--duration: '0' is not a duration above 0 and up to a day; try 30s, 500ms or 2m"),
+        (["--duration", "1h"], "--duration: '1h'"),
         (["--duration", "-3"], "--duration"),
-        (["--block", "0ms"], "--block '0ms'"),
-        (["--block", "inf"], "--block 'inf'"),
-        (["--warm-up", "nan"], "--warm-up 'nan' is not a time, such as"),
-        (["--drain", "long"], "--drain 'long'"),
-        (["--processes", "0"], "--processes '0'"),
-        (["--processes", "2.5"], "--processes '2.5'"),
-        (["--max-in-flight", "0"], "--max-in-flight '0'"),
-        (["--arms", "baseline,other"], "adding has no arm named 'other'; known: baseline, proposed, optimised"),
-        (["--engine", "oracle"], "no engine named 'oracle'"),
-        (["--engine", "all"], "no engine named 'all'"),
-        (["--size", "vast"], "no size named 'vast'"),
-        (["--seed", "x"], "seed 'x'"),
-        (["--rtt", "0,5"], "--rtt '0,5' is several distances"),
+        (["--block", "0ms"], "--block: '0ms'"),
+        (["--block", "inf"], "--block: 'inf'"),
+        (["--warm-up", "nan"], "--warm-up: 'nan' is not a duration up to a day; try 0"),
+        (["--drain", "long"], "--drain: 'long'"),
+        (["--processes", "0"], "--processes: '0'"),
+        (["--processes", "2.5"], "--processes: '2.5'"),
+        (["--max-in-flight", "0"], "--max-in-flight: '0'"),
+        (["--arms", "baseline,other"], "unknown arm 'other' of scenario adding; choose from baseline, proposed, optimised"),
+        (["--engine", "oracle"], "unknown engine 'oracle'"),
+        (["--engine", "all"], "unknown engine 'all'"),
+        (["--size", "vast"], "unknown size 'vast'"),
+        (["--seed", "x"], "--seed: 'x'"),
+        (["--rtt", "0,5"], "--rtt: '0,5' has several round-trip times"),
         (["--rtt", "-1"], "--rtt"),
         (["--nonsense"], "unrecognized arguments"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
-    words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]
-) -> None:
-    """One line that names the thing, exit code 2, and nothing started."""
+def test_usage_errors_are_one_line(words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]) -> None:
+    """The line names the option and the value; the exit code is 2, and nothing is started."""
     refused(["load", str(TOYS / "adding.py"), *words], complaint)
 
 
 def test_one_scenario_is_loaded_at_a_time(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
     """A folder of several is refused by their names, and so is a name that there is not."""
-    refused(["load", str(TOYS)], "this is done for one scenario; name one of them: adding,")
-    refused(["load", "no_such_scenario"], "no scenario named 'no_such_scenario'")
+    refused(["load", str(TOYS)], f"{TOYS} has several scenarios; choose one: adding,")
+    refused(["load", "no_such_scenario"], "unknown scenario 'no_such_scenario'")
 
 
 def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
     """Nothing is overwritten."""
     (tmp_path / "run.json").write_text("{}")
-    refused(["load", str(TOYS / "adding.py"), "--out", str(tmp_path)], "holds a run already")
+    refused(["load", str(TOYS / "adding.py"), "--out", str(tmp_path)], "already contains a run")
 
 
 @pytest.mark.parametrize(
@@ -204,8 +202,8 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
         ("failed", UnderLoad(LoadModel.OPEN, "", 1, 0, invalid="the generator"), False, 1),
     ],
 )
-def test_the_exit_code_says_what_a_run_is_worth(status: ScenarioStatus, load: UnderLoad, interrupted: bool, code: int) -> None:
-    """A lost share weighs as much as a failure; what tells nothing is inconclusive."""
+def test_exit_code_of_a_run(status: ScenarioStatus, load: UnderLoad, interrupted: bool, code: int) -> None:
+    """A crashed worker counts as a failure; an invalid run is inconclusive."""
     result = ScenarioResult("adding", "", "", "adding.py", "sqlite", 0.0, status, exit_code=int(status == "failed"), load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
     assert exit_code(Run(2, RunKind.LOAD, "", "", None, "", None, False, interrupted, settings, {}, [result])) == code  # noqa: FBT003 - not dirty

@@ -8,7 +8,6 @@ import json
 import pytest
 
 from harness.cli import network
-from harness.errors import UsageError
 from harness.network import accuracy
 
 
@@ -60,7 +59,9 @@ def test_a_distance_out_of_bounds_is_exit_code_1(monkeypatch: pytest.MonkeyPatch
     assert "not ok" in capsys.readouterr().out
 
 
-def test_a_distance_that_is_no_number_is_refused() -> None:
+def test_a_distance_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong distance is an error of one line before anything starts."""
-    with pytest.raises(UsageError, match="--rtt 'far'"):
+    with pytest.raises(SystemExit) as refused:
         harness_network("--rtt", "far")
+    assert refused.value.code == 2
+    assert "--rtt: 'far' is not a list of milliseconds" in capsys.readouterr().err

@@ -76,8 +76,10 @@ def test_an_unreadable_run_is_one_line_and_exit_code_2(
 def test_an_unknown_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the formats there are."""
     write_run(an_empty_run(), tmp_path)
-    assert main(["report", str(tmp_path), "--format", "pdf"]) == 2
-    assert "known: html, markdown, terminal, json" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(tmp_path), "--format", "pdf"])
+    assert ended.value.code == 2
+    assert "unknown format 'pdf'; choose from html, markdown, terminal, json" in capsys.readouterr().err
 
 
 def test_promises_that_nobody_tries_are_listed_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

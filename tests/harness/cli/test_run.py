@@ -1,4 +1,4 @@
-"""`harness run`, as a person types it: one toy run from start to end, and every way of getting it wrong."""
+"""`harness run` in a process of its own: one toy run from start to end, and every usage error."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_the_raw_samples_lie_beside_the_record(finished: tuple[Path, subprocess.
 
 
 @pytest.mark.slow
-def test_a_planted_slow_down_is_looked_for_and_said_to_be_found(tmp_path: Path) -> None:
-    """So large a one is found in the baseline; it is neither an arm of the record nor among the samples."""
+def test_an_injected_slowdown_is_detected(tmp_path: Path) -> None:
+    """A large slowdown of the baseline is detected; it is neither an arm of the record nor among the samples."""
     out = tmp_path / "run"
     done = harness("run", str(TOY), "--quick", "--processes", "3", "--budget", "1", "--plant", "100%", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "the planted slow-down of 100.00% was found: +" in done.stdout
-    assert "in the only group, sum; 1 of 1 show it alone" in done.stdout
+    assert "injected slowdown of 100.00%: detected, measured +" in done.stdout
+    assert "over one group, sum; significant alone in 1 of 1" in done.stdout
     (toy,) = read_run(out).scenarios
     (planted,) = toy.controls.injected
     assert (planted.group, planted.share, planted.found) == ("sum", 1.0, True)
@@ -93,9 +93,9 @@ def test_a_planted_slow_down_is_looked_for_and_said_to_be_found(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("share", ["0", "-3%", "300%", "nan", "3%x", "much"])
-def test_a_slow_down_that_cannot_be_planted_is_refused(share: str, refused: Callable[[Sequence[str], str], None]) -> None:
-    """One line says what can."""
-    refused(["run", str(TOY), f"--plant={share}"], "try --plant 3%")
+def test_an_invalid_slowdown_is_refused(share: str, refused: Callable[[Sequence[str], str], None]) -> None:
+    """The message shows a valid value."""
+    refused(["run", str(TOY), f"--plant={share}"], f"--plant: {share!r} is not a percentage above 0 and up to 100 %; try 3%")
 
 
 @pytest.mark.slow
@@ -178,25 +178,25 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["indexs"], "no scenario named 'indexs'; known: "),
-        (["no/such/folder"], "no scenario named 'no/such/folder'"),
-        (["all", "--engine", "oracle"], "no engine named 'oracle'; known: postgres, sqlite, turso"),
-        (["all", "--size", "huge"], "no size named 'huge'; known: tiny, small, medium, large"),
+        (["indexs"], "unknown scenario 'indexs'; choose from "),
+        (["no/such/folder"], "unknown scenario 'no/such/folder'"),
+        (["all", "--engine", "oracle"], "--engine: unknown engine 'oracle'; choose from postgres, sqlite, turso, all"),
+        (["all", "--size", "huge"], "--size: unknown size 'huge'; choose from tiny, small, medium, large"),
         (["all", "--seed", "-1"], "--seed"),
-        (["all", "--seed", "x"], "seed 'x' is not a whole number"),
+        (["all", "--seed", "x"], "--seed: 'x' is not a whole number"),
         (["all", "--seed", str(2**63)], "is not a whole number"),
-        (["all", "--rtt", "fast"], "--rtt 'fast' is not a list of milliseconds"),
-        (["all", "--processes", "0"], "--processes '0' is not a whole number above 0"),
-        (["all", "--budget", "nan"], "--budget 'nan' is not a number of seconds above 0"),
+        (["all", "--rtt", "fast"], "--rtt: 'fast' is not a list of milliseconds"),
+        (["all", "--processes", "0"], "--processes: '0' is not a whole number above 0; see `harness run --help`"),
+        (["all", "--budget", "nan"], "--budget: 'nan' is not a duration above 0"),
         (["all", "--nonsense"], "unrecognized arguments: --nonsense"),
-        (["all", "--rtt", "0,-1"], "--rtt '0,-1' is not between 0 and 2000 ms"),
-        (["all", "--rtt", "nan"], "--rtt 'nan' is not between 0 and 2000 ms"),
+        (["all", "--rtt", "0,-1"], "--rtt: '0,-1' is not between 0 and 2000 ms"),
+        (["all", "--rtt", "nan"], "--rtt: 'nan' is not between 0 and 2000 ms"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
     arguments: list[str], complaint: str, refused: Callable[[Sequence[str], str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line names the thing; nothing is run."""
+    """The line names the option and the value; nothing is run."""
     monkeypatch.chdir(ROOT)
     refused(["run", *arguments], complaint)
 
@@ -205,7 +205,7 @@ def test_an_old_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFix
     """A folder that holds a run is refused before anything is measured."""
     (tmp_path / "run.json").write_text("{}")
     assert main(["run", str(TOY), "--out", str(tmp_path)]) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already contains a run" in capsys.readouterr().err
     assert (tmp_path / "run.json").read_text() == "{}"
 
 
