@@ -1,4 +1,4 @@
-"""How fast blocks reach PostgreSQL, beside `pgbench -i -I g` on the same server: `python -m tools.bench_copy --help`.
+"""Benchmark of bulk loading into PostgreSQL against `pgbench -i -I g` on the same server: `python -m tools.bench_copy --help`.
 
 Both fill a table of pgbench's accounts, three integers and a char(84) a row, by COPY in one transaction that empties it first, and
 commit. Both count from there to there: connecting and making the table are left out. pgbench sends an empty filler that the server
@@ -105,14 +105,14 @@ async def check(url: URL) -> None:
     """
     async with connected(url) as connection:
         if not await connection.fetchval(_SAME):
-            raise UsageError("the rows loaded are not those that pgbench makes; mend the benchmark")
+            raise UsageError("the loaded rows differ from pgbench's; fix the benchmark")
 
 
 def compare(url: URL, scale: int, rounds: int) -> list[float]:
-    """Load in turn, changing who begins, and print each round; return our speed over pgbench's, by round.
+    """Load alternately, in changing order, and print each round; return our speed divided by pgbench's, per round.
 
     Raises:
-        NotMeasurableError: there is no pgbench.
+        NotMeasurableError: pgbench is not installed.
         UsageError: it failed, or does not load what we load.
     """
     binaries = installation()
