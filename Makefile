@@ -52,7 +52,7 @@ check: $(READY) ## formatting, lint, types, import contracts
 	$(BIN)/lint-imports
 
 lock: ## resolve requirements.lock again (needs uv; hashes, no addresses)
-	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --group dev --group trial --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean: ## remove the environment, runs and caches

