@@ -120,11 +120,11 @@ def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable
 
     The stack closes the servers and files that it needs.
     """
-    from harness.databases.databases import databases
-    from harness.databases.rows import load_sqlite
+    from harness.databases.interface import databases
+    from harness.databases.load_sqlite import load_sqlite
     from harness.probes.index_bytes import database_bytes
     from harness.scenario import Setting
-    from harness.servers.servers import is_embedded, servers
+    from harness.servers.lifecycle import is_embedded, servers
     from service.models import Base
 
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))

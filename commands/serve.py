@@ -1,7 +1,8 @@
 """Serve the demo prompt service over HTTP.
 
-ARM is a level (baseline, proposed or optimised), optionally with exceptions: baseline,caching=optimised. The service runs on synthetic
-rows in a temporary folder, or in a temporary database of the server. They are removed when the service is stopped with Ctrl-C.
+ARM is a level (baseline, proposed or optimised), optionally with exceptions: baseline,caching=optimised. The service runs on
+synthetic rows in a temporary folder, or in a temporary database of the server. They are removed when the service is stopped with
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -133,11 +134,11 @@ def _slow_log(options: argparse.Namespace) -> Mapping[str, Any]:
 def _serving(setting: Setting, switches: Switches, port: int | None, slow_log: Mapping[str, Any]) -> Iterator[HttpService]:
     """Fill a database, start the servers that the service needs, and the service."""
     from fixtures.api.http_service import http_service
-    from harness.servers import servers
+    from harness.servers import lifecycle
 
     required = [] if switches.caching is Level.BASELINE else ["redis"]
     with ExitStack() as stack:
-        setting = replace(setting, servers=stack.enter_context(servers.servers(setting, *required)))
+        setting = replace(setting, servers=stack.enter_context(lifecycle.servers(setting, *required)))
         settings = replace(_prepared(stack, setting, switches), **slow_log)
         yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
 
@@ -146,7 +147,7 @@ def _prepared(stack: ExitStack, setting: Setting, switches: Switches) -> Service
     """Load the rows, with the indexes of the arm, and return the service's settings for them."""
     from datasets import TABLES, blocks
     from fixtures.store import dataset
-    from harness.databases.databases import databases
+    from harness.databases.interface import databases
     from service.migrations import levels
     from service.models import Base
     from service.settings import ServiceSettings
@@ -159,7 +160,7 @@ def _prepared(stack: ExitStack, setting: Setting, switches: Switches) -> Service
         return ServiceSettings(url, None, switches)
     from harness.servers import redis
 
-    address = setting.servers["redis"].near
+    address = setting.servers["redis"].direct_url
     return ServiceSettings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import pkgutil
 import re
 from collections.abc import Callable
 
@@ -139,10 +138,10 @@ def size(text: str) -> str:
 
 
 def known_engines() -> list[str]:
-    """Return the names of the database engines, sorted: the modules of `harness.databases.engines`."""
-    import harness.databases.engines  # noqa: PLC0415 - only if an engine is named
+    """Return the names of the database engines, sorted."""
+    from harness.databases.engines import engine_names  # noqa: PLC0415 - only if an engine is named
 
-    return sorted(module.name for module in pkgutil.iter_modules(harness.databases.engines.__path__))
+    return engine_names()
 
 
 def engine(text: str) -> str:

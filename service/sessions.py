@@ -23,7 +23,7 @@ Piece = TypeVar("Piece")
 
 
 def sessionmaker(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Return a maker of sessions, one for each task: a session serves one coroutine at a time.
+    """Return a session maker; create one session per task, since a session serves one coroutine at a time.
 
     Objects stay readable after a commit (`expire_on_commit=False`): an expired attribute is fetched again on access, and under
     asyncio an attribute access cannot wait for the database, so it would raise MissingGreenlet.
@@ -32,7 +32,7 @@ def sessionmaker(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 
 class SyncSession:
-    """A synchronous session with the methods of an asyncio one; those not written out are plain in both."""
+    """A synchronous session with the interface of an asyncio one. Methods not defined here are synchronous in both."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -53,7 +53,7 @@ class SyncSession:
         return self._session.get(*args, **options)
 
     async def flush(self) -> None:
-        """Send what is pending."""
+        """Send pending changes."""
         self._session.flush()
 
     async def commit(self) -> None:
@@ -72,7 +72,7 @@ class SyncSession:
 
 
 class SyncSessions:
-    """Makes such sessions on an engine, as `async_sessionmaker` makes the others."""
+    """Creates such sessions on an engine, as `async_sessionmaker` creates asyncio ones."""
 
     def __init__(self, engine: Engine) -> None:
         self._sessions = orm_sessionmaker(engine, expire_on_commit=False)
@@ -91,22 +91,22 @@ class SyncSessions:
 
 
 def sync_sessions(engine: Engine) -> async_sessionmaker[AsyncSession]:
-    """Return a maker of synchronous sessions that passes for one of asyncio sessions, where `finished` runs what uses them."""
+    """Return a maker of synchronous sessions with the interface of `async_sessionmaker`, for code run by `run_to_end`."""
     return cast("async_sessionmaker[AsyncSession]", SyncSessions(engine))
 
 
 class Threads:
-    """Runs coroutines that wait for nothing but such sessions, each from beginning to end in one thread."""
+    """Runs coroutines that await only such sessions, each from start to end in one thread."""
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
 
     async def run(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Do the work in a thread, and return its answer."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: finished(work()))
+        """Run the work in a thread, and return its answer."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: run_to_end(work()))
 
     async def each(self, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
-        """Yield what an async generator yields, each piece made in a thread; no two at the same time."""
+        """Yield the items of an async generator, each produced in a thread, never two concurrently."""
 
         async def step() -> tuple[Piece] | None:
             async for piece in pieces:
@@ -122,11 +122,11 @@ class Threads:
                 await self.run(close)
 
 
-def finished(work: Awaitable[Answer]) -> Answer:
+def run_to_end(work: Awaitable[Answer]) -> Answer:
     """Run a coroutine to its end in one step.
 
     Raises:
-        RuntimeError: it waits for something that is not there yet.
+        RuntimeError: it awaits something that has not completed.
     """
     steps = cast("Coroutine[Any, Any, Answer]", work)
     try:

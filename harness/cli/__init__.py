@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness.cli._project import Project, ProjectCommand, find_project
+from harness.cli._project import ProjectCommand, ProjectCommands, find_project_commands
 from harness.errors import HarnessError, UsageError, extra_of, missing_extra
 
 DESCRIPTION = (
@@ -195,11 +195,11 @@ def _parser() -> _Parser:
         command = commands.add_parser(info.name, help=doc.splitlines()[0].rstrip("."), description=doc)
         module.arguments(command)
         command.set_defaults(run=module.run)
-    _add_project(parser, commands, find_project(Path.cwd(), tuple(commands.choices)))
+    _add_project(parser, commands, find_project_commands(Path.cwd(), tuple(commands.choices)))
     return parser
 
 
-def _add_project(parser: _Parser, commands: Any, project: Project) -> None:
+def _add_project(parser: _Parser, commands: Any, project: ProjectCommands) -> None:
     """Add a project's commands, under their own heading in the help."""
     width = max(len(name) for name in [*commands.choices, *(command.name for command in project.commands)])
     lines = [f"  {command.name:<{width}}  {command.summary}" for command in project.commands]

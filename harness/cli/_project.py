@@ -1,8 +1,8 @@
 """A project's own commands: one module each, in the folder that `[tool.harness] commands` names in the nearest pyproject.toml.
 
-A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of
-commands is made from the docstrings alone; a module is imported when its command is chosen, so a slow or broken one does not
-affect the others.
+A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of commands
+is made from the docstrings alone. A module is imported when its command is chosen, so a slow or broken one does not affect the
+others.
 """
 
 from __future__ import annotations
@@ -77,35 +77,35 @@ class ProjectCommand:
 
 
 @dataclass(frozen=True)
-class Project:
-    """The project that a folder belongs to, as far as its commands are concerned."""
+class ProjectCommands:
+    """The commands of the project that a folder belongs to."""
 
     commands: tuple[ProjectCommand, ...] = ()
     problem: str = ""
     """The reason why the commands cannot be listed; empty if they can, or if the project has none."""
 
 
-def find_project(start: Path, reserved: Collection[str]) -> Project:
-    """Return the project that `start` belongs to. `reserved` are the names of the commands of `harness`, which take precedence.
+def find_project_commands(start: Path, reserved: Collection[str]) -> ProjectCommands:
+    """Return the commands of the project that `start` belongs to. `reserved` are the names of the commands of `harness`.
 
-    Never raises for what the project's files contain: the problem is part of the result.
+    Those take precedence. Problems in the files of the project are part of the result and raise nothing.
     """
     file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
     if file is None:
-        return Project()
+        return ProjectCommands()
     try:
         read = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return Project(problem=f"{file} cannot be read: {error}; fix the file")
+        return ProjectCommands(problem=f"{file} cannot be read: {error}; fix the file")
     tool = read.get("tool", {})
     section = tool.get("harness", {}) if isinstance(tool, dict) else {}
     named = section.get("commands") if isinstance(section, dict) else None
     if named is None:
-        return Project()
+        return ProjectCommands()
     if not isinstance(named, str) or not (file.parent / named).is_dir():
-        return Project(problem=f"{file}: {KEY} = {named!r} is not a folder next to this file; create it or fix the name")
+        return ProjectCommands(problem=f"{file}: {KEY} = {named!r} is not a folder next to this file; create it or fix the name")
     modules = sorted(module for module in (file.parent / named).glob("*.py") if not module.name.startswith("_"))
-    return Project(tuple(_command(module, file.parent, reserved) for module in modules))
+    return ProjectCommands(tuple(_command(module, file.parent, reserved) for module in modules))
 
 
 def _command(file: Path, folder: Path, reserved: Collection[str]) -> ProjectCommand:

@@ -1,10 +1,10 @@
-"""The review's Redis cache: as it is written, for showing what it does, and repaired just so far that it caches at all.
+"""The review's Redis cache: as written, to show what it does, and repaired just enough to cache at all.
 
-As written (`WrittenRepository`) a key holds the salted `hash()` of the arguments, the session among them, so that no other session
-or process ever finds it, and ORM objects are stored as their repr. Repaired (`ReviewCatalogue`), the arguments stand in the key as
-its own deletes expect them to, and rows are stored instead of objects. All else is as the review has it: a new client for every
-call, an answer taken for a miss if it is falsy, times stored as text, `KEYS` to find what to delete, and nothing against many
-misses at once or against a reader that fills the cache with what was deleted meanwhile.
+As written (`WrittenRepository`), a key contains the salted `hash()` of the arguments, including the session, so no other session or
+process ever finds it, and ORM objects are stored as their repr. Repaired (`ReviewCatalogue`), the key contains the arguments, as
+the review's deletes expect, and rows are stored instead of objects. Everything else is as proposed: a new client per call, falsy
+answers treated as misses, times stored as text, `KEYS` to find the entries to delete, and no protection against concurrent misses
+or against a reader that fills the cache with a value deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ KeyOf = Callable[[str, str, tuple[Any, ...], Mapping[str, Any]], str]
 
 
 class RedisCache:
-    """The review's cache manager: text in and out of Redis as JSON. Every instance makes a client of its own."""
+    """The review's cache manager: text in and out of Redis as JSON. Every instance creates its own client."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: Redis | None = None
 
     async def get(self, key: str) -> Any:
-        """Return what is stored, or None."""
+        """Return the stored value, or None."""
         value = await (await self._connected()).get(key)
         return json.loads(value) if value else None
 
     async def set(self, key: str, value: Any, ttl_s: int) -> None:
-        """Store a value; what JSON does not know becomes text."""
+        """Store a value; types unknown to JSON become text."""
         await (await self._connected()).set(key, json.dumps(value, default=str), ex=ttl_s)
 
     async def delete(self, key: str) -> bool:
-        """Delete a key; say whether it was there."""
+        """Delete a key; return whether it existed."""
         return bool(await (await self._connected()).delete(key))
 
     async def delete_pattern(self, pattern: str) -> int:
-        """Delete all keys of a pattern, found by walking every key of the database; return how many."""
+        """Delete all keys that match a pattern, found by scanning every key of the database; return their number."""
         client = await self._connected()
         keys = await client.keys(pattern)
         return int(await client.delete(*keys)) if keys else 0
@@ -69,7 +69,7 @@ class RedisCache:
 
 
 class Caching(Protocol):
-    """What the decorator needs of the instance whose methods it caches."""
+    """The interface that the decorator needs of the instance whose methods it caches."""
 
     namespace: str
     counts: Counter[str]
@@ -80,12 +80,12 @@ class Caching(Protocol):
 
 
 def salted_key(prefix: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Return the key as written: `hash()` of a text is salted in every process, and the text holds addresses of objects."""
+    """Return the key as written: `hash()` of a text is salted per process, and the text contains addresses of objects."""
     return f"{prefix}:{function}:{hash(str(args) + str(kwargs))}"
 
 
 def plain_key(prefix: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Return the key that the review's deletes name: the arguments as they are, without the instance."""
+    """Return the key that the review's deletes use: the plain arguments, without the instance."""
     return f"{prefix}:{function}:{':'.join(map(str, (*args[1:], *kwargs.values())))}"
 
 
@@ -113,7 +113,7 @@ def cache_result(ttl_s: int, key_prefix: str, key_of: KeyOf = plain_key) -> Call
 
 
 class _Managers:
-    """Makes a cache manager for every call. `namespace` begins every key, its last separator included."""
+    """Creates a cache manager per call. `namespace` is the prefix of every key, including its last separator."""
 
     def __init__(self, url: str, namespace: str) -> None:
         self.namespace = namespace
@@ -131,13 +131,13 @@ class _Managers:
             self._spent.append(cache)
 
     async def close(self) -> None:
-        """Close the managers of all calls that have ended: the review leaves that to the garbage collector."""
+        """Close the managers of all calls that have ended; the review leaves that to the garbage collector."""
         while self._spent:
             await self._spent.pop().close()
 
 
 class WrittenRepository(_Managers):
-    """The review's repository as it is written."""
+    """The review's repository as written."""
 
     @cache_result(600, "prompt", salted_key)
     async def get_by_id(self, session: AsyncSession, prompt_id: str) -> Prompt | None:
@@ -151,7 +151,7 @@ class WrittenRepository(_Managers):
         return list((await session.execute(newest.limit(limit))).scalars())
 
     async def update(self, session: AsyncSession, prompt: Prompt) -> int:
-        """Save a prompt and delete what is cached of it; return how many entries that were."""
+        """Save a prompt and delete its cache entries; return the number of entries."""
         session.add(prompt)
         await session.commit()
         with self.cache() as cache:
@@ -160,9 +160,9 @@ class WrittenRepository(_Managers):
 
 
 class ReviewCatalogue(_Managers):
-    """The review's cache in front of a catalogue, repaired so far that it caches.
+    """The review's cache in front of a catalogue, repaired just enough to cache.
 
-    The review writes out the update of a prompt; the other writes delete what its table of lifetimes says they should. `counts` has
+    The review specifies the update of a prompt; the other writes delete what its table of lifetimes states. Keys of `counts`:
     "lookups", and "loads" from the database.
     """
 
@@ -172,27 +172,27 @@ class ReviewCatalogue(_Managers):
 
     @cache_result(600, "prompt")
     async def prompt(self, prompt_id: str) -> Any:
-        """Keep a prompt for 10 minutes."""
+        """Cache a prompt for 10 minutes."""
         return await self._database.prompt(prompt_id)
 
     @cache_result(300, "prompt_list")
     async def user_prompts(self, user_id: str) -> Any:
-        """Keep a list for 5 minutes."""
+        """Cache a list for 5 minutes."""
         return await self._database.user_prompts(user_id)
 
     @cache_result(3600, "evaluation")
     async def evaluation(self, evaluation_id: str) -> Any:
-        """Keep an evaluation for an hour."""
+        """Cache an evaluation for an hour."""
         return await self._database.evaluation(evaluation_id)
 
     @cache_result(3600, "template_list")
     async def templates(self, category: str) -> Any:
-        """Keep a list for an hour."""
+        """Cache a list for an hour."""
         return await self._database.templates(category)
 
     @cache_result(1800, "statistics")
     async def statistics(self) -> Any:
-        """Keep statistics for 30 minutes."""
+        """Cache statistics for 30 minutes."""
         return await self._database.statistics()
 
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:

@@ -1,13 +1,13 @@
-"""The review's edge: a router by continent, an engine for every request, and a worker that keeps whatever it has fetched.
+"""The review's edge: a router by continent, an engine per request, and a worker that caches every response.
 
-Repaired just so far that it runs. As written the router's URL names a dialect that SQLAlchemy does not have (`engine_as_written`),
-its geo package has had no release since 2018, so that `maxminddb` reads the record here, and the worker uses two names that nothing
-defines: `caches`, here a dictionary with the lifetime that it asks for, and `get_nearest_turso_edge`, here the router. All else is
-as the review has it: Asia is one place, nobody calls the health check, an engine is made for every request and never disposed of,
-the cache is asked before anybody looks at the method, its key is the URL alone, and every answer to a GET is kept for five minutes,
-whoever asked and whatever came.
+Repaired just enough to run. As written, the router's URL names a dialect that SQLAlchemy does not have (`engine_as_written`), its
+geo package has had no release since 2018, so `maxminddb` reads the record here, and the worker uses two undefined names: `caches`,
+here a dictionary with the requested lifetime, and `get_nearest_turso_edge`, here the router. Everything else is as proposed: Asia
+is one location, the health check is never called, an engine is created per request and never disposed of, the cache is looked up
+before the method is checked, its key is only the URL, and every response to a GET is cached for five minutes, whatever the user and
+the status.
 
-A write goes to the edge as well. Turso's replicas hand writes on to the primary, and so does this application.
+A write goes to the edge as well. Turso's replicas forward writes to the primary, and so does this application.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EDGE_LOCATIONS = {
     "eu-west": "libsql://autoforge-eu-west.turso.io",
     "ap-northeast": "libsql://autoforge-ap-northeast.turso.io",
 }
-"""The review's edges and their addresses."""
+"""The review's edges and their URLs."""
 
 CACHE_S = 300.0
 CLIENT_HEADER = "cf-connecting-ip"
@@ -53,44 +53,44 @@ def client_location(record: Mapping[str, Any] | None) -> str:
 
 
 def location_of_call(call: Call, reader: Reader) -> str:
-    """Return the review's edge for whoever the header says has called; anybody may send that header."""
+    """Return the review's edge for the client named in a header that any client can forge."""
     address = client_address(call.headers.get(CLIENT_HEADER, ""))
     return client_location(None if address is None else reader.get(address))
 
 
 def url_as_written(location: str, token: str | None) -> str:
-    """Return the connection URL as written, with the secret in it."""
+    """Return the connection URL as written, including the secret."""
     return f"{EDGE_LOCATIONS.get(location)}?authToken={token}"
 
 
 def engine_as_written(location: str, token: str | None) -> AsyncEngine:
-    """Make the engine as written: SQLAlchemy has no dialect of the URL's name, and refuses."""
+    """Create the engine as written: SQLAlchemy has no dialect with the URL's name, and raises."""
     return create_async_engine(url_as_written(location, token), pool_size=5)
 
 
 async def health_check_all_edges(client: httpx.AsyncClient) -> dict[str, bool]:
-    """Ask every edge whether it is well, one after another, and return the answers to nobody: the review calls this nowhere."""
+    """Check every edge, one after another, and return the results. The review never calls it."""
     results = {}
     for location, url in EDGE_LOCATIONS.items():
         try:
             response = await client.get(f"https://{url.split('//')[1]}/health", timeout=HEALTH_DEADLINE_S)
             results[location] = response.status_code == httpx.codes.OK
-        except Exception:  # noqa: BLE001 - as the review has it
+        except Exception:  # noqa: BLE001 - as proposed
             results[location] = False
     return results
 
 
 class ReviewApplication:
-    """The API behind a worker. `url` is the edge's database; `origin` stands for the replica's way of handing writes on."""
+    """The API behind a worker. `url` is the edge's database; `origin` stands for the replica's forwarding of writes."""
 
     def __init__(self, url: str, origin: Handle) -> None:
         self._url = url
         self._origin = origin
         self.counts: Counter[str] = Counter()
-        """Requests, and engines made for them."""
+        """Requests, and engines created for them."""
 
     async def handle(self, call: Call) -> Answer:
-        """Answer a read on a session of an engine of its own, which is left to the garbage collector."""
+        """Serve a read on a session of its own engine, which is left to the garbage collector."""
         if call.method != "GET":
             return await self._origin(call)
         self.counts["requests"] += 1
@@ -102,7 +102,7 @@ class ReviewApplication:
 
 
 class ReviewCache:
-    """What the worker takes for its cache: answers by key, for as long as it says."""
+    """The worker's cache: responses by key, each for its lifetime."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
@@ -111,7 +111,7 @@ class ReviewCache:
         """Lookups, and hits among them."""
 
     def match(self, key: str) -> Answer | None:
-        """Return what is kept under a key, or None."""
+        """Return the response stored under a key, or None."""
         self.counts["lookups"] += 1
         until_s, kept = self._kept.get(key, (0.0, None))
         if kept is None or self._now_s() >= until_s:
@@ -120,25 +120,25 @@ class ReviewCache:
         return kept
 
     def put(self, key: str, answer: Answer, ttl_s: float) -> None:
-        """Keep an answer."""
+        """Store a response."""
         self._kept[key] = (self._now_s() + ttl_s, answer)
 
     def holds(self, key: str) -> bool:
-        """Say whether a key would hit, without counting."""
+        """Return whether a key would hit, without counting."""
         return key in self._kept and self._now_s() < self._kept[key][0]
 
     def drop(self, key: str) -> None:
-        """Forget a key, which the review never does."""
+        """Remove a key, which the review never does."""
         self._kept.pop(key, None)
 
 
 def cache_key(path: str) -> str:
-    """Return the worker's key: the URL, and nothing of who asks."""
+    """Return the worker's key: the URL, without any part of the user."""
     return f"turso:{path}"
 
 
 class ReviewWorker:
-    """The worker in front: looks the URL up, and otherwise fetches from the edge that the router names for the client."""
+    """The worker in front: looks up the URL, and otherwise fetches from the edge that the router selects for the client."""
 
     def __init__(self, locate: Callable[[Call], str], fetch: Callable[[str, Call], Awaitable[Answer]], cache: ReviewCache) -> None:
         self._locate = locate

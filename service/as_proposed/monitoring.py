@@ -1,8 +1,9 @@
-"""The review's monitoring as it is written: a decorator for repository methods, four metrics, a list of slow queries, a dashboard.
+"""The review's monitoring as written: a decorator for repository methods, four metrics, a list of slow queries, a dashboard.
 
-Two things differ, and change nothing of what it does: the registry is the instance's own, because a process of the trial has
-several instances, and the list of slow queries is an attribute. All else is as the review has it: the histogram's buckets are the
-library's, a metric is looked up by its labels at every call, the list grows for ever, and what nobody has decorated is not seen.
+Two details differ, without changing its behaviour: the registry belongs to the instance, because a process of the scenario has
+several instances, and the list of slow queries is an attribute. Everything else is as proposed: the histogram's buckets are the
+library's, a metric is looked up by its labels on every call, the list grows without limit, and undecorated methods are not
+measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-Asked = ParamSpec("Asked")
+Params = ParamSpec("Params")
 Answer = TypeVar("Answer")
 
 PANELS: Mapping[str, str] = MappingProxyType(
@@ -28,14 +29,14 @@ PANELS: Mapping[str, str] = MappingProxyType(
         "Slow Queries (>100ms)": "db_query_duration_seconds > 0.1",
     }
 )
-"""The dashboard's panels and what each asks Prometheus."""
+"""The dashboard's panels and their Prometheus queries."""
 
 _log = logging.getLogger(__name__)
-_log.addHandler(logging.NullHandler())  # where warnings go is the application's to say
+_log.addHandler(logging.NullHandler())  # the application configures where warnings go
 
 
 class ReviewMonitoring:
-    """The review's module of metrics."""
+    """The review's metrics module."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -49,16 +50,16 @@ class ReviewMonitoring:
 
     def monitor_query(
         self, operation: str, table: str, threshold_ms: float = 100.0
-    ) -> Callable[[Callable[Asked, Coroutine[Any, Any, Answer]]], Callable[Asked, Coroutine[Any, Any, Answer]]]:
+    ) -> Callable[[Callable[Params, Coroutine[Any, Any, Answer]]], Callable[Params, Coroutine[Any, Any, Answer]]]:
         """Return the review's decorator: it times a repository's method."""
 
-        def decorator(ask: Callable[Asked, Coroutine[Any, Any, Answer]]) -> Callable[Asked, Coroutine[Any, Any, Answer]]:
-            @wraps(ask)
-            async def wrapper(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+        def decorator(method: Callable[Params, Coroutine[Any, Any, Answer]]) -> Callable[Params, Coroutine[Any, Any, Answer]]:
+            @wraps(method)
+            async def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Answer:
                 start = time.perf_counter()
                 status = "success"
                 try:
-                    return await ask(*args, **kwargs)
+                    return await method(*args, **kwargs)
                 except Exception:
                     status = "error"
                     raise
@@ -73,7 +74,7 @@ class ReviewMonitoring:
                                 "table": table,
                                 "duration_ms": duration * 1000,
                                 "timestamp": time.time(),
-                                "function": ask.__name__,
+                                "function": method.__name__,
                             }
                         )
                         _log.warning(f"Slow query detected: {operation} on {table} took {duration * 1000:.2f}ms")
@@ -83,7 +84,7 @@ class ReviewMonitoring:
         return decorator
 
     def collect_pool_metrics(self, engine: Any) -> None:
-        """Set the gauges from an engine's pool; the review says that somebody calls this regularly."""
+        """Set the gauges from an engine's pool; according to the review it is called regularly."""
         self._pool_size.set(engine.pool.size())
         self._pool_overflow.set(engine.pool.overflow())
 
@@ -104,5 +105,5 @@ class ReviewMonitoring:
         return report
 
     def render(self) -> bytes:
-        """Return all metrics as Prometheus reads them."""
+        """Return all metrics in Prometheus' format."""
         return generate_latest(self.registry)

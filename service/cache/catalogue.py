@@ -1,11 +1,11 @@
-"""Caching done right: the catalogue behind two layers, each type of data with its lifetime and with what a write clears.
+"""The optimised cache: the catalogue behind two layers, with a lifetime per type of data and invalidation on write.
 
-A row that is not there is remembered too, for a shorter time. Statistics are cleared by nothing: they are as old as their lifetime
-allows, as the review has it.
+A missing row is cached too, for a shorter time. No write invalidates statistics: they may be as old as their lifetime, as in the
+review.
 
-Why not cashews, whose decorator and client-side caching come closest: its local copy stays old for good when the answer of a read
-arrives after the news of a write, a reader can fill Redis with what it read before the write, and a hit in memory costs the
-decorator's key templates and middlewares. What is left of it to use is the connection pool, which is redis-py's.
+Why not cashews, whose decorator and client-side caching come closest: its local copy stays stale permanently if the answer of a
+read arrives after the message about a write, a reader can fill Redis with a value from before the write, and a hit in memory costs
+the decorator's key templates and middlewares. What remains usable is the connection pool, which is redis-py's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.cache.layers import Kind, Layers
 from service.catalogue import Catalogue, EvaluationDetail, PromptDetail, Statistics, Templates, UserPrompts
 
 MISSING_TTL_S = 30.0
-"""How long to remember that a row is not there."""
+"""Lifetime of the information that a row is missing, in seconds."""
 
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 
@@ -32,49 +32,49 @@ KINDS: Final[tuple[Kind[Any], ...]] = (PROMPT, USER_PROMPTS, EVALUATION, TEMPLAT
 
 
 class CachedCatalogue:
-    """A catalogue behind `layers`, whose life is its owner's."""
+    """A catalogue behind `layers`, which the caller opens and closes."""
 
     def __init__(self, database: Catalogue, layers: Layers) -> None:
         self._database = database
         self._layers = layers
 
     async def prompt(self, prompt_id: str) -> PromptDetail | None:
-        """Keep for 10 minutes, or until the prompt is written."""
+        """Cache for 10 minutes, or until the prompt is written."""
         return await self._layers.read(PROMPT, prompt_id, lambda: self._database.prompt(prompt_id))
 
     async def user_prompts(self, user_id: str) -> UserPrompts:
-        """Keep for 5 minutes, or until one of the user's prompts is written."""
+        """Cache for 5 minutes, or until one of the user's prompts is written."""
         return await self._layers.read(USER_PROMPTS, user_id, lambda: self._database.user_prompts(user_id))
 
     async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
-        """Keep for an hour, or until it is evaluated again."""
+        """Cache for an hour, or until it is evaluated again."""
         return await self._layers.read(EVALUATION, evaluation_id, lambda: self._database.evaluation(evaluation_id))
 
     async def templates(self, category: str) -> Templates:
-        """Keep for an hour, or until one of them is written."""
+        """Cache for an hour, or until one of them is written."""
         return await self._layers.read(TEMPLATES, category, lambda: self._database.templates(category))
 
     async def statistics(self) -> Statistics:
-        """Keep for 30 minutes, whatever is written."""
+        """Cache for 30 minutes, regardless of writes."""
         return await self._layers.read(STATISTICS, "", self._database.statistics)
 
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
-        """Write, and clear the prompt and its user's list."""
+        """Write, and invalidate the prompt and its user's list."""
         async with self._layers.changing(self._name(PROMPT, prompt_id), self._name(USER_PROMPTS, user_id)):
             return await self._database.update_prompt(prompt_id, user_id, title, at)
 
     async def create_prompt(self, row: Mapping[str, Any]) -> None:
-        """Write, and clear its user's list, and that the prompt is not there."""
+        """Write, and invalidate its user's list, and the information that the prompt is missing."""
         async with self._layers.changing(self._name(PROMPT, row["id"]), self._name(USER_PROMPTS, row["user_id"])):
             await self._database.create_prompt(row)
 
     async def re_evaluate(self, evaluation_id: str, score: float) -> None:
-        """Write, and clear the evaluation."""
+        """Write, and invalidate the evaluation."""
         async with self._layers.changing(self._name(EVALUATION, evaluation_id)):
             await self._database.re_evaluate(evaluation_id, score)
 
     async def rename_template(self, template_id: str, category: str, name: str) -> None:
-        """Write, and clear the category's list."""
+        """Write, and invalidate the category's list."""
         async with self._layers.changing(self._name(TEMPLATES, category)):
             await self._database.rename_template(template_id, category, name)
 

@@ -1,7 +1,7 @@
-"""The cache in front of the catalogue as its switch says, with what any other write of prompts must clear.
+"""The catalogue with the cache of its switch, and the invalidation that other writes of prompts need.
 
-The review shows what the update of a prompt deletes, and says that creating one does the same. Its bulk operations delete nothing.
-Here they delete what an update would, prompt by prompt and user by user, since answers would be older than what was written.
+The review specifies what the update of a prompt deletes, and states that creating one does the same. Its bulk operations delete
+nothing. Here they delete what an update would, per prompt and per user, since answers would otherwise be older than the write.
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ Owners = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Front:
-    """A catalogue, cached or not.
-
-    `changing` wraps a write of prompts that does not go through the catalogue, and clears what is kept of them; it is None where
-    nothing is kept. `counts` are the cache's counters.
-    """
+    """A catalogue, cached or not."""
 
     catalogue: Catalogue
     changing: Callable[[Owners], AbstractAsyncContextManager[None]] | None = None
+    """Wraps a write of prompts that bypasses the catalogue, and invalidates their cache entries; None without a cache."""
+
     counts: Callable[[], Mapping[str, int]] = dict
+    """Returns the cache's counters."""
 
     def writing(self, owners: Owners) -> AbstractAsyncContextManager[None]:
-        """Return what to do a write of these prompts in."""
+        """Return the context manager for a write of these prompts."""
         return nullcontext() if self.changing is None else self.changing(owners)
 
 
 @asynccontextmanager
 async def open_front(settings: ServiceSettings, database: Catalogue) -> AsyncIterator[Front]:
-    """Put the cache in front of a catalogue, and disconnect it at the end. Use it in the loop that asks."""
+    """Open the cache in front of a catalogue, and disconnect it at the end. Use it in the event loop that reads."""
     level, url = settings.switches.caching, settings.redis_url
     if level is Level.BASELINE or url is None:
         yield Front(database)
@@ -62,10 +61,10 @@ async def open_front(settings: ServiceSettings, database: Catalogue) -> AsyncIte
 
 
 class _ClosingReview(ReviewCatalogue):
-    """The review's catalogue, each call's client closed behind it.
+    """The review's catalogue, with each call's client closed after the call.
 
-    The review leaves that to the garbage collector, which frees a client when it likes. A process that holds them until its end, as
-    the trial of the cache does, would run out of connections.
+    The review leaves that to the garbage collector, which frees a client at some later time. A process that keeps them until its
+    end, as the cache scenario does, would run out of connections.
     """
 
     def __init__(self, database: Catalogue, url: str, namespace: str) -> None:
@@ -93,6 +92,6 @@ class _ClosingReview(ReviewCatalogue):
                 await cache.delete_pattern(f"{self.namespace}prompt_list:*{user_id}*")
 
     async def finish(self) -> None:
-        """Close what is open."""
+        """Close all open clients."""
         await asyncio.gather(*self._closing)
         await self.close()

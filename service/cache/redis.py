@@ -1,18 +1,17 @@
-"""The layer of a cache that processes share: values in Redis that a reader may only fill if nobody wrote since it looked.
+"""The cache layer shared between processes: values in Redis that a reader may fill only if no write happened since its lookup.
 
-A key holds one of three things, told apart by their first byte:
+A key holds one of three things, distinguished by the first byte:
 
 - a value;
-- a lease: a reader missed, and is asking the database. It may fill the key for as long as its own lease is in it (leases: Nishtala
-  et al., Scaling Memcache at Facebook, NSDI 2013). A write replaces the lease, so that what the reader saw before the write is
-  refused;
-- a fence: a write is under way. Nobody may fill the key. The fence is there before the commit, so that a process that dies or loses
-  Redis just after it leaves no old value behind.
+- a lease: a reader missed, and is reading the database. It may fill the key as long as the key holds its lease (leases: Nishtala et
+  al., Scaling Memcache at Facebook, NSDI 2013). A write replaces the lease, so a value read before the write is refused;
+- a fence: a write is in flight. No reader may fill the key. The fence is set before the commit, so a process that crashes or loses
+  Redis just after the commit leaves no stale value.
 
-Whatever the server forgets, by restart or eviction, makes a fill be refused, never an old value be kept. What it remembers wrongly
-is another matter: one that restarts from a snapshot, or fails over to a replica that lags, brings back what was cleared since.
+If the server loses data, by restart or eviction, a fill is refused, and no stale value is cached. Restoring old data is a different
+matter: a server that restarts from a snapshot, or fails over to a lagging replica, restores values that were cleared since.
 
-Every change is also published, for the processes that hold values in their own memory.
+Every change is also published, for processes that cache values in their memory.
 """
 
 from __future__ import annotations
@@ -31,15 +30,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 LEASE_S = 5.0
-"""How long a reader may take to fill what it missed. Meanwhile other processes go to the database for the key."""
+"""Time in seconds in which a reader may fill a missed key. Meanwhile other processes read the database for this key."""
 
 FENCE_S = 10.0
-"""How long a key stays fenced if the writer does not come back to clear it: longer than a commit takes."""
+"""Time in seconds for which a key stays fenced if the writer does not clear it: longer than a commit takes."""
 
 FAILURES, PAUSE_S = 3, 1.0
-"""After so many failures in a row Redis is left alone for so long; then one caller tries."""
+"""Number of consecutive failures after which no call is sent to Redis, and for how many seconds; then one caller tries again."""
 
 RESUBSCRIBE_S = 0.2
+"""Pause in seconds before another attempt to subscribe."""
+
 CONNECTIONS = 20
 
 _VALUE, _LEASE, _FENCE = b"v", b"l", b"w"
@@ -71,22 +72,22 @@ end
 
 
 class UnavailableError(Exception):
-    """Redis did not answer in time, or is being left alone because it has not lately."""
+    """Redis did not respond in time, or is not called because it has failed repeatedly."""
 
 
 @dataclass(frozen=True)
 class RedisLookup:
-    """What a look found: a stored value, or else a lease to fill the key with, or neither."""
+    """The result of a lookup: a stored value, a lease for filling the key, or neither."""
 
     value: bytes | None = None
     lease: bytes | None = None
 
 
 class SharedCache:
-    """Redis behind a deadline. Start and close it in the loop that uses it.
+    """Redis with a deadline per call. Start and close it in the event loop that uses it.
 
-    `on_change` is told every key that others write; `on_lost` is called whenever such news may have been missed, and while not
-    `listening`, more is being missed. `errors` counts the calls that failed.
+    `on_change` receives every key that other processes write. `on_lost` is called whenever such messages may have been missed;
+    while not `listening`, they are being missed. `errors` counts the failed calls.
     """
 
     def __init__(
@@ -96,9 +97,9 @@ class SharedCache:
             url,
             max_connections=CONNECTIONS,
             timeout=deadline_s,
-            protocol=2,  # what every server speaks, and all that is needed here
-            socket_timeout=None,  # the deadline here is over the whole call, waiting for a connection included
-            retry=Retry(NoBackoff(), 0),  # the database is the second try
+            protocol=2,  # supported by every server, and sufficient here
+            socket_timeout=None,  # the deadline covers the whole call, including the wait for a connection
+            retry=Retry(NoBackoff(), 0),  # the database is the fallback
         )
         self._client = Redis(connection_pool=pool)
         self._channel = channel
@@ -112,17 +113,17 @@ class SharedCache:
         self._subscribed = asyncio.Event()
         self._failures = 0
         self._paused_until = 0.0
-        self._owed: dict[str, int] = {}
-        self._settling = asyncio.Lock()
+        self._pending: dict[str, int] = {}
+        self._clearing = asyncio.Lock()
         self.errors = 0
 
     @property
     def listening(self) -> bool:
-        """Whether news of what others write is coming in."""
+        """Whether messages about other processes' writes are being received."""
         return self._subscribed.is_set()
 
     async def start(self) -> None:
-        """Subscribe to changes; with Redis away, go on without until it is back."""
+        """Subscribe to changes; if Redis is unreachable, continue without and subscribe once it is back."""
         self._listener = asyncio.create_task(self._listen())
         with suppress(TimeoutError):
             async with asyncio.timeout(self._deadline_s):
@@ -137,66 +138,66 @@ class SharedCache:
         await self._client.connection_pool.disconnect()
 
     async def look(self, key: str) -> RedisLookup:
-        """Return what is stored, or take the lease of a key that holds nothing.
+        """Return the stored value, or take the lease of an empty key.
 
         Raises:
-            UnavailableError: ask the database.
+            UnavailableError: Redis is unavailable; read the database.
         """
         lease = _LEASE + secrets.token_bytes(8)
-        held: bytes | None = await self._ask(lambda: self._look([key], [lease, _ms(LEASE_S)]))
+        held: bytes | None = await self._send(lambda: self._look([key], [lease, _ms(LEASE_S)]))
         if held is None:
             return RedisLookup(lease=lease)
         return RedisLookup(value=held[1:]) if held[:1] == _VALUE else RedisLookup()
 
     async def fill(self, key: str, lease: bytes, value: bytes, ttl_s: float) -> bool:
-        """Store a value if the key still holds the lease; say whether it did.
+        """Store a value if the key still holds the lease; return whether it did.
 
         Raises:
-            UnavailableError: nothing is known of the key; its lease runs out.
+            UnavailableError: the state of the key is unknown; its lease expires.
         """
-        return bool(await self._ask(lambda: self._fill([key], [lease, _VALUE + value, _ms(ttl_s)])))
+        return bool(await self._send(lambda: self._fill([key], [lease, _VALUE + value, _ms(ttl_s)])))
 
     async def fence(self, keys: Iterable[str]) -> None:
-        """Keep everybody from filling these keys until they are cleared.
+        """Prevent all readers from filling these keys until they are cleared.
 
-        Without Redis nothing is fenced; the keys are then cleared before this process looks at any key again. Until then another
-        process, should it still reach Redis, may find the old value there.
+        Without Redis nothing is fenced; the keys are then cleared before this process looks up any key again. Until then another
+        process that still reaches Redis may find the old value there.
         """
-        await self._tell(keys, lambda names: self._fence_all(names, [self._channel, self._sender, _FENCE, _ms(FENCE_S)]))
+        await self._invalidate(keys, lambda names: self._fence_all(names, [self._channel, self._sender, _FENCE, _ms(FENCE_S)]))
 
     async def clear(self, keys: Iterable[str]) -> None:
-        """Forget what these keys hold: value, lease or fence. Without Redis, as `fence`."""
-        await self._tell(keys, lambda names: self._clear_all(names, [self._channel, self._sender]))
+        """Remove the value, lease or fence of these keys. Without Redis, as `fence`."""
+        await self._invalidate(keys, lambda names: self._clear_all(names, [self._channel, self._sender]))
 
-    async def _tell(self, keys: Iterable[str], command: Callable[[list[str]], Awaitable[Any]]) -> None:
+    async def _invalidate(self, keys: Iterable[str], command: Callable[[list[str]], Awaitable[Any]]) -> None:
         names = list(keys)
         try:
-            await self._ask(lambda: command(names))
+            await self._send(lambda: command(names))
         except BaseException as error:
-            # Cancelled or refused, it may not have happened: the keys are owed a clearing.
-            self._owed |= {name: self._owed.get(name, 0) + 1 for name in names}
+            # Cancelled or refused, the command may not have run: the keys are still to be cleared.
+            self._pending |= {name: self._pending.get(name, 0) + 1 for name in names}
             if not isinstance(error, UnavailableError):
                 raise
 
-    async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
-        if self._owed:
-            await self._settle()
+    async def _send(self, command: Callable[[], Awaitable[Any]]) -> Any:
+        if self._pending:
+            await self._clear_pending()
         return await self._call(command)
 
-    async def _settle(self) -> None:
-        """Clear what could not be cleared when it was written; until then nobody gets to look at anything."""
-        async with self._settling:
-            owed = dict(self._owed)
-            if owed:
-                await self._call(lambda: self._clear_all(list(owed), [self._channel, self._sender]))
-                # A key owed again in the meantime stays owed.
-                self._owed = {key: times for key, times in self._owed.items() if owed.get(key) != times}
+    async def _clear_pending(self) -> None:
+        """Clear the keys that could not be cleared when they were written, before any other call."""
+        async with self._clearing:
+            pending = dict(self._pending)
+            if pending:
+                await self._call(lambda: self._clear_all(list(pending), [self._channel, self._sender]))
+                # A key that was added again in the meantime stays pending.
+                self._pending = {key: times for key, times in self._pending.items() if pending.get(key) != times}
 
     async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any:
         if self._failures >= FAILURES:
             if time.monotonic() < self._paused_until:
                 raise UnavailableError
-            self._paused_until = time.monotonic() + PAUSE_S  # this caller tries, the others go on without
+            self._paused_until = time.monotonic() + PAUSE_S  # this caller tries, the others continue without
         try:
             async with asyncio.timeout(self._deadline_s):
                 answer = await command()
@@ -215,18 +216,18 @@ class SharedCache:
                     await subscription.subscribe(self._channel)
                     async for message in subscription.listen():
                         if message["type"] == "message":
-                            self._hear(message["data"].decode())
+                            self._receive(message["data"].decode())
                         else:
-                            self._on_lost()  # what was looked up before the subscription may have changed unheard
+                            self._on_lost()  # changes since earlier lookups may have been missed
                             self._subscribed.set()
             except (RedisError, OSError):
-                pass  # it will be tried again, for as long as it takes
+                pass  # retried until it succeeds
             finally:
                 self._subscribed.clear()
                 self._on_lost()
             await asyncio.sleep(RESUBSCRIBE_S)
 
-    def _hear(self, message: str) -> None:
+    def _receive(self, message: str) -> None:
         sender, key = message[:_SENDER_CHARS], message[_SENDER_CHARS:]
         if sender != self._sender:
             self._on_change(key)

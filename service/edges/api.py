@@ -1,13 +1,13 @@
-"""The part of the prompt service that edges serve: two reads, one for everybody and one for its owner, and a write.
+"""The part of the prompt service that edges serve: two reads, one public and one private, and a write.
 
-A call and an answer are plain records, so that an edge, a cache and a test can stand between a client and a database; `application`
-makes an ASGI application of whatever handles calls.
+Calls and answers are plain records, so an edge, a cache and a test can stand between a client and a database; `application` wraps a
+handler of calls as an ASGI application.
 
-- `GET /prompts/ID`: a prompt, for everybody; a shared cache may keep it.
-- `GET /users/ID/prompts`: a user's newest active prompts, for that user alone.
-- `PUT /prompts/ID`: another title, at the primary. Its answer says which version the data has now (`x-data-version`); whoever sends
-  that number back (`x-least-version`) is never answered from older data.
-- `GET /changes?after=N`: what a replica follows.
+- `GET /prompts/ID`: a prompt, public; a shared cache may store it.
+- `GET /users/ID/prompts`: a user's newest active prompts, for that user only.
+- `PUT /prompts/ID`: change the title, at the primary. The response contains the new version of the data (`x-data-version`); a
+  client that sends it back (`x-least-version`) never receives older data.
+- `GET /changes?after=N`: the changes that a replica follows.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from service import prompts
 from service.edges.http_cache import Answer
 from service.edges.replication import Primary
 
-DATA_VERSION, LEAST_VERSION = "x-data-version", "x-least-version"
+DATA_VERSION, MIN_VERSION = "x-data-version", "x-least-version"
 PUBLIC = "public, max-age=60, stale-while-revalidate=240"
-"""Five minutes, as the review has it: one of them fresh, and four more while it is refreshed behind the answer."""
+"""Five minutes, as in the review: fresh for one, then served stale for four more while it is refreshed in the background."""
 
 PRIVATE = "private, no-cache"
 LONG_POLL_S = 20.0
@@ -40,11 +40,15 @@ OK, NO_CONTENT_CHANGED, FORBIDDEN, NOT_FOUND = 200, 304, 403, 404
 
 @dataclass(frozen=True)
 class Call:
-    """A request. Header names are in lower case; `path` is without the query."""
+    """A request."""
 
     method: str
     path: str
+    """The path without the query."""
+
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Header names are in lower case."""
+
     query: str = ""
     body: bytes = b""
 
@@ -60,19 +64,19 @@ class NewTitle(msgspec.Struct, frozen=True):
 
 
 class Reads:
-    """Answers reads from a database, the primary's or a replica's."""
+    """Serves reads from a database, the primary's or a replica's."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
 
     async def handle(self, call: Call) -> Answer:
-        """Answer a read."""
+        """Serve a read."""
         async with self._sessions() as session:
             return await read(session, call)
 
 
 async def read(session: AsyncSession, call: Call) -> Answer:
-    """Answer a read on a session."""
+    """Serve a read on a session."""
     match call.path.strip("/").split("/"):
         case ["prompts", prompt_id]:
             found = await prompts.prompt(session, prompt_id)
@@ -87,14 +91,14 @@ async def read(session: AsyncSession, call: Call) -> Answer:
 
 
 class Origin:
-    """Answers reads and takes writes, beside the primary; what replicas follow."""
+    """Serves reads, writes and the changes for replicas, in the primary's region."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], primary: Primary) -> None:
         self._reads = Reads(sessions)
         self._primary = primary
 
     async def handle(self, call: Call) -> Answer:
-        """Answer a call."""
+        """Serve a call."""
         match call.method, call.path.strip("/").split("/"):
             case "PUT", ["prompts", prompt_id]:
                 return await self._write(prompt_id, call)
@@ -117,7 +121,7 @@ class Origin:
 
 
 def bearer(user_id: str) -> str:
-    """Return the Authorization of a user: the id itself, since who is who is not on trial here."""
+    """Return the Authorization header of a user: the id itself, since authentication is not under test."""
     return f"Bearer {user_id}"
 
 
@@ -129,18 +133,18 @@ def answer(content: object, headers: Mapping[str, str]) -> Answer:
 
 
 def problem(status: int) -> Answer:
-    """Return an answer without a body that nobody keeps."""
+    """Return a response without a body that must not be cached."""
     return Answer(status, {"cache-control": "no-store"}, b"")
 
 
 def unchanged(known: Answer) -> Answer:
-    """Return the answer for a client that has this one already."""
+    """Return the response for a client that has this answer already."""
     kept = {name: value for name, value in known.headers.items() if name in {"etag", "cache-control", "vary"}}
     return Answer(NO_CONTENT_CHANGED, kept, b"")
 
 
 def application(handle: Handle) -> ASGIApp:
-    """Return an ASGI application that has every call handled."""
+    """Return an ASGI application for a handler of calls."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

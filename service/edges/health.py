@@ -1,4 +1,4 @@
-"""Health checks off the path of requests: each edge is asked again and again, all at once, with a deadline, and not in step."""
+"""Health checks outside of the request path: all edges are checked repeatedly and concurrently, with a deadline and with jitter."""
 
 from __future__ import annotations
 
@@ -12,42 +12,47 @@ from service.edges.routing import Router
 
 @dataclass(frozen=True)
 class EdgeHealth:
-    """What a healthy edge answers: the round trip of the check, and how old the edge's data is."""
+    """The response of a healthy edge: the round trip of the check, and the age of the edge's data."""
 
     rtt_ms: float
     lag_s: float = 0.0
 
 
 Probe = Callable[[str], Awaitable[EdgeHealth]]
-"""Asks an edge, by name; raises where it gives no good answer."""
+"""Checks an edge, by name; raises if it does not respond well."""
 
 
 @dataclass(frozen=True)
-class Rhythm:
-    """Every `interval_s`, give or take `jitter` of it, so that many checkers do not ask all at once; `deadline_s` an answer."""
+class CheckSchedule:
+    """The intervals and deadlines of health checks."""
 
     interval_s: float = 0.5
+    """Mean time between two checks of an edge, in seconds."""
+
     jitter: float = 0.2
+    """Share by which an interval varies at random, so that many checkers do not check simultaneously."""
+
     deadline_s: float = 1.0
+    """Deadline per check, in seconds."""
 
     def pause_s(self, draw: Random) -> float:
-        """Return how long to wait before the next check."""
+        """Return the time until the next check, in seconds."""
         return self.interval_s * (1 + draw.uniform(-self.jitter, self.jitter))
 
 
 async def check(router: Router, probe: Probe, deadline_s: float) -> None:
-    """Ask every edge that may be asked, all at once, and tell the router."""
+    """Check every edge that may be checked, concurrently, and report to the router."""
     await asyncio.gather(*(_check(router, name, probe, deadline_s) for name in router.names if router.may_probe(name)))
 
 
-async def keep_checking(router: Router, probe: Probe, rhythm: Rhythm, draw: Random) -> None:
-    """Check until cancelled. Each edge has a rhythm of its own: a slow one holds up nobody else's check."""
+async def keep_checking(router: Router, probe: Probe, schedule: CheckSchedule, draw: Random) -> None:
+    """Check until cancelled. Each edge has its own schedule, so a slow edge does not delay the checks of others."""
 
     async def watch(name: str) -> None:
         while True:
             if router.may_probe(name):
-                await _check(router, name, probe, rhythm.deadline_s)
-            await asyncio.sleep(rhythm.pause_s(draw))
+                await _check(router, name, probe, schedule.deadline_s)
+            await asyncio.sleep(schedule.pause_s(draw))
 
     async with asyncio.TaskGroup() as group:
         for name in router.names:
@@ -58,7 +63,7 @@ async def _check(router: Router, name: str, probe: Probe, deadline_s: float) -> 
     try:
         async with asyncio.timeout(deadline_s):
             health = await probe(name)
-    except Exception:  # noqa: BLE001 - whatever goes wrong with a check means that the edge is not well
+    except Exception:  # noqa: BLE001 - any failure of a check means that the edge is unhealthy
         router.probed(name, None)
     else:
         router.probed(name, health.rtt_ms, health.lag_s)

@@ -1,7 +1,7 @@
-"""A shared HTTP cache at an edge: what it may keep, for how long, for whom, and how much of it (RFC 9111, RFC 5861).
+"""A shared HTTP cache at an edge (RFC 9111, RFC 5861): which responses it stores, for how long, and up to which size.
 
-Pure logic on an injected clock. It never keeps an answer that is somebody's own: `private` and `no-store`, answers to requests with
-`Authorization` that are not marked `public`, answers with a cookie, and those that vary by everything.
+Pure logic with an injected clock. It never stores a private response: `private` and `no-store`, responses to requests with
+`Authorization` that are not marked `public`, responses with a cookie, and `Vary: *`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,28 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 MAX_BYTES = 16 * 2**20
 _OVERHEAD_BYTES = 512
-"""What an entry costs beside its body and headers: keys, records, links."""
+"""Size of an entry in addition to its body and headers: keys, records, links."""
 
-State = Literal["fresh", "stale", "miss", "pass"]
-"""`stale` may be served while it is refreshed; `pass` is a request that no shared cache may answer, so it is not looked up."""
+
+class LookupState(StrEnum):
+    """The result of a lookup."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    """May be served while it is refreshed."""
+
+    MISS = "miss"
+    PASS = "pass"  # noqa: S105 - a state of a lookup
+    """A request that no shared cache may serve, so it is not looked up."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. Header names are in lower case."""
+    """An HTTP response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,22 +38,25 @@ class Answer:
 
     @property
     def etag(self) -> str | None:
-        """The answer's validator."""
+        """The response's validator."""
         return self.headers.get("etag")
 
 
 @dataclass(frozen=True)
 class EdgeLookup:
-    """What a lookup found; `answer` is there unless it is a miss or a pass. `age_s` is how long ago it was stored."""
+    """The result of a lookup."""
 
-    state: State
+    state: LookupState
     answer: Answer | None = None
+    """The stored response; None for a miss or a pass."""
+
     age_s: float = 0.0
+    """Time in seconds since it was stored."""
 
 
 @dataclass(frozen=True)
 class Lifetime:
-    """How long an answer may be served: fresh, and for so long after that while it is refreshed. Seconds."""
+    """The times for which a response may be served, in seconds: fresh, and afterwards stale while it is refreshed."""
 
     fresh_s: float
     stale_s: float
@@ -59,7 +71,7 @@ class _Entry:
 
 
 class EdgeCache:
-    """Answers by path and by the request headers that they vary by, the least recently used given up first."""
+    """Responses by path and by the request headers that they vary by; the least recently used is evicted first."""
 
     def __init__(self, now_s: Callable[[], float], max_bytes: int = MAX_BYTES) -> None:
         self._now_s = now_s
@@ -69,22 +81,22 @@ class EdgeCache:
         self._keys: dict[str, set[tuple[str, ...]]] = {}
         self._bytes = 0
         self.counts: Counter[str] = Counter()
-        """Lookups by what they found: fresh, stale, miss, pass; and `evicted`, `purged`."""
+        """Lookups by result: fresh, stale, miss, pass; and `evicted`, `purged`."""
 
     def lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
-        """Return what is kept for a request with these headers, and count it."""
+        """Return the stored response for a request with these headers, and count the lookup."""
         found = self._lookup(path, request)
         self.counts[found.state] += 1
         return found
 
     def store(self, path: str, request: Mapping[str, str], answer: Answer) -> bool:
-        """Keep an answer if a shared cache may; say whether it was kept."""
+        """Store a response if a shared cache may; return whether it was stored."""
         lifetime = lifetime_of(request, answer)
         if lifetime is None:
             return False
         varies = tuple(sorted(name.strip().lower() for name in answer.headers.get("vary", "").split(",") if name.strip()))
         if self._varies.get(path, varies) != varies:
-            self.purge([path])  # what was kept under other headers can no longer be told apart
+            self.purge([path])  # entries stored under other headers can no longer be distinguished
         self._varies[path] = varies
         key = self._key(path, request)
         self._drop(key)
@@ -100,7 +112,7 @@ class EdgeCache:
         return True
 
     def purge(self, paths: Iterable[str]) -> None:
-        """Forget all that is kept for these paths."""
+        """Remove all entries of these paths."""
         for path in paths:
             for key in list(self._keys.get(path, ())):
                 self._drop(key)
@@ -108,31 +120,31 @@ class EdgeCache:
             self._varies.pop(path, None)
 
     def holds(self, path: str) -> bool:
-        """Say whether a plain request for a path would find a fresh answer, without counting it."""
-        return self._lookup(path, {}).state == "fresh"
+        """Return whether a plain request for a path would find a fresh response, without counting it."""
+        return self._lookup(path, {}).state is LookupState.FRESH
 
     def __len__(self) -> int:
-        """Return how many answers are kept."""
+        """Return the number of stored responses."""
         return len(self._entries)
 
     @property
     def bytes(self) -> int:
-        """How much is kept, with what keeping it costs."""
+        """The size of all entries, including overhead."""
         return self._bytes
 
     def _lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         if "authorization" in request:
-            return EdgeLookup("pass")
+            return EdgeLookup(LookupState.PASS)
         key = self._key(path, request)
         entry = self._entries.get(key)
         if entry is None:
-            return EdgeLookup("miss")
+            return EdgeLookup(LookupState.MISS)
         age_s = self._now_s() - entry.stored_s
         if age_s > entry.lifetime.fresh_s + entry.lifetime.stale_s:
             self._drop(key)
-            return EdgeLookup("miss")
+            return EdgeLookup(LookupState.MISS)
         self._entries.move_to_end(key)
-        return EdgeLookup("fresh" if age_s <= entry.lifetime.fresh_s else "stale", entry.answer, age_s)
+        return EdgeLookup(LookupState.FRESH if age_s <= entry.lifetime.fresh_s else LookupState.STALE, entry.answer, age_s)
 
     def _key(self, path: str, request: Mapping[str, str]) -> tuple[str, ...]:
         return (path, *(request.get(name, "") for name in self._varies.get(path, ())))
@@ -149,7 +161,7 @@ class EdgeCache:
 
 
 def lifetime_of(request: Mapping[str, str], answer: Answer) -> Lifetime | None:
-    """Return how long a shared cache may keep an answer, or None if it may not keep it at all (RFC 9111, sections 3 and 3.5)."""
+    """Return how long a shared cache may store a response, or None if it may not store it (RFC 9111, sections 3 and 3.5)."""
     control = directives(answer.headers.get("cache-control", ""))
     owned = "authorization" in request and not {"public", "s-maxage", "must-revalidate"} & control.keys()
     varies_by_all = "*" in answer.headers.get("vary", "")
@@ -173,7 +185,7 @@ def directives(header: str) -> dict[str, str | None]:
 
 
 def is_same(etag: str | None, if_none_match: str | None) -> bool:
-    """Say whether a client has this answer already: its If-None-Match names the answer's ETag, or is `*` (weak comparison)."""
+    """Return whether a client has this response already: its If-None-Match matches the ETag or is `*` (weak comparison)."""
     if etag is None or not if_none_match:
         return False
     known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]

@@ -1,8 +1,8 @@
 """The data behind the edges: a primary that numbers its writes, and replicas that follow it.
 
-Every write leaves a line in `changes`, in the transaction of the write itself, so that its number is the data's version. A replica
-asks for what came after its own version; the primary holds the question until there is something (a long poll), so that nobody
-waits for a tick and nobody asks in vain. What has changed in a replica is told to the cache in front of it.
+Every write adds a row to `changes`, in the same transaction, so its number is the version of the data. A replica requests the
+changes after its version; the primary holds the request until there is a change (long polling), so replicas neither wait for an
+interval nor poll in vain. A replica notifies the cache in front of it about changed data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from service.catalogue import retitle
 from service.models import Prompt
 
-KEPT_LAGS = 1000
+LAG_SAMPLES = 1000
+"""Number of replication lags that a replica keeps."""
 
 changes = Table(
     "changes",
@@ -35,7 +36,7 @@ changes = Table(
     Column("committed_ns", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
-"""What was written, in order. `committed_ns` is the machine's monotonic clock, which all processes of a machine share."""
+"""The writes, in order. `committed_ns` is the machine's monotonic clock, which all processes of a machine share."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -51,54 +52,60 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Versioned(Protocol):
-    """What holds data of some version."""
+    """An object that holds data of some version."""
 
     version: int
-    """The number of the last write that is in the data."""
+    """The number of the last write contained in the data."""
 
 
 Fetch = Callable[[int], Awaitable[Sequence[Change]]]
-"""Asks the primary for the changes after a version; may take as long as the primary holds the question."""
+"""Requests the changes after a version from the primary; takes as long as the primary holds the request."""
 
-Told = Callable[[Sequence[str]], None]
-"""Called with the paths whose answers have changed, when the data has the change."""
+NotifyStale = Callable[[Sequence[str]], None]
+"""Receives the paths whose answers have changed, once the data contains the change."""
 
 
 def paths(prompt_id: str, user_id: str) -> tuple[str, str]:
-    """Return the answers that another title of a user's prompt makes old."""
+    """Return the paths whose answers become stale when a user's prompt gets another title."""
     return (f"/prompts/{prompt_id}", f"/users/{user_id}/prompts")
 
 
 def upgrade(connection: Connection) -> None:
-    """Add the table of changes to a primary's database, or a replica's."""
+    """Add the table of changes to the database of a primary or a replica."""
     changes.create(connection)
 
 
-async def nothing() -> None:
-    """Publish nothing: who follows asks for the changes themselves."""
+async def publish_nothing() -> None:
+    """Publish nothing: the replicas request the changes themselves."""
 
 
 class Primary:
-    """Takes writes, and answers who follows. `tell` is called with the paths whose answers a write has changed.
+    """Takes writes, and serves changes to its replicas. `notify` receives the paths whose answers a write has changed.
 
-    `publish` is called after a commit, before anybody is told of it: it brings the write to where an engine's replicas pull from.
+    `publish` is called after a commit, before any notification: it uploads the write to where an engine's replicas pull from.
     """
 
     def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], tell: Told, publish: Callable[[], Awaitable[None]] = nothing
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        notify: NotifyStale,
+        publish: Callable[[], Awaitable[None]] = publish_nothing,
     ) -> None:
         self.version = 0
         self._sessions = sessions
-        self._tell = tell
+        self._notify = notify
         self._publish = publish
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     async def open(self) -> None:
-        """Find out which version the data has."""
+        """Read the version of the data."""
         self.version = await _version(self._sessions)
 
     async def update_title(self, prompt_id: str, user_id: str, title: str, at: datetime) -> tuple[int, int] | None:
-        """Give a user's live prompt another title; return the data's new version and the prompt's, or None for no such prompt."""
+        """Change the title of a user's live prompt; return the new versions of the data and of the prompt.
+
+        Returns None if the prompt does not exist.
+        """
         async with self._sessions.begin() as session:
             prompt_version = await retitle(session, prompt_id, user_id, title, at)
             if prompt_version is None:
@@ -108,16 +115,16 @@ class Primary:
             number: int = (await session.execute(line)).scalar_one()
         await self._publish()
         self.version = max(self.version, number)
-        self._tell(paths(prompt_id, user_id))
-        async with self._news:
-            self._news.notify_all()
+        self._notify(paths(prompt_id, user_id))
+        async with self._changed:
+            self._changed.notify_all()
         return number, prompt_version
 
     async def changes_after(self, number: int, wait_s: float) -> list[Change]:
-        """Return the changes after one, in order; if there is none, wait so long for one."""
+        """Return the changes after a number, in order; if there is none, wait up to `wait_s` seconds for one."""
         try:
-            async with asyncio.timeout(wait_s), self._news:
-                await self._news.wait_for(lambda: self.version > number)
+            async with asyncio.timeout(wait_s), self._changed:
+                await self._changed.wait_for(lambda: self.version > number)
         except TimeoutError:
             return []
         async with self._sessions() as session:
@@ -126,39 +133,39 @@ class Primary:
 
 
 class Replica:
-    """A copy of the primary's database in a file of its own, brought up to date by the changes since."""
+    """A copy of the primary's database in its own file, updated by applying the changes."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], fetch: Fetch, tell: Told) -> None:
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], fetch: Fetch, notify: NotifyStale) -> None:
         self.version = 0
-        self.lags_ms: deque[float] = deque(maxlen=KEPT_LAGS)
-        """For each of the last changes, the time from its commit in the primary to its commit here."""
+        self.lags_ms: deque[float] = deque(maxlen=LAG_SAMPLES)
+        """Time from commit in the primary to commit here in milliseconds, for each of the last changes."""
         self._sessions = sessions
         self._fetch = fetch
-        self._tell = tell
-        self._heard_s = time.monotonic()
+        self._notify = notify
+        self._responded_s = time.monotonic()
 
     @property
     def age_s(self) -> float:
-        """How long ago the primary was last heard of: the data is at most so old, and a round trip."""
-        return time.monotonic() - self._heard_s
+        """Time in seconds since the primary last responded: the data is at most this old, plus a round trip."""
+        return time.monotonic() - self._responded_s
 
     async def open(self) -> None:
-        """Find out which version the copy has."""
+        """Read the version of the copy."""
         self.version = await _version(self._sessions)
 
     async def follow(self, pause_s: float = 0.5) -> None:
-        """Follow the primary until cancelled; while it does not answer, ask again after a pause."""
+        """Follow the primary until cancelled; if it does not respond, retry after a pause."""
         while True:
             try:
                 found = await self._fetch(self.version)
-                self._heard_s = time.monotonic()
+                self._responded_s = time.monotonic()
                 if found:
                     await self.apply(found)
-            except Exception:  # noqa: BLE001 - a primary that cannot be reached is asked again, whatever the reason
+            except Exception:  # noqa: BLE001 - a primary that cannot be reached is retried, whatever the reason
                 await asyncio.sleep(pause_s)
 
     async def apply(self, found: Sequence[Change]) -> None:
-        """Take changes in, all of them or none; tell which answers they make old."""
+        """Apply changes, all of them or none, and notify the cache of the stale paths."""
         async with self._sessions.begin() as session:
             for change in found:
                 await session.execute(
@@ -170,33 +177,33 @@ class Replica:
         self._has(found)
 
     def _has(self, found: Sequence[Change]) -> None:
-        """Note that the data has these changes now, and tell which answers they make old."""
+        """Record that the data contains these changes, and notify the cache of the stale paths."""
         self.version = found[-1].number
-        self._tell([path for change in found for path in paths(change.prompt_id, change.user_id)])
+        self._notify([path for change in found for path in paths(change.prompt_id, change.user_id)])
         now_ns = time.monotonic_ns()
         self.lags_ms.extend((now_ns - change.committed_ns) / 1e6 for change in found)
 
 
 class PulledReplica(Replica):
-    """A replica that its engine brings up to date, page by page. A change that is heard of says that there is something to pull.
+    """A replica that its engine updates, page by page. A change received from the primary means that there is something to pull.
 
-    `pull` brings what the primary has published; `pause_s` is the wait before another try where that is not there yet.
+    `pull` fetches what the primary has published; `pause_s` is the wait before a retry if the change is not there yet.
     """
 
     def __init__(
         self,
         sessions: async_sessionmaker[AsyncSession],
         fetch: Fetch,
-        tell: Told,
+        notify: NotifyStale,
         pull: Callable[[], Awaitable[object]],
         pause_s: float = 0.05,
     ) -> None:
-        super().__init__(sessions, fetch, tell)
+        super().__init__(sessions, fetch, notify)
         self._pull = pull
         self._pause_s = pause_s
 
     async def apply(self, found: Sequence[Change]) -> None:
-        """Pull until the copy has these changes; tell which answers they make old."""
+        """Pull until the copy contains these changes, and notify the cache of the stale paths."""
         await self._pull()
         while await _version(self._sessions) < found[-1].number:
             await asyncio.sleep(self._pause_s)

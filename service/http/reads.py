@@ -1,4 +1,4 @@
-"""What the API answers without changing anything."""
+"""The routes of the API that change nothing."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from service.composition import Service
+from service.composition import PromptService
 from service.http import schemas
-from service.http.problems import documented, not_found
-from service.paging import MOST_BEFORE
+from service.http.problems import ProblemError, documented, not_found
+from service.paging import MAX_OFFSET
 
 MISSING, REFUSED = HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
 
 _BEGINNING = 2
-"""Pieces of an export that are there before its answer begins: the headings, and the first rows."""
+"""Chunks of an export that are produced before its response begins: the header, and the first rows."""
 
 router = APIRouter()
 
 PromptId = Annotated[schemas.Id, Path(description="A prompt's id.")]
-UserId = Annotated[schemas.Id, Path(description="A user's id; one that nobody has, has no prompts.")]
-Limit = Annotated[int, Query(ge=1, le=200, description="Prompts on a page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="From the page before; opaque. Not together with an offset.")]
-Offset = Annotated[int | None, Query(ge=0, le=MOST_BEFORE, description="How many prompts to pass over.")]
+UserId = Annotated[schemas.Id, Path(description="A user's id; an unknown user has no prompts.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Prompts per page.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="From the previous page; opaque. Ignored if an offset is given.")]
+Offset = Annotated[int | None, Query(ge=0, le=MAX_OFFSET, description="Number of prompts to skip.")]
 
 
 @router.get("/prompts/{prompt_id}", responses=documented(MISSING, REFUSED))
@@ -42,7 +42,7 @@ async def prompt(request: Request, prompt_id: PromptId) -> schemas.PromptDetail:
 async def user_prompts(
     request: Request, user_id: UserId, limit: Limit = 50, cursor: Cursor = None, offset: Offset = None
 ) -> schemas.PromptPage:
-    """Return a page of a user's live prompts, newest first: by cursor, or by offset. Given both, the offset is what counts."""
+    """Return a page of a user's live prompts, newest first: by cursor, or by offset. If both are given, the offset counts."""
     service = _service(request)
     if offset is not None:
         by_offset = await service.page_from(user_id, offset, limit)
@@ -86,7 +86,7 @@ async def templates(
 
 @router.get("/statistics", responses=documented())
 async def statistics(request: Request) -> schemas.Statistics:
-    """Return the twenty best-scoring prompts; where there is a cache, of up to half an hour ago."""
+    """Return the twenty best-scoring prompts; with a cache, up to half an hour old."""
     found = await _service(request).catalogue.statistics()
     return schemas.Statistics(best=[schemas.Best.of(row) for row in found])
 
@@ -98,9 +98,9 @@ async def statistics(request: Request) -> schemas.Statistics:
 )
 async def export(
     request: Request,
-    user_id: Annotated[schemas.Id | None, Query(description="Whose prompts; everybody's if it is left out.")] = None,
+    user_id: Annotated[schemas.Id | None, Query(description="User whose prompts are exported; default: all users.")] = None,
 ) -> StreamingResponse:
-    """Return live prompts as CSV, newest first, as they are read. An answer that breaks off is not whole."""
+    """Return live prompts as CSV, newest first, while they are read. A response that breaks off is incomplete."""
     pieces = await _begun(_service(request).export(user_id))
     headers = {"Content-Disposition": 'attachment; filename="prompts.csv"'}
     return StreamingResponse(pieces, headers=headers, media_type="text/csv; charset=utf-8")
@@ -108,7 +108,7 @@ async def export(
 
 @router.get("/health", responses=documented())
 async def health(request: Request) -> schemas.Health:
-    """Say that the service reaches its database, and with which switches it runs."""
+    """Report that the service reaches its database, and its switches."""
     service = _service(request)
     await service.ping()
     return schemas.Health(status="ok", switches=str(service.switches))
@@ -120,15 +120,15 @@ async def health(request: Request) -> schemas.Health:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(MISSING)},
 )
 async def metrics(request: Request) -> Response:
-    """Return metrics in Prometheus' text format, where monitoring is on."""
+    """Return metrics in Prometheus' text format, if monitoring is enabled."""
     instruments = request.app.state.instruments
     if instruments is None:
-        raise not_found("monitoring in this service")
+        raise ProblemError(MISSING, "Monitoring is disabled; set monitoring=optimised.")
     return Response(instruments.render(), media_type=instruments.media_type)
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> PromptService:
+    service: PromptService = request.app.state.service
     return service
 
 
@@ -137,9 +137,9 @@ def _listed(rows: Any) -> list[schemas.Listed]:
 
 
 async def _begun(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Return the pieces, the first two of them made.
+    """Return the chunks, after producing the first two.
 
-    What goes wrong with these is still an error with a status; later, the answer has begun.
+    An error in these still gets an error status; later, the response has begun.
     """
     first: list[str] = []
     while len(first) < _BEGINNING and (piece := await anext(pieces, None)) is not None:

@@ -1,7 +1,7 @@
-"""What goes over the wire: bodies that come in, checked, and answers that go out, built from the rows of the service.
+"""Request bodies, validated, and response bodies, created from the rows of the service.
 
-Times go out in UTC with a Z; the service stores them without a zone. Ids are opaque: any text of up to 36 characters but control
-characters, which neither a path nor every database can hold.
+Response times are in UTC with a Z; the service stores them without a zone. Ids are opaque: any text of up to 36 characters without
+control characters, which neither a path nor every database can contain.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-MOST_AT_ONCE = 1_000
-"""Prompts in one bulk request."""
+MAX_BULK_PROMPTS = 1_000
+"""Limit of prompts per bulk request."""
 
 _NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
@@ -29,24 +29,24 @@ Utc = Annotated[datetime, AfterValidator(lambda at: at.replace(tzinfo=UTC))]
 
 def _distinct(ids: list[str]) -> list[str]:
     if len(set(ids)) < len(ids):
-        raise ValueError("an id comes twice")
+        raise ValueError("an id occurs twice")
     return ids
 
 
 Ids = Annotated[
     list[Id],
-    Field(min_length=1, max_length=MOST_AT_ONCE, json_schema_extra={"uniqueItems": True}),
+    Field(min_length=1, max_length=MAX_BULK_PROMPTS, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_distinct),
 ]
 
 
 def new_id() -> str:
-    """Return an id for what came without one."""
+    """Return an id for an object that came without one."""
     return str(uuid4())
 
 
 class Status(StrEnum):
-    """What state a prompt is in."""
+    """The state of a prompt."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -54,22 +54,22 @@ class Status(StrEnum):
 
 
 class _In(BaseModel):
-    """A body: nothing unknown in it."""
+    """A request body. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", use_enum_values=True, validate_default=True)
 
 
 class _Out(BaseModel):
-    """An answer, in the order of the rows that it is made from."""
+    """A response body; its fields are in the order of the columns of a row."""
 
     @classmethod
     def of(cls, row: Iterable[Any]) -> Self:
-        """Return the answer for a row, its values in the order of the fields."""
+        """Return the body for a row, its values in the order of the fields."""
         return cls.model_validate(dict(zip(cls.model_fields, row, strict=True)))
 
 
 class NewPrompt(_In):
-    """A prompt to create. An id that the client makes lets it send the same request again."""
+    """A prompt to create. With an id from the client, the request can be repeated safely."""
 
     id: Id = Field(default_factory=new_id)
     user_id: Id
@@ -78,13 +78,13 @@ class NewPrompt(_In):
     status: Status = Status.DRAFT
 
     def row(self, at: datetime) -> dict[str, Any]:
-        """Return all columns of the prompt, created at a time in UTC without a zone."""
+        """Return all columns of the prompt, created at `at`, in UTC without a zone."""
         rest = {"version": 1, "parent_id": None, "created_at": at, "updated_at": at, "deleted_at": None}
         return {"id": self.id, "user_id": self.user_id, "title": self.title, "content": self.content, "status": self.status, **rest}
 
 
 class NewEvaluation(_In):
-    """The first evaluation of a new prompt, which is yet to be done by a provider's model."""
+    """The first evaluation of a new prompt, still to be run by a provider's model."""
 
     id: Id = Field(default_factory=new_id)
     provider: Name
@@ -123,11 +123,11 @@ def _distinct_prompts(prompts: list[NewPrompt]) -> list[NewPrompt]:
 class NewPrompts(_In):
     """Prompts to create, all or none."""
 
-    prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MOST_AT_ONCE), AfterValidator(_distinct_prompts)]
+    prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MAX_BULK_PROMPTS), AfterValidator(_distinct_prompts)]
 
 
 class TitleChange(_In):
-    """Another title for a prompt of a user's."""
+    """A new title for a user's prompt."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": "user-1", "title": "A better title"}]})
 
@@ -136,7 +136,7 @@ class TitleChange(_In):
 
 
 class StatusChange(_In):
-    """Another status for many prompts."""
+    """A new status for many prompts."""
 
     ids: Ids
     status: Status
@@ -149,7 +149,7 @@ class Deletion(_In):
 
 
 class Created(_Out):
-    """What was created."""
+    """The ids of the created prompt and its evaluation."""
 
     id: str
     evaluation_id: str
@@ -163,7 +163,7 @@ class Version(_Out):
 
 
 class Changed(_Out):
-    """How many prompts were created or changed; what is not there is not counted."""
+    """The number of prompts created or changed; missing prompts are not counted."""
 
     prompts: int
 
@@ -194,11 +194,11 @@ class Newest(_Out):
 
 
 class PromptPage(_Out):
-    """A page of a user's prompts, newest first, and how to ask for the next; both are null on the last one."""
+    """A page of a user's prompts, newest first, and the position of the next page; both are null on the last one."""
 
     prompts: list[Listed]
-    next_cursor: Annotated[str | None, Field(description="For a page that was not asked for by offset.")] = None
-    next_offset: Annotated[int | None, Field(description="For a page that was asked for by offset.")] = None
+    next_cursor: Annotated[str | None, Field(description="Set unless the page was requested by offset.")] = None
+    next_offset: Annotated[int | None, Field(description="Set if the page was requested by offset.")] = None
 
 
 class Evaluated(_Out):
@@ -212,7 +212,7 @@ class Evaluated(_Out):
 
 
 class PromptWithEvaluations(Listed):
-    """A prompt with its completed evaluations by id."""
+    """A prompt with its completed evaluations, sorted by id."""
 
     evaluations: list[Evaluated]
     eval_count: int
@@ -227,7 +227,7 @@ class PromptsWithEvaluations(_Out):
 class TestCase(_Out):
     """A test case's outcome."""
 
-    __test__ = False  # pytest takes a class of this name for a test
+    __test__ = False  # pytest would collect a class of this name
 
     id: str
     test_case_name: str
@@ -236,7 +236,7 @@ class TestCase(_Out):
 
 
 class EvaluationDetail(_Out):
-    """An evaluation with its test results by id."""
+    """An evaluation with its test results, sorted by id."""
 
     id: str
     prompt_id: str
@@ -262,7 +262,7 @@ class Templates(_Out):
 
 
 class Best(_Out):
-    """A prompt with the mean score of its completed evaluations, and their number."""
+    """A prompt with the mean score and the number of its completed evaluations."""
 
     prompt_id: str
     mean_score: float
@@ -276,7 +276,7 @@ class Statistics(_Out):
 
 
 class Health(_Out):
-    """That the service answers and reaches its database, and which switches it runs with."""
+    """The status of the service and its database, and the switches that it runs with."""
 
     status: str
     switches: str

@@ -1,4 +1,4 @@
-"""What the API changes. Each body is JSON, and no larger than allowed (`bodies`)."""
+"""The routes of the API that write. Each body is JSON, and limited in size (`bodies`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 
-from service.composition import Service
+from service.composition import PromptService
 from service.http import schemas
 from service.http.bodies import JsonRoute
 from service.http.problems import documented, not_found
@@ -37,7 +37,7 @@ async def create(request: Request, response: Response, body: schemas.NewPromptEv
 async def update(
     request: Request, prompt_id: Annotated[schemas.Id, Path(description="A prompt's id.")], body: schemas.TitleChange
 ) -> schemas.Version:
-    """Give a user's live prompt another title, and count its version up."""
+    """Change the title of a user's live prompt, and increment its version."""
     version = await _service(request).catalogue.update_prompt(prompt_id, body.user_id, body.title, _now(request))
     if version is None:
         raise not_found("prompt of this user")
@@ -63,8 +63,8 @@ async def soft_delete(request: Request, body: schemas.Deletion) -> schemas.Chang
     return schemas.Changed(prompts=await _service(request).soft_delete(body.ids, _now(request)))
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> PromptService:
+    service: PromptService = request.app.state.service
     return service
 
 

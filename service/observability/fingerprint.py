@@ -1,8 +1,8 @@
-"""One name for all statements of one form, and that form as text without anything a client sent.
+"""The normal form of a statement, without data that a client sent, and a name for it.
 
-sqlglot reads the SQL, since it knows SQLite's as well as PostgreSQL's; pglast, PostgreSQL's own parser, knows only the one, and
-sqlparse has tokens but no structure in which an IN list could be found. It is not the fastest of the three, which does not matter:
-only slow statements come here, away from the request, and each text once. What sqlglot cannot read is scrubbed by pattern.
+sqlglot parses the SQL, since it knows SQLite's as well as PostgreSQL's; pglast, PostgreSQL's own parser, knows only the latter, and
+sqlparse has tokens but no structure in which to find an IN list. It is not the fastest of the three, which does not matter: only
+slow statements are parsed, outside of the request, and each text once. SQL that sqlglot cannot parse is scrubbed with patterns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PYFORMAT = re.compile(r"%\(\w+\)s|%s")
 
 
 class _Postgres(Postgres):
-    """PostgreSQL's SQL, with NULLs said to be sorted as elsewhere: else every ORDER BY would be told to have NULLS LAST."""
+    """PostgreSQL's SQL with NULLs ordered as in SQLite; otherwise every ORDER BY would get NULLS LAST."""
 
     NULL_ORDERING = "nulls_are_small"
 
@@ -38,10 +38,10 @@ def fingerprint(normal: str) -> str:
 
 @lru_cache(maxsize=1024)
 def normal_form(sql: str, dialect: str) -> str:
-    """Return a statement with `?` for each value, one for a whole IN list, and one row of all after VALUES.
+    """Return a statement with one `?` per value, one for a whole IN list, and only one row after VALUES.
 
-    `dialect` is SQLAlchemy's name of it. White space, comments and the way parameters are written do not matter: a statement
-    has the same form whichever driver it goes through. The form is for reading, and need not run anywhere.
+    `dialect` is its name in SQLAlchemy. White space, comments and the parameter style do not matter: a statement has the same form
+    with every driver. The form is meant for reading, and may not be executable.
     """
     try:
         [tree] = sqlglot.parse(_PYFORMAT.sub("?", sql), read=_READS.get(dialect))
@@ -63,7 +63,7 @@ def _without_values(node: exp.Expr) -> exp.Expr:
 
 
 def _is_value(node: exp.Expr) -> bool:
-    """Say whether a node is a literal or a parameter, also one with a type, such as `$1::VARCHAR`."""
+    """Return whether a node is a literal or a parameter, also with a cast, such as `$1::VARCHAR`."""
     if isinstance(node, (exp.Cast, exp.Neg)):
         return _is_value(node.this)
     return isinstance(node, (exp.Literal, exp.Placeholder, exp.Parameter))

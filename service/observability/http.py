@@ -1,4 +1,4 @@
-"""Times HTTP requests: a plain ASGI middleware, by route and class of status."""
+"""ASGI middleware that times HTTP requests by route and class of status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 NO_ROUTE = "no route"
-"""The route of what matches none: the path is the client's own words, and may be another one every time."""
+"""The route of a request that matches none: the path is chosen by the client and may differ every time."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -22,16 +22,15 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class RequestTimes:
     """An application around another. `seconds` has the labels method, route and status.
 
-    The route is the template that the framework found, as in `/prompts/{prompt_id}`; FastAPI leaves it in the scope. The time ends
-    when the whole answer has been handed over. A request that ends without one is a "5xx" if it raised, and "cancelled" if its
-    client went away.
+    The route is the template of the framework, as in `/prompts/{prompt_id}`; FastAPI leaves it in the scope. The time ends when the
+    whole response has been sent. A request without a response is a "5xx" if it raised, and "cancelled" if its client disconnected.
     """
 
     def __init__(self, app: App, seconds: Histogram, now_ns: Callable[[], int]) -> None:
         self._app = app
         self._seconds = seconds
         self._now_ns = now_ns
-        self._answered: dict[tuple[str, str, str], Histogram] = {}
+        self._by_labels: dict[tuple[str, str, str], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, and time it if it is HTTP."""
@@ -40,7 +39,7 @@ class RequestTimes:
             return
         status = "cancelled"
 
-        async def noting(message: Message) -> None:
+        async def recording(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = f"{message['status'] // 100}xx"
@@ -48,7 +47,7 @@ class RequestTimes:
 
         started_ns = self._now_ns()
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, recording)
         except Exception:
             status = "5xx"
             raise
@@ -59,7 +58,7 @@ class RequestTimes:
     def _metric(self, scope: Scope, status: str) -> Histogram:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         key = (method, getattr(scope.get("route"), "path", NO_ROUTE), status)
-        found = self._answered.get(key)
+        found = self._by_labels.get(key)
         if found is None:
-            found = self._answered[key] = self._seconds.labels(*key)
+            found = self._by_labels[key] = self._seconds.labels(*key)
         return found

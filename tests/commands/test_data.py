@@ -97,9 +97,9 @@ def test_load_without_out_leaves_nothing(
         (["generate", "--seed", "many"], "argument --seed: invalid int value: 'many'"),
         (["load", "--engine", "oracle"], "argument --engine: invalid choice: 'oracle' (choose from"),
         (["generate", "--size", "tiny", "--out", "."], ". already exists; remove it or name another folder"),
-        (["load", "--size", "tiny", "--out", "."], "; remove it or name another file"),
+        (["load", "--size", "tiny", "--out", "."], "exists already; delete it or name another file"),
         (["generate", "--size", "tiny", "--out", "no/such/csv"], "no/such/csv cannot be written"),
-        (["load", "--size", "tiny", "--out", "no/such/a.db"], "no/such/a.db cannot be written"),
+        (["load", "--size", "tiny", "--out", "no/such/a.db"], "cannot write no/such/a.db"),
     ],
 )
 def test_a_usage_error_is_one_line(refused: Callable[..., None], words: list[str], message: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.models import Prompt
-from service.sessions import Threads, finished, sync_sessions
+from service.sessions import Threads, run_to_end, sync_sessions
 
 OnSession = Callable[..., Any]
 
@@ -30,7 +30,7 @@ def engine(database: Path) -> Iterator[Engine]:
 
 
 def in_threads(use: Callable[[Threads], Any]) -> Any:
-    """Run a function that uses two threads."""
+    """Call a function with two threads."""
 
     async def run() -> Any:
         with ThreadPoolExecutor(2) as threads:
@@ -39,8 +39,8 @@ def in_threads(use: Callable[[Threads], Any]) -> Any:
     return asyncio.run(run())
 
 
-def test_every_method_does_what_the_asyncio_one_does(engine: Engine) -> None:
-    """Rows are read, changed, sent, taken back to a SAVEPOINT, rolled back and committed."""
+def test_every_method_matches_the_asyncio_session(engine: Engine) -> None:
+    """Rows are read, changed, flushed, rolled back to a SAVEPOINT, rolled back and committed."""
     sessions = sync_sessions(engine)
 
     async def work() -> list[Any]:
@@ -64,11 +64,11 @@ def test_every_method_does_what_the_asyncio_one_does(engine: Engine) -> None:
             counted = (await session.execute(select(func.count()).select_from(Prompt).where(Prompt.title == "one"))).scalar_one()
         return [titles, counted]
 
-    assert finished(work()) == [["one"], 1]
+    assert run_to_end(work()) == [["one"], 1]
 
 
-def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
-    """The error arrives, and the row is not there."""
+def test_a_failed_transaction_leaves_nothing(engine: Engine) -> None:
+    """The error is raised, and the row does not exist."""
     sessions = sync_sessions(engine)
 
     async def work() -> None:
@@ -80,17 +80,17 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
             raise NoResultFound
 
     with pytest.raises(NoResultFound):
-        finished(work())
+        run_to_end(work())
 
     async def read() -> Any:
         async with sessions() as session:
             return (await session.execute(select(Prompt.title).where(Prompt.id == "p0037"))).scalar_one()
 
-    assert finished(read()) != "lost"
+    assert run_to_end(read()) != "lost"
 
 
 def test_work_runs_in_another_thread() -> None:
-    """The event loop's own thread is free meanwhile."""
+    """The event loop's thread is not blocked."""
 
     async def where() -> int:
         return threading.get_ident()
@@ -98,8 +98,8 @@ def test_work_runs_in_another_thread() -> None:
     assert in_threads(lambda threads: threads.run(where)) != threading.get_ident()
 
 
-def test_an_error_of_the_work_arrives() -> None:
-    """It is the same that the work raised."""
+def test_an_error_of_the_work_is_raised() -> None:
+    """The caller gets the same exception that the work raised."""
 
     async def fail() -> None:
         raise KeyError("this")
@@ -108,8 +108,8 @@ def test_an_error_of_the_work_arrives() -> None:
         in_threads(lambda threads: threads.run(fail))
 
 
-def test_pieces_come_in_order_and_are_made_elsewhere() -> None:
-    """Each is made in a thread; the generator is closed when its reader stops early."""
+def test_chunks_come_in_order_and_are_produced_in_threads() -> None:
+    """Each chunk is produced in a thread; the generator is closed if its reader stops early."""
     closed = []
 
     async def pieces() -> AsyncIterator[tuple[int, int]]:
@@ -135,18 +135,18 @@ def test_pieces_come_in_order_and_are_made_elsewhere() -> None:
     assert len(closed) == 1
 
 
-def test_work_that_waits_is_refused() -> None:
-    """There is no event loop in a thread to go on with."""
+def test_work_that_awaits_something_else_is_refused() -> None:
+    """A thread has no event loop that could resume it."""
 
     async def sleep() -> None:
         await asyncio.sleep(0)
 
     with pytest.raises(RuntimeError, match="awaits something other than its session"):
-        finished(sleep())
+        run_to_end(sleep())
 
 
 def test_objects_stay_readable_after_a_commit(on_session: OnSession) -> None:
-    """An attribute read after a commit needs no database, which could not be awaited there."""
+    """Reading an attribute after a commit needs no database access, which could not be awaited."""
 
     async def read_late(session: AsyncSession) -> str:
         prompt = await session.get_one(Prompt, "p0000")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.cli._project import find_project
+from harness.cli._project import find_project_commands
 
 GREET = '''"""Print a greeting."""
 from greeting import TEXT
@@ -73,7 +73,7 @@ def test_a_subfolder_belongs_to_the_project(project: Path, monkeypatch: pytest.M
     monkeypatch.chdir(inner)
     assert main(["greet"]) == 3
     (inner / "pyproject.toml").write_text("[project]\n")
-    assert find_project(inner, ()).commands == ()
+    assert find_project_commands(inner, ()).commands == ()
 
 
 def test_listing_commands_imports_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,3 +141,15 @@ def test_a_project_without_commands_has_no_heading(project: Path, capsys: pytest
     """Without the key, the help names the commands of harness only."""
     (project / "pyproject.toml").write_text(text)
     assert "commands of this project" not in printed_help(capsys)
+
+
+def test_the_example_of_the_documentation_runs(project: Path, refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command in docs/commands.md is listed, prints what the page shows, and refuses a wrong option in one line."""
+    page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    (project / "bench" / "commands" / "seed.py").write_text(example[1])
+    assert "    seed      Load seeded rows into the development database\n" in printed_help(capsys)
+    assert main(["seed", "--rows", "10"]) == 0
+    assert capsys.readouterr().out == "loaded 10 rows\n"
+    refused(["seed", "--rows", "0"], "--rows 0 is not above 0")

@@ -1,4 +1,4 @@
-"""The review's cache, repaired so far that it caches: right one call after another, and with the faults that it is kept for."""
+"""The review's cache, repaired just enough to cache: correct for sequential calls, and with the defects that it is kept for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def repaired(engine: AsyncEngine, url: str, prefix: str) -> AsyncIterator[
 
 
 async def read_all(review: ReviewCatalogue) -> list[Any]:
-    """Ask for one of everything."""
+    """Read one object of each kind."""
     return [
         await review.prompt(PROMPT),
         await review.user_prompts(USER),
@@ -44,8 +44,8 @@ async def read_all(review: ReviewCatalogue) -> list[Any]:
     ]
 
 
-def test_keys_as_written_hold_what_nobody_else_has() -> None:
-    """As written a key changes with the session; repaired it is the arguments, as the review's deletes name them."""
+def test_keys_as_written_differ_between_sessions() -> None:
+    """As written a key changes with the session; repaired it contains the arguments, as the review's deletes expect."""
     sessions = object(), object()
     mine, yours = (salted_key("prompt", "get_by_id", ("repository", session, PROMPT), {}) for session in sessions)
     assert mine != yours
@@ -54,7 +54,7 @@ def test_keys_as_written_hold_what_nobody_else_has() -> None:
 
 
 def test_a_second_read_sends_nothing_and_lives_as_long_as_written(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """Repaired, every read hits the second time; Redis keeps each for the time the review gives."""
+    """Repaired, every second read is a hit; Redis keeps each entry for the review's lifetime."""
 
     async def check(engine: AsyncEngine) -> None:
         async with repaired(engine, redis_url, prefix) as review, Redis.from_url(redis_url) as redis:
@@ -71,8 +71,8 @@ def test_a_second_read_sends_nothing_and_lives_as_long_as_written(on_engine: OnE
     on_engine(check)
 
 
-def test_writes_one_after_another_leave_nothing_old(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """Repaired, and with nobody else about, what a write changes is read anew, and only that."""
+def test_sequential_writes_leave_no_stale_entry(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
+    """Repaired, and without concurrency, exactly what a write changes is read anew."""
 
     async def check(engine: AsyncEngine) -> None:
         async with repaired(engine, redis_url, prefix) as review:
@@ -90,8 +90,8 @@ def test_writes_one_after_another_leave_nothing_old(on_engine: OnEngine, redis_u
     on_engine(check)
 
 
-def test_a_hit_is_not_what_was_stored(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """Times come back as text and tuples as lists; the numbers and texts are right."""
+def test_a_hit_differs_in_type_from_the_stored_value(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
+    """Times come back as text and tuples as lists; numbers and texts are correct."""
 
     async def check(engine: AsyncEngine) -> None:
         async with repaired(engine, redis_url, prefix) as review:
@@ -101,8 +101,8 @@ def test_a_hit_is_not_what_was_stored(on_engine: OnEngine, redis_url: str, prefi
     on_engine(check)
 
 
-def test_nothing_found_is_never_a_hit(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """A prompt that is not there, and a list of none, are asked for every time."""
+def test_an_empty_answer_is_never_a_hit(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
+    """A missing prompt and an empty list are read from the database every time."""
 
     async def check(engine: AsyncEngine) -> None:
         async with repaired(engine, redis_url, prefix) as review:
@@ -115,7 +115,7 @@ def test_nothing_found_is_never_a_hit(on_engine: OnEngine, redis_url: str, prefi
 
 
 def test_every_call_opens_a_client(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """As many connections as calls, hits included, and all of them closed when the catalogue is."""
+    """There are as many connections as calls, hits included, and closing the catalogue closes them all."""
 
     async def check(engine: AsyncEngine) -> None:
         async with Redis.from_url(redis_url) as redis:
@@ -125,14 +125,14 @@ def test_every_call_opens_a_client(on_engine: OnEngine, redis_url: str, prefix: 
                     await review.prompt(PROMPT)
                 assert (await redis.info("clients"))["connected_clients"] == before + 5
             async with asyncio.timeout(10):
-                while (await redis.info("clients"))["connected_clients"] > before:  # noqa: ASYNC110 - the server tells nobody
+                while (await redis.info("clients"))["connected_clients"] > before:  # noqa: ASYNC110 - the server sends no notification
                     await asyncio.sleep(0.01)
 
     on_engine(check)
 
 
 def test_as_written_an_update_deletes_nothing(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """The old detail and the old list stay, and a second read in the same session gives an object's repr."""
+    """The old detail and the old list stay, and a second read in the same session returns an object's repr."""
 
     async def check(engine: AsyncEngine) -> None:
         repository = WrittenRepository(redis_url, prefix)

@@ -1,4 +1,4 @@
-"""The review's edge as it is tried: where it sends whom, what it keeps, and what of it cannot run as written."""
+"""The review's edge: its routing, its cache, and the parts that cannot run as written."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ Make = Callable[..., Any]
     ],
 )
 def test_clients_go_where_the_review_sends_them(record: Any, expected: str) -> None:
-    """The router's table is the review's, its defaults included."""
+    """The router's table is the review's, including its defaults."""
     assert client_location(record) == expected
 
 
-def test_the_engine_as_written_cannot_be_made() -> None:
-    """SQLAlchemy has no dialect of the URL's name."""
+def test_the_engine_as_written_cannot_be_created() -> None:
+    """SQLAlchemy has no dialect with the URL's name."""
     with pytest.raises(NoSuchModuleError, match="libsql"):
         review_edge.engine_as_written("us-east", "secret")
 
 
 def worker(fetched: list[Call], now_s: Callable[[], float] = lambda: 0.0) -> ReviewWorker:
-    """Return a worker whose edge notes what it is asked, and answers with how often."""
+    """Return a worker whose edge records its calls, and answers with their number."""
 
     async def fetch(location: str, call: Call) -> Answer:
         fetched.append(call)
@@ -53,7 +53,7 @@ def worker(fetched: list[Call], now_s: Callable[[], float] = lambda: 0.0) -> Rev
     return ReviewWorker(lambda _: "eu-west", fetch, ReviewCache(now_s))
 
 
-def test_an_answer_is_kept_for_five_minutes() -> None:
+def test_a_response_is_cached_for_five_minutes() -> None:
     """The second read comes from the cache, and a read after its lifetime does not."""
 
     async def play() -> None:
@@ -69,8 +69,8 @@ def test_an_answer_is_kept_for_five_minutes() -> None:
     asyncio.run(play())
 
 
-def test_whose_answer_it_is_makes_no_difference() -> None:
-    """As written the key is the address alone: what one user was given, the next is given as well."""
+def test_the_key_ignores_the_user() -> None:
+    """As written the key is only the URL: one user's response is served to the next user."""
 
     async def play() -> None:
         fetched: list[Call] = []
@@ -82,8 +82,8 @@ def test_whose_answer_it_is_makes_no_difference() -> None:
     asyncio.run(play())
 
 
-def test_a_write_to_a_cached_address_is_not_sent() -> None:
-    """As written the cache is asked before the method is looked at."""
+def test_a_write_to_a_cached_url_is_not_sent() -> None:
+    """As written the cache is looked up before the method is checked."""
 
     async def play() -> None:
         fetched: list[Call] = []
@@ -98,8 +98,8 @@ def test_a_write_to_a_cached_address_is_not_sent() -> None:
     asyncio.run(play())
 
 
-def test_what_is_dropped_is_fetched_again() -> None:
-    """The trial can take an answer out of the cache."""
+def test_a_dropped_response_is_fetched_again() -> None:
+    """The scenario can remove a response from the cache."""
     cache = ReviewCache(lambda: 0.0)
     cache.put("a", Answer(200, {}, b""), 1.0)
     assert cache.holds("a")
@@ -108,10 +108,10 @@ def test_what_is_dropped_is_fetched_again() -> None:
     assert not cache.holds("a")
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what the review leaves open is what it leaves open
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # and may answer a loop that has gone
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the review leaves connections open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # which may respond to a closed loop
 def test_every_request_has_an_engine_and_gives_the_right_answer(database: Path) -> None:
-    """The application answers as the API does, with an engine for each request."""
+    """The application answers as the API does, with one engine per request."""
 
     async def play() -> None:
         async def origin(call: Call) -> Answer:
@@ -128,7 +128,7 @@ def test_every_request_has_an_engine_and_gives_the_right_answer(database: Path) 
 
 
 def test_the_health_check_reports_each_edge() -> None:
-    """An edge that answers 200 is well, and one that does anything else is not."""
+    """An edge that responds with 200 is healthy, any other is not."""
 
     async def play() -> dict[str, bool]:
         def respond(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The review's monitoring does what the review writes: it counts and times methods, lists slow ones, and reports by table."""
+"""The review's monitoring behaves as written: it counts and times methods, lists slow ones, and reports by table."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from service.as_proposed.monitoring import ReviewMonitoring
 
 
 async def answer(number: int) -> int:
-    """Answer with the number, or fail for none below zero."""
+    """Return the number, or fail if it is negative."""
     if number < 0:
         raise LookupError(number)
     return number
 
 
-def test_a_method_is_counted_and_its_answer_passes() -> None:
-    """Successes and errors apart, both in one histogram."""
+def test_a_method_is_counted_and_its_result_returned() -> None:
+    """Successes and errors are counted separately, both in one histogram."""
     review = ReviewMonitoring()
-    ask = review.monitor_query("select", "prompts")(answer)
-    assert asyncio.run(ask(3)) == 3
+    read_number = review.monitor_query("select", "prompts")(answer)
+    assert asyncio.run(read_number(3)) == 3
     with pytest.raises(LookupError):
-        asyncio.run(ask(-1))
+        asyncio.run(read_number(-1))
     total = {status: _value(review, "db_query_total", status=status) for status in ("success", "error")}
     assert total == {"success": 1, "error": 1}
     assert _value(review, "db_query_duration_seconds_count") == 2
 
 
-def test_only_what_is_slower_than_the_threshold_is_listed() -> None:
-    """Nothing below it."""
+def test_only_calls_slower_than_the_threshold_are_listed() -> None:
+    """A faster call is not in the list."""
     review = ReviewMonitoring()
     asyncio.run(review.monitor_query("select", "prompts", threshold_ms=1e9)(answer)(1))
     assert review.slow_query_report() == "No slow queries detected"
@@ -37,8 +37,8 @@ def test_only_what_is_slower_than_the_threshold_is_listed() -> None:
     assert [(entry["table"], entry["function"]) for entry in review.slow_queries] == [("evaluations", "answer")]
 
 
-def test_the_report_goes_by_table_and_number() -> None:
-    """The table with the most slow queries first, each with its mean and its slowest."""
+def test_the_report_is_sorted_by_number_of_slow_queries() -> None:
+    """The table with the most slow queries comes first, each with its mean and its slowest."""
     review = ReviewMonitoring()
     for table, duration_ms in (("rare", 900.0), ("often", 110.0), ("often", 130.0)):
         review.slow_queries.append({"operation": "select", "table": table, "duration_ms": duration_ms})

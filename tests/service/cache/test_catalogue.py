@@ -1,4 +1,4 @@
-"""The cached catalogue: the same answers as the database's, kept as long as the review says, and cleared by what changes them."""
+"""The cached catalogue: the same answers as the database's, cached for the review's lifetimes, and invalidated by writes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from service.catalogue import (
 from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
-Ask = Callable[[Catalogue], Awaitable[Any]]
+Call = Callable[[Catalogue], Awaitable[Any]]
 
 LATER = datetime(2025, 6, 1)  # noqa: DTZ001 - the service stores naive UTC
 PROMPT, USER, EVALUATION, TEMPLATE, CATEGORY, MISSING = "p0431", "ann", "e00-p0037", "t07", "b", "missing"
@@ -41,7 +41,7 @@ FORMS: dict[str, Any] = {
     "templates": Templates,
     "statistics": Statistics,
 }
-READS: dict[str, Ask] = {
+READS: dict[str, Call] = {
     "prompt": lambda catalogue: catalogue.prompt(PROMPT),
     "user_prompts": lambda catalogue: catalogue.user_prompts(USER),
     "evaluation": lambda catalogue: catalogue.evaluation(EVALUATION),
@@ -52,7 +52,7 @@ NEW_PROMPT = {
     "id": MISSING, "user_id": USER, "title": "new", "content": "", "status": "active", "version": 1, "parent_id": None,
     "created_at": LATER, "updated_at": LATER, "deleted_at": None,
 }  # fmt: skip
-WRITES: dict[str, tuple[Ask, list[Ask]]] = {
+WRITES: dict[str, tuple[Call, list[Call]]] = {
     "update": (
         lambda catalogue: catalogue.update_prompt(PROMPT, USER, "New", LATER),
         [READS["prompt"], READS["user_prompts"]],
@@ -68,14 +68,14 @@ WRITES: dict[str, tuple[Ask, list[Ask]]] = {
 
 @asynccontextmanager
 async def opened(engine: AsyncEngine, url: str, prefix: str) -> AsyncIterator[tuple[DatabaseCatalogue, CachedCatalogue, Layers]]:
-    """Yield the catalogue without and with a cache, and the layers of it."""
+    """Yield the catalogue without and with a cache, and its layers."""
     database = DatabaseCatalogue(sessionmaker(engine))
     async with Layers(url, prefix) as layers:
         yield database, CachedCatalogue(database, layers), layers
 
 
 def values(form: Any) -> st.SearchStrategy[Any]:
-    """Return values of a form: any text a database can hold, times to the microsecond, finite numbers."""
+    """Return values of a type: any text that a database can store, times in microseconds, finite numbers."""
     if isinstance(form, UnionType):
         return st.one_of([values(part) for part in form.__args__])
     parts = getattr(form, "__args__", ())
@@ -88,7 +88,7 @@ def values(form: Any) -> st.SearchStrategy[Any]:
         int: st.integers(-(2**63), 2**63 - 1),
         float: st.floats(allow_nan=False, allow_infinity=False),
         bool: st.booleans(),
-        datetime: st.datetimes().map(lambda time: time.replace(fold=0)),  # without a zone nothing is folded
+        datetime: st.datetimes().map(lambda time: time.replace(fold=0)),  # without a zone there is no fold
         type(None): st.none(),
     }[form]
 
@@ -96,24 +96,24 @@ def values(form: Any) -> st.SearchStrategy[Any]:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
 @settings(max_examples=25)
-def test_what_is_stored_is_what_comes_back(kind: Kind[Any], data: st.DataObject) -> None:
-    """Every value of a kind, decoded from its bytes, equals what was encoded, type for type."""
+def test_values_round_trip(kind: Kind[Any], data: st.DataObject) -> None:
+    """Every value of a kind, decoded from its bytes, equals the encoded one, type for type."""
     value = data.draw(values(FORMS[kind.name]))
     back = kind.decode(kind.encode(value))
     assert back == value
     assert repr(back) == repr(value)
 
 
-def test_every_kind_lives_as_long_as_the_review_says() -> None:
+def test_every_kind_has_the_reviews_lifetime() -> None:
     """Ten minutes, five, an hour, an hour, half an hour."""
     assert {kind.name: kind.ttl_s for kind in KINDS} == LIFETIMES_S
 
 
 @pytest.mark.parametrize("read", READS)
-def test_a_cached_read_is_the_database_s_answer_and_sends_nothing(
+def test_a_cached_read_equals_the_databases_answer_and_sends_nothing(
     on_engine: OnEngine, redis_url: str, prefix: str, read: str
 ) -> None:
-    """From the database, from memory and from Redis the answer is the same, and Redis keeps it for its time."""
+    """The answer is the same from the database, from memory and from Redis, and Redis keeps it for its lifetime."""
 
     async def check(engine: AsyncEngine) -> None:
         async with opened(engine, redis_url, prefix) as (database, cached, layers), Redis.from_url(redis_url) as redis:
@@ -133,8 +133,8 @@ def test_a_cached_read_is_the_database_s_answer_and_sends_nothing(
     on_engine(check)
 
 
-def test_what_is_not_there_is_remembered_for_a_short_time(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """A prompt and an evaluation that do not exist are asked for once."""
+def test_a_missing_row_is_cached_for_a_short_time(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
+    """A prompt and an evaluation that do not exist are read from the database once."""
 
     async def check(engine: AsyncEngine) -> None:
         async with opened(engine, redis_url, prefix) as (_, cached, _layers), Redis.from_url(redis_url) as redis:
@@ -149,8 +149,8 @@ def test_what_is_not_there_is_remembered_for_a_short_time(on_engine: OnEngine, r
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_write_clears_what_it_changes(on_engine: OnEngine, redis_url: str, prefix: str, write: str) -> None:
-    """After a write every read that it changes gives the new answer, here and in another process, and gave another before."""
+def test_a_write_invalidates_the_reads_it_changes(on_engine: OnEngine, redis_url: str, prefix: str, write: str) -> None:
+    """After a write every affected read returns the new answer, here and in another process, and returned another before."""
 
     async def check(engine: AsyncEngine) -> None:
         change, reads = WRITES[write]
@@ -160,7 +160,7 @@ def test_a_write_clears_what_it_changes(on_engine: OnEngine, redis_url: str, pre
         ):
             before = [await read(catalogue) for read in reads for catalogue in (cached, another)]
             await change(cached)
-            elsewhere.forget()  # what its memory does with the news is the layers' test
+            elsewhere.forget()  # the effect of messages on its memory is tested with the layers
             after = [await read(catalogue) for read in reads for catalogue in (cached, another)]
             assert after == [await read(database) for read in reads for _ in range(2)]
             assert all(old != new for old, new in zip(before, after, strict=True))
@@ -169,7 +169,7 @@ def test_a_write_clears_what_it_changes(on_engine: OnEngine, redis_url: str, pre
 
 
 def test_statistics_are_as_old_as_their_lifetime_allows(on_engine: OnEngine, redis_url: str, prefix: str) -> None:
-    """No write clears them; they are renewed when they expire."""
+    """No write invalidates them; they are renewed when they expire."""
 
     async def check(engine: AsyncEngine) -> None:
         async with opened(engine, redis_url, prefix) as (database, cached, layers), Redis.from_url(redis_url) as redis:

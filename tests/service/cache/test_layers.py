@@ -1,4 +1,4 @@
-"""Reads through memory and Redis: one flight a key, nothing old after a write, and the database when Redis is away."""
+"""Reads through memory and Redis: one shared read per key, nothing stale after a write, and the database without Redis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE_S = 10.0
 
 
 class Source:
-    """A database with one number a key, whose answers can be held up after the row was read."""
+    """A database with one number per key, whose answers can be delayed after the row was read."""
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
@@ -53,15 +53,15 @@ def run(check_it: Callable[[], Any]) -> None:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110 - it is anything at all that is waited for
+        while not holds():  # noqa: ASYNC110 - the condition can be anything
             await asyncio.sleep(0.005)
 
 
 @given(st.lists(st.tuples(st.sampled_from(("put", "get", "drop", "wait")), st.sampled_from("abcd")), max_size=40))
-def test_memory_holds_the_newest_for_so_long(steps: list[tuple[str, str]]) -> None:
-    """It answers as a list of puts does: what was put last, less than the age ago, unless dropped or among too many."""
+def test_memory_keeps_the_newest_values_for_their_age(steps: list[tuple[str, str]]) -> None:
+    """It behaves like a list of puts: the last value put, unless it is too old, dropped, or among too many."""
     now, age, entries = 0.0, 3.0, 2
     memory = MemoryLayer(age, entries, lambda: now)
     puts: list[tuple[str, int, float]] = []
@@ -81,7 +81,7 @@ def test_memory_holds_the_newest_for_so_long(steps: list[tuple[str, str]]) -> No
 
 @given(st.integers(1, 10_000), st.integers())
 def test_lifetimes_are_spread_and_never_too_long(ttl_s: int, seed: int) -> None:
-    """A value lives for 90 to 99 % of its kind's lifetime, a missing row for as much of its own."""
+    """A value lives for 90 to 99 % of its kind's lifetime, a missing row likewise for its shorter one."""
     kind = Kind[int | None]("kind", ttl_s, int | None, missing_ttl_s=ttl_s / 10)
     jitter = Random(seed)
     low, high = JITTER
@@ -89,8 +89,8 @@ def test_lifetimes_are_spread_and_never_too_long(ttl_s: int, seed: int) -> None:
     assert low * ttl_s / 10 <= kind.lifetime_s(None, jitter) <= high * ttl_s / 10
 
 
-def test_the_nearest_layer_answers(redis_url: str, prefix: str) -> None:
-    """First the database, then this process's memory; another process, Redis; and Redis again once memory has forgotten."""
+def test_the_first_layer_with_the_value_answers(redis_url: str, prefix: str) -> None:
+    """First the database, then this process's memory; in another process Redis; and Redis again once memory has expired."""
 
     async def check_it() -> None:
         source = Source()
@@ -111,8 +111,8 @@ def test_the_nearest_layer_answers(redis_url: str, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 0, "", False, [], {}])
-def test_what_is_falsy_is_found_again(redis_url: str, prefix: str, value: Any) -> None:
-    """Nothing is an answer too: it is asked for once."""
+def test_falsy_values_are_cached(redis_url: str, prefix: str, value: Any) -> None:
+    """None is a value too: it is loaded once."""
 
     async def check_it() -> None:
         loads = count(1)
@@ -128,15 +128,15 @@ def test_what_is_falsy_is_found_again(redis_url: str, prefix: str, value: Any) -
     run(check_it)
 
 
-def test_readers_at_once_share_one_flight(redis_url: str, prefix: str) -> None:
-    """Fifty readers of one cold key ask the database once, also when the first of them gives up."""
+def test_concurrent_readers_share_one_load(redis_url: str, prefix: str) -> None:
+    """Fifty readers of one cold key load it once, even if the first of them is cancelled."""
 
     async def check_it() -> None:
         source = Source()
         source.rows["a"] = 7
         source.go_on.clear()
         async with Layers(redis_url, prefix, deadline_s=PATIENCE_S) as layers:
-            await until(lambda: layers._shared.listening)  # when it begins to listen, flights are forgotten
+            await until(lambda: layers._shared.listening)  # when it begins to listen, reads in flight are invalidated
             first = asyncio.create_task(layers.read(NUMBER, "a", source.load("a")))
             await source.has_read.wait()
             others = [asyncio.create_task(layers.read(NUMBER, "a", source.load("a"))) for _ in range(49)]
@@ -151,8 +151,8 @@ def test_readers_at_once_share_one_flight(redis_url: str, prefix: str) -> None:
     run(check_it)
 
 
-def test_closing_waits_for_what_is_under_way(redis_url: str, prefix: str) -> None:
-    """A read that nobody waits for any more, and that a write has overtaken, is over before the connections are."""
+def test_closing_waits_for_reads_in_flight(redis_url: str, prefix: str) -> None:
+    """A read without callers that a write has invalidated ends before the connections are closed."""
 
     async def check_it() -> None:
         source = Source()
@@ -169,8 +169,8 @@ def test_closing_waits_for_what_is_under_way(redis_url: str, prefix: str) -> Non
     run(check_it)
 
 
-def test_an_error_reaches_every_reader_and_stays_nowhere(redis_url: str, prefix: str) -> None:
-    """A failed load fails all who share it, and the next read asks again."""
+def test_an_error_reaches_every_reader_and_is_not_cached(redis_url: str, prefix: str) -> None:
+    """A failed load fails all readers that share it, and the next read loads again."""
 
     async def check_it() -> None:
         async def fail() -> int:
@@ -186,8 +186,8 @@ def test_an_error_reaches_every_reader_and_stays_nowhere(redis_url: str, prefix:
 
 
 @pytest.mark.parametrize("writer_is_reader", [True, False])
-def test_a_late_reader_does_not_fill_what_a_write_has_overtaken(redis_url: str, prefix: str, *, writer_is_reader: bool) -> None:
-    """A row read before a write gets into no layer after it, whichever process wrote; who asks after the write gets the new row."""
+def test_a_late_reader_does_not_fill_a_key_written_meanwhile(redis_url: str, prefix: str, *, writer_is_reader: bool) -> None:
+    """A row read before a write enters no layer after it, whichever process wrote; a later read gets the new row."""
 
     async def check_it() -> None:
         source = Source()
@@ -213,7 +213,7 @@ def test_a_late_reader_does_not_fill_what_a_write_has_overtaken(redis_url: str, 
 
 
 def test_another_process_forgets_before_the_write_returns(redis_url: str, prefix: str) -> None:
-    """What another process holds in memory is gone when the writer's transaction commits, since the fence is told first."""
+    """The value in another process's memory is removed when the transaction commits, since the fence is published first."""
 
     async def check_it() -> None:
         source = Source()
@@ -230,8 +230,8 @@ def test_another_process_forgets_before_the_write_returns(redis_url: str, prefix
     run(check_it)
 
 
-def test_who_does_not_listen_still_tells_others(redis_url: str, prefix: str) -> None:
-    """A deaf writer's write is forgotten by a process that listens, and the writer itself hears of nothing."""
+def test_a_writer_that_does_not_listen_still_notifies_others(redis_url: str, prefix: str) -> None:
+    """Its write invalidates the memory of a process that listens, and it receives no messages itself."""
 
     async def check_it() -> None:
         source = Source()
@@ -249,7 +249,7 @@ def test_who_does_not_listen_still_tells_others(redis_url: str, prefix: str) -> 
 
 
 def test_a_failed_write_clears_too(redis_url: str, prefix: str) -> None:
-    """Whether a transaction whose answer was lost has committed, nobody knows: its keys are asked for again."""
+    """A transaction whose response was lost may have committed, so its keys are read again."""
 
     async def check_it() -> None:
         source = Source()
@@ -269,8 +269,8 @@ def test_a_failed_write_clears_too(redis_url: str, prefix: str) -> None:
     run(check_it)
 
 
-def test_bytes_that_are_no_such_value_are_replaced(redis_url: str, prefix: str) -> None:
-    """What another version of the service left there under the name is a miss, and is filled again."""
+def test_bytes_that_cannot_be_decoded_are_replaced(redis_url: str, prefix: str) -> None:
+    """A value left by another version of the service is a miss, and is filled again."""
 
     async def check_it() -> None:
         source = Source()
@@ -286,8 +286,8 @@ def test_bytes_that_are_no_such_value_are_replaced(redis_url: str, prefix: str) 
     run(check_it)
 
 
-def test_without_redis_everybody_asks_the_database() -> None:
-    """Reads and writes work, nothing is remembered that no news could correct, and the failures are counted."""
+def test_without_redis_every_read_goes_to_the_database() -> None:
+    """Reads and writes work, nothing is cached that no message could invalidate, and the failures are counted."""
 
     async def check_it() -> None:
         source = Source()
@@ -303,21 +303,21 @@ def test_without_redis_everybody_asks_the_database() -> None:
 
 
 class Register:
-    """A database that counts a number up, some of whose answers take far longer to arrive than a write takes."""
+    """A database that increments a number, some of whose responses take far longer than a write."""
 
     def __init__(self) -> None:
         self._rows = dict.fromkeys("abc", 0)
         self._jitter = Random(1)
 
     async def load(self, key: str) -> int:
-        """Read a number at some instant of the call."""
+        """Read the number at some instant during the call."""
         await self._travel(2)
         row = self._rows[key]
         await self._travel(20)
         return row
 
     async def commit(self, key: str) -> int:
-        """Count a number up at some instant of the call."""
+        """Increment the number at some instant during the call."""
         await self._travel(2)
         self._rows[key] += 1
         row = self._rows[key]
@@ -349,7 +349,7 @@ class Protected:
 
 @dataclass(frozen=True)
 class Unprotected:
-    """A cache in front of a register that fills with whatever was read, and is deleted from after the commit."""
+    """A cache in front of a register that is filled with every value read, and cleared after the commit."""
 
     register: Register
     redis: Redis
@@ -377,7 +377,7 @@ async def _stale_reads(fronts: Sequence[Protected | Unprotected]) -> int:
 
 
 def test_no_read_is_stale_with_readers_and_writers_in_two_processes(redis_url: str, prefix: str) -> None:
-    """Whoever reads after a write returned gets what it wrote; the same load finds stale reads in a cache without protection."""
+    """A read after a write has returned gets its value; the same load finds stale reads in an unprotected cache."""
 
     async def check_it() -> None:
         register = Register()

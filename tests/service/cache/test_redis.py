@@ -1,4 +1,4 @@
-"""The layer that processes share: leases, fences, news of writes, and what happens while Redis is away."""
+"""The shared cache layer: leases, fences, messages about writes, and the behaviour while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PATIENCE_S = 10.0
 
 
 @dataclass
-class Heard:
-    """What a cache was told."""
+class ReceivedMessages:
+    """The messages that a cache received."""
 
     changed: list[str] = field(default_factory=list)
     lost: int = 0
@@ -30,7 +30,7 @@ class Heard:
 
 @dataclass
 class Relay:
-    """A way to Redis that can be cut: while `down`, it answers nothing and lets nothing through."""
+    """A relay to Redis that can be interrupted: while `down`, it responds to nothing and forwards nothing."""
 
     url: str
     down: bool = False
@@ -38,7 +38,7 @@ class Relay:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
-        """Yield the address of the way."""
+        """Yield the address of the relay."""
         to = urlsplit(self.url)
         writers: list[asyncio.StreamWriter] = []
 
@@ -63,10 +63,12 @@ class Relay:
 
 
 @asynccontextmanager
-async def opened(url: str, prefix: str, heard: Heard | None = None, deadline_s: float = 5.0) -> AsyncIterator[SharedCache]:
+async def opened(
+    url: str, prefix: str, received: ReceivedMessages | None = None, deadline_s: float = 5.0
+) -> AsyncIterator[SharedCache]:
     """Yield a started cache that listens."""
-    heard = heard or Heard()
-    cache = SharedCache(url, f"{prefix}changes", heard.changed.append, heard.lose, deadline_s)
+    received = received or ReceivedMessages()
+    cache = SharedCache(url, f"{prefix}changes", received.changed.append, received.lose, deadline_s)
     await cache.start()
     try:
         await until(lambda: cache.listening)
@@ -76,9 +78,9 @@ async def opened(url: str, prefix: str, heard: Heard | None = None, deadline_s: 
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110 - it is anything at all that is waited for
+        while not holds():  # noqa: ASYNC110 - the condition can be anything
             await asyncio.sleep(0.005)
 
 
@@ -88,7 +90,10 @@ def run(check: Callable[[], Awaitable[None]]) -> None:
 
 
 def test_only_the_holder_of_the_lease_fills(redis_url: str, prefix: str) -> None:
-    """The first to miss gets a lease and fills; others get none meanwhile; what is filled is found, for as long as was said."""
+    """The first reader that misses gets a lease and fills the key; others get none meanwhile.
+
+    The value is found for its lifetime.
+    """
 
     async def check() -> None:
         async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
@@ -105,8 +110,8 @@ def test_only_the_holder_of_the_lease_fills(redis_url: str, prefix: str) -> None
 
 
 @pytest.mark.parametrize("write", ["fence", "clear"])
-def test_a_write_takes_the_lease_away(redis_url: str, prefix: str, write: str) -> None:
-    """What was read before a key was fenced or cleared does not get in afterwards."""
+def test_a_write_revokes_the_lease(redis_url: str, prefix: str, write: str) -> None:
+    """A value read before a key was fenced or cleared is refused afterwards."""
 
     async def check() -> None:
         async with opened(redis_url, prefix) as cache:
@@ -118,8 +123,8 @@ def test_a_write_takes_the_lease_away(redis_url: str, prefix: str, write: str) -
     run(check)
 
 
-def test_a_fenced_key_is_filled_by_nobody_until_it_is_cleared(redis_url: str, prefix: str) -> None:
-    """While fenced, a look gives neither value nor lease, whatever was there; the fence goes with the clearing, or by itself."""
+def test_a_fenced_key_cannot_be_filled_until_it_is_cleared(redis_url: str, prefix: str) -> None:
+    """While fenced, a lookup gives neither value nor lease; the fence ends with the clearing, or expires."""
 
     async def check() -> None:
         async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
@@ -135,11 +140,11 @@ def test_a_fenced_key_is_filled_by_nobody_until_it_is_cleared(redis_url: str, pr
     run(check)
 
 
-def test_others_hear_of_a_write_twice_and_the_writer_does_not(redis_url: str, prefix: str) -> None:
-    """Every key that is fenced and cleared is told to the others, in order."""
+def test_others_receive_two_messages_per_write_and_the_writer_none(redis_url: str, prefix: str) -> None:
+    """Every key that is fenced and cleared is published to the others, in order."""
 
     async def check() -> None:
-        mine, others = Heard(), Heard()
+        mine, others = ReceivedMessages(), ReceivedMessages()
         async with opened(redis_url, prefix, mine) as cache, opened(redis_url, prefix, others):
             await cache.fence([f"{prefix}a", f"{prefix}b"])
             await cache.clear([f"{prefix}a"])
@@ -150,25 +155,25 @@ def test_others_hear_of_a_write_twice_and_the_writer_does_not(redis_url: str, pr
     run(check)
 
 
-def test_a_lost_subscription_is_told_and_taken_up_again(redis_url: str, prefix: str) -> None:
-    """When the connection for news is cut, that is known, and known again when news comes again."""
+def test_a_lost_subscription_is_reported_and_restored(redis_url: str, prefix: str) -> None:
+    """The loss of the connection for messages is reported, and messages arrive again afterwards."""
 
     async def check() -> None:
-        heard = Heard()
-        async with opened(redis_url, prefix, heard) as cache, Redis.from_url(redis_url) as redis:
-            before = heard.lost
+        received = ReceivedMessages()
+        async with opened(redis_url, prefix, received) as cache, Redis.from_url(redis_url) as redis:
+            before = received.lost
             await redis.client_kill_filter(_type="pubsub")
-            await until(lambda: heard.lost > before and cache.listening)
+            await until(lambda: received.lost > before and cache.listening)
             async with opened(redis_url, prefix) as another:
                 await another.clear([f"{prefix}a"])
-            await until(lambda: heard.changed == [f"{prefix}a"])
-            assert heard.lost > before
+            await until(lambda: received.changed == [f"{prefix}a"])
+            assert received.lost > before
 
     run(check)
 
 
-def test_connections_that_the_server_closed_do_no_harm(redis_url: str, prefix: str) -> None:
-    """After all connections were cut, as by a restart, calls work again at once."""
+def test_calls_work_after_the_server_closed_all_connections(redis_url: str, prefix: str) -> None:
+    """After all connections were closed, as by a restart, calls succeed at once."""
 
     async def check() -> None:
         async with opened(redis_url, prefix) as cache, Redis.from_url(redis_url) as redis:
@@ -181,8 +186,8 @@ def test_connections_that_the_server_closed_do_no_harm(redis_url: str, prefix: s
     run(check)
 
 
-def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(redis_url: str, prefix: str) -> None:
-    """Calls end at their deadline; after a few of them, more are refused without asking, and no new connection is opened."""
+def test_a_redis_that_does_not_respond_is_not_called_for_a_while(redis_url: str, prefix: str) -> None:
+    """Calls end at their deadline; after several, further calls are refused without being sent, and no connection is opened."""
 
     async def check() -> None:
         relay = Relay(redis_url)
@@ -191,19 +196,19 @@ def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(redis_url: str, 
             for _ in range(FAILURES):
                 with pytest.raises(UnavailableError):
                     await cache.look(f"{prefix}a")
-            asked = relay.opened
+            opened_before = relay.opened
             for _ in range(20):
                 with pytest.raises(UnavailableError):
                     await cache.look(f"{prefix}a")
-            assert (cache.errors, relay.opened) == (FAILURES, asked)
+            assert (cache.errors, relay.opened) == (FAILURES, opened_before)
 
     run(check)
 
 
-def test_keys_written_while_redis_was_away_are_cleared_before_anything_is_looked_at(
+def test_keys_written_without_redis_are_cleared_before_any_lookup(
     redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A write that Redis heard nothing of leaves no old value behind for this process, whichever key it looks at first."""
+    """A write that did not reach Redis leaves no stale value for this process, whichever key it looks up first."""
     monkeypatch.setattr("service.cache.redis.PAUSE_S", 0.0)
 
     async def check() -> None:
@@ -223,8 +228,8 @@ def test_keys_written_while_redis_was_away_are_cleared_before_anything_is_looked
     run(check)
 
 
-def test_a_clearing_that_is_cancelled_is_owed(redis_url: str, prefix: str) -> None:
-    """A writer that is cancelled before Redis answered has its keys cleared before the next look."""
+def test_a_cancelled_clearing_is_repeated(redis_url: str, prefix: str) -> None:
+    """The keys of a writer that is cancelled before Redis responded are cleared before the next lookup."""
 
     async def check() -> None:
         relay = Relay(redis_url)
@@ -242,11 +247,11 @@ def test_a_clearing_that_is_cancelled_is_owed(redis_url: str, prefix: str) -> No
     run(check)
 
 
-def test_without_redis_it_starts_and_closes_all_the_same(prefix: str) -> None:
-    """Nobody listens at the address: every call says so, and nothing is left behind."""
+def test_without_redis_it_starts_and_closes(prefix: str) -> None:
+    """With no server at the address, every call reports it, and nothing is left behind."""
 
     async def check() -> None:
-        cache = SharedCache("redis://127.0.0.1:1/0", f"{prefix}changes", Heard().changed.append, Heard().lose)
+        cache = SharedCache("redis://127.0.0.1:1/0", f"{prefix}changes", ReceivedMessages().changed.append, ReceivedMessages().lose)
         await cache.start()
         with pytest.raises(UnavailableError):
             await cache.look(f"{prefix}a")

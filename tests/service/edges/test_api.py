@@ -1,4 +1,4 @@
-"""The calls that edges serve: who may read what, what a shared cache may keep of it, and the ASGI application around them."""
+"""The calls that edges serve: authorisation, cacheability, and the ASGI application around them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ AT = datetime(2025, 6, 1)  # noqa: DTZ001 - the service stores naive UTC
 PROMPT, USER, DELETED = "p0037", "ann", "p0000"
 
 
-def test_a_prompt_is_for_everybody_and_a_list_for_its_owner(on_engine: OnEngine) -> None:
-    """A shared cache may keep a prompt and not a list, which nobody gets but its owner."""
+def test_a_prompt_is_public_and_a_list_is_private(on_engine: OnEngine) -> None:
+    """A shared cache may store a prompt but not a list, which only its owner can read."""
 
     async def check(engine: AsyncEngine) -> None:
         handle = Reads(sessionmaker(engine)).handle
@@ -42,12 +42,12 @@ def test_a_prompt_is_for_everybody_and_a_list_for_its_owner(on_engine: OnEngine)
     on_engine(check)
 
 
-def test_what_is_not_there_is_not_found_and_not_kept(on_engine: OnEngine) -> None:
-    """Deleted and unknown prompts and unknown addresses get 404, which no cache keeps."""
+def test_missing_resources_are_not_found_and_not_cached(on_engine: OnEngine) -> None:
+    """Deleted and unknown prompts and unknown URLs get 404, which no cache stores."""
 
     async def check(engine: AsyncEngine) -> None:
         handle = Reads(sessionmaker(engine)).handle
-        for path in (f"/prompts/{DELETED}", "/prompts/nobody", "/", "/users/ann", "/prompts/a/b"):
+        for path in (f"/prompts/{DELETED}", "/prompts/unknown", "/", "/users/ann", "/prompts/a/b"):
             found = await handle(Call("GET", path))
             assert found.status == 404
             assert lifetime_of({}, found) is None
@@ -55,8 +55,8 @@ def test_what_is_not_there_is_not_found_and_not_kept(on_engine: OnEngine) -> Non
     on_engine(check)
 
 
-def test_a_write_says_which_version_the_data_has(on_engine: OnEngine) -> None:
-    """The origin takes a write, numbers it, tells followers of it, and refuses one of somebody else's prompt."""
+def test_a_write_returns_the_version_of_the_data(on_engine: OnEngine) -> None:
+    """The origin applies a write, numbers it, notifies followers, and refuses a write to another user's prompt."""
 
     async def check(engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
@@ -75,21 +75,21 @@ def test_a_write_says_which_version_the_data_has(on_engine: OnEngine) -> None:
     on_engine(check)
 
 
-def test_equal_answers_have_equal_etags_and_others_have_others() -> None:
+def test_etags_are_equal_for_equal_bodies_only() -> None:
     """The validator is a function of the body."""
     assert answer([1], {}).etag == answer([1], {"a": "b"}).etag
     assert answer([1], {}).etag != answer([2], {}).etag
 
 
 def test_an_unchanged_answer_has_no_body_and_keeps_its_validator() -> None:
-    """304 carries what a cache needs to keep its copy, and nothing else."""
+    """304 contains only the headers that a cache needs to keep its copy."""
     full = answer([1], {"cache-control": "public", "vary": "accept", "x-other": "1"})
     found = unchanged(full)
     assert (found.status, found.body) == (304, b"")
     assert found.headers == {"etag": full.etag, "cache-control": "public", "vary": "accept"}
 
 
-def test_the_application_hands_calls_on_as_they_came() -> None:
+def test_the_application_passes_calls_unchanged() -> None:
     """Method, path, query, headers and body reach the handler, and its status, headers and body reach the client."""
     seen: list[Call] = []
 
@@ -100,9 +100,9 @@ def test_the_application_hands_calls_on_as_they_came() -> None:
     async def play() -> httpx.Response:
         transport = httpx.ASGITransport(app=application(handle))
         async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
-            return await client.put("/prompts/a?x=1", headers={"X-Asked": "yes"}, content=b"body")
+            return await client.put("/prompts/a?x=1", headers={"X-Sent": "yes"}, content=b"body")
 
     response = asyncio.run(play())
     (call,) = seen
-    assert (call.method, call.path, call.query, call.headers["x-asked"], call.body) == ("PUT", "/prompts/a", "x=1", "yes", b"body")
+    assert (call.method, call.path, call.query, call.headers["x-sent"], call.body) == ("PUT", "/prompts/a", "x=1", "yes", b"body")
     assert (response.status_code, response.headers["x-made"], response.content) == (201, "yes", b"made")

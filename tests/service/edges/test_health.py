@@ -1,4 +1,4 @@
-"""Health checks: all edges at once, each with a deadline, none in step with another, and the router told what came of it."""
+"""Health checks: concurrent, each with a deadline, not in lockstep, and reported to the router."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.health import EdgeHealth, Rhythm, check, keep_checking
+from service.edges.health import CheckSchedule, EdgeHealth, check, keep_checking
 from service.edges.routing import Router
 
 EDGES = {"a": 5.0, "b": 50.0, "c": 90.0}
 
 
-def test_all_are_asked_at_once() -> None:
-    """No check waits for another: each begins before any has ended."""
+def test_all_edges_are_checked_concurrently() -> None:
+    """Each check begins before any has ended."""
     begun: set[str] = set()
     all_begun = asyncio.Event()
 
@@ -36,8 +36,8 @@ def test_all_are_asked_at_once() -> None:
     assert [router.rtt_ms(name) for name in EDGES] == [7.0, 7.0, 7.0]
 
 
-def test_one_that_does_not_answer_in_time_has_failed() -> None:
-    """A deadline ends a check that hangs, and the others are none the worse."""
+def test_an_edge_that_exceeds_the_deadline_has_failed() -> None:
+    """A deadline ends a check that hangs, and the other edges are not affected."""
 
     async def probe(name: str) -> EdgeHealth:
         if name == "a":
@@ -55,8 +55,8 @@ def test_one_that_does_not_answer_in_time_has_failed() -> None:
     assert router.choose() == "b"
 
 
-def test_any_error_is_a_failure_of_that_edge_alone() -> None:
-    """What a probe raises stays with the edge it was sent to."""
+def test_an_error_is_a_failure_of_that_edge_only() -> None:
+    """An exception of a probe affects only the edge it was sent to."""
 
     async def probe(name: str) -> EdgeHealth:
         if name == "b":
@@ -73,13 +73,13 @@ def test_any_error_is_a_failure_of_that_edge_alone() -> None:
     assert [name for name in EDGES if router.is_ejected(name)] == ["b"]
 
 
-def test_an_ejected_edge_is_left_alone_until_it_is_half_open() -> None:
-    """Checks skip an edge whose time has not come, and ask it again when it has."""
-    asked: list[str] = []
+def test_an_ejected_edge_is_not_checked_until_it_is_half_open() -> None:
+    """Checks skip an edge during its ejection, and resume afterwards."""
+    checked: list[str] = []
     now_s = 0.0
 
     async def probe(name: str) -> EdgeHealth:
-        asked.append(name)
+        checked.append(name)
         return EdgeHealth(1.0)
 
     async def play() -> None:
@@ -88,42 +88,42 @@ def test_an_ejected_edge_is_left_alone_until_it_is_half_open() -> None:
         router.failed("a")
         router.failed("a")
         await check(router, probe, deadline_s=1.0)
-        assert "a" not in asked
+        assert "a" not in checked
         now_s = 2.0
         await check(router, probe, deadline_s=1.0)
-        assert "a" in asked
+        assert "a" in checked
 
     asyncio.run(play())
 
 
-def test_checking_goes_on_for_each_edge_until_cancelled() -> None:
-    """A slow edge holds up nobody else's checks: while one is never done, the others are asked again and again."""
-    asked = dict.fromkeys(EDGES, 0)
+def test_each_edge_is_checked_until_cancelled() -> None:
+    """A slow edge does not delay the checks of others: while one check never ends, the others are repeated."""
+    checked = dict.fromkeys(EDGES, 0)
     enough = asyncio.Event()
 
     async def probe(name: str) -> EdgeHealth:
-        asked[name] += 1
+        checked[name] += 1
         if name == "a":
             await asyncio.Event().wait()
-        if asked["b"] > 3 and asked["c"] > 3:
+        if checked["b"] > 3 and checked["c"] > 3:
             enough.set()
         return EdgeHealth(1.0)
 
     async def play() -> None:
         router = Router(EDGES, lambda: 0.0)
-        task = asyncio.create_task(keep_checking(router, probe, Rhythm(0.0, 0.0, 60.0), Random(0)))
+        task = asyncio.create_task(keep_checking(router, probe, CheckSchedule(0.0, 0.0, 60.0), Random(0)))
         await enough.wait()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
     asyncio.run(asyncio.wait_for(play(), 20))
-    assert asked["a"] == 1
+    assert checked["a"] == 1
 
 
 @given(st.floats(0.01, 100), st.floats(0, 1), st.integers())
 def test_pauses_stay_within_the_jitter(interval_s: float, jitter: float, seed: int) -> None:
-    """No pause is shorter or longer than the interval by more than the jitter's share."""
-    rhythm = Rhythm(interval_s, jitter)
-    pause_s = rhythm.pause_s(Random(seed))
+    """No pause differs from the interval by more than the jitter's share."""
+    schedule = CheckSchedule(interval_s, jitter)
+    pause_s = schedule.pause_s(Random(seed))
     assert interval_s * (1 - jitter) - 1e-9 <= pause_s <= interval_s * (1 + jitter) + 1e-9

@@ -1,4 +1,4 @@
-"""The edge's cache: what it keeps and for how long, and what it must never keep."""
+"""The edge's cache: what it stores and for how long, and what it must never store."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from service.edges.http_cache import Answer, EdgeCache, Lifetime, directives, is
 PUBLIC = {"cache-control": "public, max-age=60, stale-while-revalidate=240"}
 
 
-class Clock:
-    """A clock that is moved by hand, in seconds."""
+class CacheClock:
+    """A clock that is set by hand, in seconds."""
 
     now_s = 0.0
 
@@ -25,13 +25,13 @@ class Clock:
 
 
 def kept(body: bytes = b"x", headers: Mapping[str, str] | None = None, status: int = 200) -> Answer:
-    """Return an answer that a cache may keep unless the headers forbid it."""
+    """Return a response that a cache may store unless the headers forbid it."""
     return Answer(status, {**PUBLIC, **(headers or {})}, body)
 
 
-def test_an_answer_is_fresh_then_stale_then_gone() -> None:
-    """It is served as it is for its time, then while it is refreshed, and then no more."""
-    clock = Clock()
+def test_an_answer_is_fresh_then_stale_then_removed() -> None:
+    """It is served fresh, then stale while it is refreshed, and then removed."""
+    clock = CacheClock()
     cache = EdgeCache(clock)
     assert cache.lookup("/a", {}).state == "miss"
     assert cache.store("/a", {}, kept())
@@ -59,17 +59,17 @@ def test_an_answer_is_fresh_then_stale_then_gone() -> None:
         ({"authorization": "Bearer a"}, kept(headers={"cache-control": "private, no-cache", "vary": "authorization"})),
     ],
 )
-def test_what_is_somebodys_own_or_no_good_answer_is_never_kept(request_headers: dict[str, str], answer: Answer) -> None:
-    """Private, unstorable, endless, cookie-bearing and failed answers do not enter a shared cache."""
-    cache = EdgeCache(Clock())
+def test_private_and_failed_answers_are_never_stored(request_headers: dict[str, str], answer: Answer) -> None:
+    """Private, no-store, `Vary: *`, cookie-setting and failed responses do not enter a shared cache."""
+    cache = EdgeCache(CacheClock())
     assert not cache.store("/a", request_headers, answer)
     assert len(cache) == 0
     assert cache.bytes == 0
 
 
 def test_a_request_with_authorization_is_not_answered_from_the_cache() -> None:
-    """Who shows credentials gets an answer made for those, even where another answer is kept under the address."""
-    cache = EdgeCache(Clock())
+    """A request with credentials gets its own response, even if another one is stored for the URL."""
+    cache = EdgeCache(CacheClock())
     cache.store("/a", {}, kept())
     assert cache.lookup("/a", {"authorization": "Bearer a"}).state == "pass"
 
@@ -82,8 +82,8 @@ controls = st.lists(
 
 
 @given(headers, controls, st.sampled_from(["", "*", "authorization", "accept-language"]), st.sampled_from([200, 204, 404]))
-def test_private_answers_never_come_out(request_headers: dict[str, str], control: str, vary: str, status: int) -> None:
-    """Whatever the headers, nothing marked private or no-store, and nothing owned and not marked public, is ever kept."""
+def test_private_answers_are_never_returned(request_headers: dict[str, str], control: str, vary: str, status: int) -> None:
+    """Whatever the headers, nothing that is private, no-store, or authorised and not public is ever stored."""
     answer = Answer(status, {"cache-control": control, "vary": vary}, b"x")
     if lifetime_of(request_headers, answer) is not None:
         found = directives(control)
@@ -93,9 +93,9 @@ def test_private_answers_never_come_out(request_headers: dict[str, str], control
         assert vary != "*"
 
 
-def test_answers_that_vary_are_kept_apart() -> None:
-    """An answer for one language is not given to another, nor to who names none."""
-    cache = EdgeCache(Clock())
+def test_variants_are_stored_separately() -> None:
+    """A response for one language is not served for another, nor for none."""
+    cache = EdgeCache(CacheClock())
     for language in ("ja", "en"):
         cache.store("/a", {"accept-language": language}, kept(language.encode(), {"vary": "Accept-Language"}))
     found = [cache.lookup("/a", {"accept-language": language}).answer for language in ("ja", "en")]
@@ -104,18 +104,18 @@ def test_answers_that_vary_are_kept_apart() -> None:
     assert cache.lookup("/a", {"accept-language": "de"}).state == "miss"
 
 
-def test_a_change_of_what_it_varies_by_forgets_the_old() -> None:
-    """What was kept under other headers cannot be told apart any more."""
-    cache = EdgeCache(Clock())
+def test_a_change_of_vary_removes_the_old_entries() -> None:
+    """Entries stored under other headers can no longer be distinguished."""
+    cache = EdgeCache(CacheClock())
     cache.store("/a", {}, kept(b"plain"))
     cache.store("/a", {"accept-language": "ja"}, kept(b"ja", {"vary": "accept-language"}))
     assert len(cache) == 1
     assert cache.lookup("/a", {"accept-language": "en"}).state == "miss"
 
 
-def test_purging_forgets_all_of_an_address_and_nothing_else() -> None:
-    """Every variant of a purged address is gone, and the others stay."""
-    cache = EdgeCache(Clock())
+def test_purging_removes_all_variants_of_a_url_and_nothing_else() -> None:
+    """Every variant of a purged URL is removed, and the others stay."""
+    cache = EdgeCache(CacheClock())
     for language in ("ja", "en"):
         cache.store("/a", {"accept-language": language}, kept(b"x", {"vary": "accept-language"}))
     cache.store("/b", {}, kept())
@@ -130,9 +130,9 @@ def test_purging_forgets_all_of_an_address_and_nothing_else() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 900), st.sampled_from(["store", "look", "purge"])), max_size=80)
 )
-def test_it_never_grows_beyond_its_bound(played: list[tuple[str, int, str]]) -> None:
-    """Whatever is stored, what is kept fits, and what is counted as kept is what is there."""
-    cache: Any = EdgeCache(Clock(), max_bytes=4_000)
+def test_its_size_never_exceeds_the_limit(played: list[tuple[str, int, str]]) -> None:
+    """Whatever is stored, the total size is within the limit, and equals the sum of the entries."""
+    cache: Any = EdgeCache(CacheClock(), max_bytes=4_000)
     for path, size, what in played:
         if what == "store":
             cache.store(path, {}, kept(bytes(size)))
@@ -145,9 +145,9 @@ def test_it_never_grows_beyond_its_bound(played: list[tuple[str, int, str]]) -> 
         assert len(cache) == sum(map(len, cache._keys.values()))
 
 
-def test_the_least_recently_used_goes_first() -> None:
-    """What was asked for lately outlives what was stored at the same time and not asked for."""
-    cache = EdgeCache(Clock(), max_bytes=3_500)
+def test_the_least_recently_used_is_evicted_first() -> None:
+    """An entry that was looked up outlives one that was stored at the same time and not looked up."""
+    cache = EdgeCache(CacheClock(), max_bytes=3_500)
     for path in ("/a", "/b"):
         cache.store(path, {}, kept(bytes(1_000)))
     cache.lookup("/a", {})
@@ -156,9 +156,9 @@ def test_the_least_recently_used_goes_first() -> None:
     assert cache.counts["evicted"] == 1
 
 
-def test_what_is_larger_than_the_cache_is_not_kept() -> None:
-    """One huge answer does not empty the cache for others."""
-    cache = EdgeCache(Clock(), max_bytes=2_000)
+def test_an_answer_larger_than_the_cache_is_not_stored() -> None:
+    """One huge response does not evict the others."""
+    cache = EdgeCache(CacheClock(), max_bytes=2_000)
     cache.store("/a", {}, kept())
     assert not cache.store("/b", {}, kept(bytes(5_000)))
     assert cache.holds("/a")
@@ -182,5 +182,5 @@ def test_the_shared_lifetime_wins() -> None:
     ],
 )
 def test_a_client_that_has_the_answer_is_recognised(etag: str | None, known: str | None, expected: bool) -> None:
-    """If-None-Match is compared weakly, may name several, and `*` means any."""
+    """If-None-Match is compared weakly, may contain several tags, and `*` matches any."""
     assert is_same(etag, known) is expected

@@ -1,4 +1,4 @@
-"""A primary that numbers its writes and a replica that follows: in order, all of them, once, and told to the cache."""
+"""A primary that numbers its writes and a replica that follows: in order, completely, once, with notification of the cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Sessions = async_sessionmaker[AsyncSession]
 
 @pytest.fixture
 def followed(filled: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Return a function that makes a copy of the small database, with the table of changes."""
+    """Return a function that creates a copy of the small database, with the table of changes."""
 
     def make(name: str) -> Path:
         path = sqlite.restore(filled, tmp_path / f"{name}.db")
@@ -48,35 +48,35 @@ async def opened(path: Path) -> AsyncIterator[Sessions]:
 
 
 async def title_and_version(sessions: Sessions, prompt_id: str) -> tuple[str, int]:
-    """Return what a prompt has."""
+    """Return a prompt's title and version."""
     async with sessions() as session:
         found = await session.get_one(Prompt, prompt_id)
         return found.title, found.version
 
 
-def test_each_write_gets_the_next_number_and_tells_what_it_makes_old(followed: Callable[[str], Path]) -> None:
-    """Versions count up by one a write, and the caches hear of both answers that a title is in."""
+def test_each_write_gets_the_next_number_and_notifies_the_stale_paths(followed: Callable[[str], Path]) -> None:
+    """Versions increase by one per write, and the caches are notified of both paths that contain the title."""
 
     async def play() -> None:
-        told: list[Sequence[str]] = []
+        notified: list[Sequence[str]] = []
         async with opened(followed("primary")) as sessions:
-            primary = Primary(sessions, told.append)
+            primary = Primary(sessions, notified.append)
             await primary.open()
             assert await primary.update_title(PROMPT, USER, "One", AT) == (1, 3)
             assert await primary.update_title(PROMPT, USER, "Two", AT) == (2, 4)
             assert await title_and_version(sessions, PROMPT) == ("Two", 4)
             assert primary.version == 2
-            again = Primary(sessions, told.append)
+            again = Primary(sessions, notified.append)
             await again.open()
             assert again.version == 2
-        assert told == [paths(PROMPT, USER)] * 2
+        assert notified == [paths(PROMPT, USER)] * 2
 
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(("prompt_id", "user_id"), [(PROMPT, "bob"), (DELETED, "bob"), ("nobody", "ann")])
-def test_a_write_that_means_nothing_leaves_no_trace(followed: Callable[[str], Path], prompt_id: str, user_id: str) -> None:
-    """Somebody else's prompt, a deleted one and one that is not there are not written, and get no number."""
+@pytest.mark.parametrize(("prompt_id", "user_id"), [(PROMPT, "bob"), (DELETED, "bob"), ("unknown", "ann")])
+def test_a_write_without_effect_leaves_no_trace(followed: Callable[[str], Path], prompt_id: str, user_id: str) -> None:
+    """Another user's prompt, a deleted one and an unknown one are not written, and get no number."""
 
     async def play() -> None:
         async with opened(followed("primary")) as sessions:
@@ -88,8 +88,8 @@ def test_a_write_that_means_nothing_leaves_no_trace(followed: Callable[[str], Pa
     asyncio.run(play())
 
 
-def test_who_asks_for_what_is_not_there_yet_is_answered_when_it_is(followed: Callable[[str], Path]) -> None:
-    """A question is held until there is a change, and ends without one when its time is up."""
+def test_a_request_for_changes_waits_for_the_next_one(followed: Callable[[str], Path]) -> None:
+    """The request is held until there is a change, and ends without one after its timeout."""
 
     async def play() -> None:
         async with opened(followed("primary")) as sessions:
@@ -105,35 +105,37 @@ def test_who_asks_for_what_is_not_there_yet_is_answered_when_it_is(followed: Cal
     asyncio.run(play())
 
 
-def test_a_replica_takes_changes_in_and_then_tells(followed: Callable[[str], Path]) -> None:
-    """After it has told which answers are old, the new rows are there; a lag is noted for each change."""
+def test_a_replica_applies_changes_and_then_notifies(followed: Callable[[str], Path]) -> None:
+    """When it notifies of stale paths, the new rows are visible; a lag is recorded per change."""
 
     async def play() -> None:
-        told: list[str] = []
+        notified: list[str] = []
         async with opened(followed("primary")) as first, opened(followed("replica")) as second:
             primary = Primary(first, lambda _: None)
-            replica = Replica(second, lambda after: primary.changes_after(after, 0.0), told.extend)
+            replica = Replica(second, lambda after: primary.changes_after(after, 0.0), notified.extend)
             for number in range(3):
                 await primary.update_title(PROMPT, USER, f"Title {number}", AT)
             await replica.apply(await primary.changes_after(replica.version, 0.0))
             assert replica.version == primary.version == 3
-            assert told == [*paths(PROMPT, USER)] * 3
+            assert notified == [*paths(PROMPT, USER)] * 3
             assert await title_and_version(second, PROMPT) == await title_and_version(first, PROMPT) == ("Title 2", 5)
             assert len(replica.lags_ms) == 3
             assert min(replica.lags_ms) > 0
-            again = Replica(second, lambda after: primary.changes_after(after, 0.0), told.extend)
+            again = Replica(second, lambda after: primary.changes_after(after, 0.0), notified.extend)
             await again.open()
             assert again.version == 3
 
     asyncio.run(play())
 
 
-def test_changes_that_cannot_all_be_taken_in_are_not_taken_in_at_all(followed: Callable[[str], Path]) -> None:
-    """A number that comes twice fails, and nothing of what came with it is left."""
+def test_changes_are_applied_all_or_none(followed: Callable[[str], Path]) -> None:
+    """A duplicate number fails, and no change of that batch is applied."""
 
     async def play() -> None:
         async with opened(followed("replica")) as sessions:
-            replica = Replica(sessions, lambda _: pytest.fail("nobody asks"), lambda _: pytest.fail("nothing has changed"))
+            replica = Replica(
+                sessions, lambda _: pytest.fail("the changes were requested"), lambda _: pytest.fail("nothing has changed")
+            )
             change = Change(1, PROMPT, USER, "One", 3, AT, 0)
             before = await title_and_version(sessions, PROMPT)
             with pytest.raises(Exception, match="UNIQUE"):
@@ -146,18 +148,18 @@ def test_changes_that_cannot_all_be_taken_in_are_not_taken_in_at_all(followed: C
     asyncio.run(play())
 
 
-def test_following_survives_a_primary_that_is_away(followed: Callable[[str], Path]) -> None:
-    """While the primary cannot be asked the replica asks again, and catches up when it can."""
+def test_following_survives_an_unreachable_primary(followed: Callable[[str], Path]) -> None:
+    """While the primary does not respond the replica retries, and catches up afterwards."""
 
     async def play() -> None:
         async with opened(followed("primary")) as first, opened(followed("replica")) as second:
             primary = Primary(first, lambda _: None)
-            caught_up, away = asyncio.Event(), 3
+            caught_up, failures_left = asyncio.Event(), 3
 
             async def fetch(after: int) -> Sequence[Change]:
-                nonlocal away
-                if away:
-                    away -= 1
+                nonlocal failures_left
+                if failures_left:
+                    failures_left -= 1
                     raise ConnectionRefusedError
                 return await primary.changes_after(after, 60.0)
 
@@ -168,13 +170,13 @@ def test_following_survives_a_primary_that_is_away(followed: Callable[[str], Pat
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
-            assert (replica.version, away) == (1, 0)
+            assert (replica.version, failures_left) == (1, 0)
 
     asyncio.run(play())
 
 
-def test_a_write_is_published_before_anybody_hears_of_it(followed: Callable[[str], Path]) -> None:
-    """Whoever is told of a write can pull it, and what cannot be published is told to nobody."""
+def test_a_write_is_published_before_any_notification(followed: Callable[[str], Path]) -> None:
+    """A replica that is notified of a write can pull it, and a write that cannot be published causes no notification."""
 
     async def play() -> None:
         order: list[str] = []
@@ -184,51 +186,54 @@ def test_a_write_is_published_before_anybody_hears_of_it(followed: Callable[[str
                 assert await title_and_version(sessions, PROMPT) == ("One", 3)
                 order.append("published")
 
-            primary = Primary(sessions, lambda _: order.append("told"), publish)
+            primary = Primary(sessions, lambda _: order.append("notified"), publish)
             await primary.update_title(PROMPT, USER, "One", AT)
-            assert order == ["published", "told"]
+            assert order == ["published", "notified"]
 
             async def fail() -> None:
                 raise ConnectionError
 
-            deaf = Primary(sessions, lambda _: order.append("told"), fail)
+            unpublished = Primary(sessions, lambda _: order.append("notified"), fail)
             with pytest.raises(ConnectionError):
-                await deaf.update_title(PROMPT, USER, "Two", AT)
-            assert order == ["published", "told"]
+                await unpublished.update_title(PROMPT, USER, "Two", AT)
+            assert order == ["published", "notified"]
 
     asyncio.run(play())
 
 
-def test_a_pulled_replica_tells_when_its_engine_has_the_changes(followed: Callable[[str], Path]) -> None:
-    """It pulls until they are there, tries again after a pull that fails, and takes nothing in by itself."""
+def test_a_pulled_replica_notifies_when_its_engine_has_the_changes(followed: Callable[[str], Path]) -> None:
+    """It pulls until they are there, retries after a failed pull, and applies nothing itself."""
 
     async def play() -> None:
-        told: list[str] = []
+        notified: list[str] = []
         async with opened(followed("primary")) as first, opened(followed("replica")) as second:
-            primary, engine = Primary(first, lambda _: None), Replica(second, lambda _: pytest.fail("nobody asks"), lambda _: None)
+            primary, engine = (
+                Primary(first, lambda _: None),
+                Replica(second, lambda _: pytest.fail("the changes were requested"), lambda _: None),
+            )
             caught_up, pulls = asyncio.Event(), 0
 
             async def pull() -> None:
                 nonlocal pulls
                 pulls += 1
-                assert not told
+                assert not notified
                 if pulls == 1:
                     raise ConnectionRefusedError
                 if pulls == 3:
                     await engine.apply(await primary.changes_after(0, 0.0))
 
-            def tell(paths_: Sequence[str]) -> None:
-                told.extend(paths_)
+            def notify(paths_: Sequence[str]) -> None:
+                notified.extend(paths_)
                 caught_up.set()
 
-            replica = PulledReplica(second, lambda after: primary.changes_after(after, 60.0), tell, pull, pause_s=0.0)
+            replica = PulledReplica(second, lambda after: primary.changes_after(after, 60.0), notify, pull, pause_s=0.0)
             following = asyncio.create_task(replica.follow(pause_s=0.0))
             await primary.update_title(PROMPT, USER, "One", AT)
             await asyncio.wait_for(caught_up.wait(), 20)
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
-            assert (replica.version, pulls, told) == (1, 3, [*paths(PROMPT, USER)])
+            assert (replica.version, pulls, notified) == (1, 3, [*paths(PROMPT, USER)])
             assert await title_and_version(second, PROMPT) == ("One", 3)
 
     asyncio.run(play())

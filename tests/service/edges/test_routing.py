@@ -1,4 +1,4 @@
-"""The router: prior, average, hysteresis, ejection, half-open probes and fail-over, on a clock that stands until it is moved."""
+"""The router: prior, average, hysteresis, ejection, half-open probes and fail-over, with a clock that is set by hand."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PRIOR = {"near": 5.0, "middle": 70.0, "far": 160.0}
 
 
 @dataclass
-class Clock:
-    """A clock that is moved by hand, in seconds."""
+class RouterClock:
+    """A clock that is set by hand, in seconds."""
 
     now_s: float = 0.0
 
@@ -24,23 +24,27 @@ class Clock:
         return self.now_s
 
 
-def made(policy: Policy | None = None, prior: dict[str, float] | None = None) -> tuple[Router, Clock]:
+def made(policy: Policy | None = None, prior: dict[str, float] | None = None) -> tuple[Router, RouterClock]:
     """Return a router and its clock."""
-    clock = Clock()
+    clock = RouterClock()
     return Router(prior or PRIOR, clock, policy), clock
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(sorted(PRIOR)), st.sampled_from(["heard", "failed", "well", "ill", "wait"]), st.floats(0.1, 500)),
+    st.tuples(
+        st.sampled_from(sorted(PRIOR)),
+        st.sampled_from(["succeeded", "failed", "healthy", "unhealthy", "wait"]),
+        st.floats(0.1, 500),
+    ),
     max_size=60,
 )
 
 
-def play(router: Router, clock: Clock, played: list[tuple[str, str, float]]) -> None:
-    """Let things happen to a router."""
+def play(router: Router, clock: RouterClock, played: list[tuple[str, str, float]]) -> None:
+    """Apply events to a router."""
     for name, what, number in played:
-        if what == "heard":
-            router.heard(name, number)
+        if what == "succeeded":
+            router.succeeded(name, number)
         elif what == "failed":
             router.failed(name)
         elif what == "wait":
@@ -49,58 +53,58 @@ def play(router: Router, clock: Clock, played: list[tuple[str, str, float]]) -> 
             router.probed(name, number if what == "well" else None)
 
 
-def test_the_nearest_is_chosen_before_anything_was_measured() -> None:
-    """Distance stands in for what nobody has measured yet."""
+def test_the_lowest_prior_is_chosen_before_any_measurement() -> None:
+    """The estimate is used until there is a measurement."""
     router, _ = made()
     assert router.choose() == "near"
 
 
-def test_measurement_overrides_distance() -> None:
-    """An edge that is near on the map and slow in truth loses its clients."""
+def test_a_measurement_overrides_the_prior() -> None:
+    """An edge that is close on the map but slow loses its clients."""
     router, _ = made()
-    router.heard("near", 200.0)
+    router.succeeded("near", 200.0)
     assert router.choose() == "middle"
 
 
 def test_the_first_measurement_replaces_the_prior() -> None:
-    """The prior is a guess, so that it has no weight beside what was measured."""
+    """The prior is an estimate, so it has no weight next to a measurement."""
     router, _ = made()
-    router.heard("far", 12.0)
+    router.succeeded("far", 12.0)
     assert router.rtt_ms("far") == 12.0
 
 
 @given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=50))
 def test_the_average_lies_between_the_measurements(measured: list[float]) -> None:
-    """A smoothed round trip is never outside of what was measured."""
+    """A smoothed round trip is never outside the range of the measurements."""
     router, _ = made()
     for ms in measured:
-        router.heard("near", ms)
+        router.succeeded("near", ms)
     assert min(measured) - 1e-9 <= router.rtt_ms("near") <= max(measured) + 1e-9
 
 
-def test_equals_do_not_trade_places() -> None:
-    """Differences below the margin move nobody, whichever way they go."""
+def test_equal_edges_do_not_alternate() -> None:
+    """Differences below the margin do not change the choice."""
     router, _ = made(prior={"a": 20.0, "b": 20.5})
     chosen = router.choose()
     for ms in (19.0, 21.0) * 20:
-        router.heard("a", ms)
-        router.heard("b", 40.0 - ms)
+        router.succeeded("a", ms)
+        router.succeeded("b", 40.0 - ms)
         assert router.choose() == chosen
 
 
 def test_a_much_better_edge_takes_over() -> None:
-    """A difference beyond the margin moves the clients, and they stay when it shrinks again."""
+    """A difference above the margin moves the clients, and they stay when it shrinks again."""
     router, _ = made(prior={"a": 20.0, "b": 30.0})
     assert router.choose() == "a"
-    router.heard("b", 10.0)
+    router.succeeded("b", 10.0)
     assert router.choose() == "b"
-    router.heard("a", 9.0)
+    router.succeeded("a", 9.0)
     assert router.choose() == "b"
 
 
 @given(steps)
-def test_nobody_is_sent_to_an_ejected_edge_while_another_is_well(played: list[tuple[str, str, float]]) -> None:
-    """Whatever has happened, the choice is an edge that is not ejected, if there is one."""
+def test_no_client_is_sent_to_an_ejected_edge_while_another_is_healthy(played: list[tuple[str, str, float]]) -> None:
+    """After any events, the choice is an edge that is not ejected, if there is one."""
     router, clock = made()
     play(router, clock, played)
     chosen = router.choose()
@@ -110,7 +114,7 @@ def test_nobody_is_sent_to_an_ejected_edge_while_another_is_well(played: list[tu
 
 @given(steps, st.sets(st.sampled_from(sorted(PRIOR)), max_size=2))
 def test_a_second_try_is_another_edge(played: list[tuple[str, str, float]], without: set[str]) -> None:
-    """Fail-over never goes back to what has just failed, and does not move the others' choice."""
+    """Fail-over never returns an edge that has just failed, and does not change the choice for others."""
     router, clock = made()
     play(router, clock, played)
     before = router.choose()
@@ -120,18 +124,18 @@ def test_a_second_try_is_another_edge(played: list[tuple[str, str, float]], with
 
 @given(steps)
 def test_the_same_events_give_the_same_choice(played: list[tuple[str, str, float]]) -> None:
-    """A router is a function of what it has been told and when."""
+    """A router is a function of its events and their times."""
     one, other = made(), made()
     play(*one, played)
     play(*other, played)
     assert one[0].choose() == other[0].choose()
 
 
-def test_failures_in_a_row_eject_and_a_good_answer_between_does_not() -> None:
-    """Two failures in a row eject an edge; with an answer between them they do not."""
+def test_consecutive_failures_eject_and_separated_ones_do_not() -> None:
+    """Two failures in a row eject an edge; with a success between them they do not."""
     router, _ = made()
     router.failed("near")
-    router.heard("near", 5.0)
+    router.succeeded("near", 5.0)
     router.failed("near")
     assert not router.is_ejected("near")
     router.failed("near")
@@ -139,8 +143,8 @@ def test_failures_in_a_row_eject_and_a_good_answer_between_does_not() -> None:
     assert router.choose() == "middle"
 
 
-def test_an_ejected_edge_is_not_asked_before_its_time() -> None:
-    """Until it is half open nobody may probe it."""
+def test_an_ejected_edge_is_not_probed_before_it_is_half_open() -> None:
+    """Until its ejection ends no probe is allowed."""
     router, clock = made()
     router.failed("near")
     router.failed("near")
@@ -149,8 +153,8 @@ def test_an_ejected_edge_is_not_asked_before_its_time() -> None:
     assert router.may_probe("near")
 
 
-def test_good_probes_bring_an_edge_back_and_its_clients() -> None:
-    """One good probe is not enough; the second brings it back, and being the nearest it is chosen again."""
+def test_successful_probes_restore_an_edge_and_its_clients() -> None:
+    """One successful probe is not enough; the second restores it, and with the lowest round trip it is chosen again."""
     router, clock = made()
     router.failed("near")
     router.failed("near")
@@ -163,7 +167,7 @@ def test_good_probes_bring_an_edge_back_and_its_clients() -> None:
 
 
 def test_a_failed_probe_ejects_for_twice_as_long_up_to_a_limit() -> None:
-    """What stays dead is asked less and less often, and never less often than the limit says."""
+    """An edge that stays down is probed less and less often, but never less often than the limit."""
     policy = Policy(eject_s=1.0, longest_s=5.0)
     router, clock = made(policy)
     router.failed("near")
@@ -178,17 +182,17 @@ def test_a_failed_probe_ejects_for_twice_as_long_up_to_a_limit() -> None:
     assert waited == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-def test_requests_do_not_bring_an_ejected_edge_back() -> None:
-    """An answer that was on its way when the edge was ejected changes nothing: only probes bring it back."""
+def test_requests_do_not_restore_an_ejected_edge() -> None:
+    """A response that was in flight when the edge was ejected changes nothing: only probes restore it."""
     router, _ = made()
     router.failed("near")
     router.failed("near")
-    router.heard("near", 1.0)
+    router.succeeded("near", 1.0)
     assert router.is_ejected("near")
 
 
 def test_an_edge_with_old_data_is_avoided_until_it_has_caught_up() -> None:
-    """Reads go past an edge that has lost its primary, and come back to it later."""
+    """An edge that has lost its primary gets no reads until its data is current."""
     router, _ = made()
     router.probed("near", 5.0, lag_s=31.0)
     assert router.choose() == "middle"
@@ -197,7 +201,7 @@ def test_an_edge_with_old_data_is_avoided_until_it_has_caught_up() -> None:
 
 
 def test_with_all_ejected_the_best_is_still_tried() -> None:
-    """No answer can come from nowhere, so the router fails open."""
+    """If no edge is healthy, the router fails open."""
     router, _ = made()
     for name in PRIOR:
         router.failed(name)
@@ -207,6 +211,6 @@ def test_with_all_ejected_the_best_is_still_tried() -> None:
 
 
 def test_a_router_without_edges_is_refused() -> None:
-    """There is nothing to choose among."""
+    """There is nothing to choose from."""
     with pytest.raises(ValueError, match="at least one edge"):
-        Router({}, Clock())
+        Router({}, RouterClock())

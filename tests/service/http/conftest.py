@@ -1,4 +1,4 @@
-"""The application called as a client calls it, without a network between: on a small database of the test's own."""
+"""The application, called directly instead of over a network, on a small database per test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Calling = Callable[..., Any]
 
 @pytest.fixture
 def call() -> Call:
-    """Return a function that starts an application, lets another one use it, and stops it."""
+    """Return a function that starts an application, calls another with a client of it, and stops it."""
 
     def run(app: FastAPI, use: Use) -> Any:
         async def opened() -> Any:
@@ -43,7 +43,7 @@ def call() -> Call:
 
 @pytest.fixture
 def calling(database: Path, request: pytest.FixtureRequest, call: Call) -> Calling:
-    """Return a function that lets another use the service of some switches; it starts a Redis where they want one."""
+    """Return a function that calls another with a client of the service with some switches; it starts a Redis if they need one."""
 
     def run(use: Use, switches: Switches | None = None, **settings: Any) -> Any:
         chosen = switches or Switches()

@@ -1,4 +1,4 @@
-"""The API: what it answers, and that all levels of all switches answer the same."""
+"""The API: its responses, and that all levels of all switches give the same ones."""
 
 from __future__ import annotations
 
@@ -45,35 +45,35 @@ ON_POSTGRES = ("baseline", "proposed", "optimised", "pools alone", "async_querie
 READS = {
     f"/prompts/{PROMPT}": 200,
     f"/prompts/{DELETED}": 404,
-    "/prompts/nobody": 404,
+    "/prompts/unknown": 404,
     f"/prompts/{quote(QUOTED, safe='')}": 404,
     f"/users/{USER}/prompts?limit=200": 200,
     f"/users/{USER}/prompts?limit=7&offset=14": 200,
     f"/users/{USER}/prompts?limit=7&offset=9000": 200,
-    "/users/nobody/prompts": 200,
+    "/users/unknown/prompts": 200,
     f"/users/{USER}/prompts/newest": 200,
-    "/users/nobody/prompts/newest": 200,
+    "/users/unknown/prompts/newest": 200,
     f"/users/{USER}/prompts/with-evaluations": 200,
-    "/users/nobody/prompts/with-evaluations": 200,
+    "/users/unknown/prompts/with-evaluations": 200,
     f"/evaluations/{EVALUATION}": 200,
     "/evaluations/nothing": 404,
     "/templates?category=b": 200,
     f"/templates?category={quote(QUOTED)}": 200,
     f"/exports/prompts.csv?user_id={USER}": 200,
     "/exports/prompts.csv": 200,
-    "/exports/prompts.csv?user_id=nobody": 200,
+    "/exports/prompts.csv?user_id=unknown": 200,
 }
 """Path → status."""
 
 WRITES: list[tuple[str, str, Any, int]] = [
     ("PATCH", f"/prompts/{PROMPT}", {"user_id": USER, "title": QUOTED}, 200),
     ("PATCH", f"/prompts/{PROMPT}", {"user_id": OTHERS, "title": "not his"}, 404),
-    ("PATCH", f"/prompts/{DELETED}", {"user_id": OTHERS, "title": "gone"}, 404),
+    ("PATCH", f"/prompts/{DELETED}", {"user_id": OTHERS, "title": "deleted"}, 404),
     ("POST", "/prompts", PAIR, 201),
     ("POST", "/prompts", PAIR, 409),
     ("POST", "/bulk/prompts", {"prompts": MANY}, 201),
-    ("POST", "/bulk/prompts/status", {"ids": [PROMPT, "many3", "many4", "nobody"], "status": "archived"}, 200),
-    ("POST", "/bulk/prompts/deletion", {"ids": ["many5", "many6", DELETED, "nobody"]}, 200),
+    ("POST", "/bulk/prompts/status", {"ids": [PROMPT, "many3", "many4", "unknown"], "status": "archived"}, 200),
+    ("POST", "/bulk/prompts/deletion", {"ids": ["many5", "many6", DELETED, "unknown"]}, 200),
 ]
 AFTERWARDS = {
     **READS,
@@ -85,71 +85,71 @@ AFTERWARDS = {
 
 
 async def conversation(client: httpx.AsyncClient) -> list[Any]:
-    """Read everything, twice so that a cache answers as well, write, and read again after each write and at the end."""
-    said = []
+    """Read everything, twice so that a cache responds as well, write, and read again after each write and at the end."""
+    answers = []
 
-    async def ask(method: str, path: str, status: int, body: Any = None) -> None:
+    async def send(method: str, path: str, status: int, body: Any = None) -> None:
         answer = await client.request(method, path, json=body)
         assert answer.status_code == status, (method, path, answer.text)
-        said.append(plain(answer))
+        answers.append(plain(answer))
 
     for path, status in [*READS.items(), ("/statistics", 200)] * 2:
-        await ask("GET", path, status)
+        await send("GET", path, status)
     for method, path, body, status in WRITES:
-        await ask(method, path, status, body)
+        await send(method, path, status, body)
         for again in (f"/prompts/{PROMPT}", f"/users/{USER}/prompts/newest"):
-            await ask("GET", again, 200)
+            await send("GET", again, 200)
     for path, status in AFTERWARDS.items():
-        await ask("GET", path, status)
-    return said
+        await send("GET", path, status)
+    return answers
 
 
 def plain(answer: httpx.Response) -> Any:
-    """Return what must be equal: not which text a cursor is, nor the order of rows that tie in the review's pages."""
+    """Return the parts that must be equal: neither the text of a cursor, nor the order of rows that tie in the review's pages."""
     kind = answer.headers["content-type"].partition(";")[0]
     if kind == "text/csv":
         return answer.request.url.path, answer.status_code, sorted(csv.reader(StringIO(answer.text)))
-    told = answer.json()
-    if "next_cursor" in told:
-        told["next_cursor"] = told["next_cursor"] is not None
-        told["prompts"] = sorted(told["prompts"], key=lambda prompt: (prompt["created_at"], prompt["id"]))
-    return answer.request.url.path, answer.status_code, kind, told
+    body = answer.json()
+    if "next_cursor" in body:
+        body["next_cursor"] = body["next_cursor"] is not None
+        body["prompts"] = sorted(body["prompts"], key=lambda prompt: (prompt["created_at"], prompt["id"]))
+    return answer.request.url.path, answer.status_code, kind, body
 
 
 @pytest.fixture(scope="module")
-def as_today() -> dict[str, Any]:
-    """Return a place for the baseline's answers, so that they are asked for once."""
+def baseline_answers() -> dict[str, Any]:
+    """Return a store for the baseline's responses, so that they are requested once."""
     return {}
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_all_switches_give_the_same_answers(
-    name: str, calling: Calling, filled: Path, as_today: dict[str, Any], tmp_path: Path
+    name: str, calling: Calling, filled: Path, baseline_answers: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The same requests, reads and writes, get the same status and JSON as from the service of today."""
-    if not as_today:
-        copy = tmp_path / "today.db"
+    """The same requests, reads and writes, get the same status and JSON as from the baseline."""
+    if not baseline_answers:
+        copy = tmp_path / "baseline.db"
         copy.write_bytes(filled.read_bytes())
-        as_today["said"] = calling(conversation, database_url=f"sqlite:///{copy}")
-    said = calling(conversation, SETS[name])
-    for mine, todays in zip(said, as_today["said"], strict=True):
-        assert mine == todays
+        baseline_answers["answers"] = calling(conversation, database_url=f"sqlite:///{copy}")
+    answers = calling(conversation, SETS[name])
+    for answer, expected in zip(answers, baseline_answers["answers"], strict=True):
+        assert answer == expected
 
 
 @pytest.mark.slow
 def test_all_switches_give_the_same_answers_on_postgres(
     calling: Calling, filled: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Behind a network they are the answers that SQLite gives."""
-    copy = tmp_path / "today.db"
+    """On PostgreSQL the responses equal those on SQLite."""
+    copy = tmp_path / "baseline.db"
     copy.write_bytes(filled.read_bytes())
-    todays = calling(conversation, database_url=f"sqlite:///{copy}")
+    expected = calling(conversation, database_url=f"sqlite:///{copy}")
     for name, url in _on_postgres(filled, tmp_path, tmp_path_factory):
-        assert calling(conversation, SETS[name], database_url=url) == todays, name
+        assert calling(conversation, SETS[name], database_url=url) == expected, name
 
 
 def _on_postgres(filled: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Yield each set's name with the address of a database of its own."""
+    """Yield each set's name with the URL of its own database."""
     try:
         with postgres.server(tmp_path_factory.mktemp("postgres")) as url:
             found = postgres.databases(Setting(tmp_path, tmp_path, "postgres", servers={"postgres": Server(url, url)}))
@@ -169,14 +169,14 @@ async def _copy_rows(source: Path, target: str) -> None:
             for table in Base.metadata.sorted_tables:
                 rows = [dict(row) for row in there.execute(select(table).order_by(table.c.id)).mappings()]
                 if table.name == "prompts":
-                    rows.sort(key=lambda row: (row["version"], row["id"]))  # a parent before its children
+                    rows.sort(key=lambda row: (row["version"], row["id"]))  # parents before children
                 await here.execute(insert(table), rows)
     small.dispose()
     await server.dispose()
 
 
-def test_an_answer_holds_what_is_there(calling: Calling) -> None:
-    """A prompt's fields, times in UTC, an evaluation with its results, the best-scoring prompts, and who can be asked."""
+def test_responses_contain_the_rows(calling: Calling) -> None:
+    """A prompt's fields, times in UTC, an evaluation with its results, the best-scoring prompts, and the health."""
 
     async def use(client: httpx.AsyncClient) -> None:
         prompt = (await client.get(f"/prompts/{PROMPT}")).json()
@@ -199,7 +199,7 @@ def test_an_answer_holds_what_is_there(calling: Calling) -> None:
 
 @pytest.mark.parametrize("level", [Level.BASELINE, Level.OPTIMISED])
 def test_pages_follow_each_other(level: Level, calling: Calling) -> None:
-    """Cursors and offsets lead over the same prompts, each once."""
+    """Cursors and offsets lead through the same prompts, each once."""
 
     async def use(client: httpx.AsyncClient) -> None:
         walked = {}
@@ -220,8 +220,8 @@ def test_pages_follow_each_other(level: Level, calling: Calling) -> None:
     calling(use, Switches.all(Level.BASELINE) if level is Level.BASELINE else Switches.alone("streaming"))
 
 
-def test_what_is_created_says_where_it_is(calling: Calling) -> None:
-    """The Location of a new prompt, whose id nobody gave, leads to it; its evaluation is pending."""
+def test_a_created_prompt_has_a_location(calling: Calling) -> None:
+    """The Location of a new prompt without an id from the client leads to it; its evaluation is pending."""
 
     async def use(client: httpx.AsyncClient) -> None:
         body = {"user_id": USER, "title": "T", "content": "", "evaluation": {"provider": "p", "model": "m"}}
@@ -238,8 +238,8 @@ def test_what_is_created_says_where_it_is(calling: Calling) -> None:
 @pytest.mark.parametrize(
     ("level", "status", "title"), [("baseline", 409, 'Title, "1"'), ("optimised", 409, 'Title, "1"'), ("proposed", 201, "taken")]
 )
-def test_a_bulk_insert_of_an_id_that_is_taken(level: str, status: int, title: str, calling: Calling) -> None:
-    """It is a conflict that changes nothing, but for the review's: its upsert replaces somebody else's prompt."""
+def test_a_bulk_insert_of_an_existing_id(level: str, status: int, title: str, calling: Calling) -> None:
+    """It is a conflict that changes nothing, except for the review's: its upsert replaces another user's prompt."""
 
     async def use(client: httpx.AsyncClient) -> None:
         rows = [{**NEW, "id": "fresh"}, {**NEW, "id": PROMPT, "user_id": "eve", "title": "taken"}]
@@ -252,30 +252,30 @@ def test_a_bulk_insert_of_an_id_that_is_taken(level: str, status: int, title: st
 
 
 @pytest.mark.parametrize("name", ["baseline", "optimised"])
-def test_requests_at_once_are_all_answered(name: str, calling: Calling) -> None:
-    """Forty writes and reads at the same time, and every version is counted."""
+def test_concurrent_requests_all_succeed(name: str, calling: Calling) -> None:
+    """Forty concurrent writes and reads succeed, and every version is counted."""
 
     async def use(client: httpx.AsyncClient) -> None:
         change = {"user_id": USER, "title": "at once"}
-        asked = [client.patch(f"/prompts/{PROMPT}", json=change) for _ in range(20)]
-        asked += [client.get(f"/users/{USER}/prompts") for _ in range(20)]
-        answers = await asyncio.gather(*asked)
+        requests = [client.patch(f"/prompts/{PROMPT}", json=change) for _ in range(20)]
+        requests += [client.get(f"/users/{USER}/prompts") for _ in range(20)]
+        answers = await asyncio.gather(*requests)
         assert {answer.status_code for answer in answers} == {200}
         assert {answer.json()["version"] for answer in answers[:20]} == set(range(3, 23))
 
     calling(use, SETS[name])
 
 
-def test_the_reviews_shared_connection_loses_what_is_created_beside_reads(calling: Calling) -> None:
+def test_the_reviews_shared_connection_loses_prompts_created_during_reads(calling: Calling) -> None:
     """On SQLite its requests share a transaction: a read that ends rolls back a prompt that is being created."""
 
     async def use(client: httpx.AsyncClient) -> tuple[int, int]:
         await client.get("/health")  # a connection is there
         bodies = [{**PAIR, "id": f"n{n}", "evaluation": {**PAIR["evaluation"], "id": f"e{n}"}} for n in range(20)]
-        asked = [
+        requests = [
             request for body in bodies for request in (client.post("/prompts", json=body), client.get(f"/users/{USER}/prompts"))
         ]
-        await asyncio.gather(*asked)
+        await asyncio.gather(*requests)
         found = [(await client.get(f"/prompts/{body['id']}")).status_code for body in bodies]
         return found.count(200), len(bodies)
 
@@ -285,8 +285,8 @@ def test_the_reviews_shared_connection_loses_what_is_created_beside_reads(callin
     assert there == wanted
 
 
-def test_there_are_no_metrics_unless_somebody_measures(calling: Calling) -> None:
-    """Without monitoring it is a problem that says so."""
+def test_there_are_no_metrics_without_monitoring(calling: Calling) -> None:
+    """Without monitoring, /metrics is a problem that states it."""
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         return await client.get("/metrics")
@@ -296,7 +296,7 @@ def test_there_are_no_metrics_unless_somebody_measures(calling: Calling) -> None
 
 
 def test_monitoring_sees_engine_requests_and_cache(database: Path, call: Callable[..., Any]) -> None:
-    """It is given the engine and the counters when the service starts, wraps the application, and answers /metrics."""
+    """It receives the engine and the counters when the service starts, wraps the application, and serves /metrics."""
     seen: dict[str, Any] = {"requests": 0}
 
     def watching(app: Any) -> Any:
@@ -319,8 +319,8 @@ def test_monitoring_sees_engine_requests_and_cache(database: Path, call: Callabl
     assert (seen["engine"].dialect.name, seen["counts"], seen["requests"]) == ("sqlite", {}, 2)
 
 
-def test_metrics_tell_of_requests_and_statements(database: Path, call: Callable[..., Any]) -> None:
-    """With monitoring done right, /metrics has the route of a request that was made, and the table of its statement."""
+def test_metrics_cover_requests_and_statements(database: Path, call: Callable[..., Any]) -> None:
+    """With optimised monitoring, /metrics contains the route of a request, and the table of its statement."""
     settings = ServiceSettings(f"sqlite:///{database}", switches=Switches.alone("monitoring"))
     app = create_app(settings, instruments_for(settings))
 
@@ -333,8 +333,8 @@ def test_metrics_tell_of_requests_and_statements(database: Path, call: Callable[
     assert 'entity="prompts"' in text
 
 
-def test_slow_statements_are_told_of_in_a_file(database: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
-    """With a slow-query log in the settings, a statement beyond the limit is in it by its form, without what the client sent."""
+def test_slow_statements_are_logged_to_a_file(database: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
+    """With a slow-query log in the settings, a statement above the threshold is logged by its form, without client data."""
     log = tmp_path / "slow.jsonl"
     settings = ServiceSettings(f"sqlite:///{database}", switches=Switches.alone("monitoring"), slow_log=log, slow_ms=1e-6)
     app = create_app(settings, instruments_for(settings))

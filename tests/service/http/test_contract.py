@@ -1,4 +1,4 @@
-"""The API against its own description, by schemathesis: whatever it is sent, it answers as OpenAPI says."""
+"""The API against its own OpenAPI description, with schemathesis."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ CONFIG = {
     "generation": {"max-examples": EXAMPLES, "database": "none"},
     "phases": {"stateful": {"enabled": True}},
     "operations": [
-        # A cursor is any text by its description, and refused if no page gave it: opaque means that there is no pattern to tell.
+        # The description allows any text as a cursor, and a cursor that no page issued is refused: opaque means without a pattern.
         {
             "include-name": "GET /users/{user_id}/prompts",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 422]}},
         },
-        {"include-name": "POST /bulk/prompts", "generation": {"max-examples": 1}},  # a thousand prompts take long to invent
-        # Somebody else's prompt is not there to be changed, even if it has just been created.
+        {"include-name": "POST /bulk/prompts", "generation": {"max-examples": 1}},  # a thousand prompts take long to generate
+        # Another user's prompt cannot be changed, even if it has just been created.
         {"include-name": "PATCH /prompts/{prompt_id}", "checks": {"ensure_resource_availability": {"enabled": False}}},
     ],
 }
 
 
 @pytest.mark.slow
-def test_every_answer_is_as_described(database: Path) -> None:
-    """All of its checks hold for examples, edge cases, random and chained requests, valid ones and others."""
+def test_every_response_matches_the_description(database: Path) -> None:
+    """All of its checks pass for examples, edge cases, random and chained requests, valid and invalid ones."""
     app = create_app(ServiceSettings(f"sqlite:///{database}", switches=Switches.parse("optimised,caching=baseline")))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=schemathesis.Config.from_dict(CONFIG))
     failures, counted, cases = [], Counter[str](), 0

@@ -1,4 +1,4 @@
-"""Errors over HTTP: always problem details, never a word of what went wrong inside."""
+"""Errors over HTTP: always problem details, never internal details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from service.composition import Service
+from service.composition import PromptService
 from service.switches import Switches
 
 Calling = Callable[..., Any]
@@ -23,8 +23,8 @@ CHANGE = {"user_id": "ann", "title": "T"}
 JSON = {"content-type": "application/json"}
 
 
-def ask(calling: Calling, method: str, path: str, **what: Any) -> httpx.Response:
-    """Send one request to the service of today."""
+def send(calling: Calling, method: str, path: str, **what: Any) -> httpx.Response:
+    """Send one request to the baseline's service."""
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         return await client.request(method, path, **what)
@@ -34,18 +34,18 @@ def ask(calling: Calling, method: str, path: str, **what: Any) -> httpx.Response
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:
-    """Return the problem that an answer is, after a look at its form."""
+    """Return the problem in a response, after checking its form."""
     assert answer.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["type"] == "about:blank"
-    assert told["status"] == answer.status_code
-    assert told["title"]
-    assert told["detail"]
-    return told
+    found: dict[str, Any] = answer.json()
+    assert found["type"] == "about:blank"
+    assert found["status"] == answer.status_code
+    assert found["title"]
+    assert found["detail"]
+    return found
 
 
 REFUSED: list[tuple[str, str, dict[str, Any], int, list[str] | None]] = [
-    ("GET", "/prompts/nobody", {}, 404, None),
+    ("GET", "/prompts/unknown", {}, 404, None),
     ("GET", "/nowhere", {}, 404, None),
     ("GET", "/prompts/" + "x" * 37, {}, 422, ["prompt_id"]),
     ("GET", "/prompts/%00", {}, 422, ["prompt_id"]),
@@ -82,13 +82,13 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, list[str] | None]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "what", "status", "where"), REFUSED)
-def test_what_is_refused_says_where(
+def test_refused_input_is_located(
     method: str, path: str, what: dict[str, Any], status: int, where: list[str] | None, calling: Calling
 ) -> None:
-    """Wrong input of any kind is a problem of its own status, with pointers into the body or names of parameters."""
-    told = problem(ask(calling, method, path, **what))
-    assert told["status"] == status
-    places = [error.get("pointer", error.get("parameter")) for error in told["errors"]] if "errors" in told else None
+    """Invalid input of any kind is a problem with its own status, with pointers into the body or names of parameters."""
+    found = problem(send(calling, method, path, **what))
+    assert found["status"] == status
+    places = [error.get("pointer", error.get("parameter")) for error in found["errors"]] if "errors" in found else None
     assert places == where
 
 
@@ -96,15 +96,15 @@ def test_what_is_refused_says_where(
     ("path", "allowed"),
     [("/prompts/p0037", "GET, PATCH"), ("/prompts", "POST"), ("/health", "GET"), ("/bulk/prompts", "POST")],
 )
-def test_a_method_that_is_not_known_is_told_those_that_are(path: str, allowed: str, calling: Calling) -> None:
-    """All of them, whichever route has them."""
-    answer = ask(calling, "DELETE", path)
+def test_an_unknown_method_is_answered_with_the_allowed_ones(path: str, allowed: str, calling: Calling) -> None:
+    """All methods of the URL are listed, whichever route has them."""
+    answer = send(calling, "DELETE", path)
     assert problem(answer)["status"] == 405
     assert answer.headers["allow"] == allowed
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read(calling: Calling) -> None:
-    """The first byte is never asked for."""
+def test_a_body_with_too_large_a_content_length_is_not_read(calling: Calling) -> None:
+    """Not even its first byte is requested."""
     read = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -120,7 +120,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read(calling: Calling) -> None:
 
 
 def test_a_body_without_a_length_is_read_up_to_the_limit(calling: Calling) -> None:
-    """At the first byte too many it is refused; what is left is not asked for."""
+    """At the first byte above the limit it is refused; the rest is not requested."""
     sent = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -135,8 +135,8 @@ def test_a_body_without_a_length_is_read_up_to_the_limit(calling: Calling) -> No
     assert len(sent) == 11
 
 
-def test_a_body_of_just_the_limit_is_taken(calling: Calling) -> None:
-    """The limit is the largest that is allowed."""
+def test_a_body_of_exactly_the_limit_is_accepted(calling: Calling) -> None:
+    """The limit is the largest allowed size."""
     body = b'{"user_id": "ann", "title": "T"}'
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
@@ -155,17 +155,17 @@ def test_a_body_of_just_the_limit_is_taken(calling: Calling) -> None:
         (ConnectionRefusedError("secret:5432"), 503),
     ],
 )
-def test_what_goes_wrong_inside_is_logged_and_not_told(
+def test_internal_errors_are_logged_and_not_disclosed(
     error: Exception, status: int, calling: Calling, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is 503 with a time to wait where the database is busy or away, and 500 else; the log names the error."""
+    """The status is 503 with a time to wait if the database is busy or unreachable, and 500 otherwise; the log names the error."""
 
-    async def fail(_service: Service) -> None:
+    async def fail(_service: PromptService) -> None:
         raise error
 
-    monkeypatch.setattr(Service, "ping", fail)
+    monkeypatch.setattr(PromptService, "ping", fail)
     caplog.set_level(logging.WARNING, "service.http.problems")
-    answer = ask(calling, "GET", "/health")
+    answer = send(calling, "GET", "/health")
     assert problem(answer)["status"] == status
     assert "secret" not in answer.text
     assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
@@ -173,7 +173,7 @@ def test_what_goes_wrong_inside_is_logged_and_not_told(
 
 
 def test_a_database_that_is_locked_is_busy(calling: Calling, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process that holds SQLite's write lock makes a write 503, and no read."""
+    """While another process holds SQLite's write lock, a write gets 503, and a read succeeds."""
     monkeypatch.setattr("service.engines._SQLITE", ("busy_timeout=1", "foreign_keys=ON"))
 
     async def use(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
@@ -191,25 +191,25 @@ def test_a_database_that_is_locked_is_busy(calling: Calling, database: Path, mon
 
 
 def test_an_export_that_cannot_begin_is_a_problem(calling: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first rows are read before the answer begins, so that it still has a status."""
+    """The first rows are read before the response begins, so that it still has an error status."""
 
     async def broken(*_: Any) -> AsyncIterator[str]:
         yield "ID\r\n"
         raise PoolTimeoutError
 
-    monkeypatch.setattr(Service, "export", lambda self, user_id: broken())
-    assert problem(ask(calling, "GET", "/exports/prompts.csv"))["status"] == 503
+    monkeypatch.setattr(PromptService, "export", lambda self, user_id: broken())
+    assert problem(send(calling, "GET", "/exports/prompts.csv"))["status"] == 503
 
 
-def test_an_export_that_breaks_off_does_not_end_in_order(calling: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has begun cannot become a problem: the error goes on to the server, which cuts the connection."""
+def test_an_export_that_breaks_off_is_aborted(calling: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that has begun cannot become a problem: the server gets the error, and closes the connection."""
 
     async def broken(*_: Any) -> AsyncIterator[str]:
         for piece in ("ID\r\n", "a\r\n", "b\r\n"):
             yield piece
         raise PoolTimeoutError
 
-    monkeypatch.setattr(Service, "export", lambda self, user_id: broken())
+    monkeypatch.setattr(PromptService, "export", lambda self, user_id: broken())
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         client._transport.raise_app_exceptions = True  # type: ignore[attr-defined]  # as a server sees it
@@ -220,7 +220,7 @@ def test_an_export_that_breaks_off_does_not_end_in_order(calling: Calling, monke
 
 
 def test_sql_in_a_title_is_a_title(calling: Calling) -> None:
-    """What looks like SQL is kept and given back as it came."""
+    """Text that looks like SQL is stored and returned unchanged."""
     title = "x'; DELETE FROM prompts; --"
 
     async def use(client: httpx.AsyncClient) -> Any:

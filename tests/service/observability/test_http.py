@@ -1,4 +1,4 @@
-"""Requests are timed by the route's template and the class of their status, and never by what a client sent."""
+"""Requests are timed by the route's template and the class of their status, never by data from a client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.observability.monitoring import Monitoring
 
 
 def requests(monitoring: Monitoring) -> dict[tuple[str, str, str], float]:
-    """Return how many requests were timed, by method, route and status."""
+    """Return the number of timed requests, by method, route and status."""
     return {
         (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
         for family in monitoring.registry.collect()
@@ -22,8 +22,8 @@ def requests(monitoring: Monitoring) -> dict[tuple[str, str, str], float]:
     }
 
 
-def ask(app: App, path: str = "/", method: str = "GET", kind: str = "http") -> list[Message]:
-    """Send one request to an application, and return what it sends."""
+def call_app(app: App, path: str = "/", method: str = "GET", kind: str = "http") -> list[Message]:
+    """Send one request to an application, and return the messages that it sends."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -45,7 +45,7 @@ async def _call(app: App, scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def answering(status: int, failure: BaseException | None = None) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """Return an application that answers with a status, or fails before."""
+    """Return an application that responds with a status, or fails before."""
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         if failure is not None:
@@ -57,41 +57,41 @@ def answering(status: int, failure: BaseException | None = None) -> Callable[[Sc
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, "2xx"), (304, "3xx"), (404, "4xx"), (503, "5xx")])
-def test_the_class_of_the_status_is_told(status: int, expected: str) -> None:
-    """One request, one observation, and the answer passes unchanged."""
+def test_the_class_of_the_status_is_recorded(status: int, expected: str) -> None:
+    """One request is one observation, and the response passes unchanged."""
     monitoring = Monitoring()
-    sent = ask(monitoring.timed(answering(status)))
+    sent = call_app(monitoring.timed(answering(status)))
     assert sent[0]["status"] == status
     assert requests(monitoring) == {("GET", "no route", expected): 1}
 
 
 @pytest.mark.parametrize(("failure", "expected"), [(ValueError("x"), "5xx"), (asyncio.CancelledError(), "cancelled")])
 def test_a_request_without_an_answer_is_timed_as_well(failure: BaseException, expected: str) -> None:
-    """What is raised passes on; a client that went away is not our failure."""
+    """The exception passes on; a client that disconnected is not a failure of the service."""
     monitoring = Monitoring()
     with pytest.raises(type(failure)):
-        ask(monitoring.timed(answering(200, failure)))
+        call_app(monitoring.timed(answering(200, failure)))
     assert requests(monitoring) == {("GET", "no route", expected): 1}
 
 
-def test_clients_cannot_make_series() -> None:
-    """Unknown paths and methods are all the same."""
+def test_clients_cannot_create_series() -> None:
+    """Unknown paths and methods share one label value."""
     monitoring = Monitoring()
     app = monitoring.timed(answering(404))
     for number in range(20):
-        ask(app, f"/guess/{number}", f"M{number}")
+        call_app(app, f"/guess/{number}", f"M{number}")
     assert requests(monitoring) == {("other", "no route", "4xx"): 20}
 
 
-def test_what_is_no_request_passes_untimed() -> None:
-    """The start and end of the application are not requests."""
+def test_messages_that_are_not_requests_are_not_timed() -> None:
+    """Startup and shutdown of the application are not requests."""
     monitoring = Monitoring()
-    ask(monitoring.timed(answering(200)), kind="lifespan")
+    call_app(monitoring.timed(answering(200)), kind="lifespan")
     assert requests(monitoring) == {}
 
 
 def test_the_route_is_fastapis_template() -> None:
-    """Two ids are one route; a path without a route is none."""
+    """Two ids share one route; a path without a route has the label for none."""
     fastapi = pytest.importorskip("fastapi")
     api: Any = fastapi.FastAPI()
 
@@ -103,5 +103,5 @@ def test_the_route_is_fastapis_template() -> None:
     monitoring = Monitoring()
     app = monitoring.timed(api)
     for path in ("/prompts/1", "/prompts/2", "/nothing"):
-        ask(app, path)
+        call_app(app, path)
     assert requests(monitoring) == {("GET", "/prompts/{prompt_id}", "2xx"): 2, ("GET", "no route", "4xx"): 1}
