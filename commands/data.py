@@ -62,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
         else:
             _print(_loaded(dataset, options.engine, options.out), _figure_lines, as_json=options.json)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; install the packages of the trial: pip install --requirement requirements.lock") from error
+        raise UsageError(
+            f"{error.name} is not installed; install what the trial needs: pip install -r requirements.lock"
+        ) from error
     return 0
 
 

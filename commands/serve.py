@@ -89,7 +89,9 @@ def run(options: argparse.Namespace) -> int:
                 _announce(setting, options.arm, service, dataset)
                 threading.Event().wait()
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; install the packages of the trial: pip install --requirement requirements.lock") from error
+        raise UsageError(
+            f"{error.name} is not installed; install what the trial needs: pip install -r requirements.lock"
+        ) from error
     print("stopped")
     return 0
 

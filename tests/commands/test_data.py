@@ -113,7 +113,7 @@ def test_without_faker_one_line_names_the_extra_to_install(refused: Callable[...
 
     pools.cache_clear()
     monkeypatch.setitem(sys.modules, "faker", None)
-    refused(["data", "generate", "--size", "tiny"], "faker is not installed; install the packages of the trial: pip install")
+    refused(["data", "generate", "--size", "tiny"], "faker is not installed; install what the trial needs: pip install")
 
 
 def test_a_terminal_gets_a_progress_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_a_missing_package_is_one_line_with_the_extra_to_install(missing: str) -
         f"import sys; sys.modules[{missing!r}] = None; from harness.cli import main; sys.exit(main(['serve', '--arm', 'baseline']))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
-    assert done.stderr == f"harness: {missing} is not installed; install the packages of the trial: pip install --requirement requirements.lock\n"
+    assert done.stderr == f"harness: {missing} is not installed; install what the trial needs: pip install -r requirements.lock\n"
     assert done.returncode == 2
 
 
