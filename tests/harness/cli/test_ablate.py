@@ -60,14 +60,14 @@ options:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Ablate the toy once; it is the one scenario with switches in its folder, so it need not be named."""
+    """Ablate the toy once; it is the only scenario with switches in its folder, so it need not be named."""
     out = tmp_path_factory.mktemp("runs") / "toy"
     arguments = ["--scenarios", str(TOYS), "--quick", "--processes", "2", "--budget", "0.5", "--out", str(out)]
     return out, subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_help_is_the_public_interface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The options are those of `harness run`, and what is open at once is said."""
+    """It has the options of `harness run` and the number of open instances."""
     monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit) as ended:
         main(["ablate", "--help"])
@@ -76,8 +76,8 @@ def test_the_help_is_the_public_interface(capsys: pytest.CaptureFixture[str], mo
 
 
 @pytest.mark.slow
-def test_an_ablation_ends_well_with_table_and_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Exit code 0, every switch in the table, and the report's path last; the report draws what each switch brings."""
+def test_an_ablation_prints_a_table_and_writes_a_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """The exit code is 0, every switch is in the table and in the report, and the report's path is printed last."""
     out, done = finished
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(out / "report.html")
@@ -90,7 +90,7 @@ def test_an_ablation_ends_well_with_table_and_report(finished: tuple[Path, subpr
 
 @pytest.mark.slow
 def test_an_ablation_records_every_set_of_switches(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """All arms are verified and timed with the control, in the group that users load alone, and every switch has its gains."""
+    """All arms are verified and timed with the control, in the loaded group only, and every switch has a contribution."""
     (toy,) = read_run(finished[0]).scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 2)
     assert {r.arm for r in toy.ratios} == {*ARMS, CONTROL}
@@ -104,7 +104,7 @@ def test_an_ablation_records_every_set_of_switches(finished: tuple[Path, subproc
 
 @pytest.mark.slow
 def test_the_samples_of_every_arm_are_kept(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """The raw operations lie beside the record, of all sets of switches."""
+    """There are samples of all sets of switches."""
     (toy,) = read_run(finished[0]).scenarios
     assert toy.samples_file is not None
     assert {s.arm for s in read_samples(finished[0] / toy.samples_file)} == {"baseline", *ARMS, CONTROL}
@@ -112,7 +112,7 @@ def test_the_samples_of_every_arm_are_kept(finished: tuple[Path, subprocess.Comp
 
 @pytest.mark.slow
 def test_switches_that_change_an_answer_fail_by_name(tmp_path: Path) -> None:
-    """Exit code 1 names the arm and the case, and nothing is timed."""
+    """The exit code is 1, the message names the arm and the case, and nothing is timed."""
     wrong = TOY.read_text().replace("return int(case.args)", "return int(case.args) + (instance == 600)")
     (tmp_path / "wrong_switches.py").write_text(wrong)
     arguments = [str(tmp_path / "wrong_switches.py"), "--quick", "--processes", "1", "--out", str(tmp_path / "run")]
@@ -123,7 +123,7 @@ def test_switches_that_change_an_answer_fail_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interruption_keeps_the_gains_so_far(tmp_path: Path) -> None:
+def test_an_interruption_keeps_the_results_so_far(tmp_path: Path) -> None:
     """Ctrl-C while pairs are timed ends with exit code 3 and an ablation of what was timed."""
     out = tmp_path / "run"
     command = [*COMMAND, str(TOY), "--processes", "2", "--budget", "120", "--out", str(out)]
@@ -155,16 +155,16 @@ def test_an_interruption_keeps_the_gains_so_far(tmp_path: Path) -> None:
         ([str(TOY), str(TOY)], "unrecognized arguments"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(
+def test_usage_errors_are_one_line(
     arguments: list[str], complaint: str, refused: Callable[[Sequence[str], str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line names the thing; nothing is run."""
+    """The line names the option and the value; nothing is run."""
     monkeypatch.chdir(ROOT)
     refused(["ablate", *arguments], complaint)
 
 
 def test_a_folder_must_hold_one_scenario_with_switches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of none and of several, the line says which it is and what to do."""
+    """None and several are different messages, each with the next step."""
     for name in ("first_sums", "second_sums"):
         shutil.copy(TOYS / "adding.py", tmp_path / f"{name}.py")
     assert main(["ablate", "--scenarios", str(tmp_path)]) == 2

@@ -71,7 +71,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 
 
 def test_the_help_is_the_public_interface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The options, what an objective is, and the exit codes."""
+    """It has the options, the syntax of an SLO, and the exit codes."""
     monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit) as ended:
         main(["capacity", "--help"])
@@ -80,8 +80,8 @@ def test_the_help_is_the_public_interface(capsys: pytest.CaptureFixture[str], mo
 
 
 @pytest.mark.slow
-def test_a_search_ends_with_a_run_and_its_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Each arm has a capacity with the steps that led to it, in the run's folder, and the report's path is printed last."""
+def test_a_search_writes_a_run_and_its_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Each arm has a capacity with its steps, and the report's path is printed last."""
     out, process = finished
     assert process.returncode == 0, process.stderr
     run = read_run(out)
@@ -104,7 +104,7 @@ def test_a_search_ends_with_a_run_and_its_report(finished: tuple[Path, subproces
 def test_a_folder_that_holds_a_run_is_refused(
     finished: tuple[Path, subprocess.CompletedProcess[str]], refused: Callable[[Sequence[str], str], None]
 ) -> None:
-    """Nothing is overwritten."""
+    """No run is overwritten."""
     out, _ = finished
     refused(["capacity", str(TOYS / "adding.py"), "--slo", "p95 < 1s", "--out", str(out)], "already contains a run")
 
@@ -136,12 +136,12 @@ def test_usage_errors_are_one_line(words: Sequence[str], complaint: str, refused
 
 
 def test_several_scenarios_are_refused(refused: Callable[[Sequence[str], str], None]) -> None:
-    """A folder with several of them is refused, with their names."""
+    """The message has their names."""
     refused(["capacity", str(TOYS), "--slo", "p95 < 1s"], "choose one: adding, distant")
 
 
 def ended(status: ScenarioStatus = ScenarioStatus.OK, lost: Sequence[str] = (), *, interrupted: bool = False) -> Run:
-    """Return a run that ended in some way."""
+    """Return a finished run."""
     load = UnderLoad(LoadModel.OPEN, CapacityKind.RATE, 3.0, 1.0, lost_workers=list(lost))
     result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, status, exit_code=status == "failed", load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)

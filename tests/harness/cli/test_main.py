@@ -53,8 +53,7 @@ commands:
               baseline
     list      List the scenarios, or with --promises all promises
     load      Load-test all arms with the same schedule, interleaved in blocks
-    network   Measure how exactly the network proxy adds round-trip time on
-              this machine
+    network   Measure the accuracy of the latency proxy on this machine
     report    Write the report of a run, or of result files of another tool
     run       Measure scenarios in interleaved pairs and write a report
 

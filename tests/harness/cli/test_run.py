@@ -1,4 +1,4 @@
-"""`harness run` in a process of its own: one toy run from start to end, and every usage error."""
+"""`harness run` in a separate process: one toy run from start to end, and every usage error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOY = ROOT / "tests" / "toys" / "adding.py"
 
 
 def harness(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+    """Run the command in a separate process."""
     command = [sys.executable, "-m", "harness", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
 
@@ -45,8 +45,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 
 
 @pytest.mark.slow
-def test_a_run_ends_well_and_names_its_report_last(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Exit code 0, and the last line is the path of a report that exists."""
+def test_a_run_passes_and_prints_the_path_of_its_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """The exit code is 0, and the last line is the path of an existing report."""
     out, done = finished
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(out / "report.html")
@@ -55,8 +55,8 @@ def test_a_run_ends_well_and_names_its_report_last(finished: tuple[Path, subproc
 
 
 @pytest.mark.slow
-def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Processes, pairs, the control, exact work, memory of each arm in two children, findings and verdicts."""
+def test_the_record_is_complete(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """It has processes, pairs, controls, work counts, memory of each arm in two processes, findings and verdicts."""
     record: Run = read_run(finished[0])
     (toy,) = record.scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 3)
@@ -79,8 +79,8 @@ def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProc
 
 
 @pytest.mark.slow
-def test_the_raw_samples_lie_beside_the_record(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Every operation of every process, as many as the record counts."""
+def test_the_raw_samples_are_saved(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """There is a sample per operation, as many as the record counts, from every process."""
     (toy,) = read_run(finished[0]).scenarios
     assert toy.samples_file is not None
     samples = list(read_samples(finished[0] / toy.samples_file))
@@ -142,8 +142,8 @@ def test_an_invalid_slowdown_is_refused(share: str, refused: Callable[[Sequence[
 
 
 @pytest.mark.slow
-def test_a_wrong_answer_fails_by_name_and_spares_the_others(tmp_path: Path) -> None:
-    """Exit code 1 names arm and case; the other scenario of the run is finished, and its report written."""
+def test_a_wrong_answer_fails_one_scenario_only(tmp_path: Path) -> None:
+    """The exit code is 1 and the message names arm and case; the other scenario is finished and reported."""
     folder = tmp_path / "mine"
     folder.mkdir()
     source = TOY.read_text().replace(", memory=True", "")  # it takes longest, and is no matter here
@@ -160,8 +160,8 @@ def test_a_wrong_answer_fails_by_name_and_spares_the_others(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_scenario_without_a_disk_is_exit_code_2(tmp_path: Path) -> None:
-    """What is wrong is the input or the machine, not an answer; the line says what and the next step."""
+def test_a_full_disk_is_exit_code_2(tmp_path: Path) -> None:
+    """The machine is at fault and not an answer; the message has the next step."""
     folder = tmp_path / "mine"
     folder.mkdir()
     full = 'from harness.errors import UsageError\n        raise UsageError("disk is full; free some space")'
@@ -174,8 +174,8 @@ def test_a_scenario_without_a_disk_is_exit_code_2(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["comparing answers", "memory of"])
-def test_an_interruption_side_by_side_is_no_failure(tmp_path: Path, moment: str) -> None:
-    """Ctrl-C while several lanes work ends all of them, and no scenario is called failed for it."""
+def test_an_interruption_of_parallel_scenarios_is_not_a_failure(tmp_path: Path, moment: str) -> None:
+    """Ctrl-C while several scenarios run ends all of them; their status is interrupted and not failed."""
     folder = tmp_path / "mine"
     folder.mkdir()
     for name in ("first_sums", "second_sums"):
@@ -197,7 +197,7 @@ def test_an_interruption_side_by_side_is_no_failure(tmp_path: Path, moment: str)
 
 @pytest.mark.slow
 def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
-    """Ctrl-C in mid-run ends with exit code 3, a record that says so, its samples, and the report."""
+    """Ctrl-C ends the run with exit code 3; the record is marked, and samples and report are written."""
     out = tmp_path / "run"
     command = [sys.executable, "-m", "harness", "run", str(TOY), "--processes", "2", "--budget", "120", "--out", str(out)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -236,7 +236,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
         (["all", "--rtt", "nan"], "--rtt: 'nan' is not between 0 and 2000 ms"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(
+def test_usage_errors_are_one_line(
     arguments: list[str], complaint: str, refused: Callable[[Sequence[str], str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the option and the value; nothing is run."""
@@ -253,15 +253,15 @@ def test_an_old_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("place", ["/proc/nothing/run", "/dev/null/run"])
-def test_a_folder_that_cannot_be_written_is_refused_at_once(place: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before measuring, not after."""
+def test_a_folder_that_cannot_be_written_is_refused(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before anything is measured."""
     assert main(["run", str(TOY), "--out", place]) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith(f"harness: cannot write {place}")
 
 
-def test_no_child_outlives_its_killed_coordinator(tmp_path: Path) -> None:
-    """When the command is killed outright, the kernel ends its workers."""
+def test_workers_end_with_a_killed_coordinator(tmp_path: Path) -> None:
+    """The kernel ends the workers of a command that was killed."""
     import psutil  # noqa: PLC0415 - this test alone looks at processes
 
     command = [sys.executable, "-m", "harness", "run", str(TOY), "--budget", "60", "--out", str(tmp_path / "run")]
