@@ -61,7 +61,7 @@ class Arm:
     """One side of a comparison, where its description is not all there is to say.
 
     Example:
-        arms = {"baseline": "one query per row", "proposed": Arm("the advice, literally", as_written=True)}
+        arms = {"baseline": "one query per row", "advised": Arm("the advice, literally", as_written=True)}
     """
 
     description: str
