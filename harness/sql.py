@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from harness.errors import UsageError
+from harness.errors import UsageError, missing_extra
 
 try:
     from sqlalchemy import Connection, Dialect, Engine, MetaData, Table, create_engine, event
@@ -27,7 +27,7 @@ try:
     from sqlalchemy.orm import Session, sessionmaker
     from sqlalchemy.pool import QueuePool
 except ModuleNotFoundError as error:
-    raise UsageError(f"{error.name} is not installed; run: pip install 'advice-on-trial[sql]'") from error
+    raise missing_extra(str(error.name), "sql", "SqlScenario") from error
 
 from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.embedded import emit_begin

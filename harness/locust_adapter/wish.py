@@ -14,7 +14,8 @@ from harness.errors import UsageError
 from harness.load import arrivals
 from harness.load.protocol import LoadJob
 from harness.locust_adapter.classes import ALL_ARMS, chosen_arms, everything, named
-from harness.scenario import SIZES, Setting
+from harness.options import SIZES
+from harness.scenario import Setting
 
 CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
 """Short blocks, so that Locust's tables move, and every arm of every scenario has its turn in a short run."""

@@ -399,7 +399,7 @@ def test_without_sqlalchemy_the_extra_is_named() -> None:
         "try:\n    harness.SqlScenario\nexcept UsageError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "sqlalchemy is not installed; run: pip install 'advice-on-trial[sql]'\n"
+    assert done.stdout == "SqlScenario needs the package sqlalchemy; install it with: pip install 'advice-on-trial[sql]'\n"
 
 
 @pytest.mark.slow
