@@ -63,13 +63,13 @@ def publish(run: Run, folder: Path) -> Path:
     Raises:
         UsageError: the folder holds another run, or cannot be written.
     """
-    from harness.report.html import comparison  # noqa: PLC0415 - only this draws figures
+    from harness.report import html  # noqa: PLC0415 - only this draws figures
     from harness.results.store import RUN_FILE, write_run  # noqa: PLC0415 - keeps `--help` quick
 
     if (folder / RUN_FILE).exists():
         raise UsageError(f"{folder} holds a run already; name another folder with --out, or remove it")
     write_run(run, folder)
-    return comparison.write(run, folder)
+    return html.write(run, folder)
 
 
 def new_folder() -> Path:
@@ -81,18 +81,14 @@ def new_folder() -> Path:
 
 def show(run: Run, chosen: str) -> None:
     """Print a run of files in a format other than HTML."""
-    from harness.report import comparison_text  # noqa: PLC0415 - only these formats
-
     if chosen == "markdown":
-        print(comparison_text.markdown(run), end="")
-    elif chosen == "json":
-        from harness.cli._console import show as show_json  # noqa: PLC0415 - only this format
+        from harness.report import markdown, overview  # noqa: PLC0415 - only this format
 
-        show_json(run, as_json=True)
+        print(markdown.write(overview.full(run)), end="")
     else:
-        from rich.console import Console  # noqa: PLC0415 - only this format
+        from harness.cli._console import show as show_run  # noqa: PLC0415 - only these formats
 
-        Console().print(comparison_text.terminal(run))
+        show_run(run, as_json=chosen == "json")
 
 
 def _drift(text: str | None) -> float:

@@ -41,9 +41,9 @@ def run(options: argparse.Namespace) -> int:
 
         print(html.write(record, folder, options.out or folder))
     elif form == "markdown":
-        from harness.report import markdown  # noqa: PLC0415 - only this format
+        from harness.report import markdown, overview  # noqa: PLC0415 - only this format
 
-        print(markdown.render(record))
+        print(markdown.write(overview.full(record)))
     else:
         from harness.cli._console import show  # noqa: PLC0415 - only these formats
 
