@@ -139,7 +139,7 @@ class Notice:
     """A message that must be read before the figures: a banner on the page, a line in the terminal, an item in Markdown."""
 
     label: str
-    """Its kind: `failed`, `not run`, `cannot run`, `invalid`, `note`, `warning`."""
+    """Its kind: `failed`, `not run`, `cannot run as written`, `invalid`, `note`, `warning`; empty if the name says it."""
     name: str
     """The subject."""
     message: str
@@ -147,6 +147,8 @@ class Notice:
     remedy: str = ""
     link: str = ""
     """The id of a card on the page."""
+    verbatim: bool = False
+    """Whether the message can have several lines that must be kept."""
 
 
 @dataclass(frozen=True)

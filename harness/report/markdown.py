@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, Section, SideBySide, Table
 
-TITLED = {"warning", "not comparable", "invalid", "note"}
+TITLED = {"", "warning", "not comparable", "invalid", "note"}
 """Labels that the title above the notices, or their names, make redundant."""
 
 
@@ -46,7 +46,7 @@ def _section(section: Section) -> Iterator[str]:
 
 def _notice(notice: Notice) -> Iterator[str]:
     head = f"- **{escape(' '.join(part for part in (_label(notice), notice.name) if part))}**"
-    if "\n" in notice.message:
+    if notice.verbatim:
         yield from (f"{head}:", "", *_code(notice.message), "")
         return
     remedy = f". Remedy: {escape(notice.remedy)}" if notice.remedy else ""

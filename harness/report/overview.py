@@ -24,6 +24,7 @@ from harness.report.numbers import DASH, MILLISECONDS, clock_time, ratio_with_in
 from harness.report.promises import locations, named
 from harness.results.run import BASELINE, CONTROL, Latency, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
+CANNOT_RUN = "cannot run as written"
 NO_REASON = "no error was recorded"
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
 NOTHING = "No scenario finished: there is nothing to judge."
@@ -78,14 +79,20 @@ def _facts(run: Run) -> str:
 
 def notices(run: Run) -> list[Notice]:
     """Return what was interrupted, failed, was not run, or cannot run as written."""
-    found = [Notice("interrupted", "", "what had finished is shown, the rest is missing", Tone.BAD)] if run.interrupted else []
+    found = (
+        [Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD)]
+        if run.interrupted
+        else []
+    )
     for result, anchor, where in zip(run.scenarios, promises.anchors(run), locations(run), strict=True):
         if result.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
-            found.append(Notice(result.status, named(result.name, where), result.error or NO_REASON, Tone.BAD, link=anchor))
+            found.append(
+                Notice(result.status, named(result.name, where), result.error or NO_REASON, Tone.BAD, link=anchor, verbatim=True)
+            )
     for place, reason, results in promises.not_run(run):
         found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, Tone.FLAT))
     broken = promises.broken_arms(run.scenarios)
-    return [*found, *(Notice("cannot run", f"{r.name}, {arm.name} as written", arm.cannot_run or "") for r, arm in broken)]
+    return [*found, *(Notice(CANNOT_RUN, f"{r.name}, {arm.name}", arm.cannot_run or "") for r, arm in broken)]
 
 
 def verdicts(run: Run) -> list[Block]:
@@ -182,7 +189,7 @@ def speed(result: ScenarioResult) -> list[Block]:
     return of(
         Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"),
         Notice(result.status, result.name, result.error or NO_REASON, Tone.BAD) if failed else None,
-        *(Notice("cannot run", f"{arm.name} as written", arm.cannot_run) for arm in result.arms if arm.cannot_run),
+        *(Notice(CANNOT_RUN, arm.name, arm.cannot_run) for arm in result.arms if arm.cannot_run),
         _speed_table(result),
         Paragraph(f"{whole(result.verified_cases)} answers compared, all equal", quiet=True) if verified else None,
         *warning_notices("Warnings", result.warnings),
