@@ -107,12 +107,18 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     names: int = 1
-    """How many columns are texts, aligned left; the others are figures, aligned right."""
+    """How many columns, from the first, are texts, aligned left; the others are figures, aligned right."""
     wide: tuple[str, ...] = ()
     """Columns that a narrow terminal leaves out, by their heads."""
     grouped: bool = False
     """Rows with the same first cell belong together; the terminal writes that cell once, above them."""
     kind: TableKind = TableKind.FIGURES
+    texts: tuple[str, ...] = ()
+    """Further columns of texts, by their heads."""
+
+    def is_text(self, place: int) -> bool:
+        """Whether a column is a text, aligned left."""
+        return place < self.names or self.head[place] in self.texts
 
 
 @dataclass(frozen=True)

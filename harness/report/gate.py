@@ -64,7 +64,7 @@ def changes(result: GateResult) -> list[Block]:
     """Return a row per figure that changed or could not be decided, at most `MOST`."""
     rows = shown(result)
     cells = [(*_figures(row), Cell(row.reason, status=status(row.verdict))) for row in rows[:MOST]]
-    table = Table("", (*FIGURES, "verdict"), tuple(cells), names=2, grouped=True)
+    table = Table("", (*FIGURES, "verdict"), tuple(cells), names=2, grouped=True, texts=("verdict",))
     return [table, *_more(rows)] if rows else []
 
 
@@ -96,7 +96,7 @@ def full(result: GateResult) -> list[Block]:
     unjudged = [row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME]
     unjudged.sort(key=lambda row: -_size(row) if row.change else 0.0)
     rows = tuple((*_figures(row), Cell(row.reason)) for row in unjudged[:MOST])
-    times = (Table("", (*FIGURES, "reason"), rows, names=2), *_more(unjudged))
+    times = (Table("", (*FIGURES, "reason"), rows, names=2, texts=("reason",)), *_more(unjudged))
     found = of(
         Paragraph(f"{result.sentence}."),
         Paragraph(sides),

@@ -61,7 +61,7 @@ def _table(table: Table) -> Iterator[str]:
     if table.caption:
         yield from (f"**{escape(table.caption)}**", "")
     yield "| " + " | ".join(escape(name) for name in table.head) + " |"
-    yield "|" + "|".join("---" if place < table.names else "---:" for place in range(len(table.head))) + "|"
+    yield "|" + "|".join("---" if table.is_text(place) else "---:" for place in range(len(table.head))) + "|"
     for row in table.rows:
         yield "| " + " | ".join(_cell(cell) for cell in row) + " |"
     yield ""

@@ -53,7 +53,7 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
                 yield from _table(table, width)
         case Paragraph():
             style = STYLES[block.tone] if block.tone else "dim" if block.quiet else ""
-            yield Text.assemble((f"{block.lead} " if block.lead else "", "bold"), (block.text, style))
+            yield Text.assemble((block.lead, "bold"), " " if block.lead and block.text else "", (block.text, style))
         case Notice():
             yield _notice(block)
         case Notices():
@@ -81,10 +81,16 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
     groups = [(name, list(rows)) for name, rows in groupby(table.rows, key=lambda row: row[0].full)] if table.grouped else []
     shown = shown[1:] if groups else shown
     heads = [Text(table.head[place], style="dim") for place in shown]
-    body = [[_cell(row[place], table.kind, wide=is_wide, first=i == 0) for i, place in enumerate(shown)] for row in table.rows]
+    right = [not table.is_text(place) for place in shown]
     indent = INDENT if groups else 0
-    right = [place >= table.names for place in shown]
-    widths = _widths(heads, body, right, width - indent)
+    for beside in (True, False):
+        body = [
+            [_cell(row[place], table.kind, wide=is_wide, beside=beside, first=place == shown[0]) for place in shown]
+            for row in table.rows
+        ]
+        widths, fits = _widths(heads, body, right, width - indent)
+        if fits or is_wide:
+            break
     if table.caption:
         yield Text(table.caption, style="bold")
     if not groups:
@@ -97,9 +103,9 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
         body = body[len(rows) :]
 
 
-def _cell(cell: Cell, kind: TableKind, *, wide: bool, first: bool) -> Text:
+def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool) -> Text:
     if cell.status is None:
-        detail = f"{' ' if wide else chr(10)}{cell.detail}" if cell.detail else ""
+        detail = f"{' ' if beside else chr(10)}{cell.detail}" if cell.detail else ""
         return Text(cell.text + detail, style="bold" if first else "")
     style = STYLES[cell.status.tone]
     if kind == TableKind.MATRIX:
@@ -110,18 +116,19 @@ def _cell(cell: Cell, kind: TableKind, *, wide: bool, first: bool) -> Text:
     return text.append(f" {cell.detail}", style="dim") if wide and cell.detail else text
 
 
-def _widths(heads: Sequence[Text], body: Sequence[Sequence[Text]], right: Sequence[bool], width: int) -> list[int]:
-    """Return a width per column: what its longest line needs, or less where there is no room; texts and heads wrap first."""
+def _widths(heads: Sequence[Text], body: Sequence[Sequence[Text]], right: Sequence[bool], width: int) -> tuple[list[int], bool]:
+    """Return a width per column, less than its longest line if there is no room, and whether no figure has to wrap."""
     lines = [[line for text in column for line in text.plain.split("\n")] for column in zip(heads, *body, strict=True)]
     wanted = [max(map(cell_len, column)) for column in lines]
     words = [max((cell_len(word) for line in column for word in line.split()), default=0) for column in lines]
     figures = [max((cell_len(line) for line in column[1:]), default=0) for column in lines]
     least = [max(word, figure if is_right else 0) for word, figure, is_right in zip(words, figures, right, strict=True)]
     room = width - GAP * (len(wanted) - 1)
+    fits = sum(least) <= room
     for limits in (least, words, [1] * len(wanted)):
         while sum(wanted) > room and any(w > limit for w, limit in zip(wanted, limits, strict=True)):
             wanted[max((w, place) for place, w in enumerate(wanted) if w > limits[place])[1]] -= 1
-    return wanted
+    return wanted, fits
 
 
 def _grid(rows: Sequence[Sequence[Text]], widths: Sequence[int], right: Sequence[bool], indent: int) -> RenderableType:
