@@ -199,7 +199,6 @@ def of(*blocks: Block | None) -> list[Block]:
     return [block for block in blocks if block is not None]
 
 
-def folded(title: str, blocks: Sequence[Block | None]) -> Section | None:
-    """Return a folded section of the blocks that are there; None without any."""
-    found = of(*blocks)
-    return Section(title, tuple(found)) if found else None
+def section(title: str, blocks: Sequence[Block]) -> list[Block]:
+    """Return an unfolded section of blocks; nothing without blocks."""
+    return [Section(title, tuple(blocks), folded=False, level=3)] if blocks else []

@@ -28,7 +28,6 @@ class Unit:
 
 
 UNITS = (Unit("s", 1e9), Unit("ms", 1e6), Unit("µs", 1e3), Unit("ns", 1.0))
-MILLISECONDS = UNITS[1]
 
 
 def significant(value: float) -> str:

@@ -7,22 +7,21 @@ from collections.abc import Iterator
 from harness.report import ablation, comparison, load, promises, review, tables
 from harness.report.blocks import (
     Block,
-    Cell,
     Code,
     Notice,
     Notices,
     Paragraph,
     Section,
-    Table,
+    SideBySide,
     Tone,
-    folded,
     of,
+    section,
     status,
     warning_notices,
 )
-from harness.report.numbers import DASH, MILLISECONDS, clock_time, ratio_with_interval, unit_of, whole
+from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import locations, named
-from harness.results.run import BASELINE, CONTROL, Latency, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
+from harness.results.run import Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
 CANNOT_RUN = "cannot run as written"
 NO_REASON = "no error was recorded"
@@ -36,14 +35,14 @@ def brief(run: Run) -> list[Block]:
     """Return a run for the terminal: verdicts or load, notices, warnings. Without colour and in 80 columns nothing is cut off."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
-    if run.kind == RunKind.LOAD and not load.parts(run):
-        return before_after(run)
     judged = verdicts(run)
     switches = [] if judged else ablations(run)
     under_load = [block for part in load.parts(run) for block in load.brief(part)]
     found = [*judged, *switches, *under_load]
-    if not found:
-        found = [Paragraph(NO_PROMISE) if run.scenarios else Paragraph(NOTHING, tone=Tone.BAD)]
+    if not run.scenarios:
+        found = [Paragraph(NOTHING, tone=Tone.BAD)]
+    elif not found and run.kind == RunKind.PAIRS:
+        found = [Paragraph(NO_PROMISE)]
     return [*found, *notices(run), *warning_notices("Warnings", run.warnings), *_scenario_warnings(run)]
 
 
@@ -62,7 +61,7 @@ def full(run: Run) -> list[Block]:
         *ablations(run),
         *_load(run),
         *warning_notices("Warnings", run.warnings),
-        *(scenario(result, where, blocks=run.kind == RunKind.LOAD) for result, where in each),
+        *(scenario(result, where) for result, where in each),
         Paragraph("Reproduce:"),
         Code(run.command),
     )
@@ -130,12 +129,6 @@ def _load(run: Run) -> list[Block]:
     return [*blocks, Paragraph(load.READ, quiet=True)] if found else []
 
 
-def measurements(result: ScenarioResult) -> list[Table]:
-    """Return the tables of work, memory, growth and controls, and of percentiles against the baseline's."""
-    found = [tables.percentile_ratios(result), tables.work_counts(result), tables.memory(result), tables.growth(result)]
-    return [table for table in (*found, *tables.controls(result)) if table is not None]
-
-
 def aa_control(control: Ratio) -> Paragraph:
     """Return the outcome of an A/A control: passed if the interval includes 1."""
     reading = f"the baseline against itself measured {ratio_with_interval(control)}"
@@ -146,25 +139,36 @@ def aa_control(control: Ratio) -> Paragraph:
     return Paragraph(f"{reading}; read differences of this size as noise.", f"A/A control failed, {control.group}:", quiet=True)
 
 
-def scenario(result: ScenarioResult, where: str, *, blocks: bool) -> Section | None:
-    """Return one scenario's findings, measurements and warnings, folded; None without any."""
-    findings = [
+def measurements(result: ScenarioResult) -> list[Block]:
+    """Return a scenario's warnings and tables. Under load its own tables replace the ordinary ones, which ignore overload."""
+    timed: list[Block] = []
+    if result.load:
+        timed = [Paragraph(f"{load.planned(result.load)}.", quiet=True), *load.notices(result), *load.detail(result)]
+    elif result.ratios or result.latencies:
+        timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
+    controls = [aa_control(control) for control in tables.aa_controls(result)]
+    more = of(
+        tables.percentile_ratios(result),
+        tables.work_counts(result),
+        tables.memory(result),
+        tables.growth(result),
+        *tables.controls(result),
+    )
+    return [
+        *warning_notices("Warnings", result.warnings),
+        *section("Under load" if result.load else "Speed", [*timed, *controls]),
+        *section("Work, memory, growth", more),
+    ]
+
+
+def scenario(result: ScenarioResult, where: str) -> Section | None:
+    """Return one scenario's findings, warnings and measurements, folded; None without any."""
+    findings = tuple(
         Notice(status("observed" if f.holds else "not observed").label, f.message, f"{f.arm}: {f.evidence}")
         for f in result.findings
-    ]
-    timed = [] if result.load else [tables.ratios(result, blocks=blocks), *tables.percentiles(result)]
-    name = named(result.title, where)
-    return folded(
-        name,
-        of(
-            Notices("Findings", tuple(findings)) if findings else None,
-            *timed,
-            *load.detail(result),
-            *measurements(result),
-            *map(aa_control, tables.aa_controls(result)),
-            *warning_notices("Warnings", result.warnings),
-        ),
     )
+    found = of(Notices("Findings", findings) if findings else None, *measurements(result))
+    return Section(named(result.title, where), tuple(found)) if found else None
 
 
 def _scenario_warnings(run: Run) -> list[Block]:
@@ -183,59 +187,14 @@ def _scenario_warnings(run: Run) -> list[Block]:
 
 
 def speed(result: ScenarioResult) -> list[Block]:
-    """Return one scenario's speed: a row per group and arm with ratio, p50 and p95 before → after; without verdicts."""
+    """Return one scenario's speed: a row per group and arm, the A/A control included; without verdicts."""
     failed = result.status != ScenarioStatus.OK
     verified = result.verified_cases and result.status != ScenarioStatus.FAILED
     return of(
         Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"),
         Notice(result.status, result.name, result.error or NO_REASON, Tone.BAD) if failed else None,
         *(Notice(CANNOT_RUN, arm.name, arm.cannot_run) for arm in result.arms if arm.cannot_run),
-        _speed_table(result),
+        tables.ratios(result, with_control=True),
         Paragraph(f"{whole(result.verified_cases)} answers compared, all equal", quiet=True) if verified else None,
         *warning_notices("Warnings", result.warnings),
     )
-
-
-def _speed_table(result: ScenarioResult) -> Table | None:
-    rows = []
-    for group in tables.groups_of(result, result.ratios):
-        title = f"{group}: {result.groups[group]}" if group in result.groups else group
-        for ratio in (r for r in result.ratios if r.group == group):
-            both = [_latency(result, BASELINE, group), _latency(result, ratio.arm, group)]
-            arm = Cell("A/A control" if ratio.arm == CONTROL else ratio.arm)
-            rows.append((Cell(title), arm, _ratio_cell(ratio), *(_before_after(both, label) for label in ("50", "95"))))
-    head = ("cases", "arm", "times faster, 95 % CI", "p50", "p95")
-    return Table("", head, tuple(rows), names=2, grouped=True) if rows else None
-
-
-def _latency(result: ScenarioResult, arm: str, group: str) -> Latency | None:
-    return next((x for x in result.latencies if (x.arm, x.group) == (arm, group)), None)
-
-
-def _ratio_cell(ratio: Ratio) -> Cell:
-    return tables.ratio_cell(ratio.ratio, ratio.low, ratio.high)
-
-
-def _before_after(both: list[Latency | None], label: str) -> Cell:
-    values = [None if x is None else x.percentiles_ns.get(label) for x in both]
-    if values == [None, None]:
-        return Cell(DASH, "too few samples")
-    unit = unit_of(x.percentiles_ns.get("50") or x.mean_ns for x in both if x is not None)
-    return Cell(f"{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
-
-
-def before_after(run: Run) -> list[Block]:
-    """Return a run of many users without load records: a row per scenario, group and arm with percentiles and the ratio."""
-    rows = []
-    for result, where in zip(run.scenarios, locations(run), strict=True):
-        ratios = {(r.arm, r.group): _ratio_cell(r) for r in result.ratios}
-        for group in tables.groups_of(result, result.latencies):
-            for x in (x for x in result.latencies if x.group == group and x.arm != CONTROL):
-                times = [MILLISECONDS.write(x.percentiles_ns.get(label)) for label in ("50", "95", "99")]
-                cells = [x.arm, whole(x.samples), *times]
-                name = Cell(f"{named(result.name, where)}: {group}")
-                rows.append((name, *map(Cell, cells), ratios.get((x.arm, group), Cell(""))))
-    head = ("operations", "arm", "count", "p50 ms", "p95 ms", "p99 ms", "times faster, 95 % CI")
-    table = Table("", head, tuple(rows), names=2, grouped=True) if rows else None
-    failed = [notice for notice in notices(run) if notice.label == ScenarioStatus.FAILED]
-    return of(table, *failed, *warning_notices("Warnings", run.warnings))

@@ -77,23 +77,6 @@ class EnginePlace:
         return f"{self.engine}, RTT {self.rtt_ms:g} ms"
 
 
-@dataclass(frozen=True)
-class MatrixRow:
-    """A promise, or a part of one, of one scenario, at every place of a run."""
-
-    scenario: str
-    promise: str
-    part: str
-    text: str
-    cells: tuple[PromiseRow | None, ...]
-    """In the order of the run's places; None where it has no verdict."""
-
-    @property
-    def label(self) -> str:
-        """The promise and its part: `N2 · list`."""
-        return f"{self.promise} · {self.part}" if self.part else self.promise
-
-
 def anchors(run: Run) -> list[str]:
     """Return the id of each scenario's card, in the run's order: readable, unique, the same in a part of the run."""
     texts = [f"{r.name}-{r.engine}" + (f"-rtt-{r.rtt_ms:g}" if r.rtt_ms else "") for r in run.scenarios]
@@ -211,10 +194,11 @@ def matrix_table(run: Run) -> Table:
     arms = columns_of(rows(run))
     made = []
     for row in matrix(run):
-        tried = [arm for arm in arms if any(cell and cell.of(arm) for cell in row.cells)]
+        first = next(cell for cell in row if cell)
+        tried = [arm for arm in arms if any(cell and cell.of(arm) for cell in row)]
         for number, arm in enumerate(tried):
-            label = (Cell(row.label, row.text), Cell(row.text)) if not number else (Cell(""), Cell(""))
-            made.append((*label, Cell(arm), *(_matrix_cell(cell, arm) for cell in row.cells)))
+            label = (Cell(first.name, first.text), Cell(first.text)) if not number else (Cell(""), Cell(""))
+            made.append((*label, Cell(arm), *(_matrix_cell(cell, arm) for cell in row)))
     head = ("promise", heading(run), "arm", *(place.label for place in places(run)))
     return Table("Verdicts by engine and RTT", head, tuple(made), names=len(head), wide=(heading(run),), kind=TableKind.MATRIX)
 
@@ -248,20 +232,18 @@ def at(run: Run, place: EnginePlace) -> Run:
     return replace(run, scenarios=[result for result in run.scenarios if _place(result) == place])
 
 
-def matrix(run: Run) -> list[MatrixRow]:
-    """Return every promise of a run at all its places, in the order of its scenarios."""
+def matrix(run: Run) -> list[list[PromiseRow | None]]:
+    """Return every promise of a run at each of `places`, None where it has no verdict, in the order of the scenarios."""
     columns = places(run)
     found: dict[tuple[str, str, str, str, int], list[PromiseRow | None]] = {}
     for result, anchor in zip(run.scenarios, anchors(run), strict=True):
-        if _place(result) not in columns:
-            continue
         again: Counter[tuple[str, str, str]] = Counter()
-        for row in rows_of(result, anchor):
+        for row in rows_of(result, anchor) if _place(result) in columns else ():
             identity = (row.promise, row.part, row.text)
             cells = found.setdefault((result.name, *identity, again[identity]), [None] * len(columns))
             cells[columns.index(_place(result))] = row
             again[identity] += 1
-    return [MatrixRow(name, promise, part, text, tuple(cells)) for (name, promise, part, text, _), cells in found.items()]
+    return list(found.values())
 
 
 def not_run(run: Run) -> Iterator[tuple[EnginePlace, str, list[ScenarioResult]]]:

@@ -58,22 +58,35 @@ def ratio_cell(ratio: float, low: float | None, high: float | None, missing: str
     return Cell(times(ratio), "" if bounds else missing, bounds)
 
 
-def ratios(result: ScenarioResult, *, blocks: bool = False) -> Table | None:
-    """Return how many times faster each arm is than the baseline, by group, without the A/A control; None without ratios."""
-    rows = [
-        (
-            Cell(r.group),
-            Cell(r.arm),
-            ratio_cell(r.ratio, r.low, r.high),
-            Cell(f"{times(min(r.processes))} … {times(max(r.processes))}" if r.processes else DASH),
-            Cell(whole(r.pairs)),
-            Cell(whole(len(r.processes))),
+def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | None:
+    """Return how many times faster each arm is than the baseline, with p50 and p95 before → after; None without ratios."""
+    rows = []
+    for r in in_order(result, result.ratios):
+        if r.arm == CONTROL and not with_control:
+            continue
+        title = f"{r.group}: {result.groups[r.group]}" if with_control and r.group in result.groups else r.group
+        both = [next((x for x in result.latencies if (x.arm, x.group) == (arm, r.group)), None) for arm in (BASELINE, r.arm)]
+        spread = f"{times(min(r.processes))} … {times(max(r.processes))}" if r.processes else DASH
+        rows.append(
+            (
+                Cell(title),
+                Cell("A/A control" if r.arm == CONTROL else r.arm),
+                ratio_cell(r.ratio, r.low, r.high),
+                *(_before_after(both, label) for label in ("50", "95")),
+                *map(Cell, (spread, whole(r.pairs), whole(len(r.processes)))),
+            )
         )
-        for r in in_order(result, result.ratios)
-        if r.arm != CONTROL
-    ]
-    head = ("cases", "arm", "times faster, 95 % CI", "min … max of processes", "blocks" if blocks else "pairs", "processes")
-    return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True) if rows else None
+    counts = ("min … max of processes", "pairs", "processes")
+    head = ("cases", "arm", "times faster, 95 % CI", "p50", "p95", *counts)
+    return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=counts) if rows else None
+
+
+def _before_after(both: list[Latency | None], label: str) -> Cell:
+    values = [None if x is None else x.percentiles_ns.get(label) for x in both]
+    if values == [None, None]:
+        return Cell(DASH, "too few samples")
+    unit = unit_of(x.percentiles_ns.get("50") or x.mean_ns for x in both if x is not None)
+    return Cell(f"{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
 
 
 def percentiles(result: ScenarioResult) -> list[Table]:

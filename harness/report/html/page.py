@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, load, numbers, overview, promises, review, tables
-from harness.report.blocks import Block, Cell, Paragraph, Section, SideBySide, Status, Table, of, status, warning_notices
+from harness.report.blocks import Block, Cell, Paragraph, Status, Table, of, status, warning_notices
 from harness.results.run import BASELINE, CONTROL, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
@@ -184,7 +184,7 @@ def cards(run: Run, folder: Path | None) -> list[Card]:
     """Return a card for each scenario result, in the run's order; what was not run has none."""
     each = zip(run.scenarios, promises.anchors(run), promises.locations(run), strict=True)
     wanted = [(result, anchor, where) for result, anchor, where in each if result.status != ScenarioStatus.NOT_RUN]
-    make = partial(_card, folder=folder, blocks=run.kind == RunKind.LOAD, head=promises.heading(run))
+    make = partial(_card, folder=folder, head=promises.heading(run))
     if len(wanted) < MANY:
         return [make(*card) for card in wanted]
     with ProcessPoolExecutor(
@@ -193,7 +193,7 @@ def cards(run: Run, folder: Path | None) -> list[Card]:
         return list(processes.map(make, *zip(*wanted, strict=True)))
 
 
-def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, blocks: bool, head: str) -> Card:
+def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, head: str) -> Card:
     judged = list(promises.rows_of(result, anchor))
     found = [(status("observed" if f.holds else "not observed"), f) for f in result.findings]
     return Card(
@@ -204,7 +204,7 @@ def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | Non
         paragraphs=_paragraphs(result),
         promises=promises.promise_table(judged, head) if judged else None,
         findings=tuple(found),
-        measurements=tuple(_measurements(result, blocks=blocks)),
+        measurements=tuple(overview.measurements(result)),
         plans=tuple(_plans(result)),
         figures=tuple(figure_boxes.of_scenario(result, anchor, folder)),
         load=_load_box(result, anchor, where),
@@ -215,25 +215,6 @@ def _classes(result: ScenarioResult) -> dict[str, str]:
     named = dict.fromkeys([*(arm.name for arm in result.arms), *(s.arm for s in result.statements)])
     others = [name for name in named if name not in {BASELINE, CONTROL}]
     return {name: f"arm-{others.index(name) % 6 + 1}" if name in others else "baseline" for name in named}
-
-
-def _measurements(result: ScenarioResult, *, blocks: bool) -> list[Block]:
-    """Return a scenario's warnings and tables. Under load, its own tables replace the ordinary ones, which ignore overload."""
-    found: list[Block] = warning_notices("Warnings", result.warnings)
-    if result.load is not None:
-        top = [Paragraph(f"{load.planned(result.load)}.", quiet=True), *load.notices(result), *load.detail(result)]
-        found.append(Section("Under load", tuple(top), folded=False))
-    else:
-        ratios = tables.ratios(result, blocks=blocks)
-        found += [Section("Speed", (ratios,), folded=False)] if ratios else []
-    found += map(overview.aa_control, tables.aa_controls(result))
-    latencies = () if result.load else tuple(tables.percentiles(result))
-    more = overview.measurements(result)
-    return of(
-        *found,
-        SideBySide(latencies) if latencies else None,
-        Section("Work, memory, growth", tuple(more), folded=False) if more else None,
-    )
 
 
 def _load_box(result: ScenarioResult, anchor: str, where: str) -> LoadBox | None:
