@@ -41,8 +41,9 @@ def brief(run: Run) -> list[Block]:
     found = [*judged, *switches, *under_load]
     if not run.scenarios:
         found = [Paragraph(NOTHING, tone=Tone.BAD)]
-    elif not found and run.kind == RunKind.PAIRS:
-        found = [Paragraph(NO_PROMISE)]
+    elif not found:
+        speeds = [block for result in run.scenarios for block in speed(result)]
+        found = speeds if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
     return [*found, *notices(run), *warning_notices("Warnings", run.warnings), *_scenario_warnings(run)]
 
 

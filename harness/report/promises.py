@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.report.blocks import Cell, Table, TableKind, status
-from harness.report.numbers import interval
+from harness.report.numbers import DASH, interval
 from harness.results.run import BASELINE, CONTROL, ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
-from harness.verdicts.promise import format_figure
+from harness.verdicts.promise import LESS, TIME, format_figure
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
 """The verdicts that a promise can have, best first; the other two are of compared files."""
@@ -171,9 +171,17 @@ def figure(verdict: Verdict) -> str:
 def verdict_cell(verdict: Verdict | None, *, link: str = "") -> Cell:
     """Return a verdict with its figure, interval and sentence."""
     if verdict is None:
-        return Cell("", "not tried on this arm")
-    bounds = interval(verdict.low, verdict.high) if verdict.low != verdict.high else ""
-    return Cell(figure(verdict), verdict.sentence, bounds, status(verdict.verdict), link)
+        return Cell(DASH, "not tried on this arm")
+    return Cell(figure(verdict), verdict.sentence, _bounds(verdict), status(verdict.verdict), link)
+
+
+def _bounds(verdict: Verdict) -> str:
+    low, high = verdict.low, verdict.high
+    if low is None or high is None or low == high:
+        return ""
+    if verdict.unit in {LESS, "share"}:
+        return f"{interval(low * 100, high * 100)} %"
+    return f"{interval((low - 1) * 100, (high - 1) * 100)} %" if verdict.unit == TIME else interval(low, high)
 
 
 def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = False) -> Table:

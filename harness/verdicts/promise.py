@@ -267,7 +267,9 @@ def _measured(estimate: Estimate, unit: str, verdict: PromiseVerdict) -> str:
         elif unit == EXPONENT:
             value = value.replace(")", f" [{estimate.low:.2f}, {estimate.high:.2f}])")
         else:
-            value += f" [{low}, {high}]"
+            value += f" [{low}, {high}]".replace(" time", "")
     elif undecided and low is None and high is None:
         value += ", without a confidence interval"
+    if details and value.endswith(")"):
+        return f"{value[:-1]}; {'; '.join(details)})"
     return f"{value} ({'; '.join(details)})" if details else value

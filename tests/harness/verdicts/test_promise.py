@@ -144,10 +144,12 @@ def test_claims_are_written_as_a_range(claim: Claim, text: str) -> None:
         (
             v.at_most(0.2, "exponent"),
             Estimate(0.1, 0.05, 0.15),
-            "promised at most 10× the rows → 1.58× the cost (exponent 0.20), "
-            "measured 10× the rows → 1.26× the cost (exponent 0.10 [0.05, 0.15])",
+            (
+                "promised at most 10× the rows → 1.58× the cost (exponent 0.20), "
+                "measured 10× the rows → 1.26× the cost (exponent 0.10 [0.05, 0.15])"
+            ),
         ),
-        (v.measured("×"), Estimate(2.0, 1.5, 2.5, unit=v.TIME), "measured +100 % time [+50 % time, +150 % time]"),
+        (v.measured("×"), Estimate(2.0, 1.5, 2.5, unit=v.TIME), "measured +100 % time [+50 %, +150 %]"),
     ],
 )
 def test_sentences_have_promise_and_measurement(claim: Claim, estimate: Estimate, sentence: str) -> None:
