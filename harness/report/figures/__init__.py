@@ -52,7 +52,7 @@ def drawings() -> tuple[Drawing, ...]:
     try:
         modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "matplotlib", "report", "drawing figures") from error
+        raise missing_extra((error.name or "matplotlib").partition(".")[0], "report", "drawing figures") from error
     found = [
         Drawing(
             name=module.__name__.rpartition(".")[2],
