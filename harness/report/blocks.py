@@ -27,7 +27,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True)
-class Status:
+class CellStatus:
     """A verdict or an outcome: one word from a closed set, with a sign that is shown next to it."""
 
     word: str
@@ -43,30 +43,30 @@ class Status:
 STATUSES = {
     found.word: found
     for found in (
-        Status("exceeded", "▲", Tone.GREAT),
-        Status("confirmed", "✓", Tone.GOOD),
-        Status("fell short", "▽", Tone.SHORT),
-        Status("refuted", "✗", Tone.BAD),
-        Status("inconclusive", "?", Tone.OPEN),
-        Status("withheld", "⊘", Tone.OPEN),
-        Status("not measured", "–"),
-        Status("measured", "•"),
-        Status("regressed", "✗", Tone.BAD),
-        Status("not comparable", "≠", Tone.OPEN),
-        Status("improved", "▲", Tone.GOOD),
-        Status("equivalent", "✓", Tone.GOOD),
-        Status("equal", "="),
-        Status("not judged", "·"),
-        Status("observed", "!", Tone.BAD),
-        Status("not observed", "○"),
+        CellStatus("exceeded", "▲", Tone.GREAT),
+        CellStatus("confirmed", "✓", Tone.GOOD),
+        CellStatus("fell short", "▽", Tone.SHORT),
+        CellStatus("refuted", "✗", Tone.BAD),
+        CellStatus("inconclusive", "?", Tone.OPEN),
+        CellStatus("withheld", "⊘", Tone.OPEN),
+        CellStatus("not measured", "–"),
+        CellStatus("measured", "•"),
+        CellStatus("regressed", "✗", Tone.BAD),
+        CellStatus("not comparable", "≠", Tone.OPEN),
+        CellStatus("improved", "▲", Tone.GOOD),
+        CellStatus("equivalent", "✓", Tone.GOOD),
+        CellStatus("equal", "="),
+        CellStatus("not judged", "·"),
+        CellStatus("observed", "!", Tone.BAD),
+        CellStatus("not observed", "○"),
     )
 }
 """Every status of promises, gates, comparisons and findings."""
 
 
-def status(word: str) -> Status:
+def status(word: str) -> CellStatus:
     """Return the status of a verdict; one without a sign for a word that is not in `STATUSES`."""
-    return STATUSES.get(word) or Status(word)
+    return STATUSES.get(word) or CellStatus(word)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Cell:
     """The reason for a dash, or where the figure comes from: a tooltip on the page."""
     detail: str = ""
     """An addition to the figure in `text`, mostly its confidence interval; a narrow terminal writes it below."""
-    status: Status | None = None
+    status: CellStatus | None = None
     """The verdict on the figure; in tables of verdicts the page shows `note` in place of `text`."""
     link: str = ""
     """The id of a card on the page."""
@@ -90,7 +90,7 @@ class Cell:
 
 
 class TableKind(StrEnum):
-    """How the statuses of a table are written."""
+    """The form in which the statuses of a table are written."""
 
     FIGURES = "figures"
     VERDICTS = "verdicts"
@@ -107,7 +107,7 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     names: int = 1
-    """How many columns, from the first, are texts, aligned left; the others are figures, aligned right."""
+    """The number of columns, from the first, that are texts, aligned left; the others are figures, aligned right."""
     wide: tuple[str, ...] = ()
     """Columns that a narrow terminal leaves out, by their heads."""
     grouped: bool = False
@@ -145,7 +145,7 @@ class Notice:
     """A message that must be read before the figures: a banner on the page, a line in the terminal, an item in Markdown."""
 
     label: str
-    """Its kind: `failed`, `not run`, `cannot run as written`, `invalid`, `note`, `warning`; empty if the name says it."""
+    """Its kind: `failed`, `not run`, `cannot run as written`, `invalid`, `note`, `warning`; empty if the name is enough."""
     name: str
     """The subject."""
     message: str
@@ -173,7 +173,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """Blocks under a title. A folded one is left out in the terminal."""
 
     title: str
@@ -182,7 +182,7 @@ class Section:
     level: int = 2
 
 
-Block = Table | SideBySide | Paragraph | Notice | Notices | Code | Section
+Block = Table | SideBySide | Paragraph | Notice | Notices | Code | ReportSection
 
 
 def warning_notices(
@@ -201,4 +201,4 @@ def of(*blocks: Block | None) -> list[Block]:
 
 def section(title: str, blocks: Sequence[Block]) -> list[Block]:
     """Return an unfolded section of blocks; nothing without blocks."""
-    return [Section(title, tuple(blocks), folded=False, level=3)] if blocks else []
+    return [ReportSection(title, tuple(blocks), folded=False, level=3)] if blocks else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.report.blocks import Block, Cell, Paragraph, Section, Table, of, status, warning_notices
+from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
 from harness.results.run import BASELINE, Latency, PromiseVerdict, Run, RunKind, RunWarning, ScenarioResult, Verdict
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
@@ -50,11 +50,11 @@ def blocks(run: Run) -> list[Block]:
         table(run),
         Paragraph("", f"{counts(run)}.") if counts(run) else None,
         *warning_notices("Warnings", warnings(run)),
-        Section(beyond.caption, (beyond,)) if beyond else None,
-        Section("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
-        Section("Files", (files(run),)) if run.environment else None,
+        ReportSection(beyond.caption, (beyond,)) if beyond else None,
+        ReportSection("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
+        ReportSection("Files", (files(run),)) if run.environment else None,
     )
-    return [Section(f"{'Before and after' if compared else 'Times'}: {run.name}", tuple(found), folded=False)]
+    return [ReportSection(f"{'Before and after' if compared else 'Times'}: {run.name}", tuple(found), folded=False)]
 
 
 def files(run: Run) -> Table:

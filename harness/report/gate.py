@@ -1,10 +1,10 @@
-"""A gate's result as blocks: what changed, what was not comparable, warnings, and the verdict."""
+"""A gate's result as blocks: changes, reasons why figures are not comparable, warnings, and the verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.blocks import STATUSES, Block, Cell, Paragraph, Section, Table, Tone, of, status, warning_notices
+from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, megabytes, significant, whole
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 
@@ -102,7 +102,7 @@ def full(result: GateResult) -> list[Block]:
         Paragraph(sides),
         *changes(result),
         *remarks(result),
-        Section(f"{len(unjudged):,} times that could not be judged", times) if unjudged else None,
+        ReportSection(f"{len(unjudged):,} times that could not be judged", times) if unjudged else None,
     )
     verdict = status(result.verdict)
-    return [Section(f"{verdict.sign} Gate: {verdict.word}", tuple(found), folded=False)]
+    return [ReportSection(f"{verdict.sign} Gate: {verdict.word}", tuple(found), folded=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.report import capacity
-from harness.report.blocks import Block, Cell, Notice, Paragraph, Section, SideBySide, Table, Tone, of
+from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, SideBySide, Table, Tone, of
 from harness.report.capacity import IS_BASELINE
 from harness.report.numbers import DASH, Unit, interval, significant, times, unit_of, whole
 from harness.report.promises import locations, named
@@ -286,5 +286,5 @@ def detail(result: ScenarioResult) -> list[Block]:
     shown = [ratios(result), *arms(result), *capacity.tables(result)]
     reasons = [Paragraph(reason, f"{name}:", quiet=True) for name, reason in capacity.reasons(result)]
     every = capacity.steps(result)
-    steps = Section(f"{every.caption}: {len(every.rows)} steps", (every,)) if every else None
+    steps = ReportSection(f"{every.caption}: {len(every.rows)} steps", (every,)) if every else None
     return of(SideBySide(tuple(table for table in shown if table is not None)), *reasons, errors(result), steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, Section, SideBySide, Table
+from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, ReportSection, SideBySide, Table
 
 TITLED = {"", "warning", "not comparable", "invalid", "note"}
 """Labels that the title above the notices, or their names, make redundant."""
@@ -32,11 +32,11 @@ def _block(block: Block) -> Iterator[str]:
             yield from (f"{escape(block.title)}:", "", *(line for item in block.items for line in _notice(item)), "")
         case Code():
             yield from (*_code(block.text), "")
-        case Section():
+        case ReportSection():
             yield from _section(block)
 
 
-def _section(section: Section) -> Iterator[str]:
+def _section(section: ReportSection) -> Iterator[str]:
     inner = [line for block in section.blocks for line in _block(block)]
     if section.folded:
         yield from ("<details>", f"<summary>{escape(section.title)}</summary>", "", *inner, "</details>", "")

@@ -11,7 +11,7 @@ from harness.report.blocks import (
     Notice,
     Notices,
     Paragraph,
-    Section,
+    ReportSection,
     SideBySide,
     Tone,
     of,
@@ -28,7 +28,7 @@ NO_REASON = "no error was recorded"
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
 NOTHING = "No scenario finished: there is nothing to judge."
 SOME = 3
-"""How many results are named of those that share a warning."""
+"""The number of results that are named of those that share a warning."""
 
 
 def brief(run: Run) -> list[Block]:
@@ -66,7 +66,7 @@ def full(run: Run) -> list[Block]:
         Paragraph("Reproduce:"),
         Code(run.command),
     )
-    return [Section(f"Advice on trial: {run.name}", tuple(found), folded=False)]
+    return [ReportSection(f"Advice on trial: {run.name}", tuple(found), folded=False)]
 
 
 def _facts(run: Run) -> str:
@@ -78,7 +78,7 @@ def _facts(run: Run) -> str:
 
 
 def notices(run: Run) -> list[Notice]:
-    """Return what was interrupted, failed, was not run, or cannot run as written."""
+    """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
     found = (
         [Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD)]
         if run.interrupted
@@ -105,10 +105,10 @@ def verdicts(run: Run) -> list[Block]:
     return [promises.promise_table(found, promises.heading(run))]
 
 
-def _answers(run: Run) -> Iterator[Section]:
+def _answers(run: Run) -> Iterator[ReportSection]:
     for place in promises.places(run):
         for table in review.answers(promises.at(run, place)):
-            yield Section(f"{table.caption}: {place.label}", (table,))
+            yield ReportSection(f"{table.caption}: {place.label}", (table,))
 
 
 def ablations(run: Run) -> list[Block]:
@@ -162,14 +162,14 @@ def measurements(result: ScenarioResult) -> list[Block]:
     ]
 
 
-def scenario(result: ScenarioResult, where: str) -> Section | None:
+def scenario(result: ScenarioResult, where: str) -> ReportSection | None:
     """Return one scenario's findings, warnings and measurements, folded; None without any."""
     findings = tuple(
         Notice(status("observed" if f.holds else "not observed").label, f.message, f"{f.arm}: {f.evidence}")
         for f in result.findings
     )
     found = of(Notices("Findings", findings) if findings else None, *measurements(result))
-    return Section(named(result.title, where), tuple(found)) if found else None
+    return ReportSection(named(result.title, where), tuple(found)) if found else None
 
 
 def _scenario_warnings(run: Run) -> list[Block]:

@@ -143,7 +143,7 @@ def columns_of(promises: Sequence[PromiseRow]) -> list[str]:
 
 
 def tally(run: Run) -> dict[PromiseVerdict, Counter[str]]:
-    """Return the number of promises with each verdict, best first, by arm; what was not run has no verdicts."""
+    """Return the number of promises with each verdict, best first, by arm; scenarios that were not run have none."""
     tried = [v for r in run.scenarios if r.status != ScenarioStatus.NOT_RUN for v in r.verdicts]
     return {outcome: Counter(v.arm for v in tried if v.verdict == outcome) for outcome in OUTCOMES}
 
@@ -255,7 +255,7 @@ def matrix(run: Run) -> list[list[PromiseRow | None]]:
 
 
 def not_run(run: Run) -> Iterator[tuple[EnginePlace, str, list[ScenarioResult]]]:
-    """Yield what was not run: a place, the reason, and the scenarios that have it."""
+    """Yield the scenarios that were not run, by place and reason."""
     found: dict[tuple[EnginePlace, str], list[ScenarioResult]] = {}
     for result in run.scenarios:
         if result.status == ScenarioStatus.NOT_RUN:

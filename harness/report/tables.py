@@ -53,7 +53,7 @@ def in_order(result: ScenarioResult, items: Sequence[M]) -> list[M]:
 
 
 def ratio_cell(ratio: float, low: float | None, high: float | None, missing: str = FEW_PROCESSES) -> Cell:
-    """Return a ratio with its interval; the cell's note says why there is none."""
+    """Return a ratio with its interval; the note has the reason if there is none."""
     bounds = interval(low, high)
     return Cell(times(ratio), "" if bounds else missing, bounds)
 

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, Section, SideBySide, Table, TableKind, Tone
+from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
 
 STYLES = {
     Tone.GREAT: "bold cyan",
@@ -60,7 +60,7 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
             yield from map(_notice, block.items)
         case Code():
             yield Text(block.text)
-        case Section() if not block.folded:
+        case ReportSection() if not block.folded:
             yield Text(block.title, style="bold")
             for inner in block.blocks:
                 yield from _block(inner, width)

@@ -104,7 +104,7 @@ class PromiseVerdict(StrEnum):
 
 
 class Interaction(StrEnum):
-    """How a switch interacts with the others: its gain last compared with its gain alone."""
+    """The interaction of a switch with the others: its gain last compared with its gain alone."""
 
     ADDS_UP = "adds up"
     NEEDS_OTHERS = "needs others"
@@ -127,7 +127,7 @@ CLEAR = 0.05
 
 @dataclass(frozen=True)
 class Gain:
-    """How many times faster something makes an operation: a paired ratio, above 1 is faster."""
+    """A gain in speed: a paired ratio, above 1 is faster."""
 
     ratio: float
     low: float | None
@@ -181,7 +181,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class PercentileRatio:
-    """How many times shorter an arm's percentile is than the baseline's: baseline ÷ arm, above 1 is faster."""
+    """The ratio of a percentile: baseline ÷ arm, above 1 is faster."""
 
     arm: str
     group: str
@@ -214,7 +214,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times faster an arm is than the baseline: the paired ratio baseline ÷ arm, above 1 is faster.
+    """The paired ratio baseline ÷ arm: times faster, above 1 is faster.
 
     The A/A control is a Ratio whose arm is `CONTROL`.
     """
@@ -259,7 +259,7 @@ class Statement:
     group: str
     sql: str
     count: int
-    """How often one operation sends it."""
+    """The number of times that one operation sends it."""
     plan: list[str]
     uses_index: bool
     scans_table: bool
@@ -296,7 +296,7 @@ PEAK_MEMORY = "peak_memory"
 
 @dataclass(frozen=True)
 class Growth:
-    """How a figure grows with the data: the exponent k of cost ~ rows^k."""
+    """The growth of a figure with the data: the exponent k of cost ~ rows^k."""
 
     arm: str
     group: str

@@ -1,4 +1,4 @@
-"""Promises: what is claimed, how it is judged against a measurement, and how both are written."""
+"""Promises: the claim, the verdict on a measurement, and the texts of both."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ Measure = Callable[[ScenarioResult, str], Estimate]
 
 @dataclass(frozen=True)
 class Promise:
-    """One promise, or a part of one: what is claimed and how it is measured.
+    """One promise, or a part of one: a claim and its measure.
 
     Example:
         Promise("N1", "51 statements become 2", cut(0.96), fewer("statements", "list"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, load, numbers, overview, promises, review, tables
-from harness.report.blocks import Block, Cell, Paragraph, Status, Table, of, status, warning_notices
+from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, of, status, warning_notices
 from harness.results.run import BASELINE, CONTROL, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
@@ -69,7 +69,7 @@ class Card:
     """The CSS class of each arm."""
     paragraphs: tuple[str, ...]
     promises: Table | None
-    findings: tuple[tuple[Status, Finding], ...]
+    findings: tuple[tuple[CellStatus, Finding], ...]
     measurements: tuple[Block, ...]
     plans: tuple[Plans, ...]
     figures: tuple[FigureBox, ...]
@@ -181,7 +181,7 @@ def _ablated(part: ablation.AblationPart) -> list[Block]:
 
 
 def cards(run: Run, folder: Path | None) -> list[Card]:
-    """Return a card for each scenario result, in the run's order; what was not run has none."""
+    """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
     each = zip(run.scenarios, promises.anchors(run), promises.locations(run), strict=True)
     wanted = [(result, anchor, where) for result, anchor, where in each if result.status != ScenarioStatus.NOT_RUN]
     make = partial(_card, folder=folder, head=promises.heading(run))

@@ -8,7 +8,7 @@ from harness.results.run import RunWarning
 HOSTILE = "x\x00\x1b[31m]]> <script>&\ud800\ufffe\r\n::error::boo | `a` %0A 日本語,:"
 
 
-def row(word: str, kind: str = "work", **changes: object) -> GateRow:
+def row(verdict: str, kind: str = "work", **changes: object) -> GateRow:
     """Return one row."""
     values: dict[str, object] = {"base": 3.0, "candidate": 4.0, "change": 4 / 3}
     made: dict[str, object] = {
@@ -18,9 +18,9 @@ def row(word: str, kind: str = "work", **changes: object) -> GateRow:
         "arm": "optimised",
         "group": "prompts",
         "metric": "statements",
-        "reason": f"because it is {word}",
+        "reason": f"because it is {verdict}",
     }
-    return GateRow(kind=kind, verdict=word, **(made | values | changes))  # type: ignore[arg-type]
+    return GateRow(kind=kind, verdict=verdict, **(made | values | changes))  # type: ignore[arg-type]
 
 
 def result(verdict: GateVerdict = GateVerdict.REGRESSED, rows: list[GateRow] | None = None) -> GateResult:
@@ -42,6 +42,6 @@ def result(verdict: GateVerdict = GateVerdict.REGRESSED, rows: list[GateRow] | N
 def hostile() -> GateResult:
     """Return a result in which every text is markup in XML, Markdown, a terminal or workflow commands."""
     names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "reason"), HOSTILE)
-    rows = [row(word, **names) for word in ("regressed", "not judged", "improved", "inconclusive")]
+    rows = [row(verdict, **names) for verdict in ("regressed", "not judged", "improved", "inconclusive")]
     warning = RunWarning(HOSTILE, HOSTILE, HOSTILE)
     return GateResult(HOSTILE, HOSTILE, GateVerdict.REGRESSED, HOSTILE, rows, [warning], [warning])

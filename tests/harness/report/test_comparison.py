@@ -51,7 +51,7 @@ def test_medians_stand_with_their_ratio_however_few_values_they_rest_on() -> Non
 
 
 def test_a_dash_has_its_reason() -> None:
-    """No ratio of a median of nothing, no interval of aggregates, no number that the file does not say."""
+    """A median of nothing has no ratio, aggregates have no interval, and a missing sample count is a dash."""
     nothing, unknown = Timing("x", None, 0.0, 0.0, 0.0, 1e6), Timing("x", None, 1e6, 1e6, 0.0, 1e6)
     row = table(side_by_side(Reading("a", "t", "f", (nothing,)), Reading("b", "t", "f", (unknown,)))).rows[0]
     dashes = [cell for cell in row if cell.text == DASH]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.report import overview
-from harness.report.blocks import Cell, Section, Table
+from harness.report.blocks import Cell, ReportSection, Table
 from harness.results.run import Run, ScenarioResult
 from tests.harness.report.printing import printed
 
@@ -83,5 +83,5 @@ def test_narrow_terminals_leave_out_wide_columns() -> None:
 def test_folded_sections_are_left_out() -> None:
     """The terminal shows only sections that are not folded."""
     inner = (Table("inside", ("a",), ((Cell("x"),),)),)
-    assert printed([Section("one", inner)]) == ""
-    assert "inside" in printed([Section("one", inner, folded=False)])
+    assert printed([ReportSection("one", inner)]) == ""
+    assert "inside" in printed([ReportSection("one", inner, folded=False)])

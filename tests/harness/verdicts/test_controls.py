@@ -1,4 +1,4 @@
-"""Controls: drift beyond its own noise, planted slow-downs, and verdicts that are withheld only for a bias that is there."""
+"""Controls: drift beyond noise, injected slowdowns, and verdicts that are withheld only for a real bias."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_an_injected_slowdown_is_detected_by_an_interval_above_zero() -> None:
 
 
 def test_groups_show_together_what_none_shows_alone() -> None:
-    """A slow-down that each reads roughly is read well by twenty, and not by one."""
+    """A slowdown that each group measures roughly is measured well by twenty groups, and not by one."""
     coin = random.Random(5)
     rough = [InjectedSlowdown(str(i), 0.03, math.exp(coin.gauss(math.log(1.03), 0.03)) - 1, -0.02, 0.08, 5) for i in range(20)]
     over = together(rough)
@@ -122,7 +122,7 @@ def test_little_or_unsure_differences_are_not_dirty(processes: list[float]) -> N
 
 
 def test_processes_that_agree_to_the_last_digit_need_no_t() -> None:
-    """Beyond the margin they are dirty, within it clean; there is no division by their spread."""
+    """Controls without spread fail beyond the margin and pass within it; nothing is divided by zero."""
     assert p_within_margin(control([1.5] * 5)) == pytest.approx(0, abs=1e-12)
     assert p_within_margin(control([2.0] * 2)) == 0
     assert p_within_margin(control([MARGIN - 0.01] * 5)) == 1

@@ -1,4 +1,4 @@
-"""Measures: each reads one kind of evidence from a result, and says what is missing."""
+"""Measures: each reads one kind of evidence from a result, or names what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EMPTY = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, ScenarioS
 
 
 def memory(arm: str, added: int, **more: object) -> Memory:
-    """Return a memory record that adds so many bytes to a base of a thousand."""
+    """Return a memory record that adds `added` bytes to a base of a thousand."""
     return replace(Memory(arm, "g", 1000, 1000 + added, 1.0, []), **more)  # type: ignore[arg-type]
 
 
@@ -159,7 +159,7 @@ def test_combined_measures_give_the_worst() -> None:
 
 
 def test_what_was_not_compared_is_not_verified() -> None:
-    """Without a verification pass nothing is said to work; of two groups, one of which cannot run, half does."""
+    """Without a verification pass nothing can be measured; of two groups, one of which cannot run, half work."""
     assert m.verified("broken", "g")(RESULT, "proposed").value == pytest.approx(0.5)
     with pytest.raises(NotMeasurableError, match="no answers were compared"):
         m.verified("g")(replace(RESULT, verified_cases=0), "optimised")

@@ -16,7 +16,7 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, Scenario
 
 
 @pytest.mark.parametrize(
-    ("claim", "estimate", "word"),
+    ("claim", "estimate", "verdict"),
     [
         (v.times(5, 10), Estimate(12, 11, 13), PromiseVerdict.EXCEEDED),
         (v.times(5, 10), Estimate(7, 5, 9), PromiseVerdict.CONFIRMED),
@@ -43,18 +43,18 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, Scenario
         (v.measured("×"), Estimate(2, 1, 3), PromiseVerdict.MEASURED),
     ],
 )
-def test_each_position_of_the_interval_has_its_verdict(claim: Claim, estimate: Estimate, word: str) -> None:
+def test_each_position_of_the_interval_has_its_verdict(claim: Claim, estimate: Estimate, verdict: str) -> None:
     """The promised range and the interval give the verdict."""
-    assert weigh(claim, estimate) == word
+    assert weigh(claim, estimate) == verdict
 
 
 @given(st.floats(1.1, 100), st.floats(0.01, 1000), st.floats(0, 100), st.floats(0, 100))
 def test_an_interval_on_both_sides_of_the_promise_is_never_a_pass(floor: float, value: float, below: float, above: float) -> None:
     """Confirmed and exceeded need the lower end at or above the promise; denials need the upper end below it."""
     low, high = value - below, value + above
-    word = weigh(v.times(floor), Estimate(value, low, high))
-    assert (word in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}) == (low >= floor)
-    assert (word in {PromiseVerdict.FELL_SHORT, PromiseVerdict.REFUTED}) == (high < floor)
+    verdict = weigh(v.times(floor), Estimate(value, low, high))
+    assert (verdict in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}) == (low >= floor)
+    assert (verdict in {PromiseVerdict.FELL_SHORT, PromiseVerdict.REFUTED}) == (high < floor)
 
 
 def test_a_promise_is_judged_for_each_of_its_arms() -> None:

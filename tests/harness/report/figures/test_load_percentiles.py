@@ -41,7 +41,7 @@ def test_histograms_give_whole_curves(load_result: ScenarioResult, histogram_fol
 
 
 def test_nothing_is_drawn_without_valid_times(load_result: ScenarioResult, under_load: UnderLoad) -> None:
-    """An invalid run, a run in which no arm sustains the rate, one without load, and one with more arms than colours have no figure."""
+    """Runs that are invalid, overloaded in every arm, without load, or with more arms than colours have no figure."""
     names = ["baseline", *(f"only {i}" for i in range(9))]
     many = [replace(under_load.arms[0], arm=name) for name in names]
     for changes in ({"invalid": "the generator"}, {"arms": [x for x in under_load.arms if x.overloaded]}, {"arms": many}):

@@ -109,7 +109,7 @@ def test_figures_without_samples_have_a_reason(run: Run, tmp_path: Path) -> None
 
 
 def test_the_same_run_gives_the_same_bytes(run: Run, page: str, sample_folder: Path) -> None:
-    """Rendering twice gives the same file, written beside the samples."""
+    """Rendering twice gives the same file, written next to the samples."""
     assert write(run, sample_folder).read_bytes() == page.encode()
 
 
