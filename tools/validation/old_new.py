@@ -1,4 +1,4 @@
-"""Does timing an old version against a new one find a small slow-down, and none where there is none? Processes on one core."""
+"""Does `harness gate --against` detect a small slowdown, and none in identical code? Pairs of processes on one core."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from harness.verdicts import rates
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times import side
 
-TITLE = "Does timing an old version against a new one find a small slow-down, and none where there is none?"
+TITLE = "Does `harness gate --against` detect a small slowdown, and none in identical code?"
 
-PLANTED = {0: 30, 3: 20}
-"""Per cent that the new version does more → how many comparisons."""
+INJECTED = {0: 30, 3: 20}
+"""Percent that the new version does more → number of comparisons."""
 
 BUDGET_S = 15.0
-"""What a comparison is given; a second set of processes, for what looks slower, is part of it."""
+"""Time budget of a comparison, including the second set of processes that confirms a suspected slowdown."""
 
 MISSED = 0.05
 _CHANCE = 0.05
 _SAYS = (
-    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, in turn, as"
-    f" `harness gate --against` times them, with {BUDGET_S:g} s for each comparison. A slow-down has to show again in fresh"
-    " processes before it is called one. The new one does the same, or exactly so much more."
+    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
+    f" `harness gate --against` times them, with {BUDGET_S:g} s per comparison. A slowdown has to appear again in fresh"
+    " processes before it is reported. The new version does the same work, or exactly the stated share more."
 )
 _NOTES = (
     (
-        f"Even so many comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
-        " only more than chance allows at these rates breaks the requirement. In brackets: between what the true rate lies, with"
-        " 95 % confidence (Clopper and Pearson 1934)."
+        f"This number of comparisons cannot prove that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
+        " a requirement is missed only beyond what chance allows at these rates. In brackets: the 95 % confidence interval of the"
+        " true rate (Clopper and Pearson 1934)."
     ),
-    f"The margin is {MARGIN:.0%}: a slow-down of just that much lies on the line of what must be found.",
+    f"The margin is {MARGIN:.0%}: a slowdown of exactly that size is at the limit of what must be found.",
 )
 
 
@@ -50,11 +50,11 @@ def run(effort: float) -> Section:
     Raises:
         SideError: a process failed.
     """
-    return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in PLANTED.items()})
+    return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in INJECTED.items()})
 
 
 def compared(percent: int, number: int) -> list[PairedTime]:
-    """Compare so many times, each with a coin of its own."""
+    """Return `number` comparisons, each with its own random order."""
     old, new = (
         Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": environment()["PYTHONPATH"]})
         for p, name in ((0, "old"), (percent, "new"))
@@ -63,7 +63,7 @@ def compared(percent: int, number: int) -> list[PairedTime]:
 
 
 def section(found: dict[int, Sequence[PairedTime]]) -> Section:
-    """Return what came out, by how much slower the new version was."""
+    """Return the section, by injected slowdown."""
     rows = []
     for percent, times in found.items():
         words = [time.verdict for time in times]
@@ -88,8 +88,8 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         GateVerdict.IMPROVED,
         GateVerdict.EQUIVALENT,
         GateVerdict.INCONCLUSIVE,
-        "it reads",
-        "could have seen (median)",
+        "measured",
+        "detectable (median)",
     )
     requirements = [
         _rare(
@@ -100,16 +100,16 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         )
     ]
     requirements += [
-        _rare(f"slow-downs of {percent} % missed", sum(t.verdict != GateVerdict.REGRESSED for t in times), len(times), MISSED)
+        _rare(f"slowdowns of {percent} % missed", sum(t.verdict != GateVerdict.REGRESSED for t in times), len(times), MISSED)
         for percent, times in found.items()
         if percent
     ]
-    alone = [] if choose_cores().worker is not None else ["There is one core here, so that nothing kept others off it."]
+    alone = [] if choose_cores().worker is not None else ["This machine has one core, shared with everything else."]
     return Section(TITLE, _SAYS, [SectionTable("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
 
 
 def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:
-    """Return the requirement that something happens no more often than at a rate and by chance."""
+    """Return the requirement that something happens no more often than a rate and chance allow."""
     between = rates.rate(hits, trials)
     bounds = f"[{between.low / 1000:.0%}, {between.high / 1000:.0%}]"
     return Requirement(f"{what}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)
