@@ -263,7 +263,7 @@ class RunSession:
     def _record(self, finished_at: str | None) -> Run:
         found = [t.evidence.result(t.samples_file, whole=finished_at is not None) for t in self._trials]
         promises = [t.evidence.loaded.scenario.promises for t in self._trials]
-        results = [controls.withhold(*each) for each in zip(found, promises, controls.dirty(found), strict=True)]
+        results = [controls.withhold(*each) for each in zip(found, promises, controls.failed_controls(found), strict=True)]
         commit, dirty = self._commit
         return Run(
             schema_version=SCHEMA_VERSION,

@@ -84,7 +84,7 @@ def test_an_ablation_prints_a_table_and_writes_a_report(finished: tuple[Path, su
     assert all(switch in done.stdout for switch in ("halve", "skip", "idle"))
     assert "No promise" not in done.stdout
     page = (out / "report.html").read_text()
-    assert "What each switch brings, alone and last" in page
+    assert "Gain of each switch, alone and last" in page
     assert "half the rounds" in page
 
 
