@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from harness.version import DISTRIBUTION
+
 
 class HarnessError(Exception):
     """A predictable refusal: one line that names the thing and the next step. The roof prints it and exits with `code`."""
@@ -29,3 +31,16 @@ class NotComparableError(HarnessError):
     """Two files that say nothing about each other: a benchmark is missing or renamed, or the data or the tool is another."""
 
     code: ClassVar[int] = 4
+
+
+def missing_extra(package: str, extra: str, needed_for: str = "") -> UsageError:
+    """Return the error for a package that only an extra installs, with the command that installs it.
+
+    `needed_for` is the subject of the message, such as "the load generator"; the package itself where it is empty.
+
+    Example:
+        except ModuleNotFoundError as error:
+            raise missing_extra("httptools", "load", "the load generator") from error
+    """
+    subject = f"{needed_for} needs the package {package}" if needed_for else f"the package {package} is not installed"
+    return UsageError(f"{subject}; install it with: pip install '{DISTRIBUTION}[{extra}]'")

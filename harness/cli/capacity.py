@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the searches out; return 0, 1 if the scenario failed, 3 if stopped or out of time before there was an answer."""
     from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.load.capacity_run import CapacitySession, Searches  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.capacity_run import CapacityPlan, CapacitySession  # noqa: PLC0415 - keeps `--help` quick
     from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
 
     plans = _plans(options)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     )
     warm_up_s = _options.seconds(options.warm_up, "--warm-up", or_none=True)
     loaded = _options.one_scenario(options.scenario, options.scenarios)
-    searches = Searches(
+    plan = CapacityPlan(
         loaded=loaded,
         settings=settings,
         plans=plans,
@@ -71,9 +71,9 @@ def run(options: argparse.Namespace) -> int:
         allow_remote=options.allow_remote,
     )
     with Progress() as progress:
-        session = CapacitySession(searches, progress)
+        session = CapacitySession(plan, progress)
         record = session.run()
-    _runs.publish(record, searches.out, as_json=options.json)
+    _runs.publish(record, plan.out, as_json=options.json)
     return exit_code(record, unfinished=session.unfinished)
 
 
@@ -85,16 +85,18 @@ def exit_code(record: Run, *, unfinished: bool) -> int:
 
 
 def _plans(options: argparse.Namespace) -> list[SearchPlan]:
-    from harness.load.capacity import MOST, START, SearchPlan  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan  # noqa: PLC0415 - keeps `--help` quick
     from harness.verdicts import slo  # noqa: PLC0415 - keeps `--help` quick
 
     objective = slo.parse(options.slo)
     step_s, budget_s = _options.seconds(options.step, "--step"), _options.seconds(options.budget, "--budget")
     if budget_s < step_s:
         raise UsageError(f"--budget {options.budget!r} is less than one --step of {options.step}; give it many of them")
-    most = {**MOST, CapacityKind.USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
+    max_level = {**MAX_LEVEL, CapacityKind.USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
     kinds = [{"rate": CapacityKind.RATE, "users": CapacityKind.USERS}[name] for name in _kinds(options.kind)]
-    return [SearchPlan(kind, objective, START[kind], most[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds]
+    return [
+        SearchPlan(kind, objective, FIRST_LEVEL[kind], max_level[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds
+    ]
 
 
 def _kinds(text: str) -> list[str]:

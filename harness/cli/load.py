@@ -94,6 +94,7 @@ def exit_code(record: Run) -> int:
 def _job(options: argparse.Namespace, users: int) -> LoadJob:
     from harness.load import arrivals  # noqa: PLC0415 - keeps `--help` quick
     from harness.load.protocol import LoadJob  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.load import LoadModel  # noqa: PLC0415 - keeps `--help` quick
 
     rate = options.rate if options.rate is not None else RATE
     own_s = arrivals.parse(rate).own_duration_s
@@ -103,7 +104,7 @@ def _job(options: argparse.Namespace, users: int) -> LoadJob:
         block_s=_options.seconds(options.block or BLOCK, "--block") if options.block or own_s is None else own_s,
         warm_up_s=_options.seconds(options.warm_up, "--warm-up", or_none=True),
         drain_s=_options.seconds(options.drain, "--drain", or_none=True),
-        model="closed" if users else "open",
+        model=LoadModel.CLOSED if users else LoadModel.OPEN,
         arrivals=rate,
         in_flight_limit=_options.whole(options.max_in_flight, "--max-in-flight", MOST_IN_FLIGHT),
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
-from harness.results.load import Tick
+from harness.load.block import LoadBlock
+from harness.results.load import LoadModel, Tick
 from harness.scenario import Setting
-from harness.stats.histogram import HistogramWire
-
-Model = Literal["open", "closed"]
 
 IN_FLIGHT_CAP = 1000
 """So many operations may be under way at once by default; what is due beyond that is dropped, and counted."""
@@ -33,7 +29,7 @@ class LoadJob(msgspec.Struct, frozen=True):
     block_s: float
     warm_up_s: float = 0.0
     drain_s: float = 10.0
-    model: Model = "open"
+    model: LoadModel = LoadModel.OPEN
     arrivals: str = "50"
     share: tuple[int, int] = (0, 1)
     in_flight_limit: int = IN_FLIGHT_CAP
@@ -56,47 +52,6 @@ class Order(msgspec.Struct, frozen=True):
     rate_factor: float = 1.0
     arm: str = ""
     block_s: float | None = None
-
-
-class LatencyHistograms(msgspec.Struct, frozen=True):
-    """One group of cases in one block: operations that were due in its measured time, and what became of them.
-
-    `operations` were answered well, and are in all three histograms; `unfinished` were not finished when draining ended, and are in
-    `response` with the time they had waited; `errors` (message → how many) and `dropped` are in none. All of them together were
-    `planned`; in the closed model `planned` is what was begun. `completed` counts the good answers that came within measured time,
-    whenever they were due: what the arm's throughput is judged by.
-    """
-
-    response: HistogramWire
-    service: HistogramWire
-    queue: HistogramWire
-    operations: int
-    errors: dict[str, int]
-    dropped: int
-    unfinished: int
-    planned: int
-    completed: int
-
-
-class LoadBlock(msgspec.Struct, frozen=True):
-    """One arm of one scenario took the load for a while. `cycle` numbers the round over all arms, `position` its place in it.
-
-    `users` is 0 in the open model; `measured_ns` is the time that rates divide by, in the closed model the mean over users of the
-    time their measured operations spanned. `lateness` is the generator's own: how late arrivals were begun, or in the closed model
-    how late a clock in its loop ticked. `cpu_percent` is the generator's, of one core, over the block. `targets` says whether what
-    was loaded is another process.
-    """
-
-    scenario: str
-    arm: str
-    cycle: int
-    position: int
-    users: int
-    measured_ns: int
-    groups: dict[str, LatencyHistograms]
-    lateness: HistogramWire
-    cpu_percent: float
-    targets: bool = False
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

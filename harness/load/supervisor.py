@@ -16,8 +16,8 @@ import msgspec
 
 from harness.bench.protocol import encode_paths
 from harness.errors import ScenarioFailedError
-from harness.load.open_model import GIVE_UP_S
-from harness.load.protocol import LoadBlock, LoadJob, Order, WorkerReport
+from harness.load.block import GIVE_UP_S, LoadBlock
+from harness.load.protocol import LoadJob, Order, WorkerReport
 from harness.results.load import Tick
 from harness.runtime.processes import end, ending, environment
 

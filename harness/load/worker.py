@@ -19,7 +19,7 @@ from harness.bench.protocol import decode_paths
 from harness.bench.worker import die_with_parent, only_events_on_stdout
 from harness.discovery import load
 from harness.errors import HarnessError
-from harness.load.engine import Engine, LoadLevel
+from harness.load.engine import LoadLevel, LoadWorker
 from harness.load.pacing import Pacer
 from harness.load.protocol import LoadJob, Order, WorkerReport
 from harness.load.sampler import Sampler
@@ -70,29 +70,31 @@ def main() -> None:
 async def _serve(job: LoadJob, source: BinaryIO, say: Callable[[WorkerReport], None]) -> None:
     clock = MonotonicClock()
     async with Pacer(clock) as pacer, Sampler(lambda tick: say(WorkerReport(tick=tick)), clock) as sampler:
-        engine = Engine([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
+        engine = LoadWorker([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
         try:
             await engine.open()
             gc.collect()
             gc.freeze()  # what was opened lives as long as the process: collections under load need not go through it
             orders = _Orders(asyncio.get_running_loop())
-            say(WorkerReport(ready=True, facts={"event loop": EVENT_LOOP}, cannot_run=engine.cannot_run))
+            say(WorkerReport(ready=True, facts={"event loop": EVENT_LOOP, **engine.facts}, cannot_run=engine.cannot_run))
             threading.Thread(target=orders.listen, args=(source,), daemon=True).start()
             await (_on_request if job.on_request else _in_cycles)(engine, orders, say)
         finally:
             await engine.close()
 
 
-async def _in_cycles(engine: Engine, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
+async def _in_cycles(engine: LoadWorker, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
     await orders.first.wait()
     async for block in engine.cycles(lambda: orders.level, lambda: orders.stop):
         say(WorkerReport(block=block))
 
 
-async def _on_request(engine: Engine, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
+async def _on_request(engine: LoadWorker, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
     number = 0
     while (order := await orders.waiting.get()).users is not None:
-        block = await engine.one(order.arm, number, LoadLevel(order.users, order.rate_factor), order.block_s, lambda: orders.stop)
+        block = await engine.run_block(
+            order.arm, number, LoadLevel(order.users, order.rate_factor), order.block_s, lambda: orders.stop
+        )
         say(WorkerReport(block=block))
         number += 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 from harness.report.numbers import DASH, interval, significant, unit_of, whole
 from harness.report.tables import Cell, Table
-from harness.results.load import Capacity, CapacityKind, CapacityStep, UnderLoad
+from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
@@ -48,12 +48,12 @@ def level(value: float | None, kind: str) -> str:
     return f"{significant(value)}/s" if kind == CapacityKind.RATE else f"{whole(value)} user{'' if value == 1 else 's'}"
 
 
-def found(load: UnderLoad, arm: str, kind: str) -> Capacity | None:
+def found(load: LoadResult, arm: str, kind: str) -> Capacity | None:
     """Return what the search of one kind found for an arm, where there was one."""
     return next((x for x in load.capacities if (x.arm, x.kind) == (arm, kind)), None)
 
 
-def held(load: UnderLoad, arm: str, kind: str) -> list[Cell]:
+def held(load: LoadResult, arm: str, kind: str) -> list[Cell]:
     """Return the highest level that an arm held, and how many times the baseline's it is; dashes with the reason where unknown."""
     capacity = found(load, arm, kind)
     if capacity is None:
@@ -61,7 +61,7 @@ def held(load: UnderLoad, arm: str, kind: str) -> list[Cell]:
     return [Cell(level(capacity.sustained, kind), capacity.reason if capacity.sustained is None else ""), against(load, capacity)]
 
 
-def against(load: UnderLoad, capacity: Capacity) -> Cell:
+def against(load: LoadResult, capacity: Capacity) -> Cell:
     """Return how many times the baseline's an arm's capacity is, with its bounds, or a dash with the reason."""
     base = found(load, BASELINE, capacity.kind)
     if base is None or capacity.arm == BASELINE or not base.sustained or not capacity.sustained:
@@ -91,7 +91,7 @@ def tables(result: ScenarioResult) -> list[Table]:
     return [_table(result.load, [x for x in in_order(result) if x.kind == kind]) for kind in kinds(result) if result.load]
 
 
-def _table(load: UnderLoad, capacities: Sequence[Capacity]) -> Table:
+def _table(load: LoadResult, capacities: Sequence[Capacity]) -> Table:
     rows = []
     for capacity in capacities:
         bend = knee(capacity.steps)

@@ -9,7 +9,7 @@ from harness.report.numbers import DASH, Unit, interval, significant, times, uni
 from harness.report.order import groups_of
 from harness.report.promises import places
 from harness.report.tables import Cell, Table, too_few
-from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, UnderLoad
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, LoadResult
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import QUANTILES
 
@@ -34,7 +34,7 @@ class LoadPart:
     heading: str
     number: int
     result: ScenarioResult
-    load: UnderLoad
+    load: LoadResult
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def parts(run: Run) -> list[LoadPart]:
     ]
 
 
-def planned(load: UnderLoad) -> str:
+def planned(load: LoadResult) -> str:
     """Return what was asked of every arm: `open model, 200 a second; blocks of 5 s in turn, each after 1 s of warm-up`."""
-    said = f"{load.model} model, {load.arrivals}"
+    said = f"{' and '.join(load.models)} model, {load.arrivals}"
     if not load.arms:
         return said
     return f"{said}; arms took turns in blocks of {load.block_s:g} s, each after {load.warm_up_s:g} s of warm-up"
@@ -81,12 +81,12 @@ def groups(result: ScenarioResult) -> list[str]:
     return others if len(others) == 1 or ALL not in found else [ALL, *others]
 
 
-def row_of(load: UnderLoad, arm: str, group: str) -> LoadedArm | None:
+def row_of(load: LoadResult, arm: str, group: str) -> LoadedArm | None:
     """Return an arm's figures of one group, where there are some."""
     return next((x for x in load.arms if (x.arm, x.group) == (arm, group)), None)
 
 
-def overloaded(load: UnderLoad, arm: str, group: str = ALL) -> str | None:
+def overloaded(load: LoadResult, arm: str, group: str = ALL) -> str | None:
     """Return why an arm's times of a group say nothing: it does not hold the rate, in that group or over all of them."""
     rows = [row_of(load, arm, group), row_of(load, arm, ALL)]
     return next((row.overloaded for row in rows if row is not None and row.overloaded), None)
@@ -136,7 +136,7 @@ def summary(result: ScenarioResult) -> Table | None:
     return Table(caption, tuple(head), tuple(tuple(cells) for cells in rows.values()))
 
 
-def _rates(load: UnderLoad, row: LoadedArm | None) -> list[Cell]:
+def _rates(load: LoadResult, row: LoadedArm | None) -> list[Cell]:
     if row is None:
         return [Cell(DASH, "not under load")] * 4
     offered = Cell(DASH, "the closed model offers no rate") if row.offered_per_s is None else Cell(significant(row.offered_per_s))
@@ -149,7 +149,7 @@ def arms(result: ScenarioResult) -> list[Table]:
     return [] if load is None else [_group_table(load, arms_of(result), group) for group in groups(result)]
 
 
-def _group_table(load: UnderLoad, names: list[str], group: str) -> Table:
+def _group_table(load: LoadResult, names: list[str], group: str) -> Table:
     found = {arm: row for arm in names if (row := row_of(load, arm, group)) is not None}
     is_open = any(row.offered_per_s is not None for row in found.values())
     unit = _unit(load, group)
@@ -169,12 +169,12 @@ def _group_table(load: UnderLoad, names: list[str], group: str) -> Table:
     return Table(f"{_caption(load, group)}, times in {unit.name}", ("", *found), tuple(rows))
 
 
-def _holds(load: UnderLoad, row: LoadedArm) -> Cell:
+def _holds(load: LoadResult, row: LoadedArm) -> Cell:
     reason = overloaded(load, row.arm, row.group)
     return Cell("not held", reason) if reason else Cell("held")
 
 
-def _time(load: UnderLoad, row: LoadedArm | None, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
+def _time(load: LoadResult, row: LoadedArm | None, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
     """Return one figure of a distribution with its interval; a dash with the reason where there is none, or none that counts."""
     if row is None:
         return Cell(DASH, "not under load")
@@ -193,12 +193,12 @@ def _time(load: UnderLoad, row: LoadedArm | None, kind: str, label: str, unit: U
     return Cell(f"{unit.write(value)} [{unit.write(within[0])}, {unit.write(within[1])}]")
 
 
-def _unit(load: UnderLoad, group: str) -> Unit:
+def _unit(load: LoadResult, group: str) -> Unit:
     held = [x for x in load.arms if x.group == group and not overloaded(load, x.arm, group)]
     return unit_of(value for x in held for value in (x.response.percentiles_ns.get("50"), x.response.mean_ns))
 
 
-def _caption(load: UnderLoad, group: str) -> str:
+def _caption(load: LoadResult, group: str) -> str:
     said = group[0].upper() + group[1:] if group == ALL else group
     return f"{said}: {INVALID_CAPTION}" if load.invalid else said
 
@@ -220,14 +220,14 @@ def ratios(result: ScenarioResult) -> Table | None:
     return Table("Response time, baseline ÷ arm: above 1 is faster", ("operations", "percentile", *names), tuple(rows), names=2)
 
 
-def ratio_of(load: UnderLoad, arm: str, group: str, label: str) -> LoadRatio | None:
+def ratio_of(load: LoadResult, arm: str, group: str, label: str) -> LoadRatio | None:
     """Return an arm's ratio at a percentile; None where there is none, or where either side does not hold the rate."""
     if load.invalid or overloaded(load, arm, group) or overloaded(load, BASELINE, group):
         return None
     return next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)
 
 
-def ratio_cell(load: UnderLoad, arm: str, group: str, label: str) -> Cell:
+def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
     """Return a ratio with its interval, or a dash with the reason."""
     found = ratio_of(load, arm, group, label)
     if found is None:
@@ -238,7 +238,7 @@ def ratio_cell(load: UnderLoad, arm: str, group: str, label: str) -> Cell:
     )
 
 
-def _no_ratio(load: UnderLoad, arm: str, group: str) -> str:
+def _no_ratio(load: LoadResult, arm: str, group: str) -> str:
     if arm == BASELINE:
         return "it is what others are compared with"
     if load.invalid:

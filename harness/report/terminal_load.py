@@ -11,7 +11,7 @@ from harness.report import capacity, load
 from harness.report.load import LoadPart
 from harness.report.numbers import Unit, interval, significant, times, unit_of
 from harness.report.terminal_parts import columns, labelled, plain
-from harness.results.load import LoadedArm, LoadRatio, UnderLoad
+from harness.results.load import LoadedArm, LoadRatio, LoadResult
 
 WIDTHS = {"a second": 11, "p50": 8, "p99": 8, "p50 faster": 14, "p99 faster": 14}
 HELD = (None, 11, 11, 21, 11, 5)
@@ -50,7 +50,7 @@ def _times(part: LoadPart) -> Iterator[RenderableType]:
         yield table
 
 
-def _figures(found: UnderLoad, row: LoadedArm, unit: Unit) -> list[Text]:
+def _figures(found: LoadResult, row: LoadedArm, unit: Unit) -> list[Text]:
     rate = significant(row.achieved_per_s)
     if row.offered_per_s is not None:
         rate += f"\nof {significant(row.offered_per_s)}"

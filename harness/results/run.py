@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.results.load import UnderLoad
+from harness.results.load import LoadResult
 from harness.version import version
 
 PURE_CPU, PING = "pure CPU", "ping"
@@ -403,7 +403,7 @@ class ScenarioResult:
     warnings: list[RunWarning] = field(default_factory=list)
     samples_file: str | None = None
     ablation: list[Ablation] = field(default_factory=list)
-    load: UnderLoad | None = None
+    load: LoadResult | None = None
     percentile_ratios: list[PercentileRatio] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
     higher_is_better: list[str] = field(default_factory=list)

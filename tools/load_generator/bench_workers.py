@@ -27,8 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.load.protocol import LoadBlock, LoadJob
+from harness.load.block import LoadBlock
+from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
+from harness.results.load import LoadModel
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.processes import end
 from harness.scenario import Server, Setting
@@ -103,7 +105,7 @@ def grow(counts: Sequence[int], users: int, rounds: int, seconds: float, cores: 
     with tempfile.TemporaryDirectory() as name, _echo(cores[0]) as (port, pid):
         url = f"http://127.0.0.1:{port}"
         setting = Setting(Path(name), Path(name), size="tiny", servers={SERVER: Server(url, url, {PID: str(pid)})})
-        job = LoadJob([echo_scenario.__file__], [setting], seconds, warm_up_s=WARM_UP_S, model="closed", on_request=True)
+        job = LoadJob([echo_scenario.__file__], [setting], seconds, warm_up_s=WARM_UP_S, model=LoadModel.CLOSED, on_request=True)
         for turn in range(rounds):
             for count in (*counts[turn % len(counts) :], *counts[: turn % len(counts)]):
                 for arm in (ECHO, NOTHING):

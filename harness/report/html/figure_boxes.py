@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from harness.errors import UsageError
 from harness.report.figures import Drawing, Samples, drawings
-from harness.report.histograms import read_histograms
 from harness.report.svg import INCH, inline, look
+from harness.results.histograms import read_histograms
 from harness.results.run import Run, ScenarioResult
 from harness.results.store import SAMPLE_COLUMNS, read_samples
 

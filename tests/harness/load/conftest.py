@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import pytest
 
 from harness.discovery import LoadedScenario
-from harness.load.engine import Engine, LoadLevel
+from harness.load.block import LoadBlock
+from harness.load.engine import LoadLevel, LoadWorker
 from harness.load.pacing import FakePacer
-from harness.load.protocol import LoadBlock, LoadJob
+from harness.load.protocol import LoadJob
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Group, Scenario, Setting
@@ -118,11 +119,11 @@ class Stage:
         """Take the blocks of a job."""
 
         async def go() -> list[LoadBlock]:
-            engine = Engine([self.loaded], self.job(**how), self.clock, self.pacer)
-            await engine.open()
+            worker = LoadWorker([self.loaded], self.job(**how), self.clock, self.pacer)
+            await worker.open()
             self.scenario.under_load = True
-            found = [block async for block in engine.cycles(lambda: LoadLevel(users, rate_factor), lambda: self.stopped)]
-            await engine.close()
+            found = [block async for block in worker.cycles(lambda: LoadLevel(users, rate_factor), lambda: self.stopped)]
+            await worker.close()
             return found
 
         return self.run(go())

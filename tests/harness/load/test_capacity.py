@@ -10,20 +10,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.capacity import CLOSE, MOST, START, Ended, Next, SearchPlan, Tried, capacity, following, tried
+from harness.load.capacity import (
+    FIRST_LEVEL,
+    MAX_LEVEL,
+    PRECISION,
+    NextStep,
+    SearchEnd,
+    SearchPlan,
+    TriedStep,
+    capacity,
+    next_step,
+    tried_step,
+)
 from harness.results.load import Capacity, CapacityKind, LatencySummary
 from harness.verdicts.slo import LoadObservation, parse
 
 LIMIT_NS = 150e6
-System = Callable[[Next], LoadObservation]
+System = Callable[[NextStep], LoadObservation]
 
 
 def plan(kind: CapacityKind, slo: str = "p95 < 150ms", **others: float) -> SearchPlan:
     """Return a plan that is not short of time."""
-    return SearchPlan(kind, parse(slo), **{"start": START[kind], "most": MOST[kind], "budget_s": math.inf, **others})
+    return SearchPlan(
+        kind, parse(slo), **{"first_level": FIRST_LEVEL[kind], "max_level": MAX_LEVEL[kind], "budget_s": math.inf, **others}
+    )
 
 
-def saw(asked: Next, rate_per_s: float, p95_ns: float, *, invalid: str | None = None, offered: bool = True) -> LoadObservation:
+def saw(asked: NextStep, rate_per_s: float, p95_ns: float, *, invalid: str | None = None, offered: bool = True) -> LoadObservation:
     """Return what a step saw whose operations were all answered, sooner or later, at a rate, with a 95th percentile."""
     operations = round((asked.level if offered else rate_per_s) * asked.seconds)
     percentile = {"95": p95_ns if operations >= 200 else None}
@@ -35,7 +48,7 @@ def queue(served_per_s: float, noise: float = 0.0, seed: int = 0) -> System:
     """Return a system with one server and random arrivals (M/M/1), whose 95th percentile is measured with noise."""
     coin = random.Random(seed)
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         left = served_per_s - asked.level
         p95_ns = math.log(20) / left * 1e9 if left > 0 else 1e12
         return saw(asked, min(asked.level, served_per_s), p95_ns * (1 + noise * coin.uniform(-1, 1)))
@@ -47,27 +60,27 @@ def crowd(holds: int, noise: float = 0.0, seed: int = 0) -> System:
     """Return a closed system whose 95th percentile grows with the users, and reaches the limit just beyond so many."""
     coin = random.Random(seed)
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         p95_ns = LIMIT_NS * asked.level / (holds + 0.5)
         return saw(asked, 1000.0, p95_ns * (1 + noise * coin.uniform(-1, 1)), offered=False)
 
     return step
 
 
-def search(wanted: SearchPlan, system: System, most_steps: int = 200) -> tuple[Capacity, list[Tried], Ended]:
+def search(wanted: SearchPlan, system: System, most_steps: int = 200) -> tuple[Capacity, list[TriedStep], SearchEnd]:
     """Carry the search out."""
-    history: list[Tried] = []
+    history: list[TriedStep] = []
     for _ in range(most_steps):
-        asked = following(wanted, history)
-        if isinstance(asked, Ended):
-            return capacity(wanted, "optimised", history, asked.because), history, asked
-        history.append(tried(wanted, asked, system(asked), asked.seconds))
-    raise AssertionError(f"no end after {most_steps} steps: {[(t.asked.level, t.step.sustained) for t in history]}")
+        asked = next_step(wanted, history)
+        if isinstance(asked, SearchEnd):
+            return capacity(wanted, "optimised", history, asked.reason), history, asked
+        history.append(tried_step(wanted, asked, system(asked), asked.seconds))
+    raise AssertionError(f"no end after {most_steps} steps: {[(t.planned.level, t.step.sustained) for t in history]}")
 
 
-def levels(history: Sequence[Tried]) -> list[float]:
+def levels(history: Sequence[TriedStep]) -> list[float]:
     """Return the levels in the order they were tried."""
-    return [t.asked.level for t in history]
+    return [t.planned.level for t in history]
 
 
 @given(st.floats(60, 20_000), st.integers(0, 2**32))
@@ -79,7 +92,7 @@ def test_a_rate_is_found_through_noise(served_per_s: float, seed: int) -> None:
     assert found.sustained is not None
     assert found.failed_at is not None
     assert found.sustained == pytest.approx(truth, rel=0.15)
-    assert found.failed_at / found.sustained <= CLOSE * 1.01
+    assert found.failed_at / found.sustained <= PRECISION * 1.01
 
 
 @given(st.integers(1, 1500), st.integers(0, 2**32))
@@ -115,7 +128,7 @@ def test_one_false_try_anywhere_changes_no_result(false_step: int, was_users: bo
     right, _, _ = search(wanted, system)
     taken = iter(range(1000))
 
-    def lies(asked: Next) -> LoadObservation:
+    def lies(asked: NextStep) -> LoadObservation:
         truth = system(asked)
         if next(taken) != false_step:
             return truth
@@ -124,14 +137,14 @@ def test_one_false_try_anywhere_changes_no_result(false_step: int, was_users: bo
         return saw(asked, truth.achieved_per_s, LIMIT_NS * 2 if p95_ns < LIMIT_NS else 1e6, offered=False)
 
     found, _, _ = search(wanted, lies)
-    assert found.sustained == pytest.approx(right.sustained, rel=CLOSE - 1)
+    assert found.sustained == pytest.approx(right.sustained, rel=PRECISION - 1)
 
 
 def test_a_level_that_held_once_and_failed_once_is_tried_a_third_time() -> None:
     """And the majority counts: two that failed of three are a failure."""
     answers = iter([True, False, False])
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         good = asked.level <= 50 if asked.level != 100 else next(answers)
         return saw(asked, asked.level, 1e6 if good else 1e9)
 
@@ -161,13 +174,13 @@ def test_a_rate_too_low_to_be_judged_is_not_tried() -> None:
     found, history, _ = search(plan(CapacityKind.RATE, longest_step_s=24), queue(1))
     assert min(levels(history)) == 10
     assert found.sustained is None
-    assert search(plan(CapacityKind.RATE, "p99.9 < 1s"), queue(1))[1][0].asked.level == 400
+    assert search(plan(CapacityKind.RATE, "p99.9 < 1s"), queue(1))[1][0].planned.level == 400
 
 
 def test_where_the_generator_is_the_limit_the_arm_holds_at_least_what_it_did() -> None:
     """A level is tried again before the generator counts as the limit; then nothing beyond it is tried."""
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         return saw(asked, asked.level, 1e6, invalid="the generator's core was busy" if asked.level > 300 else None)
 
     found, history, _ = search(plan(CapacityKind.RATE), step)
@@ -181,7 +194,7 @@ def test_a_generator_that_was_late_for_a_moment_does_not_end_the_search() -> Non
     """The second try at the level is a good one, and the search goes on."""
     late = iter([True])
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         return saw(
             asked,
             asked.level,
@@ -191,37 +204,37 @@ def test_a_generator_that_was_late_for_a_moment_does_not_end_the_search() -> Non
 
     found, history, _ = search(plan(CapacityKind.RATE), step)
     assert levels(history)[:4] == [50, 100, 100, 200]
-    assert found.sustained == pytest.approx(500, rel=CLOSE - 1)
+    assert found.sustained == pytest.approx(500, rel=PRECISION - 1)
 
 
 def test_a_first_level_beyond_the_generator_is_halved() -> None:
     """A start that is too high for the generator is no end: what it can offer is searched."""
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         return saw(asked, asked.level, 1e6 if asked.level < 120 else 1e9, invalid="busy" if asked.level > 1000 else None)
 
     found, _, _ = search(plan(CapacityKind.RATE, start=2000), step)
-    assert found.sustained == pytest.approx(120, rel=CLOSE - 1)
+    assert found.sustained == pytest.approx(120, rel=PRECISION - 1)
 
 
 @given(st.floats(1, 40))
 def test_steps_are_lengthened_until_the_percentile_has_its_operations(per_user_per_s: float) -> None:
     """A step that saw too little is repeated for longer, within the limit, and later steps are planned for it."""
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         return saw(asked, per_user_per_s * min(asked.level, 40), LIMIT_NS * asked.level / 40.5, offered=False)
 
     found, history, _ = search(plan(CapacityKind.USERS), step)
-    assert max(t.asked.seconds for t in history) <= 30
-    assert min(t.asked.seconds for t in history) >= 3
-    assert all(t.step.sustained is not None for t in history if t.asked.seconds * t.step.achieved_per_s > 240)
+    assert max(t.planned.seconds for t in history) <= 30
+    assert min(t.planned.seconds for t in history) >= 3
+    assert all(t.step.sustained is not None for t in history if t.planned.seconds * t.step.achieved_per_s > 240)
     assert found.sustained == pytest.approx(40, rel=0.15)
 
 
 def test_a_level_without_evidence_in_the_longest_step_is_left_undecided() -> None:
     """The search goes on above it, and says where it had too little to go by."""
 
-    def step(asked: Next) -> LoadObservation:
+    def step(asked: NextStep) -> LoadObservation:
         return saw(asked, 0.5, LIMIT_NS / 2, offered=False)
 
     found, _, _ = search(plan(CapacityKind.USERS, most=32), step)

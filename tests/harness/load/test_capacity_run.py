@@ -16,9 +16,9 @@ from harness.bench.steps import Silent
 from harness.discovery import load
 from harness.errors import ScenarioFailedError
 from harness.load import capacity_run as capacity_session
-from harness.load.capacity import MOST, START, SearchPlan
-from harness.load.capacity_run import CapacitySession, Searches, seen, verdicts
-from harness.load.protocol import LatencyHistograms, LoadBlock
+from harness.load.block import LatencyHistograms, LoadBlock
+from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
+from harness.load.capacity_run import CapacityPlan, CapacitySession, observation, verdicts
 from harness.results.load import CapacityKind
 from harness.results.run import RunSettings
 from harness.results.store import read_run
@@ -116,7 +116,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
     monkeypatch.setattr(capacity_session, "Supervisor", made)
     monkeypatch.setattr(capacity_session, "LoadEnvironment", Ground)
-    monkeypatch.setattr(capacity_session, "generator_apart", lambda _: nullcontext())
+    monkeypatch.setattr(capacity_session, "generator_core", lambda _: nullcontext())
     return made
 
 
@@ -128,9 +128,9 @@ def session(
     **others: float,
 ) -> CapacitySession:
     """Return a session that searches the toy for what keeps 100 ms."""
-    plans = [SearchPlan(kind, parse("p95 <= 100ms"), START[kind], MOST[kind], **others) for kind in kinds]
+    plans = [SearchPlan(kind, parse("p95 <= 100ms"), FIRST_LEVEL[kind], MAX_LEVEL[kind], **others) for kind in kinds]
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=120.0)
-    searches = Searches(load(TOY), settings, plans, arms, out, "harness capacity adding")
+    searches = CapacityPlan(load(TOY), settings, plans, arms, out, "harness capacity adding")
     return CapacitySession(searches, Silent(), Cores(None, None), engine.clock)
 
 
@@ -238,7 +238,7 @@ def test_a_step_is_seen_over_all_groups_and_with_everything_that_was_due() -> No
     group = msgspec.structs.replace(
         found.groups["sum"], planned=230, errors={"OSError": 10}, dropped=15, unfinished=5, completed=190
     )
-    step = seen(100.0, msgspec.structs.replace(found, groups={"a": group, "b": found.groups["sum"]}))
+    step = observation(100.0, msgspec.structs.replace(found, groups={"a": group, "b": found.groups["sum"]}))
     assert (step.sent, step.completed) == (430, 400)
     assert step.failed_share == pytest.approx(30 / 430)
     assert (step.offered_per_s, step.achieved_per_s) == (215, 195)
@@ -248,6 +248,6 @@ def test_a_step_is_seen_over_all_groups_and_with_everything_that_was_due() -> No
 
 def test_a_busy_generator_makes_a_step_invalid() -> None:
     """The reason is the sentence that a whole run would give."""
-    step = seen(100.0, block("baseline", 0, 100.0, 2.0, cpu_percent=97.0))
+    step = observation(100.0, block("baseline", 0, 100.0, 2.0, cpu_percent=97.0))
     assert step.invalid is not None
     assert "97 % of its core" in step.invalid

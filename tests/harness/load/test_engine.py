@@ -9,7 +9,8 @@ import pytest
 
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
-from harness.load.engine import LANES, Engine, Field, LoadLevel
+from harness.load.engine import LANES, LoadedInstances, LoadLevel, LoadWorker
+from harness.results.load import LoadModel
 from harness.scenario import Case, Group, Setting
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_arrivals_take_streams_of_cases_in_turn(stage: Stage) -> None:
 def test_users_meet_the_same_cases_in_every_arm_of_a_cycle(stage: Stage) -> None:
     """And each user has a stream of its own, with groups taking turns."""
     stage.scenario.takes_ns = lambda arm, case: 10 * MS
-    stage.blocks(users=2, model="closed")
+    stage.blocks(users=2, model=LoadModel.CLOSED)
     names = stage.scenario.names("baseline")
     assert names == stage.scenario.names("optimised")
     assert names[:4] == ["stream 1 read 0", "stream 2 read 0", "stream 1 write 0", "stream 2 write 0"]
@@ -130,17 +131,17 @@ def test_on_request_a_block_has_the_arm_the_level_and_the_length_asked_for(stage
     """By rate or by users, one after the other; an arm that there is not is refused."""
 
     async def go() -> None:
-        engine = Engine([stage.loaded], stage.job(on_request=True), stage.clock, stage.pacer)
-        await engine.open()
+        worker = LoadWorker([stage.loaded], stage.job(on_request=True), stage.clock, stage.pacer)
+        await worker.open()
         stage.scenario.under_load = True
         stage.scenario.takes_ns = lambda arm, case: 10 * MS
-        rate = await engine.one("optimised", 0, LoadLevel(0, 2.0), 0.2, lambda: False)
-        users = await engine.one("baseline", 1, LoadLevel(3), None, lambda: False)
+        rate = await worker.run_block("optimised", 0, LoadLevel(0, 2.0), 0.2, lambda: False)
+        users = await worker.run_block("baseline", 1, LoadLevel(3), None, lambda: False)
         assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("optimised", 0, 40)
         assert (users.arm, users.users, sum(g.operations for g in users.groups.values())) == ("baseline", 3, 30)
         with pytest.raises(ScenarioFailedError, match="timed: other cannot take load"):
-            await engine.one("other", 2, LoadLevel(1), None, lambda: False)
-        await engine.close()
+            await worker.run_block("other", 2, LoadLevel(1), None, lambda: False)
+        await worker.close()
 
     stage.run(go())
 
@@ -154,7 +155,7 @@ def test_a_plan_without_meaning_is_refused(stage: Stage) -> None:
 def test_a_scenario_without_cases_for_load_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its file, with what to check."""
     toy = load(TOY)
-    ground = Field(toy, Setting(tmp_path, tmp_path), {})
+    ground = LoadedInstances(toy, Setting(tmp_path, tmp_path), {})
     assert len(ground.stream(0)) == 3
     monkeypatch.setattr(toy.scenario, "load_cases", lambda _setting: [])
     with pytest.raises(ScenarioFailedError, match="no cases for many users"):
@@ -164,6 +165,6 @@ def test_a_scenario_without_cases_for_load_is_refused(tmp_path: Path, monkeypatc
 def test_beyond_a_number_of_streams_users_share_them(tmp_path: Path) -> None:
     """Each case goes to whoever asks next, so that two of them never ask for the same one at once."""
     toy = load(TOY)
-    ground = Field(toy, Setting(tmp_path, tmp_path), {})
+    ground = LoadedInstances(toy, Setting(tmp_path, tmp_path), {})
     first, second = ground.user("baseline", 0), ground.user("baseline", 64)
     assert [next(first).name, next(second).name, next(first).name] == ["sum 20000", "sum 20001", "sum 20002"]

@@ -1,24 +1,27 @@
-"""The lean client: answers as the server gave them, connections kept, and every way a server can fail told in its own words."""
+"""The HTTP client."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.load import connection as says
-from harness.load import http_client as client_module
-from harness.load.connection import Limits
-from harness.load.http_client import Client
+from harness.load import http_client
+from harness.load.http_client import DECODED_TOO_LARGE, NOT_GZIP, Client, HttpConnection, HttpRequest, Limits, Response
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -254,17 +257,17 @@ def test_a_request_is_encoded_once_and_sent_often(play: Play) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (b"", says.CLOSED),
-        (b"HTTP/1.1 200 OK\r\nContent-", says.HALF),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", says.HALF),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", says.HALF),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", says.HALF),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", says.HALF),
-        (b"no HTTP at all\r\n\r\n", says.NO_HTTP),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", says.NO_HTTP),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n", says.NO_HTTP),
-        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", says.SWITCHED),
-        (b"HTTP/1.1 101 Switching\r\n\r\n", says.SWITCHED),
+        (b"", http_client.CLOSED),
+        (b"HTTP/1.1 200 OK\r\nContent-", http_client.INCOMPLETE),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", http_client.INCOMPLETE),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", http_client.INCOMPLETE),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", http_client.INCOMPLETE),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", http_client.INCOMPLETE),
+        (b"no HTTP at all\r\n\r\n", http_client.NOT_HTTP),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", http_client.NOT_HTTP),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n", http_client.NOT_HTTP),
+        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", http_client.SWITCHED),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", http_client.SWITCHED),
     ],
 )
 def test_a_server_that_ends_or_talks_nonsense_is_told(said: bytes, message: str, play: Play) -> None:
@@ -295,14 +298,14 @@ def test_a_reset_is_told_and_is_no_end_of_a_body(said: bytes, play: Play) -> Non
                 await task
             return caught.value
 
-    assert str(play(check())) == says.RESET
+    assert str(play(check())) == http_client.RESET
 
 
 def test_a_server_that_refuses_is_told(play: Play) -> None:
     """Where nobody listens the caller learns it at once."""
 
     async def check() -> None:
-        with pytest.raises(ConnectionRefusedError, match=client_module.REFUSED):
+        with pytest.raises(ConnectionRefusedError, match=http_client.REFUSED):
             await Client("127.0.0.1", 1).request("GET", "/")
 
     play(check())
@@ -316,7 +319,7 @@ def test_a_name_that_nobody_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
     async def check() -> None:
         monkeypatch.setattr(socket, "getaddrinfo", nobody)
-        with pytest.raises(OSError, match=client_module.UNKNOWN):
+        with pytest.raises(OSError, match=http_client.UNKNOWN_HOST):
             await Client("nobody.invalid", 80).request("GET", "/")
 
     asyncio.run(check())
@@ -335,7 +338,7 @@ def test_a_server_that_accepts_nobody_is_told_in_time(play: Play) -> None:
                     one.setblocking(False)  # noqa: FBT003 - the name is the socket module's
                     one.connect_ex(full.getsockname())
                 client = Client("127.0.0.1", full.getsockname()[1])
-                with pytest.raises(TimeoutError, match=client_module.NO_CONNECTION):
+                with pytest.raises(TimeoutError, match=http_client.CONNECT_TIMED_OUT):
                     await client.request("GET", "/", deadline_s=0.05)
                 assert client.opened == 0
             finally:
@@ -372,7 +375,7 @@ def test_an_answer_that_is_late_is_told_and_nobodys(begun: bytes, play: Play) ->
 
     async def check() -> tuple[bytes, int]:
         async with asking(serve) as client:
-            with pytest.raises(TimeoutError, match=says.NO_ANSWER):
+            with pytest.raises(TimeoutError, match=http_client.TIMED_OUT):
                 await client.request("GET", "/", deadline_s=0.05)
             return (await client.request("GET", "/")).body, client.opened
 
@@ -387,7 +390,7 @@ def test_deadlines_end_in_their_own_order(play: Play) -> None:
         async with asking(silent) as client:
 
             async def one(deadline_s: float) -> None:
-                with pytest.raises(TimeoutError, match=says.NO_ANSWER):
+                with pytest.raises(TimeoutError, match=http_client.TIMED_OUT):
                     await client.request("GET", "/", deadline_s=deadline_s)
                 ended.append(deadline_s)
 
@@ -398,7 +401,7 @@ def test_deadlines_end_in_their_own_order(play: Play) -> None:
 
 
 def test_requests_need_no_timer_each() -> None:
-    """Fifty requests set one timer for connecting and one for all their answers."""
+    """Fifty requests set one timer for connecting and one for all their http_client."""
     timers: list[float] = []
 
     async def check() -> None:
@@ -452,7 +455,7 @@ def test_closing_the_client_ends_what_is_under_way(play: Play) -> None:
             task = asyncio.create_task(client.request("GET", "/"))
             await until(lambda: any(connection._waiting for connection in client._open))
             client.close()
-            with pytest.raises(ConnectionAbortedError, match=says.GIVEN_UP):
+            with pytest.raises(ConnectionAbortedError, match=http_client.CLIENT_CLOSED):
                 await task
             await until(lambda: not client._open)
 
@@ -482,7 +485,7 @@ def test_a_connection_closed_as_it_is_used_again_is_told_and_nothing_sent_twice(
         writer.write(OK)
         seen.requests.append(await request_of(reader))
 
-    assert str(play(failure(asking(serve), times=2))) == says.CLOSED_KEPT
+    assert str(play(failure(asking(serve), times=2))) == http_client.CLOSED_KEPT
     assert len(seen.requests) == 2
 
 
@@ -512,15 +515,15 @@ def test_what_nobody_asked_for_ends_the_connection(play: Play) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000, says.LARGE_HEAD),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000 + b"\r\nContent-Length: 0\r\n\r\n", says.LARGE_HEAD),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 100, says.LARGE_HEAD),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000, says.LARGE_BODY),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000, http_client.HEAD_TOO_LARGE),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000 + b"\r\nContent-Length: 0\r\n\r\n", http_client.HEAD_TOO_LARGE),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 100, http_client.HEAD_TOO_LARGE),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000, http_client.BODY_TOO_LARGE),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3e8\r\n" + b"x" * 1000 + b"\r\n3e9\r\n" + b"x" * 1001,
-            says.LARGE_BODY,
+            http_client.BODY_TOO_LARGE,
         ),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3000, says.LARGE_BODY),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3000, http_client.BODY_TOO_LARGE),
     ],
 )
 def test_answers_larger_than_allowed_are_told(answer: bytes, message: str, play: Play) -> None:
@@ -581,3 +584,136 @@ def test_what_cannot_be_sent_is_refused(method: str, path: str, headers: dict[st
     """A line break in a header would be another header: such a request is never sent."""
     with pytest.raises(UsageError, match=r"is no (HTTP method|path|header)"):
         Client("a", 1).encode(method, path, headers)
+
+
+TEXT = b"the same text, " * 50
+
+
+class NoTransport(asyncio.Transport):
+    """Sends nothing anywhere."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Forget it."""
+
+    def abort(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def response_of(*packets: bytes) -> Response:
+    """Return the answer that a connection makes of these packets."""
+    loop = asyncio.new_event_loop()
+    try:
+        connection = HttpConnection(set(), Limits())
+        connection.connection_made(NoTransport())
+        waiting = connection.send(HttpRequest(b"", is_head=False), loop, 0.0)
+        for packet in packets:
+            connection.data_received(packet)
+        return waiting.result()
+    finally:
+        loop.close()
+
+
+def encoded(encoding: str, sent: bytes) -> Response:
+    """Return an answer with such a body."""
+    return response_of(f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(sent)}\r\n\r\n".encode() + sent)
+
+
+_INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: early\r\n\r\n"
+_CHUNKED = (
+    b"HTTP/1.1 201 Created\r\nA: 1\r\na: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\nB: late\r\n\r\n"
+)
+
+
+@given(st.lists(st.integers(0, len(_INTERIM + _CHUNKED)), max_size=12))
+def test_packets_do_not_matter(cuts: list[int]) -> None:
+    """Wherever an answer is cut in transit, status, headers and body are the same, without a trailer's and a hint's headers."""
+    whole = _INTERIM + _CHUNKED
+    packets = [whole[begin:end] for begin, end in pairwise([0, *sorted(cuts), len(whole)]) if begin < end]
+    response = response_of(*packets)
+    assert (response.status, response.body) == (201, b"abcdefg")
+    assert response.headers == {"a": "1, 2", "transfer-encoding": "chunked"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sent"),
+    [
+        ("gzip", gzip.compress(TEXT, mtime=0)),
+        ("GZIP", gzip.compress(TEXT, mtime=0)),
+        ("x-gzip", gzip.compress(TEXT[:100], mtime=0) + gzip.compress(TEXT[100:], mtime=0)),
+        ("deflate", zlib.compress(TEXT)),
+        ("identity", TEXT),
+    ],
+)
+def test_compressed_bodies_are_decoded_and_kept_as_sent(encoding: str, sent: bytes) -> None:
+    """`body` is what was meant, `sent` what went over the wire."""
+    response = encoded(encoding, sent)
+    assert response.body == TEXT
+    assert response.sent == sent
+
+
+def test_nothing_is_decoded_until_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is made, and its size read, without decoding it."""
+
+    def refuse(*asked: Any) -> Any:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(http_client, "_decoded", refuse)
+    response = encoded("gzip", gzip.compress(TEXT, mtime=0))
+    assert len(response.sent) < len(TEXT)
+    with pytest.raises(AssertionError, match="it was decoded"):
+        _ = response.body
+
+
+@pytest.mark.parametrize("sent", [gzip.compress(TEXT, mtime=0)[:-9], b"no gzip", gzip.compress(TEXT, mtime=0) + b"more"])
+def test_a_body_that_is_no_gzip_is_told(sent: bytes) -> None:
+    """Half of one, none, and one with something behind it are errors."""
+    with pytest.raises(OSError, match=NOT_GZIP):
+        _ = encoded("gzip", sent).body
+
+
+def test_a_body_that_decodes_to_too_much_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding ends at its limit, in one part or in many; just as much as allowed is decoded."""
+    monkeypatch.setattr(http_client, "MAX_DECODED_BYTES", len(TEXT))
+    assert encoded("gzip", gzip.compress(TEXT, mtime=0)).body == TEXT
+    for sent in (
+        gzip.compress(TEXT + b"!", mtime=0),
+        gzip.compress(TEXT, mtime=0) + gzip.compress(b"!", mtime=0),
+        gzip.compress(b"\0" * 10**6, mtime=0),
+    ):
+        with pytest.raises(OSError, match=DECODED_TOO_LARGE):
+            _ = encoded("gzip", sent).body
+
+
+def test_an_encoding_that_is_not_known_is_told() -> None:
+    """What cannot be decoded is not passed on as if it were the text."""
+    with pytest.raises(OSError, match="is encoded as br, which is not decoded here"):
+        _ = encoded("br", b"\x0b").body
+
+
+def test_a_text_about_encodings_is_not_taken_for_one() -> None:
+    """A body that mentions the header is as it was sent."""
+    text = b"\nContent-Encoding: gzip\n"
+    assert response_of(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text).body == text
+
+
+def test_what_follows_an_answer_does_not_spoil_its_headers() -> None:
+    """Nonsense in the same packet, behind the answer, is not read for its headers."""
+    response = response_of(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokno HTTP at all\r\n\r\n")
+    assert (response.body, response.headers) == (b"ok", {"content-length": "2"})
+
+
+@pytest.mark.parametrize(
+    ("head", "length"),
+    [
+        (b"Content-Length: 0\r\n", True),
+        (b"Transfer-Encoding: gzip, Chunked\r\n", True),
+        (b"X-Content-Length: 0\r\n", False),
+        (b"", False),
+    ],
+)
+def test_whether_a_length_is_said_is_read_from_the_headers(head: bytes, length: bool) -> None:
+    """A length or chunks end a body; otherwise the connection's end does."""
+    assert Response(200, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", b"").has_length is length

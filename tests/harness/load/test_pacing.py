@@ -1,4 +1,4 @@
-"""The pacer: never early, on both event loops, however many wait; and the fake one that moves time in order."""
+"""Precise waits, and a loop that stays awake."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from harness.load.pacing import FakePacer, Pacer, lateness_ns
-from harness.load.timerfd import TimerFd
+from harness.load.pacing import IDLE_TURN_NS, FakePacer, KeepAwake, Pacer, TimerFd, lateness_ns
 from harness.runtime.clock import FakeClock, MonotonicClock
 
 MS = 1_000_000
@@ -23,7 +22,7 @@ Loop = Callable[[], asyncio.AbstractEventLoop]
 
 @LOOPS
 def test_a_wait_never_ends_early(loop: Loop) -> None:
-    """Waits of any length end at their moment or after it, where the loops' own timers may not."""
+    """PacerProtocol of any length end at their moment or after it, where the loops' own timers may not."""
 
     async def main() -> list[int]:
         early = []
@@ -261,3 +260,52 @@ def test_a_fake_pacer_forgets_who_was_cancelled() -> None:
 
     asyncio.run(main())
     assert clock.time_ns == 20
+
+
+class Moving(FakeClock):
+    """A clock on which every reading is so much later than the one before."""
+
+    step_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the time, and move on."""
+        self.time_ns += self.step_ns
+        return self.time_ns
+
+
+async def turns(keep_awake: KeepAwake, number: int) -> int:
+    """Return what was idle within so many turns of the loop."""
+    async with keep_awake:
+        for _ in range(number):
+            await asyncio.sleep(0)
+    return keep_awake.idle_ns
+
+
+@pytest.mark.parametrize(("step_ns", "share"), [(IDLE_TURN_NS, 1), (IDLE_TURN_NS + 1, 0)])
+def test_short_turns_are_idle_and_longer_ones_are_work(step_ns: int, share: int) -> None:
+    """Each turn of at most IDLE_TURN_NS counts as idle, with all its time."""
+    clock = Moving()
+    clock.step_ns = step_ns
+    idle_ns = asyncio.run(turns(KeepAwake(clock), 20))
+    assert idle_ns == pytest.approx(20 * step_ns * share, abs=2 * step_ns * share)
+
+
+def test_the_loop_turns_only_while_it_is_wanted() -> None:
+    """Not wanted, nothing turns, and after it the loop sleeps again."""
+    clock = Moving()
+    clock.step_ns = 1
+
+    async def check_it() -> None:
+        assert await turns(KeepAwake(clock, wanted=False), 20) == 0
+        before = asyncio.all_tasks()
+        keep_awake = KeepAwake(clock)
+        async with keep_awake:
+            assert len(asyncio.all_tasks()) == len(before) + 1
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+        seen_ns = keep_awake.idle_ns
+        await asyncio.sleep(0)
+        assert keep_awake.idle_ns == seen_ns > 0
+
+    asyncio.run(check_it())

@@ -1,4 +1,4 @@
-"""From blocks to a result: figures by arm and group, ratios unless something forbids them, warnings, nothing out of nothing."""
+"""Results: blocks combined and added up, checks of generator and arms, and records."""
 
 from __future__ import annotations
 
@@ -9,19 +9,32 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.discovery import load
-from harness.load.histogram_file import HISTOGRAM_COLUMNS, write_histograms
-from harness.load.protocol import LatencyHistograms, LoadBlock, LoadJob
-from harness.load.results import CollectedResults, Where, result
-from harness.results.load import ALL, Phase, Tick
+from harness.load.block import LatencyHistograms, LoadBlock
+from harness.load.protocol import LoadJob
+from harness.load.results import (
+    CollectedResults,
+    ScenarioEnvironment,
+    combined,
+    generator_facts,
+    generator_limit,
+    histogram_rows,
+    overloaded,
+    scenario_result,
+    total,
+)
+from harness.results.histograms import HISTOGRAM_COLUMNS, write_histograms
+from harness.results.load import ALL, LoadModel, Phase, Tick
 from harness.results.run import ScenarioResult
 from harness.stats.histogram import Histogram, HistogramWire
 
 TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
 MS = 1_000_000
 JOB = LoadJob([], [], block_s=5.0, warm_up_s=1.0, arrivals="poisson:20")
-CLOSED = LoadJob([], [], block_s=5.0, model="closed")
+CLOSED = LoadJob([], [], block_s=5.0, model=LoadModel.CLOSED)
 
 
 def wire(times_ms: Sequence[float]) -> HistogramWire:
@@ -55,7 +68,7 @@ def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[L
 
 def judged(heard: CollectedResults, job: LoadJob = JOB) -> ScenarioResult:
     """Return the toy's result."""
-    return result(TOY, Where("sqlite", 0.0, {"rows": 3}), heard, job, "samples/adding-sqlite.csv")
+    return scenario_result(TOY, ScenarioEnvironment("sqlite", 0.0, {"rows": 3}), heard, job, "samples/adding-sqlite.csv")
 
 
 def test_each_arm_has_figures_by_group_and_over_all() -> None:
@@ -67,7 +80,7 @@ def test_each_arm_has_figures_by_group_and_over_all() -> None:
     assert (whole.offered_per_s, whole.achieved_per_s, whole.operations) == (40.0, 40.0, 1600)
     one = next(a for a in load.arms if (a.arm, a.group) == ("optimised", "sum"))
     assert one.response.percentiles_ns["50"] == pytest.approx(1.06 * MS, rel=0.02)
-    assert (load.model, load.block_s, load.warm_up_s, load.invalid) == ("open", 5.0, 1.0, None)
+    assert (load.models, load.block_s, load.warm_up_s, load.invalid) == (["open"], 5.0, 1.0, None)
     assert "Poisson" in load.arrivals
 
 
@@ -169,7 +182,7 @@ def test_another_scenarios_blocks_are_not_counted() -> None:
 def test_histograms_are_kept_block_by_block(tmp_path: Path) -> None:
     """A row a bucket, whose counts add up to the operations."""
     file = tmp_path / "samples" / "adding.csv"
-    write_histograms({1: cycles(2, 4, 1)}, "adding", file)
+    write_histograms(histogram_rows({1: cycles(2, 4, 1)}, "adding"), file)
     with file.open(newline="") as text:
         rows = list(csv.DictReader(text))
     assert tuple(rows[0]) == HISTOGRAM_COLUMNS
@@ -177,3 +190,163 @@ def test_histograms_are_kept_block_by_block(tmp_path: Path) -> None:
     mine = [r for r in rows if (r["cycle"], r["arm"], r["group"], r["kind"]) == ("1", "optimised", "sum", "response")]
     assert sum(int(r["count"]) for r in mine) == 100
     assert all(0.99 * MS < int(r["lower_ns"]) < 1.2 * MS for r in mine)
+
+
+def wire_ns(times_ns: list[int]) -> HistogramWire:
+    """Return a histogram of these times."""
+    histogram = Histogram()
+    for ns in times_ns:
+        histogram.record(ns)
+    return histogram.to_wire()
+
+
+def worker_block(
+    times_ns: list[int], cycle: int = 0, arm: str = "baseline", position: int = 0, errors: dict[str, int] | None = None
+) -> LoadBlock:
+    """Return a block in which operations took so long."""
+    number = len(times_ns)
+    times = LatencyHistograms(
+        wire_ns(times_ns), wire_ns(times_ns), wire_ns([0] * number), number, errors or {}, 1, 0, number + 1, number
+    )
+    return LoadBlock("adding", arm, cycle, position, 2, 10**9, {"sum": times}, wire_ns([5]), 40.0)
+
+
+@given(st.lists(st.integers(0, 10**10), min_size=1), st.integers(1, 5))
+def test_shares_of_one_load_add_up_to_it(times_ns: list[int], workers: int) -> None:
+    """However many processes share the operations, the block is the one that a single process would have had."""
+    parts = [worker_block(times_ns[worker::workers]) for worker in range(workers)]
+    (whole,) = combined([[part] for part in parts])
+    single = worker_block(times_ns).groups["sum"]
+    assert whole.groups["sum"].response == single.response
+    assert whole.groups["sum"].operations == single.operations
+    assert whole.groups["sum"].dropped == workers
+    assert whole.users == 2 * workers
+    assert whole.measured_ns == 10**9
+
+
+def test_each_arms_block_of_a_cycle_is_one() -> None:
+    """Also where processes take arms in different orders, and where one of them was lost on the way."""
+    first = [worker_block([1], 0, "baseline", 0), worker_block([2], 0, "optimised", 1), worker_block([3], 1, "optimised", 0)]
+    second = [worker_block([4], 0, "optimised", 0), worker_block([5], 0, "baseline", 1)]
+    found = {(b.cycle, b.arm): b.groups["sum"].operations for b in combined([first, second])}
+    assert found == {(0, "baseline"): 2, (0, "optimised"): 2, (1, "optimised"): 1}
+
+
+def test_errors_and_the_busiest_generator_are_kept() -> None:
+    """Errors add up by message; a generator that is full stays visible beside an idle one."""
+    idle = worker_block([1], errors={"refused": 2})
+    (whole,) = combined([[idle], [LoadBlock("adding", "baseline", 0, 0, 2, 10**9, idle.groups, idle.lateness, 99.0)]])
+    assert whole.groups["sum"].errors == {"refused": 4}
+    assert whole.cpu_percent == 99.0
+
+
+def test_nothing_is_nothing() -> None:
+    """Without processes there are no blocks."""
+    assert combined([]) == []
+
+
+def one_group_block(
+    times_ms: Sequence[float],
+    *,
+    answered: int | None = None,
+    dropped: int = 0,
+    censored: int = 0,
+    errors: Mapping[str, int] | None = None,
+    users: int = 0,
+    cpu_percent: float = 20.0,
+    late_ms: float = 0.05,
+    targets: bool = True,
+) -> LoadBlock:
+    """Return a block of five seconds with one group."""
+    failed = dict(errors or {})
+    operations = len(times_ms)
+    found = LatencyHistograms(
+        response=wire([*times_ms, *[9_000.0] * censored]),
+        service=wire(times_ms),
+        queue=wire([0.0] * operations),
+        operations=operations,
+        errors=failed,
+        dropped=dropped,
+        unfinished=censored,
+        planned=operations + dropped + censored + sum(failed.values()),
+        completed=operations if answered is None else answered,
+    )
+    return LoadBlock("timed", "optimised", 0, 0, users, 5000 * MS, {"read": found}, wire([late_ms] * 100), cpu_percent, targets)
+
+
+def test_an_arm_that_answers_in_time_is_sound() -> None:
+    """Also one whose every operation takes longer than it warmed up for: what is under way at the end is no backlog."""
+    assert overloaded(total([one_group_block([10.0] * 1000)])) is None
+    assert overloaded(total([one_group_block([2000.0] * 1000, answered=600)])) is None
+
+
+def test_an_arm_that_falls_behind_is_overloaded_though_draining_answers_everything() -> None:
+    """A queue that grows from nothing to more than a second, of 200 a second in place of 150."""
+    growing = [10.0 + i * 1.67 for i in range(1000)]
+    said = overloaded(total([one_group_block(growing, answered=750)]))
+    assert said == "it answered 150 of 200 operations a second, and fell behind"
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (one_group_block([10.0] * 999, dropped=1), "1 of 1000 operations were dropped, because as many as allowed were under way"),
+        (one_group_block([10.0] * 999, censored=1), "1 of 1000 operations were not answered before waiting for them ended"),
+        (one_group_block([10.0] * 970, errors={"locked": 30}), "30 of 1000 operations failed"),
+    ],
+)
+def test_what_is_not_answered_is_overload(found: LoadBlock, says: str) -> None:
+    """With its reason and its number; a few errors are none."""
+    assert overloaded(total([found])) == says
+    assert overloaded(total([one_group_block([10.0] * 999, errors={"locked": 1})])) is None
+
+
+def test_the_closed_model_has_no_rate_to_hold() -> None:
+    """Only what was never answered is overload there."""
+    assert overloaded(total([one_group_block([10.0] * 100, answered=50, users=4)])) is None
+    assert "were not answered" in str(overloaded(total([one_group_block([10.0] * 99, censored=1, users=4)])))
+
+
+def test_a_generator_without_a_core_to_spare_invalidates() -> None:
+    """In a sentence that names the arm and what to do; one busy block among idle ones does not."""
+    said = generator_limit([one_group_block([10.0] * 100, cpu_percent=97.0)])
+    assert said is not None
+    assert "used 97 % of its core with optimised" in said
+    assert generator_limit([one_group_block([10.0] * 100, cpu_percent=c) for c in (97.0, 40.0, 40.0)]) is None
+
+
+def test_a_generator_that_is_late_invalidates_if_it_shows() -> None:
+    """Three milliseconds beside ten do, beside a second they do not, nor does half a millisecond beside one."""
+    said = generator_limit([one_group_block([10.0] * 100, late_ms=3.0)])
+    assert said is not None
+    assert "every second operation 3.0 ms late or later with optimised" in said
+    assert generator_limit([one_group_block([1000.0] * 100, late_ms=3.0)]) is None
+    assert generator_limit([one_group_block([1.0] * 100, late_ms=0.5)]) is None
+
+
+def test_lateness_stands_against_response_times_at_the_same_percentile() -> None:
+    """A few late by five milliseconds are nothing beside a few that take a hundred, and half of what a few that take ten met."""
+    late = {"lateness": wire([0.1] * 95 + [5.0] * 5)}
+    assert generator_limit([msgspec.structs.replace(one_group_block([2.0] * 95 + [100.0] * 5), **late)]) is None
+    said = generator_limit([msgspec.structs.replace(one_group_block([2.0] * 95 + [10.0] * 5), **late)])
+    assert said is not None
+    assert "one operation in a hundred 5.0 ms late or later" in said
+
+
+def test_a_data_layer_in_the_generators_process_cannot_be_told_from_it() -> None:
+    """A full core may be its own, so nothing is said."""
+    assert generator_limit([one_group_block([10.0] * 100, cpu_percent=99.0, late_ms=50.0, targets=False)]) is None
+
+
+def test_the_record_says_how_the_generator_did() -> None:
+    """Its busiest block and its lateness over all of them; nothing without blocks."""
+    found = generator_facts([one_group_block([10.0], cpu_percent=12.0), one_group_block([10.0], cpu_percent=31.0)])
+    assert found == {"generator's busiest block": "31 % of a core", "generator's lateness (p99)": "0.050 ms"}
+    assert generator_facts([]) == {}
+
+
+def test_what_is_far_away_is_not_behind_by_chance() -> None:
+    """Of what takes long beside what is near, a few more may be under way at the end than at the beginning: that is no backlog."""
+    times_ms = [5.0] * 100 + [500.0] * 100
+    assert overloaded(total([one_group_block(times_ms, answered=188)])) is None
+    assert overloaded(total([one_group_block(times_ms, answered=150)])) is not None

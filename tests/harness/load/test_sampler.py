@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.load.recorder import InFlight, Phases, Recorder
+from harness.load.block import InFlight, Phases, Recorder
 from harness.load.sampler import GENERATOR, Sampler, Watch, usage, watched
 from harness.results.load import Tick
 from harness.runnable import runnable
@@ -34,7 +34,7 @@ async def operations(found: Recorder, number: int) -> None:
     """Do so many at once."""
     for _ in range(number):
         flight = InFlight(CASE, 0)
-        found.take_off(flight)
+        found.start(flight)
         await found.operate(flight)
 
 

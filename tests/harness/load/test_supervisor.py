@@ -20,6 +20,7 @@ from harness.errors import ScenarioFailedError, UsageError
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
+from harness.results.load import LoadModel
 
 TOYS = Path(__file__).parents[2] / "toys"
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ def test_an_engine_on_request_answers_each_order_with_a_block(ground: LoadEnviro
 
 def test_stopping_lets_the_block_end(ground: LoadEnvironment) -> None:
     """An endless engine ends, and what it had measured is told."""
-    engine = supervisor(ground, model="closed", block_s=600.0)
+    engine = supervisor(ground, model=LoadModel.CLOSED, block_s=600.0)
     engine.load(users=2)
     time.sleep(0.3)
     engine.stop()

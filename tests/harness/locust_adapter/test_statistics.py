@@ -18,7 +18,7 @@ import csv, io, json, sys
 import harness.locust_adapter
 from harness.locust_adapter.statistics import count, text
 from harness.stats.histogram import Histogram
-from harness.load.protocol import LatencyHistograms, LoadBlock
+from harness.load.block import LatencyHistograms, LoadBlock
 from locust.env import Environment
 from locust.rpc.protocol import Message
 import locust.stats as stats

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.histograms import HISTOGRAM_COLUMNS
-from harness.results.load import UnderLoad
+from harness.results.histograms import HISTOGRAM_COLUMNS
+from harness.results.load import LoadResult
 from harness.results.run import (
     CONTROL,
     ArmResult,
@@ -215,13 +215,13 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def under_load() -> UnderLoad:
+def under_load() -> LoadResult:
     """Three arms at 200 a second, of which the proposal does not hold the rate; see `tests.harness.report.loads`."""
     return loads.under_load()
 
 
 @pytest.fixture(scope="session")
-def load_result(make_result: MakeResult, under_load: UnderLoad) -> ScenarioResult:
+def load_result(make_result: MakeResult, under_load: LoadResult) -> ScenarioResult:
     """A scenario's result under load, whose samples file holds histograms."""
     groups = {"list": "a user's prompts", "update": "one prompt's text"}
     empty: dict[str, object] = {

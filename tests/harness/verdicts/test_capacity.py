@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import NotMeasurableError
-from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadModel, UnderLoad
+from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadModel, LoadResult
 from harness.results.run import ArmResult, ScenarioResult, ScenarioStatus
 from harness.verdicts.capacity import knee, times_the_capacity
 
 
 def result(*capacities: Capacity, load: bool = True) -> ScenarioResult:
     """Return a result with these capacities."""
-    found = UnderLoad(LoadModel.OPEN, "50 a second", 3.0, 1.0, capacities=list(capacities)) if load else None
+    found = LoadResult([LoadModel.OPEN], "50 a second", 3.0, 1.0, capacities=list(capacities)) if load else None
     arms = [
         ArmResult("baseline", "as it was"),
         ArmResult("proposed", "as advised", cannot_run="mix: TypeError"),

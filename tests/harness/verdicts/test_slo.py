@@ -20,7 +20,7 @@ def times(*response_ms: float) -> LatencySummary:
     """Return a distribution of so many times."""
     histogram = Histogram()
     histogram.record_many(np.array([round(ms * 1e6) for ms in response_ms], dtype=np.int64))
-    return histogram.times()
+    return histogram.summary()
 
 
 def seen(response: LatencySummary, *, asked: int | None = None, achieved: float = 1.0, **others: str) -> LoadObservation:

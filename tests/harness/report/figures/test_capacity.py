@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.report.figures.capacity import draw
 from harness.report.svg import look
-from harness.results.load import UnderLoad
+from harness.results.load import LoadResult
 from harness.results.run import ScenarioResult
 
 
@@ -25,7 +25,7 @@ def test_a_panel_a_kind_with_its_limit(load_result: ScenarioResult) -> None:
         assert sum(word.endswith(unit) for word in words) == 3
 
 
-def test_what_fails_is_hollow(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_what_fails_is_hollow(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """As many filled marks as steps that hold, as many hollow ones as steps that fail."""
     one = under_load.capacities[0]
     with look():
@@ -37,7 +37,7 @@ def test_what_fails_is_hollow(load_result: ScenarioResult, under_load: UnderLoad
     assert hollow.count(True) == sum(step.sustained is False for step in one.steps)
 
 
-def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Steps whose percentile too few operations support leave nothing to draw, as does no search."""
     empty = [replace(c, steps=[replace(s, percentiles_ns={}) for s in c.steps]) for c in under_load.capacities]
     with look():
@@ -45,7 +45,7 @@ def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under
         assert draw(replace(load_result, load=None), None) is None
 
 
-def test_an_objective_about_errors_alone_has_no_line(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_an_objective_about_errors_alone_has_no_line(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Without a limit on a time the 95th percentile is drawn and nothing is shaded."""
     found = [replace(c, objective="errors < 1 %", sustained=None) for c in under_load.capacities]
     with look():

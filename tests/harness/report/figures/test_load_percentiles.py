@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.report.figures.load_percentiles import draw
-from harness.report.histograms import read_histograms
 from harness.report.svg import ARM_COLOURS, look
-from harness.results.load import UnderLoad
+from harness.results.histograms import read_histograms
+from harness.results.load import LoadResult
 from harness.results.run import ArmResult, ScenarioResult
 
 
@@ -40,7 +40,7 @@ def test_histograms_give_whole_curves(load_result: ScenarioResult, histogram_fol
     assert max(len(np.asarray(line.get_xdata())) for line in drawing.axes[0].lines) > 50
 
 
-def test_where_nothing_may_be_concluded_nothing_is_drawn(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_where_nothing_may_be_concluded_nothing_is_drawn(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Not for an invalid run, not where no arm holds the rate, not without load, and not with more arms than colours."""
     names = ["baseline", *(f"only {i}" for i in range(9))]
     many = [replace(under_load.arms[0], arm=name) for name in names]

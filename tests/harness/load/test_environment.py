@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.load.remote_guard import hosts, is_loopback, refuse_remote
+from harness.load.environment import hosts, is_loopback, refuse_remote
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_run_from_the_page_ends_with_its_verdicts_on_it(
         (only,) = record.scenarios
         assert (only.name, record.settings.seed) == ("more_adding", 3)
         assert only.load is not None
-        assert only.load.model == "open"
+        assert only.load.models == ["open"]
         assert len(shown["data"]) >= len(only.load.ratios)
     finally:
         time.sleep(0.5)  # a signal in the middle of answering a request would be told as that request's failure
