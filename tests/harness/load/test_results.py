@@ -45,8 +45,8 @@ def wire(times_ms: Sequence[float]) -> HistogramWire:
     return histogram.to_wire()
 
 
-def times3(ms: float, number: int = 100, errors: Mapping[str, int] | None = None, dropped: int = 0) -> LatencyHistograms:
-    """Return a group whose operations take about as long as said."""
+def histograms(ms: float, number: int = 100, errors: Mapping[str, int] | None = None, dropped: int = 0) -> LatencyHistograms:
+    """Return a group whose operations take about `ms`."""
     times_ms = [ms * (1 + i / 1000) for i in range(number)]
     found = dict(errors or {})
     planned = number + dropped + sum(found.values())
@@ -59,20 +59,22 @@ def block(arm: str, cycle: int, groups: Mapping[str, LatencyHistograms], users: 
 
 
 def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[LoadBlock]:
-    """Return so many cycles of two arms with two groups, times drifting a little."""
+    """Return a number of cycles of two arms with two groups, with times that drift slightly."""
     arms = (("baseline", base_ms), ("optimised", arm_ms))
     return [
-        block(arm, c, {"sum": times3(ms * (1 + c / 100)), "more": times3(2 * ms)}, users) for c in range(number) for arm, ms in arms
+        block(arm, c, {"sum": histograms(ms * (1 + c / 100)), "more": histograms(2 * ms)}, users)
+        for c in range(number)
+        for arm, ms in arms
     ]
 
 
-def judged(heard: CollectedResults, job: LoadJob = JOB) -> ScenarioResult:
-    """Return the toy's result."""
-    return scenario_result(TOY, ScenarioEnvironment("sqlite", 0.0, {"rows": 3}), heard, job, "samples/adding-sqlite.csv")
+def judged(collected: CollectedResults, job: LoadJob = JOB) -> ScenarioResult:
+    """Return the toy scenario's result."""
+    return scenario_result(TOY, ScenarioEnvironment("sqlite", 0.0, {"rows": 3}), collected, job, "samples/adding-sqlite.csv")
 
 
-def test_each_arm_has_figures_by_group_and_over_all() -> None:
-    """What was offered, what was answered, and the times of both."""
+def test_each_arm_has_figures_by_group_and_over_all_groups() -> None:
+    """The figures are the offered and the achieved rate, and the times."""
     load = judged(CollectedResults({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).load
     assert load is not None
     assert {(a.arm, a.group) for a in load.arms} == {(a, g) for a in ("baseline", "optimised") for g in (ALL, "sum", "more")}
@@ -84,8 +86,8 @@ def test_each_arm_has_figures_by_group_and_over_all() -> None:
     assert "Poisson" in load.arrivals
 
 
-def test_ratios_and_the_tables_that_other_runs_have_come_from_the_same_blocks() -> None:
-    """The median's ratio, each process's, and the latencies, of every group but that of all."""
+def test_ratios_and_latencies_come_from_the_same_blocks() -> None:
+    """Every group has the ratio of medians, over all and per worker, and the latencies; all operations together have not."""
     found = judged(CollectedResults({1: cycles(4, 4, 1), 2: cycles(4, 4.4, 1)}))
     assert found.load is not None
     assert {r.group for r in found.load.ratios} == {ALL, "sum", "more"}
@@ -101,23 +103,23 @@ def test_ratios_and_the_tables_that_other_runs_have_come_from_the_same_blocks() 
 
 
 def test_an_overloaded_arm_has_no_ratio_and_no_latency() -> None:
-    """It is not slow: it does not hold the rate. Others keep theirs; a baseline that does not hold it leaves nobody a ratio."""
-    dropped = [block("optimised", c, {"sum": times3(1, dropped=9)}) for c in range(4)]
-    base = [block("baseline", c, {"sum": times3(4)}) for c in range(4)]
-    other = [block("proposed", c, {"sum": times3(2)}) for c in range(4)]
+    """Other arms keep theirs; with an overloaded baseline no arm has a ratio."""
+    dropped = [block("optimised", c, {"sum": histograms(1, dropped=9)}) for c in range(4)]
+    base = [block("baseline", c, {"sum": histograms(4)}) for c in range(4)]
+    other = [block("proposed", c, {"sum": histograms(2)}) for c in range(4)]
     found = judged(CollectedResults({1: [*base, *dropped, *other]}))
     assert found.load is not None
     assert {a.arm for a in found.load.arms if a.overloaded} == {"optimised"}
     assert {r.arm for r in found.load.ratios} == {"proposed"}
     assert {x.arm for x in found.latencies} == {"baseline", "proposed"}
     dropped_base = [msgspec.structs.replace(b, arm="baseline") for b in dropped]
-    nobody = judged(CollectedResults({1: [*dropped_base, *other]}))
-    assert nobody.load is not None
-    assert nobody.load.ratios == []
+    without_baseline = judged(CollectedResults({1: [*dropped_base, *other]}))
+    assert without_baseline.load is not None
+    assert without_baseline.load.ratios == []
 
 
 def test_an_invalid_run_has_no_ratios() -> None:
-    """A generator at its limit is said so, and figures stay to be looked at."""
+    """A generator at its limit is reported, and figures remain available."""
     busy = [msgspec.structs.replace(b, cpu_percent=99.0) for b in cycles(4, 4, 1)]
     found = judged(CollectedResults({1: busy}))
     assert found.load is not None
@@ -127,60 +129,60 @@ def test_an_invalid_run_has_no_ratios() -> None:
 
 
 def test_failed_operations_are_a_warning_by_message() -> None:
-    """They are no samples."""
-    blocks = [block("baseline", 0, {"sum": times3(4, errors={"locked": 1})}), block("optimised", 0, {"sum": times3(1)})]
+    """They are not samples."""
+    blocks = [block("baseline", 0, {"sum": histograms(4, errors={"locked": 1})}), block("optimised", 0, {"sum": histograms(1)})]
     found = judged(CollectedResults({1: blocks}))
     assert "baseline: 1 × locked" in {d.message for d in found.warnings}
     assert sum(x.samples for x in found.latencies) == 200
 
 
-def test_what_shares_a_process_or_is_but_one_is_doubted() -> None:
-    """A data layer in the generator's process, and a single engine process."""
+def test_a_shared_process_and_a_single_worker_are_warnings() -> None:
+    """Both limit what a run shows."""
     inside = [msgspec.structs.replace(b, targets=False) for b in cycles(4, 4, 1)]
     assert {d.name for d in judged(CollectedResults({1: inside})).warnings} == {"one process for both", "one process"}
     assert judged(CollectedResults({1: cycles(4, 4, 1), 2: cycles(4, 4, 1)})).warnings == []
 
 
-def test_the_closed_model_says_how_many_users_there_were() -> None:
-    """And has no offered rate."""
+def test_the_closed_model_has_the_number_of_users() -> None:
+    """It has no offered rate."""
     load = judged(CollectedResults({1: cycles(4, 4, 1, users=8)}), CLOSED).load
     assert load is not None
-    assert load.arrivals == "8 users, each asking again once answered"
+    assert load.arrivals == "8 concurrent users"
     assert {a.offered_per_s for a in load.arms} == {None}
 
 
-@pytest.mark.parametrize("blocks", [[], [block("baseline", 0, {"sum": times3(1, 0, {"RuntimeError: gone": 5})})]])
+@pytest.mark.parametrize("blocks", [[], [block("baseline", 0, {"sum": histograms(1, 0, {"RuntimeError: closed": 5})})]])
 def test_a_run_without_operations_has_failed(blocks: list[LoadBlock]) -> None:
-    """Zero answers are no success, whatever else there was; the first error is named."""
+    """A run in which no operation completed is not a success; the first error is named."""
     found = judged(CollectedResults({1: blocks} if blocks else {}))
     assert (found.status, found.exit_code, found.samples_file) == ("failed", 1, None)
-    assert "no operation was answered" in (found.error or "")
-    assert ("RuntimeError: gone" in (found.error or "")) == bool(blocks)
+    assert "no operation completed" in (found.error or "")
+    assert ("RuntimeError: closed" in (found.error or "")) == bool(blocks)
 
 
-def test_what_stopped_a_run_is_its_status() -> None:
-    """Ctrl-C before any answer is no failure; a scenario that cannot be loaded at all is one, with its reason."""
+def test_the_reason_that_stopped_a_run_is_its_status() -> None:
+    """Ctrl-C before any operation completed is not a failure; a scenario that cannot be loaded is one, with its reason."""
     assert judged(CollectedResults(interrupted=True)).status == "interrupted"
     failed = judged(CollectedResults(failed="adding: proposed gives another answer"))
     assert (failed.status, failed.error) == ("failed", "adding: proposed gives another answer")
 
 
-def test_ticks_and_lost_shares_stand_in_the_result() -> None:
-    """As they were heard."""
+def test_ticks_and_lost_workers_are_in_the_result() -> None:
+    """Both are unchanged."""
     tick = Tick(1, 0.5, "baseline", Phase.MEASURED, 10, 0, 1, None, None)
-    load = judged(CollectedResults({1: cycles(1, 4, 1)}, [tick], ["engine process 2 of 2: killed"])).load
+    load = judged(CollectedResults({1: cycles(1, 4, 1)}, [tick], ["load worker 2 of 2: killed"])).load
     assert load is not None
-    assert (load.ticks, load.lost_workers) == ([tick], ["engine process 2 of 2: killed"])
+    assert (load.ticks, load.lost_workers) == ([tick], ["load worker 2 of 2: killed"])
 
 
-def test_another_scenarios_blocks_are_not_counted() -> None:
-    """One engine may run several scenarios."""
+def test_blocks_of_another_scenario_are_ignored() -> None:
+    """One load worker may run several scenarios."""
     others = [msgspec.structs.replace(b, scenario="another") for b in cycles(4, 4, 1)]
     assert replace(judged(CollectedResults({1: others})), warnings=[]).status == "failed"
 
 
-def test_histograms_are_kept_block_by_block(tmp_path: Path) -> None:
-    """A row a bucket, whose counts add up to the operations."""
+def test_histograms_are_written_per_block(tmp_path: Path) -> None:
+    """There is one row per bucket, and counts add up to the operations."""
     file = tmp_path / "samples" / "adding.csv"
     write_histograms(histogram_rows({1: cycles(2, 4, 1)}, "adding"), file)
     with file.open(newline="") as text:
@@ -193,7 +195,7 @@ def test_histograms_are_kept_block_by_block(tmp_path: Path) -> None:
 
 
 def wire_ns(times_ns: list[int]) -> HistogramWire:
-    """Return a histogram of these times."""
+    """Return a histogram of times."""
     histogram = Histogram()
     for ns in times_ns:
         histogram.record(ns)
@@ -203,7 +205,7 @@ def wire_ns(times_ns: list[int]) -> HistogramWire:
 def worker_block(
     times_ns: list[int], cycle: int = 0, arm: str = "baseline", position: int = 0, errors: dict[str, int] | None = None
 ) -> LoadBlock:
-    """Return a block in which operations took so long."""
+    """Return a block in which operations took these times."""
     number = len(times_ns)
     times = LatencyHistograms(
         wire_ns(times_ns), wire_ns(times_ns), wire_ns([0] * number), number, errors or {}, 1, 0, number + 1, number
@@ -212,8 +214,8 @@ def worker_block(
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1), st.integers(1, 5))
-def test_shares_of_one_load_add_up_to_it(times_ns: list[int], workers: int) -> None:
-    """However many processes share the operations, the block is the one that a single process would have had."""
+def test_workers_blocks_add_up_to_the_load(times_ns: list[int], workers: int) -> None:
+    """The combined block equals that of a single worker, whatever the number of workers."""
     parts = [worker_block(times_ns[worker::workers]) for worker in range(workers)]
     (whole,) = combined([[part] for part in parts])
     single = worker_block(times_ns).groups["sum"]
@@ -224,8 +226,8 @@ def test_shares_of_one_load_add_up_to_it(times_ns: list[int], workers: int) -> N
     assert whole.measured_ns == 10**9
 
 
-def test_each_arms_block_of_a_cycle_is_one() -> None:
-    """Also where processes take arms in different orders, and where one of them was lost on the way."""
+def test_each_arm_of_a_cycle_has_one_combined_block() -> None:
+    """This holds if workers have arms in different orders, and if one of them ended early."""
     first = [worker_block([1], 0, "baseline", 0), worker_block([2], 0, "optimised", 1), worker_block([3], 1, "optimised", 0)]
     second = [worker_block([4], 0, "optimised", 0), worker_block([5], 0, "baseline", 1)]
     found = {(b.cycle, b.arm): b.groups["sum"].operations for b in combined([first, second])}
@@ -233,24 +235,24 @@ def test_each_arms_block_of_a_cycle_is_one() -> None:
 
 
 def test_errors_and_the_busiest_generator_are_kept() -> None:
-    """Errors add up by message; a generator that is full stays visible beside an idle one."""
+    """Errors add up by message; a busy generator is not hidden by an idle one."""
     idle = worker_block([1], errors={"refused": 2})
     (whole,) = combined([[idle], [LoadBlock("adding", "baseline", 0, 0, 2, 10**9, idle.groups, idle.lateness, 99.0)]])
     assert whole.groups["sum"].errors == {"refused": 4}
     assert whole.cpu_percent == 99.0
 
 
-def test_nothing_is_nothing() -> None:
-    """Without processes there are no blocks."""
+def test_without_workers_there_are_no_blocks() -> None:
+    """The combination of no workers is empty."""
     assert combined([]) == []
 
 
 def one_group_block(
     times_ms: Sequence[float],
     *,
-    answered: int | None = None,
+    completed: int | None = None,
     dropped: int = 0,
-    censored: int = 0,
+    unfinished: int = 0,
     errors: Mapping[str, int] | None = None,
     users: int = 0,
     cpu_percent: float = 20.0,
@@ -261,92 +263,92 @@ def one_group_block(
     failed = dict(errors or {})
     operations = len(times_ms)
     found = LatencyHistograms(
-        response=wire([*times_ms, *[9_000.0] * censored]),
+        response=wire([*times_ms, *[9_000.0] * unfinished]),
         service=wire(times_ms),
         queue=wire([0.0] * operations),
         operations=operations,
         errors=failed,
         dropped=dropped,
-        unfinished=censored,
-        planned=operations + dropped + censored + sum(failed.values()),
-        completed=operations if answered is None else answered,
+        unfinished=unfinished,
+        planned=operations + dropped + unfinished + sum(failed.values()),
+        completed=operations if completed is None else completed,
     )
     return LoadBlock("timed", "optimised", 0, 0, users, 5000 * MS, {"read": found}, wire([late_ms] * 100), cpu_percent, targets)
 
 
-def test_an_arm_that_answers_in_time_is_sound() -> None:
-    """Also one whose every operation takes longer than it warmed up for: what is under way at the end is no backlog."""
+def test_an_arm_that_keeps_up_is_not_overloaded() -> None:
+    """Operations in flight at the end are not a backlog, also if each takes longer than the warm-up."""
     assert overloaded(total([one_group_block([10.0] * 1000)])) is None
-    assert overloaded(total([one_group_block([2000.0] * 1000, answered=600)])) is None
+    assert overloaded(total([one_group_block([2000.0] * 1000, completed=600)])) is None
 
 
-def test_an_arm_that_falls_behind_is_overloaded_though_draining_answers_everything() -> None:
-    """A queue that grows from nothing to more than a second, of 200 a second in place of 150."""
+def test_an_arm_that_falls_behind_is_overloaded() -> None:
+    """A queue that grows to more than a second is an overload, though all operations complete while draining."""
     growing = [10.0 + i * 1.67 for i in range(1000)]
-    said = overloaded(total([one_group_block(growing, answered=750)]))
-    assert said == "it answered 150 of 200 operations a second, and fell behind"
+    reason = overloaded(total([one_group_block(growing, completed=750)]))
+    assert reason == "it completed 150 of 200 operations per second"
 
 
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (one_group_block([10.0] * 999, dropped=1), "1 of 1000 operations were dropped, because as many as allowed were under way"),
-        (one_group_block([10.0] * 999, censored=1), "1 of 1000 operations were not answered before waiting for them ended"),
+        (one_group_block([10.0] * 999, dropped=1), "1 of 1000 operations were dropped at the limit of in-flight operations"),
+        (one_group_block([10.0] * 999, unfinished=1), "1 of 1000 operations were unfinished at the drain timeout"),
         (one_group_block([10.0] * 970, errors={"locked": 30}), "30 of 1000 operations failed"),
     ],
 )
-def test_what_is_not_answered_is_overload(found: LoadBlock, says: str) -> None:
-    """With its reason and its number; a few errors are none."""
+def test_operations_that_do_not_complete_are_an_overload(found: LoadBlock, says: str) -> None:
+    """The reason has their number; a few errors are not an overload."""
     assert overloaded(total([found])) == says
     assert overloaded(total([one_group_block([10.0] * 999, errors={"locked": 1})])) is None
 
 
-def test_the_closed_model_has_no_rate_to_hold() -> None:
-    """Only what was never answered is overload there."""
-    assert overloaded(total([one_group_block([10.0] * 100, answered=50, users=4)])) is None
-    assert "were not answered" in str(overloaded(total([one_group_block([10.0] * 99, censored=1, users=4)])))
+def test_the_closed_model_has_no_rate_to_sustain() -> None:
+    """Only unfinished operations are an overload there."""
+    assert overloaded(total([one_group_block([10.0] * 100, completed=50, users=4)])) is None
+    assert "were unfinished" in str(overloaded(total([one_group_block([10.0] * 99, unfinished=1, users=4)])))
 
 
 def test_a_generator_without_a_core_to_spare_invalidates() -> None:
-    """In a sentence that names the arm and what to do; one busy block among idle ones does not."""
-    said = generator_limit([one_group_block([10.0] * 100, cpu_percent=97.0)])
-    assert said is not None
-    assert "used 97 % of its core with optimised" in said
+    """The message names the arm and the remedy; one busy block among idle ones does not invalidate a run."""
+    reason = generator_limit([one_group_block([10.0] * 100, cpu_percent=97.0)])
+    assert reason is not None
+    assert "used 97 % of its core with optimised" in reason
     assert generator_limit([one_group_block([10.0] * 100, cpu_percent=c) for c in (97.0, 40.0, 40.0)]) is None
 
 
-def test_a_generator_that_is_late_invalidates_if_it_shows() -> None:
-    """Three milliseconds beside ten do, beside a second they do not, nor does half a millisecond beside one."""
-    said = generator_limit([one_group_block([10.0] * 100, late_ms=3.0)])
-    assert said is not None
-    assert "every second operation 3.0 ms late or later with optimised" in said
+def test_a_late_generator_invalidates_the_run_if_it_matters() -> None:
+    """3 ms matter for response times of 10 ms and not of 1 s, and 0.5 ms do not matter for 1 ms."""
+    reason = generator_limit([one_group_block([10.0] * 100, late_ms=3.0)])
+    assert reason is not None
+    assert "with optimised it started half of the operations at least 3.0 ms late" in reason
     assert generator_limit([one_group_block([1000.0] * 100, late_ms=3.0)]) is None
     assert generator_limit([one_group_block([1.0] * 100, late_ms=0.5)]) is None
 
 
-def test_lateness_stands_against_response_times_at_the_same_percentile() -> None:
-    """A few late by five milliseconds are nothing beside a few that take a hundred, and half of what a few that take ten met."""
+def test_lateness_is_compared_with_response_times_at_the_same_percentile() -> None:
+    """A p99 lateness of 5 ms does not matter for a p99 of 100 ms, and is half of a p99 of 10 ms."""
     late = {"lateness": wire([0.1] * 95 + [5.0] * 5)}
     assert generator_limit([msgspec.structs.replace(one_group_block([2.0] * 95 + [100.0] * 5), **late)]) is None
-    said = generator_limit([msgspec.structs.replace(one_group_block([2.0] * 95 + [10.0] * 5), **late)])
-    assert said is not None
-    assert "one operation in a hundred 5.0 ms late or later" in said
+    reason = generator_limit([msgspec.structs.replace(one_group_block([2.0] * 95 + [10.0] * 5), **late)])
+    assert reason is not None
+    assert "1 % of the operations at least 5.0 ms late" in reason
 
 
-def test_a_data_layer_in_the_generators_process_cannot_be_told_from_it() -> None:
-    """A full core may be its own, so nothing is said."""
+def test_a_data_layer_in_the_generators_process_is_not_judged() -> None:
+    """The data layer itself may use the core, so there is no finding."""
     assert generator_limit([one_group_block([10.0] * 100, cpu_percent=99.0, late_ms=50.0, targets=False)]) is None
 
 
-def test_the_record_says_how_the_generator_did() -> None:
-    """Its busiest block and its lateness over all of them; nothing without blocks."""
+def test_the_record_has_the_generators_usage_and_lateness() -> None:
+    """The facts have its busiest block and its lateness over all blocks; none without blocks."""
     found = generator_facts([one_group_block([10.0], cpu_percent=12.0), one_group_block([10.0], cpu_percent=31.0)])
     assert found == {"generator's busiest block": "31 % of a core", "generator's lateness (p99)": "0.050 ms"}
     assert generator_facts([]) == {}
 
 
-def test_what_is_far_away_is_not_behind_by_chance() -> None:
-    """Of what takes long beside what is near, a few more may be under way at the end than at the beginning: that is no backlog."""
+def test_chance_differences_in_flight_are_not_a_backlog() -> None:
+    """With long operations, a few more may be in flight at the end than at the start."""
     times_ms = [5.0] * 100 + [500.0] * 100
-    assert overloaded(total([one_group_block(times_ms, answered=188)])) is None
-    assert overloaded(total([one_group_block(times_ms, answered=150)])) is not None
+    assert overloaded(total([one_group_block(times_ms, completed=188)])) is None
+    assert overloaded(total([one_group_block(times_ms, completed=150)])) is not None
