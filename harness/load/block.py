@@ -81,8 +81,8 @@ class LatencyHistograms(msgspec.Struct, frozen=True):
     """Operations that completed without an error within measured time, whenever they were due: the arm's throughput."""
 
 
-class LoadBlock(msgspec.Struct, frozen=True):
-    """One arm of one scenario under load for one block."""
+class LoadBlock(msgspec.Struct, tag=True, frozen=True):
+    """One arm of one scenario under load for one block; also the message with which a load worker reports it."""
 
     scenario: str
     arm: str

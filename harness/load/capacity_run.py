@@ -177,9 +177,9 @@ class CapacitySession:
         self._show(f"{search.arm} at {step.level:g} {kind}")
         started_ns = self.clock.now_ns()
         if kind == CapacityKind.USERS:
-            block = supervisor.one(search.arm, users=int(step.level), block_s=step.seconds)
+            block = supervisor.run_block(search.arm, users=int(step.level), block_s=step.seconds)
         else:
-            block = supervisor.one(search.arm, rate_factor=step.level, block_s=step.seconds)
+            block = supervisor.run_block(search.arm, rate_factor=step.level, block_s=step.seconds)
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
         supervisor.ticks()  # dropped: a search has no timeline to show
         self._has_targets |= block.targets

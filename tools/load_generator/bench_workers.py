@@ -31,8 +31,8 @@ from harness.load.block import LoadBlock
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
 from harness.results.load import LoadModel
+from harness.runtime.child import kill_group
 from harness.runtime.clock import MonotonicClock
-from harness.runtime.processes import end
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
 from tools.load_generator import echo_scenario
@@ -120,7 +120,7 @@ def _together(engines: Sequence[Supervisor], arm: str, users: int, echo: psutil.
         with ThreadPoolExecutor(len(engines)) as pool:
             list(pool.map(Supervisor.start, engines))
             began_ns, used_s = clock.now_ns(), sum(echo.cpu_times()[:2])
-            blocks = list(pool.map(lambda engine: engine.one(arm, users), engines))
+            blocks = list(pool.map(lambda engine: engine.run_block(arm, users), engines))
             used_cores = (sum(echo.cpu_times()[:2]) - used_s) / ((clock.now_ns() - began_ns) / 1e9)
     finally:
         for engine in engines:
@@ -140,7 +140,7 @@ def _echo(core: int) -> Iterator[tuple[int, int]]:
         os.sched_setaffinity(child.pid, {core})
         yield int(first), child.pid
     finally:
-        end(child)
+        kill_group(child)
         child.stdout.close()
 
 

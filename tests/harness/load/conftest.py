@@ -13,9 +13,9 @@ import pytest
 
 from harness.discovery import LoadedScenario
 from harness.load.block import LoadBlock
-from harness.load.engine import LoadLevel, LoadWorker
 from harness.load.pacing import FakePacer
 from harness.load.protocol import LoadJob
+from harness.load.worker import LoadLevel, LoadWorker
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Group, Scenario, Setting

@@ -67,7 +67,7 @@ class FakeWorker:
         """Count the call."""
         self.started += 1
 
-    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
+    def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
         """Return a step's block."""
         assert block_s is not None
         level = users or rate_factor
@@ -216,9 +216,9 @@ def test_a_data_layer_in_the_generators_process_is_a_warning(
     assert not session(worker, tmp_path / "elsewhere").run().scenarios[0].warnings
 
     def inside(*a: Any, **k: Any) -> LoadBlock:
-        return msgspec.structs.replace(FakeWorker.one(worker, *a, **k), targets=False)
+        return msgspec.structs.replace(FakeWorker.run_block(worker, *a, **k), targets=False)
 
-    monkeypatch.setattr(worker, "one", inside)
+    monkeypatch.setattr(worker, "run_block", inside)
     warnings = session(worker, tmp_path / "inside").run().scenarios[0].warnings
     assert [d.name for d in warnings] == ["one process for both"]
 

@@ -13,9 +13,9 @@ import pytest
 from harness.discovery import LoadedScenario, load
 from harness.errors import ScenarioFailedError, UsageError
 from harness.load.block import LoadBlock
-from harness.load.engine import LANES, THREADS, LoadedInstances, LoadLevel, LoadWorker
 from harness.load.pacing import Pacer
 from harness.load.protocol import LoadJob
+from harness.load.worker import LANES, THREADS, LoadedInstances, LoadLevel, LoadWorker
 from harness.results.load import LoadModel
 from harness.runnable import runnable
 from harness.runtime.clock import MonotonicClock

@@ -17,8 +17,8 @@ import httptools
 import msgspec
 import uvloop
 
-from harness.bench.worker import die_with_parent
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
+from harness.runtime.channel import die_with_parent
 from harness.runtime.clock import Clock, MonotonicClock
 from tools.validation.load.situations import TABLE, Course, delays_ns
 
