@@ -1,8 +1,8 @@
 """Locust's own tables, filled from histograms: with times below a millisecond, and rates over measured time.
 
 Locust keeps times in buckets of whole milliseconds, prints whole ones, and divides by the total time since the start. It looks up
-its classes by name in `locust.stats` whenever it creates an object. So this module replaces them by subclasses while the locustfile is
-loaded, before anything is counted, which fixes the console, CSV, HTML and web UI without copying code.
+its classes by name in `locust.stats` whenever it creates an object. So this module replaces them by subclasses while the locustfile
+is loaded, before anything is counted, which fixes the console, CSV, HTML and web UI without copying code.
 """
 
 from __future__ import annotations
