@@ -1,11 +1,11 @@
-"""Only this machine is loaded, unless a person says otherwise."""
+"""Remote servers are refused unless allowed."""
 
 from __future__ import annotations
 
 import pytest
 
 from harness.errors import UsageError
-from harness.load.remote_guard import hosts, is_loopback, refuse_remote
+from harness.load.environment import hosts, is_loopback, refuse_remote
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from harness.load.remote_guard import hosts, is_loopback, refuse_remote
     ],
 )
 def test_this_machine_may_be_loaded(url: str) -> None:
-    """By every name it has, by socket files and by plain files."""
+    """Loopback addresses, socket files and plain files are accepted."""
     refuse_remote(url, allow=False)
 
 
@@ -36,8 +36,8 @@ def test_this_machine_may_be_loaded(url: str) -> None:
         ("http://service.invalid/", "service.invalid"),
     ],
 )
-def test_another_machine_is_refused_by_its_name(url: str, host: str) -> None:
-    """One that is nowhere too, since nobody knows where it will be; permission lets all of them."""
+def test_another_machine_is_refused(url: str, host: str) -> None:
+    """A name that cannot be resolved is refused as well; permission allows all of them."""
     with pytest.raises(UsageError, match="--allow-remote") as refused:
         refuse_remote(url, allow=False)
     assert host in str(refused.value)
@@ -45,7 +45,7 @@ def test_another_machine_is_refused_by_its_name(url: str, host: str) -> None:
     refuse_remote(url, allow=True)
 
 
-def test_a_secret_is_no_host() -> None:
-    """Whatever characters are in it."""
+def test_a_password_is_not_a_host() -> None:
+    """Commas and @ in a password do not separate hosts."""
     assert hosts("postgresql://me:p,a@ss@localhost:5432/data") == ["localhost"]
     assert is_loopback("127.8.9.10")
