@@ -17,7 +17,7 @@ from harness.errors import NotComparableError, UsageError
 
 if TYPE_CHECKING:
     from harness.gate.against.scenarios import CompareRequest
-    from harness.gate.against.worktree import Checkout
+    from harness.gate.against.checkout import Checkout
     from harness.results.gate import GateResult
 
 MARGIN_PERCENT = 3.0
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         UsageError: there is no such ref, an option has no meaning, or the old version's environment cannot be made.
     """
     from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate.against.worktree import checkout  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against.checkout import checkout  # noqa: PLC0415 - keeps `--help` quick
     from harness.runtime.workspace import workspace  # noqa: PLC0415 - keeps `--help` quick
 
     margin, budget_s = _margin(options.margin), _budget(options.budget)
@@ -82,7 +82,7 @@ def _compared(
 ) -> GateResult:
     from harness.gate.against import pytest_suites as suites  # noqa: PLC0415 - keeps `--help` quick
     from harness.gate.against import scenarios  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate.against.environment import interpreter  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate.against.checkout import interpreter  # noqa: PLC0415 - keeps `--help` quick
 
     wish = None if options.files[:1] == [PYTEST] else _wish(trees, options, margin, budget_s)
     told("looking at what both versions depend on")

@@ -51,7 +51,7 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
             if run.kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison itself; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            return gate.of_files(comparison.side_by_side(readers.reading(base), readers.reading(candidate), only=only))
+            return comparison.gated(comparison.side_by_side(readers.reading(base), readers.reading(candidate), only=only))
         return gate.gate(runs[0], runs[1], named, only=only, names=(str(base), str(candidate)))
     except NotComparableError as error:
         return gate.refused(str(base), str(candidate), str(error))

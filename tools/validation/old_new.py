@@ -68,7 +68,7 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
     for percent, times in found.items():
         words = [time.verdict for time in times]
         shares = [time.ratio - 1 for time in times]
-        seen = [time.could_see for time in times if time.could_see is not None]
+        seen = [time.detectable for time in times if time.detectable is not None]
         rows.append(
             [
                 f"+{percent} %",
@@ -89,7 +89,7 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         GateVerdict.EQUIVALENT,
         GateVerdict.INCONCLUSIVE,
         "it reads",
-        "could have seen (median)",
+        "detectable (median)",
     )
     requirements = [
         _rare(
