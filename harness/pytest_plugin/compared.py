@@ -97,7 +97,7 @@ class ComparedItem:
         if changed:
             parts.append(f"work counts changed: {'; '.join(changed)}")
         elif GateVerdict.EQUAL in verdicts:
-            parts.append(f"{counted(verdicts.count(GateVerdict.EQUAL), 'work count')} equal")
+            parts.append(f"work counts equal ({verdicts.count(GateVerdict.EQUAL)})")
         elif not (excluded or self.missing):
             parts.append("no work counts to compare")
         if excluded:
