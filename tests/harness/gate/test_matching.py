@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate.matching import MatchedPair, another_machine, differences, incomparable_runs, match, other_versions, renamed
+from harness.gate.matching import (
+    MatchedPair,
+    another_machine,
+    differences,
+    incomparable_runs,
+    match,
+    other_versions,
+    renamed,
+)
 from harness.results.run import ArmResult, ScenarioResult
 from tests.harness.gates import GROUP, result, run
 

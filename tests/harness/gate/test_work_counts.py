@@ -55,7 +55,7 @@ def test_a_count_that_repeats_exactly_is_compared_exactly(old: int, new: int) ->
 def test_a_count_that_does_not_repeat_is_compared_within_a_tolerance(
     old: tuple[float, bool], new: tuple[float, bool], metric: str, verdict: str
 ) -> None:
-    """The tolerance is 2 % for counts that did repeat and for the interpreter's own; others are judged only with a named tolerance."""
+    """It is 2 % for counts that did repeat and for the interpreter's own; others are judged only with a named tolerance."""
     before, after = (figure(value, metric, repeats=repeats) for value, repeats in (old, new))
     assert judged(before, after).verdict == verdict
     assert judged(before, after, Rules({metric: 0.5})).verdict == ("equal" if old[0] else "regressed")

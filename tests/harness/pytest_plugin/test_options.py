@@ -25,7 +25,7 @@ from harness.pytest_plugin.options import share
     ids=["size", "xdist", "xdist and only", "no compare", "disabled", "no percentage", "nothing saved"],
 )
 def test_options_that_can_only_mislead_are_usage_errors(project: Any, arguments: list[str], message: str) -> None:
-    """pytest exits with 4, and one line states what to do."""
+    """The exit code is 4, and one line states what to do."""
     done = project.pytest(*arguments)
     assert done.returncode == 4, done.stdout + done.stderr
     assert message in done.stderr
