@@ -78,7 +78,7 @@ def _applicable(
         more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
         yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
     if not any(row.kind != RowKind.STATUS for row in rows):
-        yield GateVerdict.NOT_COMPARABLE, "nothing was compared: baseline and candidate have no figure in common"
+        yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
     if verdicts[GateVerdict.INCONCLUSIVE]:
         yield GateVerdict.INCONCLUSIVE, _inconclusive(rows)
     if not work and not equivalent and (not_judged or not found[RowKind.TIME, GateVerdict.IMPROVED]):

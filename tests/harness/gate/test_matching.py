@@ -28,9 +28,8 @@ def missing(*after: ScenarioResult, before: ScenarioResult | None = None) -> str
 def test_a_renamed_scenario_is_named_with_its_likely_new_name() -> None:
     """It is the one with the same docstring, else one with a similar name, on the same engine only."""
     other = result("composite", doc=result().doc)
-    assert (
-        missing(result("index"), other)
-        == "scenario 'indexes · sqlite' is missing in the candidate; 'indexes · sqlite' may have been renamed to 'composite · sqlite'"
+    assert missing(result("index"), other) == (
+        "scenario 'indexes · sqlite' is missing in the candidate; 'indexes · sqlite' may have been renamed to 'composite · sqlite'"
     )
     assert "may have been renamed to 'indexes2 · sqlite'" in missing(result("indexes2", doc="other"))
     assert missing(result(engine="turso"), result("loading", doc="")) == "scenario 'indexes · sqlite' is missing in the candidate"

@@ -98,7 +98,7 @@ def test_a_suite_without_benchmarks_never_passes(toy: Toy, capsys: Captured) -> 
     toy.commit()
     code, result, _ = gate(capsys)
     assert code == 4
-    assert result["sentence"] == "nothing was compared: baseline and candidate have no figure in common"
+    assert result["sentence"] == "baseline and candidate have no figure in common: nothing was compared"
 
 
 def test_a_coroutine_function_is_refused(toy: Toy, capsys: Captured) -> None:
