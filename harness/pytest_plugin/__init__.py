@@ -104,10 +104,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     config = session.config
     runs = config.stash[_LOADED].runs(config) if options.has_scenarios(config) else []
-    config.stash[TRIALS].collect([item for item in session.items if isinstance(item, ArmItem)], runs)
+    scenarios = [item for item in session.items if isinstance(item, ArmItem)]
+    config.stash[TRIALS].collect(scenarios, runs)
     if session.testsfailed or config.getoption("collectonly"):
         return
-    if message := next(saved.refusals(config, session.items, runs, _whole_files(config)), ""):
+    if message := next(saved.refusals(config, session.items, {item.nodeid for item in scenarios}, runs, _whole_files(config)), ""):
         raise pytest.UsageError(message)
 
 

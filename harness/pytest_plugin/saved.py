@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin.items import ArmItem
 from harness.pytest_plugin.options import FAIL, fail_beyond
 
 MARK = "harness"
@@ -87,8 +86,13 @@ def _facts(machine_info: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(facts.get(key)) for key in MACHINE} | {"python": python}
 
 
-def refusals(config: pytest.Config, items: Sequence[pytest.Item], runs: Sequence[SavedRun], whole_files: set[str]) -> Iterator[str]:
-    """Yield why the saved runs cannot be compared with this one, or would mislead, the most severe first."""
+def refusals(
+    config: pytest.Config, items: Sequence[pytest.Item], scenarios: set[str], runs: Sequence[SavedRun], whole_files: set[str]
+) -> Iterator[str]:
+    """Yield why the saved runs cannot be compared with this one, or would mislead, the most severe first.
+
+    `scenarios` are the node ids of scenarios among the `items`; `whole_files` are the files that were collected whole.
+    """
     for run in runs:
         if run.failed:
             yield f"{run.path} is a run that failed ({run.failed}), not a baseline; compare with another"
@@ -103,19 +107,15 @@ def refusals(config: pytest.Config, items: Sequence[pytest.Item], runs: Sequence
                     f"{run.path}: {run.another_machine}; --benchmark-compare-fail would compare times that are not comparable: "
                     "save a run on this machine, or leave the option out"
                 )
-    if fail_beyond(config) is not None:
-        collected = [item.nodeid for item in items if isinstance(item, ArmItem)]
-        if not any(name in run.benchmarks for run in runs for name in collected):
-            yield (
-                f"{FAIL} has nothing to compare: no saved run has any of the {len(collected)} scenario items collected here; "
-                "save one first, with --benchmark-autosave"
-            )
+    if fail_beyond(config) is not None and not any(name in run.benchmarks for run in runs for name in scenarios):
+        yield (
+            f"{FAIL} has nothing to compare: no saved run has any of the {len(scenarios)} scenario items collected here; "
+            "save one first, with --benchmark-autosave"
+        )
 
 
 def renamed(saved: Sequence[SavedRun], collected: Sequence[str], whole_files: set[str], root: Path) -> str:
     """Return which saved benchmarks are missing though their file was collected whole, or is missing too; "" if none is."""
-    from harness.gate import matching, verdict  # noqa: PLC0415 - only when runs are compared
-
     now = set(collected)
     missing = {}
     for name in dict.fromkeys(name for run in saved for name in run.benchmarks):
@@ -124,6 +124,8 @@ def renamed(saved: Sequence[SavedRun], collected: Sequence[str], whole_files: se
             missing[name] = ""
     if not missing:
         return ""
+    from harness.gate import matching, verdict  # noqa: PLC0415 - only when runs are compared
+
     new = {name: "" for name in collected if not any(name in run.benchmarks for run in saved)}
     hints = matching.rename_hints(matching.renamed(missing, new, CLOSE))
     files = " and ".join(run.path for run in saved)
@@ -132,8 +134,6 @@ def renamed(saved: Sequence[SavedRun], collected: Sequence[str], whole_files: se
 
 def other_parameters(saved: Sequence[SavedRun], items: Sequence[pytest.Item]) -> str:
     """Return which tests have the name of a saved benchmark but other parameters, "" if none: pytest numbers unnamed ones."""
-    from harness.gate import verdict  # noqa: PLC0415 - only when runs are compared
-
     other = []
     for item in items:
         callspec = getattr(item, "callspec", None)
@@ -143,6 +143,8 @@ def other_parameters(saved: Sequence[SavedRun], items: Sequence[pytest.Item]) ->
             other += [item.nodeid for key, old in before.items() if key in now and not _same(old, now[key])]
     if not other:
         return ""
+    from harness.gate import verdict  # noqa: PLC0415 - only when runs are compared
+
     names = verdict.listed(list(dict.fromkeys(other)), quote=False)
     return f"saved under the same name with other parameters: {names}; give the parameters ids, and save a new run"
 

@@ -75,7 +75,7 @@ def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Unpaired
         return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, None, None, None, "a median was rounded to 0, so there is no ratio")
     interval = median_ratio(before, after)
     low, high = _with_rounding(before, after, interval)
-    bounds = (None, None) if interval.low is None else (low, high)
+    bounds: tuple[float | None, float | None] = (None, None) if interval.low is None else (low, high)
     few = [run.samples for run in (before, after) if run.samples is not None and run.samples < MIN_VALUES]
     if few:
         reason = f"a median of {min(few)} value{'s' * (min(few) != 1)} is not enough; {MIN_VALUES} are needed"

@@ -1,4 +1,4 @@
-"""Does timing an old version against a new one find a small slow-down, and none where there is none? Processes on one core."""
+"""Validate interleaved timing of two versions: it must find a small slowdown, and none in the same code."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from harness.verdicts import rates
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times import side
 
-TITLE = "Does timing an old version against a new one find a small slow-down, and none where there is none?"
+TITLE = "Does timing two versions interleaved find a small slowdown, and none in the same code?"
 
-PLANTED = {0: 30, 3: 20}
-"""Per cent that the new version does more → how many comparisons."""
+INJECTED = {0: 30, 3: 20}
+"""The additional work of the new version, in percent → the number of comparisons."""
 
 BUDGET_S = 15.0
-"""What a comparison is given; a second set of processes, for what looks slower, is part of it."""
+"""The budget of a comparison in seconds, including the second set of processes for a version that looks slower."""
 
 MISSED = 0.05
 _CHANCE = 0.05
 _SAYS = (
-    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, in turn, as"
-    f" `harness gate --against` times them, with {BUDGET_S:g} s for each comparison. A slow-down has to show again in fresh"
-    " processes before it is called one. The new one does the same, or exactly so much more."
+    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
+    f" in `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown must recur in fresh processes to be a regression."
+    " The new version does the same work, or more by the stated percentage."
 )
 _NOTES = (
     (
-        f"Even so many comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
-        " only more than chance allows at these rates breaks the requirement. In brackets: between what the true rate lies, with"
+        f"This number of comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
+        " the requirement is broken only by more than chance allows at these rates. In brackets: the bounds of the true rate with"
         " 95 % confidence (Clopper and Pearson 1934)."
     ),
-    f"The margin is {MARGIN:.0%}: a slow-down of just that much lies on the line of what must be found.",
+    f"The margin is {MARGIN:.0%}: a slowdown of exactly that size is the smallest that must be found.",
 )
 
 
 def run(effort: float) -> Section:
-    """Compare.
+    """Compare the same and slower versions.
 
     Raises:
         SideError: a process failed.
     """
-    return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in PLANTED.items()})
+    return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in INJECTED.items()})
 
 
 def compared(percent: int, number: int) -> list[PairedTime]:
-    """Compare so many times, each with a coin of its own."""
+    """Compare `number` times, each with another seed."""
     old, new = (
         Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": environment()["PYTHONPATH"]})
         for p, name in ((0, "old"), (percent, "new"))
@@ -63,22 +63,22 @@ def compared(percent: int, number: int) -> list[PairedTime]:
 
 
 def section(found: dict[int, Sequence[PairedTime]]) -> Section:
-    """Return what came out, by how much slower the new version was."""
+    """Return the section: one row per slowdown of the new version."""
     rows = []
     for percent, times in found.items():
-        words = [time.verdict for time in times]
+        verdicts = [time.verdict for time in times]
         shares = [time.ratio - 1 for time in times]
-        seen = [time.detectable for time in times if time.detectable is not None]
+        detectable = [time.detectable for time in times if time.detectable is not None]
         rows.append(
             [
                 f"+{percent} %",
                 f"{len(times)}",
                 *(
-                    f"{words.count(word)}"
-                    for word in (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
+                    f"{verdicts.count(verdict)}"
+                    for verdict in (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
                 ),
                 f"{min(shares):+.2%} … {max(shares):+.2%}",
-                f"{np.median(seen):.1%}" if seen else "–",
+                f"{np.median(detectable):.1%}" if detectable else "–",
             ]
         )
     columns = (
@@ -88,7 +88,7 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         GateVerdict.IMPROVED,
         GateVerdict.EQUIVALENT,
         GateVerdict.INCONCLUSIVE,
-        "it reads",
+        "measured",
         "detectable (median)",
     )
     requirements = [
@@ -100,16 +100,16 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         )
     ]
     requirements += [
-        _rare(f"slow-downs of {percent} % missed", sum(t.verdict != GateVerdict.REGRESSED for t in times), len(times), MISSED)
+        _rare(f"slowdowns of {percent} % missed", sum(t.verdict != GateVerdict.REGRESSED for t in times), len(times), MISSED)
         for percent, times in found.items()
         if percent
     ]
-    alone = [] if choose_cores().worker is not None else ["There is one core here, so that nothing kept others off it."]
-    return Section(TITLE, _SAYS, [SectionTable("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
+    alone = [] if choose_cores().worker is not None else ["This machine has one core, which other processes share."]
+    return Section(TITLE, _SAYS, [SectionTable("Old version against new", columns, rows)], requirements, [*_NOTES, *alone])
 
 
-def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:
-    """Return the requirement that something happens no more often than at a rate and by chance."""
+def _rare(event: str, hits: int, trials: int, rate: float) -> Requirement:
+    """Return the requirement that an event is not more frequent than chance allows at a rate."""
     between = rates.rate(hits, trials)
     bounds = f"[{between.low / 1000:.0%}, {between.high / 1000:.0%}]"
-    return Requirement(f"{what}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)
+    return Requirement(f"{event}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)

@@ -83,3 +83,19 @@ def test_the_replay_timer_returns_the_recorded_durations() -> None:
         start = replay()
         spans.append(replay() - start)
     assert spans == [0.5, 0.25, 2.0]
+
+
+def test_a_project_without_scenarios_loads_only_the_plugin(project: Any) -> None:
+    """Plain pytest imports neither the rest of the harness nor its large dependencies."""
+    project.write("pytest.ini", "[pytest]\n")
+    project.write(
+        "conftest.py",
+        "import sys\n\ndef pytest_unconfigure(config):\n"
+        "    large = {'numpy', 'msgspec', 'sqlalchemy', 'pandas', 'matplotlib', 'locust', 'rich', 'psutil'}\n"
+        "    print('loaded:', *sorted(m for m in sys.modules if m.startswith('harness.') or m in large))\n",
+    )
+    done = project.pytest("tests")
+    assert done.returncode == 0, done.stdout + done.stderr
+    loaded = next(line for line in done.stdout.splitlines() if line.startswith("loaded:")).split()[1:]
+    assert "harness.pytest_plugin" in loaded
+    assert {name for name in loaded if not name.startswith("harness.pytest_plugin")} == {"harness.errors"}
