@@ -30,9 +30,9 @@ BUDGET_S = 15.0
 MISSED = 0.05
 _CHANCE = 0.05
 _SAYS = (
-    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
-    f" in `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown must recur in fresh processes to be a regression."
-    " The new version does the same work, or more by the stated percentage."
+    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as in"
+    f" `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown must recur in fresh processes to be a regression. The"
+    " new version does the same work, or more by the stated percentage."
 )
 _NOTES = (
     (
