@@ -9,7 +9,7 @@ RUN     = runs/bench-$(shell date -u +%Y%m%dT%H%M%SZ)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check conformance lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,7 +35,7 @@ bench-clients: $(READY) ## the load generator's HTTP client beside others and wr
 bench-workers: $(READY) ## how load generation scales over 1, 2 and 4 engine processes
 	$(BIN)/python -m tools.load_generator.bench_workers
 
-conformance: $(READY) ## questions with known answers, put to this harness and to other tools; writes reports/published/conformance.md
+validation: $(READY) ## answer questions with known answers, next to other tools; writes reports/published/validation.md
 	$(BIN)/python -m tools.validation
 
 bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how much memory
@@ -43,7 +43,7 @@ bench-data: $(READY) ## how fast synthetic rows are made and loaded, and in how 
 	$(BIN)/harness data load --size medium
 
 test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios
 
 check: $(READY) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

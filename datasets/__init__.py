@@ -1,4 +1,4 @@
-"""Seeded synthetic rows of the prompt service: a block is a pure function of (data set, table, index)."""
+"""Seeded synthetic rows of the prompt service: a block is a pure function of (dataset, table, index)."""
 
 from datasets.access import evaluation_ids, heavy_users, prompt_ids, user_ids
 from datasets.block import Block, Column, as_dicts

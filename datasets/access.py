@@ -1,6 +1,6 @@
-"""Who asks for what: ids of existing rows, drawn as a busy service would be asked for them.
+"""Access patterns: ids of existing rows, drawn with the skew of a busy service.
 
-Every stream is a pure function of (data set, stream, n), and a longer one starts with the shorter.
+Every stream is a pure function of (dataset, stream, n), and a longer one starts with the shorter.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ from datasets.sizes import BLOCK_PROMPTS, Dataset
 from datasets.streams import Purpose, raw, uniforms
 
 LATEST_PROMPTS = 10_000
-"""How far back the requests for the latest prompts reach."""
+"""Number of newest prompts that requests for recent prompts are drawn from."""
 
-_WORDS = 3
-"""64-bit numbers behind a request: which half it is of, its rank, and which of a prompt's evaluations it wants."""
+_NUMBERS = 3
+"""64-bit numbers per request: its half, its rank, and the choice among a prompt's evaluations."""
 
 
 @dataclass(frozen=True)
 class _Survey:
-    """What can be asked for: one value a prompt, and the positions of the newest live prompts, newest first."""
+    """The rows that can be requested, one value per prompt."""
 
     live: NDArray[np.bool_]
     evaluations: NDArray[np.int64]
     latest: NDArray[np.int64]
+    """Positions of the newest live prompts, newest first."""
 
 
 def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
-    """Return ids of live prompts, half of them by popularity, half of them the latest.
+    """Return ids of live prompts, half of them by popularity, half of them recent.
 
-    Popularity is Zipf 0.99, the popular ones scattered over the table; the latest are Zipf 0.99 over the newest
-    LATEST_PROMPTS. Soft-deleted prompts are never asked for.
+    Popularity is Zipf 0.99, with the popular prompts scattered over the table; recency is Zipf 0.99 over the newest LATEST_PROMPTS.
+    Soft-deleted prompts are never returned.
 
     Raises:
-        ValueError: the data set is so small that it has no live prompt.
+        ValueError: the dataset is so small that it has no live prompt.
     """
     survey = _survey(dataset)
     prompts, _ = _requests(dataset, Purpose.ACCESS_PROMPT, stream, count, survey.live)
@@ -50,10 +51,10 @@ def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
 
 
 def evaluation_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
-    """Return ids of evaluations: any one of those of a live prompt, prompts being asked for as `prompt_ids` does.
+    """Return ids of evaluations: a random one of a live prompt, with prompts drawn as by `prompt_ids`.
 
     Raises:
-        ValueError: the data set is so small that no live prompt has an evaluation.
+        ValueError: the dataset is so small that no live prompt has an evaluation.
     """
     survey = _survey(dataset)
     prompts, picks = _requests(dataset, Purpose.ACCESS_EVALUATION, stream, count, survey.live & (survey.evaluations > 0))
@@ -65,7 +66,7 @@ def evaluation_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
 
 
 def user_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
-    """Return user ids by popularity, Zipf 0.99: the law by which prompts have their users."""
+    """Return user ids by popularity, Zipf 0.99: the distribution of prompts over users."""
     by_rank = users_by_rank(dataset.seed, dataset.users)
     drawn = uniforms(raw(dataset.seed, Purpose.ACCESS_USER, stream, count))
     return [by_rank[rank] for rank in zipf(drawn, dataset.users).tolist()]
@@ -79,12 +80,12 @@ def heavy_users(dataset: Dataset, count: int) -> list[str]:
 def _requests(
     dataset: Dataset, purpose: Purpose, stream: int, count: int, wanted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Return `count` positions of wanted prompts, and a number beside each to choose further with."""
+    """Return `count` positions of wanted prompts, and a random number for each for further choices."""
     if not wanted.any():
-        raise ValueError(f"{dataset} has no row that can be asked for; choose a larger scale")
+        raise ValueError(f"{dataset} has no row that can be requested; choose a larger scale")
     draws = count
     while True:
-        half, rank, pick = raw(dataset.seed, purpose, stream, _WORDS * draws).reshape(-1, _WORDS).T
+        half, rank, pick = raw(dataset.seed, purpose, stream, _NUMBERS * draws).reshape(-1, _NUMBERS).T
         prompts = np.where(half >> np.uint64(63), _popular(dataset, uniforms(rank)), _recent(dataset, uniforms(rank)))
         kept = np.flatnonzero(wanted[prompts])[:count]
         if len(kept) == count:
@@ -93,7 +94,7 @@ def _requests(
 
 
 def _popular(dataset: Dataset, uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return prompts by popularity; multiplying by a number coprime to theirs scatters the ranks, one place each."""
+    """Return prompts by popularity; multiplication by a number coprime to their count scatters the ranks one to one."""
     first, step = (int(number) % dataset.prompts for number in raw(dataset.seed, Purpose.ACCESS_SCRAMBLE, 0, 2))
     while math.gcd(step, dataset.prompts) != 1:
         step += 1
@@ -106,7 +107,7 @@ def _recent(dataset: Dataset, uniform: NDArray[np.float64]) -> NDArray[np.int64]
 
 
 def _ids_at(dataset: Dataset, purpose: Purpose, block: NDArray[np.int64], position: NDArray[np.int64]) -> list[str]:
-    """Return the ids of the rows at these positions of these blocks, in the same order, each block made once."""
+    """Return the ids of the rows at these positions of these blocks, in the same order, creating each block once."""
     ids = np.empty(len(block), dtype=object)
     for index in np.unique(block).tolist():
         there = np.flatnonzero(block == index)

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 Column = NDArray[Any] | list[str] | list[str | None]
-"""One value a row. Numbers, flags and times are arrays, times as datetime64[us] in UTC; text is a list of strings.
+"""One value per row. Numbers, flags and times are arrays, times as datetime64[us] in UTC; text is a list of strings.
 
 NULL is None in a list, NaN among floats and NaT among times.
 """
@@ -17,11 +17,12 @@ NULL is None in a list, NaN among floats and NaT among times.
 
 @dataclass(frozen=True)
 class Block:
-    """The rows of one block of a table: `columns` by name, in the table's order, of one length. Not to be changed."""
+    """The rows of one block of a table. Must not be modified."""
 
     table: str
     index: int
     columns: Mapping[str, Column]
+    """Columns by name, in the table's order, all of the same length."""
 
     @property
     def rows(self) -> int:
@@ -30,7 +31,7 @@ class Block:
 
 
 def as_dicts(block: Block) -> Iterator[dict[str, Any]]:
-    """Return the block's rows as a dict each, with plain Python values: naive UTC datetimes, None for NULL."""
+    """Return one dict per row, with plain Python values: naive UTC datetimes, None for NULL."""
     columns = [_plain(column) for column in block.columns.values()]
     return (dict(zip(block.columns, row, strict=True)) for row in zip(*columns, strict=True))
 

@@ -1,4 +1,4 @@
-"""The digest of a data set: says whether two runs measured over the same rows."""
+"""The digest of a dataset: it shows whether two runs used the same rows."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from datasets.sizes import Dataset
 from datasets.tables import TABLES, blocks, blocks_of
 
 GENERATOR_VERSION = 1
-"""To be raised whenever the rows of a seed change. 1: the first."""
+"""Increase it whenever the rows of a seed change. 1: the first version."""
 
-# Neither occurs in the rows' text.
+# Separators that do not occur in the rows' text.
 _BETWEEN = "\x1f"
 _NULL = "\x00"
 
 
 class Digest:
-    """SHA-256 over a data set's rows, fed with its blocks in any order while they are used for something else."""
+    """SHA-256 over a dataset's rows. Its blocks may be added in any order, while they are used for another purpose."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._of_blocks: dict[tuple[str, int], bytes] = {}
 
     def add(self, block: Block) -> None:
-        """Take a block into account; the same block again changes nothing."""
+        """Add a block; adding it again changes nothing."""
         self._of_blocks[block.table, block.index] = block_digest(block)
 
     def hexdigest(self) -> str:
-        """Return the digest of the whole data set, 64 hexadecimal digits.
+        """Return the digest of the whole dataset, 64 hexadecimal digits.
 
         Raises:
-            ValueError: blocks are missing, so this would be the digest of something else.
+            ValueError: blocks are missing, so the digest would be that of another dataset.
         """
         expected = [(table, index) for table in sorted(TABLES) for index in range(blocks_of(self._dataset, table))]
         missing = [f"{table} {index}" for table, index in expected if (table, index) not in self._of_blocks]
@@ -47,7 +47,7 @@ class Digest:
 
 
 def digest(dataset: Dataset) -> str:
-    """Return the digest of a data set by making all its rows, 64 hexadecimal digits."""
+    """Return the digest of a dataset by generating all its rows, 64 hexadecimal digits."""
     whole = Digest(dataset)
     for block in blocks(dataset):
         whole.add(block)
@@ -66,7 +66,7 @@ def block_digest(block: Block) -> bytes:
 def _canonical(column: Column) -> bytes:
     if isinstance(column, list):
         try:
-            return _BETWEEN.join(column).encode()  # type: ignore[arg-type]  # None is what the except is for
+            return _BETWEEN.join(column).encode()  # type: ignore[arg-type]  # the except clause handles None
         except TypeError:
             return _BETWEEN.join(_NULL if value is None else value for value in column).encode()
     if column.dtype.kind == "f":

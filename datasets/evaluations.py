@@ -1,4 +1,4 @@
-"""The table `evaluations`: those of one block of prompts, prompt by prompt."""
+"""The table `evaluations`: the evaluations of one block of prompts, ordered by prompt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datasets.streams import Purpose, lanes, raw
 
 DESCRIPTION = {
     "id": "UUID v4 from the stream",
-    "prompt_id": "evaluations a prompt: log-normal, median 4, sigma 1.1, 0-5 000",
+    "prompt_id": "evaluations per prompt: log-normal, median 4, sigma 1.1, 0-5 000",
     "status": "completed 85 %, running 5 %, pending 5 %, failed 5 %",
     "provider": "one of 4, by the model",
     "model": "one of 8, the first 30 %",
@@ -41,7 +41,7 @@ _PROVIDER_OF = np.array(list(_PROVIDERS.values()), dtype=object)
 
 
 def evaluations_of(seed: int, index: int, prompts: int) -> NDArray[np.int64]:
-    """Return how many evaluations each of a block's first prompts has."""
+    """Return the number of evaluations of each of a block's first prompts."""
     lane, *_ = lanes(raw(seed, Purpose.EVALUATION_COUNT, index, prompts))
     per_prompt: NDArray[np.int64] = log_normal(4, 1.1, 0, 5_000)[lane]
     return per_prompt

@@ -1,4 +1,4 @@
-"""Ids: UUID strings of version 4 whose random bits come from a stream."""
+"""Ids: version 4 UUID strings whose random bits come from a stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datasets.streams import Purpose, raw
 ID_CHARS = 36
 _HYPHEN = ord("-")
 _GROUPS = ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))
-"""Where an id's five groups of hexadecimal digits stand among its hyphens."""
+"""Positions of an id's five groups of hexadecimal digits between its hyphens."""
 
 
 @cache
@@ -23,9 +23,9 @@ def _hexadecimal() -> NDArray[np.uint32]:
 
 
 def uuids(numbers: NDArray[np.uint64]) -> list[str]:
-    """Return the ids made of pairs of 64-bit numbers; `numbers` holds two for each id and is left as it is.
+    """Return the ids for pairs of 64-bit numbers; `numbers` holds two per id and is not modified.
 
-    122 bits are random: among the 40 million ids of the largest data set, two are equal with a probability below 1e-21.
+    122 bits are random: among the 40 million ids of the largest dataset, two are equal with a probability below 1e-21.
     """
     words = numbers.copy().view("<u2").reshape(-1, 8)
     words[:, 3] = words[:, 3] & 0x0FFF | 0x4000  # version 4
@@ -47,7 +47,7 @@ def row_ids(seed: int, purpose: Purpose, index: int, rows: int) -> tuple[str, ..
 
 
 def chosen_row_ids(seed: int, purpose: Purpose, index: int, positions: NDArray[np.int64]) -> list[str]:
-    """Return the ids of the rows at these positions of a block, without spelling out the others."""
+    """Return the ids of the rows at these positions of a block, without formatting the others."""
     if not len(positions):
         return []
     numbers = raw(seed, purpose, index, 2 * (int(positions.max()) + 1)).reshape(-1, 2)
@@ -56,5 +56,5 @@ def chosen_row_ids(seed: int, purpose: Purpose, index: int, positions: NDArray[n
 
 @lru_cache(maxsize=4)
 def users_by_rank(seed: int, users: int) -> tuple[str, ...]:
-    """Return the user ids, the most popular first. A user's id does not depend on how many there are."""
+    """Return the user ids, the most popular first. A user's id does not depend on the number of users."""
     return row_ids(seed, Purpose.USER_ID, 0, users)

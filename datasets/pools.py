@@ -1,4 +1,4 @@
-"""The words rows are made of: Faker fills them once per process and seed, and rows take slices and choices."""
+"""The text of the rows: Faker fills pools once per process and seed, and rows take slices and choices of them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ _EMOJI = "🙂🚀✅📝🔥🤖💡🎯"
 
 @dataclass(frozen=True)
 class WordPools:
-    """Text to draw from.
-
-    `slabs` holds one long text for each of LANGUAGES, of SLAB_CHARS characters; `titles` a row of titles for each;
-    shape (languages, titles). `names` holds what test cases and templates are called, in every language.
-    """
+    """Text to draw from."""
 
     slabs: tuple[str, ...]
+    """One long text per language of LANGUAGES, of SLAB_CHARS characters each."""
+
     titles: NDArray[np.object_]
+    """Titles per language; shape (languages, titles)."""
+
     names: NDArray[np.object_]
+    """Names of test cases and templates, in every language."""
 
     def texts(self, languages: NDArray[np.uint8], lengths_chars: NDArray[np.int64], draws: NDArray[np.uint64]) -> list[str]:
-        """Return one slice of a slab for each row, at the place its draw says."""
+        """Return one slice of a slab per row, at the position given by its draw."""
         starts = draws % np.uint64(SLAB_CHARS - MAX_TEXT_CHARS)
         slabs = self.slabs
         return [
@@ -52,7 +53,7 @@ def pools(seed: int) -> WordPools:
     Raises:
         ModuleNotFoundError: Faker is not installed.
     """
-    from faker import Faker  # noqa: PLC0415 - a tenth of a second that whoever only asks for sizes should not wait for
+    from faker import Faker  # noqa: PLC0415 - 0.1 s that code which only needs sizes should not pay for
 
     english, japanese = Faker("en_US"), Faker("ja_JP")
     english.seed_instance(seed)
@@ -85,7 +86,7 @@ def _slab(speak: Callable[[], str], between: str) -> str:
 
 
 def _spoken(speak: Callable[[], str], low_chars: int, high_chars: int) -> str:
-    """Return what is spoken until it is long enough, cut where it is too long."""
+    """Return sentences until the text is long enough, truncated to the limit."""
     text = speak()
     while len(text) < low_chars:
         text = f"{text} {speak()}"

@@ -1,4 +1,4 @@
-"""The table `prompt_templates`: a few, some of them used very much."""
+"""The table `prompt_templates`: few rows, some of them used very often."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datasets.streams import Purpose, lanes, raw
 DESCRIPTION = {
     "id": "UUID v4 from the stream",
     "name": "10-80 characters, English and Japanese",
-    "category": "one of 12, evenly",
+    "category": "one of 12, uniform",
     "usage_count": "log-normal, median 20, sigma 2.0, 0-1 000 000",
     "content": "as the prompts'",
 }

@@ -1,4 +1,4 @@
-"""The table `prompts`: chains of versions, imported now and then in bulk."""
+"""The table `prompts`: chains of versions, some of them imported in bulk."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from datasets.streams import Purpose, lanes, raw, uniforms
 
 DESCRIPTION = {
     "id": "UUID v4 from the stream",
-    "user_id": "Zipf 0.99 over the users; one user a chain of versions",
-    "title": "20-60 characters, one a chain",
+    "user_id": "Zipf 0.99 over the users; one user per chain of versions",
+    "title": "20-60 characters, one per chain",
     "content": "log-normal, median 1 400 characters, sigma 1.0, 20-32 000; English 60 %, Japanese 35 %, with emoji 5 %",
     "status": "active 80 %, draft 15 %, archived 5 %",
     "version": "1, 2, 3 … along a chain; chain length geometric, mean 3",
-    "parent_id": "the version before; NULL for version 1",
-    "created_at": "exponential age, mean 180 days, below 2 years; 5 % share it with a neighbour of the same user",
-    "updated_at": "created_at for half of the rows, else soon after",
+    "parent_id": "the previous version; NULL for version 1",
+    "created_at": "exponential age, mean 180 days, below 2 years; 5 % share it with a neighbouring row of the same user",
+    "updated_at": "created_at for half of the rows, otherwise soon after",
     "deleted_at": "set for 8 %, after updated_at",
 }
 
 US_PER_DAY = 86_400_000_000
 NOW_US = int(np.datetime64("2025-10-01T00:00:00", "us").astype(np.int64))
-"""The data's present in microseconds since 1970 UTC: all rows are older."""
+"""The present time of the data in microseconds since 1970 UTC: all rows are older."""
 
 _MEAN_AGE_US = 180 * US_PER_DAY
 _OLDEST_US = 730 * US_PER_DAY
-_YOUNGEST_US = 60_000_000  # leaves time for what follows a prompt: updates, evaluations
+_YOUNGEST_US = 60_000_000  # leaves time for later events: updates, evaluations
 
 _FIRST_VERSION = below(1 / 3)
-# Two rows share each such instant, and a third of the rows begin a chain: 5 % of rows, as 7.5 % of the chains.
+# Two rows share each such instant, and a third of the rows begin a chain: 7.5 % of the chains are 5 % of the rows.
 _IMPORTED = below(0.075)
 _DELETED = below(0.08)
 _STATUS = Choice({"active": 0.80, "draft": 0.15, "archived": 0.05})
@@ -46,14 +46,17 @@ _LANGUAGE = Choice(LANGUAGES)
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What other tables and the access streams need of a whole block of prompts, one value a row.
+    """The data of a whole block of prompts that other tables and the access streams need, one value per row.
 
-    `chain` and `imports` hold the position of the row that begins the row's chain of versions, and its group of chains
-    imported together. `created_us` and `updated_us` count from 1970 UTC; `deleted` is a flag.
+    Times are in microseconds since 1970 UTC.
     """
 
     chain: NDArray[np.int64]
+    """Position of the row that begins the row's chain of versions."""
+
     imports: NDArray[np.int64]
+    """Position of the first row of the chains imported together with the row's chain."""
+
     created_us: NDArray[np.int64]
     updated_us: NDArray[np.int64]
     deleted: NDArray[np.bool_]
@@ -69,9 +72,9 @@ def prompt_ids(seed: int, index: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4)
 def skeleton(seed: int, index: int) -> Skeleton:
-    """Return a whole block's chains, times and states. A short block is a prefix of it."""
+    """Return the chains, times and states of a whole block. A short block is a prefix of it."""
     position = np.arange(BLOCK_PROMPTS)
-    # A coin at every row makes chain lengths geometric. No chain crosses into another block.
+    # An independent draw per row makes chain lengths geometric. No chain crosses a block boundary.
     starts, imported, *_ = lanes(raw(seed, Purpose.PROMPT_CHAIN, index, BLOCK_PROMPTS))
     first = starts < _FIRST_VERSION
     first[0] = True
@@ -81,7 +84,7 @@ def skeleton(seed: int, index: int) -> Skeleton:
     imports = _last(position, where=first & ~joined)
 
     ages = exponential(raw(seed, Purpose.PROMPT_AGE, index, BLOCK_PROMPTS), _MEAN_AGE_US, _OLDEST_US - _YOUNGEST_US)
-    # Sorting within the group keeps the ages' distribution and makes later versions younger.
+    # Sorting within the group preserves the distribution of ages and makes later versions newer.
     created = NOW_US - _YOUNGEST_US - ages[np.lexsort((-ages, imports))]
     created = created[_last(position, where=~joined)]
 
@@ -135,5 +138,5 @@ def prompts_block(seed: int, index: int, rows: int, users: int) -> Block:
 
 
 def _last(position: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each row the last position up to it at which `where` holds; it holds at the first."""
+    """Return for each row the last position up to it at which `where` is true; it is true at the first row."""
     return np.maximum.accumulate(np.where(where, position, 0))

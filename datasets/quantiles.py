@@ -1,7 +1,6 @@
-"""Distributions as tables of 65 536 quantiles: a 16-bit lane of a stream is looked up, not computed with.
+"""Distributions as tables of 65 536 quantiles: a 16-bit lane of a stream is looked up, without floating-point arithmetic.
 
-The tables are made in pure Python and hold integers, so that no machine's vector instructions can
-round a row differently.
+The tables are computed in pure Python and hold integers, so no machine's vector instructions can round a row differently.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CELLS = 1 << 16
-"""Quantiles in a table; the outermost lie 4.3 standard deviations out."""
+"""Quantiles per table; the outermost are 4.3 standard deviations from the mean."""
 
 _FRACTION_BITS = 28
 
@@ -52,10 +51,10 @@ def _exponential_knots(mean: int, limit: int) -> NDArray[np.int64]:
 
 
 def exponential(numbers: NDArray[np.uint64], mean: int, limit: int) -> NDArray[np.int64]:
-    """Return one exponential value below `limit` for each 64-bit number, interpolated between quantiles.
+    """Return one exponential value below `limit` per 64-bit number, interpolated between quantiles.
 
-    `mean` is that of the untruncated distribution. Interpolating keeps values as fine as their unit: with a plain
-    table of 65 536 instants, most of a million rows would share theirs.
+    `mean` is that of the untruncated distribution. Interpolation keeps values as fine as their unit: with a plain table of 65 536
+    instants, most of a million rows would share theirs.
     """
     knots = _exponential_knots(mean, limit)
     cell = (numbers >> np.uint64(48)).astype(np.int64)
@@ -76,12 +75,12 @@ def part_of(span: NDArray[np.int64], share: NDArray[np.int64]) -> NDArray[np.int
 
 
 def below(probability: float) -> int:
-    """Return the lane value below which an event of this probability happens."""
+    """Return the lane value below which an event of this probability occurs."""
     return round(probability * CELLS)
 
 
 class Choice:
-    """Labels with their probabilities, drawn by a lane; what rounding leaves over goes to the last label."""
+    """Labels with their probabilities, drawn by a lane; the rounding remainder goes to the last label."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         edges = [round(share * CELLS) for share in accumulate(weights.values())]
@@ -110,5 +109,5 @@ def zipf_shares(ranks: int, theta: float = 0.99) -> NDArray[np.float64]:
 
 
 def zipf(uniform: NDArray[np.float64], ranks: int, theta: float = 0.99) -> NDArray[np.int64]:
-    """Return one rank, 0 the most popular, for each uniform number in [0, 1)."""
+    """Return one rank per uniform number in [0, 1); rank 0 is the most popular."""
     return np.searchsorted(zipf_shares(ranks, theta), uniform, side="right").astype(np.int64)

@@ -1,4 +1,4 @@
-"""The table `test_results`: those of the evaluations of one block of prompts, evaluation by evaluation."""
+"""The table `test_results`: the results of the evaluations of one block of prompts, ordered by evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datasets.streams import Purpose, lanes, raw
 
 DESCRIPTION = {
     "id": "UUID v4 from the stream",
-    "evaluation_id": "results an evaluation: log-normal, median 3, sigma 0.7, 0-500",
+    "evaluation_id": "results per evaluation: log-normal, median 3, sigma 0.7, 0-500",
     "test_case_name": "one of 1 024, 10-80 characters, English and Japanese",
     "score": "normal, mean 0.70, deviation 0.20, 0-1, 4 decimals; NULL for 10 %",
     "passed": "true for 78 %",
@@ -26,7 +26,7 @@ _PASSED = below(0.78)
 
 
 def results_of(seed: int, index: int, prompts: int) -> NDArray[np.int64]:
-    """Return how many test results each evaluation of a block's first prompts has."""
+    """Return the number of test results of each evaluation of a block's first prompts."""
     evaluations = int(evaluations_of(seed, index, prompts).sum())
     lane, *_ = lanes(raw(seed, Purpose.TEST_RESULT_COUNT, index, evaluations))
     per_evaluation: NDArray[np.int64] = log_normal(3, 0.7, 0, 500)[lane]

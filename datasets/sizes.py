@@ -1,4 +1,4 @@
-"""How much data there is: the sizes by name, and a data set as size, seed and scale."""
+"""The named sizes, and a dataset as size, seed and scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SIZES = {"tiny": 1_000, "small": 10_000, "medium": 100_000, "large": 1_000_000}
 """Prompts by name of size. The other tables follow from the prompts."""
 
 BLOCK_PROMPTS = 1_000
-"""Prompts in a block; a block of evaluations or test results holds those that depend on one block of prompts."""
+"""Prompts per block; a block of evaluations or test results holds those of one block of prompts."""
 
 BLOCK_TEMPLATES = 1_000
 
@@ -22,23 +22,28 @@ _MIN_TEMPLATES = 50
 
 @dataclass(frozen=True)
 class Dataset:
-    """Which rows: `size` names the number of prompts, `scale` takes a share of them, `seed` chooses their content.
+    """The identity of a set of rows.
 
-    Rows are made row by row within their block, so a smaller data set is a prefix of a larger one of the same seed,
-    table by table, in every column but one: `prompts.user_id` is drawn from the data set's own `users`, because a data
-    set a hundred times larger has a hundred times the users, not users a hundred times busier.
+    Rows are generated one by one within their block, so a smaller dataset is a prefix of a larger one of the same seed, table by
+    table, in every column except one: `prompts.user_id` is drawn from the dataset's own `users`, because a dataset a hundred times
+    larger has a hundred times the users, not users that are a hundred times busier.
 
     Raises:
         ValueError: an unknown size, a seed outside 0 … 2**63 - 1, or a scale outside (0, 1].
     """
 
     size: str = "small"
+    """Name of the number of prompts; a key of SIZES."""
+
     seed: int = 0
+    """Determines the content of the rows."""
+
     scale: float = 1.0
+    """Share of the size's prompts."""
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
-            raise ValueError(f"no size named {self.size!r}; choose one of {', '.join(SIZES)}")
+            raise ValueError(f"unknown size {self.size!r}; choose from {', '.join(SIZES)}")
         if not 0 <= self.seed < SEED_LIMIT:
             raise ValueError(f"seed {self.seed} is outside 0 … 2**63 - 1; choose a seed in that range")
         if not 0 < self.scale <= 1:
@@ -73,7 +78,7 @@ class Dataset:
         """Return the number of prompts in a block.
 
         Raises:
-            IndexError: the data set has no such block.
+            IndexError: the dataset has no such block.
         """
         return _rows_in("prompts", index, self.prompts, BLOCK_PROMPTS)
 
@@ -81,7 +86,7 @@ class Dataset:
         """Return the number of prompt templates in a block.
 
         Raises:
-            IndexError: the data set has no such block.
+            IndexError: the dataset has no such block.
         """
         return _rows_in("prompt_templates", index, self.templates, BLOCK_TEMPLATES)
 
@@ -89,5 +94,5 @@ class Dataset:
 def _rows_in(table: str, index: int, total: int, block_rows: int) -> int:
     blocks = -(-total // block_rows)
     if not 0 <= index < blocks:
-        raise IndexError(f"no block {index} of {table}; this data set has blocks 0 … {blocks - 1}")
+        raise IndexError(f"no block {index} of {table}; this dataset has blocks 0 … {blocks - 1}")
     return min(block_rows, total - index * block_rows)

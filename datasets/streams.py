@@ -1,7 +1,7 @@
 """Random numbers as pure functions of (seed, purpose, index).
 
-Each stream is NumPy's Philox generator under a key of its own, read raw: NEP 19 keeps a bit generator's raw output
-stable, but not what `Generator` makes of it. A prefix of a stream does not depend on how much of it is read.
+Each stream is NumPy's Philox generator with its own key, read raw: NEP 19 keeps a bit generator's raw output stable, but not the
+output of `Generator`. A prefix of a stream does not depend on how much of it is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _INDEX_BITS = 48
 
 @unique
 class Purpose(IntEnum):
-    """What a stream is for. The numbers are part of the data: renumbering one changes the rows."""
+    """The use of a stream. The numbers are part of the data: changing one changes the rows."""
 
     USER_ID = 1
     PROMPT_ID = 10

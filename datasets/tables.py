@@ -1,4 +1,4 @@
-"""The four tables together: a block of any of them, all blocks, single rows, and how many there are."""
+"""The four tables together: blocks of each, all blocks, single rows, and row counts."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ DESCRIPTIONS = MappingProxyType(
         "prompt_templates": prompt_templates.DESCRIPTION,
     }
 )
-"""Table → column → how its values are distributed, in a line."""
+"""Table → column → distribution of its values, in one line."""
 
-# Blocks from here on belong to no data set: they are what a scenario inserts.
+# Blocks from here on belong to no dataset: scenarios insert them.
 _FRESH_BLOCKS = 1 << 40
 _FRESH_BLOCKS_PER_STREAM = 1 << 20
 _MAX_STREAMS = 1 << 24
 
 
 def blocks_of(dataset: Dataset, table: str) -> int:
-    """Return how many blocks a table has.
+    """Return the number of blocks of a table.
 
     Raises:
-        ValueError: no such table.
+        ValueError: the table does not exist.
     """
     _known(table)
     return dataset.template_blocks if table == "prompt_templates" else dataset.blocks
@@ -44,8 +44,8 @@ def block(dataset: Dataset, table: str, index: int) -> Block:
     """Return one block of a table: the same rows in any order, in any process.
 
     Raises:
-        ValueError: no such table.
-        IndexError: no such block.
+        ValueError: the table does not exist.
+        IndexError: the block does not exist.
     """
     _known(table)
     if table == "prompt_templates":
@@ -59,10 +59,10 @@ def block(dataset: Dataset, table: str, index: int) -> Block:
 
 
 def blocks(dataset: Dataset, tables: Iterable[str] = TABLES) -> Iterator[Block]:
-    """Make the blocks of these tables one at a time, table after table; memory stays flat.
+    """Yield the blocks of these tables one at a time, table after table, in constant memory.
 
     Raises:
-        ValueError: no such table.
+        ValueError: a table does not exist.
     """
     for table in tables:
         for index in range(blocks_of(dataset, table)):
@@ -70,20 +70,20 @@ def blocks(dataset: Dataset, tables: Iterable[str] = TABLES) -> Iterator[Block]:
 
 
 def rows(dataset: Dataset, table: str) -> Iterator[dict[str, Any]]:
-    """Make the rows of a table one at a time, a dict each with plain Python values; for small uses.
+    """Yield the rows of a table one at a time, as dicts of plain Python values; for small uses.
 
     Raises:
-        ValueError: no such table.
+        ValueError: the table does not exist.
     """
     for made in blocks(dataset, (table,)):
         yield from as_dicts(made)
 
 
 def prompts_to_insert(dataset: Dataset, stream: int, count: int) -> list[dict[str, Any]]:
-    """Return new prompts of the data set's users, a pure function of the arguments.
+    """Return new prompts of the dataset's users, a pure function of the arguments.
 
-    A longer list starts with the shorter. They look like the rest, chains included: a row's parent stands before
-    it in the list. Their ids are neither in the data set nor in another stream.
+    A longer list starts with the shorter. They are distributed like the others, including chains: a row's parent precedes it in the
+    list. Their ids are neither in the dataset nor in another stream.
 
     Raises:
         ValueError: a stream outside 0 … 2**24 - 1.
@@ -114,10 +114,10 @@ def _counts(dataset: Dataset) -> MappingProxyType[str, int]:
 
 
 def count_rows(dataset: Dataset) -> dict[str, int]:
-    """Return the exact number of rows by table, from the streams of counts alone: no row is made."""
+    """Return the exact number of rows per table, from the streams of counts alone: no row is generated."""
     return dict(_counts(dataset))
 
 
 def _known(table: str) -> None:
     if table not in TABLES:
-        raise ValueError(f"no table named {table!r}; choose one of {', '.join(TABLES)}")
+        raise ValueError(f"unknown table {table!r}; choose from {', '.join(TABLES)}")

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError, UsageError
+    from harness.results.load import CapacityKind
     from harness.results.run import BASELINE, Run, ScenarioResult, Statement
     from harness.results.store import read_run as load_run
     from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
+    from harness.sql import SqlInstance, SqlScenario, SyncSqlInstance
+    from harness.verdicts.capacity import times_the_capacity
     from harness.verdicts.measures import (
         WORK,
         combine,
         count,
+        exact_figure,
         fewer,
         fewer_times,
         growth,
@@ -35,16 +39,21 @@ if TYPE_CHECKING:
         verified,
     )
     from harness.verdicts.promise import Claim, Estimate, Measure, Promise, at_least, at_most, cut, measured, times, works
+    from harness.verdicts.rates import fewer_of, share_of
 
 _HOMES = {
     "harness.errors": ("HarnessError", "NotComparableError", "NotMeasurableError", "ScenarioFailedError", "UsageError"),
+    "harness.results.load": ("CapacityKind",),
     "harness.results.run": ("BASELINE", "Run", "ScenarioResult", "Statement"),
     "harness.results.store": ("load_run",),
     "harness.scenario": ("Arm", "Case", "Group", "Prepared", "Probe", "Scenario", "Server", "Setting", "demonstrates"),
+    "harness.sql": ("SqlInstance", "SqlScenario", "SyncSqlInstance"),
+    "harness.verdicts.capacity": ("times_the_capacity",),
     "harness.verdicts.measures": (
         "WORK",
         "combine",
         "count",
+        "exact_figure",
         "fewer",
         "fewer_times",
         "growth",
@@ -71,11 +80,67 @@ _HOMES = {
         "times",
         "works",
     ),
+    "harness.verdicts.rates": ("fewer_of", "share_of"),
 }
+# Written out for type checkers: what is not in it, they do not let others import from here.
+__all__ = [
+    "BASELINE",
+    "WORK",
+    "Arm",
+    "CapacityKind",
+    "Case",
+    "Claim",
+    "Estimate",
+    "Group",
+    "HarnessError",
+    "Measure",
+    "NotComparableError",
+    "NotMeasurableError",
+    "Prepared",
+    "Probe",
+    "Promise",
+    "Run",
+    "Scenario",
+    "ScenarioFailedError",
+    "ScenarioResult",
+    "Server",
+    "Setting",
+    "SqlInstance",
+    "SqlScenario",
+    "Statement",
+    "SyncSqlInstance",
+    "UsageError",
+    "at_least",
+    "at_most",
+    "combine",
+    "count",
+    "cut",
+    "demonstrates",
+    "exact_figure",
+    "fewer",
+    "fewer_of",
+    "fewer_times",
+    "growth",
+    "latency",
+    "less_time",
+    "load_run",
+    "measured",
+    "memory_cut",
+    "plan_share",
+    "share_of",
+    "shown",
+    "slowdown",
+    "speedup",
+    "survives",
+    "times",
+    "times_as_long",
+    "times_the_capacity",
+    "verified",
+    "works",
+]
+
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _RENAMED = {"load_run": "read_run"}
-
-__all__ = [*_HOME]  # noqa: PLE0604 - the names of the table above
 
 
 def __getattr__(name: str) -> object:

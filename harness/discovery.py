@@ -33,7 +33,8 @@ class LoadedScenario:
     @property
     def findings(self) -> list[DeclaredFinding]:
         """The findings the scenario demonstrates, in the order they are written, each with its arm."""
-        members = (getattr(member, "finding", None) for member in vars(type(self.scenario.written)).values())
+        kinds = reversed(type(self.scenario.written).__mro__)
+        members = (getattr(member, "finding", None) for kind in kinds for member in vars(kind).values())
         as_written = next((name for name, arm in self.scenario.arms.items() if arm.as_written), BASELINE)
         return [replace(found, arm=found.arm or as_written) for found in members if isinstance(found, DeclaredFinding)]
 
@@ -191,6 +192,9 @@ def _import(file: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+    except UsageError as error:
+        del sys.modules[spec.name]
+        raise UsageError(f"{file} cannot be imported: {error}") from error
     except Exception as error:
         del sys.modules[spec.name]
         where = _line_in(file, error)

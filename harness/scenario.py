@@ -22,14 +22,16 @@ Instance = TypeVar("Instance")
 
 @dataclass(frozen=True)
 class Server:
-    """A server's URL, twice: `near` is the server itself, `far` is where instances connect, `rtt_ms` away; the same at no distance.
+    """A server that instances connect to."""
 
-    `facts` are its version and settings, for the record.
-    """
+    direct_url: str
+    """URL of the server itself."""
 
-    near: str
-    far: str
+    url: str
+    """URL for instances, through the network latency of the setting; equal to `direct_url` at an RTT of 0."""
+
     facts: Mapping[str, str] = field(default_factory=dict)
+    """Version and settings, for the run record."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Arm:
     """One side of a comparison, where its description is not all there is to say.
 
     Example:
-        arms = {"baseline": "one query per row", "proposed": Arm("the advice, literally", as_written=True)}
+        arms = {"baseline": "one query per row", "advised": Arm("the advice, literally", as_written=True)}
     """
 
     description: str

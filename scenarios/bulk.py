@@ -1,10 +1,6 @@
 """The review's sixth recommendation: Core inserts in batches, and bulk updates."""
 
-from __future__ import annotations
-
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -15,28 +11,38 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import datasets
-from fixtures.store import ENGINES, SMALL_CACHE, Store, dataset, open_store, prepare
-from harness.probes.ping import ping
-from harness.probes.plans import plans
-from harness.probes.statements import Statements
-from harness.probes.work import work
-from harness.results.run import Statement
-from harness.scenario import Arm, Case, Group, Prepared, Probe, Scenario, Server, Setting, demonstrates
-from harness.servers.servers import servers
-from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
-from harness.verdicts.promise import Promise, at_most, cut, times, works
+from fixtures.bulk.faults import CANNOT_RUN, BulkFaults
+from fixtures.store import SMALL_CACHE, PromptScenario, dataset
+from harness import (
+    Arm,
+    Case,
+    Group,
+    Promise,
+    Setting,
+    SqlInstance,
+    at_most,
+    combine,
+    cut,
+    latency,
+    memory_cut,
+    shown,
+    speedup,
+    times,
+    verified,
+    works,
+)
 from service import bulk
 from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Base
 
-TABLES = ("prompts",)
 PROMPTS = Base.metadata.tables["prompts"]
 MANY, THOUSAND, FEW = 10_000, 1_000, 100
 STREAMS = 8
 """Streams of new rows for each stream of cases, so that no two cases insert the same id."""
 
 AT = datetime(2025, 10, 2, 3, 4, 5, 678_901)  # noqa: DTZ001 - the service keeps UTC without a zone
-CANNOT_RUN = "the bulk insert cannot run as written: the generic insert() has no on_conflict_do_update"
+
+CLAIM_B4 = "insert and upsert, bulk status update and bulk soft delete work"
 
 Technique = Callable[[AsyncSession, Any], Awaitable[int]]
 INSERTS: Mapping[str, Technique] = {
@@ -69,19 +75,19 @@ OPERATIONS: Mapping[str, Mapping[str, Technique]] = {
 }
 
 
-class Bulk(Scenario[Store]):
+class Bulk(BulkFaults, PromptScenario[SqlInstance]):
     """Many rows in few statements.
 
-    Inserting, upserting, changing the status of and soft-deleting many prompts. The baseline goes through ORM objects one by one.
-    As written, the review's insert raises before it sends anything; the proposed arm has the smallest change that makes it run, the
-    dialect's own insert, and keeps its thousand rows after one VALUES. Done right: executemany, and ids in one variable. Every arm
-    commits once, so all are equally durable, and leaves the same rows behind.
+    Inserting, upserting, changing the status of and soft-deleting many prompts. The baseline handles ORM objects one by one. As
+    written, the review's insert raises before it sends anything; the proposed arm has the smallest change that makes it run, the
+    dialect's insert(), and keeps its thousand rows after one VALUES. Optimised: executemany, and all ids in one bound parameter.
+    Every arm commits once, so that all are equally durable, and leaves the same rows behind.
     """
 
     arms = {
         "baseline": "ORM objects, add_all and one commit",
         "proposed": Arm("VALUES with a thousand rows, repaired to run; UPDATE with an IN list", as_written=True),
-        "optimised": "executemany; UPDATE with the ids in one variable",
+        "optimised": "executemany; UPDATE with all ids in one bound parameter",
     }
     groups = (
         Group("insert_10000", "insert 10 000 prompts", slow=True, uncounted=True, memory=True, load=False),
@@ -98,7 +104,7 @@ class Bulk(Scenario[Store]):
         Promise("B3", "50 % less memory for the insert", cut(0.5), memory_cut("insert_10000")),
         Promise(
             "B4",
-            "insert and upsert, bulk status update and bulk soft delete work",
+            CLAIM_B4,
             works(),
             combine([shown(CANNOT_RUN), verified("set_status_100"), verified("soft_delete_100")], fmean),
             part="as written",
@@ -106,24 +112,17 @@ class Bulk(Scenario[Store]):
         ),
         Promise(
             "B4",
-            "insert and upsert, bulk status update and bulk soft delete work",
+            CLAIM_B4,
             works(),
             verified("insert_10000", "upsert_100", "set_status_100", "soft_delete_100"),
             part="once it runs",
         ),
     )
-    engines = ENGINES
-
-    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start the engine, where it is a server."""
-        return servers(setting)
-
-    def prepare(self, setting: Setting) -> Prepared:
-        """Load prompts."""
-        return asyncio.run(prepare(setting, TABLES, {}))
+    tables = ("prompts",)
+    connections = SMALL_CACHE
 
     def cases(self, setting: Setting) -> Sequence[Case]:
-        """Return rows and ids to write; every stream's rows are its own."""
+        """Return rows and ids to write; different streams write different rows."""
         rows = dataset(setting)
         first = setting.stream * STREAMS
         fresh = datasets.prompts_to_insert(rows, first, MANY)
@@ -138,16 +137,12 @@ class Bulk(Scenario[Store]):
             Case("soft_delete_100", "delete 100", list(there)[-FEW:]),
         ]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Store]:
-        """Open the arm's own copy."""
-        return open_store(setting, arm, SMALL_CACHE)
-
-    async def run(self, instance: Store, case: Case) -> int:
+    async def run(self, instance: SqlInstance, case: Case) -> int:
         """Write as the arm does."""
         async with instance.sessions() as session:
             return await OPERATIONS[case.group][instance.arm](session, case.args)
 
-    async def state(self, instance: Store, case: Case) -> Any:
+    async def state(self, instance: SqlInstance, case: Case) -> Any:
         """Read back what was written."""
         found: list[Any] = []
         async with instance.undo.connect() as connection:
@@ -155,7 +150,7 @@ class Bulk(Scenario[Store]):
                 found += await connection.execute(select(PROMPTS).where(PROMPTS.c.id.in_(ids)))
         return sorted(tuple(row) for row in found)
 
-    async def reset(self, instance: Store, case: Case, answer: int) -> None:
+    async def reset(self, instance: SqlInstance, case: Case, answer: int) -> None:
         """Put the rows that were written back as they were."""
         del answer
         ids, before = _ids(case), _rows_to_change(dataset(instance.setting))
@@ -166,32 +161,6 @@ class Bulk(Scenario[Store]):
             if original:
                 await connection.execute(insert(PROMPTS), original)
             await connection.commit()
-
-    async def ping(self, instance: Store) -> int:
-        """Ask the database for nothing."""
-        return await ping(instance.engine)
-
-    def probes(self, instance: Store) -> Sequence[Probe]:
-        """Count statements, rows and the engine's work."""
-        return work(instance.engine)
-
-    async def statements(self, instance: Store, case: Case) -> Sequence[Statement]:
-        """Return the statements, with plans where there are any."""
-        async with Statements(instance.engine) as sent:
-            await self.run(instance, case)
-        await self.reset(instance, case, 0)
-        return await plans(instance.engine, sent.sent(), arm=instance.arm, group=case.group)
-
-    @demonstrates(CANNOT_RUN)
-    async def generic_insert(self, instance: Store, cases: Sequence[Case]) -> str:
-        """Insert as written."""
-        rows = next(case.args for case in cases if case.group == "insert_100")
-        async with instance.sessions() as session:
-            try:
-                await bulk.insert_as_written(session, rows)
-            except AttributeError as error:
-                return f"AttributeError: {error}"
-        raise AssertionError("it inserted")
 
 
 @lru_cache(maxsize=1)

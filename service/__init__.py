@@ -1,1 +1,1 @@
-"""The system on trial: the review's prompt service, one file an optimisation, each holding its techniques side by side."""
+"""The prompt service, the system under test: one file per optimisation, each with its techniques side by side."""

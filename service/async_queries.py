@@ -1,18 +1,17 @@
-"""A request with several independent questions: answered in a thread, on one asyncio session, or on a session for each.
+"""A request with several independent queries: run in a thread, on one asyncio session, or on one session per query.
 
-The same questions are asked of every kind of session, so
-that only how they are asked differs.
+The same queries run on every kind of session, so only the execution differs.
 
-What "done right" decides, and why:
+Decisions of the optimised technique, with reasons:
 
-- Where the database is behind a network, every question has a session of its own. A session is one connection, and a
-  connection answers one statement at a time.
-- Those sessions read in autocommit. Questions on several connections have no common snapshot, transaction or not, so that BEGIN and
-  ROLLBACK around a single statement are two round trips for nothing. Questions whose answers must agree belong on one session.
-- No more sessions than the pool has connections are open at once, over all requests. The rest wait here, where nothing times out,
-  and nobody who holds a connection waits for another.
-- Where the database is in the process, there is nothing to wait for while the others are answered. The whole request goes
-  to a thread once, on a synchronous session; an asyncio driver would go to a thread for every single call.
+- If the database is behind a network, every query has its own session. A session is one connection, and a connection executes one
+  statement at a time.
+- Those sessions read in autocommit. Queries on several connections share no snapshot, with or without a transaction, so BEGIN and
+  ROLLBACK around a single statement are two wasted round trips. Queries whose answers must be consistent belong on one session.
+- The number of open sessions, over all requests, never exceeds the number of connections in the pool. The rest wait here, where
+  nothing times out, and no holder of a connection waits for another connection.
+- If the database is embedded, no network wait can overlap. The whole request runs in a thread once, on a synchronous session; an
+  asyncio driver would switch to a thread for every single call.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from service import bulk
-from service.dashboard import Question
+from service.dashboard import Query
 from service.models import Prompt
 from service.sessions import sessionmaker as async_sessions
 
@@ -36,27 +35,28 @@ PromptRow = Mapping[str, Any]
 Insert = Callable[[AsyncSession, Sequence[PromptRow]], Awaitable[int]]
 
 THREADS = 40
-"""Threads that FastAPI has for endpoints that are plain functions."""
+"""Number of threads that FastAPI uses for endpoints that are plain functions."""
 
 CONNECTIONS = 20
+"""Pool size of the optimised engines."""
 
 
 class Requests(Protocol):
-    """How a service answers requests."""
+    """A way of serving requests."""
 
-    async def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """Answer independent questions of one request, in their order."""
+    async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
+        """Run independent queries of one request; return the answers in the order of the queries."""
         ...
 
     async def create(self, rows: Sequence[PromptRow]) -> int:
-        """Insert prompts and commit; return how many."""
+        """Insert prompts and commit; return their number."""
         ...
 
 
 class Threaded:
-    """Questions one after another on a synchronous session, in a thread: an endpoint that is a plain function. The baseline.
+    """Queries run one after another on a synchronous session in a thread, as in an endpoint that is a plain function. The baseline.
 
-    Also what is right for a database in the process, on an engine without pings.
+    Also the right choice for an embedded database, on an engine without pings.
     """
 
     def __init__(self, engine: Engine, threads: Executor, insert: Insert = bulk.insert_baseline) -> None:
@@ -64,36 +64,36 @@ class Threaded:
         self._threads = threads
         self._insert = insert
 
-    async def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """Answer in a thread."""
-        return await self._in_thread(questions)
+    async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
+        """Run in a thread."""
+        return await self._in_thread(queries)
 
     async def create(self, rows: Sequence[PromptRow]) -> int:
         """Insert in a thread."""
         [inserted] = await self._in_thread([lambda session: self._insert(session, rows)])
         return int(inserted)
 
-    async def _in_thread(self, questions: Sequence[Question]) -> list[Any]:
+    async def _in_thread(self, queries: Sequence[Query]) -> list[Any]:
         def answer() -> list[Any]:
             with self._sessions() as session:
-                return [_answered(session, question) for question in questions]
+                return [_run_synchronously(session, query) for query in queries]
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
 
 
 class OneSession:
-    """The review's session for a request, on its asyncio engine. It answers one question after another: no session can do more."""
+    """The review's single session per request, on its asyncio engine. It executes one query after another, as any session does."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._sessions = async_sessions(engine)
 
-    async def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """Answer on one session."""
+    async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
+        """Run on one session."""
         async with self._sessions() as session:
-            return [await question(session) for question in questions]
+            return [await query(session) for query in queries]
 
     async def create(self, rows: Sequence[PromptRow]) -> int:
-        """Insert as the review does, and commit, which it does not."""
+        """Insert as the review does, and commit, which the review omits."""
         async with self._sessions() as session:
             await bulk_create_as_written(session, [Prompt(**row) for row in rows])
             await session.commit()
@@ -101,17 +101,17 @@ class OneSession:
 
 
 class SessionEach:
-    """A session in autocommit for every question, `at_once` of them at the same time over all requests."""
+    """One autocommit session per query, at most `at_once` of them at the same time over all requests."""
 
     def __init__(self, engine: AsyncEngine, at_once: int) -> None:
         self._readers = async_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writers = async_sessions(engine)
         self._free = asyncio.Semaphore(at_once)
 
-    async def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """Answer all at the same time. The first error cancels the other questions."""
+    async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
+        """Run all concurrently. The first error cancels the other queries."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._answer(question)) for question in questions]
+            tasks = [group.create_task(self._answer(query)) for query in queries]
         return [task.result() for task in tasks]
 
     async def create(self, rows: Sequence[PromptRow]) -> int:
@@ -119,35 +119,35 @@ class SessionEach:
         async with self._free, self._writers() as session:
             return await bulk.insert_optimised(session, rows)
 
-    async def _answer(self, question: Question) -> Any:
+    async def _answer(self, query: Query) -> Any:
         async with self._free, self._readers() as session:
-            return await question(session)
+            return await query(session)
 
 
 def engine_baseline(url: URL) -> Engine:
-    """Make the synchronous engine of today."""
+    """Create the synchronous engine of the baseline."""
     return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
 
 
 def engine_proposed(url: URL | str) -> AsyncEngine:
-    """Make the review's asyncio engine."""
+    """Create the review's asyncio engine."""
     return create_async_engine(url, pool_size=20, max_overflow=40, pool_recycle=900, pool_pre_ping=True)
 
 
 def engine_optimised(url: URL) -> AsyncEngine:
-    """Make an asyncio engine for `SessionEach`: a fixed number of connections, the last used first."""
+    """Create an asyncio engine for `SessionEach`: a fixed number of connections, the most recently used first."""
     return create_async_engine(
         url, poolclass=AsyncAdaptedQueuePool, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=5, pool_use_lifo=True
     )
 
 
 def engine_in_threads(url: URL) -> Engine:
-    """Make a synchronous engine for a database in the process: no overflow, and no ping, as no network can cut connections."""
+    """Create a synchronous engine for an embedded database: no overflow, and no ping, since no network can drop connections."""
     return create_engine(url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=5, pool_use_lifo=True)
 
 
 def address_as_written(url: str) -> str:
-    """Return the address that the review makes of a libSQL one, for its asyncio engine."""
+    """Return the URL that the review derives from a libSQL URL for its asyncio engine."""
     return url.replace("libsql://", "sqlite+aiosqlite://")
 
 
@@ -157,13 +157,13 @@ async def session_as_written(sessions: async_sessionmaker[AsyncSession]) -> Asyn
         yield session
 
 
-async def gathered_on_one_session(session: AsyncSession, questions: Sequence[Question]) -> list[Any]:
-    """Ask one session all questions at the same time.
+async def gathered_on_one_session(session: AsyncSession, queries: Sequence[Query]) -> list[Any]:
+    """Run all queries concurrently on one session.
 
     Raises:
-        InvalidRequestError: the session has no connection yet. With one, it answers one question after another.
+        InvalidRequestError: the session has no connection yet. If it has one, the queries run one after another.
     """
-    return list(await asyncio.gather(*(question(session) for question in questions)))
+    return list(await asyncio.gather(*(query(session) for query in queries)))
 
 
 async def bulk_create_as_written(session: AsyncSession, prompts: list[Prompt]) -> list[Prompt]:
@@ -173,8 +173,8 @@ async def bulk_create_as_written(session: AsyncSession, prompts: list[Prompt]) -
     return prompts
 
 
-class _Unawaited:
-    """A synchronous session that questions for an asyncio session can be asked of: what they await is there already."""
+class _SyncSessionAdapter:
+    """An adapter that lets queries for an asyncio session run on a synchronous one: each awaited call has already completed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -187,12 +187,12 @@ class _Unawaited:
         self._session.commit()
 
 
-def _answered(session: Session, question: Question) -> Any:
-    """Return a question's answer on a synchronous session: its coroutine runs to the end at the first step."""
-    steps = cast("Coroutine[Any, Any, Any]", question(cast("AsyncSession", _Unawaited(session))))
+def _run_synchronously(session: Session, query: Query) -> Any:
+    """Return a query's answer on a synchronous session: its coroutine runs to the end in one step."""
+    steps = cast("Coroutine[Any, Any, Any]", query(cast("AsyncSession", _SyncSessionAdapter(session))))
     try:
         steps.send(None)
     except StopIteration as end:
         return end.value
     steps.close()
-    raise RuntimeError("the question awaits something other than its session")
+    raise RuntimeError("the query awaits something other than its session")

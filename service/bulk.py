@@ -1,9 +1,9 @@
-"""Writing many prompts at once: inserts, upserts, changes of status and soft deletes.
+"""Writing many prompts at once: inserts, upserts, status changes and soft deletes.
 
-Every technique commits once, so all are equally durable, and returns how many prompts it changed. Times are passed in: a run must
-write the same rows whenever it runs. Rows are dicts with all of a prompt's columns; a parent precedes its children.
+Every technique commits once, so all are equally durable, and returns the number of prompts changed. Times are arguments: a run must
+write the same rows whenever it runs. Rows are dicts with all columns of a prompt; a parent precedes its children.
 
-An upsert replaces title, content and updated_at of a prompt that exists, and inserts one that does not.
+An upsert replaces title, content and updated_at of an existing prompt, and inserts a new one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from service.models import Base, Prompt
 PromptRow = Mapping[str, Any]
 
 BATCH = 1000
-"""Rows in a batch. Ten times as many hold ten times the memory as parameters and gain nothing."""
+"""Rows per batch. Ten times as many take ten times the memory for parameters and gain nothing."""
 
 _REPLACED = ("title", "content", "updated_at")
 _PROMPTS: Table = Base.metadata.tables["prompts"]
 
 
 async def insert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
-    """Insert through `add_all`: an object and its bookkeeping for each row."""
+    """Insert through `add_all`: one object with its bookkeeping per row."""
     session.add_all([Prompt(**row) for row in rows])
     await session.commit()
     return len(rows)
@@ -46,7 +46,7 @@ async def insert_as_written(session: AsyncSession, rows: Sequence[PromptRow], ba
     changed = 0
     for batch in chunks(rows, batch_size):
         statement = insert(Prompt).values(batch)
-        statement = statement.on_conflict_do_update(  # type: ignore[attr-defined]  # this is the fault
+        statement = statement.on_conflict_do_update(  # type: ignore[attr-defined]  # this is the defect
             index_elements=["id"],
             set_={name: getattr(statement.excluded, name) for name in _REPLACED},  # type: ignore[attr-defined]  # as above
         )
@@ -57,10 +57,10 @@ async def insert_as_written(session: AsyncSession, rows: Sequence[PromptRow], ba
 
 
 async def insert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
-    """Insert or update as the review means it: the dialect's own insert, a thousand rows after one VALUES.
+    """Insert or update as the review intends: the dialect's own insert, a thousand rows after one VALUES.
 
-    A statement has a variable for every value, ten a row. SQLite takes 32 766 as it is distributed (Debian's takes 250 000) and
-    asyncpg 32 767, so batches beyond 3 276 rows fail. An id that comes twice is counted twice by SQLite and refused by PostgreSQL.
+    A statement has one variable per value, ten per row. SQLite's default limit is 32 766 (250 000 on Debian) and asyncpg's is 32
+    767, so batches above 3 276 rows fail. A duplicate id is counted twice by SQLite and refused by PostgreSQL.
     """
     changed = 0
     for batch in chunks(rows, batch_size):
@@ -72,10 +72,10 @@ async def insert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batc
 
 
 async def insert_optimised(session: AsyncSession, rows: Iterable[PromptRow]) -> int:
-    """Insert by executemany, a statement of one row run over batches of parameters; takes rows from a generator as well.
+    """Insert with executemany: a single-row statement run over batches of parameters. Accepts a generator of rows.
 
     Raises:
-        IntegrityError: an id exists already; nothing is inserted then.
+        IntegrityError: an id exists already; nothing is inserted.
     """
     inserted = 0
     for batch in chunks(rows, BATCH):
@@ -86,7 +86,7 @@ async def insert_optimised(session: AsyncSession, rows: Iterable[PromptRow]) -> 
 
 
 async def upsert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
-    """Look for each prompt, then change or add it: a statement for every row before the first is written."""
+    """Look up each prompt, then change or add it: one SELECT per row before the first write."""
     for row in rows:
         prompt = await session.get(Prompt, row["id"])
         if prompt is None:
@@ -99,12 +99,12 @@ async def upsert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> i
 
 
 async def upsert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
-    """Upsert as the review means it, which inserts and updates by the same statement."""
+    """Upsert as the review intends; its insert is already an upsert."""
     return await insert_repaired(session, rows, batch_size)
 
 
 async def upsert_optimised(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
-    """Upsert by executemany. An id that comes twice takes the later row's values and is counted once."""
+    """Upsert with executemany. For a duplicate id the later row's values win, and it is counted once."""
     statement = _replacing(_upsert(session, _PROMPTS))
     for batch in chunks(rows, BATCH):
         await session.execute(statement, batch)
@@ -124,17 +124,17 @@ async def set_status_baseline(session: AsyncSession, ids: Sequence[str], status:
 
 
 async def set_status_proposed(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
-    """Set the status of all by one UPDATE with a variable for every id, which fails beyond the database's limit on variables."""
+    """Set the status of all with one UPDATE and one variable per id; fails beyond the database's limit on variables."""
     return await _run(session, update(Prompt).where(Prompt.id.in_(ids)).values(status=status, updated_at=at))
 
 
 async def set_status_optimised(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
-    """Set the status of all by one UPDATE with the ids in one variable: no limit, and one text to parse for any number of ids."""
+    """Set the status of all with one UPDATE and the ids in one variable: no limit, and one statement text for any number of ids."""
     return await _run(session, update(_PROMPTS).where(_among(session, Prompt.id, ids)).values(status=status, updated_at=at))
 
 
 async def soft_delete_baseline(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
-    """Load the prompts that are not yet deleted and mark them one by one."""
+    """Load the prompts that are not deleted yet and mark them one by one."""
     changed = 0
     for some in chunks(ids, KEYS_PER_STATEMENT):
         for prompt in await session.scalars(select(Prompt).where(Prompt.id.in_(some), Prompt.deleted_at.is_(None))):
@@ -145,12 +145,12 @@ async def soft_delete_baseline(session: AsyncSession, ids: Sequence[str], at: da
 
 
 async def soft_delete_proposed(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
-    """Mark those not yet deleted by one UPDATE with a variable for every id."""
+    """Mark those not deleted yet with one UPDATE and one variable per id."""
     return await _run(session, update(Prompt).where(Prompt.id.in_(ids)).where(Prompt.deleted_at.is_(None)).values(deleted_at=at))
 
 
 async def soft_delete_optimised(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
-    """Mark those not yet deleted by one UPDATE with the ids in one variable."""
+    """Mark those not deleted yet with one UPDATE and the ids in one variable."""
     return await _run(
         session, update(_PROMPTS).where(_among(session, Prompt.id, ids), Prompt.deleted_at.is_(None)).values(deleted_at=at)
     )
@@ -165,7 +165,7 @@ async def _run(session: AsyncSession, statement: Update) -> int:
 def _among(session: AsyncSession, column: InstrumentedAttribute[str], ids: Sequence[str]) -> ColumnElement[bool]:
     """Return the condition that a column is one of the ids, all in one variable.
 
-    There is no limit on their number then, and one statement text for any number of them; lists in chunks and executemany have
+    Their number is unlimited then, and the statement text is the same for any number of them. Lists in chunks and executemany have
     neither advantage and were slower on SQLite.
     """
     if _dialect(session) == "postgresql":

@@ -1,7 +1,7 @@
-"""What the service reads most, and the writes that change it: each in a session of its own, straight from the database.
+"""The most frequent reads of the service and the writes that change them, each on its own session, directly on the database.
 
-`DatabaseCatalogue` is the service as it is, without a cache. Answers are tuples all the way down, so that several callers may hold
-the same one. A write commits once. Times are passed in: a run must write the same rows whenever it runs.
+`DatabaseCatalogue` is the service without a cache. Answers consist of tuples throughout, so callers can share them. A write commits
+once. Times are arguments: a run must write the same rows whenever it runs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ TestCase = tuple[str, str, float | None, bool]
 """(id, test_case_name, score, passed)."""
 
 EvaluationDetail = tuple[tuple[str, str, str, str, str, float | None], tuple[TestCase, ...]]
-"""(id, prompt_id, status, provider, model, overall_score), and its test results by id."""
+"""(id, prompt_id, status, provider, model, overall_score), and its test results sorted by id."""
 
 Templates = tuple[tuple[str, str, int], ...]
 """(id, name, usage_count) of each template, most used first."""
 
 Statistics = tuple[tuple[str, float, int], ...]
-"""(prompt_id, mean score, evaluations) of the best-scoring prompts."""
+"""(prompt_id, mean score, number of evaluations) of the best-scoring prompts."""
 
 
 class Catalogue(Protocol):
-    """The five reads and four writes. A prompt or evaluation that is not there reads as None."""
+    """The five reads and four writes. A missing prompt or evaluation reads as None."""
 
     async def prompt(self, prompt_id: str) -> PromptDetail | None:
         """Return a live prompt."""
@@ -59,7 +59,7 @@ class Catalogue(Protocol):
         ...
 
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
-        """Give a user's live prompt another title; return its new version, or None if there is no such prompt."""
+        """Change the title of a user's live prompt; return its new version, or None if it does not exist."""
         ...
 
     async def create_prompt(self, row: Mapping[str, Any]) -> None:
@@ -67,16 +67,16 @@ class Catalogue(Protocol):
         ...
 
     async def re_evaluate(self, evaluation_id: str, score: float) -> None:
-        """Give an evaluation and each of its test results another score."""
+        """Change the score of an evaluation and of each of its test results."""
         ...
 
     async def rename_template(self, template_id: str, category: str, name: str) -> None:
-        """Give a template of a category another name."""
+        """Change the name of a template of a category."""
         ...
 
 
 class DatabaseCatalogue:
-    """Every read goes to the database. The baseline, and what a cache stands in front of."""
+    """Every read goes to the database. The baseline, and the source behind a cache."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
@@ -92,7 +92,7 @@ class DatabaseCatalogue:
             return tuple(await prompts.active_prompts(session, user_id))
 
     async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
-        """Send a statement for the evaluation, and one for its results."""
+        """Send one statement for the evaluation, and one for its results."""
         results = (
             select(TestResult.id, TestResult.test_case_name, TestResult.score, TestResult.passed)
             .where(TestResult.evaluation_id == evaluation_id)
@@ -115,7 +115,7 @@ class DatabaseCatalogue:
             return tuple(await prompts.evaluation_analysis(session))
 
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
-        """Send one UPDATE; the database counts the version, so that concurrent updates are all counted."""
+        """Send one UPDATE; the database increments the version, so concurrent updates are all counted."""
         async with self._sessions.begin() as session:
             return await retitle(session, prompt_id, user_id, title, at)
 
@@ -125,7 +125,7 @@ class DatabaseCatalogue:
             await session.execute(insert(Prompt), [dict(row)])
 
     async def re_evaluate(self, evaluation_id: str, score: float) -> None:
-        """Send an UPDATE for the evaluation, and one for its results."""
+        """Send one UPDATE for the evaluation, and one for its results."""
         async with self._sessions.begin() as session:
             await session.execute(
                 update(Evaluation).where(Evaluation.id == evaluation_id).values(overall_score=score, status="completed")
@@ -140,7 +140,7 @@ class DatabaseCatalogue:
 
 
 async def retitle(session: AsyncSession, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
-    """Give a user's live prompt another title; return its new version, which the database counts, or None for no such prompt."""
+    """Change the title of a user's live prompt; return the version that the database assigned, or None if it does not exist."""
     change = (
         update(Prompt)
         .where(Prompt.id == prompt_id, Prompt.user_id == user_id, Prompt.deleted_at.is_(None))

@@ -1,8 +1,8 @@
-"""The prompt service, composed from its switches: each question and each write by the technique of its level.
+"""The prompt service, composed from its switches: each read and each write uses the technique of its level.
 
-One difference between levels remains visible, beside the review's cursor (`paging`) and its shared connection to SQLite
-(`engines`): the review's bulk insert is an upsert. Where an id is taken already, today's and the optimised insert are refused, and
-the review's replaces title and content of whosoever's prompt it is.
+Levels differ visibly in one more way, in addition to the review's cursor (`paging`) and its shared connection to SQLite
+(`engines`): the review's bulk insert is an upsert. If an id already exists, the baseline and the optimised insert are refused,
+while the review's insert replaces title and content, even of another user's prompt.
 """
 
 from __future__ import annotations
@@ -11,17 +11,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service import asking, bulk, loading, paging, streaming, transactions
-from service.cache.cache_front import Front, Owners, open_front
-from service.catalogue import Catalogue
-from service.database import Database, open_database
+from service import bulk, loading, paging, prompts, streaming, transactions
+from service.async_queries import SessionEach
+from service.cache.front import Front, Owners, open_front
+from service.catalogue import (
+    Catalogue,
+    DatabaseCatalogue,
+    EvaluationDetail,
+    PromptDetail,
+    Statistics,
+    Templates,
+    TestCase,
+    UserPrompts,
+)
+from service.database import Database, DatabaseRun, open_database
 from service.loading import KEYS_PER_STATEMENT, chunks
-from service.models import Prompt
+from service.models import Prompt, TestResult
 from service.settings import ServiceSettings
 from service.streaming import Page
 from service.switches import Level, Switches
@@ -56,12 +66,15 @@ _EXPORT = {
 
 
 @dataclass(frozen=True)
-class Service:
-    """What the service can be asked, open. Rows are mappings with all columns, ids included."""
+class PromptService:
+    """The operations of the service. Rows are mappings with all columns, ids included."""
 
     switches: Switches
+    """The level of each optimisation."""
+
     database: Database
     front: Front
+    """The catalogue, cached or not, and the invalidation for other writes."""
 
     @property
     def catalogue(self) -> Catalogue:
@@ -69,19 +82,19 @@ class Service:
         return self.front.catalogue
 
     async def ping(self) -> None:
-        """Ask the database for nothing."""
+        """Send the database a trivial query."""
         await self.database.read(lambda session: session.execute(select(1)))
 
     async def page(self, user_id: str, cursor: str | None, limit: int) -> Page[str]:
         """Return a page of a user's live prompts by cursor.
 
         Raises:
-            MalformedCursorError: no page gave the cursor.
+            MalformedCursorError: the cursor was not issued by a page.
         """
         return await self.database.read(lambda session: paging.page(session, self.switches.streaming, user_id, cursor, limit))
 
     async def page_from(self, user_id: str, offset: int, limit: int) -> Page[int]:
-        """Return a page of a user's live prompts by the number of those before it: there is one way to do that."""
+        """Return a page of a user's live prompts by offset. All levels use the same technique."""
         return await self.database.read(lambda session: streaming.page_by_offset(session, user_id, offset, limit))
 
     async def with_evaluations(self, user_id: str) -> list[dict[str, Any]]:
@@ -93,45 +106,46 @@ class Service:
         """Save a prompt and its first evaluation.
 
         Raises:
-            IntegrityError: one of the ids is taken.
+            IntegrityError: one of the ids exists already.
         """
         async with self.front.writing({prompt["id"]: prompt["user_id"]}):
             if self.switches.transactions is Level.OPTIMISED:
                 once = self.database.once
                 await self.database.run_again(lambda: transactions.create_optimised(once, prompt, evaluation))
             else:
-                today = self.switches.transactions is Level.BASELINE
-                create = transactions.create_baseline if today else transactions.create_proposed
+                is_baseline = self.switches.transactions is Level.BASELINE
+                create = transactions.create_baseline if is_baseline else transactions.create_proposed
                 await self.database.write(lambda session: create(session, prompt, evaluation))
 
     async def create_many(self, rows: Sequence[Row]) -> int:
-        """Insert prompts; return how many.
+        """Insert prompts and return their number.
 
         Raises:
-            IntegrityError: an id is taken; nothing is inserted. Never with the review's insert, which replaces what is there.
+            IntegrityError: an id exists already; nothing is inserted. The review's insert never raises it, since it replaces the
+                row.
         """
         insert = _INSERT[self.switches.bulk]
         async with self.front.writing({row["id"]: row["user_id"] for row in rows}):
             return await self.database.write(lambda session: insert(session, rows))
 
     async def set_status(self, ids: Sequence[str], status: str, at: datetime) -> int:
-        """Set the status of those of these prompts that there are; return how many."""
+        """Set the status of these prompts and return the number changed; missing prompts are ignored."""
         change = _SET_STATUS[self.switches.bulk]
         async with self.front.writing(await self._owners(ids)):
             return await self.database.write(lambda session: change(session, ids, status, at))
 
     async def soft_delete(self, ids: Sequence[str], at: datetime) -> int:
-        """Mark those of these prompts as deleted that are not yet; return how many."""
+        """Mark these prompts as deleted and return the number changed; prompts that are already deleted are ignored."""
         delete = _SOFT_DELETE[self.switches.bulk]
         async with self.front.writing(await self._owners(ids)):
             return await self.database.write(lambda session: delete(session, ids, at))
 
     def export(self, user_id: str | None) -> AsyncIterator[str]:
-        """Yield a user's live prompts, or everybody's, as pieces of CSV."""
+        """Yield chunks of CSV with the live prompts of a user, or of all users."""
         return self.database.pieces(_EXPORT[self.switches.streaming](self.database.readers, user_id))
 
     async def _owners(self, ids: Iterable[str]) -> Owners:
-        """Return whose these prompts are, where a cache has to know. A prompt does not change hands."""
+        """Return each prompt's user, if a cache needs them. A prompt never changes its user."""
         if self.front.changing is None:
             return {}
 
@@ -146,14 +160,77 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: ServiceSettings) -> AsyncIterator[Service]:
-    """Open the service as its settings say, in the loop that uses it, and close all that it opened at the end.
+async def open_service(settings: ServiceSettings) -> AsyncIterator[PromptService]:
+    """Open the service with its settings, in the event loop that uses it, and close everything that it opened at the end.
 
     Raises:
-        ValueError: the service does not run on such a database.
+        ValueError: the service does not support the database.
     """
     async with (
         open_database(make_url(settings.database_url), settings.switches) as database,
-        open_front(settings, asking.catalogue(database)) as front,
+        open_front(settings, database_catalogue(database)) as front,
     ):
-        yield Service(settings.switches, database, front)
+        yield PromptService(settings.switches, database, front)
+
+
+def database_catalogue(database: Database) -> Catalogue:
+    """Return the catalogue that reads from the database directly, without a cache."""
+    reads: Catalogue = DatabaseCatalogue(database.readers)
+    if database.concurrent_reads is not None:
+        reads = _ConcurrentReads(database, database.concurrent_reads)
+    return _DispatchedCatalogue(reads, DatabaseCatalogue(database.writers), database.run, database.run_again)
+
+
+class _ConcurrentReads(DatabaseCatalogue):
+    """Read an evaluation and its results concurrently: two connections, one round trip less."""
+
+    def __init__(self, database: Database, each: SessionEach) -> None:
+        super().__init__(database.readers)
+        self._each = each
+
+    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
+        async def results(session: AsyncSession) -> tuple[TestCase, ...]:
+            chosen = select(TestResult.id, TestResult.test_case_name, TestResult.score, TestResult.passed)
+            rows = await session.execute(chosen.where(TestResult.evaluation_id == evaluation_id).order_by(TestResult.id))
+            return tuple([cast("TestCase", tuple(row)) for row in rows])
+
+        try:
+            found, cases = await self._each.run_queries([lambda session: prompts.evaluation(session, evaluation_id), results])
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # callers do not need to know that there were two queries
+        return None if found is None else (found, cases)
+
+
+class _DispatchedCatalogue:
+    """A catalogue that runs its reads and its writes through dispatchers."""
+
+    def __init__(self, reads: Catalogue, writes: Catalogue, run: DatabaseRun, run_again: DatabaseRun) -> None:
+        self._reads, self._writes = reads, writes
+        self._run, self._run_again = run, run_again
+
+    async def prompt(self, prompt_id: str) -> PromptDetail | None:
+        return await self._run(lambda: self._reads.prompt(prompt_id))
+
+    async def user_prompts(self, user_id: str) -> UserPrompts:
+        return await self._run(lambda: self._reads.user_prompts(user_id))
+
+    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
+        return await self._run(lambda: self._reads.evaluation(evaluation_id))
+
+    async def templates(self, category: str) -> Templates:
+        return await self._run(lambda: self._reads.templates(category))
+
+    async def statistics(self) -> Statistics:
+        return await self._run(self._reads.statistics)
+
+    async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
+        return await self._run_again(lambda: self._writes.update_prompt(prompt_id, user_id, title, at))
+
+    async def create_prompt(self, row: Mapping[str, Any]) -> None:
+        await self._run_again(lambda: self._writes.create_prompt(row))
+
+    async def re_evaluate(self, evaluation_id: str, score: float) -> None:
+        await self._run_again(lambda: self._writes.re_evaluate(evaluation_id, score))
+
+    async def rename_template(self, template_id: str, category: str, name: str) -> None:
+        await self._run_again(lambda: self._writes.rename_template(template_id, category, name))

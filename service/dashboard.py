@@ -1,4 +1,4 @@
-"""What the service can be asked about one subject, and the dashboard that asks eight of it: no question needs another's answer."""
+"""The queries that the service answers about one subject, and the dashboard of eight queries that do not depend on each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service import prompts
 
 
 class Subject(NamedTuple):
-    """What a request is about."""
+    """The ids and names that a request is about."""
 
     user_id: str
     prompt_id: str
@@ -22,10 +22,10 @@ class Subject(NamedTuple):
     model: str
 
 
-Ask = Callable[[AsyncSession, Subject], Awaitable[Any]]
-Question = Callable[[AsyncSession], Awaitable[Any]]
+QueryOf = Callable[[AsyncSession, Subject], Awaitable[Any]]
+Query = Callable[[AsyncSession], Awaitable[Any]]
 
-DASHBOARD: Mapping[str, Ask] = MappingProxyType(
+DASHBOARD: Mapping[str, QueryOf] = MappingProxyType(
     {
         "user's prompts": lambda session, about: prompts.active_prompts(session, about.user_id),
         "prompt": lambda session, about: prompts.prompt(session, about.prompt_id),
@@ -37,23 +37,23 @@ DASHBOARD: Mapping[str, Ask] = MappingProxyType(
         "templates": lambda session, about: prompts.top_templates(session, about.category),
     }
 )
-"""The dashboard's questions, by name."""
+"""The dashboard's queries, by name."""
 
-API: Mapping[str, Ask] = MappingProxyType(
+API: Mapping[str, QueryOf] = MappingProxyType(
     {
         **DASHBOARD,
         "newest evaluations": lambda session, about: prompts.newest_evaluations(session, about.provider, about.model),
         "analysis": lambda session, _: prompts.evaluation_analysis(session),
     }
 )
-"""All that the service can be asked, by name."""
+"""All queries that the service answers, by name."""
 
 
-def question(ask: Ask, subject: Subject) -> Question:
-    """Return a question about a subject, for any session to answer."""
-    return lambda session: ask(session, subject)
+def query(make: QueryOf, subject: Subject) -> Query:
+    """Return a query about a subject, to be run on any session."""
+    return lambda session: make(session, subject)
 
 
-def questions(subject: Subject) -> list[Question]:
-    """Return the dashboard's questions about a subject."""
-    return [question(ask, subject) for ask in DASHBOARD.values()]
+def queries(subject: Subject) -> list[Query]:
+    """Return the dashboard's queries about a subject."""
+    return [query(make, subject) for make in DASHBOARD.values()]

@@ -1,7 +1,7 @@
-"""How the service reaches its rows: sessions to read and to write with, and what runs the code that uses them.
+"""The service's access to its rows: sessions for reads and writes, and dispatchers that run the code that uses them.
 
-The same code runs in threads and on the event loop. In threads, a whole request's work goes to one thread once, on synchronous
-sessions. Optimised, it does so where the database is in the process; where it is behind a network, work stays on the loop.
+The same code runs in threads and on the event loop. In threads, all work of a request goes to one thread once, on synchronous
+sessions. The optimised service does so if the database is embedded; if it is behind a network, work stays on the loop.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from sqlalchemy.pool import QueuePool
 
 from service import async_queries, engines, pools
 from service.async_queries import SessionEach
-from service.sessions import sessionmaker
+from service.sessions import Threads, sessionmaker, sync_sessions
 from service.switches import Level, Switches
-from service.sync_store import Threads, sync_sessions
 from service.transactions import Transactions, conflict
 
 Answer = TypeVar("Answer")
@@ -30,62 +29,66 @@ Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[AsyncSession], Awaitable[Answer]]
 
 WARM = 10
-"""Connections to open before the first request, where opening one takes round trips; no more than the pool holds."""
+"""Number of connections to open before the first request if opening one takes round trips; limited by the pool size."""
 
 _UNREACHABLE = ("08", "53", "57P")
-"""SQLSTATEs of a server that cannot be reached, has no more to give, or is shutting down or starting up."""
+"""SQLSTATE prefixes of a server that is unreachable, out of resources, shutting down or starting up."""
 
 
 class DatabaseRun(Protocol):
-    """Runs a piece of work where it belongs."""
+    """Dispatches work to a thread or to the event loop."""
 
     async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Do the work and return its answer."""
+        """Run the work and return its answer."""
         ...
 
 
 class Pieces(Protocol):
-    """Makes the pieces of a text where they belong."""
+    """Produces the chunks of a text in a thread or on the event loop."""
 
     def __call__(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-        """Yield the pieces."""
+        """Yield the chunks."""
         ...
 
 
 @dataclass(frozen=True)
 class Database:
-    """The service's database, open.
-
-    `run` does work once, and `run_again` as often as conflicts ask for, so it must do nothing but what a rollback takes back.
-    `once` makes units of work that are not tried again, for `run_again` to do that. `asks_at_once`, where there is one, answers
-    several questions of a request at the same time. `retries` counts second tries by kind of conflict.
-    """
+    """The service's open database."""
 
     engine: Engine | AsyncEngine
     readers: Sessions
     writers: Sessions
     run: DatabaseRun
+    """Runs work once."""
+
     run_again: DatabaseRun
+    """Runs work, again after a conflict, so the work must have no side effects other than those that a rollback undoes."""
+
     pieces: Pieces
     once: Transactions
+    """Units of work without retries, for `run_again` to retry."""
+
     retries: Callable[[], dict[str, int]]
-    asks_at_once: SessionEach | None = None
+    """Returns the number of retries by kind of conflict."""
+
+    concurrent_reads: SessionEach | None = None
+    """Runs several queries of a request concurrently; None if the service does not."""
 
     async def read(self, work: Work[Answer]) -> Answer:
-        """Do work that reads, on a session of its own."""
+        """Run work that reads, on its own session."""
         return await self.run(lambda: _on(self.readers, work))
 
     async def write(self, work: Work[Answer]) -> Answer:
-        """Do work that writes and commits, on a session of its own, again after a conflict where transactions are optimised."""
+        """Run work that writes and commits, on its own session; retried after a conflict if transactions are optimised."""
         return await self.run_again(lambda: _on(self.writers, work))
 
 
 @asynccontextmanager
 async def open_database(url: URL, switches: Switches) -> AsyncIterator[Database]:
-    """Open the database as the switches say, and close every connection at the end.
+    """Open the database with the switches, and close every connection at the end.
 
     Raises:
-        ValueError: the service does not run on such a database.
+        ValueError: the service does not support the database.
     """
     embedded = url.get_backend_name() == "sqlite"
     in_threads = switches.async_queries is Level.BASELINE or (switches.async_queries is Level.OPTIMISED and embedded)
@@ -95,13 +98,13 @@ async def open_database(url: URL, switches: Switches) -> AsyncIterator[Database]
 
 
 def is_busy(error: BaseException) -> bool:
-    """Say whether an error means that the database has no time or no connection now, and may have later."""
+    """Return whether an error means that the database is temporarily out of time or connections."""
     if isinstance(error, (PoolTimeoutError, ConnectionError, TimeoutError)) or conflict(error) is not None:
         return True
     if not isinstance(error, DBAPIError):
         return False
     state = getattr(error.orig, "sqlstate", "")
-    if state is None:  # a server's driver whose server has not answered
+    if state is None:  # the driver of a server that has not responded
         return isinstance(error, OperationalError)
     return error.connection_invalidated or str(state).startswith(_UNREACHABLE)
 
@@ -109,12 +112,12 @@ def is_busy(error: BaseException) -> bool:
 @asynccontextmanager
 async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
     engine = engines.engine_in_threads(url, switches.pools)
-    engines.set_up(engine, says_begin=_says_begin(switches))
+    engines.set_up(engine, explicit_begin=_explicit_begin(switches))
     size = async_queries.THREADS if switches.async_queries is Level.BASELINE else _size(engine)
     try:
         with ThreadPoolExecutor(size) as executor:
             threads = Threads(executor)
-            if _opens_early(engine, switches):
+            if _warms_up_early(engine, switches):
                 await threads.run(lambda: _warm_up(engine))
             writers = sync_sessions(engine.execution_options(**engines.WRITE_AT_ONCE))
             yield _database(switches, engine, sync_sessions(engine), writers, threads.run, threads.each)
@@ -125,9 +128,9 @@ async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def _on_loop(url: URL, switches: Switches) -> AsyncIterator[Database]:
     engine = engines.engine_on_loop(url, switches.pools)
-    engines.set_up(engine.sync_engine, says_begin=_says_begin(switches))
+    engines.set_up(engine.sync_engine, explicit_begin=_explicit_begin(switches))
     try:
-        if _opens_early(engine.sync_engine, switches):
+        if _warms_up_early(engine.sync_engine, switches):
             await pools.warm_up(engine, min(WARM, _size(engine.sync_engine)))
         readers, writers = sessionmaker(engine), sessionmaker(engine.execution_options(**engines.WRITE_AT_ONCE))
         each = None
@@ -148,11 +151,11 @@ def _database(
     pieces: Pieces,
     each: SessionEach | None = None,
 ) -> Database:
-    nowhere = cast("Sessions", _Nowhere())
-    retrying = Transactions(nowhere, nowhere)
+    no_sessions = cast("Sessions", _NoSessions())
+    retrying = Transactions(no_sessions, no_sessions)
 
     async def run_again(work: Callable[[], Awaitable[Answer]]) -> Answer:
-        # Whoever waits for the next try does so on the loop, and holds no thread meanwhile.
+        # The wait before a retry happens on the loop and occupies no thread.
         return await retrying.write(lambda _session: run(work))
 
     again = run_again if switches.transactions is Level.OPTIMISED else run
@@ -160,17 +163,17 @@ def _database(
     return Database(engine, readers, writers, run, again, pieces, once, lambda: dict(retrying.retries), each)
 
 
-def _says_begin(switches: Switches) -> bool:
+def _explicit_begin(switches: Switches) -> bool:
     return switches.transactions is Level.OPTIMISED
 
 
-def _opens_early(engine: Engine, switches: Switches) -> bool:
-    """Say whether to open connections before the first request: where opening one takes round trips."""
+def _warms_up_early(engine: Engine, switches: Switches) -> bool:
+    """Return whether to open connections before the first request: if opening one takes round trips."""
     return switches.pools is Level.OPTIMISED and engine.dialect.name != "sqlite"
 
 
-class _Nowhere:
-    """Passes for a maker of sessions, for work that opens its own."""
+class _NoSessions:
+    """A stand-in for a session maker, for work that opens its own session."""
 
     def begin(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
@@ -192,5 +195,5 @@ async def _warm_up(engine: Engine) -> None:
 
 
 def _size(engine: Engine) -> int:
-    """Return how many connections a pool keeps; one that is not a queue keeps one."""
+    """Return the number of connections that a pool keeps; a pool that is not a queue keeps one."""
     return engine.pool.size() if isinstance(engine.pool, QueuePool) else 1

@@ -1,6 +1,6 @@
-"""Loading by key in batches: the review's DataLoader with its faults, and one done right.
+"""Loading by key in batches: the review's DataLoader with its defects, and an optimised one.
 
-A loader lives as long as one request: its cache would otherwise serve old rows, and one tenant's rows to another.
+A loader lives as long as one request. Otherwise its cache would serve stale rows, and one tenant's rows to another.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ PromptRow = tuple[str, str, str]
 
 
 class ReviewDataLoader(Generic[Key, Value]):
-    """Behaves as the review's loader does, its faults included.
+    """Reproduces the review's loader, defects included.
 
     - `load` returns None until 100 keys are waiting; the last keys of a request are never loaded.
-    - Results are paired with keys by position, although the batch function returns rows in the database's order, each once,
-      and none for a missing key: with the review's own batch function callers get other keys' rows.
-    - `load_many` loads cached keys again; keys that arrive while a batch is under way are dropped with it.
-    - An error leaves its keys in the batch, to fail the next one as well.
+    - Results are matched to keys by position, although the batch function returns rows in the database's order, without duplicates
+      and without missing keys. With the review's own batch function, callers receive rows of other keys.
+    - `load_many` loads cached keys again; keys that arrive while a batch is in flight are dropped with it.
+    - An error leaves its keys in the batch, so the next batch fails as well.
     """
 
     BATCH_SIZE = 100
@@ -48,7 +48,7 @@ class ReviewDataLoader(Generic[Key, Value]):
         return self._loaded.get(key)
 
     async def load_many(self, keys: Sequence[Key]) -> list[Value | None]:
-        """Load these keys together with all that are waiting; return what ends up under each."""
+        """Load these keys together with all waiting keys; return the value stored under each."""
         self._waiting.extend(keys)
         await self._run()
         return [self._loaded.get(key) for key in keys]
@@ -57,15 +57,15 @@ class ReviewDataLoader(Generic[Key, Value]):
         if not self._waiting:
             return
         values = await self._load_batch(self._waiting)
-        self._loaded.update(zip(self._waiting, values, strict=False))  # the review stops at the shorter one, in silence
+        self._loaded.update(zip(self._waiting, values, strict=False))  # the review silently stops at the shorter one
         self._waiting.clear()
 
 
 class DataLoader(Generic[Key, Value]):
-    """Gathers the keys asked for in one turn of the event loop and loads them together, each once.
+    """Collects the keys requested in one iteration of the event loop and loads them together, each once.
 
-    `load_batch` takes distinct keys, at most `max_batch_size`, and returns a value for every key in the keys' order. Batches run
-    at the same time, so it opens a session of its own. An error reaches all who wait for the batch and is not cached.
+    `load_batch` takes distinct keys, at most `max_batch_size`, and returns one value per key, in the order of the keys. Batches run
+    concurrently, so each opens its own session. An error reaches every caller that waits for the batch and is not cached.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class DataLoader(Generic[Key, Value]):
         self._running: set[asyncio.Task[None]] = set()
 
     def load(self, key: Key) -> asyncio.Future[Value]:
-        """Return a future of the key's value. To be called in a running event loop.
+        """Return a future of the key's value. Call it in a running event loop.
 
         Raises, when awaited:
             ValueError: the batch function returned more or fewer values than keys.
-            Exception: whatever the batch function raised.
+            Exception: any exception of the batch function.
         """
         future = self._asked.get(key)
         if future is None:
@@ -91,11 +91,11 @@ class DataLoader(Generic[Key, Value]):
             if not self._waiting:
                 loop.call_soon(self._dispatch)
             self._waiting.append(key)
-        # A caller that is cancelled cancels the future it awaits; the others still want theirs.
+        # A cancelled caller cancels the future that it awaits, which must not cancel it for the others.
         return asyncio.shield(future)
 
     async def load_many(self, keys: Sequence[Key]) -> list[Value]:
-        """Return the keys' values in their order. Raises what `load` raises."""
+        """Return the values in the order of the keys. Raises the errors of `load`."""
         return list(await asyncio.gather(*map(self.load, keys)))
 
     def _dispatch(self) -> None:
@@ -114,7 +114,7 @@ class DataLoader(Generic[Key, Value]):
             for future in futures:
                 future.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - it is the waiting callers' to handle
+        except Exception as error:  # noqa: BLE001 - the waiting callers handle it
             self._forget(keys)
             for future in futures:
                 future.set_exception(error)
@@ -125,7 +125,9 @@ class DataLoader(Generic[Key, Value]):
     async def _values(self, keys: list[Key]) -> Sequence[Value]:
         values = await self._load_batch(list(keys))
         if len(values) != len(keys):
-            raise ValueError(f"the batch function returned {len(values)} values for {len(keys)} keys; one each, in their order")
+            raise ValueError(
+                f"the batch function returned {len(values)} values for {len(keys)} keys; return one value per key, in order"
+            )
         return values
 
     def _forget(self, keys: Sequence[Key]) -> None:
@@ -134,13 +136,13 @@ class DataLoader(Generic[Key, Value]):
 
 
 async def prompts_one_by_one(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
-    """Return the prompts of these ids in their order, None for a missing one: a statement for each. The baseline."""
+    """Return the prompts with these ids in their order, None for a missing one: one statement per id. The baseline."""
     async with sessions() as session:
         return [(await _fetch(session, [key])).get(key) for key in ids]
 
 
 async def prompts_as_written(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
-    """Load through the review's `load_many` and its own batch function: rows in the database's order, so often the wrong ones."""
+    """Load with the review's `load_many` and batch function: rows in the database's order, so often the wrong ones."""
 
     async def load_batch(keys: list[str]) -> list[PromptRow]:
         async with sessions() as session:
@@ -150,7 +152,7 @@ async def prompts_as_written(sessions: async_sessionmaker[AsyncSession], ids: Se
 
 
 async def prompts_repaired(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
-    """Load through the review's `load_many` with a batch function that returns a value for every key in order."""
+    """Load with the review's `load_many` and a batch function that returns one value per key, in order."""
 
     async def load_batch(keys: list[str]) -> list[PromptRow | None]:
         async with sessions() as session:
@@ -162,7 +164,7 @@ async def prompts_repaired(sessions: async_sessionmaker[AsyncSession], ids: Sequ
 
 
 async def prompts_gathered(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
-    """Load each prompt on its own, all at once, as the resolvers of a request do; the loader makes batches of them."""
+    """Load each prompt separately, all concurrently, as the resolvers of a request do; the loader batches them."""
     loader = prompt_loader(sessions)
 
     async def resolve(key: str) -> PromptRow | None:
@@ -172,7 +174,7 @@ async def prompts_gathered(sessions: async_sessionmaker[AsyncSession], ids: Sequ
 
 
 async def prompts_sequential(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
-    """Await each load before asking for the next: no loader can batch this, every batch holds one key."""
+    """Await each load before requesting the next: no loader can batch this, so every batch has one key."""
     loader = prompt_loader(sessions)
     return [await loader.load(key) for key in ids]
 

@@ -1,11 +1,11 @@
-"""The engine under the service: for sessions in threads or on the event loop, with its pool set up as the switch says.
+"""The service's SQLAlchemy engine, for sessions in threads or on the event loop, with the pool settings of the switch.
 
-Every connection to SQLite is told the same, whatever the switches, so that all ways of answering are equally durable.
+Every connection to SQLite gets the same settings, whatever the switches, so all levels are equally durable.
 
-The review gives SQLite one shared connection (StaticPool), on the event loop and in threads. It answers as long as requests come
-one after another. When they come at once they share one transaction: a request that ends, if only of reading, rolls back what
-another has written and not yet committed. That one then fails on a SAVEPOINT that is gone, or commits nothing, without an error.
-That is the review's way, and it is left as it is.
+The review gives SQLite one shared connection (StaticPool), on the event loop and in threads. It works while requests come one after
+another. Concurrent requests share one transaction: a request that ends, even a read, rolls back uncommitted writes of another
+request. That request then fails on a missing SAVEPOINT, or commits nothing, without an error. This is how the review's code
+behaves, and it is kept as proposed.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "async
 """Database → the driver for synchronous sessions, and the one for asyncio."""
 
 BEGIN_WITH = "begin_with"
-"""Execution option: the statement that opens a transaction on SQLite, where SQLAlchemy says it and not the driver."""
+"""Execution option: the statement that opens a transaction on SQLite, where SQLAlchemy sends it instead of the driver."""
 
 WRITE_AT_ONCE = {BEGIN_WITH: "BEGIN IMMEDIATE"}
-"""For an engine whose transactions will write: they take the write lock when they begin, so that none fails for it halfway."""
+"""For an engine whose transactions write: they take the write lock when they begin, so none fails to get it halfway."""
 
 _SQLITE = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY")
-"""PRAGMAs for each connection; the wait for locks comes first, because the change of journal mode may need it."""
+"""PRAGMAs for each connection. The lock timeout comes first, because the change of journal mode may need it."""
 
 
 def with_driver(url: URL, *, asyncio: bool) -> URL:
-    """Return the address of the same database for one of the two kinds of sessions.
+    """Return the URL of the same database with the driver for synchronous or asyncio sessions.
 
     Raises:
-        ValueError: the service does not run on such a database.
+        ValueError: the service does not support the database.
     """
     backend = url.get_backend_name()
     if backend not in DRIVERS:
-        raise ValueError(f"the service does not run on {backend}; name a database of {' or '.join(DRIVERS)}")
+        raise ValueError(f"the service does not support {backend}; name a database of {' or '.join(DRIVERS)}")
     return url.set(drivername=f"{backend}+{DRIVERS[backend][asyncio]}")
 
 
 def engine_in_threads(url: URL, level: Level) -> Engine:
-    """Make an engine for synchronous sessions.
+    """Create an engine for synchronous sessions.
 
-    The optimised pool has one age for all its connections: to draw one for each takes the pool of an asyncio engine.
+    The optimised pool gives all its connections the same lifetime; a random lifetime per connection takes the pool of an asyncio
+    engine.
     """
     if level is Level.BASELINE:
         return async_queries.engine_baseline(url)
@@ -68,7 +69,7 @@ def engine_in_threads(url: URL, level: Level) -> Engine:
 
 
 def engine_on_loop(url: URL, level: Level) -> AsyncEngine:
-    """Make an engine for asyncio sessions."""
+    """Create an engine for asyncio sessions."""
     if level is Level.BASELINE:
         return pools.engine_baseline(url)
     if level is Level.PROPOSED:
@@ -78,25 +79,25 @@ def engine_on_loop(url: URL, level: Level) -> AsyncEngine:
     return pools.engine_optimised(url, pools.settings_for(Environment.PRODUCTION, url))
 
 
-def set_up(engine: Engine, *, says_begin: bool) -> None:
-    """Tell each connection to SQLite what the service wants; a server's is told nothing.
+def set_up(engine: Engine, *, explicit_begin: bool) -> None:
+    """Configure each connection to SQLite as the service needs it; connections to a server stay as they are.
 
-    With `says_begin` a transaction begins when SQLAlchemy begins it, so that all of its statements see one moment, and SAVEPOINTs
-    are inside it. Without, as today, the driver begins one before the first statement that writes.
+    With `explicit_begin` a transaction begins when SQLAlchemy begins it, so all of its statements see one snapshot, and SAVEPOINTs
+    are inside it. Without, as in the baseline, the driver begins a transaction before the first statement that writes.
     """
     if engine.dialect.name != "sqlite":
         return
 
     def connected(connection: Any, _record: object) -> None:
-        if says_begin:
-            connection.isolation_level = None  # the driver keeps out of transactions
+        if explicit_begin:
+            connection.isolation_level = None  # the driver sends no BEGIN
         cursor = connection.cursor()
         for pragma in _SQLITE:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     event.listen(engine, "connect", connected)
-    if says_begin:
+    if explicit_begin:
         event.listen(engine, "begin", _begin)
 
 

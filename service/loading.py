@@ -1,8 +1,8 @@
-"""A user's newest prompts, each with its completed evaluations: N+1 statements, the review's two, and two done right.
+"""A user's newest prompts, each with its completed evaluations: N+1 statements, the review's two, and the optimised two.
 
-All techniques return the same plain structure, evaluations sorted by id. The first statement is the same in all of them, so that
-what differs is how the evaluations are fetched. It ends in the id: with a tie at the limit, the review's order by time
-alone could pick other prompts on another plan.
+All techniques return the same plain structure, with evaluations sorted by id. The first statement is the same in all of them, so
+only the loading of the evaluations differs. Its order ends with the id: for a tie at the limit, the review's order by time alone
+could select other prompts with another plan.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from service.models import Evaluation, Prompt
 from service.prompts import in_state
 
 KEYS_PER_STATEMENT = 500
-"""Keys in one IN list: far below any database's limit on variables, and SQLAlchemy's own measure for `selectinload`."""
+"""Keys per IN list: far below every database's limit on variables, and the value that SQLAlchemy uses for `selectinload`."""
 
 _FIELDS = ("id", "provider", "model", "overall_score", "created_at")
 
@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 
 
 async def with_evaluations_one_by_one(session: AsyncSession, user_id: str, limit: int = 50) -> list[dict[str, Any]]:
-    """Fetch the evaluations of each prompt when its turn comes: 51 statements for 50 prompts. The baseline."""
+    """Fetch the evaluations of each prompt separately: 51 statements for 50 prompts. The baseline."""
     loaded = []
     for prompt in await session.execute(_newest_prompts(user_id, limit)):
         evaluations = await session.scalars(
@@ -39,7 +39,7 @@ async def with_evaluations_one_by_one(session: AsyncSession, user_id: str, limit
 
 
 async def with_evaluations_proposed(session: AsyncSession, user_id: str, limit: int = 50) -> list[dict[str, Any]]:
-    """Fetch all evaluations in a second statement, as whole objects, and group them in memory: the review's two statements."""
+    """Fetch all evaluations in a second statement, as ORM objects, and group them in memory: the review's two statements."""
     prompts = (await session.execute(_newest_prompts(user_id, limit))).all()
     if not prompts:
         return []
@@ -55,7 +55,7 @@ async def with_evaluations_proposed(session: AsyncSession, user_id: str, limit: 
 
 
 async def with_evaluations_optimised(session: AsyncSession, user_id: str, limit: int = 50) -> list[dict[str, Any]]:
-    """Fetch only the columns needed, as rows and not as objects, in IN lists of bounded length: two statements for 50 prompts."""
+    """Fetch only the required columns, as rows, not objects, in IN lists of bounded length: two statements for 50 prompts."""
     prompts = (await session.execute(_newest_prompts(user_id, limit))).all()
     by_prompt: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for ids in chunks([prompt.id for prompt in prompts], KEYS_PER_STATEMENT):
@@ -75,7 +75,7 @@ async def with_evaluations_optimised(session: AsyncSession, user_id: str, limit:
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield the items in lists of `size`, the last one shorter; none for no items."""
+    """Yield the items in lists of `size`; the last list may be shorter. Yields nothing if there are no items."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

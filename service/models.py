@@ -1,7 +1,7 @@
-"""The prompt service's four tables, with the single-column indexes that the review counts as already there.
+"""The prompt service's four tables, with the single-column indexes that the review assumes to exist.
 
-Ids are UUID strings made by the client, as in the service under review. Composite indexes are not here: they are what is on
-trial (`service.migrations`).
+Ids are UUID strings created by the client, as in the service under review. Composite indexes are not here: they are under test
+(`service.migrations`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 
 class Prompt(Base):
-    """A prompt, one row a version; soft-deleted by `deleted_at`."""
+    """A prompt, one row per version; soft-deleted by `deleted_at`."""
 
     __tablename__ = "prompts"
 
@@ -44,7 +44,7 @@ class Prompt(Base):
 
 
 class Evaluation(Base):
-    """One evaluation of a prompt by a provider's model; `overall_score` is NULL until it has completed, and sometimes after."""
+    """One evaluation of a prompt by a provider's model; `overall_score` is NULL until it completes, and sometimes afterwards."""
 
     __tablename__ = "evaluations"
 
@@ -71,7 +71,7 @@ class TestResult(Base):
     """One test case's outcome within an evaluation; `score` may be NULL."""
 
     __tablename__ = "test_results"
-    __test__ = False  # pytest takes a class of this name for a test
+    __test__ = False  # pytest would collect a class of this name
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
@@ -89,7 +89,7 @@ class TestResult(Base):
 
 
 class PromptTemplate(Base):
-    """A template that prompts start from. The review names no index it already has."""
+    """A template for new prompts. The review names no existing index of this table."""
 
     __tablename__ = "prompt_templates"
 

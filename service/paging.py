@@ -1,7 +1,7 @@
-"""A user's prompts page by page: the same cursor for whoever asks, a text, whatever it holds.
+"""Pages of a user's prompts, with a cursor that is opaque text at every level.
 
-The review's cursor is a time. Prompts that tie with the last one of a page are on no page; that is its way, and it is left.
-It is turned into a text and back here: the review calls it a text and returns a time.
+The review's cursor is a time. Prompts that tie with the last prompt of a page appear on no page; this behaviour is kept as
+proposed. The time is converted to and from text here: the review declares the cursor as text and returns a time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.streaming import Page, decode_cursor, page_by_key, page_by_offset, page_by_time
 from service.switches import Level
 
-MOST_BEFORE = 1_000_000
-"""The highest offset that a page may begin at."""
+MAX_OFFSET = 1_000_000
+"""The highest offset of a page."""
 
 Cursor = TypeVar("Cursor")
 
 
 class MalformedCursorError(ValueError):
-    """A cursor that no page gave."""
+    """A cursor that was not issued by a page."""
 
 
 async def page(session: AsyncSession, level: Level, user_id: str, cursor: str | None, limit: int) -> Page[str]:
-    """Return a page by cursor, in the way of the level; None asks for the first.
+    """Return a page by cursor, with the technique of the level; None requests the first page.
 
     Raises:
-        MalformedCursorError: the cursor is none that a page of this level gave.
+        MalformedCursorError: the cursor was not issued by a page of this level.
     """
     if level is Level.BASELINE:
         by_offset = await page_by_offset(session, user_id, None if cursor is None else offset(cursor), limit)
@@ -45,9 +45,9 @@ def offset(cursor: str) -> int:
     """Return the number of rows before a page.
 
     Raises:
-        MalformedCursorError: it is no whole number from 0 up to MOST_BEFORE.
+        MalformedCursorError: the cursor is not a whole number from 0 to MAX_OFFSET.
     """
-    if cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(MOST_BEFORE)) and int(cursor) <= MOST_BEFORE:
+    if cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(MAX_OFFSET)) and int(cursor) <= MAX_OFFSET:
         return int(cursor)
     raise _malformed()
 
@@ -67,9 +67,9 @@ def _check_key(cursor: str) -> None:
         _, prompt_id = decode_cursor(cursor)
     except ValueError:
         raise _malformed() from None
-    if "\0" in prompt_id:  # which no text in PostgreSQL can hold
+    if "\0" in prompt_id:  # PostgreSQL's text type cannot store it
         raise _malformed()
 
 
 def _malformed() -> MalformedCursorError:
-    return MalformedCursorError("the cursor was not given by a page of these prompts; start again without one")
+    return MalformedCursorError("the cursor was not issued by a page of these prompts; start again without a cursor")

@@ -1,21 +1,21 @@
-"""Connection pools: the service's one setting for everywhere, the review's settings by environment, and settings done right.
+"""Connection pools: the baseline's single setting, the review's settings per environment, and the optimised settings.
 
-Every function makes an engine and opens no connection yet. The caller disposes of it on the event loop that used it.
+Every function creates an engine and opens no connection yet. The caller disposes of it on the event loop that used it.
 
-What "done right" decides, and why:
+Decisions of the optimised settings, with reasons:
 
-- One kind of pool, `AsyncAdaptedQueuePool`, said outright: which one SQLAlchemy chooses has changed between releases.
-- A server's pool is as large as the requests at work at once, but never larger than this process's share of the connections that
-  the server grants. There is no overflow: a connection beyond the pool's size is closed when it comes back, so that every burst
-  would open the same ones again, each for several round trips.
-- An embedded engine's pool is small. Its connections are threads that take turns at one interpreter, and each has a page cache.
-- The connection that was used last is taken first. It has the statements prepared and the pages cached.
-- Connections to a server end after a lifetime of their own, drawn a little shorter for each: a pool that was opened at once would
-  otherwise be closed at once as well.
-- A connection is pinged only where a network can cut it, and only after it has lain idle for a while. A ping before every use
-  costs every request round trips; HikariCP's `aliveBypassWindowMs` leaves it out in the same way.
-- A checkout waits no longer than a person would. Then it raises, and the service can say that it is busy.
-- `warm_up` opens connections before the first request comes.
+- One kind of pool, `AsyncAdaptedQueuePool`, set explicitly: SQLAlchemy's default has changed between releases.
+- A server's pool is as large as the number of concurrent requests, but never larger than this process's share of the connections
+  that the server grants. There is no overflow: a connection beyond the pool's size is closed when it is returned, so every burst
+  would open the same connections again, each for several round trips.
+- An embedded engine's pool is small. Its connections are threads that alternate on one interpreter, and each has a page cache.
+- The most recently used connection is taken first. It has the statements prepared and the pages cached.
+- Each connection to a server has its own lifetime, randomly shortened a little: a pool that was opened at once would otherwise be
+  closed at once as well.
+- A connection is pinged only if a network can drop it, and only after it has been idle for a while. A ping before every use costs
+  every request round trips; HikariCP's `aliveBypassWindowMs` skips it in the same way.
+- A checkout times out before a user gives up. Then it raises, and the service can respond that it is busy.
+- `warm_up` opens connections before the first request arrives.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
 RETIRES, RETURNED = "retires_s", "returned_s"
-"""Names in a connection's `info`: when it has reached its lifetime, and when it was last given back, in monotonic seconds."""
+"""Keys in a connection's `info`: the end of its lifetime, and the time of its last return to the pool, in monotonic seconds."""
 
 
 class Environment(StrEnum):
-    """Where the service runs."""
+    """The environment that the service runs in."""
 
     LOCAL = "local"
     STAGING = "staging"
@@ -48,7 +48,7 @@ class Environment(StrEnum):
 
 
 def engine_baseline(url: URL) -> AsyncEngine:
-    """Make an engine as the service does today: the same everywhere, pinged before every use, never recycled."""
+    """Create an engine with the baseline's settings: the same everywhere, pinged before every use, never recycled."""
     return create_async_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
 
 
@@ -67,25 +67,26 @@ PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""The review's settings, with the keyword that SQLAlchemy does not know."""
+"""The review's settings, including the keyword that SQLAlchemy does not know."""
 
 UNKNOWN = "pool_timeout_retry"
+"""The keyword that SQLAlchemy does not know."""
 
 
 def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
-    """Make an engine as the review writes it.
+    """Create an engine as the review writes it.
 
     Raises:
-        TypeError: in production, where the address does not contain "sqlite".
+        TypeError: in production, if the URL does not contain "sqlite".
     """
     if "sqlite" in url.render_as_string():
-        # `check_same_thread` is left out: an asyncio driver has a thread of its own, and Turso's does not know the argument.
+        # `check_same_thread` is omitted: an asyncio driver has its own thread, and Turso's driver does not know the argument.
         return create_async_engine(url, poolclass=StaticPool)
     return engine_with_settings_as_written(url, environment)
 
 
 def engine_with_settings_as_written(url: URL, environment: Environment) -> AsyncEngine:
-    """Make an engine with the review's settings of an environment, whatever the address.
+    """Create an engine with the review's settings of an environment, for any URL.
 
     Raises:
         TypeError: in production.
@@ -94,14 +95,14 @@ def engine_with_settings_as_written(url: URL, environment: Environment) -> Async
 
 
 def engine_proposed(url: URL, environment: Environment) -> AsyncEngine:
-    """Make an engine with the review's settings of an environment, repaired to run: without the unknown keyword."""
+    """Create an engine with the review's settings of an environment, repaired to run: without the unknown keyword."""
     settings = {name: value for name, value in PROPOSED[environment].items() if name != UNKNOWN}
     return create_async_engine(url, **settings, pool_logging_name="turso_pool")
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a process may take of a server's connections: an equal part of them, less a few for people and migrations."""
+    """A process's share of a server's connections: equal parts, after a reserve for administrators and migrations."""
 
     granted: int = 100
     reserved: int = 10
@@ -109,41 +110,42 @@ class Share:
 
     @property
     def connections(self) -> int:
-        """How many connections one process may open."""
+        """The number of connections that one process may open."""
         return (self.granted - self.reserved) // self.processes
 
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """How one pool is set up; there is no overflow.
-
-    A connection ends `lifetime_s` after it was made, less a part of up to `lifetime_jitter` that is drawn for each, and is pinged
-    when it is taken after `ping_after_idle_s`; None means never.
-    """
+    """The settings of one pool; there is no overflow."""
 
     size: int
     timeout_s: float
     lifetime_s: float | None = None
+    """Maximum age of a connection in seconds; None for no limit."""
+
     lifetime_jitter: float = 0.1
+    """Share of the lifetime by which each connection's lifetime is shortened at most, at random."""
+
     ping_after_idle_s: float | None = None
+    """Idle time in seconds after which a connection is pinged when it is taken; None for never."""
 
 
 def settings_for(environment: Environment, url: URL, share: Share = Share(), requests: int = 100) -> PoolSettings:
-    """Return the settings for an environment and a kind of database; `requests` is how many a process works at at once, at most."""
+    """Return the settings for an environment and a kind of database; `requests` is the limit of concurrent requests per process."""
     if url.get_dialect().name == "sqlite":
         return PoolSettings(size=4 if environment is Environment.LOCAL else 16, timeout_s=5)
     if environment is Environment.LOCAL:
-        return PoolSettings(size=5, timeout_s=5)  # on this machine: nothing between us and the server cuts connections
+        return PoolSettings(size=5, timeout_s=5)  # on this machine no network can drop connections
     size = min(requests, share.connections)
     if environment is Environment.STAGING:
-        size = max(1, size // 4)  # the only difference: what can go wrong in production can go wrong there first
+        size = max(1, size // 4)  # the only difference, so that problems of production show up in staging first
     return PoolSettings(size=size, timeout_s=5, lifetime_s=15 * 60, ping_after_idle_s=30)
 
 
 def engine_optimised(
     url: URL, settings: PoolSettings, draw: Callable[[], float] = random.random, now_s: Callable[[], float] = time.monotonic
 ) -> AsyncEngine:
-    """Make an engine with settings done right. `draw` returns a number from 0 up to 1, `now_s` monotonic seconds."""
+    """Create an engine with the optimised settings. `draw` returns a number in [0, 1), `now_s` monotonic seconds."""
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
@@ -160,16 +162,16 @@ def engine_optimised(
 
 
 async def warm_up(engine: AsyncEngine, connections: int) -> None:
-    """Open so many of a pool's connections at the same time, and give them back; they stay open as far as they are its own."""
+    """Open a number of a pool's connections concurrently and return them to it; those within the pool's size stay open."""
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as opening:
         for _ in range(connections):
             opening.create_task(stack.enter_async_context(engine.connect()))
 
 
 def _retire(engine: AsyncEngine, lifetime_s: float, jitter: float, draw: Callable[[], float], now_s: Callable[[], float]) -> None:
-    """Replace a connection that has reached its lifetime when it is next taken.
+    """Replace a connection whose lifetime is over when it is next taken.
 
-    `pool_recycle` has one age for all. A checkout that raises DisconnectionError gets a new connection from the pool instead.
+    `pool_recycle` has one age for all. A checkout that raises DisconnectionError gets a new connection from the pool.
     """
 
     def connected(_connection: Any, record: Any) -> None:
@@ -184,7 +186,7 @@ def _retire(engine: AsyncEngine, lifetime_s: float, jitter: float, draw: Callabl
 
 
 def _ping_idle(engine: AsyncEngine, idle_s: float, now_s: Callable[[], float]) -> None:
-    """Ping a connection that is taken after it has lain idle; if it is dead, replace it and all that are older than this moment."""
+    """Ping a connection that is taken after an idle period; if it is dead, replace it and all older connections."""
     dialect = engine.dialect
 
     def returned(_connection: Any, record: Any) -> None:

@@ -1,10 +1,10 @@
-"""What the service reads: one function a question, rows as plain tuples.
+"""The service's reads: one function per query, rows as plain tuples.
 
-Every order ends in the id. Rows that tie would otherwise come in whatever order the plan happens to visit them, and a LIMIT among
-them would choose other rows with other indexes: arms that are both right would disagree.
+Every ORDER BY ends with the id. Otherwise rows that tie would come in the order in which the plan visits them, and a LIMIT among
+them would select other rows with other indexes: arms that are both correct would disagree.
 
-States are written into the SQL as literals. They are part of the question and not of its input, and a partial index is
-only chosen for a state that the planner can see.
+States are literals in the SQL. They are part of the query, not of its input, and the planner only chooses a partial index for a
+state that it can see.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ async def top_templates(session: AsyncSession, category: str, limit: int = 20) -
 
 
 async def evaluation_analysis(session: AsyncSession, more_than: int = 5, limit: int = 20) -> list[tuple[str, float, int]]:
-    """Return (prompt_id, mean score, evaluations) of the best-scoring prompts with more than so many scored evaluations.
+    """Return (prompt_id, mean score, evaluations) of the best-scoring prompts with more than `more_than` scored evaluations.
 
-    The mean is taken over whole millionths. A sum of floats depends on the order in which the plan visits the rows, so the
-    arms would differ in the last digit, and rank near ties differently.
+    The mean is computed over whole millionths. A sum of floats depends on the order in which the plan visits the rows, so the arms
+    would differ in the last digit, and rank near ties differently.
     """
     units = func.round(Evaluation.overall_score * _SCORE_UNITS).cast(Integer)
     count = func.count()
@@ -105,7 +105,7 @@ async def prompt(session: AsyncSession, prompt_id: str) -> tuple[str, str, str, 
 async def version_history(session: AsyncSession, prompt_id: str) -> list[tuple[str, int, str | None]]:
     """Return (id, version, parent_id) of a prompt's live versions, earlier and later than the given one, oldest first.
 
-    Two walks from the given version, one towards its parents and one towards its children, each along an index.
+    Two recursive walks from the given version, one towards its parents and one towards its children, each along an index.
     """
     given = select(Prompt.id, Prompt.parent_id).where(Prompt.id == prompt_id)
     earlier = given.cte("earlier", recursive=True)

@@ -1,14 +1,138 @@
-"""Sessions on an engine that somebody else opened and will close."""
+"""Sessions on an engine that the caller opens and closes: asyncio sessions, and synchronous ones with the same interface.
+
+An endpoint that is a plain function runs in a thread and blocks there. Code written for asyncio sessions runs on a synchronous
+session in the same way: each awaited call has already completed, so the coroutine runs from start to end in one step. The same
+code serves both, so only the execution differs.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session
+from sqlalchemy.orm import sessionmaker as orm_sessionmaker
+
+Answer = TypeVar("Answer")
+Piece = TypeVar("Piece")
 
 
 def sessionmaker(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Return a maker of sessions, one for each task: a session serves one coroutine at a time.
+    """Return a session maker; create one session per task, since a session serves one coroutine at a time.
 
     Objects stay readable after a commit (`expire_on_commit=False`): an expired attribute is fetched again on access, and under
     asyncio an attribute access cannot wait for the database, so it would raise MissingGreenlet.
     """
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+class SyncSession:
+    """A synchronous session with the interface of an asyncio one. Methods not defined here are synchronous in both."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement."""
+        return self._session.execute(*args, **options)
+
+    async def scalars(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement and return the first column."""
+        return self._session.scalars(*args, **options)
+
+    async def get(self, *args: Any, **options: Any) -> Any:
+        """Return an object by its key, or None."""
+        return self._session.get(*args, **options)
+
+    async def flush(self) -> None:
+        """Send pending changes."""
+        self._session.flush()
+
+    async def commit(self) -> None:
+        """Commit."""
+        self._session.commit()
+
+    async def rollback(self) -> None:
+        """Roll back."""
+        self._session.rollback()
+
+    @asynccontextmanager
+    async def begin_nested(self) -> AsyncIterator[Any]:
+        """Open a SAVEPOINT, and release it at the end or roll back to it."""
+        with self._session.begin_nested() as savepoint:
+            yield savepoint
+
+
+class SyncSessions:
+    """Creates such sessions on an engine, as `async_sessionmaker` creates asyncio ones."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._sessions = orm_sessionmaker(engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[SyncSession]:
+        """Yield a session."""
+        with self._sessions() as session:
+            yield SyncSession(session)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[SyncSession]:
+        """Yield a session in a transaction, committed at the end."""
+        with self._sessions.begin() as session:
+            yield SyncSession(session)
+
+
+def sync_sessions(engine: Engine) -> async_sessionmaker[AsyncSession]:
+    """Return a maker of synchronous sessions with the interface of `async_sessionmaker`, for code run by `run_to_end`."""
+    return cast("async_sessionmaker[AsyncSession]", SyncSessions(engine))
+
+
+class Threads:
+    """Runs coroutines that await only such sessions, each from start to end in one thread."""
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+
+    async def run(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run the work in a thread, and return its answer."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: run_to_end(work()))
+
+    async def each(self, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+        """Yield the items of an async generator, each produced in a thread, never two concurrently."""
+
+        async def step() -> tuple[Piece] | None:
+            async for piece in pieces:
+                return (piece,)
+            return None
+
+        try:
+            while (found := await self.run(step)) is not None:
+                yield found[0]
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await self.run(close)
+
+
+def run_to_end(work: Awaitable[Answer]) -> Answer:
+    """Run a coroutine to its end in one step.
+
+    Raises:
+        RuntimeError: it awaits something that has not completed.
+    """
+    steps = cast("Coroutine[Any, Any, Answer]", work)
+    try:
+        steps.send(None)
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+    steps.close()
+    raise RuntimeError("the work awaits something other than its session")

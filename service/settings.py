@@ -1,4 +1,4 @@
-"""What a process of the service is told when it starts: where its data are, and which optimisations it runs with."""
+"""Settings of a service process: database, cache, limits, and the level of each optimisation."""
 
 from __future__ import annotations
 
@@ -16,66 +16,74 @@ BODY_LIMIT = "PROMPT_SERVICE_BODY_LIMIT"
 SLOW_LOG, SLOW_MS = "PROMPT_SERVICE_SLOW_LOG", "PROMPT_SERVICE_SLOW_MS"
 """Environment variables from which a process reads its settings."""
 
-TODAY = Switches.all(Level.BASELINE)
+ALL_BASELINE = Switches.all(Level.BASELINE)
 
 BODY_LIMIT_BYTES = 4 * 2**20
-"""The largest body by default: a thousand prompts of four thousand characters."""
+"""Default limit of a request body: a thousand prompts of four thousand characters."""
 
-SLOW_FROM_MS = 100.0
-"""How long a statement takes, by default, that the slow-query log tells about."""
+SLOW_THRESHOLD_MS = 100.0
+"""Default threshold of the slow-query log: statements that take this time or longer are logged."""
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """How one process of the service is set up.
-
-    `database_url` is SQLAlchemy's, with whatever driver; which one is used depends on the switches. `redis_url` may be None where
-    caching is as today. `namespace` begins every key in Redis, its last separator included. A request's body may have
-    `body_limit_bytes`. `slow_log` is the file of the slow-query log, which monitoring done right keeps of statements that take
-    `slow_ms` or longer; None for none.
+    """The settings of one service process.
 
     Raises:
-        ValueError: the switches want a cache, and there is no Redis; a limit is not above nothing; or a slow-query log is asked for
+        ValueError: the switches need a cache, and no Redis is given; a limit is not above 0; or a slow-query log is requested
             without the monitoring that keeps it.
     """
 
     database_url: str = field(repr=False)  # it may hold a password
+    """SQLAlchemy's URL of the database, with any driver; the driver used depends on the switches."""
+
     redis_url: str | None = field(default=None, repr=False)
-    switches: Switches = TODAY
+    """URL of Redis; may be None if caching is at its baseline."""
+
+    switches: Switches = ALL_BASELINE
     namespace: str = "prompt-service:"
+    """Prefix of every key in Redis, including its last separator."""
+
     body_limit_bytes: int = BODY_LIMIT_BYTES
     slow_log: Path | None = None
-    slow_ms: float = SLOW_FROM_MS
+    """File of the slow-query log, kept by optimised monitoring only; None for no log."""
+
+    slow_ms: float = SLOW_THRESHOLD_MS
+    """Threshold of the slow-query log in milliseconds."""
 
     def __post_init__(self) -> None:
         if self.switches.caching is not Level.BASELINE and self.redis_url is None:
-            raise ValueError(f"caching={self.switches.caching} needs a Redis; name one in {REDIS}")
+            raise ValueError(f"caching={self.switches.caching} needs Redis; set {REDIS} to its URL")
         if self.body_limit_bytes < 1:
             raise ValueError(
-                f"a body limit of {self.body_limit_bytes} bytes lets nothing in; give a number above 0 in {BODY_LIMIT}"
+                f"a body limit of {self.body_limit_bytes} bytes accepts no request; set {BODY_LIMIT} to a number above 0"
             )
         if not 0 < self.slow_ms < math.inf:
-            raise ValueError(f"{self.slow_ms:g} ms is not what a slow statement takes; give a number above 0 in {SLOW_MS}")
+            raise ValueError(
+                f"the slow-statement threshold of {self.slow_ms:g} ms is not above 0; set {SLOW_MS} to a number above 0"
+            )
         if self.slow_log is not None and self.switches.monitoring is not Level.OPTIMISED:
-            raise ValueError(f"monitoring={self.switches.monitoring} keeps no slow-query log; leave {SLOW_LOG} out")
+            raise ValueError(
+                f"monitoring={self.switches.monitoring} keeps no slow-query log; unset {SLOW_LOG} or set monitoring=optimised"
+            )
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Self:
-        """Return the settings that these variables give.
+        """Return the settings given by environment variables.
 
         Raises:
-            ValueError: one is missing or cannot be used; the message names it.
+            ValueError: a variable is missing or invalid; the message names it.
         """
         if not variables.get(DATABASE):
-            raise ValueError(f"{DATABASE} is not set; name the database, such as sqlite:////path/to/prompts.db")
+            raise ValueError(f"{DATABASE} is not set; set it to the URL of the database, such as sqlite:////path/to/prompts.db")
         limit = variables.get(BODY_LIMIT, str(BODY_LIMIT_BYTES))
         if not (limit.isascii() and limit.isdigit()):
-            raise ValueError(f"{BODY_LIMIT} {limit!r} is no number of bytes; give one such as {BODY_LIMIT_BYTES}")
-        slow_ms = variables.get(SLOW_MS, str(SLOW_FROM_MS))
+            raise ValueError(f"{BODY_LIMIT} {limit!r} is not a number of bytes; try {BODY_LIMIT_BYTES}")
+        slow_ms = variables.get(SLOW_MS, str(SLOW_THRESHOLD_MS))
         try:
-            slow_from_ms = float(slow_ms)
+            slow_threshold_ms = float(slow_ms)
         except ValueError:
-            raise ValueError(f"{SLOW_MS} {slow_ms!r} is no number of milliseconds; give one such as {SLOW_FROM_MS:g}") from None
+            raise ValueError(f"{SLOW_MS} {slow_ms!r} is not a number of milliseconds; try {SLOW_THRESHOLD_MS:g}") from None
         slow_log = variables.get(SLOW_LOG)
         return cls(
             variables[DATABASE],
@@ -84,11 +92,11 @@ class ServiceSettings:
             variables.get(NAMESPACE, cls.namespace),
             int(limit),
             Path(slow_log) if slow_log else None,
-            slow_from_ms,
+            slow_threshold_ms,
         )
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables that give these settings, for another process."""
+        """Return the variables that represent these settings, for another process."""
         return {
             DATABASE: self.database_url,
             REDIS: self.redis_url or "",

@@ -1,11 +1,11 @@
-"""Reading many prompts: exports as CSV, and pages.
+"""Reading many prompts: CSV exports, and pages.
 
-An export is an async generator of pieces of text. The review pages by OFFSET and assembles the whole text before it returns any of
-it; done right, each page is found by the last row of the page before, is written and is forgotten.
+An export is an async generator of chunks of text. The review pages by OFFSET and assembles the whole text before it returns any of
+it. Optimised, each page is located by the last row of the previous page, written and discarded.
 
-Pages by key, or a streamed result? Both take about the same memory and, on an index, about the same time.
-A streamed result holds a pooled connection and an old snapshot for as long as the client reads; a page holds them for
-milliseconds. So: pages, each in a transaction of its own. A row written meanwhile may be missed, none is lost or repeated.
+Keyset pages or a server-side cursor? Both take about the same memory and, with an index, about the same time. A server-side cursor
+holds a pooled connection and an old snapshot for as long as the client reads; a page holds them for milliseconds. Hence pages, each
+in its own transaction. A row written meanwhile may be missed, but no row is lost or repeated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from service.models import Prompt
 COLUMNS = ("ID", "Title", "Content", "Created At")
 
 EXPORT_PAGE = 500
-"""Rows in a page of an export. A larger page takes more memory in proportion and saves next to no time."""
+"""Rows per page of an export. A larger page takes proportionally more memory and saves almost no time."""
 
 PROPOSED_PAGE = 1000
 
@@ -37,23 +37,23 @@ Listed = tuple[str, str, datetime]
 
 @dataclass(frozen=True)
 class Page(Generic[Cursor]):
-    """A page of a user's live prompts, and where the next one starts; None after the last."""
+    """A page of a user's live prompts, and the cursor of the next page; None on the last page."""
 
     rows: list[Listed]
     next_cursor: Cursor | None
 
 
 async def export_baseline(sessions: async_sessionmaker[AsyncSession], user_id: str | None = None) -> AsyncIterator[str]:
-    """Load a user's live prompts, or everybody's, into one list; write them in one piece. Newest first, then by id."""
+    """Load the live prompts of a user, or of all users, into one list; write one chunk. Newest first, then by id."""
     async with sessions() as session:
         prompts = (await session.scalars(_newest_first(_live(select(Prompt), user_id)))).all()
     yield _csv([COLUMNS, *map(_exported, prompts)])
 
 
 async def export_proposed(sessions: async_sessionmaker[AsyncSession], user_id: str | None = None) -> AsyncIterator[str]:
-    """Fetch pages by OFFSET, write all into one text, and hand it over at the end: as the review's export does.
+    """Fetch pages by OFFSET, write all into one text, and yield it at the end, as the review's export does.
 
-    Rows that tie in time come in no defined order; rows inserted or deleted meanwhile make pages repeat or skip others.
+    Rows with equal times have no defined order; rows inserted or deleted meanwhile make pages repeat or skip others.
     """
     text = StringIO()
     writer = csv.writer(text)
@@ -67,10 +67,10 @@ async def export_proposed(sessions: async_sessionmaker[AsyncSession], user_id: s
 async def offset_pages(
     session: AsyncSession, user_id: str | None = None, page_size: int = PROPOSED_PAGE
 ) -> AsyncGenerator[list[Prompt], None]:
-    """Yield lists of prompts by OFFSET, newest first, and empty the session between them: as the review's stream does.
+    """Yield lists of prompts by OFFSET, newest first, and empty the session between them, as the review's stream does.
 
-    Page n reads and drops all rows of the pages before it. Emptying the session also loses what the caller has added and
-    not yet flushed.
+    Page n reads and discards all rows of the previous pages. Emptying the session also loses objects that the caller has added and
+    not flushed yet.
     """
     offset = 0
     while True:
@@ -86,14 +86,14 @@ async def offset_pages(
 async def export_optimised(
     sessions: async_sessionmaker[AsyncSession], user_id: str | None = None, page_size: int = EXPORT_PAGE
 ) -> AsyncIterator[str]:
-    """Write each page as soon as it is fetched: columns only, found by key, no connection held while the reader reads."""
+    """Write each page as soon as it is fetched: columns only, keyset pagination, no connection held while the client reads."""
     yield _csv([COLUMNS])
     columns = select(Prompt.id, Prompt.title, Prompt.content, Prompt.created_at)
     after: tuple[datetime, str] | None = None
     while True:
         statement = _newest_first(_live(columns, user_id)).limit(page_size)
         async with sessions() as session:
-            rows = (await session.execute(statement if after is None else _beyond(statement, after))).all()
+            rows = (await session.execute(statement if after is None else _after(statement, after))).all()
         if rows:
             yield _csv(rows)
         if len(rows) < page_size:
@@ -110,11 +110,11 @@ async def page_by_offset(session: AsyncSession, user_id: str, cursor: int | None
 
 
 async def page_by_time(session: AsyncSession, user_id: str, cursor: datetime | None = None, limit: int = 50) -> Page[datetime]:
-    """Return a page of prompts older than the last one's time: as the review's cursor does.
+    """Return a page of prompts older than the previous page's last one, as the review's cursor does.
 
-    Prompts that tie with a page's last row are never shown. The review calls the cursor a text but returns a time. As the text
-    that a JSON answer makes of a time, with a T in its middle, it is compared letter by letter on SQLite: the day's first
-    page comes back for ever.
+    Prompts that tie with a page's last row are never shown. The review declares the cursor as text but returns a time. As text from
+    a JSON response, with a T in the middle, SQLite compares it character by character: the first page of the day is returned
+    forever.
     """
     statement = _live(select(Prompt), user_id)
     if cursor:
@@ -125,14 +125,16 @@ async def page_by_time(session: AsyncSession, user_id: str, cursor: datetime | N
 
 
 async def page_by_key(session: AsyncSession, user_id: str, cursor: str | None = None, limit: int = 50) -> Page[str]:
-    """Return a page of prompts after the last one's time and id, newest first; the cursor is opaque to the caller.
+    """Return a page of prompts after the time and id of the previous page's last one, newest first.
+
+    The cursor is opaque to the caller.
 
     Raises:
-        ValueError: the cursor is none that a page gave.
+        ValueError: the cursor was not issued by a page.
     """
     statement = _newest_first(_live(select(Prompt.id, Prompt.title, Prompt.created_at), user_id)).limit(limit + 1)
     if cursor is not None:
-        statement = _beyond(statement, decode_cursor(cursor))
+        statement = _after(statement, decode_cursor(cursor))
     rows = (await session.execute(statement)).all()
     shown = [(key, title, created_at) for key, title, created_at in rows[:limit]]
     last = shown[-1] if len(rows) > limit else None
@@ -163,14 +165,14 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
     """Return a cursor's time and id.
 
     Raises:
-        ValueError: the cursor was not made by `encode_cursor`.
+        ValueError: the cursor was not created by `encode_cursor`.
     """
     try:
         time, _, prompt_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         created_at = datetime.fromisoformat(time)
     except ValueError as error:
         raise ValueError(f"malformed cursor {cursor!r}; start again from the first page") from error
-    # Decoding is lenient about padding, alphabet and forms of time; a cursor of ours comes back as it was.
+    # Decoding is lenient about padding, alphabet and time formats; a valid cursor encodes to the same text again.
     if created_at.tzinfo or not prompt_id or encode_cursor(created_at, prompt_id) != cursor:
         raise ValueError(f"malformed cursor {cursor!r}; start again from the first page")
     return created_at, prompt_id
@@ -194,7 +196,7 @@ def _newest_first(statement: Select[Any]) -> Select[Any]:
     return statement.order_by(Prompt.created_at.desc(), Prompt.id.desc())
 
 
-def _beyond(statement: Select[Any], last: tuple[datetime, str]) -> Select[Any]:
+def _after(statement: Select[Any], last: tuple[datetime, str]) -> Select[Any]:
     return statement.where(tuple_(Prompt.created_at, Prompt.id) < last)
 
 

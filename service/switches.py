@@ -1,8 +1,8 @@
-"""Which optimisations the service runs with: one switch for each that it can be given or denied, three levels for each switch.
+"""The optimisations that the service runs with: one switch per optimisation, with three levels.
 
-Baseline is the service of today, proposed is the review's way, repaired no more than it needs to run, optimised is the way done
-right. A set of switches is written as one text, for an environment variable: the level of most, then the exceptions, such as
-`baseline,caching=optimised`.
+The baseline is the service of today, proposed is the review's technique, repaired only as far as it needs to run, and optimised is
+the improved technique. A set of switches is written as one text, for an environment variable: the most frequent level, then the
+exceptions, such as `baseline,caching=optimised`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Self
 
 
 class Level(StrEnum):
-    """How far a switch is turned."""
+    """The level of a switch."""
 
     BASELINE = "baseline"
     PROPOSED = "proposed"
@@ -24,17 +24,17 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Switches:
-    """The optimisations, each at its level.
-
-    `indexes` says which migrations the database has had, and `loading` how prompts come with their evaluations (N+1). The
-    service does nothing about `indexes` but report them.
-    """
+    """The optimisations, each with its level. The service only reports `indexes`; the others select techniques."""
 
     pools: Level = Level.BASELINE
     async_queries: Level = Level.BASELINE
     caching: Level = Level.BASELINE
     indexes: Level = Level.BASELINE
+    """The migrations that the database has had."""
+
     loading: Level = Level.BASELINE
+    """The way prompts are loaded with their evaluations (N+1)."""
+
     bulk: Level = Level.BASELINE
     transactions: Level = Level.BASELINE
     streaming: Level = Level.BASELINE
@@ -47,28 +47,28 @@ class Switches:
 
     @classmethod
     def alone(cls, name: str) -> Self:
-        """Return one switch optimised, the others as today.
+        """Return one switch optimised, the others at the baseline.
 
         Raises:
-            ValueError: there is no such switch.
+            ValueError: the switch does not exist.
         """
         return replace(cls.all(Level.BASELINE), **{_known(name): Level.OPTIMISED})
 
     @classmethod
     def without(cls, name: str) -> Self:
-        """Return one switch as today, the others optimised.
+        """Return one switch at the baseline, the others optimised.
 
         Raises:
-            ValueError: there is no such switch.
+            ValueError: the switch does not exist.
         """
         return replace(cls.all(Level.OPTIMISED), **{_known(name): Level.BASELINE})
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the switches that a text gives: a level, then any number of `NAME=LEVEL`, with commas between them.
+        """Return the switches of a text: a level, then any number of `NAME=LEVEL`, separated by commas.
 
         Raises:
-            ValueError: a name or level is unknown, or a name comes twice.
+            ValueError: a name or level is unknown, or a name occurs twice.
         """
         first, *others = text.split(",")
         exceptions = [_exception(other) for other in others]
@@ -92,7 +92,7 @@ def _exception(text: str) -> tuple[str, Level]:
 
 def _known(name: str) -> str:
     if name not in NAMES:
-        raise ValueError(f"no switch named {name!r}; known: {', '.join(NAMES)}")
+        raise ValueError(f"unknown switch {name!r}; choose from {', '.join(NAMES)}")
     return name
 
 
@@ -100,10 +100,10 @@ def _level(text: str) -> Level:
     try:
         return Level(text)
     except ValueError:
-        raise ValueError(f"no level named {text!r}; known: {', '.join(Level)}") from None
+        raise ValueError(f"unknown level {text!r}; choose from {', '.join(Level)}") from None
 
 
 def _refuse_repeated(names: Iterable[str]) -> None:
     for name, times in Counter(names).items():
         if times > 1:
-            raise ValueError(f"the switch {name!r} is given {times} times; give it once")
+            raise ValueError(f"switch {name!r} is given {times} times; give it once")

@@ -1,10 +1,10 @@
-"""Transactions: what is written together, who waits for whom, and what happens to the loser of a conflict.
+"""Transactions: atomicity, lock order, snapshots, and retries after a conflict.
 
-The three ways of creating a prompt with its evaluation, of counting uses of templates, and of reading statistics. The baseline and
-the review's techniques take a session, one a request, as the service under review does; done right, a unit of work is handed to
-`Transactions`, which opens the session, because only whoever opens it can throw it away and try again.
+Three techniques each for creating a prompt with its evaluation, counting uses of templates, and reading statistics. The techniques
+of the baseline and of the review take a session, one per request, as the service under review does. An optimised unit of work is
+passed to `Transactions`, which opens the session, because only the code that opens a session can discard it and retry.
 
-Rows are dicts with all of a row's columns, ids included.
+Rows are dicts with all columns of a row, ids included.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from service.models import Evaluation, Prompt, PromptTemplate
 
 Row = Mapping[str, Any]
 Counts = tuple[int, int]
-"""Prompts and evaluations."""
+"""Number of prompts and of evaluations."""
 
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncSession], Awaitable[Answer]]
 
 DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"
-"""SQLSTATEs of the two conflicts after which PostgreSQL asks for the whole transaction again."""
+"""SQLSTATEs of the two conflicts after which PostgreSQL requires the whole transaction to be retried."""
 
 BUSY = "BUSY"
 """A conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read."""
@@ -41,11 +41,11 @@ _PRIMARY_CODE = 0xFF
 _TURSO_BUSY = {"database is locked", "database snapshot is stale, rollback and retry the transaction"}
 
 
-# The service today.
+# Baseline.
 
 
 async def create_baseline(session: AsyncSession, prompt: Row, evaluation: Row) -> None:
-    """Save a prompt, then its evaluation, each with a commit of its own: what fails between them leaves half of the pair."""
+    """Save a prompt, then its evaluation, each with its own commit: a failure between them leaves half of the pair."""
     session.add(Prompt(**prompt))
     await session.commit()
     session.add(Evaluation(**evaluation))
@@ -53,17 +53,17 @@ async def create_baseline(session: AsyncSession, prompt: Row, evaluation: Row) -
 
 
 async def create_from_template_baseline(session: AsyncSession, template_id: str, prompt: Row, evaluation: Row) -> None:
-    """Save the pair as above, then count a use of the template it was made from: three commits."""
+    """Save the pair as above, then count a use of its template: three commits."""
     await create_baseline(session, prompt, evaluation)
     await _use(session, template_id)
     await session.commit()
 
 
 async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> None:
-    """Count a use of each template: read it, add one, write it back; rows are locked in the order they are named.
+    """Count a use of each template: read it, add one, write it back; rows are locked in the order given.
 
     Raises:
-        NoResultFound: there is no such template. So does each of the other techniques.
+        NoResultFound: a template does not exist. The other techniques raise it as well.
     """
     for template_id in template_ids:
         await _use(session, template_id)
@@ -71,18 +71,18 @@ async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> No
 
 
 async def statistics_baseline(session: AsyncSession) -> Counts:
-    """Count prompts, then evaluations, in whatever transaction there is."""
+    """Count prompts, then evaluations, in the current transaction."""
     return await _count_prompts(session), await _count_evaluations(session)
 
 
-# As the review proposes.
+# Proposed.
 
 
 @asynccontextmanager
 async def review_transaction(session: AsyncSession, *, savepoint: bool = False) -> AsyncIterator[AsyncSession]:
-    """Commit at the end, or roll back and raise: the review's transaction. With `savepoint` only a SAVEPOINT, released at the end.
+    """Commit at the end, or roll back and raise: the review's transaction. With `savepoint`, only a SAVEPOINT, released at the end.
 
-    A SAVEPOINT undoes its own statements; it neither commits nor takes a lock. Nothing is tried again.
+    A SAVEPOINT undoes its own statements; it neither commits nor takes a lock. Nothing is retried.
     """
     if savepoint:
         async with session.begin_nested():
@@ -98,10 +98,10 @@ async def review_transaction(session: AsyncSession, *, savepoint: bool = False) 
 
 @asynccontextmanager
 async def review_read_only(session: AsyncSession) -> AsyncIterator[AsyncSession]:
-    """Forbid the connection to write, and allow it again at the end, as the review does: by a PRAGMA that only SQLite knows.
+    """Forbid writes on the connection, and allow them again at the end, as the review does: with a PRAGMA that only SQLite knows.
 
-    The PRAGMA belongs to the connection, not to the transaction. Where the second one is not sent, or goes to another connection,
-    whoever takes this one from the pool next cannot write.
+    The PRAGMA belongs to the connection, not to the transaction. If the second one is not sent, or goes to another connection, the
+    next user of this connection from the pool cannot write.
     """
     await session.execute(text("PRAGMA query_only = ON"))
     try:
@@ -123,7 +123,7 @@ async def create_proposed(session: AsyncSession, prompt: Row, evaluation: Row) -
 async def create_from_template_proposed(session: AsyncSession, template_id: str, prompt: Row, evaluation: Row) -> None:
     """Save the pair in a SAVEPOINT, as a step of a larger transaction that then counts a use of the template, and commit all.
 
-    Under SQLite's driver the SAVEPOINT comes before any transaction. It then is one, and its release commits the pair.
+    With SQLite's driver the SAVEPOINT precedes any transaction. It then is the transaction, and its release commits the pair.
     """
     async with review_transaction(session):
         async with review_transaction(session, savepoint=True):
@@ -145,18 +145,18 @@ async def use_proposed(session: AsyncSession, template_ids: Sequence[str]) -> No
 
 
 async def statistics_proposed(session: AsyncSession) -> Counts:
-    """Count prompts, then evaluations, on a connection that is kept from writing."""
+    """Count prompts, then evaluations, on a connection on which writes are forbidden."""
     async with review_read_only(session):
         return await _count_prompts(session), await _count_evaluations(session)
 
 
-# Done right.
+# Optimised.
 
 
 def conflict(error: BaseException) -> str | None:
-    """Return which conflict an error is, one that another try may not meet: "40P01", "40001" or "BUSY"; None for all others.
+    """Return the kind of a conflict that a retry may avoid: "40P01", "40001" or "BUSY"; None for all other errors.
 
-    A lost connection is none: if it was lost during COMMIT, the transaction may have happened.
+    A lost connection is not a conflict: if it was lost during COMMIT, the transaction may have been committed.
     """
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
@@ -164,34 +164,39 @@ def conflict(error: BaseException) -> str | None:
         return str(state)
     if getattr(cause, "sqlite_errorcode", 0) & _PRIMARY_CODE == _SQLITE_BUSY:
         return BUSY
-    # Turso's driver gives no code, and lets one of its two errors through without a DB-API class.
+    # Turso's driver provides no error code, and raises one of its two errors without a DB-API class.
     from_turso = type(cause).__module__.partition(".")[0] == "turso"
     return BUSY if from_turso and str(cause) in _TURSO_BUSY else None
 
 
 @dataclass(frozen=True)
 class Transactions:
-    """Runs units of work, each in one transaction on a session of its own, and tries the loser of a conflict again.
-
-    `writers` make sessions whose transactions take what they need when they begin (BEGIN IMMEDIATE) or lock rows in the order of
-    their keys; `readers` make sessions that cannot write and see one moment. A conflict is tried again up to `attempts` times in
-    all, after a wait drawn between nothing and a bound that doubles from `first_wait_s` up to `longest_wait_s`, so that those who
-    collided do not meet again. `retries` counts them by kind.
-    """
+    """Runs units of work, each in one transaction on its own session, and retries after a conflict."""
 
     writers: async_sessionmaker[AsyncSession]
+    """Makes sessions whose transactions take the locks they need at the start (BEGIN IMMEDIATE) or lock rows in key order."""
+
     readers: async_sessionmaker[AsyncSession]
+    """Makes sessions that cannot write and see one snapshot."""
+
     attempts: int = 10
+    """Limit of attempts per unit of work."""
+
     first_wait_s: float = 0.002
+    """Upper bound of the random wait before the first retry, in seconds; it doubles with each retry."""
+
     longest_wait_s: float = 0.2
+    """Limit of that upper bound, in seconds. The waits are random, so that transactions that collided do not collide again."""
+
     retries: Counter[str] = field(default_factory=Counter)
+    """Number of retries by kind of conflict."""
 
     async def write(self, work: Work[Answer]) -> Answer:
-        """Do the work and commit it, all of it or nothing. It may be called several times, so it must do nothing else."""
+        """Run the work and commit all of it or nothing. The work may run several times, so it must have no other effects."""
         return await self._run(self.writers, work)
 
     async def read(self, work: Work[Answer]) -> Answer:
-        """Do work that only reads: every statement sees the same moment, and nobody waits for it."""
+        """Run work that only reads: every statement sees the same snapshot, and no writer waits for it."""
         return await self._run(self.readers, work)
 
     async def _run(self, sessions: async_sessionmaker[AsyncSession], work: Work[Answer]) -> Answer:
@@ -206,17 +211,17 @@ class Transactions:
                     raise
                 self.retries[kind] += 1
             bound_s = min(self.longest_wait_s, self.first_wait_s * 2 ** (attempt - 1))
-            await asyncio.sleep(random.uniform(0, bound_s))  # noqa: S311 - jitter is no secret
+            await asyncio.sleep(random.uniform(0, bound_s))  # noqa: S311 - jitter needs no cryptography
             attempt += 1
 
 
 @asynccontextmanager
 async def read_only(engine: AsyncEngine, set_up: Callable[[AsyncEngine], None]) -> AsyncIterator[AsyncEngine]:
-    """Open a way in beside `engine` that can only read. Its transactions see one moment, and its connections are no writer's.
+    """Open an engine next to `engine` that can only read, with one snapshot per transaction.
 
-    PostgreSQL is told so with each BEGIN. SQLite opens the file for reading only; Turso cannot, so its connections are
-    forbidden to write once and for all when they are made. `set_up` is called on a new engine, for its listeners: with the one that
-    says BEGIN, without which SQLite's driver gives each SELECT a moment of its own.
+    It shares no connection with a writer. PostgreSQL receives this with each BEGIN. SQLite opens the file read-only; Turso cannot,
+    so writes are forbidden on its connections when they are opened. `set_up` is called on a new engine, for its listeners,
+    including the one that sends BEGIN: without it SQLite's driver gives each SELECT its own snapshot.
     """
     if engine.dialect.name == "postgresql":
         yield engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -233,7 +238,7 @@ async def read_only(engine: AsyncEngine, set_up: Callable[[AsyncEngine], None]) 
 
 
 async def create_optimised(transactions: Transactions, prompt: Row, evaluation: Row) -> None:
-    """Save a prompt and its evaluation in one transaction; it needs no SAVEPOINT, since neither is wanted without the other."""
+    """Save a prompt and its evaluation in one transaction; no SAVEPOINT is needed, since neither is valid without the other."""
 
     async def work(session: AsyncSession) -> None:
         session.add_all([Prompt(**prompt), Evaluation(**evaluation)])
@@ -252,12 +257,12 @@ async def create_from_template_optimised(transactions: Transactions, template_id
 
 
 async def use_optimised(transactions: Transactions, template_ids: Sequence[str]) -> None:
-    """Count a use of each template: lock all rows, in the order of their keys whatever order they are named in, and add one."""
+    """Count a use of each template: lock all rows in key order, whatever order they are given in, and add one."""
     await transactions.write(lambda session: _use_locked(session, template_ids))
 
 
 async def statistics_optimised(transactions: Transactions) -> Counts:
-    """Count prompts and evaluations at one moment, on a connection that can only read."""
+    """Count prompts and evaluations in one snapshot, on a connection that can only read."""
     return await transactions.read(statistics_baseline)
 
 

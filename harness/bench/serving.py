@@ -35,7 +35,7 @@ def served(scenario: Scenario[object], setting: Setting, stack: ExitStack) -> Se
 def gone(servers: Mapping[str, Server]) -> str | None:
     """Return the name and address of a server that no longer accepts connections, or None: a line for a failure's cause."""
     for name, server in servers.items():
-        for url in dict.fromkeys((server.near, server.far)):
+        for url in dict.fromkeys((server.direct_url, server.url)):
             if not _answers(url):
                 place = urlsplit(url)
                 return f"the {name} server at {place.hostname}:{place.port} is gone"

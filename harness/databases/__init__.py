@@ -1,1 +1,1 @@
-"""Databases on every engine: made from rows, copied, migrated, opened and removed."""
+"""Databases on every engine: filled with rows, copied, migrated, opened and removed. Its modules need SQLAlchemy."""

@@ -1,4 +1,4 @@
-"""Copies of a database: one that is thrown away, and one that is lent, again and again, to those who leave it as it was."""
+"""Copies of a database: temporary ones, and reusable ones that are borrowed by callers who undo their writes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.databases.databases import Databases
+from harness.databases.interface import Databases
 
-_AS_IT_WAS = "as it was"
+_CLEAN = "clean"
 
 
 @contextmanager
-def fresh(found: Databases, source: str, name: str) -> Iterator[str]:
-    """Yield the name of a copy of a database, and remove it at the end.
+def temporary_copy(found: Databases, source: str, name: str) -> Iterator[str]:
+    """Yield the name of a copy of a database, and remove the copy at the end.
 
     Raises:
         UsageError: there is no such source, or the disk is full.
@@ -28,27 +28,27 @@ def fresh(found: Databases, source: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def lent(found: Databases, source: str, folder: Path) -> Iterator[str]:
-    """Yield the name of a copy that nobody else has meanwhile, and keep it for the next; the files in `folder` say who has which.
+def borrowed_copy(found: Databases, source: str, folder: Path) -> Iterator[str]:
+    """Yield the name of a copy that nothing else uses meanwhile, and leave it for the next borrower; lock files are in `folder`.
 
-    For those who take back whatever they write. Who leaves with an exception, or is killed, may not have: that copy is made anew
-    before it is lent again.
+    The borrower has to undo whatever it writes. One that raises an exception or is killed may not have: its copy is made again
+    before it is borrowed next.
 
     Raises:
         UsageError: there is no such source, or the disk is full.
     """
     for number in itertools.count():
-        name = f"lent-{number}-{source}"
+        name = f"borrowed-{number}-{source}"
         with (folder / f"{name}.lock").open("a+") as state:
             try:
                 fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
             state.seek(0)
-            if state.read() != _AS_IT_WAS:
+            if state.read() != _CLEAN:
                 found.copy(source, name)
             state.truncate(0)
             yield name
-            found.rest(name)
-            state.write(_AS_IT_WAS)
+            found.checkpoint(name)
+            state.write(_CLEAN)
             return

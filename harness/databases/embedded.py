@@ -1,7 +1,7 @@
-"""Databases that are files, of an engine inside the process: found by name, copied, migrated, opened and removed.
+"""Databases that are files of an engine inside the process: the common part of SQLite and Turso.
 
-What SQLite and Turso share. Both keep SQLite's file format and its write-ahead log, a file beside the database; what lies in the
-log is missing from a copy of the database alone, so it is folded in first.
+Both have SQLite's file format and its write-ahead log, a file next to the database. A copy of the database file alone would miss
+the transactions in the log, so a checkpoint writes them back first.
 """
 
 from __future__ import annotations
@@ -15,88 +15,89 @@ from typing import Any, ClassVar
 
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool
 
-from harness.databases.databases import DEFAULTS, Change, ConnectionOptions
-from harness.databases.rows import RowBlock, load_sqlite
+from harness.databases.interface import DEFAULT_OPTIONS, SHARED_PREFIX, ConnectionOptions, Migration, RowBlock
+from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
 from harness.scenario import Setting
 
 BEGIN_OPTION = "sqlite_begin"
-"""Execution option that overrides how one connection's transactions begin, such as "BEGIN IMMEDIATE" for a writer."""
+"""Execution option with the statement that begins a connection's transactions, such as "BEGIN IMMEDIATE" for a writer."""
 
-FOLDER_ADVICE = "free some space there or name another folder"
+FOLDER_ADVICE = "free disk space there or choose another folder"
 
 _SIDECARS = ("-wal", "-shm", "-journal")
-_SHARED = "shared-"
 
 
 class FileDatabases(ABC):
-    """A setting's databases, each a file `NAME.db` in its folder; those of the whole run, `shared-…`, in its shared folder."""
+    """A setting's databases, each a file `NAME.db` in its folder; those named `shared-…` are in the run's shared folder."""
 
     driver: ClassVar[str]
+    """SQLAlchemy's name of the asyncio driver, for instances."""
+
     migrator: ClassVar[str]
-    """SQLAlchemy's names of the asyncio driver that instances use, and of the synchronous one for migrations."""
+    """SQLAlchemy's name of the synchronous driver, for migrations."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
 
     def path(self, name: str) -> Path:
-        """Return where a database lies, or will."""
-        folder = self._setting.shared if name.startswith(_SHARED) else self._setting.folder
+        """Return the path of a database, which need not exist."""
+        folder = self._setting.shared if name.startswith(SHARED_PREFIX) else self._setting.folder
         return folder / f"{name}.db"
 
     def exists(self, name: str) -> bool:
-        """Say whether there is such a database; a file gets its name when it is complete."""
+        """Return whether there is such a database; a file gets its name when it is complete."""
         return self.path(name).is_file()
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Make a database of these tables and rows, and count them by table. SQLite makes the file for both engines.
+        """Create a database with these tables and rows; return the number of rows by table. SQLite writes it for both engines.
 
-        It has no statistics for the planner: no engine gathers them unasked.
+        It has no statistics for the query planner: neither engine gathers them without ANALYZE.
 
         Raises:
-            UsageError: it is there already or cannot be written, the disk is full, or the rows do not fit the tables.
+            UsageError: it exists or cannot be written, the disk is full, or the rows do not match the tables.
         """
         return load_sqlite(self.path(name), metadata, blocks, analyse=False)
 
     def copy(self, source: str, target: str) -> None:
-        """Make `target` a copy of `source`, in place of what it was; what its log holds is folded in first.
+        """Replace `target` by a copy of `source`, after a checkpoint of the source.
 
         Raises:
             UsageError: there is no such source, it is in use, or the copy cannot be written.
         """
         if has_log(self.path(source)):
-            self.rest(source)
+            self.checkpoint(source)
         restore(self.path(source), self.path(target))
 
-    def migrate(self, name: str, change: Change) -> None:
-        """Change a database by the engine itself, in one transaction: all of the change, or nothing of it.
+    def migrate(self, name: str, migration: Migration) -> None:
+        """Execute a migration with the engine itself, in one transaction.
 
         Raises:
             UsageError: there is no such database.
         """
-        engine = create_engine(URL.create(self.migrator, database=str(self.there(name))), poolclass=NullPool)
-        event.listen(engine, "connect", _leave_transactions)
-        begins(engine, "BEGIN")
+        engine = create_engine(URL.create(self.migrator, database=str(self.existing_path(name))), poolclass=NullPool)
+        event.listen(engine, "connect", _disable_driver_transactions)
+        emit_begin(engine, "BEGIN")
         with engine.begin() as connection:
-            change(connection)
-        self.rest(name)
+            migration(connection)
+        self.checkpoint(name)
 
     def rename(self, name: str, to: str) -> None:
-        """Give a database that nobody is connected to another name, in place of what had it.
+        """Rename a database without open connections; one that has the new name is replaced.
 
         Raises:
             UsageError: there is no such database, it is in use, or the folder cannot be written.
         """
-        old, new = self.there(name), self.path(to)
+        old, new = self.existing_path(name), self.path(to)
         if has_log(old):
-            self.rest(name)
-        put(old, new)
+            self.checkpoint(name)
+        move(old, new)
         remove(old)
 
     def remove(self, name: str) -> None:
-        """Delete a database with its log; a missing one is fine.
+        """Delete a database with its log; a missing one is not an error.
 
         Raises:
             UsageError: a file cannot be deleted.
@@ -104,35 +105,35 @@ class FileDatabases(ABC):
         remove(self.path(name))
 
     def url(self, name: str) -> URL:
-        """Return the address for an engine of somebody else's making, who then calls `configure` on it."""
+        """Return the URL for an engine that the caller creates and passes to `configure`."""
         return URL.create(self.driver, database=str(self.path(name).absolute()))
 
-    def there(self, name: str) -> Path:
-        """Return where a database lies.
+    def existing_path(self, name: str) -> Path:
+        """Return the path of an existing database.
 
         Raises:
-            UsageError: there is none; both engines would make an empty one.
+            UsageError: there is none; both engines would create an empty one.
         """
         path = self.path(name)
         if not path.is_file():
-            raise UsageError(f"no database {path}; fill it, or copy one there, first")
+            raise UsageError(f"there is no database {path}; fill it or copy one there first")
         return path
 
     @abstractmethod
-    def rest(self, name: str) -> None:
-        """Fold what is in the log of a database into its file.
+    def checkpoint(self, name: str) -> None:
+        """Write the log of a database back into its file.
 
         Raises:
             UsageError: there is no such database, it is still in use, or the disk is full.
         """
 
     @abstractmethod
-    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULTS) -> None:
-        """Set up every connection that an engine made for `url` will open, and say how its transactions begin."""
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
+        """Set the PRAGMAs of every connection of an engine created for `url`, and the statement that begins its transactions."""
 
     @abstractmethod
-    def open(self, name: str, options: ConnectionOptions = DEFAULTS) -> AbstractAsyncContextManager[AsyncEngine]:
-        """Open a pool of connections, and close them all at the end.
+    def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
+        """Open a connection pool and close it at the end.
 
         Raises:
             UsageError: there is no such database.
@@ -140,7 +141,7 @@ class FileDatabases(ABC):
 
     @abstractmethod
     def open_undo(self, name: str) -> AbstractAsyncContextManager[AsyncEngine]:
-        """Open one connection with foreign keys unchecked, whose transactions are left to the driver.
+        """Open one connection with foreign keys unchecked, whose transactions the driver begins.
 
         Raises:
             UsageError: there is no such database.
@@ -148,81 +149,71 @@ class FileDatabases(ABC):
 
     @abstractmethod
     async def settings(self, engine: AsyncEngine) -> Mapping[str, str]:
-        """Return versions, the PRAGMAs in effect on a connection, and the pool, for the run record."""
+        """Return versions, the effective PRAGMAs of a connection, and the pool, for the run record."""
 
 
-def begins(engine: Engine, statement: str) -> None:
-    """Let SQLAlchemy say how an engine's transactions begin, because the drivers begin none before a SAVEPOINT."""
+def emit_begin(engine: Engine, statement: str) -> None:
+    """Let SQLAlchemy begin an engine's transactions with this statement: the drivers begin none before a SAVEPOINT."""
     engine.update_execution_options(**{BEGIN_OPTION: statement})
     event.listen(engine, "begin", _begin)
 
 
-def pool_settings(engine: AsyncEngine) -> dict[str, str]:
-    """Return the kind and size of an engine's pool, for the run record."""
-    pool = engine.sync_engine.pool
-    described = {"pool": type(pool).__name__}
-    if isinstance(pool, QueuePool):
-        overflow = pool._max_overflow  # noqa: SLF001 - it has no public name
-        described |= {"pool size": str(pool.size()), "pool overflow": str(overflow)}
-    return described
-
-
 def restore(snapshot: Path, target: Path) -> Path:
-    """Put a fresh copy of `snapshot` in `target`'s place, nothing of the old database left; return it.
+    """Replace the database `target`, including its log, by a copy of `snapshot`; return `target`.
 
-    No connection may have `target` open: it would go on with the file that is gone.
+    No connection may have `target` open: it would continue with the deleted file.
 
     Raises:
-        UsageError: there is no such snapshot, it has a log of its own, or the copy cannot be written.
+        UsageError: there is no such snapshot, it has a log, or the copy cannot be written.
     """
     if not snapshot.is_file():
-        raise UsageError(f"no snapshot {snapshot} to restore; make it first")
+        raise UsageError(f"there is no snapshot {snapshot}; create it first")
     if has_log(snapshot):
-        raise UsageError(f"{snapshot} is not the whole database, a log lies beside it; fold it in with snapshot()")
+        raise UsageError(f"{snapshot} has a log and is not the whole database; write the log back with checkpoint() first")
     partial = target.with_name(f".{target.name}.partial")
-    with refusing(target, f"restore {snapshot} to"):
+    with usage_errors(target, f"restore {snapshot} to"):
         try:
             shutil.copyfile(snapshot, partial)
-            put(partial, target)
+            move(partial, target)
         finally:
             partial.unlink(missing_ok=True)
     return target
 
 
-def put(whole: Path, target: Path) -> None:
-    """Give a database without a log another name, nothing left of what had it: an old log would be replayed into it.
+def move(source: Path, target: Path) -> None:
+    """Rename a database without a log; remove `target` and its log first, which would be replayed into the new file.
 
     Raises:
         UsageError: a file cannot be renamed or deleted.
     """
     remove(target)
-    with refusing(target, f"rename {whole} to"):
-        whole.replace(target)
+    with usage_errors(target, f"rename {source} to"):
+        source.replace(target)
 
 
 def remove(path: Path) -> None:
-    """Delete a database with its log and shared memory; missing files are fine.
+    """Delete a database with its log and shared memory; missing files are not an error.
 
     Raises:
         UsageError: a file cannot be deleted.
     """
-    with refusing(path, "remove"):
+    with usage_errors(path, "remove"):
         for file in (path, *_sidecars(path)):
             file.unlink(missing_ok=True)
 
 
 def has_log(path: Path) -> bool:
-    """Say whether something lies in a log beside a database, so that its file alone is not the whole."""
+    """Return whether a database has a log with content, so that its file alone is not the whole database."""
     return any(side.exists() and side.stat().st_size for side in _sidecars(path))
 
 
 @contextmanager
-def refusing(path: Path, doing: str) -> Iterator[None]:
-    """Turn what the disk says into one line that names the file."""
+def usage_errors(path: Path, action: str) -> Iterator[None]:
+    """Convert errors of the file system into a UsageError that names the file and the next step."""
     try:
         yield
     except OSError as error:
-        raise UsageError(f"cannot {doing} {path}: {error.strerror or error}; {FOLDER_ADVICE}") from error
+        raise UsageError(f"cannot {action} {path}: {error.strerror or error}; {FOLDER_ADVICE}") from error
 
 
 def _sidecars(path: Path) -> list[Path]:
@@ -233,5 +224,5 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options()[BEGIN_OPTION])
 
 
-def _leave_transactions(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver keeps out of transactions
+def _disable_driver_transactions(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transaction

@@ -74,7 +74,7 @@ class LoadEnvironment:
         except NotMeasurableError as reason:
             raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or distance") from reason
         for server in setting.servers.values():
-            refuse_remote(server.near, allow=self.allow_remote)
+            refuse_remote(server.direct_url, allow=self.allow_remote)
         for event in events(BenchJob("prepare", loaded.file, setting)):
             if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"{loaded.name}: {event.message}")

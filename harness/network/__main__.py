@@ -1,4 +1,4 @@
-"""`python -m harness.network`: the proxy's process, started by `harness.network.link`."""
+"""`python -m harness.network`: the relay process that `harness.network.link` starts."""
 
 from __future__ import annotations
 

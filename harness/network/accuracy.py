@@ -1,4 +1,4 @@
-"""How exact the proxy is on this machine: round trips and bulk transfers, through it and past it."""
+"""Accuracy of the latency proxy on this machine: round trips and bulk transfers, through the proxy and directly."""
 
 from __future__ import annotations
 
@@ -10,110 +10,127 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.network.conditions import Conditions
-from harness.network.echo import ECHO, PING_BYTES, Address, connected, echo_server, receive, transfers_mb_per_s
+from harness.network.echo import ECHO, PING_BYTES, Address, connect, echo_server, receive, transfers_mb_per_s
 from harness.network.proxy import link
 from harness.stats.intervals import is_supported
 
 BOUND_SHARE, BOUND_MS = 0.05, 0.3
-"""How far the median of what is added may be from what was asked: the larger of a share of it and a time."""
+"""Allowed error of the median of the added latency: the larger of a share of the configured RTT and an absolute time."""
 
 PINGS = 1000
 MAX_S = 5.0
-"""How long the pings at one distance may take; beyond some hundred milliseconds there are fewer of them."""
+"""Time limit of the pings at one RTT, in seconds; above some hundred milliseconds of RTT there are fewer pings."""
 
-APART_MS, MAX_TURNS = 3.0, 50
-"""Over a long distance so many connections at most take turns, so far apart at least: none is in another's way."""
+SPACING_MS, MAX_CONNECTIONS = 3.0, 50
+"""At a long RTT, up to this many connections alternate, their pings at least this far apart, so that none delays another."""
 
 BULK_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
-class Added:
-    """What the proxy added to the round trip that it was asked to lengthen by `asked_ms`.
+class AddedLatency:
+    """The round-trip time that the proxy added, in milliseconds above the median round trip without it."""
 
-    All times are in milliseconds, beyond the median round trip without the proxy. `p99_ms` is None where there are too few `pings`.
-    """
+    rtt_ms: float
+    """Configured round-trip time."""
 
-    asked_ms: float
     pings: int
+    """Number of round trips measured."""
+
     p5_ms: float
     median_ms: float
     p95_ms: float
     p99_ms: float | None
+    """None if there are too few pings for this percentile."""
+
     error_ms: float
+    """Median minus configured round-trip time."""
+
     error_percent: float | None
+    """Error relative to the configured round-trip time; None at 0 ms."""
+
     bound_ms: float
+    """Allowed error of the median."""
+
     ok: bool
+    """Whether the error is within the bound."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What was measured on this machine. Transfers are in MB (a million bytes) a second, to the server and from it."""
+    """Accuracy of the proxy on this machine. Transfer rates are in MB (a million bytes) per second, to the server and from it."""
 
     direct_ms: float
-    added: Sequence[Added]
+    """Median round trip without the proxy, in milliseconds."""
+
+    added: Sequence[AddedLatency]
+    """One entry per configured round-trip time."""
+
     direct_mb_per_s: tuple[float, float]
-    through_mb_per_s: tuple[float, float]
+    """Transfer rates without the proxy."""
+
+    proxied_mb_per_s: tuple[float, float]
+    """Transfer rates through the proxy at 0 ms."""
 
     @property
     def ok(self) -> bool:
-        """Whether every distance is within its bound."""
+        """Whether the error at every round-trip time is within its bound."""
         return all(row.ok for row in self.added)
 
 
 def measure(rtts_ms: Sequence[float]) -> Accuracy:
-    """Measure the proxy at these distances, one after the other, and its throughput at none."""
+    """Measure the proxy's added latency at each of these round-trip times, and its throughput at 0 ms."""
     with echo_server() as server:
         direct_ns = round_trips_ns(server, 0.0, PINGS)
         rows = []
         for rtt_ms in rtts_ms:
-            with link(server, Conditions(rtt_ms=rtt_ms)) as far:
-                rows.append(added(rtt_ms, direct_ns, round_trips_ns((far.host, far.port), rtt_ms, PINGS)))
-        with link(server, Conditions()) as far:
-            through = transfers_mb_per_s((far.host, far.port), BULK_BYTES)
-        return Accuracy(float(np.median(direct_ns)) / 1e6, rows, transfers_mb_per_s(server, BULK_BYTES), through)
+            with link(server, Conditions(rtt_ms=rtt_ms)) as proxy:
+                rows.append(added_latency(rtt_ms, direct_ns, round_trips_ns((proxy.host, proxy.port), rtt_ms, PINGS)))
+        with link(server, Conditions()) as proxy:
+            proxied = transfers_mb_per_s((proxy.host, proxy.port), BULK_BYTES)
+        return Accuracy(float(np.median(direct_ns)) / 1e6, rows, transfers_mb_per_s(server, BULK_BYTES), proxied)
 
 
-def added(asked_ms: float, direct_ns: Sequence[int], through_ns: Sequence[int]) -> Added:
-    """Judge the round trips through a proxy by those without it, in nanoseconds."""
-    beyond_ms = (np.asarray(through_ns) - np.median(direct_ns)) / 1e6
-    p5_ms, median_ms, p95_ms, p99_ms = (float(np.quantile(beyond_ms, q)) for q in (0.05, 0.5, 0.95, 0.99))
-    error_ms, bound_ms = median_ms - asked_ms, max(BOUND_SHARE * asked_ms, BOUND_MS)
-    return Added(
-        asked_ms=asked_ms,
-        pings=len(through_ns),
+def added_latency(rtt_ms: float, direct_ns: Sequence[int], proxied_ns: Sequence[int]) -> AddedLatency:
+    """Compare round trips through a proxy with direct ones, both in nanoseconds."""
+    added_ms = (np.asarray(proxied_ns) - np.median(direct_ns)) / 1e6
+    p5_ms, median_ms, p95_ms, p99_ms = (float(np.quantile(added_ms, q)) for q in (0.05, 0.5, 0.95, 0.99))
+    error_ms, bound_ms = median_ms - rtt_ms, max(BOUND_SHARE * rtt_ms, BOUND_MS)
+    return AddedLatency(
+        rtt_ms=rtt_ms,
+        pings=len(proxied_ns),
         p5_ms=p5_ms,
         median_ms=median_ms,
         p95_ms=p95_ms,
-        p99_ms=p99_ms if is_supported(len(through_ns), 0.99) else None,
+        p99_ms=p99_ms if is_supported(len(proxied_ns), 0.99) else None,
         error_ms=error_ms,
-        error_percent=error_ms / asked_ms * 100 if asked_ms else None,
+        error_percent=error_ms / rtt_ms * 100 if rtt_ms else None,
         bound_ms=bound_ms,
         ok=abs(error_ms) <= bound_ms,
     )
 
 
-def round_trips_ns(address: Address, rtt_ms: float, most: int) -> list[int]:
-    """Return how long each small message took to come back, in nanoseconds; at most so many, and within `MAX_S` or so."""
-    turns = min(MAX_TURNS, most, max(1, int(rtt_ms / APART_MS)))
-    count = min(most, round(MAX_S * 1000 * turns / rtt_ms)) if rtt_ms else most
+def round_trips_ns(address: Address, rtt_ms: float, limit: int) -> list[int]:
+    """Return the round-trip times of small messages in nanoseconds: at most `limit` of them, within about `MAX_S` seconds."""
+    connections = min(MAX_CONNECTIONS, limit, max(1, int(rtt_ms / SPACING_MS)))
+    count = min(limit, round(MAX_S * 1000 * connections / rtt_ms)) if rtt_ms else limit
     message = bytes(PING_BYTES)
     with ExitStack() as stack:
-        socks = [stack.enter_context(connected(address, ECHO + message)) for _ in range(turns)]
-        for sock in socks:  # opening takes longer: once there and back is not timed
+        socks = [stack.enter_context(connect(address, ECHO + message)) for _ in range(connections)]
+        for sock in socks:  # opening takes longer: the first round trip is not timed
             receive(sock, PING_BYTES)
         sent_ns, taken_ns = [], []
         for sock in socks:
             sent_ns.append(time.perf_counter_ns())
             sock.sendall(message)
             if sock is not socks[-1]:
-                time.sleep(rtt_ms / turns / 1000)
+                time.sleep(rtt_ms / connections / 1000)
         for number in range(count):
-            turn = number % turns
-            receive(socks[turn], PING_BYTES)
+            index = number % connections
+            receive(socks[index], PING_BYTES)
             now_ns = time.perf_counter_ns()
-            taken_ns.append(now_ns - sent_ns[turn])
-            if number + turns < count:
-                sent_ns[turn] = time.perf_counter_ns()
-                socks[turn].sendall(message)
+            taken_ns.append(now_ns - sent_ns[index])
+            if number + connections < count:
+                sent_ns[index] = time.perf_counter_ns()
+                socks[index].sendall(message)
         return taken_ns

@@ -1,4 +1,4 @@
-"""The other side when the proxy's accuracy is measured: a server in a process of its own that echoes, takes and gives bytes.
+"""The TCP server that the proxy's accuracy is measured against: a child process that echoes, receives or sends bytes.
 
 Run as a module, this is that server.
 """
@@ -14,68 +14,77 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness.network.addresses import LOOPBACK
 from harness.network.proxy import child
 
 Address = tuple[str, int]
 
-ECHO, TAKE, GIVE = b"e", b"t", b"g"
-"""A connection's first byte, which says what is to be done; the last two are followed by a size."""
+ECHO, UPLOAD, DOWNLOAD = b"e", b"u", b"d"
+"""First byte of a connection, which selects what the server does; the last two are followed by a size in bytes."""
 
 PING_BYTES = 64
 
 _CHUNK_BYTES = 256 * 1024
 _SIZE = struct.Struct("!Q")
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 @contextmanager
 def echo_server() -> Iterator[Address]:
-    """Start the server and yield its address; it ends with its starter."""
+    """Start the server and yield its address; it exits at the end of the context or with this process."""
     with child("harness.network.echo") as process:
         assert process.stdout is not None
-        yield "127.0.0.1", int(process.stdout.readline())
+        yield LOOPBACK, int(process.stdout.readline())
 
 
-def connected(address: Address, first: bytes) -> socket.socket:
-    """Connect and say something at once."""
-    sock = socket.create_connection(address, timeout=_PATIENCE_S)
+def connect(address: Address, first: bytes) -> socket.socket:
+    """Connect and send `first`.
+
+    Raises:
+        OSError: the server cannot be reached.
+    """
+    sock = socket.create_connection(address, timeout=_TIMEOUT_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(first)
     return sock
 
 
 def receive(sock: socket.socket, size_bytes: int) -> None:
-    """Receive exactly so many bytes and forget them."""
+    """Receive exactly this number of bytes and discard them.
+
+    Raises:
+        ConnectionError: the connection ended early.
+    """
     buffer = memoryview(bytearray(min(size_bytes, _CHUNK_BYTES)))
     while size_bytes > 0:
-        got = sock.recv_into(buffer[:size_bytes])
-        if not got:
+        received = sock.recv_into(buffer[:size_bytes])
+        if not received:
             raise ConnectionError("the connection ended early")
-        size_bytes -= got
+        size_bytes -= received
 
 
 def transfers_mb_per_s(address: Address, size_bytes: int) -> tuple[float, float]:
-    """Return how fast so many bytes go to the server, and come from it, in a million bytes a second."""
+    """Return the transfer rates to the server and from it, in a million bytes per second."""
     begin_ns = time.perf_counter_ns()
-    with connected(address, TAKE + _SIZE.pack(size_bytes)) as sock:
-        _give(sock, size_bytes)
+    with connect(address, UPLOAD + _SIZE.pack(size_bytes)) as sock:
+        _send(sock, size_bytes)
         receive(sock, 1)
-    turned_ns = time.perf_counter_ns()
-    with connected(address, GIVE + _SIZE.pack(size_bytes)) as sock:
+    uploaded_ns = time.perf_counter_ns()
+    with connect(address, DOWNLOAD + _SIZE.pack(size_bytes)) as sock:
         receive(sock, size_bytes)
     end_ns = time.perf_counter_ns()
-    return size_bytes * 1e3 / (turned_ns - begin_ns), size_bytes * 1e3 / (end_ns - turned_ns)
+    return size_bytes * 1e3 / (uploaded_ns - begin_ns), size_bytes * 1e3 / (end_ns - uploaded_ns)
 
 
-def _give(sock: socket.socket, size_bytes: int) -> None:
+def _send(sock: socket.socket, size_bytes: int) -> None:
     chunk = memoryview(bytes(_CHUNK_BYTES))
     while size_bytes > 0:
         size_bytes -= sock.send(chunk[:size_bytes])
 
 
 def _serve(sock: socket.socket) -> None:
-    """Do what the first byte says: echo, take an upload or give a download."""
-    with sock, contextlib.suppress(OSError):  # the client has gone
+    """Echo, receive an upload or send a download, as the first byte selects."""
+    with sock, contextlib.suppress(OSError):  # the client disconnected
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         kind = sock.recv(1)
         if kind == ECHO:
@@ -83,16 +92,16 @@ def _serve(sock: socket.socket) -> None:
                 sock.sendall(data)
         elif kind:
             (size_bytes,) = _SIZE.unpack(sock.recv(_SIZE.size, socket.MSG_WAITALL))
-            if kind == TAKE:
+            if kind == UPLOAD:
                 receive(sock, size_bytes)
                 sock.sendall(b".")
             else:
-                _give(sock, size_bytes)
+                _send(sock, size_bytes)
 
 
 def main() -> None:
-    """Serve on a free port, said on standard output, until standard input ends."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    """Serve on a free port, print its number, and exit when standard input ends."""
+    listener = socket.create_server((LOOPBACK, 0), backlog=1024)
 
     def accept() -> None:
         while True:

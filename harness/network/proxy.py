@@ -1,4 +1,4 @@
-"""The proxy as its starter sees it: a process to start, to talk to and to end."""
+"""The latency proxy from its starter's side: start it, send it commands, stop it."""
 
 from __future__ import annotations
 
@@ -8,91 +8,126 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.network.addresses import LOOPBACK
 from harness.network.conditions import Conditions
 
 STOP_S = 5.0
+"""Seconds that a child process may take to exit before it is killed."""
+
+_CONNECT_S = 1.0
+
+
+class RelayCommand(StrEnum):
+    """Command that a relay process reads from its standard input; it replies to each with its traffic."""
+
+    LISTEN = "listen"
+    REFUSE = "refuse"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESET = "reset"
+    TRAFFIC = "traffic"
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a proxy has before it: connections `accepted` so far and those `open` now, and bytes on their way."""
+    """Counters of a proxy."""
 
     accepted: int
+    """Connections accepted so far."""
+
     open: int
+    """Connections open now."""
+
     held_bytes: int
+    """Bytes in flight."""
+
+    round_trips: int
+    """Round trips so far: a client's turns, each in one or more packets."""
 
 
 class Link:
-    """A running proxy: where clients connect to, and the faults it can be told to have. For one thread at a time."""
+    """A running proxy: the ports that clients connect to, and the faults to inject. Not thread-safe."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.host = "127.0.0.1"
-        self.port = port
+    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int]) -> None:
+        self.host = LOOPBACK
+        self.ports = tuple(ports)
+        self.port = self.ports[0]
         self.pid = process.pid
         self._process = process
 
     def reset(self) -> None:
-        """Reset every open connection at once, at both ends (RST); what was on its way is lost."""
-        self._tell("reset")
+        """Reset every open connection at both ends (RST) and discard the data in flight."""
+        self._send(RelayCommand.RESET)
 
     @contextmanager
     def black_hole(self) -> Iterator[None]:
-        """Let nothing arrive, in either direction, meanwhile: neither data nor the end of a connection.
+        """Deliver nothing in either direction within the context: neither data nor the end of a connection.
 
-        Nobody is told: connections open, and what is sent is taken, up to `window_bytes`. Afterwards it all arrives, in order, as
-        retransmission would have it, half a round trip later.
+        Neither side is notified: connections open, and data is accepted up to `window_bytes`. Afterwards all of it is delivered in
+        order, as after a retransmission, half a round trip later.
         """
-        self._tell("hold")
+        self._send(RelayCommand.PAUSE)
         try:
             yield
         finally:
-            self._tell("release")
+            self._send(RelayCommand.RESUME)
 
     @contextmanager
     def refuse(self) -> Iterator[None]:
-        """Refuse new connections meanwhile; open ones are left alone."""
-        self._tell("refuse")
+        """Refuse new connections within the context; open ones are not affected."""
+        self._send(RelayCommand.REFUSE)
         try:
             yield
         finally:
-            self._tell("listen")
+            self._send(RelayCommand.LISTEN)
 
     def traffic(self) -> Traffic:
-        """Return what the proxy has before it now."""
-        return Traffic(**json.loads(self._tell("traffic")))
+        """Return the counters, added up over all targets."""
+        return self._send(RelayCommand.TRAFFIC)
 
-    def _tell(self, command: str) -> bytes:
-        """Send a command, and return the answer once it is done."""
+    def _send(self, command: RelayCommand) -> Traffic:
+        """Send a command, and return the traffic once it was executed.
+
+        Raises:
+            UsageError: the proxy has exited.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{command}\n".encode())
             self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise UsageError(f"the network proxy on port {self.port} has ended; what it said is on standard error")
-        return answer
+        reply = self._process.stdout.readline()
+        if not reply:
+            raise UsageError(f"the network proxy on port {self.port} exited unexpectedly; see its error above")
+        found = [Traffic(**counters) for counters in json.loads(reply)]
+        return Traffic(
+            accepted=sum(one.accepted for one in found),
+            open=sum(one.open for one in found),
+            held_bytes=sum(one.held_bytes for one in found),
+            round_trips=sum(one.round_trips for one in found),
+        )
 
 
 @contextmanager
-def child(module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module as a process of its own, with pipes to talk to it; it is to end when its standard input does.
+def child(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module as a child process with pipes to its standard input and output; it has to exit when its standard input ends.
 
-    That is at the end of the context, or when its starter ends, however that happens: the kernel closes the other end.
+    That is at the end of the context, or when this process ends in any way: the kernel closes the other end of the pipe.
     """
     paths = os.pathsep.join(dict.fromkeys(p for p in sys.path if p))
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *words],
+        [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": paths},
-        start_new_session=True,  # a Ctrl-C at the terminal is its starter's to handle
+        start_new_session=True,  # Ctrl-C at the terminal is for the parent to handle
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -111,35 +146,65 @@ def child(module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def link(target: tuple[str, int] | Path, conditions: Conditions, *, port: int = 0) -> Iterator[Link]:
-    """Start a proxy before `target`, a host and port or a Unix socket; yield where it listens; end it and its connections.
+    """Start a proxy in front of `target`, a host and port or a Unix socket; yield it; stop it and its connections at the end.
 
-    It listens on 127.0.0.1, on `port` or a free one. It ends when its starter ends, however that happens. A target that refuses is
-    found out by a client, as in a network: its connection is reset.
+    It listens on 127.0.0.1, on `port` or on a free one. It exits when this process ends in any way. A client of a target that
+    refuses gets a reset, as on a network.
 
     Raises:
-        UsageError: the port is taken, or the target has no address.
+        UsageError: the port is in use, or the target's address is not valid.
     """
-    job = {"target": _address(target), "port": port, "conditions": asdict(conditions)}
+    with _started([_address(target)], conditions, port) as started:
+        yield started
+
+
+@contextmanager
+def links(targets: Sequence[tuple[str, int]]) -> Iterator[Link]:
+    """Start one proxy process in front of several targets, without latency; `ports` of the yielded link are in their order.
+
+    Raises:
+        UsageError: the address of a target is not valid.
+    """
+    with _started([_address(target) for target in targets], Conditions(), 0) as started:
+        yield started
+
+
+@contextmanager
+def _started(targets: Sequence[str | list[str | int]], conditions: Conditions, port: int) -> Iterator[Link]:
+    job = {"targets": targets, "port": port, "conditions": asdict(conditions)}
     with child("harness.network", json.dumps(job)) as process:
         assert process.stdout is not None
-        first = json.loads(process.stdout.readline() or '{"error": "it said nothing"}')
+        first = json.loads(process.stdout.readline() or '{"error": "it exited without a message"}')
         if "error" in first:
-            instead = "; leave the port out for a free one" if port else ""
-            raise UsageError(f"the network proxy cannot listen on 127.0.0.1:{port}: {first['error']}{instead}")
-        yield Link(process, first["port"])
+            advice = "choose another port, or leave it out for a free one" if port else "see its error above"
+            raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {first['error']}; {advice}")
+        yield Link(process, first["ports"])
 
 
 def _address(target: tuple[str, int] | Path) -> str | list[str | int]:
-    """Return a Unix socket's path, or a numeric address and port; IPv4 where a name has both, as servers on loopback do."""
+    """Return a Unix socket's path, or a numeric address and port.
+
+    Of several addresses of a name, such as `localhost`, it is the first one that accepts connections, IPv4 before IPv6.
+    """
     if isinstance(target, Path):
         return str(target)
     host, port = target
     if not 0 < port < 2**16:
-        raise UsageError(f"{host}:{port} is no address: a port is a number from 1 to {2**16 - 1}")
+        raise UsageError(f"{host}:{port} is not a valid address; choose a port from 1 to {2**16 - 1}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no host has such a name"
-        raise UsageError(f"{host}:{port} is no address: {why}; check the server's host") from error
-    *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return [str(address[0]), int(address[1])]
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise UsageError(f"{host}:{port} is not a valid address: {reason}; check the server's host") from error
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    addresses = [(str(address[0]), int(address[1])) for *_, address in found]
+    chosen = next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
+    return list(chosen)
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=_CONNECT_S):
+            return True
+    except OSError:
+        return False

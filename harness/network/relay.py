@@ -1,16 +1,19 @@
-"""The process between a client and a server far away: what `harness.network.link` starts.
+"""The relay process between clients and a server: forwards bytes, adds latency and counts round trips.
 
-What is modelled, with R the round-trip time:
+`harness.network.link` starts it. The model, with R the round-trip time:
 
-- Each chunk arrives half of R after it was sent, whatever else is on its way: a stream is late, not slow. So do the end of a stream
-  and a reset. "Sent" is when the kernel took the chunk in, not when this process came to read it.
-- Opening a connection takes R before the client can send, and 1.5 R before the server knows of it. On loopback the client's
-  `connect` returns at once; what it sends before R has passed arrives with the connection, at 1.5 R, as though sent at R. What the
-  server says first arrives at 2 R.
+- Each chunk arrives R/2 after it was sent, whatever else is in flight: latency delays a stream and does not throttle it. The end of
+  a stream and a reset are delayed alike. "Sent" is the time at which the kernel received the chunk, not when this process read it.
+- Opening a connection takes R until the client can send, and 1.5 R until the server sees it. On loopback the client's `connect`
+  returns at once; data sent before R has passed arrives with the connection, at 1.5 R, as though sent at R. The server's first data
+  arrives at 2 R.
 - A server that refuses shows as a reset at 1.5 R, because `connect` has succeeded by then.
-- A link of limited bandwidth is one line in each direction: chunks of all connections follow each other on it.
+- Limited bandwidth is one queue per direction, shared by the chunks of all connections.
 
-Not modelled: slow start, loss, and segments: a chunk is what one read finds.
+Not modelled: slow start, packet loss and segments. A chunk is the data of one read.
+
+A round trip is counted when a client sends after data from the server, or sends first on a new connection. The number of packets
+per turn does not matter.
 """
 
 from __future__ import annotations
@@ -22,134 +25,373 @@ import os
 import resource
 import select
 import socket
+import struct
 import sys
 import time
-from dataclasses import asdict
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
 
-from harness.network.clockwork import Clockwork
-from harness.network.conditions import Conditions, Direction, Line, jitters_ns, window_bytes
-from harness.network.lane import End, Lane, Mark, Road
-from harness.network.proxy import Traffic
+from harness.network.conditions import Conditions, Direction, RateLimiter, jitters_ns, window_bytes
+from harness.network.event_loop import TimerLoop
+from harness.network.proxy import RelayCommand, Traffic
 
 READ_BYTES = 256 * 1024
-"""What one read takes at most. On a slow link it takes what the link sends in a millisecond, so that connections take turns."""
+"""Upper limit of one read in bytes. On a slow link it is what the link sends in a millisecond, so that connections alternate."""
 
 _SEGMENT_BYTES = 1448
 _RETRY_NS = 1_000_000
 _BACKLOG = 4096
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_SO_TIMESTAMPNS = 35  # Linux's constant is in no Python module
+_TIMESTAMP = struct.Struct("@ll")
+_MAX_WAIT_NS = 20_000_000
+"""A chunk that waited longer in the kernel waited for buffer space, not for this process; it counts as sent this long ago."""
+
+
+class Ending(Enum):
+    """The last item of a flow: an orderly end (TCP FIN) or a reset (TCP RST)."""
+
+    FIN = "fin"
+    RST = "rst"
+
+
+class Endpoint:
+    """One socket of a relayed connection, with the flow that reads from it and the flow that writes to it."""
+
+    reader: Flow
+    writer: Flow
+
+    def __init__(self, loop: TimerLoop, sock: socket.socket) -> None:
+        sock.settimeout(0)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.sock = sock
+        self._loop = loop
+        self._fd = sock.fileno()
+        self._mask = 0
+        self._is_closed = False
+
+    def watch(self) -> None:
+        """Watch for the events that the two flows need now. A socket that neither needs reports an error only once."""
+        mask = (select.EPOLLIN if self.reader.is_reading else 0) | (select.EPOLLOUT if self.writer.is_blocked else 0)
+        mask = mask or select.EPOLLET
+        if mask != self._mask and not self._is_closed:
+            self._mask = mask
+            self._loop.watch(self._fd, mask, self._handle)
+
+    def close(self, *, reset: bool) -> None:
+        """Close the socket, with a reset or in order."""
+        self._is_closed = True
+        self._loop.watch(self._fd, 0, self._handle)
+        if reset:
+            with contextlib.suppress(OSError):  # its peer may have reset it first
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.sock.close()
+
+    def _handle(self, events: int) -> None:
+        if self.writer.is_blocked and events & ~select.EPOLLIN:
+            self.writer.unblock()
+        if self.reader.is_reading:
+            self.reader.read()
+        elif events & select.EPOLLERR:
+            self.reader.finish(Ending.RST)
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """Delay, jitter and bandwidth of one flow."""
+
+    limiter: RateLimiter
+    """Bandwidth limit, shared by all flows of the same direction."""
+
+    one_way_ns: int
+    """Latency in nanoseconds."""
+
+    jitter_ns: Iterator[int]
+    """Extra latency of each chunk in nanoseconds, drawn for this flow alone."""
+
+    window_bytes: int
+    """Bytes that the flow may hold before its sender has to wait."""
+
+    is_direct: bool
+    """Whether chunks are forwarded at once."""
+
+    read_buffer: memoryview
+    """Buffer for reads, shared by all flows of the process; its size is the upper limit of a chunk."""
+
+
+class Flow:
+    """One direction of a connection: reads chunks at `source`, holds them for the latency, writes them to `sink`."""
+
+    def __init__(
+        self, loop: TimerLoop, shaping: Shaping, source: Endpoint, sink: Endpoint, *, ended: Callable[[Ending], None]
+    ) -> None:
+        source.reader = sink.writer = self
+        self.held_bytes = 0
+        self.is_blocked = False
+        self.is_connected = False
+        self.is_delivered = False
+        self.on_data: Callable[[], None] | None = None
+        """Called for each chunk that was read."""
+        self._loop = loop
+        self._shaping = shaping
+        self._source = source
+        self._sink = sink
+        self._ended = ended
+        self._queue: deque[tuple[int, bytes | memoryview | Ending]] = deque()
+        self._ending: Ending | None = None
+        self._is_dropped = False
+        self._is_scheduled = False
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the stream has not ended and the window has space."""
+        return self._ending is None and self.held_bytes < self._shaping.window_bytes
+
+    def read(self) -> None:
+        """Read a chunk and forward or queue it."""
+        buffer = self._shaping.read_buffer
+        try:
+            size, ancillary, _, _ = self._source.sock.recvmsg_into([buffer], 64)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.finish(Ending.RST)
+            return
+        if not size:
+            self.finish(Ending.FIN)
+            return
+        if self.on_data is not None:
+            self.on_data()
+        written = 0
+        if self._shaping.is_direct and self.is_connected and not self._queue and not self._loop.is_paused:
+            written = self._write(buffer[:size])
+        if written < size and self._ending is None:
+            self.held_bytes += size - written
+            self._send(bytes(buffer[written:size]), size - written, _sent_ns(ancillary))
+            self._source.watch()
+
+    def finish(self, ending: Ending) -> None:
+        """Stop reading; the ending follows the data in flight."""
+        if self._ending is None or (self._ending is Ending.FIN and ending is Ending.RST):
+            self._ending = ending
+            self._send(ending, 0, time.monotonic_ns())
+            self._source.watch()
+
+    def connected(self) -> None:
+        """Start writing, now that the sink is connected."""
+        self.is_connected = True
+        self._schedule(time.monotonic_ns())
+
+    def unblock(self) -> None:
+        """Continue writing, now that the sink has buffer space."""
+        self.is_blocked = False
+        self._sink.watch()
+        self._schedule(time.monotonic_ns())
+
+    def drop(self) -> None:
+        """Discard the data in flight and stop reading and writing."""
+        self._ending = Ending.RST
+        self._is_dropped = True
+        self._queue.clear()
+        self.held_bytes = 0
+        self.is_blocked = False
+
+    def _send(self, item: bytes | Ending, size_bytes: int, sent_ns: int) -> None:
+        shaping = self._shaping
+        due_ns = shaping.limiter.departure_ns(sent_ns, size_bytes) + shaping.one_way_ns + next(shaping.jitter_ns)
+        self._queue.append((due_ns, item))
+        if not self.is_blocked:
+            self._schedule(due_ns)
+
+    def _schedule(self, due_ns: int) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_at(due_ns, self._deliver)
+
+    def _deliver(self) -> None:
+        """Write the items that are due, and schedule the next delivery."""
+        self._is_scheduled = False
+        if self.is_blocked or not self.is_connected:
+            return
+        now_ns = time.monotonic_ns()
+        while self._queue and self._queue[0][0] <= now_ns and not self.is_blocked:
+            due_ns, item = self._queue.popleft()
+            if isinstance(item, Ending):
+                self._end(item)
+                continue
+            written = self._write(item)
+            if self._is_dropped:
+                return
+            self.held_bytes -= written
+            if written < len(item):
+                self._queue.appendleft((due_ns, memoryview(item)[written:]))
+        if self._queue and not self.is_blocked:
+            self._schedule(self._queue[0][0])
+        self._source.watch()  # the window may have space again
+
+    def _end(self, ending: Ending) -> None:
+        if ending is Ending.FIN:
+            with contextlib.suppress(OSError):  # its peer may have closed meanwhile; then a reset comes from there
+                self._sink.sock.shutdown(socket.SHUT_WR)
+        self.is_delivered = True
+        self._ended(ending)
+
+    def _write(self, chunk: bytes | memoryview) -> int:
+        """Write as much as the sink accepts and return the number of bytes. A sink without a peer causes a reset."""
+        try:
+            written = self._sink.sock.send(chunk)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            both_reset = self._ending is Ending.RST
+            self.drop()
+            self._source.watch()
+            if both_reset:
+                self._ended(Ending.RST)
+            else:
+                self._sink.reader.finish(Ending.RST)
+            return 0
+        if written < len(chunk):
+            self.is_blocked = True
+            self._sink.watch()
+        return written
+
+
+def _sent_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """Return the monotonic time at which the kernel received a chunk; its timestamp, if any, is on the wall clock."""
+    wall_ns, now_ns = time.time_ns(), time.monotonic_ns()  # in this order: a delay between the two makes a chunk late, never early
+    for level, kind, stamp in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESTAMP.unpack(stamp)
+            waited_ns: int = wall_ns - seconds * 1_000_000_000 - nanoseconds
+            return now_ns - min(max(0, waited_ns), _MAX_WAIT_NS)  # the wall clock may be set at any time
+    return now_ns
 
 
 class RelayedConnection:
-    """A client's connection, and the one to the target that goes with it."""
+    """A client's connection and the matching connection to the target."""
 
-    def __init__(self, relay: LatencyRelay, number: int, client: socket.socket) -> None:
+    def __init__(self, relay: Relay, number: int, client: socket.socket) -> None:
         family = socket.AF_UNIX if isinstance(relay.target, str) else socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
         self._relay = relay
-        self._near = End(relay.clockwork, client)
-        self._far = End(relay.clockwork, socket.socket(family, socket.SOCK_STREAM))
-        self._to_target = Lane(relay.clockwork, relay.road("to target", number), self._near, self._far, self._finished)
-        self._to_client = Lane(relay.clockwork, relay.road("to client", number), self._far, self._near, self._finished)
-        self.lanes = (self._to_target, self._to_client)
+        self._client = Endpoint(relay.loop, client)
+        self._server = Endpoint(relay.loop, socket.socket(family, socket.SOCK_STREAM))
+        to_target, to_client = (relay.shaping(direction, number) for direction in (Direction.TO_TARGET, Direction.TO_CLIENT))
+        self._to_target = Flow(relay.loop, to_target, self._client, self._server, ended=self._flow_ended)
+        self._to_client = Flow(relay.loop, to_client, self._server, self._client, ended=self._flow_ended)
+        self.flows = (self._to_target, self._to_client)
+        self._to_target.on_data, self._to_client.on_data = self._count_turn, self._server_sent
+        self._is_clients_turn = True
         self._to_client.is_connected = True
-        self._near.watch()
-        relay.clockwork.at(time.monotonic_ns() + 3 * relay.conditions.one_way_ns, self._connect)
+        self._client.watch()
+        relay.loop.call_at(time.monotonic_ns() + 3 * relay.conditions.one_way_ns, self._connect)
 
     def close(self, *, reset: bool) -> None:
-        """Close both ends, in order or with a reset, and forget what is on its way."""
+        """Close both sockets, with a reset or in order, and discard the data in flight."""
         self._relay.connections.discard(self)
-        for lane in self.lanes:
-            lane.drop()
-        for end in (self._near, self._far):
-            end.close(reset=reset)
+        for flow in self.flows:
+            flow.drop()
+        for endpoint in (self._client, self._server):
+            endpoint.close(reset=reset)
+
+    def _count_turn(self) -> None:
+        self._relay.round_trips += self._is_clients_turn
+        self._is_clients_turn = False
+
+    def _server_sent(self) -> None:
+        self._is_clients_turn = True
 
     def _connect(self) -> None:
         if self not in self._relay.connections:
             return
-        failed = self._far.sock.connect_ex(self._relay.target)
+        failed = self._server.sock.connect_ex(self._relay.target)
         if failed == errno.EAGAIN:  # a Unix socket whose queue is full
-            self._relay.clockwork.at(time.monotonic_ns() + _RETRY_NS, self._connect)
+            self._relay.loop.call_at(time.monotonic_ns() + _RETRY_NS, self._connect)
         elif failed == errno.EINPROGRESS:
-            self._relay.clockwork.watch(self._far.sock.fileno(), select.EPOLLOUT, lambda _: self._answered())
+            self._relay.loop.watch(self._server.sock.fileno(), select.EPOLLOUT, lambda _: self._connect_completed())
         else:
-            self._opened(failed)
+            self._connected(failed)
 
-    def _answered(self) -> None:
-        self._relay.clockwork.watch(self._far.sock.fileno(), 0, lambda _: None)
-        self._opened(self._far.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    def _connect_completed(self) -> None:
+        self._relay.loop.watch(self._server.sock.fileno(), 0, lambda _: None)
+        self._connected(self._server.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
-    def _opened(self, failed: int) -> None:
+    def _connected(self, failed: int) -> None:
         if failed:
             self.close(reset=True)
         else:
-            self._far.watch()
+            self._server.watch()
             self._to_target.connected()
 
-    def _finished(self, mark: Mark) -> None:
-        if mark is Mark.RESET:
+    def _flow_ended(self, ending: Ending) -> None:
+        if ending is Ending.RST:
             self.close(reset=True)
-        elif all(lane.is_delivered for lane in self.lanes):
+        elif all(flow.is_delivered for flow in self.flows):
             self.close(reset=False)
 
 
-class LatencyRelay:
-    """A listening port and the connections through it. `port` 0 is a free one."""
+class Relay:
+    """A listening port, the target behind it, and the connections between them. Port 0 is a free one."""
 
-    def __init__(self, target: str | tuple[str, int], conditions: Conditions, port: int) -> None:
+    def __init__(self, loop: TimerLoop, target: str | tuple[str, int], conditions: Conditions, port: int) -> None:
+        self.loop = loop
         self.target = target
         self.conditions = conditions
-        self.clockwork = Clockwork()
         self.connections: set[RelayedConnection] = set()
-        self._lines: dict[Direction, Line] = {
-            "to target": Line(conditions.bandwidth_bytes_per_s),
-            "to client": Line(conditions.bandwidth_bytes_per_s),
-        }
-        self._scratch = memoryview(bytearray(_read_bytes(conditions.bandwidth_bytes_per_s)))
+        self.round_trips = 0
+        self._limiters = {direction: RateLimiter(conditions.bandwidth_bytes_per_s) for direction in Direction}
+        self._read_buffer = memoryview(bytearray(_read_bytes(conditions.bandwidth_bytes_per_s)))
         self._accepted = 0
         self._listener = _bound(port)
         self.port: int = self._listener.getsockname()[1]
-        self.do("listen")
+        self.execute(RelayCommand.LISTEN)
 
-    def road(self, direction: Direction, connection: int) -> Road:
-        """Return what a new connection's lane leads over."""
-        return Road(
-            line=self._lines[direction],
+    def shaping(self, direction: Direction, connection: int) -> Shaping:
+        """Return the delay, jitter and bandwidth of a new connection's flow."""
+        return Shaping(
+            limiter=self._limiters[direction],
             one_way_ns=self.conditions.one_way_ns,
             jitter_ns=jitters_ns(self.conditions, connection, direction),
             window_bytes=window_bytes(self.conditions),
             is_direct=self.conditions.is_direct,
-            scratch=self._scratch,
+            read_buffer=self._read_buffer,
         )
 
-    def do(self, command: str) -> str:
-        """Carry out what `harness.network.Link` asks, and return the answer."""
+    def execute(self, command: RelayCommand) -> None:
+        """Execute a command of `harness.network.Link`."""
         listener = self._listener
         match command:
-            case "listen":
+            case RelayCommand.LISTEN:
                 listener.listen(_BACKLOG)
-                self.clockwork.watch(listener.fileno(), select.EPOLLIN, lambda _: self._accept())
-            case "refuse":
+                self.loop.watch(listener.fileno(), select.EPOLLIN, lambda _: self._accept())
+            case RelayCommand.REFUSE:
                 self._accept()
-                self.clockwork.watch(listener.fileno(), 0, lambda _: None)
+                self.loop.watch(listener.fileno(), 0, lambda _: None)
                 listener.close()
-                self._listener = _bound(self.port)  # bound but deaf: the port stays ours, and the kernel refuses
-            case "hold":
-                self.clockwork.hold()
-            case "release":
-                self.clockwork.release(time.monotonic_ns() + self.conditions.one_way_ns)
-            case "reset":
+                self._listener = _bound(self.port)  # bound but not listening: the port stays reserved, and the kernel refuses
+            case RelayCommand.PAUSE:
+                self.loop.pause()
+            case RelayCommand.RESUME:
+                self.loop.resume(time.monotonic_ns() + self.conditions.one_way_ns)
+            case RelayCommand.RESET:
                 self._accept()
                 for connection in list(self.connections):
                     connection.close(reset=True)
-            case "traffic":
-                held_bytes = sum(lane.held_bytes for connection in self.connections for lane in connection.lanes)
-                return json.dumps(asdict(Traffic(self._accepted, len(self.connections), held_bytes)))
-            case _:
-                raise ValueError(command)
-        return "done"
+            case RelayCommand.TRAFFIC:
+                pass
+
+    def traffic(self) -> Traffic:
+        """Return the relay's counters."""
+        held_bytes = sum(flow.held_bytes for connection in self.connections for flow in connection.flows)
+        return Traffic(self._accepted, len(self.connections), held_bytes, self.round_trips)
 
     def _accept(self) -> None:
-        """Take all connections that wait: to their clients they are open already."""
-        with contextlib.suppress(OSError):  # no more of them, or nobody listens
+        """Accept all waiting connections: to their clients they are open already."""
+        with contextlib.suppress(OSError):  # none left, or not listening
             while True:
                 client, _ = self._listener.accept()
                 self.connections.add(RelayedConnection(self, self._accepted, client))
@@ -157,7 +399,7 @@ class LatencyRelay:
 
 
 def _bound(port: int) -> socket.socket:
-    """Return a socket bound to a port of this machine; it is not listening yet."""
+    """Return a socket bound to a port of 127.0.0.1; it is not listening yet."""
     sock = socket.socket()
     sock.settimeout(0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -172,30 +414,32 @@ def _read_bytes(bandwidth_bytes_per_s: float | None) -> int:
 
 
 def main() -> None:
-    """Do what the first argument describes and what standard input says, until that ends."""
+    """Run the relays that the first argument describes and the commands on standard input, until standard input ends."""
     job = json.loads(sys.argv[1])
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    target = job["target"] if isinstance(job["target"], str) else tuple(job["target"])
+    max_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
+    loop, conditions = TimerLoop(), Conditions(**job["conditions"])
     try:
-        relay = LatencyRelay(target, Conditions(**job["conditions"]), job["port"])
+        relays = [Relay(loop, t if isinstance(t, str) else tuple(t), conditions, job["port"]) for t in job["targets"]]
     except (OSError, OverflowError) as error:
-        _say(json.dumps({"error": getattr(error, "strerror", None) or str(error)}))
+        _send({"error": getattr(error, "strerror", None) or str(error)})
         sys.exit(1)
-    _say(json.dumps({"port": relay.port}))
-    relay.clockwork.watch(0, select.EPOLLIN, lambda _: _obey(relay))
+    _send({"ports": [relay.port for relay in relays]})
+    loop.watch(0, select.EPOLLIN, lambda _: _receive(relays))
     while True:
-        relay.clockwork.turn()
+        loop.run_once()
 
 
-def _obey(relay: LatencyRelay) -> None:
-    said = os.read(0, 1024)
-    if not said:
+def _receive(relays: Sequence[Relay]) -> None:
+    received = os.read(0, 1024)
+    if not received:
         os._exit(0)  # the kernel closes what is open
-    for command in said.decode().split():
-        _say(relay.do(command))
+    for command in received.decode().split():
+        for relay in relays:
+            relay.execute(RelayCommand(command))
+        _send([asdict(relay.traffic()) for relay in relays])
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _send(message: object) -> None:
+    sys.stdout.write(f"{json.dumps(message)}\n")
     sys.stdout.flush()

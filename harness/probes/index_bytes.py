@@ -1,4 +1,4 @@
-"""What indexes cost on disk: the bytes of every index and table of a database, where the engine can tell."""
+"""Size on disk of every index and table of a database."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.databases.databases import Databases
+from harness.databases.interface import Databases
 from harness.errors import NotMeasurableError
 
 # SQLite's own tables, such as the schema and the statistics, are left out; the index behind a primary key is an index.
 _SQLITE = """
-SELECT kept.type, kept.name, stored.pgsize
-FROM dbstat('main', 1) AS stored JOIN sqlite_schema AS kept ON kept.name = stored.name
-WHERE kept.name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND kept.name <> 'sqlite_sequence'
-ORDER BY kept.name
+SELECT object.type, object.name, stored.pgsize
+FROM dbstat('main', 1) AS stored JOIN sqlite_schema AS object ON object.name = stored.name
+WHERE object.name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND object.name <> 'sqlite_sequence'
+ORDER BY object.name
 """
 
 _POSTGRESQL = """
@@ -29,27 +29,30 @@ ORDER BY relname
 
 @dataclass(frozen=True)
 class StoredBytes:
-    """Whole pages in bytes, by name. Indexes include those of primary keys, a PostgreSQL table what it keeps apart (TOAST)."""
+    """Sizes in bytes, in whole pages."""
 
     indexes: Mapping[str, int]
+    """Size of each index by name, those of primary keys included."""
+
     tables: Mapping[str, int]
+    """Size of each table by name, in PostgreSQL with its TOAST table."""
 
     @property
     def index_bytes(self) -> int:
-        """Bytes of all indexes."""
+        """Size of all indexes."""
         return sum(self.indexes.values())
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of all tables without their indexes."""
+        """Size of all tables without their indexes."""
         return sum(self.tables.values())
 
 
 async def database_bytes(found: Databases, name: str) -> int:
-    """Return the bytes of a database's tables and indexes.
+    """Return the size of a database's tables and indexes in bytes.
 
     Raises:
-        NotMeasurableError: the engine cannot tell.
+        NotMeasurableError: the engine does not report sizes.
     """
     async with found.open(name) as engine:
         stored = await stored_bytes(engine)
@@ -57,10 +60,10 @@ async def database_bytes(found: Databases, name: str) -> int:
 
 
 async def stored_bytes(engine: AsyncEngine) -> StoredBytes:
-    """Return the bytes of every index and table.
+    """Return the size of every index and table.
 
     Raises:
-        NotMeasurableError: the engine cannot tell: Turso, and a SQLite that was built without dbstat.
+        NotMeasurableError: the engine does not report sizes: Turso, and a SQLite built without dbstat.
     """
     async with engine.connect() as connection:
         try:
@@ -68,7 +71,9 @@ async def stored_bytes(engine: AsyncEngine) -> StoredBytes:
         except DatabaseError as error:
             if "dbstat" not in str(error.orig):
                 raise
-            raise NotMeasurableError("bytes of index: this engine has no dbstat table") from error
+            raise NotMeasurableError(
+                "index sizes: this engine has no dbstat table; use a SQLite built with it, or PostgreSQL"
+            ) from error
     return StoredBytes(
         indexes={name: size for kind, name, size in rows if kind == "index"},
         tables={name: size for kind, name, size in rows if kind == "table"},

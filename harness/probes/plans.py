@@ -1,6 +1,6 @@
-"""Query plans of recorded statements, one a statement shape, on a connection of their own and outside timing.
+"""Query plans of recorded statements, one per statement shape, on a separate connection and outside timing.
 
-SQLite and Turso tell their plan in lines of one kind, PostgreSQL in lines of another; both are read here.
+The plans of SQLite and Turso have one format, those of PostgreSQL another; both are parsed here.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.probes.statements import Sent
+from harness.probes.statements import SentStatement
 from harness.results.run import Statement
 
 _STRING_OR_SPACE = re.compile(r"('(?:[^']|'')*')|\s+")
-_PARAMETER = r"(?:\?\d*|\$\d+(?:::\w+(?: \w+)*)?|%s|:\w+)"
+_PARAMETER = r"(?:\?\d*|(?:\$\d+|%\(\w+\)s)(?:::\w+(?: \w+)*)?|%s|:\w+)"
 _PARAMETER_LIST = re.compile(rf"\bIN \({_PARAMETER}(?:, {_PARAMETER})*\)", re.IGNORECASE)
 _ROW = rf"\((?:{_PARAMETER}|NULL)(?:, (?:{_PARAMETER}|NULL))*\)"
 _MANY_ROWS = re.compile(rf"\bVALUES ({_ROW})(?:, {_ROW})+", re.IGNORECASE)
@@ -32,45 +32,53 @@ _PG_SCAN = re.compile(r"\bSeq Scan on\b")
 _PLANLESS = re.compile(r"\s*(?:SAVEPOINT|RELEASE|ROLLBACK|SET|SHOW|PRAGMA|LOCK)\b", re.IGNORECASE)
 
 
-async def plans(engine: AsyncEngine, sent: Iterable[Sent], *, arm: str, group: str) -> list[Statement]:
+async def plans(engine: AsyncEngine | Engine, sent: Iterable[SentStatement], *, arm: str, group: str) -> list[Statement]:
     """Return the statement shapes of one operation of `arm` on `group`'s cases, each with its query plan.
 
-    Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES are one
-    shape. A statement that has no plan, such as an INSERT of values, gets an empty one.
+    Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES have the same
+    shape. A statement without a plan, such as an INSERT of values, has an empty one.
     """
-    shapes: dict[str, list[Sent]] = {}
+    shapes: dict[str, list[SentStatement]] = {}
     for statement in sent:
         shapes.setdefault(shape(statement.sql), []).append(statement)
-    found = []
-    async with engine.connect() as connection:
-        for sql, members in shapes.items():
-            plan = await _explain(connection, members[0])
-            if engine.dialect.name == "postgresql":
-                indexed, scanning = any(map(_PG_BY_INDEX.search, plan)), any(map(_PG_SCAN.search, plan))
-            else:
-                names = [*_ephemeral(plan), *_named_queries(sql)]
-                indexed = any(uses_index(line) for line in plan)
-                scanning = any(scans_table(line, sql, names) for line in plan)
-            found.append(Statement(arm, group, sql, sum(member.count for member in members), plan, indexed, scanning))
-    return found
+
+    def explained(connection: Connection) -> list[Statement]:
+        return [_statement(connection, sql, members, arm, group) for sql, members in shapes.items()]
+
+    if isinstance(engine, Engine):
+        with engine.connect() as connection:
+            return explained(connection)
+    async with engine.connect() as asynchronous:
+        return await asynchronous.run_sync(explained)
+
+
+def _statement(connection: Connection, sql: str, members: Sequence[SentStatement], arm: str, group: str) -> Statement:
+    plan = _explain(connection, members[0])
+    if connection.dialect.name == "postgresql":
+        indexed, scanning = any(map(_PG_BY_INDEX.search, plan)), any(map(_PG_SCAN.search, plan))
+    else:
+        names = [*_ephemeral(plan), *_named_queries(sql)]
+        indexed = any(uses_index(line) for line in plan)
+        scanning = any(scans_table(line, sql, names) for line in plan)
+    return Statement(arm, group, sql, sum(member.count for member in members), plan, indexed, scanning)
 
 
 def shape(sql: str) -> str:
-    """Return the statement with white space, IN lists and repeated rows of values in one form; texts are left alone."""
+    """Return the statement with white space, IN lists and repeated rows of values normalised; string literals stay as they are."""
     flat = _STRING_OR_SPACE.sub(lambda match: match[1] or " ", sql).strip()
     return _MANY_ROWS.sub(r"VALUES \1, …", _PARAMETER_LIST.sub("IN (?, …)", flat))
 
 
 def uses_index(line: str) -> bool:
-    """Return whether a line of a plan goes through an index that exists, not one that SQLite builds for the query."""
+    """Return whether a line of a plan uses an existing index, not one that SQLite builds for the query."""
     return _BY_SEVERAL.match(line.strip()) is not None or (_SCAN.match(line.strip()) is not None and bool(_BY_INDEX.search(line)))
 
 
 def scans_table(line: str, sql: str = "", ephemeral: Sequence[str] = ()) -> bool:
     """Return whether a line of a plan reads a whole table row by row.
 
-    `ephemeral` names the subqueries and CTEs of the plan; `sql` tells what an alias stands for. A SEARCH without an
-    index finds a minimum or maximum by reading everything, so it counts; virtual tables and constant rows do not.
+    `ephemeral` names the subqueries and CTEs of the plan; `sql` is the statement, for its aliases. A SEARCH without an index finds
+    a minimum or maximum by reading all rows, so it counts; virtual tables and constant rows do not.
     """
     match = _SCAN.match(line.strip())
     if match is None or " USING " in match["how"] or "VIRTUAL TABLE" in match["how"]:
@@ -78,15 +86,15 @@ def scans_table(line: str, sql: str = "", ephemeral: Sequence[str] = ()) -> bool
     name = match["name"]
     if name.startswith("(") or re.fullmatch(r"SCAN (?:CONSTANT ROW|\d+ CONSTANT ROWS)", line.strip()):
         return False
-    return not {name, match["alias"]} & {*ephemeral} and not any(_stands_for(name, other, sql) for other in ephemeral)
+    return not {name, match["alias"]} & {*ephemeral} and not any(_is_alias_of(name, other, sql) for other in ephemeral)
 
 
-def _stands_for(alias: str, name: str, sql: str) -> bool:
+def _is_alias_of(alias: str, name: str, sql: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\W+AS\W+{re.escape(alias)}\b", sql, re.IGNORECASE) is not None
 
 
 def _named_queries(sql: str) -> list[str]:
-    """Return the names that a statement gives to queries and table functions; Turso's plan does not tell them from tables."""
+    """Return the names of a statement's subqueries and table functions, which Turso's plan does not distinguish from tables."""
     return [match[1] for pattern in (_NAMED_QUERY, _NAMED_SUBQUERY) for match in pattern.finditer(sql)]
 
 
@@ -94,14 +102,14 @@ def _ephemeral(plan: Iterable[str]) -> list[str]:
     return [match[1] for line in plan if (match := _EPHEMERAL.match(line.strip()))]
 
 
-async def _explain(connection: AsyncConnection, statement: Sent) -> list[str]:
+def _explain(connection: Connection, statement: SentStatement) -> list[str]:
     """Return the plan's lines, indented by level; none for a statement that is no query and changes no row."""
     if _PLANLESS.match(statement.sql):
         return []
     is_postgresql = connection.dialect.name == "postgresql"
     explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
     try:
-        rows = (await connection.exec_driver_sql(f"{explain} {statement.sql}", statement.parameters)).all()
+        rows = connection.exec_driver_sql(f"{explain} {statement.sql}", statement.parameters).all()
     except SQLAlchemyError as error:
         error.add_note(f"while explaining {shape(statement.sql)}")
         raise

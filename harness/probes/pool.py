@@ -1,4 +1,4 @@
-"""How an engine's pool is used: how long checkouts take, how many connections are made for them, how many give up."""
+"""Use of an engine's connection pool: time of checkouts, connections opened, timeouts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from harness.runtime.clock import Clock, MonotonicClock
 
 
 class PoolUse:
-    """Counts what a pool does while it is entered, and times every checkout, whatever kind of pool it is.
+    """Counts the work of a pool of any class while it is entered, and times every checkout.
 
-    No event of a pool carries the wait, so the call that checks a connection out is wrapped. What that takes is what its caller
-    waits for: the queue, and the making or pinging of a connection. When `dispose` puts another pool in place of the
-    engine's, that one is watched as well.
+    No pool event has the waiting time, so the method that checks out a connection is wrapped. Its time is what the caller waits
+    for: the queue, and opening or pinging a connection. If `dispose` replaces the engine's pool, the new one is wrapped as well.
 
-    - waits_ns: nanoseconds of each checkout, in the order they ended; those that timed out are among them.
-    - waiting_peak: most checkouts under way at the same time.
-    - overflow_peak: most connections beyond the pool's size at the same time. A pool that has not opened all of its own connections
-      reports a negative overflow, which is 0 here.
-    - counts(): checkouts granted, connects made and timeouts.
+    - waits_ns: time of each checkout in nanoseconds, in the order of completion, including those that timed out.
+    - waiting_peak: maximum of checkouts in flight at the same time.
+    - overflow_peak: maximum of connections above the pool's size at the same time. A pool that has not opened all of its
+      connections yet reports a negative overflow, which is 0 here.
+    - counts(): successful checkouts, connections opened, and timeouts.
     """
 
     def __init__(self, engine: AsyncEngine, clock: Clock | None = None) -> None:
@@ -62,7 +61,7 @@ class PoolUse:
         self._timeouts = 0
 
     def _watch(self, engine: Engine) -> None:
-        """Wrap `connect` of the pool that an engine has now."""
+        """Wrap `connect` of the engine's current pool."""
         pool = engine.pool
         check_out = pool.connect
 

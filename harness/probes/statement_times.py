@@ -1,4 +1,4 @@
-"""How long statements take, by a stopwatch of our own at the driver: what an application's metrics are held against."""
+"""Execution times of statements, measured at the driver: the reference for an application's metrics."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from harness.runtime.clock import Clock, MonotonicClock
 
 
 class StatementTimes:
-    """Times statements that begin with one of `verbs` while it is entered: `took_ns`, in nanoseconds, in the order they end.
+    """Times the statements that begin with one of `verbs` while it is entered: `took_ns`, in nanoseconds, in order of completion.
 
-    It stands next to the driver, in place of the dialect's own `do_execute`: whatever listens on the engine is outside of the time.
-    An executemany is not timed.
+    It wraps the dialect's `do_execute`, directly above the driver, so that the engine's event listeners are not included. An
+    executemany is not timed.
     """
 
     def __init__(
@@ -26,14 +26,14 @@ class StatementTimes:
         self.took_ns: list[int] = []
 
     async def __aenter__(self) -> Self:
-        """Start with no times."""
+        """Start timing with an empty list."""
         self.took_ns = []
         self._execute = self._dialect.do_execute
-        self._dialect.do_execute = self._timed  # type: ignore[method-assign]  # hides the method until it is put back
+        self._dialect.do_execute = self._timed  # type: ignore[method-assign]  # hides the method until it is restored
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop."""
+        """Stop timing."""
         self._dialect.do_execute = self._execute  # type: ignore[method-assign]
 
     def _timed(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:

@@ -1,9 +1,9 @@
-"""A server that never outlives whoever started it: not after success, failure or Ctrl-C, and not when that process is killed.
+"""A server that never outlives its starter: not after success, failure or Ctrl-C, and not if the starter is killed.
 
-Between the two stands a small process of its own, the guard. It holds one end of a pipe whose other end its starter holds. However
-the starter ends, the kernel closes that end; the guard then stops the server, and removes its folder.
+A small process between the two, the guard, holds one end of a pipe whose other end the starter holds. When the starter ends in any
+way, the kernel closes that end; the guard then stops the server and removes its folder.
 
-A server of a process that is kept on one core, to be timed there, runs on the others: client and server do not wait for each other.
+The server of a process that is pinned to one core for timing runs on the other cores, so that client and server do not compete.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from harness.errors import UsageError
 from harness.runtime.cores import elsewhere
 
 START_S = 30.0
-"""How long a server may take until it is ready."""
+"""Timeout of a server's start, in seconds."""
 
 _POLL_S = 0.02
-_IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard, whose starter decides
+_IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
 _ROUNDS = 10
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -43,24 +43,34 @@ _TELLING = re.compile(r"\b(?:fatal|panic|error|failed|cannot|could not)\b", re.I
 
 @dataclass(frozen=True)
 class Command:
-    """A server to start.
-
-    `words` is the command; `stop` the signal that ends it at once but in order; `log` the file that takes its output. `remove` is a
-    folder of its own, made for it if need be and deleted after it; the log is better kept elsewhere. `user` is whom to run it as, a
-    uid and gid, for servers that refuse to run as root. `bring` are folders to copy into `remove` beforehand, each with its place
-    there, for programs that lie where that user cannot read. `environment` is added to the starter's own. What has not stopped
-    after `stop_s` is killed.
-    """
+    """A server to start."""
 
     name: str
+    """Name of the server in messages."""
+
     words: Sequence[str]
+    """Command line."""
+
     log: Path
+    """File for the server's output; it should not be in `remove`."""
+
     stop: signal.Signals = signal.SIGTERM
+    """Signal for a quick but orderly shutdown."""
+
     remove: Path | None = None
+    """Folder of the server, created if necessary and deleted after the server has stopped."""
+
     user: tuple[int, int] | None = None
+    """The uid and gid to run as, for servers that refuse to run as root."""
+
     bring: Mapping[Path, str] = field(default_factory=dict)
+    """Folders to copy into `remove` first, with their names there, for programs that the user may not read in place."""
+
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables in addition to the starter's environment."""
+
     stop_s: float = 10.0
+    """Seconds until a server that does not stop is killed."""
 
 
 @contextmanager
@@ -68,7 +78,7 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
     """Start a server, wait until it is ready, yield its process id, and stop it at the end.
 
     Raises:
-        UsageError: it ended before it was ready, or was not ready in time; says what it said last.
+        UsageError: the server exited before it was ready, or was not ready in time; the message ends with its last log line.
     """
     job = {
         "words": list(command.words),
@@ -87,13 +97,13 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": paths},
-        start_new_session=True,  # a Ctrl-C at the terminal is its starter's to handle
+        start_new_session=True,  # Ctrl-C at the terminal is for the starter to handle
     )
     assert guard.stdin is not None
     assert guard.stdout is not None
     try:
         with contextlib.suppress(BrokenPipeError):
-            # Not an argument, which everybody on the machine can read: the environment may hold a password.
+            # Not an argument, which every user of the machine can read: the environment may contain a password.
             guard.stdin.write(json.dumps(job).encode() + b"\n")
             guard.stdin.flush()
         first = guard.stdout.readline()
@@ -107,30 +117,30 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
         guard.wait()
         guard.stdout.close()
         if command.remove:
-            shutil.rmtree(command.remove, ignore_errors=True)  # still there when somebody has killed the guard
+            shutil.rmtree(command.remove, ignore_errors=True)  # still there if the guard was killed
 
 
 def last_words(log: Path) -> str:
-    """Return the last line in which a server complains, or else the last that says anything."""
+    """Return the last line of a log that reports an error, else its last line that is not empty."""
     try:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         lines = []
     complaints = [line for line in lines if _TELLING.search(line)]
-    return (complaints or lines or ["it said nothing"])[-1]
+    return (complaints or lines or ["its log is empty"])[-1]
 
 
 def _wait(command: Command, guard: subprocess.Popen[bytes], is_ready: Callable[[], bool], start_s: float) -> None:
     ends = time.monotonic() + start_s
     while not is_ready():
         if guard.poll() is not None:
-            why = "ended while starting"
+            why = "exited while starting"
         elif time.monotonic() > ends:
             why = f"was not ready within {start_s:g} s"
         else:
             time.sleep(_POLL_S)
             continue
-        raise UsageError(f"{command.name} {why}: {last_words(command.log)}; mend that, or name a server of yours")
+        raise UsageError(f"{command.name} {why}: {last_words(command.log)}; fix that, or configure a server of your own")
 
 
 def main() -> None:
@@ -141,14 +151,14 @@ def main() -> None:
     os.set_blocking(ends, False)
     signal.set_wakeup_fd(ends)
     for waking in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(waking, lambda *_: None)  # a byte in the pipe, which the loop below reads
+        signal.signal(waking, lambda *_: None)  # writes a byte to the pipe that the loop below reads
     line = sys.stdin.buffer.readline()
     if not line:
-        return  # the starter is gone already
+        return  # the starter has exited already
     job = json.loads(line)
     if job["cores"]:
-        os.sched_setaffinity(0, job["cores"])  # the server will inherit them
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what the server leaves behind becomes the guard's, to be ended by it
+        os.sched_setaffinity(0, job["cores"])  # the server inherits them
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the guard adopts processes that the server leaves behind, and ends them
     server = None
     try:
         server = _started(job)
@@ -182,7 +192,7 @@ def _started(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     guard = os.getpid()
 
     def set_up() -> None:
-        """Let the kernel stop the server should its guard be killed. The change of user, which would clear this, is done."""
+        """Let the kernel stop the server if its guard is killed. The change of user, which would clear this, has happened."""
         for ignored in _IGNORED:
             signal.signal(ignored, signal.SIG_DFL)
         _prctl(_PR_SET_PDEATHSIG, job["stop"])
@@ -205,12 +215,12 @@ def _started(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
 
 
 def _stop(server: subprocess.Popen[bytes] | None, job: Mapping[str, Any]) -> None:
-    """Ask the server to stop, then kill what is left of it and of all that it started."""
+    """Stop the server, then kill all of its processes that are still running."""
     if server is not None and server.poll() is None:
         server.send_signal(job["stop"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(job["stop_s"])
-    for _ in range(_ROUNDS):  # what is killed may have started something meanwhile
+    for _ in range(_ROUNDS):  # a killed process may have started another one meanwhile
         left = psutil.Process().children(recursive=True)
         if not left:
             break

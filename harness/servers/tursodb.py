@@ -1,7 +1,7 @@
-"""Turso's sync server for a run, which embedded replicas pull from and push to: the program `tursodb`, where there is one.
+"""Turso's sync server for a run: embedded replicas pull from it and push to it. It is the program `tursodb`.
 
-What is peculiar to it, as met with tursodb 0.6: it serves what its log holds and not what was folded into the file, so that a
-database is filled through it; it answers one request at a time; and it answers a pull at once, however long that could wait.
+Its peculiarities, as observed with tursodb 0.6: it serves its log and not what a checkpoint wrote into the file, so a database has
+to be filled through it; it handles one request at a time; and it replies to a pull at once, without long polling.
 """
 
 from __future__ import annotations
@@ -15,29 +15,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import NotMeasurableError, UsageError
+from harness.network.addresses import LOOPBACK
 from harness.servers.guard import Command, guarded
 
 PROGRAM = "tursodb"
-VARIABLE = "HARNESS_TURSODB"
-"""The environment variable that names the program, where it is not on PATH."""
-
-_HOST = "127.0.0.1"
+PATH_VARIABLE = "HARNESS_TURSODB"
+"""Environment variable with the path of the program, if it is not on PATH."""
 
 
 def program() -> str:
-    """Return the program.
+    """Return the path of the program.
 
     Raises:
-        UsageError: the one that the environment names is none.
-        NotMeasurableError: there is none.
+        UsageError: the environment variable names no program.
+        NotMeasurableError: the program is not installed.
     """
-    given = os.environ.get(VARIABLE)
-    found = shutil.which(given or PROGRAM)
-    if found is None and given:
-        raise UsageError(f"{VARIABLE} names {given}, which is no program; name {PROGRAM} itself, or unset it")
+    configured = os.environ.get(PATH_VARIABLE)
+    found = shutil.which(configured or PROGRAM)
+    if found is None and configured:
+        raise UsageError(f"{PATH_VARIABLE} is {configured}, which is not a program; set it to the path of {PROGRAM}, or unset it")
     if found is None:
         raise NotMeasurableError(
-            f"Turso's embedded replicas need {PROGRAM}: none on PATH; install the npm package turso, or set {VARIABLE}"
+            f"Turso's embedded replicas need {PROGRAM}, which is not on PATH; install the npm package turso, or set {PATH_VARIABLE}"
         )
     return found
 
@@ -47,20 +46,20 @@ def server(folder: Path, port: int) -> Iterator[str]:
     """Start a server with an empty database in a folder, yield its URL, and stop it at the end.
 
     Raises:
-        NotMeasurableError: there is no program to start.
+        NotMeasurableError: the program is not installed.
         UsageError: it does not start.
     """
-    words = [program(), str(folder / "synced.db"), "--sync-server", f"{_HOST}:{port}"]
-    with guarded(Command("Turso's sync server", words, folder / "tursodb.log", stop_s=2.0), lambda: _listens(port)):
-        yield f"http://{_HOST}:{port}"
+    command = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
+    with guarded(Command("Turso's sync server", command, folder / "tursodb.log", stop_s=2.0), lambda: _listens(port)):
+        yield f"http://{LOOPBACK}:{port}"
 
 
 def facts() -> dict[str, str]:
-    """Return the program's version, for the record."""
-    said = subprocess.run([program(), "--version"], capture_output=True, text=True, check=False).stdout
-    return {"tursodb": said.strip() or "unknown"}
+    """Return the program's version, for the run record."""
+    printed = subprocess.run([program(), "--version"], capture_output=True, text=True, check=False).stdout
+    return {"tursodb": printed.strip() or "unknown"}
 
 
 def _listens(port: int) -> bool:
-    with socket.socket() as asking:
-        return asking.connect_ex((_HOST, port)) == 0
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -11,8 +11,7 @@ The coin must be fair whatever came before: with the order in a pair drawn by an
 code; noise of one arm's own that lasts for several pairs would make it remember.
 
 It speaks of the pairs it saw: which version is slower *in this process*. A bias that lasts a process is invisible to it, so the
-e-values of several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides. For p-values of
-several questions at once see `harness.stats.intervals.holm`; for e-values, `e_bh`.
+e-values of several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides.
 """
 
 from __future__ import annotations
@@ -31,9 +30,6 @@ CONCLUSIONS = (SLOWER, FASTER, SAME)
 
 ALPHA = 0.01
 """How often each conclusion may be drawn though it is false, over all the looks together."""
-
-_GENEROUS = 2.0
-"""How many standard errors more than so far the pairs to come may favour a conclusion before it is called out of reach."""
 
 
 def log_e_value(heads: int, tosses: int) -> float:
@@ -123,21 +119,6 @@ class SequentialTest:
         needed = heads_needed(len(self.log_ratios), alpha)
         return None if needed is None else next((one for one in CONCLUSIONS if self._least(one) >= needed), None)
 
-    def is_futile(self, further: int, alpha: float = ALPHA) -> bool:
-        """Whether no conclusion is within reach of so many further pairs, if they fall about as those so far.
-
-        Stopping for that adds no false conclusion: it only gives up the true ones that were unlikely.
-        """
-        seen = len(self.log_ratios)
-
-        def reach(side: str) -> float:
-            rate = (self._heads[side] + 1) / (seen + 2)
-            hoped = min(1.0, rate + _GENEROUS * math.sqrt(rate * (1 - rate) / (seen + 2)))
-            return log_e_value(self._heads[side] + math.ceil(hoped * further), seen + further)
-
-        best = max(reach(SLOWER), reach(FASTER), min(reach("not slower"), reach("not faster")))
-        return best < -math.log(alpha)
-
     def _least(self, conclusion: str) -> int:
         asked = ("not slower", "not faster") if conclusion == SAME else (conclusion,)
         return min(self._heads[side] for side in asked)
@@ -152,16 +133,3 @@ def first_conclusion(log_ratios: Sequence[float], margin: float, alpha: float = 
         if found is not None:
             return found, number
     return None, len(log_ratios)
-
-
-def e_bh(log_e_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Return which of several claims are shown, in their order, so that at most a share alpha of those shown is false on average.
-
-    The e-Benjamini–Hochberg procedure (Wang and Ramdas 2022), which holds however the claims depend on each other: the k greatest
-    e-values are taken for the greatest k of which each is at least K/(k · alpha), for K claims.
-    """
-    order = sorted(range(len(log_e_values)), key=lambda number: -log_e_values[number])
-    least = math.log(len(order) / alpha) if order else 0.0
-    taken = max((k for k, number in enumerate(order, start=1) if log_e_values[number] >= least - math.log(k)), default=0)
-    shown = set(order[:taken])
-    return [number in shown for number in range(len(order))]

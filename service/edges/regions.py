@@ -1,4 +1,4 @@
-"""The regions that the service runs in, how far apart they are on the globe, and which region an address is in."""
+"""The regions that the service runs in, their distances on the globe, and the region of an address."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 EARTH_RADIUS_KM = 6371.0
-KM_A_MS_OF_ROUND_TRIP = 60.0
-"""What a millisecond of round trip covers of a great circle: light in fibre does 200 km/ms one way, and cables make detours."""
+KM_PER_MS_OF_RTT = 60.0
+"""Kilometres of a great circle per millisecond of round trip: light in fibre travels 200 km/ms one way, and cables detour."""
 
-LEAST_MS = 1.0
-"""The round trip inside a place, where there is no distance to reckon with."""
+MIN_RTT_MS = 1.0
+"""The round trip within one location, in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A place that the service can run in. Degrees north and east."""
+    """A location that the service can run in. Coordinates are in degrees north and east."""
 
     name: str
     latitude: float
@@ -35,7 +35,7 @@ REGIONS = {
     )
 }
 ORIGIN = "us-east"
-"""Where the primary is, and where a client belongs whose place nobody knows."""
+"""The region of the primary, and of clients whose location is unknown."""
 
 _NEVER_LOCATED = [
     ipaddress.ip_network(network)
@@ -46,7 +46,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Reader(Protocol):
-    """What is needed of a `maxminddb.Reader`. It is opened once and asked by any number of threads."""
+    """The interface of `maxminddb.Reader` used here. It is opened once and read from any number of threads."""
 
     def get(self, ip_address: Any) -> Any:
         """Return the record of an address, or None."""
@@ -62,14 +62,12 @@ def distance_km(latitude: float, longitude: float, region: Region) -> float:
 
 
 def prior_ms(region: Region, others: Sequence[Region]) -> Mapping[str, float]:
-    """Return what round trips to other regions ought to take, by name: good enough to choose with until some were measured."""
-    return {
-        other.name: LEAST_MS + distance_km(region.latitude, region.longitude, other) / KM_A_MS_OF_ROUND_TRIP for other in others
-    }
+    """Return the estimated round trips to other regions in milliseconds, by name: good enough until some have been measured."""
+    return {other.name: MIN_RTT_MS + distance_km(region.latitude, region.longitude, other) / KM_PER_MS_OF_RTT for other in others}
 
 
 def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) -> str:
-    """Return the name of the region nearest to an address; the default one for who is unknown or on a private network.
+    """Return the name of the region closest to an address; the default one if it is unknown or private.
 
     The record is a GeoLite2-City one, or any with `location.latitude` and `.longitude`.
     """
@@ -82,11 +80,11 @@ def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) ->
 
 
 def client_address(peer: str, forwarded_for: str = "", trusted_hops: int = 1) -> Address | None:
-    """Return the address of a client behind `trusted_hops` proxies of ours, or None if there is none that could be meant.
+    """Return the address of a client behind `trusted_hops` proxies that are trusted, or None if it cannot be determined.
 
-    Each proxy appends to X-Forwarded-For whom it was called by. Only what our own proxies appended is known to be true: with one of
-    them that is the right-most entry, and all further left is what the client says of itself. Without proxies of ours only the
-    peer is known.
+    Each proxy appends its caller's address to X-Forwarded-For. Only the entries of trusted proxies are reliable: with one of them
+    that is the right-most entry, and all entries to the left of it come from the client. Without trusted proxies only the peer is
+    known.
     """
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     chosen = peer
@@ -99,7 +97,7 @@ def client_address(peer: str, forwarded_for: str = "", trusted_hops: int = 1) ->
 
 
 def _is_internal(address: Address) -> bool:
-    """Say whether an address has no place on the globe. Documentation prefixes are not among these: a database may place them."""
+    """Return whether an address has no location. Documentation prefixes do not belong to these: a database may locate them."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     special = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified

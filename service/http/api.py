@@ -1,8 +1,8 @@
-"""The prompt service over HTTP. All levels of all switches answer the same requests with the same answers.
+"""The prompt service over HTTP. All levels of all switches answer the same requests with the same responses.
 
-What differs nevertheless is the review's own, and said where it happens: prompts that its cursor leaves out (`paging`), what its
-upsert replaces (`composition`), and what its shared connection to SQLite loses when requests come at once (`engines`).
-Statistics may be as old as a cache's lifetime for them.
+The remaining differences belong to the review and are documented where they occur: prompts that its cursor omits (`paging`), rows
+that its upsert replaces (`composition`), and writes that its shared connection to SQLite loses under concurrent requests
+(`engines`). Statistics may be as old as their lifetime in a cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.composition import open_service
-from service.http import api_reads, api_writes, problems
+from service.http import problems, reads, writes
 from service.observability.instruments import Instruments, instruments_for
 from service.settings import ServiceSettings
 
@@ -24,14 +24,14 @@ Clock = Callable[[], datetime]
 
 
 def now_utc() -> datetime:
-    """Return the time, in UTC without a zone, as the service stores it."""
+    """Return the current time in UTC without a zone, as the service stores it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def create_app(settings: ServiceSettings, instruments: Instruments | None = None, now: Clock = now_utc) -> FastAPI:
-    """Return the application. It opens its database and its cache when it starts, and closes them when it stops.
+    """Return the application. It opens its database and its cache at startup, and closes them at shutdown.
 
-    `now` gives the times that are written.
+    `now` provides the times that are written.
     """
 
     @asynccontextmanager
@@ -50,14 +50,14 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
         version="1.0.0",
         description="Prompts, their evaluations and templates. Errors are problem details (RFC 9457).",
         lifespan=lifespan,
-        docs_url=None,  # its page would come from another server
+        docs_url=None,  # its page loads scripts from another server
         redoc_url=None,
     )
     app.state.now = now
     app.state.body_limit_bytes = settings.body_limit_bytes
     app.state.instruments = instruments
-    app.include_router(api_reads.router)
-    app.include_router(api_writes.router)
+    app.include_router(reads.router)
+    app.include_router(writes.router)
     problems.install(app)
     if instruments is not None and instruments.middleware is not None:
         app.add_middleware(instruments.middleware)
@@ -66,17 +66,17 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
 
 
 def from_environment() -> FastAPI:
-    """Return the application that the environment describes: `uvicorn --factory service.http.api:from_environment`.
+    """Return the application configured by environment variables: `uvicorn --factory service.http.api:from_environment`.
 
     Raises:
-        ValueError: a variable is missing or cannot be used.
+        ValueError: a variable is missing or invalid.
     """
     settings = ServiceSettings.from_environment(os.environ)
     return create_app(settings, instruments_for(settings))
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Add the schemas that the documented problems refer to; FastAPI adds only those of its own answers."""
+    """Add the schemas that the documented problems refer to; FastAPI adds only those of its own responses."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -85,4 +85,4 @@ def _document_problems(app: FastAPI) -> None:
         document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending it
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents

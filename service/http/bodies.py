@@ -1,6 +1,6 @@
-"""What a request's body must be before anybody reads it: JSON by its own account, and no larger than allowed.
+"""Checks of a request body before it is read: its content type is JSON, and its size is within the limit.
 
-FastAPI can limit bodies as well, but where a body says how long it is, its refusal is plain text and no problem details.
+FastAPI can limit bodies as well, but for a body with a Content-Length its refusal is plain text instead of problem details.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ JSON = "application/json"
 class JsonRoute(APIRoute):
     """A route with a body. The limit is `app.state.body_limit_bytes`.
 
-    A body that says how long it is, is refused before any of it is read; one that does not, at the first byte too many.
+    A body with a Content-Length above the limit is refused before any of it is read; one without, at the first byte above the
+    limit.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler behind the two checks."""
+        """Return the handler with the two checks in front."""
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
             kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != JSON:
-                raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"A body here is {JSON}.", {"Accept": JSON})
+                raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The body must be {JSON}.", {"Accept": JSON})
             return await handle(_limited(request, request.app.state.body_limit_bytes))
 
         return checked
 
 
 def _limited(request: Request, limit_bytes: int) -> Request:
-    said = request.headers.get("content-length", "")
-    if said.isascii() and said.isdigit() and int(said) > limit_bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > limit_bytes:
         raise _too_large(limit_bytes)
-    came_bytes = 0
+    received_bytes = 0
 
     async def receive() -> Message:
-        nonlocal came_bytes
+        nonlocal received_bytes
         message = await request.receive()
-        came_bytes += len(message.get("body", b""))
-        if came_bytes > limit_bytes:
+        received_bytes += len(message.get("body", b""))
+        if received_bytes > limit_bytes:
             raise _too_large(limit_bytes)
         return message
 
@@ -55,4 +56,4 @@ def _limited(request: Request, limit_bytes: int) -> Request:
 
 
 def _too_large(limit_bytes: int) -> ProblemError:
-    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {limit_bytes} bytes.")
+    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body exceeds the limit of {limit_bytes} bytes.")

@@ -1,6 +1,6 @@
-"""Errors as RFC 9457 problem details (`application/problem+json`), all of them: one shape for whoever reads them.
+"""Errors as RFC 9457 problem details (`application/problem+json`), all in one format.
 
-What goes wrong inside is logged and not told. Input that is refused is not repeated in the answer either.
+Internal errors are logged and not disclosed. RefusedInput input is not repeated in the response either.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ RETRY_AFTER_S = 1
 _log = logging.getLogger(__name__)
 
 
-class Refused(BaseModel):
-    """One thing in a request that was refused, and where: `pointer` into the body (RFC 6901), or `parameter` by name."""
+class RefusedInput(BaseModel):
+    """One refused part of a request, located by a `pointer` into the body (RFC 6901) or by the name of a `parameter`."""
 
     detail: str
     pointer: str | None = None
@@ -38,34 +38,32 @@ class Refused(BaseModel):
 
 
 class Problem(BaseModel):
-    """A problem, after RFC 9457. `errors` is there where a request was refused for what it holds."""
+    """A problem according to RFC 9457. `errors` is present if a request was refused because of its content."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is no such prompt."}]
-        }
+        json_schema_extra={"examples": [{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No such prompt."}]}
     )
 
-    type: Annotated[str, Field(description="`about:blank`: the status says what kind of problem it is.")] = "about:blank"
+    type: Annotated[str, Field(description="`about:blank`: the status is the kind of problem.")] = "about:blank"
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
-    errors: list[Refused] | None = None
+    errors: list[RefusedInput] | None = None
 
 
 class ProblemError(HTTPException):
-    """A problem to answer with."""
+    """An exception that becomes a problem response."""
 
 
 def not_found(what: str) -> ProblemError:
-    """Return the problem that there is no such thing."""
-    return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
+    """Return the problem of a missing object."""
+    return ProblemError(HTTPStatus.NOT_FOUND, f"No such {what}.")
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of these problems, and of the two that anything may end in."""
+    """Return the OpenAPI documentation of these problems, and of the two that any request may end with."""
     schema = {"$ref": "#/components/schemas/Problem"}
-    told: dict[int | str, dict[str, Any]] = {}
+    found: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}):
         example = {
             "type": "about:blank",
@@ -73,27 +71,27 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
             "status": status.value,
             "detail": status.description or status.phrase,
         }
-        told[status.value] = {
+        found[status.value] = {
             "description": status.phrase,
             "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
         }
     retry = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-    told[HTTPStatus.SERVICE_UNAVAILABLE.value]["headers"] = {"Retry-After": retry}
-    return told
+    found[HTTPStatus.SERVICE_UNAVAILABLE.value]["headers"] = {"Retry-After": retry}
+    return found
 
 
 def response(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[Refused] | None = None
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[RefusedInput] | None = None
 ) -> JSONResponse:
     """Return a problem as a response."""
-    told = Problem(
+    problem = Problem(
         title=HTTPStatus(status).phrase, status=int(status), detail=detail, errors=None if errors is None else list(errors)
     )
-    return JSONResponse(told.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
+    return JSONResponse(problem.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Let an application answer with problems, whatever goes wrong."""
+    """Make an application answer every error with a problem."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(MalformedCursorError, _malformed_cursor)
@@ -102,38 +100,38 @@ def install(app: FastAPI) -> None:
 
 
 class Unexpected:
-    """Answers what nothing else has answered: 503 if the database is busy, 500 else, without a word of what it was.
+    """Answers unhandled exceptions: 503 if the database is busy, else 500, without disclosing the error.
 
-    An answer that has begun can only be broken off, so that its reader sees that it is not whole.
+    A response that has started can only be broken off, so that the client sees that it is incomplete.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and answer what comes back as an exception."""
+        """Call the application, and answer its exceptions."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
-        async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+        async def recording(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, recording)
         except Exception as error:
-            if begun:
+            if started:
                 raise
             if is_busy(error):
                 _log.warning("%s %s: the database is busy: %s", scope["method"], scope["path"], type(error).__name__)
-                busy = response(503, "The database is busy; try again.", {"Retry-After": str(RETRY_AFTER_S)})
+                busy = response(503, "The database is busy; retry after the given time.", {"Retry-After": str(RETRY_AFTER_S)})
                 await busy(scope, receive, send)
             else:
                 _log.exception("%s %s failed", scope["method"], scope["path"])
-                await response(500, "Something went wrong here.")(scope, receive, send)
+                await response(500, "Internal error; see the log of the service.")(scope, receive, send)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -148,11 +146,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 _DETAILS = {
-    400: "The body cannot be read as JSON.",
-    404: "There is nothing at this address.",
-    405: "This address does not know the method.",
+    400: "The body is not valid JSON.",
+    404: "No resource at this URL.",
+    405: "The method is not allowed at this URL.",
 }
-"""What is said where FastAPI raised the error: its own words differ between versions."""
+"""Details of errors that FastAPI raised, since its own texts differ between versions."""
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
@@ -160,28 +158,28 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
         return response(400, _DETAILS[400])
-    return response(422, "The request holds what cannot be accepted.", errors=[_refused(each) for each in found])
+    return response(422, "The request contains invalid values.", errors=[_refused(each) for each in found])
 
 
 async def _malformed_cursor(_request: Request, error: Exception) -> JSONResponse:
-    return response(422, "The request holds what cannot be accepted.", errors=[Refused(detail=str(error), parameter="cursor")])
+    return response(422, "The request contains invalid values.", errors=[RefusedInput(detail=str(error), parameter="cursor")])
 
 
 async def _conflict(_request: Request, error: Exception) -> JSONResponse:
     _log.info("refused by a constraint: %s", type(error).__name__)
-    return response(409, "It conflicts with what is there: an id is taken already.")
+    return response(409, "An id exists already.")
 
 
-def _refused(error: Mapping[str, Any]) -> Refused:
+def _refused(error: Mapping[str, Any]) -> RefusedInput:
     where, *path = error["loc"]
     if where == "body":
         escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-        return Refused(detail=error["msg"], pointer="".join(f"/{step}" for step in escaped))
-    return Refused(detail=error["msg"], parameter=str(path[0]) if path else None)
+        return RefusedInput(detail=error["msg"], pointer="".join(f"/{step}" for step in escaped))
+    return RefusedInput(detail=error["msg"], parameter=str(path[0]) if path else None)
 
 
 def _allowed(request: Request) -> list[str]:
-    """Return all methods of an address: the router itself names only those of the first route there."""
+    """Return all methods of a URL: the router itself names only those of its first matching route."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         match, _ = route.matches(request.scope)

@@ -1,1 +1,1 @@
-"""Changes to the schema that are on trial. Each works on a plain connection and leaves the shared metadata alone."""
+"""Schema changes under test. Each works on a plain connection and leaves the shared metadata unchanged."""

@@ -1,8 +1,8 @@
-"""Composite indexes for the service's most frequent queries: as the review proposes them, and done right.
+"""Composite indexes for the service's most frequent queries: the proposed and the optimised ones.
 
-The review's four are right about which columns belong together. What they leave: the partial predicate is given for PostgreSQL
-alone, and SQLite ignores it in silence; a tie on the sort column is broken by an id that is not in the index; no index
-covers its query; and the old indexes that become redundant stay, and are paid for by every insert.
+The review's four are right about which columns belong together. Their gaps: the partial predicate is given for PostgreSQL only, and
+SQLite silently ignores it; ties on the sort column are broken by an id that is not in the index; no index covers its query; and the
+old indexes that become redundant stay, and cost time on every insert.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ REDUNDANT = (
     "idx_evaluations_provider_model",
     "idx_test_results_evaluation_id",
 )
-"""Indexes whose columns lead one of the optimised ones. The first still served deleted prompts, which no statement asks for."""
+"""Indexes whose columns are the leading columns of an optimised one. The first also served deleted prompts, which no statement
+reads."""
 
 
 def proposed() -> list[Index]:
-    """Return the review's four indexes as written, the predicate for PostgreSQL alone."""
+    """Return the review's four indexes as written, with the predicate for PostgreSQL only."""
     prompts, evaluations = detached("prompts").c, detached("evaluations").c
     results, templates = detached("test_results").c, detached("prompt_templates").c
     return [
@@ -39,14 +40,14 @@ def proposed() -> list[Index]:
 
 
 def optimised(dialect: str) -> list[Index]:
-    """Return the indexes a good engineer ships for a dialect ("sqlite", "postgresql").
+    """Return the optimised indexes for a dialect ("sqlite", "postgresql").
 
-    Columns compared for equality come first, then the sort in the query's own directions. Where all directions agree the index
-    stays ascending, since it is read backwards as well. Columns beyond these are there where they save steps:
+    Columns compared for equality come first, then the sort columns in the query's directions. If all directions agree the index
+    stays ascending, since it can be read backwards. Further columns are included if they save steps:
 
-    - title and id in the prompts index spare the sort and the visit to wide rows, for more bytes
-    - id in the index of best evaluations spares both as well, for more bytes
-    - id is left out of the index of test results: an evaluation has few, so that sorting the ties costs next to nothing
+    - title and id in the prompts index save the sort and the access to wide rows, for more bytes
+    - id in the index of best evaluations saves both as well, for more bytes
+    - id is not in the index of test results: an evaluation has few, so sorting the ties costs almost nothing
     """
     prompts, evaluations = detached("prompts").c, detached("evaluations").c
     results, templates = detached("test_results").c, detached("prompt_templates").c
@@ -75,7 +76,7 @@ def optimised(dialect: str) -> list[Index]:
             "ix_evaluations_analysed",
             evaluations.prompt_id,
             evaluations.overall_score,
-            # All its rows are completed, but SQLite calls an index covering only if it holds every column of the WHERE.
+            # All its rows are completed, but SQLite treats an index as covering only if it contains every column of the WHERE.
             evaluations.status,
             sqlite_where=analysed,
             postgresql_where=analysed,
@@ -86,17 +87,17 @@ def optimised(dialect: str) -> list[Index]:
 
 
 def upgrade_proposed(connection: Connection) -> None:
-    """Add the review's indexes to a database that has the baseline's, and no more: its migration gathers no statistics."""
+    """Add the review's indexes to a database with the baseline's, and nothing else: its migration gathers no statistics."""
     build(connection, proposed())
 
 
 def upgrade_optimised(connection: Connection) -> None:
-    """Add the optimised indexes to a database that has the baseline's, drop what is redundant or misleads, gather statistics."""
+    """Add the optimised indexes to a database with the baseline's, drop redundant and misleading ones, gather statistics."""
     drop(connection, REDUNDANT + MISLEADING)
     build(connection, optimised(connection.dialect.name))
     analyse(connection)
 
 
 def _best_first(score: Column[float], dialect: str) -> ColumnElement[float]:
-    """Sort scores down with NULL last: SQLite's only way in an index, while PostgreSQL puts NULL first unless told."""
+    """Sort scores in descending order with NULL last: SQLite's only option in an index; PostgreSQL's default puts NULL first."""
     return score.desc().nulls_last() if dialect == "postgresql" else score.desc()

@@ -1,4 +1,4 @@
-"""The indexes that keyset pages walk along: live prompts by time and id, a user's and everybody's."""
+"""The indexes for keyset pages: live prompts by time and id, per user and over all users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.migrations.building import MISLEADING, analyse, build, detached, dr
 
 
 def keyset() -> list[Index]:
-    """Return the indexes. Ascending serves newest-first as well, since both of the sort's columns turn round together."""
+    """Return the indexes. An ascending index serves newest-first as well, since both sort columns have the same direction."""
     prompts = detached("prompts").c
     live = text("deleted_at IS NULL")
     return [
@@ -21,7 +21,7 @@ def keyset() -> list[Index]:
 
 
 def upgrade(connection: Connection) -> None:
-    """Add the indexes to a database that has the baseline's or the optimised ones, drop the misleading one, gather statistics."""
+    """Add the indexes to a database with the baseline's or the optimised ones, drop the misleading one, gather statistics."""
     drop(connection, MISLEADING)
     build(connection, keyset())
     analyse(connection)

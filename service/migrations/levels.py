@@ -20,16 +20,16 @@ UPGRADES: Mapping[Level, tuple[Callable[[Connection], None], ...]] = MappingProx
 
 
 def upgrade(connection: Connection, level: Level) -> None:
-    """Bring a database that has the baseline's indexes to a level."""
+    """Migrate a database with the baseline's indexes to a level."""
     for step in UPGRADES[level]:
         step(connection)
 
 
 def upgrade_proposed(connection: Connection) -> None:
-    """Bring it to the review's level."""
+    """Migrate to the proposed level."""
     upgrade(connection, Level.PROPOSED)
 
 
 def upgrade_optimised(connection: Connection) -> None:
-    """Bring it to the level done right."""
+    """Migrate to the optimised level."""
     upgrade(connection, Level.OPTIMISED)

@@ -1,4 +1,4 @@
-"""The Grafana dashboard, drawn from the table of metrics: a metric that is added there has its panel here.
+"""The Grafana dashboard, generated from the table of metrics: a metric that is added there gets its panel here.
 
 `python -m service.observability.dashboards` prints the JSON that Grafana imports, or reads from a folder of provisioned dashboards.
 """
@@ -20,10 +20,11 @@ from service.observability.metrics import (
     REQUESTS,
     STATEMENTS,
     Metric,
+    MetricKind,
 )
 
 WINDOW = "$__rate_interval"
-"""Grafana's variable: four scrapes at least, so that no window is without a rate."""
+"""Grafana's variable: at least four scrapes, so that no window lacks a rate."""
 
 QUANTILES = (0.5, 0.95, 0.99)
 COLUMNS, WIDTH, HEIGHT = 3, 8, 8
@@ -31,7 +32,7 @@ COLUMNS, WIDTH, HEIGHT = 3, 8, 8
 
 @dataclass(frozen=True)
 class Target:
-    """One expression of a panel, and how its lines are called."""
+    """One query of a panel, and the name of its lines."""
 
     expression: str
     legend: str = ""
@@ -39,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its title, Grafana's unit of its axis, and what it draws."""
+    """One panel: its title, Grafana's unit of its axis, and its queries."""
 
     title: str
     unit: str
@@ -47,12 +48,12 @@ class Panel:
 
 
 def panels(metrics: Iterable[Metric] = METRICS) -> list[Panel]:
-    """Return the panels of these metrics, and those that set metrics against each other."""
+    """Return the panels of these metrics, and those that combine metrics."""
     return [*(panel for metric in metrics for panel in _of(metric)), *_RATIOS]
 
 
 def dashboard(title: str = "Prompt service", metrics: Iterable[Metric] = METRICS) -> dict[str, Any]:
-    """Return the dashboard as Grafana stores it. The data source is chosen in the page."""
+    """Return the dashboard as Grafana stores it. The data source is selected in the page."""
     return {
         "title": title,
         "uid": "prompt-service",
@@ -66,19 +67,17 @@ def dashboard(title: str = "Prompt service", metrics: Iterable[Metric] = METRICS
 
 
 def _of(metric: Metric) -> Iterator[Panel]:
-    """Yield a metric's panels. A counter's and a histogram's values only ever grow: what is shown is their rate."""
+    """Yield a metric's panels. Counters and histograms only grow, so their rate is shown."""
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels)
-    if metric.kind == "gauge":
-        yield Panel(metric.tells, metric.unit, (Target(metric.name, legend),))
-    elif metric.kind == "counter":
-        yield Panel(f"{metric.tells}, per second", "short", (Target(_rate(metric.name, metric.labels), legend),))
+    if metric.kind is MetricKind.GAUGE:
+        yield Panel(metric.help, metric.unit, (Target(metric.name, legend),))
+    elif metric.kind is MetricKind.COUNTER:
+        yield Panel(f"{metric.help}, per second", "short", (Target(_rate(metric.name, metric.labels), legend),))
     else:
-        yield Panel(f"{metric.tells}: percentiles", metric.unit, tuple(_quantile(metric.name, q) for q in QUANTILES))
+        yield Panel(f"{metric.help}: percentiles", metric.unit, tuple(_quantile(metric.name, q) for q in QUANTILES))
+        yield Panel(f"{metric.help}: rate, per second", "short", (Target(_rate(f"{metric.name}_count", metric.labels), legend),))
         yield Panel(
-            f"{metric.tells}: how many, per second", "short", (Target(_rate(f"{metric.name}_count", metric.labels), legend),)
-        )
-        yield Panel(
-            f"{metric.tells}: seconds of it per second",
+            f"{metric.help}: seconds per second",
             metric.unit,
             (Target(_rate(f"{metric.name}_sum", metric.labels), legend),),
         )
@@ -96,7 +95,7 @@ def _quantile(name: str, quantile: float) -> Target:
 _FAILED = '{status="5xx"}'
 _RATIOS = (
     Panel(
-        "Requests that failed on our side",
+        "Requests that failed in the service (5xx)",
         "percentunit",
         (Target(f"{_rate(f'{REQUESTS.name}_count', chosen=_FAILED)} / {_rate(f'{REQUESTS.name}_count')}"),),
     ),

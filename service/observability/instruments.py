@@ -1,4 +1,4 @@
-"""What monitoring adds to the application, and the instruments that a set of switches asks for."""
+"""The instruments that monitoring adds to the application, created for a set of switches."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from service.switches import Level
 
 @dataclass(frozen=True)
 class Instruments:
-    """What monitoring adds to the application.
-
-    `render` returns what /metrics answers, `watch` is told the engine and the cache's counters once both are there, and
-    `middleware` wraps the application. `kept` is entered while the application runs: what has to be opened and closed.
-    """
+    """The hooks that monitoring adds to the application."""
 
     render: Callable[[], bytes]
+    """Returns the body of /metrics."""
+
     watch: Callable[[Engine | AsyncEngine, Callable[[], Mapping[str, int]]], None]
+    """Receives the engine and the cache's counters once both exist."""
+
     middleware: Callable[[ASGIApp], ASGIApp] | None = None
+    """Wraps the application; None for no middleware."""
+
     kept: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Entered while the application runs, for resources to open and close."""
+
     media_type: str = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def instruments_for(settings: ServiceSettings) -> Instruments | None:
-    """Return what a service with these settings is watched with: nothing but with monitoring done right.
+    """Return the instruments of a service with these settings: None unless monitoring is optimised.
 
-    The review's monitoring is a decorator around the methods of its own repositories, which this service does not have.
+    The review's monitoring is a decorator for the methods of its own repositories, which this service does not have.
     """
     if settings.switches.monitoring is not Level.OPTIMISED:
         return None
-    from service.observability.monitoring import CONTENT_TYPE, Monitoring  # noqa: PLC0415 - a service that is not watched needs no library for it
-    from service.observability.slow_query_log import SlowQueryLog  # noqa: PLC0415 - the same
+    from service.observability.monitoring import CONTENT_TYPE, Monitoring  # noqa: PLC0415 - not needed without monitoring
+    from service.observability.slow_query_log import SlowQueryLog  # noqa: PLC0415 - not needed without monitoring
 
     slow = None if settings.slow_log is None else SlowQueryLog(settings.slow_log, threshold_s=settings.slow_ms / 1000)
     monitoring = Monitoring(slow)

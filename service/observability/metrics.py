@@ -1,6 +1,6 @@
-"""The service's metrics, each named once: the registry is filled and the dashboard is drawn from this table.
+"""The service's metrics, each defined once: the registry and the dashboard are created from this table.
 
-Labels have few values, all known beforehand: never SQL, an id, or a path as a client sent it. What a statement said is in the
+Labels have few values, all known in advance: never SQL, an id, or a path as sent by a client. The text of a statement is in the
 slow-query log.
 """
 
@@ -8,69 +8,79 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
-Kind = Literal["histogram", "counter", "gauge"]
-
-LEAST_S, MOST_S = 50e-6, 10.0
-"""prometheus_client's own buckets begin at 5 ms: a statement of a fifth of a millisecond is in the same one as another that takes
-twenty times as long."""
+MIN_S, MAX_S = 50e-6, 10.0
+"""Range of the buckets. prometheus_client's default buckets begin at 5 ms: a statement of 0.2 ms would share a bucket with one that
+takes twenty times as long."""
 
 FINE, COARSE = 1.1, 1.5
-"""How much further each bucket reaches than the one before: no quantile is further off than that, and each bucket is a series."""
+"""Ratio between the bounds of consecutive buckets: it limits the error of every quantile, and each bucket is a series."""
 
 
-def buckets_s(step: float, least_s: float = LEAST_S, most_s: float = MOST_S) -> tuple[float, ...]:
-    """Return upper bounds in seconds, three digits each, from `least_s` in steps until one is `most_s` or more.
+def buckets_s(step: float, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[float, ...]:
+    """Return upper bounds in seconds, three digits each, from `min_s` in steps of factor `step` until one is `max_s` or more.
 
     Raises:
-        ValueError: the bounds do not ascend, or `step` is so small that two bounds round to the same.
+        ValueError: the bounds do not ascend, or `step` is so small that two bounds round to the same value.
     """
-    if not 0 < least_s < most_s or step < 1.01:  # noqa: PLR2004 - three digits cannot tell smaller steps apart
-        raise ValueError(f"no buckets lead from {least_s} to {most_s} in steps of {step}")
-    steps = math.ceil(math.log(most_s / least_s) / math.log(step) - 1e-9)
-    return tuple(float(f"{least_s * step**number:.3g}") for number in range(steps + 1))
+    if not 0 < min_s < max_s or step < 1.01:  # noqa: PLR2004 - three digits cannot distinguish smaller steps
+        raise ValueError(f"cannot make buckets from {min_s} to {max_s} s with step {step}")
+    steps = math.ceil(math.log(max_s / min_s) / math.log(step) - 1e-9)
+    return tuple(float(f"{min_s * step**number:.3g}") for number in range(steps + 1))
+
+
+class MetricKind(StrEnum):
+    """Prometheus' type of a metric."""
+
+    HISTOGRAM = "histogram"
+    COUNTER = "counter"
+    GAUGE = "gauge"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: its name as it is exposed, its kind, what it tells, its labels and the unit of its values.
-
-    Units are Grafana's: "s" for seconds, "short" for a number. `step` is that of a histogram's buckets.
-    """
+    """One metric of the service."""
 
     name: str
-    kind: Kind
-    tells: str
+    """Name as exposed."""
+
+    kind: MetricKind
+    help: str
+    """Description, in /metrics and on the dashboard."""
+
     labels: tuple[str, ...] = ()
     unit: str = "short"
+    """Grafana's unit of the values: "s" for seconds, "short" for a number."""
+
     step: float = COARSE
+    """Ratio between the bounds of consecutive buckets of a histogram."""
 
 
 STATEMENTS = Metric(
     "db_statement_duration_seconds",
-    "histogram",
+    MetricKind.HISTOGRAM,
     "Time from sending a statement until the driver has answered",
     ("operation", "entity", "outcome"),
     "s",
     FINE,
 )
-ERRORS = Metric("db_errors_total", "counter", "Statements and connections that failed", ("kind",))
-POOL_WAIT = Metric("db_pool_wait_seconds", "histogram", "Time that a request waited for a connection", ("pool",), "s")
-POOL_SIZE = Metric("db_pool_size", "gauge", "Connections that the pool keeps", ("pool",))
-POOL_CHECKED_OUT = Metric("db_pool_checked_out", "gauge", "Connections in use", ("pool",))
-POOL_OVERFLOW = Metric("db_pool_overflow", "gauge", "Connections beyond the pool's size", ("pool",))
-POOL_WAITING = Metric("db_pool_waiting", "gauge", "Requests that wait for a connection, or for one to be made", ("pool",))
+ERRORS = Metric("db_errors_total", MetricKind.COUNTER, "Statements and connections that failed", ("kind",))
+POOL_WAIT = Metric("db_pool_wait_seconds", MetricKind.HISTOGRAM, "Time that a request waited for a connection", ("pool",), "s")
+POOL_SIZE = Metric("db_pool_size", MetricKind.GAUGE, "Connections that the pool keeps", ("pool",))
+POOL_CHECKED_OUT = Metric("db_pool_checked_out", MetricKind.GAUGE, "Connections in use", ("pool",))
+POOL_OVERFLOW = Metric("db_pool_overflow", MetricKind.GAUGE, "Connections beyond the pool's size", ("pool",))
+POOL_WAITING = Metric("db_pool_waiting", MetricKind.GAUGE, "Requests that wait for a connection, or for one to be made", ("pool",))
 REQUESTS = Metric(
     "http_request_duration_seconds",
-    "histogram",
+    MetricKind.HISTOGRAM,
     "Time from a request's arrival until its answer has been sent",
     ("method", "route", "status"),
     "s",
 )
-CACHE_HITS = Metric("cache_hits_total", "counter", "Reads that were answered without the database", ("cache",))
-CACHE_MISSES = Metric("cache_misses_total", "counter", "Reads that had to go to the database", ("cache",))
-SLOW_DROPPED = Metric("slow_queries_dropped_total", "counter", "Slow statements that could not be written to the log")
+CACHE_HITS = Metric("cache_hits_total", MetricKind.COUNTER, "Reads that were answered without the database", ("cache",))
+CACHE_MISSES = Metric("cache_misses_total", MetricKind.COUNTER, "Reads that had to go to the database", ("cache",))
+SLOW_DROPPED = Metric("slow_queries_dropped_total", MetricKind.COUNTER, "Slow statements that could not be written to the log")
 
 METRICS = (
     REQUESTS,

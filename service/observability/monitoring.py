@@ -1,12 +1,12 @@
-"""What the service tells about itself: how long statements and requests take, what fails, how full the pool is, what a cache saves.
+"""The service's metrics at run time: durations of statements and requests, errors, the use of the pool, hits of a cache.
 
-`Monitoring` has a registry of its own, so that two of them, such as two applications in one process, never meet. Statements are
-timed by SQLAlchemy's events on the synchronous engine, which an asyncio engine wraps; the code that asks is left as it is. The time
-begins when a statement is handed to the driver: the wait for a connection has a metric of its own. An asyncio driver reads a
-buffered result to its end meanwhile, a streamed one not. COMMIT and ROLLBACK are calls of the driver and no statements; they are
-not timed. One `Monitoring` watches an engine: it executes the statements, so that a second one would see none.
+`Monitoring` has its own registry, so two applications in one process do not share metrics. Statements are timed by SQLAlchemy's
+events on the synchronous engine, which an asyncio engine wraps; the code that sends them is unchanged. The time begins when a
+statement is passed to the driver: the wait for a connection has its own metric. An asyncio driver reads a buffered result
+completely in this time, a streamed one it does not. COMMIT and ROLLBACK are calls of the driver, not statements; they are not
+timed. One `Monitoring` watches an engine: it executes the statements, so a second one would see none.
 
-The metrics are one process's. Behind several workers each is scraped by itself, on a port of its own.
+The metrics belong to one process. With several workers each is scraped separately, on its own port.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlalchemy.pool import QueuePool
 
 from service.models import Base
 from service.observability import metrics
-from service.observability.monitoring_http import App, RequestTimes
+from service.observability.http import App, RequestTimes
 from service.observability.slow_query_log import SlowQueryLog, SlowStatement, call_site
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -46,8 +46,8 @@ _TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE|JOIN)\s+"?(\w+)', re.IGNORECASE)
 class Monitoring:
     """The metrics of one application.
 
-    `entities` are the tables that statements are told apart by; every other is "other". `slow` is where slow statements go; whoever
-    opened it closes it. `now_ns` reads a monotonic time in nanoseconds.
+    `entities` are the table names used as label values; all other tables are "other". `slow` receives slow statements; the caller
+    opens and closes it. `now_ns` returns a monotonic time in nanoseconds.
     """
 
     def __init__(
@@ -70,26 +70,26 @@ class Monitoring:
             self.registry.register(_Dropped(slow))
 
     def watch(self, engine: AsyncEngine | Engine, pool: str = "main") -> None:
-        """Time an engine's statements and tell about its pool, called `pool`, from now on; a `dispose` changes nothing."""
+        """Time an engine's statements and report its pool under the name `pool` from now on; `dispose` does not end it."""
         sync = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
         self._statements.watch(sync)
         self._pools.watch(sync, pool)
 
     def watch_cache(self, counts: Callable[[], Mapping[str, int]], cache: str = "answers") -> None:
-        """Tell a cache's hits and misses. `counts` returns its "lookups" and "loads" so far: those that reached the database."""
+        """Report a cache's hits and misses. `counts` returns its "lookups" and "loads" (those that reached the database) so far."""
         self._caches.counts[cache] = counts
 
     def timed(self, app: App) -> App:
-        """Return an ASGI application whose requests are timed, around another."""
+        """Return an ASGI application that times the requests of another."""
         return RequestTimes(app, self._requests, self._now_ns)
 
     def render(self) -> bytes:
-        """Return all metrics as Prometheus reads them; the content type is `CONTENT_TYPE`."""
+        """Return all metrics in Prometheus' format; the content type is `CONTENT_TYPE`."""
         return generate_latest(self.registry)
 
 
 def operation_and_entity(sql: str, entities: frozenset[str]) -> tuple[str, str]:
-    """Return what a statement does and the first known table that it names: ("select", "prompts"), ("transaction", "other")."""
+    """Return a statement's operation and the first known table in it: ("select", "prompts"), ("transaction", "other")."""
     first = _WORD.search(sql)
     verb = first[0].lower() if first else OTHER
     if verb == "with":
@@ -100,11 +100,11 @@ def operation_and_entity(sql: str, entities: frozenset[str]) -> tuple[str, str]:
 
 
 class _StatementTimes:
-    """Executes an engine's statements in the dialect's stead, and times them.
+    """Executes an engine's statements instead of the dialect, and times them.
 
-    `before_cursor_execute` and `after_cursor_execute` would tell the same at several times the price: a single event of an engine's
-    connections, of whatever kind, makes SQLAlchemy look for listeners at every step of every statement. Those of its dialect do
-    not. A metric is looked up by the statement's text, which is cheaper than to find out its labels again.
+    `before_cursor_execute` and `after_cursor_execute` would provide the same at several times the cost: a single event of an
+    engine's connections, of whatever kind, makes SQLAlchemy look for listeners at every step of every statement. Those of its
+    dialect do not. A metric is looked up by the statement's text, which is cheaper than computing its labels again.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class _StatementTimes:
         self._slow = slow
         self._slow_ns = float("inf") if slow is None else slow.threshold_s * 1e9
         self._now_ns = now_ns
-        self._answered: dict[str, Histogram] = {}
+        self._by_text: dict[str, Histogram] = {}
 
     def watch(self, engine: Engine) -> None:
         event.listen(engine, "do_execute", self._one)
@@ -131,7 +131,7 @@ class _StatementTimes:
         except BaseException:
             self._failure(sql, started_ns)
             raise
-        return self._answer(cursor, sql, parameters, context, started_ns)
+        return self._completed(cursor, sql, parameters, context, started_ns)
 
     def _many(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
         started_ns = self._now_ns()
@@ -140,7 +140,7 @@ class _StatementTimes:
         except BaseException:
             self._failure(sql, started_ns)
             raise
-        return self._answer(cursor, sql, parameters, context, started_ns, many=True)
+        return self._completed(cursor, sql, parameters, context, started_ns, many=True)
 
     def _bare(self, cursor: Any, sql: str, context: Any) -> bool:
         started_ns = self._now_ns()
@@ -149,14 +149,14 @@ class _StatementTimes:
         except BaseException:
             self._failure(sql, started_ns)
             raise
-        return self._answer(cursor, sql, (), context, started_ns)
+        return self._completed(cursor, sql, (), context, started_ns)
 
-    def _answer(self, cursor: Any, sql: str, parameters: Any, context: Any, started_ns: int, *, many: bool = False) -> bool:
-        """Note a statement that was answered; return that it has been executed."""
+    def _completed(self, cursor: Any, sql: str, parameters: Any, context: Any, started_ns: int, *, many: bool = False) -> bool:
+        """Record a completed statement; return that it has been executed."""
         took_ns = self._now_ns() - started_ns
-        seconds = self._answered.get(sql)
+        seconds = self._by_text.get(sql)
         if seconds is None:
-            seconds = self._answered_metric(sql)
+            seconds = self._new_metric(sql)
         seconds.observe(took_ns / 1e9)
         if took_ns >= self._slow_ns and self._slow is not None:
             rows = cursor.rowcount
@@ -168,27 +168,27 @@ class _StatementTimes:
         took_s = (self._now_ns() - started_ns) / 1e9
         self._seconds.labels(*operation_and_entity(sql, self._entities), "error").observe(took_s)
 
-    def _error(self, told: ExceptionContext) -> None:
+    def _error(self, raised: ExceptionContext) -> None:
         """Count an error by the name that SQLAlchemy gives it, of which there are few."""
-        if isinstance(told.original_exception, asyncio.CancelledError):
+        if isinstance(raised.original_exception, asyncio.CancelledError):
             kind = "Cancelled"
         else:
-            kind = type(told.sqlalchemy_exception).__name__ if told.sqlalchemy_exception else OTHER
+            kind = type(raised.sqlalchemy_exception).__name__ if raised.sqlalchemy_exception else OTHER
         self._failed.labels(kind).inc()
 
-    def _answered_metric(self, sql: str) -> Histogram:
-        if len(self._answered) >= _TEXTS_KEPT:  # texts may vary without end, by the length of an IN list for instance
-            self._answered.clear()
-        found = self._answered[sql] = self._seconds.labels(*operation_and_entity(sql, self._entities), "ok")
+    def _new_metric(self, sql: str) -> Histogram:
+        if len(self._by_text) >= _TEXTS_KEPT:  # the number of texts is unlimited, for example with the length of an IN list
+            self._by_text.clear()
+        found = self._by_text[sql] = self._seconds.labels(*operation_and_entity(sql, self._entities), "ok")
         return found
 
 
 class _Pools(Collector):
-    """Asks the pools that the engines have when the metrics are read, and times checkouts, which no event of a pool tells."""
+    """Reads the engines' pools when the metrics are scraped, and times checkouts, for which a pool has no event."""
 
     def __init__(self, registry: CollectorRegistry, failed: Counter, now_ns: Callable[[], int]) -> None:
         self._wait = _histogram(metrics.POOL_WAIT, registry)
-        self._waiting = Gauge(metrics.POOL_WAITING.name, metrics.POOL_WAITING.tells, metrics.POOL_WAITING.labels, registry=registry)
+        self._waiting = Gauge(metrics.POOL_WAITING.name, metrics.POOL_WAITING.help, metrics.POOL_WAITING.labels, registry=registry)
         self._failed = failed
         self._now_ns = now_ns
         self._engines: dict[str, Engine] = {}
@@ -199,7 +199,7 @@ class _Pools(Collector):
 
     def collect(self) -> Iterator[Family]:
         size, used, beyond = (
-            GaugeMetricFamily(metric.name, metric.tells, labels=metric.labels)
+            GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             for metric in (metrics.POOL_SIZE, metrics.POOL_CHECKED_OUT, metrics.POOL_OVERFLOW)
         )
         for name, engine in self._engines.items():
@@ -207,7 +207,7 @@ class _Pools(Collector):
             if isinstance(pool, QueuePool):  # the other kinds have no size
                 size.add_metric([name], pool.size())
                 used.add_metric([name], pool.checkedout())
-                beyond.add_metric([name], max(0, pool.overflow()))  # below zero for what a pool has not opened yet
+                beyond.add_metric([name], max(0, pool.overflow()))  # negative while a pool has not opened all its connections
         yield from (size, used, beyond)
 
     def _time_checkouts(self, pool: Pool, name: str) -> None:
@@ -220,31 +220,31 @@ class _Pools(Collector):
             try:
                 return check_out()
             except errors.TimeoutError:
-                self._failed.labels("PoolTimeout").inc()  # the pool's own, of which no event tells
+                self._failed.labels("PoolTimeout").inc()  # raised by the pool, without an event
                 raise
             finally:
                 wait.observe((self._now_ns() - started_ns) / 1e9)
                 waiting.dec()
 
-        def timed_as_well() -> Pool:
-            """Make the pool that `dispose` puts in this one's place; the event of a dispose would be one of the engine's."""
+        def timed_successor() -> Pool:
+            """Create the pool that replaces this one on `dispose`; a listener for that event would be one on the engine."""
             successor = recreate()
             self._time_checkouts(successor, name)
             return successor
 
-        pool.connect = timed  # type: ignore[method-assign]  # hides the methods of this pool alone
-        pool.recreate = timed_as_well  # type: ignore[method-assign]
+        pool.connect = timed  # type: ignore[method-assign]  # replaces the method of this pool only
+        pool.recreate = timed_successor  # type: ignore[method-assign]
 
 
 class _Caches(Collector):
-    """Asks each cache for its counts when the metrics are read."""
+    """Reads each cache's counters when the metrics are scraped."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Callable[[], Mapping[str, int]]] = {}
 
     def collect(self) -> Iterator[Family]:
         hits, misses = (
-            CounterMetricFamily(metric.name, metric.tells, labels=metric.labels)
+            CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
             for metric in (metrics.CACHE_HITS, metrics.CACHE_MISSES)
         )
         for name, counts in self.counts.items():
@@ -256,18 +256,18 @@ class _Caches(Collector):
 
 
 class _Dropped(Collector):
-    """Asks a slow-query log what it could not write."""
+    """Reads a slow-query log's count of dropped statements."""
 
     def __init__(self, log: SlowQueryLog) -> None:
         self._log = log
 
     def collect(self) -> Iterator[Family]:
-        yield CounterMetricFamily(metrics.SLOW_DROPPED.name, metrics.SLOW_DROPPED.tells, self._log.dropped)
+        yield CounterMetricFamily(metrics.SLOW_DROPPED.name, metrics.SLOW_DROPPED.help, self._log.dropped)
 
 
 def _histogram(metric: metrics.Metric, registry: CollectorRegistry) -> Histogram:
-    return Histogram(metric.name, metric.tells, metric.labels, buckets=metrics.buckets_s(metric.step), registry=registry)
+    return Histogram(metric.name, metric.help, metric.labels, buckets=metrics.buckets_s(metric.step), registry=registry)
 
 
 def _counter(metric: metrics.Metric, registry: CollectorRegistry) -> Counter:
-    return Counter(metric.name, metric.tells, metric.labels, registry=registry)
+    return Counter(metric.name, metric.help, metric.labels, registry=registry)

@@ -1,4 +1,4 @@
-"""Takes out of a text for a log what a client sent: a log is read by more people than the database is."""
+"""Removal of client data from texts for a log: more people can read a log than the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VALUES_FOLLOW = re.compile(r"\b(?:Cond|Filter|Key|Output|Group|Sort)\b[^:]*: ")
 
 
 def scrubbed(text: str) -> str:
-    """Return a text with `?` for what is quoted and for numbers, in single spaces."""
+    """Return a text with `?` for quoted strings and numbers, in single spaces."""
     return _SPACE.sub(" ", _NUMBER.sub("?", _TEXT.sub("?", text))).strip()
 
 
@@ -27,10 +27,10 @@ def kinds(parameters: Any) -> list[str]:
 def plan_line(line: str) -> str:
     """Return a line of a plan without values.
 
-    Costs and numbers of rows are the planner's own and stay: values stand in conditions, where PostgreSQL writes them out.
+    Costs and row counts are the planner's own and stay: values occur in conditions, where PostgreSQL writes them out.
     """
-    told = _VALUES_FOLLOW.search(line)
-    return line[: told.end()] + scrubbed(line[told.end() :]) if told else _TEXT.sub("?", line)
+    match = _VALUES_FOLLOW.search(line)
+    return line[: match.end()] + scrubbed(line[match.end() :]) if match else _TEXT.sub("?", line)
 
 
 def _kind(value: Any) -> str:

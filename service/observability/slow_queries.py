@@ -1,4 +1,4 @@
-"""Which statements take the most time: reads a slow-query log and ranks their forms by total time.
+"""The statements that take the most time: reads a slow-query log and ranks their normal forms by total time.
 
 `python -m service.observability.slow_queries LOG` prints the ranking.
 """
@@ -15,38 +15,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WRONG_USE = 2
+USAGE_ERROR = 2
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """All slow statements of one form: how many, how long together, the 95th percentile (nearest rank), the worst, the last plan.
-
-    `call_sites` are the places that they were sent from, the most frequent first.
-    """
+    """All slow statements with one normal form."""
 
     fingerprint: str
+    """Name of the form."""
+
     sql: str
+    """The form as text."""
+
     count: int
     total_ms: float
     p95_ms: float
+    """95th percentile (nearest rank), in milliseconds."""
+
     worst_ms: float
     plan: tuple[str, ...] = ()
+    """The last plan."""
+
     call_sites: tuple[str, ...] = ()
+    """The places in the code that sent them, the most frequent first."""
 
 
 @dataclass(frozen=True)
 class SlowQueryReport:
-    """The forms by total time, the longest first, and how many lines could not be read."""
+    """The ranking of a log."""
 
     ranked: tuple[Ranked, ...]
+    """The forms, the longest total time first."""
+
     unreadable: int = 0
+    """Number of lines that could not be read."""
 
 
 def report(path: Path) -> SlowQueryReport:
-    """Read a log with the files that were set aside before it.
+    """Read a log, including its rotated files.
 
-    A line that cannot be read, such as the last one of a process that was killed, is counted and left out.
+    A line that cannot be read, such as the last one of a killed process, is counted and ignored.
 
     Raises:
         OSError: the log cannot be read.
@@ -55,7 +64,7 @@ def report(path: Path) -> SlowQueryReport:
 
 
 def rank(lines: Iterable[str]) -> SlowQueryReport:
-    """Rank a log's lines, given from the oldest to the newest."""
+    """Rank the lines of a log, given from oldest to newest."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     unreadable = 0
     for line in lines:
@@ -75,7 +84,7 @@ def render(found: SlowQueryReport, top: int = 10) -> str:
     for place, one in enumerate(found.ranked[:top], start=1):
         share = one.total_ms / (math.fsum(other.total_ms for other in found.ranked) or 1)
         parts.append(
-            f"{place}. {one.total_ms:,.0f} ms in all ({share:.0%}), {one.count}×, "
+            f"{place}. {one.total_ms:,.0f} ms in total ({share:.0%}), {one.count}×, "
             f"p95 {one.p95_ms:,.1f} ms, worst {one.worst_ms:,.1f} ms  [{one.fingerprint}]\n   {one.sql}"
         )
         parts += [f"   from {site}" for site in one.call_sites[:1]]
@@ -88,23 +97,23 @@ def render(found: SlowQueryReport, top: int = 10) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Print the ranking of a log. Returns 0, or 2 with one line on standard error if the log cannot be read."""
+    """Print the ranking of a log. Return 0, or 2 with one line on standard error if the log cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m service.observability.slow_queries", description="Rank slow statements by total time."
     )
     parser.add_argument("log", type=Path, metavar="LOG", help="the slow-query log")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many to show (default: 10)")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="number of statements to show (default: 10)")
     arguments = parser.parse_args(words)
     try:
         sys.stdout.write(render(report(arguments.log), arguments.top))
     except OSError as error:
-        sys.stderr.write(f"cannot read {arguments.log}: {error.strerror or error}; name the log that the service writes\n")
-        return WRONG_USE
+        sys.stderr.write(f"cannot read {arguments.log}: {error.strerror or error}; name a slow-query log of the service\n")
+        return USAGE_ERROR
     return 0
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a log, those set aside first: LOG.2 before LOG.1 before LOG."""
+    """Yield the lines of a log, rotated files first: LOG.2 before LOG.1 before LOG."""
     rotated = [found for found in path.parent.iterdir() if found.stem == path.name and found.suffix[1:].isdigit()]
     aside = {int(found.suffix[1:]): found for found in rotated}
     for file in (*(aside[number] for number in sorted(aside, reverse=True)), path):

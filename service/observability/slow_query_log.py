@@ -1,11 +1,11 @@
-"""A log of slow statements: JSON lines with the statement's form, its time, where it was sent from, and its plan.
+"""A log of slow statements: JSON lines with the statement's normal form, its duration, call site, and plan.
 
-A request only hands a statement over. A thread of the log's own does the rest: it brings the SQL into its normal form, asks for the
-plan on a connection of its own, once for each form and not more often than once in `plan_every_s`, and writes the line. Nothing
-of what a client sent is written: parameters by type and length, literals in the SQL and in the plan as `?`.
+A request only enqueues a statement. The log's own thread does the rest: it normalises the SQL, requests the plan on its own
+connection, once per form and at most once per `plan_every_s`, and writes the line. Nothing that a client sent is written:
+parameters by type and length, literals in the SQL and in the plan as `?`.
 
-The file is bounded: at `max_bytes` it is set aside, and of those only `kept_files` are kept. What cannot be written, or comes
-faster than it is written, is counted in `dropped` and never holds a request up.
+The size is limited: the file is rotated at `max_bytes`, and only `kept_files` rotated files are kept. Statements that cannot be
+written, or arrive faster than they are written, are counted in `dropped` and never delay a request.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from sqlalchemy.pool import NullPool
 from service.observability.redaction import kinds, plan_line
 
 PLAN_S = 5.0
-"""How long a plan may take; EXPLAIN waits for locks as any statement does."""
+"""Timeout of a plan in seconds; EXPLAIN waits for locks as any statement does."""
 
-FORMS_KEPT = 1000
-"""Of so many forms it is remembered that their plan was taken. Later ones get none, so that memory is bounded as well."""
+MAX_FORMS = 1000
+"""Number of forms whose plan is taken. Later forms get no plan, which bounds the memory."""
 
 _FRAMES = 3
 _NOT_THE_CALLER = frozenset({"sqlalchemy", "asyncio", "contextlib", "concurrent", "threading", "starlette", "fastapi", "anyio"})
@@ -49,27 +49,32 @@ _HAS_A_PLAN = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORE
 
 @dataclass(frozen=True)
 class SlowStatement:
-    """A statement as it went to the driver through `engine`: with its parameters, a list of them if there were `many` sets."""
+    """A statement as sent to the driver through `engine`."""
 
     engine: Engine
     sql: str
     parameters: Any
+    """The parameters; a list of sets if `many`."""
+
     many: bool
     duration_s: float
     rows: int | None
+    """Number of rows, if the driver reports it."""
+
     call_site: Sequence[str]
+    """Places in the code that sent it; see `call_site`."""
 
 
 Explain = Callable[[SlowStatement], list[str]]
 
 
 def explain(slow: SlowStatement) -> list[str]:
-    """Return the plan of a statement that has one, from a connection of its own. The statement is not executed.
+    """Return the plan of a statement that has one, on a new connection. The statement is not executed.
 
     Raises:
         SQLAlchemyError: the database refuses.
         TimeoutError: an asyncio driver took longer than PLAN_S.
-        OSError: it cannot be reached.
+        OSError: the database cannot be reached.
     """
     on_postgresql = slow.engine.dialect.name == "postgresql"
     sql = f"{'EXPLAIN' if on_postgresql else 'EXPLAIN QUERY PLAN'} {slow.sql}"
@@ -90,10 +95,10 @@ async def _rows(slow: SlowStatement, sql: str, parameters: Any) -> list[tuple[An
 
 
 class SlowQueryLog:
-    """Writes what is handed to `note` from any thread, between entering and leaving. A context manager.
+    """Writes the statements passed to `note` by any thread. A context manager.
 
-    `threshold_s` is for whoever hands over: what counts as slow. `now_s` reads monotonic seconds, `utc` the time of day. At most
-    `waiting` statements wait to be written.
+    `threshold_s` is for the caller: the duration from which a statement is slow. `now_s` returns monotonic seconds, `utc` the time
+    of day. At most `waiting` statements wait to be written.
     """
 
     def __init__(
@@ -123,41 +128,41 @@ class SlowQueryLog:
         self._next_plan_s = float("-inf")
 
     def __enter__(self) -> Self:
-        """Start writing. Where nothing is slow the log is an empty file, not a missing one."""
-        with contextlib.suppress(OSError):  # what cannot be written is counted when there is something to write
+        """Start writing. Without slow statements the log is an empty file, not a missing one."""
+        with contextlib.suppress(OSError):  # counted at the first statement that cannot be written
             Path(self._file.baseFilename).touch()
         self._thread.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Write what is waiting, and close the file."""
+        """Write the waiting statements, and close the file."""
         self._queue.put(None)
         self._thread.join()
         self._file.close()
 
     def note(self, slow: SlowStatement) -> None:
-        """Hand a statement over. Never waits and never raises: what finds no place is counted."""
+        """Enqueue a statement. Never waits and never raises: a statement that does not fit is counted."""
         try:
             self._queue.put_nowait(slow)
         except queue.Full:
             self._drop()
 
     def flush(self) -> None:
-        """Wait until all that was handed over is written or dropped."""
+        """Wait until all enqueued statements are written or dropped."""
         self._queue.join()
 
     def _work(self) -> None:
         while (slow := self._queue.get()) is not None:
             try:
                 written = self._file.write(json.dumps(self._line(slow), ensure_ascii=False))
-            except Exception:  # noqa: BLE001 - a statement that cannot be told about must not end the log
+            except Exception:  # noqa: BLE001 - a statement that cannot be logged must not end the log
                 written = False
             if not written:
                 self._drop()
             self._queue.task_done()
 
     def _line(self, slow: SlowStatement) -> dict[str, Any]:
-        from service.observability.sql_fingerprint import fingerprint, normal_form  # noqa: PLC0415 - sqlglot takes a while to import, and most processes meet no slow statement
+        from service.observability.fingerprint import fingerprint, normal_form  # noqa: PLC0415 - sqlglot is slow to import, and most processes see no slow statement
 
         normal = normal_form(slow.sql, slow.engine.dialect.name)
         name = fingerprint(normal)
@@ -175,11 +180,11 @@ class SlowQueryLog:
         }
 
     def _plan(self, name: str, slow: SlowStatement) -> list[str] | None:
-        """Return a form's plan, if it is its turn; None otherwise."""
+        """Return a form's plan if it is due; None otherwise."""
         if not _HAS_A_PLAN.match(slow.sql):
             return None
         now_s = self._now_s()
-        if name in self._explained or now_s < self._next_plan_s or len(self._explained) >= FORMS_KEPT:
+        if name in self._explained or now_s < self._next_plan_s or len(self._explained) >= MAX_FORMS:
             return None
         self._next_plan_s = now_s + self._plan_every_s
         self._explained.add(name)
@@ -194,9 +199,10 @@ class SlowQueryLog:
 
 
 def call_site() -> list[str]:
-    """Return where the application is asking from, nearest first: up to three of "service/prompts.py:50 in active_prompts".
+    """Return the application's frames that sent the statement, innermost first, up to three.
 
-    Under asyncio SQLAlchemy works in a greenlet of its own; who asked stands on the stack of the one that waits for it.
+    A frame is written as "service/prompts.py:50 in active_prompts". Under asyncio SQLAlchemy runs in its own greenlet; the calling
+    code is on the stack of the greenlet that waits for it.
     """
     found: list[str] = []
     greenlet, frame = getcurrent(), sys._getframe(1)  # noqa: SLF001 - traceback and inspect read every frame's source file as well
@@ -219,20 +225,20 @@ def _place(frame: FrameType) -> str:
 
 
 class _Lines(RotatingFileHandler):
-    """A file that rotates, opened when it is first needed, and again after every failure."""
+    """A rotating file, opened when it is first needed, and again after every failure."""
 
     def __init__(self, path: Path, max_bytes: int, kept_files: int) -> None:
         super().__init__(path, maxBytes=max_bytes, backupCount=kept_files, encoding="utf-8", delay=True)
         self._failed = False
 
     def write(self, line: str) -> bool:
-        """Write a line; say whether that went well."""
+        """Write a line; return whether it was written."""
         self._failed = False
         self.emit(logging.makeLogRecord({"msg": line}))
         return not self._failed
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Remember it, in place of a traceback on standard error."""
+        """Record the failure, instead of printing a traceback on standard error."""
         del record
         self._failed = True
         if self.stream is not None:

@@ -1,4 +1,4 @@
-"""Access streams and inserts: existing rows are asked for as described, new rows clash with none."""
+"""Access streams and inserts: existing rows are requested with the described skew, new rows conflict with none."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ STREAMS = (prompt_ids, evaluation_ids, user_ids)
 
 @cache
 def prompts() -> dict[str, dict[str, Any]]:
-    """Return the data set's prompts by id."""
+    """Return the dataset's prompts by id."""
     return {row["id"]: row for row in rows(DATASET, "prompts")}
 
 
 @given(stream=st.integers(0, 1_000), short=st.integers(0, 50), more=st.integers(0, 500))
 @settings(max_examples=15, deadline=None)
 def test_a_longer_stream_starts_with_the_shorter(stream: int, short: int, more: int) -> None:
-    """How much of a stream is read does not change it."""
+    """A prefix of a stream does not depend on the length read."""
     for draw in STREAMS:
         assert draw(DATASET, stream, short + more)[:short] == draw(DATASET, stream, short)
     assert prompts_to_insert(DATASET, stream, short + more)[:short] == prompts_to_insert(DATASET, stream, short)
 
 
 def test_streams_differ() -> None:
-    """Two streams ask for different rows."""
+    """Two streams request different rows."""
     for draw in STREAMS:
         assert draw(DATASET, 0, 100) != draw(DATASET, 1, 100)
 
 
-def test_prompts_asked_for_exist_and_live() -> None:
+def test_requested_prompts_exist_and_are_live() -> None:
     """Every prompt id is that of a row that is not soft-deleted."""
     assert all(prompts()[i]["deleted_at"] is None for i in prompt_ids(DATASET, 0, 3_000))
 
 
-def test_evaluations_asked_for_exist() -> None:
-    """Every evaluation id is that of a row whose prompt lives."""
+def test_requested_evaluations_exist() -> None:
+    """Every evaluation id is that of a row with a live prompt."""
     parents = {row["id"]: row["prompt_id"] for row in rows(DATASET, "evaluations")}
-    asked = evaluation_ids(DATASET, 0, 3_000)
-    assert all(prompts()[parents[i]]["deleted_at"] is None for i in asked)
-    assert len(set(asked)) > 500
+    requested = evaluation_ids(DATASET, 0, 3_000)
+    assert all(prompts()[parents[i]]["deleted_at"] is None for i in requested)
+    assert len(set(requested)) > 500
 
 
 def test_half_of_the_requests_are_for_the_latest() -> None:
     """The ten newest live prompts get far more than their share, and so do ten others."""
     live = [row for row in prompts().values() if row["deleted_at"] is None]
     newest = {row["id"] for row in sorted(live, key=lambda row: row["created_at"])[-10:]}
-    asked = Counter(prompt_ids(DATASET, 0, 10_000))
-    of_newest = sum(asked[i] for i in newest) / 10_000
-    of_popular = sum(n for _, n in Counter({i: n for i, n in asked.items() if i not in newest}).most_common(10)) / 10_000
+    requested = Counter(prompt_ids(DATASET, 0, 10_000))
+    of_newest = sum(requested[i] for i in newest) / 10_000
+    of_popular = sum(n for _, n in Counter({i: n for i, n in requested.items() if i not in newest}).most_common(10)) / 10_000
     assert 0.10 < of_newest < 0.30
     assert 0.10 < of_popular < 0.30
 
 
 def test_users_come_by_popularity() -> None:
-    """Heavy users are asked for most, own most prompts, and are as many as there are."""
+    """Heavy users are requested most, own most prompts, and their number is as requested."""
     heavy = heavy_users(DATASET, 5)
     assert [user for user, _ in Counter(user_ids(DATASET, 0, 20_000)).most_common(3)] == heavy[:3]
     owners = Counter(row["user_id"] for row in prompts().values())
@@ -71,8 +71,8 @@ def test_users_come_by_popularity() -> None:
     assert len(set(heavy_users(DATASET, 10**6))) == DATASET.users
 
 
-def test_inserts_clash_with_nothing() -> None:
-    """New prompts have ids of their own in every stream, users of the data set, and parents among themselves."""
+def test_inserts_conflict_with_nothing() -> None:
+    """New prompts have distinct ids in every stream, users of the dataset, and parents among themselves."""
     fresh = [prompts_to_insert(DATASET, stream, 1_500) for stream in range(3)]
     ids = [row["id"] for stream in fresh for row in stream]
     assert len(ids) == len(set(ids)) == 4_500
@@ -86,7 +86,7 @@ def test_inserts_clash_with_nothing() -> None:
 
 
 def test_streams_outside_the_range_are_refused() -> None:
-    """A stream number that would run into another's rows is refused."""
+    """A stream number that would overlap another stream's rows is refused."""
     for stream in (-1, 2**24):
         with pytest.raises(ValueError, match="is outside"):
             prompts_to_insert(DATASET, stream, 1)
@@ -94,12 +94,12 @@ def test_streams_outside_the_range_are_refused() -> None:
         prompt_ids(DATASET, -1, 1)
 
 
-def test_a_data_set_without_rows_to_ask_for_is_refused() -> None:
-    """Where the only prompt is soft-deleted, or has no evaluation, there is nothing to ask for."""
+def test_a_dataset_without_rows_to_request_is_refused() -> None:
+    """If the only prompt is soft-deleted, or has no evaluation, there is nothing to request."""
     single = [Dataset("tiny", seed, 0.001) for seed in range(80)]
     deleted = next(one for one in single if skeleton(one.seed, 0).deleted[0])
     childless = next(one for one in single if count_rows(one)["evaluations"] == 0)
-    with pytest.raises(ValueError, match="no row that can be asked for"):
+    with pytest.raises(ValueError, match="no row that can be requested"):
         prompt_ids(deleted, 0, 1)
-    with pytest.raises(ValueError, match="no row that can be asked for"):
+    with pytest.raises(ValueError, match="no row that can be requested"):
         evaluation_ids(childless, 0, 1)

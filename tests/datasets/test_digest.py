@@ -1,4 +1,4 @@
-"""The digest: one for the same rows in any order, another for any other row."""
+"""The digest: equal for the same rows in any order, different for any other row."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ TINY_SEED_0 = "1964c12ddb1d58b218782d11c0bbdb3593c9fd70b80e5963cb520e7440f33760"
 
 
 def test_the_rows_have_not_drifted() -> None:
-    """The digest of (tiny, seed 0) is the one published; if rows change on purpose, raise GENERATOR_VERSION and renew it.
+    """The digest of (tiny, seed 0) is the published one; if rows change on purpose, raise GENERATOR_VERSION and renew it.
 
-    The text comes from the locked Faker; another version of it may have other words and so another digest.
+    The text comes from the locked Faker; another version may have other words and so another digest.
     """
     assert digest(Dataset("tiny")) == TINY_SEED_0
 
@@ -38,8 +38,8 @@ def test_the_order_of_blocks_does_not_matter(order: random.Random) -> None:
     assert whole.hexdigest() == digest(dataset)
 
 
-def test_seed_size_and_scale_have_digests_of_their_own() -> None:
-    """No two different data sets share a digest."""
+def test_different_seeds_sizes_and_scales_have_different_digests() -> None:
+    """No two different datasets share a digest."""
     sets = [Dataset("tiny"), Dataset("tiny", 1), Dataset("tiny", 0, 0.5), Dataset("small", 0, 0.1), Dataset("small", 0, 0.2)]
     assert len({digest(dataset) for dataset in sets}) == len(sets)
 
@@ -63,8 +63,8 @@ def test_any_change_shows() -> None:
     assert len({block_digest(one) for one in [made, *changed]}) == len(changed) + 1
 
 
-def test_half_a_data_set_has_no_digest() -> None:
-    """While blocks are missing, asking for the digest is refused."""
+def test_a_partial_dataset_has_no_digest() -> None:
+    """While blocks are missing, requesting the digest is refused."""
     whole = Digest(Dataset("tiny"))
     whole.add(block(Dataset("tiny"), "prompts", 0))
     with pytest.raises(ValueError, match="3 of 4 blocks were not added, evaluations 0 first"):

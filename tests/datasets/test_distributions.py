@@ -1,4 +1,4 @@
-"""The rows look as described: keys, chains, times, ties, NULLs and lengths."""
+"""The rows have the described keys, chains, times, ties, NULLs and lengths."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def column(table: str, name: str) -> list[Any]:
 
 
 def share(values: list[bool]) -> float:
-    """Return how many of the values are true."""
+    """Return the share of true values."""
     return sum(values) / len(values)
 
 
@@ -42,8 +42,8 @@ def test_columns_are_the_services(table: str) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_what_may_not_be_null_is_not_and_text_fits(table: str) -> None:
-    """Columns that the service declares NOT NULL have a value in every row, and text keeps within its length."""
+def test_required_values_are_not_null_and_text_fits(table: str) -> None:
+    """Columns that the service declares NOT NULL have a value in every row, and text is within its length."""
     for declared in Base.metadata.tables[table].columns:
         values = column(table, declared.name)
         assert declared.nullable == (None in values), declared.name
@@ -53,14 +53,14 @@ def test_what_may_not_be_null_is_not_and_text_fits(table: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_ids_are_unique_and_shaped_like_uuid4(table: str) -> None:
-    """Ids are canonical version 4 UUIDs, no two alike."""
+    """Ids are canonical version 4 UUIDs, all distinct."""
     ids = column(table, "id")
     assert len(set(ids)) == len(ids)
     assert all(UUID4.fullmatch(i) for i in ids)
 
 
 def test_every_parent_exists() -> None:
-    """Prompts, evaluations and results refer to rows that are there."""
+    """Prompts, evaluations and results refer to existing rows."""
     prompts, evaluations = set(column("prompts", "id")), set(column("evaluations", "id"))
     assert set(column("prompts", "parent_id")) - {None} <= prompts
     assert set(column("evaluations", "prompt_id")) <= prompts
@@ -90,8 +90,8 @@ def test_times_are_in_order_and_before_the_present() -> None:
     assert all(created[row["prompt_id"]] < row["created_at"] <= now for row in rows_of("evaluations"))
 
 
-def test_newer_prompts_are_more() -> None:
-    """Ages are exponential with a mean of half a year, cut at two years."""
+def test_there_are_more_newer_prompts() -> None:
+    """Ages are exponential with a mean of half a year, truncated at two years."""
     days = (np.datetime64(NOW_US, "us") - np.array(column("prompts", "created_at"), dtype="datetime64[us]")).astype(int) / 86.4e9
     assert 100 < np.median(days) < 145
     assert 600 < days.max() <= 730
@@ -122,7 +122,7 @@ def test_users_are_zipf() -> None:
         ("test_results", "passed", {True: 0.78, False: 0.22}),
     ],
 )
-def test_labels_come_in_their_shares(table: str, name: str, expected: dict[Any, float]) -> None:
+def test_labels_have_the_described_shares(table: str, name: str, expected: dict[Any, float]) -> None:
     """States and flags have the described shares and no other value."""
     values = column(table, name)
     assert {label: n / len(values) for label, n in Counter(values).items()} == pytest.approx(expected, abs=0.02)
@@ -133,7 +133,7 @@ def test_labels_come_in_their_shares(table: str, name: str, expected: dict[Any, 
     [("prompts", "deleted_at", 0.92), ("prompts", "parent_id", 0.333), ("test_results", "score", 0.10)],
 )
 def test_nulls_are_interleaved(table: str, name: str, nulls: float) -> None:
-    """NULLs have the described share and alternate with values: as many changes as independent rows would have."""
+    """NULLs have the described share and alternate with values as often as in independent rows."""
     null = np.array([value is None for value in column(table, name)])
     assert null.mean() == pytest.approx(nulls, abs=0.02)
     assert (null[1:] != null[:-1]).mean() == pytest.approx(2 * nulls * (1 - nulls), rel=0.15)
@@ -149,7 +149,7 @@ def test_scores_belong_to_completed_evaluations() -> None:
 
 
 def test_children_are_log_normal() -> None:
-    """Evaluations a prompt and results an evaluation have the described medians and a long tail."""
+    """Evaluations per prompt and results per evaluation have the described medians and a long tail."""
     evaluations = Counter(column("evaluations", "prompt_id"))
     results = Counter(column("test_results", "evaluation_id"))
     assert np.median([evaluations[i] for i in column("prompts", "id")]) == 4
@@ -160,7 +160,7 @@ def test_children_are_log_normal() -> None:
 
 
 def test_texts_have_lengths_languages_and_emoji() -> None:
-    """Content has the described median and bounds; English, Japanese and emoji are there; nothing the digest reserves."""
+    """Content has the described median and bounds, contains English, Japanese and emoji, and none of the digest's separators."""
     content = column("prompts", "content")
     lengths = [len(text) for text in content]
     assert np.median(lengths) == pytest.approx(1_400, rel=0.1)
@@ -174,7 +174,7 @@ def test_texts_have_lengths_languages_and_emoji() -> None:
 
 
 def test_templates_are_used_unevenly() -> None:
-    """Twelve categories; a few templates make up most of the use."""
+    """There are twelve categories; a few templates account for most of the use."""
     templates = list(rows(Dataset("medium"), "prompt_templates"))
     assert len({row["category"] for row in templates}) == 12
     usage = sorted((row["usage_count"] for row in templates), reverse=True)

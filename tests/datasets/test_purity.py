@@ -1,4 +1,4 @@
-"""A block is a pure function of data set, table and index: order, process and size do not matter."""
+"""A block is a pure function of dataset, table and index: order, process and size do not matter."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ INDEXED_TABLES = [table for table in TABLES if table != "prompt_templates"]
 
 
 def same(left: Block, right: Block) -> bool:
-    """Say whether two blocks hold the same rows."""
+    """Return whether two blocks hold the same rows."""
     return (left.table, left.index) == (right.table, right.index) and block_digest(left) == block_digest(right)
 
 
 @given(order=st.permutations([(table, index) for table in INDEXED_TABLES for index in (0, 7, 99)]), seed=st.integers(0, 3))
 @settings(max_examples=6, deadline=None)
 def test_blocks_are_the_same_in_any_order(order: list[tuple[str, int]], seed: int) -> None:
-    """Whatever was made before it, a block has the rows it has when made alone."""
+    """A block has the same rows whatever was generated before it."""
     dataset = Dataset("medium", seed)
     digests = {key: block_digest(block(dataset, *key)) for key in order}
     assert digests == {key: block_digest(block(dataset, *key)) for key in sorted(order)}
 
 
 def test_blocks_are_the_same_in_another_process() -> None:
-    """A fresh interpreter that makes the last block only makes the same rows."""
+    """A new interpreter that generates only the last block generates the same rows."""
     code = (
         "from datasets import *; from datasets.digest import block_digest\n"
         "print(block_digest(block(Dataset('medium', 5), 'test_results', 99)).hex(), end='')"
@@ -42,8 +42,8 @@ def test_blocks_are_the_same_in_another_process() -> None:
 
 @given(scale=st.floats(0.0005, 1.0), seed=st.integers(0, 2**63 - 1))
 @settings(max_examples=8, deadline=None)
-def test_a_smaller_data_set_is_a_prefix(scale: float, seed: int) -> None:
-    """Every column but user_id starts with the rows that a share of the same seed has."""
+def test_a_smaller_dataset_is_a_prefix(scale: float, seed: int) -> None:
+    """Every column except user_id starts with the rows of a smaller scale of the same seed."""
     small, whole = Dataset("tiny", seed, scale), Dataset("tiny", seed)
     for table in TABLES:
         part, full = block(small, table, 0), block(whole, table, 0)
@@ -60,7 +60,7 @@ def test_seeds_have_other_rows() -> None:
 
 @pytest.mark.parametrize("dataset", [Dataset("tiny"), Dataset("small", 4, 0.25), Dataset("small", 0, 0.0123)])
 def test_counts_are_those_of_the_rows(dataset: Dataset) -> None:
-    """Counting without making rows gives the number of rows made."""
+    """Counting without generating rows gives the number of rows generated."""
     made = dict.fromkeys(TABLES, 0)
     for one in blocks(dataset):
         made[one.table] += one.rows
@@ -68,14 +68,14 @@ def test_counts_are_those_of_the_rows(dataset: Dataset) -> None:
 
 
 def test_all_blocks_come_once_parents_first() -> None:
-    """Iterating gives every block of every table, table after table."""
+    """Iteration gives every block of every table, table after table."""
     dataset = Dataset("small", 0, 0.35)
     keys = [(one.table, one.index) for one in blocks(dataset)]
     assert keys == [(table, index) for table in TABLES for index in range(blocks_of(dataset, table))]
 
 
 def test_rows_are_plain_values() -> None:
-    """A row is a dict of Python values that equals the block it stands in."""
+    """A row is a dict of Python values that equals its block."""
     first = next(rows(Dataset("tiny"), "evaluations"))
     column = block(Dataset("tiny"), "evaluations", 0).columns
     assert first["id"] == column["id"][0]
@@ -84,15 +84,15 @@ def test_rows_are_plain_values() -> None:
 
 
 def test_the_last_block_is_short() -> None:
-    """A scale that is no multiple of the block leaves the rest to the last block."""
+    """A scale that is not a multiple of the block leaves the remainder to the last block."""
     dataset = Dataset("small", 0, 0.25)
     assert (dataset.prompts, dataset.blocks, block(dataset, "prompts", 2).rows) == (2_500, 3, 500)
 
 
 @pytest.mark.parametrize(
-    ("size", "seed", "scale", "says"),
+    ("size", "seed", "scale", "message"),
     [
-        ("huge", 0, 1.0, "no size named 'huge'"),
+        ("huge", 0, 1.0, "unknown size 'huge'"),
         ("tiny", -1, 1.0, "seed -1 is outside"),
         ("tiny", 2**63, 1.0, "is outside 0"),
         ("tiny", 0, 0.0, "scale 0.0 is outside"),
@@ -100,22 +100,22 @@ def test_the_last_block_is_short() -> None:
         ("tiny", 0, float("nan"), "scale nan is outside"),
     ],
 )
-def test_what_cannot_be_made_is_refused(size: str, seed: int, scale: float, says: str) -> None:
+def test_invalid_datasets_are_refused(size: str, seed: int, scale: float, message: str) -> None:
     """An unknown size, or a seed or scale out of range, is refused by name."""
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         Dataset(size, seed, scale)
 
 
-def test_tables_and_blocks_that_are_not_there_are_refused() -> None:
-    """A wrong table or block is refused by name."""
-    with pytest.raises(ValueError, match="no table named 'users'"):
+def test_unknown_tables_and_blocks_are_refused() -> None:
+    """An unknown table or block is refused by name."""
+    with pytest.raises(ValueError, match="unknown table 'users'"):
         block(Dataset("tiny"), "users", 0)
     with pytest.raises(IndexError, match="no block 1 of prompts"):
         block(Dataset("tiny"), "prompts", 1)
 
 
 def test_derived_counts_follow_the_prompts() -> None:
-    """Users and templates grow with the prompts, and have a floor."""
+    """Users and templates grow with the prompts, and have a minimum."""
     assert SIZES == {"tiny": 1_000, "small": 10_000, "medium": 100_000, "large": 1_000_000}
     large, tiny = Dataset("large"), Dataset("tiny", 0, 0.001)
     assert (large.users, large.templates, large.blocks, large.template_blocks) == (20_000, 10_000, 1_000, 10)

@@ -1,4 +1,4 @@
-"""What tests of the deployment share: Locust's own options, asked in a process of their own, since importing Locust patches one."""
+"""Fixtures of the deployment tests: Locust's own options, read in a separate process, since importing Locust patches it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-_ASK = """
+_LIST_OPTIONS = """
 import json
 from locust.argument_parser import get_parser
 print(json.dumps({a.dest: [a.env_var, a.default if type(a.default) is int else None] for a in get_parser()._actions
@@ -24,10 +24,10 @@ print(json.dumps({a.dest: [a.env_var, a.default if type(a.default) is int else N
 
 @pytest.fixture(scope="session")
 def options() -> dict[str, tuple[str, int | None]]:
-    """Return what the installed Locust says of its options: name → environment variable, and the default where it is a number."""
+    """Return the options of the installed Locust: name → environment variable, and the default if it is a number."""
     environment = {**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"}
-    asked = subprocess.run([sys.executable, "-c", _ASK], env=environment, capture_output=True, check=True)
-    return msgspec.json.decode(asked.stdout, type=dict[str, tuple[str, int | None]])
+    listed = subprocess.run([sys.executable, "-c", _LIST_OPTIONS], env=environment, capture_output=True, check=True)
+    return msgspec.json.decode(listed.stdout, type=dict[str, tuple[str, int | None]])
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def web_port(options: dict[str, tuple[str, int | None]]) -> int:
 
 @pytest.fixture(scope="session")
 def workers_port(options: dict[str, tuple[str, int | None]]) -> int:
-    """Return the port on which workers find the master: where it listens is where they look."""
+    """Return the port on which workers find the master: it listens where they connect."""
     port = options["master_bind_port"][1]
     assert port is not None
     assert port == options["master_port"][1]
@@ -55,7 +55,7 @@ def workers_port(options: dict[str, tuple[str, int | None]]) -> int:
 
 @pytest.fixture(scope="session")
 def compose() -> dict[str, Any]:
-    """Return the compose file, its variables not yet filled in."""
+    """Return the compose file, with its variables not filled in."""
     found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     return found
 

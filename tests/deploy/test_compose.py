@@ -1,4 +1,4 @@
-"""The compose file: what the specification, Locust and the harness's own variables say about it."""
+"""The compose file, checked against its specification, Locust and the harness's own variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.servers import postgres_server, redis
+from harness.databases import postgres_server
+from harness.servers import redis
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"
@@ -20,22 +21,22 @@ PINNED = re.compile(r"[\w./-]+:\d+\.\d+(\.\d+)?[\w.-]*")
 
 
 def test_it_is_a_compose_file() -> None:
-    """The file keeps to the compose specification's schema."""
+    """The file conforms to the compose specification's schema."""
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_image_has_a_version(compose: dict[str, Any]) -> None:
-    """No image is whatever is latest, and ours has the project's version."""
+    """No image is the latest one, and the project's image has the project's version."""
     images = {name: service["image"] for name, service in compose["services"].items()}
     assert [image for image in images.values() if not PINNED.fullmatch(image)] == []
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert {images["master"], images["worker"]} == {f"advice-on-trial:{version}"}
 
 
-def test_every_service_is_small_checked_and_nobodys_root(compose: dict[str, Any]) -> None:
-    """Each service has a health check, limits, no capabilities and a file system that it cannot write; servers say who they are."""
+def test_every_service_is_limited_checked_and_unprivileged(compose: dict[str, Any]) -> None:
+    """Each service has a health check, limits, no capabilities and a read-only file system; servers set their user."""
     for name, service in compose["services"].items():
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
@@ -43,15 +44,15 @@ def test_every_service_is_small_checked_and_nobodys_root(compose: dict[str, Any]
         assert "build" in service or service["user"] == "999:999", name
 
 
-def test_variables_are_read_by_somebody(compose: dict[str, Any], locust_variables: set[str]) -> None:
-    """Every variable that the generator is given is one of Locust's or of the harness's."""
+def test_every_variable_is_known(compose: dict[str, Any], locust_variables: set[str]) -> None:
+    """Every variable of the generator is one of Locust's or of the harness's."""
     given = {v for name in ("master", "worker") for v in compose["services"][name]["environment"]}
     assert given - locust_variables - OURS == set()
     assert set(compose["services"]["worker"]["environment"]) == OURS
 
 
 def test_ports_are_those_that_locust_opens(compose: dict[str, Any], web_port: int, workers_port: int) -> None:
-    """The web UI is published to this machine alone, and workers and health checks use the port that the master binds."""
+    """The web UI is published on this machine only, and workers and health checks use the port that the master binds."""
     master, worker = compose["services"]["master"], compose["services"]["worker"]
     assert master["ports"] == [f"127.0.0.1:{web_port}:{web_port}"]
     assert master["expose"] == [str(workers_port)]
@@ -59,8 +60,8 @@ def test_ports_are_those_that_locust_opens(compose: dict[str, Any], web_port: in
         assert f"('{host}', {workers_port})" in service["healthcheck"]["test"][-1]
 
 
-def test_postgresql_is_set_as_the_harness_sets_its_own(compose: dict[str, Any]) -> None:
-    """A run here and a run on a server that the harness started meet the same settings."""
+def test_postgresql_has_the_harness_settings(compose: dict[str, Any]) -> None:
+    """Runs on this server and on one that the harness started have the same settings."""
     words = [word.removeprefix("-c").split("=") for word in compose["services"]["postgres"]["command"][1:]]
     assert dict(words) == {name: chosen.value for name, chosen in postgres_server.SETTINGS.items()}
 
@@ -74,7 +75,7 @@ def test_the_passwords_variable_has_no_default() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["master", "worker"])
 def test_locust_accepts_the_command_line(compose: dict[str, Any], role: str) -> None:
-    """Locust takes every option of the role's command, with the load that the file shows as an example."""
+    """Locust accepts every option of the role's command, with the load of the file's example."""
     command = compose["services"][role]["command"]
     shown = re.search(r'LOAD="([^"]+)"', FILE.read_text())
     assert shown is not None

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: what the schemas, Locust and the manifests themselves say about them."""
+"""The Kubernetes manifests, checked against their schemas, Locust and each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.servers import postgres_server, redis
+from harness.databases import postgres_server
+from harness.servers import redis
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -33,21 +34,21 @@ def containers(manifests: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str,
 
 
 @pytest.mark.parametrize("version", ["1.25", "1.37"])
-def test_every_object_keeps_to_its_schema(version: str) -> None:
-    """Each file holds objects that old and new Kubernetes know, without a field that it does not."""
+def test_every_object_conforms_to_its_schema(version: str) -> None:
+    """Old and new Kubernetes versions know every object and every field."""
     check = [sys.executable, "-m", "kubernetes_validate", "--strict", "--kubernetes-version", version]
     done = subprocess.run([*check, *sorted(FOLDER.glob("*.yaml"))], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_all_is_in_one_namespace_and_made_after_it(manifests: list[dict[str, Any]]) -> None:
+def test_all_objects_are_in_one_namespace_created_first(manifests: list[dict[str, Any]]) -> None:
     """The first object is the namespace; every other one is in it."""
     assert manifests[0]["kind"] == "Namespace"
     assert {m["metadata"]["namespace"] for m in manifests[1:]} == {manifests[0]["metadata"]["name"]}
 
 
-def test_pods_keep_to_the_strictest_rules(manifests: list[dict[str, Any]]) -> None:
-    """Nobody is root, gains a privilege, writes the image or has a token; each has a probe, and all it may use it asks for."""
+def test_pods_conform_to_the_restricted_standard(manifests: list[dict[str, Any]]) -> None:
+    """No pod is root, gains a privilege, writes the image or has a token; each has a probe, and requests equal limits."""
     for name, pod, container in containers(manifests):
         assert pod["securityContext"]["runAsNonRoot"], name
         assert pod["securityContext"]["runAsUser"] > 0, name
@@ -62,13 +63,13 @@ def test_pods_keep_to_the_strictest_rules(manifests: list[dict[str, Any]]) -> No
 
 
 def test_images_are_those_of_the_compose_file(manifests: list[dict[str, Any]], compose: dict[str, Any]) -> None:
-    """Both ways of deploying run the same versions, none of them whatever is latest."""
+    """Both deployments run the same versions."""
     images = {container["image"] for _, _, container in containers(manifests)}
     assert images == {service["image"] for service in compose["services"].values()}
 
 
 def test_services_and_labels_lead_to_pods_and_open_ports(manifests: list[dict[str, Any]]) -> None:
-    """Each Service selects the pods of its name, and each of its ports is one that they open."""
+    """Each Service selects the pods of its name, and each of its ports is open there."""
     running = {name: (each, container) for (name, each), (_, _, container) in
                zip(of_kind(manifests, *PODS).items(), containers(manifests), strict=True)}  # fmt: skip
     for name, service in of_kind(manifests, "Service").items():
@@ -81,15 +82,15 @@ def test_services_and_labels_lead_to_pods_and_open_ports(manifests: list[dict[st
 
 
 def test_ports_are_those_that_locust_opens(manifests: list[dict[str, Any]], web_port: int, workers_port: int) -> None:
-    """The master's container opens the web UI's port and the workers' one, and workers look for it there."""
+    """The master's container opens the ports of the web UI and of the workers, and workers connect to it there."""
     found = {name: container for name, _, container in containers(manifests)}
     opened = {port["name"]: port["containerPort"] for port in found["master"]["ports"]}
     assert opened == {"web": web_port, "workers": workers_port}
     assert f"('master', {workers_port})" in found["workers"]["readinessProbe"]["exec"]["command"][-1]
 
 
-def test_variables_are_read_by_somebody(manifests: list[dict[str, Any]], locust_variables: set[str]) -> None:
-    """What ConfigMaps and pods give the generator is one of Locust's or of the harness's, or part of another variable."""
+def test_every_variable_is_known(manifests: list[dict[str, Any]], locust_variables: set[str]) -> None:
+    """Every variable of ConfigMaps and pods is one of Locust's or of the harness's, or part of another variable."""
     maps = of_kind(manifests, "ConfigMap")
     for name, _, container in containers(manifests):
         if not container["image"].startswith("advice-on-trial"):
@@ -100,8 +101,8 @@ def test_variables_are_read_by_somebody(manifests: list[dict[str, Any]], locust_
         assert set(given) - locust_variables - OURS == used, name
 
 
-def test_a_password_is_referred_to_and_defined_nowhere(manifests: list[dict[str, Any]]) -> None:
-    """The secret's name and key are the same wherever it is used, it is explained, and no file holds one."""
+def test_the_password_is_referenced_and_never_defined(manifests: list[dict[str, Any]]) -> None:
+    """The secret's name and key are the same wherever it is used, it is documented, and no file contains one."""
     assert of_kind(manifests, "Secret") == {}
     texts = "".join(file.read_text() for file in FOLDER.glob("*.yaml"))
     assert set(re.findall(r"secretKeyRef: (.*)", texts)) == {"{name: postgres, key: password}"}
@@ -109,7 +110,7 @@ def test_a_password_is_referred_to_and_defined_nowhere(manifests: list[dict[str,
 
 
 def test_postgresql_and_redis_start_as_in_the_compose_file(manifests: list[dict[str, Any]], compose: dict[str, Any]) -> None:
-    """Both ways of deploying give the servers the same settings."""
+    """Both deployments give the servers the same settings."""
     found = {name: container for name, _, container in containers(manifests)}
     assert found["postgres"]["args"] == compose["services"]["postgres"]["command"][1:]
     assert found["redis"]["args"] == compose["services"]["redis"]["command"]
@@ -124,7 +125,7 @@ def test_the_master_waits_for_as_many_workers_as_there_are(manifests: list[dict[
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["master", "workers"])
 def test_locust_accepts_the_command_line(manifests: list[dict[str, Any]], role: str) -> None:
-    """Locust takes every argument of the role's container."""
+    """Locust accepts every argument of the role's container."""
     (words,) = [container["args"] for name, _, container in containers(manifests) if name == role]
     locust = [sys.executable, "-m", "locust", "--locustfile", "scenarios/locustfile.py", *words, "--list"]
     done = subprocess.run(locust, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

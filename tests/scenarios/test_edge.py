@@ -17,7 +17,7 @@ SCENARIO: Any = load(Path(__file__).parents[2] / "scenarios" / "edge.py").scenar
 
 
 def test_under_load_an_operation_is_one_read(tmp_path: Path) -> None:
-    """Single reads, grouped by where their clients are, in the proportion of their numbers, and each stream its own."""
+    """Single reads, grouped by the region of their clients, in proportion to their numbers, different for each stream."""
     setting = Setting(tmp_path, tmp_path, size="tiny")
     first, second = (SCENARIO.load_cases(replace(setting, stream=stream)) for stream in (1, 2))
     shares = Counter(case.group for case in first)

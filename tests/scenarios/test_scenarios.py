@@ -1,4 +1,4 @@
-"""The scenarios: each loads, answers its part of the review, and its arms agree on data of the smallest size, on every engine."""
+"""The scenarios: each loads, covers its part of the review, and its arms agree on data of the smallest size, on every engine."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from harness.errors import NotMeasurableError
 from harness.results import review as review_file
 from harness.runnable import RunnableScenario, resolved
 from harness.scenario import Case, DeclaredFinding, Setting
-from harness.servers.servers import servers
+from harness.servers.lifecycle import servers
 
 ROOT = Path(__file__).parents[2]
 FILES = scenario_files(ROOT / "scenarios")
 OTHER_ENGINES = ("postgres", "turso")
 SHOWN_ON = {"no_retry": "postgres", "elsewhere": "postgres", "too_many_connections": "postgres"}
-"""Findings that one engine alone has, where they are shown."""
+"""Findings that only one engine has → the engine."""
 
 SHOWN_WITH_MORE_ROWS = {"statistics_mislead"}
 SHOWN_BY_QUICK_READS = {"first_bucket"}
 SAME_REQUESTS = {"whole_api": {"mix_p50", "mix_p95", "reads"}}
-"""Groups that send what other groups of their scenario send, for another figure."""
+"""Scenario → groups that send the same requests as other groups, for another figure."""
 
 SHOWN_BY_THEIR_FIXTURES = {"edge", "whole_api"}
-"""Scenarios whose findings take a whole instance to show, which the tests of their instances have already."""
+"""Scenarios whose findings need a whole instance, and are tested with their instances."""
 
 
 def light(loaded: Any, cases: Iterable[Case]) -> list[Case]:
-    """Return the first of the cases in every group that is quick and sends something of its own."""
+    """Return the first case of every group that is quick and sends other requests than the rest."""
     left_out = {*loaded.scenario.groups_with("slow"), *SAME_REQUESTS.get(loaded.name, ())}
     found: dict[str, Case] = {}
     for case in cases:
@@ -75,11 +75,11 @@ def prepared(
 
 @pytest.fixture(scope="module")
 def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """Yield each engine's shared folder, its server held for the whole module so that it is started once."""
+    """Yield each engine's shared folder, with its server running for the whole module, so that it is started once."""
     folders = {engine: tmp_path_factory.mktemp(engine) for engine in OTHER_ENGINES}
     with ExitStack() as stack:
         for engine, folder in folders.items():
-            with suppress(NotMeasurableError):  # each test says by itself that it cannot run
+            with suppress(NotMeasurableError):  # each test skips with the reason
                 stack.enter_context(servers(Setting(folder, folder, engine)))
         yield folders
 
@@ -88,7 +88,7 @@ def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_arms_agree_on_every_engine(file: Path, engine: str, tmp_path: Path, shared_folders: dict[str, Path]) -> None:
-    """The first cases of every group get the same answers from all arms, wherever the scenario makes sense."""
+    """The first cases of every group get the same answers from all arms, on every engine of the scenario."""
     from harness.bench.verify import verify  # noqa: PLC0415 - this test alone verifies
 
     async def agree(loaded: Any, setting: Setting) -> int:
@@ -110,16 +110,16 @@ async def shown(scenario: RunnableScenario, finding: DeclaredFinding, setting: S
         return str(await resolved(finding.demonstrate(scenario.written, instance, scenario.cases(setting))))
 
 
-def test_every_promise_of_the_review_is_on_trial() -> None:
-    """No row of the review is without a scenario, no scenario promises what is not in it, and no row has two."""
+def test_every_promise_of_the_review_has_a_scenario() -> None:
+    """Every promise of the review has exactly one scenario, and no scenario makes another one."""
     review = review_file.read(ROOT / "scenarios")
     assert review is not None
     tried = [(promise, f.stem) for f in FILES for promise in dict.fromkeys(p.id for p in load(f).scenario.promises)]
     assert sorted(promise for promise, _ in tried) == sorted(review.promises)
 
 
-def test_what_the_review_ranks_and_rates_is_answered() -> None:
-    """The figures that answer a priority or a score are those of promises that a scenario makes, part by part."""
+def test_priorities_and_scores_refer_to_promises() -> None:
+    """The figures for a priority or a score are those of promises that a scenario makes, part by part."""
     review = review_file.read(ROOT / "scenarios")
     assert review is not None
     promises = [p for f in FILES for p in load(f).scenario.promises]
@@ -140,8 +140,8 @@ def test_the_card_and_the_names_hold_together(file: Path) -> None:
     assert re.fullmatch(r"[A-Z].*[^.]", loaded.title)
 
 
-def test_cases_are_the_same_whenever_they_are_asked_for(prepared: tuple[Any, Setting]) -> None:
-    """A pure function of the setting, one case at least for each group, names unique; another stream asks for other things."""
+def test_cases_are_the_same_at_every_call(prepared: tuple[Any, Setting]) -> None:
+    """A pure function of the setting, at least one case for each group, names unique; another stream has other cases."""
     loaded, setting = prepared
     cases = loaded.scenario.cases(setting)
     assert cases == loaded.scenario.cases(setting)
@@ -159,8 +159,8 @@ def test_preparing_again_makes_nothing_twice(prepared: tuple[Any, Setting]) -> N
     assert again.engine_settings["PRAGMA journal_mode"] == "wal"
 
 
-def test_reset_leaves_the_instance_as_it_was(prepared: tuple[Any, Setting]) -> None:
-    """An operation gives the same answer and leaves the same behind the second time, on every arm."""
+def test_reset_restores_the_instance(prepared: tuple[Any, Setting]) -> None:
+    """An operation gives the same answer and leaves the same state the second time, on every arm."""
     loaded, setting = prepared
     scenario = loaded.scenario
     cases = light(loaded, reversed(scenario.cases(setting)))
@@ -189,17 +189,17 @@ def test_reset_leaves_the_instance_as_it_was(prepared: tuple[Any, Setting]) -> N
 
 
 def test_every_finding_shows(prepared: tuple[Any, Setting]) -> None:
-    """What is said of the proposal as written is what it does, unless the machine is too slow just now for that to show."""
+    """Every finding about the proposal as written shows, unless the machine is currently too slow for it."""
     loaded, setting = prepared
     if loaded.name in SHOWN_BY_THEIR_FIXTURES:
         pytest.skip("the tests of its instance show them")
-    for fault in loaded.faults:
+    for fault in loaded.findings:
         name = fault.demonstrate.__name__
         if name not in SHOWN_ON and name not in SHOWN_WITH_MORE_ROWS:
             try:
-                assert asyncio.run(shown(loaded.scenario, fault, setting)), fault.says
+                assert asyncio.run(shown(loaded.scenario, fault, setting)), fault.message
             except NotMeasurableError:
-                assert name in SHOWN_BY_QUICK_READS, fault.says
+                assert name in SHOWN_BY_QUICK_READS, fault.message
 
 
 def test_counted_work_repeats_exactly(prepared: tuple[Any, Setting]) -> None:

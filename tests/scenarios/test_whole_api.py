@@ -1,7 +1,8 @@
-"""The whole service on trial: its own measures, its cases, and its switches."""
+"""The scenario of the whole service: its measures, cases and switches."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +29,14 @@ def promise(row: str, part: str = "") -> Promise:
 
 
 def test_a_statement_that_is_five_times_faster_takes_four_fifths_less() -> None:
-    """The bounds of the ratio become those of the cut, each on its own side."""
+    """The bounds of the ratio become those of the cut, in the same order."""
     ratio = Ratio("optimised", "statements", 5.0, 4.0, 10.0, [4.0, 10.0], 9)
     found = promise("S3").measure(replace(RESULT, ratios=[ratio]), "optimised")
     assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.75, 0.9))
 
 
 def test_memory_is_judged_by_the_range_over_processes() -> None:
-    """The middle against the middle, the least against the most; a single process has no range."""
+    """Medians are compared, and the interval is the range; a single process has no interval."""
     peaks = {"baseline": (100e6, 120e6), "optimised": (60e6, 50e6)}
     exact = [WorkCount(arm, "", f"peak_rss_bytes_{n}", value) for arm, values in peaks.items() for n, value in enumerate(values, 1)]
     found = promise("S6").measure(replace(RESULT, work_counts=exact), "optimised")
@@ -48,15 +49,15 @@ def test_memory_is_judged_by_the_range_over_processes() -> None:
         promise("S6").measure(replace(RESULT, work_counts=exact), "proposed")
 
 
-@pytest.mark.parametrize("part", ["concurrent users", "requests a second"])
+@pytest.mark.parametrize("part", ["users at once", "requests per second"])
 def test_capacity_is_what_a_search_found(part: str) -> None:
-    """Without a search it is a reason that names the command, not a number."""
+    """Without a search the result is a reason that names the command."""
     with pytest.raises(NotMeasurableError, match="needs `harness capacity"):
         promise("S4", part).measure(RESULT, "optimised")
 
 
 def test_under_load_an_operation_is_one_request(tmp_path: Path) -> None:
-    """Single requests that are the mix, grouped by what they are, each stream its own, and no two create the same."""
+    """Single requests in the proportions of the mix, grouped by kind, different for each stream, and no two create the same ids."""
     setting = Setting(tmp_path, tmp_path, size="tiny", scale=0.2)
     cases = [SCENARIO.load_cases(replace(setting, stream=stream)) for stream in (1, 2)]
     for one in cases:
@@ -70,7 +71,7 @@ def test_under_load_an_operation_is_one_request(tmp_path: Path) -> None:
 
 
 def test_batches_together_are_the_mix(tmp_path: Path) -> None:
-    """The cases of `mix` hold each kind in its share, and a 95th percentile has a whole deck behind it."""
+    """The cases of `mix` hold each kind in its share, and a 95th percentile is over a whole deck."""
     cases = SCENARIO.cases(Setting(tmp_path, tmp_path, size="tiny", scale=0.2))
     kinds = [request.kind for case in cases if case.group == "mix" for request in case.args.requests]
     assert {kind: kinds.count(kind) for kind in MIX} == MIX
@@ -82,5 +83,6 @@ def test_batches_together_are_the_mix(tmp_path: Path) -> None:
 def test_switches_are_the_services_own(tmp_path: Path) -> None:
     """All of them, and an unknown one is refused."""
     assert set(SCENARIO.switches) == set(NAMES)
+    unknown = SCENARIO.open_switched(frozenset({"caching", "magic"}), Setting(tmp_path, tmp_path))
     with pytest.raises(ValueError, match="no switch named 'magic'"):
-        SCENARIO.open_switched(frozenset({"caching", "magic"}), Setting(tmp_path, tmp_path))
+        asyncio.run(unknown.__aenter__())

@@ -1,4 +1,4 @@
-"""A small database by hand: ties in time and score, NULLs between values, soft-deleted prompts, chains of versions."""
+"""A small hand-made database: ties in time and score, NULLs between values, soft-deleted prompts, chains of versions."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PROMPTS = 150
 
 
 def prompt_id(number: int) -> str:
-    """Return an id whose order has nothing to do with the order of creation."""
+    """Return an id whose sort order differs from the order of creation."""
     return f"p{number * 37 % 1009:04d}"
 
 
 def prompts() -> list[dict[str, Any]]:
-    """Return prompts of ann and bob: seven to an instant, every ninth deleted, each fourth a later version of the one before."""
+    """Return prompts of ann and bob: seven per instant, every ninth deleted, each fourth a later version of the previous one."""
     return [
         {
             "id": prompt_id(number),
@@ -51,7 +51,7 @@ def prompts() -> list[dict[str, Any]]:
 
 
 def evaluations() -> list[dict[str, Any]]:
-    """Return up to twelve evaluations of each prompt; few distinct scores, some of them NULL."""
+    """Return up to twelve evaluations per prompt, with few distinct scores, some of them NULL."""
     return [
         {
             "id": f"e{number * 13 % 97:02d}-{prompt['id']}",
@@ -83,7 +83,7 @@ def results() -> list[dict[str, Any]]:
 
 
 def templates() -> list[dict[str, Any]]:
-    """Return templates of three categories with ties in use."""
+    """Return templates of three categories, with ties in the usage count."""
     return [
         {"id": f"t{n * 7 % 61:02d}", "name": f"name {n}", "category": "abc"[n % 3], "usage_count": n // 9, "content": "text"}
         for n in range(60)
@@ -91,7 +91,7 @@ def templates() -> list[dict[str, Any]]:
 
 
 async def fill(engine: AsyncEngine) -> None:
-    """Make the tables and their rows."""
+    """Create the tables and their rows."""
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
         rows = {"prompts": prompts(), "evaluations": evaluations(), "test_results": results(), "prompt_templates": templates()}
@@ -110,18 +110,18 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await fill(engine)
 
     asyncio.run(make())
-    return sqlite.snapshot(path)
+    return sqlite.checkpoint(path)
 
 
 @pytest.fixture
 def database(filled: Path, tmp_path: Path) -> Path:
-    """Return a database of the test's own."""
+    """Return a database for one test."""
     return sqlite.restore(filled, tmp_path / "own.db")
 
 
 @pytest.fixture
 def on_engine(database: Path) -> OnEngine:
-    """Return a function that runs another on an engine for the test's database."""
+    """Return a function that calls another with an engine for the test's database."""
 
     def run(check: Callable[[AsyncEngine], Awaitable[Answer]]) -> Answer:
         async def opened() -> Answer:
@@ -135,7 +135,7 @@ def on_engine(database: Path) -> OnEngine:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return a Redis for the whole session."""
+    """Return the URL of a Redis for the whole session."""
     try:
         with server(tmp_path_factory.mktemp("redis")) as url:
             yield url
@@ -145,14 +145,14 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def prefix(redis_url: str) -> Iterator[str]:
-    """Return a namespace of the test's own."""
+    """Return a namespace for one test."""
     with namespace(redis_url, "test") as made:
         yield made
 
 
 @pytest.fixture
 def on_session(on_engine: OnEngine) -> OnSession:
-    """Return a function that runs another on a session for the test's database."""
+    """Return a function that calls another with a session for the test's database."""
 
     def run(check: Callable[[AsyncSession], Awaitable[Any]]) -> Any:
         async def opened(engine: AsyncEngine) -> Any:

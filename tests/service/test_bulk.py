@@ -1,4 +1,4 @@
-"""Bulk writes: the same rows and the same count by every technique that can run."""
+"""Bulk writes: every technique that runs writes the same rows and returns the same count."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MIXED = [prompt("p0037", "changed", user_id="thief", status="archived"), *NEW[:3
 
 @pytest.fixture
 def written(filled: Path, tmp_path: Path) -> Callable[..., Any]:
-    """Return a function that runs a technique on a fresh database and returns its count and the table afterwards."""
+    """Return a function that runs a technique on a fresh database and returns its count and the resulting table."""
 
     def run(technique: Any, *args: Any) -> tuple[int, list[Any]]:
         async def opened() -> tuple[int, list[Any]]:
@@ -72,7 +72,7 @@ def test_inserts_agree(written: Callable[..., Any], technique: Any) -> None:
 
 @pytest.mark.parametrize("technique", [bulk.upsert_repaired, bulk.upsert_optimised])
 def test_upserts_agree(written: Callable[..., Any], technique: Any) -> None:
-    """Each technique changes title, content and time of prompts that exist, nothing else of them, and inserts the others."""
+    """Each technique changes only title, content and time of existing prompts, and inserts the others."""
     count, rows = written(technique, MIXED)
     assert (count, rows) == written(bulk.upsert_baseline, MIXED)
     assert count == len(MIXED)
@@ -82,7 +82,7 @@ def test_upserts_agree(written: Callable[..., Any], technique: Any) -> None:
 
 
 def test_the_review_counts_a_repeated_id_twice(written: Callable[..., Any]) -> None:
-    """The repaired upsert adds what the driver says, so an id that comes twice counts twice; the others count it once."""
+    """The repaired upsert sums the driver's row counts, so a duplicate id counts twice; the others count it once."""
     twice = [prompt("n00", "first", user_id="dan"), prompt("n00", "second", user_id="eve")]
     counts, tables = zip(
         *(written(t, twice) for t in (bulk.upsert_baseline, bulk.upsert_repaired, bulk.upsert_optimised)), strict=True
@@ -92,8 +92,8 @@ def test_the_review_counts_a_repeated_id_twice(written: Callable[..., Any]) -> N
     assert [(row.title, row.user_id) for row in tables[0] if row.id == "n00"] == [("second", "dan")]
 
 
-def test_a_repaired_batch_holds_ten_variables_a_row(on_engine: OnEngine) -> None:
-    """One VALUES statement of 25 rows carries 250 variables: 3 276 rows reach SQLite's limit as it is distributed."""
+def test_a_repaired_batch_has_ten_variables_per_row(on_engine: OnEngine) -> None:
+    """One VALUES statement of 25 rows has 250 variables, so 3 276 rows reach SQLite's default limit."""
 
     async def sent(engine: AsyncEngine) -> list[int]:
         async with Statements(engine) as probe, sessionmaker(engine)() as session:
@@ -103,8 +103,8 @@ def test_a_repaired_batch_holds_ten_variables_a_row(on_engine: OnEngine) -> None
     assert on_engine(sent) == [10 * len(NEW)]
 
 
-def test_an_insert_is_whole_or_not_at_all(written: Callable[..., Any]) -> None:
-    """When a later batch fails, rows of the earlier ones are not kept."""
+def test_an_insert_is_atomic(written: Callable[..., Any]) -> None:
+    """If a later batch fails, the rows of earlier batches are not kept."""
 
     async def insert(session: AsyncSession) -> int:
         with pytest.raises(IntegrityError):
@@ -116,7 +116,7 @@ def test_an_insert_is_whole_or_not_at_all(written: Callable[..., Any]) -> None:
 
 
 def test_the_optimised_insert_takes_a_generator(written: Callable[..., Any]) -> None:
-    """Rows can be made while they are inserted, so that never more than a batch is in memory."""
+    """Rows can be generated while they are inserted, so at most one batch is in memory."""
 
     def making() -> Iterator[dict[str, Any]]:
         yield from NEW
@@ -124,12 +124,12 @@ def test_the_optimised_insert_takes_a_generator(written: Callable[..., Any]) -> 
     assert written(bulk.insert_optimised, making()) == written(bulk.insert_baseline, NEW)
 
 
-IDS = ["p0037", "p0000", "nobody", "p0037", "p0444", "p0333"]
+IDS = ["p0037", "p0000", "unknown", "p0037", "p0444", "p0333"]
 
 
 @pytest.mark.parametrize("technique", [bulk.set_status_proposed, bulk.set_status_optimised])
 def test_changes_of_status_agree(written: Callable[..., Any], technique: Any) -> None:
-    """Each technique changes the prompts that exist, deleted or not, each counted once, and no other."""
+    """Each technique changes the existing prompts, deleted or not, counts each once, and changes no other."""
     count, rows = written(technique, IDS, "archived", AT)
     assert (count, rows) == written(bulk.set_status_baseline, IDS, "archived", AT)
     assert count == 4
@@ -152,7 +152,7 @@ def test_nothing_to_change_is_zero(written: Callable[..., Any], technique: Any) 
 
 
 def test_ids_are_one_variable_on_postgresql_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the optimised condition is a comparison with ANY of one array."""
+    """On PostgreSQL the optimised condition is a comparison with ANY of one array."""
     monkeypatch.setattr(bulk, "_dialect", lambda session: "postgresql")
     condition = bulk._among(AsyncSession(), Prompt.id, IDS)
     assert str(update(Prompt).where(condition).values(status="x")).endswith("WHERE prompts.id = ANY (:param_1)")

@@ -1,4 +1,4 @@
-"""The catalogue straight from the database: what it reads, and what its writes change."""
+"""The catalogue on the database: its reads and writes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ EVALUATION = "e00-p0037"
 
 
 def test_reads_are_tuples_of_the_rows(on_engine: OnEngine) -> None:
-    """Each read gives what the tables hold, as tuples all the way down; what is not there, or deleted, is None or nothing."""
+    """Each read returns the rows as nested tuples; a missing or deleted row is None or an empty tuple."""
 
     async def check(engine: AsyncEngine) -> None:
         catalogue = DatabaseCatalogue(sessionmaker(engine))
         prompt = await catalogue.prompt(PROMPT)
         assert prompt is not None
         assert prompt[:2] == (PROMPT, 'Title, "1"')
-        assert [await catalogue.prompt(gone) for gone in (DELETED, "nobody")] == [None, None]
+        assert [await catalogue.prompt(missing) for missing in (DELETED, "unknown")] == [None, None]
         listed = await catalogue.user_prompts(USER)
         assert len(listed) == 50
         assert listed == tuple(sorted(listed, key=lambda row: (row[2], row[0]), reverse=True))
@@ -45,8 +45,8 @@ def test_reads_are_tuples_of_the_rows(on_engine: OnEngine) -> None:
     on_engine(check)
 
 
-def test_writes_change_the_rows_meant_and_no_others(on_engine: OnEngine) -> None:
-    """Each write changes its rows; one that means nobody's row changes nothing and says so."""
+def test_writes_change_the_named_rows_and_no_others(on_engine: OnEngine) -> None:
+    """Each write changes its rows; a write whose row does not exist changes nothing and reports it."""
 
     async def rows(engine: AsyncEngine) -> dict[str, dict[str, tuple[Any, ...]]]:
         async with engine.connect() as connection:
@@ -60,7 +60,7 @@ def test_writes_change_the_rows_meant_and_no_others(on_engine: OnEngine) -> None
         before = await rows(engine)
         assert await catalogue.update_prompt(PROMPT, USER, "New", LATER) == 3
         assert await catalogue.update_prompt(PROMPT, "bob", "Not his", LATER) is None
-        assert await catalogue.update_prompt(DELETED, "bob", "Gone", LATER) is None
+        assert await catalogue.update_prompt(DELETED, "bob", "Deleted", LATER) is None
         new = dict(zip(Base.metadata.tables["prompts"].columns.keys(), before["prompts"][PROMPT], strict=True), id="new")
         await catalogue.create_prompt(new)
         await catalogue.re_evaluate(EVALUATION, 0.125)
@@ -84,8 +84,8 @@ def test_writes_change_the_rows_meant_and_no_others(on_engine: OnEngine) -> None
     on_engine(check)
 
 
-def test_updates_at_once_are_all_counted(on_engine: OnEngine) -> None:
-    """Ten updates of one prompt at the same time return ten versions, each one more."""
+def test_concurrent_updates_are_all_counted(on_engine: OnEngine) -> None:
+    """Ten concurrent updates of one prompt return ten consecutive versions."""
 
     async def check(engine: AsyncEngine) -> None:
         catalogue = DatabaseCatalogue(sessionmaker(engine))

@@ -1,12 +1,12 @@
-"""The dashboard asks eight different questions of all that can be asked."""
+"""The dashboard runs eight of the service's queries."""
 
 from __future__ import annotations
 
-from service.dashboard import API, DASHBOARD, Subject, questions
+from service.dashboard import API, DASHBOARD, Subject, queries
 
 
-def test_a_dashboard_has_eight_questions_of_the_service() -> None:
-    """Each is one that can be asked by itself, and none comes twice."""
-    assert len(questions(Subject("", "", "", "", "", ""))) == len(DASHBOARD) == 8
+def test_a_dashboard_has_eight_queries_of_the_service() -> None:
+    """Each is one of the service's queries, and none occurs twice."""
+    assert len(queries(Subject("", "", "", "", "", ""))) == len(DASHBOARD) == 8
     assert DASHBOARD.items() < API.items()
     assert len(set(API.values())) == len(API)

@@ -1,4 +1,4 @@
-"""The database as it is opened: where work runs, what is tried again, and which errors mean that it is busy."""
+"""The open database: where work runs, what is retried, and which errors mean that it is busy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROMPT = "p0037"
 
 
 def using(database: Path, switches: Switches, use: Callable[[Database], Awaitable[Any]]) -> Any:
-    """Open a database, let a function use it, and close it."""
+    """Open a database, call a function with it, and close it."""
 
     async def run() -> Any:
         async with open_database(make_url(f"sqlite:///{database}"), switches) as opened:
@@ -37,8 +37,8 @@ def using(database: Path, switches: Switches, use: Callable[[Database], Awaitabl
     ("switches", "in_threads"),
     [(Switches(), True), (Switches.parse("baseline,async_queries=proposed"), False), (Switches.alone("async_queries"), True)],
 )
-def test_work_is_done_where_the_switch_says(switches: Switches, in_threads: bool, database: Path) -> None:
-    """In a thread today, and for a database in the process when done right; on the event loop as the review has it."""
+def test_work_runs_where_the_switch_requires(switches: Switches, in_threads: bool, database: Path) -> None:
+    """Work runs in a thread at the baseline and for an optimised embedded database, on the event loop as proposed."""
 
     async def where(session: AsyncSession) -> int:
         await session.execute(select(1))
@@ -51,16 +51,16 @@ def test_work_is_done_where_the_switch_says(switches: Switches, in_threads: bool
 
 
 async def _retitle_late(session: AsyncSession, barrier: threading.Barrier) -> None:
-    """Read a prompt, wait until somebody else has read it too, and write it: one of the two must lose."""
+    """Read a prompt, wait until a second reader has read it, and write it: one of the two writers must lose."""
     before = (await session.execute(select(Prompt.version).where(Prompt.id == PROMPT))).scalar_one()
-    with suppress(threading.BrokenBarrierError):  # the other one is kept waiting, as it should be
+    with suppress(threading.BrokenBarrierError):  # the other writer waits, as intended
         barrier.wait(0.3)
     await session.execute(update(Prompt).where(Prompt.id == PROMPT).values(version=before + 1))
     await session.commit()
 
 
-def test_the_loser_of_a_conflict_tries_again(database: Path) -> None:
-    """Optimised, two that read and then write are both counted."""
+def test_the_loser_of_a_conflict_is_retried(database: Path) -> None:
+    """With optimised transactions, two read-then-write operations are both counted."""
     barrier = threading.Barrier(2)
 
     async def use(opened: Database) -> Any:
@@ -72,8 +72,8 @@ def test_the_loser_of_a_conflict_tries_again(database: Path) -> None:
     assert using(database, Switches.parse("baseline,async_queries=optimised,transactions=optimised"), use) == 4
 
 
-def test_a_conflict_is_tried_again_in_a_thread(database: Path) -> None:
-    """Work that is told to be busy twice is done the third time, and both are counted."""
+def test_a_conflict_is_retried_in_a_thread(database: Path) -> None:
+    """Work that is busy twice succeeds on the third attempt, and both retries are counted."""
     tries = []
 
     async def work(session: AsyncSession) -> int:
@@ -92,7 +92,7 @@ def test_a_conflict_is_tried_again_in_a_thread(database: Path) -> None:
 
 
 def _dbapi(code: int | None = None, state: str | None = None, *, unanswered: bool = False) -> DBAPIError:
-    error = sqlite3.OperationalError("told")
+    error = sqlite3.OperationalError("busy")
     if unanswered:
         error.sqlstate = None  # type: ignore[attr-defined]  # as psycopg has it where no server listens
     if code is not None:
@@ -122,13 +122,13 @@ def _dbapi(code: int | None = None, state: str | None = None, *, unanswered: boo
     ],
 )
 def test_which_errors_mean_busy(error: Exception, busy: bool) -> None:
-    """Those that may be gone when somebody asks again: no connection free or to be had, and lost conflicts."""
+    """Errors that a later attempt may avoid mean busy: no free connection, no server, and lost conflicts."""
     assert is_busy(error) is busy
 
 
 @pytest.mark.parametrize("level", Level)
 def test_nothing_is_open_afterwards(level: Level, database: Path) -> None:
-    """Every connection is closed with the database: the log is folded in and gone."""
+    """Every connection is closed with the database, so the write-ahead log is removed."""
     switches = Switches.parse(f"{level},caching=baseline")
     using(database, switches, lambda opened: opened.read(lambda session: session.execute(select(1))))
     assert not database.with_name(database.name + "-wal").exists()

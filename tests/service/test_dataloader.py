@@ -1,4 +1,4 @@
-"""DataLoaders: what the review's does as written, and what a right one promises."""
+"""DataLoaders: the defects of the review's loader as written, and the guarantees of the optimised one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
 
-IDS = ["p0999", "p0037", "nobody", "p0000", "p0037", "p0444"]
+IDS = ["p0999", "p0037", "unknown", "p0000", "p0037", "p0444"]
 
 
 class Doubling:
-    """A batch function that doubles its keys and keeps the batches; "bad" keys fail."""
+    """A batch function that doubles its keys and records the batches; "bad" keys fail."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -35,7 +35,7 @@ class Doubling:
 
 
 def test_review_load_returns_none_until_100_keys_wait() -> None:
-    """As written, 99 loads get None and load nothing; the hundredth gets its value, for itself alone."""
+    """As written, 99 loads return None and load nothing; only the hundredth gets its value."""
 
     async def loads() -> tuple[list[int | None], int]:
         batch = Doubling()
@@ -46,7 +46,7 @@ def test_review_load_returns_none_until_100_keys_wait() -> None:
 
 
 def test_review_gathered_loads_all_get_none() -> None:
-    """As written, fifty resolvers at once get nothing but None."""
+    """As written, fifty concurrent resolvers all get None."""
 
     async def loads() -> list[int | None]:
         loader = ReviewDataLoader(Doubling())
@@ -56,7 +56,7 @@ def test_review_gathered_loads_all_get_none() -> None:
 
 
 def test_review_batch_function_pairs_keys_with_other_rows(on_engine: OnEngine) -> None:
-    """As written, rows in the database's order are paired with keys in the caller's: load_many returns other prompts."""
+    """As written, rows in the database's order are matched to keys in the caller's, so load_many returns other prompts."""
 
     async def both(engine: AsyncEngine) -> tuple[Any, Any]:
         sessions = sessionmaker(engine)
@@ -69,7 +69,7 @@ def test_review_batch_function_pairs_keys_with_other_rows(on_engine: OnEngine) -
 
 
 def test_review_keeps_the_keys_of_a_failed_batch() -> None:
-    """As written, a failed batch's keys stay, so that the next batch fails as well."""
+    """As written, a failed batch's keys stay, so the next batch fails as well."""
 
     async def loads() -> None:
         loader = ReviewDataLoader(Doubling())
@@ -83,7 +83,7 @@ def test_review_keeps_the_keys_of_a_failed_batch() -> None:
 
 @pytest.mark.parametrize("technique", [dataloader.prompts_repaired, dataloader.prompts_gathered, dataloader.prompts_sequential])
 def test_techniques_load_the_same_in_key_order(on_engine: OnEngine, technique: Any) -> None:
-    """Each technique returns every id's prompt in the ids' order, twice for an id asked twice, None for an unknown one."""
+    """Each technique returns the prompts in the order of the ids, twice for a repeated id, None for an unknown one."""
 
     async def both(engine: AsyncEngine) -> tuple[Any, Any]:
         sessions = sessionmaker(engine)
@@ -95,7 +95,7 @@ def test_techniques_load_the_same_in_key_order(on_engine: OnEngine, technique: A
 
 
 def test_statements_for_six_ids(on_engine: OnEngine) -> None:
-    """Six loads with five distinct ids are six statements one by one, one when gathered, five when awaited in turn."""
+    """Six loads with five distinct ids are six statements one by one, one when gathered, five when awaited sequentially."""
 
     async def counts(engine: AsyncEngine) -> list[float]:
         sent = []
@@ -109,7 +109,7 @@ def test_statements_for_six_ids(on_engine: OnEngine) -> None:
 
 
 def test_batches_are_bounded_and_keys_distinct() -> None:
-    """Ten keys asked for twice in one turn are loaded once each, in batches of at most four."""
+    """Ten keys requested twice in one loop iteration are loaded once each, in batches of at most four."""
 
     async def loads() -> tuple[list[int], list[list[int]]]:
         batch = Doubling()
@@ -131,8 +131,8 @@ def test_a_loaded_key_is_not_loaded_again() -> None:
     assert asyncio.run(loads()) == (2, 2, 1)
 
 
-def test_an_error_reaches_every_waiter_and_is_forgotten() -> None:
-    """All who wait for a failed batch get its error; asked again, the keys are loaded anew."""
+def test_an_error_reaches_every_waiter_and_is_not_cached() -> None:
+    """All callers of a failed batch get its error; requested again, the keys are loaded anew."""
 
     async def loads() -> tuple[list[Any], int]:
         loader = DataLoader(Doubling())
@@ -145,7 +145,7 @@ def test_an_error_reaches_every_waiter_and_is_forgotten() -> None:
 
 
 def test_a_batch_of_the_wrong_length_is_refused() -> None:
-    """A batch function that leaves out a row is an error for the callers, never another key's value."""
+    """A batch function that omits a row is an error for the callers, never another key's value."""
 
     async def loads() -> None:
         async def short(keys: list[int]) -> list[int]:
@@ -157,16 +157,16 @@ def test_a_batch_of_the_wrong_length_is_refused() -> None:
     asyncio.run(loads())
 
 
-def test_a_cancelled_caller_leaves_the_others_their_value() -> None:
-    """Cancelling one of two callers of a key cancels neither the batch nor the other."""
+def test_a_cancelled_caller_does_not_affect_the_others() -> None:
+    """Cancelling one of two callers of a key cancels neither the batch nor the other caller."""
 
     async def loads() -> tuple[bool, int]:
         loader = DataLoader(Doubling())
 
-        async def ask() -> int:
+        async def read() -> int:
             return await loader.load(1)
 
-        first, second = asyncio.create_task(ask()), asyncio.create_task(ask())
+        first, second = asyncio.create_task(read()), asyncio.create_task(read())
         await asyncio.sleep(0)
         first.cancel()
         value = await second
@@ -176,7 +176,7 @@ def test_a_cancelled_caller_leaves_the_others_their_value() -> None:
 
 
 def test_a_cancelled_batch_cancels_its_callers() -> None:
-    """A batch cancelled from inside leaves no caller waiting for ever."""
+    """A batch cancelled from inside leaves no caller waiting forever."""
 
     async def loads() -> None:
         async def cancelled(keys: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Engines: the pool that each level has, and what every connection to SQLite is told."""
+"""Engines: the pool of each level, and the settings of every connection to SQLite."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool, StaticPool
 from service import engines
 from service.switches import Level
 
-SERVER = make_url("postgresql://nobody@127.0.0.1:1/none")
+SERVER = make_url("postgresql://unknown@127.0.0.1:1/none")
 
 
 def overflow(engine: Engine) -> int:
-    """Return how many connections an engine may have beyond its pool's size."""
+    """Return the limit of connections beyond an engine's pool size."""
     assert isinstance(engine.pool, QueuePool)
     return engine.pool._max_overflow
 
@@ -32,7 +32,7 @@ def size(engine: Engine) -> int:
     ("level", "expected"), [(Level.BASELINE, (10, 20)), (Level.PROPOSED, (20, 40)), (Level.OPTIMISED, (45, 0))]
 )
 def test_a_servers_pool_is_that_of_the_level(level: Level, expected: tuple[int, int], asyncio_: bool) -> None:
-    """In threads as on the loop; without overflow where it is done right. Nothing connects."""
+    """The pool's settings are those of the level, in threads and on the loop, without overflow if optimised. Nothing connects."""
     url = engines.with_driver(SERVER, asyncio=asyncio_)
     engine = engines.engine_on_loop(url, level).sync_engine if asyncio_ else engines.engine_in_threads(url, level)
     assert (size(engine), overflow(engine)) == expected
@@ -41,7 +41,7 @@ def test_a_servers_pool_is_that_of_the_level(level: Level, expected: tuple[int, 
 
 
 def test_the_review_gives_sqlite_one_shared_connection(tmp_path: Path) -> None:
-    """On the loop and in threads."""
+    """The proposed pool is a StaticPool, on the loop and in threads."""
     url = make_url(f"sqlite:///{tmp_path / 'x.db'}")
     on_loop = engines.engine_on_loop(engines.with_driver(url, asyncio=True), Level.PROPOSED)
     in_threads = engines.engine_in_threads(engines.with_driver(url, asyncio=False), Level.PROPOSED)
@@ -49,31 +49,31 @@ def test_the_review_gives_sqlite_one_shared_connection(tmp_path: Path) -> None:
     assert isinstance(in_threads.pool, StaticPool)
 
 
-@pytest.mark.parametrize("says_begin", [False, True])
+@pytest.mark.parametrize("explicit_begin", [False, True])
 @pytest.mark.parametrize("level", Level)
-def test_every_connection_to_sqlite_is_set_up_alike(level: Level, says_begin: bool, database: Path) -> None:
-    """Durability, foreign keys and the wait for locks do not depend on the switches."""
+def test_every_connection_to_sqlite_is_set_up_alike(level: Level, explicit_begin: bool, database: Path) -> None:
+    """Durability, foreign keys and the lock timeout do not depend on the switches."""
     wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000}
     url = make_url(f"sqlite:///{database}")
     engine = engines.engine_in_threads(engines.with_driver(url, asyncio=False), level)
-    engines.set_up(engine, says_begin=says_begin)
+    engines.set_up(engine, explicit_begin=explicit_begin)
     with engine.connect() as connection:
         found = {name: connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in wanted}
     engine.dispose()
 
     async def on_loop() -> dict[str, object]:
         made = engines.engine_on_loop(engines.with_driver(url, asyncio=True), level)
-        engines.set_up(made.sync_engine, says_begin=says_begin)
+        engines.set_up(made.sync_engine, explicit_begin=explicit_begin)
         async with made.connect() as connection:
-            told = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in wanted}
+            values = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in wanted}
         await made.dispose()
-        return told
+        return values
 
     assert found == wanted
     assert asyncio.run(on_loop()) == wanted
 
 
-def test_a_database_that_the_service_does_not_know_is_refused() -> None:
-    """The message names those that it knows."""
-    with pytest.raises(ValueError, match="does not run on mysql; name a database of sqlite or postgresql"):
-        engines.with_driver(make_url("mysql://nobody@127.0.0.1/none"), asyncio=True)
+def test_an_unsupported_database_is_refused() -> None:
+    """The message names the supported databases."""
+    with pytest.raises(ValueError, match="does not support mysql; name a database of sqlite or postgresql"):
+        engines.with_driver(make_url("mysql://unknown@127.0.0.1/none"), asyncio=True)

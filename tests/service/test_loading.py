@@ -1,4 +1,4 @@
-"""Prompts with their evaluations: equal answers by 51 statements or by two."""
+"""Prompts with their evaluations: equal answers with 51 statements or two."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ TECHNIQUES = (loading.with_evaluations_one_by_one, loading.with_evaluations_prop
 
 
 async def load(engine: AsyncEngine, technique: Any, user_id: str, limit: int) -> tuple[Any, Any]:
-    """Return what a technique loads, and the number of statements."""
+    """Return the result of a technique, and the number of statements."""
     async with Statements(engine) as probe, sessionmaker(engine)() as session:
         loaded = await technique(session, user_id, limit)
     return loaded, probe.counts()["statements"]
 
 
-@pytest.mark.parametrize(("user_id", "limit"), [("ann", 50), ("bob", 7), ("nobody", 50)])
+@pytest.mark.parametrize(("user_id", "limit"), [("ann", 50), ("bob", 7), ("unknown", 50)])
 def test_all_techniques_load_the_same(on_engine: OnEngine, user_id: str, limit: int) -> None:
-    """A user's newest live prompts come with their completed evaluations sorted by id, whichever way they are fetched."""
+    """Every technique returns a user's newest live prompts with their completed evaluations sorted by id."""
 
     async def loads(engine: AsyncEngine) -> list[Any]:
         return [(await load(engine, technique, user_id, limit))[0] for technique in TECHNIQUES]
 
     baseline, proposed, optimised = on_engine(loads)
     assert baseline == proposed == optimised
-    assert len(baseline) == (0 if user_id == "nobody" else limit)
+    assert len(baseline) == (0 if user_id == "unknown" else limit)
     if user_id == "ann":
         assert {prompt["eval_count"] for prompt in baseline} >= {0, 1, 6}
     assert all(prompt["evaluations"] == sorted(prompt["evaluations"], key=lambda e: str(e["id"])) for prompt in baseline)
 
 
 def test_fifty_prompts_take_51_statements_or_two(on_engine: OnEngine) -> None:
-    """The baseline sends one statement and one more for each prompt; the others send two."""
+    """The baseline sends one statement plus one per prompt; the others send two."""
 
     async def counts(engine: AsyncEngine) -> list[float]:
         return [(await load(engine, technique, "ann", 50))[1] for technique in TECHNIQUES]
@@ -49,7 +49,7 @@ def test_fifty_prompts_take_51_statements_or_two(on_engine: OnEngine) -> None:
 
 
 def test_long_key_lists_are_split(on_engine: OnEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With more prompts than keys in a statement, the optimised way sends further statements and loads the same."""
+    """With more prompts than keys per statement, the optimised technique sends further statements and loads the same."""
     monkeypatch.setattr(loading, "KEYS_PER_STATEMENT", 20)
 
     async def both(engine: AsyncEngine) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Cursors as texts, at every level: what a page gave is taken, all else is refused."""
+"""Cursors as text, at every level: a cursor issued by a page is accepted, any other text is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.paging import MOST_BEFORE, MalformedCursorError, offset, page
+from service.paging import MAX_OFFSET, MalformedCursorError, offset, page
 from service.streaming import encode_cursor
 from service.switches import Level
 
@@ -37,14 +37,14 @@ def walked(on_session: OnSession, level: Level) -> list[str]:
 
 
 def test_pages_hold_every_prompt_once(on_session: OnSession) -> None:
-    """By offset and by key they are the same, in the same order."""
+    """Pages by offset and by key contain the same prompts in the same order, each once."""
     by_offset = walked(on_session, Level.BASELINE)
     assert len(by_offset) == len(set(by_offset)) > 50
     assert walked(on_session, Level.OPTIMISED) == by_offset
 
 
 def test_the_reviews_pages_lose_ties(on_session: OnSession) -> None:
-    """Prompts of the same moment as a page's last one are on no page: the review's way, left as it is."""
+    """Prompts with the same time as a page's last one are on no page, as proposed."""
     by_time = walked(on_session, Level.PROPOSED)
     assert set(by_time) < set(walked(on_session, Level.BASELINE))
 
@@ -53,7 +53,7 @@ def test_the_reviews_pages_lose_ties(on_session: OnSession) -> None:
     ("level", "cursor"),
     [
         *((level, cursor) for level in Level for cursor in ("", "x", "-1", "'; DROP TABLE prompts; --", "٣", "\ud800")),
-        (Level.BASELINE, str(MOST_BEFORE + 1)),
+        (Level.BASELINE, str(MAX_OFFSET + 1)),
         (Level.BASELINE, "9" * 5000),
         (Level.PROPOSED, "2025-01-01T00:00:00+00:00"),
         (Level.PROPOSED, "2025-01-01"),
@@ -62,17 +62,17 @@ def test_the_reviews_pages_lose_ties(on_session: OnSession) -> None:
     ],
 )
 def test_other_texts_are_refused(level: Level, cursor: str, on_session: OnSession) -> None:
-    """No cursor of somebody's making reaches the database."""
-    with pytest.raises(MalformedCursorError, match="start again without one"):
+    """A cursor that was not issued by a page does not reach the database."""
+    with pytest.raises(MalformedCursorError, match="start again without a cursor"):
         on_session(lambda session: page(session, level, "ann", cursor, 10))
 
 
 @given(st.text() | st.integers().map(str))
 def test_an_offset_is_a_number_in_bounds_or_refused(text: str) -> None:
-    """Nothing else comes out, whatever goes in."""
+    """Any text gives an offset within the bounds or an error."""
     try:
         found = offset(text)
     except MalformedCursorError:
         return
-    assert 0 <= found <= MOST_BEFORE
+    assert 0 <= found <= MAX_OFFSET
     assert int(text) == found

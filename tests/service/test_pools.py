@@ -1,4 +1,4 @@
-"""Every environment's engine is made and used, and connections are replaced when they should be and not before."""
+"""Pools: every environment's engine works, and connections are replaced when they should be and not before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service import pools
 from service.models import Base, PromptTemplate
 from service.pools import Environment, PoolSettings, Share
 
-POSTGRES = make_url("postgresql+asyncpg://somebody@127.0.0.1/database")
+POSTGRES = make_url("postgresql+asyncpg://user@127.0.0.1/database")
 MAKERS: dict[str, Callable[[URL, Environment], AsyncEngine]] = {
     "baseline": lambda url, _: pools.engine_baseline(url),
     "proposed": pools.engine_proposed,
@@ -31,24 +31,24 @@ MAKERS: dict[str, Callable[[URL, Environment], AsyncEngine]] = {
 
 
 class Time:
-    """Monotonic seconds that stand still until they are set."""
+    """Monotonic seconds that are set by the test."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """Return the time it is set to."""
+        """Return the time that was set."""
         return self.now
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> URL:
-    """Return the address of a SQLite file."""
+    """Return the URL of a SQLite file."""
     return make_url(f"sqlite+aiosqlite:///{tmp_path / 'own.db'}")
 
 
 def used(engine: AsyncEngine, use: Callable[[AsyncEngine], Awaitable[Any]]) -> Any:
-    """Run a function on an engine, and dispose of it."""
+    """Call a function with an engine, and dispose of it."""
 
     async def run() -> Any:
         try:
@@ -60,27 +60,27 @@ def used(engine: AsyncEngine, use: Callable[[AsyncEngine], Awaitable[Any]]) -> A
 
 
 async def one(engine: AsyncEngine) -> Any:
-    """Ask for the number one."""
+    """Select the number one."""
     async with engine.connect() as connection:
         return (await connection.execute(select(1))).scalar_one()
 
 
 @pytest.mark.parametrize("environment", Environment)
 @pytest.mark.parametrize("arm", MAKERS)
-def test_every_environment_has_an_engine_that_answers(arm: str, environment: Environment, url: URL) -> None:
-    """Local, staging and production construct, and a query goes through."""
+def test_every_environment_has_a_working_engine(arm: str, environment: Environment, url: URL) -> None:
+    """The engines of local, staging and production run a query."""
     assert used(MAKERS[arm](url, environment), one) == 1
 
 
 @pytest.mark.parametrize("environment", Environment)
 @pytest.mark.parametrize("arm", MAKERS)
-def test_a_servers_engines_are_made_as_well(arm: str, environment: Environment) -> None:
-    """Their pools are of the one kind that asyncio engines with a size have."""
+def test_engines_for_a_server_can_be_created(arm: str, environment: Environment) -> None:
+    """Their pools are of the kind that asyncio engines with a pool size have."""
     assert type(MAKERS[arm](POSTGRES, environment).pool) is AsyncAdaptedQueuePool
 
 
 def test_production_as_written_is_refused() -> None:
-    """The keyword that SQLAlchemy does not know is named; the other environments are fine."""
+    """The error names the keyword that SQLAlchemy does not know; the other environments work."""
     with pytest.raises(TypeError, match=pools.UNKNOWN):
         pools.engine_as_written(POSTGRES, Environment.PRODUCTION)
     sizes = [pools.engine_as_written(POSTGRES, e).pool.size() for e in (Environment.LOCAL, Environment.STAGING)]  # type: ignore[attr-defined]  # a QueuePool has it
@@ -89,12 +89,12 @@ def test_production_as_written_is_refused() -> None:
 
 @pytest.mark.parametrize("environment", Environment)
 def test_as_written_sqlite_and_turso_share_one_connection(environment: Environment, url: URL) -> None:
-    """No setting of the environment reaches an address with "sqlite" in it."""
+    """No setting of the environment applies to a URL that contains "sqlite"."""
     assert isinstance(pools.engine_as_written(url, environment).pool, StaticPool)
 
 
-def test_on_one_shared_connection_a_rollback_takes_back_anothers_row(url: URL) -> None:
-    """The row is lost on the review's engine for SQLite, and kept on the one done right."""
+def test_on_a_shared_connection_a_rollback_undoes_another_requests_row(url: URL) -> None:
+    """The row is lost on the review's engine for SQLite, and kept on the optimised one."""
 
     async def write(engine: AsyncEngine) -> bool:
         async with engine.begin() as connection:
@@ -119,29 +119,29 @@ def test_on_one_shared_connection_a_rollback_takes_back_anothers_row(url: URL) -
     share=st.builds(Share, granted=st.integers(20, 5000), reserved=st.integers(0, 10), processes=st.integers(1, 10)),
     requests=st.integers(1, 10_000),
 )
-def test_all_processes_together_stay_within_what_the_server_grants(share: Share, requests: int) -> None:
-    """Each has a connection at least, none has more than requests at once, and the reserved ones are left."""
+def test_all_processes_together_stay_within_the_servers_limit(share: Share, requests: int) -> None:
+    """Each has at least one connection, none has more than concurrent requests, and the reserve stays free."""
     for environment in (Environment.STAGING, Environment.PRODUCTION):
         size = pools.settings_for(environment, POSTGRES, share, requests).size
         assert 1 <= size <= requests
         assert size * share.processes <= share.granted - share.reserved
 
 
-def test_staging_differs_from_production_in_size_alone() -> None:
-    """What is to be found out before production must be there."""
+def test_staging_differs_from_production_only_in_size() -> None:
+    """Problems of production can show up in staging first."""
     staging, production = (pools.settings_for(e, POSTGRES) for e in (Environment.STAGING, Environment.PRODUCTION))
     assert staging.size < production.size
     assert {**vars(staging), "size": 0} == {**vars(production), "size": 0}
 
 
-def test_a_database_in_the_process_is_neither_pinged_nor_left(url: URL) -> None:
-    """No network can cut its connections."""
+def test_an_embedded_database_is_neither_pinged_nor_reconnected(url: URL) -> None:
+    """No network can drop its connections."""
     settings = pools.settings_for(Environment.PRODUCTION, url)
     assert (settings.ping_after_idle_s, settings.lifetime_s) == (None, None)
 
 
-def test_a_warm_pool_has_its_connections_already(url: URL) -> None:
-    """Three requests at once on a pool of three need no new connection."""
+def test_a_warm_pool_needs_no_new_connections(url: URL) -> None:
+    """Three concurrent requests on a warm pool of three open no connection."""
 
     async def work(engine: AsyncEngine) -> Any:
         await pools.warm_up(engine, 3)
@@ -154,7 +154,7 @@ def test_a_warm_pool_has_its_connections_already(url: URL) -> None:
 
 
 def test_a_full_pool_refuses_in_time(url: URL) -> None:
-    """Whoever waits for longer than the settings say is told so."""
+    """A checkout that waits longer than the timeout raises."""
 
     async def work(engine: AsyncEngine) -> None:
         async with engine.connect():
@@ -164,8 +164,8 @@ def test_a_full_pool_refuses_in_time(url: URL) -> None:
     used(pools.engine_optimised(url, PoolSettings(1, 0.01)), work)
 
 
-def test_a_connection_is_replaced_at_the_end_of_its_own_lifetime(url: URL) -> None:
-    """One that drew a half lives half a jitter less than the whole lifetime; the next one has a lifetime of its own."""
+def test_a_connection_is_replaced_at_the_end_of_its_lifetime(url: URL) -> None:
+    """A draw of one half shortens the lifetime by half the jitter; the next connection has its own lifetime."""
     now = Time()
     draws = iter((0.5, 0.0))
 
@@ -182,8 +182,8 @@ def test_a_connection_is_replaced_at_the_end_of_its_own_lifetime(url: URL) -> No
     assert used(pools.engine_optimised(url, settings, lambda: next(draws, 0.0), now), work) == [1, 1, 2, 2, 3]
 
 
-def test_a_dead_connection_is_found_after_a_pause(url: URL) -> None:
-    """Whoever takes it gets another one and no error."""
+def test_a_dead_connection_is_replaced_after_an_idle_period(url: URL) -> None:
+    """The caller gets another connection and no error."""
     now = Time()
 
     async def work(engine: AsyncEngine) -> Any:
@@ -198,8 +198,8 @@ def test_a_dead_connection_is_found_after_a_pause(url: URL) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_ends_all_connections_is_not_noticed(tmp_path: Path) -> None:
-    """One ping that fails replaces all connections that are as old, on PostgreSQL."""
+def test_callers_do_not_notice_that_a_server_closed_all_connections(tmp_path: Path) -> None:
+    """On PostgreSQL, one failed ping replaces all older connections."""
     now = Time()
 
     async def work(engine: AsyncEngine) -> Any:
@@ -224,8 +224,8 @@ def test_a_server_that_ends_all_connections_is_not_noticed(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("idle_s", "pings"), [(29, 0), (31, 1)])
-def test_only_a_connection_that_lay_idle_is_pinged(url: URL, idle_s: float, pings: int) -> None:
-    """One in steady use costs no ping, nor does a new one."""
+def test_only_an_idle_connection_is_pinged(url: URL, idle_s: float, pings: int) -> None:
+    """A connection in steady use is not pinged, nor is a new one."""
     now = Time()
     sent = 0
 
@@ -237,7 +237,7 @@ def test_only_a_connection_that_lay_idle_is_pinged(url: URL, idle_s: float, ping
             sent += 1
             return send(dbapi_connection)
 
-        engine.dialect.do_ping = counted  # type: ignore[method-assign]  # this engine's alone
+        engine.dialect.do_ping = counted  # type: ignore[method-assign]  # for this engine only
         await one(engine)
         await one(engine)
         now.now += idle_s

@@ -1,4 +1,4 @@
-"""The service's reads: right answers, in an order that no plan can change."""
+"""The service's reads: correct answers, in an order that does not depend on the plan."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def rows(session: AsyncSession, table: str) -> Awaitable[Any]:
 
 @pytest.mark.parametrize("read", READS)
 def test_answers_do_not_depend_on_the_indexes(on_engine: OnEngine, read: str) -> None:
-    """With no index, the baseline's, the proposed and the optimised ones a read returns the same rows in the same order."""
+    """A read returns the same rows in the same order with any set of indexes, and without."""
 
     async def every_plan(engine: AsyncEngine) -> list[Any]:
-        async def ask() -> Any:
+        async def run_read() -> Any:
             async with sessionmaker(engine)() as session:
                 return await READS[read](session)
 
-        answers = [await ask()]
+        answers = [await run_read()]
         for upgrade in (composite_indexes.upgrade_proposed, composite_indexes.upgrade_optimised, keyset_index.upgrade):
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade)
-            answers.append(await ask())
+            answers.append(await run_read())
         async with engine.begin() as connection:
             named = await connection.execute(text("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"))
             for name in named.scalars().all():
                 await connection.execute(text(f"DROP INDEX {name}"))
-        return [*answers, await ask()]
+        return [*answers, await run_read()]
 
     first, *others = on_engine(every_plan)
     assert first
@@ -63,7 +63,7 @@ def test_answers_do_not_depend_on_the_indexes(on_engine: OnEngine, read: str) ->
 
 
 def test_active_prompts_are_live_active_newest_first(on_session: OnSession) -> None:
-    """Drafts, deleted prompts and other users' prompts are left out; ties in time are broken by the id, descending."""
+    """Drafts, deleted prompts and other users' prompts are excluded; ties in time are broken by the id, descending."""
 
     async def both(session: AsyncSession) -> tuple[Any, Any]:
         everything = (await rows(session, "prompts")).all()
@@ -77,7 +77,7 @@ def test_active_prompts_are_live_active_newest_first(on_session: OnSession) -> N
 
 
 def test_best_evaluations_put_a_missing_score_last(on_session: OnSession) -> None:
-    """Completed evaluations come by score, best first, and those without one after all others."""
+    """Completed evaluations are sorted by score, best first, and those without a score come last."""
     scores = [score for _, score in on_session(READS["best evaluations"])]
     known = [score for score in scores if score is not None]
     assert None in scores
@@ -85,7 +85,7 @@ def test_best_evaluations_put_a_missing_score_last(on_session: OnSession) -> Non
 
 
 def test_analysis_is_the_mean_over_scored_completed_evaluations(on_session: OnSession) -> None:
-    """Only prompts with more evaluations than asked for are ranked, by the mean of their scores."""
+    """Only prompts with more evaluations than requested are ranked, by their mean score."""
 
     async def both(session: AsyncSession) -> tuple[Any, Any]:
         return await prompts.evaluation_analysis(session, more_than=2, limit=1000), (await rows(session, "evaluations")).all()
@@ -102,7 +102,7 @@ def test_analysis_is_the_mean_over_scored_completed_evaluations(on_session: OnSe
 
 
 def test_version_history_is_the_same_from_either_end(on_session: OnSession) -> None:
-    """Asked about the first or the second version, the history holds both, oldest first."""
+    """The history of the first and of the second version contains both, oldest first."""
 
     async def both_ends(session: AsyncSession) -> tuple[Any, Any]:
         return await prompts.version_history(session, "p0148"), await prompts.version_history(session, "p0185")
@@ -112,13 +112,13 @@ def test_version_history_is_the_same_from_either_end(on_session: OnSession) -> N
 
 
 def test_a_deleted_or_unknown_row_is_none(on_session: OnSession) -> None:
-    """A prompt that is soft-deleted, and an id that is nobody's, give None."""
+    """A soft-deleted prompt and an unknown id read as None."""
 
     async def three(session: AsyncSession) -> list[Any]:
         return [
             await prompts.prompt(session, "p0000"),
-            await prompts.prompt(session, "nobody"),
-            await prompts.evaluation(session, "nobody"),
+            await prompts.prompt(session, "unknown"),
+            await prompts.evaluation(session, "unknown"),
         ]
 
     assert on_session(three) == [None, None, None]

@@ -1,4 +1,4 @@
-"""Exports and pages: the same rows however they are fetched, and what the review's pages lose."""
+"""Exports and pages: the same rows by every technique, and the rows that the review's pages lose."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ WALKS = {"offset": streaming.walk_by_offset, "time": streaming.walk_by_time, "ke
 
 
 async def text(export: Any, engine: AsyncEngine, *args: Any) -> list[str]:
-    """Return an export's pieces."""
+    """Return an export's chunks."""
     return [piece async for piece in export(sessionmaker(engine), *args)]
 
 
 async def live_ids(session: AsyncSession, user_id: str) -> list[str]:
-    """Return a user's live prompts' ids, newest first, computed from the whole table."""
+    """Return the ids of a user's live prompts, newest first, computed from the whole table."""
     rows = (await session.execute(Base.metadata.tables["prompts"].select())).all()
     wanted = [row for row in rows if row.user_id == user_id and row.deleted_at is None]
     return [row.id for row in sorted(wanted, key=lambda row: (row.created_at, row.id), reverse=True)]
 
 
-@pytest.mark.parametrize("user_id", ["ann", None, "nobody"])
+@pytest.mark.parametrize("user_id", ["ann", None, "unknown"])
 def test_exports_hold_the_same_rows(on_engine: OnEngine, user_id: str | None) -> None:
-    """Optimised and baseline are equal to the letter; the proposal has the same rows, in the same order but for ties."""
+    """Optimised and baseline are identical; the proposed export has the same rows, in the same order except for ties."""
 
     async def all_three(engine: AsyncEngine) -> list[list[str]]:
         return [
@@ -55,7 +55,7 @@ def test_exports_hold_the_same_rows(on_engine: OnEngine, user_id: str | None) ->
 
 
 def test_an_optimised_export_holds_no_connection_while_it_is_read(on_engine: OnEngine) -> None:
-    """Between two pieces, every connection is back in the pool: a slow reader keeps none of them."""
+    """Between two chunks every connection is back in the pool, so a slow reader holds none."""
 
     async def held(engine: AsyncEngine) -> list[int]:
         pool: Any = engine.sync_engine.pool
@@ -66,8 +66,8 @@ def test_an_optimised_export_holds_no_connection_while_it_is_read(on_engine: OnE
     assert len(found) == 1 + 6
 
 
-def test_offset_pages_make_a_statement_each_and_one_for_the_end(on_engine: OnEngine) -> None:
-    """The review's stream finds the end by one more page that is empty."""
+def test_offset_pages_send_one_statement_each_and_one_for_the_end(on_engine: OnEngine) -> None:
+    """The review's stream detects the end by one more, empty page."""
 
     async def sizes(engine: AsyncEngine) -> tuple[list[int], float]:
         async with Statements(engine) as probe, sessionmaker(engine)() as session:
@@ -80,7 +80,7 @@ def test_offset_pages_make_a_statement_each_and_one_for_the_end(on_engine: OnEng
 
 
 def test_offset_pages_lose_a_row_when_one_is_deleted_meanwhile(on_engine: OnEngine) -> None:
-    """When a row already shown is deleted, the review's next page starts one row too late; the page by key does not."""
+    """After a row already shown is deleted, the review's next page starts one row too late; a keyset page does not."""
 
     async def second_pages(engine: AsyncEngine) -> tuple[list[str], list[str], list[str]]:
         sessions = sessionmaker(engine)
@@ -105,8 +105,8 @@ def test_offset_pages_lose_a_row_when_one_is_deleted_meanwhile(on_engine: OnEngi
     assert by_key == expected[20:40]
 
 
-def test_emptying_the_session_loses_what_the_caller_added(on_session: OnSession) -> None:
-    """As written, `expunge_all` between pages drops the caller's unsaved object, and detaches the pages already handed over."""
+def test_emptying_the_session_loses_the_callers_objects(on_session: OnSession) -> None:
+    """As written, `expunge_all` between pages drops the caller's unsaved object, and detaches the earlier pages."""
 
     async def pages(session: AsyncSession) -> tuple[bool, bool]:
         stream = streaming.offset_pages(session, "ann", page_size=50)
@@ -133,7 +133,7 @@ def test_walks_show_every_row_once(on_session: OnSession, walk: str, limit: int)
 
 
 def test_the_review_cursor_loses_rows_that_tie(on_session: OnSession) -> None:
-    """As written, rows with the time of a page's last row are never shown; nothing tells the reader."""
+    """As written, rows with the time of a page's last row are never shown, without an error."""
 
     async def both(session: AsyncSession) -> tuple[list[str], list[str]]:
         return await streaming.walk_by_time(session, "ann", 10), await live_ids(session, "ann")
@@ -143,8 +143,8 @@ def test_the_review_cursor_loses_rows_that_tie(on_session: OnSession) -> None:
     assert set(found) < set(expected)
 
 
-def test_the_review_cursor_as_text_goes_in_a_circle(on_session: OnSession) -> None:
-    """As written the cursor is a text; as the ISO text of a JSON answer it brings the same page again on SQLite."""
+def test_the_review_cursor_as_text_repeats_a_page(on_session: OnSession) -> None:
+    """As written the cursor is text; the ISO text of a JSON response returns the same page again on SQLite."""
 
     async def two_pages(session: AsyncSession) -> tuple[Any, Any]:
         first = await streaming.page_by_time(session, "ann", limit=10)
@@ -156,8 +156,8 @@ def test_the_review_cursor_as_text_goes_in_a_circle(on_session: OnSession) -> No
     assert first == second
 
 
-def test_a_cursor_comes_back_as_it_was() -> None:
-    """Time to the microsecond and id survive; the text is safe in a URL."""
+def test_a_cursor_round_trips() -> None:
+    """Time in microseconds and id are preserved; the text is safe in a URL."""
     key = datetime(2025, 1, 2, 3, 4, 5, 678901), "an id / with ? & 日本"  # noqa: DTZ001 - the service stores naive UTC
     cursor = streaming.encode_cursor(*key)
     assert streaming.decode_cursor(cursor) == key
@@ -169,6 +169,6 @@ def test_a_cursor_comes_back_as_it_was() -> None:
     ["", "x", "日本", "bm8gdGltZSBwMQ==", streaming.encode_cursor(datetime(2025, 1, 1), "p1")[:-2], "MjAyNS0wMS0wMVQwMDowMDowMA=="],  # noqa: DTZ001
 )
 def test_a_malformed_cursor_is_refused(cursor: str) -> None:
-    """Empty, cut short, not base64, no time or no id: one line that says what to do."""
+    """Empty, truncated, not base64, without time or id: one line with the next step."""
     with pytest.raises(ValueError, match=r"malformed cursor .*; start again from the first page"):
         streaming.decode_cursor(cursor)

@@ -1,4 +1,4 @@
-"""Switches: the sets that trials need, and their text."""
+"""Switches: the sets that scenarios need, and their text."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ SETS = st.builds(Switches, **dict.fromkeys(NAMES, st.sampled_from(Level)))
 
 
 @given(SETS)
-def test_the_text_gives_the_switches_again(switches: Switches) -> None:
-    """Whatever they are, they come back from their text as they were."""
+def test_switches_survive_their_text(switches: Switches) -> None:
+    """Any switches equal those parsed from their text."""
     assert Switches.parse(str(switches)) == switches
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_alone_and_all_without_it(name: str) -> None:
-    """One switch differs from today's set, or from the optimised one; the text names it after the level of the others."""
+    """One switch differs from the baseline's set, or from the optimised one; the text names it after the level of the others."""
     assert str(Switches.alone(name)) == f"baseline,{name}=optimised"
     assert str(Switches.without(name)) == f"optimised,{name}=baseline"
 
 
-def test_all_switches_are_at_the_level_asked_for() -> None:
+def test_all_switches_are_at_the_requested_level() -> None:
     """A set of one level is written as the level, and there are nine switches."""
     assert [str(Switches.all(level)) for level in Level] == ["baseline", "proposed", "optimised"]
     assert len(NAMES) == 9
@@ -32,24 +32,24 @@ def test_all_switches_are_at_the_level_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        ("", "no level named ''"),
-        ("fast", "no level named 'fast'; known: baseline, proposed, optimised"),
-        ("baseline,speed=optimised", "no switch named 'speed'; known: pools, async_queries"),
-        ("baseline,pools", "no level named ''"),
-        ("baseline,pools=fast", "no level named 'fast'"),
-        ("baseline,pools=optimised,pools=baseline", "the switch 'pools' is given 2 times"),
+        ("", "unknown level ''"),
+        ("fast", "unknown level 'fast'; choose from baseline, proposed, optimised"),
+        ("baseline,speed=optimised", "unknown switch 'speed'; choose from pools, async_queries"),
+        ("baseline,pools", "unknown level ''"),
+        ("baseline,pools=fast", "unknown level 'fast'"),
+        ("baseline,pools=optimised,pools=baseline", "switch 'pools' is given 2 times"),
     ],
 )
-def test_a_wrong_text_is_refused(text: str, says: str) -> None:
-    """The message names what is wrong, and what there is."""
-    with pytest.raises(ValueError, match=says):
+def test_an_invalid_text_is_refused(text: str, message: str) -> None:
+    """The message names the invalid value and the valid ones."""
+    with pytest.raises(ValueError, match=message):
         Switches.parse(text)
 
 
-def test_a_switch_that_is_not_there_is_refused() -> None:
-    """Both ways of naming one say so."""
+def test_an_unknown_switch_is_refused() -> None:
+    """`alone` and `without` both name it."""
     for make in (Switches.alone, Switches.without):
-        with pytest.raises(ValueError, match="no switch named 'speed'"):
+        with pytest.raises(ValueError, match="unknown switch 'speed'"):
             make("speed")

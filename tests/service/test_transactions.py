@@ -1,4 +1,4 @@
-"""Transactions: every technique writes and counts the same; what each is worth shows when something goes wrong."""
+"""Transactions: every technique writes and counts the same; they differ after failures and conflicts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ Check = Callable[[AsyncEngine], Awaitable[Any]]
 
 
 class BusyError(OperationalError):
-    """What SQLite's driver raises when another connection holds the lock."""
+    """The error of SQLite's driver if another connection holds the lock."""
 
     def __init__(self) -> None:
         cause = sqlite3.OperationalError("database is locked")
@@ -64,7 +64,7 @@ class BusyError(OperationalError):
 
 
 def run(database: Path, check: Check, options: sqlite.SqliteOptions = sqlite.DEFAULTS) -> Any:
-    """Run a check on an engine for the database."""
+    """Call a check with an engine for the database."""
 
     async def opened() -> Any:
         async with sqlite.engine(database, options) as engine:
@@ -73,7 +73,7 @@ def run(database: Path, check: Check, options: sqlite.SqliteOptions = sqlite.DEF
     return asyncio.run(opened())
 
 
-def say_begin(engine: AsyncEngine) -> None:
+def explicit_begin(engine: AsyncEngine) -> None:
     """Set up a reading engine as the store does."""
     sqlite.databases(Setting(Path(), Path())).configure(engine)
 
@@ -89,7 +89,7 @@ async def act(engine: AsyncEngine, technique: str, arm: str, *args: Any) -> Any:
 
 
 async def left(engine: AsyncEngine) -> tuple[int, int]:
-    """Return how many of the new prompt and the new evaluation are there."""
+    """Return the number of rows of the new prompt and the new evaluation."""
     async with engine.connect() as connection:
         counts = [select(func.count()).select_from(m).where(m.id == "new") for m in (Prompt, Evaluation)]
         prompts, evaluations = [(await connection.execute(count)).scalar_one() for count in counts]
@@ -97,7 +97,7 @@ async def left(engine: AsyncEngine) -> tuple[int, int]:
 
 
 async def uses(engine: AsyncEngine) -> list[int]:
-    """Return the uses of the two templates."""
+    """Return the usage counts of the two templates."""
     async with engine.connect() as connection:
         counted = select(PromptTemplate.usage_count).where(PromptTemplate.id.in_(TEMPLATES)).order_by(PromptTemplate.id)
         return list((await connection.scalars(counted)).all())
@@ -105,7 +105,7 @@ async def uses(engine: AsyncEngine) -> list[int]:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_technique_saves_the_pair(database: Path, arm: str) -> None:
-    """The prompt and its evaluation are there afterwards, with what they were given."""
+    """The prompt and its evaluation exist afterwards, with the given values."""
 
     async def check(engine: AsyncEngine) -> list[Any]:
         await act(engine, "create", arm, PROMPT, EVALUATION)
@@ -118,7 +118,7 @@ def test_every_technique_saves_the_pair(database: Path, arm: str) -> None:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_technique_counts_a_use_of_the_template_with_the_pair(database: Path, arm: str) -> None:
-    """One use more, of this template only."""
+    """One use is added, to this template only."""
 
     async def check(engine: AsyncEngine) -> Any:
         before = await uses(engine)
@@ -131,7 +131,7 @@ def test_every_technique_counts_a_use_of_the_template_with_the_pair(database: Pa
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("order", [1, -1])
 def test_every_technique_counts_one_use_of_each_template(database: Path, arm: str, order: int) -> None:
-    """In whatever order the templates are named."""
+    """The order of the templates does not matter."""
 
     async def check(engine: AsyncEngine) -> list[int]:
         before = await uses(engine)
@@ -143,7 +143,7 @@ def test_every_technique_counts_one_use_of_each_template(database: Path, arm: st
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_technique_counts_the_same(database: Path, arm: str) -> None:
-    """Prompts and evaluations, as SQL counts them."""
+    """The counts of prompts and evaluations equal those of SQL."""
 
     async def check(engine: AsyncEngine) -> Any:
         async with engine.connect() as connection:
@@ -158,7 +158,7 @@ def test_every_technique_counts_the_same(database: Path, arm: str) -> None:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_technique_refuses_a_template_that_does_not_exist(database: Path, arm: str) -> None:
-    """No use is counted in silence for nobody."""
+    """A missing template is an error, and no use is counted."""
 
     async def check(engine: AsyncEngine) -> None:
         with pytest.raises(NoResultFound):
@@ -176,10 +176,10 @@ def test_every_technique_refuses_a_template_that_does_not_exist(database: Path, 
         ("optimised", WRITE_LOCK_FIRST, (0, 0)),
     ],
 )
-def test_what_a_failed_request_leaves_behind(
+def test_the_rows_left_by_a_failed_request(
     database: Path, arm: str, options: sqlite.SqliteOptions, expected: tuple[int, int]
 ) -> None:
-    """A SAVEPOINT that the driver begins no transaction for is committed when it is released; one transaction leaves nothing."""
+    """A SAVEPOINT without a transaction of the driver is committed when it is released; one transaction leaves nothing."""
 
     async def check(engine: AsyncEngine) -> tuple[int, int]:
         with pytest.raises(NoResultFound):
@@ -190,7 +190,10 @@ def test_what_a_failed_request_leaves_behind(
 
 
 def test_a_write_in_the_read_only_block_leaves_the_connection_read_only(database: Path) -> None:
-    """The session wants a rollback before it sends anything, query_only = OFF included, so the pool gets it back as it is."""
+    """The pool gets a read-only connection back.
+
+    The session requires a rollback before any statement, including query_only = OFF.
+    """
 
     async def write_by_mistake(session: AsyncSession) -> None:
         async with tx.review_read_only(session):
@@ -208,10 +211,10 @@ def test_a_write_in_the_read_only_block_leaves_the_connection_read_only(database
 
 
 def test_readers_cannot_write_and_writers_still_can(database: Path) -> None:
-    """Done right, what is read-only is a connection of the readers' own."""
+    """With optimised transactions, the readers' own connections are read-only."""
 
     async def check(engine: AsyncEngine) -> tuple[int, int]:
-        async with tx.read_only(engine, say_begin) as readers:
+        async with tx.read_only(engine, explicit_begin) as readers:
             runner = tx.Transactions(sessionmaker(engine), sessionmaker(readers))
 
             async def write(session: AsyncSession) -> None:
@@ -226,11 +229,11 @@ def test_readers_cannot_write_and_writers_still_can(database: Path) -> None:
     assert run(database, check, WRITE_LOCK_FIRST) == (1, 1)
 
 
-def test_a_reader_sees_one_moment_and_waits_for_nobody(database: Path) -> None:
-    """A pair that is created between two counts is in neither."""
+def test_a_reader_sees_one_snapshot_and_waits_for_no_writer(database: Path) -> None:
+    """A pair created between two counts is in neither."""
 
     async def check(engine: AsyncEngine) -> Any:
-        async with tx.read_only(engine, say_begin) as readers:
+        async with tx.read_only(engine, explicit_begin) as readers:
             runner = tx.Transactions(sessionmaker(engine), sessionmaker(readers))
 
             async def twice(session: AsyncSession) -> list[tx.Counts]:
@@ -245,8 +248,8 @@ def test_a_reader_sees_one_moment_and_waits_for_nobody(database: Path) -> None:
     assert after == (first[0] + 1, first[1] + 1)
 
 
-def test_work_that_loses_a_conflict_is_done_again_as_a_whole_on_a_new_session(database: Path) -> None:
-    """What it wrote before is gone, and each try is counted."""
+def test_work_that_loses_a_conflict_is_retried_as_a_whole_on_a_new_session(database: Path) -> None:
+    """Its earlier writes are rolled back, and each retry is counted."""
     seen = []
 
     async def work(session: AsyncSession) -> str:
@@ -267,8 +270,8 @@ def test_work_that_loses_a_conflict_is_done_again_as_a_whole_on_a_new_session(da
 
 
 @given(st.integers(1, 12))
-def test_a_conflict_without_end_is_raised_after_so_many_attempts(attempts: int) -> None:
-    """Tried as often as allowed and no more; the last error is the caller's."""
+def test_a_permanent_conflict_is_raised_after_the_last_attempt(attempts: int) -> None:
+    """The work runs as often as allowed; the last error is raised."""
     tried = 0
 
     async def work(_session: AsyncSession) -> None:
@@ -290,7 +293,7 @@ def test_a_conflict_without_end_is_raised_after_so_many_attempts(attempts: int) 
 
 
 def test_waits_grow_at_random_up_to_a_bound(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is drawn below a bound that doubles, and no bound is longer than the longest."""
+    """Each wait is drawn below a bound that doubles up to the limit."""
     bounds: list[tuple[float, float]] = []
 
     def no_wait(low: float, high: float) -> float:
@@ -311,8 +314,8 @@ def test_waits_grow_at_random_up_to_a_bound(database: Path, monkeypatch: pytest.
     assert bounds == [(0, bound) for bound in (0.01, 0.02, 0.04, 0.05, 0.05)]
 
 
-def test_other_errors_are_not_tried_again_and_leave_nothing(database: Path) -> None:
-    """A mistake is one however often it is made."""
+def test_other_errors_are_not_retried_and_leave_nothing(database: Path) -> None:
+    """An error that is not a conflict is raised at once."""
     tried = []
 
     async def work(session: AsyncSession) -> None:
@@ -331,8 +334,8 @@ def test_other_errors_are_not_tried_again_and_leave_nothing(database: Path) -> N
     assert tried == [1]
 
 
-def test_a_read_that_turns_into_a_write_too_late_is_a_conflict_and_done_again(database: Path) -> None:
-    """Somebody else has written in between: SQLite says so at once, and the second try reads what they wrote."""
+def test_a_read_that_becomes_a_write_too_late_is_retried(database: Path) -> None:
+    """Another connection has written meanwhile: SQLite reports it at once, and the second attempt reads the new value."""
     seen = []
 
     async def check(engine: AsyncEngine) -> Any:
@@ -377,8 +380,8 @@ def cause(module: str = "elsewhere", message: str = "", **attributes: Any) -> Ex
         (cause("elsewhere", "database is locked"), None),
     ],
 )
-def test_conflicts_are_told_from_other_errors(error: Exception, kind: str | None) -> None:
-    """By the database's code, or Turso's words, whether SQLAlchemy has wrapped the error or let it through."""
+def test_conflicts_are_distinguished_from_other_errors(error: Exception, kind: str | None) -> None:
+    """By the database's error code, or Turso's message, whether SQLAlchemy has wrapped the error or not."""
     assert tx.conflict(error) == kind
     assert tx.conflict(DBAPIError("UPDATE", {}, error)) == kind
 
@@ -394,15 +397,15 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_postgres_readers_cannot_write_and_see_one_moment(postgres_url: str) -> None:
-    """Told with BEGIN, for that transaction alone: the same connection writes afterwards."""
+def test_postgres_readers_cannot_write_and_see_one_snapshot(postgres_url: str) -> None:
+    """Read-only is set with BEGIN, for that transaction only: the same connection writes afterwards."""
 
     async def check() -> Any:
         engine = create_async_engine(postgres_url, pool_size=1, max_overflow=0)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(Base.metadata.create_all)
-            async with tx.read_only(engine, say_begin) as readers, readers.connect() as connection:
+            async with tx.read_only(engine, explicit_begin) as readers, readers.connect() as connection:
                 names = ("transaction_read_only", "transaction_isolation")
                 settings = [(await connection.execute(text(f"SHOW {name}"))).scalar_one() for name in names]
                 assert settings == ["on", "repeatable read"]
@@ -421,7 +424,7 @@ def test_postgres_readers_cannot_write_and_see_one_moment(postgres_url: str) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arm", "deadlocks"), [("baseline", True), ("proposed", True), ("optimised", False)])
 def test_postgres_transactions_in_opposite_orders(postgres_url: str, arm: str, deadlocks: bool) -> None:
-    """Whoever locks rows in the order they are named meets the other one in the middle; in the order of their keys nobody does."""
+    """Locks in the given order deadlock; locks in key order do not."""
 
     async def check() -> list[str | None]:
         engine = create_async_engine(postgres_url, pool_size=8)

@@ -43,7 +43,7 @@ class Distant(Scenario[Any]):
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the one case."""
-        port = int(setting.servers["echo"].far.rpartition(":")[2])
+        port = int(setting.servers["echo"].url.rpartition(":")[2])
         return [Case("echo", "echo", port)]
 
     @asynccontextmanager

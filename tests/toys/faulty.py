@@ -48,7 +48,7 @@ class Faulty(Scenario[Client]):
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[Client]:
         """Make a client."""
-        place = urlsplit(setting.servers["http"].far)
+        place = urlsplit(setting.servers["http"].url)
         client = Client(str(place.hostname), int(place.port or 0))
         yield client
         client.close()

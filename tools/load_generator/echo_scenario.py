@@ -46,7 +46,7 @@ class Asking(Scenario[EchoInstance]):
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[EchoInstance]:
         """Make a client, which connects with its first request."""
         server = setting.servers[SERVER]
-        place = urlsplit(server.near)
+        place = urlsplit(server.direct_url)
         assert place.hostname is not None
         assert place.port is not None
         pid = int(server.facts[PID])

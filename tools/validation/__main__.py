@@ -1,6 +1,6 @@
-"""Try every question with a known answer and write the page: `python -m tools.validation --help`.
+"""Answer every question with a known answer and write the page: `python -m tools.validation --help`.
 
-Exits with 1 where the harness misses what is required of it. Takes minutes in full, on two cores that should be idle.
+Exits with 1 if a requirement is missed. In full it takes minutes, on two cores that should be idle.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from harness.runtime.cores import choose_cores
 from harness.runtime.workspace import git_commit
 from tools.validation.section import Section, page
 
-PAGE = Path("reports/published/conformance.md")
+PAGE = Path("reports/published/validation.md")
 
 
 class Question(Protocol):
-    """A module of this folder."""
+    """A module of this folder that answers one question."""
 
     __name__: str
     TITLE: str
 
     def run(self, effort: float) -> Section:
-        """Try it with a share of the full effort."""
+        """Answer it with a share of the full effort."""
         ...
 
 
@@ -47,8 +47,8 @@ def questions() -> dict[str, Question]:
     return dict(sorted(found.items()))
 
 
-def tried(question: Question, effort: float) -> Section:
-    """Try one question; one that cannot be tried here says why."""
+def answered(question: Question, effort: float) -> Section:
+    """Answer one question; one that cannot be measured here states the reason."""
     try:
         return question.run(effort)
     except NotMeasurableError as reason:
@@ -56,7 +56,7 @@ def tried(question: Question, effort: float) -> Section:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Try what is asked for, write the page, and return 1 where a requirement was missed."""
+    """Answer the questions, write the page, and return 1 if a requirement was missed."""
     known = questions()
     parser = argparse.ArgumentParser(
         prog="python -m tools.validation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -64,16 +64,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--effort", type=float, default=1.0, help="share of the full time, above 0 (default 1)")
     parser.add_argument("--only", metavar="NAME", choices=sorted(known), help=f"one question: {', '.join(known)}")
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, help=f"where the page goes (default {PAGE}; a question alone has its own)"
+        "--out", metavar="FILE", type=Path, help=f"the page (default {PAGE}; a single question has a page of its own)"
     )
-    asked = parser.parse_args(words)
-    if not 0 < asked.effort <= 1:
+    options = parser.parse_args(words)
+    if not 0 < options.effort <= 1:
         parser.error("--effort is a share above 0 and at most 1")
     try:
-        if asked.only is None:
-            return _try(known, asked.effort, asked.out or PAGE, words)
-        alone = PAGE.with_stem(f"{PAGE.stem}-{asked.only}")  # a part must not take the place of the whole
-        return _try({asked.only: known[asked.only]}, asked.effort, asked.out or alone, words)
+        if options.only is None:
+            return _try(known, options.effort, options.out or PAGE, words)
+        alone = PAGE.with_stem(f"{PAGE.stem}-{options.only}")  # a part must not replace the whole page
+        return _try({options.only: known[options.only]}, options.effort, options.out or alone, words)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return error.code
@@ -81,18 +81,18 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _try(chosen: Mapping[str, Question], effort: float, out: Path, words: Sequence[str] | None) -> int:
     sections: list[Section] = []
-    facts = _facts()  # before, so that the machine's load is not ours
+    facts = _facts()  # before measuring, so that the load average is the machine's own
     for question in chosen.values():
         sys.stdout.write(f"{question.TITLE} …\n")
         sys.stdout.flush()
-        section = tried(question, effort)
+        section = answered(question, effort)
         sections.append(section)
-        lines = [f"  {'kept  ' if r.kept else 'missed'}  {r.says}\n" for r in section.requirements]
-        sys.stdout.write("".join(lines) or f"  {section.not_measured or 'nothing was required'}\n")
+        lines = [f"  {'met   ' if r.met else 'missed'}  {r.text}\n" for r in section.requirements]
+        sys.stdout.write("".join(lines) or f"  {section.not_measured or 'no requirement'}\n")
     command = shlex.join(["python", "-m", "tools.validation", *(sys.argv[1:] if words is None else words)])
     _write(page(sections, facts, command), out)
     sys.stdout.write(f"{out}\n")
-    return 0 if all(section.is_kept for section in sections) else 1
+    return 0 if all(section.is_met for section in sections) else 1
 
 
 def _facts() -> dict[str, str]:

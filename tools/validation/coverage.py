@@ -1,4 +1,4 @@
-"""Do intervals hold the truth as often as they say? Made-up times whose truth is known, with four kinds of noise."""
+"""Do confidence intervals cover the truth as often as stated? Simulated times with a known truth and four kinds of noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.stats.percentile_ratios import percentile_ratios
 from harness.verdicts.unpaired import Unpaired, median_ratio
 from tools.validation.section import Requirement, Section, SectionTable
 
-TITLE = "Do intervals hold the truth as often as they say?"
+TITLE = "Do confidence intervals cover the truth as often as stated?"
 
 SIMULATIONS = 1000
 PROCESSES, PAIRS = 5, 60
@@ -28,7 +28,7 @@ SPREAD = 0.05
 """The standard deviation of an operation's noise, on the log scale."""
 
 PROCESS_BIAS = 0.02
-"""The same of what lasts a process and is each side's own."""
+"""The same of the bias that lasts for one process and differs between the sides."""
 
 AUTOCORRELATION = 0.7
 STATED = 0.95
@@ -42,30 +42,29 @@ Noise = Callable[[np.random.Generator], tuple[Logs, Logs]]
 """The noise of both sides."""
 
 _SAYS = (
-    f"Times of two sides are made up, {PROCESSES} processes of {PAIRS} pairs each: the second side takes {RATIO:g} times as long,"
+    f"Times of two sides are simulated, {PROCESSES} processes of {PAIRS} pairs each: the second side takes {RATIO:g} times as long,"
     f" each process has a bias of its own on each side (standard deviation {PROCESS_BIAS:.0%}), and each operation its noise. For"
-    " every method the table says how often its interval held the truth; all of them state 95 %."
+    " every method the table shows how often its interval covered the truth; all of them state 95 %."
 )
 _NOTES = (
     (
         "**independent** noise is normal; **heavy tails** are Pareto's with a shape of 1.5, whose variance is infinite;"
-        f" **autocorrelated** noise remembers {AUTOCORRELATION:g} of the operation before, on each side by itself; in **drift** the"
+        f" **autocorrelated** noise keeps {AUTOCORRELATION:g} of the previous operation's, independently on each side; in **drift** the"
         " machine becomes half as fast again, for both sides alike, while the pairs are taken."
     ),
     (
-        "Intervals inside a process are about that process, and take its pairs for independent of each other. Noise that each side"
-        " remembers by itself breaks this, so nothing is required there; the interval over processes does not care."
+        "Intervals inside a process are about that process, and take its pairs for independent of each other. Autocorrelated"
+        " noise violates this, so nothing is required there; the interval over processes is not affected."
     ),
     (
-        "Unpaired times are those of the first process of one side and of the second process of the other. Neither the processes'"
-        " bias nor drift is in such an interval, which is why the verdict on unpaired times adds a drift to it, and nothing is"
-        " required of it here."
+        "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval contains neither the"
+        " processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and nothing is required of it here."
     ),
 )
 
 
 @dataclass(frozen=True)
-class Made:
+class SimulatedTimes:
     """Logs of both sides' times, and how much longer the second side takes in the first process, its bias included, as a log."""
 
     one: Logs
@@ -73,13 +72,13 @@ class Made:
     first_truth: float
 
 
-Holds = Callable[[Made], bool | None]
-"""Whether a method's interval holds the truth; None for no interval."""
+Holds = Callable[[SimulatedTimes], bool | None]
+"""Whether a method's interval covers the truth; None without an interval."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to an interval. `required` names the noises in which it must hold as often as stated; `share` is of the simulations."""
+    """A method that gives an interval. `required` names the noises in which it must cover the truth as often as stated; `share` is the share of simulations."""
 
     name: str
     holds: Holds
@@ -94,13 +93,13 @@ def independent(random: np.random.Generator) -> tuple[Logs, Logs]:
 
 
 def heavy_tails(random: np.random.Generator) -> tuple[Logs, Logs]:
-    """Return noise with now and then a very long operation."""
+    """Return noise with occasional very long operations."""
     one, other = np.log1p(SPREAD * random.pareto(1.5, (2, PROCESSES, PAIRS)))
     return one, other
 
 
 def autocorrelated(random: np.random.Generator) -> tuple[Logs, Logs]:
-    """Return noise that each side remembers by itself: AR(1)."""
+    """Return AR(1) noise, independent on each side."""
     noise = random.normal(0, SPREAD, (2, PROCESSES, PAIRS))
     for place in range(1, PAIRS):
         fresh = math.sqrt(1 - AUTOCORRELATION**2) * noise[..., place]
@@ -109,7 +108,7 @@ def autocorrelated(random: np.random.Generator) -> tuple[Logs, Logs]:
 
 
 def drift(random: np.random.Generator) -> tuple[Logs, Logs]:
-    """Return normal noise on a machine that becomes slower and slower."""
+    """Return normal noise on a machine that becomes slower over time."""
     one, other = independent(random)
     slower = np.linspace(0, math.log(1.5), PROCESSES * PAIRS).reshape(PROCESSES, PAIRS)
     return one + slower, other + slower
@@ -123,30 +122,30 @@ NOISES: Mapping[str, Noise] = {
 }
 
 
-def made(noise: Noise, random: np.random.Generator) -> Made:
+def made(noise: Noise, random: np.random.Generator) -> SimulatedTimes:
     """Return times of both sides."""
     one, other = noise(random)
     bias_one, bias_other = random.normal(0, PROCESS_BIAS, (2, PROCESSES, 1))
     truth = math.log(RATIO)
-    return Made(one + bias_one, other + bias_other + truth, truth + float(bias_other[0, 0] - bias_one[0, 0]))
+    return SimulatedTimes(one + bias_one, other + bias_other + truth, truth + float(bias_other[0, 0] - bias_one[0, 0]))
 
 
-def over_processes(times: Made) -> bool | None:
-    """Try the interval of a run's ratios."""
+def over_processes(times: SimulatedTimes) -> bool | None:
+    """Test the interval of a run's ratios."""
     rows = zip(np.exp(times.one).tolist(), np.exp(times.other).tolist(), strict=True)
     pairs = {process: list(zip(one, other, strict=True)) for process, (one, other) in enumerate(rows)}
     return _within(statistics.paired_ratio(pairs)[0], 1 / RATIO)
 
 
 def inside(find: Callable[[Sequence[float]], Interval]) -> Holds:
-    """Return the trial of an interval for the median over the first process's pairs."""
+    """Return a test of an interval for the median over the first process's pairs."""
     return lambda times: _within(find((times.other[0] - times.one[0]).tolist()), times.first_truth)
 
 
 def percentile(label: str) -> Holds:
-    """Return the trial of the interval for a percentile's ratio."""
+    """Return a test of the interval for a percentile's ratio."""
 
-    def holds(times: Made) -> bool | None:
+    def holds(times: SimulatedTimes) -> bool | None:
         samples = [
             Sample(process, pair, 0, arm, "group", "case", round(1e6 * math.exp(log)))
             for arm, logs in ((BASELINE, times.one), ("arm", times.other))
@@ -159,8 +158,8 @@ def percentile(label: str) -> Holds:
     return holds
 
 
-def unpaired(times: Made) -> bool | None:
-    """Try the interval of two runs' medians: of one side's first process, and of the other's second."""
+def unpaired(times: SimulatedTimes) -> bool | None:
+    """Test the interval of two runs' medians: of one side's first process, and of the other's second."""
     before, after = np.sort(np.exp(times.one[0])), np.sort(np.exp(times.other[1]))
     sides = [Unpaired(float(np.median(side)), PAIRS, side, np.ones(PAIRS, dtype=np.int64)) for side in (before, after)]
     return _within(median_ratio(*sides), 1 / RATIO)
@@ -190,30 +189,28 @@ def run(effort: float) -> Section:
 
 
 def simulated(method: Method, noise: str, number: int) -> list[bool | None]:
-    """Return what became of so many simulations; the same every time, and the same times for every method."""
+    """Return the outcomes of `number` simulations; every method gets the same simulated times, reproducibly."""
     random = np.random.default_rng([_SEED, list(NOISES).index(noise)])
     return [method.holds(made(NOISES[noise], random)) for _ in range(number)]
 
 
 def section(lines: Sequence[tuple[Method, Mapping[str, Sequence[bool | None]]]]) -> Section:
-    """Return how often each method's interval held the truth, in each noise."""
+    """Return how often each method's interval covered the truth, per noise."""
     rows, requirements = [], []
     for method, held in lines:
         number = len(next(iter(held.values())))
         rows.append([method.name, f"{number}", *(_share(one) for one in held.values())])
         if method.required:
-            short = [noise for noise in method.required if not is_kept(held[noise])]
+            short = [noise for noise in method.required if not is_plausible(held[noise])]
             worst = min(_rate(held[noise]) for noise in method.required)
-            says = (
-                f"{method.name}: the truth is held {STATED:.0%} of the time in {', '.join(method.required)}; at worst {worst:.1%}"
-            )
-            requirements.append(Requirement(says, not short))
-    table = SectionTable("How often an interval that states 95 % held the truth", ("interval", "simulations", *NOISES), rows)
+            text = f"{method.name}: the truth is covered {STATED:.0%} of the time in {', '.join(method.required)}; at worst {worst:.1%}"
+            requirements.append(Requirement(text, not short))
+    table = SectionTable("Coverage of intervals that state 95 %", ("interval", "simulations", *NOISES), rows)
     return Section(TITLE, _SAYS, [table], requirements, _NOTES)
 
 
-def is_kept(held: Sequence[bool | None]) -> bool:
-    """Whether so few misses are no surprise for an interval that holds as often as stated; a missing interval is a miss."""
+def is_plausible(held: Sequence[bool | None]) -> bool:
+    """Whether the number of misses is plausible for an interval that covers as often as stated; a missing interval is a miss."""
     misses = sum(one is not True for one in held)
     return bool(held) and statistics.at_least_by_chance(misses, len(held), 1 - STATED) > _CHANCE
 

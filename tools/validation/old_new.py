@@ -1,4 +1,4 @@
-"""Validate interleaved timing of two versions: it must find a small slowdown, and none in the same code."""
+"""Does `harness gate --against` detect a small slowdown, and none in identical code? Pairs of processes on one core."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from harness.verdicts import rates
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times import side
 
-TITLE = "Does timing two versions interleaved find a small slowdown, and none in the same code?"
+TITLE = "Does `harness gate --against` detect a small slowdown, and none in identical code?"
 
 INJECTED = {0: 30, 3: 20}
-"""The additional work of the new version, in percent → the number of comparisons."""
+"""Percent that the new version does more → number of comparisons."""
 
 BUDGET_S = 15.0
-"""The budget of a comparison in seconds, including the second set of processes for a version that looks slower."""
+"""Time budget of a comparison, including the second set of processes that confirms a suspected slowdown."""
 
 MISSED = 0.05
 _CHANCE = 0.05
 _SAYS = (
-    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as in"
-    f" `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown must recur in fresh processes to be a regression. The"
-    " new version does the same work, or more by the stated percentage."
+    "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
+    f" `harness gate --against` times them, with {BUDGET_S:g} s per comparison. A slowdown has to appear again in fresh"
+    " processes before it is reported. The new version does the same work, or exactly the stated share more."
 )
 _NOTES = (
     (
-        f"This number of comparisons cannot show that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
-        " the requirement is broken only by more than chance allows at these rates. In brackets: the bounds of the true rate with"
-        " 95 % confidence (Clopper and Pearson 1934)."
+        f"This number of comparisons cannot prove that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
+        " a requirement is missed only beyond what chance allows at these rates. In brackets: the 95 % confidence interval of the"
+        " true rate (Clopper and Pearson 1934)."
     ),
-    f"The margin is {MARGIN:.0%}: a slowdown of exactly that size is the smallest that must be found.",
+    f"The margin is {MARGIN:.0%}: a slowdown of exactly that size is at the limit of what must be found.",
 )
 
 
 def run(effort: float) -> Section:
-    """Compare the same and slower versions.
+    """Compare.
 
     Raises:
         SideError: a process failed.
@@ -54,7 +54,7 @@ def run(effort: float) -> Section:
 
 
 def compared(percent: int, number: int) -> list[PairedTime]:
-    """Compare `number` times, each with another seed."""
+    """Return `number` comparisons, each with its own random order."""
     old, new = (
         Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": environment()["PYTHONPATH"]})
         for p, name in ((0, "old"), (percent, "new"))
@@ -63,22 +63,22 @@ def compared(percent: int, number: int) -> list[PairedTime]:
 
 
 def section(found: dict[int, Sequence[PairedTime]]) -> Section:
-    """Return the section: one row per slowdown of the new version."""
+    """Return the section, by injected slowdown."""
     rows = []
     for percent, times in found.items():
-        verdicts = [time.verdict for time in times]
+        words = [time.verdict for time in times]
         shares = [time.ratio - 1 for time in times]
-        detectable = [time.detectable for time in times if time.detectable is not None]
+        seen = [time.detectable for time in times if time.detectable is not None]
         rows.append(
             [
                 f"+{percent} %",
                 f"{len(times)}",
                 *(
-                    f"{verdicts.count(verdict)}"
-                    for verdict in (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
+                    f"{words.count(word)}"
+                    for word in (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
                 ),
                 f"{min(shares):+.2%} … {max(shares):+.2%}",
-                f"{np.median(detectable):.1%}" if detectable else "–",
+                f"{np.median(seen):.1%}" if seen else "–",
             ]
         )
     columns = (
@@ -104,12 +104,12 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
         for percent, times in found.items()
         if percent
     ]
-    alone = [] if choose_cores().worker is not None else ["This machine has one core, which other processes share."]
-    return Section(TITLE, _SAYS, [SectionTable("Old version against new", columns, rows)], requirements, [*_NOTES, *alone])
+    alone = [] if choose_cores().worker is not None else ["This machine has one core, shared with everything else."]
+    return Section(TITLE, _SAYS, [SectionTable("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
 
 
-def _rare(event: str, hits: int, trials: int, rate: float) -> Requirement:
-    """Return the requirement that an event is not more frequent than chance allows at a rate."""
+def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:
+    """Return the requirement that something happens no more often than a rate and chance allow."""
     between = rates.rate(hits, trials)
     bounds = f"[{between.low / 1000:.0%}, {between.high / 1000:.0%}]"
-    return Requirement(f"{event}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)
+    return Requirement(f"{what}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)

@@ -1,4 +1,4 @@
-"""How often do other tools' rules raise a false alarm on this work, and how much do they find? The same samples for all of them."""
+"""False alarms and detected slowdowns of other tools' rules, on the same samples."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times.rules import RULES, Rule
 from tools.validation.times.streams import FEWEST_PAIRS, Stream, all_of, one_after_the_other, recorded
 
-TITLE = "How do other tools' rules do on the same samples?"
+TITLE = "How do the rules of other tools perform on the same samples?"
 
-PLANTED = (0, 3, 5)
+INJECTED = (0, 3, 5)
 SAME, SLOWED = 100, 25
-"""How many comparisons one after the other: of the same work, and of each slow-down."""
+"""Number of sequential comparisons: of the same work, and per slowdown."""
 
 _CHANCE = 0.01
 _SAYS = (
@@ -27,7 +27,7 @@ _SAYS = (
 )
 _NOTES = (
     (
-        "A false alarm is any difference reported between equal sides; found is a slow-down called slower. pytest-benchmark's rule"
+        "A false alarm is any difference reported between equal sides; found is a slowdown reported as slower. pytest-benchmark's rule"
         " knows slower alone, so that equal sides have half as many chances to raise its alarm."
     ),
     f"Gates of 5 % are not meant for 3 %. {FEWEST_PAIRS} pairs are few for this harness as well: it would go on.",
@@ -35,7 +35,7 @@ _NOTES = (
 
 
 def run(effort: float) -> Section:
-    """Have every rule decide.
+    """Apply every rule.
 
     Raises:
         ScenarioFailedError: a process failed.
@@ -49,7 +49,7 @@ def blocks(effort: float) -> list[Stream]:
     if cores.worker is not None:
         os.sched_setaffinity(0, {cores.worker})
     try:
-        each = {percent: max(2, round((SLOWED if percent else SAME) * effort)) for percent in PLANTED}
+        each = {percent: max(2, round((SLOWED if percent else SAME) * effort)) for percent in INJECTED}
         return [one_after_the_other(percent, FEWEST_PAIRS) for percent, trials in each.items() for _ in range(trials)]
     finally:
         if cores.worker is not None:
@@ -58,10 +58,10 @@ def blocks(effort: float) -> list[Stream]:
 
 def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
     """Return what each rule decides on streams of pairs, and on comparisons one after the other."""
-    # A stream with a slow-down goes on only while nothing is found, so that its later parts are the hard ones.
+    # A stream with a slowdown goes on only while nothing is found, so that its later parts are the hard ones.
     cut = [piece for stream in pairs for piece in stream.pieces(FEWEST_PAIRS)[: 1 if stream.percent else None]]
     tables = [
-        table("In pairs, by coin", cut, [rule for rule in RULES if rule.is_installed]),
+        table("In pairs, in random order", cut, [rule for rule in RULES if rule.is_installed]),
         table("One side after the other", in_turn, [rule for rule in RULES if rule.is_installed and not rule.paired]),
     ]
     same = all_of(cut, 0)
@@ -71,14 +71,14 @@ def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
         bool(same) and at_least_by_chance(alarms, len(same), 0.01) > _CHANCE,
     )
     missing = [f"**{rule.name}** is not installed here." for rule in RULES if not rule.is_installed]
-    return Section(TITLE, _SAYS, tables, [requirement], [*(f"**{rule.name}**: {rule.says}" for rule in RULES), *missing, *_NOTES])
+    return Section(TITLE, _SAYS, tables, [requirement], [*(f"**{rule.name}**: {rule.text}" for rule in RULES), *missing, *_NOTES])
 
 
 def table(title: str, streams: Sequence[Stream], rules: Sequence[Rule]) -> SectionTable:
     """Return how often each rule raises a false alarm, and finds what is there."""
     columns = ["rule"]
     rows = [[rule.name] for rule in rules]
-    for percent in PLANTED:
+    for percent in INJECTED:
         trials = all_of(streams, percent)
         columns.append(f"+{percent} % found of {len(trials)}" if percent else f"false alarms of {len(trials)}")
         counted = {SLOWER} if percent else {SLOWER, FASTER}

@@ -1,4 +1,4 @@
-"""Do pairs inside a process find small slow-downs, and none where there is none? Planted ones, timed as a run times its arms."""
+"""Detection of injected slowdowns by pairs inside a process, timed as a run times its arms."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy as np
 from harness.stats.sequential_test import ALPHA, FASTER, SAME, SLOWER, first_conclusion
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times.streams import LONGEST_S, MARGIN, Stream, all_of, recorded
-from tools.validation.times.workload import PLANTED
+from tools.validation.times.workload import INJECTED
 
-TITLE = "Do pairs inside a process find small slow-downs, and none where there is none?"
+TITLE = "Do pairs inside a process detect small slowdowns, and none in identical work?"
 
 BUDGETS_S = (1.0, 3.0, LONGEST_S)
 MOST_FALSE, LEAST_FOUND, MUST_FIND = 0.01, 0.95, 3
-"""At most this share of comparisons of the same work may raise an alarm, and this share of slow-downs of so many per cent must."""
+"""Highest share of false alarms on the same work; lowest share of detected slowdowns of MUST_FIND percent."""
 
 _SAYS = (
-    "An operation of a few milliseconds on SQLite in memory is timed in pairs with a twin that does exactly the planted"
+    "An operation of a few milliseconds on SQLite in memory is timed in pairs with a twin that does exactly the injected"
     " share more, each side with a database of its own, in a fresh process, through the worker that times a run's arms. The rule"
     f" looks after every pair and stops at evidence of {1 - ALPHA:.0%} that the median pair is more than {MARGIN:.0%} slower, or"
     " faster, or neither. Seconds are those spent in slots, the control's among them."
 )
 _NOTES = (
-    f"A slow-down of {MARGIN:.0%} lies on the rule's line: it is not worth an alarm, and whether it gets one is open.",
-    "All of it is about one process at a time; what a process adds of its own is the matter of the intervals over processes.",
+    f"A slowdown of {MARGIN:.0%} is at the rule's limit: an alarm is neither required nor forbidden.",
+    "All of this is within single processes; variance between processes is covered by the intervals over processes.",
 )
 
 
 def run(effort: float) -> Section:
-    """Time the same work and planted slow-downs.
+    """Time the same work and injected slowdowns.
 
     Raises:
         ScenarioFailedError: a process failed.
@@ -39,9 +39,9 @@ def run(effort: float) -> Section:
 
 
 def section(streams: Sequence[Stream]) -> Section:
-    """Return what came out of streams of each slow-down, and of the same work."""
+    """Return the section for streams of each slowdown, and of the same work."""
     same = {budget_s: alarms(all_of(streams, 0), budget_s) for budget_s in BUDGETS_S}
-    found = {percent: [seconds_until_found(s) for s in all_of(streams, percent)] for percent in PLANTED if percent}
+    found = {percent: [seconds_until_found(s) for s in all_of(streams, percent)] for percent in INJECTED if percent}
     parts, false = len(same[BUDGETS_S[0]]), sum(word in {SLOWER, FASTER} for word in same[BUDGETS_S[0]])
     must = [seconds is not None and seconds <= LONGEST_S for seconds in found[MUST_FIND]]
     requirements = [
@@ -58,12 +58,12 @@ def section(streams: Sequence[Stream]) -> Section:
 
 
 def alarms(streams: Sequence[Stream], budget_s: float) -> list[str | None]:
-    """Return what is concluded from each part of so many seconds."""
+    """Return the conclusion from each part of `budget_s` seconds."""
     return [first_conclusion(part.log_ratios, MARGIN)[0] for stream in streams for part in stream.cut(budget_s)]
 
 
 def seconds_until_found(stream: Stream) -> float | None:
-    """Return after how many seconds a slow-down was found; None if it was not, or something else was concluded."""
+    """Return the seconds until the slowdown was found; None if it was not."""
     word, pairs = first_conclusion(stream.log_ratios, MARGIN)
     return stream.spent_ns[pairs - 1] / 1e9 if word == SLOWER else None
 
@@ -85,17 +85,17 @@ def _found(streams: Sequence[Stream], found: dict[int, list[float | None]]) -> S
         within = [f"{sum(s <= budget_s for s in known)}" for budget_s in BUDGETS_S]
         typical = [f"{np.median(pairs):.0f}", f"{np.median(known):.2f} s"] if known else ["–", "–"]
         rows.append([f"+{percent} %", f"{len(seconds)}", *within, *typical])
-    columns = ("slow-down", "processes", *(f"found within {b:g} s" for b in BUDGETS_S), "pairs needed (median)", "time (median)")
-    return SectionTable("Planted slow-downs", columns, rows)
+    columns = ("slowdown", "processes", *(f"found within {b:g} s" for b in BUDGETS_S), "pairs needed (median)", "time (median)")
+    return SectionTable("Injected slowdowns", columns, rows)
 
 
 def _bias(streams: Sequence[Stream]) -> SectionTable:
     rows = []
-    for percent in PLANTED:
+    for percent in INJECTED:
         medians = [float(np.median(s.log_ratios)) for s in all_of(streams, percent)]
         shares = np.expm1(medians)
         rows.append([f"+{percent} %", f"{len(medians)}", f"{np.median(shares):+.2%}", f"{shares.min():+.2%} … {shares.max():+.2%}"])
-    says = "The median over each process's pairs, against what was planted."
+    says = "The median over each process's pairs, against the injected slowdown."
     return SectionTable(
-        "How much slower the twin reads", ("slow-down", "processes", "median of processes", "least … most"), rows, says
+        "How much slower the twin reads", ("slowdown", "processes", "median of processes", "least … most"), rows, says
     )

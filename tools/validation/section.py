@@ -1,4 +1,4 @@
-"""What a question's trial comes to, and the same as Markdown: pure, so that measuring and writing do not mix."""
+"""The answer to one question, and its rendering as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SectionTable:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    says: str = ""
+    text: str = ""
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):
@@ -22,40 +22,40 @@ class SectionTable:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What the harness has to show of itself, in a sentence, and whether it did."""
+    """A requirement of the harness, in a sentence, and whether it was met."""
 
-    says: str
-    kept: bool
+    text: str
+    met: bool
 
 
 @dataclass(frozen=True)
 class Section:
-    """One question: what was tried and how (`says`), what came out, and what was required. `notes` explain how to read it.
+    """One question: the method (`text`), the results, and the requirements. `notes` explain how to read them.
 
-    `not_measured` is the reason why it could not be tried here.
+    `not_measured` is the reason why it could not be measured here.
     """
 
     title: str
-    says: str = ""
+    text: str = ""
     tables: Sequence[SectionTable] = ()
     requirements: Sequence[Requirement] = ()
     notes: Sequence[str] = ()
     not_measured: str | None = None
 
     @property
-    def is_kept(self) -> bool:
-        """Whether everything that was required was shown; what was not measured shows nothing, and breaks nothing."""
-        return all(requirement.kept for requirement in self.requirements)
+    def is_met(self) -> bool:
+        """Whether every requirement was met; a question that was not measured misses none."""
+        return all(requirement.met for requirement in self.requirements)
 
 
 def page(sections: Sequence[Section], facts: Mapping[str, str], command: str) -> str:
     """Return all sections as one page of Markdown, with the machine they were tried on and the command that did it."""
     parts = [
-        "# Does the harness measure right?",
-        "Questions whose answers are known, tried for real: what was measured stands beside what was true.",
+        "# Validation against known answers",
+        "Questions whose answers are known: the measured value next to the true one.",
         f"Written by `{command}`.",
         *(markdown(section) for section in sections),
-        "## Where this was tried",
+        "## Environment",
         _rows(("what", "is"), list(facts.items()), ":--"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -63,12 +63,12 @@ def page(sections: Sequence[Section], facts: Mapping[str, str], command: str) ->
 
 def markdown(section: Section) -> str:
     """Return one section as Markdown, without a line break at its end."""
-    parts = [f"## {section.title}", section.says]
+    parts = [f"## {section.title}", section.text]
     if section.not_measured is not None:
         parts.append(f"**Not measured here:** {section.not_measured}")
-    parts.append("\n".join(f"- {'**kept**' if r.kept else '**MISSED**'}: {r.says}" for r in section.requirements))
+    parts.append("\n".join(f"- {'**met**' if r.met else '**MISSED**'}: {r.text}" for r in section.requirements))
     for table in section.tables:
-        parts += [f"### {table.title}", table.says, _rows(table.columns, table.rows, "--:")]
+        parts += [f"### {table.title}", table.text, _rows(table.columns, table.rows, "--:")]
     parts.append("\n".join(f"- {note}" for note in section.notes))
     return "\n\n".join(part for part in parts if part)
 

@@ -1,4 +1,4 @@
-"""Does exact work repeat, and does one per cent more of it show? Ten kinds of work, counted in fresh processes and compared."""
+"""Do work counts repeat exactly, and is one percent more detected? Ten kinds of work, counted in fresh processes and compared."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from harness.scenario import Setting
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.work import counted
 
-TITLE = "Does exact work repeat, and does one per cent more of it show?"
+TITLE = "Do work counts repeat exactly, and is one percent more detected?"
 
 PROCESSES = 16
 """Each but the first is compared with the one before it: 15 times 10 kinds of work times 2 counts are 300 comparisons."""
 
 FEWEST_PROCESSES = 3
 MUST_SHOW = ("vm_steps", "statements")
-"""Counts that must show one per cent more every time."""
+"""Counts that must detect one percent more every time."""
 
 _SAYS = (
     "An operation does one statement a hundred times, in SQLite in memory; the second arm does it a hundred and one times. Fresh"
-    " processes, each with its own hash seed and memory layout, count what both do. The gate's rule for exact work compares the"
-    " baseline's counts in each process with those in the process before, where nothing may be reported, and the second arm's with"
-    " the baseline's in the process before, where one per cent more must be reported every time."
+    " processes, each with its own hash seed and memory layout, count what both do. The gate's rule for work counts compares"
+    " the baseline's counts in each process with those in the previous process, where nothing may be reported, and the second arm's"
+    " with the baseline's in the previous process, where one percent more must be reported every time."
 )
 _NOTE = (
     "Only steps and statements are required to show it. The interpreter's own counts are those of every run: calls grow with the"
@@ -42,7 +42,7 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class ComparedCounts:
-    """The gate's rows of one metric: the baseline with itself, and with one per cent more work."""
+    """The gate's rows of one metric: the baseline with itself, and with one percent more work."""
 
     metric: str
     same: Sequence[GateRow]
@@ -50,12 +50,12 @@ class ComparedCounts:
 
     @property
     def false_alarms(self) -> int:
-        """How many comparisons of the same work were not called equal."""
+        """Number of comparisons of the same work that were not equal."""
         return sum(row.verdict != GateVerdict.EQUAL for row in self.same)
 
     @property
     def found(self) -> int:
-        """How many comparisons with more work were called regressed."""
+        """Number of comparisons with more work that regressed."""
         return sum(row.verdict == GateVerdict.REGRESSED for row in self.more)
 
 
@@ -71,7 +71,7 @@ def run(effort: float) -> Section:
 
 
 def count(folder: Path) -> list[WorkCount]:
-    """Return what a fresh process counts."""
+    """Return the counts of a fresh process."""
     found: list[WorkCount] = []
     for event in events(BenchJob("examine", Path(counted.__file__), Setting(folder, folder))):
         if isinstance(event, JobFailed):
@@ -101,7 +101,7 @@ def _result(exact: Iterable[WorkCount], arm: str) -> ScenarioResult:
 
 
 def section(found: Sequence[ComparedCounts]) -> Section:
-    """Return what came out."""
+    """Return the section."""
     rows = []
     for one in found:
         changes = [row.change for row in one.more if row.change is not None]
@@ -116,7 +116,7 @@ def section(found: Sequence[ComparedCounts]) -> Section:
         Requirement(
             f"the same work is equal: {alarms} false alarms in {comparisons} comparisons", bool(comparisons) and not alarms
         ),
-        Requirement(f"one per cent more is found every time: {missed} missed", bool(must) and not missed),
+        Requirement(f"one percent more is found every time: {missed} missed", bool(must) and not missed),
     ]
-    columns = ("what", "the same work: comparisons", "false alarms", "1 % more: comparisons", "found", "least change seen")
+    columns = ("what", "the same work: comparisons", "false alarms", "1 % more: comparisons", "found", "smallest change seen")
     return Section(TITLE, _SAYS, [SectionTable("Counts between fresh processes", columns, rows)], requirements, [_NOTE])

@@ -1,7 +1,7 @@
-"""PostgreSQL through asyncpg: filled by COPY, copied as a template, reached at the setting's distance.
+"""PostgreSQL through asyncpg: filled by COPY, copied as a template, reached through the network latency of the setting.
 
-A run's databases are all called `<namespace>.<name>`, where the namespace is the database that the server's URL names. On a server
-of the person's own it is a new one; it and what is called after it is dropped at the end, and nothing else is touched.
+A run's databases are named `<namespace>.<name>`, where the namespace is the database in the server's URL. On the user's server it
+is a new one; at the end it is dropped with all databases named after it, and nothing else on the server is changed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,20 @@ from typing import Any
 import asyncpg
 from sqlalchemy import URL, MetaData, NullPool, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from harness.databases.databases import DEFAULTS, Change, ConnectionOptions
+from harness.databases.interface import DEFAULT_OPTIONS, SHARED_PREFIX, ConnectionOptions, Migration, RowBlock, pool_settings
 from harness.databases.load_postgres import load_postgres
-from harness.databases.postgres_connection import connected, finish, refusing
-from harness.databases.rows import RowBlock
+from harness.databases.postgres_connection import connect, run_coroutine, usage_errors
+from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, local_server
 from harness.errors import UsageError
 from harness.scenario import Setting
-from harness.servers.postgres_server import SETTINGS, URL_VARIABLE, given, started
 
 EMBEDDED = False
 
 APPLICATION = "harness"
-"""What the run's connections call themselves in pg_stat_activity."""
+"""Name of the run's connections in pg_stat_activity."""
 
-_SHARED = "shared-"
 _PARTIAL = ".partial"
 _NAME_BYTES = 63
 _HAS_STRATEGIES = (15,)
@@ -52,27 +50,27 @@ ORDER BY name
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Yield the URL of a server: the one that HARNESS_POSTGRES_URL names, or one started here, with its log in `folder`.
+    """Yield the URL of a server: the one in HARNESS_POSTGRES_URL, or a local one with its log in `folder`.
 
     Raises:
-        NotMeasurableError: none is named, and none can be started here.
-        UsageError: the one named does not answer or may not be used, or the one here does not start.
+        NotMeasurableError: the variable is not set, and no local server can be started.
+        UsageError: the server in the variable does not reply or cannot be used, or the local one does not start.
     """
-    named = os.environ.get(URL_VARIABLE)
-    with _namespace(given(named)) if named else started(folder) as url:
+    external = os.environ.get(URL_VARIABLE)
+    with _namespace(external_url(external)) if external else local_server(folder) as url:
         yield url.render_as_string(hide_password=False)
 
 
 @contextmanager
 def _namespace(url: URL) -> Iterator[URL]:
-    """Make a database whose name nobody else has, and drop it at the end with all that are called after it."""
+    """Create a database with a unique name; at the end drop it and all databases named after it."""
     name = f"harness-{secrets.token_hex(4)}"
-    with refusing("make a database", url):
-        finish(_execute(url, f"CREATE DATABASE {_quoted(name)}"))
+    with usage_errors("create a database", url):
+        run_coroutine(_execute(url, f"CREATE DATABASE {_quoted(name)}"))
     try:
         yield url.set(database=name)
     except BaseException:
-        with contextlib.suppress(UsageError):  # what went wrong first is what is told
+        with contextlib.suppress(UsageError):  # the first error is the one to report
             _drop_namespace(url, name)
         raise
     _drop_namespace(url, name)
@@ -80,173 +78,173 @@ def _namespace(url: URL) -> Iterator[URL]:
 
 def _drop_namespace(url: URL, name: str) -> None:
     async def drop() -> None:
-        async with connected(url) as connection:
-            ours = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
-            for (each,) in await connection.fetch(ours, name):
+        async with connect(url) as connection:
+            query = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
+            for (each,) in await connection.fetch(query, name):
                 await connection.execute(_drop(each))
 
-    with refusing(f"drop the databases called {name}", url):
-        finish(drop())
+    with usage_errors(f"drop the databases named {name}", url):
+        run_coroutine(drop())
 
 
 def databases(setting: Setting) -> PostgresDatabases:
-    """Return the databases of a setting on the server that it holds.
+    """Return the databases of a setting on its server.
 
     Raises:
-        UsageError: the setting holds none.
+        UsageError: the setting has no PostgreSQL server.
     """
     if "postgres" not in setting.servers:
-        raise UsageError("the setting holds no PostgreSQL server; let the scenario's `servers` start it")
-    held = setting.servers["postgres"]
-    return PostgresDatabases(make_url(held.near), make_url(held.far), setting.folder)
+        raise UsageError("the setting has no PostgreSQL server; start it in the scenario's `servers`")
+    server = setting.servers["postgres"]
+    return PostgresDatabases(make_url(server.direct_url), make_url(server.url), setting.folder)
 
 
 @dataclass(frozen=True)
 class PostgresDatabases:
-    """The databases of one run on one server; see `harness.databases.databases.Databases`. `near` and `far` name the namespace."""
+    """The databases of one run on one server; see `harness.databases.interface.Databases`."""
 
-    near: URL
-    far: URL
+    direct_url: URL
+    """URL of the server itself; its database is the namespace."""
+
+    client_url: URL
+    """The same through the network latency of the setting."""
+
     folder: Path
+    """The scenario's folder, which keeps its databases apart from those of other scenarios."""
 
     def exists(self, name: str) -> bool:
-        """Say whether there is such a database, complete."""
+        """Return whether there is such a database, completely filled."""
 
-        async def ask() -> bool:
-            async with connected(self.near) as connection:
+        async def query() -> bool:
+            async with connect(self.direct_url) as connection:
                 return bool(await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", self._full(name)))
 
-        with refusing(f"look for the database {name}", self.near):
-            return finish(ask())
+        with usage_errors(f"look for the database {name}", self.direct_url):
+            return run_coroutine(query())
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Make a database of these tables and rows, with the tables' indexes; return its rows by table.
+        """Create a database with these tables, their indexes and rows; return the number of rows by table.
 
         Raises:
-            UsageError: it is there already, the disk is full, or the rows do not fit the tables.
+            UsageError: it exists, the disk is full, or the rows do not match the tables.
         """
         if self.exists(name):
-            raise UsageError(f"the database {name} is there already; remove it or name another")
+            raise UsageError(f"the database {name} exists already; remove it or choose another name")
 
-        async def make() -> dict[str, int]:
+        async def fill() -> dict[str, int]:
             partial = self._full(name) + _PARTIAL
-            # A template of its own, so that text sorts the same on every server.
-            fresh = f"CREATE DATABASE {_quoted(partial)} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
-            await _execute(self.near, _drop(partial), fresh)
+            # From template0 and with a fixed collation, so that text sorts the same on every server.
+            create = f"CREATE DATABASE {_quoted(partial)} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+            await _execute(self.direct_url, _drop(partial), create)
             try:
-                rows = await load_postgres(self.near.set(database=partial), metadata, blocks)
-                await _execute(self.near, _rename(partial, self._full(name)))
+                rows = await load_postgres(self.direct_url.set(database=partial), metadata, blocks)
+                await _execute(self.direct_url, _rename(partial, self._full(name)))
             except BaseException:
                 with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    await _execute(self.near, _drop(partial))
+                    await _execute(self.direct_url, _drop(partial))
                 raise
             return rows
 
-        with refusing(f"fill the database {name}", self.near):
-            return finish(make())
+        with usage_errors(f"fill the database {name}", self.direct_url):
+            return run_coroutine(fill())
 
     def copy(self, source: str, target: str) -> None:
-        """Make `target` a copy of `source`, in place of what it was. Nobody may be connected to either.
+        """Replace `target` by a copy of `source`. Neither may have open connections.
 
         Raises:
             UsageError: there is no such source, it is in use, or the disk is full.
         """
 
         async def make() -> None:
-            async with connected(self.near) as connection:
+            async with connect(self.direct_url) as connection:
                 await connection.execute(_drop(self._full(target)))
-                # Of the two ways, copying files is as fast for a small database and faster for a large one, and it leaves nothing
-                # to be written to disk afterwards, while pairs are timed. It is the only way before PostgreSQL 15.
+                # Of the two strategies, copying files is as fast for a small database and faster for a large one, and it leaves
+                # nothing to be written to disk later, while pairs are timed. Before PostgreSQL 15 it is the only one.
                 strategy = " STRATEGY file_copy" if connection.get_server_version() >= _HAS_STRATEGIES else ""
-                made = f"CREATE DATABASE {_quoted(self._full(target))} TEMPLATE {_quoted(self._full(source))}{strategy}"
-                await connection.execute(made)
+                create = f"CREATE DATABASE {_quoted(self._full(target))} TEMPLATE {_quoted(self._full(source))}{strategy}"
+                await connection.execute(create)
 
-        with refusing(f"copy the database {source} to {target}", self.near):
-            finish(make())
+        with usage_errors(f"copy the database {source} to {target}", self.direct_url):
+            run_coroutine(make())
 
-    def migrate(self, name: str, change: Change) -> None:
-        """Change a database's schema on a plain synchronous connection, in a transaction of its own."""
+    def migrate(self, name: str, migration: Migration) -> None:
+        """Execute a migration on a synchronous connection, in one transaction."""
 
         async def make() -> None:
-            engine = create_async_engine(self.near.set(database=self._full(name)), poolclass=NullPool)
+            engine = create_async_engine(self.direct_url.set(database=self._full(name)), poolclass=NullPool)
             try:
                 async with engine.begin() as connection:
-                    await connection.run_sync(change)
+                    await connection.run_sync(migration)
             finally:
                 await engine.dispose()
 
-        finish(make())
+        run_coroutine(make())
 
     def rename(self, name: str, to: str) -> None:
-        """Give a database that nobody is connected to another name, in one step.
+        """Rename a database without open connections, atomically.
 
         Raises:
-            UsageError: there is no such database, it is in use, or there is one of the other name.
+            UsageError: there is no such database, it is in use, or the new name is taken.
         """
-        with refusing(f"rename the database {name} to {to}", self.near):
-            finish(_execute(self.near, _rename(self._full(name), self._full(to))))
+        with usage_errors(f"rename the database {name} to {to}", self.direct_url):
+            run_coroutine(_execute(self.direct_url, _rename(self._full(name), self._full(to))))
 
-    def rest(self, name: str) -> None:
-        """Do nothing: a server's database can be copied once nobody is connected to it."""
+    def checkpoint(self, name: str) -> None:
+        """Do nothing: a server's database can be copied once it has no open connections."""
 
     def remove(self, name: str) -> None:
-        """Delete a database, whoever has left a connection to it open; a missing one is fine."""
-        with refusing(f"remove the database {name}", self.near):
-            finish(_execute(self.near, _drop(self._full(name))))
+        """Delete a database, even with open connections; a missing one is not an error."""
+        with usage_errors(f"remove the database {name}", self.direct_url):
+            run_coroutine(_execute(self.direct_url, _drop(self._full(name))))
 
     def url(self, name: str) -> URL:
-        """Return the database's address at the setting's distance."""
-        return self.far.set(database=self._full(name))
+        """Return the database's URL through the network latency of the setting."""
+        return self.client_url.set(database=self._full(name))
 
-    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULTS) -> None:
-        """Do nothing: what a connection needs is the server's to say."""
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
+        """Do nothing: the server's settings apply to every connection."""
 
     @asynccontextmanager
-    async def open(self, name: str, options: ConnectionOptions = DEFAULTS) -> AsyncIterator[AsyncEngine]:
-        """Open a pool of connections to a database, at the setting's distance, and close them all at the end."""
+    async def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AsyncIterator[AsyncEngine]:
+        """Open a connection pool through the network latency of the setting; close it at the end."""
         async with _opened(self.url(name), options) as engine:
             yield engine
 
     @asynccontextmanager
     async def open_undo(self, name: str) -> AsyncIterator[AsyncEngine]:
-        """Open one connection at no distance, foreign keys unchecked where the server lets its user say so."""
-        async with _opened(self.near.set(database=self._full(name)), ConnectionOptions(pool_size=1)) as engine:
-            event.listen(engine.sync_engine, "connect", _unchecked)
+        """Open one connection without network latency; foreign keys are unchecked if the user has the right to that."""
+        async with _opened(self.direct_url.set(database=self._full(name)), ConnectionOptions(pool_size=1)) as engine:
+            event.listen(engine.sync_engine, "connect", _disable_triggers)
             yield engine
 
     async def settings(self, engine: AsyncEngine) -> dict[str, str]:
-        """Return versions, the server settings that matter to speed, and the pool, for the run record."""
+        """Return versions, the server settings that affect speed, and the pool, for the run record."""
         return await settings(engine)
 
     def _full(self, name: str) -> str:
-        """Return a name that no other scenario's database has, and that PostgreSQL does not cut."""
-        whose = "" if name.startswith(_SHARED) else str(self.folder)
-        ending = f"-{hashlib.sha256(f'{whose}/{name}'.encode()).hexdigest()[:10]}"
-        beginning = f"{self.near.database}.{name}"
+        """Return a name that is unique among the scenarios' databases and short enough for PostgreSQL."""
+        owner = "" if name.startswith(SHARED_PREFIX) else str(self.folder)
+        ending = f"-{hashlib.sha256(f'{owner}/{name}'.encode()).hexdigest()[:10]}"
+        beginning = f"{self.direct_url.database}.{name}"
         return beginning[: _NAME_BYTES - len(ending) - len(_PARTIAL)] + ending
 
 
 async def settings(engine: AsyncEngine) -> dict[str, str]:
-    """Return versions, the server settings that matter to speed, and the pool, for the run record.
+    """Return versions, the server settings that affect speed, and the pool, for the run record.
 
-    Of the server's settings there are those that `SETTINGS` chooses, and those about work and memory that differ from the default.
-    The others may hold paths and secrets.
+    The settings are those in `SETTINGS`, and those about work and memory that differ from the default. Others may contain paths and
+    secrets.
     """
     async with engine.connect() as connection:
         full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
         rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-    pool = engine.sync_engine.pool
-    described = {"pool": type(pool).__name__}
-    if isinstance(pool, QueuePool):
-        overflow = pool._max_overflow  # noqa: SLF001 - it has no public name
-        described |= {"pool size": str(pool.size()), "pool overflow": str(overflow)}
     return {
         "postgresql": full,
         **{f"setting {name}": value for name, value in rows},
         "asyncpg": version("asyncpg"),
         "sqlalchemy": version("sqlalchemy"),
         "python": platform.python_version(),
-        **described,
+        **pool_settings(engine),
     }
 
 
@@ -267,18 +265,18 @@ async def _opened(url: URL, options: ConnectionOptions) -> AsyncIterator[AsyncEn
         await engine.dispose()
 
 
-def _unchecked(connection: Any, _record: object) -> None:
-    """Let triggers rest on a new connection, those that check foreign keys among them: the superuser's right, or a granted one."""
+def _disable_triggers(connection: Any, _record: object) -> None:
+    """Disable triggers, including foreign-key checks, on a new connection: a right of superusers that can also be granted."""
 
-    async def rest(driver: asyncpg.Connection) -> None:
+    async def disable(driver: asyncpg.Connection) -> None:
         with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
             await driver.execute("SET session_replication_role = replica")
 
-    connection.run_async(rest)
+    connection.run_async(disable)
 
 
 async def _execute(url: URL, *statements: str) -> None:
-    async with connected(url) as connection:
+    async with connect(url) as connection:
         for statement in statements:
             await connection.execute(statement)
 

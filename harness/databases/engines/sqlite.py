@@ -1,7 +1,7 @@
-"""SQLite in a file, through aiosqlite: real transactions, the same settings on every connection, snapshots and copies.
+"""SQLite in a file, through aiosqlite: real transactions, the same settings on every connection, checkpoints and copies.
 
-The driver's own transaction handling starts no transaction before a SAVEPOINT, so that rows released from one survive
-the outer ROLLBACK. Here SQLAlchemy says BEGIN itself, and a rollback takes everything back.
+Left to itself the driver begins no transaction before a SAVEPOINT, so that rows released from one survive the outer ROLLBACK. Here
+SQLAlchemy emits BEGIN, and a rollback undoes everything.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from harness.databases import embedded
-from harness.databases.databases import DEFAULTS as FOR_ANY_ENGINE
-from harness.databases.databases import ConnectionOptions as AnyOptions
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, pool_settings
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -53,7 +52,7 @@ PRAGMAS = (
     "threads",
     "wal_autocheckpoint",
 )
-"""The PRAGMAs whose effect a reader of the record must know."""
+"""The PRAGMAs in the run record."""
 
 COMPILE_OPTIONS = (
     "ENABLE_DBSTAT_VTAB",
@@ -64,39 +63,45 @@ COMPILE_OPTIONS = (
     "SECURE_DELETE",
     "THREADSAFE",
 )
-"""The compile options that change what a statement may do or how its plan is chosen."""
+"""The compile options in the run record: those that affect limits, plans or speed."""
 
 SMALL_CACHE_KIB = 2 * 1024
-"""The page cache that a build of SQLite has by default."""
+"""SQLite's default page cache."""
 
 _LOCK_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
 class SqliteOptions:
-    """How every connection to the file is set up.
-
-    `begin` is the statement that opens a transaction: "BEGIN", or "BEGIN IMMEDIATE" to take the write lock at once; None
-    leaves transactions to the driver. `cache_size_kib` is the page cache of one connection. `pool_timeout_s` is how long
-    a checkout waits for a free connection.
-    """
+    """Options of the connections to a file and of their pool. The first six are PRAGMAs."""
 
     journal_mode: str = "WAL"
     synchronous: str = "NORMAL"
     busy_timeout_ms: int = 5_000
     foreign_keys: bool = True
     cache_size_kib: int = 64 * 1024
+    """Page cache of one connection."""
+
     temp_store: str = "MEMORY"
     begin: str | None = "BEGIN"
+    """Statement that begins a transaction; "BEGIN IMMEDIATE" takes the write lock at once, None leaves that to the driver."""
+
     pool_size: int = 5
+    """Connections that the pool keeps open."""
+
     max_overflow: int = 0
+    """Connections that the pool may open in addition."""
+
     pool_timeout_s: float = 30.0
+    """Seconds that a checkout waits for a free connection."""
+
     pool_pre_ping: bool = False
+    """Whether each checkout tests its connection first."""
 
     def script(self, *, read_only: bool) -> str:
         """Return the statements that set up one connection."""
         pragmas = {
-            "busy_timeout": self.busy_timeout_ms,  # first, so that a change of journal mode waits for its lock
+            "busy_timeout": self.busy_timeout_ms,  # first, so that a change of the journal mode waits for its lock
             "journal_mode": self.journal_mode,
             "synchronous": self.synchronous,
             "foreign_keys": int(self.foreign_keys),
@@ -104,20 +109,20 @@ class SqliteOptions:
             "temp_store": self.temp_store,
         }
         if read_only:
-            del pragmas["journal_mode"]  # a property of the file, which a reader may not change
+            del pragmas["journal_mode"]  # a property of the file, which a read-only connection cannot change
         return "".join(f"PRAGMA {name}={value};" for name, value in pragmas.items())
 
 
 DEFAULTS = SqliteOptions()
-"""A good engineer's settings for a service on one file."""
+"""Well-tuned options for a service on one file."""
 
 
 @asynccontextmanager
 async def engine(path: Path, options: SqliteOptions = DEFAULTS, *, read_only: bool = False) -> AsyncIterator[AsyncEngine]:
-    """Open a pool of connections to the database in `path`, made if it is missing; close them all at the end.
+    """Open a connection pool to the database in `path`, created if it is missing; close it at the end.
 
     Raises:
-        UsageError: there is no such folder, or no such file to read.
+        UsageError: there is no such folder, or no such file to open read-only.
     """
     _check(path, read_only=read_only)
     made = create_async_engine(
@@ -128,31 +133,31 @@ async def engine(path: Path, options: SqliteOptions = DEFAULTS, *, read_only: bo
         pool_timeout=options.pool_timeout_s,
         pool_pre_ping=options.pool_pre_ping,
     )
-    _set_up(made, options, read_only=read_only)
+    _configure(made, options, read_only=read_only)
     try:
         yield made
     finally:
         await made.dispose()
 
 
-def _set_up(engine: AsyncEngine, options: SqliteOptions, *, read_only: bool) -> None:
+def _configure(engine: AsyncEngine, options: SqliteOptions, *, read_only: bool) -> None:
     script = options.script(read_only=read_only)
 
     def set_up(connection: Any, _record: object) -> None:
         if options.begin:
-            connection.isolation_level = None  # the driver keeps out of transactions
-        connection.run_async(lambda driver: driver.executescript(script))  # one hop to the driver's thread for all
+            connection.isolation_level = None  # the driver begins no transaction
+        connection.run_async(lambda driver: driver.executescript(script))  # one hop to the driver's thread for all of them
 
     event.listen(engine.sync_engine, "connect", set_up)
     if options.begin:
-        embedded.begins(engine.sync_engine, options.begin)
+        embedded.emit_begin(engine.sync_engine, options.begin)
 
 
 def _check(path: Path, *, read_only: bool) -> None:
     if read_only and not path.is_file():
-        raise UsageError(f"no database {path}; make it before opening it read-only")
+        raise UsageError(f"there is no database {path}; create it before opening it read-only")
     if not path.parent.is_dir():
-        raise UsageError(f"no folder {path.parent} for the database {path.name}; make the folder, or name another")
+        raise UsageError(f"there is no folder {path.parent} for the database {path.name}; create it or choose another")
 
 
 def _url(path: Path, *, read_only: bool) -> URL:
@@ -162,7 +167,7 @@ def _url(path: Path, *, read_only: bool) -> URL:
 
 
 async def settings(engine: AsyncEngine) -> dict[str, str]:
-    """Return versions, compile options, the PRAGMAs in effect on a connection, and the pool, for the run record."""
+    """Return versions, compile options, the effective PRAGMAs of a connection, and the pool, for the run record."""
     async with engine.connect() as connection:
         options = {text for (text,) in await connection.exec_driver_sql("PRAGMA compile_options")}
         pragmas = {}
@@ -183,25 +188,25 @@ async def settings(engine: AsyncEngine) -> dict[str, str]:
         "aiosqlite": version("aiosqlite"),
         "sqlalchemy": version("sqlalchemy"),
         "python": platform.python_version(),
-        **embedded.pool_settings(engine),
+        **pool_settings(engine),
     }
 
 
-def snapshot(path: Path) -> Path:
-    """Fold what is still in the write-ahead log into the database file, so that the file alone is the whole; return it.
+def checkpoint(path: Path) -> Path:
+    """Write the write-ahead log back into the database file, so that the file alone is the whole database; return its path.
 
     Raises:
         UsageError: there is no such database, it is still in use, or the disk is full.
     """
     if not path.is_file():
-        raise UsageError(f"no database {path} to take a snapshot of; make it first")
+        raise UsageError(f"there is no database {path} to checkpoint; create it first")
     with (
-        _refusing(path, "fold the log into"),
+        _usage_errors(path, "write the log back into"),
         closing(sqlite3.connect(path, timeout=_LOCK_WAIT_S, isolation_level=None)) as connection,
     ):
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy or embedded.has_log(path):
-        raise UsageError(f"{path} is still in use; close its connections before taking the snapshot")
+        raise UsageError(f"{path} is still in use; close its connections before the checkpoint")
     return path
 
 
@@ -210,21 +215,21 @@ class SqliteDatabases(embedded.FileDatabases):
 
     driver, migrator = "sqlite+aiosqlite", "sqlite+pysqlite"
 
-    def rest(self, name: str) -> None:
-        """Fold the log in; see `snapshot`."""
-        snapshot(self.path(name))
+    def checkpoint(self, name: str) -> None:
+        """Write the log back into the file; see `checkpoint`."""
+        checkpoint(self.path(name))
 
-    def configure(self, engine: AsyncEngine, options: AnyOptions = FOR_ANY_ENGINE) -> None:
-        """Set up the connections that an engine for `url` opens; one that can only read has `mode=ro` in its URL."""
-        _set_up(engine, _own(options), read_only=engine.url.query.get("mode") == "ro")
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
+        """Set up the connections that an engine for `url` opens; a read-only one has `mode=ro` in its URL."""
+        _configure(engine, _sqlite_options(options), read_only=engine.url.query.get("mode") == "ro")
 
-    def open(self, name: str, options: AnyOptions = FOR_ANY_ENGINE) -> AbstractAsyncContextManager[AsyncEngine]:
-        """Open a pool of connections; see `engine`."""
-        return engine(self.there(name), _own(options))
+    def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
+        """Open a connection pool; see `engine`."""
+        return engine(self.existing_path(name), _sqlite_options(options))
 
     def open_undo(self, name: str) -> AbstractAsyncContextManager[AsyncEngine]:
-        """Open one connection with foreign keys unchecked, whose transactions are left to the driver."""
-        return engine(self.there(name), SqliteOptions(begin=None, foreign_keys=False, pool_size=1))
+        """Open one connection with foreign keys unchecked, whose transactions the driver begins."""
+        return engine(self.existing_path(name), SqliteOptions(begin=None, foreign_keys=False, pool_size=1))
 
     async def settings(self, engine: AsyncEngine) -> Mapping[str, str]:
         """Return versions, compile options, PRAGMAs and the pool; see `settings`."""
@@ -236,7 +241,7 @@ def databases(setting: Setting) -> SqliteDatabases:
     return SqliteDatabases(setting)
 
 
-def _own(options: AnyOptions) -> SqliteOptions:
+def _sqlite_options(options: ConnectionOptions) -> SqliteOptions:
     return SqliteOptions(
         cache_size_kib=SMALL_CACHE_KIB if options.small_cache else DEFAULTS.cache_size_kib,
         begin="BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN",
@@ -248,10 +253,10 @@ def _own(options: AnyOptions) -> SqliteOptions:
 
 
 @contextmanager
-def _refusing(path: Path, doing: str) -> Iterator[None]:
-    """Turn what the disk or the driver says into one line that names the file."""
+def _usage_errors(path: Path, action: str) -> Iterator[None]:
+    """Convert errors of the driver and the file system into a UsageError that names the file and the next step."""
     try:
-        with embedded.refusing(path, doing):
+        with embedded.usage_errors(path, action):
             yield
     except sqlite3.Error as error:
-        raise UsageError(f"cannot {doing} {path}: {error}; close its connections, {embedded.FOLDER_ADVICE}") from error
+        raise UsageError(f"cannot {action} {path}: {error}; close its connections, {embedded.FOLDER_ADVICE}") from error

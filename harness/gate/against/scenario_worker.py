@@ -70,7 +70,7 @@ def _serve(channel: Channel, scenario: Any, setting: Any, _: dict[str, Any]) -> 
         channel.send(failed=f"it is for {', '.join(scenario.engines)}", kind="NotMeasurableError")
         return {}
     with scenario.servers(setting) as servers:
-        found = {n: {"near": s.near, "far": s.far, "facts": dict(s.facts)} for n, s in servers.items()}
+        found = {n: {"direct_url": s.direct_url, "url": s.url, "facts": dict(s.facts)} for n, s in servers.items()}
         channel.send(at="servers", servers=found)
         channel.order()
     return {}

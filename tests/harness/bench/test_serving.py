@@ -37,7 +37,7 @@ def test_a_setting_gets_its_servers_for_as_long_as_the_stack_is_open(tmp_path: P
     with ExitStack() as stack:
         found = served(DISTANT.scenario, setting(tmp_path), stack)
         assert gone(found.servers) is None
-    assert gone(found.servers) == f"the echo server at 127.0.0.1:{found.servers['echo'].near.rpartition(':')[2]} is gone"
+    assert gone(found.servers) == f"the echo server at 127.0.0.1:{found.servers['echo'].direct_url.rpartition(':')[2]} is gone"
 
 
 @pytest.mark.parametrize(("engine", "rtt_ms", "reason"), [("oracle", 0.0, "it is for sqlite"), ("sqlite", 5.0, NO_NETWORK)])

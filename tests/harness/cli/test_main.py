@@ -26,7 +26,6 @@ commands:
     baseline  Keep a run as what later ones are compared with, or show which are kept
     capacity  Search the most load at which each arm holds an objective, in operations a second and in users at once
     compare   Compare two files of results, before and after, of this harness or of another tool
-    data      Describe, generate or load the synthetic rows of the trial, and say how fast that was
     doctor    Say whether this machine can be trusted: its noise, its clock, and the smallest change it can show
     gate      Red or green: does a candidate do more work than its baseline, or take longer?
     list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
@@ -34,7 +33,6 @@ commands:
     network   Measure how exactly the network proxy adds round-trip time on this machine
     report    Render a run's report again, or that of a file of another tool, or of two such files before and after
     run       Try scenarios: compare answers, time arms in pairs, measure memory, write the report
-    serve     Run the prompt service on synthetic rows, for a person with curl
 
 exit codes:
   0  good
@@ -45,8 +43,11 @@ exit codes:
 """
 
 
-def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The public interface, as it is printed."""
+def test_help_names_every_command_and_exit_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The public interface, as it is printed outside any project."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

@@ -1,4 +1,4 @@
-"""Buffers of queries: the same each time, fewer with an index, and nothing that does something is asked for twice."""
+"""Buffers of queries are exact, fewer with an index, and statements with effects are not executed again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from harness.probes import buffers
-from harness.probes.buffers import Buffers, is_mere_query
+from harness.probes.buffers import Buffers, is_read_only
 
 SCHEMA = (
     "DROP SCHEMA IF EXISTS probed CASCADE",
@@ -32,13 +32,13 @@ OF_OWNER = text("SELECT id FROM probed.pet WHERE owner = :owner ORDER BY id LIMI
         ("EXPLAIN SELECT 1", False),
     ],
 )
-def test_only_a_mere_query_may_run_again(sql: str, mere: bool) -> None:
-    """Whatever writes, locks or calls the server's functions is left out."""
-    assert is_mere_query(sql) is mere
+def test_only_read_only_queries_are_executed_again(sql: str, mere: bool) -> None:
+    """Statements that write, lock or call server functions are left out."""
+    assert is_read_only(sql) is mere
 
 
-def test_buffers_repeat_and_an_index_needs_fewer(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six times the same; both queries of an operation count; one that sends too many is not counted at all."""
+def test_buffers_repeat_exactly_and_an_index_needs_fewer(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six counts are equal; both queries of an operation count; an operation with too many queries is not counted."""
 
     async def tried() -> tuple[list[float], float, float, dict[str, float]]:
         engine = create_async_engine(postgres_url)
@@ -58,7 +58,7 @@ def test_buffers_repeat_and_an_index_needs_fewer(postgres_url: str, monkeypatch:
                 await connection.exec_driver_sql("CREATE INDEX ON probed.pet (owner, id)")
                 await connection.exec_driver_sql("VACUUM (FREEZE, ANALYZE) probed.pet")
                 indexed = (await counted(1))["query_buffers"]
-                monkeypatch.setattr(buffers, "MOST", 1)
+                monkeypatch.setattr(buffers, "MAX_QUERIES", 1)
                 too_many = await counted(2)
                 await connection.exec_driver_sql(SCHEMA[0])
         finally:

@@ -1,4 +1,4 @@
-"""Counters of a cache: what they went up by, and nothing of before or after."""
+"""The counters of a cache count only while the probe is entered."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections import Counter
 from harness.probes.cache import Counters
 
 
-def test_only_what_happens_inside_counts() -> None:
-    """What was counted before the probe was entered or after it was left is not in its counts; a probe can be entered again."""
-    kept: Counter[str] = Counter(lookups=5, hits=2)
-    probe = Counters(lambda: kept)
+def test_only_changes_within_the_probe_count() -> None:
+    """Changes before it is entered or after it is exited do not count; the probe can be entered again."""
+    counters: Counter[str] = Counter(lookups=5, hits=2)
+    probe = Counters(lambda: counters)
 
     async def counted(lookups: int, **others: int) -> dict[str, float]:
         async with probe:
-            kept.update(lookups=lookups, **others)
-        kept["lookups"] += 100
+            counters.update(lookups=lookups, **others)
+        counters["lookups"] += 100
         return dict(probe.counts())
 
     assert asyncio.run(counted(3)) == {"lookups": 3, "hits": 0}

@@ -1,4 +1,4 @@
-"""CPU time is that of all threads, and of the time inside only."""
+"""CPU time includes all threads, and only the time within the probe."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from harness.probes.cpu import CpuTime
 
 
 def burn(until_ns: int) -> None:
-    """Keep this thread busy until it has used so much CPU time."""
+    """Keep this thread busy until it has used this much CPU time."""
     while time.thread_time_ns() < until_ns:
         pass
 
 
-def test_another_threads_work_counts() -> None:
-    """Five milliseconds that another thread burns are in the figure."""
+def test_other_threads_count() -> None:
+    """Five milliseconds used by another thread are included."""
     with CpuTime() as cpu:
         thread = threading.Thread(target=burn, args=(5_000_000,))
         thread.start()
@@ -23,8 +23,8 @@ def test_another_threads_work_counts() -> None:
     assert cpu.used_ns >= 5_000_000
 
 
-def test_the_figure_stands_still_afterwards() -> None:
-    """Work after the end adds nothing."""
+def test_nothing_is_added_afterwards() -> None:
+    """Work after the end does not count."""
     with CpuTime() as cpu:
         pass
     used_ns = cpu.used_ns

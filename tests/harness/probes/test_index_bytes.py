@@ -1,4 +1,4 @@
-"""Bytes of indexes and tables: whole pages, by name."""
+"""Sizes of indexes and tables by name, in whole pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OnEngine = Callable[..., Any]
 
 
 def test_every_page_belongs_to_an_index_or_a_table(on_engine: OnEngine) -> None:
-    """Indexes and tables together, with SQLite's schema page, are the whole file; a dropped index takes its bytes along."""
+    """Indexes, tables and SQLite's schema page are the whole file; dropping an index removes its bytes."""
 
     async def before_and_after(engine: AsyncEngine) -> tuple[StoredBytes, int, StoredBytes]:
         async with engine.connect() as connection:
@@ -34,8 +34,8 @@ def test_every_page_belongs_to_an_index_or_a_table(on_engine: OnEngine) -> None:
     assert after.tables == before.tables
 
 
-def test_statistics_are_nobody_s_bytes(on_engine: OnEngine) -> None:
-    """ANALYZE makes a table of SQLite's own, which is left out."""
+def test_statistics_are_left_out(on_engine: OnEngine) -> None:
+    """ANALYZE creates an internal table of SQLite, which does not count."""
 
     async def analysed(engine: AsyncEngine) -> StoredBytes:
         async with engine.begin() as connection:
@@ -46,7 +46,7 @@ def test_statistics_are_nobody_s_bytes(on_engine: OnEngine) -> None:
 
 
 def test_without_dbstat_it_is_not_measurable(on_engine: OnEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SQLite built without the table says so as the reason beside the figure."""
+    """A SQLite built without the table is the reason."""
     monkeypatch.setattr(index_bytes, "_SQLITE", "SELECT * FROM dbstat_missing")
     with pytest.raises(NotMeasurableError, match="no dbstat table"):
         on_engine(stored_bytes)

@@ -1,4 +1,4 @@
-"""The ping: it goes to the database and leaves nothing checked out."""
+"""The ping reaches the database and leaves no connection checked out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from harness.probes.statements import Statements
 
 
 def test_a_ping_is_one_statement_on_a_connection_of_the_pool() -> None:
-    """It answers 1."""
+    """It returns 1."""
 
     async def once() -> tuple[int, float]:
         engine = create_async_engine("sqlite+aiosqlite://")
         async with Statements(engine) as sent:
-            answer = await ping(engine)
+            result = await ping(engine)
         await engine.dispose()
-        return answer, sent.counts()["statements"]
+        return result, sent.counts()["statements"]
 
     assert asyncio.run(once()) == (1, 1)

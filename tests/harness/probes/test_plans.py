@@ -1,4 +1,4 @@
-"""Plans: one for each shape of statement, read as a person would read them."""
+"""Query plans: one per statement shape, with index use and table scans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.probes.plans import plans, shape
-from harness.probes.statements import Sent, Statements
+from harness.probes.statements import SentStatement, Statements
 from harness.results.run import Statement
 
 OnEngine = Callable[..., Any]
@@ -42,11 +42,11 @@ READ = [
 
 
 @pytest.mark.parametrize(("sql", "uses_index", "scans_table"), READ)
-def test_plans_are_read_right(on_engine: OnEngine, sql: str, uses_index: bool, scans_table: bool) -> None:
-    """Indexes, primary keys and index-only scans are told from scans of tables, subqueries, CTEs and constants."""
+def test_index_use_and_scans_are_recognised(on_engine: OnEngine, sql: str, uses_index: bool, scans_table: bool) -> None:
+    """Indexes, primary keys and index-only scans are distinguished from scans of tables, subqueries, CTEs and constants."""
 
     async def explain(engine: AsyncEngine) -> list[Statement]:
-        return await plans(engine, [Sent(sql, (), 1)], arm="baseline", group="pets")
+        return await plans(engine, [SentStatement(sql, (), 1)], arm="baseline", group="pets")
 
     (found,) = on_engine(explain)
     assert found.plan
@@ -54,7 +54,7 @@ def test_plans_are_read_right(on_engine: OnEngine, sql: str, uses_index: bool, s
 
 
 def test_lists_of_different_length_are_one_shape(on_engine: OnEngine) -> None:
-    """IN lists of two and three keys fold into one statement sent three times, its plan taken with real parameters."""
+    """IN lists of two and three keys are one shape sent three times, its plan taken with real parameters."""
     statement = text("SELECT *\n  FROM pet\nWHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
 
     async def explain(engine: AsyncEngine) -> list[Statement]:
@@ -76,11 +76,11 @@ def test_lists_of_different_length_are_one_shape(on_engine: OnEngine) -> None:
     ]
 
 
-def test_statements_without_a_plan_get_an_empty_one(on_engine: OnEngine) -> None:
-    """An INSERT of values and a SAVEPOINT look nothing up; explaining them writes nothing."""
+def test_statements_without_a_plan_have_an_empty_one(on_engine: OnEngine) -> None:
+    """An INSERT of values and a SAVEPOINT have none, and explaining them writes nothing."""
 
     async def explain(engine: AsyncEngine) -> tuple[list[Statement], Any]:
-        sent = [Sent("INSERT INTO owner VALUES (?, ?)", ("new", "new"), 4), Sent("SAVEPOINT a", (), 1)]
+        sent = [SentStatement("INSERT INTO owner VALUES (?, ?)", ("new", "new"), 4), SentStatement("SAVEPOINT a", (), 1)]
         found = await plans(engine, sent, arm="baseline", group="pets")
         async with engine.connect() as connection:
             return found, (await connection.exec_driver_sql("SELECT count(*) FROM owner")).scalar_one()
@@ -91,11 +91,11 @@ def test_statements_without_a_plan_get_an_empty_one(on_engine: OnEngine) -> None
 
 
 def test_nested_lines_are_indented(on_engine: OnEngine) -> None:
-    """What runs inside a subquery stands two spaces further right."""
+    """The lines of a subquery are indented by two more spaces."""
 
     async def explain(engine: AsyncEngine) -> list[Statement]:
         sql = "SELECT * FROM pet WHERE owner_id IN (SELECT id FROM owner WHERE name = 'x')"
-        return await plans(engine, [Sent(sql, (), 1)], arm="baseline", group="pets")
+        return await plans(engine, [SentStatement(sql, (), 1)], arm="baseline", group="pets")
 
     (found,) = on_engine(explain)
     assert found.plan == ["SEARCH pet USING INDEX pet_owner (owner_id=?)", "LIST SUBQUERY 1", "  SCAN owner"]
@@ -103,11 +103,11 @@ def test_nested_lines_are_indented(on_engine: OnEngine) -> None:
 
 
 def test_a_statement_that_cannot_be_explained_is_named(on_engine: OnEngine) -> None:
-    """The driver's error goes through, with the statement in a note."""
+    """The driver's error passes through, with the statement in a note."""
 
     async def explain(engine: AsyncEngine) -> list[str]:
         with pytest.raises(OperationalError) as caught:
-            await plans(engine, [Sent("SELECT * FROM  nowhere", (), 1)], arm="baseline", group="pets")
+            await plans(engine, [SentStatement("SELECT * FROM  nowhere", (), 1)], arm="baseline", group="pets")
         return caught.value.__notes__
 
     assert on_engine(explain) == ["while explaining SELECT * FROM nowhere"]
@@ -130,5 +130,5 @@ def test_a_statement_that_cannot_be_explained_is_named(on_engine: OnEngine) -> N
     ],
 )
 def test_shapes(sql: str, expected: str) -> None:
-    """White space, IN lists and rows of values are brought to one form; texts and subqueries are not."""
+    """White space, IN lists and rows of values are normalised; string literals and subqueries are not."""
     assert shape(sql) == expected

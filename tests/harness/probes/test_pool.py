@@ -1,4 +1,4 @@
-"""Checkouts are timed and counted on any pool, and the engine is left as it was."""
+"""Checkouts are timed and counted on pools of any class, and the engine is restored afterwards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MS = 1_000_000
 
 @pytest.fixture
 def on_pool(tmp_path: Path) -> Callable[..., Any]:
-    """Return a function that runs another on an engine with a pool as asked for."""
+    """Return a function that runs a check on an engine with a given pool."""
 
     def run(check: Callable[[AsyncEngine], Awaitable[Any]], **options: Any) -> Any:
         async def opened() -> Any:
@@ -37,20 +37,20 @@ def on_pool(tmp_path: Path) -> Callable[..., Any]:
 
 
 async def use_one(engine: AsyncEngine) -> None:
-    """Check a connection out, and in again."""
+    """Check a connection out and in again."""
     async with engine.connect() as connection:
         await connection.execute(select(1))
 
 
 async def use_together(engine: AsyncEngine, tasks: int) -> None:
-    """Let so many tasks use a connection at the same time."""
+    """Let this number of tasks use a connection at the same time."""
     async with asyncio.TaskGroup() as group:
         for _ in range(tasks):
             group.create_task(use_one(engine))
 
 
-def test_a_connection_is_made_once_and_checked_out_often(on_pool: Callable[..., Any]) -> None:
-    """Three checkouts one after another need one connect."""
+def test_a_connection_is_opened_once_and_checked_out_often(on_pool: Callable[..., Any]) -> None:
+    """Three checkouts one after the other need one connect."""
 
     async def work(engine: AsyncEngine) -> Any:
         async with PoolUse(engine) as use:
@@ -61,7 +61,7 @@ def test_a_connection_is_made_once_and_checked_out_often(on_pool: Callable[..., 
     assert on_pool(work) == ({"checkouts": 3, "connects": 1, "timeouts": 0}, 3, 1)
 
 
-def test_a_wait_is_as_long_as_the_connection_is_held_by_another(on_pool: Callable[..., Any]) -> None:
+def test_a_checkout_waits_while_another_task_holds_the_connection(on_pool: Callable[..., Any]) -> None:
     """The second task waits for the seven milliseconds during which the first one holds the only connection."""
     clock = FakeClock()
 
@@ -77,8 +77,8 @@ def test_a_wait_is_as_long_as_the_connection_is_held_by_another(on_pool: Callabl
     assert on_pool(work, pool_size=1, max_overflow=0) == [0, 7 * MS]
 
 
-def test_a_checkout_that_gives_up_is_a_wait_and_a_timeout(on_pool: Callable[..., Any]) -> None:
-    """It is counted apart from those that got a connection."""
+def test_a_checkout_that_times_out_is_a_wait_and_a_timeout(on_pool: Callable[..., Any]) -> None:
+    """It does not count as a successful checkout."""
 
     async def work(engine: AsyncEngine) -> Any:
         async with PoolUse(engine) as use, engine.connect():
@@ -90,8 +90,8 @@ def test_a_checkout_that_gives_up_is_a_wait_and_a_timeout(on_pool: Callable[...,
     assert counted == ({"checkouts": 1, "connects": 1, "timeouts": 1}, 2)
 
 
-def test_peaks_are_those_of_tasks_at_the_same_time(on_pool: Callable[..., Any]) -> None:
-    """Eight tasks on two connections and one more: eight ask at once, one connection is beyond the pool's size."""
+def test_peaks_are_of_concurrent_tasks(on_pool: Callable[..., Any]) -> None:
+    """Eight tasks on two connections and one overflow: eight wait at the same time, one connection is overflow."""
 
     async def work(engine: AsyncEngine) -> Any:
         async with PoolUse(engine) as use:
@@ -102,7 +102,7 @@ def test_peaks_are_those_of_tasks_at_the_same_time(on_pool: Callable[..., Any]) 
 
 
 def test_a_pool_that_is_not_full_has_no_overflow(on_pool: Callable[..., Any]) -> None:
-    """Its own figure is negative then."""
+    """The pool's own value is negative then."""
 
     async def work(engine: AsyncEngine) -> int:
         async with PoolUse(engine) as use:
@@ -113,8 +113,8 @@ def test_a_pool_that_is_not_full_has_no_overflow(on_pool: Callable[..., Any]) ->
 
 
 @pytest.mark.parametrize(("kind", "connects"), [(AsyncAdaptedQueuePool, 2), (NullPool, 4), (StaticPool, 2)])
-def test_a_disposed_pool_is_watched_in_its_successor(on_pool: Callable[..., Any], kind: type[Any], connects: int) -> None:
-    """Two uses before `dispose` and two after it are all counted, on every kind of pool."""
+def test_the_pool_after_dispose_is_watched_too(on_pool: Callable[..., Any], kind: type[Any], connects: int) -> None:
+    """Two uses before `dispose` and two after it all count, on pools of every class."""
 
     async def work(engine: AsyncEngine) -> Any:
         async with PoolUse(engine) as use:
@@ -128,7 +128,7 @@ def test_a_disposed_pool_is_watched_in_its_successor(on_pool: Callable[..., Any]
 
 
 def test_nothing_is_counted_outside(on_pool: Callable[..., Any]) -> None:
-    """What comes before and after is left out, the pool is as it was, and a second use starts at zero."""
+    """Use before and after does not count, the pool is restored, and a second use starts at zero."""
 
     async def work(engine: AsyncEngine) -> Any:
         use = PoolUse(engine)

@@ -1,4 +1,4 @@
-"""The stopwatch times the statements that it is asked to, and only while it is entered."""
+"""Statements are timed at the driver, only the selected ones, and only while the probe is entered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.probes.statement_times import StatementTimes
 from harness.runtime.clock import FakeClock
 
 
-def test_it_stands_next_to_the_driver(tmp_path: Path) -> None:
-    """What another listener does, before or after it, is outside of the time; what is no read is not timed."""
+def test_it_times_the_driver_only(tmp_path: Path) -> None:
+    """The time of other listeners is not included, and statements with other verbs are not timed."""
     clock = FakeClock()
 
     async def work() -> list[int]:

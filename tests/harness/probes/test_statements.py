@@ -1,4 +1,4 @@
-"""Statements are counted exactly, and nothing else is."""
+"""Statements, parameter sets, rows and transactions are counted exactly."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.probes.statements import Sent, Statements
+from harness.probes.statements import SentStatement, Statements
 
 OnEngine = Callable[..., Any]
 
 
 def test_every_kind_of_statement_is_counted(on_engine: OnEngine) -> None:
-    """One for each execution, one for an executemany of three; BEGIN, COMMIT and the pool's set-up are none."""
+    """Each execution is one, an executemany of three is one; BEGIN, COMMIT and the connection's set-up are none."""
 
     async def work(engine: AsyncEngine) -> Mapping[str, float]:
         await engine.dispose()
@@ -31,8 +31,8 @@ def test_every_kind_of_statement_is_counted(on_engine: OnEngine) -> None:
     assert on_engine(work) == {"statements": 3, "parameter_sets": 5, "rows": 20, "transactions": 2}
 
 
-def test_a_savepoint_is_a_statement_and_no_transaction(on_engine: OnEngine) -> None:
-    """SAVEPOINT and RELEASE are trips to the database like any other."""
+def test_a_savepoint_is_a_statement_and_not_a_transaction(on_engine: OnEngine) -> None:
+    """SAVEPOINT and RELEASE are sent to the database like any other statement."""
 
     async def work(engine: AsyncEngine) -> Mapping[str, float]:
         async with Statements(engine) as probe, engine.begin() as connection, connection.begin_nested() as nested:
@@ -44,7 +44,7 @@ def test_a_savepoint_is_a_statement_and_no_transaction(on_engine: OnEngine) -> N
 
 @pytest.mark.parametrize("batches", [1, 3])
 def test_streamed_rows_are_counted_as_they_are_fetched(on_engine: OnEngine, batches: int) -> None:
-    """Of a streamed result, only the batches that were fetched have left the database."""
+    """Of a streamed result, only the fetched batches count."""
 
     async def work(engine: AsyncEngine) -> Mapping[str, float]:
         async with Statements(engine) as probe, engine.connect() as connection:
@@ -58,8 +58,8 @@ def test_streamed_rows_are_counted_as_they_are_fetched(on_engine: OnEngine, batc
     assert on_engine(work)["rows"] == 50 * batches
 
 
-def test_rows_that_nobody_reads_count_as_well(on_engine: OnEngine) -> None:
-    """The driver fetches a plain result to its end, whether or not more than its first row is looked at."""
+def test_rows_that_are_not_read_count_too(on_engine: OnEngine) -> None:
+    """The driver fetches a plain result completely, even if only its first row is read."""
 
     async def work(engine: AsyncEngine) -> Mapping[str, float]:
         async with Statements(engine) as probe, engine.connect() as connection:
@@ -70,7 +70,7 @@ def test_rows_that_nobody_reads_count_as_well(on_engine: OnEngine) -> None:
 
 
 def test_returned_rows_of_an_insert_count(on_engine: OnEngine) -> None:
-    """What RETURNING brings back are rows like those of a SELECT."""
+    """Rows of RETURNING count like those of a SELECT."""
     pet = Table("pet", MetaData(), Column("id", Integer, primary_key=True), Column("age", Integer))
 
     async def work(engine: AsyncEngine) -> Mapping[str, float]:
@@ -81,8 +81,8 @@ def test_returned_rows_of_an_insert_count(on_engine: OnEngine) -> None:
     assert on_engine(work)["rows"] == 5
 
 
-def test_a_statement_that_fails_was_sent(on_engine: OnEngine) -> None:
-    """The database refuses it, but it had to read it."""
+def test_a_failed_statement_counts(on_engine: OnEngine) -> None:
+    """The database rejects it, but it was sent."""
 
     async def work(engine: AsyncEngine) -> Mapping[str, float]:
         async with Statements(engine) as probe, engine.connect() as connection:
@@ -93,10 +93,10 @@ def test_a_statement_that_fails_was_sent(on_engine: OnEngine) -> None:
     assert on_engine(work)["statements"] == 1
 
 
-def test_texts_come_with_their_first_parameters(on_engine: OnEngine) -> None:
-    """Each distinct text is kept once, in the order first sent, with the parameters it first came with and its count."""
+def test_statements_have_their_first_parameters(on_engine: OnEngine) -> None:
+    """Each distinct text is recorded once, in the order first sent, with its first parameters and its count."""
 
-    async def work(engine: AsyncEngine) -> list[Sent]:
+    async def work(engine: AsyncEngine) -> list[SentStatement]:
         async with Statements(engine) as probe, engine.begin() as connection:
             for age in (3, 4, 5):
                 await connection.execute(text("SELECT id FROM pet WHERE age = :age"), {"age": age})
@@ -104,13 +104,13 @@ def test_texts_come_with_their_first_parameters(on_engine: OnEngine) -> None:
         return probe.sent()
 
     assert on_engine(work) == [
-        Sent("SELECT id FROM pet WHERE age = ?", (3,), 3),
-        Sent("UPDATE pet SET age = ?", (7,), 1),
+        SentStatement("SELECT id FROM pet WHERE age = ?", (3,), 3),
+        SentStatement("UPDATE pet SET age = ?", (7,), 1),
     ]
 
 
 def test_counting_starts_at_zero_and_ends(on_engine: OnEngine) -> None:
-    """Entered again, the probe forgets; left, it counts no more and the engine has no listener of it."""
+    """Entered again, the probe starts at zero; exited, it has no listener left on the engine."""
 
     async def work(engine: AsyncEngine) -> tuple[list[float], bool]:
         probe = Statements(engine)

@@ -1,4 +1,4 @@
-"""Virtual-machine steps: exact, repeatable, and only the operation's own."""
+"""Virtual-machine steps are exact, repeatable, and those of the operation only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCAN = "SELECT count(*), sum(age) FROM pet WHERE age % 3 = 1"
 
 
 async def steps(engine: AsyncEngine, *statements: str, at_once: bool = False) -> float:
-    """Count the steps of some statements, each on a connection of its own."""
+    """Count the steps of some statements, each on a separate connection."""
 
     async def send(statement: str) -> None:
         async with engine.begin() as connection:
@@ -35,7 +35,7 @@ async def steps(engine: AsyncEngine, *statements: str, at_once: bool = False) ->
 
 
 def test_steps_repeat_exactly(on_engine: OnEngine) -> None:
-    """The same reads and writes that undo themselves take the same steps, ten times over."""
+    """The same reads, and writes that are rolled back, take the same steps ten times."""
     work = (SCAN, "INSERT INTO owner VALUES ('x', 'x')", "DELETE FROM owner WHERE id = 'x'", SCAN)
 
     async def ten(engine: AsyncEngine) -> list[float]:
@@ -46,8 +46,8 @@ def test_steps_repeat_exactly(on_engine: OnEngine) -> None:
     assert len(set(counts)) == 1
 
 
-def test_steps_are_sqlite_s_own_count(on_engine: OnEngine) -> None:
-    """What is counted for a statement is what SQLite itself says about it, where it is built to say so."""
+def test_steps_equal_sqlites_own_count(on_engine: OnEngine) -> None:
+    """The count equals SQLite's own statement counter, where the build has it."""
 
     async def both(engine: AsyncEngine) -> tuple[float, Any]:
         async with engine.connect() as connection:
@@ -64,8 +64,8 @@ def test_steps_are_sqlite_s_own_count(on_engine: OnEngine) -> None:
     assert own < counted <= own + 8
 
 
-def test_connections_at_once_lose_no_step(on_engine: OnEngine) -> None:
-    """Four connections stepping in four threads count what they count one after the other."""
+def test_concurrent_connections_lose_no_step(on_engine: OnEngine) -> None:
+    """Four connections in four threads count the same as one after the other."""
 
     async def both(engine: AsyncEngine) -> tuple[float, float]:
         return await steps(engine, *[SCAN] * 4), await steps(engine, *[SCAN] * 4, at_once=True)
@@ -75,7 +75,7 @@ def test_connections_at_once_lose_no_step(on_engine: OnEngine) -> None:
 
 
 def test_opening_a_connection_is_not_counted(on_engine: OnEngine) -> None:
-    """Neither the PRAGMAs nor reading the schema count, however many indexes it lists."""
+    """Neither PRAGMAs nor reading the schema count, for any number of indexes."""
 
     async def counts(engine: AsyncEngine) -> list[float]:
         found = [await steps(engine, "SELECT 1")]
@@ -90,7 +90,7 @@ def test_opening_a_connection_is_not_counted(on_engine: OnEngine) -> None:
 
 
 def test_nothing_is_counted_after_the_probe(on_engine: OnEngine) -> None:
-    """Left, the probe's count stays, new connections have no handler, and an operation that disposes of the engine is fine."""
+    """The count does not change, new connections have no handler, and an operation may dispose of the engine."""
 
     async def counts(engine: AsyncEngine) -> tuple[float, float, bool]:
         probe = VmSteps(engine)
@@ -110,7 +110,7 @@ def test_nothing_is_counted_after_the_probe(on_engine: OnEngine) -> None:
 
 
 def test_a_connection_in_use_is_refused(on_engine: OnEngine) -> None:
-    """A connection that was checked out before would go uncounted, so the probe says what to do instead."""
+    """A connection checked out before would not be counted, so the probe raises an error with the next step."""
 
     async def enter(engine: AsyncEngine) -> None:
         async with engine.connect():
@@ -122,7 +122,7 @@ def test_a_connection_in_use_is_refused(on_engine: OnEngine) -> None:
 
 
 def test_a_synchronous_engines_steps_are_counted(on_engine: OnEngine) -> None:
-    """They repeat, there are several for each row that is read, and nothing is counted afterwards."""
+    """They repeat, there are several per row read, and nothing is counted afterwards."""
 
     async def work(engine: AsyncEngine) -> list[float]:
         blocking = create_engine(engine.url.set(drivername="sqlite"))

@@ -1,4 +1,4 @@
-"""The guard: whatever ends the starter, nothing of the server is left."""
+"""The guard: however its starter ends, nothing of the server remains."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from harness.errors import UsageError
 from harness.servers import guard as module
 from harness.servers.guard import Command, guarded, last_words
 
-NOBODY = (65534, 65534)
+UNPRIVILEGED = (65534, 65534)
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-PATIENCE_S = 20.0
-"""How long a test waits for something that should come at once; it only bounds a failure."""
+TIMEOUT_S = 20.0
+"""Timeout of conditions that should be true at once; it only bounds a failure."""
 
 
 def toy(folder: Path, program: str = "sleep 600 & echo $! > helper; echo $$ > ready; wait") -> Command:
-    """Return a server that is a shell in a folder of its own, with a helper process."""
+    """Return a command for a shell as a server in a separate folder, with a child process."""
     home = folder / "home"
     script = f"cd {home}; {program}"
     return Command("toy", ["/bin/sh", "-c", script], folder / "log", remove=home)
 
 
 def is_ready(folder: Path) -> Callable[[], bool]:
-    """Return a check for the file that the toy writes last."""
+    """Return a check for the file that the toy server writes last."""
     return (folder / "home" / "ready").exists
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; one that has ended and waits for its parent to notice does not."""
+    """Return whether a process is running; a zombie is not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -45,8 +45,8 @@ def alive(pid: int) -> bool:
 
 
 def comes_true(condition: Callable[[], bool]) -> bool:
-    """Wait until something holds; False when it does not within the patience of a test."""
-    ends = time.monotonic() + PATIENCE_S
+    """Wait for a condition; return False after the timeout."""
+    ends = time.monotonic() + TIMEOUT_S
     while not condition():
         if time.monotonic() > ends:
             return False
@@ -55,17 +55,17 @@ def comes_true(condition: Callable[[], bool]) -> bool:
 
 
 def helper_of(folder: Path) -> int:
-    """Return the process id of the toy's helper."""
+    """Return the process id of the toy server's child."""
     return int((folder / "home" / "helper").read_text())
 
 
-def nothing_left(folder: Path, *pids: int) -> bool:
-    """Say whether, after a moment, the processes are gone and so is the folder."""
+def nothing_remains(folder: Path, *pids: int) -> bool:
+    """Wait until the processes and the folder are gone; return False after the timeout."""
     return comes_true(lambda: not any(map(alive, pids)) and not (folder / "home").exists())
 
 
-def test_after_success_nothing_is_left(tmp_path: Path) -> None:
-    """The server and its helper run inside, and are gone with their folder as soon as it ends."""
+def test_after_success_nothing_remains(tmp_path: Path) -> None:
+    """The server and its child run within the context, and are gone with their folder at its end."""
     with guarded(toy(tmp_path), is_ready(tmp_path)) as server:
         helper = helper_of(tmp_path)
         assert alive(server)
@@ -75,8 +75,8 @@ def test_after_success_nothing_is_left(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["log"]
 
 
-def test_after_a_failure_nothing_is_left(tmp_path: Path) -> None:
-    """An exception passes through unchanged, and the server is gone."""
+def test_after_a_failure_nothing_remains(tmp_path: Path) -> None:
+    """An exception passes through unchanged, and the server is stopped."""
     pids: list[int] = []
 
     def fail() -> None:
@@ -105,8 +105,8 @@ with guarded(toy(folder), is_ready(folder)) as server:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_however_its_starter_is_ended_nothing_is_left(tmp_path: Path, ending: signal.Signals) -> None:
-    """Ctrl-C, a closed terminal, a polite end and an outright kill of the starter all take the server and its folder along."""
+def test_however_the_starter_ends_nothing_remains(tmp_path: Path, ending: signal.Signals) -> None:
+    """SIGINT, SIGHUP, SIGTERM and SIGKILL of the starter all stop the server and remove its folder."""
     root = str(Path(__file__).parents[3])
     program = STARTER.format(root=root, tests=str(Path(__file__).parent), folder=str(tmp_path))
     command = [sys.executable, "-c", program]
@@ -114,12 +114,12 @@ def test_however_its_starter_is_ended_nothing_is_left(tmp_path: Path, ending: si
         assert starter.stdout is not None
         server = int(starter.stdout.readline())
         helper, guard = helper_of(tmp_path), psutil.Process(server).ppid()
-        os.killpg(starter.pid, ending)  # as a terminal does: to the whole group
-    assert nothing_left(tmp_path, server, helper, guard)
+        os.killpg(starter.pid, ending)  # to the whole process group, as a terminal does
+    assert nothing_remains(tmp_path, server, helper, guard)
 
 
-def test_a_killed_guard_takes_the_server_along(tmp_path: Path) -> None:
-    """The kernel stops the server when its guard is killed outright, and the starter then removes the folder."""
+def test_a_killed_guard_stops_the_server(tmp_path: Path) -> None:
+    """The kernel stops the server when its guard is killed, and the starter then removes the folder."""
     command = toy(tmp_path, "echo $$ > ready; exec sleep 600")
     with guarded(command, is_ready(tmp_path)) as server:
         os.kill(psutil.Process(server).ppid(), signal.SIGKILL)
@@ -127,72 +127,74 @@ def test_a_killed_guard_takes_the_server_along(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-def test_a_guard_asked_to_end_stops_the_server(tmp_path: Path) -> None:
-    """Whoever ends the guard politely ends the server with it."""
+def test_a_terminated_guard_stops_the_server(tmp_path: Path) -> None:
+    """SIGTERM to the guard stops the server."""
     with guarded(toy(tmp_path), is_ready(tmp_path)) as server:
         helper, guard = helper_of(tmp_path), psutil.Process(server).ppid()
         os.kill(guard, signal.SIGTERM)
-        assert nothing_left(tmp_path, server, helper)
+        assert nothing_remains(tmp_path, server, helper)
 
 
-def test_a_server_that_will_not_stop_is_killed(tmp_path: Path) -> None:
-    """One that ignores being asked is killed after its time."""
+def test_a_server_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    """One that ignores the signal is killed after its timeout."""
     command = replace(toy(tmp_path, "trap '' TERM; echo $$ > ready; while :; do sleep 1; done"), stop_s=0.1)
     with guarded(command, is_ready(tmp_path)) as server:
         pass
     assert not alive(server)
 
 
-def test_a_helper_that_left_its_group_is_found(tmp_path: Path) -> None:
-    """A process that the server has put in a session of its own, as PostgreSQL does, is ended as well."""
+def test_a_child_in_another_session_is_ended(tmp_path: Path) -> None:
+    """A process in another session, as PostgreSQL starts them, is ended as well."""
     with guarded(toy(tmp_path, "setsid sleep 600 & echo $! > helper; echo $$ > ready; wait"), is_ready(tmp_path)):
         helper = helper_of(tmp_path)
         assert alive(helper)
     assert not alive(helper)
 
 
-def test_the_server_is_asked_first(tmp_path: Path) -> None:
-    """It gets its own signal, one that the guard itself ignores included, and may put its things in order."""
-    program = f"trap 'echo in order > {tmp_path}/said; exit' INT; echo $$ > ready; while :; do sleep 0.01; done"
+def test_the_server_gets_its_signal_first(tmp_path: Path) -> None:
+    """It gets its configured signal, even one that the guard ignores, and can shut down in order."""
+    program = f"trap 'echo in order > {tmp_path}/output; exit' INT; echo $$ > ready; while :; do sleep 0.01; done"
     with guarded(replace(toy(tmp_path, program), stop=signal.SIGINT), is_ready(tmp_path)):
         pass
-    assert (tmp_path / "said").read_text() == "in order\n"
+    assert (tmp_path / "output").read_text() == "in order\n"
 
 
 @pytest.mark.parametrize(
-    ("program", "words", "says"),
+    ("program", "words", "message"),
     [
-        ("echo first; echo 'FATAL: no room'; echo goodbye; exit 3", None, r"^toy ended while starting: FATAL: no room; "),
-        ("exit 3", None, r"^toy ended while starting: it said nothing; "),
-        ("sleep 600", None, r"^toy was not ready within 0\.3 s: it said nothing; "),
+        ("echo first; echo 'FATAL: disk full'; echo goodbye; exit 3", None, r"^toy exited while starting: FATAL: disk full; "),
+        ("exit 3", None, r"^toy exited while starting: its log is empty; "),
+        ("sleep 600", None, r"^toy was not ready within 0\.3 s: its log is empty; "),
         ("", ["/no/such/server"], r"^toy cannot be started: No such file or directory: /no/such/server; check /no/such/server$"),
     ],
 )
-def test_a_server_that_does_not_start_is_one_line(tmp_path: Path, program: str, words: list[str] | None, says: str) -> None:
-    """What it said last is told in a line, and nothing of it is left."""
+def test_a_server_that_does_not_start_is_one_line(tmp_path: Path, program: str, words: list[str] | None, message: str) -> None:
+    """The error has its last log line, and nothing of it remains."""
     command = toy(tmp_path, program)
     command = replace(command, words=words or command.words)
     with (
-        pytest.raises(UsageError, match=says) as refusal,
-        guarded(command, is_ready(tmp_path), start_s=0.3 if program == "sleep 600" else PATIENCE_S),
+        pytest.raises(UsageError, match=message) as refusal,
+        guarded(command, is_ready(tmp_path), start_s=0.3 if program == "sleep 600" else TIMEOUT_S),
     ):
         pass
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "home").exists()
 
 
-def test_nobody_else_can_read_the_environment(tmp_path: Path) -> None:
-    """What the server is told in its environment reaches it, and stands on no command line."""
-    command = replace(toy(tmp_path, "echo $SECRET > heard; echo $$ > ready; exec sleep 600"), environment={"SECRET": "swordfish"})
+def test_the_environment_is_private(tmp_path: Path) -> None:
+    """The server gets its environment, which is on no command line."""
+    command = replace(
+        toy(tmp_path, "echo $SECRET > received; echo $$ > ready; exec sleep 600"), environment={"SECRET": "swordfish"}
+    )
     with guarded(command, is_ready(tmp_path)) as server:
-        assert (tmp_path / "home" / "heard").read_text() == "swordfish\n"
+        assert (tmp_path / "home" / "received").read_text() == "swordfish\n"
         lines = [psutil.Process(pid).cmdline() for pid in (server, psutil.Process(server).ppid())]
     assert "swordfish" not in str(lines)
 
 
-@pytest.mark.skipif(len(CORES) < 2, reason="there is no other core")
+@pytest.mark.skipif(len(CORES) < 2, reason="needs a second core")
 def test_a_server_leaves_its_starters_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where its starter is kept on a core, the server and what it starts run on the others; else they run where it does."""
+    """With a starter pinned to a core, the server and its children run on the others; otherwise on all of the starter's cores."""
     for cores in (frozenset(CORES[:1]), frozenset[int]()):
         monkeypatch.setattr(module, "elsewhere", lambda cores=cores: cores)
         with guarded(toy(tmp_path), is_ready(tmp_path)) as server:
@@ -200,39 +202,41 @@ def test_a_server_leaves_its_starters_core(tmp_path: Path, monkeypatch: pytest.M
         assert found == [set(cores) or set(CORES)] * 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a server as somebody else")
-def test_a_server_may_run_as_somebody_else(tmp_path: Path) -> None:
-    """It runs as that user and its group alone, owns its folder, and reads there what was brought from where it may not read."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a server as another user")
+def test_a_server_may_run_as_another_user(tmp_path: Path) -> None:
+    """It has that user and group only, owns its folder, and reads the folders copied there."""
     closed = tmp_path / "programs"
     closed.mkdir(mode=0o700)
     (closed / "greeting").write_text("hello\n")
-    # Not in the test's own folder: those above it are closed to others.
+    # Not in the test's folder, whose parents are not readable for other users.
     home = Path("/tmp") / f"harness-guard-{os.getpid()}"
-    script = f"cd {home}; id -u > id; id -G >> id; cat programs/greeting > heard; echo $$ > ready; exec sleep 600"
-    command = Command("toy", ["/bin/sh", "-c", script], tmp_path / "log", remove=home, user=NOBODY, bring={closed: "programs"})
+    script = f"cd {home}; id -u > id; id -G >> id; cat programs/greeting > received; echo $$ > ready; exec sleep 600"
+    command = Command(
+        "toy", ["/bin/sh", "-c", script], tmp_path / "log", remove=home, user=UNPRIVILEGED, bring={closed: "programs"}
+    )
     with guarded(command, (home / "ready").exists) as server:
         assert (home / "id").read_text() == "65534\n65534\n"
-        assert (home / "heard").read_text() == "hello\n"
-        assert home.stat().st_uid == NOBODY[0]
-        assert psutil.Process(server).uids().effective == NOBODY[0]
+        assert (home / "received").read_text() == "hello\n"
+        assert home.stat().st_uid == UNPRIVILEGED[0]
+        assert psutil.Process(server).uids().effective == UNPRIVILEGED[0]
     assert not home.exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "last"),
     [
-        ("", "it said nothing"),
-        ("\n  \n", "it said nothing"),
+        ("", "its log is empty"),
+        ("\n  \n", "its log is empty"),
         ("one\ntwo\n\n", "two"),
         ("LOG: could not bind\nFATAL: no socket\nLOG: the server is shut down\n", "FATAL: no socket"),
     ],
 )
-def test_last_words_are_a_complaint_where_there_is_one(tmp_path: Path, text: str, says: str) -> None:
-    """Of a log, the last line that complains is told, else the last that is not empty."""
+def test_the_last_error_line_of_a_log_is_preferred(tmp_path: Path, text: str, last: str) -> None:
+    """The last line that reports an error is returned, else the last one that is not empty."""
     (tmp_path / "log").write_text(text)
-    assert last_words(tmp_path / "log") == says
+    assert last_words(tmp_path / "log") == last
 
 
-def test_a_missing_log_says_nothing(tmp_path: Path) -> None:
-    """A server that never came to write has no last words."""
-    assert last_words(tmp_path / "log") == "it said nothing"
+def test_a_missing_log_is_empty(tmp_path: Path) -> None:
+    """A server that never wrote a line has an empty log."""
+    assert last_words(tmp_path / "log") == "its log is empty"

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from harness.databases.engines import sqlite
 from harness.errors import NotMeasurableError
 from harness.servers import prometheus
-from harness.servers.exposition import distribution
-from service.as_proposed.review_monitoring import PANELS, ReviewMonitoring
+from harness.servers.prometheus import distribution
+from service.as_proposed.monitoring import PANELS, ReviewMonitoring
 from service.observability.dashboards import WINDOW, panels
 from service.observability.metrics import FINE, buckets_s
 from service.observability.monitoring import Monitoring
@@ -114,7 +114,7 @@ def test_every_panel_has_something_to_show(running: tuple[str, Monitoring]) -> N
     url, _ = running
     for panel in panels():
         for target in panel.targets:
-            found = prometheus.ask_until(url, target.expression.replace(WINDOW, "5s"))
+            found = prometheus.query_until_available(url, target.expression.replace(WINDOW, "5s"))
             assert found, f"{panel.title}: no answer to {target.expression}"
             assert all(series["value"][1] != "NaN" for series in found), target.expression
 
@@ -123,8 +123,8 @@ def test_every_panel_has_something_to_show(running: tuple[str, Monitoring]) -> N
 def test_the_reviews_panels_stay_empty_but_one(running: tuple[str, Monitoring]) -> None:
     """The review's metrics are read as well, and three of its four panels ask for series that are not among them."""
     url, _ = running
-    assert prometheus.ask_until(url, "rate(db_query_duration_seconds_bucket[5s])")
-    shown = [title for title, expression in PANELS.items() if prometheus.ask(url, expression)]
+    assert prometheus.query_until_available(url, "rate(db_query_duration_seconds_bucket[5s])")
+    shown = [title for title, expression in PANELS.items() if prometheus.query(url, expression)]
     assert shown == ["Queries per Second"]
 
 
@@ -133,5 +133,5 @@ def test_the_reviews_panels_stay_empty_but_one(running: tuple[str, Monitoring]) 
 def test_our_quantile_is_prometheus_own(running: tuple[str, Monitoring], share: float) -> None:
     """Of a histogram that no longer changes, to the last digits."""
     url, monitoring = running
-    [theirs] = prometheus.ask_until(url, f"histogram_quantile({share}, {STILL}_bucket)")
+    [theirs] = prometheus.query_until_available(url, f"histogram_quantile({share}, {STILL}_bucket)")
     assert float(theirs["value"][1]) == pytest.approx(distribution(monitoring.render(), STILL).quantile(share), rel=1e-9)

@@ -1,4 +1,4 @@
-"""Redis for a run: started and stopped here, or somebody's, whose keys are left as they were."""
+"""Redis for a run: a local server, or the user's, whose keys are left unchanged."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError, UsageError
-from harness.servers import redis as fixture
+from harness.network.addresses import free_port
+from harness.servers import redis as module
 
-FOREIGN = {"string": b"\x00\xff theirs", "harness:theirs": b"begins as ours do", "harness:0": b"so does this", "": b"no name"}
+FOREIGN = {"string": b"\x00\xff existing", "harness:other": b"same root", "harness:0": b"same run", "": b"empty name"}
 
 
 @pytest.fixture
-def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name no Redis in the environment, so that one is started here, if there is a program."""
-    monkeypatch.delenv(fixture.URL_VARIABLE, raising=False)
+def not_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the user's server from the environment, so that a local one is started, if a program is installed."""
+    monkeypatch.delenv(module.URL_VARIABLE, raising=False)
     try:
-        fixture._program()
+        module._program()
     except NotMeasurableError as reason:
         pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")
 def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start one Redis for the tests that need no special one."""
+    """Start one server for the tests without special needs."""
     with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
-        environment.delenv(fixture.URL_VARIABLE, raising=False)
+        environment.delenv(module.URL_VARIABLE, raising=False)
         try:
-            url = stack.enter_context(fixture.server(tmp_path_factory.mktemp("redis")))
+            url = stack.enter_context(module.server(tmp_path_factory.mktemp("redis")))
         except NotMeasurableError as reason:
             pytest.skip(str(reason))
         yield url
@@ -50,233 +51,236 @@ def _started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def url(_started: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return an empty Redis with no limits of its own, and empty it again."""
-    monkeypatch.delenv(fixture.URL_VARIABLE, raising=False)
+    """Yield an empty server without limits, and empty it again."""
+    monkeypatch.delenv(module.URL_VARIABLE, raising=False)
     yield _started
-    with connected(_started) as client:
+    with client_of(_started) as client:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("requirepass", "")
         client.flushall()
 
 
 @pytest.fixture
-def theirs(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return somebody's Redis, named in the environment: keys of every kind in two databases, one of them about to expire."""
-    with connected(url) as client:
+def external(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of a user's server in the environment, with keys of every type in two databases, one about to expire."""
+    with client_of(url) as client:
         client.mset(FOREIGN)
         client.rpush("list", "a", "b")
         client.hset("hash", "field", "value")
         client.zadd("scores", {"a": 1.5})
         client.set("expiring", "soon", ex=1000)
-    with connected(url.replace("/0", "/3")) as client:
-        client.set("elsewhere", "x")
-    monkeypatch.setenv(fixture.URL_VARIABLE, url)
+    with client_of(url.replace("/0", "/3")) as client:
+        client.set("other", "x")
+    monkeypatch.setenv(module.URL_VARIABLE, url)
     return url
 
 
-def connected(url: str) -> Any:
-    """Return a client that is closed at the end of a `with`; answers are bytes."""
+def client_of(url: str) -> Any:
+    """Return a client that is closed at the end of a `with`; replies are bytes."""
     return closing(client_library.Redis.from_url(url))
 
 
 def contents(url: str) -> dict[bytes, tuple[bytes, bool]]:
-    """Return every key with its value as Redis itself serialises it, and whether it expires."""
-    with connected(url) as client:
+    """Return every key with its serialised value, and whether it expires."""
+    with client_of(url) as client:
         return {key: (client.dump(key), client.ttl(key) > 0) for key in client.scan_iter()}
 
 
-@pytest.mark.usefixtures("unnamed")
-def test_a_redis_of_our_own_starts_empty_and_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It answers on a port of this machine, keeps nothing on disk, evicts nothing, and leaves only its log."""
+@pytest.mark.usefixtures("not_configured")
+def test_a_local_server_starts_empty_and_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It listens on loopback, stores nothing on disk, evicts nothing, and leaves only its log."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     (tmp_path / "folder").mkdir()
-    with fixture.server(tmp_path / "folder") as url:
-        place = urlsplit(url)
-        assert (place.scheme, place.hostname, place.path) == ("redis", "127.0.0.1", "/0")
-        with connected(url) as client:
+    with module.server(tmp_path / "folder") as url:
+        address = urlsplit(url)
+        assert (address.scheme, address.hostname, address.path) == ("redis", "127.0.0.1", "/0")
+        with client_of(url) as client:
             assert client.dbsize() == 0
-            told = client.config_get("*")
+            found = client.config_get("*")
             expected = {"save": "", "bind": "127.0.0.1", "appendonly": "no", "maxmemory-policy": "noeviction"}
-            assert {name: told[name] for name in expected} == expected
-            assert int(told["maxmemory"]) == fixture.MEMORY_MB * 2**20
+            assert {name: found[name] for name in expected} == expected
+            assert int(found["maxmemory"]) == module.MEMORY_MB * 2**20
             client.set("x", "y")
         assert len(list((tmp_path / "temporary").iterdir())) == 1
-    with pytest.raises(client_library.ConnectionError), connected(url) as client:
+    with pytest.raises(client_library.ConnectionError), client_of(url) as client:
         client.ping()
     assert not list((tmp_path / "temporary").iterdir())
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["redis-1.log"]
 
 
 def test_asyncio_clients_connect_to_it(url: str) -> None:
-    """The package `redis` is still the client library, and its asyncio half talks to the server."""
+    """The package `redis` is still the client library, and its asyncio client works with the server."""
 
     async def ping() -> Any:
         async with redis.asyncio.Redis.from_url(url) as client:
             return await client.ping()
 
     assert asyncio.run(ping()) is True
-    assert fixture.__name__ == "harness.servers.redis"
+    assert module.__name__ == "harness.servers.redis"
 
 
-def test_a_port_that_was_taken_meanwhile_is_given_up(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a port somebody listens on nor another Redis's is mistaken for ours: the next one is tried."""
-    free, other = fixture._free_port, urlsplit(url).port
-    monkeypatch.setattr(fixture, "ANSWER_S", 0.2)
+def test_a_taken_port_is_replaced(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a port in use nor another Redis is mistaken for the local server: the next port is tried."""
+    free, other = free_port, urlsplit(url).port
+    monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 0.2)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ports = iter([taken.getsockname()[1], other])
-        monkeypatch.setattr(fixture, "_free_port", lambda: next(ports, None) or free())
-        with fixture.server(tmp_path) as found:
+        monkeypatch.setattr(module, "free_port", lambda: next(ports, None) or free())
+        with module.server(tmp_path) as found:
             assert urlsplit(found).port not in {taken.getsockname()[1], other}
-            with connected(found) as client:
+            with client_of(found) as client:
                 assert client.ping()
     assert len(list(tmp_path.glob("redis-*.log"))) == 3
 
 
-def test_a_port_that_is_always_taken_is_one_line(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a few tries it is given up, with what the server said."""
-    monkeypatch.setattr(fixture, "_free_port", lambda: urlsplit(url).port)
-    monkeypatch.setattr(fixture, "_PORTS_TRIED", 2)
-    with pytest.raises(UsageError, match="redis ended while starting: "), fixture.server(tmp_path):
+def test_ports_that_are_always_taken_are_one_line(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few attempts the error has the server's log line."""
+    monkeypatch.setattr(module, "free_port", lambda: urlsplit(url).port)
+    monkeypatch.setattr(module, "_PORTS_TRIED", 2)
+    with pytest.raises(UsageError, match="redis exited while starting: "), module.server(tmp_path):
         pass
     assert len(list(tmp_path.glob("redis-*.log"))) == 2
 
 
-def test_without_any_redis_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no program, no wheel and no address it cannot run here, which is no mistake of anybody's."""
-    monkeypatch.delenv(fixture.URL_VARIABLE, raising=False)
+def test_without_any_redis_it_is_not_measurable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a program, a wheel and a URL it cannot run here."""
+    monkeypatch.delenv(module.URL_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(NotMeasurableError, match=r"no redis-server or valkey-server.*HARNESS_REDIS_URL"), fixture.server(tmp_path):
+    with pytest.raises(NotMeasurableError, match=r"Redis is not installed; install .*HARNESS_REDIS_URL"), module.server(tmp_path):
         pass
 
 
 @pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
-def test_a_program_on_the_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Redis or Valkey as installed here is what people mean by theirs."""
+def test_a_program_on_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An installed Redis or Valkey is preferred."""
     (tmp_path / name).write_text("#!/bin/sh\n")
     (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert fixture._program() == str(tmp_path / name)
+    assert module._program() == str(tmp_path / name)
 
 
-def test_somebodys_keys_survive_byte_for_byte_and_ours_go(theirs: str, tmp_path: Path) -> None:
-    """A run in the midst of foreign keys leaves all of them, those that look like ours as well, and none of its own."""
-    before, elsewhere = contents(theirs), contents(theirs.replace("/0", "/3"))
-    with fixture.server(tmp_path) as url:
-        assert url == theirs
-        with connected(url) as client, fixture.namespace(url, "proposed") as one, fixture.namespace(url, "proposed") as other:
+def test_existing_keys_are_unchanged_and_the_runs_are_removed(external: str, tmp_path: Path) -> None:
+    """A run leaves all existing keys, similar ones included, byte for byte, and none of its own."""
+    before, other_database = contents(external), contents(external.replace("/0", "/3"))
+    with module.server(tmp_path) as url:
+        assert url == external
+        with client_of(url) as client, module.namespace(url, "proposed") as one, module.namespace(url, "proposed") as other:
             assert one != other
             client.mset({f"{one}{number}": b"\xff" * number for number in range(3000)})
             client.set(one.encode() + b"\xff\x00*?[", "any bytes")
             client.set(f"{other}x", "y")
-            assert fixture.clear(url, one) == 3001
+            assert module.clear(url, one) == 3001
             assert [key for key in contents(url) if key not in before] == [f"{other}x".encode()]
             client.set(f"{one}again", "x")
         assert contents(url) == before
-    assert contents(theirs) == before
-    assert contents(theirs.replace("/0", "/3")) == elsewhere
+    assert contents(external) == before
+    assert contents(external.replace("/0", "/3")) == other_database
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed_with_the_run(theirs: str, tmp_path: Path) -> None:
-    """A process that the run starts names its keys as the run's, so that the run finds them without it."""
-    before = contents(theirs)
+def test_keys_of_a_killed_process_are_removed_with_the_run(external: str, tmp_path: Path) -> None:
+    """A child process's keys have the run's prefix, so that the run finds them."""
+    before = contents(external)
     program = (
         "import os, sys, redis; from harness.servers.redis import namespace\n"
         "with namespace(sys.argv[1], 'killed') as prefix:\n"
         "    redis.Redis.from_url(sys.argv[1]).set(prefix + 'left', 'x'); os._exit(9)\n"
     )
-    with fixture.server(tmp_path) as url:
+    with module.server(tmp_path) as url:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         killed = subprocess.run([sys.executable, "-c", program, url], env=environment, check=False)
         assert killed.returncode == 9
         assert len(contents(url)) == len(before) + 1
-    assert contents(theirs) == before
+    assert contents(external) == before
 
 
-def test_a_run_that_fails_is_cleared_as_well(theirs: str, tmp_path: Path) -> None:
-    """The keys go, and the failure is the one that is told."""
-    before = contents(theirs)
+def test_a_failed_run_is_cleared_too(external: str, tmp_path: Path) -> None:
+    """The keys are removed, and the run's error is raised."""
+    before = contents(external)
     with ExitStack() as stack:
         stack.enter_context(pytest.raises(KeyError, match="of the run"))
-        prefix = stack.enter_context(fixture.namespace(stack.enter_context(fixture.server(tmp_path)), "x"))
-        with connected(theirs) as client:
+        prefix = stack.enter_context(module.namespace(stack.enter_context(module.server(tmp_path)), "x"))
+        with client_of(external) as client:
             client.set(f"{prefix}left", "x")
         raise KeyError("of the run")
-    assert contents(theirs) == before
+    assert contents(external) == before
 
 
-def test_the_first_failure_is_told_even_if_the_redis_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Keys that cannot be removed are a note to the failure, or a line of their own where nothing else failed."""
-    monkeypatch.setenv(fixture.URL_VARIABLE, url)
-    gone = url.replace(f":{urlsplit(url).port}", f":{fixture._free_port()}")
-    with pytest.raises(KeyError) as told, fixture.namespace(gone, "x"):
+def test_the_first_error_is_raised_if_the_server_has_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Keys that cannot be removed are a note on the error, or an error of their own if there was none."""
+    monkeypatch.setenv(module.URL_VARIABLE, url)
+    stopped = url.replace(f":{urlsplit(url).port}", f":{free_port()}")
+    with pytest.raises(KeyError) as raised, module.namespace(stopped, "x"):
         raise KeyError("of the run")
-    assert "may be left: no Redis answers" in str(told.value.__notes__)
-    with pytest.raises(UsageError, match="no Redis answers"), fixture.namespace(gone, "x"):
+    assert "may remain: no reply from Redis" in str(raised.value.__notes__)
+    with pytest.raises(UsageError, match="no reply from Redis"), module.namespace(stopped, "x"):
         pass
 
 
-def test_runs_at_the_same_time_do_not_meet(theirs: str, tmp_path: Path) -> None:
-    """The end of one run leaves the keys of another, and its own later ones still go with it."""
-    before = contents(theirs)
-    with fixture.server(tmp_path) as url, fixture.namespace(url, "a") as outer, connected(url) as client:
+def test_concurrent_runs_are_separate(external: str, tmp_path: Path) -> None:
+    """The end of one run leaves the keys of another, whose later keys are still removed with it."""
+    before = contents(external)
+    with module.server(tmp_path) as url, module.namespace(url, "a") as outer, client_of(url) as client:
         client.set(f"{outer}x", "x")
-        with fixture.server(tmp_path), fixture.namespace(url, "a") as inner:
+        with module.server(tmp_path), module.namespace(url, "a") as inner:
             client.set(f"{inner}x", "x")
             assert inner.split(":")[1] != outer.split(":")[1]
         assert client.get(f"{outer}x") == b"x"
-        with fixture.namespace(url, "a") as later:
+        with module.namespace(url, "a") as later:
             assert later.split(":")[1] == outer.split(":")[1]
-    assert contents(theirs) == before
-    assert fixture.TOKEN_VARIABLE not in os.environ
+    assert contents(external) == before
+    assert module.TOKEN_VARIABLE not in os.environ
 
 
-@pytest.mark.parametrize("prefix", ["", "*", "harness:", "harness:*:", "theirs:", "harness:0", "harness:0:a*:", "xharness:0:"])
-def test_only_a_prefix_of_ours_is_cleared(theirs: str, prefix: str) -> None:
-    """Whatever else is asked for is refused before anything is removed."""
-    before = contents(theirs)
-    with pytest.raises(ValueError, match="no prefix of a namespace"):
-        fixture.clear(theirs, prefix)
-    assert contents(theirs) == before
+@pytest.mark.parametrize("prefix", ["", "*", "harness:", "harness:*:", "other:", "harness:0", "harness:0:a*:", "xharness:0:"])
+def test_only_a_namespace_prefix_is_cleared(external: str, prefix: str) -> None:
+    """Any other prefix is refused before anything is removed."""
+    before = contents(external)
+    with pytest.raises(ValueError, match="not a prefix of a namespace"):
+        module.clear(external, prefix)
+    assert contents(external) == before
 
 
 @settings(max_examples=50)
 @given(label=st.text())
-def test_any_label_makes_a_prefix_that_can_be_cleared(label: str) -> None:
-    """A prefix names its instance, ends in a colon, and holds nothing that is special to a pattern."""
+def test_any_label_makes_a_valid_prefix(label: str) -> None:
+    """A prefix ends in a colon and contains nothing that is special in a pattern."""
     seen = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(fixture, "clear", lambda _url, prefix: seen.append(prefix))
-        with fixture.namespace("redis://nowhere:1/0", label) as prefix:
-            assert fixture._PREFIX.fullmatch(prefix)
+        patched.setattr(module, "clear", lambda _url, prefix: seen.append(prefix))
+        with module.namespace("redis://nowhere:1/0", label) as prefix:
+            assert module._PREFIX.fullmatch(prefix)
     assert seen == [prefix]
 
 
-def test_a_dead_address_is_one_line_without_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Host and port are named, and the next step; the password is not."""
-    port = fixture._free_port()
-    monkeypatch.setenv(fixture.URL_VARIABLE, f"redis://me:s3cret@127.0.0.1:{port}/2")
-    with pytest.raises(UsageError, match=rf"no Redis answers at 127\.0\.0\.1:{port}; start it") as told, fixture.server(tmp_path):
+def test_an_unreachable_server_is_one_line_without_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host, port and the next step are named; the password is not."""
+    port = free_port()
+    monkeypatch.setenv(module.URL_VARIABLE, f"redis://me:s3cret@127.0.0.1:{port}/2")
+    with (
+        pytest.raises(UsageError, match=rf"no reply from Redis at 127\.0\.0\.1:{port}; start it") as raised,
+        module.server(tmp_path),
+    ):
         pass
-    assert "s3cret" not in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "s3cret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that accepts connections and says nothing is no Redis."""
-    monkeypatch.setattr(fixture, "ANSWER_S", 0.05)
+def test_a_silent_server_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts connections and never replies is not a Redis."""
+    monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv(fixture.URL_VARIABLE, f"redis://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(UsageError, match="no Redis answers"), fixture.server(tmp_path):
+        monkeypatch.setenv(module.URL_VARIABLE, f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(UsageError, match="no reply from Redis"), module.server(tmp_path):
             pass
 
 
 @pytest.mark.parametrize(
-    "given_url",
+    "configured",
     [
         "s3cret",
         "redis://",
@@ -290,16 +294,19 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: 
         "redis://s3cret..x/0",
     ],
 )
-def test_what_is_no_address_is_told_without_any_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_url: str) -> None:
-    """The line names the variable and the form, and nothing of what was typed, in which the password may be anywhere."""
-    monkeypatch.setenv(fixture.URL_VARIABLE, given_url)
-    with pytest.raises(UsageError, match=r"HARNESS_REDIS_URL is no URL like redis://.*; mend it") as told, fixture.server(tmp_path):
+def test_an_invalid_url_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: str) -> None:
+    """The message names the variable and the form, and no part of the URL, which may contain the password."""
+    monkeypatch.setenv(module.URL_VARIABLE, configured)
+    with (
+        pytest.raises(UsageError, match=r"HARNESS_REDIS_URL is not a Redis URL; write redis://") as raised,
+        module.server(tmp_path),
+    ):
         pass
-    assert "s3cret" not in str(told.value)
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("given_url", "normal"),
+    ("configured", "normalized"),
     [
         ("redis://localhost", "redis://localhost:6379/0"),
         ("redis://localhost:7000/", "redis://localhost:7000/0"),
@@ -309,9 +316,9 @@ def test_what_is_no_address_is_told_without_any_of_it(tmp_path: Path, monkeypatc
         ("redis://[::1]:1/2", "redis://[::1]:1/2"),
     ],
 )
-def test_an_address_has_its_port_and_database_spelt_out(given_url: str, normal: str) -> None:
-    """Whoever connects elsewhere, such as through a proxy, changes host and port and keeps the rest."""
-    assert fixture._normal(given_url) == normal
+def test_a_url_gets_an_explicit_port_and_database(configured: str, normalized: str) -> None:
+    """The latency proxy replaces host and port and keeps the rest."""
+    assert module._normalized(configured) == normalized
 
 
 def _with_password(client: Any) -> None:
@@ -324,81 +331,85 @@ def _evicting(client: Any) -> None:
 
 @pytest.mark.parametrize(
     ("change", "line"),
-    [(_with_password, "refuses the user or the password; mend"), (_evicting, "may evict keys of yours.*; name another")],
+    [
+        (_with_password, "rejects the user or the password; correct"),
+        (_evicting, "may evict your keys.*; set HARNESS_REDIS_URL to another server"),
+    ],
 )
-def test_a_redis_that_cannot_serve_is_refused_in_one_line(
-    theirs: str, tmp_path: Path, change: Callable[[Any], None], line: str
-) -> None:
-    """One that wants another password, or that would evict somebody's keys for ours, is named with the next step."""
-    before = contents(theirs)
-    with connected(theirs) as client:
+def test_an_unusable_server_is_one_line(external: str, tmp_path: Path, change: Callable[[Any], None], line: str) -> None:
+    """A server with another password, or one that would evict existing keys, is named with the next step."""
+    before = contents(external)
+    with client_of(external) as client:
         change(client)
-        with pytest.raises(UsageError, match=rf"the Redis at 127\.0\.0\.1:\d+ .*{line}"), fixture.server(tmp_path):
+        with pytest.raises(UsageError, match=rf"the Redis at 127\.0\.0\.1:\d+ .*{line}"), module.server(tmp_path):
             pass
         client.config_set("requirepass", "")
-    assert contents(theirs) == before
+    assert contents(external) == before
 
 
-def test_a_replica_is_refused(theirs: str, tmp_path: Path) -> None:
-    """A replica cannot be written, and says so before the run begins."""
-    with connected(theirs) as client:
-        client.replicaof("127.0.0.1", fixture._free_port())
+def test_a_replica_is_refused(external: str, tmp_path: Path) -> None:
+    """A replica is read-only, which is reported before the run."""
+    with client_of(external) as client:
+        client.replicaof("127.0.0.1", free_port())
         try:
-            with pytest.raises(UsageError, match=r"is a replica.*; name another"), fixture.server(tmp_path):
+            with (
+                pytest.raises(UsageError, match=r"is a replica.*; set HARNESS_REDIS_URL to another server"),
+                module.server(tmp_path),
+            ):
                 pass
         finally:
             client.replicaof("NO", "ONE")
 
 
-def test_a_full_redis_is_refused(theirs: str, tmp_path: Path) -> None:
-    """One that takes no more keys is known by a key that is tried, before the run begins."""
-    with connected(theirs) as client:
+def test_a_full_server_is_refused(external: str, tmp_path: Path) -> None:
+    """A trial key detects a full server before the run."""
+    with client_of(external) as client:
         before = client.config_get("maxmemory")["maxmemory"]
         client.config_set("maxmemory", 1)
         try:
-            with pytest.raises(UsageError, match=r"refuses: .*maxmemory"), fixture.server(tmp_path):
+            with pytest.raises(UsageError, match=r"reports: .*maxmemory"), module.server(tmp_path):
                 pass
         finally:
             client.config_set("maxmemory", before)
 
 
 def test_an_unknown_database_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that the server does not have is told in the server's words."""
-    monkeypatch.setenv(fixture.URL_VARIABLE, url.replace("/0", "/99"))
-    with pytest.raises(UsageError, match=r"refuses: .*DB index"), fixture.server(tmp_path):
+    """A database number that the server does not have is reported with the server's message."""
+    monkeypatch.setenv(module.URL_VARIABLE, url.replace("/0", "/99"))
+    with pytest.raises(UsageError, match=r"reports: .*DB index"), module.server(tmp_path):
         pass
 
 
 def test_facts_for_the_record(url: str) -> None:
-    """Version, mode, limit and policy are there, as texts."""
-    told = fixture.facts(url)
-    assert told["redis mode"] == "standalone"
-    assert told["redis maxmemory policy"] == "noeviction"
-    assert int(told["redis maxmemory"]) == fixture.MEMORY_MB * 2**20
-    assert set(told) & {"redis", "valkey"}
-    assert not {"", "None"} & set(told.values())
+    """Version, mode, limit and policy are strings."""
+    found = module.facts(url)
+    assert found["redis mode"] == "standalone"
+    assert found["redis maxmemory policy"] == "noeviction"
+    assert int(found["redis maxmemory"]) == module.MEMORY_MB * 2**20
+    assert set(found) & {"redis", "valkey"}
+    assert not {"", "None"} & set(found.values())
 
 
-def test_what_a_redis_cannot_do_is_a_reason(url: str) -> None:
-    """Commands that it has pass, an unknown one or an unknown part of one is named."""
-    fixture.require(url, "CLIENT TRACKING OFF", "PING")
+def test_an_unsupported_command_is_named(url: str) -> None:
+    """Known commands pass; an unknown command or subcommand is named."""
+    module.require(url, "CLIENT TRACKING OFF", "PING")
     for command in ("NO.SUCHTHING x", "CLIENT NOSUCHTHING"):
-        with pytest.raises(NotMeasurableError, match=rf"Redis \S+ at 127\.0\.0\.1:\d+ cannot do {command}"):
-            fixture.require(url, command)
+        with pytest.raises(NotMeasurableError, match=rf"Redis \S+ at 127\.0\.0\.1:\d+ does not support {command}"):
+            module.require(url, command)
 
 
 def test_it_is_importable_as_a_module_of_its_package() -> None:
-    """Run by `-m`, the module finds the library of its name and not itself."""
+    """Run with `-m`, the module imports the library of the same name and not itself."""
     program = "import runpy; print(runpy.run_module('harness.servers.redis')['redis'].Redis.__module__)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "redis.client"
 
 
-@pytest.mark.usefixtures("unnamed")
-def test_no_program_is_left_behind(tmp_path: Path) -> None:
-    """When a run fails, its Redis goes with it."""
-    with pytest.raises(KeyError), fixture.server(tmp_path) as url:
+@pytest.mark.usefixtures("not_configured")
+def test_a_failed_run_leaves_no_server(tmp_path: Path) -> None:
+    """If a run fails, its local server is stopped."""
+    with pytest.raises(KeyError), module.server(tmp_path) as url:
         raise KeyError
-    with pytest.raises(client_library.ConnectionError), connected(url) as client:
+    with pytest.raises(client_library.ConnectionError), client_of(url) as client:
         client.ping()

@@ -16,7 +16,6 @@ from harness.stats.sequential_test import (
     SAME,
     SLOWER,
     SequentialTest,
-    e_bh,
     first_conclusion,
     heads_needed,
     log_e_value,
@@ -102,14 +101,6 @@ def test_a_ratio_on_the_line_counts_for_nothing() -> None:
     assert all(evidence.log_e(conclusion) < 0 for conclusion in (SLOWER, FASTER, SAME))
 
 
-def test_giving_up_is_for_what_is_out_of_reach() -> None:
-    """An even split on the line is hopeless with a few further pairs and is not with very many; a clear case never is."""
-    even = SequentialTest(0.0, [0.1, -0.1] * 50)
-    assert even.is_futile(20)
-    assert not even.is_futile(100_000)
-    assert not SequentialTest(0.0, [0.1] * 5).is_futile(20)
-
-
 def test_intervals_hold_after_every_value_at_once() -> None:
     """Of 200 streams, no more than one in twenty ever leaves its median out, however often it is looked at."""
     streams = np.random.default_rng(11).standard_cauchy((200, 100))
@@ -123,24 +114,3 @@ def test_intervals_hold_after_every_value_at_once() -> None:
 def test_too_few_values_have_no_interval() -> None:
     """A handful of values bounds nothing."""
     assert median_interval([1.0, 2.0, 3.0]).low is None
-
-
-@given(st.lists(st.floats(-5, 20), max_size=30), st.sampled_from([0.2, 0.05, 0.01]))
-def test_what_is_shown_among_many_is_what_the_procedure_says(log_es: list[float], alpha: float) -> None:
-    """The claims shown are the greatest, each is at least K/(k · alpha), and one more would not be."""
-    shown = e_bh(log_es, alpha)
-    k = sum(shown)
-    chosen = [e for e, one in zip(log_es, shown, strict=True) if one]
-    others = sorted((e for e, one in zip(log_es, shown, strict=True) if not one), reverse=True)
-    assert all(e >= math.log(len(log_es) / alpha) - math.log(k) for e in chosen)
-    assert not chosen or not others or min(chosen) >= others[0]
-    for extra, e in enumerate(others, start=1):
-        assert e < math.log(len(log_es) / alpha) - math.log(k + extra)
-
-
-def test_of_many_false_claims_few_are_shown() -> None:
-    """With 20 A/A streams at once, something is shown in no more than alpha of 200 rounds."""
-    random = np.random.default_rng(5)
-    heads = random.binomial(100, 0.5, size=(200, 20))
-    alarms = sum(any(e_bh([log_e_value(int(h), 100) for h in row], 0.05)) for row in heads)
-    assert statistics.at_least_by_chance(alarms, 200, 0.05) > 0.001

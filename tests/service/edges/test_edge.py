@@ -1,4 +1,4 @@
-"""The edge: cache, replica and origin, each where it is right to ask it."""
+"""The edge: cache, replica and origin, each used when it may be."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from service.edges.api import MIN_VERSION, PRIVATE, PUBLIC, Call, answer
 from service.edges.edge import Edge
-from service.edges.edge_api import LEAST_VERSION, PRIVATE, PUBLIC, Call, answer
-from service.edges.edge_cache import Answer, EdgeCache
+from service.edges.http_cache import Answer, EdgeCache
 
 
 @dataclass
-class Replica:
-    """Data that is a word, at a version."""
+class FakeReplica:
+    """A text as data, with a version."""
 
     version: int = 0
-    word: str = "old"
-    asked: list[Call] = field(default_factory=list)
+    text: str = "old"
+    calls: list[Call] = field(default_factory=list)
 
     async def read(self, call: Call) -> Answer:
         """Answer from the data."""
-        self.asked.append(call)
+        self.calls.append(call)
         control = PRIVATE if "authorization" in call.headers else PUBLIC
-        return answer(self.word, {"cache-control": control})
+        return answer(self.text, {"cache-control": control})
 
 
 @dataclass
 class Place:
-    """An edge with a replica that does as it is told, and an origin that counts."""
+    """An edge with a controllable replica, and an origin that counts."""
 
-    replica: Replica = field(default_factory=Replica)
+    replica: FakeReplica = field(default_factory=FakeReplica)
     now_s: float = 0.0
     sent_to_origin: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Put the edge together."""
+        """Assemble the edge."""
         self.edge = Edge(self.replica.read, self.origin, self.replica, EdgeCache(lambda: self.now_s))
 
     async def origin(self, call: Call) -> Answer:
@@ -51,12 +51,12 @@ class Place:
 
 
 def test_the_second_read_comes_from_the_cache() -> None:
-    """The replica is asked once, and both clients get the same."""
+    """The replica is read once, and both clients get the same response."""
 
     async def play() -> None:
         place = Place()
         assert (await place.get()).body == (await place.get()).body == b'"old"'
-        assert len(place.replica.asked) == 1
+        assert len(place.replica.calls) == 1
         assert place.edge.counts == {"replica": 1, "cache": 1}
 
     asyncio.run(play())
@@ -64,7 +64,7 @@ def test_the_second_read_comes_from_the_cache() -> None:
 
 @pytest.mark.parametrize("warm", [False, True])
 def test_a_client_that_has_the_answer_gets_304(warm: bool) -> None:
-    """With the ETag it was given a client gets no body, whether the answer was in the cache or not."""
+    """With a matching ETag a client gets no body, whether the response was cached or not."""
 
     async def play() -> None:
         place = Place()
@@ -79,21 +79,21 @@ def test_a_client_that_has_the_answer_gets_304(warm: bool) -> None:
     asyncio.run(play())
 
 
-def test_what_is_somebodys_own_is_read_every_time_and_given_to_nobody_else() -> None:
-    """Answers to requests with credentials neither come from the cache nor get into it."""
+def test_private_responses_are_never_cached() -> None:
+    """Responses to requests with credentials neither come from the cache nor enter it."""
 
     async def play() -> None:
         place = Place()
         for user in ("ann", "bob"):
             await place.get({"authorization": user})
-        assert [call.headers["authorization"] for call in place.replica.asked] == ["ann", "bob"]
+        assert [call.headers["authorization"] for call in place.replica.calls] == ["ann", "bob"]
         assert len(place.edge.cache) == 0
 
     asyncio.run(play())
 
 
 def test_writes_go_to_the_origin() -> None:
-    """The edge sends on what is no read, with its body, and keeps nothing of the answer."""
+    """The edge forwards a write with its body, and caches nothing of the response."""
 
     async def play() -> None:
         place = Place()
@@ -105,16 +105,16 @@ def test_writes_go_to_the_origin() -> None:
     asyncio.run(play())
 
 
-def test_a_client_that_has_written_is_never_answered_from_older_data() -> None:
-    """Until the replica has the client's write the origin answers; then the replica does, and other clients never notice."""
+def test_a_client_reads_its_own_writes() -> None:
+    """Until the replica has the client's write the origin responds; then the replica does, and other clients are not affected."""
 
     async def play() -> None:
         place = Place()
         await place.get()
-        mine = {LEAST_VERSION: "1"}
+        mine = {MIN_VERSION: "1"}
         assert (await place.get(mine)).body == b'"origin"'
         assert (await place.get()).body == b'"old"'
-        place.replica.version, place.replica.word = 1, "new"
+        place.replica.version, place.replica.text = 1, "new"
         place.edge.cache.purge(["/a"])
         assert (await place.get(mine)).body == b'"new"'
         assert len(place.sent_to_origin) == 1
@@ -123,23 +123,23 @@ def test_a_client_that_has_written_is_never_answered_from_older_data() -> None:
 
 
 def test_a_stale_answer_is_served_and_refreshed_once() -> None:
-    """Clients of a stale answer get it at once, and one refresh brings the new one, however many there are."""
+    """Clients get a stale response at once, and one refresh fetches the new one, for any number of clients."""
 
     async def play() -> None:
         place = Place()
         await place.get()
-        place.now_s, place.replica.word = 61.0, "new"
+        place.now_s, place.replica.text = 61.0, "new"
         assert [(await place.get()).body for _ in range(3)] == [b'"old"'] * 3
         for _ in range(5):
             await asyncio.sleep(0)
         assert (await place.get()).body == b'"new"'
-        assert len(place.replica.asked) == 2
+        assert len(place.replica.calls) == 2
 
     asyncio.run(play())
 
 
-def test_a_refresh_that_fails_leaves_the_old_answer_and_is_tried_again() -> None:
-    """An error behind a stale answer hurts nobody, and the next client's request tries again."""
+def test_a_failed_refresh_keeps_the_old_answer_and_is_retried() -> None:
+    """An error behind a stale response affects no client, and the next client's request retries."""
 
     async def play() -> None:
         place = Place()
@@ -147,7 +147,7 @@ def test_a_refresh_that_fails_leaves_the_old_answer_and_is_tried_again() -> None
         place.now_s = 61.0
 
         async def broken(call: Call) -> Answer:
-            place.replica.asked.append(call)
+            place.replica.calls.append(call)
             raise ConnectionError
 
         place.edge._reads = broken
@@ -155,20 +155,20 @@ def test_a_refresh_that_fails_leaves_the_old_answer_and_is_tried_again() -> None
             assert (await place.get()).body == b'"old"'
             for _ in range(5):
                 await asyncio.sleep(0)
-            assert len(place.replica.asked) == expected
+            assert len(place.replica.calls) == expected
 
     asyncio.run(play())
 
 
-def test_an_answer_that_a_change_has_overtaken_is_not_kept() -> None:
-    """A read that began before a change came in may be old when it ends; keeping it would undo the purge."""
+def test_an_answer_read_during_a_change_is_not_cached() -> None:
+    """A read that began before a change was applied may be stale when it ends; caching it would undo the purge."""
 
     async def play() -> None:
         place = Place()
 
         async def overtaken(call: Call) -> Answer:
             made = await place.replica.read(call)
-            place.replica.version, place.replica.word = 1, "new"
+            place.replica.version, place.replica.text = 1, "new"
             place.edge.cache.purge([call.path])
             return made
 

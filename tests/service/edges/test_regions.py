@@ -1,4 +1,4 @@
-"""Regions: distances, who is where, and whose word is taken for it."""
+"""Regions: distances, the region of an address, and the trust in forwarded addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.edges.regions import (
     EARTH_RADIUS_KM,
-    LEAST_MS,
+    MIN_RTT_MS,
     ORIGIN,
     REGIONS,
     Region,
@@ -26,25 +26,25 @@ longitudes = st.floats(-180, 180)
 
 
 class Places:
-    """A reader that places every address at one point, and notes what it was asked."""
+    """A reader that locates every address at one point, and records the lookups."""
 
     def __init__(self, record: Any) -> None:
         self.record = record
-        self.asked: list[Any] = []
+        self.lookups: list[Any] = []
 
     def get(self, ip_address: Any) -> Any:
         """Return the one record."""
-        self.asked.append(ip_address)
+        self.lookups.append(ip_address)
         return self.record
 
 
 def located(latitude: float, longitude: float) -> Places:
-    """Return a reader that places everybody there."""
+    """Return a reader that locates every address at this point."""
     return Places({"location": {"latitude": latitude, "longitude": longitude}})
 
 
 @given(latitudes, longitudes, latitudes, longitudes)
-def test_distance_is_the_same_both_ways_and_no_further_than_half_round(a: float, b: float, c: float, d: float) -> None:
+def test_distance_is_symmetric_and_at_most_half_the_circumference(a: float, b: float, c: float, d: float) -> None:
     """A great circle has one length, between 0 and half the circumference."""
     there, back = distance_km(a, b, Region("", c, d)), distance_km(c, d, Region("", a, b))
     assert there == pytest.approx(back, abs=1e-3)
@@ -56,11 +56,11 @@ def test_distance_agrees_with_a_known_one() -> None:
     assert distance_km(51.5, -0.12, Region("", 35.68, 139.69)) == pytest.approx(9560, rel=0.01)
 
 
-def test_the_prior_of_oneself_is_the_least() -> None:
-    """A region expects its own edge to answer first, and every other later."""
+def test_a_regions_own_edge_has_the_lowest_prior() -> None:
+    """The estimate for the region's own edge is lower than for every other."""
     for region in REGIONS.values():
         found = prior_ms(region, list(REGIONS.values()))
-        assert found[region.name] == pytest.approx(LEAST_MS)
+        assert found[region.name] == pytest.approx(MIN_RTT_MS)
         assert min(found, key=lambda name: found[name]) == region.name
 
 
@@ -69,7 +69,7 @@ def test_the_prior_of_oneself_is_the_least() -> None:
     [(40.7, -74.0, "us-east"), (48.9, 2.3, "eu-west"), (37.6, 127.0, "ap-northeast"), (-6.2, 106.8, "ap-southeast")],
 )
 def test_an_address_belongs_to_the_nearest_region(latitude: float, longitude: float, expected: str) -> None:
-    """New York, Paris, Seoul and Jakarta each go to the region that is nearest."""
+    """New York, Paris, Seoul and Jakarta each belong to the closest region."""
     assert region_of(ipaddress.ip_address("203.0.113.9"), located(latitude, longitude)) == expected
 
 
@@ -89,40 +89,40 @@ def test_an_address_belongs_to_the_nearest_region(latitude: float, longitude: fl
     ],
 )
 def test_internal_addresses_are_never_looked_up(address: str) -> None:
-    """Loopback, private and link-local addresses get the default region without asking the database."""
+    """Loopback, private and link-local addresses get the default region without a lookup."""
     reader = located(35.7, 139.7)
     assert region_of(ipaddress.ip_address(address), reader) == ORIGIN
-    assert reader.asked == []
+    assert reader.lookups == []
 
 
 @pytest.mark.parametrize("record", [None, {}, {"location": {}}, {"location": {"latitude": 1.0}}, {"country": {"iso_code": "JP"}}])
 def test_unknown_addresses_get_the_default(record: Any) -> None:
-    """Without coordinates an address is nowhere, and the default region serves it."""
+    """An address without coordinates is served by the default region."""
     assert region_of(ipaddress.ip_address("203.0.113.9"), Places(record), "eu-west") == "eu-west"
     assert region_of(None, Places(record), "eu-west") == "eu-west"
 
 
-def test_only_the_hop_that_our_proxy_wrote_counts() -> None:
-    """What a client puts into X-Forwarded-For stands left of what our proxy appends, and is not believed."""
+def test_only_the_entry_of_the_trusted_proxy_counts() -> None:
+    """A client's entries in X-Forwarded-For are left of the trusted proxy's, and are ignored."""
     forged = "198.51.100.1, 192.0.2.50"
     assert str(client_address("10.0.0.9", forged)) == "192.0.2.50"
     assert str(client_address("10.0.0.9", "9.9.9.9, 198.51.100.1, 192.0.2.50", trusted_hops=2)) == "198.51.100.1"
 
 
 def test_without_proxies_only_the_peer_is_known() -> None:
-    """With no trusted hop the header is nothing but what the client says."""
+    """With no trusted hop the header is only a claim of the client."""
     assert str(client_address("192.0.2.7", "198.51.100.1", trusted_hops=0)) == "192.0.2.7"
     assert str(client_address("192.0.2.7", "")) == "192.0.2.7"
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.integers(0, 3))
 def test_any_text_is_an_address_or_none(peer: str, header: str, hops: int) -> None:
-    """Whatever stands in a header, the answer is an address or None, and never an error."""
+    """Any header gives an address or None, never an error."""
     found = client_address(peer, header, hops)
     assert found is None or ipaddress.ip_address(str(found)) == found
 
 
 @given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=5), st.ip_addresses().map(str))
 def test_a_client_cannot_choose_its_address(claimed: list[str], real: str) -> None:
-    """Whatever a client puts before it, the last entry is the one that is taken."""
+    """Whatever a client puts before it, the last entry is used."""
     assert client_address("10.0.0.1", ", ".join([*claimed, real])) == ipaddress.ip_address(real)

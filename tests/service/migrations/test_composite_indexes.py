@@ -1,4 +1,4 @@
-"""The composite indexes: what the proposal leaves out, and what the optimised ones do for the plans."""
+"""The composite indexes: the gaps of the proposed ones, and the plans with the optimised ones."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ async def plan(engine: AsyncEngine, read: str) -> Statement:
 
 
 async def index_names(engine: AsyncEngine) -> set[str]:
-    """Return the names of the indexes that were created by a statement."""
+    """Return the names of the indexes created by a statement."""
     async with engine.connect() as connection:
         rows = await connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
         return set(rows.scalars())
 
 
 def test_proposed_predicate_is_lost_on_sqlite() -> None:
-    """As written, the proposal's partial index is a full one on SQLite, without a word; on PostgreSQL it is partial."""
+    """As written, the proposed partial index is silently a full one on SQLite; on PostgreSQL it is partial."""
     index = composite_indexes.proposed()[0]
     assert "WHERE" not in str(CreateIndex(index).compile(dialect=SQLITE))
     assert str(CreateIndex(index).compile(dialect=POSTGRESQL)).endswith("WHERE deleted_at IS NULL")
 
 
 def test_optimised_predicates_hold_on_both_dialects() -> None:
-    """Done right, the same indexes are partial on SQLite and on PostgreSQL."""
+    """The optimised indexes are partial on SQLite and on PostgreSQL."""
     for dialect in (SQLITE, POSTGRESQL):
         made = [str(CreateIndex(i).compile(dialect=dialect)) for i in composite_indexes.optimised(dialect.name)]
         assert [sql.partition(" WHERE ")[2] for sql in made if " WHERE " in sql] == [
@@ -66,8 +66,8 @@ def test_optimised_predicates_hold_on_both_dialects() -> None:
         ]
 
 
-def test_best_first_is_spelt_for_each_dialect() -> None:
-    """PostgreSQL is told to keep NULL last; SQLite does so by itself and refuses to be told."""
+def test_best_first_is_written_for_each_dialect() -> None:
+    """PostgreSQL needs NULLS LAST; SQLite sorts so by itself and refuses the keyword."""
     ddl = {
         dialect.name: str(CreateIndex(composite_indexes.optimised(dialect.name)[1]).compile(dialect=dialect))
         for dialect in (SQLITE, POSTGRESQL)
@@ -78,7 +78,7 @@ def test_best_first_is_spelt_for_each_dialect() -> None:
 
 @pytest.mark.parametrize("read", READS)
 def test_optimised_reads_need_no_sort_of_rows(on_engine: OnEngine, read: str) -> None:
-    """With the optimised indexes no read scans a table, and only ranking by a mean and ties in score are still sorted."""
+    """With the optimised indexes no read scans a table, and only a ranking by mean and ties in score are sorted."""
 
     async def planned(engine: AsyncEngine) -> Statement:
         async with engine.begin() as connection:
@@ -94,11 +94,11 @@ def test_optimised_reads_need_no_sort_of_rows(on_engine: OnEngine, read: str) ->
 
 
 def test_statistics_make_the_baseline_prefer_the_wrong_index(on_engine: OnEngine) -> None:
-    """Once analysed, SQLite looks for a user's prompts among all live ones, by the index on deleted_at."""
+    """After ANALYZE, SQLite looks for a user's prompts among all live ones, with the index on deleted_at."""
 
     async def planned(engine: AsyncEngine) -> Statement:
         async with engine.begin() as connection:
-            # As many users as deleted prompts is all it takes; here the statistics say so directly.
+            # As many users as deleted prompts suffice; here the statistics are set directly.
             await connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = '10000 13' WHERE idx = 'idx_prompts_deleted_at'")
             await connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = '10000 51' WHERE idx = 'idx_prompts_user_id'")
             await connection.exec_driver_sql("ANALYZE sqlite_schema")
@@ -107,8 +107,8 @@ def test_statistics_make_the_baseline_prefer_the_wrong_index(on_engine: OnEngine
     assert "idx_prompts_deleted_at" in on_engine(planned).plan[0]
 
 
-def test_upgrades_leave_the_shared_metadata_alone(on_engine: OnEngine) -> None:
-    """After both upgrades `create_all` still makes the baseline's twelve indexes and no other."""
+def test_upgrades_do_not_change_the_shared_metadata(on_engine: OnEngine) -> None:
+    """After both upgrades `create_all` still creates the baseline's twelve indexes and no other."""
     before = {index.name for table in Base.metadata.tables.values() for index in table.indexes}
 
     async def upgraded(engine: AsyncEngine) -> set[str]:

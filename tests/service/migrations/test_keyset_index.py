@@ -1,4 +1,4 @@
-"""The keyset indexes: pages are found by key, without a sort."""
+"""The keyset indexes: pages are located by key, without a sort."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OnEngine = Callable[..., Any]
 
 
 @pytest.mark.parametrize("user_id", ["ann", None])
-def test_every_page_of_an_export_is_found_by_key(on_engine: OnEngine, user_id: str | None) -> None:
-    """First and later pages, of one user or of all, run along a keyset index and sort nothing."""
+def test_every_page_of_an_export_is_located_by_key(on_engine: OnEngine, user_id: str | None) -> None:
+    """First and later pages, of one user or of all, use a keyset index and sort nothing."""
 
     async def planned(engine: AsyncEngine) -> list[Statement]:
         async with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""The dashboard asks Prometheus only for what the service exposes, in words that Prometheus understands."""
+"""The dashboard queries only metrics that the service exposes, with valid PromQL."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sqlalchemy import exc as errors
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.servers.exposition import series
-from service.as_proposed.review_monitoring import PANELS
+from harness.servers.prometheus import series
+from service.as_proposed.monitoring import PANELS
 from service.observability.dashboards import WINDOW, dashboard, panels
 from service.observability.metrics import METRICS
 from service.observability.monitoring import Monitoring
@@ -28,8 +28,8 @@ OnEngine = Callable[..., Any]
 EXPRESSIONS = [target.expression.replace(WINDOW, "5m") for panel in panels() for target in panel.targets]
 
 
-def asked(expression: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield what an expression asks for: each series with the labels that it is chosen or grouped by."""
+def selected(expression: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the series that an expression selects, each with the labels that it is filtered or grouped by."""
     found: list[tuple[str, frozenset[str]]] = []
 
     def look(node: Expr, by: frozenset[str] = frozenset()) -> None:
@@ -53,7 +53,7 @@ def asked(expression: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 @pytest.fixture(scope="module")
 def exposed(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, frozenset[str]]:
-    """Return the series of a service that has seen everything once: a read, an error, a request, a cache."""
+    """Return the series of a service that has observed everything once: a read, an error, a request, a cache."""
     from harness.databases.engines import sqlite  # noqa: PLC0415 - this fixture alone opens a database
 
     async def see() -> bytes:
@@ -66,7 +66,7 @@ def exposed(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         async def app(_scope: Any, _receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 500})
 
-        await monitoring.timed(app)({"type": "http", "method": "GET"}, None, _nothing)  # type: ignore[arg-type]  # nothing is received
+        await monitoring.timed(app)({"type": "http", "method": "GET"}, None, _nothing)  # type: ignore[arg-type]  # the application receives nothing
         return monitoring.render()
 
     async def see_errors(engine: AsyncEngine, monitoring: Monitoring) -> None:
@@ -84,24 +84,24 @@ async def _nothing(_message: object) -> None:
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_an_expression_names_only_what_there_is(expression: str, exposed: dict[str, frozenset[str]]) -> None:
+def test_an_expression_names_only_exposed_series(expression: str, exposed: dict[str, frozenset[str]]) -> None:
     """It parses, and every series and label in it is exposed."""
-    named = list(asked(expression))
+    named = list(selected(expression))
     assert named
     for name, labels in named:
         assert name in exposed
         assert labels <= exposed[name]
 
 
-def test_the_same_look_finds_what_is_wrong_with_the_reviews(exposed: dict[str, frozenset[str]]) -> None:
-    """A panel of a metric that does not exist is noticed."""
-    assert any(name not in exposed for expression in PANELS.values() for name, _ in asked(expression))
+def test_the_same_check_finds_the_defects_of_the_reviews_dashboard(exposed: dict[str, frozenset[str]]) -> None:
+    """A panel of a metric that does not exist is detected."""
+    assert any(name not in exposed for expression in PANELS.values() for name, _ in selected(expression))
     with pytest.raises(ValueError, match="expected type matrix"):
         parse("rate(db_errors_total)")
 
 
 def test_every_metric_is_drawn() -> None:
-    """Each that is in the table is in a panel, and growing values only as rates."""
+    """Each metric of the table is in a panel, and counters only as rates."""
     together = " ".join(EXPRESSIONS)
     for metric in METRICS:
         assert metric.name in together
@@ -111,7 +111,7 @@ def test_every_metric_is_drawn() -> None:
 
 
 def test_grafana_can_read_it() -> None:
-    """JSON with panels that have a place of their own, a title, a unit, and targets with distinct letters."""
+    """The JSON has panels with distinct positions, a title, a unit, and targets with distinct letters."""
     read = json.loads(json.dumps(dashboard()))
     boxes = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in read["panels"]]
     assert len(set(boxes)) == len(boxes) == len(panels())
@@ -123,8 +123,8 @@ def test_grafana_can_read_it() -> None:
         assert len(set(letters)) == len(letters) > 0
 
 
-def test_prometheus_own_checker_takes_every_expression(tmp_path: Path) -> None:
-    """As rules, by promtool."""
+def test_promtool_accepts_every_expression(tmp_path: Path) -> None:
+    """Promtool checks them as rules."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("there is no promtool on PATH")
@@ -136,8 +136,8 @@ def test_prometheus_own_checker_takes_every_expression(tmp_path: Path) -> None:
     assert f"{len(EXPRESSIONS)} rules found" in checked.stdout
 
 
-def test_prometheus_own_checker_can_refuse(tmp_path: Path) -> None:
-    """A rate without a window is no expression."""
+def test_promtool_refuses_an_invalid_expression(tmp_path: Path) -> None:
+    """A rate without a window is invalid."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("there is no promtool on PATH")

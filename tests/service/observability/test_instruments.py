@@ -1,4 +1,4 @@
-"""What a service is watched with."""
+"""The instruments of a service."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from service.switches import Level, Switches
 
 
 @pytest.mark.parametrize("level", [Level.BASELINE, Level.PROPOSED])
-def test_a_service_without_monitoring_is_not_watched(level: Level) -> None:
-    """Neither today's service nor the review's way, which is a decorator on methods of its own, has instruments."""
+def test_a_service_without_monitoring_has_no_instruments(level: Level) -> None:
+    """Neither the baseline nor the review's way, a decorator on its own methods, has instruments."""
     assert instruments_for(ServiceSettings("sqlite://", "redis://h", Switches.all(level))) is None
 
 
-def test_monitoring_done_right_has_all_metrics() -> None:
-    """Every statement, request and pool is there to be read from the start, or from the first one on."""
+def test_optimised_monitoring_has_all_metrics() -> None:
+    """Every statement, request and pool metric is exposed from the start, or from its first observation."""
     found = instruments_for(ServiceSettings("sqlite://", switches=Switches.alone("monitoring")))
     assert found is not None
     assert found.middleware is not None
@@ -30,8 +30,8 @@ def test_monitoring_done_right_has_all_metrics() -> None:
     assert all(metric.name in text for metric in (metrics.STATEMENTS, metrics.REQUESTS))
 
 
-def test_a_slow_query_log_is_kept_only_where_one_is_asked_for(tmp_path: Path) -> None:
-    """What the settings name is opened while the application runs, and told about by the metrics."""
+def test_a_slow_query_log_is_kept_only_if_requested(tmp_path: Path) -> None:
+    """The log named in the settings is open while the application runs, and is part of the metrics."""
     watched = ServiceSettings("sqlite://", switches=Switches.alone("monitoring"))
     without = instruments_for(watched)
     kept = instruments_for(replace(watched, slow_log=tmp_path / "slow.jsonl", slow_ms=5.0))

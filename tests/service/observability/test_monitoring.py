@@ -1,4 +1,4 @@
-"""What the service tells about itself is what it did: statements, errors, pools and caches, whatever becomes of the engine."""
+"""The metrics match what the service did: statements, errors, pools and caches, also after the engine is disposed of."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ OnEngine = Callable[[Callable[[AsyncEngine], Awaitable[Any]]], Any]
 TABLES = frozenset(Base.metadata.tables)
 
 
-class Ticking:
-    """A clock that moves on by a millisecond whenever it is read."""
+class MillisecondClock:
+    """A clock that advances by a millisecond on each reading."""
 
     def __init__(self) -> None:
         self.now_ns = 0
 
     def __call__(self) -> int:
-        """Return the time, and let it pass."""
+        """Return the time, and advance it."""
         self.now_ns += 1_000_000
         return self.now_ns
 
 
 def value(monitoring: Monitoring, name: str, **labels: str) -> float | None:
-    """Return a sample as Prometheus would read it; None if there is no such series."""
+    """Return a sample as Prometheus reads it; None if the series does not exist."""
     registry: CollectorRegistry = monitoring.registry
     return registry.get_sample_value(name, labels)
 
 
 def statements(monitoring: Monitoring, operation: str, entity: str = "prompts", outcome: str = "ok", of: str = "count") -> float:
-    """Return a figure of the statements' histogram, 0 if there is none."""
+    """Return a value of the statements' histogram, 0 if there is none."""
     name = f"db_statement_duration_seconds_{of}"
     return value(monitoring, name, operation=operation, entity=entity, outcome=outcome) or 0.0
 
@@ -56,7 +56,7 @@ def statements(monitoring: Monitoring, operation: str, entity: str = "prompts", 
         ("UPDATE test_results SET score=?", ("update", "test_results")),
         ("DELETE FROM prompts", ("delete", "prompts")),
         ("WITH RECURSIVE a(n) AS (SELECT 1) SELECT * FROM a JOIN prompts ON true", ("select", "prompts")),
-        ("WITH gone AS (SELECT 1) DELETE FROM evaluations", ("delete", "evaluations")),
+        ("WITH old AS (SELECT 1) DELETE FROM evaluations", ("delete", "evaluations")),
         ("SELECT 1", ("select", "other")),
         ("SELECT * FROM made_up_by_a_client", ("select", "other")),
         ("BEGIN IMMEDIATE", ("transaction", "other")),
@@ -65,14 +65,14 @@ def statements(monitoring: Monitoring, operation: str, entity: str = "prompts", 
         ("", ("other", "other")),
     ],
 )
-def test_a_statement_is_known_by_what_it_does_and_to_which_table(sql: str, expected: tuple[str, str]) -> None:
-    """There are as many kinds as verbs and tables, whatever is sent."""
+def test_a_statement_is_labelled_by_operation_and_table(sql: str, expected: tuple[str, str]) -> None:
+    """The number of label values is limited, whatever is sent."""
     assert operation_and_entity(sql, TABLES) == expected
 
 
 def test_every_statement_is_counted_with_its_time(on_engine: OnEngine) -> None:
-    """Three reads of one clock tick each are three milliseconds, an executemany is one statement, and BEGIN is no read."""
-    monitoring = Monitoring(now_ns=Ticking())
+    """Three reads of one clock tick each are three milliseconds, an executemany is one statement, and BEGIN is not a read."""
+    monitoring = Monitoring(now_ns=MillisecondClock())
 
     async def work(engine: AsyncEngine) -> None:
         monitoring.watch(engine)
@@ -91,9 +91,9 @@ def test_every_statement_is_counted_with_its_time(on_engine: OnEngine) -> None:
     assert statements(monitoring, "transaction", "other") == 1
 
 
-def test_a_statement_that_fails_is_an_error_and_no_success(on_engine: OnEngine) -> None:
-    """It is counted by SQLAlchemy's name of the error, once, and its time is kept apart."""
-    monitoring = Monitoring(now_ns=Ticking())
+def test_a_failed_statement_is_counted_as_an_error_only(on_engine: OnEngine) -> None:
+    """It is counted once, by SQLAlchemy's name of the error, and its time is recorded separately."""
+    monitoring = Monitoring(now_ns=MillisecondClock())
 
     async def work(engine: AsyncEngine) -> None:
         monitoring.watch(engine)
@@ -108,26 +108,26 @@ def test_a_statement_that_fails_is_an_error_and_no_success(on_engine: OnEngine) 
 
 
 def test_a_cancelled_statement_is_an_error_of_its_own_kind(on_engine: OnEngine) -> None:
-    """A client that went away is neither a success nor the database's fault."""
+    """A client that disconnected is neither a success nor an error of the database."""
     monitoring = Monitoring()
     endless = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT count(*) FROM n")
 
     async def work(engine: AsyncEngine) -> None:
         monitoring.watch(engine)
 
-        async def ask() -> None:
+        async def read() -> None:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 begun.set()
                 await connection.execute(endless)
 
         begun = asyncio.Event()
-        asking = asyncio.create_task(ask())
+        reading = asyncio.create_task(read())
         await begun.wait()
         await asyncio.sleep(0)
-        asking.cancel()
+        reading.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asking
+            await reading
 
     on_engine(work)
     assert value(monitoring, "db_errors_total", kind="Cancelled") == 1
@@ -140,8 +140,8 @@ def pool_of(monitoring: Monitoring) -> dict[str, float | None]:
     return {name: value(monitoring, f"db_pool_{name}", pool="main") for name in ("size", "checked_out", "overflow", "waiting")}
 
 
-def test_the_gauges_tell_the_pool_that_there_is_now(tmp_path: Path) -> None:
-    """Before and after a dispose alike: in use, beyond the size, and who is waiting."""
+def test_the_gauges_show_the_current_pool(tmp_path: Path) -> None:
+    """In use, above the size, and waiting, before and after a dispose."""
     monitoring = Monitoring()
 
     async def look() -> list[dict[str, float | None]]:
@@ -150,15 +150,15 @@ def test_the_gauges_tell_the_pool_that_there_is_now(tmp_path: Path) -> None:
         seen = [pool_of(monitoring)]
         for _ in range(2):
             async with engine.connect(), engine.connect():
-                third = asyncio.create_task(ask(engine))
-                await asyncio.sleep(0)  # it runs until it has to wait
+                third = asyncio.create_task(read(engine))
+                await asyncio.sleep(0)  # runs until it has to wait
                 seen.append(pool_of(monitoring))
             await third
             seen.append(pool_of(monitoring))
             await engine.dispose()
         return seen
 
-    async def ask(engine: AsyncEngine) -> None:
+    async def read(engine: AsyncEngine) -> None:
         async with engine.connect():
             pass
 
@@ -170,8 +170,8 @@ def test_the_gauges_tell_the_pool_that_there_is_now(tmp_path: Path) -> None:
     assert value(monitoring, "db_pool_wait_seconds_count", pool="main") == 6
 
 
-def test_a_pool_that_gives_up_is_an_error(tmp_path: Path) -> None:
-    """No event of the engine tells of it."""
+def test_a_pool_timeout_is_an_error(tmp_path: Path) -> None:
+    """It is counted although the engine has no event for it."""
     monitoring = Monitoring()
 
     async def wait() -> None:
@@ -187,7 +187,7 @@ def test_a_pool_that_gives_up_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_pool_without_a_size_has_no_gauges(tmp_path: Path) -> None:
-    """Statements are timed all the same, on a synchronous engine too."""
+    """Statements are still timed, on a synchronous engine too."""
     monitoring = Monitoring()
     engine = create_engine(f"sqlite:///{tmp_path / 'own.db'}", poolclass=NullPool)
     monitoring.watch(engine)
@@ -197,8 +197,8 @@ def test_a_pool_without_a_size_has_no_gauges(tmp_path: Path) -> None:
     assert statements(monitoring, "select", "other") == 1
 
 
-def test_series_do_not_grow_with_what_clients_send(on_engine: OnEngine) -> None:
-    """Five hundred ids and as many lengths of an IN list leave as many series as one, and bounded memory."""
+def test_series_do_not_grow_with_client_data(on_engine: OnEngine) -> None:
+    """Five hundred ids and IN lists of as many lengths create as many series as one, in bounded memory."""
     monitoring = Monitoring()
 
     async def work(engine: AsyncEngine) -> tuple[int, int]:
@@ -216,8 +216,8 @@ def test_series_do_not_grow_with_what_clients_send(on_engine: OnEngine) -> None:
     assert first == last
 
 
-def test_two_of_them_never_meet(on_engine: OnEngine) -> None:
-    """Two can be made, and each tells of its own engines alone."""
+def test_two_instances_are_independent(on_engine: OnEngine) -> None:
+    """Two can be created, and each reports only its own engines."""
     ours, other = Monitoring(), Monitoring()
 
     async def work(engine: AsyncEngine) -> None:
@@ -229,7 +229,7 @@ def test_two_of_them_never_meet(on_engine: OnEngine) -> None:
     assert (statements(ours, "select"), statements(other, "select")) == (1, 0)
 
 
-def test_a_cache_is_asked_when_the_metrics_are_read() -> None:
+def test_cache_counters_are_read_at_scrape_time() -> None:
     """Lookups that loaded are misses, the others hits."""
     counts = {"lookups": 10, "loads": 4}
     monitoring = Monitoring()
@@ -240,12 +240,12 @@ def test_a_cache_is_asked_when_the_metrics_are_read() -> None:
     assert value(monitoring, "cache_misses_total", cache="answers") == 4
 
 
-def test_only_slow_statements_are_handed_to_the_log(on_engine: OnEngine, tmp_path: Path) -> None:
-    """Those at the threshold are, with where they were asked from; the log's losses are among the metrics."""
+def test_only_slow_statements_are_logged(on_engine: OnEngine, tmp_path: Path) -> None:
+    """Statements at the threshold are logged, with their call site; the log's dropped statements are part of the metrics."""
     noted: list[SlowStatement] = []
-    clock = Ticking()
+    clock = MillisecondClock()
     slow = SlowQueryLog(tmp_path / "slow.jsonl", threshold_s=0.002)
-    slow.note = noted.append  # type: ignore[method-assign,assignment]  # this log's alone
+    slow.note = noted.append  # type: ignore[method-assign,assignment]  # for this log only
     slow.dropped = 3
     monitoring = Monitoring(slow, now_ns=clock)
 
@@ -261,7 +261,7 @@ def test_only_slow_statements_are_handed_to_the_log(on_engine: OnEngine, tmp_pat
                 clock.now_ns += 1_000_000
                 execute(*arguments)
 
-            engine.sync_engine.dialect.do_execute = executing  # type: ignore[method-assign,assignment]  # this engine's alone
+            engine.sync_engine.dialect.do_execute = executing  # type: ignore[method-assign,assignment]  # for this engine only
             await connection.execute(select(Prompt.id).where(Prompt.id == "slow"))
 
     on_engine(work)

@@ -1,4 +1,4 @@
-"""What a client sent is in no text for a log, and what the database says of itself still is."""
+"""Texts for a log contain no client data, and keep the database's own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from service.observability.redaction import kinds, plan_line, scrubbed
     ],
 )
 def test_values_are_scrubbed_and_names_are_not(text: str, expected: str) -> None:
-    """Quoted texts and numbers go; a digit in a name or a parameter's place stays."""
+    """Quoted texts and numbers are removed; a digit in a name or a parameter's position stays."""
     assert scrubbed(text) == expected
 
 
 @given(secret=st.text(min_size=3).filter(lambda s: s.strip() and s not in "SELECT x FROM t WHERE a = ? AND b = ?"))
 def test_no_text_survives(secret: str) -> None:
-    """Whatever stands in quotes, quotes among it, is gone."""
+    """Any quoted text is removed, including quotes in it."""
     quoted = secret.replace("'", "''")
     assert scrubbed(f"SELECT x FROM t WHERE a = '{quoted}' AND b = 12") == "SELECT x FROM t WHERE a = ? AND b = ?"
 
@@ -49,8 +49,8 @@ def test_a_plan_keeps_its_estimates_and_loses_its_values(line: str, expected: st
     assert plan_line(line) == expected
 
 
-def test_parameters_are_told_by_kind() -> None:
-    """Types, with lengths where a length tells something, and with names where they have some."""
+def test_parameters_are_described_by_type() -> None:
+    """Types, with lengths of texts and bytes, and with names if they have any."""
     assert kinds(("x" * 36, 5, None, b"123", 1.5)) == ["str(36)", "int", "NoneType", "bytes(3)", "float"]
     assert kinds({"id_1": "abc", "limit": 5}) == ["id_1: str(3)", "limit: int"]
     assert kinds(None) == []

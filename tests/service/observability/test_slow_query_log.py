@@ -1,4 +1,4 @@
-"""The log holds what helps and nothing secret, is bounded, and never holds a request up."""
+"""The log contains useful and no secret data, is bounded, and never delays a request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = "s3cret-of-ann"
 
 @pytest.fixture
 def engine() -> Engine:
-    """Return an engine that nobody connects to."""
+    """Return an engine that never connects."""
     return create_engine("sqlite://")
 
 
@@ -44,12 +44,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def no_plan(_: SlowStatement) -> list[str]:
-    """Explain nothing."""
+    """Return no plan."""
     return []
 
 
-def test_a_line_tells_the_form_and_the_time_and_no_value(engine: Engine, tmp_path: Path) -> None:
-    """Parameters by kind, literals and the plan's values as `?`."""
+def test_a_line_contains_the_form_and_the_time_and_no_value(engine: Engine, tmp_path: Path) -> None:
+    """Parameters by type, literals and the plan's values as `?`."""
     path = tmp_path / "slow.jsonl"
     plan = ["Index Scan on prompts (cost=0.1..8 rows=1)", f"  Index Cond: (user_id = '{SECRET}'::text)"]
     with SlowQueryLog(path, explain=lambda _: plan, utc=lambda: AT) as log:
@@ -69,7 +69,7 @@ def test_a_line_tells_the_form_and_the_time_and_no_value(engine: Engine, tmp_pat
     }
 
 
-def test_many_sets_are_told_by_the_first(engine: Engine, tmp_path: Path) -> None:
+def test_many_parameter_sets_are_described_by_the_first(engine: Engine, tmp_path: Path) -> None:
     """An executemany of a thousand rows is one short line."""
     path = tmp_path / "slow.jsonl"
     with SlowQueryLog(path, explain=no_plan) as log:
@@ -78,12 +78,12 @@ def test_many_sets_are_told_by_the_first(engine: Engine, tmp_path: Path) -> None
 
 
 def test_each_form_is_explained_once_and_not_all_at_once(engine: Engine, tmp_path: Path) -> None:
-    """IN lists of any length are one form; another form has to wait for its turn, and gets it."""
+    """IN lists of any length are one form; a plan for another form waits until it is due, and is then taken."""
     path, now_s = tmp_path / "slow.jsonl", [100.0]
-    asked: list[str] = []
+    explained: list[str] = []
 
     def explaining(statement: SlowStatement) -> list[str]:
-        asked.append(statement.sql)
+        explained.append(statement.sql)
         return ["a plan"]
 
     first, longer, other = "SELECT a FROM t WHERE a IN (?)", "SELECT a FROM t WHERE a IN (?, ?)", "SELECT b FROM t"
@@ -92,12 +92,12 @@ def test_each_form_is_explained_once_and_not_all_at_once(engine: Engine, tmp_pat
             log.note(slow(engine, sql))
             log.flush()
             now_s[0] += passes_s
-    assert asked == [first, other]
+    assert explained == [first, other]
     assert [line["plan"] for line in lines(path)] == [["a plan"], None, None, ["a plan"], None, None]
     assert len({line["fingerprint"] for line in lines(path)}) == 2
 
 
-def test_a_plan_that_is_refused_costs_no_line(engine: Engine, tmp_path: Path) -> None:
+def test_a_refused_plan_does_not_lose_the_line(engine: Engine, tmp_path: Path) -> None:
     """The error is named, without its text, which repeats the statement."""
     path = tmp_path / "slow.jsonl"
 
@@ -111,7 +111,7 @@ def test_a_plan_that_is_refused_costs_no_line(engine: Engine, tmp_path: Path) ->
 
 
 def test_the_log_takes_a_bounded_space(engine: Engine, tmp_path: Path) -> None:
-    """Two files set aside and the one that is written, none above the limit, the newest entries kept."""
+    """Two rotated files and the current one, none above the limit, with the newest entries."""
     path = tmp_path / "slow.jsonl"
     with SlowQueryLog(path, explain=no_plan, max_bytes=2000, kept_files=2) as log:
         for number in range(100):
@@ -123,7 +123,7 @@ def test_the_log_takes_a_bounded_space(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_an_unwritable_file_costs_entries_and_nothing_else(engine: Engine, tmp_path: Path) -> None:
-    """What could not be written is counted; once the folder is there the log goes on."""
+    """Entries that could not be written are counted; once the folder exists the log continues."""
     path = tmp_path / "missing" / "slow.jsonl"
     with SlowQueryLog(path, explain=no_plan) as log:
         for _ in range(3):
@@ -136,7 +136,7 @@ def test_an_unwritable_file_costs_entries_and_nothing_else(engine: Engine, tmp_p
 
 
 def test_a_full_queue_drops_and_does_not_wait(engine: Engine, tmp_path: Path) -> None:
-    """While the log is stuck a request goes on."""
+    """While the log is stuck a request continues."""
     stuck, go_on = threading.Event(), threading.Event()
 
     def waiting(_: SlowStatement) -> list[str]:
@@ -155,7 +155,7 @@ def test_a_full_queue_drops_and_does_not_wait(engine: Engine, tmp_path: Path) ->
     assert len(lines(tmp_path / "slow.jsonl")) == 3
 
 
-def test_a_statement_that_cannot_be_told_about_does_not_end_the_log(engine: Engine, tmp_path: Path) -> None:
+def test_a_statement_that_cannot_be_logged_does_not_end_the_log(engine: Engine, tmp_path: Path) -> None:
     """It is counted, and the next one is written."""
     path = tmp_path / "slow.jsonl"
     with SlowQueryLog(path, explain=no_plan) as log:
@@ -164,8 +164,8 @@ def test_a_statement_that_cannot_be_told_about_does_not_end_the_log(engine: Engi
     assert (len(lines(path)), log.dropped) == (1, 1)
 
 
-def test_the_plan_comes_from_a_connection_of_its_own(on_engine: OnEngine, tmp_path: Path) -> None:
-    """No more connections of the pool are in use than before; the caller's own code is the call site, nearest first."""
+def test_the_plan_uses_its_own_connection(on_engine: OnEngine, tmp_path: Path) -> None:
+    """No more connections of the pool are in use than before; the caller's own code is the call site, innermost first."""
     path = tmp_path / "slow.jsonl"
 
     checkouts: list[object] = []
@@ -188,7 +188,7 @@ def test_the_plan_comes_from_a_connection_of_its_own(on_engine: OnEngine, tmp_pa
 
 
 def test_sqlite_explains(on_engine: OnEngine) -> None:
-    """The plan names the index, and the statement is not run."""
+    """The plan names the index, and the statement is not executed."""
 
     async def work(engine: AsyncEngine) -> tuple[list[str], list[str], int]:
         plans = [
@@ -209,7 +209,7 @@ def test_sqlite_explains(on_engine: OnEngine) -> None:
 
 
 def test_a_synchronous_engine_explains_as_well(database: Path) -> None:
-    """The same plan, from a plain driver."""
+    """The plan is the same with a synchronous driver."""
     engine = create_engine(f"sqlite:///{database}")
     assert "idx_prompts_user_id" in explain(slow(engine, "SELECT id FROM prompts WHERE user_id = ?", ("ann",)))[0]
     engine.dispose()
@@ -217,12 +217,12 @@ def test_a_synchronous_engine_explains_as_well(database: Path) -> None:
 
 @pytest.mark.slow
 def test_postgresql_explains_and_its_plan_keeps_no_value(tmp_path: Path) -> None:
-    """It writes a statement's values into the plan; the log takes them out."""
+    """PostgreSQL writes a statement's values into the plan; the log removes them."""
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - this test alone opens one
 
     path = tmp_path / "slow.jsonl"
 
-    async def ask(url: str) -> None:
+    async def read(url: str) -> None:
         engine = create_async_engine(url)
         with SlowQueryLog(path, threshold_s=0.0, plan_every_s=0) as log:
             Monitoring(log).watch(engine)
@@ -232,7 +232,7 @@ def test_postgresql_explains_and_its_plan_keeps_no_value(tmp_path: Path) -> None
 
     try:
         with postgres.server(tmp_path) as url:
-            asyncio.run(ask(url))
+            asyncio.run(read(url))
     except NotMeasurableError as reason:
         pytest.skip(str(reason))
     line = lines(path)[-1]
@@ -242,7 +242,7 @@ def test_postgresql_explains_and_its_plan_keeps_no_value(tmp_path: Path) -> None
 
 
 def test_a_log_without_a_slow_statement_is_an_empty_file(tmp_path: Path) -> None:
-    """It can be read, and says that nothing was slow."""
+    """It can be read, and the report states that nothing was slow."""
     with SlowQueryLog(tmp_path / "slow.jsonl"):
         pass
     assert lines(tmp_path / "slow.jsonl") == []

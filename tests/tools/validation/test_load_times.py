@@ -49,9 +49,9 @@ def test_only_this_harness_has_to_be_right() -> None:
     """There is one requirement a situation, which names the worst percentile of this harness; others are not judged."""
     situation = SITUATIONS[0]
     found = requirements([(situation, line({"95": 3.0, "99": 4.0}), 0.25), (situation, line({"99": -400.0}, tool=1), 0.0)])
-    assert [requirement.kept for requirement in found] == [False]
-    assert "the worst is p95, +3.0 ms, +3.0% (other processes used 25% of a core)" in found[0].says
-    assert requirements([(situation, line({}), 0.0)])[0].kept
+    assert [requirement.met for requirement in found] == [False]
+    assert "the worst is p95, +3.0 ms, +3.0% (other processes used 25% of a core)" in found[0].text
+    assert requirements([(situation, line({}), 0.0)])[0].met
 
 
 def test_the_table_shows_truth_and_errors() -> None:
@@ -71,8 +71,8 @@ def test_the_table_shows_truth_and_errors() -> None:
         ],
         ["**wrk**", "not installed", "", "", "", "", "", ""],
     ]
-    assert "the server stalls. From second 2 to second 3 it answers nobody. Users come 200 times a second for 5 s" in drawn.says
-    assert "Other processes used 3% of a core meanwhile." in drawn.says
+    assert "the server stalls. From second 2 to second 3 it answers nobody. Users come 200 times a second for 5 s" in drawn.text
+    assert "Other processes used 3% of a core meanwhile." in drawn.text
 
 
 def test_one_core_is_too_few(monkeypatch: pytest.MonkeyPatch) -> None:

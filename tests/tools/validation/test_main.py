@@ -16,7 +16,7 @@ from tools.validation.section import Requirement, Section
 class Fake:
     """A question whose outcome is known."""
 
-    kept: bool = True
+    met: bool = True
     error: Exception | None = None
     TITLE: str = "Right?"
     __name__: str = "fake"
@@ -27,7 +27,7 @@ class Fake:
         self.effort = effort
         if self.error is not None:
             raise self.error
-        return Section(self.TITLE, requirements=[Requirement("it holds", self.kept)])
+        return Section(self.TITLE, requirements=[Requirement("it holds", self.met)])
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, question: Fake, *words: str) -> int:
@@ -45,21 +45,21 @@ def test_the_folder_is_the_registry() -> None:
     assert all(question.TITLE for question in found.values())
 
 
-@pytest.mark.parametrize(("kept", "code"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("met", "code"), [(True, 0), (False, 1)])
 def test_a_missed_requirement_is_an_exit_code(
-    kept: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    met: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The page is written either way, and the command ends with 1 where something that was required is missing."""
     out = tmp_path / "new" / "page.md"
-    question = Fake(kept)
+    question = Fake(met)
     assert ask(monkeypatch, question, "--out", str(out), "--effort", "0.5") == code
-    assert ("**kept**" if kept else "**MISSED**") in out.read_text(encoding="utf-8")
-    assert ("kept    it holds" if kept else "missed  it holds") in capsys.readouterr().out
+    assert ("**met**" if met else "**MISSED**") in out.read_text(encoding="utf-8")
+    assert ("met     it holds" if met else "missed  it holds") in capsys.readouterr().out
     assert question.effort == 0.5
 
 
 def test_what_cannot_be_measured_here_stands_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A question that cannot be tried is on the page with its reason, and is no failure."""
+    """A question that cannot be measured is on the page with its reason, and is not a failure."""
     out = tmp_path / "page.md"
     assert ask(monkeypatch, Fake(error=NotMeasurableError("one core only")), "--out", str(out)) == 0
     assert "**Not measured here:** one core only" in out.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_a_part_does_not_replace_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_
     """All questions have their page, and one alone has another."""
     monkeypatch.chdir(tmp_path)
     assert ask(monkeypatch, Fake()) == ask(monkeypatch, Fake(), "--only", "fake") == 0
-    assert {file.name for file in (tmp_path / roof.PAGE.parent).iterdir()} == {"conformance.md", "conformance-fake.md"}
+    assert {file.name for file in (tmp_path / roof.PAGE.parent).iterdir()} == {"validation.md", "validation-fake.md"}
 
 
 @pytest.mark.parametrize("effort", ["0", "-1", "2", "nan", "much"])

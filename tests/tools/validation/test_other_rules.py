@@ -26,10 +26,10 @@ def test_a_planted_stream_counts_once() -> None:
     """Its later parts are there only because nothing was found yet, and would be the hard ones; the same work counts throughout."""
     found = section([stream(0, 3 * FEWEST_PAIRS), stream(3, 3 * FEWEST_PAIRS, 1.03)], [stream(0), stream(3)])
     assert list(found.tables[0].columns)[1:3] == ["false alarms of 3", "+3 % found of 1"]
-    assert found.requirements[0].kept
+    assert found.requirements[0].met
     assert "this harness" not in [row[0] for row in found.tables[1].rows]
 
 
 def test_more_alarms_than_chance_allows_break_the_requirement() -> None:
     """If everything is an alarm, it is ours."""
-    assert not section([stream(0, FEWEST_PAIRS, 1.1)] * 5, []).requirements[0].kept
+    assert not section([stream(0, FEWEST_PAIRS, 1.1)] * 5, []).requirements[0].met

@@ -6,7 +6,7 @@ import numpy as np
 
 from tools.validation.paired_time import seconds_until_found, section
 from tools.validation.times.streams import Stream
-from tools.validation.times.workload import PLANTED
+from tools.validation.times.workload import INJECTED
 
 
 def stream(percent: int, truth: float, pairs: int = 1700) -> Stream:
@@ -17,27 +17,27 @@ def stream(percent: int, truth: float, pairs: int = 1700) -> Stream:
 
 def streams(**truths: float) -> list[Stream]:
     """Return a stream for each slow-down; those that are named differ from what was planted."""
-    return [stream(p, truths.get(f"plus{p}", p)) for p in PLANTED]
+    return [stream(p, truths.get(f"plus{p}", p)) for p in INJECTED]
 
 
 def test_what_is_planted_is_found_and_nothing_else() -> None:
     """Both requirements are kept where streams are as planted; the tables have a row for each budget and slow-down."""
     found = section(streams())
-    assert [requirement.kept for requirement in found.requirements] == [True, True]
-    assert "0 of 10 within 1 s" in found.requirements[0].says
+    assert [requirement.met for requirement in found.requirements] == [True, True]
+    assert "0 of 10 within 1 s" in found.requirements[0].text
     assert [row[1] for row in found.tables[0].rows] == ["10", "3", "1"]
     assert [row[0] for row in found.tables[1].rows] == ["+1 %", "+3 %", "+5 %", "+10 %"]
 
 
 def test_an_alarm_on_the_same_work_is_false() -> None:
     """Either direction counts."""
-    assert not section(streams(plus0=4)).requirements[0].kept
-    assert not section(streams(plus0=-4)).requirements[0].kept
+    assert not section(streams(plus0=4)).requirements[0].met
+    assert not section(streams(plus0=-4)).requirements[0].met
 
 
 def test_a_slow_down_that_is_not_found_is_missed() -> None:
     """Nothing where three per cent should be breaks the requirement."""
-    assert not section(streams(plus3=0)).requirements[1].kept
+    assert not section(streams(plus3=0)).requirements[1].met
 
 
 def test_the_time_is_that_of_the_pair_that_decided() -> None:

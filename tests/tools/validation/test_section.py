@@ -13,25 +13,25 @@ def test_a_section_shows_everything_it_has() -> None:
     """Text, requirements with their outcome, tables and notes stand in the section, in that order."""
     table = SectionTable("Stall", ("", "p50"), [("ours", "1.000")], "One second.")
     section = Section(
-        "Right?", "How.", [table], [Requirement("it is", kept=True), Requirement("so is that", kept=False)], ["A note."]
+        "Right?", "How.", [table], [Requirement("it is", met=True), Requirement("so is that", met=False)], ["A note."]
     )
     assert markdown(section) == (
-        "## Right?\n\nHow.\n\n- **kept**: it is\n- **MISSED**: so is that\n\n### Stall\n\nOne second.\n\n"
+        "## Right?\n\nHow.\n\n- **met**: it is\n- **MISSED**: so is that\n\n### Stall\n\nOne second.\n\n"
         "|  | p50 |\n| :-- | --: |\n| ours | 1.000 |\n\n- A note."
     )
 
 
 def test_what_was_not_measured_says_why() -> None:
-    """A question that could not be tried gives its reason, and breaks no promise."""
+    """A question that could not be measured states its reason, and misses no requirement."""
     section = Section("Right?", not_measured="one core")
     assert markdown(section) == "## Right?\n\n**Not measured here:** one core"
-    assert section.is_kept
+    assert section.is_met
 
 
 def test_one_missed_requirement_is_enough() -> None:
-    """A section is kept only if all that was required was shown."""
-    assert Section("", requirements=[Requirement("a", kept=True)]).is_kept
-    assert not Section("", requirements=[Requirement("a", kept=True), Requirement("b", kept=False)]).is_kept
+    """A section is met only if all its requirements are."""
+    assert Section("", requirements=[Requirement("a", met=True)]).is_met
+    assert not Section("", requirements=[Requirement("a", met=True), Requirement("b", met=False)]).is_met
 
 
 def test_a_row_of_another_length_is_refused() -> None:

@@ -20,7 +20,7 @@ def process(base: float, more: float, metric: str = "statements") -> list[WorkCo
 
 def must(found: list[list[WorkCount]]) -> list[bool]:
     """Return which requirements are kept."""
-    return [requirement.kept for requirement in section(compared(found)).requirements]
+    return [requirement.met for requirement in section(compared(found)).requirements]
 
 
 def test_equal_counts_and_one_more_are_what_is_required() -> None:

@@ -1,1 +1,1 @@
-"""What the questions about times need: a workload with planted slow-downs, its recorder, and the rules of other tools."""
+"""A workload with injected slowdowns, its recorder, and the rules of other tools."""

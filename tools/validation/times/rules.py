@@ -1,4 +1,4 @@
-"""How other tools decide that something became slower, on two lists of times: their own code where it can be called."""
+"""Rules by which tools decide that something became slower, on two lists of times: their own code where it can be called."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ import numpy as np
 from harness.stats.sequential_test import FASTER, SLOWER, first_conclusion
 from tools.validation.times.streams import MARGIN, Stream
 
-Says = Callable[[Stream], str | None]
+Decision = Callable[[Stream], str | None]
 """From the times of both sides to SLOWER, FASTER, or None for neither."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to decide. `needs` is the package whose code it calls; `paired` rules make sense in pairs alone."""
+    """One decision rule. `needs` is the package whose code it calls; `paired` rules apply to pairs only."""
 
     name: str
-    says: str
-    decide: Says
+    text: str
+    decide: Decision
     needs: str = ""
     paired: bool = False
 
     @property
     def is_installed(self) -> bool:
-        """Whether the code that it calls is there."""
+        """Whether the package that it calls is installed."""
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
 
 def ours(stream: Stream) -> str | None:
-    """Decide by evidence, looked at after every pair."""
+    """Decide by the sequential test, evaluated after every pair."""
     found, _ = first_conclusion(stream.log_ratios, MARGIN)
     return found if found in {SLOWER, FASTER} else None
 
 
-def benchmark_gate(expression: str) -> Says:
-    """Return what pytest-benchmark's `--benchmark-compare-fail` decides by an expression; it knows slower alone."""
+def benchmark_gate(expression: str) -> Decision:
+    """Return what pytest-benchmark's `--benchmark-compare-fail` decides by an expression; it detects slower only."""
 
     def decide(stream: Stream) -> str | None:
-        from pytest_benchmark.utils import parse_compare_fail  # noqa: PLC0415 - only where this question is tried
+        from pytest_benchmark.utils import parse_compare_fail  # noqa: PLC0415 - only this question needs it
 
         check = parse_compare_fail(expression)  # type: ignore[no-untyped-call]  # pytest-benchmark has no types
         before, after = (

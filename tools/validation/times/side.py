@@ -1,4 +1,4 @@
-"""One version of the workload as a side of `harness.gate.against`: `side.py PERCENT` does so much more."""
+"""One version of the workload for `harness.gate.against`: `side.py PERCENT` does that much more work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs as a run times them: the workload and its slower twin in a fresh process, through the harness's own worker."""
+"""Pairs as a run times them: the workload and its slower twin in a fresh process, timed by the harness's worker."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tools.validation.times import workload
 from tools.validation.times.workload import QueryWorkload
 
 MARGIN = 0.01
-"""The slow-down beyond which the harness's rule asks, as a share: less is not worth an alarm."""
+"""The smallest slowdown that the harness's rule tests for, as a share."""
 
 LONGEST_S = 10.0
 FEWEST_PAIRS = 60
-"""So many pairs a stream has at least, for rules that look once."""
+"""Fewest pairs of a stream, for rules that are evaluated once."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Stream:
         return [math.log(other / base) for base, other in zip(self.base_ns, self.other_ns, strict=True)]
 
     def cut(self, seconds: float) -> list[Stream]:
-        """Return the parts of so many seconds each; what is left at the end is none."""
+        """Return the parts of `seconds` seconds each; an incomplete part at the end is left out."""
         parts, begin = [], 0
         for place, spent_ns in enumerate(self.spent_ns):
             since_ns = self.spent_ns[begin - 1] if begin else 0
@@ -56,7 +56,7 @@ class Stream:
         return parts
 
     def pieces(self, pairs: int) -> list[Stream]:
-        """Return the parts of so many pairs each; what is left at the end is none."""
+        """Return the parts of `pairs` pairs each; an incomplete part at the end is left out."""
         return [self._part(begin, begin + pairs) for begin in range(0, len(self.base_ns) - pairs + 1, pairs)]
 
     def _part(self, begin: int, end: int) -> Stream:
@@ -67,9 +67,9 @@ class Stream:
 
 @cache
 def recorded(effort: float) -> tuple[Stream, ...]:
-    """Return all streams: of the same work, whole ones; of planted slow-downs, each until the harness's rule has found it.
+    """Return all streams: of the same work, whole ones; of injected slowdowns, each until the harness's rule has found it.
 
-    Once a process for the questions that share them.
+    Recorded once per process, for the questions that share them.
 
     Raises:
         ScenarioFailedError: a process failed.
@@ -85,21 +85,21 @@ def recorded(effort: float) -> tuple[Stream, ...]:
 
 
 def record(folder: Path, percent: int, process: int, seconds: float, *, until_found: bool) -> Stream:
-    """Return what one fresh process times within so many seconds of slots, or until the rule has found a slow-down."""
+    """Return the pairs of one fresh process within `seconds` of slots, or until the rule has found a slowdown."""
     name, stream, evidence, spent_ns = workload.arm(percent), Stream(percent, [], [], []), SequentialTest(MARGIN), 0
-    barred = tuple((workload.arm(p), "queries") for p in workload.PLANTED if p != percent)
+    barred = tuple((workload.arm(p), "queries") for p in workload.INJECTED if p != percent)
     core = choose_cores().worker
     job = BenchJob(
         "pairs",
         Path(workload.__file__),
         Setting(folder, folder),
         process=process,
-        budget_ns=int(2 * seconds * 1e9),  # more than is heard: its own account of the time includes what lies between slots
+        budget_ns=int(2 * seconds * 1e9),  # more than is used: the job's own budget includes the time between slots
         excluded=barred,
         cpus=() if core is None else (core,),
     )
-    with closing(events(job)) as heard:
-        for event in heard:
+    with closing(events(job)) as received:
+        for event in received:
             if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"timing failed: {event.message}")
             if isinstance(event, PairTimes):
@@ -116,7 +116,7 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
 
 
 def one_after_the_other(percent: int, operations: int) -> Stream:
-    """Return so many operations of the baseline, then as many of its twin, in this process, as tools that run A and then B do."""
+    """Return `operations` of the baseline, then of its twin, in this process, as tools that run A and then B do."""
     clock = MonotonicClock()
     with ExitStack() as stack:
         base, other = (
@@ -138,5 +138,5 @@ def _timed(instance: QueryWorkload, operations: int, now_ns: Callable[[], int]) 
 
 
 def all_of(streams: Sequence[Stream], percent: int) -> list[Stream]:
-    """Return the streams with a slow-down."""
+    """Return the streams with a slowdown of `percent`."""
     return [stream for stream in streams if stream.percent == percent]

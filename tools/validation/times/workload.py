@@ -1,4 +1,4 @@
-"""A few milliseconds of SQLite in memory; each further arm does exactly so many per cent more of the same."""
+"""A few milliseconds of SQLite in memory; each further arm does exactly a stated percentage more of the same."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from harness.results.run import BASELINE
 from harness.scenario import Case, Group, Scenario, Setting
 
 QUERIES = 200
-"""How many the baseline does: one per cent more is two more."""
+"""Queries of the baseline: one percent more is two more."""
 
-PLANTED = (0, 1, 3, 5, 10)
-"""By how many per cent the arms do more; with none it is the baseline's twin."""
+INJECTED = (0, 1, 3, 5, 10)
+"""Percent that the arms do more; 0 is the baseline's twin."""
 
 SQL = "SELECT sum(b) FROM t WHERE id BETWEEN 500 AND 620"
 ROWS = 2000
 
 
 def arm(percent: int) -> str:
-    """Return the name of the arm that does so much more."""
+    """Return the name of the arm that does `percent` more."""
     return f"plus {percent} %"
 
 
 @dataclass(frozen=True)
 class QueryWorkload:
-    """A database of an arm's own, and how many queries the arm does."""
+    """The database of one arm, and the number of queries per operation."""
 
     connection: sqlite3.Connection
     queries: int
@@ -51,11 +51,11 @@ def operation(instance: QueryWorkload) -> int:
 
 
 class SlowedQueries(Scenario[QueryWorkload]):
-    """Work with known slow-downs."""
+    """Work with known slowdowns."""
 
     arms: ClassVar[Mapping[str, str]] = {
         BASELINE: f"{QUERIES} queries",
-        **{arm(p): f"{QUERIES + QUERIES * p // 100} queries" for p in PLANTED},
+        **{arm(p): f"{QUERIES + QUERIES * p // 100} queries" for p in INJECTED},
     }
     groups: ClassVar[Sequence[Group]] = [Group("queries", "sums over ranges of rows")]
 
@@ -71,7 +71,7 @@ class SlowedQueries(Scenario[QueryWorkload]):
 
     @asynccontextmanager
     async def _opened(self, name: str) -> AsyncIterator[QueryWorkload]:
-        percent = next((p for p in PLANTED if arm(p) == name), 0)
+        percent = next((p for p in INJECTED if arm(p) == name), 0)
         connection = database()
         try:
             yield QueryWorkload(connection, QUERIES + QUERIES * percent // 100)

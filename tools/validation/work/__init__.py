@@ -1,1 +1,1 @@
-"""What the question about exact work counts."""
+"""The work that the question about work counts counts."""

@@ -1,4 +1,4 @@
-"""Ten kinds of SQLite work, each done a hundred times, and once more by the second arm: one per cent more of everything counted."""
+"""Ten kinds of SQLite work, each done a hundred times, and once more by the second arm: one percent more of everything counted."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class CountedQueries(Scenario[sqlite3.Connection]):
         self._times: dict[sqlite3.Connection, int] = {}
 
     def cases(self, setting: Setting) -> Sequence[Case]:
-        """Return a case a kind."""
+        """Return one case per kind of work."""
         del setting
         return [Case(kind, kind, sql) for kind, sql in KINDS.items()]
 

@@ -1,4 +1,4 @@
-"""The relay: what goes through it arrives unchanged, and a round trip is a client's turn, however many packets it takes."""
+"""The counting relay forwards data unchanged and counts a client's turn as one round trip, in one packet or several."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def echo() -> Iterator[str]:
-    """Yield the URL of a server that answers every line with itself."""
+    """Yield the URL of a server that echoes each line."""
 
-    def answer(connection: socket.socket) -> None:
+    def serve_one(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
             for line in lines:
                 connection.sendall(line)
@@ -32,7 +32,7 @@ def echo() -> Iterator[str]:
                 connection, _ = listening.accept()
             except OSError:
                 return
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=serve, daemon=True).start()
@@ -40,42 +40,42 @@ def echo() -> Iterator[str]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_turn_is_a_trip_however_many_packets_it_takes() -> None:
-    """Three turns are three trips, one of them in two packets; the answers are the server's own."""
+def test_a_turn_is_one_trip_in_any_number_of_packets() -> None:
+    """Three turns are three trips, one of them in two packets; the replies are the server's own."""
     with echo() as url, CountingRelay({"toy": Server(url, url)}) as relay:
-        far = relay.servers["toy"].far
-        assert far != url
-        assert far.startswith("toy://someone:secret@127.0.0.1:")
-        assert far.endswith("/place?x=1")
-        assert relay.servers["toy"].near == url
-        with socket.create_connection(("127.0.0.1", int(far.rpartition(":")[2].partition("/")[0])), timeout=10) as client:
+        relayed = relay.servers["toy"].url
+        assert relayed != url
+        assert relayed.startswith("toy://someone:secret@127.0.0.1:")
+        assert relayed.endswith("/place?x=1")
+        assert relay.servers["toy"].direct_url == url
+        with socket.create_connection(("127.0.0.1", int(relayed.rpartition(":")[2].partition("/")[0])), timeout=10) as client:
             lines = client.makefile("rb")
 
             async def turns() -> int:
                 async with RoundTrips(relay) as probe:
-                    for words in ((b"one\n",), (b"tw", b"o\n"), (b"x" * 500_000 + b"\n",)):
-                        for word in words:
-                            client.sendall(word)
-                            await asyncio.sleep(0.02)  # packets of their own
-                        assert lines.readline() == b"".join(words)
+                    for parts in ((b"one\n",), (b"tw", b"o\n"), (b"x" * 500_000 + b"\n",)):
+                        for part in parts:
+                            client.sendall(part)
+                            await asyncio.sleep(0.02)  # so that each is a separate packet
+                        assert lines.readline() == b"".join(parts)
                 return int(probe.counts()["round_trips"])
 
             assert [asyncio.run(turns()) for _ in range(2)] == [3, 3]
 
 
-def test_servers_elsewhere_and_sockets_are_left_alone() -> None:
-    """Nothing is started for them, and there is nothing to count."""
-    servers = {"far": Server("toy://db.example:5432/x", "toy://db.example:5432/x"), "file": Server("unix:/x", "unix:/x")}
+def test_remote_servers_and_unix_sockets_are_not_relayed() -> None:
+    """No relay is started for them, and there is nothing to count."""
+    servers = {"remote": Server("toy://db.example:5432/x", "toy://db.example:5432/x"), "file": Server("unix:/x", "unix:/x")}
     with CountingRelay(servers) as relay:
         assert relay.servers == servers
         assert not relay.counts
 
 
-def test_a_server_that_is_gone_ends_the_connection() -> None:
-    """As without a relay, only later."""
+def test_a_stopped_server_ends_the_connection() -> None:
+    """The client gets a reset, as it would get a refusal without a relay."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"toy://127.0.0.1:{listening.getsockname()[1]}"
     with CountingRelay({"toy": Server(url, url)}) as relay:
-        port = int(relay.servers["toy"].far.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-            assert client.recv(1) == b""
+        port = int(relay.servers["toy"].url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client, pytest.raises(ConnectionResetError):
+            client.recv(1)

@@ -1,0 +1,249 @@
+"""Describe, generate or load the synthetic dataset, and report the throughput.
+
+The figures printed by `generate` and `load` are the published benchmark of the dataset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import pkgutil
+import resource
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import harness.databases.engines
+from datasets import DESCRIPTIONS, GENERATOR_VERSION, SIZES, Block, Dataset, Digest, blocks, count_rows
+from harness.errors import UsageError
+from harness.runtime.clock import Clock, MonotonicClock
+
+ENGINES = sorted(module.name for module in pkgutil.iter_modules(harness.databases.engines.__path__))
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    describe = actions.add_parser("describe", help="print tables, columns, row counts, distributions and the digest")
+    generate = actions.add_parser("generate", help="generate all rows; with --out, write one CSV file per table")
+    generate.add_argument("--out", type=Path, metavar="DIR", help="new folder for the CSV files")
+    load = actions.add_parser("load", help="generate all rows and load them into a database, indexes included")
+    engine_help = f"database engine: {', '.join(ENGINES)} (default: sqlite)"
+    load.add_argument("--engine", default="sqlite", choices=ENGINES, metavar="NAME", help=engine_help)
+    out_help = "new database file of an embedded engine (default: a temporary file)"
+    load.add_argument("--out", type=Path, metavar="FILE", help=out_help)
+    size_help = f"size of the dataset: {', '.join(SIZES)} (default: small)"
+    for action in (describe, generate, load):
+        action.add_argument("--size", default="small", choices=tuple(SIZES), metavar="SIZE", help=size_help)
+        action.add_argument("--seed", default=0, type=int, metavar="N", help="seed of the rows (default: 0)")
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the action and print its result; return 0.
+
+    Raises:
+        UsageError: the seed is out of range, the target exists or cannot be written, or a package is not installed.
+    """
+    try:
+        dataset = Dataset(options.size, options.seed)
+    except ValueError as error:
+        raise UsageError(f"--seed: {error}") from None
+    try:
+        if options.action == "describe":
+            _print(_described(dataset), _description_lines, as_json=options.json)
+        elif options.action == "generate":
+            _print(_generated(dataset, options.out), _figure_lines, as_json=options.json)
+        else:
+            _print(_loaded(dataset, options.engine, options.out), _figure_lines, as_json=options.json)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; install the extra `trial` of this project") from error
+    return 0
+
+
+def _described(dataset: Dataset) -> dict[str, Any]:
+    digest = Digest(dataset)
+    with _watched(dataset, blocks(dataset)) as made:
+        for block in made:
+            digest.add(block)
+    rows = count_rows(dataset)
+    return {
+        **_identity(dataset),
+        "generator_version": GENERATOR_VERSION,
+        "digest": digest.hexdigest(),
+        "users": dataset.users,
+        "tables": {table: {"rows": rows[table], "columns": dict(DESCRIPTIONS[table])} for table in DESCRIPTIONS},
+    }
+
+
+def _generated(dataset: Dataset, out: Path | None) -> dict[str, Any]:
+    digest = Digest(dataset)
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    with _watched(dataset, blocks(dataset)) as made, ExitStack() as stack:
+        write = stack.enter_context(_csv_folder(out)) if out else None
+        for block in made:
+            digest.add(block)
+            if write:
+                write(block)
+    figures = _figures(count_rows(dataset), clock.now_ns() - start_ns)
+    return {**_identity(dataset), **figures, "digest": digest.hexdigest(), "out": str(out) if out else None}
+
+
+def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
+    with ExitStack() as stack:
+        fill = _into(stack, engine, out)
+        clock = MonotonicClock()
+        start_ns = clock.now_ns()
+        made = _Timed(clock, stack.enter_context(_watched(dataset, blocks(dataset))))
+        rows, size_bytes = fill(made)
+        duration_ns = clock.now_ns() - start_ns
+    inserted_s = (made.end_ns - start_ns) / 1e9
+    return {
+        **_identity(dataset),
+        "engine": engine,
+        **_figures(rows, duration_ns),
+        "rows_per_second_before_indexes": round(sum(rows.values()) / inserted_s),
+        "seconds_before_indexes": round(inserted_s, 3),
+        "stored_mb": round(size_bytes / 1e6, 1),
+        "out": str(out) if out else None,
+    }
+
+
+def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable[Block]], tuple[dict[str, int], int]]:
+    """Return a function that loads blocks into an engine and returns row counts per table and bytes on disk.
+
+    The stack closes the servers and files that it needs.
+    """
+    from harness.databases.interface import databases
+    from harness.databases.load_sqlite import load_sqlite
+    from harness.probes.index_bytes import database_bytes
+    from harness.scenario import Setting
+    from harness.servers.lifecycle import is_embedded, servers
+    from service.models import Base
+
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))
+    if is_embedded(engine):  # every embedded engine reads the file that SQLite writes
+
+        def into_file(made: Iterable[Block]) -> tuple[dict[str, int], int]:
+            file = out or folder / "rows.db"
+            rows = load_sqlite(file, Base.metadata, made)
+            return rows, file.stat().st_size
+
+        return into_file
+    if out is not None:
+        raise UsageError(f"--out {out}: {engine} stores its rows in a server, not in a file; omit --out")
+    setting = Setting(folder, folder, engine)
+    setting = replace(setting, servers=stack.enter_context(servers(setting)))
+    found = databases(setting)
+
+    def into_server(made: Iterable[Block]) -> tuple[dict[str, int], int]:
+        rows = found.fill("rows", Base.metadata, made)
+        return rows, asyncio.run(database_bytes(found, "rows"))
+
+    return into_server
+
+
+@dataclass
+class _Timed:
+    """Blocks that record when the last one was taken, which is when the loader starts to build the indexes."""
+
+    clock: Clock
+    blocks: Iterable[Block]
+    end_ns: int = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        yield from self.blocks
+        self.end_ns = self.clock.now_ns()
+
+
+@contextmanager
+def _csv_folder(out: Path) -> Iterator[Callable[[Block], None]]:
+    """Yield a function that appends a block to its table's CSV file; the folder is renamed to `out` once all are written."""
+    from pandas import DataFrame
+
+    if out.exists():
+        raise UsageError(f"{out} already exists; remove it or name another folder")
+    try:
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+            folder = Path(temporary) / out.name
+            folder.mkdir()
+
+            def write(block: Block) -> None:
+                file = folder / f"{block.table}.csv"
+                DataFrame(dict(block.columns)).to_csv(file, mode="a", header=not file.exists(), index=False)
+
+            yield write
+            folder.rename(out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"{out} cannot be written: {reason}; name another folder or free disk space") from error
+
+
+@contextmanager
+def _watched(dataset: Dataset, blocks: Iterator[Block]) -> Iterator[Iterator[Block]]:
+    """Yield the blocks, with a progress bar on stderr if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield blocks
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("rows", total=sum(count_rows(dataset).values()))
+
+        def counted() -> Iterator[Block]:
+            for block in blocks:
+                yield block
+                progress.advance(task, block.rows)
+
+        yield counted()
+
+
+def _identity(dataset: Dataset) -> dict[str, Any]:
+    return {"size": dataset.size, "seed": dataset.seed}
+
+
+def _figures(rows: dict[str, int], duration_ns: int) -> dict[str, Any]:
+    total, seconds = sum(rows.values()), duration_ns / 1e9
+    return {
+        "rows": rows,
+        "total_rows": total,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(total / seconds),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),  # Linux counts KiB
+    }
+
+
+def _print(outcome: dict[str, Any], lines: Callable[[dict[str, Any]], Iterable[str]], *, as_json: bool) -> None:
+    print(json.dumps(outcome, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(outcome)))
+
+
+def _description_lines(outcome: dict[str, Any]) -> Iterator[str]:
+    yield f"size {outcome['size']}, seed {outcome['seed']}, {outcome['users']:,} users"
+    for table, facts in outcome["tables"].items():
+        yield f"\n{table}: {facts['rows']:,} rows"
+        for column, distribution in facts["columns"].items():
+            yield f"  {column:<15} {distribution}"
+    yield f"\ndigest {outcome['digest']} (generator version {outcome['generator_version']})"
+
+
+def _figure_lines(outcome: dict[str, Any]) -> Iterator[str]:
+    for table, rows in outcome["rows"].items():
+        yield f"{table:<17}{rows:>12,} rows"
+    yield f"{'total':<17}{outcome['total_rows']:>12,} rows"
+    yield f"{'time':<17}{outcome['seconds']:>12,.2f} s"
+    yield f"{'speed':<17}{outcome['rows_per_second']:>12,} rows/s"
+    if "engine" in outcome:
+        yield f"{'  before indexes':<17}{outcome['rows_per_second_before_indexes']:>12,} rows/s"
+        yield f"{'stored':<17}{outcome['stored_mb']:>12,.1f} MB"
+    yield f"{'peak memory':<17}{outcome['peak_rss_mb']:>12,.1f} MB"
+    if "digest" in outcome:
+        yield f"digest {outcome['digest']}"
+    if outcome["out"]:
+        yield f"wrote {outcome['out']}"

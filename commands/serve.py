@@ -1,0 +1,172 @@
+"""Serve the demo prompt service over HTTP.
+
+ARM is a level (baseline, proposed or optimised), optionally with exceptions: baseline,caching=optimised. The service runs on
+synthetic rows in a temporary folder, or in a temporary database of the server. They are removed when the service is stopped with
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from datasets import SIZES, Dataset, rows
+from harness.errors import UsageError
+from service.switches import Level, Switches
+
+if TYPE_CHECKING:
+    from fixtures.api.http_service import HttpService
+    from harness.scenario import Setting
+    from service.settings import ServiceSettings
+
+ENGINES = ("postgres", "sqlite")
+LARGEST_PORT = 65_535
+NAME = "served"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--arm",
+        default=Switches.all(Level.OPTIMISED),
+        type=_switches,
+        metavar="ARM",
+        help="the service's switches (default: optimised)",
+    )
+    parser.add_argument(
+        "--engine",
+        default="sqlite",
+        choices=ENGINES,
+        metavar="NAME",
+        help=f"database engine: {' or '.join(ENGINES)} (default: sqlite)",
+    )
+    parser.add_argument(
+        "--size",
+        default="tiny",
+        choices=tuple(SIZES),
+        metavar="SIZE",
+        help=f"size of the dataset: {', '.join(SIZES)} (default: tiny)",
+    )
+    parser.add_argument("--seed", default=0, type=int, metavar="N", help="seed of the rows (default: 0)")
+    parser.add_argument("--port", default=None, type=_port, metavar="N", help="port on this machine (default: a free port)")
+    help_ = "write slow statements to FILE, one JSON object with the query plan per line"
+    parser.add_argument("--slow-log", metavar="FILE", type=Path, help=help_)
+    parser.add_argument(
+        "--slow-ms",
+        default=100.0,
+        type=_milliseconds,
+        metavar="MS",
+        help="threshold for a slow statement in milliseconds (default: 100)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; return 0.
+
+    Raises:
+        UsageError: the seed is out of range, the slow-query log cannot be kept, or a package is not installed.
+        NotMeasurableError: a server that the arm needs cannot run on this machine.
+    """
+    slow_log = _slow_log(options)
+    try:
+        dataset = Dataset(options.size, options.seed)
+    except ValueError as error:
+        raise UsageError(f"--seed: {error}") from None
+    try:
+        from harness.scenario import Setting
+
+        with TemporaryDirectory(prefix="harness-serve-") as folder:
+            setting = Setting(Path(folder), Path(folder), options.engine, options.size, seed=options.seed)
+            with contextlib.suppress(KeyboardInterrupt), _serving(setting, options.arm, options.port, slow_log) as service:
+                _announce(setting, options.arm, service, dataset)
+                threading.Event().wait()
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; install the extra `trial` of this project") from error
+    print("stopped")
+    return 0
+
+
+def _switches(text: str) -> Switches:
+    try:
+        return Switches.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def _port(text: str) -> int | None:
+    if text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT:
+        return int(text) or None
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_PORT}; omit --port for a free port")
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        threshold_ms = float(text)
+    except ValueError:
+        threshold_ms = -1.0
+    if not 0 < threshold_ms < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds above 0; try --slow-ms 100")
+    return threshold_ms
+
+
+def _slow_log(options: argparse.Namespace) -> Mapping[str, Any]:
+    """Return the settings of the slow-query log; none without `--slow-log`."""
+    if options.slow_log is None:
+        return {}
+    if options.arm.monitoring is not Level.OPTIMISED:
+        raise UsageError(
+            f"--slow-log: monitoring={options.arm.monitoring} keeps no slow-query log; add monitoring=optimised to --arm"
+        )
+    if not options.slow_log.parent.is_dir():
+        raise UsageError(f"--slow-log: folder {options.slow_log.parent} does not exist; create it or name another file")
+    return {"slow_log": options.slow_log.absolute(), "slow_ms": options.slow_ms}
+
+
+@contextmanager
+def _serving(setting: Setting, switches: Switches, port: int | None, slow_log: Mapping[str, Any]) -> Iterator[HttpService]:
+    """Fill a database, start the servers that the service needs, and the service."""
+    from fixtures.api.http_service import http_service
+    from harness.servers import lifecycle
+
+    required = [] if switches.caching is Level.BASELINE else ["redis"]
+    with ExitStack() as stack:
+        setting = replace(setting, servers=stack.enter_context(lifecycle.servers(setting, *required)))
+        settings = replace(_prepared(stack, setting, switches), **slow_log)
+        yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
+
+
+def _prepared(stack: ExitStack, setting: Setting, switches: Switches) -> ServiceSettings:
+    """Load the rows, with the indexes of the arm, and return the service's settings for them."""
+    from datasets import TABLES, blocks
+    from fixtures.store import dataset
+    from harness.databases.interface import databases
+    from service.migrations import levels
+    from service.models import Base
+    from service.settings import ServiceSettings
+
+    opened = databases(setting)
+    opened.fill(NAME, Base.metadata, blocks(dataset(setting), TABLES))
+    opened.migrate(NAME, lambda connection: levels.upgrade(connection, switches.indexes))
+    url = opened.url(NAME).render_as_string(hide_password=False)
+    if "redis" not in setting.servers:
+        return ServiceSettings(url, None, switches)
+    from harness.servers import redis
+
+    address = setting.servers["redis"].direct_url
+    return ServiceSettings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
+
+
+def _announce(setting: Setting, switches: Switches, service: HttpService, dataset: Dataset) -> None:
+    live = next(row for row in rows(dataset, "prompts") if row["deleted_at"] is None)
+    print(f"prompt service, {switches}, on {setting.engine}, size {setting.size}: {service.url}")
+    print(f"  curl {service.url}/prompts/{live['id']}")
+    print(f"  curl '{service.url}/users/{live['user_id']}/prompts?limit=3'")
+    print(f"API description: {service.url}/openapi.json; stop with Ctrl-C", flush=True)

@@ -1,0 +1,124 @@
+"""A project's own commands: one module each, in the folder that `[tool.harness] commands` names in the nearest pyproject.toml.
+
+A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of commands
+is made from the docstrings alone. A module is imported when its command is chosen, so a slow or broken one does not affect the
+others.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from harness.errors import UsageError
+
+PROJECT_FILE = "pyproject.toml"
+KEY = "[tool.harness] commands"
+
+
+@dataclass(frozen=True)
+class ProjectCommand:
+    """A command of a project, not imported yet."""
+
+    name: str
+    """The module's name, as typed after `harness`."""
+
+    file: Path
+    folder: Path
+    """The project's folder, with its pyproject.toml."""
+
+    doc: str
+    """The module's docstring; its first line is the help."""
+
+    problem: str = ""
+    """The reason why the command cannot run; empty if none is known before the module is imported."""
+
+    @property
+    def summary(self) -> str:
+        """The line shown in `harness --help`."""
+        return f"cannot be used: {self.problem}" if self.problem else self.doc.splitlines()[0].rstrip(".")
+
+    def load(self) -> ModuleType:
+        """Import the command's module. The project's folder is importable, as it is under pytest.
+
+        Raises:
+            UsageError: the module has a problem, raised while it was imported, or defines no `arguments` or `run`.
+        """
+        if self.problem:
+            raise UsageError(f"{self.file}: {self.problem}")
+        if str(self.folder) not in sys.path:
+            sys.path.insert(0, str(self.folder))
+        name = f"{self.file.parent.name}.{self.name}"
+        spec = importlib.util.spec_from_file_location(name, self.file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except ModuleNotFoundError as error:
+            del sys.modules[name]
+            raise UsageError(f"{self.file} needs {error.name}, which is not installed; install it") from error
+        except Exception as error:
+            del sys.modules[name]
+            reason = " ".join(str(error).split())
+            raise UsageError(f"{self.file} cannot be imported: {type(error).__name__}: {reason}; fix the module") from error
+        for function in ("arguments", "run"):
+            if not callable(getattr(module, function, None)):
+                raise UsageError(
+                    f"{self.file} defines no function {function!r}; a command has `arguments(parser)` and `run(options)`"
+                )
+        return module
+
+
+@dataclass(frozen=True)
+class ProjectCommands:
+    """The commands of the project that a folder belongs to."""
+
+    commands: tuple[ProjectCommand, ...] = ()
+    problem: str = ""
+    """The reason why the commands cannot be listed; empty if they can, or if the project has none."""
+
+
+def find_project_commands(start: Path, reserved: Collection[str]) -> ProjectCommands:
+    """Return the commands of the project that `start` belongs to. `reserved` are the names of the commands of `harness`.
+
+    Those take precedence. Problems in the files of the project are part of the result and raise nothing.
+    """
+    file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
+    if file is None:
+        return ProjectCommands()
+    try:
+        read = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return ProjectCommands(problem=f"{file} cannot be read: {error}; fix the file")
+    tool = read.get("tool", {})
+    section = tool.get("harness", {}) if isinstance(tool, dict) else {}
+    named = section.get("commands") if isinstance(section, dict) else None
+    if named is None:
+        return ProjectCommands()
+    if not isinstance(named, str) or not (file.parent / named).is_dir():
+        return ProjectCommands(problem=f"{file}: {KEY} = {named!r} is not a folder next to this file; create it or fix the name")
+    modules = sorted(module for module in (file.parent / named).glob("*.py") if not module.name.startswith("_"))
+    return ProjectCommands(tuple(_command(module, file.parent, reserved) for module in modules))
+
+
+def _command(file: Path, folder: Path, reserved: Collection[str]) -> ProjectCommand:
+    doc, problem = "", ""
+    try:
+        doc = (ast.get_docstring(ast.parse(file.read_bytes())) or "").strip()
+    except SyntaxError as error:
+        problem = f"line {error.lineno}: {error.msg}; fix the module"
+    except (OSError, ValueError) as error:
+        problem = f"{error}; fix the module"
+    else:
+        if not doc:
+            problem = "no docstring; add one, its first line becomes the help"
+    if file.stem in reserved:
+        problem = "harness has a command of this name; rename the file"
+    return ProjectCommand(file.stem, file, folder, doc, problem)

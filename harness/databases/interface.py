@@ -1,0 +1,159 @@
+"""The interface that every database engine implements: one engine's databases in one run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import URL, Connection, MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from harness.databases.engines import load_engine
+from harness.scenario import Setting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Migration = Callable[[Connection], None]
+"""A schema change, executed on a synchronous connection."""
+
+SHARED_PREFIX = "shared-"
+"""Databases whose name begins with this belong to the whole run, all others to one scenario."""
+
+
+class RowBlock(Protocol):
+    """Some rows of one table, as columns of equal length.
+
+    A column is a NumPy array of numbers, booleans or datetime64, or a sequence of values that the sqlite3 driver accepts. NULL is
+    None, NaN in an array of floats, NaT in an array of times.
+    """
+
+    @property
+    def table(self) -> str:
+        """Name of the table."""
+        ...
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]:
+        """Columns by name."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """Options of an instance's connection pool, for any engine."""
+
+    pool_size: int = 5
+    """Connections that the pool keeps open."""
+
+    max_overflow: int = 0
+    """Connections that the pool may open in addition."""
+
+    pool_timeout_s: float = 30.0
+    """Seconds that a checkout waits for a free connection."""
+
+    pool_pre_ping: bool = False
+    """Whether each checkout tests its connection first."""
+
+    small_cache: bool = False
+    """Whether an embedded engine keeps its own default page cache, for scenarios that measure memory."""
+
+    write_lock_first: bool = False
+    """Whether an embedded engine's transactions begin with the write lock (BEGIN IMMEDIATE). Servers have no such lock."""
+
+
+DEFAULT_OPTIONS = ConnectionOptions()
+
+
+class Databases(Protocol):
+    """One engine's databases in one run. Names are short: letters, digits, dashes and dots.
+
+    A database whose name begins with `shared-` belongs to the whole run; any other belongs to the scenario (`setting.folder`).
+    """
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is such a database, completely filled."""
+        ...
+
+    def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
+        """Create a database with these tables, their indexes and rows by bulk load; return the number of rows by table.
+
+        Raises:
+            UsageError: the database exists, the disk is full, or the rows do not match the tables.
+        """
+        ...
+
+    def copy(self, source: str, target: str) -> None:
+        """Replace `target` by a copy of `source`. Neither may have open connections.
+
+        Raises:
+            UsageError: there is no such source, it is in use, or the disk is full.
+        """
+        ...
+
+    def migrate(self, name: str, migration: Migration) -> None:
+        """Execute a migration on a synchronous connection, in one transaction."""
+        ...
+
+    def rename(self, name: str, to: str) -> None:
+        """Rename a database without open connections, atomically."""
+        ...
+
+    def checkpoint(self, name: str) -> None:
+        """Prepare a database for copying after it was open: an embedded engine writes its log back into the file."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a database; a missing one is not an error."""
+        ...
+
+    def url(self, name: str) -> URL:
+        """Return the database's URL with the asyncio driver, through the network latency of the setting.
+
+        It is for engines that the caller creates; `configure` sets them up.
+        """
+        ...
+
+    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
+        """Add the listeners that this kind of database needs, such as PRAGMAs and BEGIN, to an engine created for `url`."""
+        ...
+
+    def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
+        """Open a connection pool through the network latency of the setting; close it at the end."""
+        ...
+
+    def open_undo(self, name: str) -> AbstractAsyncContextManager[AsyncEngine]:
+        """Open one connection for undoing what an operation wrote: without network latency, foreign keys unchecked."""
+        ...
+
+    async def settings(self, engine: AsyncEngine) -> Mapping[str, str]:
+        """Return the engine's versions and effective settings, for the run record."""
+        ...
+
+
+def databases(setting: Setting) -> Databases:
+    """Return the databases of a setting's engine.
+
+    Raises:
+        UsageError: there is no such engine, or its driver is not installed.
+    """
+    found: Databases = load_engine(setting.engine).databases(setting)
+    return found
+
+
+def pool_settings(engine: AsyncEngine) -> dict[str, str]:
+    """Return the class and size of an engine's pool, for the run record."""
+    pool = engine.sync_engine.pool
+    described = {"pool": type(pool).__name__}
+    if isinstance(pool, QueuePool):
+        overflow = pool._max_overflow  # noqa: SLF001 - it has no public name
+        described |= {"pool size": str(pool.size()), "pool overflow": str(overflow)}
+    return described

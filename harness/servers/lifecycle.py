@@ -1,0 +1,148 @@
+"""The servers of a setting: each started once for all scenarios of a run, behind a latency proxy at an RTT above 0."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from harness.databases.engines import load_engine
+from harness.errors import HarnessError, NotMeasurableError, UsageError
+from harness.network import Conditions, link
+from harness.network.addresses import LOOPBACK, local_address, with_address
+from harness.scenario import Server, Setting
+
+
+@dataclass
+class _SharedContext:
+    """An entered context that several scenarios use; the last one to leave exits it."""
+
+    value: Any
+    stack: ExitStack
+    users: int = 0
+
+
+_shared_contexts: dict[tuple[object, ...], _SharedContext] = {}
+_failures: dict[tuple[object, ...], HarnessError] = {}
+"""Servers that did not start: the next scenario that needs one fails at once with the same error."""
+
+
+@contextmanager
+def servers(setting: Setting, *others: str) -> Iterator[dict[str, Server]]:
+    """Start the setting's engine, unless it is embedded, and the other servers named; yield them by name.
+
+    Raises:
+        NotMeasurableError: a server cannot run here.
+        UsageError: a server is unknown, the user's server does not reply, or a local one does not start.
+    """
+    engine = load_engine(setting.engine)
+    modules: dict[str, ModuleType] = {} if engine.EMBEDDED else {setting.engine: engine}
+    modules |= {name: _load_server(name) for name in others}
+    with ExitStack() as stack:
+        started = {}
+        for name, module in modules.items():
+            folder = setting.shared / name
+            direct_url: str = stack.enter_context(_shared((folder,), lambda module=module, folder=folder: _started(module, folder)))
+            url = direct_url
+            if setting.rtt_ms:
+                conditions = Conditions(rtt_ms=setting.rtt_ms)
+                url = stack.enter_context(
+                    _shared((folder, setting.rtt_ms), lambda url=direct_url, conditions=conditions: _proxied(url, conditions))
+                )
+            started[name] = Server(direct_url, url)
+        yield started
+
+
+def with_cache(setting: Setting) -> AbstractContextManager[dict[str, Server]]:
+    """Start Redis, and the setting's engine unless it is embedded.
+
+    Raises:
+        NotMeasurableError: the cache would have a higher RTT than the embedded database behind it, or a server cannot run here.
+        UsageError: as for `servers`.
+    """
+    if setting.rtt_ms and is_embedded(setting.engine):
+        raise NotMeasurableError("a cache over the network is slower than an embedded database; measure it at --rtt 0")
+    return servers(setting, "redis")
+
+
+def is_embedded(engine: str) -> bool:
+    """Return whether an engine runs inside the process, without a server.
+
+    Raises:
+        UsageError: there is no such engine, or its driver is not installed.
+    """
+    return bool(load_engine(engine).EMBEDDED)
+
+
+def processes(servers: Mapping[str, Server]) -> dict[str, int]:
+    """Return the process ids of those servers that run on this machine and that this user may inspect, by name."""
+    listening: dict[int, int] = {}
+    for connection in psutil.net_connections("tcp"):
+        port = getattr(connection.laddr, "port", None)  # a socket that is not bound has no address
+        if connection.status == psutil.CONN_LISTEN and port is not None and connection.pid is not None:
+            listening[port] = connection.pid
+    found = {}
+    for name, server in servers.items():
+        address = local_address(server.direct_url)
+        if address is not None and address[1] in listening:
+            found[name] = listening[address[1]]
+    return found
+
+
+def _load_server(name: str) -> ModuleType:
+    full = f"{__package__}.{name}"
+    try:
+        module = importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name != full:
+            raise UsageError(f"{error.name} is not installed; install the extra `{name}` of this project") from error
+        module = None
+    if module is None or list(inspect.signature(getattr(module, "server", len)).parameters) != ["folder"]:
+        raise UsageError(f"unknown server {name!r}; name a module of {__package__} with server(folder), such as redis")
+    return module
+
+
+@contextmanager
+def _started(module: ModuleType, folder: Path) -> Iterator[str]:
+    folder.mkdir(exist_ok=True)
+    with module.server(folder) as url:
+        yield url
+
+
+@contextmanager
+def _proxied(url: str, conditions: Conditions) -> Iterator[str]:
+    parts = urlsplit(url)
+    with link((parts.hostname or LOOPBACK, parts.port or 0), conditions) as proxy:
+        yield with_address(url, proxy.host, proxy.port)
+
+
+@contextmanager
+def _shared(key: tuple[object, ...], create: Any) -> Iterator[Any]:
+    """Enter a context, or share the one that another scenario has entered."""
+    if key in _failures:
+        raise _failures[key]
+    shared = _shared_contexts.get(key)
+    if shared is None:
+        stack = ExitStack()
+        context: AbstractContextManager[Any] = create()
+        try:
+            shared = _shared_contexts[key] = _SharedContext(stack.enter_context(context), stack)
+        except HarnessError as failure:
+            _failures[key] = failure
+            raise
+    shared.users += 1
+    try:
+        yield shared.value
+    finally:
+        shared.users -= 1
+        if not shared.users:
+            del _shared_contexts[key]
+            shared.stack.close()

@@ -1,0 +1,403 @@
+"""A base class for scenarios of SQLAlchemy applications: databases on every engine, rows, snapshots, statements, plans and ping."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import inspect
+import itertools
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FunctionType
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from harness.errors import UsageError
+
+try:
+    from sqlalchemy import Connection, Dialect, Engine, MetaData, Table, create_engine, event
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+    from sqlalchemy.orm import Session, sessionmaker
+    from sqlalchemy.pool import QueuePool
+except ModuleNotFoundError as error:
+    raise UsageError(f"{error.name} is not installed; run: pip install 'advice-on-trial[sql]'") from error
+
+from harness.databases.copies import borrowed_copy, temporary_copy
+from harness.databases.embedded import emit_begin
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
+from harness.databases.interface import Migration as SchemaChange
+from harness.databases.synchronous import copy_pragmas, synchronous_url
+from harness.probes.ping import ping, ping_synchronously
+from harness.probes.plans import plans
+from harness.probes.statements import Statements
+from harness.probes.work import work
+from harness.results.run import Statement
+from harness.results.store import write_bytes
+from harness.runnable import resolved
+from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
+from harness.servers.lifecycle import is_embedded, processes, servers
+
+ENGINES = ("sqlite", "turso", "postgres")
+"""The engines that there are."""
+
+BLOCK_ROWS = 10_000
+"""Rows that are loaded at a time, of those that come as dictionaries."""
+
+Migration = Callable[[Connection], object] | str | Sequence[str]
+"""A function of a synchronous `Connection`, or SQL: one statement or several."""
+
+Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
+"""Rows of one table: its name with one dictionary per row, or a block of columns."""
+
+Instance = TypeVar("Instance")
+
+_copies = itertools.count()
+
+
+@dataclass(frozen=True)
+class SqlInstance:
+    """One arm's own database, opened with SQLAlchemy's asyncio engine."""
+
+    arm: str
+    name: str
+    """The database's name among `databases`."""
+    engine: AsyncEngine
+    """A pool of connections, at the setting's RTT."""
+    sessions: async_sessionmaker[AsyncSession]
+    """Makes sessions on `engine`; objects stay readable after a commit."""
+    undo: AsyncEngine
+    """One more connection, at no RTT and without foreign key checks where the engine allows it: for `reset` and `state`."""
+    databases: Databases
+    setting: Setting
+
+
+@dataclass(frozen=True)
+class SyncSqlInstance:
+    """One arm's own database, opened with SQLAlchemy's synchronous engine: for a scenario whose `run` is a plain function."""
+
+    arm: str
+    name: str
+    """The database's name among `databases`."""
+    engine: Engine
+    """A pool of connections, at the setting's RTT."""
+    sessions: sessionmaker[Session]
+    """Makes sessions on `engine`; objects stay readable after a commit."""
+    undo: Engine
+    """One more connection, at no RTT: for `reset` and `state`."""
+    databases: Databases
+    setting: Setting
+
+
+class SqlScenario(Scenario[Instance], Generic[Instance]):
+    """A scenario of a SQLAlchemy application, which declares its tables and rows. The docstring of a subclass is its card.
+
+    Each instance has its own database, restored from a snapshot: a `SqlInstance`, or a `SyncSqlInstance` where `run` is a plain
+    `def`. A subclass with another type of instance extends `open` with `database`, and keeps the database as the instance's
+    `store`; if that instance has an `engine`, its statements are the ones that are counted and explained.
+
+    Example:
+        import random
+
+        from shop import Base, newest_orders
+
+        from harness import Case, Group, Promise, SqlScenario, speedup, times
+
+        class OrderIndex(SqlScenario):
+            '''An index for a customer's newest orders.'''
+
+            arms = {"baseline": "no index", "optimised": "an index on (customer_id, created_at)"}
+            groups = [Group("newest", "a customer's ten newest orders")]
+            promises = [Promise("O1", "ten times faster", times(10), speedup("newest"))]
+            metadata = Base.metadata
+            migrations = {"optimised": "CREATE INDEX newest_orders ON orders (customer_id, created_at)"}
+
+            def data(self, setting):
+                draw = random.Random(setting.seed)
+                yield "customers", ({"id": n, "name": f"customer {n}"} for n in range(100))
+                yield "orders", ({"id": n, "customer_id": draw.randrange(100), "created_at": n} for n in range(50_000))
+
+            def cases(self, setting):
+                return [Case("newest", f"customer {n}", n) for n in range(10)]
+
+            async def run(self, instance, case):
+                async with instance.sessions() as session:
+                    return await newest_orders(session, case.args)
+    """
+
+    engines: ClassVar[Sequence[str]] = ENGINES
+    metadata: ClassVar[MetaData]
+    """The tables. All of them are made, with their keys and indexes."""
+    migrations: ClassVar[Mapping[str, Migration]] = {}
+    """Arm → the change to its snapshot, such as an index. Arms with the same change share a snapshot."""
+    connections: ClassVar[ConnectionOptions] = DEFAULT_OPTIONS
+    """How connections are set up: pool size, overflow, pre-ping, page cache."""
+    reusable: ClassVar[bool] = False
+    """Whether `reset` leaves the database as it was. A server's copy, which takes long to make, may then serve one instance after
+    another; which arm gets which of several equal copies depends on the order in which arms are opened."""
+    data_version: ClassVar[str] = "1"
+    """Part of the digest of the rows: to be changed with the rows of a seed."""
+
+    def data(self, setting: Setting) -> Iterable[Rows]:
+        """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
+
+        Yield (table, rows), where each row is a dictionary and all rows of a table have the same keys; values are converted as
+        SQLAlchemy would. Or yield blocks of columns (`harness.databases.rows.RowBlock`), which are stored as they are.
+        """
+        del setting
+        raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
+
+    def data_name(self) -> str:
+        """Return what the rows are called. Scenarios of a run with the same name share one filled database.
+
+        Letters, digits, dashes, dots and underscores. By default every scenario has its own.
+        """
+        return _named(type(self))
+
+    def block_digest(self, block: RowBlock) -> bytes:
+        """Return the SHA-256 of a block of rows; the digest of all blocks is in the run record."""
+        sha = hashlib.sha256(f"{block.table} {block.rows}".encode())
+        for name, column in block.columns.items():
+            sha.update(repr((name, column.tolist() if isinstance(column, np.ndarray) else list(column))).encode())
+        return sha.digest()
+
+    def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
+        """Start the engine, where it is a server."""
+        return servers(setting)
+
+    async def prepare(self, setting: Setting) -> Prepared:
+        """Fill a database with the rows, and make a snapshot for every migration; what exists is not made again.
+
+        Raises:
+            UsageError: the rows do not fit the tables, the disk is full, or the working folder cannot be written.
+        """
+        found, base = databases(setting), self._base(setting)
+        record = setting.shared / f"{base}.json"
+        with _locked(record):
+            if record.exists():
+                prepared = Prepared(**json.loads(record.read_text()))
+            else:
+                dataset = self._fill(found, base, setting)
+                async with found.open(base) as engine:
+                    prepared = Prepared(dataset, dict(await found.settings(engine)))
+                found.checkpoint(base)
+                write_bytes(record, json.dumps(asdict(prepared)).encode())
+        for arm, migration in self.migrations.items():
+            snapshot = self._snapshot(arm, setting)
+            with _locked(setting.shared / snapshot):
+                if not found.exists(snapshot):
+                    partial = f"{snapshot}-partial"
+                    found.copy(base, partial)
+                    found.migrate(partial, _change(migration))
+                    found.rename(partial, snapshot)
+        return prepared
+
+    def open(self, arm: str, setting: Setting) -> Any:
+        """Open the arm's own copy: synchronously where `run` is a plain function."""
+        run = type(self).run
+        is_synchronous = run is not Scenario.run and not inspect.iscoroutinefunction(run)
+        return self.sync_database(arm, setting) if is_synchronous else self.database(arm, setting)
+
+    @asynccontextmanager
+    async def database(self, arm: str, setting: Setting, options: ConnectionOptions | None = None) -> AsyncIterator[SqlInstance]:
+        """Open the arm's own copy for asyncio, and remove it at the end; `options` go before `connections`.
+
+        Raises:
+            UsageError: the scenario was not prepared, or the disk is full.
+        """
+        found = databases(setting)
+        with self._copy(found, arm, setting) as name:
+            async with found.open(name, options or self.connections) as engine, found.open_undo(name) as undo:
+                yield SqlInstance(arm, name, engine, async_sessionmaker(engine, expire_on_commit=False), undo, found, setting)
+
+    @asynccontextmanager
+    async def sync_database(
+        self, arm: str, setting: Setting, options: ConnectionOptions | None = None
+    ) -> AsyncIterator[SyncSqlInstance]:
+        """Open the arm's own copy with synchronous engines, and remove it at the end; `options` go before `connections`.
+
+        Raises:
+            NotMeasurableError: the engine's synchronous driver is not installed.
+            UsageError: the scenario was not prepared, or the disk is full.
+        """
+        found, options = databases(setting), options or self.connections
+        with self._copy(found, arm, setting) as name, ExitStack() as stack:
+            async with found.open(name, options) as model, found.open_undo(name) as undo_model:
+                engine = await _synchronous(model, options)
+                stack.callback(engine.dispose)
+                undo = await _synchronous(undo_model, ConnectionOptions(pool_size=1))
+                stack.callback(undo.dispose)
+            yield SyncSqlInstance(arm, name, engine, sessionmaker(engine, expire_on_commit=False), undo, found, setting)
+
+    def targets(self, instance: Instance) -> Mapping[str, int]:
+        """Return the database server's process, where it runs on this machine."""
+        return processes(_store(instance).setting.servers)
+
+    def ping(self, instance: Instance) -> object:
+        """Send `SELECT 1`."""
+        engine = _store(instance).engine
+        return ping(engine) if isinstance(engine, AsyncEngine) else ping_synchronously(engine)
+
+    def probes(self, instance: Instance) -> Sequence[Probe]:
+        """Count statements, rows and the engine's work."""
+        return work(_engine(instance))
+
+    async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
+        """Run the case once, reset it, and return its statements with their plans, where they have any."""
+        engine = _engine(instance)
+        async with Statements(engine) as sent:
+            answer = await resolved(self.run(instance, case))
+        await resolved(self.reset(instance, case, answer))
+        return await plans(engine, sent.sent(), arm=_store(instance).arm, group=case.group)
+
+    def _base(self, setting: Setting) -> str:
+        return f"shared-{setting.size}-{setting.scale:g}-{setting.seed}-{self.data_name()}"
+
+    def _snapshot(self, arm: str, setting: Setting) -> str:
+        base, migration = self._base(setting), self.migrations.get(arm)
+        if migration is None:
+            return base
+        if not callable(migration):
+            return f"{base}-sql-{_short(repr(migration))}"
+        if isinstance(migration, FunctionType) and migration.__name__.isidentifier() and not migration.__closure__:
+            return f"{base}-{_named(migration)}"
+        return f"{base}-{_named(type(self))}-{arm}"  # others may have the same name and do something else
+
+    def _copy(self, found: Databases, arm: str, setting: Setting) -> AbstractContextManager[str]:
+        snapshot = self._snapshot(arm, setting)
+        if self.reusable and setting.resets and not is_embedded(setting.engine):
+            return borrowed_copy(found, snapshot, setting.folder)
+        return temporary_copy(found, snapshot, f"{arm}-{os.getpid()}-{next(_copies)}")
+
+    def _fill(self, found: Databases, base: str, setting: Setting) -> dict[str, str | int]:
+        """Fill a database; return the digest of its rows and their number by table."""
+        if not hasattr(self, "metadata"):
+            raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
+        sha, loaded = hashlib.sha256(f"generator {self.data_version}".encode()), dict[str, None]()
+
+        def blocks() -> Iterator[RowBlock]:
+            dialect = found.url(base).get_dialect()()
+            for rows in self.data(setting):
+                for block in _blocks(*rows, self.metadata) if isinstance(rows, tuple) else [rows]:
+                    sha.update(self.block_digest(block))
+                    loaded[block.table] = None
+                    yield block.converted(dialect) if isinstance(block, _DictRows) else block
+
+        counts = found.fill(base, self.metadata, blocks())
+        described: dict[str, str | int] = {"digest": sha.hexdigest(), "size": setting.size, "seed": setting.seed}
+        return described | {"scale": str(setting.scale), **{f"rows of {table}": counts[table] for table in loaded}}
+
+
+@dataclass(frozen=True)
+class _ColumnRows:
+    """Some rows of one table, column by column."""
+
+    table: str
+    columns: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]
+    rows: int
+
+
+@dataclass(frozen=True)
+class _DictRows(_ColumnRows):
+    """Rows that came as dictionaries, their values as the application has them."""
+
+    of: Table
+
+    def converted(self, dialect: Dialect) -> _ColumnRows:
+        """Return the rows with values as a dialect hands them to its driver."""
+        columns = {name: _converted(self.of, name, values, dialect) for name, values in self.columns.items()}
+        return _ColumnRows(self.table, columns, self.rows)
+
+
+def _blocks(table: str, rows: Iterable[Mapping[str, Any]], metadata: MetaData) -> Iterator[_DictRows]:
+    if table not in metadata.tables:
+        raise UsageError(f"data() names no table {table!r}; choose from {', '.join(metadata.tables)}")
+    of, left = metadata.tables[table], iter(rows)
+    while some := list(itertools.islice(left, BLOCK_ROWS)):
+        names = list(some[0])
+        if unknown := [name for name in names if name not in of.columns]:
+            raise UsageError(f"{table} has no column {unknown[0]!r}; choose from {', '.join(of.columns.keys())}")
+        for row in some:
+            if row.keys() != some[0].keys():
+                raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")
+        yield _DictRows(table, {name: [row[name] for row in some] for name in names}, len(some), of)
+
+
+def _converted(table: Table, name: str, values: Iterable[Any], dialect: Dialect) -> Sequence[Any] | np.ndarray[Any, Any]:
+    process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
+    found = list(values) if process is None else [process(value) for value in values]
+    if any(isinstance(value, datetime) for value in found):
+        return np.array([_utc(value) for value in found], "datetime64[us]")
+    return found
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return value.astimezone(UTC).replace(tzinfo=None) if value is not None and value.tzinfo else value
+
+
+def _store(instance: Any) -> SqlInstance | SyncSqlInstance:
+    """Return the database of an instance, which is one or has one as its `store`."""
+    found: SqlInstance | SyncSqlInstance = instance if isinstance(instance, SqlInstance | SyncSqlInstance) else instance.store
+    return found
+
+
+def _engine(instance: Any) -> AsyncEngine | Engine:
+    """Return the engine whose statements are counted: the instance's own, or that of its database."""
+    found: AsyncEngine | Engine = instance.engine if hasattr(instance, "engine") else _store(instance).engine
+    return found
+
+
+async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine:
+    """Make a synchronous engine for the database of an asyncio one, with its connections set up alike."""
+    engine = create_engine(
+        synchronous_url(model.url),
+        poolclass=QueuePool,
+        pool_size=options.pool_size,
+        max_overflow=options.max_overflow,
+        pool_timeout=options.pool_timeout_s,
+        pool_pre_ping=options.pool_pre_ping,
+    )
+    await copy_pragmas(engine, model)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _leave_transactions)
+        emit_begin(engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
+    return engine
+
+
+def _leave_transactions(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy begins transactions, as on every other engine
+
+
+def _change(migration: Migration) -> SchemaChange:
+    def execute(connection: Connection) -> None:
+        if callable(migration):
+            migration(connection)
+            return
+        for statement in [migration] if isinstance(migration, str) else migration:
+            connection.exec_driver_sql(statement)
+
+    return execute
+
+
+def _named(what: type | FunctionType) -> str:
+    """Return a name that differs between classes or functions that differ, and is the same in every process."""
+    file = getattr(sys.modules.get(what.__module__), "__file__", "")
+    return f"{what.__name__}-{_short(f'{file}:{what.__qualname__}')}"
+
+
+def _short(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Keep other scenarios, which prepare at the same time, from filling or copying the same database."""
+    with file.with_name(f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

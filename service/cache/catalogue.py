@@ -1,0 +1,82 @@
+"""The optimised cache: the catalogue behind two layers, with a lifetime per type of data and invalidation on write.
+
+A missing row is cached too, for a shorter time. No write invalidates statistics: they may be as old as their lifetime, as in the
+review.
+
+Why not cashews, whose decorator and client-side caching come closest: its local copy stays stale permanently if the answer of a
+read arrives after the message about a write, a reader can fill Redis with a value from before the write, and a hit in memory costs
+the decorator's key templates and middlewares. What remains usable is the connection pool, which is redis-py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from service.cache.layers import Kind, Layers
+from service.catalogue import Catalogue, EvaluationDetail, PromptDetail, Statistics, Templates, UserPrompts
+
+MISSING_TTL_S = 30.0
+"""Lifetime of the information that a row is missing, in seconds."""
+
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
+
+PROMPT: Final = Kind[PromptDetail | None]("prompt", 10 * _MINUTE_S, PromptDetail | None, MISSING_TTL_S)
+USER_PROMPTS: Final = Kind[UserPrompts]("user_prompts", 5 * _MINUTE_S, UserPrompts)
+EVALUATION: Final = Kind[EvaluationDetail | None]("evaluation", _HOUR_S, EvaluationDetail | None, MISSING_TTL_S)
+TEMPLATES: Final = Kind[Templates]("templates", _HOUR_S, Templates)
+STATISTICS: Final = Kind[Statistics]("statistics", 30 * _MINUTE_S, Statistics)
+
+KINDS: Final[tuple[Kind[Any], ...]] = (PROMPT, USER_PROMPTS, EVALUATION, TEMPLATES, STATISTICS)
+
+
+class CachedCatalogue:
+    """A catalogue behind `layers`, which the caller opens and closes."""
+
+    def __init__(self, database: Catalogue, layers: Layers) -> None:
+        self._database = database
+        self._layers = layers
+
+    async def prompt(self, prompt_id: str) -> PromptDetail | None:
+        """Cache for 10 minutes, or until the prompt is written."""
+        return await self._layers.read(PROMPT, prompt_id, lambda: self._database.prompt(prompt_id))
+
+    async def user_prompts(self, user_id: str) -> UserPrompts:
+        """Cache for 5 minutes, or until one of the user's prompts is written."""
+        return await self._layers.read(USER_PROMPTS, user_id, lambda: self._database.user_prompts(user_id))
+
+    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
+        """Cache for an hour, or until it is evaluated again."""
+        return await self._layers.read(EVALUATION, evaluation_id, lambda: self._database.evaluation(evaluation_id))
+
+    async def templates(self, category: str) -> Templates:
+        """Cache for an hour, or until one of them is written."""
+        return await self._layers.read(TEMPLATES, category, lambda: self._database.templates(category))
+
+    async def statistics(self) -> Statistics:
+        """Cache for 30 minutes, regardless of writes."""
+        return await self._layers.read(STATISTICS, "", self._database.statistics)
+
+    async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
+        """Write, and invalidate the prompt and its user's list."""
+        async with self._layers.changing(self._name(PROMPT, prompt_id), self._name(USER_PROMPTS, user_id)):
+            return await self._database.update_prompt(prompt_id, user_id, title, at)
+
+    async def create_prompt(self, row: Mapping[str, Any]) -> None:
+        """Write, and invalidate its user's list, and the information that the prompt is missing."""
+        async with self._layers.changing(self._name(PROMPT, row["id"]), self._name(USER_PROMPTS, row["user_id"])):
+            await self._database.create_prompt(row)
+
+    async def re_evaluate(self, evaluation_id: str, score: float) -> None:
+        """Write, and invalidate the evaluation."""
+        async with self._layers.changing(self._name(EVALUATION, evaluation_id)):
+            await self._database.re_evaluate(evaluation_id, score)
+
+    async def rename_template(self, template_id: str, category: str, name: str) -> None:
+        """Write, and invalidate the category's list."""
+        async with self._layers.changing(self._name(TEMPLATES, category)):
+            await self._database.rename_template(template_id, category, name)
+
+    def _name(self, kind: Kind[Any], key: str) -> str:
+        return self._layers.name(kind, key)

@@ -1,0 +1,148 @@
+"""The edge that the clients of a region are sent to: the healthy edge with the lowest measured round-trip time.
+
+Pure logic with an injected clock; `service.edges.health` runs the checks. One router decides for the clients of one region.
+
+- Until an edge has been measured, an estimate from its location is used (`prior_ms`).
+- Measured round trips are smoothed (an exponentially weighted moving average, as in TCP: Jacobson 1988).
+- Hysteresis: the choice changes only if another edge is better by a margin, so that two equal edges do not alternate.
+- An edge that fails several times in a row is ejected: no client is sent there. After a while it is half open: one probe may try
+  it, and only several successful probes restore it. A failed one ejects it for twice as long, up to a limit (circuit breaker, as in
+  Nygard, Release It!, and outlier ejection in Envoy).
+- If all are ejected, the router sends clients to the one that was best, since any edge is better than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The parameters of a router."""
+
+    weight: float = 0.2
+    """Share of a new measurement in the average."""
+
+    better_share: float = 0.15
+    """Share by which another edge must be faster to be chosen instead."""
+
+    better_ms: float = 2.0
+    """Difference in milliseconds by which another edge must be faster to be chosen instead."""
+
+    failures: int = 2
+    """Number of consecutive failures that eject an edge."""
+
+    eject_s: float = 1.0
+    """Duration of the first ejection, in seconds."""
+
+    longest_s: float = 60.0
+    """Limit of the duration of an ejection, in seconds."""
+
+    good_probes: int = 2
+    """Number of consecutive successful probes that restore an edge."""
+
+    stale_s: float = 30.0
+    """Age of an edge's data in seconds beyond which the edge is avoided like an ejected one."""
+
+
+@dataclass
+class _State:
+    """The state of one edge."""
+
+    rtt_ms: float
+    measured: bool = False
+    failed: int = 0
+    good: int = 0
+    ejected_until_s: float | None = None
+    ejected_for_s: float = 0.0
+    lag_s: float = field(default=0.0)
+
+
+class Router:
+    """Chooses an edge for the clients of one region. The keys of `prior_ms` are the names of the edges."""
+
+    def __init__(self, prior_ms: Mapping[str, float], now_s: Callable[[], float], policy: Policy | None = None) -> None:
+        if not prior_ms:
+            raise ValueError("a router needs at least one edge")
+        self._edges = {name: _State(ms) for name, ms in prior_ms.items()}
+        self._now_s = now_s
+        self._policy = policy or Policy()
+        self._chosen = min(self._edges, key=lambda name: (self._edges[name].rtt_ms, name))
+
+    def choose(self, without: Collection[str] = ()) -> str:
+        """Return the edge to use. `without` are edges that have just failed this request; the choice for other requests stays."""
+        healthy = [name for name in self._edges if self._is_healthy(name)]
+        if without:
+            left = [name for name in healthy if name not in without] or [name for name in self._edges if name not in without]
+            return self._fastest(left or list(self._edges))
+        best = self._fastest(healthy or list(self._edges))
+        if not healthy or self._chosen not in healthy or self._is_much_better(best, self._chosen):
+            self._chosen = best
+        return self._chosen
+
+    def succeeded(self, name: str, rtt_ms: float) -> None:
+        """Record that an edge answered a request, and the round trip in milliseconds."""
+        edge = self._edges[name]
+        edge.failed = 0
+        weight = self._policy.weight if edge.measured else 1.0
+        edge.rtt_ms += weight * (rtt_ms - edge.rtt_ms)
+        edge.measured = True
+
+    def failed(self, name: str) -> None:
+        """Record that an edge did not answer a request, or not in time."""
+        edge = self._edges[name]
+        edge.failed += 1
+        edge.good = 0
+        if edge.failed >= self._policy.failures and edge.ejected_until_s is None:
+            self._eject(edge, self._policy.eject_s)
+
+    def probed(self, name: str, rtt_ms: float | None, lag_s: float = 0.0) -> None:
+        """Record the result of a health check: a round trip and the age of the edge's data, or None if it failed."""
+        edge = self._edges[name]
+        if rtt_ms is None:
+            if edge.ejected_until_s is None:
+                self.failed(name)
+            else:
+                edge.good = 0
+                self._eject(edge, min(2 * edge.ejected_for_s, self._policy.longest_s))
+            return
+        edge.lag_s = lag_s
+        self.succeeded(name, rtt_ms)
+        if edge.ejected_until_s is not None:
+            edge.good += 1
+            if edge.good >= self._policy.good_probes:
+                edge.ejected_until_s, edge.good = None, 0
+
+    def may_probe(self, name: str) -> bool:
+        """Return whether a health check may be sent to an edge now: if it is not ejected, or half open."""
+        until_s = self._edges[name].ejected_until_s
+        return until_s is None or self._now_s() >= until_s
+
+    def is_ejected(self, name: str) -> bool:
+        """Return whether no clients are sent to an edge."""
+        return self._edges[name].ejected_until_s is not None
+
+    def rtt_ms(self, name: str) -> float:
+        """Return an edge's smoothed round trip, or its prior."""
+        return self._edges[name].rtt_ms
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the edges."""
+        return tuple(self._edges)
+
+    def _is_healthy(self, name: str) -> bool:
+        edge = self._edges[name]
+        return edge.ejected_until_s is None and edge.lag_s <= self._policy.stale_s
+
+    def _fastest(self, names: Collection[str]) -> str:
+        return min(names, key=lambda name: (self._edges[name].rtt_ms, name))
+
+    def _is_much_better(self, name: str, than: str) -> bool:
+        gain_ms = self._edges[than].rtt_ms - self._edges[name].rtt_ms
+        return gain_ms >= self._policy.better_ms and gain_ms >= self._policy.better_share * self._edges[than].rtt_ms
+
+    def _eject(self, edge: _State, for_s: float) -> None:
+        edge.ejected_for_s = for_s
+        edge.ejected_until_s = self._now_s() + for_s
