@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from harness.results.gate import GateRow, GateVerdict, RowKind
-from harness.results.run import CONTROL, Latency, RunWarning, ScenarioResult
+from harness.results.run import AA_CONTROL, Latency, RunWarning, ScenarioResult
 from harness.stats.intervals import mean_interval, median
 
 DRIFT_SD = 0.075
@@ -105,7 +105,7 @@ def _suite(logs: Sequence[float]) -> tuple[float, float]:
 
 def _both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Latency | None]]:
     after: Mapping[tuple[str, str], Latency] = {(x.arm, x.group): x for x in new.latencies}
-    return [(x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != CONTROL]
+    return [(x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
 
 
 def _pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _Pair:

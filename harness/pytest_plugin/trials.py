@@ -183,11 +183,11 @@ def _builtins(kept: ComparisonLimits) -> Any:
 
 def _keep(run: Run, result: ScenarioResult, latency: Latency) -> ComparisonLimits:
     from harness.pytest_plugin.compared import KEPT_VERSION, ComparisonLimits  # noqa: PLC0415 - only when measuring
-    from harness.results.run import CONTROL  # noqa: PLC0415 - only when measuring
+    from harness.results.run import AA_CONTROL  # noqa: PLC0415 - only when measuring
 
     group, arm = latency.group, latency.arm
     ratio = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
-    control = next((r for r in result.ratios if (r.arm, r.group) == (CONTROL, group)), None)
+    control = next((r for r in result.ratios if (r.arm, r.group) == (AA_CONTROL, group)), None)
     groups = {group, ""} if group == next(iter(result.groups), group) else {group}
     return ComparisonLimits(
         schema_version=KEPT_VERSION,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from harness.results.run import BASELINE, CONTROL, PercentileRatio, Sample
+from harness.results.run import AA_CONTROL, BASELINE, PercentileRatio, Sample
 from harness.stats import load_intervals as load
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import QUANTILES, is_supported
@@ -32,7 +32,7 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
     """
     taken: dict[str, dict[str, _Pairs]] = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
     for s in samples:
-        if s.arm != CONTROL:
+        if s.arm != AA_CONTROL:
             taken[s.group][s.arm][s.process][s.pair].append(s.latency_ns)
     return [
         row

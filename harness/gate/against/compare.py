@@ -105,9 +105,9 @@ def compare_all(
     coin = random.Random(f"{seed}/against")  # noqa: S311 - a coin that can be tossed again
     sets, names = Sets(), None if wanted is None else frozenset(wanted)
     cores = choose_cores()
-    seats = CoreAllocator(cores)
+    allocator = CoreAllocator(cores)
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, seats.seat(Isolation.NONE):
+        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, allocator.allocate(Isolation.MACHINE):
             meeting = PairRunner(old, new, Path(folder), cores.worker, cores.coordinator, coin, clock)
             begun, start_up_s = clock.now_ns(), START_UP_S
             for number in range(PROCESS_PAIRS):
@@ -127,7 +127,7 @@ def compare_all(
                 sets.take(meeting.visit(slices_s, frozenset(unsettled)), again=True)
                 unsettled = {n for n in unsettled if evidence.recurs(sets.second[n], len(again), MOST_AGAIN, margin) is None}
     finally:
-        seats.leave()
+        allocator.release()
     return verdicts(sets, margin, each_s)
 
 

@@ -85,8 +85,8 @@ class PairRunner:
                 if wanted is None or name in wanted:
                     found = in_turn(old, new, int(slices_s * 1e9), heard[0]["cases"], self.coin, self.clock)
                     logs[name], pairs[name] = median(found), len(found)
-                old.send(next=True)
-                new.send(next=True)
+                old.send("next")
+                new.send("next")
                 heard = old.receive(), new.receive()
         return ProcessPairResult(logs, pairs, start_up_ns)
 
@@ -100,7 +100,7 @@ class PairRunner:
 
 def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Return the benchmark that both sides announce, None at the end of both."""
-    names = [message.get("at") for message in (old, new)]
+    names = [message.get("name") for message in (old, new)]
     if names[0] != names[1] or old.get("cases") != new.get("cases"):
         called = " and ".join("none more" if name is None else repr(name) for name in names)
         raise NotComparableError(f"old and new announce different benchmarks: {called}")

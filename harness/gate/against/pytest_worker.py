@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.gate.against.protocol import Channel
+    from harness.gate.against.protocol import SideChannel
 
-beside = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
 NOT_A_FUNCTION = (
     "benchmark was given {}, whose call makes a coroutine and does none of its work; time asyncio.Runner().run(…) inside"
 )
@@ -31,8 +31,8 @@ class ServedSession:
     """What happens in one pytest session: the fixture, and who is heard of it."""
 
     def __init__(self) -> None:
-        self.channel: Channel = beside["Channel"]()
-        self.listing = bool(os.environ.get(beside["LIST"]))
+        self.channel: SideChannel = protocol["SideChannel"]()
+        self.listing = bool(os.environ.get(protocol["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}
         self.refused: list[str] = []
@@ -78,15 +78,7 @@ class ServedSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Say what there was."""
-        self.channel.send(
-            end={
-                "benchmarks": self.names,
-                "failed": self.failed,
-                "refused": self.refused,
-                "status": int(exitstatus),
-                "strays": beside["strays"](),
-            }
-        )
+        self.channel.end(benchmarks=self.names, failed=self.failed, refused=self.refused, status=int(exitstatus))
 
 
 class Served:

@@ -144,10 +144,10 @@ class _Tree:
             },
         }
         try:
-            serving = servers.enter_context(alive(self._side("serve", job), core=core, patience_s=STOPPING_S))
+            serving = servers.enter_context(alive(self._side("serve", job), core=core, exit_timeout_s=STOPPING_S))
             job["setting"]["servers"] = serving.receive()["servers"]
             if self._settings.rtts_ms[0] and not job["setting"]["servers"]:
-                raise NotMeasurableError("nothing of it is on a network, so there is no distance to lengthen")  # noqa: TRY301 - as others
+                raise NotMeasurableError("it connects to no server, so there is no network latency to add")  # noqa: TRY301 - as others
             ready = asked(self._side("prepare", job))
             found = asked(self._side("examine", job))
         except (SideError, NotMeasurableError) as error:
@@ -172,7 +172,8 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         mine = [f"{names[name][0]}: {says}" for name, says in broken.items() if names[name][1] == arm]
         arms.append(ArmResult(arm, describes, "; ".join(mine) or None))
     exact = [
-        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats) for n, metric, value, repeats in found["exact"]
+        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats)
+        for n, metric, value, repeats in found["work_counts"]
     ]
     return replace(
         blank,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.protocol import PairTimes, SlotTimes
+from harness.bench.pairing import PairTimes, SlotTimes
 from harness.bench.result import ScenarioEvidence
+from harness.bench.session import ScenarioRun
 from harness.bench.switches import ablated
-from harness.bench.trial import ScenarioRun
 from harness.discovery import LoadedScenario, load
 from harness.errors import UsageError
 from harness.runnable import runnable
