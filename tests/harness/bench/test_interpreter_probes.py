@@ -146,7 +146,7 @@ def test_nothing_written_down_is_not_measurable(tmp_path: Path) -> None:
     with pytest.raises(NotMeasurableError, match="wrote nothing"):
         instructions.newest(tmp_path)
     (tmp_path / "callgrind.out.1").write_text("version: 1\n")
-    with pytest.raises(NotMeasurableError, match="no sum"):
+    with pytest.raises(NotMeasurableError, match="no total"):
         instructions.total(tmp_path / "callgrind.out.1")
 
 
