@@ -38,7 +38,8 @@ def test_servers_run_until_the_stack_is_closed(tmp_path: Path) -> None:
         found = served(DISTANT.scenario, setting(tmp_path), stack)
         assert unreachable_server(found.servers) is None
     assert (
-        unreachable_server(found.servers) == f"the echo server at 127.0.0.1:{found.servers['echo'].direct_url.rpartition(':')[2]} stopped"
+        unreachable_server(found.servers)
+        == f"the echo server at 127.0.0.1:{found.servers['echo'].direct_url.rpartition(':')[2]} stopped"
     )
 
 
