@@ -1,7 +1,7 @@
-"""What process pairs show about one benchmark: pure functions over logs of new ÷ old, one a process pair.
+"""The evidence of process pairs about one benchmark: pure functions over logs of new ÷ old, one per process pair.
 
-Inside a process pair there are many slices, but a bias that lasts a process is in all of them: the unit is the process pair
-(Kalibera and Jones 2013). A first set of them screens, and only what looks slower there meets a second set, which alone decides.
+A process pair contains many slices, but a bias of a process is in all of them: the unit is the process pair (Kalibera and Jones
+2013). A first set of them screens, and only benchmarks that look slower there get a second set, which alone decides.
 """
 
 from __future__ import annotations
@@ -15,28 +15,33 @@ from harness.stats.intervals import Interval, t_quantile, t_tail
 from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
-"""How often a regression may be reported where there is none, over all benchmarks of a gate together."""
+"""Probability of reporting a regression if there is none, over all benchmarks of a gate together."""
 
 POWER = 0.95
-"""How often a slow-down of the smallest size that is said to be visible would be seen."""
+"""Probability of detecting a slowdown of the smallest detectable size."""
 
 LEAST = 4
-"""With fewer process pairs, a mean trimmed at both ends has no interval."""
+"""The minimum number of process pairs for the interval of a mean trimmed at both ends."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """The log of new ÷ old over process pairs, with its 99 % interval, standard error and p; None with too few."""
+    """The effect over process pairs."""
 
     interval: Interval
+    """The log of new ÷ old with its 99 % interval."""
+
     error: float | None
+    """Its standard error; None with too few process pairs."""
+
     p: float | None
+    """The p-value of no effect; None with too few process pairs."""
 
 
 def effect(logs: Sequence[float]) -> Effect:
     """Return the mean trimmed by one process pair at each end, with Student's t on it (Tukey and McLaughlin 1963).
 
-    One process in ten that ran while somebody else used the machine is usual, and would widen a plain t interval beyond use.
+    Usually one process in ten runs while another program uses the machine, and would make a plain t interval too wide to be useful.
     """
     ordered = sorted(logs)
     n = len(ordered)
@@ -54,25 +59,25 @@ def effect(logs: Sequence[float]) -> Effect:
 
 
 def looks_slower(seen: Effect, margin: float) -> bool:
-    """Whether a first set calls for a second: shown to be slower, and by half the margin or more.
+    """Return whether a first set requires a second one: significantly slower, and by at least half the margin.
 
-    Half, because the margin itself must not be missed: an estimate of a slow-down of just that much is below it every other time.
+    Half, because the margin itself must not be missed: half of the estimates of a slowdown of that size are below it.
     """
     return seen.p is not None and seen.p <= ALPHA and seen.interval.value > math.log1p(margin / 2)
 
 
 def within(seen: Effect, margin: float) -> bool:
-    """Whether the whole interval lies between -margin and +margin: two one-sided tests (Schuirmann 1987)."""
+    """Return whether the whole interval lies between -margin and +margin: two one-sided tests (Schuirmann 1987)."""
     limit, low, high = math.log1p(margin), seen.interval.low, seen.interval.high
     return low is not None and high is not None and -limit < low and high < limit
 
 
 def recurs(logs: Sequence[float], questions: int, most: int, margin: float) -> bool | None:
-    """Return whether a second set confirms a slow-down; None while it may still.
+    """Return whether a second set confirms a slowdown; None if it is undecided.
 
-    A process pair is slower or is not, a coin's side whatever the noise, and the bet on slower (`sequential_test`) may be
-    looked at after each of them. `questions` is how many benchmarks have a second set: their e-values are corrected by Bonferroni;
-    `most` is how many process pairs there may be.
+    Each process pair is slower or not, a coin toss whatever the noise, and the test (`sequential_test`) is valid after each of
+    them. `questions` is the number of benchmarks with a second set, for which the e-values are corrected (Bonferroni); `most` is
+    the limit of process pairs.
     """
     needed = math.log(questions / ALPHA)
     slower = sum(log > 0 for log in logs)
@@ -84,13 +89,13 @@ def recurs(logs: Sequence[float], questions: int, most: int, margin: float) -> b
 
 
 def could_see(seen: Effect, n: int) -> float | None:
-    """Return the smallest slow-down, as a share, that such a set shows with a chance of POWER; None without an interval."""
+    """Return the smallest slowdown, as a share, that such a set detects with the probability POWER; None without an interval."""
     reach = _reach(seen, n)
     return None if reach is None else math.expm1(reach)
 
 
 def process_pairs_needed(seen: Effect, n: int, margin: float) -> int | None:
-    """Return how many process pairs as noisy as these would show a slow-down of `margin`; None without an interval."""
+    """Return the number of process pairs of this noise that detect a slowdown of `margin`; None without an interval."""
     reach = _reach(seen, n)
     return None if reach is None else max(LEAST, math.ceil(n * (reach / math.log1p(margin)) ** 2))
 

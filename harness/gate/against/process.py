@@ -110,9 +110,9 @@ def alive(
 ) -> Iterator[SideProcess]:
     """Start a side on a core, with a hash seed and a number of bytes more in its environment; end it and all it started at the end.
 
-    The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et al. 2009): another
-    padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s` are the seconds that the
-    side gets at the end to stop what it started.
+    The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et al. 2009):
+    another padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s` are the seconds
+    that the side gets at the end to stop what it started.
     """
     environment = {**_inherited(), "PYTHONUNBUFFERED": "1", **side.environment}
     if only is not None:

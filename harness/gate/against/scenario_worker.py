@@ -2,8 +2,8 @@
 
 It uses the tree's own `harness`, of any of its versions since groups were a mapping. The job is a JSON file: `task`, `file` (the
 scenario's), `setting` (the fields of `harness.scenario.Setting`), `kept` (a folder of this side) and `benchmarks` (group and arm by
-name). Tasks: serve: start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine: answers
-and work counts · time: serve slices.
+name). Tasks: serve: start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine:
+answers and work counts · time: serve slices.
 """
 
 from __future__ import annotations
