@@ -22,7 +22,7 @@ from harness.gate.matching import MatchedPair, another_machine, incomparable_run
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.run import CONTROL, Latency, Run, RunWarning, ScenarioResult
+from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult
 from harness.stats.intervals import mean_interval, median
 
 DRIFT_SD = 0.075
@@ -220,7 +220,7 @@ def _suite(logs: Sequence[float]) -> tuple[float, float]:
 
 def _timed_in_both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Latency | None]]:
     after: Mapping[tuple[str, str], Latency] = {(x.arm, x.group): x for x in new.latencies}
-    return [(x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != CONTROL]
+    return [(x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
 
 
 def _time_pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _TimePair:

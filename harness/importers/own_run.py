@@ -9,7 +9,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
-from harness.results.run import BASELINE, CONTROL, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
+from harness.results.run import AA_CONTROL, BASELINE, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
 
@@ -26,7 +26,7 @@ def reading(run: Run, path: Path) -> Reading:
         raise UsageError(f"{path} is a comparison; name the two files that it compares")
     tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
     timings = [
-        _timing(result, latency, run.kind) for result in run.scenarios for latency in result.latencies if latency.arm != CONTROL
+        _timing(result, latency, run.kind) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL
     ]
     if not timings:
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")

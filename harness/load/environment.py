@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from harness.bench.protocol import BenchJob, DataPrepared, JobFailed
 from harness.bench.serving import served
+from harness.bench.worker import BenchJob, DataPrepared, Task, run_job
 from harness.discovery import LoadedScenario
 from harness.errors import NotMeasurableError, ScenarioFailedError, UsageError
 from harness.load.remote_guard import refuse_remote
-from harness.runtime.processes import events
+from harness.runtime.child import JobFailed
 from harness.runtime.workspace import workspace
 from harness.scenario import Setting
 
@@ -75,7 +75,7 @@ class LoadEnvironment:
             raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or distance") from reason
         for server in setting.servers.values():
             refuse_remote(server.direct_url, allow=self.allow_remote)
-        for event in events(BenchJob("prepare", loaded.file, setting)):
+        for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting)):
             if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"{loaded.name}: {event.message}")
             if isinstance(event, DataPrepared):

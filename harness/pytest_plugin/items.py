@@ -287,11 +287,11 @@ def _builtins(item: SavedItem) -> Any:
 def _saved_item(run: Run, result: ScenarioResult, latency: Latency) -> SavedItem:
     from harness.gate.matching import ALWAYS_DIFFERS  # noqa: PLC0415 - only when measuring
     from harness.pytest_plugin.compared import SAVED_VERSION, SavedItem  # noqa: PLC0415 - only when measuring
-    from harness.results.run import CONTROL  # noqa: PLC0415 - only when measuring
+    from harness.results.run import AA_CONTROL  # noqa: PLC0415 - only when measuring
 
     group, arm = latency.group, latency.arm
     ratio = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
-    control = next((r for r in result.ratios if (r.arm, r.group) == (CONTROL, group)), None)
+    control = next((r for r in result.ratios if (r.arm, r.group) == (AA_CONTROL, group)), None)
     groups = {group, ""} if group == next(iter(result.groups), group) else {group}
     return SavedItem(
         schema_version=SAVED_VERSION,

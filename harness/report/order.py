@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from harness.results.run import CONTROL, ScenarioResult
+from harness.results.run import AA_CONTROL, ScenarioResult
 
 
 class HasArmAndGroup(Protocol):
@@ -29,7 +29,7 @@ def timed_arms(result: ScenarioResult) -> list[str]:
     """Return the arms that have measurements, in the order of the scenario; the A/A control is none of them."""
     listed = [arm.name for arm in result.arms]
     measured = [x.arm for x in result.latencies] + [x.arm for x in result.work_counts] + [x.arm for x in result.memory]
-    names = [name for name in dict.fromkeys([*listed, *measured]) if name != CONTROL]
+    names = [name for name in dict.fromkeys([*listed, *measured]) if name != AA_CONTROL]
     return [name for name in names if name in set(measured)]
 
 

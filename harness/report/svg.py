@@ -24,10 +24,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from harness.report.numbers import Unit, significant
 from harness.report.promises import OPTIMISED, PROPOSED
-from harness.results.run import BASELINE, CONTROL
+from harness.results.run import AA_CONTROL, BASELINE
 
 INK, MUTED, GRID, PAPER, KEEPS, BAND = ("#f00001", "#f00002", "#f00003", "#f00004", "#f00005", "#f00006")
-ARM_COLOURS = {BASELINE: "#f00010", PROPOSED: "#f00011", OPTIMISED: "#f00012", CONTROL: "#f00013"}
+ARM_COLOURS = {BASELINE: "#f00010", PROPOSED: "#f00011", OPTIMISED: "#f00012", AA_CONTROL: "#f00013"}
 MORE_COLOURS = ("#f00014", "#f00015", "#f00016", "#f00017")
 VARIABLES = {
     INK: "--ink",
@@ -39,12 +39,12 @@ VARIABLES = {
     ARM_COLOURS[BASELINE]: "--arm-baseline",
     ARM_COLOURS[PROPOSED]: "--arm-proposed",
     ARM_COLOURS[OPTIMISED]: "--arm-optimised",
-    ARM_COLOURS[CONTROL]: "--arm-control",
+    ARM_COLOURS[AA_CONTROL]: "--arm-control",
     **{colour: f"--arm-{number}" for number, colour in enumerate(MORE_COLOURS, start=1)},
 }
-MARKERS = {BASELINE: "o", PROPOSED: "s", OPTIMISED: "D", CONTROL: "x"}
+MARKERS = {BASELINE: "o", PROPOSED: "s", OPTIMISED: "D", AA_CONTROL: "x"}
 MORE_MARKERS = ("^", "v", "P", "X")
-LINES: dict[str, Any] = {BASELINE: "-", PROPOSED: (0, (5, 1.6)), OPTIMISED: "-", CONTROL: ":"}
+LINES: dict[str, Any] = {BASELINE: "-", PROPOSED: (0, (5, 1.6)), OPTIMISED: "-", AA_CONTROL: ":"}
 INCH = 72.0
 """Matplotlib's SVG has 72 units an inch, so a figure's size in these units is its view box."""
 

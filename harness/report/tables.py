@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.report.numbers import DASH, Unit, interval, megabytes, power, significant, times, unit_of, whole
 from harness.report.order import groups_of, in_order, timed_arms
-from harness.results.run import BASELINE, CONTROL, Latency, Memory, Ratio, ScenarioResult, WorkCount
+from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 
@@ -32,7 +32,7 @@ class Table:
 
 def ratios(result: ScenarioResult, *, blocks: bool = False) -> Table | None:
     """Return how many times faster each arm is than the baseline, by group; None without ratios. The A/A control is apart."""
-    found = [r for r in in_order(result, result.ratios) if r.arm != CONTROL]
+    found = [r for r in in_order(result, result.ratios) if r.arm != AA_CONTROL]
     if not found:
         return None
     counted = "blocks" if blocks else "pairs"
@@ -58,7 +58,7 @@ def percentiles(result: ScenarioResult) -> list[Table]:
     """Return the arms' latencies, one table a group of cases, each in one unit of time."""
     tables = []
     for group in groups_of(result, result.latencies):
-        found = [x for x in in_order(result, result.latencies) if x.group == group and x.arm != CONTROL]
+        found = [x for x in in_order(result, result.latencies) if x.group == group and x.arm != AA_CONTROL]
         if not found:
             continue
         unit = unit_of([v for x in found for v in (x.percentiles_ns.get("50"), x.mean_ns)])
@@ -175,4 +175,4 @@ def growth(result: ScenarioResult) -> Table | None:
 
 def controls(result: ScenarioResult) -> list[Ratio]:
     """Return the A/A control's ratios: the baseline against itself."""
-    return [r for r in result.ratios if r.arm == CONTROL]
+    return [r for r in result.ratios if r.arm == AA_CONTROL]

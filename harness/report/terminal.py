@@ -14,7 +14,7 @@ from harness.report.numbers import DASH, MILLISECONDS, Unit, interval, times, un
 from harness.report.order import groups_of
 from harness.report.promises import HEADINGS, SIGNS, PromiseRow, broken_arms, figure, places, rows
 from harness.report.terminal_parts import columns, labelled, plain, warning_lines
-from harness.results.run import BASELINE, CONTROL, Latency, PromiseVerdict, Ratio, Run, ScenarioResult, Verdict
+from harness.results.run import AA_CONTROL, BASELINE, Latency, PromiseVerdict, Ratio, Run, ScenarioResult, Verdict
 
 STYLES = {
     PromiseVerdict.EXCEEDED: "bold cyan",
@@ -189,7 +189,7 @@ def _speed(result: ScenarioResult) -> Iterator[RenderableType]:
         table = columns("arm", widths)
         for ratio in (r for r in result.ratios if r.group == group):
             before, after = _latency(result, BASELINE, group), _latency(result, ratio.arm, group)
-            control = ratio.arm == CONTROL
+            control = ratio.arm == AA_CONTROL
             unit = unit_of([x.percentiles_ns.get("50") or x.mean_ns for x in (before, after) if x is not None])
             cells = ["  A/A control" if control else f"  {ratio.arm}", times(ratio.ratio), interval(ratio.low, ratio.high)]
             cells += [_change(before, after, label, unit) for label in ("50", "95")]
@@ -223,7 +223,7 @@ def before_after_table(run: Run) -> RenderableType:
         for group in groups_of(result, result.latencies):
             parts.append(Text(f"{name}: {group}", style="bold", overflow="ellipsis", no_wrap=True))
             table = columns("arm", widths)
-            for latency in (x for x in result.latencies if x.group == group and x.arm != CONTROL):
+            for latency in (x for x in result.latencies if x.group == group and x.arm != AA_CONTROL):
                 _before_after_row(table, result, latency)
             parts.append(table)
     return Group(*parts, *warning_lines(run.warnings))

@@ -224,7 +224,7 @@ class Ratio:
     """How many times faster an arm is than the baseline: the paired ratio baseline ÷ arm, above 1 is faster.
 
     `processes` holds each fresh process's median ratio; `low` and `high` bound the 95 % interval over them and are None with
-    fewer than two processes. The A/A control is a Ratio whose arm is `CONTROL`.
+    fewer than two processes. The A/A control is a Ratio whose arm is `AA_CONTROL`.
     """
 
     arm: str
@@ -239,7 +239,7 @@ class Ratio:
 BASELINE = "baseline"
 """The arm that every other one is compared with; always the first."""
 
-CONTROL = "baseline again"
+AA_CONTROL = "A/A control"
 """The arm name of the A/A control: a second instance of the baseline, measured through the same path."""
 
 

@@ -1,8 +1,8 @@
-"""Times of operations in a histogram that merges without loss: log-linear buckets, whole nanoseconds, relative error at most 0.1 %.
+"""A histogram of times that merges without loss: log-linear buckets, whole nanoseconds, relative error at most 0.1 %.
 
-Each power of two is cut into 512 equal buckets (values below 1024 ns have one each), as in HdrHistogram (Tene 2012), so that a
-bucket's middle is within 1/1024 of whatever was recorded in it. Buckets are the same in every process, therefore the sum of two
-histograms is the histogram of all their values.
+Each power of two is divided into 512 equal buckets (values below 1024 ns have one each), as in HdrHistogram (Tene 2012), so that a
+bucket's middle is within 1/1024 of every value recorded in it. Buckets are the same in every process: the sum of two histograms is
+the histogram of all their values.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from harness.results.load import LatencySummary
 from harness.stats.intervals import QUANTILES, is_supported
 
 RELATIVE_ERROR = 2.0**-10
-"""How far a percentile may lie from the recorded value it stands for, as a share of that value."""
+"""Limit of a percentile's difference from the recorded value, as a share of that value."""
 
 _HALF_BITS = 9
 _HALF = 1 << _HALF_BITS
 _EXACT_BITS = _HALF_BITS + 1
 _EXACT = 1 << _EXACT_BITS
-_NOTHING_YET_NS = 1 << 63
+_EMPTY_MIN_NS = 1 << 63
 
 
 def bucket_of(ns: int) -> int:
-    """Return the number of the bucket of a time in nanoseconds; numbers ascend with times, and skip none."""
+    """Return the number of the bucket of a time in nanoseconds; numbers ascend with times, without gaps."""
     shift = ns.bit_length() - _EXACT_BITS
     return ns if shift <= 0 else (shift << _HALF_BITS) + (ns >> shift)
 
@@ -44,23 +44,38 @@ def bounds_ns(bucket: int) -> tuple[int, int]:
 
 
 class HistogramWire(msgspec.Struct, frozen=True):
-    """A histogram between processes: plain numbers that survive JSON and MessagePack. `buckets` ascend; `counts` belong to them."""
+    """A histogram as a message between processes: plain numbers for JSON and MessagePack."""
 
     buckets: list[int]
+    """Numbers of the buckets with operations, ascending."""
+
     counts: list[int]
+    """Operations in each of them."""
+
     sum_ns: int = 0
+    """Sum of all times; below 2**63."""
+
     min_ns: int | None = None
+    """Shortest time; None without operations."""
+
     max_ns: int | None = None
+    """Longest time; None without operations."""
 
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts of operations by bucket of their time. `counts` maps a bucket to its operations and holds no zeros."""
+    """Counts of operations by bucket of their time."""
 
     counts: dict[int, int] = field(default_factory=dict)
+    """Bucket → its operations; contains no zeros."""
+
     operations: int = 0
+    """Operations in all buckets."""
+
     sum_ns: int = 0
-    _min_ns: int = _NOTHING_YET_NS
+    """Exact sum of all times."""
+
+    _min_ns: int = _EMPTY_MIN_NS
     _max_ns: int = -1
 
     def record(self, ns: int) -> None:
@@ -69,13 +84,13 @@ class Histogram:
         Raises:
             ValueError: the time is negative.
         """
-        if ns < self._min_ns:  # the check for a negative time rides on this rare branch: a negative is below every minimum
+        if ns < self._min_ns:  # negative times are checked in this rare branch only: they are below every minimum
             if ns < 0:
                 raise ValueError(f"an operation cannot take {ns} ns")
             self._min_ns = ns
-        if ns > self._max_ns:  # noqa: PLR1730 - a call of max would cost as much as all the rest
+        if ns > self._max_ns:  # noqa: PLR1730 - a call of max would cost as much as the rest
             self._max_ns = ns
-        shift = ns.bit_length() - _EXACT_BITS  # `bucket_of`, without the price of a call
+        shift = ns.bit_length() - _EXACT_BITS  # `bucket_of`, without the cost of a call
         bucket = ns if shift <= 0 else (shift << _HALF_BITS) + (ns >> shift)
         counts = self.counts
         counts[bucket] = counts.get(bucket, 0) + 1
@@ -98,12 +113,12 @@ class Histogram:
         for bucket, number in zip(buckets.tolist(), numbers.tolist(), strict=True):
             self.counts[bucket] = self.counts.get(bucket, 0) + number
         self.operations += ns.size
-        self.sum_ns += sum(ns.tolist())  # Python's whole numbers do not overflow
+        self.sum_ns += sum(ns.tolist())  # Python's integers do not overflow
         self._min_ns = min(self._min_ns, int(ns.min()))
         self._max_ns = max(self._max_ns, int(ns.max()))
 
     def add(self, other: Histogram) -> None:
-        """Count all of another histogram's operations too."""
+        """Add all operations of another histogram."""
         counts = self.counts
         for bucket, number in other.counts.items():
             counts[bucket] = counts.get(bucket, 0) + number
@@ -136,18 +151,18 @@ class Histogram:
         return self.sum_ns / self.operations if self.operations else None
 
     def arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Return each bucket's middle in nanoseconds, ascending and within the shortest and longest time, and its operations."""
+        """Return the middles of the buckets in nanoseconds, ascending and clipped to the extreme times, and their operations."""
         buckets = np.fromiter(self.counts.keys(), dtype=np.int64, count=len(self.counts))
         numbers = np.fromiter(self.counts.values(), dtype=np.int64, count=len(self.counts))
         ascending = np.argsort(buckets)
         buckets = buckets[ascending]
-        shift = np.maximum((buckets >> _HALF_BITS) - 1, 0)  # `bounds_ns`, for all at once
+        shift = np.maximum((buckets >> _HALF_BITS) - 1, 0)  # `bounds_ns`, vectorised
         lower = (buckets - (shift << _HALF_BITS)) << shift
         middles = lower + (np.ldexp(1.0, shift) - 1) / 2
         return np.clip(middles, self._min_ns, self._max_ns) if self.counts else middles, numbers[ascending]
 
     def percentile_ns(self, q: float) -> float | None:
-        """Return the time that a share `q` (0 to 1) of the operations stays within; None without operations.
+        """Return the quantile `q` (0 to 1) of the times; None without operations.
 
         Interpolated between order statistics as `harness.stats.intervals.percentiles` does, each taken at its bucket's middle.
 
@@ -157,7 +172,7 @@ class Histogram:
         return self.percentiles_ns([q])[0]
 
     def percentiles_ns(self, qs: Iterable[float]) -> list[float | None]:
-        """Return several percentiles as `percentile_ns` does, for the price of one.
+        """Return several percentiles as `percentile_ns` does, at the cost of one.
 
         Raises:
             ValueError: one is not from 0 to 1.
@@ -179,7 +194,8 @@ class Histogram:
     def fraction_above(self, limit_ns: float) -> float | None:
         """Return the share of operations that took longer than a limit; None without operations.
 
-        Those in the limit's own bucket count by the part of it that lies above: exact but for what is within 0.1 % of the limit.
+        Operations in the limit's bucket count by the part of it above the limit: only those within 0.1 % of the limit are not
+        exact.
         """
         if not self.operations:
             return None
@@ -193,23 +209,23 @@ class Histogram:
         return (above + self.counts.get(own, 0) * (upper - 1 - int(limit_ns)) / (upper - lower)) / self.operations
 
     def times(self) -> LatencySummary:
-        """Return the distribution for the record; percentiles are None where too few operations support them."""
+        """Return the distribution for the record; percentiles that too few operations support are None."""
         found = dict(zip(QUANTILES, self.percentiles_ns(QUANTILES.values()), strict=True))
         supported = {label: ns if is_supported(self.operations, QUANTILES[label]) else None for label, ns in found.items()}
         return LatencySummary(self.operations, self.mean_ns, self.min_ns, self.max_ns, supported)
 
     def to_wire(self) -> HistogramWire:
-        """Return what another process can rebuild this histogram from."""
+        """Return a message from which another process can rebuild this histogram."""
         ordered = sorted(self.counts)
         return HistogramWire(ordered, [self.counts[b] for b in ordered], self.sum_ns, self.min_ns, self.max_ns)
 
     @classmethod
     def from_wire(cls, wire: HistogramWire) -> Histogram:
-        """Return the histogram that `to_wire` was called on.
+        """Return the histogram of a message that `to_wire` returned.
 
         Raises:
-            ValueError: the wire's buckets and counts do not belong together.
+            ValueError: the numbers of buckets and counts differ.
         """
         counts = dict(zip(wire.buckets, wire.counts, strict=True))
-        least, most = (_NOTHING_YET_NS, -1) if wire.min_ns is None or wire.max_ns is None else (wire.min_ns, wire.max_ns)
+        least, most = (_EMPTY_MIN_NS, -1) if wire.min_ns is None or wire.max_ns is None else (wire.min_ns, wire.max_ns)
         return cls(counts, sum(wire.counts), wire.sum_ns, least, most)

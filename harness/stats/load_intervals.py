@@ -1,9 +1,8 @@
-"""What a run under load says, and how surely: percentiles and their ratios from histograms, with bootstrap intervals over cycles.
+"""Percentiles of a load run and their ratios, from histograms, with bootstrap intervals over cycles.
 
-A cycle is every arm's block once, one soon after the other, so that the machine's drift hits all arms of a cycle alike: a ratio is
-bootstrapped with both arms' blocks of the same cycles. Cycles lie inside engine processes, each of which has a bias of its own that
-no number of cycles in it can cancel (Kalibera and Jones 2013), therefore processes are drawn first, then cycles inside them
-(Davison and Hinkley 1997, section 3.8).
+A cycle is one block of every arm, in quick succession, so that the machine's drift affects all arms of a cycle equally: a ratio is
+bootstrapped with both arms' blocks of the same cycles. Cycles belong to worker processes, whose bias is not reduced by more cycles
+(Kalibera and Jones 2013), therefore processes are drawn first, then cycles within them (Davison and Hinkley 1997, section 3.8).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from harness.stats.intervals import QUANTILES, is_supported, t_quantile
 
 RESAMPLES = 1000
 FEWEST_CYCLES = 4
-"""With fewer cycles than these, all processes together, there is no interval."""
+"""The minimum number of cycles, in all processes together, for an interval."""
 
 _SEED = 20_260_101
 _CONFIDENCE = 0.95
@@ -31,9 +30,10 @@ _Rows = npt.NDArray[np.float64]
 
 
 def times(processes: Mapping[int, Sequence[Histogram]]) -> LatencySummary:
-    """Return an arm's distribution from its blocks' histograms, process number → one a cycle, with 95 % intervals of percentiles.
+    """Return an arm's distribution from the histograms of its blocks, with 95 % intervals of percentiles.
 
-    A percentile that too few operations support is None; so is its interval, and every interval from fewer than `FEWEST_CYCLES`.
+    `processes` maps a process number to one histogram per cycle. A percentile that too few operations support is None; so is its
+    interval, and every interval from fewer than `FEWEST_CYCLES` cycles.
     """
     parts = [list(cycles) for _, cycles in sorted(processes.items()) if cycles]
     whole = Histogram.merged(h for cycles in parts for h in cycles).times()
@@ -50,7 +50,7 @@ def times(processes: Mapping[int, Sequence[Histogram]]) -> LatencySummary:
 def ratios(processes: Mapping[int, Sequence[Mapping[str, Histogram]]], group: str) -> list[LoadRatio]:
     """Return baseline ÷ arm at each percentile: process number → its cycles → arm → the histogram of its block.
 
-    Only cycles in which both took part count. A percentile that the operations of either do not support is left out.
+    Only cycles with both arms count. A percentile that the operations of either arm do not support is left out.
     """
     arms = dict.fromkeys(arm for cycles in processes.values() for cycle in cycles for arm in cycle if arm != BASELINE)
     return [ratio for arm in arms for ratio in _ratios(processes, arm, group)]
@@ -71,7 +71,7 @@ def _ratios(processes: Mapping[int, Sequence[Mapping[str, Histogram]]], arm: str
         found = np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
     rows = []
     for place, (label, b, a) in enumerate(zip(supported, before, after, strict=True)):
-        if not a or b is None:  # nothing takes no time at all, but with a clock that stands still
+        if not a or b is None:  # a time of 0 is only possible with a fake clock
             continue
         bounds = None if found is None else _bounds(found[:, place], _reach(parts))
         low, high = bounds or (None, None)
@@ -80,15 +80,15 @@ def _ratios(processes: Mapping[int, Sequence[Mapping[str, Histogram]]], arm: str
 
 
 def _draws(cycles: Sequence[int]) -> _Rows | None:
-    """Return how often each cycle is in each resample, shape (RESAMPLES, all cycles), for processes with so many cycles each.
+    """Return the count of each cycle in each resample, shape (RESAMPLES, all cycles), from the number of cycles of each process.
 
-    The same for the same numbers of cycles, whatever is in them; None for too few of them.
+    It depends on these numbers only; None if there are too few cycles.
     """
     if sum(cycles) < FEWEST_CYCLES:
         return None
     generator = np.random.default_rng(_SEED)
     drawn = generator.multinomial(len(cycles), [1 / len(cycles)] * len(cycles), size=RESAMPLES)
-    # A process that is drawn k times gives k fresh samples of as many cycles as it has.
+    # A process that is drawn k times contributes k fresh samples, each of as many cycles as it has.
     inside = [generator.multinomial(drawn[:, p] * n, [1 / n] * n) for p, n in enumerate(cycles)]
     return np.concatenate(inside, axis=1).astype(np.float64)
 
@@ -105,7 +105,7 @@ def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str
         row[np.searchsorted(buckets, list(block.counts))] = list(block.counts.values())
     reached = np.cumsum(drawn @ counts, axis=1)
     totals = reached[:, -1]
-    # One search for all resamples: each row is lifted above the row before it, so that all of them together ascend.
+    # One search for all resamples: an offset lifts each row above the row before it, so that they ascend together.
     lift = np.arange(len(totals)) * (totals.max() + 1)
     lifted = (reached + lift[:, None]).ravel()
     last = np.arange(1, len(totals) + 1) * len(buckets) - 1
@@ -123,8 +123,8 @@ def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str
 def _reach(parts: Sequence[Sequence[object]]) -> float:
     """Return the share of resamples that lies outside either end of the interval.
 
-    Less than 2.5 % where few units were drawn, because the bootstrap's spread is too small then: the expanded percentile interval
-    (Hesterberg 2015), by which it is as wide as Student's. The units are processes, or cycles where there is one process.
+    Less than 2.5 % for few units, because the bootstrap's spread is too small then: the expanded percentile interval (Hesterberg
+    2015) is as wide as Student's. The units are processes, or cycles if there is one process.
     """
     units = len(parts) if len(parts) > 1 else len(parts[0])
     half = (1 - _CONFIDENCE) / 2

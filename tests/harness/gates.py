@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.results.run import (
-    CONTROL,
+    AA_CONTROL,
     ArmResult,
     Latency,
     Memory,
@@ -49,7 +49,7 @@ def result(
         groups={GROUP: "a user's prompts"},
         dataset={"digest": "b7e1"},
         engine_settings={"sqlite": "3.40.1", "PRAGMA cache_size": "-2000"},
-        latencies=[latency(arm, medians_ns=medians_ns) for arm in (*ARMS, CONTROL)],
+        latencies=[latency(arm, medians_ns=medians_ns) for arm in (*ARMS, AA_CONTROL)],
         work_counts=counts,
         memory=[Memory("baseline", GROUP, 50_000_000, 90_000_000, 0.1, [])],
     )

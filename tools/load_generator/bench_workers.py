@@ -29,8 +29,8 @@ from rich.table import Table
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.load.protocol import LoadBlock, LoadJob
 from harness.load.supervisor import Supervisor
+from harness.runtime.child import kill_group
 from harness.runtime.clock import MonotonicClock
-from harness.runtime.processes import end
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
 from tools.load_generator import echo_scenario
@@ -138,7 +138,7 @@ def _echo(core: int) -> Iterator[tuple[int, int]]:
         os.sched_setaffinity(child.pid, {core})
         yield int(first), child.pid
     finally:
-        end(child)
+        kill_group(child)
         child.stdout.close()
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from harness.gate.against.compare import MARGIN, PairedTime, compare
 from harness.gate.against.process import Side
 from harness.results.gate import GateVerdict
+from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
-from harness.runtime.processes import environment
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.process_pairs import ALPHA
 from harness.verdicts import rates
@@ -56,7 +56,7 @@ def run(effort: float) -> Section:
 def compared(percent: int, number: int) -> list[PairedTime]:
     """Return `number` comparisons, each with its own random order."""
     old, new = (
-        Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": environment()["PYTHONPATH"]})
+        Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": child_environment()["PYTHONPATH"]})
         for p, name in ((0, "old"), (percent, "new"))
     )
     return [compare(old, new, BUDGET_S, seed=f"{percent}/{trial}") for trial in range(number)]

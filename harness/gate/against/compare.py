@@ -112,8 +112,8 @@ class PairRunner:
                 if wanted is None or name in wanted:
                     found = interleave(old, new, int(slices_s * 1e9), received[0]["cases"], self.coin, self.clock)
                     logs[name], pairs[name] = median(found), len(found)
-                old.send(next=True)
-                new.send(next=True)
+                old.send("next")
+                new.send("next")
                 received = old.receive(), new.receive()
         return ProcessPairResult(logs, pairs, start_up_ns)
 
@@ -127,7 +127,7 @@ class PairRunner:
 
 def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Return the benchmark that both versions announce, None at the end of both."""
-    names = [message.get("at") for message in (old, new)]
+    names = [message.get("name") for message in (old, new)]
     if names[0] != names[1] or old.get("cases") != new.get("cases"):
         both = " and ".join("no more" if name is None else repr(name) for name in names)
         raise NotComparableError(f"old and new version announce different benchmarks: {both}")
@@ -278,7 +278,7 @@ def compare_all(
     cores = choose_cores()
     allocator = CoreAllocator(cores)
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, allocator.seat(Isolation.NONE):
+        with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, allocator.allocate(Isolation.MACHINE):
             runner = PairRunner(old, new, Path(folder), cores.worker, cores.coordinator, coin, clock)
             start_ns, start_up_s = clock.now_ns(), START_UP_S
             for number in range(PROCESS_PAIRS):
@@ -298,7 +298,7 @@ def compare_all(
                 sets.add(runner.run(slices_s, frozenset(undecided)), second=True)
                 undecided = {n for n in undecided if _recurs(sets.second[n], len(repeat), margin) is None}
     finally:
-        allocator.leave()
+        allocator.release()
     return verdicts(sets, margin, each_s)
 
 

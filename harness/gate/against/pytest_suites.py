@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.gate.against import protocol as channel
+from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, import_path
 from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
 from harness.gate.against.process import Side, SideError, asked
@@ -72,7 +72,7 @@ def compare(
 def _side(name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]) -> Side:
     path = f"{import_path(tree, trees)}{os.pathsep}{tools}"
     command = [python, "-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    return Side(command, name, tree / trees.inside, {"PYTHONPATH": path, channel.FOREIGN: str(other)})
+    return Side(command, name, tree / trees.inside, {"PYTHONPATH": path, protocol.FOREIGN: str(other)})
 
 
 def _collected(side: Side) -> Mapping[str, Any]:
@@ -82,7 +82,7 @@ def _collected(side: Side) -> Mapping[str, Any]:
         UsageError: pytest cannot be run, or a benchmark times a coroutine function.
     """
     try:
-        found = asked(replace(side, environment={**side.environment, channel.LIST: "1"}))
+        found = asked(replace(side, environment={**side.environment, protocol.LIST: "1"}))
     except SideError as error:
         raise UsageError(f"pytest of the {side.name} version: {error.message}") from error
     if found["refused"]:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.gate.against.protocol import Channel
+    from harness.gate.against.protocol import SideChannel
 
-beside = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
+protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
 NOT_A_FUNCTION = (
     "benchmark was given {}, whose call only creates a coroutine and does not run it; time asyncio.Runner().run(…) instead"
 )
@@ -31,8 +31,8 @@ class ServedSession:
     """The fixtures and hooks of one pytest session."""
 
     def __init__(self) -> None:
-        self.channel: Channel = beside["Channel"]()
-        self.listing = bool(os.environ.get(beside["LIST"]))
+        self.channel: SideChannel = protocol["SideChannel"]()
+        self.listing = bool(os.environ.get(protocol["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}
         self.refused: list[str] = []
@@ -78,15 +78,7 @@ class ServedSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Send the session's benchmarks and failures."""
-        self.channel.send(
-            end={
-                "benchmarks": self.names,
-                "failed": self.failed,
-                "refused": self.refused,
-                "status": int(exitstatus),
-                "strays": beside["strays"](),
-            }
-        )
+        self.channel.end(benchmarks=self.names, failed=self.failed, refused=self.refused, status=int(exitstatus))
 
 
 class SliceBenchmark:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import NotMeasurableError
 from harness.gate import stored_runs
-from harness.gate.against import protocol as channel
+from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, import_path
 from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
 from harness.gate.against.process import Side, SideError, alive, asked
@@ -129,7 +129,7 @@ class _Tree:
         self._where = tree / trees.inside
         self._environment = {
             "PYTHONPATH": import_path(tree, trees),
-            channel.FOREIGN: str(trees.new if name == "old" else trees.old),
+            protocol.FOREIGN: str(trees.new if name == "old" else trees.old),
         }
         folder.mkdir()
         (folder / "shared").mkdir()
@@ -157,10 +157,10 @@ class _Tree:
             },
         }
         try:
-            serving = servers.enter_context(alive(self._side("serve", job), core=core, patience_s=STOP_TIMEOUT_S))
+            serving = servers.enter_context(alive(self._side("serve", job), core=core, exit_timeout_s=STOP_TIMEOUT_S))
             job["setting"]["servers"] = serving.receive()["servers"]
             if self._settings.rtts_ms[0] and not job["setting"]["servers"]:
-                raise NotMeasurableError("it uses no network, so --rtt does not apply")  # noqa: TRY301 - as others
+                raise NotMeasurableError("it connects to no server, so there is no network latency to add")  # noqa: TRY301 - as others
             ready = asked(self._side("prepare", job))
             found = asked(self._side("examine", job))
         except (SideError, NotMeasurableError) as error:
@@ -185,7 +185,8 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         errors = [f"{names[name][0]}: {error}" for name, error in broken.items() if names[name][1] == arm]
         arms.append(ArmResult(arm, description, "; ".join(errors) or None))
     counts = [
-        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats) for n, metric, value, repeats in found["exact"]
+        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats) for n, metric, value, repeats in
+        found["work_counts"]
     ]
     return replace(
         blank,

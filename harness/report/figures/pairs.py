@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from harness.report.figures import Samples
 from harness.report.order import groups_of
 from harness.report.svg import INK, MUTED, arm_style, is_crowded, legend, log_axis, panels, shorten
-from harness.results.run import BASELINE, CONTROL, ScenarioResult
+from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
 ORDER = 30
 TITLE = "Pair by pair"
@@ -52,7 +52,7 @@ def paired(samples: Samples) -> pd.DataFrame:
     keys = ["process", "pair", "group"]
     spent = samples.groupby([*keys, "arm"], as_index=False)["latency_ns"].mean()
     base = spent[spent["arm"] == BASELINE].rename(columns={"latency_ns": "baseline_ns"})[[*keys, "baseline_ns"]]
-    others = spent[~spent["arm"].isin([BASELINE, CONTROL])]
+    others = spent[~spent["arm"].isin([BASELINE, AA_CONTROL])]
     both: pd.DataFrame = others.merge(base, on=keys)
     both["ratio"] = both["baseline_ns"] / both["latency_ns"]
     return both.sort_values(keys, ignore_index=True)

@@ -12,7 +12,7 @@ from harness.report.figures import Samples
 from harness.report.numbers import unit_of
 from harness.report.order import groups_of
 from harness.report.svg import arm_style, is_crowded, legend, log_axis, panels, shorten
-from harness.results.run import CONTROL, ScenarioResult
+from harness.results.run import AA_CONTROL, ScenarioResult
 from harness.stats.intervals import SAMPLES_BEYOND
 
 ORDER = 20
@@ -33,7 +33,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     if samples is None or samples.empty:
         return None
     groups = groups_of(result, result.latencies) or list(dict.fromkeys(samples["group"]))
-    timed = set(samples["arm"]) - {CONTROL}
+    timed = set(samples["arm"]) - {AA_CONTROL}
     arms = [name for name in dict.fromkeys([a.name for a in result.arms] + sorted(timed)) if name in timed]
     if is_crowded(arms):
         return None

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.protocol import AnswersVerified, JobFailed, PairTimes, SlotTimes
+from harness.bench.pairing import PairTimes, SlotTimes
 from harness.bench.result import ScenarioEvidence, clean_controls, growths, in_order, latencies, ratios
+from harness.bench.worker import AnswersVerified
 from harness.discovery import load
-from harness.results.run import CONTROL, Memory, Ratio, Sample, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import AA_CONTROL, Memory, Ratio, Sample, ScenarioResult, ScenarioStatus, WorkCount
+from harness.runtime.child import JobFailed
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
 
@@ -75,7 +77,7 @@ def test_an_interrupted_scenario_keeps_what_it_has() -> None:
     assert (result.status, result.pairs, result.processes, result.verified_cases) == ("interrupted", 2, 2, 3)
     assert [a.cannot_run for a in result.arms] == [None, "sum: TypeError: x", None]
     assert {v.arm: v.verdict for v in result.verdicts if v.promise == "X1"} == {
-        "proposed": "not measurable here",
+        "proposed": "not measured",
         "optimised": "confirmed",
     }
     assert "interrupted" in {d.name for d in result.warnings}
@@ -85,7 +87,7 @@ def test_one_control_off_is_chance_and_several_are_a_warning() -> None:
     """Of twenty clean 95 % intervals one misses now and then; five hardly ever do."""
 
     def result(off: int) -> ScenarioResult:
-        rows = [Ratio(CONTROL, f"g{i}", 1.0, 1.01 if i < off else 0.9, 1.1, [], 9) for i in range(20)]
+        rows = [Ratio(AA_CONTROL, f"g{i}", 1.0, 1.01 if i < off else 0.9, 1.1, [], 9) for i in range(20)]
         return ScenarioResult("t", "T.", "T.", "t.py", "sqlite", 0.0, ScenarioStatus.OK, ratios=rows)
 
     assert clean_controls([result(4)]) == []
@@ -95,5 +97,5 @@ def test_one_control_off_is_chance_and_several_are_a_warning() -> None:
 
 def test_rows_come_in_the_order_the_scenario_names_them() -> None:
     """Groups, then arms, the control last; whatever order the coin drew."""
-    rows = [Ratio(arm, "sum", 1.0, None, None, [], 1) for arm in (CONTROL, "optimised", "proposed")]
-    assert [r.arm for r in in_order(rows, load(TOY).scenario)] == ["proposed", "optimised", CONTROL]
+    rows = [Ratio(arm, "sum", 1.0, None, None, [], 1) for arm in (AA_CONTROL, "optimised", "proposed")]
+    assert [r.arm for r in in_order(rows, load(TOY).scenario)] == ["proposed", "optimised", AA_CONTROL]

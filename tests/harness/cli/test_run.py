@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.results.run import CONTROL, Run
+from harness.results.run import AA_CONTROL, Run
 from harness.results.store import read_run, read_samples
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +50,7 @@ def test_a_run_records_all_it_did(finished: tuple[Path, subprocess.CompletedProc
     (toy,) = record.scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 3)
     assert toy.dataset == {"digest": "numbers-0"}
-    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
+    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", AA_CONTROL}
     assert {(e.arm, e.value, e.repeats_exactly) for e in toy.work_counts if e.metric == "steps"} == {
         ("baseline", 20_000, True),
         ("proposed", 20_000, True),
@@ -89,7 +89,7 @@ def test_a_planted_slow_down_is_looked_for_and_said_to_be_found(tmp_path: Path) 
     (planted,) = toy.controls.injected
     assert (planted.group, planted.share, planted.found) == ("sum", 1.0, True)
     assert planted.slower > 0.5
-    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
+    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", AA_CONTROL}
 
 
 @pytest.mark.parametrize("share", ["0", "-3%", "300%", "nan", "3%x", "much"])

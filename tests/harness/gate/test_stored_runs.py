@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import UsageError
 from harness.gate.stored_runs import MIN_CHANGE, SUITE, gate, limit_log, refused, stored_times
 from harness.results.gate import GateVerdict, RowKind
-from harness.results.run import ArmResult, Run, RunWarning, ScenarioResult, WorkCount
+from harness.results.run import AA_CONTROL, ArmResult, Run, RunWarning, ScenarioResult, WorkCount
 from tests.harness.gates import GROUP, SETTINGS, add, latency, result, run
 
 
@@ -292,7 +292,7 @@ def test_untimed_groups_and_the_control_are_not_judged() -> None:
     """A group that the candidate did not time is not judged, and the A/A control has no row."""
     (row,) = stored_times([(timed(1.0, 2.0), result(latencies=[]))], "").rows
     assert row.reason == "not timed in the candidate (ok)"
-    control = timed(1.0, 1.0, arm="baseline again")
+    control = timed(1.0, 1.0, arm=AA_CONTROL)
     assert stored_times([(control, control)], "").rows == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness import importers
 from harness.errors import UsageError
-from harness.results.run import CONTROL, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
+from harness.results.run import AA_CONTROL, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import write_run
 
 
@@ -42,7 +42,7 @@ def a_run(*latencies: Latency, kind: RunKind = RunKind.PAIRS) -> Run:
 
 def test_every_arm_and_group_is_a_benchmark_with_processes_as_units(tmp_path: Path) -> None:
     """The A/A control is left out, and the data's digest is kept."""
-    write_run(a_run(latency("baseline", [1e6, 2e6, 3e6]), latency("optimised", [1e6]), latency(CONTROL, [1e6])), tmp_path)
+    write_run(a_run(latency("baseline", [1e6, 2e6, 3e6]), latency("optimised", [1e6]), latency(AA_CONTROL, [1e6])), tmp_path)
     found = importers.reading(tmp_path)
     assert [t.name for t in found.timings] == [f"toy · sqlite, RTT 5 ms · {arm} · lookup" for arm in ("baseline", "optimised")]
     first, second = found.timings

@@ -13,7 +13,7 @@ import pytest
 from harness.report.histograms import HISTOGRAM_COLUMNS
 from harness.results.load import UnderLoad
 from harness.results.run import (
-    CONTROL,
+    AA_CONTROL,
     ArmResult,
     Finding,
     Growth,
@@ -36,7 +36,7 @@ from harness.verdicts import measures
 from harness.verdicts.promise import Promise, at_least, at_most, cut, judge, measured, times, works
 from tests.harness.report import loads
 
-MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000, CONTROL: 4_000_000}
+MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000, AA_CONTROL: 4_000_000}
 GROUP = "user's prompts"
 HOSTILE = "<script>alert('x')</script> & \"quoted\" | `tick` $x$ 日本語の名前"
 ARMS = [

@@ -17,9 +17,9 @@ import httptools
 import msgspec
 import uvloop
 
-from harness.bench.worker import die_with_parent
 from harness.load.awake import Awake
 from harness.load.pacing import Pacer, Waits
+from harness.runtime.channel import die_with_parent
 from harness.runtime.clock import Clock, MonotonicClock
 from tools.validation.load.situations import TABLE, Course, delays_ns
 

@@ -22,7 +22,7 @@ import numpy as np
 from harness.errors import ScenarioFailedError
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
-from harness.runtime.processes import environment
+from harness.runtime.child import child_environment
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import QUANTILES
@@ -207,7 +207,7 @@ def _said(
     tool: str, words: list[str], situation: Situation, facts: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
     """Return what a command writes; in a folder of its own it reads nobody's settings."""
-    given = {**environment(), **(facts or {})}
+    given = {**child_environment(), **(facts or {})}
     patience_s = situation.seconds + PATIENCE_S
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=patience_s, env=given, cwd=folder)

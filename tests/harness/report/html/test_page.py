@@ -13,7 +13,7 @@ import pytest
 from harness.errors import UsageError
 from harness.report.html import render, write
 from harness.report.html.page import plan_words
-from harness.results.run import CONTROL, PromiseVerdict, Run, ScenarioResult, Verdict
+from harness.results.run import AA_CONTROL, PromiseVerdict, Run, ScenarioResult, Verdict
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 
@@ -164,7 +164,7 @@ def test_a_dirty_control_is_called_noise(make_run: Callable[..., Run], make_resu
     """An A/A control whose interval leaves 1 out is said to, in words."""
     result = make_result()
     for low, says in ((1.1, "leaves 1 out"), (0.9, "holds 1")):
-        ratios = [replace(r, low=low, high=1.2) if r.arm == CONTROL else r for r in result.ratios]
+        ratios = [replace(r, low=low, high=1.2) if r.arm == AA_CONTROL else r for r in result.ratios]
         assert f"The interval {says}" in render(make_run(replace(result, ratios=ratios)))
 
 
