@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.gate.against.compare import MARGIN, PairedTime, compare
-from harness.gate.against.process import Side
+from harness.gate.against.process import VersionCommand
 from harness.results.gate import GateVerdict
 from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
@@ -48,7 +48,7 @@ def run(effort: float) -> Section:
     """Compare.
 
     Raises:
-        SideError: a process failed.
+        VersionError: a process failed.
     """
     return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in INJECTED.items()})
 
@@ -56,7 +56,9 @@ def run(effort: float) -> Section:
 def compared(percent: int, number: int) -> list[PairedTime]:
     """Return `number` comparisons, each with its own random order."""
     old, new = (
-        Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": child_environment()["PYTHONPATH"]})
+        VersionCommand(
+            [sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": child_environment()["PYTHONPATH"]}
+        )
         for p, name in ((0, "old"), (percent, "new"))
     )
     return [compare(old, new, BUDGET_S, seed=f"{percent}/{trial}") for trial in range(number)]

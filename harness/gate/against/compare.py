@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import NotComparableError
-from harness.gate.against.process import Side, SideProcess, alive
+from harness.gate.against.process import VersionCommand, VersionProcess, alive
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.cores import CoreAllocator, Isolation, choose_cores
@@ -73,8 +73,8 @@ class ProcessPairResult:
 class PairRunner:
     """Runs process pairs. Both versions are timed on one core; they start on one each, since starting takes longest."""
 
-    old: Side
-    new: Side
+    old: VersionCommand
+    new: VersionCommand
     folder: Path
     """A folder for the list of benchmarks that are wanted."""
     core: int | None
@@ -90,7 +90,7 @@ class PairRunner:
         """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
 
         Raises:
-            SideError: a version failed.
+            VersionError: a version failed.
             NotComparableError: the versions do not announce the same benchmarks.
         """
         self.started += 1
@@ -99,7 +99,8 @@ class PairRunner:
         self.coin.shuffle(cores)
         with ExitStack() as stack:
             old, new = (
-                stack.enter_context(self._alive(side, core, wanted)) for side, core in zip((self.old, self.new), cores, strict=True)
+                stack.enter_context(self._alive(version, core, wanted))
+                for version, core in zip((self.old, self.new), cores, strict=True)
             )
             received = old.receive(), new.receive()
             start_up_ns = self.clock.now_ns() - start_ns
@@ -117,12 +118,14 @@ class PairRunner:
                 received = old.receive(), new.receive()
         return ProcessPairResult(logs, pairs, start_up_ns)
 
-    def _alive(self, side: Side, core: int | None, wanted: frozenset[str] | None) -> AbstractContextManager[SideProcess]:
+    def _alive(
+        self, version: VersionCommand, core: int | None, wanted: frozenset[str] | None
+    ) -> AbstractContextManager[VersionProcess]:
         only = None
         if wanted is not None:
             only = self.folder / "only.json"
             only.write_text(json.dumps(sorted(wanted)), encoding="utf-8")
-        return alive(side, core=core, seed=self.started, padding=self.coin.randrange(MAX_PADDING), only=only)
+        return alive(version, core=core, seed=self.started, padding=self.coin.randrange(MAX_PADDING), only=only)
 
 
 def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -238,11 +241,11 @@ class ProcessPairSets:
             self.pairs[name] = self.pairs.get(name, 0) + result.pairs[name]
 
 
-def compare(old: Side, new: Side, budget_s: float, margin: float = MARGIN, seed: str = "0") -> PairedTime:
+def compare(old: VersionCommand, new: VersionCommand, budget_s: float, margin: float = MARGIN, seed: str = "0") -> PairedTime:
     """Return the verdict on two commands that serve one benchmark, within about `budget_s` seconds; see `compare_all`.
 
     Raises:
-        SideError: a command failed.
+        VersionError: a command failed.
         NotComparableError: they do not serve exactly one benchmark.
     """
     found = compare_all(old, new, budget_s, margin=margin, seed=seed)
@@ -252,8 +255,8 @@ def compare(old: Side, new: Side, budget_s: float, margin: float = MARGIN, seed:
 
 
 def compare_all(
-    old: Side,
-    new: Side,
+    old: VersionCommand,
+    new: VersionCommand,
     budget_s: float,
     *,
     wanted: Sequence[str] | None = None,
@@ -269,7 +272,7 @@ def compare_all(
     `progress` is called with a line per step.
 
     Raises:
-        SideError: a command failed.
+        VersionError: a command failed.
         NotComparableError: the commands serve different benchmarks, or none.
     """
     clock = clock or MonotonicClock()

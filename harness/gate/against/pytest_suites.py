@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, import_path
 from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
-from harness.gate.against.process import Side, SideError, asked
+from harness.gate.against.process import VersionCommand, VersionError, run_to_end
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
@@ -49,8 +49,8 @@ def compare(
     tools = space / "tools"
     tools.mkdir()
     (tools / f"{PLUGIN_NAME}.py").symlink_to(PLUGIN)
-    old = _side("old", python, trees.old, trees.new, trees, tools, arguments)
-    new = _side("new", sys.executable, trees.new, trees.old, trees, tools, arguments)
+    old = _version("old", python, trees.old, trees.new, trees, tools, arguments)
+    new = _version("new", sys.executable, trees.new, trees.old, trees, tools, arguments)
     progress("collecting the benchmarks of both versions")
     before, after = _collected(old), _collected(new)
     rows, incomparable, warnings = _compared(before, after)
@@ -59,7 +59,7 @@ def compare(
     if both and not incomparable:
         try:
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
-        except SideError as error:
+        except VersionError as error:
             if error.as_refusal().code == 1:
                 rows.append(_failed("the suite", f"while timed, {error.message}"))
             else:
@@ -69,26 +69,28 @@ def compare(
     return result(trees.names, rows, incomparable, warnings)
 
 
-def _side(name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]) -> Side:
+def _version(
+    name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]
+) -> VersionCommand:
     path = f"{import_path(tree, trees)}{os.pathsep}{tools}"
     command = [python, "-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    return Side(command, name, tree / trees.inside, {"PYTHONPATH": path, protocol.FOREIGN: str(other)})
+    return VersionCommand(command, name, tree / trees.inside, {"PYTHONPATH": path, protocol.FOREIGN: str(other)})
 
 
-def _collected(side: Side) -> Mapping[str, Any]:
+def _collected(version: VersionCommand) -> Mapping[str, Any]:
     """Return the names of a version's benchmarks, and its failures.
 
     Raises:
         UsageError: pytest cannot be run, or a benchmark times a coroutine function.
     """
     try:
-        found = asked(replace(side, environment={**side.environment, protocol.LIST: "1"}))
-    except SideError as error:
-        raise UsageError(f"pytest of the {side.name} version: {error.message}") from error
+        found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}))
+    except VersionError as error:
+        raise UsageError(f"pytest of the {version.name} version: {error.message}") from error
     if found["refused"]:
         raise UsageError(found["refused"][0])
     if found["status"] in BROKEN:
-        raise UsageError(f"pytest of the {side.name} version stopped early; run it without --against to see why")
+        raise UsageError(f"pytest of the {version.name} version stopped early; run it without --against to see why")
     return found
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.gate.against.protocol import SideChannel
+    from harness.gate.against.protocol import VersionChannel
 
 protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
 NOT_A_FUNCTION = (
@@ -31,7 +31,7 @@ class ServedSession:
     """The fixtures and hooks of one pytest session."""
 
     def __init__(self) -> None:
-        self.channel: SideChannel = protocol["SideChannel"]()
+        self.channel: VersionChannel = protocol["VersionChannel"]()
         self.listing = bool(os.environ.get(protocol["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}

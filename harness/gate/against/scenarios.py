@@ -15,7 +15,7 @@ from harness.gate import stored_runs
 from harness.gate.against import protocol
 from harness.gate.against.checkout import Checkout, import_path
 from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
-from harness.gate.against.process import Side, SideError, alive, asked
+from harness.gate.against.process import VersionCommand, VersionError, alive, run_to_end
 from harness.gate.verdict import result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import ArmResult, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
@@ -51,7 +51,7 @@ class ExaminedVersion:
 
     result: ScenarioResult
     """Its result without times."""
-    side: Side | None = None
+    command: VersionCommand | None = None
     """The command that serves its benchmarks; None if it failed."""
     found: Mapping[str, Any] | None = None
     """The worker's findings: benchmarks, cases, answers, counts."""
@@ -157,24 +157,24 @@ class _Tree:
             },
         }
         try:
-            serving = servers.enter_context(alive(self._side("serve", job), core=core, exit_timeout_s=STOP_TIMEOUT_S))
+            serving = servers.enter_context(alive(self._version("serve", job), core=core, exit_timeout_s=STOP_TIMEOUT_S))
             job["setting"]["servers"] = serving.receive()["servers"]
             if self._settings.rtts_ms[0] and not job["setting"]["servers"]:
                 raise NotMeasurableError("it connects to no server, so there is no network latency to add")  # noqa: TRY301 - as others
-            ready = asked(self._side("prepare", job))
-            found = asked(self._side("examine", job))
-        except (SideError, NotMeasurableError) as error:
-            refusal = error.as_refusal() if isinstance(error, SideError) else error
-            message = error.message if isinstance(error, SideError) else str(error)
+            ready = run_to_end(self._version("prepare", job))
+            found = run_to_end(self._version("examine", job))
+        except (VersionError, NotMeasurableError) as error:
+            refusal = error.as_refusal() if isinstance(error, VersionError) else error
+            message = error.message if isinstance(error, VersionError) else str(error)
             status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
             return ExaminedVersion(replace(blank, status=status, error=message, exit_code=refusal.code))
         job["benchmarks"] = found["benchmarks"]
-        return ExaminedVersion(_result(blank, ready, found), self._side("time", job), found)
+        return ExaminedVersion(_result(blank, ready, found), self._version("time", job), found)
 
-    def _side(self, task: str, job: Mapping[str, Any]) -> Side:
+    def _version(self, task: str, job: Mapping[str, Any]) -> VersionCommand:
         file = self._folder / f"{task}.json"
         file.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
-        return Side([*self._command, str(file)], self._name, self._where, self._environment)
+        return VersionCommand([*self._command, str(file)], self._name, self._where, self._environment)
 
 
 def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
@@ -185,8 +185,8 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         errors = [f"{names[name][0]}: {error}" for name, error in broken.items() if names[name][1] == arm]
         arms.append(ArmResult(arm, description, "; ".join(errors) or None))
     counts = [
-        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats) for n, metric, value, repeats in
-        found["work_counts"]
+        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats)
+        for n, metric, value, repeats in found["work_counts"]
     ]
     return replace(
         blank,
@@ -206,7 +206,7 @@ def _time(
     old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: Callable[[str], None]
 ) -> tuple[list[GateRow], list[RunWarning]]:
     """Time a scenario that both trees have; return the rows, and why some of its benchmarks have none."""
-    if not (old.side and new.side and old.found and new.found):
+    if not (old.command and new.command and old.found and new.found):
         return [], []
     base = new.result
     changed = dict(_changed(old.found, new.found))
@@ -217,15 +217,15 @@ def _time(
         return [], reasons
     try:
         times = compare_all(
-            old.side,
-            new.side,
+            old.command,
+            new.command,
             request.budget_s(len(both)),
             wanted=both,
             margin=request.margin,
             seed=f"{request.settings.seed}/{base.name}",
             progress=progress,
         )
-    except SideError as error:
+    except VersionError as error:
         if error.as_refusal().code == 1:
             return [_status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
         return [], [*reasons, RunWarning(new.place, str(error), SAME)]

@@ -28,7 +28,7 @@ from harness.gate.against.compare import (
     time_row,
     verdicts,
 )
-from harness.gate.against.process import Side
+from harness.gate.against.process import VersionCommand
 from harness.results.gate import GateVerdict
 from harness.runtime.clock import FakeClock
 
@@ -111,7 +111,7 @@ def test_any_two_commands_can_be_compared(tmp_path: Path, monkeypatch: pytest.Mo
     )
     root = str(Path(__file__).parents[4])
     old, new = (
-        Side([sys.executable, str(file), str(n)], name, tmp_path, {"PYTHONPATH": root})
+        VersionCommand([sys.executable, str(file), str(n)], name, tmp_path, {"PYTHONPATH": root})
         for name, n in (("old", 30_000), ("new", 90_000))
     )
     time = compare(old, new, 0.0)
