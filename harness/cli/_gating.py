@@ -50,7 +50,8 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
             if run.kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            return stored_runs.of_files(result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only))
+            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
+            return result_files.gated(compared)
         return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=(str(base), str(candidate)))
     except NotComparableError as error:
         return stored_runs.refused(str(base), str(candidate), str(error))

@@ -117,7 +117,7 @@ def test_a_crashed_worker_is_reported_and_the_next_one_starts(tmp_path: Path) ->
     assert result.load is not None
     (lost,) = result.load.lost_workers
     assert lost.startswith("engine process 1 of 2, after ")
-    assert "killed by SIGKILL" in lost
+    assert "load worker exited unexpectedly during the run (SIGKILL)" in lost
     assert result.load.arms[0].operations > 0
 
 

@@ -60,9 +60,9 @@ def test_the_same_times_everywhere_are_no_noise() -> None:
     assert (visible_in_pairs(found, 10), visible_in_twins(found, 10)) == (0, 0)
 
 
-def test_one_pair_of_processes_tells_no_spread() -> None:
-    """It is refused and not taken for silence."""
-    with pytest.raises(ValueError, match="two twins"):
+def test_one_process_pair_has_no_spread() -> None:
+    """It is refused and does not count as no noise."""
+    with pytest.raises(ValueError, match="two process pairs"):
         noise(twins(1, 0.1, 0.1))
 
 
