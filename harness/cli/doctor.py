@@ -49,7 +49,7 @@ def show(found: Checkup) -> None:
     from rich.console import Console  # noqa: PLC0415 - keeps `--help` quick
 
     console = Console(highlight=False)
-    console.print(_visible(found))
+    console.print(_detectable(found))
     console.print(_facts(found))
     for reason in found.reasons:
         console.print(f"{reason.name}: {reason.message}; {reason.remedy}", soft_wrap=True, markup=False)
@@ -63,15 +63,15 @@ _MEANING = {
 }
 
 
-def _visible(found: Checkup) -> Table:
+def _detectable(found: Checkup) -> Table:
     from rich.table import Table  # noqa: PLC0415 - keeps `--help` quick
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("the smallest change it shows", *(f"in {v.seconds} s" for v in found.visible)):
+    for column in ("the smallest change it shows", *(f"in {v.seconds} s" for v in found.detectable)):
         table.add_column(column, justify="left" if "change" in column else "right", no_wrap=True)
-    table.add_row("arms in turn, in one process", *(_share(v.in_pairs) for v in found.visible))
-    table.add_row("old and new version, processes in turn", *(_share(v.in_twins) for v in found.visible))
-    table.add_row("exact work", *("any" for _ in found.visible))
+    table.add_row("arms in turn, in one process", *(_share(v.in_pairs) for v in found.detectable))
+    table.add_row("old and new version, processes in turn", *(_share(v.in_process_pairs) for v in found.detectable))
+    table.add_row("exact work", *("any" for _ in found.detectable))
     return table
 
 
@@ -81,7 +81,7 @@ def _facts(found: Checkup) -> Table:
     noise, machine = found.noise, found.machine
     rows = {
         "noise of one operation": f"{_share(noise.operation)} (robust sd), paired with its neighbour {_share(noise.pair)}",
-        "noise between processes": f"{_share(noise.processes)} one after another, {_share(noise.twins)} in turn on a core (sd)",
+        "noise between processes": f"{_share(noise.processes)} one after another, {_share(noise.process_pairs)} in turn on a core (sd)",
         "drift": f"{noise.drift * 100:+.1f} % from the first half to the second",
         "clock": f"{machine.resolution_ns:g} ns stated, least step {machine.tick_ns} ns, a reading {machine.reading_ns:.0f} ns",
         "timers": _timers(machine.late_median_ns, machine.late_p99_ns),

@@ -14,18 +14,20 @@ from harness.stats.noise import Noise
 
 @pytest.mark.slow
 def test_the_command_says_what_the_machine_can_show(capsys: pytest.CaptureFixture[str]) -> None:
-    """As JSON there is a word, the smallest visible changes, and the exit code that goes with the word."""
+    """The JSON has the grade and the smallest detectable changes, and the exit code depends on the grade."""
     code = main(["doctor", "--quick", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["grade"] in list(Grade)
     assert code == (3 if found["grade"] == "poor" else 0)
-    assert [v["seconds"] for v in found["visible"]] == [10, 60, 300]
+    assert [v["seconds"] for v in found["detectable"]] == [10, 60, 300]
     assert found["noise"]["number"] == 4
 
 
 def test_a_poor_machine_is_told_why_and_what_to_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every reason is a line with its remedy; what cannot be told is a dash; the exit code is 3."""
-    noise = Noise(operation=0.1, pair=0.1, processes=0.4, twins=0.5, drift=0.3, operation_s=0.001, twins_s=20.0, number=2)
+    noise = Noise(
+        operation=0.1, pair=0.1, processes=0.4, process_pairs=0.5, drift=0.3, operation_s=0.001, process_pair_s=20.0, number=2
+    )
     machine = Machine(1, False, "not readable", 0.0, None, 1.0, 40, 80.0, None, None)  # noqa: FBT003 - not pinned
     monkeypatch.setattr(measuring, "examine", lambda _: check_up(machine, noise))
     assert main(["doctor"]) == 3
