@@ -84,7 +84,8 @@ class DetectableChange:
     """The time."""
 
     in_pairs: float | None
-    """Between arms interleaved in one process, which does not include the difference between processes; None if the time is too short."""
+    """Between arms interleaved in one process, which does not include the difference between processes; None if the time is
+    too short."""
 
     in_process_pairs: float | None
     """Between an old and a new version in interleaved processes on one core; None if the time is too short."""
