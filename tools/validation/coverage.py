@@ -58,8 +58,8 @@ _NOTES = (
     ),
     (
         "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval contains"
-        " neither the processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and nothing is required"
-        " of it here."
+        " neither the processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and nothing"
+        " is required of it here."
     ),
 )
 
