@@ -164,11 +164,11 @@ def parse(text: str) -> Objective:
     for part in text.casefold().split(","):
         bound = _clause(part.strip())
         if bound.name in found:
-            raise UsageError(f"--slo names {bound.name} twice; say it once, {EXAMPLE}")
+            raise UsageError(f"--slo limits {bound.name} twice; keep one limit, {EXAMPLE}")
         found[bound.name] = bound
     latencies = tuple(bound for name, bound in found.items() if name in STATISTICS)
     if not latencies and "errors" not in found:
-        raise UsageError(f"--slo {text!r} bounds neither a time nor errors; {EXAMPLE}")
+        raise UsageError(f"--slo {text!r} limits neither response times nor errors; {EXAMPLE}")
     default = Objective()
     return Objective(latencies, found.get("errors", default.errors), found.get("achieved", default.achieved))
 
@@ -178,27 +178,29 @@ def _clause(part: str) -> Bound:
         raise UsageError(f"--slo has an empty clause; {EXAMPLE}")
     match = _CLAUSE.fullmatch(part)
     if match is None:
-        raise UsageError(f"--slo clause {part!r} is no figure, sign and limit; {EXAMPLE}")
+        raise UsageError(f"--slo clause {part!r} is not a metric, a sign and a limit; {EXAMPLE}")
     name, sign, unit = match["name"], _SIGNS.get(match["sign"], match["sign"]), match["unit"]
     if name not in (*STATISTICS, "errors", "achieved"):
-        raise UsageError(f"--slo knows no {name!r} in {part!r}; known: {', '.join(STATISTICS)}, errors, achieved; {EXAMPLE}")
+        raise UsageError(
+            f"--slo has unknown metric {name!r} in {part!r}; choose from {', '.join(STATISTICS)}, errors, achieved; {EXAMPLE}"
+        )
     floor = name == "achieved"
     if sign.startswith(">") is not floor:
         wanted = ">=" if floor else "<"
-        raise UsageError(f"--slo sign {sign!r} in {part!r} points the wrong way; {name} takes {wanted}; {EXAMPLE}")
+        raise UsageError(f"--slo has the wrong sign {sign!r} in {part!r}; write {name} {wanted}; {EXAMPLE}")
     number = float(match["number"])
     limit = _time_ns(number, unit, part) if name in STATISTICS else _share(number, unit, part)
     if floor and limit == 0:
-        raise UsageError(f"--slo limit in {part!r} asks for nothing; try achieved >= 98%")
+        raise UsageError(f"--slo limit in {part!r} is always met; try achieved >= 98%")
     if not floor and limit == 0 and (sign == "<" or name in STATISTICS):
-        raise UsageError(f"--slo limit in {part!r} can never hold; " + ("try errors <= 0%" if name == "errors" else EXAMPLE))
+        raise UsageError(f"--slo limit in {part!r} cannot be met; " + ("try errors <= 0%" if name == "errors" else EXAMPLE))
     return Bound(name, limit, strict=len(sign) == 1, floor=floor)
 
 
 def _time_ns(number: float, unit: str, part: str) -> float:
     if unit not in _UNITS_NS:
-        says = f"unit {unit!r}" if unit else "limit without a unit"
-        raise UsageError(f"--slo {says} in {part!r}; times are in ns, us, ms or s; {EXAMPLE}")
+        problem = f"unit {unit!r}" if unit else "a limit without a unit"
+        raise UsageError(f"--slo has {problem} in {part!r}; times are in ns, us, ms or s; {EXAMPLE}")
     return number * _UNITS_NS[unit]
 
 
@@ -207,7 +209,7 @@ def _share(number: float, unit: str, part: str) -> float:
         raise UsageError(f"--slo unit {unit!r} in {part!r}; shares are in %, or from 0 to 1; {EXAMPLE}")
     share = number / 100 if unit else number
     if share > 1:
-        hint = f"more than 100 %; {EXAMPLE}" if unit else f"more than all of them; say {number:g}% for per cent"
+        hint = f"more than 100 %; {EXAMPLE}" if unit else f"above 1, which is all; write {number:g}% for a percentage"
         raise UsageError(f"--slo limit in {part!r} is {hint}")
     return share
 
