@@ -85,7 +85,7 @@ def test_an_invalid_objective_is_refused_with_an_example(text: str, complaint: s
     with pytest.raises(UsageError) as refused:
         parse(text)
     assert complaint in str(refused.value)
-    assert "try " in str(refused.value) or "say " in str(refused.value)
+    assert "try " in str(refused.value) or "write " in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
