@@ -35,9 +35,10 @@ class LoadedScenario:
 
     @property
     def findings(self) -> list[DeclaredFinding]:
-        """The findings the scenario demonstrates, in the order they are written, each with its arm."""
+        """The findings the scenario demonstrates, inherited ones first, in the order they are written, each with its arm."""
         kinds = reversed(type(self.scenario.written).__mro__)
-        members = (getattr(member, "finding", None) for kind in kinds for member in vars(kind).values())
+        methods = {name: method for kind in kinds for name, method in vars(kind).items()}
+        members = (getattr(method, "finding", None) for method in methods.values())
         as_written = next((name for name, arm in self.scenario.arms.items() if arm.as_written), BASELINE)
         return [replace(found, arm=found.arm or as_written) for found in members if isinstance(found, DeclaredFinding)]
 

@@ -19,8 +19,8 @@ from harness.cli import _gating, _options
 from harness.errors import NotComparableError, UsageError
 
 if TYPE_CHECKING:
+    from harness.gate.against.checkout import Checkout
     from harness.gate.against.scenarios import CompareRequest
-    from harness.gate.against.worktree import Checkout
     from harness.results.gate import GateResult
 
 MARGIN = 0.03
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         UsageError: there is no such ref, a scenario is unknown, or the old version's environment cannot be made.
     """
     from harness.gate import stored_runs
-    from harness.gate.against.worktree import checkout
+    from harness.gate.against.checkout import checkout
     from harness.runtime.workspace import workspace
 
     with _status_line() as report, workspace() as space, checkout(options.against, space) as trees:
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _compared(trees: Checkout, space: Path, options: argparse.Namespace, report: Callable[[str], None]) -> GateResult:
     from harness.gate.against import pytest_suites, scenarios
-    from harness.gate.against.environment import interpreter
+    from harness.gate.against.checkout import interpreter
 
     budget_s = _budget(options.budget)
     request = None if options.files[:1] == [PYTEST] else _request(trees, options, budget_s)

@@ -50,12 +50,12 @@ def publish(run: Run, folder: Path) -> Path:
     Raises:
         UsageError: the folder has another run, or cannot be written.
     """
-    from harness.report.html import comparison
+    from harness.report import html
     from harness.results.store import RUN_FILE, write_run
 
     _runs.refuse_old_run(folder, RUN_FILE)
     write_run(run, folder)
-    return comparison.write(run, folder)
+    return html.write(run, folder)
 
 
 def new_folder() -> Path:
@@ -67,15 +67,11 @@ def new_folder() -> Path:
 
 def show(run: Run, form: str) -> None:
     """Print a run of files in a format other than HTML."""
-    from harness.report import comparison_text
-
     if form == "markdown":
-        print(comparison_text.markdown(run), end="")
-    elif form == "json":
-        from harness.cli._console import show as show_json
+        from harness.report import markdown, overview
 
-        show_json(run, as_json=True)
+        print(markdown.write(overview.full(run)), end="")
     else:
-        from rich.console import Console
+        from harness.cli._console import show as show_run
 
-        Console().print(comparison_text.terminal(run))
+        show_run(run, as_json=form == "json")

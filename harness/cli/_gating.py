@@ -50,7 +50,8 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
             if run.kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            return stored_runs.of_files(result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only))
+            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
+            return result_files.gated(compared)
         return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=(str(base), str(candidate)))
     except NotComparableError as error:
         return stored_runs.refused(str(base), str(candidate), str(error))
@@ -62,24 +63,24 @@ def publish(result: GateResult, options: argparse.Namespace) -> int:
     Raises:
         UsageError: a file cannot be written.
     """
-    from harness.report import gate, github, junit
+    from harness.report import gate, github, junit, markdown
     from harness.results.store import write_bytes
 
     if options.junit:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":
-        write_bytes(Path(options.markdown), gate.markdown(result).encode())
+        write_bytes(Path(options.markdown), markdown.write(gate.full(result)).encode())
     if options.json:
         import msgspec
 
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
         sys.stdout.buffer.flush()
     elif options.markdown == "-":
-        print(gate.markdown(result), end="")
+        print(markdown.write(gate.full(result)), end="")
     else:
-        from rich.console import Console
+        from harness.cli._console import print_blocks
 
-        Console().print(gate.terminal(result))
+        print_blocks(gate.brief(result))
     if options.github:
         _annotate(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
     return result.exit_code

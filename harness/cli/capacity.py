@@ -69,11 +69,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the searches; return 0, 1 if the scenario failed, 3 if interrupted or out of time before there was a result."""
     from harness.cli._console import Progress
-    from harness.load.capacity_run import CapacitySession, Searches
+    from harness.load.capacity_run import CapacityPlan, CapacitySession
 
     plans = _plans(options)
     loaded = _options.load_one(options.scenario, options.scenarios)
-    searches = Searches(
+    plan = CapacityPlan(
         loaded=loaded,
         settings=_runs.load_settings(options, 1, options.budget),
         plans=plans,
@@ -84,9 +84,9 @@ def run(options: argparse.Namespace) -> int:
         allow_remote=options.allow_remote,
     )
     with Progress() as progress:
-        session = CapacitySession(searches, progress)
+        session = CapacitySession(plan, progress)
         record = session.run()
-    _runs.publish(record, searches.out, as_json=options.json)
+    _runs.publish(record, plan.out, as_json=options.json)
     return exit_code(record, unfinished=session.unfinished)
 
 
@@ -98,15 +98,17 @@ def exit_code(record: Run, *, unfinished: bool) -> int:
 
 
 def _plans(options: argparse.Namespace) -> list[SearchPlan]:
-    from harness.load.capacity import MOST, START, SearchPlan
+    from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
     from harness.results.load import CapacityKind
 
     if options.budget < options.step:
         raise UsageError(f"--budget {options.budget:g}s is shorter than one --step of {options.step:g}s; allow for many steps")
-    highest = {**MOST, CapacityKind.USERS: float(options.max_users)}
+    highest = {**MAX_LEVEL, CapacityKind.USERS: float(options.max_users)}
     kinds = [{"rate": CapacityKind.RATE, "users": CapacityKind.USERS}[name] for name in options.kind]
     longest_s = MAX_STEP_FACTOR * options.step
-    return [SearchPlan(kind, options.slo, START[kind], highest[kind], options.step, longest_s, options.budget) for kind in kinds]
+    return [
+        SearchPlan(kind, options.slo, FIRST_LEVEL[kind], highest[kind], options.step, longest_s, options.budget) for kind in kinds
+    ]
 
 
 def _slo(text: str) -> Objective:

@@ -114,6 +114,7 @@ def exit_code(record: Run) -> int:
 def _job(options: argparse.Namespace) -> LoadJob:
     from harness.load import arrivals
     from harness.load.protocol import LoadJob
+    from harness.results.load import LoadModel
 
     rate = options.rate or RATE
     replayed_s = arrivals.parse(rate).own_duration_s
@@ -123,7 +124,7 @@ def _job(options: argparse.Namespace) -> LoadJob:
         block_s=options.block or replayed_s or BLOCK_S,
         warm_up_s=options.warm_up,
         drain_s=options.drain,
-        model="closed" if options.users else "open",
+        model=LoadModel.CLOSED if options.users else LoadModel.OPEN,
         arrivals=rate,
         in_flight_limit=options.max_in_flight,
     )

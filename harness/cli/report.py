@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
 
         print(html.write(record, folder, options.out or folder))
     elif options.format == "markdown":
-        from harness.report import markdown
+        from harness.report import markdown, overview
 
-        print(markdown.render(record))
+        print(markdown.write(overview.full(record)))
     else:
         from harness.cli._console import show
 

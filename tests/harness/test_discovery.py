@@ -141,6 +141,29 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         scenario_files(tmp_path)
 
 
+def test_inherited_findings_come_first_and_once(tmp_path: Path) -> None:
+    """A base class may hold findings; one that the scenario overrides is the scenario's."""
+    mixin = (
+        "class Findings:\n"
+        '    @demonstrates("inherited")\n    async def inherited(self, instance, cases): return "shown"\n\n'
+        '    @demonstrates("overridden")\n    async def makes_a_list(self, instance, cases): return "shown"\n\n\n'
+    )
+    names = [line for line in GOOD.splitlines() if "async def" in line and "cases: Sequence[Case]" in line]
+    (method,) = [line.split("def ")[1].split("(")[0] for line in names]
+    text = GOOD.replace("class Adding(Scenario", f"{mixin.replace('makes_a_list', method)}class Adding(Findings, Scenario")
+    found = load(written(tmp_path / "mine", text)).findings
+    assert [finding.message for finding in found] == ["inherited", "the proposal still makes a list"]
+
+
+def test_a_missing_extra_is_named_by_its_pip_command(tmp_path: Path) -> None:
+    """What an import of the harness refuses is passed on, without advice to fix the file."""
+    text = GOOD.replace(
+        "import asyncio\n", "import asyncio\nfrom harness.errors import UsageError\nraise UsageError('run: pip install x')\n"
+    )
+    with pytest.raises(UsageError, match=r"some_scenario\.py cannot be imported: run: pip install x$"):
+        load(written(tmp_path / "mine", text))
+
+
 def test_a_project_without_scenarios_gets_the_next_step(tmp_path: Path) -> None:
     """Without a scenarios folder, the message says how to name another one, whether or not a scenario was named."""
     with pytest.raises(UsageError, match=r"no folder '.*nowhere'; name your folder of scenario files, as in `harness run DIR`"):

@@ -329,7 +329,7 @@ def test_other_types_are_converted_as_sqlalchemy_does(setting: Setting) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (("clients", [{"id": 1}]), "data() names no table 'clients'; choose from customers, orders"),
+        (("clients", [{"id": 1}]), "data() yields rows of an unknown table 'clients'; choose from customers, orders"),
         (("customers", [{"id": 1, "nick": "a"}]), "customers has no column 'nick'; choose from id, name, active"),
         (
             ("customers", [{"id": 1, "name": "a"}, {"id": 2}]),

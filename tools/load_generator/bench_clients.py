@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError, UsageError
+from harness.runtime.child import kill_group
 from harness.runtime.cores import choose_cores
-from harness.runtime.processes import end
 from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, DriverResult, cpu_s
 
 OURS, LOCUST, WRK, HEY = "ours", "FastHttpUser", "wrk", "hey"
@@ -237,7 +237,7 @@ def _echo() -> Iterator[tuple[int, int]]:
             raise UsageError("the echo did not start; see above what it said")
         yield int(first), child.pid
     finally:
-        end(child)
+        kill_group(child)
         child.stdout.close()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import EXIT_CODES, main
-from harness.results.run import CONTROL, GainSum, Interaction
+from harness.results.run import AA_CONTROL, GainSum, Interaction
 from harness.results.store import read_run, read_samples
 
 ROOT = Path(__file__).parents[3]
@@ -84,7 +84,7 @@ def test_an_ablation_prints_a_table_and_writes_a_report(finished: tuple[Path, su
     assert all(switch in done.stdout for switch in ("halve", "skip", "idle"))
     assert "No promise" not in done.stdout
     page = (out / "report.html").read_text()
-    assert "What each switch brings, alone and last" in page
+    assert "Gain of each switch, alone and last" in page
     assert "half the rounds" in page
 
 
@@ -93,7 +93,7 @@ def test_an_ablation_records_every_set_of_switches(finished: tuple[Path, subproc
     """All arms are verified and timed with the control, in the loaded group only, and every switch has a contribution."""
     (toy,) = read_run(finished[0]).scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 2, 2)
-    assert {r.arm for r in toy.ratios} == {*ARMS, CONTROL}
+    assert {r.arm for r in toy.ratios} == {*ARMS, AA_CONTROL}
     assert (list(toy.groups), toy.verdicts, toy.memory, toy.work_counts) == (["count"], [], [], [])
     (found,) = toy.ablation
     assert (found.group, found.pairs) == ("count", toy.pairs)
@@ -107,7 +107,7 @@ def test_the_samples_of_every_arm_are_kept(finished: tuple[Path, subprocess.Comp
     """There are samples of all sets of switches."""
     (toy,) = read_run(finished[0]).scenarios
     assert toy.samples_file is not None
-    assert {s.arm for s in read_samples(finished[0] / toy.samples_file)} == {"baseline", *ARMS, CONTROL}
+    assert {s.arm for s in read_samples(finished[0] / toy.samples_file)} == {"baseline", *ARMS, AA_CONTROL}
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 from harness.cli import EXIT_CODES, main
 from harness.cli.capacity import exit_code
-from harness.results.load import CapacityKind, LoadModel, UnderLoad
+from harness.results.load import CapacityKind, LoadModel, LoadResult
 from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run
 
@@ -142,7 +142,7 @@ def test_several_scenarios_are_refused(refused: Callable[[Sequence[str], str], N
 
 def ended(status: ScenarioStatus = ScenarioStatus.OK, lost: Sequence[str] = (), *, interrupted: bool = False) -> Run:
     """Return a finished run."""
-    load = UnderLoad(LoadModel.OPEN, CapacityKind.RATE, 3.0, 1.0, lost_workers=list(lost))
+    load = LoadResult([LoadModel.OPEN], CapacityKind.RATE, 3.0, 1.0, lost_workers=list(lost))
     result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, status, exit_code=status == "failed", load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
     return Run(2, RunKind.LOAD, "run", "", "", "harness capacity", None, False, interrupted, settings, {}, [result])  # noqa: FBT003 - a record's flags

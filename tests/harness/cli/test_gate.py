@@ -39,17 +39,17 @@ def gate(base: Run, candidate: Run, *options: str) -> int:
 @pytest.mark.parametrize(
     ("base", "candidate", "code", "says"),
     [
-        (run(), run(result(slower=1.1)), 0, "✓ equivalent: 4 exact figures equal; 2 times could not be judged"),
-        (run(), run(result(steps=50)), 0, "▲ improved: 2 exact figures improved, nothing regressed"),
-        (run(), run(result(statements=4)), 1, "✗ regressed: 2 exact figures regressed"),
+        (run(), run(result(slower=1.1)), 0, "✓ equivalent: 4 work counts equal; 2 times could not be judged"),
+        (run(), run(result(steps=50)), 0, "▲ improved: 2 work counts improved, nothing regressed"),
+        (run(), run(result(statements=4)), 1, "✗ regressed: 2 work counts regressed"),
         (run(), run(result(status="failed", error="arms disagree")), 1, "it failed: arms disagree"),
         (
             run(result(work_counts=[])),
             run(result(work_counts=[])),
             3,
-            "? inconclusive: no work was counted exactly that could decide",
+            "? inconclusive: no work count was judged that could decide",
         ),
-        (run(result(), result("b")), run(interrupted=True), 3, "the candidate was stopped before 'b · sqlite'"),
+        (run(result(), result("b")), run(interrupted=True), 3, "the candidate's run was interrupted before 'b · sqlite'"),
         (run(), run(result("renamed")), 4, "≠ not comparable: scenarios: scenario 'indexes · sqlite' is missing in the candidate"),
         (run(), run(schema_version=SCHEMA_VERSION + 1), 4, f"has schema {SCHEMA_VERSION + 1}"),
         (run(schema_version=0), run(), 4, "base.json has schema 0"),
@@ -128,7 +128,7 @@ def test_only_selects_scenarios(refused: Refused, capsys: pytest.CaptureFixture[
     """It is a pattern for their names."""
     assert gate(run(result(), result("loading")), run(), "--only", "ind*") == 0
     capsys.readouterr()
-    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario is named like 'x'; the baseline has indexes, loading")
+    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario matches 'x'; the baseline has indexes, loading")
 
 
 def saved(path: str, **medians_s: float) -> None:

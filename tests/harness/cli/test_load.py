@@ -15,7 +15,7 @@ import pytest
 
 from harness.cli import main
 from harness.cli.load import exit_code
-from harness.results.load import ALL, LoadModel, UnderLoad
+from harness.results.load import ALL, LoadModel, LoadResult
 from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run
 from harness.scenario import Scenario, Server, Setting
@@ -86,7 +86,7 @@ def test_users_are_the_closed_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (result,) = read_run(out).scenarios
     assert result.load is not None
-    assert (result.load.model, result.load.arrivals) == ("closed", "3 users, each asking again once answered")
+    assert (result.load.models, result.load.arrivals) == (["closed"], "3 users, each asking again once answered")
     assert done.stdout.startswith("{")
 
 
@@ -117,7 +117,7 @@ def test_a_crashed_worker_is_reported_and_the_next_one_starts(tmp_path: Path) ->
     assert result.load is not None
     (lost,) = result.load.lost_workers
     assert lost.startswith("engine process 1 of 2, after ")
-    assert "killed by SIGKILL" in lost
+    assert "load worker exited unexpectedly during the run (SIGKILL)" in lost
     assert result.load.arms[0].operations > 0
 
 
@@ -195,14 +195,14 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
 @pytest.mark.parametrize(
     ("status", "load", "interrupted", "code"),
     [
-        ("ok", UnderLoad(LoadModel.OPEN, "", 1, 0), False, 0),
-        ("ok", UnderLoad(LoadModel.OPEN, "", 1, 0, lost_workers=["engine process 2 of 2"]), False, 1),
-        ("ok", UnderLoad(LoadModel.OPEN, "", 1, 0, invalid="the generator"), False, 3),
-        ("ok", UnderLoad(LoadModel.OPEN, "", 1, 0), True, 3),
-        ("failed", UnderLoad(LoadModel.OPEN, "", 1, 0, invalid="the generator"), False, 1),
+        ("ok", LoadResult([LoadModel.OPEN], "", 1, 0), False, 0),
+        ("ok", LoadResult([LoadModel.OPEN], "", 1, 0, lost_workers=["engine process 2 of 2"]), False, 1),
+        ("ok", LoadResult([LoadModel.OPEN], "", 1, 0, invalid="the generator"), False, 3),
+        ("ok", LoadResult([LoadModel.OPEN], "", 1, 0), True, 3),
+        ("failed", LoadResult([LoadModel.OPEN], "", 1, 0, invalid="the generator"), False, 1),
     ],
 )
-def test_exit_code_of_a_run(status: ScenarioStatus, load: UnderLoad, interrupted: bool, code: int) -> None:
+def test_exit_code_of_a_run(status: ScenarioStatus, load: LoadResult, interrupted: bool, code: int) -> None:
     """A crashed worker counts as a failure; an invalid run is inconclusive."""
     result = ScenarioResult("adding", "", "", "adding.py", "sqlite", 0.0, status, exit_code=int(status == "failed"), load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)

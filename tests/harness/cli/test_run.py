@@ -16,7 +16,7 @@ import pytest
 from harness.cli import main
 from harness.cli._runs import injected
 from harness.results.run import (
-    CONTROL,
+    AA_CONTROL,
     Controls,
     InjectedSlowdown,
     Run,
@@ -61,7 +61,7 @@ def test_the_record_is_complete(finished: tuple[Path, subprocess.CompletedProces
     (toy,) = record.scenarios
     assert (toy.status, toy.processes, toy.verified_cases) == ("ok", 3, 3)
     assert toy.dataset == {"digest": "numbers-0"}
-    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
+    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", AA_CONTROL}
     assert {(e.arm, e.value, e.repeats_exactly) for e in toy.work_counts if e.metric == "steps"} == {
         ("baseline", 20_000, True),
         ("proposed", 20_000, True),
@@ -100,7 +100,7 @@ def test_an_injected_slowdown_is_measured(tmp_path: Path) -> None:
     (toy,) = read_run(out).scenarios
     (planted,) = toy.controls.injected
     assert (planted.group, planted.share) == ("sum", 1.0)
-    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", CONTROL}
+    assert {r.arm for r in toy.ratios} == {"proposed", "optimised", AA_CONTROL}
 
 
 def slowdown(low: float | None, group: str = "page") -> InjectedSlowdown:
