@@ -83,7 +83,7 @@ def _facts(found: Checkup) -> Table:
     noise, machine = found.noise, found.machine
     rows = {
         "noise of one operation": f"{_share(noise.operation)} (robust sd), of a pair of neighbours {_share(noise.pair)}",
-        "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.process_pairs)} alternating on one core (sd)",
+        "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.process_pairs)} alternating (sd)",
         "drift": f"{noise.drift * 100:+.1f} % from the first half to the second",
         "clock": f"resolution {machine.resolution_ns:g} ns, step {machine.tick_ns} ns, {machine.reading_ns:.0f} ns per reading",
         "timers": _timers(machine.late_median_ns, machine.late_p99_ns),
