@@ -15,8 +15,6 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from harness.results.run import Statement
 from harness.verdicts.promise import Promise
 
-SIZES = ("tiny", "small", "medium", "large")
-
 Instance = TypeVar("Instance")
 
 

@@ -84,7 +84,7 @@ class Visible:
     """The time."""
 
     in_pairs: float | None
-    """Between arms interleaved in one process, without the noise between processes; None if the time is too short."""
+    """Between arms interleaved in one process, which does not include the difference between processes; None if the time is too short."""
 
     in_twins: float | None
     """Between an old and a new version in interleaved processes on one core; None if the time is too short."""

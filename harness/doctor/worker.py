@@ -1,4 +1,4 @@
-"""A worker of the machine check: times a fixed piece of work on request.
+"""A worker of the machine check: times a fixed piece of work as often as it is told to.
 
 Always a fresh interpreter with its own hash seed and memory layout, since those differ between processes.
 """

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
-from harness.results.load import Tick
+from harness.load.block import LoadBlock
+from harness.results.load import LoadModel, Tick
 from harness.scenario import Setting
-from harness.stats.histogram import HistogramWire
-
-Model = Literal["open", "closed"]
 
 IN_FLIGHT_CAP = 1000
 """Default limit of operations in flight; arrivals beyond it are dropped and counted."""
@@ -34,14 +30,13 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     drain_s: float = 10.0
     """Timeout of the operations in flight after them, in seconds; no operation starts meanwhile."""
 
-    model: Model = "open"
-    """Open: operations start as planned. Closed: each user starts the next one when the last is complete."""
+    model: LoadModel = LoadModel.OPEN
 
     arrivals: str = "50"
-    """Open model: the arrival plan (see `harness.load.arrivals`); every block plays all of it."""
+    """Open model: the arrival schedule (see `harness.load.arrivals`); every block replays all of it."""
 
     share: tuple[int, int] = (0, 1)
-    """Open model: this worker's part of the plan, as (worker, number of workers)."""
+    """Open model: this worker's part of the schedule, as (worker, number of workers)."""
 
     in_flight_limit: int = IN_FLIGHT_CAP
     """Limit of operations in flight."""
@@ -78,71 +73,6 @@ class Order(msgspec.Struct, tag=True, frozen=True):
     """On request: measured seconds of the block; None for the job's."""
 
 
-class LatencyHistograms(msgspec.Struct, frozen=True):
-    """The operations of one group of cases that were due in the measured time of one block."""
-
-    response: HistogramWire
-    """Time from the intended start to completion, of completed and unfinished operations."""
-
-    service: HistogramWire
-    """Time from the actual start to completion, of completed operations."""
-
-    queue: HistogramWire
-    """Time from the intended to the actual start, of completed operations."""
-
-    operations: int
-    """Operations completed without an error."""
-
-    errors: dict[str, int]
-    """Error message → number of operations."""
-
-    dropped: int
-    """Operations that were not started because of the in-flight limit."""
-
-    unfinished: int
-    """Operations in flight when draining ended; they are in `response` with the time they had waited."""
-
-    planned: int
-    """Operations of all these kinds: planned ones in the open model, started ones in the closed model."""
-
-    completed: int
-    """Operations completed without an error within the measured time, whenever they were due: the arm's throughput."""
-
-
-class LoadBlock(msgspec.Struct, frozen=True):
-    """One block: the load on one arm of one scenario."""
-
-    scenario: str
-    """Name of the scenario."""
-
-    arm: str
-    """Name of the arm."""
-
-    cycle: int
-    """Number of the cycle over all arms, from 0."""
-
-    position: int
-    """Place of the block in its cycle, from 0."""
-
-    users: int
-    """Users of the closed model; 0 in the open model."""
-
-    measured_ns: int
-    """Nanoseconds to divide by for rates; in the closed model the mean over the users of the time their operations spanned."""
-
-    groups: dict[str, LatencyHistograms]
-    """Group → its operations."""
-
-    lateness: HistogramWire
-    """The generator's lateness: of starts in the open model, of a clock in its event loop in the closed model."""
-
-    cpu_percent: float
-    """CPU use of the generator, as a percentage of one core."""
-
-    targets: bool = False
-    """Whether the load goes to another process."""
-
-
 class WorkerReady(msgspec.Struct, tag=True, frozen=True):
     """The worker's instances are open and their answers were compared."""
 
@@ -150,14 +80,7 @@ class WorkerReady(msgspec.Struct, tag=True, frozen=True):
     """Description of the worker's process, for the record."""
 
     cannot_run: list[tuple[str, str, str, str]]
-    """(scenario, arm, group, error) of what raised as written."""
-
-
-class BlockMeasured(msgspec.Struct, tag=True, frozen=True):
-    """A block is complete."""
-
-    block: LoadBlock
-    """What it measured."""
+    """(scenario, arm, group, error) of groups that an arm cannot run as written."""
 
 
 class TickMeasured(msgspec.Struct, tag=True, frozen=True):
@@ -167,4 +90,4 @@ class TickMeasured(msgspec.Struct, tag=True, frozen=True):
     """The sample."""
 
 
-WorkerReport = WorkerReady | BlockMeasured | TickMeasured
+WorkerReport = WorkerReady | LoadBlock | TickMeasured

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness.errors import ScenarioFailedError
-from harness.load.open_model import GIVE_UP_S
-from harness.load.protocol import BlockMeasured, LoadBlock, LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
+from harness.load.block import GIVE_UP_S, LoadBlock
+from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
 from harness.results.load import Tick
 from harness.runtime.child import Child, JobFailed, python_module
 
@@ -41,7 +41,7 @@ class Supervisor:
     """Description of its process."""
 
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """(scenario, arm, group, error) of what raised as written when answers were compared."""
+    """(scenario, arm, group, error) of groups that an arm cannot run as written."""
 
     _blocks: deque[LoadBlock] = field(default_factory=deque)
     _ticks: deque[Tick] = field(default_factory=deque)
@@ -55,7 +55,7 @@ class Supervisor:
         """Start the worker and wait until its instances are open and their answers compared.
 
         Raises:
-            ScenarioFailedError: it cannot start, or the arms do not agree.
+            ScenarioFailedError: it cannot start, or the arms' answers differ.
         """
         self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
         try:
@@ -78,8 +78,8 @@ class Supervisor:
         if order != self._last and self._order(order):
             self._last = order
 
-    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
-        """Return one block of an arm from a worker on request: closed model with `users`, open model without.
+    def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
+        """Run one block of an arm in a worker on request, by the closed model with `users`, and by the open model without.
 
         Raises:
             ScenarioFailedError: the worker has exited.
@@ -131,8 +131,8 @@ class Supervisor:
 
     def _read(self, child: Child[_Report]) -> None:
         while (report := child.receive()) is not None:
-            if isinstance(report, BlockMeasured):
-                self._blocks.append(report.block)
+            if isinstance(report, LoadBlock):
+                self._blocks.append(report)
             elif isinstance(report, TickMeasured):
                 self._ticks.append(report.tick)
             elif isinstance(report, JobFailed):

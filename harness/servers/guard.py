@@ -168,7 +168,8 @@ def main() -> None:
     job = msgspec.json.decode(line, type=GuardJob, dec_hook=decode_path)
     if job.cores:
         os.sched_setaffinity(0, job.cores)  # the server inherits them
-    _adopt_orphans()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the guard adopts and ends what the server leaves behind
     server = None
     try:
         server = _started(job)
@@ -187,12 +188,6 @@ def main() -> None:
         _stop(server, job)
         if job.remove:
             shutil.rmtree(job.remove, ignore_errors=True)
-
-
-def _adopt_orphans() -> None:
-    """Let the guard become the parent of processes that the server leaves behind, so that it ends them."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _started(job: GuardJob) -> subprocess.Popen[bytes]:

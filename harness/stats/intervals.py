@@ -1,6 +1,6 @@
 """Pure functions from samples to figures: percentiles, paired ratios, intervals, growth exponents.
 
-Every scenario imports this, in every process that times it: slow imports are made where they are needed.
+Every scenario imports this, in every process that times it: what is heavy is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from harness.stats.beta import beta_cdf, beta_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,12 +22,12 @@ QUANTILES = {"50": 0.50, "90": 0.90, "95": 0.95, "99": 0.99, "99.9": 0.999}
 """Percentile labels of the record and their quantiles."""
 
 SAMPLES_BEYOND = 10
-"""Samples that must lie beyond a percentile for it to be shown: p99 needs 1 000 samples, the median 20 (Rally's rule of thumb)."""
+"""How many samples must lie beyond a percentile for it to be shown: p99 needs 1 000, the median 20 (Rally's rule of thumb)."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its confidence interval; the bounds are None without replication."""
+    """A value with its 95 % interval; the bounds are None where there is no replication to base one on."""
 
     value: float
     low: float | None
@@ -32,18 +35,18 @@ class Interval:
 
 
 def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, float | None]:
-    """Return the percentiles of `QUANTILES`, in the values' unit; None if fewer than `SAMPLES_BEYOND` samples lie beyond.
+    """Return the percentiles of `QUANTILES`, in the values' unit, None where fewer than `SAMPLES_BEYOND` samples lie beyond.
 
     Linear interpolation between order statistics (NumPy's default, type 7 of Hyndman and Fan 1996).
     """
-    import numpy as np  # noqa: PLC0415 - see the module's docstring
+    import numpy as np  # noqa: PLC0415 - see the top
 
     data = np.asarray(values, dtype=np.float64)
     return {label: float(np.quantile(data, q)) if is_supported(len(data), q) else None for label, q in QUANTILES.items()}
 
 
 def is_supported(samples: int, quantile: float) -> bool:
-    """Return whether `samples` are enough to show the quantile."""
+    """Whether `samples` are enough to show the quantile."""
     return samples > 0 and samples * (1 - quantile) >= SAMPLES_BEYOND * (1 - 1e-9)
 
 
@@ -53,11 +56,11 @@ def median(values: Sequence[float]) -> float:
 
 
 def paired_ratio(processes: Mapping[int, Sequence[tuple[float, float]]]) -> tuple[Interval, list[float]]:
-    """Return the speedup of the second of each pair, with a 95 % interval, and each process's median ratio.
+    """Return how many times faster the second of each pair is, with a 95 % interval, and each process's median ratio.
 
-    `processes` maps a process number to its pairs (baseline time, arm time), both positive, in the same unit. Within a process the
-    effect is the median of the log ratios; over processes it is the mean of those medians with Student's t interval, because the
-    between-process variance is not reduced by more pairs (Kalibera and Jones 2013).
+    `processes` maps a process number to its pairs (baseline time, arm time), both positive, in one unit. Inside a process the
+    effect is the median of the log ratios; over processes it is the mean of those medians with Student's t interval, because a
+    process carries a bias that no number of pairs inside it can cancel (Kalibera and Jones 2013).
     """
     medians = [median([math.log(base / arm) for base, arm in pairs]) for _, pairs in sorted(processes.items()) if pairs]
     if not medians:
@@ -82,22 +85,28 @@ def _standard_error(values: Sequence[float], mean: float) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 
+@lru_cache(maxsize=1_024)
 def t_quantile(probability: float, degrees: float) -> float:
-    """Return the quantile of Student's t distribution for a probability."""
-    from scipy.special import stdtrit  # noqa: PLC0415 - only verdicts need it; scipy.stats takes three times as long to import
-
-    return float(stdtrit(degrees, probability))
+    """Return the value below which a variable of Student's t with these degrees of freedom lies with this probability."""
+    if probability < 0.5:  # noqa: PLR2004 - the median
+        return -t_quantile(1 - probability, degrees)
+    outside = 2 * (1 - probability)
+    share = beta_quantile(0.5, degrees / 2, 1 - outside)  # t² / (degrees + t²), accurate for small t
+    if share < 0.5:  # noqa: PLR2004 - half of its range
+        return math.sqrt(degrees * share / (1 - share))
+    rest = beta_quantile(degrees / 2, 0.5, outside)  # degrees / (degrees + t²), accurate for large t
+    return math.sqrt(degrees * (1 - rest) / rest)
 
 
 def t_tail(value: float, degrees: float) -> float:
-    """Return the probability that a variable with Student's t distribution is above a value."""
-    from scipy.special import stdtr  # noqa: PLC0415 - as above
-
-    return float(stdtr(degrees, -value))
+    """Return the probability that a variable of Student's t with these degrees of freedom lies above a value."""
+    square = value * value
+    outside = beta_cdf(degrees / 2, 0.5, degrees / (degrees + square), square / (degrees + square))
+    return outside / 2 if value >= 0 else 1 - outside / 2
 
 
 def p_of_no_effect(logs: Sequence[float]) -> float | None:
-    """Return the two-sided p-value of Student's t test that the mean of `logs` is 0; None for one value."""
+    """Return how often chance alone gives a mean as far from 0 as that of `logs`, by Student's t test; None for one value."""
     n = len(logs)
     if n == 1:
         return None
@@ -109,7 +118,7 @@ def p_of_no_effect(logs: Sequence[float]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for multiple comparisons, in their order: Holm's step-down procedure (Holm 1979)."""
+    """Return p-values corrected for so many questions at once, in their order: Holm's step-down procedure (Holm 1979)."""
     corrected = [1.0] * len(p_values)
     highest = 0.0
     for place, number in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -121,7 +130,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return the median with a distribution-free interval from order statistics (the sign test inverted).
 
-    There is no interval if no pair of order statistics reaches `confidence`: fewer than six values at 95 %.
+    No interval where no pair of order statistics reaches `confidence`: fewer than six values at 95 %.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -138,7 +147,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
 
 
 def at_least_by_chance(hits: int, trials: int, rate: float) -> float:
-    """Return the probability of at least `hits` in independent trials: the binomial upper tail."""
+    """Return the probability of at least so many hits in independent trials: the binomial upper tail."""
     return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1))
 
 

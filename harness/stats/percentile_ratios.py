@@ -1,8 +1,8 @@
-"""Ratios of percentiles with block-bootstrap intervals, from a run's raw samples.
+"""How much shorter an arm's slow operations are: ratios of percentiles with block-bootstrap intervals, from a run's raw samples.
 
-Pairs close in time share the machine's state, in both arms. So each process's pairs are divided into blocks of consecutive ones,
-and whole blocks are drawn, both arms of a block together (Künsch 1989). Processes are drawn first, as `load_intervals` does with
-the cycles of processes, by the same code.
+Pairs close in time share the machine's state, in both arms. So each process's pairs are cut into blocks of neighbours, and blocks
+are drawn whole, both arms of a block together (Künsch 1989); processes are drawn before them, as `latency_ratios` draws load
+workers and their cycles.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from harness.results.run import AA_CONTROL, BASELINE, PercentileRatio, Sample
-from harness.stats import load_intervals as load
-from harness.stats.histogram import Histogram
+from harness.stats.histogram import Histogram, latency_ratios
 from harness.stats.intervals import QUANTILES, is_supported
 
 LABELS = ("50", "95", "99")
 BLOCKS = 10
-"""Number of blocks of a process's pairs: enough to draw from, and each longer than the correlation of consecutive pairs."""
+"""Into how many blocks a process's pairs are cut: enough to draw from, each long enough to hold what neighbours share."""
 
 _Pairs = dict[int, dict[int, list[int]]]
 """Process → pair → the nanoseconds of its operations."""
 
 
 def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
-    """Return baseline ÷ arm at each of `LABELS`, for every arm in every group, without the A/A control.
+    """Return baseline ÷ arm at each of `LABELS`, for every arm in every group; the control is no arm.
 
-    A percentile with fewer than 10 samples beyond it in either arm has no ratio.
+    A percentile with fewer than 10 samples beyond it on either side is there without a ratio: it cannot be resolved.
     """
     taken: dict[str, dict[str, _Pairs]] = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
     for s in samples:
@@ -46,7 +45,7 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
 def _rows(group: str, arm: str, base: _Pairs, other: _Pairs) -> list[PercentileRatio]:
     blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in other.items() if process in base}
     fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
-    found = {ratio.percentile: ratio for ratio in load.ratios(blocks, group)} if fewest else {}
+    found = {ratio.percentile: ratio for ratio in latency_ratios(blocks, group)} if fewest else {}
     rows = []
     for label in LABELS:
         ratio = found.get(label) if is_supported(fewest, QUANTILES[label]) else None
@@ -58,7 +57,7 @@ def _rows(group: str, arm: str, base: _Pairs, other: _Pairs) -> list[PercentileR
 
 
 def _blocks(arm: str, base: Mapping[int, Sequence[int]], other: Mapping[int, Sequence[int]]) -> list[dict[str, Histogram]]:
-    """Return a process's complete pairs in at most `BLOCKS` blocks of consecutive ones."""
+    """Return a process's pairs, those that have both sides, in their order and cut into at most `BLOCKS` blocks of neighbours."""
     both = sorted(base.keys() & other.keys())
     parts = np.array_split(np.array(both), min(BLOCKS, len(both))) if both else []
     return [{BASELINE: _histogram(base, part.tolist()), arm: _histogram(other, part.tolist())} for part in parts]

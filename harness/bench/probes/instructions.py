@@ -1,8 +1,8 @@
-"""Probe of the machine instructions of an operation, under valgrind's callgrind: about 50 times slower, nearly without noise.
+"""Probe of the machine instructions of an operation, under valgrind's callgrind: about fifty times slower, and nearly without noise.
 
 Callgrind dumps its counts whenever a marked C function is called. An operation is run a few times between two marks and many times
-between the next two, so that everything else cancels out. The hash seed and the addresses are fixed, because they determine the
-length of dictionary lookups. The counts repeat within a thousandth: memory allocation and thread switches still differ.
+between the next two, so that everything else cancels out. The hash seed and the addresses are fixed, because they determine the length
+of dictionary lookups. The counts repeat within a thousandth: memory allocation and thread switches still differ.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def command(files: Path) -> list[str]:
     return [*fixed, "valgrind", "--quiet", "--tool=callgrind", f"--dump-before={_MARK}", f"--callgrind-out-file={files / _OUT}"]
 
 
-def folder(parent: Path, arm: str) -> Path:
-    """Return the folder below `parent` for the files of one arm; they are numbered per process, so arms need separate folders."""
-    return parent / f"callgrind-{arm}"
+def folder(beside: Path, arm: str) -> Path:
+    """Return the folder for the files of one arm, below `beside`; arms have separate ones, since files are only numbered per process."""
+    return beside / f"callgrind-{arm}"
 
 
 async def per_operation(operation: Callable[[], Awaitable[object]], files: Path) -> float:

@@ -16,6 +16,7 @@ from harness.errors import ScenarioFailedError, UsageError
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
+from harness.results.load import LoadModel
 from harness.runtime.child import Child, python_module
 
 TOYS = Path(__file__).parents[2] / "toys"
@@ -56,8 +57,8 @@ def test_an_engine_on_request_runs_one_block_per_order(ground: LoadEnvironment) 
     """The block has the arm and the load of the order."""
     engine = supervisor(ground, on_request=True)
     try:
-        rate = engine.one("proposed", rate_factor=2.0)
-        users = engine.one("baseline", users=2)
+        rate = engine.run_block("proposed", rate_factor=2.0)
+        users = engine.run_block("baseline", users=2)
     finally:
         engine.close()
     assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("proposed", 0, 20)
@@ -66,7 +67,7 @@ def test_an_engine_on_request_runs_one_block_per_order(ground: LoadEnvironment) 
 
 def test_stopping_lets_the_block_end(ground: LoadEnvironment) -> None:
     """An endless worker exits, and reports what it had measured."""
-    engine = supervisor(ground, model="closed", block_s=600.0)
+    engine = supervisor(ground, model=LoadModel.CLOSED, block_s=600.0)
     engine.load(users=2)
     time.sleep(0.3)
     engine.stop()
@@ -83,7 +84,7 @@ def test_a_killed_engine_is_named_with_its_signal(ground: LoadEnvironment) -> No
     assert engine._child is not None
     engine._child.process.send_signal(signal.SIGKILL)
     with pytest.raises(ScenarioFailedError, match=r"load worker exited unexpectedly during the run \(SIGKILL\)"):
-        engine.one("baseline", users=1)
+        engine.run_block("baseline", users=1)
     engine.close()
     assert "SIGKILL" in str(engine.failed)
 

@@ -206,8 +206,7 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
     """The kernel kills it."""
     parent = (
         "import msgspec; from harness.runtime.child import Child\n"
-        f"program = {CHANNEL + 'connect(); import time; time.sleep(60)'!r}\n"
-        "inner = Child([sys.executable, '-c', program], msgspec.json.Decoder(dict))\n"
+        f"inner = Child([sys.executable, '-c', {CHANNEL + 'connect(); import time; time.sleep(60)'!r}], msgspec.json.Decoder(dict))\n"
         "outer = connect(); outer.send('pid', pid=inner.process.pid); outer.receive()"
     )
     with child(parent) as outer:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gate.against.compare import SECOND_SET_LIMIT, PROCESS_PAIRS
+from harness.gate.against.compare import PROCESS_PAIRS, SECOND_SET_LIMIT
 from harness.stats import process_pairs as evidence
 
 MARGIN = 0.03

@@ -111,7 +111,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> ToolResult:
             with _also_on(server.pid):
                 engine.start()
             server.begin(situation.course())  # it has asked once, to see that it can
-            block = engine.one(ECHO)
+            block = engine.run_block(ECHO)
         finally:
             engine.close()
     groups = list(block.groups.values())
