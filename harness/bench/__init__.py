@@ -1,1 +1,1 @@
-"""Measuring: who runs when, in which process, and what is read from the clock and the kernel."""
+"""Paired timing, verification, work counts and memory, in fresh worker processes."""

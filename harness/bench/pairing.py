@@ -1,7 +1,10 @@
-"""Who runs when: the same case on every arm, in an order drawn by an independent coin, in slots of at least a millisecond.
+"""Interleaved timing in one process: the same case on every arm, in random order, in slots of at least a millisecond.
 
-Orders are drawn independently and not balanced: balanced blocks make the order predictable, which the sign of a paired
+Orders are drawn independently and are not balanced: balanced blocks make the order predictable, which the sign of a paired
 difference must not be.
+
+Evidence (`harness.stats.sequential_test`) ends no group's pairs early. Intervals are over processes, and most groups get fewer
+pairs in each than evidence needs: little time would be saved, at the price of process medians that rest on less.
 """
 
 from __future__ import annotations
@@ -10,137 +13,187 @@ import gc
 import math
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from harness.bench.operations import run_timed
 from harness.bench.probes.cpu_control import spin
-from harness.bench.time_budget import Shares
-from harness.results.run import BASELINE, CONTROL, PING, PURE_CPU
+from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU
 from harness.runnable import RunnableScenario
 from harness.runtime.clock import Clock
 from harness.scenario import Case
 
 SLOT_NS = 1_000_000
-"""A slot repeats its operation until about this long: shorter ones measure the clock and the scheduler."""
+"""A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
 
 CONTROL_EVERY = 4
-"""Every so many pairs of a group, the A/A control takes part.
+"""The A/A control takes part in one of this number of a group's pairs.
 
-A coin decides pair by pair which of the two baseline instances is called the baseline, so that both are used alike: an instance that is
-visited less often has colder caches and a shorter log, and would differ from the other for that alone.
+In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less
+often has colder caches and a shorter log, and would differ from the other for that alone.
 """
 
 SLOWED = "baseline slowed"
-"""The arm name of a baseline instance that is slowed on purpose, a third one beside the baseline's and the control's."""
+"""The arm name of a third baseline instance, the one that gets an injected slowdown."""
 
-AGAIN = (CONTROL, SLOWED)
-"""Arms that are the baseline once more: which of the instances plays which part, a coin decides anew in every pair."""
-
-Blocked = Callable[[str, str], bool]
-"""Whether an arm sits out a group: (arm, group) → True."""
+BASELINE_COPIES = (AA_CONTROL, SLOWED)
+"""Arms that are further instances of the baseline."""
 
 
-@dataclass(frozen=True)
-class Slot:
-    """One arm's turn in a pair: every operation's time in nanoseconds, in the order they ran."""
+class SlotTimes(msgspec.Struct, frozen=True):
+    """One arm's slot in a pair."""
 
     arm: str
+    """Name of the arm."""
+
     position: int
+    """Place in the pair's random order, from 0."""
+
     latencies_ns: list[int]
+    """The nanoseconds of each operation, in the order they ran."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One case tried on every arm, in a random order; `controls_ns` are the controls that were timed after it, by name."""
+class PairTimes(msgspec.Struct, tag=True, frozen=True):
+    """One pair: a case timed on every arm. Sent by a worker after each pair."""
 
     group: str
+    """Name of the case's group."""
+
     case: str
-    slots: list[Slot]
-    controls_ns: dict[str, int] = field(default_factory=dict)
+    """Name of the case."""
+
+    slots: list[SlotTimes]
+    """The slots in the order they ran."""
+
+    controls_ns: dict[str, int] = {}
+    """Name → nanoseconds of the controls that were timed after the pair."""
+
+
+@dataclass
+class TimeBudget:
+    """Divides a process's time among its groups, whose costs differ by orders of magnitude, and decides which one is timed next."""
+
+    groups: tuple[str, ...]
+    """Names of the groups to time."""
+
+    budget_ns: int
+    """Nanoseconds in all; each group that is not slow gets the same part of them."""
+
+    minimum_pairs: int
+    """Pairs of each group whatever they cost: a median needs them."""
+
+    slow: tuple[str, ...] = ()
+    """Groups whose operation takes seconds: one pair each, not counted towards the budget."""
+
+    spent_ns: dict[str, int] = field(default_factory=dict)
+    """Group → nanoseconds spent so far, resets included."""
+
+    pairs: dict[str, int] = field(default_factory=dict)
+    """Group → pairs timed so far."""
+
+    def add(self, group: str, duration_ns: int) -> None:
+        """Count one pair of a group and the time it took."""
+        self.pairs[group] = self.pairs.get(group, 0) + 1
+        self.spent_ns[group] = self.spent_ns.get(group, 0) + duration_ns
+
+    def next_group(self) -> str | None:
+        """Return the group to time next; None when every group has its pairs and its part of the time."""
+        short = [g for g in self.groups if self.pairs.get(g, 0) < (1 if g in self.slow else self.minimum_pairs)]
+        if short:
+            return min(short, key=lambda g: (self.pairs.get(g, 0), self.groups.index(g)))
+        quick = [g for g in self.groups if g not in self.slow]
+        open_groups = [g for g in quick if self.spent_ns.get(g, 0) < self.budget_ns / len(quick)]
+        return min(open_groups, key=lambda g: (self.spent_ns.get(g, 0), self.groups.index(g)), default=None)
 
 
 class Pairing:
-    """Times one process's pairs of one scenario. `instances` maps an arm's name to its open instance; CONTROL is among them.
-
-    An instance called PLANTED takes part in every pair, and waits busily for the share `plant` of its time.
-    """
+    """Times the pairs of one scenario in one process."""
 
     def __init__(
         self,
         scenario: RunnableScenario,
         instances: Mapping[str, Any],
         cases: Sequence[Case],
-        shares: Shares,
-        coin: random.Random,
+        budget: TimeBudget,
+        rng: random.Random,
         clock: Clock,
-        blocked: Blocked,
-        heavy_ns: int = sys.maxsize,
-        plant: float = 0.0,
+        *,
+        excluded: Collection[tuple[str, str]] = (),
+        slow_from_ns: int = sys.maxsize,
+        injected: float = 0.0,
     ) -> None:
+        """Take open instances by arm, the A/A control's among them.
+
+        `excluded` are the (arm, group) that cannot run. A group whose baseline takes `slow_from_ns` counts as slow. The instance of
+        SLOWED, if there is one, takes part in every pair and is slowed by the share `injected` of its time.
+        """
         self._scenario = scenario
         self._instances = instances
-        self._cases = {g: [c for c in cases if c.group == g] for g in shares.groups}
-        self._shares = shares
-        self._coin = coin
+        self._cases = {g: [c for c in cases if c.group == g] for g in budget.groups}
+        self._budget = budget
+        self._rng = rng
         self._clock = clock
-        self._blocked = blocked
-        self._heavy_ns = heavy_ns
-        self._plant = plant
+        self._excluded = frozenset(excluded)
+        self._slow_from_ns = slow_from_ns
+        self._injected = injected
         self._repeats: dict[tuple[str, str], int] = {}
 
     async def warm_up(self) -> None:
-        """Run every arm's every group, so that caches are filled and slots can be sized; heavy ones only later, in earnest."""
-        declared = self._shares.slow
-        for group in self._shares.groups:
-            arms = self._arms(group, AGAIN)
-            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is heavy
-                if group in declared or (arm in AGAIN and group in self._shares.slow):
+        """Run every group on every arm, to fill caches and to size the slots; declared slow groups are left to their one pair."""
+        declared = self._budget.slow
+        for group in self._budget.groups:
+            arms = self._arms(group, BASELINE_COPIES)
+            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is slow
+                if group in declared or (arm in BASELINE_COPIES and group in self._budget.slow):
                     self._repeats[arm, group] = 1
                     continue
                 fastest: float = math.inf
                 for _ in range(2):
-                    _, whole_ns = await self._time(self._instances[arm], self._cases[group][0])
-                    fastest = min(fastest, whole_ns)
+                    _, passed_ns = await self._time(self._instances[arm], self._cases[group][0])
+                    fastest = min(fastest, passed_ns)
                     if fastest > SLOT_NS:
                         break
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
-                if arm == BASELINE and fastest >= self._heavy_ns:
-                    self._shares.slow += (group,)
+                if arm == BASELINE and fastest >= self._slow_from_ns:
+                    self._budget.slow += (group,)
         gc.collect()
         gc.freeze()
 
-    async def pairs(self) -> AsyncIterator[Pair]:
-        """Yield pairs until the shares say that it is enough. Cases are taken in turn, group by group."""
+    async def pairs(self) -> AsyncIterator[PairTimes]:
+        """Yield pairs until the budget is spent. The cases of a group alternate."""
         taken: dict[str, int] = {}
-        while (group := self._shares.next_group()) is not None:
+        while (group := self._budget.next_group()) is not None:
             started = self._clock.now_ns()
             number = taken.get(group, 0)
             taken[group] = number + 1
             case = self._cases[group][number % len(self._cases[group])]
-            light = group not in self._shares.slow
-            again = [arm for arm in AGAIN if light and (arm == SLOWED or number % CONTROL_EVERY == 0)]
-            pair = await self._pair(case, again)
-            self._shares.note(group, self._clock.now_ns() - started)
+            quick = group not in self._budget.slow
+            copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
+            pair = await self._pair(case, copies)
+            self._budget.add(group, self._clock.now_ns() - started)
             yield pair
 
-    async def _pair(self, case: Case, again: Sequence[str]) -> Pair:
-        order = self._arms(case.group, again)
-        self._coin.shuffle(order)
-        alike = [arm for arm in (BASELINE, *AGAIN) if arm in self._instances]
+    async def _pair(self, case: Case, copies: Sequence[str]) -> PairTimes:
+        order = self._arms(case.group, copies)
+        self._rng.shuffle(order)
+        equal = [arm for arm in (BASELINE, *BASELINE_COPIES) if arm in self._instances]
         instances = {
             **self._instances,
-            **dict(zip(alike, self._coin.sample([self._instances[arm] for arm in alike], len(alike)), strict=True)),
+            **dict(zip(equal, self._rng.sample([self._instances[arm] for arm in equal], len(equal)), strict=True)),
         }
         slots = []
         for position, arm in enumerate(order):
-            slowed = self._plant if arm == SLOWED else 0.0
-            times = [(await self._time(instances[arm], case, slowed))[0] for _ in range(self._repeats[arm, case.group])]
-            slots.append(Slot(arm, position, times))
-        return Pair(case.group, case.name, slots, await self._controls_ns(instances[BASELINE]) if CONTROL in again else {})
+            slowdown = self._injected if arm == SLOWED else 0.0
+            times = [(await self._time(instances[arm], case, slowdown))[0] for _ in range(self._repeats[arm, case.group])]
+            slots.append(SlotTimes(arm, position, times))
+        controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
+        return PairTimes(case.group, case.name, slots, controls_ns)
 
     async def _controls_ns(self, instance: Any) -> dict[str, int]:
-        """Time what has nothing to do with any arm: the interpreter alone, and the way to what serves the baseline's instance."""
+        """Time what depends on no arm: the interpreter, and a ping of the baseline instance's server."""
         now_ns = self._clock.now_ns
         start = now_ns()
         spin()
@@ -150,20 +203,9 @@ class Pairing:
             found[PING] = now_ns() - start
         return found
 
-    def _arms(self, group: str, again: Sequence[str]) -> list[str]:
-        present = [arm for arm in self._instances if arm not in AGAIN or arm in again]
-        return [arm for arm in present if not self._blocked(BASELINE if arm in AGAIN else arm, group)]
+    def _arms(self, group: str, copies: Sequence[str]) -> list[str]:
+        present = [arm for arm in self._instances if arm not in BASELINE_COPIES or arm in copies]
+        return [arm for arm in present if (BASELINE if arm in BASELINE_COPIES else arm, group) not in self._excluded]
 
-    async def _time(self, instance: Any, case: Case, slowed: float = 0.0) -> tuple[int, int]:
-        """Return what counts of one operation, and how long all of it took; `slowed` is a share of that, waited for busily."""
-        run, now_ns = self._scenario.run, self._clock.now_ns
-        start = now_ns()
-        answer = await run(instance, case)
-        end = now_ns()
-        if slowed:
-            until = end + round(slowed * (end - start))
-            while end < until:
-                end = now_ns()
-        own_ns = self._scenario.self_reported_ns(case, answer)
-        await self._scenario.reset(instance, case, answer)
-        return end - start if own_ns is None else max(1, round(own_ns * (1 + slowed))), end - start
+    async def _time(self, instance: Any, case: Case, slowdown: float = 0.0) -> tuple[int, int]:
+        return await run_timed(self._scenario, instance, case, self._clock.now_ns, slowdown)

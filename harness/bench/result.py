@@ -1,4 +1,4 @@
-"""From a scenario's events to its result: ratios, percentiles, growth, verdicts and warnings."""
+"""A scenario's result from its workers' messages: ratios, percentiles, growth, verdicts and warnings."""
 
 from __future__ import annotations
 
@@ -9,22 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from harness.bench.pairing import SLOWED
-from harness.bench.protocol import (
-    AnswersVerified,
-    DataPrepared,
-    Event,
-    FindingTried,
-    JobFailed,
-    MemoryMeasured,
-    PairTimes,
-    WorkCounted,
-)
+from harness.bench.pairing import SLOWED, PairTimes
 from harness.bench.switches import Ablated
+from harness.bench.worker import AnswersVerified, DataPrepared, Event, FindingTried, MemoryMeasured, WorkCounted
 from harness.discovery import LoadedScenario
 from harness.results.run import (
+    AA_CONTROL,
     BASELINE,
-    CONTROL,
     PEAK_MEMORY,
     Ablation,
     ArmResult,
@@ -45,6 +36,7 @@ from harness.results.run import (
     WorkCount,
 )
 from harness.runnable import RunnableScenario
+from harness.runtime.child import JobFailed
 from harness.stats import intervals as statistics
 from harness.stats.ablation import ablation
 from harness.stats.percentile_ratios import percentile_ratios
@@ -53,52 +45,89 @@ from harness.verdicts.promise import Promise, judge
 from harness.verdicts.warnings import warnings_about
 
 MISS_RATE = 0.05
-"""How often a clean 95 % interval leaves 1 out."""
+"""Share of 95 % intervals that exclude 1 although nothing differs."""
 
 CHANCE = 0.01
-"""As many controls off as happen less often than this by chance make the run doubtful."""
+"""A number of controls off that is less probable than this by chance gives the run a warning."""
+
+SYNCHRONOUS = "synchronous, in the worker's thread"
+"""How a scenario with a synchronous `run` is executed while it is timed."""
 
 
 @dataclass
 class ScenarioEvidence:
-    """All that was heard about one scenario on one engine at one distance, and what it amounts to so far.
-
-    `not_run` is the reason why it makes no sense there, or cannot run here. `lowest_rtt` is what was heard of the same scenario and
-    engine at the least distance: what distance cannot change is counted there alone, and stands here as well.
-    `injected` is the share by which a baseline instance was slowed; `warnings` are those that no figure shows.
-    """
+    """All messages about one scenario on one engine at one RTT so far, and the result that follows from them."""
 
     loaded: LoadedScenario
+    """The scenario."""
+
     engine: str
+    """Name of the engine."""
+
     rtt_ms: float
+    """Round-trip time to its servers, in milliseconds."""
+
     samples: list[Sample] = field(default_factory=list)
+    """The time of every operation."""
+
     dataset: dict[str, str | int] = field(default_factory=dict)
+    """Description of the data, with their digest."""
+
     engine_settings: dict[str, str] = field(default_factory=dict)
+    """Version and settings of the engine."""
+
     cannot_run: list[tuple[str, str, str]] = field(default_factory=list)
+    """(arm, group, error) of arms that raised as written."""
+
     verified_cases: int = 0
+    """Number of cases on which the arms agree."""
+
     work_counts: list[WorkCount] = field(default_factory=list)
+    """Work counts at every scale."""
+
     statements: list[Statement] = field(default_factory=list)
+    """Statements with their plans."""
+
     findings: list[Finding] = field(default_factory=list)
+    """Findings, demonstrated or not."""
+
     memory: list[Memory] = field(default_factory=list)
+    """Memory measurements, one per process."""
+
     error: str | None = None
+    """The reason why it failed."""
+
     code: int = 0
+    """The exit code that the failure means."""
+
     detail: str = ""
+    """Traceback or output of the process that failed."""
+
     interrupted: bool = False
+    """Whether the run was interrupted."""
+
     not_run: str | None = None
+    """The reason why it does not support this engine or RTT, or cannot run here."""
+
     lowest_rtt: ScenarioEvidence | None = None
+    """The evidence of the same scenario and engine at the lowest RTT, where everything that latency cannot change is counted."""
+
     injected: float = 0.0
+    """The share by which a baseline instance was slowed."""
+
     warnings: list[RunWarning] = field(default_factory=list)
+    """Warnings that do not follow from a figure."""
     _pairs: int = 0
     _readings: list[tuple[int, str, int]] = field(default_factory=list)
     _slowed: dict[str, dict[int, list[tuple[float, float]]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
     @property
     def is_active(self) -> bool:
-        """Whether there is more to hear: it was neither refused nor has it failed."""
+        """Whether it runs: it was neither refused nor has it failed."""
         return self.error is None and self.not_run is None
 
     def all_work_counts(self) -> list[WorkCount]:
-        """Return every exact figure: those of this distance, and of the least one those that were not counted again."""
+        """Return the work counts of this RTT, and those of the lowest RTT that were not counted again."""
         if self.lowest_rtt is None:
             return self.work_counts
         here = {(e.arm, e.group, e.metric, e.scale) for e in self.work_counts}
@@ -107,7 +136,7 @@ class ScenarioEvidence:
         ]
 
     def add(self, event: Event, process: int = 0, scale: float = 1.0) -> None:
-        """Take in one event of a child process. `process` numbers the fresh processes that time pairs."""
+        """Add one message of a worker. `process` numbers the processes that time pairs; `scale` is the share of the data set."""
         if isinstance(event, PairTimes):
             self._pairs += 1
             self.samples += [
@@ -141,12 +170,12 @@ class ScenarioEvidence:
         return tuple((arm, group) for arm, group, _ in self.cannot_run)
 
     def result(self, samples_file: str | None = None, *, whole: bool = True) -> ScenarioResult:
-        """Return the scenario's result from what was heard so far. A failed scenario has no timings and no verdicts.
+        """Return the scenario's result so far. A failed scenario has no times and no verdicts.
 
-        Not `whole`, it lacks what takes long to work out and may be added at the end: the ratios of percentiles.
+        Without `whole` it lacks the ratios of percentiles, which take long to compute.
         """
         scenario = self.loaded.scenario
-        near = self.lowest_rtt or self
+        at_lowest_rtt = self.lowest_rtt or self
         failed = self.error is not None
         base = ScenarioResult(
             name=self.loaded.name,
@@ -158,12 +187,12 @@ class ScenarioEvidence:
             status=self._status(),
             error=self.not_run or self.error,
             exit_code=self.code,
-            arms=[ArmResult(name, arm.description, self._broken(name), arm.as_written) for name, arm in scenario.arms.items()],
+            arms=[ArmResult(name, arm.description, self._cannot_run(name), arm.as_written) for name, arm in scenario.arms.items()],
             groups={group.name: group.description for group in scenario.groups},
             verified_cases=self.verified_cases,
-            dataset=near.dataset,
-            engine_settings=near.engine_settings,
-            findings=near.findings,
+            dataset=at_lowest_rtt.dataset,
+            engine_settings=self._engine_settings(at_lowest_rtt.engine_settings),
+            findings=at_lowest_rtt.findings,
             samples_file=samples_file,
             tolerances=dict(scenario.tolerances),
             higher_is_better=list(scenario.higher_is_better),
@@ -172,7 +201,7 @@ class ScenarioEvidence:
             return base
         if self.not_run is not None:
             return _replace(
-                base, verdicts=[v for promise in scenario.promises for v in _nulls(promise, self.not_run, scenario.arms)]
+                base, verdicts=[v for promise in scenario.promises for v in _not_measured(promise, self.not_run, scenario.arms)]
             )
         measured = _replace(
             base,
@@ -182,7 +211,7 @@ class ScenarioEvidence:
             ratios=in_order(ratios(self.samples), scenario),
             percentile_ratios=in_order(percentile_ratios(self.samples), scenario) if whole else [],
             work_counts=self.all_work_counts(),
-            statements=near.statements,
+            statements=at_lowest_rtt.statements,
             memory=self.memory,
             growth=growths(self.work_counts, self.memory),
             ablation=ablations(self.samples, scenario),
@@ -192,6 +221,10 @@ class ScenarioEvidence:
         judged = _replace(measured, verdicts=verdicts)
         return _replace(judged, warnings=[*warnings_about(judged), *self.warnings])
 
+    def _engine_settings(self, engine_settings: dict[str, str]) -> dict[str, str]:
+        synchronous = self.samples and self.loaded.scenario.is_synchronous
+        return {**engine_settings, "execution": SYNCHRONOUS} if synchronous else engine_settings
+
     def _status(self) -> ScenarioStatus:
         if self.not_run is not None:
             return ScenarioStatus.NOT_RUN
@@ -199,12 +232,12 @@ class ScenarioEvidence:
             return ScenarioStatus.FAILED
         return ScenarioStatus.INTERRUPTED if self.interrupted else ScenarioStatus.OK
 
-    def _broken(self, arm: str) -> str | None:
+    def _cannot_run(self, arm: str) -> str | None:
         errors = {group: error for a, group, error in self.cannot_run if a == arm}
         return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
 
 
-def _nulls(promise: Promise, reason: str, arms: Iterable[str]) -> list[Verdict]:
+def _not_measured(promise: Promise, reason: str, arms: Iterable[str]) -> list[Verdict]:
     return [
         Verdict(promise.id, promise.text, arm, PromiseVerdict.NOT_MEASURED, reason, promise.claim.unit, promise.part)
         for arm in promise.tried_on(arms)
@@ -221,12 +254,12 @@ Row = TypeVar("Row", Latency, Ratio, PercentileRatio)
 
 
 def in_order(rows: list[Row], scenario: RunnableScenario) -> list[Row]:
-    """Return rows in the order in which the scenario names its groups and arms; the control last."""
-    groups, arms = list(scenario.group), [*scenario.arms, CONTROL]
-    return sorted(rows, key=lambda row: (_place(row.group, groups), _place(row.arm, arms)))
+    """Return rows in the scenario's order of groups and arms, the A/A control last."""
+    groups, arms = list(scenario.group), [*scenario.arms, AA_CONTROL]
+    return sorted(rows, key=lambda row: (_index(row.group, groups), _index(row.arm, arms)))
 
 
-def _place(name: str, names: list[str]) -> int:
+def _index(name: str, names: list[str]) -> int:
     return names.index(name) if name in names else len(names)
 
 
@@ -254,7 +287,7 @@ def latencies(samples: list[Sample]) -> list[Latency]:
 
 
 def pair_means(samples: list[Sample]) -> dict[str, dict[int, list[dict[str, float]]]]:
-    """Return group → process → its pairs, each arm → nanoseconds; a slot counts with its mean operation."""
+    """Return group → process → pairs, each as arm → nanoseconds of the mean operation of its slot."""
     slots: dict[tuple[int, int, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for s in samples:
         slots[s.process, s.pair, s.group][s.arm].append(s.latency_ns)
@@ -282,7 +315,7 @@ def ratios(samples: list[Sample]) -> list[Ratio]:
 
 
 def ablations(samples: list[Sample], scenario: RunnableScenario) -> list[Ablation]:
-    """Return what the switches of an ablated scenario bring, an entry a group in the scenario's order; nothing of any other one."""
+    """Return the gains of an ablated scenario's switches, one entry per group in its order; empty for any other scenario."""
     if not isinstance(scenario.written, Ablated):
         return []
     pairs = pair_means(samples)
@@ -290,10 +323,10 @@ def ablations(samples: list[Sample], scenario: RunnableScenario) -> list[Ablatio
     return [entry for entry in found if entry is not None]
 
 
-def growths(exact: list[WorkCount], memory: list[Memory]) -> list[Growth]:
-    """Return the growth exponent of every figure that was taken at several scales."""
+def growths(work_counts: list[WorkCount], memory: list[Memory]) -> list[Growth]:
+    """Return the growth exponent of every figure that was measured at several scales."""
     series: dict[tuple[str, str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for e in exact:
+    for e in work_counts:
         series[e.arm, e.group, e.metric][e.scale].append(e.value)
     for m in memory:
         if m.error is None and m.limit_bytes is None:
@@ -308,8 +341,8 @@ def growths(exact: list[WorkCount], memory: list[Memory]) -> list[Growth]:
 
 
 def clean_controls(results: list[ScenarioResult]) -> list[RunWarning]:
-    """Return a warning about the whole run if its A/A controls do not agree with 1 as often as they should."""
-    judged = [r for result in results for r in result.ratios if r.arm == CONTROL and r.low is not None and r.high is not None]
+    """Return a warning about the whole run if too many of its A/A controls differ significantly from 1."""
+    judged = [r for result in results for r in result.ratios if r.arm == AA_CONTROL and r.low is not None and r.high is not None]
     off = [r for r in judged if r.low is not None and r.high is not None and not r.low <= 1 <= r.high]
     if statistics.at_least_by_chance(len(off), len(judged), MISS_RATE) > CHANCE:
         return []

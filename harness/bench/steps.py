@@ -1,7 +1,7 @@
-"""The steps of a run, how long is left, and which of them may run at the same time.
+"""The steps of a run, the time left for them, and which of them run in parallel.
 
-Timing pairs wants the machine to itself. Preparing, comparing answers, counting exact work and measuring memory do not mind
-company, so neighbouring steps of that kind run side by side, each scenario's own in their order.
+Timing pairs needs the machine. Preparing, comparing answers, counting work and measuring memory do not, so consecutive steps of
+those kinds run in parallel, each scenario's in their order.
 """
 
 from __future__ import annotations
@@ -18,60 +18,74 @@ from harness.runtime.clock import Clock, MonotonicClock
 
 @dataclass(frozen=True)
 class RunStep:
-    """One step: what it says to a person, what kind it is (steps of a kind take alike long), the first guess, and the deed.
-
-    Steps of the same `chain` run in their order, neighbouring chains side by side; a step without one runs alone. Nothing runs
-    beside a step of another `stage`.
-    """
+    """One step of a run."""
 
     description: str
+    """Text for the progress display."""
+
     kind: str
+    """Steps of the same kind are expected to take the same time."""
+
     expected_s: float
+    """First estimate of its duration, in seconds, until a step of its kind has run."""
+
     act: Callable[[], None]
+    """The function that does it."""
+
     chain: str = ""
+    """Steps of a chain run in their order, consecutive chains in parallel; a step without a chain runs on its own."""
+
     stage: str = ""
+    """Steps of different stages never run in parallel."""
 
 
 class Observer(Protocol):
-    """Hears how a run goes on."""
+    """Receives the progress of a run."""
 
-    def step(self, says: str, number: int, total: int, left_s: float) -> None:
-        """Step `number` of `total` begins; about `left_s` seconds are left for it and all that follow."""
+    def step(self, description: str, number: int, total: int, left_s: float) -> None:
+        """Report that step `number` of `total` begins, with about `left_s` seconds left for it and all that follow."""
         ...
 
     def tick(self) -> None:
-        """Something was measured within the current step."""
+        """Report that something was measured within the current step."""
         ...
 
 
 class Silent:
-    """An observer that says nothing."""
+    """An observer that ignores the progress."""
 
-    def step(self, says: str, number: int, total: int, left_s: float) -> None:
-        """Say nothing."""
+    def step(self, description: str, number: int, total: int, left_s: float) -> None:
+        """Ignore it."""
 
     def tick(self) -> None:
-        """Say nothing."""
+        """Ignore it."""
 
 
 @dataclass
 class StepRunner:
-    """Does steps, as many chains at a time as there are `lanes`, and tells the observer what is left.
-
-    `abandon` is called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends what they are doing.
-    """
+    """Runs steps and reports the progress to an observer."""
 
     steps: Sequence[RunStep]
+    """The steps in their order."""
+
     observer: Observer
+    """Receives each step and the time left."""
+
     clock: Clock = field(default_factory=MonotonicClock)
+    """Measures the steps' durations."""
+
     lanes: int = 1
+    """Limit of chains in parallel."""
+
     abandon: Callable[[], None] = lambda: None
+    """Called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends their current steps."""
+
     _taken_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _begun: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
-        """Do every step. What a step raises goes through, once all lanes have stopped."""
+        """Run every step. An exception of a step propagates once all lanes have stopped."""
         for chains in self._stages():
             if len(chains) == 1:
                 self._chain(chains[0])
@@ -87,12 +101,12 @@ class StepRunner:
                     raise
 
     def left_s(self) -> float:
-        """Return the seconds expected for the steps that have not begun; side by side they take a lane's part."""
+        """Return the seconds expected for the steps that have not begun; those in parallel are divided by the lanes."""
         left = [step for number, step in enumerate(self.steps) if number not in self._begun]
         return sum(self._expected_s(step) / (self.lanes if step.chain else 1) for step in left)
 
     def _stages(self) -> Iterator[list[list[int]]]:
-        """Yield the numbers of the steps that belong together, as chains; a step that runs alone is a stage of its own."""
+        """Yield the chains that run in parallel, as numbers of steps; a step without a chain is yielded on its own."""
         chains: dict[str, list[int]] = {}
         stage = ""
         for number, step in enumerate(self.steps):

@@ -1,4 +1,4 @@
-"""A scenario with its switches in the place of its arms: all off, each alone, all on, all but each."""
+"""Ablation: a scenario whose arms are sets of its switches, namely all off, each alone, all on, all but each."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from harness.runnable import runnable
 from harness.scenario import Case, Group, Scenario, Setting
 from harness.stats.ablation import ALL, arms
 
-FEWEST = 2
-"""With a single switch there is nothing to be alone or last among; two arms of a scenario compare it."""
+MIN_SWITCHES = 2
+"""The fewest switches of an ablation; a single switch is compared by two arms."""
 
 
 class Ablated(Scenario[Any]):
-    """A scenario whose arms are sets of its switches; mixed into the scenario's own class by `ablated`."""
+    """A scenario whose arms are sets of its switches; mixed into the scenario's class by `ablated`."""
 
     def open(self, arm: str, setting: Setting) -> Any:
-        """Build the instance of an arm from the switches that are on in it."""
+        """Build the instance of an arm with its switches on."""
         return self.open_switched(arms(list(self.switches))[arm], setting)
 
     def cases(self, setting: Setting) -> Sequence[Case]:
-        """Return the cases of the groups that are tried."""
+        """Return the cases of the groups under ablation."""
         return [case for case in super().cases(setting) if case.group in {group.name for group in self.groups}]
 
 
 def ablated(loaded: LoadedScenario) -> LoadedScenario:
-    """Return a scenario with sets of its switches as arms: verified, timed in pairs and controlled like any other.
+    """Return a scenario with sets of its switches as arms, verified, timed in pairs and controlled like any other.
 
-    Its groups are those that many users run at once, secondary ones apart. Promises, findings, memory, growth and exact work are the
-    arms' own, and are left out.
+    Its groups are those under load that are not secondary. Promises, findings, memory, growth and work counts belong to the
+    original arms and are left out.
 
     Raises:
-        UsageError: it has no switches, or a single one, no instance for them, or no group to try them in.
+        UsageError: it has fewer than two switches, does not define `open_switched`, or has no group to time.
     """
     kind = type(loaded.scenario.written)
-    if len(kind.switches) < FEWEST:
+    if len(kind.switches) < MIN_SWITCHES:
         has = "only one switch" if kind.switches else "no switches"
         raise UsageError(f"{loaded.name} has {has}, so there is nothing to ablate; try `harness run {loaded.name}`")
     if kind.open_switched is Scenario.open_switched:
@@ -52,7 +52,7 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
     if not groups:
         raise UsageError(f"{loaded.name} has only secondary groups under load; a group with `load` must not be `secondary` too")
     declared = {
-        "arms": {name: _says(name, on, kind.switches) for name, on in arms(list(kind.switches)).items()},
+        "arms": {name: _description(name, on, kind.switches) for name, on in arms(list(kind.switches)).items()},
         "groups": groups,
         "promises": (),
         "facts": Scenario.facts,
@@ -61,7 +61,7 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
     return replace(loaded, scenario=runnable(type(f"Ablated{kind.__name__}", (Ablated, kind), declared)()))
 
 
-def _says(name: str, on: frozenset[str], switches: Mapping[str, str]) -> str:
+def _description(name: str, on: frozenset[str], switches: Mapping[str, str]) -> str:
     if name in {BASELINE, ALL}:
         return "all switches off" if name == BASELINE else "all switches on"
     (switch,) = on if len(on) == 1 else switches.keys() - on

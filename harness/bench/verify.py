@@ -1,4 +1,4 @@
-"""Correct before fast: the arms' answers to every case must be equal, or nothing of the scenario is timed."""
+"""Verification: the arms' answers to every case must be equal, or nothing of the scenario is timed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from harness.scenario import Case
 
 @dataclass
 class Verification:
-    """What the verification pass saw: how many cases agreed, and which (arm, group) cannot run, with the error."""
+    """The outcome of comparing answers."""
 
     cases: int = 0
+    """Number of cases on which the arms agree."""
+
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(arm, group) → the error of an arm that raised as written, or the reason why it is skipped."""
 
 
 async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
@@ -26,29 +29,29 @@ async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases
     Raises:
         ScenarioFailedError: an arm disagrees, or an arm that has to work raised; names the arm and the case.
     """
-    seen = Verification(cannot_run=dict(scenario.skipped))
+    verified = Verification(cannot_run=dict(scenario.skipped))
     for case in cases:
         expected = await _answer(scenario, instances[BASELINE], BASELINE, case)
         for arm, instance in instances.items():
-            if arm == BASELINE or (arm, case.group) in seen.cannot_run:
+            if arm == BASELINE or (arm, case.group) in verified.cannot_run:
                 continue
             try:
                 answer = await _answer(scenario, instance, arm, case)
             except ScenarioFailedError as error:
                 if not scenario.arms[arm].as_written:
                     raise
-                seen.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
+                verified.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
                 continue
             if answer != expected:
                 raise ScenarioFailedError(_disagreement(arm, case, answer, expected))
-        seen.cases += 1
-    return seen
+        verified.cases += 1
+    return verified
 
 
 def _disagreement(arm: str, case: Case, answer: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
-    what, place = ("gives another answer than", 0) if answer[0] != expected[0] else ("leaves something else behind than", 1)
+    difference, part = ("gives another answer", 0) if answer[0] != expected[0] else ("leaves another state behind", 1)
     return (
-        f"{arm} {what} {BASELINE} to case {case.name!r}: {_short(answer[place])} instead of {_short(expected[place])}; "
+        f"{arm} {difference} than {BASELINE} to case {case.name!r}: {_short(answer[part])} instead of {_short(expected[part])}; "
         "no arm is timed until they agree"
     )
 

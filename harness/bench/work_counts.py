@@ -1,11 +1,11 @@
-"""The exact-work pass: what one operation does, counted and not timed, twice, to see that it repeats."""
+"""Work counts: the work of one operation, counted in two runs that are not timed, to see whether the counts repeat."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from typing import Any
 
+from harness.bench.operations import repeated_counts, run_counted
 from harness.bench.probes.allocations import Allocations
 from harness.bench.probes.calls import Calls
 from harness.bench.probes.round_trips import CountingRelay, RoundTrips
@@ -13,55 +13,49 @@ from harness.errors import NotMeasurableError
 from harness.results.run import WorkCount
 from harness.runnable import RunnableScenario
 from harness.runtime.clock import MonotonicClock
-from harness.scenario import Case, Probe
+from harness.scenario import Case
 
 OWN = ""
-"""The group of figures that belong to an arm itself and to no operation."""
+"""The group of figures that belong to an arm and not to an operation."""
 
 INTERPRETER: tuple[tuple[type[Calls | Allocations], int], ...] = ((Calls, 1), (Allocations, 3))
-"""What is counted in passes of their own, since it slows the operation down, and of how many runs the least is taken."""
+"""Probes that slow the operation down and so get separate passes, each with the number of runs whose minimum is taken."""
 
 LONG_NS = 50_000_000
-"""An operation that takes longer is run once a pass: it asks for so much memory that a dictionary more or less does not show."""
+"""An operation that takes longer is run once per pass: it allocates so much that the growth of a dictionary does not show."""
 
 
 async def count(scenario: RunnableScenario, arm: str, instance: Any, case: Case, scale: float) -> list[WorkCount]:
-    """Count one operation's work with all the scenario's probes at once, in two runs."""
-    first, second = [await _run(scenario, instance, case, scenario.probes(instance)) for _ in range(2)]
-    return [
-        WorkCount(arm, case.group, metric, value, scale, repeats_exactly=second.get(metric) == value)
-        for metric, value in first.items()
-    ]
+    """Count one operation's work with all of the scenario's probes at once, in two runs."""
+    first, second = [(await run_counted(scenario, instance, case, scenario.probes(instance)))[0] for _ in range(2)]
+    return _counted(arm, case, first, second, scale)
 
 
 async def interpreter(scenario: RunnableScenario, arm: str, instance: Any, case: Case) -> list[WorkCount]:
-    """Count what one operation asks of the interpreter, calls and memory, each in passes of its own and twice."""
+    """Count one operation's function calls and allocated bytes, each in two separate passes."""
     clock = MonotonicClock()
     started_ns = clock.now_ns()
-    await _run(scenario, instance, case, ())  # connections and caches that the probes before this have emptied are filled again
+    await run_counted(scenario, instance, case)  # fills connections and caches that the probes before this have emptied
     is_long = clock.now_ns() - started_ns > LONG_NS
     found = []
     for kind, runs in INTERPRETER:
-        twice = []
+        passes = []
         for _ in range(2):
-            counts = [await _run(scenario, instance, case, (kind(),)) for _ in range(1 if is_long else runs)]
-            twice.append({metric: min(c[metric] for c in counts) for metric in counts[0]})
-        first, second = twice
-        found += [
-            WorkCount(arm, case.group, metric, value, repeats_exactly=second[metric] == value) for metric, value in first.items()
-        ]
+            counts = [(await run_counted(scenario, instance, case, (kind(),)))[0] for _ in range(1 if is_long else runs)]
+            passes.append({metric: min(c[metric] for c in counts) for metric in counts[0]})
+        found += _counted(arm, case, passes[0], passes[1])
     return found
 
 
 async def round_trips(scenario: RunnableScenario, arm: str, instance: Any, case: Case, relay: CountingRelay) -> list[WorkCount]:
-    """Count how often one operation waits for a server, twice, once connections and prepared statements are there."""
-    await _run(scenario, instance, case, ())
-    first, second = [await _run(scenario, instance, case, (RoundTrips(relay),)) for _ in range(2)]
-    return [WorkCount(arm, case.group, metric, value, repeats_exactly=second[metric] == value) for metric, value in first.items()]
+    """Count one operation's round trips to its servers, in two runs, once connections and prepared statements exist."""
+    await run_counted(scenario, instance, case)
+    first, second = [(await run_counted(scenario, instance, case, (RoundTrips(relay),)))[0] for _ in range(2)]
+    return _counted(arm, case, first, second)
 
 
 async def facts(scenario: RunnableScenario, arm: str, instance: Any, scale: float) -> list[WorkCount]:
-    """Return the arm's own figures, such as bytes of index; none where the engine cannot tell."""
+    """Return the figures of the arm itself, such as bytes of index; none if the engine does not report them."""
     try:
         found = await scenario.facts(instance)
     except NotMeasurableError:
@@ -69,11 +63,8 @@ async def facts(scenario: RunnableScenario, arm: str, instance: Any, scale: floa
     return [WorkCount(arm, OWN, metric, value, scale) for metric, value in found.items()]
 
 
-async def _run(scenario: RunnableScenario, instance: Any, case: Case, probes: Sequence[Probe]) -> dict[str, float]:
-    async with AsyncExitStack() as stack:
-        for probe in probes:
-            await stack.enter_async_context(probe)
-        answer = await scenario.run(instance, case)
-    counts = {metric: value for probe in probes for metric, value in probe.counts().items()}
-    await scenario.reset(instance, case, answer)
-    return counts
+def _counted(arm: str, case: Case, first: Mapping[str, float], second: Mapping[str, float], scale: float = 1.0) -> list[WorkCount]:
+    return [
+        WorkCount(arm, case.group, metric, value, scale, repeats_exactly=repeats)
+        for metric, value, repeats in repeated_counts(first, second)
+    ]

@@ -1,11 +1,10 @@
-"""The doctor: measures the same work in fresh processes that take turns on a core, and reads what the machine says of itself."""
+"""The machine check: times the same work in interleaved fresh processes on one core, and reads the machine's own figures."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,49 +15,55 @@ import msgspec
 import numpy as np
 
 from harness.doctor.verdict import Checkup, Machine, check_up
+from harness.doctor.worker import Measure, Measured
 from harness.errors import ScenarioFailedError
 from harness.load.pacing import Lateness, Pacer, lateness_ns
+from harness.runtime.child import Child, last_error_line, python_module
 from harness.runtime.clock import Clock, MonotonicClock, resolution_ns
 from harness.runtime.cores import Cores, choose_cores
 from harness.runtime.machine import governor
-from harness.runtime.processes import end, environment
-from harness.stats.noise import Twins, noise
+from harness.stats.noise import ProcessPairTimes, noise
 
 SLICE = 4
-"""Operations of a slice, of about a millisecond each: even, since neighbours are paired."""
+"""Operations of a slice, of about a millisecond each; an even number, since consecutive ones are paired."""
 
 READINGS = 10_000
 _STAT = Path("/proc/stat")
 _STOLEN = 7
-"""Which figure of a line in /proc/stat is the time stolen by the host; the eight up to it are all there is, the rest is in them."""
+"""Index of the time stolen by the host in a line of /proc/stat; the figures after it are included in the first eight."""
 
 
 @dataclass(frozen=True)
 class DoctorEffort:
-    """How long the doctor looks: so many pairs of processes, slices of each, and waits for a timer."""
+    """The extent of the check."""
 
-    twins: int = 10
+    process_pairs: int = 10
+    """Number of process pairs."""
+
     rounds: int = 120
+    """Slices of each process."""
+
     waits: int = 800
+    """Number of timer expirations to measure the lateness of."""
 
 
 USUAL = DoctorEffort()
-QUICK = DoctorEffort(twins=4, rounds=40, waits=200)
+QUICK = DoctorEffort(process_pairs=4, rounds=40, waits=200)
 
 
 def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
-    """Return what there is to know of this machine; takes about half a minute, or with QUICK some seconds.
+    """Check this machine and return the result, after about half a minute, or some seconds with QUICK.
 
-    The coordinator stays on its own core meanwhile, where there are two.
+    The coordinator stays on one core meanwhile if there are two.
 
     Raises:
-        ScenarioFailedError: a process of the doctor's ended before it had answered.
+        ScenarioFailedError: a worker exited unexpectedly.
     """
     clock, cores = clock or MonotonicClock(), cores or choose_cores()
-    coin = random.Random(seed)  # noqa: S311 - a coin that can be tossed again
+    rng = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
     load_average, before = os.getloadavg()[0], cpu_times()
     with _on(cores.coordinator):
-        measured = [twins(effort.rounds, coin, clock, cores.worker) for _ in range(effort.twins)]
+        measured = [process_pair(effort.rounds, rng, clock, cores.worker) for _ in range(effort.process_pairs)]
         late = asyncio.run(_lateness(effort.waits, clock))
     tick_ns, reading_ns = ticks(clock)
     machine = Machine(
@@ -76,47 +81,37 @@ def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | Non
     return check_up(machine, noise(measured))
 
 
-def twins(rounds: int, coin: random.Random, clock: Clock, core: int | None) -> Twins:
-    """Measure two fresh processes in turns; a coin says which goes first in each round."""
+def process_pair(rounds: int, rng: random.Random, clock: Clock, core: int | None) -> ProcessPairTimes:
+    """Time slices of two fresh processes, interleaved in random order."""
     started_ns = clock.now_ns()
     slices: tuple[list[list[int]], list[list[int]]] = ([], [])
     with ExitStack() as stack:
-        children = [stack.enter_context(_child(core)) for _ in slices]
+        workers = [stack.enter_context(_worker(core)) for _ in slices]
         for _ in range(rounds):
             order = [0, 1]
-            coin.shuffle(order)
-            for one in order:
-                slices[one].append(_ask(children[one]))
-    return Twins(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
+            rng.shuffle(order)
+            for number in order:
+                slices[number].append(_slice_ns(workers[number]))
+    return ProcessPairTimes(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
 
 
-@contextmanager
-def _child(core: int | None) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "harness.doctor.worker", *([] if core is None else [str(core)])]
-    child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), start_new_session=True
-    )
-    with child:
-        try:
-            yield child
-        finally:
-            end(child)
+def _worker(core: int | None) -> Child[Measured]:
+    cores = () if core is None else (core,)
+    return Child(python_module("harness.doctor.worker"), msgspec.json.Decoder(Measured), cores=cores)
 
 
-def _ask(child: subprocess.Popen[bytes]) -> list[int]:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        child.stdin.write(b"%d\n" % SLICE)
-        child.stdin.flush()
-        return msgspec.json.decode(child.stdout.readline(), type=list[int])
-    except (BrokenPipeError, msgspec.DecodeError) as error:
-        raise ScenarioFailedError("a process of the doctor's ended before it had answered; is there enough memory?") from error
+def _slice_ns(worker: Child[Measured]) -> list[int]:
+    worker.send(Measure(SLICE))
+    measured = worker.receive()
+    if measured is None:
+        error = last_error_line(worker.output()) or "is there enough memory?"
+        raise ScenarioFailedError(f"worker of the machine check exited unexpectedly ({worker.exit_description()}): {error}")
+    return measured.times_ns
 
 
 @contextmanager
 def _on(core: int | None) -> Iterator[None]:
-    """Keep this process, and what it starts until it settles, on one core."""
+    """Keep this process, and those that it starts without cores of their own, on one core."""
     if core is None:
         yield
         return
@@ -136,7 +131,7 @@ async def _lateness(waits: int, clock: Clock) -> Lateness | None:
 
 
 def ticks(clock: Clock, readings: int = READINGS) -> tuple[int, float]:
-    """Return the least step a clock was seen to make, and the median of what two readings in a row differ by, in nanoseconds.
+    """Return the smallest observed step of a clock, and the median difference of two consecutive readings, in nanoseconds.
 
     A clock that never moved within the readings gives 0 for both.
     """
@@ -147,7 +142,7 @@ def ticks(clock: Clock, readings: int = READINGS) -> tuple[int, float]:
 
 
 def cpu_times() -> list[int] | None:
-    """Return the machine's CPU time by what it went into, in ticks since it started; None where the system does not say."""
+    """Return the machine's CPU time by kind, in ticks since its start; None if the system does not report it."""
     try:
         return [int(figure) for figure in _STAT.read_text().partition("\n")[0].split()[1:]]
     except (OSError, ValueError):
@@ -155,7 +150,7 @@ def cpu_times() -> list[int] | None:
 
 
 def stolen(before: list[int] | None, after: list[int] | None) -> float | None:
-    """Return the share of CPU time between two readings that the host gave to others; None where it cannot be told."""
+    """Return the share of CPU time between two readings that the host gave to others; None if it is unknown."""
     if before is None or after is None or min(len(before), len(after)) <= _STOLEN:
         return None
     spent = [b - a for a, b in zip(before[: _STOLEN + 1], after[: _STOLEN + 1], strict=True)]

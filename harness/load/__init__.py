@@ -1,1 +1,1 @@
-"""Many users at once: coroutines in one asyncio loop, in an unpatched process of its own."""
+"""The load generator: many concurrent operations as coroutines in one asyncio loop, in an unpatched child process."""

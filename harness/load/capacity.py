@@ -1,8 +1,8 @@
-"""The search for the highest level at which an objective holds: which level to try next, as a pure function of what was tried.
+"""The search for the highest level at which an arm meets an objective: the next level as a pure function of the steps so far.
 
-Levels double until one fails; between the highest that held and the lowest that failed the search then halves the distance on the
-logarithmic scale, until they are close. Both ends are tried again, and a third time where two tries differ: the majority counts,
-and where it overturns an end the search goes on from there, so that a moment's noise ends no search in the wrong place.
+Levels double until one fails; the search then bisects on the logarithmic scale between the highest sustained level and the lowest
+failed one, until they are close. Both ends are tried again, and a third time if two tries differ: the majority counts, and if it
+overturns an end the search continues from there, so that a short disturbance does not end a search at the wrong level.
 """
 
 from __future__ import annotations
@@ -14,232 +14,243 @@ from dataclasses import dataclass, field
 from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.verdicts.slo import LoadObservation, Objective, statistic_ns
 
-CLOSE = 1.1
-"""How close the ends of a bracket have to be: the lowest level that fails ÷ the highest that holds."""
+PRECISION = 1.1
+"""The search ends when the lowest failed level ÷ the highest sustained level is at most this."""
 
 TRIES = 2
-"""How often an end of the bracket is tried before it counts, and how often a level at which the generator was the limit."""
+"""Tries of an end of the bracket before it counts, and of a level at which the generator was the limit."""
 
 SPARE = 1.2
-"""How many times the operations a percentile needs a step is planned for, since arrivals are random."""
+"""Factor on the number of operations that a step is planned for, since arrivals are random."""
 
-START = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}
-"""The levels that are tried first."""
+FIRST_LEVEL = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}
+"""The level that is tried first."""
 
-MOST = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}
-"""The highest levels that are tried."""
+MAX_LEVEL = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}
+"""The highest level that is tried."""
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What is searched, for each arm alike. A step measures `step_s`, or longer up to `longest_step_s` where it saw too little.
-
-    `budget_s` is the time the search of one arm may take, with all that its steps take beside measuring.
-    """
+    """The parameters of a search, the same for each arm."""
 
     kind: CapacityKind
     objective: Objective
-    start: float
-    most: float
+    first_level: float
+    max_level: float
     step_s: float = 3.0
+    """Measured time of a step; it grows up to `longest_step_s` if a step has too few operations."""
     longest_step_s: float = 30.0
     budget_s: float = 120.0
+    """The time limit of one arm's search, with warm-up and draining."""
 
     @property
-    def least(self) -> float:
-        """The lowest level worth a try: one user, or the rate that brings enough operations in the longest step."""
+    def min_level(self) -> float:
+        """The lowest level that is tried: one user, or the rate that gives enough operations in the longest step."""
         return 1.0 if self.kind == CapacityKind.USERS else self.objective.needs_operations * SPARE / self.longest_step_s
 
 
 @dataclass(frozen=True)
-class Next:
-    """The step to carry out next: the level, and for how many seconds it is measured."""
+class NextStep:
+    """The step to run next."""
 
     level: float
     seconds: float
+    """Measured time."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """The search is over, with the reason. `out_of_budget`: it was stopped before it was done."""
+class SearchEnd:
+    """The end of a search."""
 
-    because: str
+    reason: str
     out_of_budget: bool = False
+    """Whether the time limit stopped it before it was complete."""
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A step that was carried out: what was asked, what came of it, and the seconds it took with all that belongs to it."""
+class TriedStep:
+    """A step that was run."""
 
-    asked: Next
+    planned: NextStep
     step: CapacityStep
     spent_s: float
+    """Seconds in total, with warm-up and draining."""
 
 
-def tried(plan: SearchPlan, asked: Next, seen: LoadObservation, spent_s: float) -> Tried:
-    """Return a step with its verdict. Its figures are the percentiles, "mean" and "max" of the response times."""
-    verdict = plan.objective.judge(seen)
-    figures = {**seen.response.percentiles_ns, **{name: statistic_ns(seen.response, name) for name in ("mean", "max")}}
+def tried_step(plan: SearchPlan, planned: NextStep, observation: LoadObservation, spent_s: float) -> TriedStep:
+    """Return a step with its judgement. Its figures are the percentiles, "mean" and "max" of the response times."""
+    judgement = plan.objective.judge(observation)
+    response = observation.response
+    figures = {**response.percentiles_ns, **{name: statistic_ns(response, name) for name in ("mean", "max")}}
     step = CapacityStep(
-        level=asked.level,
-        achieved_per_s=seen.achieved_per_s,
-        operations=seen.completed,
-        errors=seen.sent - seen.completed,
+        level=planned.level,
+        achieved_per_s=observation.achieved_per_s,
+        operations=observation.completed,
+        errors=observation.sent - observation.completed,
         percentiles_ns=figures,
-        sustained=verdict.is_met,
-        reason=verdict.reason,
-        invalid=seen.invalid,
+        sustained=judgement.is_met,
+        reason=judgement.reason,
+        invalid=observation.invalid,
     )
-    return Tried(asked, step, spent_s)
+    return TriedStep(planned, step, spent_s)
 
 
-def following(plan: SearchPlan, history: Sequence[Tried]) -> Next | Ended:
-    """Return what to do after what was tried, oldest first."""
-    known = _Known(plan, history)
-    step = _again(plan, known)
+def next_step(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | SearchEnd:
+    """Return the step that follows the steps so far, oldest first, or the end of the search."""
+    bracket = _Bracket(plan, history)
+    step = _again(plan, bracket)
     if step is None:
-        level = _onward(plan, known)
-        if isinstance(level, Ended):
+        level = _next_level(plan, bracket)
+        if isinstance(level, SearchEnd):
             return level
-        step = Next(level, _seconds(plan, history, level))
+        step = NextStep(level, _seconds(plan, history, level))
     if sum(t.spent_s for t in history) + step.seconds > plan.budget_s:
-        return Ended(f"the budget of {plan.budget_s:g} s ended; give more time with --budget", out_of_budget=True)
+        return SearchEnd(f"the budget of {plan.budget_s:g} s was exhausted; raise it with --budget", out_of_budget=True)
     return step
 
 
-def capacity(plan: SearchPlan, arm: str, history: Sequence[Tried], because: str) -> Capacity:
-    """Return what the search of an arm found; `because` is why it ended."""
-    known = _Known(plan, history)
+def capacity(plan: SearchPlan, arm: str, history: Sequence[TriedStep], reason: str) -> Capacity:
+    """Return the result of an arm's search so far; `reason` is why it ended."""
+    bracket = _Bracket(plan, history)
     objective = plan.objective.description(offered=plan.kind == CapacityKind.RATE)
-    return Capacity(arm, plan.kind, objective, known.holds, known.fails, [t.step for t in history], because)
+    return Capacity(arm, plan.kind, objective, bracket.sustained, bracket.failed, [t.step for t in history], reason)
 
 
 @dataclass
-class _Level:
-    """The tries of one level: how often it held, failed, and was beyond the generator; whether the longest step saw too little."""
+class _LevelTries:
+    """The tries of one level."""
 
-    held: int = 0
+    sustained: int = 0
     failed: int = 0
     invalid: int = 0
-    too_little: bool = False
-    because: str = ""
+    """Tries in which the generator was the limit."""
+    too_few: bool = False
+    """Whether even the longest step had too few operations."""
+    reason: str = ""
 
     @property
-    def settled(self) -> bool:
-        """Whether there is nothing to gain from another try."""
-        return self.held + self.failed >= TRIES or self.invalid >= TRIES or self.too_little
+    def is_settled(self) -> bool:
+        """Whether another try would change nothing."""
+        return self.sustained + self.failed >= TRIES or self.invalid >= TRIES or self.too_few
 
-    def hear(self, plan: SearchPlan, tried: Tried) -> None:
+    def add(self, plan: SearchPlan, tried: TriedStep) -> None:
         """Count one more try."""
         step = tried.step
-        self.held += step.sustained is True
+        self.sustained += step.sustained is True
         self.failed += step.sustained is False
         self.invalid += step.invalid is not None
         unclear = step.sustained is None and step.invalid is None
-        self.too_little |= unclear and tried.asked.seconds >= plan.longest_step_s
+        self.too_few |= unclear and tried.planned.seconds >= plan.longest_step_s
         if step.sustained is False or (step.sustained is None and not self.failed):
-            self.because = step.reason
+            self.reason = step.reason
 
 
 @dataclass
-class _Known:
-    """What a history says: `holds` is the highest level that held below every one that failed, `fails` the lowest that failed."""
+class _Bracket:
+    """The levels between which the capacity lies, after the steps so far."""
 
     plan: SearchPlan
-    history: Sequence[Tried]
-    levels: dict[float, _Level] = field(default_factory=dict)
-    holds: float | None = None
-    fails: float | None = None
+    history: Sequence[TriedStep]
+    levels: dict[float, _LevelTries] = field(default_factory=dict)
+    sustained: float | None = None
+    """The highest sustained level below every failed one."""
+    failed: float | None = None
+    """The lowest failed level."""
 
     def __post_init__(self) -> None:
         for t in self.history:
-            self.levels.setdefault(t.asked.level, _Level()).hear(self.plan, t)
-        # Two tries that differ have a third before this counts; where that one has nothing to say, in warning the level did not hold.
-        failing = [at for at, level in self.levels.items() if level.failed and level.failed >= level.held]
-        self.fails = min(failing, default=None)
-        top = math.inf if self.fails is None else self.fails
-        self.holds = max((at for at, level in self.levels.items() if level.held > level.failed and at < top), default=None)
+            self.levels.setdefault(t.planned.level, _LevelTries()).add(self.plan, t)
+        # Two tries that differ are followed by a third; if that one is inconclusive, the level counts as failed.
+        failing = [at for at, tries in self.levels.items() if tries.failed and tries.failed >= tries.sustained]
+        self.failed = min(failing, default=None)
+        top = math.inf if self.failed is None else self.failed
+        self.sustained = max((at for at, tries in self.levels.items() if tries.sustained > tries.failed and at < top), default=None)
 
-    def beyond_the_generator(self) -> float | None:
-        """Return the lowest level at which the generator was the limit, again and again, unless a lower one failed."""
-        top = math.inf if self.fails is None else self.fails
-        return min((at for at, level in self.levels.items() if level.invalid >= TRIES and at <= top), default=None)
+    def generator_limit(self) -> float | None:
+        """Return the lowest level at which the generator was the limit in every try, unless a lower level failed."""
+        top = math.inf if self.failed is None else self.failed
+        return min((at for at, tries in self.levels.items() if tries.invalid >= TRIES and at <= top), default=None)
 
 
-def _again(plan: SearchPlan, known: _Known) -> Next | None:
-    """Return the last level once more, if its last try said nothing but might, or its tries contradict each other."""
-    if not known.history:
+def _again(plan: SearchPlan, bracket: _Bracket) -> NextStep | None:
+    """Return the last level once more, if its last try was inconclusive but may not be, or its tries contradict each other."""
+    if not bracket.history:
         return None
-    last = known.history[-1]
-    level = known.levels[last.asked.level]
+    last = bracket.history[-1]
+    tries = bracket.levels[last.planned.level]
     if last.step.sustained is not None:
-        return last.asked if level.held == level.failed else None
+        return last.planned if tries.sustained == tries.failed else None
     if last.step.invalid is not None:
-        return last.asked if level.invalid < TRIES else None
-    if last.asked.seconds >= plan.longest_step_s:
+        return last.planned if tries.invalid < TRIES else None
+    if last.planned.seconds >= plan.longest_step_s:
         return None
     missing = plan.objective.needs_operations * SPARE / max(1, last.step.operations)
-    return Next(last.asked.level, min(plan.longest_step_s, last.asked.seconds * min(10.0, max(1.5, missing))))
+    return NextStep(last.planned.level, min(plan.longest_step_s, last.planned.seconds * min(10.0, max(1.5, missing))))
 
 
-def _onward(plan: SearchPlan, known: _Known) -> float | Ended:
-    beyond = known.beyond_the_generator()
-    if not known.levels:
-        return min(max(plan.start, plan.least), plan.most)
-    if beyond is not None and known.holds is not None:
-        return Ended(f"at least {known.holds:g}: at {beyond:g} the generator was the limit ({known.levels[beyond].because})")
-    if known.fails is None and beyond is None:
-        return _up(plan, known)
-    if known.holds is None:
-        return _down(plan, known, min(level for level in (known.fails, beyond) if level is not None))
-    assert known.fails is not None, "whatever is beyond the generator has ended the search where a level held"
-    return _between(plan, known, known.holds, known.fails)
+def _next_level(plan: SearchPlan, bracket: _Bracket) -> float | SearchEnd:
+    limit = bracket.generator_limit()
+    if not bracket.levels:
+        return min(max(plan.first_level, plan.min_level), plan.max_level)
+    if limit is not None and bracket.sustained is not None:
+        reason = bracket.levels[limit].reason
+        return SearchEnd(f"at least {bracket.sustained:g}: at {limit:g} the generator was the limit ({reason})")
+    if bracket.failed is None and limit is None:
+        return _up(plan, bracket)
+    if bracket.sustained is None:
+        return _down(plan, bracket, min(level for level in (bracket.failed, limit) if level is not None))
+    assert bracket.failed is not None, "with a sustained level, the generator's limit has ended the search"
+    return _between(plan, bracket, bracket.sustained, bracket.failed)
 
 
-def _up(plan: SearchPlan, known: _Known) -> float | Ended:
-    top = max(known.levels)
-    if top < plan.most:
-        return min(plan.most, 2 * top)
-    if not known.levels[top].settled:
+def _up(plan: SearchPlan, bracket: _Bracket) -> float | SearchEnd:
+    top = max(bracket.levels)
+    if top < plan.max_level:
+        return min(plan.max_level, 2 * top)
+    if not bracket.levels[top].is_settled:
         return top
-    if known.holds != top:
-        return Ended(f"too little evidence at {top:g}, the highest level there is to try")
-    return Ended(f"at least {top:g}, the highest level there is to try")
+    if bracket.sustained != top:
+        return SearchEnd(f"too few operations at {top:g}, the highest level tried")
+    return SearchEnd(f"at least {top:g}, the highest level tried")
 
 
-def _down(plan: SearchPlan, known: _Known, lowest: float) -> float | Ended:
-    least = max(plan.least, max((at for at, level in known.levels.items() if level.too_little and at < lowest), default=0.0))
-    lower = max(least, _rounded(plan, lowest / 2))
-    if lower < lowest and lower not in known.levels:
+def _down(plan: SearchPlan, bracket: _Bracket, lowest: float) -> float | SearchEnd:
+    too_low = max((at for at, tries in bracket.levels.items() if tries.too_few and at < lowest), default=0.0)
+    lower = max(plan.min_level, too_low, _rounded(plan, lowest / 2))
+    if lower < lowest and lower not in bracket.levels:
         return lower
-    if not known.levels[lowest].settled:
+    if not bracket.levels[lowest].is_settled:
         return lowest
-    return Ended(f"no level held: at {lowest:g}, the lowest that can be judged, {known.levels[lowest].because}")
+    return SearchEnd(f"no level was sustained: at {lowest:g}, the lowest that can be judged, {bracket.levels[lowest].reason}")
 
 
-def _between(plan: SearchPlan, known: _Known, holds: float, fails: float) -> float | Ended:
-    if fails / holds <= CLOSE or (plan.kind == CapacityKind.USERS and fails - holds <= 1):
-        for end in (fails, holds):
-            if not known.levels[end].settled:
+def _between(plan: SearchPlan, bracket: _Bracket, sustained: float, failed: float) -> float | SearchEnd:
+    if failed / sustained <= PRECISION or (plan.kind == CapacityKind.USERS and failed - sustained <= 1):
+        for end in (failed, sustained):
+            if not bracket.levels[end].is_settled:
                 return end
-        return Ended(f"at {fails:g}: {known.levels[fails].because}")
-    unclear = [at for at, level in known.levels.items() if holds < at < fails and level.too_little]
+        return SearchEnd(f"at {failed:g}: {bracket.levels[failed].reason}")
+    unclear = [at for at, tries in bracket.levels.items() if sustained < at < failed and tries.too_few]
     if unclear:
-        return Ended(f"too little evidence at {unclear[0]:g}, between what held and what failed")
-    middle = _rounded(plan, math.sqrt(holds * fails))
-    return min(max(middle, holds + 1), fails - 1) if plan.kind == CapacityKind.USERS else middle
+        return SearchEnd(f"too few operations at {unclear[0]:g}, between the sustained and the failed level")
+    middle = _rounded(plan, math.sqrt(sustained * failed))
+    return min(max(middle, sustained + 1), failed - 1) if plan.kind == CapacityKind.USERS else middle
 
 
 def _rounded(plan: SearchPlan, level: float) -> float:
-    """Return a level that can be had and read: whole users, rates of three digits."""
+    """Return a level as whole users, or as a rate of three digits."""
     return float(max(1, round(level))) if plan.kind == CapacityKind.USERS else float(f"{level:.3g}")
 
 
-def _seconds(plan: SearchPlan, history: Sequence[Tried], level: float) -> float:
-    """Return how long a step has to be for its percentiles. More users answer no less than fewer, fewer at least in proportion."""
+def _seconds(plan: SearchPlan, history: Sequence[TriedStep], level: float) -> float:
+    """Return the duration that a step's percentiles need.
+
+    More users are expected to complete at least as many operations as fewer do, and fewer users at least their proportion.
+    """
     if plan.kind == CapacityKind.RATE:
         expected_per_s = level
     else:
-        expected_per_s = max((t.step.achieved_per_s * min(1.0, level / t.asked.level) for t in history), default=0.0)
+        expected_per_s = max((t.step.achieved_per_s * min(1.0, level / t.planned.level) for t in history), default=0.0)
     needed_s = plan.objective.needs_operations * SPARE / expected_per_s if expected_per_s else 0.0
     return min(plan.longest_step_s, max(plan.step_s, needed_s))

@@ -1,4 +1,4 @@
-"""A capacity search carried out: arms take turns step by step, so that whatever drifts hits all of them alike; the run's folder."""
+"""One capacity search from start to end: arms alternate step by step, so that drift affects all of them alike; the run's folder."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
-from harness.load.capacity import Ended, Next, SearchPlan, Tried, capacity, following, tried
+from harness.load.block import LoadBlock
+from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
 from harness.load.environment import LoadEnvironment
-from harness.load.generator_checks import generator_limit
-from harness.load.protocol import LoadBlock, LoadJob
-from harness.load.session import generator_apart
+from harness.load.protocol import LoadJob
+from harness.load.results import generator_limit, shared_process_warning, total
+from harness.load.session import generator_core
 from harness.load.supervisor import Supervisor
-from harness.load.totals import total
-from harness.results.load import Capacity, CapacityKind, UnderLoad
+from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
 from harness.results.run import (
     ArmResult,
     PromiseVerdict,
@@ -38,27 +38,29 @@ from harness.verdicts.promise import Promise, judge
 from harness.verdicts.slo import LoadObservation
 
 USUAL_STEPS = 13
-"""So many steps a search takes or so: what is left is told by it."""
+"""The usual number of steps of a search, for the expected remaining time."""
 
-ASKED = {
-    CapacityKind.RATE: "rates searched, operations due at random moments (Poisson)",
-    CapacityKind.USERS: "numbers of users searched, each asking again once answered",
+LOADS = {
+    CapacityKind.RATE: "search over rates, operations due at random times (Poisson)",
+    CapacityKind.USERS: "search over numbers of concurrent users",
 }
-MODELS = {CapacityKind.RATE: "open", CapacityKind.USERS: "closed"}
+MODELS = {CapacityKind.RATE: LoadModel.OPEN, CapacityKind.USERS: LoadModel.CLOSED}
 
 UNIT_RATE = "poisson:1"
-"""One operation a second, so that a level is the factor on it."""
+"""One operation per second, so that a level is the factor on it."""
 
 
 @dataclass(frozen=True)
-class Searches:
-    """What a run is to search: each plan for each of the arms, on one engine at one distance."""
+class CapacityPlan:
+    """A capacity run: each search for each of the arms, on one database engine at one RTT."""
 
     loaded: LoadedScenario
     settings: RunSettings
     plans: Sequence[SearchPlan]
+    """One search per kind of capacity."""
     arms: Sequence[str]
     out: Path
+    """The run's folder."""
     command: str
     warm_up_s: float = 1.0
     drain_s: float = 10.0
@@ -66,88 +68,88 @@ class Searches:
 
 
 @dataclass
-class _Search:
-    """One arm's search of one kind, as far as it has got. `ended` says why it is over."""
+class _ArmSearch:
+    """One arm's search of one kind so far."""
 
     plan: SearchPlan
     arm: str
-    history: list[Tried] = field(default_factory=list)
-    ended: Ended | None = None
+    history: list[TriedStep] = field(default_factory=list)
+    end: SearchEnd | None = None
 
-    def following(self) -> Next | None:
-        """Return the step to take next; None where the search is over."""
-        asked = following(self.plan, self.history) if self.ended is None else self.ended
-        if isinstance(asked, Next):
-            return asked
-        self.ended = asked
+    def next_step(self) -> NextStep | None:
+        """Return the next step; None if the search has ended."""
+        step = next_step(self.plan, self.history) if self.end is None else self.end
+        if isinstance(step, NextStep):
+            return step
+        self.end = step
         return None
 
-    def found(self) -> Capacity:
-        """Return what is known so far."""
-        return capacity(self.plan, self.arm, self.history, self.ended.because if self.ended else "stopped before the end")
+    def capacity(self) -> Capacity:
+        """Return the result so far."""
+        return capacity(self.plan, self.arm, self.history, self.end.reason if self.end else "stopped before the end")
 
     @property
-    def unfinished(self) -> bool:
-        """Whether it was stopped before there was a level that held and one that did not."""
-        found = self.found()
-        stopped = self.ended is None or self.ended.out_of_budget
+    def is_unfinished(self) -> bool:
+        """Whether it was stopped before it had both a sustained and a failed level."""
+        found = self.capacity()
+        stopped = self.end is None or self.end.out_of_budget
         return stopped and (found.sustained is None or found.failed_at is None)
 
 
 @dataclass
 class CapacitySession:
-    """Carries the searches out. `run()` returns the record; what was found before Ctrl-C or an engine's death is kept."""
+    """Runs the searches. `run()` returns the record; results from before Ctrl-C or a worker's crash are kept."""
 
-    searches: Searches
+    plan: CapacityPlan
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     clock: Clock = field(default_factory=MonotonicClock)
     started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
-    _found: list[_Search] = field(default_factory=list)
+    _searches: list[_ArmSearch] = field(default_factory=list)
     _facts: dict[str, str] = field(default_factory=dict)
     _lost: list[str] = field(default_factory=list)
     _steps: int = 0
-    _elsewhere: bool = False
+    _has_targets: bool = False
     _interrupted: bool = False
 
     @property
     def unfinished(self) -> bool:
-        """Whether some search was stopped before it had a bracket."""
-        return any(search.unfinished for search in self._found)
+        """Whether a search was stopped before it had both a sustained and a failed level."""
+        return any(search.is_unfinished for search in self._searches)
 
     def run(self) -> Run:
-        """Do everything, write the folder after every step and return the record, also after Ctrl-C.
+        """Run all searches, write the folder after every step and return the record, also after Ctrl-C.
 
         Raises:
-            UsageError: the scenario does not run here, a server is another machine, or the folder cannot be written.
-            ScenarioFailedError: the data cannot be built, or the arms do not agree.
+            UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
+            ScenarioFailedError: the data cannot be built, or the arms' answers differ.
         """
-        wanted, settings = self.searches, self.searches.settings
+        plan, settings = self.plan, self.plan.settings
         self._facts = machine.describe(self.cores)
-        write_run(self._record(None, None), wanted.out)  # a folder that cannot be written must show before minutes of load
-        self._found = [_Search(plan, arm) for plan in wanted.plans for arm in wanted.arms]
-        self._tell("preparing")
-        ground = LoadEnvironment(
-            [wanted.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], wanted.allow_remote
+        write_run(self._record(None, None), plan.out)  # a folder that cannot be written has to show before minutes of load
+        self._searches = [_ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
+        self._show("preparing")
+        environment = LoadEnvironment(
+            [plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote
         )
-        with generator_apart(self.cores), ground:
+        with generator_core(self.cores), environment:
             try:
-                self._search(ground)
+                self._search(environment)
             except KeyboardInterrupt:
                 self._interrupted = True
-        record = self._record(ground, utc_now().isoformat(timespec="seconds"))
-        write_run(record, wanted.out)
+        record = self._record(environment, utc_now().isoformat(timespec="seconds"))
+        write_run(record, plan.out)
         return record
 
-    def _search(self, ground: LoadEnvironment) -> None:
-        """Search until every search is over. An engine that dies in a step ends that one search; the others have a new engine."""
-        while any(search.following() for search in self._found):
-            supervisor = Supervisor(self._job(ground))
+    def _search(self, environment: LoadEnvironment) -> None:
+        """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
+        while any(search.next_step() for search in self._searches):
+            supervisor = Supervisor(self._job(environment))
             try:
                 supervisor.start()
                 self._facts |= supervisor.facts
-                for plan in self.searches.plans:
-                    if not self._turns([s for s in self._found if s.plan is plan], supervisor, ground):
+                for plan in self.plan.plans:
+                    if not self._alternate([s for s in self._searches if s.plan is plan], supervisor, environment):
                         break
             except KeyboardInterrupt:
                 supervisor.stop()
@@ -155,103 +157,101 @@ class CapacitySession:
             finally:
                 supervisor.close()
 
-    def _turns(self, found: Sequence[_Search], supervisor: Supervisor, ground: LoadEnvironment) -> bool:
-        """Have arms take turns, every second time in the other order, until all are done; False if the engine has died."""
-        order = list(found)
-        while going := [(search, asked) for search in order if (asked := search.following())]:
-            for search, asked in going:
+    def _alternate(self, searches: Sequence[_ArmSearch], supervisor: Supervisor, environment: LoadEnvironment) -> bool:
+        """Alternate between arms, every second time in reverse order, until all have ended; False if the worker has crashed."""
+        order = list(searches)
+        while steps := [(search, step) for search in order if (step := search.next_step())]:
+            for search, step in steps:
                 try:
-                    self._step(search, asked, supervisor)
+                    self._step(search, step, supervisor)
                 except HarnessError as error:
-                    self._lost.append(f"{search.arm} at {asked.level:g} {search.plan.kind}: {error}")
-                    search.ended = Ended(f"lost at {asked.level:g}: {error}")
+                    self._lost.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
+                    search.end = SearchEnd(f"lost at {step.level:g}: {error}")
                     return False
-            write_run(self._record(ground, None), self.searches.out)
+            write_run(self._record(environment, None), self.plan.out)
             order.reverse()
         return True
 
-    def _step(self, search: _Search, asked: Next, supervisor: Supervisor) -> None:
+    def _step(self, search: _ArmSearch, step: NextStep, supervisor: Supervisor) -> None:
         kind = search.plan.kind
-        self._tell(f"{search.arm} at {asked.level:g} {kind}")
+        self._show(f"{search.arm} at {step.level:g} {kind}")
         started_ns = self.clock.now_ns()
         if kind == CapacityKind.USERS:
-            block = supervisor.one(search.arm, users=int(asked.level), block_s=asked.seconds)
+            block = supervisor.run_block(search.arm, users=int(step.level), block_s=step.seconds)
         else:
-            block = supervisor.one(search.arm, rate_factor=asked.level, block_s=asked.seconds)
+            block = supervisor.run_block(search.arm, rate_factor=step.level, block_s=step.seconds)
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
-        supervisor.ticks()  # nobody reads them: a search has no course of time to show
-        self._elsewhere |= block.targets
-        search.history.append(tried(search.plan, asked, seen(asked.level, block), spent_s))
+        supervisor.ticks()  # dropped: a search has no timeline to show
+        self._has_targets |= block.targets
+        search.history.append(tried_step(search.plan, step, observation(step.level, block), spent_s))
         self._steps += 1
         self.observer.tick()
 
-    def _job(self, ground: LoadEnvironment) -> LoadJob:
-        wanted = self.searches
+    def _job(self, environment: LoadEnvironment) -> LoadJob:
+        plan = self.plan
         return LoadJob(
-            files=[str(wanted.loaded.file)],
-            settings=ground.settings(0),
-            block_s=wanted.plans[0].step_s,
-            warm_up_s=wanted.warm_up_s,
-            drain_s=wanted.drain_s,
+            files=[str(plan.loaded.file)],
+            settings=environment.settings(0),
+            block_s=plan.plans[0].step_s,
+            warm_up_s=plan.warm_up_s,
+            drain_s=plan.drain_s,
             arrivals=UNIT_RATE,
-            arms=list(wanted.arms),
+            arms=list(plan.arms),
             on_request=True,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
         )
 
-    def _tell(self, says: str) -> None:
-        searches = max(1, len(self._found))
-        of = max(self._steps + 1, USUAL_STEPS * searches)
-        left_s = (of - self._steps) * (self.searches.plans[0].step_s + self.searches.warm_up_s)
-        self.observer.step(f"{self.searches.loaded.name} · {says}", self._steps + 1, of, left_s)
+    def _show(self, step: str) -> None:
+        searches = max(1, len(self._searches))
+        steps = max(self._steps + 1, USUAL_STEPS * searches)
+        left_s = (steps - self._steps) * (self.plan.plans[0].step_s + self.plan.warm_up_s)
+        self.observer.step(f"{self.plan.loaded.name} · {step}", self._steps + 1, steps, left_s)
 
-    def _record(self, ground: LoadEnvironment | None, finished_at: str | None) -> Run:
+    def _record(self, environment: LoadEnvironment | None, finished_at: str | None) -> Run:
         commit, dirty = git_commit()
-        wanted = self.searches
-        objectives = {
-            f"objective, {plan.kind}": plan.objective.description(offered=plan.kind == CapacityKind.RATE) for plan in wanted.plans
-        }
+        plan = self.plan
+        objectives = {f"objective, {p.kind}": p.objective.description(offered=p.kind == CapacityKind.RATE) for p in plan.plans}
         return Run(
             schema_version=SCHEMA_VERSION,
             kind=RunKind.LOAD,
-            name=wanted.out.name,
+            name=plan.out.name,
             started_at=self.started_at,
             finished_at=finished_at,
-            command=wanted.command,
+            command=plan.command,
             commit=commit,
             dirty=dirty,
             interrupted=self._interrupted,
-            settings=wanted.settings,
+            settings=plan.settings,
             environment={**self._facts, **objectives},
-            scenarios=[] if ground is None else [self._result(ground)],
+            scenarios=[] if environment is None else [self._result(environment)],
         )
 
-    def _result(self, ground: LoadEnvironment) -> ScenarioResult:
-        wanted, loaded = self.searches, self.searches.loaded
-        kinds = [plan.kind for plan in wanted.plans]
-        found = [search.found() for search in self._found if search.history or search.ended]
+    def _result(self, environment: LoadEnvironment) -> ScenarioResult:
+        plan, loaded = self.plan, self.plan.loaded
+        kinds = [search.kind for search in plan.plans]
+        found = [search.capacity() for search in self._searches if search.history or search.end]
         status, error, exit_code = _status(found, interrupted=self._interrupted)
         result = ScenarioResult(
             name=loaded.name,
             title=loaded.title,
             doc=loaded.doc,
             file=loaded.file.name,
-            engine=ground.engine,
-            rtt_ms=ground.rtt_ms,
+            engine=environment.engine,
+            rtt_ms=environment.rtt_ms,
             status=status,
             error=error,
             exit_code=exit_code,
             arms=[ArmResult(name, arm.description) for name, arm in loaded.scenario.arms.items()],
             processes=1,
-            dataset=ground.datasets.get(loaded.name, {}),
-            engine_settings=ground.engine_settings.get(loaded.name, {}),
+            dataset=environment.datasets.get(loaded.name, {}),
+            engine_settings=environment.engine_settings.get(loaded.name, {}),
             warnings=self._warnings(found),
-            load=UnderLoad(
-                model=" and ".join(MODELS[kind] for kind in kinds),
-                arrivals="; ".join(ASKED[kind] for kind in kinds),
-                block_s=wanted.plans[0].step_s,
-                warm_up_s=wanted.warm_up_s,
+            load=LoadResult(
+                models=[MODELS[kind] for kind in kinds],
+                arrivals="; ".join(LOADS[kind] for kind in kinds),
+                block_s=plan.plans[0].step_s,
+                warm_up_s=plan.warm_up_s,
                 capacities=found,
                 lost_workers=self._lost,
             ),
@@ -260,25 +260,19 @@ class CapacitySession:
 
     def _warnings(self, found: Sequence[Capacity]) -> list[RunWarning]:
         warnings = []
-        if any(c.steps for c in found) and not self._elsewhere:
-            says = "the load generator and the data layer share a process, so that each takes time and a core from the other"
-            warnings.append(
-                RunWarning("one process for both", says, "read how many times the baseline's, and no level as the data layer's own")
-            )
-        short = [f"{s.arm}, {s.plan.kind}" for s in self._found if s.ended is not None and s.ended.out_of_budget]
+        if any(c.steps for c in found) and not self._has_targets:
+            warnings.append(shared_process_warning("compare arms; a level is not the data layer's own capacity"))
+        short = [f"{s.arm}, {s.plan.kind}" for s in self._searches if s.end is not None and s.end.out_of_budget]
         if short:
-            warnings.append(
-                RunWarning(
-                    "search cut short", f"the budget ended before it was done: {'; '.join(short)}", "give more with --budget"
-                )
-            )
+            message = f"the time budget was exhausted: {'; '.join(short)}"
+            warnings.append(RunWarning("search cut short", message, "raise it with --budget"))
         return warnings
 
 
-def seen(level: float, block: LoadBlock) -> LoadObservation:
-    """Return what a step saw, from its block: all groups of operations together."""
+def observation(level: float, block: LoadBlock) -> LoadObservation:
+    """Return a step's figures from its block, all groups of operations together."""
     whole = total([block])
-    response = Histogram.merged(h for blocks in whole.response.values() for h in blocks).times()
+    response = Histogram.merged(h for blocks in whole.response.values() for h in blocks).summary()
     return LoadObservation(
         level=level,
         offered_per_s=whole.offered_per_s,
@@ -291,7 +285,7 @@ def seen(level: float, block: LoadBlock) -> LoadObservation:
 
 
 def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
-    """Return the verdicts on the promises that a capacity answers: those that nothing could be said of without one."""
+    """Return the verdicts on the promises that a capacity decides: those that are not measured without one."""
     promises = loaded.scenario.promises
     pairs = zip(_judged(promises, result), _judged(promises, replace(result, load=None)), strict=True)
     return [verdict for verdict, without in pairs if without.verdict == PromiseVerdict.NOT_MEASURED != verdict.verdict]
@@ -302,9 +296,9 @@ def _judged(promises: Sequence[Promise], result: ScenarioResult) -> list[Verdict
 
 
 def _status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[ScenarioStatus, str | None, int]:
-    """Return a scenario's status, error and exit code. One without a single good answer has failed."""
+    """Return a scenario's status, error and exit code; a scenario of which no operation completed has failed."""
     if interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0
     if found and not any(step.operations for c in found for step in c.steps):
-        return ScenarioStatus.FAILED, f"no operation was answered; {found[0].reason}", 1
+        return ScenarioStatus.FAILED, f"no operation completed; {found[0].reason}", 1
     return ScenarioStatus.OK, None, 0

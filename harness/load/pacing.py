@@ -1,57 +1,73 @@
-"""Waiting for a moment more precisely than event loops do: asyncio's timers come late, and uvloop's early.
+"""Precise waits: asyncio's timers fire late, and uvloop's early.
 
-A timer of the kernel's own (timerfd on the monotonic clock, to an absolute moment) becomes readable when it is due; the loop waits
-for that as it waits for a socket. A core that has slept takes its time to wake, therefore the timer goes off a little early and the
-rest is waited for in turns of the loop, which stays free for others. Linux only.
+A kernel timer (timerfd on the monotonic clock, set to an absolute time) becomes readable when it is due, and the event loop waits
+for it as it waits for a socket. A core takes time to wake up from an idle state, a tenth of a millisecond in a virtual machine.
+Therefore the timer fires slightly early, and the rest of the wait is spent in turns of the loop, which stays free for other
+coroutines. A process that has a core to itself can go further and never let it sleep: see `KeepAwake`. Linux only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import heapq
 import itertools
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 
-from harness.load.timerfd import TimerFd
 from harness.runtime.clock import Clock, FakeClock
 
 EARLY_SHARE = 10
-MOST_EARLY_NS = 200_000
-"""The timer goes off early by one in `EARLY_SHARE` of the wait, at most by `MOST_EARLY_NS`: so much idle time goes into turns."""
+"""The timer fires early by one part in this many of the wait."""
+
+MAX_EARLY_NS = 200_000
+"""The timer fires early by at most this much, so that at most this much of a wait is spent in turns of the loop."""
+
+IDLE_TURN_NS = 20_000
+"""The longest turn of the loop that counts as idle: handling any event takes longer."""
+
+_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
+_ABSOLUTE = 1
+_EXPIRATIONS_BYTES = 8
+
+# PyDLL keeps the interpreter lock: both calls return at once, and another thread that took the lock might keep it for milliseconds.
+_libc = ctypes.PyDLL(None, use_errno=True)
 
 
-class Waits(Protocol):
-    """What waits until a moment: a `Pacer`, or a `FakePacer` in tests."""
+class PacerProtocol(Protocol):
+    """Anything that waits until a point in time: a `Pacer`, or a `FakePacer` in tests."""
 
     async def until(self, due_ns: int) -> None:
-        """Return at `due_ns` or after it, and give the loop a turn in any case."""
+        """Return at or after `due_ns`, after at least one turn of the loop."""
         ...
 
 
 class Pacer:
-    """Wakes coroutines at given moments; any number may wait at once. An async context manager, bound to the running loop.
+    """Wakes coroutines at given times; any number of them may wait. An async context manager, bound to the running loop.
 
-    `clock` has to count as `time.perf_counter_ns()` does, which on Linux is the monotonic clock.
+    `clock` must count as `time.perf_counter_ns()` does, which is the monotonic clock on Linux.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._now_ns: Callable[[], int] = clock.now_ns
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by when to wake
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by wake-up time
         self._number = itertools.count()
 
     async def __aenter__(self) -> Self:
-        """Make the timer and let the running loop watch it."""
+        """Create the timer and have the running loop watch it."""
         self._loop = asyncio.get_running_loop()
         self._timer = TimerFd()
         self._loop.add_reader(self._timer.fileno, self._wake)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close the timer; whoever still waits is cancelled."""
+        """Close the timer and cancel every pending wait."""
         self._loop.remove_reader(self._timer.fileno)
         self._timer.close()
         for _, _, future in self._waiting:
@@ -59,41 +75,118 @@ class Pacer:
         self._waiting.clear()
 
     async def until(self, due_ns: int) -> None:
-        """Return at `due_ns` or after it, never before.
+        """Return at or after `due_ns`, never before.
 
-        Also where that moment has passed the loop gets a turn, so that a caller who is behind cannot keep it from everybody else.
+        The loop gets a turn even if that time has passed, so that a caller that is behind cannot starve the other coroutines.
         """
         wait_ns = due_ns - self._now_ns()
         if wait_ns <= 0:
             await asyncio.sleep(0)
             return
-        wake_ns = due_ns - min(wait_ns // EARLY_SHARE, MOST_EARLY_NS)
+        wake_ns = due_ns - min(wait_ns // EARLY_SHARE, MAX_EARLY_NS)
         future = self._loop.create_future()
         heapq.heappush(self._waiting, (wake_ns, next(self._number), future))
         if self._waiting[0][2] is future:
             self._timer.set(wake_ns)
         await future
-        while self._now_ns() < due_ns:  # noqa: ASYNC110 - nothing happens at that moment but that it comes
+        while self._now_ns() < due_ns:  # noqa: ASYNC110 - there is no event to wait for, only the time itself
             await asyncio.sleep(0)
 
     def _wake(self) -> None:
-        """Wake all whose timer has gone off, and set it for the next."""
+        """Wake every coroutine whose time has come, and set the timer for the next one."""
         self._timer.clear()
         waiting = self._waiting
         while waiting and (waiting[0][2].done() or waiting[0][0] <= self._now_ns()):
             _, _, future = heapq.heappop(waiting)
-            if not future.done():  # cancelled ones stay until the timer meets them
+            if not future.done():  # cancelled waits stay in the heap until they reach its top
                 future.set_result(None)
         if waiting:
             self._timer.set(waiting[0][0])
 
 
+class _TimerSpec(ctypes.Structure):
+    """`struct itimerspec`: an interval, which stays zero so that the timer fires once, and the expiration time."""
+
+    _fields_ = (
+        ("interval_s", ctypes.c_long),
+        ("interval_ns", ctypes.c_long),
+        ("value_s", ctypes.c_long),
+        ("value_ns", ctypes.c_long),
+    )
+
+
+class TimerFd:
+    """One Linux timerfd on the monotonic clock; `fileno` becomes readable at the time that was set last.
+
+    Called through ctypes, because `os.timerfd_create` exists from Python 3.13 only.
+    """
+
+    def __init__(self) -> None:
+        self.fileno: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
+        if self.fileno < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        self._spec = _TimerSpec()
+        self._at = ctypes.byref(self._spec)
+
+    def set(self, at_ns: int) -> None:
+        """Fire at a time of the monotonic clock, in nanoseconds, instead of any time set before; at once if it has passed."""
+        # A value of zero would disarm the timer.
+        self._spec.value_s, self._spec.value_ns = divmod(max(1, at_ns), 1_000_000_000)
+        if _libc.timerfd_settime(self.fileno, _ABSOLUTE, self._at, None) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def clear(self) -> None:
+        """Stop being readable until set again."""
+        with contextlib.suppress(BlockingIOError):  # it was set again after it fired
+            os.read(self.fileno, _EXPIRATIONS_BYTES)
+
+    def close(self) -> None:
+        """Close the file descriptor."""
+        os.close(self.fileno)
+
+
+class KeepAwake:
+    """Keeps the running loop turning while it is entered and `wanted`, so that its core never sleeps. An async context manager.
+
+    The time that a sleeping core takes to wake up would be part of every time that the generator measures, so the loop polls, as
+    packet generators do. This uses a whole core: enable it only in a process that has one to itself. `idle_ns` is the total time
+    of turns in which nothing happened, from which the process's real CPU usage follows.
+    """
+
+    def __init__(self, clock: Clock, *, wanted: bool = True) -> None:
+        self.idle_ns = 0
+        self._now_ns, self._wanted = clock.now_ns, wanted
+        self._turning: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start turning."""
+        if self._wanted:
+            self._turning = asyncio.get_running_loop().create_task(self._turn())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let the loop sleep again."""
+        if self._turning is not None:
+            self._turning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._turning
+
+    async def _turn(self) -> None:
+        before_ns = self._now_ns()
+        while True:
+            await asyncio.sleep(0)
+            now_ns = self._now_ns()
+            if now_ns - before_ns <= IDLE_TURN_NS:
+                self.idle_ns += now_ns - before_ns
+            before_ns = now_ns
+
+
 SETTLING_TURNS = 50
-"""Turns of the loop within which everybody who can go on does so, before a `FakePacer` moves time."""
+"""Turns of the loop within which every coroutine that can continue does so, before a `FakePacer` advances the clock."""
 
 
 class FakePacer:
-    """A pacer for tests, on a fake clock: time moves to the earliest moment that anybody waits for, once nobody else can go on."""
+    """A pacer for tests, on a fake clock: time advances to the earliest pending wait once no other coroutine can continue."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -101,7 +194,7 @@ class FakePacer:
         self._number = itertools.count()
 
     async def until(self, due_ns: int) -> None:
-        """Return when the fake clock has come to `due_ns`; those who wait for the same moment return in the order they came."""
+        """Return when the fake clock has reached `due_ns`; waits for the same time return in the order of the calls."""
         me = (due_ns, next(self._number))
         heapq.heappush(self._waiting, me)
         try:
@@ -117,16 +210,17 @@ class FakePacer:
 
 @dataclass(frozen=True)
 class Lateness:
-    """How late waits ended, in nanoseconds: what the machine and the loop add to every planned moment."""
+    """The delay with which waits end, which the machine and the loop add to every planned time."""
 
     waits: int
+    """Waits measured."""
     median_ns: float
     p99_ns: float
     max_ns: int
 
 
-async def lateness_ns(pacer: Waits, clock: Clock, waits: int = 1000, gap_ns: int = 2_500_000) -> Lateness:
-    """Return how late a pacer's waits of `gap_ns` end in the running loop, over at least one wait, one after the other."""
+async def lateness_ns(pacer: PacerProtocol, clock: Clock, waits: int = 1000, gap_ns: int = 2_500_000) -> Lateness:
+    """Measure how late a pacer's waits of `gap_ns` end in the running loop, over at least one wait, one after the other."""
     late = np.empty(waits, dtype=np.int64)
     for i in range(waits):
         due_ns = clock.now_ns() + gap_ns

@@ -1,10 +1,10 @@
-"""One run under load from start to end: engine processes one after another, their blocks, the run's folder."""
+"""One load test from start to end: load workers one after another, their blocks, the run's folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
 from harness.load import arrivals
 from harness.load.environment import LoadEnvironment
-from harness.load.generator_checks import generator
-from harness.load.histogram_file import write_histograms
 from harness.load.protocol import LoadJob
-from harness.load.results import CollectedResults, Where, result
+from harness.load.results import CollectedResults, ScenarioEnvironment, generator_facts, histogram_rows, scenario_result
 from harness.load.supervisor import Supervisor
+from harness.results.histograms import write_histograms
+from harness.results.load import LoadModel
 from harness.results.run import Run, RunKind, RunSettings
 from harness.results.store import SCHEMA_VERSION, write_run
 from harness.runtime import machine
@@ -27,74 +27,78 @@ from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.workspace import git_commit
 
-MODELS = {"open": "open: operations begin when they are due", "closed": "closed: a user waits for each answer"}
+MODELS = {
+    LoadModel.OPEN: "open: operations start when they are due",
+    LoadModel.CLOSED: "closed: a user waits for each operation to complete",
+}
 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What a run is to do: one scenario, `cycles` blocks of each arm, shared out over fresh engine processes.
-
-    `job` says how a block goes; its files, settings and cycles are filled in for each process. `users` is for the closed model.
-    """
+    """One load test: a scenario, its blocks and the number of load workers."""
 
     loaded: LoadedScenario
     settings: RunSettings
     job: LoadJob
+    """The blocks; its files, settings and cycles are filled in for each load worker."""
     cycles: int
+    """Blocks of each arm, distributed over fresh load workers."""
     out: Path
+    """The run's folder."""
     command: str
     users: int = 0
+    """Concurrent users of the closed model."""
     allow_remote: bool = False
 
-    def shares(self) -> list[int]:
-        """Return how many cycles each engine process takes; no process is without one."""
-        processes = min(self.settings.processes, self.cycles)
-        return [self.cycles // processes + (number < self.cycles % processes) for number in range(processes)]
+    def cycles_per_worker(self) -> list[int]:
+        """Return the number of cycles of each load worker, which is at least one."""
+        workers = min(self.settings.processes, self.cycles)
+        return [self.cycles // workers + (index < self.cycles % workers) for index in range(workers)]
 
 
 @dataclass
 class LoadSession:
-    """Carries out a plan. `run()` returns the record; what was measured before Ctrl-C or an engine's death is kept."""
+    """Runs a plan. `run()` returns the record; results from before Ctrl-C or a worker's crash are kept."""
 
     plan: LoadPlan
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     started_at: datetime = field(default_factory=utc_now)
-    heard: CollectedResults = field(default_factory=CollectedResults)
+    collected: CollectedResults = field(default_factory=CollectedResults)
     _facts: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Run:
-        """Do everything in the plan, write the folder and return the record, also after Ctrl-C.
+        """Run the plan, write the folder and return the record, also after Ctrl-C.
 
         Raises:
-            UsageError: the scenario does not run here, a server is another machine, or the folder cannot be written.
+            UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
             ScenarioFailedError: the data cannot be built.
         """
         plan, settings = self.plan, self.plan.settings
         self._facts = machine.describe(self.cores)
-        self.observer.step(f"{plan.loaded.name} · preparing", 1, len(plan.shares()) + 1, self._expected_s(0))
-        ground = LoadEnvironment(
+        self.observer.step(f"{plan.loaded.name} · preparing", 1, len(plan.cycles_per_worker()) + 1, self._expected_s(0))
+        environment = LoadEnvironment(
             [plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote
         )
-        with generator_apart(self.cores), ground:
-            write_run(self._record(None, None), plan.out)  # a folder that cannot be written must show before minutes of load
+        with generator_core(self.cores), environment:
+            write_run(self._record(None, None), plan.out)  # a folder that cannot be written has to show before minutes of load
             try:
-                for number, cycles in enumerate(plan.shares(), 1):
-                    if self.heard.failed is None:
-                        self._engine(ground, number, cycles)
+                for number, cycles in enumerate(plan.cycles_per_worker(), 1):
+                    if self.collected.failed is None:
+                        self._run_worker(environment, number, cycles)
             except KeyboardInterrupt:
-                self.heard.interrupted = True
-        return self._save(ground)
+                self.collected.interrupted = True
+        return self._save(environment)
 
-    def _engine(self, ground: LoadEnvironment, number: int, cycles: int) -> None:
-        """Have one engine process take its cycles; one that ends before its time is lost, and the next one goes on."""
-        plan, of = self.plan, len(self.plan.shares())
-        says = f"{plan.loaded.name} · under load, process {number} of {of}"
-        self.observer.step(says, number + 1, of + 1, self._expected_s(number - 1))
+    def _run_worker(self, environment: LoadEnvironment, number: int, cycles: int) -> None:
+        """Have one load worker run its cycles; if it ends early, its remaining cycles are lost and the next worker follows."""
+        plan, workers = self.plan, len(self.plan.cycles_per_worker())
+        step = f"{plan.loaded.name} · under load, worker {number} of {workers}"
+        self.observer.step(step, number + 1, workers + 1, self._expected_s(number - 1))
         job = msgspec.structs.replace(
             plan.job,
             files=[str(plan.loaded.file)],
-            settings=ground.settings(number - 1),
+            settings=environment.settings(number - 1),
             cycles=cycles,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
@@ -103,61 +107,57 @@ class LoadSession:
         try:
             supervisor.start()
             self._facts |= supervisor.facts
-            self.heard.cannot_run = supervisor.cannot_run
+            self.collected.cannot_run = supervisor.cannot_run
             supervisor.load(plan.users)
             while supervisor.running:
                 supervisor.wait()
-                self._hear(supervisor, number)
+                self._collect(supervisor, number)
         except KeyboardInterrupt:
             supervisor.stop()
             raise
         except HarnessError as error:
-            if number == 1:  # it cannot be loaded at all
-                self.heard.failed = str(error)
+            if number == 1:  # the scenario cannot be loaded at all
+                self.collected.failed = str(error)
             else:
                 supervisor.failed = str(error)
         finally:
-            self._hear(supervisor, number)
+            self._collect(supervisor, number)
             supervisor.close()
         if supervisor.failed:
-            blocks = len(self.heard.blocks.get(number, []))
-            self.heard.lost.append(f"engine process {number} of {of}, after {blocks} of its blocks: {supervisor.failed}")
+            blocks = len(self.collected.blocks.get(number, []))
+            self.collected.lost.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
 
-    def _hear(self, supervisor: Supervisor, number: int) -> None:
-        blocks = supervisor.blocks()
-        if blocks:
-            self.heard.blocks.setdefault(number, []).extend(blocks)
-        self.heard.ticks += [replace(tick, process=number) for tick in supervisor.ticks()]
+    def _collect(self, supervisor: Supervisor, number: int) -> None:
+        self.collected.add(number, supervisor.blocks(), supervisor.ticks())
         self.observer.tick()
 
     def _expected_s(self, done: int) -> float:
-        """Return about how long is left after so many engine processes, without what draining takes."""
+        """Return the expected remaining seconds after `done` load workers, without draining."""
         job, arms = self.plan.job, len(self.plan.job.arms or self.plan.loaded.scenario.arms)
-        left = self.plan.shares()[done:]
+        left = self.plan.cycles_per_worker()[done:]
         return sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in left)
 
-    def _save(self, ground: LoadEnvironment) -> Run:
+    def _save(self, environment: LoadEnvironment) -> Run:
         plan = self.plan
-        finished = self._record(ground, utc_now())
+        finished = self._record(environment, utc_now())
         for found in finished.scenarios:
             if found.samples_file:
-                write_histograms(self.heard.blocks, plan.loaded.name, plan.out / found.samples_file)
+                write_histograms(histogram_rows(self.collected.blocks, plan.loaded.name), plan.out / found.samples_file)
         write_run(finished, plan.out)
         return finished
 
-    def _record(self, ground: LoadEnvironment | None, finished_at: datetime | None) -> Run:
+    def _record(self, environment: LoadEnvironment | None, finished_at: datetime | None) -> Run:
         plan, settings = self.plan, self.plan.settings
-        grounds = {} if ground is None else {plan.loaded.name: where(ground, plan.loaded)}
-        environment = {**self._facts, **described(plan.job, plan.users)}
-        loaded = [] if ground is None else [plan.loaded]
-        return record(
-            loaded, grounds, self.heard, plan.job, settings, environment, (self.started_at, finished_at), plan.out, plan.command
-        )
+        environments = {} if environment is None else {plan.loaded.name: scenario_environment(environment, plan.loaded)}
+        facts = {**self._facts, **load_facts(plan.job, plan.users)}
+        loaded = [] if environment is None else [plan.loaded]
+        times = self.started_at, finished_at
+        return record(loaded, environments, self.collected, plan.job, settings, facts, times, plan.out, plan.command)
 
 
 @contextmanager
-def generator_apart(cores: Cores) -> Iterator[None]:
-    """Keep this process and whatever it starts meanwhile off the load generator's core, if there is another."""
+def generator_core(cores: Cores) -> Iterator[None]:
+    """Keep this process, and the processes that it starts meanwhile, off the load generator's core, if there is another core."""
     if cores.worker is None:
         yield
         return
@@ -168,38 +168,41 @@ def generator_apart(cores: Cores) -> Iterator[None]:
         keep_to(cores.all)
 
 
-def where(ground: LoadEnvironment, loaded: LoadedScenario) -> Where:
-    """Return on what a scenario ran."""
+def scenario_environment(environment: LoadEnvironment, loaded: LoadedScenario) -> ScenarioEnvironment:
+    """Return a scenario's environment for the record."""
     name = loaded.name
-    return Where(ground.engine, ground.rtt_ms, ground.datasets.get(name, {}), ground.engine_settings.get(name, {}))
+    datasets, engine_settings = environment.datasets.get(name, {}), environment.engine_settings.get(name, {})
+    return ScenarioEnvironment(environment.engine, environment.rtt_ms, datasets, engine_settings)
 
 
-def described(job: LoadJob, users: int) -> dict[str, str]:
-    """Return how the load went, in words for the record."""
-    facts = {"model": MODELS[job.model], "most in flight": str(job.in_flight_limit)}
-    asked = {"users": str(users)} if job.model == "closed" else {"arrivals": arrivals.parse(job.arrivals).describes}
-    return facts | asked
+def load_facts(job: LoadJob, users: int) -> dict[str, str]:
+    """Return the load model and its parameters in words, for the record."""
+    facts = {"model": MODELS[LoadModel(job.model)], "in-flight limit": str(job.in_flight_limit)}
+    load = {"users": str(users)} if job.model == LoadModel.CLOSED else {"arrivals": arrivals.parse(job.arrivals).description}
+    return facts | load
 
 
 def samples_file(loaded: LoadedScenario, engine: str) -> str:
-    """Return where a scenario's histograms lie in the run's folder."""
+    """Return the path of a scenario's histograms, relative to the run's folder."""
     return f"samples/{loaded.name}-{engine}.csv"
 
 
 def record(
     scenarios: Sequence[LoadedScenario],
-    grounds: Mapping[str, Where],
-    heard: CollectedResults,
+    environments: Mapping[str, ScenarioEnvironment],
+    collected: CollectedResults,
     job: LoadJob,
     settings: RunSettings,
-    environment: Mapping[str, str],
+    facts: Mapping[str, str],
     times: tuple[datetime, datetime | None],
     out: Path,
     command: str,
 ) -> Run:
-    """Return a run under load: each scenario's result from what its engines told. `times` are when it started and finished."""
+    """Return the record of a load test with each scenario's result; `times` are those of its start and its end."""
     commit, dirty = git_commit()
-    found = [result(s, grounds[s.name], heard, job, samples_file(s, grounds[s.name].engine)) for s in scenarios]
+    found = [
+        scenario_result(s, environments[s.name], collected, job, samples_file(s, environments[s.name].engine)) for s in scenarios
+    ]
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=RunKind.LOAD,
@@ -209,8 +212,8 @@ def record(
         command=command,
         commit=commit,
         dirty=dirty,
-        interrupted=heard.interrupted,
+        interrupted=collected.interrupted,
         settings=settings,
-        environment={**environment, **generator(b for blocks in heard.blocks.values() for b in blocks)},
+        environment={**facts, **generator_facts(b for blocks in collected.blocks.values() for b in blocks)},
         scenarios=found,
     )

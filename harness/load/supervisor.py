@@ -1,170 +1,146 @@
-"""Starting an engine process, telling it how much load there is, and hearing its blocks and ticks.
+"""The parent's side of a load worker: start it, send it orders, collect its blocks and ticks.
 
-Works the same in a process that Locust has patched and in one that it has not: everything goes over pipes.
+It works in a process that Locust has patched and in one that it has not: all messages go over a socket.
 """
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 
 import msgspec
 
-from harness.bench.protocol import encode_paths
 from harness.errors import ScenarioFailedError
-from harness.load.open_model import GIVE_UP_S
-from harness.load.protocol import LoadBlock, LoadJob, Order, WorkerReport
+from harness.load.block import GIVE_UP_S, LoadBlock
+from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
 from harness.results.load import Tick
-from harness.runtime.processes import end, ending, environment
+from harness.runtime.child import Child, JobFailed, python_module
 
 STOP_S = 10.0
-"""How long the engine may take to close its instances, beside draining."""
+"""Seconds that the worker may take to close its instances, in addition to draining."""
 
-LOOK_S = 0.1
-"""How often whoever waits for a block looks whether the engine is still there."""
+POLL_S = 0.1
+"""Seconds between two checks, while waiting for a block, that the worker is still running."""
 
-_decoder = msgspec.json.Decoder(WorkerReport)
+_Report = WorkerReport | JobFailed
+_decoder: msgspec.json.Decoder[_Report] = msgspec.json.Decoder(_Report)
 
 
 @dataclass
 class Supervisor:
-    """One engine process, from `start` to `close`. `failed` is the reason why it ended before its time; `facts` describe it.
-
-    `cannot_run` holds (scenario, arm, group, error) of what raised as written when it compared answers.
-    """
+    """One load worker, from `start` to `close`."""
 
     job: LoadJob
+    """The load it generates."""
+
     failed: str | None = None
+    """The reason why it ended early."""
+
     facts: dict[str, str] = field(default_factory=dict)
+    """Description of its process."""
+
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """(scenario, arm, group, error) of groups that an arm cannot run as written."""
+
     _blocks: deque[LoadBlock] = field(default_factory=deque)
     _ticks: deque[Tick] = field(default_factory=deque)
-    _news: threading.Event = field(default_factory=threading.Event)
-    _child: subprocess.Popen[bytes] | None = None
+    _received: threading.Event = field(default_factory=threading.Event)
+    _child: Child[_Report] | None = None
     _reader: threading.Thread | None = None
     _last: Order | None = None
     _closing: bool = False
 
     def start(self) -> None:
-        """Start the engine and wait until its instances are open and their answers compared.
+        """Start the worker and wait until its instances are open and their answers compared.
 
         Raises:
-            ScenarioFailedError: it cannot, or the arms do not agree.
+            ScenarioFailedError: it cannot start, or the arms' answers differ.
         """
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "harness.load.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(),
-            start_new_session=True,
-        )
+        self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
         try:
-            report = self._introduce(self._child)
+            ready = self._prepare(self._child)
         except BaseException:
             self.close()
             raise
-        self.facts, self.cannot_run = report.facts, report.cannot_run
+        self.facts, self.cannot_run = ready.facts, ready.cannot_run
         self._reader = threading.Thread(target=self._read, args=(self._child,), daemon=True)
         self._reader.start()
 
     @property
     def running(self) -> bool:
-        """Whether more may be heard."""
+        """Whether more reports may arrive."""
         return self._reader is not None and self._reader.is_alive()
 
     def load(self, users: int = 0, rate_factor: float = 1.0) -> None:
-        """Tell the engine how much load there is from its next cycle on; the first order sets it off."""
+        """Set the load from the worker's next cycle on; the first call starts it."""
         order = Order(users, rate_factor)
         if order != self._last and self._order(order):
             self._last = order
 
-    def one(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
-        """Have one block of an arm from an engine that works on request: closed model where there are users.
+    def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
+        """Run one block of an arm in a worker on request, by the closed model with `users`, and by the open model without.
 
         Raises:
-            ScenarioFailedError: the engine has ended.
+            ScenarioFailedError: the worker has exited.
         """
         self._order(Order(users, rate_factor, arm, block_s))
         while not self._blocks:
             if not self.running and not self._blocks:
-                raise ScenarioFailedError(self.failed or "the engine process has ended")
+                raise ScenarioFailedError(self.failed or "the load worker has exited")
             self.wait()
         return self._blocks.popleft()
 
     def wait(self) -> None:
-        """Wait until something is heard, or for a moment."""
-        self._news.wait(LOOK_S)
-        self._news.clear()
+        """Wait until a report arrives, or for `POLL_S` seconds."""
+        self._received.wait(POLL_S)
+        self._received.clear()
 
     def blocks(self) -> list[LoadBlock]:
-        """Return the blocks heard since the last call."""
+        """Return the blocks received since the last call."""
         return [self._blocks.popleft() for _ in range(len(self._blocks))]
 
     def ticks(self) -> list[Tick]:
-        """Return the ticks heard since the last call."""
+        """Return the ticks received since the last call."""
         return [self._ticks.popleft() for _ in range(len(self._ticks))]
 
     def stop(self) -> None:
-        """Let the engine cut its block short, drain and end, and hear the rest."""
+        """Let the worker cut its block short, drain and exit, and collect the rest."""
         self._order(Order(None))
         if self._reader is not None:
             self._reader.join(self.job.drain_s + GIVE_UP_S + STOP_S)
 
     def close(self) -> None:
-        """End the engine's process, if it has not ended by itself."""
+        """End the worker, if it has not exited by itself."""
         self._closing = True
         if self._child is None:
             return
-        end(self._child)
+        self._child.end()
         if self._reader is not None:
             self._reader.join()
-        for pipe in (self._child.stdin, self._child.stdout):
-            assert pipe is not None
-            with contextlib.suppress(OSError):  # an order that nobody reads any more may still be in its buffer
-                pipe.close()
+        self._child.close()
 
-    def _introduce(self, child: subprocess.Popen[bytes]) -> WorkerReport:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # a child that cannot even start says why on its standard error
-            child.stdin.write(msgspec.json.encode(self.job, enc_hook=encode_paths) + b"\n")
-            child.stdin.flush()
-        first = child.stdout.readline()
-        if not first:
-            raise ScenarioFailedError(f"the engine process ended without a word ({ending(child.wait())})")
-        report = _decoder.decode(first)
-        if report.failed:
-            raise ScenarioFailedError(report.failed)
-        return report
+    def _prepare(self, child: Child[_Report]) -> WorkerReady:
+        child.send(self.job)
+        report = child.receive()
+        if isinstance(report, WorkerReady):
+            return report
+        if isinstance(report, JobFailed):
+            raise ScenarioFailedError(report.message)
+        raise ScenarioFailedError(f"load worker exited unexpectedly ({child.exit_description()})")
 
-    def _read(self, child: subprocess.Popen[bytes]) -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            if not line.endswith(b"\n"):  # it was killed while it wrote
-                break
-            report = _decoder.decode(line)
-            if report.block is not None:
-                self._blocks.append(report.block)
-            if report.tick is not None:
+    def _read(self, child: Child[_Report]) -> None:
+        while (report := child.receive()) is not None:
+            if isinstance(report, LoadBlock):
+                self._blocks.append(report)
+            elif isinstance(report, TickMeasured):
                 self._ticks.append(report.tick)
-            if report.failed:
-                self.failed = report.failed
-            self._news.set()
-        code = child.wait()
-        if code != 0 and not self._closing:
-            self.failed = self.failed or f"the engine process ended in mid-run ({ending(code)})"
-        self._news.set()
+            elif isinstance(report, JobFailed):
+                self.failed = report.message
+            self._received.set()
+        if child.process.wait() != 0 and not self._closing:
+            self.failed = self.failed or f"load worker exited unexpectedly during the run ({child.exit_description()})"
+        self._received.set()
 
     def _order(self, order: Order) -> bool:
-        if self._child is None or self._child.stdin is None:
-            return False
-        try:
-            self._child.stdin.write(msgspec.json.encode(order) + b"\n")
-            self._child.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            return False  # whoever reads its reports learns how it ended
-        return True
+        return self._child is not None and self._child.send(order)  # a worker that has exited is noticed by the reader

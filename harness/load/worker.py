@@ -1,4 +1,10 @@
-"""The engine's own process: unpatched Python, whatever its supervisor has done to itself. A job in, orders in, reports out."""
+"""The load worker: a fresh, unpatched process, whatever its supervisor has patched. It gets a job and orders and sends reports.
+
+Load is coroutines in one loop, in blocks that alternate between arms, so that drift affects all of them alike. One arm of one
+scenario is under load at a time, so that arms do not disturb each other. A cycle goes over every arm; the first order is random and
+every second cycle reverses it (A B C, C B A: linear drift cancels). In a cycle every arm gets the same arrivals and the same cases,
+so that its block is compared with the baseline's block of the same cycle.
+"""
 
 from __future__ import annotations
 
@@ -7,98 +13,356 @@ import contextlib
 import gc
 import importlib.metadata
 import os
+import random
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import msgspec
 
-from harness.bench.protocol import decode_paths
-from harness.bench.worker import die_with_parent, only_events_on_stdout
-from harness.discovery import load
-from harness.errors import HarnessError
-from harness.load.engine import Engine, LoadLevel
-from harness.load.pacing import Pacer
-from harness.load.protocol import LoadJob, Order, WorkerReport
+from harness.bench.operations import first_of_each_group
+from harness.bench.verify import verify
+from harness.discovery import LoadedScenario, load
+from harness.errors import HarnessError, ScenarioFailedError
+from harness.load import arrivals
+from harness.load.block import ArrivalSchedule, LoadBlock, Phases, Recorder, run_closed, run_open, wire
+from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
+from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
 from harness.load.sampler import Sampler
-from harness.runtime.clock import MonotonicClock
-from harness.runtime.cores import settle
+from harness.results.load import LoadModel
+from harness.results.run import BASELINE
+from harness.runtime import channel
+from harness.runtime.child import JobFailed, decode_path
+from harness.runtime.clock import Clock, MonotonicClock, cpu_ns
+from harness.scenario import Case, Setting
 
 try:
     import uvloop
-except ImportError:  # the engine works on asyncio's own loop as well; which one it was stands in the record
+except ImportError:  # asyncio's own loop works as well; the record names the one that was used
     new_event_loop, EVENT_LOOP = asyncio.new_event_loop, "asyncio"
 else:
     new_event_loop, EVENT_LOOP = uvloop.new_event_loop, f"uvloop {importlib.metadata.version('uvloop')}"
 
-
 SWITCH_S = 0.0002
-"""How long the thread that samples may keep the interpreter from the loop: Python's own five milliseconds would be in the times."""
+"""Seconds that the sampling thread may keep the interpreter from the loop: Python's default of 5 ms would show in the times."""
+
+VERIFIED_CASES = 2
+"""Cases of each group on which the arms must agree before any load."""
+
+THREADS = 32
+"""Threads of the pool that runs the operations of a synchronous scenario; further concurrent operations wait for a thread."""
+
+ASYNCHRONOUS = "asynchronous, in one event loop"
+SYNCHRONOUS = f"synchronous, in a pool of {THREADS} threads"
+"""How the operations of a scenario run, for the record: concurrency beyond the pool's size is queueing for a thread."""
+
+LANES = 8
+"""Streams of cases between which arrivals of the open model alternate."""
+
+MAX_STREAMS = 64
+"""The limit of streams of cases; further users share them, and each case goes to the next user that starts an operation."""
+
+Send = Callable[[WorkerReport | JobFailed], None]
+
+
+@dataclass(frozen=True)
+class LoadLevel:
+    """The amount of load of a block."""
+
+    users: int = 0
+    """Concurrent users of the closed model; 0 in the open model."""
+    rate_factor: float = 1.0
+    """Factor on the rates of the arrival schedule in the open model."""
+
+
+@dataclass
+class LoadedInstances:
+    """One scenario's open instances and its streams of cases."""
+
+    loaded: LoadedScenario
+    setting: Setting
+    instances: Mapping[str, Any]
+    """Arm → its instance; only arms that can take load."""
+    order: list[str] = field(default_factory=list)
+    """The arms in the order of even cycles."""
+    excluded: frozenset[tuple[str, str]] = frozenset()
+    """(arm, group) pairs that raised when answers were compared, in arms that may."""
+    streams: dict[int, Sequence[Case]] = field(default_factory=dict)
+    """Stream number → its cases."""
+    taken: dict[int, int] = field(default_factory=dict)
+    """Stream number → cases that users have taken from it."""
+    arrived: int = 0
+    """Arrivals of the cycles so far."""
+
+    def stream(self, number: int) -> Sequence[Case]:
+        """Return a stream's cases, the same in every process and at every call.
+
+        Raises:
+            ScenarioFailedError: there are none.
+        """
+        if number not in self.streams:
+            cases = self.loaded.scenario.load_cases(replace(self.setting, stream=self.setting.stream + number + 1))
+            if not cases:
+                raise ScenarioFailedError(
+                    f"{self.loaded.file} has no cases for a load test; check `load` of its groups, and load_cases"
+                )
+            self.streams[number] = cases
+        return self.streams[number]
+
+    def user(self, arm: str, user: int) -> Iterator[Case]:
+        """Return a user's endless cases, continuing its stream; the stream is created now, not under load."""
+        number = user % MAX_STREAMS
+        stream = self.stream(number)
+
+        def cases() -> Iterator[Case]:
+            while True:
+                case = stream[self.taken.get(number, 0) % len(stream)]
+                self.taken[number] = self.taken.get(number, 0) + 1
+                if (arm, case.group) not in self.excluded:
+                    yield case
+
+        return cases()
+
+    def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> ArrivalSchedule:
+        """Pair arrivals with cases: they alternate between lanes, each of which goes through its stream.
+
+        Cases that the arm cannot run are left out. Each lane is a case ahead of the one before, so that a few arrivals include
+        cases of every group.
+        """
+        lanes = [self.stream(number) for number in range(LANES)]
+        pairs = []
+        for number, offset_ns in enumerate(offsets_ns, self.arrived):
+            lane = lanes[number % LANES]
+            case = lane[(number // LANES + number % LANES) % len(lane)]
+            if (arm, case.group) not in self.excluded:
+                pairs.append((offset_ns, case))
+        return ArrivalSchedule([offset for offset, _ in pairs], [case for _, case in pairs])
+
+
+class LoadWorker:
+    """Runs blocks of load on every scenario's instances.
+
+    `cannot_run` holds (scenario, arm, group, error) of groups that an arm cannot run as written.
+    """
+
+    def __init__(
+        self,
+        loaded: Sequence[LoadedScenario],
+        job: LoadJob,
+        clock: Clock,
+        pacer: PacerProtocol,
+        sampler: Sampler | None = None,
+    ) -> None:
+        self._loaded = list(zip(loaded, job.settings, strict=True))
+        self._job, self._clock, self._pacer, self._sampler = job, clock, pacer, sampler
+        self._arrivals = arrivals.parse(job.arrivals)
+        first = job.settings[0]
+        self._random = random.Random(f"{first.seed}/{first.stream}/load")  # noqa: S311 - the order has to be reproducible
+        # Workers that share a schedule need the same one; workers that run one after the other get one each.
+        self._seed = f"{first.seed}/{0 if job.share[1] > 1 else first.stream}"
+        self.cannot_run: list[tuple[str, str, str, str]] = []
+        self._execution: dict[str, str] = {}
+        self._scenarios: list[LoadedInstances] = []
+        self._stack = AsyncExitStack()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """How operations run, for the record: one fact, or one per scenario if they differ."""
+        modes = set(self._execution.values())
+        return {"execution": modes.pop()} if len(modes) == 1 else {f"execution of {n}": mode for n, mode in self._execution.items()}
+
+    async def open(self) -> None:
+        """Open every arm's instance, create its cases and compare the arms' answers.
+
+        Raises:
+            ScenarioFailedError: answers differ, or there are no cases.
+        """
+        for loaded, setting in self._loaded:
+            scenario = loaded.scenario
+            self._execution[loaded.name] = SYNCHRONOUS if scenario.is_synchronous else ASYNCHRONOUS
+            if scenario.is_synchronous:
+                pool = self._stack.enter_context(ThreadPoolExecutor(THREADS, "synchronous run"))
+                scenario = scenario.in_threads(pool)
+                loaded = replace(loaded, scenario=scenario)  # noqa: PLW2901 - the same scenario, run as it is from here on
+            wanted = [arm for arm in scenario.arms if self._job.arms is None or arm in self._job.arms]
+            opened = dict.fromkeys([BASELINE, *wanted])
+            instances = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in opened}
+            target = LoadedInstances(loaded, setting, instances)
+            cases = first_of_each_group(target.stream(0), VERIFIED_CASES)
+            try:
+                verified = await verify(scenario, instances, cases)
+            except ScenarioFailedError as error:
+                raise ScenarioFailedError(f"{loaded.name}: {error}") from error
+            for instance in instances.values():
+                await scenario.settle(instance)
+            excluded = target.excluded = frozenset(verified.cannot_run)
+            groups = {c.group for c in cases}
+            self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in verified.cannot_run.items() if g in groups]
+            target.instances = {arm: instances[arm] for arm in wanted if any((arm, g) not in excluded for g in groups)}
+            target.order = list(target.instances)
+            self._random.shuffle(target.order)
+            for number in range(LANES if self._job.model == LoadModel.OPEN else 1):
+                target.stream(number)
+            self._scenarios.append(target)
+
+    async def close(self) -> None:
+        """Close every instance."""
+        await self._stack.aclose()
+
+    async def cycles(self, level: Callable[[], LoadLevel], stopped: Callable[[], bool]) -> AsyncIterator[LoadBlock]:
+        """Yield the blocks of the job's cycles, or until `stopped()`, which cuts the last block short.
+
+        `level` is called before every cycle.
+        """
+        cycle = 0
+        while not stopped() and cycle != self._job.cycles:
+            now = level()
+            for scenario in self._scenarios:
+                taken, offsets_ns = dict(scenario.taken), self._offsets_ns(cycle, now.rate_factor, self._job.block_s)
+                for position, arm in enumerate(scenario.order if cycle % 2 == 0 else scenario.order[::-1]):
+                    scenario.taken = dict(taken)  # every arm of a cycle starts each user at the same case
+                    block = await self._block(scenario, arm, (cycle, position), now, offsets_ns, self._job.block_s, stopped)
+                    if block.measured_ns:
+                        yield block
+                    if stopped():
+                        return
+                scenario.arrived += len(offsets_ns)
+            cycle += 1
+
+    async def run_block(
+        self, arm: str, number: int, level: LoadLevel, block_s: float | None, stopped: Callable[[], bool]
+    ) -> LoadBlock:
+        """Run one block of an arm of the first scenario, by the closed model if there are users; `number` stands for its cycle.
+
+        Raises:
+            ScenarioFailedError: the arm cannot take load.
+        """
+        scenario, duration_s = self._scenarios[0], self._job.block_s if block_s is None else block_s
+        if arm not in scenario.instances:
+            name = scenario.loaded.name
+            raise ScenarioFailedError(f"{name}: arm {arm} cannot take load; it is not selected, or runs no group as written")
+        offsets_ns = [] if level.users else self._offsets_ns(number, level.rate_factor, duration_s)
+        block = await self._block(scenario, arm, (number, 0), level, offsets_ns, duration_s, stopped)
+        scenario.arrived += len(offsets_ns)
+        return block
+
+    def _offsets_ns(self, cycle: int, rate_factor: float, block_s: float) -> list[int]:
+        """Return the due times in a cycle's blocks; warm-up takes the beginning of a separate schedule."""
+        if self._job.model == LoadModel.CLOSED:
+            return []
+        schedule = self._arrivals if rate_factor == 1 else self._arrivals.scaled(rate_factor)
+        schedule, warm_up_ns = schedule.share(*self._job.share), int(self._job.warm_up_s * 1e9)
+        before = schedule.offsets_ns(max(block_s, self._job.warm_up_s), f"{self._seed}/{cycle}/warm-up")
+        measured = schedule.offsets_ns(block_s, f"{self._seed}/{cycle}")
+        return [*before[before < warm_up_ns].tolist(), *(measured + warm_up_ns).tolist()]
+
+    async def _block(
+        self,
+        scenario: LoadedInstances,
+        arm: str,
+        cycle_position: tuple[int, int],
+        level: LoadLevel,
+        offsets_ns: Sequence[int],
+        block_s: float,
+        stopped: Callable[[], bool],
+    ) -> LoadBlock:
+        runnable, instance, job = scenario.loaded.scenario, scenario.instances[arm], self._job
+        users = level.users if job.model == LoadModel.CLOSED or job.on_request else 0
+        targets = runnable.targets(instance)
+        # Without targets, the operations in this process need the core.
+        keep_awake = KeepAwake(self._clock, wanted=bool(targets) and job.alone)
+        recorder = Recorder(runnable, instance, self._clock, lambda: cpu_ns() - keep_awake.idle_ns)
+        phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
+        schedule = scenario.arrivals(arm, offsets_ns)
+        cases = [scenario.user(arm, user) for user in range(users)]
+        if self._sampler is not None:
+            await self._sampler.begin(arm, recorder, targets, lambda: runnable.counts(instance))
+        async with keep_awake:
+            if users:
+                measured_ns = await run_closed(recorder, cases, phases, self._clock, self._pacer, stopped)
+            else:
+                await run_open(recorder, schedule, phases, job.in_flight_limit, self._clock, self._pacer, stopped)
+                measured_ns = recorder.measured_ns
+        if self._sampler is not None:
+            self._sampler.end()
+        await runnable.settle(instance)
+        return LoadBlock(
+            scenario=scenario.loaded.name,
+            arm=arm,
+            cycle=cycle_position[0],
+            position=cycle_position[1],
+            users=users,
+            measured_ns=measured_ns,
+            groups=recorder.groups(),
+            lateness=wire(recorder.lateness_ns),
+            cpu_percent=recorder.cpu_percent,
+            targets=bool(targets),
+        )
 
 
 def main() -> None:
-    """Read a job from standard input, report ready, then run blocks under the orders that follow."""
-    die_with_parent()
-    channel = only_events_on_stdout()
-    source = sys.stdin.buffer
-    job = msgspec.json.decode(source.readline(), type=LoadJob, dec_hook=decode_paths)
-    if job.cpus:
-        settle(job.cpus)
+    """Receive a job, report ready, then run blocks under the orders that follow."""
+    supervisor = channel.connect()
+    line = supervisor.read_line()
+    if not line:
+        return
+    job = msgspec.json.decode(line, type=LoadJob, dec_hook=decode_path)
     sys.setswitchinterval(SWITCH_S)
-    encoder, saying = msgspec.json.Encoder(), threading.Lock()
+    encoder = msgspec.json.Encoder()
 
-    def say(report: WorkerReport) -> None:
-        line = encoder.encode(report) + b"\n"
-        with saying, contextlib.suppress(BrokenPipeError):  # ticks come from a thread; a supervisor that has gone wants no reports
-            channel.write(line)
-            channel.flush()
+    def send(report: WorkerReport | JobFailed) -> None:
+        with contextlib.suppress(OSError):  # the supervisor has exited
+            supervisor.write_line(encoder.encode(report))
 
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(job, source, say))
+            runner.run(_serve(job, supervisor, send))
     except HarnessError as error:
-        say(WorkerReport(failed=str(error)))
+        send(JobFailed(str(error), error.code))
     except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
-        say(WorkerReport(failed=f"{type(error).__name__}: {error}"))
-    with contextlib.suppress(BrokenPipeError):
-        channel.close()
-    os._exit(0)  # the thread that waits for orders must not keep the process
+        send(JobFailed(f"{type(error).__name__}: {error}"))
+    os._exit(0)  # the thread that waits for orders must not keep the process alive
 
 
-async def _serve(job: LoadJob, source: BinaryIO, say: Callable[[WorkerReport], None]) -> None:
+async def _serve(job: LoadJob, supervisor: channel.Channel, send: Send) -> None:
     clock = MonotonicClock()
-    async with Pacer(clock) as pacer, Sampler(lambda tick: say(WorkerReport(tick=tick)), clock) as sampler:
-        engine = Engine([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
+    async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
+        worker = LoadWorker([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
         try:
-            await engine.open()
+            await worker.open()
             gc.collect()
-            gc.freeze()  # what was opened lives as long as the process: collections under load need not go through it
+            gc.freeze()  # the instances live as long as the process: collections under load need not scan them
             orders = _Orders(asyncio.get_running_loop())
-            say(WorkerReport(ready=True, facts={"event loop": EVENT_LOOP}, cannot_run=engine.cannot_run))
-            threading.Thread(target=orders.listen, args=(source,), daemon=True).start()
-            await (_on_request if job.on_request else _in_cycles)(engine, orders, say)
+            send(WorkerReady({"event loop": EVENT_LOOP, **worker.facts}, worker.cannot_run))
+            threading.Thread(target=orders.listen, args=(supervisor,), daemon=True).start()
+            await (_on_request if job.on_request else _in_cycles)(worker, orders, send)
         finally:
-            await engine.close()
+            await worker.close()
 
 
-async def _in_cycles(engine: Engine, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
+async def _in_cycles(worker: LoadWorker, orders: _Orders, send: Send) -> None:
     await orders.first.wait()
-    async for block in engine.cycles(lambda: orders.level, lambda: orders.stop):
-        say(WorkerReport(block=block))
+    async for block in worker.cycles(lambda: orders.level, lambda: orders.stop):
+        send(block)
 
 
-async def _on_request(engine: Engine, orders: _Orders, say: Callable[[WorkerReport], None]) -> None:
+async def _on_request(worker: LoadWorker, orders: _Orders, send: Send) -> None:
     number = 0
     while (order := await orders.waiting.get()).users is not None:
-        block = await engine.one(order.arm, number, LoadLevel(order.users, order.rate_factor), order.block_s, lambda: orders.stop)
-        say(WorkerReport(block=block))
+        block = await worker.run_block(
+            order.arm, number, LoadLevel(order.users, order.rate_factor), order.block_s, lambda: orders.stop
+        )
+        send(block)
         number += 1
 
 
 class _Orders:
-    """The orders so far, read by a thread so that waiting for one never holds up the loop."""
+    """The orders so far, received by a thread so that waiting for one never blocks the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.level = LoadLevel()
@@ -107,9 +371,9 @@ class _Orders:
         self.waiting: asyncio.Queue[Order] = asyncio.Queue()
         self._loop = loop
 
-    def listen(self, source: BinaryIO) -> None:
-        """Follow orders until the supervisor is gone, which also means stop."""
-        for line in source:
+    def listen(self, supervisor: channel.Channel) -> None:
+        """Receive orders until one of them, or the end of the supervisor, stops the run."""
+        while line := supervisor.read_line():
             order = msgspec.json.decode(line, type=Order)
             if order.users is None:
                 break

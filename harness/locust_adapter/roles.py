@@ -1,4 +1,4 @@
-"""What a process of Locust's does for a run, and the one that does all of it alone."""
+"""The role of each Locust process in a run: a single process, or a master that distributes the load over workers."""
 
 from __future__ import annotations
 
@@ -8,26 +8,35 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import msgspec
 from locust.env import Environment
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from harness.errors import HarnessError
-from harness.load.protocol import LoadBlock
-from harness.locust_adapter.seat import EngineHandle
+from harness.errors import HarnessError, ScenarioFailedError
+from harness.load.block import GIVE_UP_S, LoadBlock
+from harness.load.results import ScenarioEnvironment
+from harness.load.supervisor import STOP_S
+from harness.locust_adapter.engine_handle import EngineHandle
+from harness.locust_adapter.request import RunRequest
+from harness.locust_adapter.results import INTERRUPTED, RunResults, VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
-from harness.locust_adapter.verdicts import VerdictPage
-from harness.locust_adapter.wish import RunRequest
-from harness.locust_adapter.written import RunResults, exit_code, report, write
 from harness.results.load import Tick
 
-LOOK_S = 0.2
-"""How often engines are heard, and workers looked after."""
+POLL_S = 0.2
+"""The interval at which load workers and Locust workers are polled."""
 
 ALONE = "here"
-"""Where the load comes from when there is one process."""
+"""The client id of a single process."""
+
+HERE, PREPARE, READY, DRAIN = "harness_here", "harness_prepare", "harness_ready", "harness_drain"
+"""Messages between master and workers, in addition to Locust's own; a worker's blocks are in its reports."""
+
+REQUEST = "harness_request"
+"""The name among Locust's options under which the master sends the request to its workers; None if it cannot be run."""
 
 
 class Role(ABC):
-    """One of Locust's processes. Each method is called when Locust says so: see `harness.locust_adapter.listeners`."""
+    """The role of one Locust process. `harness.locust_adapter` calls its methods on Locust's events."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
@@ -35,71 +44,76 @@ class Role(ABC):
 
     @property
     def options(self) -> Any:
-        """Locust's options and ours."""
+        """Locust's options and the harness's."""
         return self.environment.parsed_options
 
     @abstractmethod
     def ready(self) -> None:
-        """Prepare what must not eat into the time that a run without the web UI has."""
+        """Prepare in advance what would otherwise shorten a run of limited time."""
 
     @abstractmethod
     def start(self) -> None:
-        """Begin a run."""
+        """Start a run."""
 
     @abstractmethod
     def stop(self) -> None:
-        """End the run: wait for what is under way, and see that it is written down. Nothing where none is under way."""
+        """End the run, if there is one: wait for operations in flight and have the results written."""
 
     def quitting(self) -> None:
         """End with Locust, also in the middle of a run."""
         self.stop()
 
-    def give_up(self, says: str, code: int) -> None:
-        """End with one line; with the web UI the run ends and the page stays."""
-        sys.stderr.write(f"harness: {says}\n")
+    def give_up(self, message: str, code: int) -> None:
+        """End with one line on standard error; with the web UI the run ends and the page stays."""
+        sys.stderr.write(f"harness: {message}\n")
         self.environment.process_exit_code = code
         runner = self.environment.runner
         if runner is not None:
             gevent.spawn(runner.stop if self.environment.web_ui is not None else runner.quit)
 
-    def pumps(self, seat: EngineHandle, hear: Callable[[list[LoadBlock], list[Tick]], None], fail: Callable[[str], None]) -> None:
-        """Tell the engine how many users there are, and hear its blocks, until the run ends."""
+    def poll(
+        self,
+        handle: EngineHandle,
+        receive: Callable[[list[LoadBlock], list[Tick]], None],
+        fail: Callable[[str], None],
+    ) -> None:
+        """Send the load worker the number of users and receive its blocks, until the run ends."""
         while self.running:
             assert self.environment.runner is not None
-            seat.load(self.environment.runner.user_count)
-            hear(seat.blocks(), seat.ticks())
-            if seat.failed:
-                fail(seat.failed)
+            handle.load(self.environment.runner.user_count)
+            receive(handle.blocks(), handle.ticks())
+            if handle.failed:
+                fail(handle.failed)
                 return
-            gevent.sleep(LOOK_S)
+            gevent.sleep(POLL_S)
 
 
 class Reporter(Role):
-    """A process at which a run ends: it writes the folder and shows the report."""
+    """A role that writes the run's folder and shows the report."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.told = RunResults()
-        self.wish: RunRequest | None = None
+        self.results = RunResults()
+        self.request: RunRequest | None = None
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
 
-    def wishes(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
-        """Return what is asked for, as far as it can be done: checked before anybody prepares for it."""
-        wish = RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
-        wish.job(lambda _: [], workers[0] if workers else "")
-        return wish
+    def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
+        """Return the request of a run, validated before any process prepares for it."""
+        request = RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
+        request.job(lambda _: [], workers[0] if workers else "")
+        return request
 
     def quitting(self) -> None:
-        """End with Locust; a run that was to last longer has been interrupted."""
-        self.told.interrupted = self.running and bool(self.options.headless and self.options.run_time)
+        """End with Locust; a run that was to last longer counts as interrupted."""
+        self.results.interrupted = self.running and bool(self.options.headless and self.options.run_time)
         self.stop()
 
     def finish(self) -> None:
         """Write the run and its report."""
-        if self.wish is None:
+        if self.request is None:
             return
         try:
-            folder, run = write(self.told, self.wish, self.options.out)
+            folder, run = write(self.results, self.request, self.options.out)
         except HarnessError as error:
             self.environment.process_exit_code = error.code
             sys.stderr.write(f"harness: {error}\n")
@@ -114,51 +128,277 @@ class Reporter(Role):
 
 
 class Alone(Reporter):
-    """The only process."""
+    """The single process of a run without workers."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.seat = EngineHandle()
+        self.handle = EngineHandle()
 
     def ready(self) -> None:
-        """Prepare."""
+        """Prepare the load worker of a headless run."""
         if self.options.headless:
             try:
-                self.seat.prepare(self.wishes(self.options.num_users or 1, []))
+                self.handle.prepare(self.requested(self.options.num_users or 1, []))
             except HarnessError as error:
-                self.seat.leave()
+                self.handle.release()
                 sys.stderr.write(f"harness: {error}\n")
                 sys.exit(error.code)
 
     def start(self) -> None:
-        """Prepare, where that was not done, and load."""
+        """Prepare the load worker, if it is not ready, and start the load."""
         assert self.environment.runner is not None
-        self.told = RunResults()
+        self.results = RunResults()
         try:
-            self.wish = self.wishes(self.options.num_users or 1, [])
-            self.seat.prepare(self.wish)
+            self.request = self.requested(self.options.num_users or 1, [])
+            self.handle.prepare(self.request)
         except HarnessError as error:
-            self.wish = None
+            self.request = None
             self.give_up(str(error), error.code)
             return
-        self.told.places, self.told.facts, self.told.cannot_run = self.seat.places, self.seat.facts, self.seat.cannot_run
+        self.results.environments = self.handle.environments
+        self.results.facts, self.results.cannot_run = self.handle.facts, self.handle.cannot_run
         self.running = True
-        gevent.spawn(self.pumps, self.seat, self.hear, lambda reason: self.give_up(reason, 1))
+        gevent.spawn(self.poll, self.handle, self.receive, lambda reason: self.give_up(reason, 1))
 
-    def hear(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
-        """Pass blocks on to Locust's statistics and to the record."""
-        self.told.add(ALONE, blocks, ticks)
+    def receive(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
+        """Add blocks to Locust's statistics and to the results."""
+        self.results.add(ALONE, blocks, ticks)
         for block in blocks:
             count(self.environment.stats, block, ALONE)
 
     def stop(self) -> None:
         """Drain and report."""
         if not self.running:
-            self.seat.leave()
+            self.handle.release()
             return
         self.running = False
-        self.hear(self.seat.drain(), self.seat.ticks())
-        if self.seat.failed:
-            self.told.lost.append(f"the engine process, after {len(self.told.blocks[ALONE])} of its blocks: {self.seat.failed}")
-        self.seat.leave()
+        self.receive(self.handle.drain(), self.handle.ticks())
+        if self.handle.failed:
+            blocks = len(self.results.blocks[ALONE])
+            self.results.lost.append(f"the load worker, after {blocks} of its blocks: {self.handle.failed}")
+        self.handle.release()
         self.finish()
+
+
+class FromWorker(msgspec.Struct, frozen=True):
+    """The harness's part of a worker's report to the master."""
+
+    run: int
+    """The number of the run it belongs to: a report may arrive after the next run has started."""
+    blocks: list[LoadBlock] = []
+    """Blocks since the last report; as are `ticks`."""
+    ticks: list[Tick] = []
+    environments: dict[str, ScenarioEnvironment] = {}
+    facts: dict[str, str] = {}
+    cannot_run: list[tuple[str, str, str, str]] = []
+    failed: str | None = None
+    """The reason why there will be no more blocks."""
+    code: int = 0
+    """The exit code that belongs to `failed`."""
+    done: bool = False
+    """Whether these were the last blocks."""
+
+
+class Master(Reporter):
+    """The process that distributes the load over workers, and to which they report."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.here: set[str] = set()
+        self.prepared: set[str] = set()
+        self.done: dict[str, str | None] = {}
+        self.run = 0
+
+    @property
+    def runner(self) -> MasterRunner:
+        """Locust's runner of this master."""
+        assert isinstance(self.environment.runner, MasterRunner)
+        return self.environment.runner
+
+    def ready(self) -> None:
+        """Have the expected number of workers prepare for a headless run."""
+        self.runner.register_message(HERE, lambda msg, **_: self.here.add(msg.node_id))
+        self.runner.register_message(READY, lambda msg, **_: self.prepared.add(msg.node_id))
+        if not self.options.headless:
+            return
+        try:
+            self.requested(1, [])  # an invalid request is refused before waiting for workers
+            self._wait(lambda: len(self.here) >= self.options.expect_workers, float(self.options.expect_workers_max_wait))
+            workers = [worker for worker in self._workers() if worker in self.here]
+            request = msgspec.to_builtins(self.requested(self.options.num_users or 1, workers))
+            for worker in workers:
+                self.runner.send_message(PREPARE, request, worker)
+            self._wait(lambda: self.prepared >= set(workers) or any(self.done.values()))
+        except HarnessError as error:
+            self._leave(str(error), error.code)
+        except KeyboardInterrupt:
+            self._leave("stopped before the run started", INTERRUPTED)
+        if failures := [reason for reason in self.done.values() if reason]:
+            self._leave(failures[0], self.environment.process_exit_code or 1)
+        self.done.clear()
+
+    def start(self) -> None:
+        """Distribute the load; the request is sent with Locust's own message to spawn users."""
+        before = self.results
+        self.results = RunResults(environments=before.environments, facts=before.facts, cannot_run=before.cannot_run)
+        self.done = {}
+        self.run += 1
+        self.request = None
+        setattr(self.options, REQUEST, None)
+        try:
+            self.request = self.requested(self.runner.target_user_count, self._workers(), self.run)
+        except HarnessError as error:
+            self.give_up(str(error), error.code)
+            return
+        setattr(self.options, REQUEST, msgspec.to_builtins(self.request))
+        self.running = True
+
+    def receive(self, worker: str, message: FromWorker) -> None:
+        """Add the harness's part of a worker's report."""
+        if message.run != max(1, self.run):
+            return
+        self.results.add(worker, message.blocks, message.ticks)
+        self.results.environments |= message.environments
+        self.results.facts |= message.facts
+        self.results.cannot_run = message.cannot_run or self.results.cannot_run
+        if message.failed and worker not in self.done:
+            self.done[worker] = message.failed
+            self.environment.process_exit_code = message.code
+            if self.running:
+                self.give_up(message.failed, message.code)
+        elif message.done:
+            self.done.setdefault(worker, None)
+
+    def stop(self) -> None:
+        """Have the workers drain, note those that stopped early, and report."""
+        if not self.running or self.request is None:
+            return
+        self.running = False
+        code = self.environment.process_exit_code
+        self.runner.send_message(DRAIN, {})
+        timeout = gevent.Timeout(self.request.drain_s + GIVE_UP_S + STOP_S, False)  # noqa: FBT003 - gevent's way to raise nothing
+        with timeout:
+            while set(self.request.workers) - set(self.done) - self._missing():
+                gevent.sleep(POLL_S)
+        for number, worker in enumerate(self.request.workers, 1):
+            reason = self.done.get(worker, "it no longer responds")
+            if reason is not None:
+                blocks, workers = len(self.results.blocks.get(worker, [])), len(self.request.workers)
+                self.results.lost.append(f"worker {number} of {workers}, after {blocks} of its blocks: {reason}")
+        self.finish()
+        self.environment.process_exit_code = code or self.environment.process_exit_code
+
+    def _workers(self) -> list[str]:
+        return sorted((w for w in self.runner.clients if w not in self._missing()), key=self.runner.get_worker_index)
+
+    def _missing(self) -> set[str]:
+        return {client.id for client in self.runner.clients.all if client.state == STATE_MISSING}
+
+    def _wait(self, enough: Callable[[], bool], seconds: float = 0) -> None:
+        with gevent.Timeout(
+            seconds or None, ScenarioFailedError("timed out waiting for workers; start more workers, or lower --expect-workers")
+        ):
+            while not enough():
+                if missing := self._missing() & self.here:
+                    raise ScenarioFailedError(f"worker {min(missing)} stopped before the run; check its output and restart it")
+                gevent.sleep(POLL_S)
+
+    def _leave(self, message: str, code: int) -> None:
+        sys.stderr.write(f"harness: {message}\n")
+        self.runner.quit()
+        sys.exit(code)
+
+
+class Worker(Role):
+    """A process that carries a share of the load and reports to its master."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.handle = EngineHandle(self.runner.client_id)
+        self.unsent: list[LoadBlock] = []
+        self.ticks: list[Tick] = []
+        self.failure: tuple[str, int] | None = None
+        self.run = 0
+        self.done = False
+
+    @property
+    def runner(self) -> WorkerRunner:
+        """Locust's runner of this worker."""
+        assert isinstance(self.environment.runner, WorkerRunner)
+        return self.environment.runner
+
+    def ready(self) -> None:
+        """Wait for the master's messages."""
+        self.runner.register_message(PREPARE, lambda msg, **_: self.prepare(msg.data), concurrent=True)
+        self.runner.register_message(DRAIN, lambda **_: self.drain(), concurrent=True)
+        self.runner.send_message(HERE, {})
+
+    def prepare(self, data: dict[str, Any]) -> None:
+        """Prepare before the run, and report it."""
+        try:
+            request = msgspec.convert(data, RunRequest)
+            self.run = request.run
+            self.handle.prepare(request)
+        except HarnessError as error:
+            self.failure = str(error), error.code
+        self.send_report()
+        self.runner.send_message(READY, {})
+
+    def start(self) -> None:
+        """Prepare the load worker, if it is not ready, and start the load."""
+        data = getattr(self.options, REQUEST)
+        if data is None:
+            return
+        request = msgspec.convert(data, RunRequest)
+        self.run, self.done, self.failure, self.unsent, self.ticks = request.run, False, None, [], []
+        if self.runner.client_id not in request.workers:
+            sys.stderr.write("harness: this worker joined after the load was distributed; it takes part from the next run on\n")
+            return
+        self.running = True
+        try:
+            self.handle.prepare(request)
+        except HarnessError as error:
+            self.fail(str(error), error.code)
+        else:
+            gevent.spawn(self.poll, self.handle, self.receive, lambda reason: self.fail(reason, 1))
+
+    def fail(self, reason: str, code: int) -> None:
+        """Report to the master that there will be no more blocks."""
+        self.failure = reason, code
+        self.drain()
+
+    def receive(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
+        """Add blocks to Locust's statistics and to the next report."""
+        self.unsent += blocks
+        self.ticks += ticks
+        for block in blocks:
+            count(self.environment.stats, block, self.runner.client_id)
+
+    def drain(self) -> None:
+        """Wait for operations in flight, and report to the master at once: a worker that quits sends no other report."""
+        if not self.running:
+            return
+        self.running = False
+        self.receive(self.handle.drain(), self.handle.ticks())
+        self.done = True
+        self.send_report()
+
+    def stop(self) -> None:
+        """Drain and release the load worker."""
+        self.drain()
+        self.handle.release()
+
+    def send_report(self) -> None:
+        """Send a report now, as Locust does every few seconds."""
+        data: dict[str, Any] = {}
+        self.environment.events.report_to_master.fire(client_id=self.runner.client_id, data=data)
+        self.runner.send_message("stats", data)
+
+    def report(self) -> dict[str, Any]:
+        """Return the harness's part of the next report."""
+        (blocks, self.unsent), (ticks, self.ticks) = (self.unsent, []), (self.ticks, [])
+        reason, code = self.failure or (None, 0)
+        handle = self.handle
+        message = FromWorker(self.run, blocks, ticks, handle.environments, handle.facts, handle.cannot_run, reason, code, self.done)
+        found: dict[str, Any] = msgspec.to_builtins(message)
+        return found

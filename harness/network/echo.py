@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from harness.network.addresses import LOOPBACK
-from harness.network.proxy import child
+from harness.network.proxy import STOP_S, Listening
+from harness.runtime import channel
+from harness.runtime.child import Child, python_module
 
 Address = tuple[str, int]
 
@@ -27,14 +30,16 @@ PING_BYTES = 64
 _CHUNK_BYTES = 256 * 1024
 _SIZE = struct.Struct("!Q")
 _TIMEOUT_S = 10.0
+_decoder = msgspec.json.Decoder(Listening)
 
 
 @contextmanager
 def echo_server() -> Iterator[Address]:
     """Start the server and yield its address; it exits at the end of the context or with this process."""
-    with child("harness.network.echo") as process:
-        assert process.stdout is not None
-        yield LOOPBACK, int(process.stdout.readline())
+    with Child(python_module("harness.network.echo"), _decoder, capture=False, exit_timeout_s=STOP_S) as child:
+        listening = child.receive()
+        assert listening is not None, "the echo server exited; see its error above"
+        yield LOOPBACK, listening.ports[0]
 
 
 def connect(address: Address, first: bytes) -> socket.socket:
@@ -100,7 +105,7 @@ def _serve(sock: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve on a free port, print its number, and exit when standard input ends."""
+    """Serve on a free port, send its number, and exit when the channel ends."""
     listener = socket.create_server((LOOPBACK, 0), backlog=1024)
 
     def accept() -> None:
@@ -109,9 +114,9 @@ def main() -> None:
             threading.Thread(target=_serve, args=(sock,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
-    sys.stdout.write(f"{listener.getsockname()[1]}\n")
-    sys.stdout.flush()
-    sys.stdin.read()
+    parent = channel.connect(exit_with_parent=False)  # at the end of the channel: the thread that started it may end before
+    parent.write_line(msgspec.json.encode(Listening([listener.getsockname()[1]])))
+    parent.read_line()
 
 
 if __name__ == "__main__":

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from harness.errors import UsageError
 from harness.network.addresses import LOOPBACK
 from harness.network.conditions import Conditions
+from harness.runtime.child import Child, JobFailed, python_module
 
 STOP_S = 5.0
 """Seconds that a child process may take to exit before it is killed."""
@@ -25,7 +23,7 @@ _CONNECT_S = 1.0
 
 
 class RelayCommand(StrEnum):
-    """Command that a relay process reads from its standard input; it replies to each with its traffic."""
+    """A command to a relay process, which replies to each with its traffic."""
 
     LISTEN = "listen"
     REFUSE = "refuse"
@@ -52,15 +50,53 @@ class Traffic:
     """Round trips so far: a client's turns, each in one or more packets."""
 
 
+class RelayJob(msgspec.Struct, tag=True, frozen=True):
+    """The first message to a relay process."""
+
+    targets: Sequence[str | tuple[str, int]]
+    """Paths of Unix sockets, or numeric addresses with a port; each gets a relay."""
+
+    conditions: Conditions
+    """Latency, jitter and bandwidth."""
+
+    port: int
+    """The port to listen on; 0 for a free one per target."""
+
+
+class RelayOrder(msgspec.Struct, tag=True, frozen=True):
+    """A further message to a relay process."""
+
+    command: RelayCommand
+    """The command to execute on every relay."""
+
+
+class Listening(msgspec.Struct, tag=True, frozen=True):
+    """A relay process's first reply."""
+
+    ports: list[int]
+    """The port of each target, in their order."""
+
+
+class RelayReport(msgspec.Struct, tag=True, frozen=True):
+    """A relay process's reply to an order."""
+
+    traffic: list[Traffic]
+    """The counters of each target, in their order."""
+
+
+_Reply = Listening | RelayReport | JobFailed
+_decoder: msgspec.json.Decoder[_Reply] = msgspec.json.Decoder(_Reply)
+
+
 class Link:
     """A running proxy: the ports that clients connect to, and the faults to inject. Not thread-safe."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int]) -> None:
+    def __init__(self, child: Child[_Reply], ports: Sequence[int]) -> None:
         self.host = LOOPBACK
         self.ports = tuple(ports)
         self.port = self.ports[0]
-        self.pid = process.pid
-        self._process = process
+        self.pid = child.process.pid
+        self._child = child
 
     def reset(self) -> None:
         """Reset every open connection at both ends (RST) and discard the data in flight."""
@@ -98,50 +134,17 @@ class Link:
         Raises:
             UsageError: the proxy has exited.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(f"{command}\n".encode())
-            self._process.stdin.flush()
-        reply = self._process.stdout.readline()
-        if not reply:
+        self._child.send(RelayOrder(command))
+        report = self._child.receive()
+        if not isinstance(report, RelayReport):
             raise UsageError(f"the network proxy on port {self.port} exited unexpectedly; see its error above")
-        found = [Traffic(**counters) for counters in json.loads(reply)]
+        found = report.traffic
         return Traffic(
             accepted=sum(one.accepted for one in found),
             open=sum(one.open for one in found),
             held_bytes=sum(one.held_bytes for one in found),
             round_trips=sum(one.round_trips for one in found),
         )
-
-
-@contextmanager
-def child(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module as a child process with pipes to its standard input and output; it has to exit when its standard input ends.
-
-    That is at the end of the context, or when this process ends in any way: the kernel closes the other end of the pipe.
-    """
-    paths = os.pathsep.join(dict.fromkeys(p for p in sys.path if p))
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": paths},
-        start_new_session=True,  # Ctrl-C at the terminal is for the parent to handle
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
 
 
 @contextmanager
@@ -170,18 +173,19 @@ def links(targets: Sequence[tuple[str, int]]) -> Iterator[Link]:
 
 
 @contextmanager
-def _started(targets: Sequence[str | list[str | int]], conditions: Conditions, port: int) -> Iterator[Link]:
-    job = {"targets": targets, "port": port, "conditions": asdict(conditions)}
-    with child("harness.network", json.dumps(job)) as process:
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline() or '{"error": "it exited without a message"}')
-        if "error" in first:
+def _started(targets: Sequence[str | tuple[str, int]], conditions: Conditions, port: int) -> Iterator[Link]:
+    command = python_module("harness.network")
+    with Child(command, _decoder, capture=False, exit_timeout_s=STOP_S) as child:
+        child.send(RelayJob(targets, conditions, port))
+        first = child.receive()
+        if not isinstance(first, Listening):
+            reason = "it exited without a message" if first is None or isinstance(first, RelayReport) else first.message
             advice = "choose another port, or leave it out for a free one" if port else "see its error above"
-            raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {first['error']}; {advice}")
-        yield Link(process, first["ports"])
+            raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {reason}; {advice}")
+        yield Link(child, first.ports)
 
 
-def _address(target: tuple[str, int] | Path) -> str | list[str | int]:
+def _address(target: tuple[str, int] | Path) -> str | tuple[str, int]:
     """Return a Unix socket's path, or a numeric address and port.
 
     Of several addresses of a name, such as `localhost`, it is the first one that accepts connections, IPv4 before IPv6.
@@ -198,8 +202,7 @@ def _address(target: tuple[str, int] | Path) -> str | list[str | int]:
         raise UsageError(f"{host}:{port} is not a valid address: {reason}; check the server's host") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     addresses = [(str(address[0]), int(address[1])) for *_, address in found]
-    chosen = next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
-    return list(chosen)
+    return next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
 
 
 def _accepts(address: tuple[str, int]) -> bool:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import resource
 import select
@@ -30,12 +29,16 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from harness.network.conditions import Conditions, Direction, RateLimiter, jitters_ns, window_bytes
 from harness.network.event_loop import TimerLoop
-from harness.network.proxy import RelayCommand, Traffic
+from harness.network.proxy import Listening, RelayCommand, RelayJob, RelayOrder, RelayReport, Traffic
+from harness.runtime import channel
+from harness.runtime.child import JobFailed
 
 READ_BYTES = 256 * 1024
 """Upper limit of one read in bytes. On a slow link it is what the link sends in a millisecond, so that connections alternate."""
@@ -414,32 +417,36 @@ def _read_bytes(bandwidth_bytes_per_s: float | None) -> int:
 
 
 def main() -> None:
-    """Run the relays that the first argument describes and the commands on standard input, until standard input ends."""
-    job = json.loads(sys.argv[1])
+    """Run the relays of the first message and execute the orders that follow, until the channel ends."""
+    parent = channel.connect(exit_with_parent=False)  # at the end of the channel: the thread that started it may end before
+    line = parent.read_line()
+    if not line:
+        return
+    job = msgspec.json.decode(line, type=RelayJob)
     max_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
-    loop, conditions = TimerLoop(), Conditions(**job["conditions"])
+    loop = TimerLoop()
     try:
-        relays = [Relay(loop, t if isinstance(t, str) else tuple(t), conditions, job["port"]) for t in job["targets"]]
+        relays = [Relay(loop, target, job.conditions, job.port) for target in job.targets]
     except (OSError, OverflowError) as error:
-        _send({"error": getattr(error, "strerror", None) or str(error)})
+        _send(parent, JobFailed(getattr(error, "strerror", None) or str(error)))
         sys.exit(1)
-    _send({"ports": [relay.port for relay in relays]})
-    loop.watch(0, select.EPOLLIN, lambda _: _receive(relays))
+    _send(parent, Listening([relay.port for relay in relays]))
+    loop.watch(parent.fileno(), select.EPOLLIN, lambda _: _receive(parent, relays))
     while True:
         loop.run_once()
 
 
-def _receive(relays: Sequence[Relay]) -> None:
-    received = os.read(0, 1024)
-    if not received:
+def _receive(parent: channel.Channel, relays: Sequence[Relay]) -> None:
+    line = parent.read_line()
+    if not line:
         os._exit(0)  # the kernel closes what is open
-    for command in received.decode().split():
-        for relay in relays:
-            relay.execute(RelayCommand(command))
-        _send([asdict(relay.traffic()) for relay in relays])
+    order = msgspec.json.decode(line, type=RelayOrder)
+    for relay in relays:
+        relay.execute(order.command)
+    _send(parent, RelayReport([relay.traffic() for relay in relays]))
 
 
-def _send(message: object) -> None:
-    sys.stdout.write(f"{json.dumps(message)}\n")
-    sys.stdout.flush()
+def _send(parent: channel.Channel, message: Listening | RelayReport | JobFailed) -> None:
+    with contextlib.suppress(OSError):  # the parent has exited
+        parent.write_line(msgspec.json.encode(message))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 from harness.report.blocks import Cell, Table
 from harness.report.numbers import DASH, interval, significant, unit_of, whole
-from harness.results.load import Capacity, CapacityKind, CapacityStep, UnderLoad
+from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
@@ -50,12 +50,12 @@ def level(value: float | None, kind: str) -> str:
     return f"{significant(value)}/s" if kind == CapacityKind.RATE else f"{whole(value)} user{'' if value == 1 else 's'}"
 
 
-def found(load: UnderLoad, arm: str, kind: str) -> Capacity | None:
+def found(load: LoadResult, arm: str, kind: str) -> Capacity | None:
     """Return the result of an arm's search of one kind, if there was one."""
     return next((x for x in load.capacities if (x.arm, x.kind) == (arm, kind)), None)
 
 
-def sustained(load: UnderLoad, arm: str, kind: str) -> tuple[Cell, Cell]:
+def sustained(load: LoadResult, arm: str, kind: str) -> tuple[Cell, Cell]:
     """Return the highest level that an arm sustains, and its ratio to the baseline's; dashes with the reason if unknown."""
     capacity = found(load, arm, kind)
     if capacity is None:
@@ -67,7 +67,7 @@ def _level_cell(value: float | None, capacity: Capacity) -> Cell:
     return Cell(level(value, capacity.kind), capacity.reason if value is None else "")
 
 
-def against(load: UnderLoad, capacity: Capacity) -> Cell:
+def against(load: LoadResult, capacity: Capacity) -> Cell:
     """Return an arm's capacity ÷ the baseline's with its bounds, or a dash with the reason."""
     base = found(load, BASELINE, capacity.kind)
     if base is None or capacity.arm == BASELINE or not base.sustained or not capacity.sustained:
@@ -104,7 +104,7 @@ def tables(result: ScenarioResult) -> list[Table]:
     return made
 
 
-def _row(load: UnderLoad, capacity: Capacity) -> tuple[Cell, ...]:
+def _row(load: LoadResult, capacity: Capacity) -> tuple[Cell, ...]:
     bend = knee(capacity.steps)
     return (
         Cell(capacity.arm),

@@ -10,7 +10,7 @@ from harness.report.capacity import IS_BASELINE
 from harness.report.numbers import DASH, Unit, interval, significant, times, unit_of, whole
 from harness.report.promises import locations, named
 from harness.report.tables import groups_of, too_few
-from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, UnderLoad
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, LoadResult
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import QUANTILES
 
@@ -36,7 +36,7 @@ class LoadPart:
     heading: str
     number: int
     result: ScenarioResult
-    load: UnderLoad
+    load: LoadResult
 
 
 def parts(run: Run) -> list[LoadPart]:
@@ -45,9 +45,9 @@ def parts(run: Run) -> list[LoadPart]:
     return [LoadPart(named(x.name, where), number, x, x.load) for number, (x, where) in each if x.load is not None]
 
 
-def planned(load: UnderLoad) -> str:
+def planned(load: LoadResult) -> str:
     """Return the plan of the load: `open model, 200 per second; arms interleaved in blocks of 5 s, each after 1 s of warm-up`."""
-    plan = f"{load.model} model, {load.arrivals}"
+    plan = f"{' and '.join(load.models)} model, {load.arrivals}"
     if not load.arms:
         return plan
     return f"{plan}; arms interleaved in blocks of {load.block_s:g} s, each after {load.warm_up_s:g} s of warm-up"
@@ -70,12 +70,12 @@ def groups(result: ScenarioResult) -> list[str]:
     return others if len(others) == 1 or ALL not in found else [ALL, *others]
 
 
-def row_of(load: UnderLoad, arm: str, group: str) -> LoadedArm | None:
+def row_of(load: LoadResult, arm: str, group: str) -> LoadedArm | None:
     """Return an arm's figures of one group, if there are any."""
     return next((x for x in load.arms if (x.arm, x.group) == (arm, group)), None)
 
 
-def overloaded(load: UnderLoad, arm: str, group: str = ALL) -> str | None:
+def overloaded(load: LoadResult, arm: str, group: str = ALL) -> str | None:
     """Return why an arm's times of a group must not be used: it cannot sustain the rate, in that group or over all groups."""
     rows = [row_of(load, arm, group), row_of(load, arm, ALL)]
     return next((row.overloaded for row in rows if row is not None and row.overloaded), None)
@@ -144,7 +144,7 @@ def _heads(unit: Unit) -> list[str]:
     return ["this rate", "per second", "errors", *times_, *(f"baseline ÷ arm, p{label}" for label in TIMED)]
 
 
-def _overall(load: UnderLoad, arm: str, group: str, unit: Unit) -> list[Cell]:
+def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
     row = row_of(load, arm, group)
     if row is None:
         return [Cell(DASH, "not under load")] * len(_heads(unit))
@@ -160,7 +160,7 @@ def arms(result: ScenarioResult) -> list[Table]:
     return [] if load is None else [_group_table(load, arms_of(result), group) for group in groups(result)]
 
 
-def _group_table(load: UnderLoad, names: list[str], group: str) -> Table:
+def _group_table(load: LoadResult, names: list[str], group: str) -> Table:
     found = {arm: row for arm in names if (row := row_of(load, arm, group)) is not None}
     is_open = any(row.offered_per_s is not None for row in found.values())
     unit = _unit(load, [group])
@@ -180,12 +180,12 @@ def _group_table(load: UnderLoad, names: list[str], group: str) -> Table:
     return Table(f"{_caption(load, group)}, times in {unit.name}", ("", *found), tuple(rows))
 
 
-def _sustains(load: UnderLoad, row: LoadedArm) -> Cell:
+def _sustains(load: LoadResult, row: LoadedArm) -> Cell:
     reason = overloaded(load, row.arm, row.group)
     return Cell("not sustained", reason) if reason else Cell("sustained")
 
 
-def _time(load: UnderLoad, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
+def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
     """Return one figure of a distribution with its interval; a dash with the reason if it is missing or must not be used."""
     reason = overloaded(load, row.arm, row.group)
     if reason:
@@ -202,12 +202,12 @@ def _time(load: UnderLoad, row: LoadedArm, kind: str, label: str, unit: Unit, *,
     return Cell(unit.write(value), detail=f"[{unit.write(within[0])}, {unit.write(within[1])}]")
 
 
-def _unit(load: UnderLoad, of_groups: list[str]) -> Unit:
+def _unit(load: LoadResult, of_groups: list[str]) -> Unit:
     sustained = [x for x in load.arms if x.group in of_groups and not overloaded(load, x.arm, x.group)]
     return unit_of(value for x in sustained for value in (x.response.percentiles_ns.get("50"), x.response.mean_ns))
 
 
-def _caption(load: UnderLoad, group: str) -> str:
+def _caption(load: LoadResult, group: str) -> str:
     caption = group.capitalize() if group == ALL else group
     return f"{caption}: {INVALID_CAPTION}" if load.invalid else caption
 
@@ -230,14 +230,14 @@ def ratios(result: ScenarioResult) -> Table | None:
     return Table("Response time, baseline ÷ arm: above 1 is faster", head, tuple(rows), names=2, grouped=True)
 
 
-def ratio_of(load: UnderLoad, arm: str, group: str, label: str) -> LoadRatio | None:
+def ratio_of(load: LoadResult, arm: str, group: str, label: str) -> LoadRatio | None:
     """Return an arm's ratio at a percentile; None without one, or if either side cannot sustain the rate."""
     if load.invalid or overloaded(load, arm, group) or overloaded(load, BASELINE, group):
         return None
     return next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)
 
 
-def ratio_cell(load: UnderLoad, arm: str, group: str, label: str) -> Cell:
+def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
     """Return a ratio with its interval, or a dash with the reason."""
     found = ratio_of(load, arm, group, label)
     if found is None:
@@ -247,7 +247,7 @@ def ratio_cell(load: UnderLoad, arm: str, group: str, label: str) -> Cell:
     return Cell(times(found.ratio), note, bounds)
 
 
-def _no_ratio(load: UnderLoad, arm: str, group: str) -> str:
+def _no_ratio(load: LoadResult, arm: str, group: str) -> str:
     if arm == BASELINE:
         return IS_BASELINE
     if load.invalid:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.report.blocks import Cell, Table, TableKind, status
 from harness.report.numbers import DASH, interval
-from harness.results.run import BASELINE, CONTROL, ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
+from harness.results.run import AA_CONTROL, BASELINE, ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
 from harness.verdicts.promise import LESS, TIME, format_figure
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
@@ -132,7 +132,7 @@ def arms_of(promises: Iterable[PromiseRow]) -> list[str]:
     for row in promises:
         tried.update(v.arm for v in row.verdicts)
         found |= dict.fromkeys([*(arm.name for arm in row.result.arms), *(v.arm for v in row.verdicts)])
-    return [arm for arm in found if arm in tried and arm not in {BASELINE, CONTROL}]
+    return [arm for arm in found if arm in tried and arm not in {BASELINE, AA_CONTROL}]
 
 
 def columns_of(promises: Sequence[PromiseRow]) -> list[str]:

@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from harness.report.numbers import Unit, significant
-from harness.results.run import BASELINE, CONTROL, ScenarioResult
+from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
 INK, MUTED, GRID, PAPER, KEEPS, BAND = ("#f00001", "#f00002", "#f00003", "#f00004", "#f00005", "#f00006")
 BASELINE_COLOUR, CONTROL_COLOUR = "#f00010", "#f00013"
@@ -145,12 +145,12 @@ def arm_styles(order: Iterable[str], shown: Iterable[str]) -> dict[str, dict[str
     arms than colours.
     """
     drawn = list(dict.fromkeys(shown))
-    arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, CONTROL}]
+    arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
     if len(arms) > len(ARM_COLOURS):
         arms = [name for name in arms if name in drawn]
     styles: dict[str, dict[str, Any]] = {
         BASELINE: {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
-        CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
+        AA_CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
     }
     for place, name in enumerate(arms):
         at = place % len(ARM_COLOURS)
@@ -165,7 +165,7 @@ def styles_of(result: ScenarioResult, shown: Iterable[str]) -> dict[str, dict[st
 
 def is_crowded(arms: Iterable[str]) -> bool:
     """Whether there are more arms than colours, so that they cannot be distinguished in one panel."""
-    return len(set(arms) - {BASELINE, CONTROL}) > len(ARM_COLOURS)
+    return len(set(arms) - {BASELINE, AA_CONTROL}) > len(ARM_COLOURS)
 
 
 def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:

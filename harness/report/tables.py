@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from harness.report.blocks import Cell, Table
 from harness.report.numbers import DASH, Unit, exponent, interval, megabytes, percent, significant, times, unit_of, whole
-from harness.results.run import BASELINE, CONTROL, Latency, Memory, PercentileRatio, Ratio, ScenarioResult, WorkCount
+from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 FEW_PROCESSES = "a confidence interval needs at least two processes"
@@ -34,7 +34,7 @@ M = TypeVar("M", bound=HasArmAndGroup)
 def timed_arms(result: ScenarioResult) -> list[str]:
     """Return the arms that have measurements, in the scenario's order, without the A/A control."""
     items: list[HasArmAndGroup] = [*result.latencies, *result.work_counts, *result.memory]
-    measured = dict.fromkeys(x.arm for x in items if x.arm != CONTROL)
+    measured = dict.fromkeys(x.arm for x in items if x.arm != AA_CONTROL)
     listed = [arm.name for arm in result.arms if arm.name in measured]
     return [*listed, *(name for name in measured if name not in listed)]
 
@@ -62,7 +62,7 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
     """Return how many times faster each arm is than the baseline, with p50 and p95 before → after; None without ratios."""
     rows = []
     for r in in_order(result, result.ratios):
-        if r.arm == CONTROL and not with_control:
+        if r.arm == AA_CONTROL and not with_control:
             continue
         title = f"{r.group}: {result.groups[r.group]}" if with_control and r.group in result.groups else r.group
         both = [next((x for x in result.latencies if (x.arm, x.group) == (arm, r.group)), None) for arm in (BASELINE, r.arm)]
@@ -70,7 +70,7 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
         rows.append(
             (
                 Cell(title),
-                Cell("A/A control" if r.arm == CONTROL else r.arm),
+                Cell("A/A control" if r.arm == AA_CONTROL else r.arm),
                 ratio_cell(r.ratio, r.low, r.high),
                 *(_before_after(both, label) for label in ("50", "95")),
                 *map(Cell, (spread, whole(r.pairs), whole(len(r.processes)))),
@@ -93,7 +93,7 @@ def percentiles(result: ScenarioResult) -> list[Table]:
     """Return the arms' latencies, one table per group of cases, each in one unit of time."""
     tables = []
     for group in groups_of(result, result.latencies):
-        found = [x for x in in_order(result, result.latencies) if x.group == group and x.arm != CONTROL]
+        found = [x for x in in_order(result, result.latencies) if x.group == group and x.arm != AA_CONTROL]
         if not found:
             continue
         unit = unit_of([v for x in found for v in (x.percentiles_ns.get("50"), x.mean_ns)])
@@ -234,7 +234,7 @@ def growth(result: ScenarioResult) -> Table | None:
 
 def aa_controls(result: ScenarioResult) -> list[Ratio]:
     """Return the A/A control's ratios: the baseline against itself."""
-    return [r for r in result.ratios if r.arm == CONTROL]
+    return [r for r in result.ratios if r.arm == AA_CONTROL]
 
 
 def controls(result: ScenarioResult) -> list[Table]:

@@ -1,8 +1,8 @@
-"""What a run under load found: the part of the run file that says how arms behave when many ask at once.
+"""The part of the run file that holds a load test: the arms' behaviour with many concurrent operations.
 
-Response time counts from the moment an operation was due (its intended start, in the open model), service time from the moment it
-began, queue time is what lies between. In the closed model a user begins when its last operation has ended, so that response and
-service time are the same.
+Response time counts from the time at which an operation was due (its intended start, in the open model), service time from its
+actual start; queue time lies between them. In the closed model a user starts an operation when the last one has ended, so that
+response and service time are the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ALL = "all operations"
 
 
 class LoadModel(StrEnum):
-    """How operations arrive."""
+    """The way in which operations arrive."""
 
     OPEN = "open"
     """On a schedule, whether earlier ones have completed or not."""
@@ -32,7 +32,7 @@ class Phase(StrEnum):
 
 
 class CapacityKind(StrEnum):
-    """What a capacity search raises until the SLO is missed."""
+    """The quantity that a capacity search raises until the SLO is missed."""
 
     RATE = "operations per second"
     USERS = "concurrent users"
@@ -40,72 +40,69 @@ class CapacityKind(StrEnum):
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """A distribution of times in nanoseconds, from a histogram that merges without loss.
-
-    `percentiles_ns` and `intervals_ns` map "50", "90", "95", "99" and "99.9"; None where too few operations support a percentile,
-    or too few blocks an interval (95 %). `mean_ns`, `min_ns` and `max_ns` are None without operations.
-    """
+    """A distribution of times, from a histogram that merges without loss. Percentiles are labelled "50", "90" … "99", "99.9"."""
 
     operations: int
     mean_ns: float | None = None
+    """None without operations; so are `min_ns` and `max_ns`."""
     min_ns: int | None = None
     max_ns: int | None = None
     percentiles_ns: dict[str, float | None] = field(default_factory=dict)
+    """Label → nanoseconds; None if too few operations support the percentile."""
     intervals_ns: dict[str, tuple[float, float] | None] = field(default_factory=dict)
+    """Label → 95 % confidence interval in nanoseconds; None with too few operations or blocks."""
 
 
 @dataclass(frozen=True)
 class LoadedArm:
-    """One arm's operations of one group, over all its blocks; only what was due in measured time counts.
-
-    `offered_per_s` is the rate of planned arrivals, None in the closed model; `achieved_per_s` is what was answered well a second
-    of measured time. `dropped` were due when as many as allowed were under way, and never began; `unfinished` were not finished when
-    waiting for them ended: they are in `response` with the time they had waited by then, at least which they take. Errors are in no
-    times.
-    `overloaded` is the reason for which the times say nothing about the arm at this rate, but that it does not hold it.
-    """
+    """One arm's operations of one group over all its blocks; only operations due in measured time count."""
 
     arm: str
     group: str
     offered_per_s: float | None
+    """Planned operations per second; None in the closed model."""
     achieved_per_s: float
+    """Operations completed without an error per second of measured time."""
     operations: int
+    """Operations that completed without an error."""
     errors: int
+    """Operations that raised; they are in no distribution of times."""
     dropped: int
+    """Operations that were due while the limit of in-flight operations was reached, and did not start."""
     unfinished: int
+    """Operations not completed at the drain timeout: in `response` with the time they had waited by then (right-censored)."""
     response: LatencySummary
     service: LatencySummary
     queue: LatencySummary
     error_messages: dict[str, int] = field(default_factory=dict)
+    """Message → number of operations."""
     overloaded: str | None = None
+    """The reason why the arm does not sustain the rate; its times then describe the run's length and not the arm."""
 
 
 @dataclass(frozen=True)
 class LoadRatio:
-    """How many times shorter an arm's response time is than the baseline's at a percentile ("50" to "99.9"): baseline ÷ arm.
-
-    `low` and `high` bound the 95 % interval, bootstrapped over cycles of blocks; None with too few cycles.
-    """
+    """The baseline's response time ÷ an arm's at one percentile: the number of times the arm is faster."""
 
     arm: str
     group: str
     percentile: str
+    """A label of `LatencySummary`, such as "99"."""
     ratio: float
     low: float | None
+    """Lower bound of the 95 % confidence interval, bootstrapped over cycles of blocks; None with too few cycles; so is `high`."""
     high: float | None
     cycles: int
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A moment of a run, every half second or so: what was finished since the last one, and how the processes did.
-
-    `at_s` counts from the start of the first block of engine process number `process`. `cpu_percent` (of one core) and `rss_bytes`
-    are by process name, the generator's under "generator"; `counts` is what the scenario counts, such as statements, an operation.
-    """
+    """A sample of a run's course, about every half second: operations since the last one, and the processes' resources."""
 
     process: int
+    """The load worker's number, from 1."""
     at_s: float
+    """Seconds since the start of the worker's first block."""
     arm: str
     phase: Phase
     operations: int
@@ -114,57 +111,64 @@ class Tick:
     p50_ns: float | None
     p99_ns: float | None
     cpu_percent: dict[str, float] = field(default_factory=dict)
+    """Process name ("generator" is the load worker) → percent of one core."""
     rss_bytes: dict[str, int] = field(default_factory=dict)
+    """Process name → resident memory."""
     counts: dict[str, float] = field(default_factory=dict)
+    """The scenario's counts per operation, such as statements."""
 
 
 @dataclass(frozen=True)
 class CapacityStep:
-    """One level that a capacity search tried: a rate a second, or a number of users.
-
-    `sustained` is None where the generator, not the arm, was the limit (`invalid` says so), or where there was too little evidence.
-    """
+    """One level that a capacity search tried."""
 
     level: float
+    """Operations per second, or concurrent users."""
     achieved_per_s: float
     operations: int
     errors: int
     percentiles_ns: dict[str, float | None]
+    """Percentiles by label, "mean" and "max" of the response times."""
     sustained: bool | None
+    """Whether the objective was met; None if the generator was the limit, or with too little data."""
     reason: str
     invalid: str | None = None
+    """The reason why the generator, not the arm, was the limit."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """The highest level of one kind (`RATE` or `USERS`) at which an arm keeps an objective such as "p95 < 150 ms".
-
-    `sustained` is the highest level that held, `failed_at` the lowest above it that did not; None where none was found: `reason` says why.
-    """
+    """The highest level of one kind at which an arm meets an objective."""
 
     arm: str
     kind: CapacityKind
     objective: str
+    """Such as "p95 < 150 ms, errors <= 1 %"."""
     sustained: float | None
+    """The highest level that was sustained; None if no level was."""
     failed_at: float | None
+    """The lowest level above it that was not; None if the search found none."""
     steps: list[CapacityStep]
     reason: str
+    """The reason why the search ended."""
 
 
 @dataclass(frozen=True)
-class UnderLoad:
-    """All that a run under load adds to a scenario's result. `model` is "open" or "closed"; `arrivals` describes what was planned.
+class LoadResult:
+    """All that a load test or a capacity search adds to a scenario's result."""
 
-    `invalid` is the reason for which nothing may be concluded: the generator was the bottleneck.
-    """
-
-    model: str
+    models: list[LoadModel]
+    """The load models; both only after a capacity search of both kinds."""
     arrivals: str
+    """The arrival schedule or the users, in words."""
     block_s: float
+    """Measured time of a block, in seconds."""
     warm_up_s: float
     arms: list[LoadedArm] = field(default_factory=list)
     ratios: list[LoadRatio] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
     capacities: list[Capacity] = field(default_factory=list)
     invalid: str | None = None
+    """The reason why no conclusion is valid: the generator was the limit."""
     lost_workers: list[str] = field(default_factory=list)
+    """A message for each load worker that ended early."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.results.load import UnderLoad
+from harness.results.load import LoadResult
 from harness.version import version
 
 PURE_CPU, PING = "pure CPU", "ping"
@@ -216,7 +216,7 @@ class Latency:
 class Ratio:
     """The paired ratio baseline ÷ arm: times faster, above 1 is faster.
 
-    The A/A control is a Ratio whose arm is `CONTROL`.
+    The A/A control is a Ratio whose arm is `AA_CONTROL`.
     """
 
     arm: str
@@ -233,7 +233,7 @@ class Ratio:
 BASELINE = "baseline"
 """The arm that all others are compared with; always the first."""
 
-CONTROL = "baseline again"
+AA_CONTROL = "A/A control"
 """The arm name of the A/A control: a second instance of the baseline, measured in the same way."""
 
 
@@ -408,7 +408,7 @@ class ScenarioResult:
     """The raw samples, relative to the run's folder; histograms under load."""
     ablation: list[Ablation] = field(default_factory=list)
     """One entry per group in which switches were ablated."""
-    load: UnderLoad | None = None
+    load: LoadResult | None = None
     percentile_ratios: list[PercentileRatio] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
     """Metric → share by which the gate tolerates a change."""

@@ -1,1 +1,1 @@
-"""Clock, cores, machine, workspace and child processes."""
+"""Clock, cores, machine, workspace, and the one way to start and talk to a child process."""

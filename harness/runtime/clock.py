@@ -1,4 +1,4 @@
-"""The one place that reads time, and the fake that tests put in its stead."""
+"""The clock: the only module that reads time, and a fake clock for tests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Reads a monotonic time in integer nanoseconds."""
+    """A source of monotonic time in integer nanoseconds."""
 
     def now_ns(self) -> int:
-        """Return the time since some fixed moment, in nanoseconds."""
+        """Return the time since a fixed moment, in nanoseconds."""
         ...
 
 
@@ -26,16 +26,17 @@ class MonotonicClock:
 
 @dataclass
 class FakeClock:
-    """A clock that stands still until it is told to move."""
+    """A clock for tests that only moves when it is advanced."""
 
     time_ns: int = 0
+    """The current time."""
 
     def now_ns(self) -> int:
-        """Return the time it was last moved to, in nanoseconds."""
+        """Return the current time, in nanoseconds."""
         return self.time_ns
 
     def advance(self, duration_ns: int) -> None:
-        """Move on by `duration_ns`."""
+        """Advance the time by `duration_ns`."""
         self.time_ns += duration_ns
 
 
@@ -45,10 +46,10 @@ def utc_now() -> datetime:
 
 
 def resolution_ns() -> float:
-    """Return the clock's stated resolution, in nanoseconds."""
+    """Return the clock's resolution as reported by the system, in nanoseconds."""
     return time.get_clock_info("perf_counter").resolution * 1e9
 
 
 def cpu_ns() -> int:
-    """Return the CPU time that this process has used in its life, all threads together, in nanoseconds."""
+    """Return the CPU time of this process since its start, of all threads together, in nanoseconds."""
     return time.process_time_ns()

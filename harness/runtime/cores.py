@@ -1,4 +1,4 @@
-"""Which core whose work runs on: timing has one to itself, with the coordinator and the servers kept off it."""
+"""The cores that each process runs on: timed workers get a core to themselves, without the coordinator and the servers."""
 
 from __future__ import annotations
 
@@ -8,83 +8,88 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from queue import SimpleQueue
 
 import psutil
 
+from harness.runtime import channel
+
 
 @dataclass(frozen=True)
 class Cores:
-    """Where the coordinator and the timing workers run; None leaves it to the system. `all` are those this process may use."""
+    """The cores of a run."""
 
     coordinator: int | None
+    """The coordinator's core while something is timed; None leaves it to the system."""
+
     worker: int | None
+    """The core of the process that is timed; None leaves it to the system."""
+
     all: tuple[int, ...] = ()
+    """The cores that this process may use; empty if they are not known or there is only one."""
 
 
-class Isolation(Enum):
-    """How a child process likes to work: beside anything, timed with nobody beside it, or timed beside others that are timed."""
+class Isolation(StrEnum):
+    """How much of the machine a child process needs for itself."""
 
-    ANY = "any"
-    NONE = "none"
-    TIMED = "timed"
+    SHARED = "shared"
+    """Nothing: it is not timed and runs next to any other process."""
+
+    CORE = "core"
+    """One core: it is timed while others are timed on other cores."""
+
+    MACHINE = "machine"
+    """Everything: it is timed while no other process of the run is active."""
 
 
 def choose_cores() -> Cores:
-    """Give the workers the last core of those this process may use, and the coordinator the first; one core is left unpinned."""
+    """Return the last usable core for the workers and the first for the coordinator; no cores if there is only one."""
     if not hasattr(os, "sched_getaffinity"):
         return Cores(None, None)
     cores = tuple(sorted(os.sched_getaffinity(0)))
     return Cores(cores[0], cores[-1], cores) if len(cores) > 1 else Cores(None, None)
 
 
-def keep_to(cores: Collection[int]) -> None:
-    """Keep this process and all that it has started, such as the run's servers, on these cores; what they start stays there too."""
-    this = psutil.Process()
-    for process in (this, *this.children(recursive=True)):
-        with contextlib.suppress(psutil.Error, OSError):  # it has ended meanwhile, or is somebody else's
+def keep_to(cores: Collection[int], root: psutil.Process | None = None) -> None:
+    """Move a process, by default this one, and all processes that it has started to these cores, with all their threads."""
+    root = root or psutil.Process()
+    for process in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.Error, OSError):  # it has exited meanwhile, or belongs to another user
             for thread in process.threads():
                 os.sched_setaffinity(thread.id, cores)
 
 
-_left: set[int] = set()
-"""The cores that this process ran on before it settled."""
-
-
-def settle(cores: Collection[int]) -> None:
-    """Keep this process, and all threads that it starts, on these cores from now on; servers that it starts may go `elsewhere`."""
-    _left.update(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores)
-
-
 def elsewhere() -> frozenset[int]:
-    """Return where a server belongs that this process starts: the cores that it ran on before it settled, without its own.
+    """Return the cores for a server that this process starts: those that this process ran on before it was pinned, without its own.
 
-    None where there are no others, or where it has not settled: the server then runs where its starter does.
+    Empty if there are no others or it was not pinned: the server then runs on the cores of its starter.
     """
-    return frozenset(_left - os.sched_getaffinity(0)) if _left else frozenset()
+    return channel.cores_before - os.sched_getaffinity(0) if channel.cores_before else frozenset()
 
 
 class CoreAllocator:
-    """Gives every child process its cores, and moves the coordinator and the servers aside while one is timed."""
+    """Allocates cores to child processes, and moves the coordinator and the servers to another core while one is timed."""
 
     def __init__(self, cores: Cores) -> None:
         self._cores = cores
-        self._aside = False
+        self._is_moved = False
         self._moving = threading.Lock()
         self._free: SimpleQueue[int] = SimpleQueue()
         for core in cores.all:
             self._free.put(core)
 
     @contextmanager
-    def seat(self, company: Isolation) -> Iterator[tuple[int, ...]]:
-        """Yield the cores of a child process for as long as it runs; none leaves it to the system."""
-        self._move(aside=company is not Isolation.ANY)
-        if company is Isolation.ANY or not self._cores.all:
+    def allocate(self, isolation: Isolation) -> Iterator[tuple[int, ...]]:
+        """Yield the cores of a child process for as long as it runs; an empty tuple leaves them to the system.
+
+        With `Isolation.CORE` it waits until a core is free.
+        """
+        self._move(away=isolation is not Isolation.SHARED)
+        if isolation is Isolation.SHARED or not self._cores.all:
             yield self._cores.all
-        elif company is Isolation.NONE:
-            assert self._cores.worker is not None, "whoever knows the cores has chosen one for the workers"
+        elif isolation is Isolation.MACHINE:
+            assert self._cores.worker is not None, "with known cores there is one for the workers"
             yield (self._cores.worker,)
         else:
             core = self._free.get()
@@ -93,12 +98,12 @@ class CoreAllocator:
             finally:
                 self._free.put(core)
 
-    def leave(self) -> None:
-        """Let everything run anywhere again."""
-        self._move(aside=False)
+    def release(self) -> None:
+        """Let the coordinator and the servers run on all cores again."""
+        self._move(away=False)
 
-    def _move(self, *, aside: bool) -> None:
-        with self._moving:  # or a second child's move would drag the first one, which has its core already, along
-            if aside != self._aside and self._cores.coordinator is not None:
-                keep_to({self._cores.coordinator} if aside else self._cores.all)
-            self._aside = aside
+    def _move(self, *, away: bool) -> None:
+        with self._moving:  # or a second child's move would take along the first one, which has its core already
+            if away != self._is_moved and self._cores.coordinator is not None:
+                keep_to({self._cores.coordinator} if away else self._cores.all)
+            self._is_moved = away

@@ -1,4 +1,4 @@
-"""What this machine is, in words for the record."""
+"""The description of this machine for the record."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def describe(cores: Cores) -> dict[str, str]:
-    """Return the machine's and the interpreter's description; nothing in it identifies a person or a host."""
+    """Return a description of the machine and the interpreter, without anything that identifies a user or a host."""
     load = os.getloadavg()
-    facts = {
+    description = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release()}",
         "cpu": _cpu_model(),
@@ -33,14 +33,14 @@ def describe(cores: Cores) -> dict[str, str]:
     }
     for package in _PACKAGES:
         try:
-            facts[package] = importlib.metadata.version(package)
+            description[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            facts[package] = "not installed"
-    return facts
+            description[package] = "not installed"
+    return description
 
 
 def governor() -> str:
-    """Return how the first core's frequency is governed, or that it is not readable, as in most virtual machines."""
+    """Return the frequency governor of the first core; "not readable" in most virtual machines."""
     return _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else "not readable"
 
 

@@ -1,4 +1,4 @@
-"""Where a run works: a temporary folder, and which commit of what."""
+"""A run's temporary folder, and the git commit it measures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from harness.errors import UsageError
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A folder for databases and snapshots, on the system's temporary disk, gone at the end."""
+    """Yield a folder for databases and snapshots on the system's temporary disk; it is removed at the end.
+
+    Raises:
+        UsageError: it cannot be created.
+    """
     try:
         folder = Path(tempfile.mkdtemp(prefix="harness-"))
     except OSError as error:
-        raise UsageError(f"no folder for databases: {error.strerror or error}; set TMPDIR to a disk with room") from error
+        raise UsageError(
+            f"cannot create a folder for databases: {error.strerror or error}; set TMPDIR to a disk with free space"
+        ) from error
     try:
         yield folder
     finally:
@@ -28,7 +34,7 @@ def workspace() -> Iterator[Path]:
 def git_commit() -> tuple[str | None, bool]:
     """Return the short commit of the current folder and whether it has uncommitted changes; (None, False) outside a checkout."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - whichever git the person uses
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - the user's git
         status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
     except (OSError, subprocess.CalledProcessError):
         return None, False

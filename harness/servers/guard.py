@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
-import re
 import select
 import shutil
 import signal
@@ -23,11 +21,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import psutil
 
 from harness.errors import UsageError
+from harness.runtime import channel
+from harness.runtime.child import Child, child_environment, decode_path, last_error_line, python_module
 from harness.runtime.cores import elsewhere
 
 START_S = 30.0
@@ -36,9 +36,7 @@ START_S = 30.0
 _POLL_S = 0.02
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
 _ROUNDS = 10
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_TELLING = re.compile(r"\b(?:fatal|panic|error|failed|cannot|could not)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,31 @@ class Command:
     """Seconds until a server that does not stop is killed."""
 
 
+class GuardJob(msgspec.Struct, tag=True, frozen=True):
+    """The server that a guard is to start; see `Command` for the fields."""
+
+    words: list[str]
+    log: Path
+    stop: int
+    remove: Path | None
+    user: tuple[int, int] | None
+    bring: dict[str, str]
+    environment: dict[str, str]
+    stop_s: float
+    cores: list[int]
+    """Cores for the server; empty for those of its starter."""
+
+
+class ServerStarted(msgspec.Struct, tag=True, frozen=True):
+    """A guard's reply once its server runs."""
+
+    pid: int
+    """Process id of the server."""
+
+
+_decoder = msgspec.json.Decoder(ServerStarted)
+
+
 @contextmanager
 def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = START_S) -> Iterator[int]:
     """Start a server, wait until it is ready, yield its process id, and stop it at the end.
@@ -80,42 +103,29 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
     Raises:
         UsageError: the server exited before it was ready, or was not ready in time; the message ends with its last log line.
     """
-    job = {
-        "words": list(command.words),
-        "log": str(command.log),
-        "stop": int(command.stop),
-        "remove": str(command.remove) if command.remove else None,
-        "user": command.user,
-        "bring": {str(source): name for source, name in command.bring.items()},
-        "environment": dict(command.environment),
-        "stop_s": command.stop_s,
-        "cores": sorted(elsewhere()),
-    }
-    paths = os.pathsep.join(dict.fromkeys(p for p in sys.path if p))
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "harness.servers.guard"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": paths},
-        start_new_session=True,  # Ctrl-C at the terminal is for the starter to handle
+    job = GuardJob(
+        words=list(command.words),
+        log=command.log,
+        stop=command.stop,
+        remove=command.remove,
+        user=command.user,
+        bring={str(source): name for source, name in command.bring.items()},
+        environment=dict(command.environment),
+        stop_s=command.stop_s,
+        cores=sorted(elsewhere()),
     )
-    assert guard.stdin is not None
-    assert guard.stdout is not None
+    environment = child_environment(unbuffered=False)  # the server inherits it
     try:
-        with contextlib.suppress(BrokenPipeError):
-            # Not an argument, which every user of the machine can read: the environment may contain a password.
-            guard.stdin.write(json.dumps(job).encode() + b"\n")
-            guard.stdin.flush()
-        first = guard.stdout.readline()
-        if not first:
-            raise UsageError(f"{command.name} cannot be started: {last_words(command.log)}; check {command.words[0]}")
-        _wait(command, guard, is_ready, start_s)
-        yield int(first)
+        with Child(
+            python_module("harness.servers.guard"), _decoder, environment=environment, capture=False, exit_timeout_s=None
+        ) as guard:
+            guard.send(job)  # not an argument, which every user of the machine can read: the environment may contain a password
+            started = guard.receive()
+            if started is None:
+                raise UsageError(f"{command.name} cannot be started: {last_words(command.log)}; check {command.words[0]}")
+            _wait(command, guard.process, is_ready, start_s)
+            yield started.pid
     finally:
-        with contextlib.suppress(BrokenPipeError):
-            guard.stdin.close()
-        guard.wait()
-        guard.stdout.close()
         if command.remove:
             shutil.rmtree(command.remove, ignore_errors=True)  # still there if the guard was killed
 
@@ -123,11 +133,10 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
 def last_words(log: Path) -> str:
     """Return the last line of a log that reports an error, else its last line that is not empty."""
     try:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        text = log.read_text(errors="replace")
     except OSError:
-        lines = []
-    complaints = [line for line in lines if _TELLING.search(line)]
-    return (complaints or lines or ["its log is empty"])[-1]
+        text = ""
+    return last_error_line(text) or "its log is empty"
 
 
 def _wait(command: Command, guard: subprocess.Popen[bytes], is_ready: Callable[[], bool], start_s: float) -> None:
@@ -144,7 +153,7 @@ def _wait(command: Command, guard: subprocess.Popen[bytes], is_ready: Callable[[
 
 
 def main() -> None:
-    """Start the server that the first line of standard input describes; stop it when standard input ends."""
+    """Start the server that the first message describes; stop it when the channel ends."""
     for ignored in _IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
     ended, ends = os.pipe()
@@ -152,60 +161,67 @@ def main() -> None:
     signal.set_wakeup_fd(ends)
     for waking in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(waking, lambda *_: None)  # writes a byte to the pipe that the loop below reads
-    line = sys.stdin.buffer.readline()
+    starter = channel.connect(exit_with_parent=False)
+    line = starter.read_line()
     if not line:
         return  # the starter has exited already
-    job = json.loads(line)
-    if job["cores"]:
-        os.sched_setaffinity(0, job["cores"])  # the server inherits them
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the guard adopts processes that the server leaves behind, and ends them
+    job = msgspec.json.decode(line, type=GuardJob, dec_hook=decode_path)
+    if job.cores:
+        os.sched_setaffinity(0, job.cores)  # the server inherits them
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the guard adopts and ends what the server leaves behind
     server = None
     try:
         server = _started(job)
-        sys.stdout.write(f"{server.pid}\n")
-        sys.stdout.flush()
-        while server.poll() is None:
-            ready, _, _ = select.select([0, ended], [], [])
-            if 0 in ready and not os.read(0, 1024):
-                break
-            if ended in ready and signal.SIGTERM in os.read(ended, 1024):
-                break
+        starter.write_line(msgspec.json.encode(ServerStarted(server.pid)))
+        _wait_for_an_end(server, starter, ended)
     except OSError as error:
-        with contextlib.suppress(OSError), Path(job["log"]).open("a") as log:
-            log.write(f"{error.strerror or error}: {error.filename or job['words'][0]}\n")
+        with contextlib.suppress(OSError), job.log.open("a") as log:
+            log.write(f"{error.strerror or error}: {error.filename or job.words[0]}\n")
         sys.exit(1)
     finally:
         _stop(server, job)
-        if job["remove"]:
-            shutil.rmtree(job["remove"], ignore_errors=True)
+        if job.remove:
+            shutil.rmtree(job.remove, ignore_errors=True)
 
 
-def _started(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
-    uid, gid = job["user"] or (None, None)
-    if job["remove"]:
-        folder = Path(job["remove"])
+def _wait_for_an_end(server: subprocess.Popen[bytes], starter: channel.Channel, signals: int) -> None:
+    """Return once the server has exited, the starter has closed the channel, or SIGTERM has arrived."""
+    while server.poll() is None:
+        ready, _, _ = select.select([starter.fileno(), signals], [], [])
+        if starter.fileno() in ready and not starter.read_line():
+            return
+        if signals in ready and signal.SIGTERM in os.read(signals, 1024):
+            return
+
+
+def _started(job: GuardJob) -> subprocess.Popen[bytes]:
+    uid, gid = job.user or (None, None)
+    if job.remove:
+        folder = job.remove
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for source, name in job["bring"].items():
+        for source, name in job.bring.items():
             shutil.copytree(source, folder / name, symlinks=True)
-        for path in (folder, *folder.rglob("*")) if job["user"] else ():
-            os.chown(path, *job["user"], follow_symlinks=False)
+        if job.user is not None:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, *job.user, follow_symlinks=False)
     guard = os.getpid()
 
     def set_up() -> None:
         """Let the kernel stop the server if its guard is killed. The change of user, which would clear this, has happened."""
         for ignored in _IGNORED:
             signal.signal(ignored, signal.SIG_DFL)
-        _prctl(_PR_SET_PDEATHSIG, job["stop"])
+        channel.set_parent_death_signal(job.stop)
         if os.getppid() != guard:
             os._exit(1)
 
-    with Path(job["log"]).open("ab") as log:
+    with job.log.open("ab") as log:
         return subprocess.Popen(
-            job["words"],
+            job.words,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **job["environment"]},
+            env={**os.environ, **job.environment},
             start_new_session=True,
             user=uid,
             group=gid,
@@ -214,12 +230,12 @@ def _started(job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
         )
 
 
-def _stop(server: subprocess.Popen[bytes] | None, job: Mapping[str, Any]) -> None:
+def _stop(server: subprocess.Popen[bytes] | None, job: GuardJob) -> None:
     """Stop the server, then kill all of its processes that are still running."""
     if server is not None and server.poll() is None:
-        server.send_signal(job["stop"])
+        server.send_signal(job.stop)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(job["stop_s"])
+            server.wait(job.stop_s)
     for _ in range(_ROUNDS):  # a killed process may have started another one meanwhile
         left = psutil.Process().children(recursive=True)
         if not left:
@@ -228,11 +244,6 @@ def _stop(server: subprocess.Popen[bytes] | None, job: Mapping[str, Any]) -> Non
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=1)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value)
 
 
 if __name__ == "__main__":

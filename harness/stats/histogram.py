@@ -1,41 +1,57 @@
-"""Times of operations in a histogram that merges without loss: log-linear buckets, whole nanoseconds, relative error at most 0.1 %.
+"""Latency histograms that merge without loss, and percentiles and ratios from them with bootstrap confidence intervals.
 
-Each power of two is cut into 512 equal buckets (values below 1024 ns have one each), as in HdrHistogram (Tene 2012), so that a
-bucket's middle is within 1/1024 of whatever was recorded in it. Buckets are the same in every process, therefore the sum of two
-histograms is the histogram of all their values.
+Buckets are log-linear, of whole nanoseconds, with a relative error of at most 0.1 %: each power of two is divided into 512 equal
+buckets (values below 1024 ns have one each), as in HdrHistogram (Tene 2012), so that a bucket's middle is within 1/1024 of every
+value recorded in it. Buckets are the same in every process, therefore the sum of two histograms is the histogram of all values.
+
+Intervals come from a bootstrap over cycles. A cycle is one block of every arm, one soon after the other, so that drift affects all
+arms of a cycle alike: a ratio is bootstrapped with both arms' blocks of the same cycles. Cycles lie inside load workers, each of
+which has a bias that no number of its cycles can cancel (Kalibera and Jones 2013), therefore workers are resampled first, then
+cycles inside them (Davison and Hinkley 1997, section 3.8).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.results.load import LatencySummary
-from harness.stats.intervals import QUANTILES, is_supported
+from harness.results.load import LatencySummary, LoadRatio
+from harness.results.run import BASELINE
+from harness.stats.intervals import QUANTILES, is_supported, t_quantile
 
 RELATIVE_ERROR = 2.0**-10
-"""How far a percentile may lie from the recorded value it stands for, as a share of that value."""
+"""The largest distance of a percentile from the recorded value it stands for, as a share of that value."""
+
+RESAMPLES = 1000
+MIN_CYCLES = 4
+"""With fewer cycles, all load workers together, there is no interval."""
+
+_SEED = 20_260_101
+_CONFIDENCE = 0.95
+
+_Rows = npt.NDArray[np.float64]
 
 _HALF_BITS = 9
 _HALF = 1 << _HALF_BITS
 _EXACT_BITS = _HALF_BITS + 1
 _EXACT = 1 << _EXACT_BITS
-_NOTHING_YET_NS = 1 << 63
+_EMPTY_MIN_NS = 1 << 63
 
 
 def bucket_of(ns: int) -> int:
-    """Return the number of the bucket of a time in nanoseconds; numbers ascend with times, and skip none."""
+    """Return the bucket's number of a time in nanoseconds; numbers ascend with times, without gaps."""
     shift = ns.bit_length() - _EXACT_BITS
     return ns if shift <= 0 else (shift << _HALF_BITS) + (ns >> shift)
 
 
 def bounds_ns(bucket: int) -> tuple[int, int]:
-    """Return a bucket's lowest time and the next bucket's, in nanoseconds."""
+    """Return a bucket's lowest time and that of the next bucket, in nanoseconds."""
     if bucket < _EXACT:
         return bucket, bucket + 1
     shift = (bucket >> _HALF_BITS) - 1
@@ -44,10 +60,12 @@ def bounds_ns(bucket: int) -> tuple[int, int]:
 
 
 class HistogramWire(msgspec.Struct, frozen=True):
-    """A histogram between processes: plain numbers that survive JSON and MessagePack. `buckets` ascend; `counts` belong to them."""
+    """A histogram as it is sent between processes: plain numbers that survive JSON and MessagePack."""
 
     buckets: list[int]
+    """Bucket numbers, ascending."""
     counts: list[int]
+    """The operations in each of `buckets`."""
     sum_ns: int = 0
     min_ns: int | None = None
     max_ns: int | None = None
@@ -55,12 +73,13 @@ class HistogramWire(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts of operations by bucket of their time. `counts` maps a bucket to its operations and holds no zeros."""
+    """Counts of operations by bucket of their time."""
 
     counts: dict[int, int] = field(default_factory=dict)
+    """Bucket number → its operations, without zeros."""
     operations: int = 0
     sum_ns: int = 0
-    _min_ns: int = _NOTHING_YET_NS
+    _min_ns: int = _EMPTY_MIN_NS
     _max_ns: int = -1
 
     def record(self, ns: int) -> None:
@@ -69,13 +88,13 @@ class Histogram:
         Raises:
             ValueError: the time is negative.
         """
-        if ns < self._min_ns:  # the check for a negative time rides on this rare branch: a negative is below every minimum
+        if ns < self._min_ns:  # a negative time is below every minimum, so this rare branch checks for it
             if ns < 0:
-                raise ValueError(f"an operation cannot take {ns} ns")
+                raise ValueError(f"a time cannot be negative: {ns} ns")
             self._min_ns = ns
-        if ns > self._max_ns:  # noqa: PLR1730 - a call of max would cost as much as all the rest
+        if ns > self._max_ns:  # noqa: PLR1730 - a call of max would cost as much as everything else here
             self._max_ns = ns
-        shift = ns.bit_length() - _EXACT_BITS  # `bucket_of`, without the price of a call
+        shift = ns.bit_length() - _EXACT_BITS  # `bucket_of`, without a call
         bucket = ns if shift <= 0 else (shift << _HALF_BITS) + (ns >> shift)
         counts = self.counts
         counts[bucket] = counts.get(bucket, 0) + 1
@@ -83,7 +102,7 @@ class Histogram:
         self.sum_ns += ns
 
     def record_many(self, ns: npt.NDArray[np.int64]) -> None:
-        """Count operations from their times, shape (n,), as `record` does one by one.
+        """Count operations by their times in nanoseconds, shape (n,), as `record` does one by one.
 
         Raises:
             ValueError: a time is negative.
@@ -91,19 +110,19 @@ class Histogram:
         if not ns.size:
             return
         if ns.min() < 0:
-            raise ValueError(f"an operation cannot take {ns.min()} ns")
+            raise ValueError(f"a time cannot be negative: {ns.min()} ns")
         # Beyond 2**53 the exponent of a float may be one too high; bucket numbers come out the same with either.
         shift = np.maximum(np.frexp(ns.astype(np.float64))[1].astype(np.int64) - _EXACT_BITS, 0)
         buckets, numbers = np.unique((shift << _HALF_BITS) + (ns >> shift), return_counts=True)
         for bucket, number in zip(buckets.tolist(), numbers.tolist(), strict=True):
             self.counts[bucket] = self.counts.get(bucket, 0) + number
         self.operations += ns.size
-        self.sum_ns += sum(ns.tolist())  # Python's whole numbers do not overflow
+        self.sum_ns += sum(ns.tolist())  # Python's integers do not overflow
         self._min_ns = min(self._min_ns, int(ns.min()))
         self._max_ns = max(self._max_ns, int(ns.max()))
 
     def add(self, other: Histogram) -> None:
-        """Count all of another histogram's operations too."""
+        """Add another histogram's operations."""
         counts = self.counts
         for bucket, number in other.counts.items():
             counts[bucket] = counts.get(bucket, 0) + number
@@ -114,7 +133,7 @@ class Histogram:
 
     @classmethod
     def merged(cls, histograms: Iterable[Histogram]) -> Histogram:
-        """Return a new histogram of all operations of any number of histograms."""
+        """Return a new histogram of all operations of some histograms."""
         whole = cls()
         for histogram in histograms:
             whole.add(histogram)
@@ -136,20 +155,20 @@ class Histogram:
         return self.sum_ns / self.operations if self.operations else None
 
     def arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Return each bucket's middle in nanoseconds, ascending and within the shortest and longest time, and its operations."""
+        """Return each bucket's middle in nanoseconds, ascending, clipped to the shortest and longest time, and its operations."""
         buckets = np.fromiter(self.counts.keys(), dtype=np.int64, count=len(self.counts))
         numbers = np.fromiter(self.counts.values(), dtype=np.int64, count=len(self.counts))
         ascending = np.argsort(buckets)
         buckets = buckets[ascending]
-        shift = np.maximum((buckets >> _HALF_BITS) - 1, 0)  # `bounds_ns`, for all at once
+        shift = np.maximum((buckets >> _HALF_BITS) - 1, 0)  # `bounds_ns`, vectorised
         lower = (buckets - (shift << _HALF_BITS)) << shift
         middles = lower + (np.ldexp(1.0, shift) - 1) / 2
         return np.clip(middles, self._min_ns, self._max_ns) if self.counts else middles, numbers[ascending]
 
     def percentile_ns(self, q: float) -> float | None:
-        """Return the time that a share `q` (0 to 1) of the operations stays within; None without operations.
+        """Return the time within which a share `q` (0 to 1) of the operations stays; None without operations.
 
-        Interpolated between order statistics as `harness.stats.intervals.percentiles` does, each taken at its bucket's middle.
+        Interpolated between order statistics as `harness.stats.intervals.percentiles` does, each at its bucket's middle.
 
         Raises:
             ValueError: `q` is not from 0 to 1.
@@ -157,7 +176,7 @@ class Histogram:
         return self.percentiles_ns([q])[0]
 
     def percentiles_ns(self, qs: Iterable[float]) -> list[float | None]:
-        """Return several percentiles as `percentile_ns` does, for the price of one.
+        """Return several percentiles as `percentile_ns` does, in one pass.
 
         Raises:
             ValueError: one is not from 0 to 1.
@@ -179,7 +198,7 @@ class Histogram:
     def fraction_above(self, limit_ns: float) -> float | None:
         """Return the share of operations that took longer than a limit; None without operations.
 
-        Those in the limit's own bucket count by the part of it that lies above: exact but for what is within 0.1 % of the limit.
+        Operations in the limit's own bucket count by the part of it above the limit: exact except within 0.1 % of the limit.
         """
         if not self.operations:
             return None
@@ -192,24 +211,135 @@ class Histogram:
         above = sum(number for bucket, number in self.counts.items() if bucket > own)
         return (above + self.counts.get(own, 0) * (upper - 1 - int(limit_ns)) / (upper - lower)) / self.operations
 
-    def times(self) -> LatencySummary:
-        """Return the distribution for the record; percentiles are None where too few operations support them."""
+    def summary(self) -> LatencySummary:
+        """Return the distribution for the record; percentiles are None if too few operations support them."""
         found = dict(zip(QUANTILES, self.percentiles_ns(QUANTILES.values()), strict=True))
         supported = {label: ns if is_supported(self.operations, QUANTILES[label]) else None for label, ns in found.items()}
         return LatencySummary(self.operations, self.mean_ns, self.min_ns, self.max_ns, supported)
 
     def to_wire(self) -> HistogramWire:
-        """Return what another process can rebuild this histogram from."""
+        """Return this histogram in the form that is sent to another process."""
         ordered = sorted(self.counts)
         return HistogramWire(ordered, [self.counts[b] for b in ordered], self.sum_ns, self.min_ns, self.max_ns)
 
     @classmethod
     def from_wire(cls, wire: HistogramWire) -> Histogram:
-        """Return the histogram that `to_wire` was called on.
+        """Return the histogram that `to_wire` encoded.
 
         Raises:
-            ValueError: the wire's buckets and counts do not belong together.
+            ValueError: the numbers of buckets and counts differ.
         """
         counts = dict(zip(wire.buckets, wire.counts, strict=True))
-        least, most = (_NOTHING_YET_NS, -1) if wire.min_ns is None or wire.max_ns is None else (wire.min_ns, wire.max_ns)
-        return cls(counts, sum(wire.counts), wire.sum_ns, least, most)
+        minimum, maximum = (_EMPTY_MIN_NS, -1) if wire.min_ns is None or wire.max_ns is None else (wire.min_ns, wire.max_ns)
+        return cls(counts, sum(wire.counts), wire.sum_ns, minimum, maximum)
+
+
+def summary(workers: Mapping[int, Sequence[Histogram]]) -> LatencySummary:
+    """Return an arm's distribution with 95 % intervals of its percentiles, from load worker → one histogram per cycle.
+
+    A percentile that too few operations support is None; so is its interval, and every interval from fewer than `MIN_CYCLES`.
+    """
+    parts = [list(cycles) for _, cycles in sorted(workers.items()) if cycles]
+    whole = Histogram.merged(h for cycles in parts for h in cycles).summary()
+    drawn = _draws([len(cycles) for cycles in parts])
+    supported = [label for label in QUANTILES if is_supported(whole.operations, QUANTILES[label])]
+    if drawn is None or not supported:
+        return replace(whole, intervals_ns=dict.fromkeys(QUANTILES))
+    found = _percentiles([h for cycles in parts for h in cycles], drawn, supported)
+    tail_share = _tail_share(parts)
+    intervals = {
+        label: _bounds(found[:, supported.index(label)], tail_share) if label in supported else None for label in QUANTILES
+    }
+    return replace(whole, intervals_ns=intervals)
+
+
+def latency_ratios(workers: Mapping[int, Sequence[Mapping[str, Histogram]]], group: str) -> list[LoadRatio]:
+    """Return baseline ÷ arm at each percentile, from load worker → its cycles → arm → the histogram of its block.
+
+    Only cycles with blocks of both arms count. Percentiles that either arm's operations do not support are left out.
+    """
+    arms = dict.fromkeys(arm for cycles in workers.values() for cycle in cycles for arm in cycle if arm != BASELINE)
+    return [ratio for arm in arms for ratio in _arm_ratios(workers, arm, group)]
+
+
+def _arm_ratios(workers: Mapping[int, Sequence[Mapping[str, Histogram]]], arm: str, group: str) -> list[LoadRatio]:
+    both = [[c for c in cycles if arm in c and BASELINE in c] for _, cycles in sorted(workers.items())]
+    parts = [cycles for cycles in both if cycles]
+    paired = {name: [cycle[name] for cycles in parts for cycle in cycles] for name in (BASELINE, arm)}
+    base, other = (Histogram.merged(blocks) for blocks in paired.values())
+    fewest = min(base.operations, other.operations)
+    supported = [label for label in QUANTILES if is_supported(fewest, QUANTILES[label])]
+    before, after = (h.percentiles_ns(QUANTILES[label] for label in supported) for h in (base, other))
+    drawn = _draws([len(cycles) for cycles in parts]) if supported else None
+    found = None
+    if drawn is not None:
+        numerator, denominator = (_percentiles(blocks, drawn, supported) for blocks in paired.values())
+        found = np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+    rows = []
+    for place, (label, b, a) in enumerate(zip(supported, before, after, strict=True)):
+        if not a or b is None:  # a time of zero occurs only with a clock that stands still
+            continue
+        bounds = None if found is None else _bounds(found[:, place], _tail_share(parts))
+        low, high = bounds or (None, None)
+        rows.append(LoadRatio(arm, group, label, b / a, low, high, sum(map(len, parts))))
+    return rows
+
+
+def _draws(cycles: Sequence[int]) -> _Rows | None:
+    """Return each cycle's count in each resample, shape (RESAMPLES, all cycles), from the number of cycles of each load worker.
+
+    A function of these numbers alone; None for too few cycles.
+    """
+    if sum(cycles) < MIN_CYCLES:
+        return None
+    generator = np.random.default_rng(_SEED)
+    drawn = generator.multinomial(len(cycles), [1 / len(cycles)] * len(cycles), size=RESAMPLES)
+    # A worker that is drawn k times contributes k independent samples of its cycles.
+    inside = [generator.multinomial(drawn[:, p] * n, [1 / n] * n) for p, n in enumerate(cycles)]
+    return np.concatenate(inside, axis=1).astype(np.float64)
+
+
+def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str]) -> _Rows:
+    """Return the percentiles of each resample in nanoseconds, shape (RESAMPLES, labels); NaN if it is empty.
+
+    Interpolated between order statistics, as `Histogram.percentile_ns` does.
+    """
+    middles, _ = (whole := Histogram.merged(blocks)).arrays()
+    buckets = np.array(sorted(whole.counts))
+    counts = np.zeros((len(blocks), len(buckets)))
+    for row, block in zip(counts, blocks, strict=True):
+        row[np.searchsorted(buckets, list(block.counts))] = list(block.counts.values())
+    reached = np.cumsum(drawn @ counts, axis=1)
+    totals = reached[:, -1]
+    # One search for all resamples: each row is lifted above the row before it, so that the whole array ascends.
+    lift = np.arange(len(totals)) * (totals.max() + 1)
+    lifted = (reached + lift[:, None]).ravel()
+    last = np.arange(1, len(totals) + 1) * len(buckets) - 1
+    found = np.empty((len(totals), len(labels)))
+    for column, label in enumerate(labels):
+        rank = QUANTILES[label] * np.maximum(totals - 1, 0)
+        below, above = (
+            middles[np.minimum(np.searchsorted(lifted, edge + lift, side="right"), last) % len(buckets)]
+            for edge in (np.floor(rank), np.ceil(rank))
+        )
+        found[:, column] = np.where(totals > 0, below + (above - below) * (rank - np.floor(rank)), np.nan)
+    return found
+
+
+def _tail_share(parts: Sequence[Sequence[object]]) -> float:
+    """Return the share of resamples outside either end of the interval.
+
+    Less than 2.5 % with few units, because the bootstrap's spread is too small then: the expanded percentile interval (Hesterberg
+    2015), which is as wide as Student's. The units are load workers, or the cycles of a single one.
+    """
+    units = len(parts) if len(parts) > 1 else len(parts[0])
+    half = (1 - _CONFIDENCE) / 2
+    return NormalDist().cdf(t_quantile(half, units - 1) * (units / (units - 1)) ** 0.5)
+
+
+def _bounds(found: npt.NDArray[np.float64], tail_share: float) -> tuple[float, float] | None:
+    finite = found[np.isfinite(found)]
+    if len(finite) < RESAMPLES / 2:
+        return None
+    low, high = np.quantile(finite, [tail_share, 1 - tail_share])
+    return float(low), float(high)

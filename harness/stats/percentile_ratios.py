@@ -1,8 +1,8 @@
 """How much shorter an arm's slow operations are: ratios of percentiles with block-bootstrap intervals, from a run's raw samples.
 
 Pairs close in time share the machine's state, in both arms. So each process's pairs are cut into blocks of neighbours, and blocks
-are drawn whole, both arms of a block together (Künsch 1989); processes are drawn before them, as `load_intervals` draws cycles
-inside processes, by the same code.
+are drawn whole, both arms of a block together (Künsch 1989); processes are drawn before them, as `latency_ratios` draws load
+workers and their cycles.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from harness.results.run import BASELINE, CONTROL, PercentileRatio, Sample
-from harness.stats import load_intervals as load
-from harness.stats.histogram import Histogram
+from harness.results.run import AA_CONTROL, BASELINE, PercentileRatio, Sample
+from harness.stats.histogram import Histogram, latency_ratios
 from harness.stats.intervals import QUANTILES, is_supported
 
 LABELS = ("50", "95", "99")
@@ -32,7 +31,7 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
     """
     taken: dict[str, dict[str, _Pairs]] = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
     for s in samples:
-        if s.arm != CONTROL:
+        if s.arm != AA_CONTROL:
             taken[s.group][s.arm][s.process][s.pair].append(s.latency_ns)
     return [
         row
@@ -46,7 +45,7 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
 def _rows(group: str, arm: str, base: _Pairs, other: _Pairs) -> list[PercentileRatio]:
     blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in other.items() if process in base}
     fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
-    found = {ratio.percentile: ratio for ratio in load.ratios(blocks, group)} if fewest else {}
+    found = {ratio.percentile: ratio for ratio in latency_ratios(blocks, group)} if fewest else {}
     rows = []
     for label in LABELS:
         ratio = found.get(label) if is_supported(fewest, QUANTILES[label]) else None

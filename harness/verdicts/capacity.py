@@ -1,4 +1,4 @@
-"""What capacity searches say of arms: where more load stops bringing more work, and how many times the baseline's an arm's is."""
+"""Measures of capacity: an arm's capacity relative to the baseline's, and the knee of throughput and response time."""
 
 from __future__ import annotations
 
@@ -10,46 +10,45 @@ from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts.promise import Estimate, Measure
 
 MEAN, MEDIAN = "mean", "50"
-"""The labels under which a step's figures hold its mean and its median response time."""
+"""The labels of the mean and the median response time in a step's figures."""
 
 
 def times_the_capacity(kind: str) -> Measure:
-    """How many times the baseline's capacity an arm has: the most both sustain, of one kind (`RATE`, `USERS`).
+    """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`.
 
-    The bounds are those of `ratio`.
+    Raises:
+        NotMeasurableError: by the measure, if a capacity was not searched, or an arm sustains no level.
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
-        because = f"{_level(before)} → {_level(after)}, {after.objective}"
+        note = f"{_level(before)} → {_level(after)}, {after.objective}"
         for capacity in (before, after):
-            _make_sure_it_holds(capacity)
+            _require_sustained(capacity)
         times, low, high = ratio(before, after)
-        return Estimate(times, low, high, note=because)
+        return Estimate(times, low, high, note=note)
 
     return measure
 
 
 def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:
-    """Return how many times the one's capacity the other is, and between what that must lie; both have to hold some level.
+    """Return the ratio of two capacities, other ÷ base, and its lower and upper bound; both need a sustained level.
 
-    Each lies between the level that held and the one that failed, so the ratio does between the outer quotients of these; there is
-    no bound where no level failed.
+    Each capacity lies between its sustained and its failed level, so the bounds are the outer quotients of these; None if the level
+    did not fail.
     """
-    assert base.sustained, f"{base.arm} holds nothing to compare with"
-    assert other.sustained, f"{other.arm} holds nothing to compare"
+    assert base.sustained, f"{base.arm} sustains no level"
+    assert other.sustained, f"{other.arm} sustains no level"
     low = other.sustained / base.failed_at if base.failed_at is not None else None
     high = other.failed_at / base.sustained if other.failed_at is not None else None
     return other.sustained / base.sustained, low, high
 
 
 def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
-    """Return the step of the highest power, throughput ÷ response time (Kleinrock 1979); None without any figures.
+    """Return the step with the highest power, throughput ÷ response time (Kleinrock 1979); None without any figures.
 
-    The response time is the mean, or the median where no step has a mean.
-
-    Below it more load brings more work than waiting, beyond it more waiting than work. Steps at which the generator was the limit
-    say nothing.
+    Below the knee more load adds more throughput than waiting, above it more waiting than throughput. The response time is the
+    mean, or the median if no step has a mean. Steps in which the generator was the limit do not count.
     """
     known = [s for s in steps if s.invalid is None]
     label = MEAN if any(s.percentiles_ns.get(MEAN) for s in known) else MEDIAN
@@ -65,16 +64,18 @@ def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
     found = next((c for c in searched if c.arm == arm), None)
     if found is None:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
-        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else f"{arm}'s {kind} were not searched")
+        raise NotMeasurableError(
+            f"cannot run as written: {broken}" if broken else f"the capacity of {arm} in {kind} was not searched"
+        )
     return found
 
 
-def _make_sure_it_holds(capacity: Capacity) -> None:
+def _require_sustained(capacity: Capacity) -> None:
     if not capacity.sustained:
-        raise NotMeasurableError(f"{capacity.arm} holds no number of {capacity.kind} that was tried: {capacity.reason}")
+        raise NotMeasurableError(f"{capacity.arm} sustains no level of {capacity.kind}: {capacity.reason}")
 
 
 def _level(capacity: Capacity) -> str:
     at_least = "at least " if capacity.failed_at is None and capacity.sustained else ""
-    held = "none" if not capacity.sustained else f"{capacity.sustained:g}"
-    return f"{at_least}{held} {capacity.kind}"
+    level = "none" if not capacity.sustained else f"{capacity.sustained:g}"
+    return f"{at_least}{level} {capacity.kind}"

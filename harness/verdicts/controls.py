@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.results.run import CONTROL, Drift, InjectedSlowdown, PromiseVerdict, Ratio, ScenarioResult, Verdict
+from harness.results.run import AA_CONTROL, Drift, InjectedSlowdown, PromiseVerdict, Ratio, ScenarioResult, Verdict
 from harness.stats.intervals import Interval, holm, mean_interval, median, paired_ratio, t_tail
 from harness.stats.noise import MEDIAN_COST, robust_sd
 from harness.verdicts.promise import Promise, judge
@@ -84,7 +84,7 @@ def together(found: Sequence[InjectedSlowdown]) -> Interval:
 
 def failed_controls(results: Sequence[ScenarioResult]) -> list[dict[str, Ratio]]:
     """Return, for each result of a run, the failed A/A controls by group; see the module for when one fails."""
-    controls = [(place, r) for place, result in enumerate(results) for r in result.ratios if r.arm == CONTROL]
+    controls = [(place, r) for place, result in enumerate(results) for r in result.ratios if r.arm == AA_CONTROL]
     judged = [(place, r, p) for place, r in controls if (p := p_within_margin(r)) is not None]
     found: list[dict[str, Ratio]] = [{} for _ in results]
     for (place, r, _), adjusted in zip(judged, holm([p for *_, p in judged]), strict=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, ScenarioResult
+from harness.stats.beta import beta_quantile
 from harness.verdicts.measures import exact_figure, named
 from harness.verdicts.promise import Estimate, Measure
 
@@ -24,11 +25,9 @@ class Rate:
 
 def rate(hits: float, tries: float) -> Rate:
     """Return a rate with its 95 % bounds (Clopper and Pearson 1934), which hold for any number of tries above 0."""
-    from scipy.special import betaincinv  # noqa: PLC0415 - only judging needs it
-
     half = (1 - _CONFIDENCE) / 2
-    low = float(betaincinv(hits, tries - hits + 1, half)) if hits else 0.0
-    high = float(betaincinv(hits + 1, tries - hits, 1 - half)) if hits < tries else 1.0
+    low = beta_quantile(hits, tries - hits + 1, half) if hits else 0.0
+    high = beta_quantile(hits + 1, tries - hits, 1 - half) if hits < tries else 1.0
     return Rate(1000 * hits / tries, 1000 * low, 1000 * high, tries)
 
 

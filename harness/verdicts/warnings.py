@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from harness.results.run import CONTROL, RunWarning, ScenarioResult
+from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult
 
 FEW_PROCESSES = 5
 FEW_PAIRS = 10
@@ -36,7 +36,7 @@ def _few_processes(result: ScenarioResult) -> Iterator[RunWarning]:
 
 
 def _few_pairs(result: ScenarioResult) -> Iterator[RunWarning]:
-    thin = sorted({r.group for r in result.ratios if r.arm != CONTROL and r.pairs < FEW_PAIRS})
+    thin = sorted({r.group for r in result.ratios if r.arm != AA_CONTROL and r.pairs < FEW_PAIRS})
     if thin:
         yield RunWarning(
             "few pairs",
@@ -48,7 +48,7 @@ def _few_pairs(result: ScenarioResult) -> Iterator[RunWarning]:
 def _control(result: ScenarioResult) -> Iterator[RunWarning]:
     off, noisy = [], []
     for r in result.ratios:
-        if r.arm != CONTROL or r.low is None or r.high is None:
+        if r.arm != AA_CONTROL or r.low is None or r.high is None:
             continue
         if not r.low <= 1 <= r.high and max(r.ratio, 1 / r.ratio) > CONTROL_OFF:
             off.append(f"{r.ratio:.2f}× in {r.group}")

@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError, UsageError
+from harness.runtime.child import kill_group
 from harness.runtime.cores import choose_cores
-from harness.runtime.processes import end
 from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, DriverResult, cpu_s
 
 OURS, LOCUST, WRK, HEY = "ours", "FastHttpUser", "wrk", "hey"
@@ -129,7 +129,7 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
         raise NotMeasurableError("the bench needs two cores: one for the server and one for the client")
     for package in ("uvicorn", "uvloop"):
         if find_spec(package) is None:
-            raise NotMeasurableError(f"{package} is not installed; install the extra `trial` of this project")
+            raise NotMeasurableError(f"{package} is not installed; install what the trial needs: pip install -r requirements.lock")
     present = [client for client in clients if not missing(client)]
     found: dict[str, list[DriverResult]] = defaultdict(list)
     try:
@@ -237,7 +237,7 @@ def _echo() -> Iterator[tuple[int, int]]:
             raise UsageError("the echo did not start; see above what it said")
         yield int(first), child.pid
     finally:
-        end(child)
+        kill_group(child)
         child.stdout.close()
 
 

@@ -27,10 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.load.protocol import LoadBlock, LoadJob
+from harness.load.block import LoadBlock
+from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
+from harness.results.load import LoadModel
+from harness.runtime.child import kill_group
 from harness.runtime.clock import MonotonicClock
-from harness.runtime.processes import end
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
 from tools.load_generator import echo_scenario
@@ -103,7 +105,7 @@ def grow(counts: Sequence[int], users: int, rounds: int, seconds: float, cores: 
     with tempfile.TemporaryDirectory() as name, _echo(cores[0]) as (port, pid):
         url = f"http://127.0.0.1:{port}"
         setting = Setting(Path(name), Path(name), size="tiny", servers={SERVER: Server(url, url, {PID: str(pid)})})
-        job = LoadJob([echo_scenario.__file__], [setting], seconds, warm_up_s=WARM_UP_S, model="closed", on_request=True)
+        job = LoadJob([echo_scenario.__file__], [setting], seconds, warm_up_s=WARM_UP_S, model=LoadModel.CLOSED, on_request=True)
         for turn in range(rounds):
             for count in (*counts[turn % len(counts) :], *counts[: turn % len(counts)]):
                 for arm in (ECHO, NOTHING):
@@ -118,7 +120,7 @@ def _together(engines: Sequence[Supervisor], arm: str, users: int, echo: psutil.
         with ThreadPoolExecutor(len(engines)) as pool:
             list(pool.map(Supervisor.start, engines))
             began_ns, used_s = clock.now_ns(), sum(echo.cpu_times()[:2])
-            blocks = list(pool.map(lambda engine: engine.one(arm, users), engines))
+            blocks = list(pool.map(lambda engine: engine.run_block(arm, users), engines))
             used_cores = (sum(echo.cpu_times()[:2]) - used_s) / ((clock.now_ns() - began_ns) / 1e9)
     finally:
         for engine in engines:
@@ -134,11 +136,11 @@ def _echo(core: int) -> Iterator[tuple[int, int]]:
     try:
         first = child.stdout.readline()
         if not first:
-            raise NotMeasurableError("the echo did not start; install the extra `trial` of this project, which has uvicorn")
+            raise NotMeasurableError("the echo did not start; install what the trial needs: pip install -r requirements.lock")
         os.sched_setaffinity(child.pid, {core})
         yield int(first), child.pid
     finally:
-        end(child)
+        kill_group(child)
         child.stdout.close()
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     """Serve on a free port of this machine's own, and write the port's number to standard output."""
     import uvicorn  # noqa: PLC0415 - the application needs no server, and a server only this process
 
-    from harness.bench.worker import die_with_parent  # noqa: PLC0415 - so that importing the application imports no engine
+    from harness.runtime.channel import die_with_parent  # noqa: PLC0415 - so that importing the application imports no engine
 
     die_with_parent()
     config = uvicorn.Config(

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from harness.load.connection import HttpRequest
-from harness.load.http_client import Client
+from harness.load.http_client import Client, HttpRequest
 from harness.scenario import Case, Group, Scenario, Setting
 
 ECHO, NOTHING = "baseline", "nothing"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from harness.bench.protocol import BenchJob, JobFailed, WorkCounted
+from harness.bench.worker import BenchJob, Task, WorkCounted, run_job
 from harness.errors import ScenarioFailedError
 from harness.gate.work_counts import Rules, work
 from harness.results.gate import GateRow, GateVerdict
 from harness.results.run import BASELINE, ScenarioResult, ScenarioStatus, WorkCount
-from harness.runtime.processes import events
+from harness.runtime.child import JobFailed
 from harness.scenario import Setting
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.work import counted
@@ -73,7 +73,7 @@ def run(effort: float) -> Section:
 def count(folder: Path) -> list[WorkCount]:
     """Return the counts of a fresh process."""
     found: list[WorkCount] = []
-    for event in events(BenchJob("examine", Path(counted.__file__), Setting(folder, folder))):
+    for event in run_job(BenchJob(Task.EXAMINE, Path(counted.__file__), Setting(folder, folder))):
         if isinstance(event, JobFailed):
             raise ScenarioFailedError(f"counting failed: {event.message}")
         if isinstance(event, WorkCounted):

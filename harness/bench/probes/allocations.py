@@ -1,7 +1,7 @@
-"""How much memory Python asks for during an operation, at its highest point beyond what was in use before: nearly exact.
+"""Probe of the memory that Python allocates during an operation, at its peak beyond what was in use before: nearly exact.
 
-From the interpreter's own record of its blocks (tracemalloc), so that neither the allocator's caches nor the kernel's pages are in
-it. How many blocks were asked for altogether the interpreter does not tell.
+It comes from the interpreter's record of its blocks (tracemalloc) and so does not include the allocator's caches or the kernel's
+pages. The interpreter does not report the total number of allocations.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import Self
 
 
 class Allocations:
-    """Measures `bytes_in_allocations` while it is entered; a dictionary may grow just then, so take the least of several."""
+    """Measures `bytes_in_allocations` while it is entered.
+
+    A dictionary may happen to grow meanwhile: take the minimum of several runs.
+    """
 
     def __init__(self) -> None:
         self._before = 0
         self._highest = 0
 
     async def __aenter__(self) -> Self:
-        """Start at what is in use."""
+        """Start from the memory in use."""
         gc.collect()
         gc.disable()
         tracemalloc.start()

@@ -1,16 +1,16 @@
-"""A fixed piece of pure Python: what the interpreter and the core do on their own, with no data layer in it."""
+"""A fixed piece of pure Python: a control that depends on the interpreter and the core only, not on any data layer."""
 
 from __future__ import annotations
 
 ROUNDS = 7_000
-"""So many that one call takes about a millisecond on a usual machine, like a slot of a pair."""
+"""Number of rounds that makes one call take about a millisecond on a usual machine, like a slot of a pair."""
 
 CHECK = 7 * ROUNDS * (ROUNDS - 1) // 2
-"""What `spin` returns, always."""
+"""The return value of `spin`."""
 
 
 def spin() -> int:
-    """Do the same arithmetic, dictionary and list work every time; return `CHECK`."""
+    """Do a fixed amount of arithmetic, dictionary and list work; return `CHECK`."""
     seen: dict[int, int] = {}
     kept: list[int] = []
     for number in range(ROUNDS):

@@ -1,9 +1,8 @@
-"""How many machine instructions an operation takes, under valgrind's callgrind: some fifty times slower, and nearly without noise.
+"""Probe of the machine instructions of an operation under valgrind's callgrind: fifty times slower, nearly without noise.
 
-Callgrind writes down what it has counted whenever a marked function of C is called. An operation is run a few times between two
-marks and many times between the next two, so that what surrounds it cancels out. The hash seed and the addresses are fixed, or
-they would change how long dictionaries search. It repeats within a thousandth: where memory comes from, and when threads hand
-over, still differ.
+Callgrind dumps its counts whenever a marked C function is called. An operation is run a few times between two marks and many times
+between the next two, so that everything else cancels out. The hash seed and the addresses are fixed, because they determine the
+length of dictionary lookups. The counts repeat within a thousandth: memory allocation and thread switches still differ.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from pathlib import Path
 from harness.errors import NotMeasurableError
 
 WARM_UP = 10
-"""Operations before the first that is counted: the interpreter specialises its bytecode meanwhile, and caches are filled."""
+"""Operations before the first that is counted: meanwhile the interpreter specialises its bytecode and caches are filled."""
 
 FEW, MANY = 5, 25
 """Repetitions between marks."""
 
 SAME = 0.001
-"""Two counts that differ by a smaller share repeat as far as they can."""
+"""Two counts that differ by a smaller share count as equal."""
 
 _MARK = "getsid"
 _OUT = "callgrind.out"
 
 
 def command(files: Path) -> list[str]:
-    """Return what is put in front of a command so that its instructions are counted into files in the folder `files`.
+    """Return the prefix for a command that makes callgrind count its instructions, into files in the folder `files`.
 
     Raises:
-        NotMeasurableError: valgrind, or what fixes the addresses, is not installed.
+        NotMeasurableError: valgrind, or setarch, which fixes the addresses, is not installed.
     """
     for name in ("valgrind", "setarch"):
         if shutil.which(name) is None:
@@ -44,7 +43,7 @@ def command(files: Path) -> list[str]:
 
 
 def folder(beside: Path, arm: str) -> Path:
-    """Return where the files of one arm go; each has its own, since numbers tell the files of a process apart."""
+    """Return the folder for the files of one arm, below `beside`; files are numbered per process, so arms have separate ones."""
     return beside / f"callgrind-{arm}"
 
 
@@ -52,12 +51,12 @@ async def per_operation(operation: Callable[[], Awaitable[object]], files: Path)
     """Return the instructions of one `operation`, in a process that was started with `command(files)`.
 
     Raises:
-        NotMeasurableError: nothing was written down: the process does not run under callgrind.
+        NotMeasurableError: callgrind wrote nothing: the process does not run under it.
     """
     for _ in range(WARM_UP):
         await operation()
     gc.collect()
-    gc.disable()  # it would fall into some repetitions and not into others
+    gc.disable()  # it would run in some repetitions and not in others
     try:
         counted = [await _between_marks(operation, repetitions, files) for repetitions in (FEW, MANY)]
     finally:
@@ -81,22 +80,22 @@ def newest(files: Path) -> Path:
     """Return the file that callgrind wrote last.
 
     Raises:
-        NotMeasurableError: there is none.
+        NotMeasurableError: there is no such file.
     """
     found = [(int(number), file) for file in files.glob(f"{_OUT}.*") if (number := file.suffix[1:]).isdigit()]
     if not found:
-        raise NotMeasurableError("callgrind wrote nothing down")
+        raise NotMeasurableError("callgrind wrote nothing")
     return max(found)[1]
 
 
 def total(file: Path) -> int:
-    """Return the sum of what a file of callgrind's has counted, its first event: instructions.
+    """Return the total of the first event in a callgrind file, which is instructions.
 
     Raises:
-        NotMeasurableError: there is no sum in it.
+        NotMeasurableError: the file contains no total.
     """
     for line in file.read_text().splitlines():
         name, _, figures = line.partition(":")
         if name in {"summary", "totals"} and figures.strip():
             return int(figures.split()[0])
-    raise NotMeasurableError(f"no sum in {file.name}")
+    raise NotMeasurableError(f"no total in {file.name}")

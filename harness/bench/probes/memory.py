@@ -1,7 +1,7 @@
-"""Memory of one operation: the curve that memory-profiler samples, and the peak that the kernel keeps.
+"""Memory of one operation: the curve that memory-profiler samples, and the kernel's peak.
 
-Only for a child process that does nothing else: when the measured function raises, memory-profiler kills every child of the
-process it runs in, and it runs a short function again unless told not to (`max_iterations=1`).
+Only for a dedicated worker process: when the measured function raises, memory-profiler kills every child of its process, and it
+runs a short function again unless `max_iterations=1`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from memory_profiler import memory_usage
 from harness.runtime.clock import Clock
 
 INTERVAL_S = 0.01
-"""Time between two samples of the curve. Shorter spikes are still seen by the kernel's peak."""
+"""Seconds between two samples of the curve. Shorter spikes are still part of the kernel's peak."""
 
 CURVE_POINTS = 400
-"""A longer curve is thinned to about this many points, peaks kept."""
+"""Number of points that a longer curve is thinned to, keeping its peaks."""
 
 _MIB = 1024 * 1024
 _STATUS = Path("/proc/self/status")
@@ -31,16 +31,23 @@ _RESET_PEAK = "5"
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Resident set before, at its peak, and over time as (seconds from the start, bytes)."""
+    """Memory of a process during one operation."""
 
     idle_bytes: int
+    """Resident set before the operation."""
+
     peak_bytes: int
+    """Peak of the resident set."""
+
     seconds: float
+    """Duration of the operation."""
+
     curve: list[tuple[float, int]]
+    """The resident set over time, as (seconds from the start, bytes)."""
 
 
 def measure(operation: Callable[[], Any], clock: Clock) -> tuple[MemoryUse, Any]:
-    """Run `operation` once under the sampler; return what it used and its answer. What it raises goes through."""
+    """Run `operation` once under the sampler; return its memory use and its answer. Its exceptions propagate."""
     idle = _settle()
     start_ns = clock.now_ns()
     samples, answer = memory_usage(
@@ -54,7 +61,7 @@ def measure(operation: Callable[[], Any], clock: Clock) -> tuple[MemoryUse, Any]
 
 
 def measure_limited(operation: Callable[[], Any], limit_bytes: int, clock: Clock) -> tuple[MemoryUse, Any]:
-    """Run `operation` once with `limit_bytes` of private memory to add; without a curve. What it raises goes through."""
+    """Run `operation` once with at most `limit_bytes` of additional private memory, without a curve. Its exceptions propagate."""
     idle = _settle()
     resource.setrlimit(resource.RLIMIT_DATA, (status_bytes("VmData") + limit_bytes,) * 2)
     start_ns = clock.now_ns()
@@ -66,7 +73,7 @@ def status_bytes(name: str) -> int:
     """Return a figure of `/proc/self/status` such as VmRSS, VmHWM or VmData, in bytes.
 
     Raises:
-        OSError: the system has no such file, or the file no such figure.
+        OSError: the file or the figure does not exist on this system.
     """
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
@@ -75,7 +82,7 @@ def status_bytes(name: str) -> int:
 
 
 def thin(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:
-    """Return at most about `CURVE_POINTS` points: the highest of each stretch, and the last."""
+    """Return about `CURVE_POINTS` points of a longer curve: the highest of each stretch, and the last."""
     if len(curve) <= CURVE_POINTS:
         return curve
     stretch = -(-len(curve) // CURVE_POINTS)

@@ -1,177 +1,157 @@
-"""One side as a living process: its command behind `launch`, a socket to it, and its end whatever happens."""
+"""The coordinator's end of one version: its command as a child process, with the messages of `harness.gate.against.protocol`."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
+import msgspec
 
 from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError
-from harness.gate.against import protocol as channel
-from harness.runtime.processes import end, ending
+from harness.gate.against import protocol
+from harness.runtime import channel
+from harness.runtime.child import Child, last_error_line
 
-LAUNCH = Path(__file__).with_name("launch.py")
-STRAY = "stray"
-"""The kind of a failure that is nobody's: what ran was a mixture of both versions."""
+FOREIGN_IMPORT = "foreign import"
+"""The kind of a failure that belongs to neither version: both versions' code ran in one process."""
 
-PATIENCE_S = 600.0
-"""How long a side may take to say anything before it counts as hung."""
+REPLY_S = 600.0
+"""Timeout of a version's next message, in seconds; after it the version counts as hung."""
+
+_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True)
-class Side:
-    """A command that speaks `harness.gate.against.protocol`, such as a script that calls its `serve`.
-
-    `name` is what messages call it, "old" or "new"; `environment` is added to this process's own.
-    """
+class VersionCommand:
+    """A command that implements `harness.gate.against.protocol`, such as a script that calls its `serve`."""
 
     command: Sequence[str]
+    """The command line."""
+
     name: str
+    """Name of the version in messages, "old" or "new"."""
+
     folder: Path = field(default_factory=Path.cwd)
+    """Working directory."""
+
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables in addition to this process's environment."""
 
 
-class SideError(HarnessError):
-    """A side has failed; `side` is which, `kind` the type of its exception."""
+class VersionError(HarnessError):
+    """A version has failed; `version` is its name, `kind` the type of its exception."""
 
-    def __init__(self, side: str, message: str, kind: str = "") -> None:
-        super().__init__(f"{side}: {message}")
-        self.side, self.kind, self.message = side, kind, message
+    def __init__(self, version: str, message: str, kind: str = "") -> None:
+        super().__init__(f"{version}: {message}")
+        self.version, self.kind, self.message = version, kind, message
 
     def as_refusal(self) -> HarnessError:
-        """Return what it means: nothing to compare with where the old side failed, a failure where it is the new one."""
+        """Return the error for the command: not comparable if the old version failed, a failure if the new one did."""
         if self.kind == "NotMeasurableError":
             return NotMeasurableError(self.message)
-        return NotComparableError(str(self)) if self.side == "old" or self.kind == STRAY else ScenarioFailedError(str(self))
+        return (
+            NotComparableError(str(self))
+            if self.version == "old" or self.kind == FOREIGN_IMPORT
+            else ScenarioFailedError(str(self))
+        )
 
 
-class SideProcess:
-    """A side under way."""
+class VersionProcess:
+    """A running version."""
 
-    def __init__(self, side: Side, child: subprocess.Popen[bytes], connection: socket.socket, said: Any) -> None:
-        self.side = side
+    def __init__(self, version: VersionCommand, child: Child[dict[str, Any]]) -> None:
+        self.version = version
         self._child = child
-        self._lines = connection.makefile("rwb")
-        self._said = said
 
     def receive(self) -> dict[str, Any]:
-        """Return the side's next message.
+        """Return the version's next message.
 
         Raises:
-            SideError: it failed, died, or says nothing.
+            VersionError: it failed, crashed, or sent nothing within `REPLY_S` seconds.
         """
         try:
-            line = self._lines.readline()
+            message = self._child.receive(REPLY_S)
         except TimeoutError:
-            raise SideError(self.side.name, f"no answer for {PATIENCE_S:g} s") from None
-        except ConnectionError:
-            line = b""
-        if not line:
-            raise SideError(self.side.name, f"{self._last_words()} ({ending(self._child.wait())})")
-        message: dict[str, Any] = json.loads(line)
-        if "failed" in message:
-            raise SideError(self.side.name, message["failed"], message.get("kind", ""))
-        if message.get("end", {}).get("strays"):
-            module = message["end"]["strays"][0]
-            raise SideError(
-                self.side.name, f"module {module!r} was imported from the other version's tree; its times say nothing", STRAY
+            raise VersionError(self.version.name, f"no reply within {REPLY_S:g} s") from None
+        if message is None:
+            ended = self._child.exit_description()
+            error = last_error_line(self._child.output())[:300] or "exited unexpectedly"
+            raise VersionError(self.version.name, f"{error} ({ended})")
+        if message["type"] == channel.FAILED:
+            raise VersionError(self.version.name, message["message"], message.get("kind", ""))
+        if message.get("foreign_imports"):
+            module = message["foreign_imports"][0]
+            raise VersionError(
+                self.version.name,
+                f"module {module!r} was imported from the other version's tree, so its times are not valid",
+                FOREIGN_IMPORT,
             )
         return message
 
-    def send(self, **message: Any) -> None:
-        """Send one message; a side that has gone is noticed when it is heard."""
-        with contextlib.suppress(ConnectionError):
-            self._lines.write(json.dumps(message).encode() + b"\n")
-            self._lines.flush()
+    def send(self, kind: str, /, **fields: Any) -> None:
+        """Send a message of type `kind`; a version that has exited is noticed when its next message is expected."""
+        self._child.send({"type": kind, **fields})
 
     def slice(self, case: int, repeats: int) -> int:
-        """Let the side do its benchmark so many times; return the nanoseconds that they took together, at least 1."""
-        self.send(slice=[case, repeats])
+        """Run a number of repetitions of a case; return the nanoseconds that they took together, at least 1."""
+        self.send("slice", case=case, repeats=repeats)
         return max(1, int(self.receive()["ns"]))
 
     def move(self, core: int) -> None:
-        """Keep the side, all its threads and all it has started on a core from now on."""
-        with contextlib.suppress(psutil.Error, OSError):  # what has ended is noticed when it is heard
-            process = psutil.Process(self._child.pid)
-            for one in (process, *process.children(recursive=True)):
-                for thread in one.threads():
-                    os.sched_setaffinity(thread.id, {core})
-
-    def _last_words(self) -> str:
-        self._said.seek(0)
-        lines = [line for line in self._said.read().decode(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()]
-        return (errors or lines)[-1].strip()[:300] if lines else "it ended without a word"
+        """Pin the version to a core from now on, with all its threads and all processes that it has started."""
+        self._child.move(core)
 
 
 @contextmanager
 def alive(
-    side: Side, *, core: int | None = None, seed: int = 0, padding: int = 0, only: Path | None = None, patience_s: float = 0.0
-) -> Iterator[SideProcess]:
-    """Start a side on a core, with a hash seed and so many bytes more in its environment; kill it and all it started at the end.
+    version: VersionCommand,
+    *,
+    core: int | None = None,
+    seed: int = 0,
+    padding: int = 0,
+    only: Path | None = None,
+    exit_timeout_s: float = 0.0,
+) -> Iterator[VersionProcess]:
+    """Start a version on a core, and end it with all that it started at the end of the context.
 
-    Where a stack begins depends on the size of the environment, and how fast code runs depends on that (Mytkowicz et al. 2009): a
-    padding of its own for every process makes a bias that would stay into noise that an interval shows. With `patience_s` the side
-    hears at the end that nobody asks any more, and has so long to stop what it started.
+    `seed` is its hash seed, `padding` the number of bytes added to its environment, `only` a file with the benchmarks to announce.
+    The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et al. 2009):
+    another padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s` are the seconds
+    that the version gets at the end to stop what it started.
     """
-    ours, its = socket.socketpair()
-    ours.settimeout(PATIENCE_S)
-    extra = {
-        channel.FD: str(its.fileno()),
-        "PYTHONHASHSEED": str(seed),
-        "PYTHONUNBUFFERED": "1",
-        "HARNESS_SIDE_PADDING": "." * padding,
-    }
+    environment = {**_inherited(), "PYTHONUNBUFFERED": "1", **version.environment}
     if only is not None:
-        extra[channel.ONLY] = str(only)
-    with ours, tempfile.TemporaryFile() as said:
-        with its:
-            child = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCH), "" if core is None else str(core), *side.command],
-                cwd=side.folder,
-                env={**_inherited(), **side.environment, **extra},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                pass_fds=[its.fileno()],
-                start_new_session=True,
-            )
-        try:
-            yield SideProcess(side, child, ours, said)
-        finally:
-            try:
-                if patience_s:
-                    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                        ours.shutdown(socket.SHUT_RDWR)
-                        child.wait(patience_s)
-            finally:
-                end(child)
+        environment[protocol.ONLY] = str(only)
+    with Child(
+        version.command,
+        _decoder,
+        environment=environment,
+        folder=version.folder,
+        cores=() if core is None else (core,),
+        hash_seed=seed,
+        padding=padding,
+        exit_timeout_s=exit_timeout_s,
+    ) as child:
+        yield VersionProcess(version, child)
 
 
 def _inherited() -> dict[str, str]:
-    """Return this process's environment, without what would make a test session in a side a part of one around this process."""
+    """Return this process's environment, without what would make a version's test session a part of the one around this process."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
 
 
-def asked(side: Side, *, core: int | None = None) -> dict[str, Any]:
-    """Run a side that serves nothing to its end, and return what it says there.
+def run_to_end(version: VersionCommand, *, core: int | None = None) -> dict[str, Any]:
+    """Run a version to its end without timing its benchmarks, and return what it found.
 
     Raises:
-        SideError: it failed.
+        VersionError: it failed.
     """
-    with alive(side, core=core) as live:
-        while "end" not in (message := live.receive()):
-            live.send(next=True)
-    found: dict[str, Any] = message["end"]
+    with alive(version, core=core) as process:
+        while (message := process.receive())["type"] != "end":
+            process.send("next")
+    found: dict[str, Any] = message["found"]
     return found

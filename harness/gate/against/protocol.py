@@ -1,71 +1,78 @@
-"""What a side and the coordinator say to each other: a JSON line each, over a socket whose number is in the environment.
+"""The version's end of `harness gate --against`: serves benchmarks in slices to the coordinator.
 
-The side says `at` (a benchmark's name and its number of cases) and then serves slices: it hears `slice` (a case's number and how
-often to repeat it) and says `ns`, until it hears `next`. It ends with `end`, or with `failed`. Standard library alone, since it
-runs with whichever tree and interpreter is being timed: what runs in a side reads time itself, not through `harness.runtime.clock`.
+A version announces a `benchmark` (its name and number of cases) and then serves slices: it receives `slice` (a case's number and
+the number of repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only,
+because it runs with whichever tree and interpreter is being timed; what runs in a version therefore reads time directly, not
+through `harness.runtime.clock`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
+import runpy
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-FD = "HARNESS_SIDE_FD"
-"""Names the socket's file descriptor."""
+ONLY = "HARNESS_VERSION_ONLY"
+"""Environment variable with a file that contains a JSON list of the benchmarks to announce; without it, all are."""
 
-ONLY = "HARNESS_SIDE_ONLY"
-"""Names a file with a JSON list of the benchmarks that are wanted; not set: all."""
+FOREIGN = "HARNESS_VERSION_FOREIGN"
+"""Environment variable with the other version's tree, from which nothing may be imported."""
 
-FOREIGN = "HARNESS_SIDE_FOREIGN"
-"""Names the other side's tree, from which nothing may be imported."""
+LIST = "HARNESS_VERSION_LIST"
+"""Environment variable that is set if benchmarks are to be listed, not timed."""
 
-LIST = "HARNESS_SIDE_LIST"
-"""Set where benchmarks are to be named, not timed."""
+HARNESS = Path(__file__).resolve().parents[2]
+channel = runpy.run_path(str(HARNESS / "runtime" / "channel.py"))
 
 Timed = Callable[[int, int], int]
 """From a case's number and a number of repetitions to the nanoseconds that they took together."""
 
 
-class Channel:
-    """The side's end of the socket."""
+class VersionChannel:
+    """The version's end of the channel."""
 
     def __init__(self) -> None:
-        self._lines = socket.socket(fileno=int(os.environ[FD])).makefile("rwb")
+        self._channel = channel["connect"](exit_with_parent=False)  # the launcher has seen to that; Ctrl-C keeps its meaning
         only = os.environ.get(ONLY)
         self._only = None if only is None else frozenset(json.loads(Path(only).read_text(encoding="utf-8")))
 
     def wants(self, name: str) -> bool:
-        """Whether the benchmark of this name is to be announced."""
+        """Return whether the benchmark of this name is to be announced."""
         return self._only is None or name in self._only
 
-    def send(self, **message: Any) -> None:
-        """Send one message."""
-        self._lines.write(json.dumps(message).encode() + b"\n")
-        self._lines.flush()
+    def send(self, kind: str, /, **fields: Any) -> None:
+        """Send a message of type `kind`."""
+        self._channel.send(kind, **fields)
 
-    def order(self) -> tuple[int, int] | None:
-        """Wait for an order: a case's number and how often to repeat it, or None to go on; ends the process if nobody asks."""
-        line = self._lines.readline()
-        if not line:
-            sys.exit("the coordinator has gone")
-        wanted = json.loads(line).get("slice")
-        return None if wanted is None else (wanted[0], wanted[1])
+    def next_slice(self) -> tuple[int, int] | None:
+        """Wait for an order: a case's number and a number of repetitions, or None to go on; exits if the coordinator has exited."""
+        message = self._channel.receive()
+        if message is None:
+            sys.exit("the coordinator has exited")
+        return (message["case"], message["repeats"]) if message["type"] == "slice" else None
 
     def serve(self, name: str, timed: Timed, cases: int = 1) -> None:
-        """Announce a benchmark and serve slices of it until told to go on."""
-        self.send(at=name, cases=cases)
-        while (order := self.order()) is not None:
-            self.send(ns=timed(*order))
+        """Announce a benchmark and serve slices of it until the coordinator goes on."""
+        self.send("benchmark", name=name, cases=cases)
+        while (wanted := self.next_slice()) is not None:
+            self.send("time", ns=timed(*wanted))
+
+    def end(self, **found: Any) -> None:
+        """Send the last message, with what was found."""
+        self.send("end", found=found, foreign_imports=foreign_imports())
+
+    def fail(self, message: str, kind: str) -> None:
+        """Send the last message of a version that failed, with the type of the exception."""
+        self.send(channel["FAILED"], message=message, kind=kind)
 
 
 def repeated(operation: Callable[[], object]) -> Timed:
-    """Return what times a function without arguments."""
+    """Return the function that times a function without arguments."""
 
     def timed(_: int, repeats: int) -> int:
         start = time.perf_counter_ns()
@@ -77,16 +84,16 @@ def repeated(operation: Callable[[], object]) -> Timed:
 
 
 def serve(benchmarks: Mapping[str, Callable[[], object]]) -> None:
-    """Be a side: serve functions without arguments, by name, and end."""
-    channel = Channel()
+    """Serve functions without arguments, by name, and end."""
+    version = VersionChannel()
     for name, operation in benchmarks.items():
-        if channel.wants(name):
-            channel.serve(name, repeated(operation))
-    channel.send(end={})
+        if version.wants(name):
+            version.serve(name, repeated(operation))
+    version.end()
 
 
-def strays() -> list[str]:
-    """Return the modules that were imported from the other side's tree, environments inside it apart."""
+def foreign_imports() -> list[str]:
+    """Return the modules that were imported from the other version's tree, without those of environments inside it."""
     foreign = os.environ.get(FOREIGN)
     if not foreign:
         return []

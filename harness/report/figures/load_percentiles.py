@@ -12,7 +12,7 @@ from harness.report.figures import Samples
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
 from harness.report.svg import is_crowded, legend, log_axis, panels, shorten, styles_of
-from harness.results.load import ALL, LatencySummary, LoadedArm, UnderLoad
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
 from harness.results.run import ScenarioResult
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
@@ -67,7 +67,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     return drawing
 
 
-def _sustained(load: UnderLoad, arms: list[str], group: str) -> list[LoadedArm]:
+def _sustained(load: LoadResult, arms: list[str], group: str) -> list[LoadedArm]:
     rows = [row_of(load, arm, group) for arm in arms if not overloaded(load, arm, group)]
     return [row for row in rows if row is not None and any(row.response.percentiles_ns.values())]
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from harness.report.figures import Samples
 from harness.report.svg import INK, MUTED, is_crowded, legend, log_axis, panels, shorten, styles_of
 from harness.report.tables import groups_of
-from harness.results.run import BASELINE, CONTROL, ScenarioResult
+from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
 ORDER = 30
 TITLE = "Pair by pair"
@@ -70,7 +70,7 @@ def paired(samples: Samples) -> list[PairRatio]:
         PairRatio(process, group, arm, fmean(by_arm[BASELINE]) / fmean(values))
         for (process, _, group), by_arm in sorted(times.items())
         for arm, values in by_arm.items()
-        if BASELINE in by_arm and arm not in {BASELINE, CONTROL}
+        if BASELINE in by_arm and arm not in {BASELINE, AA_CONTROL}
     ]
 
 

@@ -14,7 +14,7 @@ from harness.report.figures import Samples
 from harness.report.numbers import unit_of
 from harness.report.svg import is_crowded, legend, log_axis, panels, shorten, styles_of
 from harness.report.tables import groups_of
-from harness.results.run import CONTROL, ScenarioResult
+from harness.results.run import AA_CONTROL, ScenarioResult
 from harness.stats.intervals import SAMPLES_BEYOND
 
 ORDER = 20
@@ -35,7 +35,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     if samples is None or not len(samples["arm"]):
         return None
     groups = groups_of(result, result.latencies) or list(dict.fromkeys(samples["group"].tolist()))
-    timed = set(samples["arm"].tolist()) - {CONTROL}
+    timed = set(samples["arm"].tolist()) - {AA_CONTROL}
     arms = [name for name in dict.fromkeys([a.name for a in result.arms] + sorted(timed)) if name in timed]
     if is_crowded(arms):
         return None

@@ -11,7 +11,7 @@ from harness.report.figures import Samples
 from harness.report.numbers import ratio_with_interval
 from harness.report.svg import INK, MUTED, log_axis, row_axes, shorten, styles_of
 from harness.report.tables import groups_of
-from harness.results.run import CONTROL, Ratio, ScenarioResult
+from harness.results.run import AA_CONTROL, Ratio, ScenarioResult
 
 ORDER = 10
 TITLE = "Times faster than the baseline, by process"
@@ -52,11 +52,11 @@ def _marks(axes: Axes, ratio: Ratio, style: dict[str, Any], y: float) -> None:
     axes.plot(ratio.processes, [y] * len(ratio.processes), **dots)
     if ratio.low is not None and ratio.high is not None:
         axes.plot([ratio.low, ratio.high], [y, y], color=style["color"], linewidth=2.2, solid_capstyle="butt")
-    edge = 1.6 if ratio.arm == CONTROL else 0.6
+    edge = 1.6 if ratio.arm == AA_CONTROL else 0.6
     axes.plot([ratio.ratio], [y], **style | {"linestyle": "", "markersize": 6.5, "markeredgewidth": edge})
 
 
 def _words(drawing: Figure, ratio: Ratio, at: float) -> None:
-    name = "A/A control" if ratio.arm == CONTROL else ratio.arm
+    name = "A/A control" if ratio.arm == AA_CONTROL else ratio.arm
     drawing.text(8 / WIDTH, at, shorten(name, LEFT - 24), va="center", fontsize=10, color=MUTED)
     drawing.text(1 - (RIGHT - 10) / WIDTH, at, ratio_with_interval(ratio), va="center", fontsize=10)

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, load, numbers, overview, promises, review, tables
 from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, of, status, warning_notices
-from harness.results.run import BASELINE, CONTROL, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
+from harness.results.run import AA_CONTROL, BASELINE, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
 try:
@@ -213,7 +213,7 @@ def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | Non
 
 def _classes(result: ScenarioResult) -> dict[str, str]:
     named = dict.fromkeys([*(arm.name for arm in result.arms), *(s.arm for s in result.statements)])
-    others = [name for name in named if name not in {BASELINE, CONTROL}]
+    others = [name for name in named if name not in {BASELINE, AA_CONTROL}]
     return {name: f"arm-{others.index(name) % 6 + 1}" if name in others else "baseline" for name in named}
 
 

@@ -1,4 +1,4 @@
-"""Pairing: coin orders, slots of a millisecond, the control, and nothing untimed in the timed line."""
+"""Tests of pairing: random orders, slots of a millisecond, the A/A control, the time budget, and nothing else in the times."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, SLOWED, Pair, Pairing
-from harness.bench.time_budget import Shares
-from harness.results.run import CONTROL, PING, PURE_CPU
+from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget
+from harness.results.run import AA_CONTROL, PING, PURE_CPU
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Scenario
 
-HEAVY_NS = 400_000_000
-COSTS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 100_000, CONTROL: 4_000_000}
+SLOW_NS = 400_000_000
+COSTS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 100_000, AA_CONTROL: 4_000_000}
 
 
 class Ticking(Scenario[str]):
-    """Each arm moves the fake clock on by its cost; resets take a second."""
+    """Scenario whose arms advance the fake clock by their cost; resets take a second."""
 
-    arms = {arm: "" for arm in COSTS_NS if arm != CONTROL}  # noqa: RUF012 - a table
+    arms = {arm: "" for arm in COSTS_NS if arm != AA_CONTROL}  # noqa: RUF012 - a table
 
     def __init__(self, clock: FakeClock) -> None:
         """Share the clock."""
@@ -44,25 +45,25 @@ class Ticking(Scenario[str]):
 
 def pairs(
     number: int,
-    blocked: frozenset[tuple[str, str]] = frozenset(),
+    excluded: frozenset[tuple[str, str]] = frozenset(),
     seed: int = 1,
     *,
-    plant: float = 0.0,
+    injected: float = 0.0,
     clock: FakeClock | None = None,
     kind: type[Ticking] = Ticking,
-) -> tuple[list[Pair], Ticking]:
-    """Time so many pairs of two cases."""
+) -> tuple[list[PairTimes], Ticking]:
+    """Time a number of pairs of two cases."""
     clock = clock or FakeClock()
     scenario = kind(clock)
     cases = [Case("g", "first", None), Case("g", "second", None)]
-    shares = Shares(("g",), 0, number)
-    instances = {arm: arm for arm in (*COSTS_NS, *([SLOWED] if plant else []))}
-    coin = random.Random(seed)
+    budget = TimeBudget(("g",), 0, number)
+    instances = {arm: arm for arm in (*COSTS_NS, *([SLOWED] if injected else []))}
+    rng = random.Random(seed)
     pairing = Pairing(
-        runnable(scenario), instances, cases, shares, coin, clock, lambda arm, group: (arm, group) in blocked, HEAVY_NS, plant
+        runnable(scenario), instances, cases, budget, rng, clock, excluded=excluded, slow_from_ns=SLOW_NS, injected=injected
     )
 
-    async def go() -> list[Pair]:
+    async def go() -> list[PairTimes]:
         await pairing.warm_up()
         return [pair async for pair in pairing.pairs()]
 
@@ -70,7 +71,7 @@ def pairs(
 
 
 def test_only_the_operation_is_timed() -> None:
-    """A reset of a second leaves no trace in the times."""
+    """A reset of a second is not included in the times."""
     found, _ = pairs(8)
     assert {(slot.arm, ns) for pair in found for slot in pair.slots for ns in slot.latencies_ns} == set(COSTS_NS.items())
 
@@ -84,35 +85,35 @@ def test_a_slot_lasts_a_millisecond_at_least() -> None:
             assert len(slot.latencies_ns) == max(1, SLOT_NS // COSTS_NS[slot.arm])
 
 
-def test_every_arm_of_a_pair_meets_the_same_case() -> None:
-    """Cases take turns from pair to pair, never from arm to arm."""
+def test_every_arm_of_a_pair_runs_the_same_case() -> None:
+    """Cases alternate from pair to pair, never from arm to arm."""
     found, _ = pairs(4)
     assert [pair.case for pair in found] == ["first", "second", "first", "second"]
 
 
 def test_a_group_whose_baseline_takes_long_is_timed_once_and_without_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is seen to be heavy is timed in one pair, whatever the least number is; every arm has had its warm-up before."""
-    monkeypatch.setitem(COSTS_NS, "baseline", HEAVY_NS)
+    """A group that turns out to be slow is timed in one pair, whatever the minimum is; every arm was warmed up before."""
+    monkeypatch.setitem(COSTS_NS, "baseline", SLOW_NS)
     found, scenario = pairs(8)
     assert [sorted(slot.arm for slot in pair.slots) for pair in found] == [["baseline", "optimised", "proposed"]]
     assert [arm for arm, _ in scenario.ran[:4]] == ["baseline", "proposed", "optimised", "optimised"]
 
 
-def test_the_control_takes_part_now_and_then() -> None:
-    """Every so many pairs the baseline is measured against itself."""
+def test_the_control_takes_part_in_every_fourth_pair() -> None:
+    """In one of `CONTROL_EVERY` pairs the baseline is measured against itself."""
     found, _ = pairs(2 * CONTROL_EVERY)
-    assert [any(s.arm == CONTROL for s in pair.slots) for pair in found] == ([True] + [False] * (CONTROL_EVERY - 1)) * 2
+    assert [any(s.arm == AA_CONTROL for s in pair.slots) for pair in found] == ([True] + [False] * (CONTROL_EVERY - 1)) * 2
 
 
-def test_both_baseline_instances_are_used_alike() -> None:
-    """Whichever of the two is called the baseline, each runs about half of its turns: neither has the colder caches."""
+def test_both_baseline_instances_are_used_equally() -> None:
+    """Each of the two runs about half of the baseline's slots: neither has the colder caches."""
     _, scenario = pairs(400)
-    used = [instance for instance, _ in scenario.ran if instance in {"baseline", CONTROL}]
-    assert 0.45 < used.count(CONTROL) / len(used) < 0.55
+    used = [instance for instance, _ in scenario.ran if instance in {"baseline", AA_CONTROL}]
+    assert 0.45 < used.count(AA_CONTROL) / len(used) < 0.55
 
 
-def test_orders_are_drawn_by_an_independent_coin() -> None:
-    """Each arm comes first about a third of the time, and the sequence depends on the seed alone."""
+def test_orders_are_drawn_independently() -> None:
+    """Each arm is first in about a third of the pairs, and the sequence depends on the seed only."""
     found, _ = pairs(600)
     first = [pair.slots[0].arm for pair in found if len(pair.slots) == 3]
     for arm in ("baseline", "proposed", "optimised"):
@@ -121,15 +122,15 @@ def test_orders_are_drawn_by_an_independent_coin() -> None:
     assert [p.slots for p in pairs(30, seed=5)[0]] != [p.slots for p in pairs(30, seed=6)[0]]
 
 
-def test_an_arm_that_cannot_run_sits_out() -> None:
+def test_an_excluded_arm_is_skipped() -> None:
     """It is neither warmed up nor timed."""
     found, scenario = pairs(5, frozenset({("proposed", "g")}))
     assert "proposed" not in {arm for arm, _ in scenario.ran}
     assert {len(pair.slots) for pair in found} == {2, 3}
 
 
-def test_an_operations_own_figure_counts_in_place_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slot is sized by how long the operation takes; nothing at all is one nanosecond, because a ratio needs a figure."""
+def test_a_self_reported_time_replaces_the_measured_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slot is still sized by the operation's duration; a time of zero counts as one nanosecond, because of the ratio."""
     monkeypatch.setattr(
         Ticking, "self_reported_ns", lambda _scenario, case, _answer: {"first": 7, "second": 0}[case.name], raising=False
     )
@@ -139,17 +140,17 @@ def test_an_operations_own_figure_counts_in_place_of_its_time(monkeypatch: pytes
     assert times["second", "baseline"] == [1]
 
 
-class Wound(FakeClock):
-    """A clock that moves on by a microsecond whenever it is read, so that a busy wait ends."""
+class ReadingClock(FakeClock):
+    """A clock that advances by a microsecond per reading, so that a busy wait ends."""
 
     def now_ns(self) -> int:
-        """Move, and return the time."""
+        """Advance, and return the time."""
         self.time_ns += 1_000
         return self.time_ns
 
 
-def test_controls_are_timed_where_the_control_takes_part() -> None:
-    """Pure Python always, and what the scenario calls its ping if it has one; neither moves an arm's times."""
+def test_other_controls_are_timed_with_the_aa_control() -> None:
+    """Pure Python always, and the scenario's ping if it has one; neither affects an arm's times."""
     found, _ = pairs(CONTROL_EVERY)
     assert [sorted(pair.controls_ns) for pair in found] == [[PURE_CPU]] + [[]] * (CONTROL_EVERY - 1)
 
@@ -162,13 +163,46 @@ def test_controls_are_timed_where_the_control_takes_part() -> None:
     assert again[0].controls_ns == {PURE_CPU: 0, PING: 77}
 
 
-def test_a_planted_slow_down_is_a_baseline_that_takes_longer_by_its_share() -> None:
-    """It takes part in every pair, any of the three baseline instances plays it alike, and it leaves the other arms alone."""
-    found, scenario = pairs(100, plant=0.25, clock=Wound())
+def test_an_injected_slowdown_is_a_baseline_that_takes_longer_by_its_share() -> None:
+    """It takes part in every pair, each of the three baseline instances is slowed equally often, and no other arm is slowed."""
+    found, scenario = pairs(100, injected=0.25, clock=ReadingClock())
     slowed = [slot for pair in found for slot in pair.slots if slot.arm == SLOWED]
     assert len(slowed) == 100
     assert {round(ns / COSTS_NS["baseline"], 2) for slot in slowed for ns in slot.latencies_ns} == {1.25}
     others = {(s.arm, round(ns, -5)) for pair in found for s in pair.slots if s.arm != SLOWED for ns in s.latencies_ns}
     assert others == set(COSTS_NS.items())
     used = Counter(instance for instance, _ in scenario.ran)
-    assert max(used[w] for w in ("baseline", CONTROL, SLOWED)) < 1.4 * min(used[w] for w in ("baseline", CONTROL, SLOWED))
+    assert max(used[name] for name in ("baseline", AA_CONTROL, SLOWED)) < 1.4 * min(
+        used[name] for name in ("baseline", AA_CONTROL, SLOWED)
+    )
+
+
+def spend(costs: dict[str, int], budget_ns: int, minimum: int, slow: tuple[str, ...] = ()) -> TimeBudget:
+    """Spend a budget on groups whose pairs always cost the same."""
+    budget = TimeBudget(tuple(costs), budget_ns, minimum, slow)
+    while (group := budget.next_group()) is not None:
+        budget.add(group, costs[group])
+    return budget
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), st.integers(1, 1000), min_size=1, max_size=5), st.integers(0, 20_000), st.integers(1, 5)
+)
+def test_every_group_gets_its_pairs_and_its_part_of_the_time(costs: dict[str, int], budget_ns: int, minimum: int) -> None:
+    """No group gets less than the minimum, and beyond it none exceeds its part by more than its last pair."""
+    budget = spend(costs, budget_ns, minimum)
+    part = budget_ns / len(costs)
+    for group, cost in costs.items():
+        assert budget.pairs[group] >= minimum
+        assert budget.spent_ns[group] >= min(part, minimum * cost)
+        assert budget.spent_ns[group] <= max(minimum * cost, part + cost)
+
+
+def test_without_time_only_the_minimum_is_run() -> None:
+    """Even a budget of 0 ns gives each group the pairs that a median needs."""
+    assert spend({"a": 5, "b": 500}, 0, 3).pairs == {"a": 3, "b": 3}
+
+
+def test_a_slow_group_is_timed_once_and_takes_no_time_from_the_others() -> None:
+    """Its one pair is not part of the budget that the others share."""
+    assert spend({"a": 5, "slow": 10_000, "b": 10}, 100, 2, slow=("slow",)).pairs == {"a": 10, "slow": 1, "b": 5}

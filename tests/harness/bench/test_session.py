@@ -1,36 +1,113 @@
-"""A run from start to end: who is timed beside others."""
+"""Tests of a run: the effort for each scenario, the jobs of a scenario run, and which trials are timed in parallel."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.bench.pairing import SLOWED, PairTimes, SlotTimes
 from harness.bench.result import ScenarioEvidence
-from harness.bench.session import RunPlan, RunSession
+from harness.bench.session import (
+    LIMITED_S,
+    LIMITED_TIMES,
+    QUICK,
+    SEVERAL,
+    USUAL,
+    RunPlan,
+    RunSession,
+    ScenarioRun,
+    effort,
+)
 from harness.bench.steps import Silent
-from harness.bench.trial import ScenarioRun
+from harness.bench.worker import AnswersVerified, MemoryMeasured, Task
 from harness.discovery import load
-from harness.results.run import RunSettings
+from harness.results.run import Memory, RunSettings, RunWarning
 from harness.runtime.cores import Cores, Isolation
 from harness.scenario import Server, Setting
 
-TOY = Path(__file__).parents[2] / "toys" / "distant.py"
+TOYS = Path(__file__).parents[2] / "toys"
 SERVERS = {"echo": Server("echo://127.0.0.1:1", "echo://127.0.0.1:2")}
-SEVERAL = RunSettings(["sqlite"], "tiny", 0, [0.0, 5.0], quick=False, processes=1, budget_s=1.0)
+ONE = RunSettings(engines=["sqlite"], size="small", seed=0, rtts_ms=[0.0], quick=False, processes=5, budget_s=30.0)
+SEVERAL_RTTS = RunSettings(["sqlite"], "tiny", 0, [0.0, 5.0], quick=False, processes=1, budget_s=1.0)
+
+
+def trial(tmp_path: Path, rtt_ms: float = 0.0) -> ScenarioRun:
+    """Return a run of the toy scenario."""
+    return ScenarioRun(ScenarioEvidence(load(TOYS / "adding.py"), "sqlite", rtt_ms), Setting(tmp_path, tmp_path))
+
+
+def test_several_engines_or_rtts_get_less_each() -> None:
+    """Several engines, several RTTs, or both get the smaller effort, also in a quick run."""
+    assert effort(ONE) is USUAL
+    assert effort(replace(ONE, quick=True)) is QUICK
+    assert effort(replace(ONE, rtts_ms=[0.0, 5.0])) is SEVERAL
+    assert effort(replace(ONE, engines=["sqlite", "turso"], quick=True)) is SEVERAL
 
 
 @pytest.mark.parametrize(
-    ("rtt_ms", "busy", "company"),
-    [(0.0, False, Isolation.NONE), (5.0, False, Isolation.TIMED), (5.0, True, Isolation.NONE)],
+    ("rtt_ms", "busy", "isolation"),
+    [(0.0, False, Isolation.MACHINE), (5.0, False, Isolation.CORE), (5.0, True, Isolation.MACHINE)],
 )
-def test_only_what_leaves_its_core_idle_is_timed_side_by_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rtt_ms: float, company: Isolation, *, busy: bool
+def test_only_trials_that_leave_a_core_idle_are_timed_in_parallel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rtt_ms: float, isolation: Isolation, *, busy: bool
 ) -> None:
-    """A server near by needs a core, one that is far away does not, unless the scenario says that it keeps one busy."""
-    loaded = load(TOY)
+    """A server without latency needs a core; one with latency does not, unless the scenario declares itself busy."""
+    loaded = load(TOYS / "distant.py")
     monkeypatch.setattr(loaded.scenario, "busy", busy)
-    plan = RunPlan([loaded], SEVERAL, tmp_path, "harness run distant")
+    plan = RunPlan([loaded], SEVERAL_RTTS, tmp_path, "harness run distant")
     session = RunSession(plan, Silent(), Cores(0, 1, (0, 1)))
     trial = ScenarioRun(ScenarioEvidence(loaded, "sqlite", rtt_ms), Setting(tmp_path, tmp_path, rtt_ms=rtt_ms, servers=SERVERS))
-    assert session._company(trial) is company
+    assert session._isolation(trial) is isolation
+
+
+def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path) -> None:
+    """A job that was planned before the answers were compared excludes what the comparison shows."""
+    found = trial(tmp_path)
+    make = found.job(Task.PAIRS, process=2)
+    found.evidence.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
+    assert (make().process, make().excluded) == (2, (("proposed", "sum"),))
+
+
+def test_the_timeout_under_a_limit_grows_with_the_time_without_one(tmp_path: Path) -> None:
+    """A slow operation gets a multiple of its time under a limit, and one that was not measured gets the minimum."""
+    found = trial(tmp_path)
+    make = found.limited("baseline", "sum", 1_000_000)
+    assert make().timeout_s == LIMITED_S
+    found.evidence.add(MemoryMeasured(Memory("baseline", "sum", 0, 1, 7.0, [])))
+    found.evidence.add(MemoryMeasured(Memory("proposed", "sum", 0, 1, 70.0, [])))
+    assert make().timeout_s == LIMITED_S + 7 * LIMITED_TIMES
+    assert make().limit_bytes == 1_000_000
+
+
+def test_samples_of_each_rtt_have_a_separate_file(tmp_path: Path) -> None:
+    """No trial overwrites another's samples, and one without samples has no file."""
+    assert trial(tmp_path).samples_file is None
+    lowest, higher = trial(tmp_path), trial(tmp_path, 5.0)
+    for one in (lowest, higher):
+        one.evidence.samples.append(object())  # type: ignore[arg-type]  # any will do
+    assert lowest.samples_file != higher.samples_file
+
+
+def test_a_warning_that_follows_from_no_figure_is_in_the_result(tmp_path: Path) -> None:
+    """It is listed with those that follow from figures."""
+    found = trial(tmp_path)
+    found.evidence.warnings.append(RunWarning("instructions", "could not be counted", "leave it out"))
+    assert [warning.name for warning in found.evidence.result().warnings] == ["instructions"]
+
+
+def test_controls_are_not_arms(tmp_path: Path) -> None:
+    """Times of a slowed baseline go to the injected slowdowns and other controls to the drifts; neither is among the samples."""
+    found = trial(tmp_path)
+    found.evidence.injected = 0.5
+    slots = [SlotTimes("baseline", 0, [100, 100]), SlotTimes("optimised", 1, [50]), SlotTimes(SLOWED, 2, [150, 152])]
+    for process in (1, 2):
+        for _ in range(8):
+            found.evidence.add(PairTimes("sum", "sum 20000", slots, {"pure CPU": 1000}), process)
+    result = found.evidence.result()
+    assert {s.arm for s in found.evidence.samples} == {"baseline", "optimised"}
+    assert [(d.name, d.samples, d.ratio) for d in result.controls.drifts] == [("pure CPU", 16, 1.0)]
+    (injected,) = result.controls.injected
+    assert (injected.group, injected.share, injected.pairs, injected.found) == ("sum", 0.5, 16, True)
+    assert injected.slower == pytest.approx(0.51)

@@ -80,7 +80,7 @@ def test_a_baseline_that_raises_fails_the_scenario() -> None:
 
 def test_what_an_operation_leaves_behind_must_be_equal_too() -> None:
     """An arm that answers right and writes wrong is named."""
-    with pytest.raises(ScenarioFailedError, match=r"optimised leaves something else behind than baseline to case 'second': 'x'"):
+    with pytest.raises(ScenarioFailedError, match=r"optimised leaves another state behind than baseline to case 'second': 'x'"):
         check(optimised={-2: "x"})
 
 

@@ -1,4 +1,4 @@
-"""Load on a clock that nobody waits for: a scenario whose operations take as long as a test says, in the time of a fake pacer."""
+"""Load on a fake clock: a scenario whose operations take the time that a test sets, by a fake pacer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import pytest
 
 from harness.discovery import LoadedScenario
-from harness.load.engine import Engine, LoadLevel
+from harness.load.block import LoadBlock
 from harness.load.pacing import FakePacer
-from harness.load.protocol import LoadBlock, LoadJob
+from harness.load.protocol import LoadJob
+from harness.load.worker import LoadLevel, LoadWorker
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Group, Scenario, Setting
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 
 class Timed(Scenario[str]):
-    """Arms whose operations, once under load, take a time of the fake clock, and may fail or never end."""
+    """Arms whose operations, once under load, take time of the fake clock, and may fail or never end."""
 
     arms = {"baseline": "", "optimised": "", "other": ""}  # noqa: RUF012 - a table
     groups = (
@@ -39,27 +40,27 @@ class Timed(Scenario[str]):
         self.ran: list[tuple[str, str, int]] = []
         self.was_reset: list[str] = []
         self.settled: list[tuple[str, int, int]] = []
-        self.most_under_way = self.under_way = 0
+        self.max_in_flight = self.in_flight = 0
         self.takes_ns: Callable[[str, Case], int] = lambda arm, case: 0
         self.breaks: Callable[[str, Case], Exception | None] = lambda arm, case: None
         self.target: Mapping[str, int] = {}
 
     def cases(self, setting: Setting) -> Sequence[Case]:
-        """Give each stream cases of its own."""
+        """Return different cases for each stream."""
         return [Case(group, f"stream {setting.stream} {group} {i}", i) for group in ("read", "write", "heavy") for i in range(4)]
 
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[str]:
-        """Be the arm's name."""
+        """Yield the arm's name as the instance."""
         yield arm
 
     async def run(self, instance: str, case: Case) -> int:
-        """Take as long as is asked, or fail; while answers are compared, neither."""
+        """Take the time that the test sets, or fail; neither while answers are compared."""
         if not self.under_load:
             return int(case.args)
         self.ran.append((instance, case.name, self.clock.now_ns()))
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             takes_ns, error = self.takes_ns(instance, case), self.breaks(instance, case)
             if takes_ns:
@@ -68,19 +69,19 @@ class Timed(Scenario[str]):
                 raise error
             return int(case.args)
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
 
     async def reset(self, instance: str, case: Case, answer: Any) -> None:
-        """Remember."""
+        """Record the reset."""
         if self.under_load:
             self.was_reset.append(case.name)
 
     async def settle(self, instance: str) -> None:
-        """Remember how much is under way, and how much was done."""
-        self.settled.append((instance, self.under_way, len(self.ran)))
+        """Record the operations in flight and the operations done."""
+        self.settled.append((instance, self.in_flight, len(self.ran)))
 
     def targets(self, instance: str) -> Mapping[str, int]:
-        """Return what a test says."""
+        """Return the targets that the test sets."""
         return self.target
 
     def names(self, arm: str) -> list[str]:
@@ -90,7 +91,7 @@ class Timed(Scenario[str]):
 
 @dataclass
 class Stage:
-    """A scenario with its clock, and what drives it. `run` gives up on time that stands still, which would be a fault of a test."""
+    """A scenario with its clock and its pacer."""
 
     folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
@@ -106,23 +107,23 @@ class Stage:
         return LoadedScenario("timed", Path("timed.py"), runnable(self.scenario), "Timed.", "Timed.")
 
     def job(self, **how: Any) -> LoadJob:
-        """Return a job of blocks of a tenth of a second, of two arms, without warm-up."""
+        """Return a job of blocks of 0.1 s, of two arms, without warm-up."""
         usual: dict[str, Any] = {"block_s": 0.1, "arrivals": "100", "arms": ["baseline", "optimised"], "cycles": 1}
         return LoadJob(["timed.py"], **{"settings": [Setting(self.folder, self.folder)], **usual, **how})
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run something to its end."""
+        """Run a coroutine to its end."""
         return asyncio.run(coroutine)
 
     def blocks(self, users: int = 0, rate_factor: float = 1.0, **how: Any) -> list[LoadBlock]:
-        """Take the blocks of a job."""
+        """Return the blocks of a job."""
 
         async def go() -> list[LoadBlock]:
-            engine = Engine([self.loaded], self.job(**how), self.clock, self.pacer)
-            await engine.open()
+            worker = LoadWorker([self.loaded], self.job(**how), self.clock, self.pacer)
+            await worker.open()
             self.scenario.under_load = True
-            found = [block async for block in engine.cycles(lambda: LoadLevel(users, rate_factor), lambda: self.stopped)]
-            await engine.close()
+            found = [block async for block in worker.cycles(lambda: LoadLevel(users, rate_factor), lambda: self.stopped)]
+            await worker.close()
             return found
 
         return self.run(go())

@@ -1,4 +1,4 @@
-"""The search for a capacity: on simulated systems it ends at what they hold, whatever noise, false tries and limits do to it."""
+"""The capacity search, on simulated systems with noise, false steps and limits."""
 
 from __future__ import annotations
 
@@ -10,96 +10,111 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.capacity import CLOSE, MOST, START, Ended, Next, SearchPlan, Tried, capacity, following, tried
+from harness.load.capacity import (
+    FIRST_LEVEL,
+    MAX_LEVEL,
+    PRECISION,
+    NextStep,
+    SearchEnd,
+    SearchPlan,
+    TriedStep,
+    capacity,
+    next_step,
+    tried_step,
+)
 from harness.results.load import Capacity, CapacityKind, LatencySummary
 from harness.verdicts.slo import LoadObservation, parse
 
 LIMIT_NS = 150e6
-System = Callable[[Next], LoadObservation]
+System = Callable[[NextStep], LoadObservation]
 
 
 def plan(kind: CapacityKind, slo: str = "p95 < 150ms", **others: float) -> SearchPlan:
-    """Return a plan that is not short of time."""
-    return SearchPlan(kind, parse(slo), **{"start": START[kind], "most": MOST[kind], "budget_s": math.inf, **others})
+    """Return a plan without a time limit."""
+    return SearchPlan(
+        kind, parse(slo), **{"first_level": FIRST_LEVEL[kind], "max_level": MAX_LEVEL[kind], "budget_s": math.inf, **others}
+    )
 
 
-def saw(asked: Next, rate_per_s: float, p95_ns: float, *, invalid: str | None = None, offered: bool = True) -> LoadObservation:
-    """Return what a step saw whose operations were all answered, sooner or later, at a rate, with a 95th percentile."""
-    operations = round((asked.level if offered else rate_per_s) * asked.seconds)
+def observed(
+    planned: NextStep, rate_per_s: float, p95_ns: float, *, invalid: str | None = None, offered: bool = True
+) -> LoadObservation:
+    """Return the observation of a step whose operations all completed, at a rate and with a 95th percentile."""
+    operations = round((planned.level if offered else rate_per_s) * planned.seconds)
     percentile = {"95": p95_ns if operations >= 200 else None}
     response = LatencySummary(operations, p95_ns / 3, 1, round(p95_ns * 2), percentile)
-    return LoadObservation(asked.level, asked.level if offered else None, rate_per_s, operations, operations, response, invalid)
+    return LoadObservation(planned.level, planned.level if offered else None, rate_per_s, operations, operations, response, invalid)
 
 
 def queue(served_per_s: float, noise: float = 0.0, seed: int = 0) -> System:
     """Return a system with one server and random arrivals (M/M/1), whose 95th percentile is measured with noise."""
     coin = random.Random(seed)
 
-    def step(asked: Next) -> LoadObservation:
-        left = served_per_s - asked.level
+    def step(planned: NextStep) -> LoadObservation:
+        left = served_per_s - planned.level
         p95_ns = math.log(20) / left * 1e9 if left > 0 else 1e12
-        return saw(asked, min(asked.level, served_per_s), p95_ns * (1 + noise * coin.uniform(-1, 1)))
+        return observed(planned, min(planned.level, served_per_s), p95_ns * (1 + noise * coin.uniform(-1, 1)))
 
     return step
 
 
-def crowd(holds: int, noise: float = 0.0, seed: int = 0) -> System:
-    """Return a closed system whose 95th percentile grows with the users, and reaches the limit just beyond so many."""
+def closed_system(sustains: int, noise: float = 0.0, seed: int = 0) -> System:
+    """Return a closed system whose 95th percentile grows with the users, and exceeds the limit just above `sustains` of them."""
     coin = random.Random(seed)
 
-    def step(asked: Next) -> LoadObservation:
-        p95_ns = LIMIT_NS * asked.level / (holds + 0.5)
-        return saw(asked, 1000.0, p95_ns * (1 + noise * coin.uniform(-1, 1)), offered=False)
+    def step(planned: NextStep) -> LoadObservation:
+        p95_ns = LIMIT_NS * planned.level / (sustains + 0.5)
+        return observed(planned, 1000.0, p95_ns * (1 + noise * coin.uniform(-1, 1)), offered=False)
 
     return step
 
 
-def search(wanted: SearchPlan, system: System, most_steps: int = 200) -> tuple[Capacity, list[Tried], Ended]:
-    """Carry the search out."""
-    history: list[Tried] = []
+def search(wanted: SearchPlan, system: System, most_steps: int = 200) -> tuple[Capacity, list[TriedStep], SearchEnd]:
+    """Run the search to its end."""
+    history: list[TriedStep] = []
     for _ in range(most_steps):
-        asked = following(wanted, history)
-        if isinstance(asked, Ended):
-            return capacity(wanted, "optimised", history, asked.because), history, asked
-        history.append(tried(wanted, asked, system(asked), asked.seconds))
-    raise AssertionError(f"no end after {most_steps} steps: {[(t.asked.level, t.step.sustained) for t in history]}")
+        planned = next_step(wanted, history)
+        if isinstance(planned, SearchEnd):
+            return capacity(wanted, "optimised", history, planned.reason), history, planned
+        history.append(tried_step(wanted, planned, system(planned), planned.seconds))
+    raise AssertionError(f"no end after {most_steps} steps: {[(t.planned.level, t.step.sustained) for t in history]}")
 
 
-def levels(history: Sequence[Tried]) -> list[float]:
-    """Return the levels in the order they were tried."""
-    return [t.asked.level for t in history]
+def levels(history: Sequence[TriedStep]) -> list[float]:
+    """Return the levels in the order in which they were tried."""
+    return [t.planned.level for t in history]
 
 
 @given(st.floats(60, 20_000), st.integers(0, 2**32))
 @settings(max_examples=60)
 def test_a_rate_is_found_through_noise(served_per_s: float, seed: int) -> None:
-    """What a noisy queue is said to hold is within 15 % of the rate at which its true percentile meets the limit."""
+    """The capacity of a noisy queue is within 15 % of the rate at which its true percentile reaches the limit."""
     truth = served_per_s - math.log(20) / (LIMIT_NS / 1e9)
     found, _, _ = search(plan(CapacityKind.RATE), queue(served_per_s, 0.1, seed))
     assert found.sustained is not None
     assert found.failed_at is not None
     assert found.sustained == pytest.approx(truth, rel=0.15)
-    assert found.failed_at / found.sustained <= CLOSE * 1.01
+    assert found.failed_at / found.sustained <= PRECISION * 1.01
 
 
 @given(st.integers(1, 1500), st.integers(0, 2**32))
 @settings(max_examples=60)
-def test_a_number_of_users_is_found_through_noise(holds: int, seed: int) -> None:
-    """Whole users, within 15 % of what the system holds, or one user of it."""
-    found, history, _ = search(plan(CapacityKind.USERS), crowd(holds, 0.05, seed))
+def test_a_number_of_users_is_found_through_noise(sustains: int, seed: int) -> None:
+    """The capacity is a whole number, within 15 % or one user of the true one."""
+    found, history, _ = search(plan(CapacityKind.USERS), closed_system(sustains, 0.05, seed))
     assert all(level == int(level) for level in levels(history))
-    assert found.sustained == pytest.approx(holds, rel=0.15, abs=1)
+    assert found.sustained == pytest.approx(sustains, rel=0.15, abs=1)
 
 
 @given(st.integers(1, 15))
-def test_few_users_are_found_to_the_one(holds: int) -> None:
-    """Where one user is a large share of them, the bracket closes to neighbours."""
-    found, _, _ = search(plan(CapacityKind.USERS), crowd(holds))
-    assert found.sustained == holds if holds < 10 else found.sustained == pytest.approx(holds, abs=1)
+def test_a_small_number_of_users_is_exact(sustains: int) -> None:
+    """The bracket narrows to adjacent numbers if one user is a large share."""
+    found, _, _ = search(plan(CapacityKind.USERS), closed_system(sustains))
+    assert found.sustained == sustains if sustains < 10 else found.sustained == pytest.approx(sustains, abs=1)
 
 
-def test_levels_double_until_one_fails_and_then_close_in() -> None:
-    """The order of the levels of a system without noise: both ends of the last bracket are tried a second time."""
+def test_levels_double_until_one_fails_and_are_then_bisected() -> None:
+    """Without noise, both ends of the last bracket are tried a second time."""
     found, history, ended = search(plan(CapacityKind.RATE), queue(360))
     assert levels(history) == [50, 100, 200, 400, 283, 336, 367, 367, 336]
     assert (found.sustained, found.failed_at) == (336, 367)
@@ -109,66 +124,66 @@ def test_levels_double_until_one_fails_and_then_close_in() -> None:
 
 
 @given(st.integers(0, 11), st.booleans())
-def test_one_false_try_anywhere_changes_no_result(false_step: int, was_users: bool) -> None:
-    """A step that says the opposite of the truth, once, early or late, is outvoted."""
-    wanted, system = (plan(CapacityKind.USERS), crowd(300)) if was_users else (plan(CapacityKind.RATE), queue(420))
+def test_one_false_step_does_not_change_the_result(false_step: int, was_users: bool) -> None:
+    """A single step with the opposite outcome, early or late, is outvoted."""
+    wanted, system = (plan(CapacityKind.USERS), closed_system(300)) if was_users else (plan(CapacityKind.RATE), queue(420))
     right, _, _ = search(wanted, system)
     taken = iter(range(1000))
 
-    def lies(asked: Next) -> LoadObservation:
-        truth = system(asked)
+    def false_once(planned: NextStep) -> LoadObservation:
+        truth = system(planned)
         if next(taken) != false_step:
             return truth
         p95_ns = truth.response.percentiles_ns["95"]
         assert p95_ns is not None
-        return saw(asked, truth.achieved_per_s, LIMIT_NS * 2 if p95_ns < LIMIT_NS else 1e6, offered=False)
+        return observed(planned, truth.achieved_per_s, LIMIT_NS * 2 if p95_ns < LIMIT_NS else 1e6, offered=False)
 
-    found, _, _ = search(wanted, lies)
-    assert found.sustained == pytest.approx(right.sustained, rel=CLOSE - 1)
+    found, _, _ = search(wanted, false_once)
+    assert found.sustained == pytest.approx(right.sustained, rel=PRECISION - 1)
 
 
-def test_a_level_that_held_once_and_failed_once_is_tried_a_third_time() -> None:
-    """And the majority counts: two that failed of three are a failure."""
+def test_contradicting_tries_are_followed_by_a_third() -> None:
+    """The majority counts: two failures of three tries are a failure."""
     answers = iter([True, False, False])
 
-    def step(asked: Next) -> LoadObservation:
-        good = asked.level <= 50 if asked.level != 100 else next(answers)
-        return saw(asked, asked.level, 1e6 if good else 1e9)
+    def step(planned: NextStep) -> LoadObservation:
+        good = planned.level <= 50 if planned.level != 100 else next(answers)
+        return observed(planned, planned.level, 1e6 if good else 1e9)
 
-    found, history, _ = search(plan(CapacityKind.RATE, most=100), step)
+    found, history, _ = search(plan(CapacityKind.RATE, max_level=100), step)
     assert levels(history)[:4] == [50, 100, 100, 100]
     assert found.sustained == 50
 
 
-def test_the_highest_level_there_is_to_try_ends_the_search() -> None:
-    """What holds it, twice, holds at least that, and nothing failed."""
-    found, history, _ = search(plan(CapacityKind.USERS, most=100), crowd(5000))
+def test_the_highest_level_ends_the_search() -> None:
+    """A system that sustains it twice has at least that capacity, and no failed level."""
+    found, history, _ = search(plan(CapacityKind.USERS, max_level=100), closed_system(5000))
     assert levels(history) == [8, 16, 32, 64, 100, 100]
     assert (found.sustained, found.failed_at) == (100, None)
-    assert found.reason == "at least 100, the highest level there is to try"
+    assert found.reason == "at least 100, the highest level tried"
 
 
-def test_where_the_first_level_fails_the_search_goes_down() -> None:
-    """To one user; and where one user fails twice, nothing holds."""
-    found, history, _ = search(plan(CapacityKind.USERS), crowd(0))
+def test_the_search_goes_down_if_the_first_level_fails() -> None:
+    """It goes down to one user; if one user fails twice, no level is sustained."""
+    found, history, _ = search(plan(CapacityKind.USERS), closed_system(0))
     assert levels(history) == [8, 4, 2, 1, 1]
     assert (found.sustained, found.failed_at) == (None, 1)
-    assert found.reason.startswith("no level held: at 1, the lowest that can be judged, p95")
+    assert found.reason.startswith("no level was sustained: at 1, the lowest that can be judged, p95")
 
 
 def test_a_rate_too_low_to_be_judged_is_not_tried() -> None:
-    """The lowest rate is the one that brings the operations a percentile needs within the longest step."""
+    """The lowest rate gives the operations that a percentile needs within the longest step."""
     found, history, _ = search(plan(CapacityKind.RATE, longest_step_s=24), queue(1))
     assert min(levels(history)) == 10
     assert found.sustained is None
-    assert search(plan(CapacityKind.RATE, "p99.9 < 1s"), queue(1))[1][0].asked.level == 400
+    assert search(plan(CapacityKind.RATE, "p99.9 < 1s"), queue(1))[1][0].planned.level == 400
 
 
-def test_where_the_generator_is_the_limit_the_arm_holds_at_least_what_it_did() -> None:
-    """A level is tried again before the generator counts as the limit; then nothing beyond it is tried."""
+def test_the_generators_limit_ends_the_search() -> None:
+    """A level is tried again before the generator counts as the limit; no higher level is tried then."""
 
-    def step(asked: Next) -> LoadObservation:
-        return saw(asked, asked.level, 1e6, invalid="the generator's core was busy" if asked.level > 300 else None)
+    def step(planned: NextStep) -> LoadObservation:
+        return observed(planned, planned.level, 1e6, invalid="the generator's core was busy" if planned.level > 300 else None)
 
     found, history, _ = search(plan(CapacityKind.RATE), step)
     assert levels(history) == [50, 100, 200, 400, 400]
@@ -177,60 +192,62 @@ def test_where_the_generator_is_the_limit_the_arm_holds_at_least_what_it_did() -
     assert history[-1].step.invalid == "the generator's core was busy"
 
 
-def test_a_generator_that_was_late_for_a_moment_does_not_end_the_search() -> None:
-    """The second try at the level is a good one, and the search goes on."""
+def test_a_late_generator_in_one_try_does_not_end_the_search() -> None:
+    """The second try of the level is valid, and the search continues."""
     late = iter([True])
 
-    def step(asked: Next) -> LoadObservation:
-        return saw(
-            asked,
-            asked.level,
-            1e6 if asked.level < 500 else 1e9,
-            invalid="late" if asked.level == 100 and next(late, False) else None,
+    def step(planned: NextStep) -> LoadObservation:
+        return observed(
+            planned,
+            planned.level,
+            1e6 if planned.level < 500 else 1e9,
+            invalid="late" if planned.level == 100 and next(late, False) else None,
         )
 
     found, history, _ = search(plan(CapacityKind.RATE), step)
     assert levels(history)[:4] == [50, 100, 100, 200]
-    assert found.sustained == pytest.approx(500, rel=CLOSE - 1)
+    assert found.sustained == pytest.approx(500, rel=PRECISION - 1)
 
 
-def test_a_first_level_beyond_the_generator_is_halved() -> None:
-    """A start that is too high for the generator is no end: what it can offer is searched."""
+def test_a_first_level_above_the_generators_limit_is_halved() -> None:
+    """The search continues at levels that the generator can offer."""
 
-    def step(asked: Next) -> LoadObservation:
-        return saw(asked, asked.level, 1e6 if asked.level < 120 else 1e9, invalid="busy" if asked.level > 1000 else None)
+    def step(planned: NextStep) -> LoadObservation:
+        return observed(
+            planned, planned.level, 1e6 if planned.level < 120 else 1e9, invalid="busy" if planned.level > 1000 else None
+        )
 
-    found, _, _ = search(plan(CapacityKind.RATE, start=2000), step)
-    assert found.sustained == pytest.approx(120, rel=CLOSE - 1)
+    found, _, _ = search(plan(CapacityKind.RATE, first_level=2000), step)
+    assert found.sustained == pytest.approx(120, rel=PRECISION - 1)
 
 
 @given(st.floats(1, 40))
-def test_steps_are_lengthened_until_the_percentile_has_its_operations(per_user_per_s: float) -> None:
-    """A step that saw too little is repeated for longer, within the limit, and later steps are planned for it."""
+def test_steps_are_extended_until_the_percentile_is_supported(per_user_per_s: float) -> None:
+    """A step with too few operations is repeated with a longer duration, and later steps are planned accordingly."""
 
-    def step(asked: Next) -> LoadObservation:
-        return saw(asked, per_user_per_s * min(asked.level, 40), LIMIT_NS * asked.level / 40.5, offered=False)
+    def step(planned: NextStep) -> LoadObservation:
+        return observed(planned, per_user_per_s * min(planned.level, 40), LIMIT_NS * planned.level / 40.5, offered=False)
 
     found, history, _ = search(plan(CapacityKind.USERS), step)
-    assert max(t.asked.seconds for t in history) <= 30
-    assert min(t.asked.seconds for t in history) >= 3
-    assert all(t.step.sustained is not None for t in history if t.asked.seconds * t.step.achieved_per_s > 240)
+    assert max(t.planned.seconds for t in history) <= 30
+    assert min(t.planned.seconds for t in history) >= 3
+    assert all(t.step.sustained is not None for t in history if t.planned.seconds * t.step.achieved_per_s > 240)
     assert found.sustained == pytest.approx(40, rel=0.15)
 
 
-def test_a_level_without_evidence_in_the_longest_step_is_left_undecided() -> None:
-    """The search goes on above it, and says where it had too little to go by."""
+def test_a_level_with_too_few_operations_in_the_longest_step_is_undecided() -> None:
+    """The search continues above it, and reports the level with too few operations."""
 
-    def step(asked: Next) -> LoadObservation:
-        return saw(asked, 0.5, LIMIT_NS / 2, offered=False)
+    def step(planned: NextStep) -> LoadObservation:
+        return observed(planned, 0.5, LIMIT_NS / 2, offered=False)
 
-    found, _, _ = search(plan(CapacityKind.USERS, most=32), step)
+    found, _, _ = search(plan(CapacityKind.USERS, max_level=32), step)
     assert (found.sustained, found.failed_at) == (None, None)
-    assert found.reason == "too little evidence at 32, the highest level there is to try"
+    assert found.reason == "too few operations at 32, the highest level tried"
 
 
-def test_a_budget_ends_the_search_with_what_is_known() -> None:
-    """No step is begun that would not fit, and the bracket so far is the result."""
+def test_the_budget_ends_the_search_with_the_bracket_so_far() -> None:
+    """No step starts that would exceed the budget, and the bracket so far is the result."""
     found, history, ended = search(plan(CapacityKind.RATE, budget_s=17), queue(360))
     assert ended.out_of_budget
     assert sum(t.spent_s for t in history) <= 17
@@ -238,8 +255,8 @@ def test_a_budget_ends_the_search_with_what_is_known() -> None:
     assert "--budget" in found.reason
 
 
-def test_a_capacity_carries_every_step_with_the_figures_the_report_needs() -> None:
-    """Percentiles, the mean and the longest time, in the order the steps were taken."""
+def test_a_capacity_has_every_step_with_its_figures() -> None:
+    """Steps are in the order in which they ran, with percentiles, the mean and the maximum."""
     found, history, _ = search(plan(CapacityKind.RATE), queue(360))
     assert [s.level for s in found.steps] == levels(history)
     assert found.objective == "p95 < 150 ms, errors <= 1 %, achieved >= 98 %"

@@ -1,4 +1,4 @@
-"""The pacer: never early, on both event loops, however many wait; and the fake one that moves time in order."""
+"""Precise waits, and a loop that stays awake."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from harness.load.pacing import FakePacer, Pacer, lateness_ns
-from harness.load.timerfd import TimerFd
+from harness.load.pacing import IDLE_TURN_NS, FakePacer, KeepAwake, Pacer, TimerFd, lateness_ns
 from harness.runtime.clock import FakeClock, MonotonicClock
 
 MS = 1_000_000
@@ -23,7 +22,7 @@ Loop = Callable[[], asyncio.AbstractEventLoop]
 
 @LOOPS
 def test_a_wait_never_ends_early(loop: Loop) -> None:
-    """Waits of any length end at their moment or after it, where the loops' own timers may not."""
+    """Waits of any length end at or after their due time, in contrast to the loops' own timers."""
 
     async def main() -> list[int]:
         early = []
@@ -39,8 +38,8 @@ def test_a_wait_never_ends_early(loop: Loop) -> None:
 
 
 @LOOPS
-def test_many_wait_at_once_and_none_is_early_or_forgotten(loop: Loop) -> None:
-    """A hundred waits at the same time each end, at their own moment or after it."""
+def test_concurrent_waits_all_end_in_time(loop: Loop) -> None:
+    """Each of a hundred concurrent waits ends at or after its due time."""
 
     async def main() -> list[int]:
         start_ns = CLOCK.now_ns()
@@ -57,8 +56,8 @@ def test_many_wait_at_once_and_none_is_early_or_forgotten(loop: Loop) -> None:
 
 
 @LOOPS
-def test_those_who_wait_are_woken_in_the_order_of_their_moments(loop: Loop) -> None:
-    """Whoever is due first is woken first, in whichever order they came, and nobody before the clock says so."""
+def test_waits_end_in_the_order_of_their_due_times(loop: Loop) -> None:
+    """The earliest due time is first, whatever the order of the calls, and no wait ends before the clock reaches it."""
     clock, woken = FakeClock(), list[int]()
 
     async def one(pacer: Pacer, due_ns: int) -> None:
@@ -80,8 +79,8 @@ def test_those_who_wait_are_woken_in_the_order_of_their_moments(loop: Loop) -> N
 
 
 @LOOPS
-def test_others_go_on_while_one_waits(loop: Loop) -> None:
-    """A wait does not hold up the loop: another coroutine counts meanwhile."""
+def test_a_wait_does_not_block_the_loop(loop: Loop) -> None:
+    """Another coroutine continues during a wait."""
 
     async def main() -> int:
         turns = 0
@@ -97,8 +96,8 @@ def test_others_go_on_while_one_waits(loop: Loop) -> None:
 
 
 @LOOPS
-def test_a_moment_that_has_passed_still_gives_the_loop_a_turn(loop: Loop) -> None:
-    """A caller who is behind cannot keep the loop from those who could go on."""
+def test_an_overdue_wait_gives_the_loop_a_turn(loop: Loop) -> None:
+    """A caller that is behind cannot starve other coroutines."""
 
     async def main() -> bool:
         went_on = False
@@ -119,8 +118,8 @@ def test_a_moment_that_has_passed_still_gives_the_loop_a_turn(loop: Loop) -> Non
 
 
 @LOOPS
-def test_a_cancelled_wait_holds_up_nobody(loop: Loop) -> None:
-    """The others are woken though the one whose moment the timer was set to has gone."""
+def test_a_cancelled_wait_does_not_delay_others(loop: Loop) -> None:
+    """The other waits end even if the timer was set for the cancelled one."""
 
     async def main() -> bool:
         async with Pacer(CLOCK) as pacer:
@@ -138,7 +137,7 @@ def test_a_cancelled_wait_holds_up_nobody(loop: Loop) -> None:
 
 
 def timers() -> int:
-    """Return how many timers of the kernel this process has open."""
+    """Return the number of kernel timers that this process has open."""
     found = 0
     for file in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the one that lists them is gone by now
@@ -147,8 +146,8 @@ def timers() -> int:
 
 
 @LOOPS
-def test_leaving_cancels_who_still_waits_and_closes_the_timer(loop: Loop) -> None:
-    """Nothing is left behind: no waiting coroutine, no open file."""
+def test_exit_cancels_pending_waits_and_closes_the_timer(loop: Loop) -> None:
+    """No waiting coroutine and no open file remains."""
 
     async def main() -> bool:
         async with Pacer(CLOCK) as pacer:
@@ -164,13 +163,13 @@ def test_leaving_cancels_who_still_waits_and_closes_the_timer(loop: Loop) -> Non
     assert timers() == before
 
 
-def test_the_timer_counts_as_the_clock_does() -> None:
-    """The monotonic clock of the timer is the one that the harness reads, so that moments need no translation."""
+def test_the_timer_and_the_clock_are_the_same() -> None:
+    """Both use the monotonic clock, so that times need no conversion."""
     assert time.get_clock_info("perf_counter").implementation == "clock_gettime(CLOCK_MONOTONIC)"
 
 
-def test_a_timer_that_is_set_anew_can_be_cleared() -> None:
-    """Between going off and being read a timer may get another moment; reading it then is no error."""
+def test_a_timer_that_was_set_again_can_be_cleared() -> None:
+    """A timer may be set again between firing and being read; reading it then is not an error."""
     timer = TimerFd()
     timer.set(0)
     timer.set(CLOCK.now_ns() + 3_600_000 * MS)
@@ -182,7 +181,7 @@ def test_a_timer_that_is_set_anew_can_be_cleared() -> None:
 
 @LOOPS
 def test_lateness_counts_every_wait(loop: Loop) -> None:
-    """Each wait is measured and none was early, also in a busy loop."""
+    """Each wait is measured and none is early, also in a busy loop."""
 
     async def main() -> None:
         stop = False
@@ -203,8 +202,8 @@ def test_lateness_counts_every_wait(loop: Loop) -> None:
         runner.run(main())
 
 
-def test_lateness_is_what_the_clock_says() -> None:
-    """On a fake clock that comes a known time too late, that time is found."""
+def test_lateness_is_measured_by_the_clock() -> None:
+    """A pacer that is late by a known time on a fake clock has that lateness."""
 
     class Slow:
         def __init__(self, clock: FakeClock) -> None:
@@ -219,8 +218,8 @@ def test_lateness_is_what_the_clock_says() -> None:
     assert (late.median_ns, late.p99_ns, late.max_ns) == (51_000, 100_000, 101_000)
 
 
-def test_a_fake_pacer_moves_time_from_moment_to_moment() -> None:
-    """Coroutines meet in the order of their moments, each at exactly its own, without any time passing."""
+def test_a_fake_pacer_advances_to_each_due_time() -> None:
+    """Coroutines continue in the order of their due times, each at exactly its own, without real time passing."""
     clock = FakeClock()
     pacer = FakePacer(clock)
     seen: list[tuple[int, str]] = []
@@ -241,14 +240,14 @@ def test_a_fake_pacer_moves_time_from_moment_to_moment() -> None:
 
 
 def test_a_fake_pacer_does_not_move_time_back() -> None:
-    """A moment that has passed is met at once, at the time it is."""
+    """An overdue wait returns at once, at the current time."""
     clock = FakeClock(100)
     asyncio.run(FakePacer(clock).until(40))
     assert clock.time_ns == 100
 
 
-def test_a_fake_pacer_forgets_who_was_cancelled() -> None:
-    """Time does not move to a moment that nobody waits for any more."""
+def test_a_fake_pacer_ignores_cancelled_waits() -> None:
+    """Time does not advance to the due time of a cancelled wait."""
     clock = FakeClock()
     pacer = FakePacer(clock)
 
@@ -261,3 +260,52 @@ def test_a_fake_pacer_forgets_who_was_cancelled() -> None:
 
     asyncio.run(main())
     assert clock.time_ns == 20
+
+
+class Moving(FakeClock):
+    """A clock that advances by a fixed step at every reading."""
+
+    step_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the time after advancing it."""
+        self.time_ns += self.step_ns
+        return self.time_ns
+
+
+async def turns(keep_awake: KeepAwake, number: int) -> int:
+    """Return the idle time within a number of turns of the loop."""
+    async with keep_awake:
+        for _ in range(number):
+            await asyncio.sleep(0)
+    return keep_awake.idle_ns
+
+
+@pytest.mark.parametrize(("step_ns", "share"), [(IDLE_TURN_NS, 1), (IDLE_TURN_NS + 1, 0)])
+def test_only_short_turns_are_idle(step_ns: int, share: int) -> None:
+    """Each turn of at most IDLE_TURN_NS counts as idle, with its whole duration."""
+    clock = Moving()
+    clock.step_ns = step_ns
+    idle_ns = asyncio.run(turns(KeepAwake(clock), 20))
+    assert idle_ns == pytest.approx(20 * step_ns * share, abs=2 * step_ns * share)
+
+
+def test_the_loop_turns_only_while_kept_awake() -> None:
+    """Nothing turns if it is not wanted, and afterwards the loop sleeps again."""
+    clock = Moving()
+    clock.step_ns = 1
+
+    async def check_it() -> None:
+        assert await turns(KeepAwake(clock, wanted=False), 20) == 0
+        before = asyncio.all_tasks()
+        keep_awake = KeepAwake(clock)
+        async with keep_awake:
+            assert len(asyncio.all_tasks()) == len(before) + 1
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+        seen_ns = keep_awake.idle_ns
+        await asyncio.sleep(0)
+        assert keep_awake.idle_ns == seen_ns > 0
+
+    asyncio.run(check_it())

@@ -1,4 +1,4 @@
-"""The sampler: what has happened since the last tick, of operations, processes and the scenario's own counts."""
+"""The sampler: operations, processes and the scenario's counts since the last tick."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.load.recorder import InFlight, Phases, Recorder
+from harness.load.block import InFlight, Phases, Recorder
 from harness.load.sampler import GENERATOR, Sampler, Watch, usage, watched
 from harness.results.load import Tick
 from harness.runnable import runnable
@@ -23,24 +24,24 @@ MS = 1_000_000
 CASE = Case("read", "read 0", 0)
 
 
-def tally(stage: Stage) -> Recorder:
-    """Return a tally that warms up for 100 ms and measures for a second."""
+def recorder(stage: Stage) -> Recorder:
+    """Return a recorder with 100 ms of warm-up and 1 s of measured time."""
     found = Recorder(runnable(stage.scenario), "baseline", stage.clock)
     found.begin(0, Phases(100 * MS, 1000 * MS, 0))
     return found
 
 
 async def operations(found: Recorder, number: int) -> None:
-    """Do so many at once."""
+    """Run a number of operations."""
     for _ in range(number):
-        flight = InFlight(CASE, 0)
-        found.take_off(flight)
-        await found.operate(flight)
+        operation = InFlight(CASE, 0)
+        found.start(operation)
+        await found.operate(operation)
 
 
-def test_a_tick_tells_what_was_finished_since_the_last_one(stage: Stage) -> None:
-    """With the phase, and counts by the operation; percentiles only where enough operations support them."""
-    found = tally(stage)
+def test_a_tick_covers_the_time_since_the_last_one(stage: Stage) -> None:
+    """It has the phase and counts per operation; percentiles only if enough operations support them."""
+    found = recorder(stage)
     watch = Watch("baseline", found, {}, 0)
     watch.start(0, {"statements": 10.0})
     asyncio.run(operations(found, 30))
@@ -54,9 +55,9 @@ def test_a_tick_tells_what_was_finished_since_the_last_one(stage: Stage) -> None
     assert (second.phase, second.operations, second.counts) == ("drain", 10, {"statements": 1.0, "hits": 0.0})
 
 
-def test_a_tick_without_operations_or_answer_has_no_counts(stage: Stage) -> None:
-    """And the next one counts from the last answer."""
-    found = tally(stage)
+def test_a_tick_without_operations_or_readings_has_no_counts(stage: Stage) -> None:
+    """The next tick counts from the last reading."""
+    found = recorder(stage)
     watch = Watch("baseline", found, {}, 0)
     watch.start(0, {"statements": 0.0})
     assert watch.tick(50 * MS, {"statements": 9.0}).counts == {}
@@ -68,57 +69,77 @@ def test_a_tick_without_operations_or_answer_has_no_counts(stage: Stage) -> None
 
 
 def test_a_targets_children_are_added_to_it() -> None:
-    """CPU and memory of a server are those of its workers too; one that has ended counts nothing."""
+    """CPU and memory of a server include its workers; exited processes count as 0."""
     program = "import subprocess, sys; c = subprocess.Popen(['sleep', '60']); print(c.pid, flush=True); sys.stdin.read(); c.kill()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdin is not None
         child = int(parent.stdout.readline())
-        found = watched({"service": parent.pid, "gone": 2**22 + 1})
+        found = watched({"service": parent.pid, "missing": 2**22 + 1})
         assert {p.pid for p in found["service"]} == {parent.pid, child}
         assert [p.pid for p in found[GENERATOR]] == [os.getpid()]
-        assert "gone" not in found
+        assert "missing" not in found
         assert usage(found["service"])[1] > usage(found["service"][:1])[1]
         parent.stdin.close()
     assert usage(found["service"]) == (0.0, 0)
 
 
-def test_the_thread_ticks_a_block_and_nothing_between_blocks(stage: Stage) -> None:
-    """Counts are asked for in the loop; a count that raises leaves a gap and the ticking goes on."""
+async def waits(sampler: Sampler, number: int) -> None:
+    """Return when the sampler's thread has waited for a number of intervals."""
+    counted = CountingEvent()
+    sampler._ended = counted
+    while counted.waits < number:  # noqa: ASYNC110 - a thread counts, which cannot set an event of this loop
+        await asyncio.sleep(0.001)
+
+
+class CountingEvent(threading.Event):
+    """An event that counts the waits that timed out."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait, and count a timeout."""
+        is_set = super().wait(timeout)
+        self.waits += not is_set
+        return is_set
+
+
+def test_ticks_are_sent_during_blocks_only(stage: Stage) -> None:
+    """Counts are read in the loop; a count that raises leaves a gap, and ticks continue."""
     ticks: list[Tick] = []
-    asked = [0]
+    reads = [0]
 
     async def counts() -> Mapping[str, float]:
-        asked[0] += 1
-        if asked[0] == 2:
+        reads[0] += 1
+        if reads[0] == 2:
             raise RuntimeError("not now")
-        return {"asked": float(asked[0])}
+        return {"reads": float(reads[0])}
 
     async def go() -> None:
         enough, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def say(tick: Tick) -> None:
+        def send(tick: Tick) -> None:
             ticks.append(tick)
             if len(ticks) == 3:
                 loop.call_soon_threadsafe(enough.set)
 
-        async with Sampler(say, MonotonicClock(), interval_s=0.01) as sampler:
-            await sampler.begin("baseline", tally(stage), {}, counts)
+        async with Sampler(send, MonotonicClock(), interval_s=0.01) as sampler:
+            await sampler.begin("baseline", recorder(stage), {}, counts)
             await enough.wait()
             sampler.end()
-            await asyncio.sleep(0.03)
+            await waits(sampler, 2)  # a tick that was being taken has been sent by then
             before = len(ticks)
-            await asyncio.sleep(0.03)
+            await waits(sampler, 3)
             assert len(ticks) == before
 
     asyncio.run(go())
     assert {t.arm for t in ticks} == {"baseline"}
     assert all(t.rss_bytes[GENERATOR] > 0 for t in ticks)
-    assert asked[0] >= 3
+    assert reads[0] >= 3
 
 
-def test_a_scenario_that_does_not_answer_in_time_is_no_reason_to_wait(stage: Stage) -> None:
-    """The tick comes without counts."""
+def test_slow_counts_do_not_delay_a_tick(stage: Stage) -> None:
+    """The tick is sent without counts."""
     ticks: list[Tick] = []
 
     async def counts() -> Mapping[str, float]:
@@ -131,12 +152,12 @@ def test_a_scenario_that_does_not_answer_in_time_is_no_reason_to_wait(stage: Sta
     async def go() -> None:
         enough, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def say(tick: Tick) -> None:
+        def send(tick: Tick) -> None:
             ticks.append(tick)
             loop.call_soon_threadsafe(enough.set)
 
-        async with Sampler(say, MonotonicClock(), interval_s=0.01) as sampler:
-            await sampler.begin("baseline", tally(stage), {}, counts)
+        async with Sampler(send, MonotonicClock(), interval_s=0.01) as sampler:
+            await sampler.begin("baseline", recorder(stage), {}, counts)
             sampler._counts = never
             await enough.wait()
 

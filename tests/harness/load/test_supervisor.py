@@ -1,11 +1,8 @@
-"""An engine process under supervision, for real: it takes orders, tells of its blocks, and ends."""
+"""Tests of a supervisor with a real load worker: it follows orders, reports its blocks, and exits."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.bench.protocol import encode_paths
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
+from harness.results.load import LoadModel
+from harness.runtime.child import Child, python_module
 
 TOYS = Path(__file__).parents[2] / "toys"
 pytestmark = pytest.mark.slow
@@ -55,12 +53,12 @@ def test_an_engine_takes_its_cycles_and_ends_by_itself(ground: LoadEnvironment) 
     assert ground.datasets["adding"]["digest"] == "numbers-0"
 
 
-def test_an_engine_on_request_answers_each_order_with_a_block(ground: LoadEnvironment) -> None:
-    """Of the arm and the load that it asks for."""
+def test_an_engine_on_request_runs_one_block_per_order(ground: LoadEnvironment) -> None:
+    """The block has the arm and the load of the order."""
     engine = supervisor(ground, on_request=True)
     try:
-        rate = engine.one("proposed", rate_factor=2.0)
-        users = engine.one("baseline", users=2)
+        rate = engine.run_block("proposed", rate_factor=2.0)
+        users = engine.run_block("baseline", users=2)
     finally:
         engine.close()
     assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("proposed", 0, 20)
@@ -68,8 +66,8 @@ def test_an_engine_on_request_answers_each_order_with_a_block(ground: LoadEnviro
 
 
 def test_stopping_lets_the_block_end(ground: LoadEnvironment) -> None:
-    """An endless engine ends, and what it had measured is told."""
-    engine = supervisor(ground, model="closed", block_s=600.0)
+    """An endless worker exits, and reports what it had measured."""
+    engine = supervisor(ground, model=LoadModel.CLOSED, block_s=600.0)
     engine.load(users=2)
     time.sleep(0.3)
     engine.stop()
@@ -80,19 +78,19 @@ def test_stopping_lets_the_block_end(ground: LoadEnvironment) -> None:
     assert engine.failed is None
 
 
-def test_an_engine_that_is_killed_is_said_to_be(ground: LoadEnvironment) -> None:
-    """In mid-run, by its signal; whoever asks it for a block is told as well."""
+def test_a_killed_engine_is_named_with_its_signal(ground: LoadEnvironment) -> None:
+    """The supervisor records it, and a request for a block raises it."""
     engine = supervisor(ground, on_request=True)
     assert engine._child is not None
-    os.kill(engine._child.pid, signal.SIGKILL)
-    with pytest.raises(ScenarioFailedError, match=r"ended in mid-run \(killed by SIGKILL\)"):
-        engine.one("baseline", users=1)
+    engine._child.process.send_signal(signal.SIGKILL)
+    with pytest.raises(ScenarioFailedError, match=r"load worker exited unexpectedly during the run \(SIGKILL\)"):
+        engine.run_block("baseline", users=1)
     engine.close()
     assert "SIGKILL" in str(engine.failed)
 
 
-def test_an_engine_that_cannot_start_says_why(ground: LoadEnvironment, tmp_path: Path) -> None:
-    """Its own error, and not a traceback."""
+def test_an_engine_that_cannot_start_reports_the_reason(ground: LoadEnvironment, tmp_path: Path) -> None:
+    """The error is its message, not a traceback."""
     wrong = tmp_path / "adding.py"
     wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
     engine = Supervisor(LoadJob([str(wrong)], ground.settings(0), block_s=0.1))
@@ -101,24 +99,21 @@ def test_an_engine_that_cannot_start_says_why(ground: LoadEnvironment, tmp_path:
     assert not engine.running
 
 
-def test_an_engine_whose_supervisor_has_gone_ends_without_a_word(ground: LoadEnvironment) -> None:
-    """It has nobody to report to: neither its reports nor an error of its own become a traceback on a terminal."""
+def test_an_engine_without_a_supervisor_exits_without_output(ground: LoadEnvironment) -> None:
+    """Neither its reports nor an error of its own become a traceback on a terminal."""
     job = LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), block_s=0.1)
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "harness.load.worker"]
-    orders = msgspec.json.encode(job, enc_hook=encode_paths) + b"\n"
-    done = subprocess.run(command, input=orders, stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False)
-    os.close(writer)
-    assert (done.returncode, done.stderr.decode()) == (0, "")
+    with Child(python_module("harness.load.worker"), msgspec.json.Decoder(), exit_timeout_s=30.0) as child:
+        child.send(job)
+        child.end()
+        assert (child.exit_description(), child.output()) == ("exit code 0", "")
 
 
-def test_each_engine_has_streams_of_its_own(ground: LoadEnvironment) -> None:
-    """So that no two of them meet the same cases."""
+def test_each_engine_has_separate_streams(ground: LoadEnvironment) -> None:
+    """No two of them run the same cases."""
     assert [ground.settings(index)[0].stream for index in (0, 1, 2)] == [0, 1000, 2000]
 
 
 def test_a_scenario_that_does_not_run_here_is_refused() -> None:
-    """With the reason and what else to choose; its folder is gone."""
+    """The message has the reason and the choices; its folder is removed."""
     with pytest.raises(UsageError, match=r"distant does not run here: there is no echo for this machine; choose"):
         LoadEnvironment([load(TOYS / "distant.py")], "missing", "tiny", 0).__enter__()

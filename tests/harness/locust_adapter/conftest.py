@@ -1,4 +1,4 @@
-"""What tests of the Locust front share: real Locust processes on a stranger's folder of scenarios."""
+"""Fixtures for tests of the Locust adapter: real Locust processes on another project's folder of scenarios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def port() -> str:
-    """Return a port of loopback that nobody listens on just now."""
+    """Return a free loopback port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return str(free.getsockname()[1])
@@ -26,7 +26,7 @@ def port() -> str:
 
 @pytest.fixture
 def two(port: str) -> list[str]:
-    """Return the options for a master and two workers that meet at a port of their own: tests run side by side."""
+    """Return the options for a master and two workers at a free port, so that tests can run in parallel."""
     return ["--processes", "2", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
 
 
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(folder: Path, tmp_path: Path) -> Callable[..., list[str]]:
-    """Return what makes a command line that writes its run to `tmp_path / "run"`."""
+    """Return a function that makes a command line, which writes its run to `tmp_path / "run"`."""
 
     def make(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "locust", "-f", str(folder), "--out", str(tmp_path / "run"), *arguments]
@@ -52,7 +52,7 @@ def command(folder: Path, tmp_path: Path) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def locust(command: Callable[..., list[str]], tmp_path: Path) -> Run:
-    """Return what runs Locust without a web UI, to its end."""
+    """Return a function that runs Locust without a web UI to its end."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

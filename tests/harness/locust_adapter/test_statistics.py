@@ -1,4 +1,4 @@
-"""Locust's own tables, filled from blocks; in a process of its own, since importing Locust patches one."""
+"""Locust's own tables, filled from blocks; in a separate process, since importing Locust patches the process."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import csv, io, json, sys
 import harness.locust_adapter
 from harness.locust_adapter.statistics import count, text
 from harness.stats.histogram import Histogram
-from harness.load.protocol import LatencyHistograms, LoadBlock
+from harness.load.block import LatencyHistograms, LoadBlock
 from locust.env import Environment
 from locust.rpc.protocol import Message
 import locust.stats as stats
 
-def block(arm, times_ns, errors, dropped, censored, seconds):
+def block(arm, times_ns, errors, dropped, unfinished, seconds):
     h = Histogram()
     for ns in times_ns:
         h.record(ns)
     n = len(times_ns)
-    t = LatencyHistograms(h.to_wire(), h.to_wire(), h.to_wire(), n - censored, errors, dropped, censored, n, n)
+    t = LatencyHistograms(h.to_wire(), h.to_wire(), h.to_wire(), n - unfinished, errors, dropped, unfinished, n, n)
     return LoadBlock("adding", arm, 0, 0, 1, int(seconds * 1e9), {"sum": t}, Histogram().to_wire(), 1.0)
 
 fast = [50_000 + 500 * i for i in range(800)]        # 0.05 to 0.45 ms
@@ -63,8 +63,8 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[str, Any]:
-    """Return what Locust's tables hold after two engine processes' blocks."""
+def tables() -> dict[str, Any]:
+    """Return Locust's tables after the blocks of two load workers."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -72,36 +72,36 @@ def said() -> dict[str, Any]:
     return found
 
 
-def test_times_below_a_millisecond_are_seen_everywhere(said: dict[str, Any]) -> None:
-    """Console, web UI and CSV have the median of 0.25 ms, where Locust itself says 0."""
-    assert said["percentiles"]["0.5"] == pytest.approx(0.25, rel=2e-3)
-    assert said["console"].split()[3] == "0.250"
-    assert said["row"]["min_response_time"] == 0.05
-    header, row, *_ = csv.reader(said["csv"].splitlines())
+def test_times_below_a_millisecond_are_shown(tables: dict[str, Any]) -> None:
+    """Console, web UI and CSV have the median of 0.25 ms; Locust's own tables have 0."""
+    assert tables["percentiles"]["0.5"] == pytest.approx(0.25, rel=2e-3)
+    assert tables["console"].split()[3] == "0.250"
+    assert tables["row"]["min_response_time"] == 0.05
+    header, row, *_ = csv.reader(tables["csv"].splitlines())
     assert float(dict(zip(header, row, strict=True))["99%"]) == pytest.approx(0.446, rel=2e-3)
-    assert "0.250" in said["line"]
+    assert "0.250" in tables["line"]
 
 
-def test_workers_tables_merge_to_the_same(said: dict[str, Any]) -> None:
-    """Percentiles and rates of two workers' reports are those of one process that counted everything."""
-    assert said["merged"] == said["percentiles"]
-    assert said["merged rate"] == said["rate"]
+def test_workers_tables_merge_without_loss(tables: dict[str, Any]) -> None:
+    """Percentiles and rates of two workers' reports equal those of a single process."""
+    assert tables["merged"] == tables["percentiles"]
+    assert tables["merged rate"] == tables["rate"]
 
 
-def test_rates_are_of_measured_time(said: dict[str, Any]) -> None:
-    """Two processes at once, 400 and 405 requests in two seconds each, are 402.5 a second, whenever their blocks are heard."""
-    assert said["requests"] == 805
-    assert said["rate"] == said["total"] == pytest.approx(402.5)
-    assert (said["per second"], said["seconds"]) == (805, 2)
+def test_rates_are_over_measured_time(tables: dict[str, Any]) -> None:
+    """400 and 405 requests of two concurrent workers in two seconds are 402.5 per second, whenever their blocks arrive."""
+    assert tables["requests"] == 805
+    assert tables["rate"] == tables["total"] == pytest.approx(402.5)
+    assert (tables["per second"], tables["seconds"]) == (805, 2)
 
 
-def test_what_was_dropped_or_never_finished_is_a_failure(said: dict[str, Any]) -> None:
-    """Errors, dropped and censored operations are Locust's failures by message, and only errors and dropped ones have no time."""
-    assert said["failures"] == 6
-    assert sorted(said["errors"].values()) == [1, 2, 3]
-    assert said["failing"] == pytest.approx(3.0)
+def test_dropped_and_unfinished_operations_are_failures(tables: dict[str, Any]) -> None:
+    """They are Locust's failures by message, as are errors; unfinished ones have a time."""
+    assert tables["failures"] == 6
+    assert sorted(tables["errors"].values()) == [1, 2, 3]
+    assert tables["failing"] == pytest.approx(3.0)
 
 
-def test_columns_are_narrow(said: dict[str, Any]) -> None:
+def test_columns_are_narrow(tables: dict[str, Any]) -> None:
     """Three digits, or four decimals, fit Locust's columns."""
-    assert said["text"] == ["0", "0.0025", "0.251", "2.51", "25.1", "251", "2510"]
+    assert tables["text"] == ["0", "0.0025", "0.251", "2.51", "25.1", "251", "2510"]

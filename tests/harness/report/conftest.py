@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.report.html.figure_boxes import HISTOGRAM_COLUMNS
-from harness.results.load import UnderLoad
+from harness.results.load import LoadResult
 from harness.results.run import (
-    CONTROL,
+    AA_CONTROL,
     ArmResult,
     Finding,
     Growth,
@@ -36,7 +36,7 @@ from harness.verdicts import measures
 from harness.verdicts.promise import Promise, at_least, at_most, cut, judge, measured, times, works
 from tests.harness.report import loads
 
-MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000, CONTROL: 4_000_000}
+MEDIANS_NS = {"baseline": 4_000_000, "proposed": 2_000_000, "optimised": 500_000, AA_CONTROL: 4_000_000}
 GROUP = "user's prompts"
 HOSTILE = "<script>alert('x')</script> & \"quoted\" | `tick` $x$ 日本語の名前"
 ARMS = [
@@ -215,13 +215,13 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def under_load() -> UnderLoad:
+def under_load() -> LoadResult:
     """Return three arms at 200 per second, of which one cannot sustain the rate; see `tests.harness.report.loads`."""
     return loads.under_load()
 
 
 @pytest.fixture(scope="session")
-def load_result(make_result: MakeResult, under_load: UnderLoad) -> ScenarioResult:
+def load_result(make_result: MakeResult, under_load: LoadResult) -> ScenarioResult:
     """Return a scenario's result under load, whose samples file has histograms."""
     groups = {"list": "a user's prompts", "update": "one prompt's text"}
     empty: dict[str, object] = {

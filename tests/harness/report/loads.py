@@ -15,9 +15,9 @@ from harness.results.load import (
     LoadedArm,
     LoadModel,
     LoadRatio,
+    LoadResult,
     Phase,
     Tick,
-    UnderLoad,
 )
 from harness.stats.intervals import QUANTILES, is_supported
 
@@ -80,7 +80,7 @@ def searched(arm: str, kind: CapacityKind, most: float, base_ms: float) -> Capac
     )
 
 
-def under_load() -> UnderLoad:
+def under_load() -> LoadResult:
     """Return three arms at 200 per second: the baseline, one that cannot sustain the rate, and one that is faster."""
     reason = "it completed 61 % of the offered operations, and 1,204 were dropped"
     failing = {"achieved_per_s": 122.0, "operations": 3_660, "dropped": 1_204, "unfinished": 86, "errors": 17}
@@ -104,4 +104,4 @@ def under_load() -> UnderLoad:
     most = {"baseline": (330.0, 15.0), "proposed": (150.0, 18.0), "optimised": (900.0, 2.5)}
     found = [searched(arm, kind, *how) for kind in (CapacityKind.RATE, CapacityKind.USERS) for arm, how in most.items()]
     seen = ticks({"baseline": 42.0, "proposed": 80.0, "optimised": 3.1})
-    return UnderLoad(LoadModel.OPEN, "200 per second, evenly", 5.0, 1.0, arms, ratios, seen, found)
+    return LoadResult([LoadModel.OPEN], "200 per second, evenly", 5.0, 1.0, arms, ratios, seen, found)

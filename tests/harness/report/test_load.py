@@ -11,7 +11,7 @@ import pytest
 from harness.report import html, load, markdown, overview
 from harness.report.blocks import Notice, Table, Tone
 from harness.report.numbers import DASH
-from harness.results.load import ALL, UnderLoad
+from harness.results.load import ALL, LoadResult
 from harness.results.run import Run, ScenarioResult
 from tests.harness.report.printing import printed
 
@@ -192,7 +192,7 @@ def test_capacities_alone_are_a_result(make_run: Callable[..., Run], load_result
         assert "response p50" not in text
 
 
-def test_hostile_texts_are_text(make_run: Callable[..., Run], load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_hostile_texts_are_text(make_run: Callable[..., Run], load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Markup in groups, messages, reasons and process names is shown and never obeyed."""
     arms = [
         replace(x, group=HOSTILE, overloaded=x.overloaded and HOSTILE, error_messages={HOSTILE: 1}) for x in under_load.arms[:3]

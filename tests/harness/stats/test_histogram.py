@@ -1,7 +1,8 @@
-"""The histogram: every value within 0.1 %, merging loses nothing, and it travels between processes unchanged."""
+"""Histograms that merge without loss, and intervals from them."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from itertools import pairwise
 
@@ -9,14 +10,26 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.stats import intervals as statistics
-from harness.stats.histogram import RELATIVE_ERROR, Histogram, HistogramWire, bounds_ns, bucket_of
+from harness.stats.histogram import (
+    MIN_CYCLES,
+    RELATIVE_ERROR,
+    Histogram,
+    HistogramWire,
+    bounds_ns,
+    bucket_of,
+    latency_ratios,
+    summary,
+)
+from harness.stats.intervals import percentiles
 
 NS = st.one_of(st.integers(0, 5000), st.integers(0, 2**40), st.integers(0, 2**62))
 TIMES = st.lists(NS, max_size=300)
+TIMES_WITH_A_SUM = st.lists(st.one_of(st.integers(0, 5000), st.integers(0, 2**40), st.integers(0, 2**54)), max_size=300)
+"""Times whose sum is below 2**63, which is the largest that the wire formats carry."""
 
 
 def of(values: list[int]) -> Histogram:
@@ -123,7 +136,7 @@ def test_nothing_recorded_has_no_times() -> None:
     nothing = Histogram()
     assert (nothing.min_ns, nothing.max_ns, nothing.mean_ns) == (None, None, None)
     assert (nothing.percentile_ns(0.5), nothing.fraction_above(1)) == (None, None)
-    assert set(nothing.times().percentiles_ns.values()) == {None}
+    assert set(nothing.summary().percentiles_ns.values()) == {None}
     assert nothing.arrays()[0].shape == nothing.arrays()[1].shape == (0,)
 
 
@@ -131,15 +144,15 @@ def test_nothing_recorded_has_no_times() -> None:
 def test_the_record_shows_only_what_the_count_supports(samples: int) -> None:
     """The same percentiles are shown as of samples, and those within 0.1 %."""
     values = [1000 + 7 * i for i in range(samples)]
-    times, exact = of(values).times(), statistics.percentiles(values)
+    times, exact = of(values).summary(), statistics.percentiles(values)
     assert times.percentiles_ns == {k: None if v is None else pytest.approx(v, rel=RELATIVE_ERROR) for k, v in exact.items()}
     assert (times.operations, times.min_ns, times.max_ns) == (samples, 1000, values[-1])
     assert times.intervals_ns == {}
 
 
-@given(TIMES)
+@given(TIMES_WITH_A_SUM)
 def test_a_histogram_travels_as_json_and_as_messagepack(values: list[int]) -> None:
-    """What arrives equals what was sent, through msgspec's formats and through plain data as Locust sends it."""
+    """The decoded histogram equals the encoded one, in msgspec's formats and as plain data, which Locust sends."""
     histogram, sent = of(values), of(values).to_wire()
     assert Histogram.from_wire(msgspec.json.decode(msgspec.json.encode(sent), type=HistogramWire)) == histogram
     assert Histogram.from_wire(msgspec.msgpack.decode(msgspec.msgpack.encode(sent), type=HistogramWire)) == histogram
@@ -170,3 +183,140 @@ def test_a_percentile_is_a_share(q: float) -> None:
     """The 95th percentile is asked for as 0.95; 95 is a mistake."""
     with pytest.raises(ValueError, match="shares from 0 to 1"):
         Histogram().percentile_ns(q)
+
+
+CYCLES, OPERATIONS = 12, 60
+SIMULATIONS = 120
+
+
+def histogram(values_ns: npt.ArrayLike) -> Histogram:
+    """Return the histogram of times."""
+    made = Histogram()
+    made.record_many(np.asarray(values_ns).astype(np.int64))
+    return made
+
+
+def drifting(generator: np.random.Generator, gain: float, cycles: int = CYCLES) -> list[dict[str, Histogram]]:
+    """Return cycles of two arms on a machine whose speed wanders by a third, both arms of a cycle alike but for a little."""
+    drift = np.exp(np.cumsum(generator.normal(0, 0.12, cycles)))
+    made = []
+    for speed in drift:
+        own = speed * np.exp(generator.normal(0, 0.03, 2))
+        # Coarse times keep the buckets few and the test quick; they are far finer than the interval.
+        arms = [np.round(generator.exponential(2_000_000 * s, OPERATIONS) / 20_000 + 5) * 20_000 for s in (own[0], own[1] / gain)]
+        made.append({"baseline": histogram(arms[0]), "optimised": histogram(arms[1])})
+    return made
+
+
+@given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=60), min_size=1, max_size=6))
+@settings(max_examples=25)
+def test_the_percentiles_are_those_of_all_operations_together(blocks: list[list[int]]) -> None:
+    """However they are spread over cycles, to a histogram's exactness."""
+    found = summary({0: [histogram(b) for b in blocks]})
+    everything = list(itertools.chain(*blocks))
+    assert found.operations == len(everything)
+    for label, expected in percentiles(everything).items():
+        value = found.percentiles_ns[label]
+        assert (value is None) is (expected is None)
+        if value is not None:
+            assert value == pytest.approx(expected, rel=2e-3)
+
+
+@given(st.lists(st.lists(st.integers(1, 10**9), min_size=20, max_size=60), min_size=MIN_CYCLES, max_size=8))
+@settings(max_examples=15)
+def test_an_interval_lies_within_what_the_cycles_saw(blocks: list[list[int]]) -> None:
+    """A resample has nothing in it that no cycle had, and its bounds are in order."""
+    found = summary({0: [histogram(b) for b in blocks]})
+    everything = list(itertools.chain(*blocks))
+    for label, interval in found.intervals_ns.items():
+        assert (interval is None) is (found.percentiles_ns[label] is None)
+        if interval is not None:
+            low, high = interval
+            assert min(everything) * 0.998 <= low <= high <= max(everything) * 1.002
+
+
+def test_cycles_that_are_all_alike_have_an_interval_without_width() -> None:
+    """Whatever is drawn, it is the same distribution."""
+    block = histogram(np.arange(1, 101) * 1000)
+    found = summary({process: [block] * 3 for process in range(2)})
+    value = found.percentiles_ns["50"]
+    assert found.intervals_ns["50"] == pytest.approx((value, value), rel=2e-2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_few_cycles_have_figures_and_no_intervals(processes: int) -> None:
+    """Three blocks of each arm, all processes together, are too few to say how surely."""
+    cycles = drifting(np.random.default_rng(1), 2.0, MIN_CYCLES - 1)
+    spread = {p: cycles[p::processes] for p in range(processes)}
+    assert all(r.low is None and r.high is None and r.ratio > 1 for r in latency_ratios(spread, "mix"))
+    assert set(summary({p: [c["baseline"] for c in found] for p, found in spread.items()}).intervals_ns.values()) == {None}
+
+
+def test_the_same_cycles_give_the_same_intervals() -> None:
+    """The bootstrap is seeded, so that a report made again says the same."""
+    cycles = {0: drifting(np.random.default_rng(2), 1.5)}
+    assert latency_ratios(cycles, "mix") == latency_ratios(cycles, "mix")
+
+
+def test_an_arm_against_itself_is_exactly_one() -> None:
+    """Both are resampled together, cycle by cycle, so that drift has nothing to add."""
+    cycles = [{"baseline": c["baseline"], "optimised": c["baseline"]} for c in drifting(np.random.default_rng(3), 1.0)]
+    for ratio in latency_ratios({0: cycles}, "mix"):
+        assert (ratio.ratio, ratio.low, ratio.high) == (1, 1, 1)
+
+
+def test_a_percentile_that_either_arm_does_not_support_is_left_out() -> None:
+    """150 operations of the slower arm show a p90 and no p95, however many the other had."""
+    cycles = [{"baseline": histogram(np.full(30, 2e6)), "optimised": histogram(np.full(300, 1e6))} for _ in range(5)]
+    assert [r.percentile for r in latency_ratios({0: cycles}, "mix")] == ["50", "90"]
+
+
+def test_only_cycles_of_both_arms_count() -> None:
+    """A cycle that was cut short before an arm's block is left out of that arm's ratio, and of its number of cycles."""
+    cycles = drifting(np.random.default_rng(4), 1.5)
+    cut = [*cycles, {"baseline": histogram(np.full(500, 9e9))}]
+    assert latency_ratios({0: cut}, "mix") == latency_ratios({0: cycles}, "mix")
+    assert {r.cycles for r in latency_ratios({0: cut}, "mix")} == {CYCLES}
+
+
+def test_nothing_measured_is_nothing_said() -> None:
+    """Without cycles, without operations and without a baseline there are no ratios, and an empty distribution."""
+    assert latency_ratios({}, "mix") == []
+    assert latency_ratios({0: [{"optimised": histogram([1])}]}, "mix") == []
+    assert latency_ratios({0: [{"baseline": Histogram(), "optimised": Histogram()}] * 5}, "mix") == []
+    empty = summary({0: [Histogram()] * 5})
+    assert empty.operations == 0
+    assert set(empty.intervals_ns.values()) == {None}
+
+
+def test_processes_that_differ_widen_the_interval() -> None:
+    """The same cycles say less when they come from two processes that each have a bias of their own."""
+    cycles = drifting(np.random.default_rng(5), 2.0, 12)
+    biased = [
+        {"baseline": c["baseline"], "optimised": _slowed(c["optimised"], 1.3)} for c in drifting(np.random.default_rng(6), 2.0, 12)
+    ]
+
+    def width(processes: dict[int, list[dict[str, Histogram]]]) -> float:
+        median = latency_ratios(processes, "mix")[0]
+        assert median.low is not None
+        assert median.high is not None
+        return median.high / median.low
+
+    assert width({0: cycles, 1: biased}) > width({0: [*cycles, *biased]})
+
+
+def test_the_interval_covers_the_true_ratio_in_spite_of_drift() -> None:
+    """Of many simulated runs on a machine that drifts, about nineteen in twenty have the true ratio inside the interval."""
+    generator = np.random.default_rng(7)
+    covered = 0
+    for _ in range(SIMULATIONS):
+        median = latency_ratios({0: drifting(generator, 1.5)}, "mix")[0]
+        assert median.low is not None
+        assert median.high is not None
+        covered += median.low <= 1.5 <= median.high
+    assert 0.88 <= covered / SIMULATIONS <= 0.995
+
+
+def _slowed(block: Histogram, factor: float) -> Histogram:
+    middles, numbers = block.arrays()
+    return histogram(np.repeat(middles * factor, numbers))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.results.run import CONTROL, Sample
+from harness.results.run import AA_CONTROL, Sample
 from harness.stats.percentile_ratios import percentile_ratios
 
 
@@ -63,7 +63,7 @@ def test_the_side_with_fewer_samples_decides() -> None:
 
 def test_the_control_is_no_arm_and_an_arm_needs_a_baseline() -> None:
     """Neither gives a row; pairs that lack a side count for nothing."""
-    assert percentile_ratios(samples("baseline", noise(1, 50)) + samples(CONTROL, noise(2, 50))) == []
+    assert percentile_ratios(samples("baseline", noise(1, 50)) + samples(AA_CONTROL, noise(2, 50))) == []
     assert percentile_ratios(samples("arm", noise(1, 50))) == []
     apart = [Sample(1, 1, 0, "baseline", "g", "c", 5), Sample(1, 2, 0, "arm", "g", "c", 5)]
     assert [row.samples for row in percentile_ratios(apart)] == [0, 0, 0]

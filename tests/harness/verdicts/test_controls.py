@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.results.run import (
-    CONTROL,
+    AA_CONTROL,
     PING,
     PURE_CPU,
     Controls,
@@ -31,7 +31,7 @@ EMPTY = ScenarioResult("toy", "", "", "toy.py", "sqlite", 0.0, ScenarioStatus.OK
 
 def control(processes: list[float], group: str = "g") -> Ratio:
     """Return a control whose processes read so."""
-    return Ratio(CONTROL, group, processes[0], None, None, processes, 10 * len(processes))
+    return Ratio(AA_CONTROL, group, processes[0], None, None, processes, 10 * len(processes))
 
 
 def result(*controls: Ratio) -> ScenarioResult:

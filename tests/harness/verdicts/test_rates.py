@@ -1,4 +1,4 @@
-"""Rates: bounds that hold for few tries, and a cut that needs both."""
+"""Rates: bounds that are valid for few tries, and reductions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def result(before: float, after: float, tries: float = 40) -> ScenarioResult:
 
 @given(st.integers(1, 500), st.data())
 def test_bounds_enclose_the_rate_and_stay_possible(tries: int, data: st.DataObject) -> None:
-    """From none to all of them, whatever the number of tries."""
+    """This holds from no hit to all hits, for any number of tries."""
     hits = data.draw(st.integers(0, tries))
     found = rate(hits, tries)
     assert 0 <= found.low <= found.per_1000 <= found.high <= 1000
@@ -29,12 +29,12 @@ def test_bounds_enclose_the_rate_and_stay_possible(tries: int, data: st.DataObje
 
 
 def test_the_bounds_are_those_of_clopper_and_pearson() -> None:
-    """Nothing in ten tries may still be 308 per 1000: the textbook's figure."""
+    """No hit in ten tries has an upper bound of 308 per 1000, as in textbooks."""
     assert rate(0, 10).high == pytest.approx(308.5, abs=0.05)
 
 
-def test_few_tries_leave_a_cut_in_warning_and_many_settle_it() -> None:
-    """The same cut from more tries has a narrower interval around the same value."""
+def test_more_tries_narrow_the_interval_of_a_reduction() -> None:
+    """The same reduction from more tries has a narrower interval around the same value."""
     few, many = (fewer_of("errors_per_1000", "tried")(result(500, 0, tries), "optimised") for tries in (10, 1000))
     assert few.value == many.value == 1
     assert few.low is not None
@@ -44,14 +44,14 @@ def test_few_tries_leave_a_cut_in_warning_and_many_settle_it() -> None:
     assert many.note == "500 → 0 errors per 1000"
 
 
-def test_without_errors_there_is_nothing_to_cut() -> None:
-    """A baseline that meets none says so."""
-    with pytest.raises(NotMeasurableError, match="meets no errors per 1000 in 40 tries"):
+def test_without_errors_there_is_nothing_to_reduce() -> None:
+    """A baseline without errors is not measurable."""
+    with pytest.raises(NotMeasurableError, match="has no errors per 1000 in 40 tries"):
         fewer_of("errors_per_1000", "tried")(result(0, 0), "optimised")
 
 
-def test_a_share_is_told_with_what_it_was_counted_in() -> None:
-    """Half of forty, with bounds on both sides; without a single try there is no share."""
+def test_a_share_has_its_counts_in_the_note() -> None:
+    """20 of 40 have bounds on both sides; without any try there is no share."""
     exact = [
         WorkCount("optimised", "", "hits", 20),
         WorkCount("optimised", "", "lookups", 40),

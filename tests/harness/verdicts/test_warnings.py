@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.run import CONTROL, Ratio, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import AA_CONTROL, Ratio, ScenarioResult, ScenarioStatus, WorkCount
 from harness.verdicts.warnings import warnings_about
 
 SOUND = ScenarioResult(
@@ -18,7 +18,7 @@ SOUND = ScenarioResult(
     0.0,
     ScenarioStatus.OK,
     processes=5,
-    ratios=[Ratio("optimised", "g", 4.0, 3.5, 4.5, [4.0] * 5, 50), Ratio(CONTROL, "g", 1.0, 0.98, 1.02, [1.0] * 5, 20)],
+    ratios=[Ratio("optimised", "g", 4.0, 3.5, 4.5, [4.0] * 5, 50), Ratio(AA_CONTROL, "g", 1.0, 0.98, 1.02, [1.0] * 5, 20)],
 )
 
 
@@ -32,8 +32,8 @@ def test_a_sound_result_raises_no_warning() -> None:
     [
         (replace(SOUND, processes=3), "few processes"),
         (replace(SOUND, ratios=[Ratio("optimised", "g", 4.0, 3.5, 4.5, [4.0] * 5, 9)]), "few pairs"),
-        (replace(SOUND, ratios=[Ratio(CONTROL, "g", 1.3, 1.2, 1.4, [1.3] * 5, 20)]), "A/A control failed"),
-        (replace(SOUND, ratios=[Ratio(CONTROL, "g", 1.0, 0.5, 2.0, [1.0] * 5, 20)]), "noisy A/A control"),
+        (replace(SOUND, ratios=[Ratio(AA_CONTROL, "g", 1.3, 1.2, 1.4, [1.3] * 5, 20)]), "A/A control failed"),
+        (replace(SOUND, ratios=[Ratio(AA_CONTROL, "g", 1.0, 0.5, 2.0, [1.0] * 5, 20)]), "noisy A/A control"),
         (
             replace(SOUND, work_counts=[WorkCount("optimised", "g", "rows", 5, repeats_exactly=False)]),
             "work counts differ between repeats",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import NotMeasurableError, ScenarioFailedError
-from harness.load.protocol import LatencyHistograms, LoadBlock
+from harness.load.block import LatencyHistograms, LoadBlock
 from harness.stats.histogram import Histogram, HistogramWire
 from tools.load_generator import bench_workers
 from tools.load_generator.bench_workers import Turn, limits, seats

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.errors import NotMeasurableError
-from harness.runtime.processes import end, environment
+from harness.runtime.child import child_environment, kill_group
 from tools.validation.load.server import BEGIN, HOST, LOG, Log
 from tools.validation.load.situations import Course
 
@@ -54,7 +54,7 @@ def known_server(cpus: frozenset[int]) -> Iterator[KnownServer]:
         NotMeasurableError: it does not start.
     """
     command = [sys.executable, "-m", "tools.validation.load.server"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), start_new_session=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment(), start_new_session=True)
     assert child.stdout is not None
     try:
         first = child.stdout.readline()
@@ -64,5 +64,5 @@ def known_server(cpus: frozenset[int]) -> Iterator[KnownServer]:
             os.sched_setaffinity(child.pid, cpus)
         yield KnownServer(int(first), child.pid)
     finally:
-        end(child)
+        kill_group(child)
         child.stdout.close()

@@ -17,9 +17,8 @@ import httptools
 import msgspec
 import uvloop
 
-from harness.bench.worker import die_with_parent
-from harness.load.awake import Awake
-from harness.load.pacing import Pacer, Waits
+from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
+from harness.runtime.channel import die_with_parent
 from harness.runtime.clock import Clock, MonotonicClock
 from tools.validation.load.situations import TABLE, Course, delays_ns
 
@@ -43,7 +42,7 @@ class Log(msgspec.Struct, frozen=True):
 class RequestLedger:
     """One course of requests, from the first to the last."""
 
-    def __init__(self, course: Course, clock: Clock, pacer: Waits) -> None:
+    def __init__(self, course: Course, clock: Clock, pacer: PacerProtocol) -> None:
         self.log = Log([], [])
         self._delays = delays_ns(course.delays, course.seed).tolist()
         self._stalls, self._now_ns, self._pacer = course.stalls_ns, clock.now_ns, pacer
@@ -74,7 +73,7 @@ class RequestLedger:
 class KnownDelayServer:
     """What all connections share. `review` is the present course's."""
 
-    def __init__(self, clock: Clock, pacer: Waits) -> None:
+    def __init__(self, clock: Clock, pacer: PacerProtocol) -> None:
         self._clock, self._pacer = clock, pacer
         self.review = RequestLedger(Course("uniform"), clock, pacer)
         self.waiting: set[asyncio.Task[None]] = set()
@@ -139,7 +138,7 @@ def _response(body: bytes) -> bytes:
 
 async def _serve(listening: socket.socket) -> None:
     clock = MonotonicClock()
-    async with Pacer(clock) as pacer, Awake(clock):  # its waking up is in nobody's times, and would be in what tools say
+    async with Pacer(clock) as pacer, KeepAwake(clock):  # its waking up is in nobody's times, and would be in what tools say
         server = KnownDelayServer(clock, pacer)
         serving = await asyncio.get_running_loop().create_server(lambda: KnownConnection(server), sock=listening)
         gc.collect()

@@ -22,7 +22,7 @@ import numpy as np
 from harness.errors import ScenarioFailedError
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
-from harness.runtime.processes import environment
+from harness.runtime.child import child_environment
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import QUANTILES
@@ -111,7 +111,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> ToolResult:
             with _also_on(server.pid):
                 engine.start()
             server.begin(situation.course())  # it has asked once, to see that it can
-            block = engine.one(ECHO)
+            block = engine.run_block(ECHO)
         finally:
             engine.close()
     groups = list(block.groups.values())
@@ -207,7 +207,7 @@ def _said(
     tool: str, words: list[str], situation: Situation, facts: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
     """Return what a command writes; in a folder of its own it reads nobody's settings."""
-    given = {**environment(), **(facts or {})}
+    given = {**child_environment(), **(facts or {})}
     patience_s = situation.seconds + PATIENCE_S
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=patience_s, env=given, cwd=folder)

@@ -12,12 +12,13 @@ from itertools import count
 from pathlib import Path
 from statistics import fmean
 
-from harness.bench.protocol import BenchJob, JobFailed, PairTimes
+from harness.bench.pairing import PairTimes
+from harness.bench.worker import BenchJob, Task, run_job
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
+from harness.runtime.child import JobFailed
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import choose_cores
-from harness.runtime.processes import events
 from harness.scenario import Setting
 from harness.stats.sequential_test import SLOWER, SequentialTest
 from tools.validation.times import workload
@@ -90,7 +91,7 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
     barred = tuple((workload.arm(p), "queries") for p in workload.INJECTED if p != percent)
     core = choose_cores().worker
     job = BenchJob(
-        "pairs",
+        Task.PAIRS,
         Path(workload.__file__),
         Setting(folder, folder),
         process=process,
@@ -98,7 +99,7 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
         excluded=barred,
         cpus=() if core is None else (core,),
     )
-    with closing(events(job)) as received:
+    with closing(run_job(job)) as received:
         for event in received:
             if isinstance(event, JobFailed):
                 raise ScenarioFailedError(f"timing failed: {event.message}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.report.figures.capacity import draw
 from harness.report.svg import look
-from harness.results.load import UnderLoad
+from harness.results.load import LoadResult
 from harness.results.run import ScenarioResult
 
 
@@ -25,7 +25,7 @@ def test_each_kind_has_a_panel_with_its_limit(load_result: ScenarioResult) -> No
         assert sum(word.endswith(unit) for word in words) == 3
 
 
-def test_failed_steps_are_hollow(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_failed_steps_are_hollow(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """There is a filled mark per sustained step and a hollow one per failed step."""
     one = under_load.capacities[0]
     with look():
@@ -37,7 +37,7 @@ def test_failed_steps_are_hollow(load_result: ScenarioResult, under_load: UnderL
     assert hollow.count(True) == sum(step.sustained is False for step in one.steps)
 
 
-def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Steps without the percentile, and no search at all, leave nothing to draw."""
     empty = [replace(c, steps=[replace(s, percentiles_ns={}) for s in c.steps]) for c in under_load.capacities]
     with look():
@@ -45,7 +45,7 @@ def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under
         assert draw(replace(load_result, load=None), None) is None
 
 
-def test_an_objective_for_errors_only_has_no_line(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_an_objective_for_errors_only_has_no_line(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Without a limit of time the 95th percentile is drawn and nothing is shaded."""
     found = [replace(c, objective="errors < 1 %", sustained=None) for c in under_load.capacities]
     with look():

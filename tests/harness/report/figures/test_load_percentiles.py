@@ -10,7 +10,7 @@ import numpy as np
 from harness.report.figures.load_percentiles import draw
 from harness.report.html.figure_boxes import read_histograms
 from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, look
-from harness.results.load import UnderLoad
+from harness.results.load import LoadResult
 from harness.results.run import ArmResult, ScenarioResult
 
 
@@ -40,7 +40,7 @@ def test_histograms_give_whole_curves(load_result: ScenarioResult, histogram_fol
     assert max(len(np.asarray(line.get_xdata())) for line in drawing.axes[0].lines) > 50
 
 
-def test_nothing_is_drawn_without_valid_times(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_nothing_is_drawn_without_valid_times(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Runs that are invalid, overloaded in every arm, without load, or with more arms than colours have no figure."""
     names = ["baseline", *(f"only {i}" for i in range(9))]
     many = [replace(under_load.arms[0], arm=name) for name in names]

@@ -9,11 +9,11 @@ from matplotlib.patches import Rectangle
 
 from harness.report.figures.load_timeline import PALE, SHADE, draw
 from harness.report.svg import look
-from harness.results.load import Tick, UnderLoad
+from harness.results.load import LoadResult, Tick
 from harness.results.run import ScenarioResult
 
 
-def changed(result: ScenarioResult, load: UnderLoad, ticks: list[Tick]) -> ScenarioResult:
+def changed(result: ScenarioResult, load: LoadResult, ticks: list[Tick]) -> ScenarioResult:
     """Return the result with other ticks."""
     return replace(result, load=replace(load, ticks=ticks))
 
@@ -45,7 +45,7 @@ def test_blocks_are_shaded_and_warm_up_is_paler(load_result: ScenarioResult) -> 
     assert shades.count(PALE) == 2 * 12
 
 
-def test_gaps_and_single_ticks_are_drawn(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_gaps_and_single_ticks_are_drawn(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """One tick, a long pause, and missing figures are drawn; without ticks there is no figure."""
     one = under_load.ticks[5]
     bare = replace(one, at_s=90.0, p50_ns=None, p99_ns=None, cpu_percent={}, rss_bytes={}, counts={})
@@ -58,7 +58,7 @@ def test_gaps_and_single_ticks_are_drawn(load_result: ScenarioResult, under_load
     assert draw(replace(load_result, load=None), None) is None
 
 
-def test_only_figures_that_were_counted_have_a_strip(load_result: ScenarioResult, under_load: UnderLoad) -> None:
+def test_only_figures_that_were_counted_have_a_strip(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Without processes and counts there are two strips."""
     bare = [replace(t, cpu_percent={}, rss_bytes={}, counts={}, errors=0) for t in under_load.ticks]
     with look():

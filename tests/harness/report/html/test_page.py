@@ -17,7 +17,7 @@ from harness.importers.reading import Reading, raw_timing
 from harness.report.html import render, write
 from harness.report.html.page import plan_words
 from harness.report.overview import NO_PROMISE
-from harness.results.run import CONTROL, PromiseVerdict, Run, RunWarning, ScenarioResult, Verdict
+from harness.results.run import AA_CONTROL, PromiseVerdict, Run, RunWarning, ScenarioResult, Verdict
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" $x$ 日本語"
 VOID = {"meta", "br", "img", "hr", "input", "link"}
@@ -169,7 +169,7 @@ def test_an_aa_control_passes_or_fails(make_run: Callable[..., Run], make_result
     """An A/A control whose interval excludes 1 has failed."""
     result = make_result()
     for low, outcome in ((1.1, "failed"), (0.9, "passed")):
-        ratios = [replace(r, low=low, high=1.2) if r.arm == CONTROL else r for r in result.ratios]
+        ratios = [replace(r, low=low, high=1.2) if r.arm == AA_CONTROL else r for r in result.ratios]
         assert f"A/A control {outcome}" in render(make_run(replace(result, ratios=ratios)))
 
 

@@ -1,0 +1,92 @@
+"""One operation of a scenario, counted or timed: shared by the worker of a run and by the worker of `harness gate --against`.
+
+Standard library only and loadable by path, because the gate's worker runs with another tree's `harness`, which may be an older
+version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+
+def cached_cases(file: Path, make: Callable[[], Iterable[Any]]) -> list[Any]:
+    """Return a scenario's cases, made once per run and cached in `file`, since every worker process needs them."""
+    if not file.exists():
+        partial = file.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(pickle.dumps(list(make())))
+        partial.rename(file)
+    cases: list[Any] = pickle.loads(file.read_bytes())  # noqa: S301 - written by this run, in its own folder
+    return cases
+
+
+def first_of_each_group(cases: Sequence[Any], count: int | None = 1) -> list[Any]:
+    """Return the first `count` cases of each group, in their order; None keeps all."""
+    if count is None:
+        return list(cases)
+    taken: dict[str, int] = {}
+    first = []
+    for case in cases:
+        taken[case.group] = taken.get(case.group, 0) + 1
+        if taken[case.group] <= count:
+            first.append(case)
+    return first
+
+
+async def run_counted(
+    scenario: Any, instance: Any, case: Any, probes: Sequence[Any] = (), inspect: Callable[[Any], Any] | None = None
+) -> tuple[dict[str, float], Any]:
+    """Run one operation under probes and reset what it wrote.
+
+    Returns:
+        The counts of all probes by metric, and what `inspect` returned for the answer before the reset.
+    """
+    async with AsyncExitStack() as stack:
+        for probe in probes:
+            await stack.enter_async_context(probe)
+        answer = await scenario.run(instance, case)
+    counts = {metric: value for probe in probes for metric, value in probe.counts().items()}
+    inspected = None if inspect is None else inspect(answer)
+    await scenario.reset(instance, case, answer)
+    return counts, inspected
+
+
+def repeated_counts(first: Mapping[str, float], second: Mapping[str, float]) -> list[tuple[str, float, bool]]:
+    """Return (metric, value, whether the second run counted the same) for each count of the first run."""
+    return [(metric, value, second.get(metric) == value) for metric, value in first.items()]
+
+
+async def run_timed(
+    scenario: Any, instance: Any, case: Any, now_ns: Callable[[], int] = time.perf_counter_ns, slowdown: float = 0.0
+) -> tuple[int, int]:
+    """Time one operation, then reset what it wrote; neither the reset nor reading the answer is timed.
+
+    `slowdown` is a share of the operation's time to add to it by busy waiting.
+
+    Returns:
+        The nanoseconds that count, which are the operation's self-reported ones if it has any (at least 1), and those that passed.
+    """
+    run = scenario.run
+    start = now_ns()
+    answer = await run(instance, case)
+    end = now_ns()
+    if slowdown:
+        until = end + round(slowdown * (end - start))
+        while end < until:
+            end = now_ns()
+    self_reported_ns = scenario.self_reported_ns(case, answer)
+    await scenario.reset(instance, case, answer)
+    passed_ns = end - start
+    return passed_ns if self_reported_ns is None else max(1, round(self_reported_ns * (1 + slowdown))), passed_ns
+
+
+def digest(answer: Any) -> str | None:
+    """Return a digest of an answer's representation; None if it contains an address, which differs between processes."""
+    text = repr(answer)
+    return None if " at 0x" in text else hashlib.sha256(text.encode()).hexdigest()

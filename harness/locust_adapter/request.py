@@ -1,0 +1,252 @@
+"""The request of a run: one Locust user class per scenario, the harness's options, and both as they are sent to workers."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgspec
+from locust import User, tag, task
+
+from harness.discovery import LoadedScenario, load, scenario_files
+from harness.errors import HarnessError, UsageError
+from harness.load import arrivals
+from harness.load.protocol import LoadJob
+from harness.options import SIZES
+from harness.results.load import LoadModel
+from harness.scenario import Setting
+
+ALL_ARMS = "all"
+
+CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
+"""Blocks are short, so that Locust's tables are updated often, and a short run includes every arm of every scenario."""
+
+MAX_SEED = 2**63
+
+_files: dict[str, Path] = {}
+"""Locust class name → scenario file, as `users` found them."""
+
+
+def users(folder: Path) -> dict[str, type[User]]:
+    """Return one Locust user class per scenario in `folder`, by name, for the globals of a locustfile.
+
+    Each has one task per arm, tagged with the arm's name, so that Locust's class picker and tags choose among them. Exits with one
+    line on standard error if a scenario cannot be loaded.
+
+    Example:
+        globals().update(users(Path(__file__).parent))
+    """
+    try:
+        found = [load(file) for file in scenario_files(folder)]
+    except HarnessError as error:
+        sys.stderr.write(f"harness: {error}\n")
+        sys.exit(error.code)
+    classes: dict[str, type[User]] = {}
+    for scenario in found:
+        name = "".join(part.title() for part in scenario.name.split("_"))
+        _files[name] = scenario.file
+        arms = {arm: _idle_task(arm) for arm in scenario.scenario.arms}
+        module = {"__doc__": scenario.title, "__module__": __name__, "abstract": False}
+        classes[name] = type(name, (_VirtualUser,), {**module, **arms})
+    return classes
+
+
+def scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
+    """Return the scenarios of Locust classes, without those of other locustfiles."""
+    return [load(_files[name]) for name in names if name in _files]
+
+
+def chosen_arms(loaded: LoadedScenario, arm: str, tags: Iterable[str], excluded_tags: Iterable[str]) -> list[str]:
+    """Return the arms that --arm, --tags and --exclude-tags select; `arm` is "all" or a name, and an arm's tag is its name.
+
+    Raises:
+        UsageError: no arm is selected.
+    """
+    included, excluded = set(tags), set(excluded_tags)
+    arms = loaded.scenario.arms
+    selected = [n for n in arms if arm in {ALL_ARMS, n} and (not included or n in included) and n not in excluded]
+    if not selected:
+        raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
+    return selected
+
+
+class _VirtualUser(User):
+    """Represents one coroutine of the load worker, which runs the operations."""
+
+    abstract = True
+
+
+def _idle_task(arm: str) -> Callable[[Any], None]:
+    def sleep(_: Any) -> None:
+        gevent.sleep(0.5)
+
+    sleep.__name__ = arm
+    sleep.__doc__ = f"Do nothing: the load worker's coroutine runs {arm}."
+    return tag(arm)(task(sleep))
+
+
+class RunRequest(msgspec.Struct, frozen=True):
+    """The options of one run."""
+
+    classes: list[str]
+    """Names of Locust user classes."""
+    size: str
+    engine: str
+    """The database engine."""
+    rtt_ms: float
+    seed: int
+    arm: str
+    tags: list[str]
+    excluded_tags: list[str]
+    rate: str
+    """An arrival schedule; "" for the closed model."""
+    block_s: float
+    """Measured time of a block; 0 for the load model's default."""
+    drain_s: float
+    allow_remote: bool
+    users: int
+    """All users together."""
+    workers: list[str]
+    """Client ids of the Locust workers that share the load, in the order of their shares; empty with a single process."""
+    run: int = 1
+    """The number of the run within one Locust process, from 1."""
+
+    @classmethod
+    def of(
+        cls, options: argparse.Namespace, classes: Sequence[str], users: int, workers: Sequence[str], run: int = 1
+    ) -> RunRequest:
+        """Read Locust's parsed options, also as the web UI submits them, which does not validate.
+
+        Raises:
+            UsageError: an option has an invalid value.
+        """
+        return cls(
+            classes=list(classes),
+            size=options.size,
+            engine=options.engine,
+            rtt_ms=float(_checked(rtt, "--rtt", options.rtt)),
+            seed=int(_checked(seed, "--seed", options.seed)),
+            arm=options.arm,
+            tags=list(options.tags or ()),
+            excluded_tags=list(options.exclude_tags or ()),
+            rate=_checked(rate, "--rate", options.rate),
+            block_s=float(_checked(block, "--block", options.block) or 0),
+            drain_s=float(options.stop_timeout) or DRAIN_S,
+            allow_remote=bool(options.allow_remote),
+            users=users,
+            workers=list(workers),
+            run=run,
+        )
+
+    @property
+    def scenarios(self) -> list[LoadedScenario]:
+        """The scenarios of the classes.
+
+        Raises:
+            UsageError: there are none.
+        """
+        found = scenarios_of(self.classes)
+        if not found:
+            raise UsageError("no scenario selected; name a class of `locust --list`, or none for all of them")
+        return found
+
+    def job(self, settings: Callable[[int], list[Setting]], client: str = "") -> LoadJob:
+        """Return the job of one load worker; `settings` returns the settings of a share.
+
+        In the open model the number of users is the limit of in-flight operations.
+
+        Raises:
+            UsageError: no arm of a scenario is selected.
+        """
+        index, workers = (self.workers.index(client), len(self.workers)) if self.workers else (0, 1)
+        arms = {name for s in self.scenarios for name in chosen_arms(s, self.arm, self.tags, self.excluded_tags)}
+        own_duration_s = arrivals.parse(self.rate).own_duration_s if self.rate else None
+        return LoadJob(
+            files=[str(loaded.file) for loaded in self.scenarios],
+            settings=settings(index),
+            block_s=self.block_s or own_duration_s or (OPEN_BLOCK_S if self.rate else CLOSED_BLOCK_S),
+            warm_up_s=OPEN_WARM_UP_S if self.rate else 0.0,
+            drain_s=self.drain_s,
+            model=LoadModel.OPEN if self.rate else LoadModel.CLOSED,
+            arrivals=self.rate or LoadJob([], [], 0.0).arrivals,
+            share=(index, workers),
+            in_flight_limit=max(1, math.ceil(self.users / workers)),
+            arms=sorted(arms),
+        )
+
+
+def add_options(parser: Any) -> None:
+    """Add the harness's options to Locust's; most of them are in the web UI's form as well."""
+    found = scenarios_of(_files)
+    engines = sorted({engine for loaded in found for engine in loaded.scenario.engines} | {"sqlite"})
+    arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
+    parser.add_argument("--size", default="tiny", choices=list(SIZES), help="size of the dataset")
+    parser.add_argument("--engine", default="sqlite", choices=engines, help="database engine")
+    parser.add_argument(
+        "--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help="the arm under load; with all, arms alternate in blocks"
+    )
+    parser.add_argument(
+        "--rate",
+        default="",
+        type=rate,
+        metavar="SCHEDULE",
+        help=f"arrival schedule in operations per second, all workers together (open model; users limit the operations in flight): "
+        f"{arrivals.SYNTAX}; default: closed model with the given users",
+    )
+    parser.add_argument("--block", default="", type=block, metavar="SECONDS", help="measured time of one arm's block")
+    parser.add_argument("--rtt", default="0", type=rtt, metavar="MS", help="round-trip time to the servers, in ms")
+    parser.add_argument("--seed", default="0", type=seed, help="seed of data, cases and order")
+    parser.add_argument(
+        "--allow-remote", action="store_true", default=False, include_in_web_ui=False, help="allow servers on other machines"
+    )
+    out = "folder of the run (default: runs/<UTC time>-<commit>-load)"
+    parser.add_argument("--out", default="", metavar="DIR", include_in_web_ui=False, help=out)
+
+
+def rate(text: str) -> str:
+    """Return the text of an arrival schedule, or "", after validating it."""
+    try:
+        if text:
+            arrivals.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def seed(text: str) -> str:
+    """Return the text of a seed after validating it."""
+    if not (text.isascii() and text.isdigit() and int(text) < MAX_SEED):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed; use an integer of 0 or more")
+    return text
+
+
+def rtt(text: str) -> str:
+    """Return the text of an RTT after validating it."""
+    return _number(text, "milliseconds, 0 or more", 0)
+
+
+def block(text: str) -> str:
+    """Return the text of a block's duration, or "", after validating it."""
+    return text and _number(text, "seconds, such as 2", 1e-3)
+
+
+def _number(text: str, expected: str, minimum: float) -> str:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not minimum <= value < math.inf:  # false for NaN
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; use {expected}")
+    return text
+
+
+def _checked(check: Callable[[str], str], option: str, text: str) -> str:
+    try:
+        return check(str(text))
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{option}: {error}") from error

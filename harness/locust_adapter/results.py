@@ -1,0 +1,188 @@
+"""The end of a run: its folder with record and histograms, the report from an unpatched process, and a tab in Locust's web UI."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import flask
+import msgspec
+from flask import Blueprint, Response, make_response, request
+from locust.env import Environment
+
+from harness.load.block import LoadBlock
+from harness.load.results import CollectedResults, ScenarioEnvironment, combined, histogram_rows
+from harness.load.session import load_facts, record, samples_file
+from harness.locust_adapter.request import RunRequest
+from harness.results.histograms import write_histograms
+from harness.results.load import Tick
+from harness.results.run import Run, RunSettings, ScenarioResult
+from harness.results.store import write_run
+from harness.runtime import machine
+from harness.runtime.clock import utc_now
+from harness.runtime.cores import Cores
+from harness.runtime.workspace import git_commit
+
+INTERRUPTED = 3
+"""The exit code of a run that is inconclusive or was interrupted."""
+
+KEY = "verdicts"
+_COLUMNS = {
+    "name": "Scenario and operations",
+    "arm": "Arm",
+    "percentile": "Response time",
+    "faster": "Times as fast as the baseline",
+    "interval": "95 % confidence interval",
+}
+_NO_REPORT = "No report yet: it is written when a run ends."
+
+
+@dataclass
+class RunResults:
+    """The results of a run's load workers so far."""
+
+    started_at: datetime = field(default_factory=utc_now)
+    blocks: dict[str, list[LoadBlock]] = field(default_factory=dict)
+    """Locust client id → the blocks of its load worker."""
+    ticks: list[Tick] = field(default_factory=list)
+    environments: dict[str, ScenarioEnvironment] = field(default_factory=dict)
+    """Scenario name → its environment."""
+    facts: dict[str, str] = field(default_factory=dict)
+    cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """(scenario, arm, group, error) of groups that an arm cannot run as written."""
+    lost: list[str] = field(default_factory=list)
+    """A message for each load worker that ended early."""
+    interrupted: bool = False
+
+    def add(self, client: str, blocks: Sequence[LoadBlock], ticks: Sequence[Tick]) -> None:
+        """Add blocks and ticks of a client's load worker."""
+        self.blocks.setdefault(client, []).extend(blocks)
+        number = list(self.blocks).index(client) + 1
+        self.ticks += [replace(tick, process=number) for tick in ticks]
+
+
+def write(results: RunResults, request: RunRequest, out: str) -> tuple[Path, Run]:
+    """Write a run and return its folder and the record. Several workers at the same time are one load: one process's.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    folder = Path(out or f"runs/{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}-load")
+    took_part = {client: found for client, found in results.blocks.items() if found}
+    ticks = results.ticks if len(request.scenarios) == 1 else []  # a tick does not name its scenario
+    collected = CollectedResults(
+        blocks={1: combined(took_part.values())} if took_part else {},
+        ticks=ticks,
+        lost=results.lost,
+        interrupted=results.interrupted,
+        cannot_run=results.cannot_run,
+    )
+    job, scenarios = request.job(lambda _: [], request.workers[0] if request.workers else ""), request.scenarios
+    settings = RunSettings(
+        [request.engine], request.size, request.seed, [request.rtt_ms], quick=False, processes=len(took_part), budget_s=0.0
+    )
+    default = ScenarioEnvironment(request.engine, request.rtt_ms)
+    environments = {s.name: results.environments.get(s.name, default) for s in scenarios}
+    max_users = max((block.users for found in collected.blocks.values() for block in found), default=0)
+    whole = msgspec.structs.replace(job, in_flight_limit=job.in_flight_limit * max(1, len(request.workers)))
+    facts = {**machine.describe(Cores(None, None)), **results.facts, **load_facts(whole, max_users)}
+    facts["workers"] = str(len(took_part))
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    times = results.started_at, utc_now()
+    found = record(scenarios, environments, collected, whole, settings, facts, times, folder, command)
+    if len(took_part) > 1:
+        found = replace(found, scenarios=[_by_several(s, len(took_part)) for s in found.scenarios])
+    for scenario in scenarios:
+        write_histograms(histogram_rows(collected.blocks, scenario.name), folder / samples_file(scenario, request.engine))
+    write_run(found, folder)
+    return folder, found
+
+
+def exit_code(run: Run) -> int | None:
+    """Return the exit code of a run; None leaves it to Locust, which counts failed operations."""
+    loads = [scenario.load for scenario in run.scenarios if scenario.load is not None]
+    if any(load.lost_workers for load in loads) or any(scenario.status == "failed" for scenario in run.scenarios):
+        return 1
+    return INTERRUPTED if run.interrupted or any(load.invalid for load in loads) else None
+
+
+def report(folder: Path) -> int:
+    """Print the tables and write the HTML report in unpatched processes; return the highest exit code."""
+    sys.stdout.flush()
+    commands: Mapping[str, list[str]] = {
+        form: [sys.executable, "-m", "harness", "report", str(folder), "--format", form] for form in ("terminal", "html")
+    }
+    return max(subprocess.run(command, check=False).returncode for command in commands.values())
+
+
+def _by_several(scenario: ScenarioResult, workers: int) -> ScenarioResult:
+    """Return a scenario's result with the number of its load workers, without the warning about a single one."""
+    warnings = [warning for warning in scenario.warnings if warning.name != "one process"]
+    return replace(scenario, warnings=warnings, processes=workers)
+
+
+class VerdictPage:
+    """The last run in Locust's web UI: a tab with the ratios, the report at /verdicts, and a link to it among the downloads.
+
+    Uses Locust's own extension points: a Flask blueprint, its template's arguments, and the statistics that its page polls.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        web_ui = environment.web_ui
+        assert web_ui is not None
+        assert web_ui.app is not None
+        self._rows: list[dict[str, str]] = []
+        self._report: Path | None = None
+        base = getattr(environment.parsed_options, "web_base_path", "") or ""
+        pages = Blueprint("harness", __name__, url_prefix=base or None)
+        pages.add_url_rule(f"/{KEY}", KEY, web_ui.auth_required_if_enabled(self._show_report))
+        web_ui.app.register_blueprint(pages)
+        web_ui.app.after_request(self._add_rows)
+        web_ui.template_args |= {
+            "extended_tabs": [{"title": "Verdicts", "key": KEY}],
+            "extended_tables": [{"key": KEY, "structure": [{"key": key, "title": title} for key, title in _COLUMNS.items()]}],
+            "extended_csv_files": [{"href": f"./{KEY}", "title": "Report of the last run, with verdicts"}],
+        }
+
+    def show(self, folder: Path, run: Run) -> None:
+        """Show a run that has ended."""
+        self._report, self._rows = (folder / "report.html").resolve(), rows(run)
+
+    def _show_report(self) -> Response:
+        if self._report is None or not self._report.is_file():
+            return make_response(_NO_REPORT, 404)
+        return flask.send_file(self._report, max_age=0)
+
+    def _add_rows(self, response: Response) -> Response:
+        if request.path.endswith("/stats/requests") and response.is_json:
+            found: dict[str, Any] = response.get_json()
+            found["extended_stats"] = [{"key": KEY, "data": self._rows}]
+            response.set_data(flask.json.dumps(found))
+        return response
+
+
+def rows(run: Run) -> list[dict[str, str]]:
+    """Return one row of the tab per ratio, or the reason why a scenario has none."""
+    found = []
+    for scenario in run.scenarios:
+        load = scenario.load
+        reason = scenario.error or (load.invalid if load else None)
+        if reason:
+            found.append({"name": scenario.name, "arm": "", "percentile": "", "faster": reason, "interval": ""})
+        for ratio in load.ratios if load and not reason else ():
+            interval = "too few cycles" if ratio.low is None or ratio.high is None else f"{ratio.low:.3g} to {ratio.high:.3g}"
+            found.append(
+                {
+                    "name": f"{scenario.name}: {ratio.group}",
+                    "arm": ratio.arm,
+                    "percentile": f"p{ratio.percentile}",
+                    "faster": f"{ratio.ratio:.3g} ×",
+                    "interval": interval,
+                }
+            )
+    return found

@@ -1,0 +1,230 @@
+"""The parent's side of a child process: start it, exchange messages with it, and end it with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, Self, TypeVar
+
+import msgspec
+import psutil
+
+from harness.errors import ScenarioFailedError
+from harness.runtime import channel
+from harness.runtime.cores import keep_to
+
+LAUNCHER = Path(channel.__file__)
+
+M = TypeVar("M")
+
+_ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
+
+
+class JobFailed(msgspec.Struct, tag=True, frozen=True):
+    """The last message of a worker that gives up, whichever kind of worker it is."""
+
+    message: str
+    """The reason, in one line."""
+
+    code: int = ScenarioFailedError.code
+    """The exit code that this failure means for the command."""
+
+    detail: str = ""
+    """The traceback or the process's output, for a file and never for the terminal."""
+
+    kind: str = ""
+    """The type of the exception; empty if there was none."""
+
+
+class Child(Generic[M]):
+    """A child process and the channel to it. At the end of its context it is ended, with all processes that it started.
+
+    Example:
+        with Child(python_module("harness.doctor.worker"), msgspec.json.Decoder(Times)) as child:
+            child.send(Measure(4))
+            times = child.receive()
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        decoder: msgspec.json.Decoder[M],
+        *,
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        cores: Collection[int] = (),
+        hash_seed: int | None = None,
+        padding: int | None = None,
+        capture: bool = True,
+        exit_timeout_s: float | None = 0.0,
+    ) -> None:
+        """Start a command whose program calls `harness.runtime.channel.connect`.
+
+        `prefix` is put in front of it, such as valgrind's command line. `environment` replaces that of `child_environment()`.
+        `cores` are those the process is pinned to; none leaves it to the system. `hash_seed` fixes the order of sets. With
+        `padding`, a number of bytes, the process starts through the launcher, without address-space randomisation and with an
+        environment that is longer by that number. Its output is kept for `output()` with `capture`, and goes to standard error
+        without. `exit_timeout_s` is the time that it gets to exit by itself once its channel is closed, before it is killed; None
+        is no limit.
+        """
+        self._decoder = decoder
+        self._exit_timeout_s = exit_timeout_s
+        self._output = tempfile.TemporaryFile() if capture else None  # noqa: SIM115 - closed by `close`
+        ours, theirs = socket.socketpair()
+        self._channel = channel.Channel(ours)
+        extra = {channel.FD: str(theirs.fileno()), channel.PARENT: str(os.getpid())}
+        if cores:
+            extra[channel.CORES] = ",".join(map(str, sorted(cores)))
+        if hash_seed is not None:
+            extra["PYTHONHASHSEED"] = str(hash_seed)
+        launcher: list[str] = []
+        if padding is not None:
+            extra[channel.PADDING] = "." * padding
+            launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    [*prefix, *launcher, *command],
+                    cwd=folder,
+                    env={**(child_environment() if environment is None else environment), **extra},
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._output or 2,
+                    stderr=self._output,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C at the terminal is for the parent to handle
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the child, which runs already."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End the process and all that it started."""
+        try:
+            self.end()
+        finally:
+            self.close()
+
+    def send(self, message: object) -> bool:
+        """Send a message, a tagged struct or a dict with a `type`; return False if the process has exited or closed its end."""
+        try:
+            self._channel.write_line(msgspec.json.encode(message, enc_hook=encode_path))
+        except TimeoutError:
+            raise
+        except OSError:
+            return False
+        return True
+
+    def receive(self, timeout_s: float | None = None) -> M | None:
+        """Wait for the next message and return it; None if the process has exited or closed its end.
+
+        Raises:
+            TimeoutError: there was no message within `timeout_s` seconds.
+        """
+        line = self._channel.read_line(timeout_s)
+        return self._decoder.decode(line) if line else None
+
+    def move(self, core: int) -> None:
+        """Move the process to a core, with all its threads and all processes that it has started."""
+        with contextlib.suppress(psutil.Error):  # one that has exited is noticed when a message is expected
+            keep_to({core}, psutil.Process(self.process.pid))
+
+    def output(self) -> str:
+        """Return the captured standard output and standard error so far; empty if they are not captured."""
+        if self._output is None:
+            return ""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")
+
+    def exit_description(self) -> str:
+        """Wait for the process to exit and return the way it did, such as `exit code 3` or `SIGKILL`."""
+        return exit_description(self.process.wait())
+
+    def end(self) -> None:
+        """Close the channel, wait for the process to exit if it has time to, then kill its process group and reap it."""
+        try:
+            if self._exit_timeout_s != 0:
+                self._channel.shut_down()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(self._exit_timeout_s)
+        finally:
+            kill_group(self.process)
+            self._channel.shut_down()
+
+    def close(self) -> None:
+        """Release the channel and the captured output, after `end` and when no thread receives messages any more."""
+        self._channel.close()
+        if self._output is not None:
+            self._output.close()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process group of a child that leads one, if anything of it is left, and reap the child."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def python_module(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module with this interpreter."""
+    return [sys.executable, "-m", name, *arguments]
+
+
+def child_environment(*, unbuffered: bool = True) -> dict[str, str]:
+    """Return this process's environment with its import path, so that a child finds the same modules and scenarios.
+
+    With `unbuffered`, what the child prints is not lost when it is killed.
+    """
+    paths = dict.fromkeys(p for p in sys.path if p)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **({"PYTHONUNBUFFERED": "1"} if unbuffered else {})}
+
+
+def exit_description(code: int) -> str:
+    """Return the meaning of a return code of `subprocess`, such as `exit code 3` or `SIGKILL`."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def last_error_line(text: str) -> str:
+    """Return the last line of a process's output that reports an error, else the last line; empty if there is none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.search(line)]
+    return (errors or lines or [""])[-1]
+
+
+def encode_path(value: object) -> str:
+    """Return a path as a JSON string; a hook for msgspec.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot send {type(value).__name__} to a child process")
+
+
+def decode_path(kind: type, value: object) -> object:
+    """Return a path from a JSON string; a hook for msgspec.
+
+    Raises:
+        TypeError: another type is expected.
+    """
+    if kind is Path:
+        return Path(str(value))
+    raise TypeError(f"cannot read {kind.__name__} from the parent process")
