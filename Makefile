@@ -32,7 +32,7 @@ bench-copy: $(READY) ## rows a second into PostgreSQL, in turn with pgbench's ow
 bench-clients: $(READY) ## the load generator's HTTP client beside others and wrk, in turn, against a raw echo
 	$(BIN)/python -m tools.load_generator.bench_clients
 
-bench-workers: $(READY) ## how load generation scales over 1, 2 and 4 engine processes
+bench-workers: $(READY) ## how load generation scales over 1, 2 and 4 load workers
 	$(BIN)/python -m tools.load_generator.bench_workers
 
 validation: $(READY) ## answer questions with known answers, next to other tools; writes reports/published/validation.md
