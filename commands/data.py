@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import pkgutil
 import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import harness.databases.engines
 from datasets import DESCRIPTIONS, GENERATOR_VERSION, SIZES, Block, Dataset, Digest, blocks, count_rows
+from harness import options as converters
 from harness.errors import UsageError
 from harness.runtime.clock import Clock, MonotonicClock
 
-ENGINES = sorted(module.name for module in pkgutil.iter_modules(harness.databases.engines.__path__))
+ENGINES = converters.known_engines()
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     generate.add_argument("--out", type=Path, metavar="DIR", help="new folder for the CSV files")
     load = actions.add_parser("load", help="generate all rows and load them into a database, indexes included")
     engine_help = f"database engine: {', '.join(ENGINES)} (default: sqlite)"
-    load.add_argument("--engine", default="sqlite", choices=ENGINES, metavar="NAME", help=engine_help)
+    load.add_argument("--engine", default="sqlite", choices=ENGINES, metavar="ENGINE", help=engine_help)
     out_help = "new database file of an embedded engine (default: a temporary file)"
     load.add_argument("--out", type=Path, metavar="FILE", help=out_help)
     size_help = f"size of the dataset: {', '.join(SIZES)} (default: small)"
     for action in (describe, generate, load):
         action.add_argument("--size", default="small", choices=tuple(SIZES), metavar="SIZE", help=size_help)
-        action.add_argument("--seed", default=0, type=int, metavar="N", help="seed of the rows (default: 0)")
+        action.add_argument("--seed", default=0, type=converters.seed, metavar="SEED", help="seed of the rows (default: 0)")
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -48,12 +47,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the action and print its result; return 0.
 
     Raises:
-        UsageError: the seed is out of range, the target exists or cannot be written, or a package is not installed.
+        UsageError: the target exists or cannot be written, or a package is not installed.
     """
-    try:
-        dataset = Dataset(options.size, options.seed)
-    except ValueError as error:
-        raise UsageError(f"--seed: {error}") from None
+    dataset = Dataset(options.size, options.seed)
     try:
         if options.action == "describe":
             _print(_described(dataset), _description_lines, as_json=options.json)
@@ -62,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
         else:
             _print(_loaded(dataset, options.engine, options.out), _figure_lines, as_json=options.json)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; install the extra `trial` of this project") from error
+        raise UsageError(
+            f"{error.name} is not installed; install what the trial needs: pip install -r requirements.lock"
+        ) from error
     return 0
 
 

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from datasets import SIZES, Dataset, rows
+from harness import options as converters
 from harness.errors import UsageError
 from service.switches import Level, Switches
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from service.settings import ServiceSettings
 
 ENGINES = ("postgres", "sqlite")
-LARGEST_PORT = 65_535
 NAME = "served"
 
 
@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         default="sqlite",
         choices=ENGINES,
-        metavar="NAME",
+        metavar="ENGINE",
         help=f"database engine: {' or '.join(ENGINES)} (default: sqlite)",
     )
     parser.add_argument(
@@ -55,8 +55,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help=f"size of the dataset: {', '.join(SIZES)} (default: tiny)",
     )
-    parser.add_argument("--seed", default=0, type=int, metavar="N", help="seed of the rows (default: 0)")
-    parser.add_argument("--port", default=None, type=_port, metavar="N", help="port on this machine (default: a free port)")
+    parser.add_argument("--seed", default=0, type=converters.seed, metavar="SEED", help="seed of the rows (default: 0)")
+    parser.add_argument(
+        "--port", default=None, type=converters.port, metavar="PORT", help="port on this machine (default: a free port)"
+    )
     help_ = "write slow statements to FILE, one JSON object with the query plan per line"
     parser.add_argument("--slow-log", metavar="FILE", type=Path, help=help_)
     parser.add_argument(
@@ -72,14 +74,11 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0.
 
     Raises:
-        UsageError: the seed is out of range, the slow-query log cannot be kept, or a package is not installed.
+        UsageError: the slow-query log cannot be kept, or a package is not installed.
         NotMeasurableError: a server that the arm needs cannot run on this machine.
     """
     slow_log = _slow_log(options)
-    try:
-        dataset = Dataset(options.size, options.seed)
-    except ValueError as error:
-        raise UsageError(f"--seed: {error}") from None
+    dataset = Dataset(options.size, options.seed)
     try:
         from harness.scenario import Setting
 
@@ -89,7 +88,9 @@ def run(options: argparse.Namespace) -> int:
                 _announce(setting, options.arm, service, dataset)
                 threading.Event().wait()
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; install the extra `trial` of this project") from error
+        raise UsageError(
+            f"{error.name} is not installed; install what the trial needs: pip install -r requirements.lock"
+        ) from error
     print("stopped")
     return 0
 
@@ -99,12 +100,6 @@ def _switches(text: str) -> Switches:
         return Switches.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
-
-
-def _port(text: str) -> int | None:
-    if text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT:
-        return int(text) or None
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_PORT}; omit --port for a free port")
 
 
 def _milliseconds(text: str) -> float:

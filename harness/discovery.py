@@ -1,4 +1,4 @@
-"""How scenario files are found in a folder, loaded, and refused by their name when they are wrong."""
+"""Scenario files: find them in a folder, load them, and refuse an invalid one by its name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, extra_of, missing_extra
 from harness.results.run import BASELINE
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import Arm, DeclaredFinding, Group, Scenario
+
+WHAT = "a scenario is a .py file with a subclass of harness.Scenario"
+"""The next step where there are no scenarios."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +35,29 @@ class LoadedScenario:
 
     @property
     def findings(self) -> list[DeclaredFinding]:
-        """The findings the scenario demonstrates, in the order they are written, each with its arm."""
+        """The findings the scenario demonstrates, inherited ones first, in the order they are written, each with its arm."""
         kinds = reversed(type(self.scenario.written).__mro__)
-        members = (getattr(member, "finding", None) for kind in kinds for member in vars(kind).values())
+        methods = {name: method for kind in kinds for name, method in vars(kind).items()}
+        members = (getattr(method, "finding", None) for method in methods.values())
         as_written = next((name for name, arm in self.scenario.arms.items() if arm.as_written), BASELINE)
         return [replace(found, arm=found.arm or as_written) for found in members if isinstance(found, DeclaredFinding)]
 
 
 def scenario_files(folder: Path) -> list[Path]:
-    """Return the scenario files of a folder, sorted: every `*.py` but those that start with `_` and the locustfile.
+    """Return the scenario files of a folder, sorted: every `*.py` except the locustfile and names that start with `_`.
 
     Raises:
-        UsageError: no such folder, or none in it.
+        UsageError: there is no such folder, or no scenario file in it.
     """
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
-        raise UsageError(f"no scenario or folder named {str(folder)!r}; `harness list` shows what there is")
+        raise UsageError(
+            f"no folder {str(folder)!r}; name your folder of scenario files, as in `harness run DIR` or `--scenarios DIR`; {WHAT}"
+        )
     files = _candidates(folder)
     if not files:
-        raise UsageError(f"no scenario file in {folder}; a scenario is one .py file with a subclass of harness.Scenario")
+        raise UsageError(f"no scenario file in {folder}; add one: {WHAT}")
     return files
 
 
@@ -60,10 +66,10 @@ def _candidates(folder: Path) -> list[Path]:
 
 
 def find(names: Sequence[str], folder: Path) -> list[Path]:
-    """Return the files of the scenarios meant by `names`: "all", a name in `folder`, a file, or a folder of scenario files.
+    """Return the files of the scenarios in `names`: "all", a name in `folder`, a file, or a folder of scenario files.
 
     Raises:
-        UsageError: a name means none of these.
+        UsageError: a name is none of these.
     """
     found: dict[Path, None] = {}
     for name in names:
@@ -74,17 +80,19 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
         elif Path(name).exists():
             candidates = scenario_files(Path(name))
         else:
-            known = ", ".join(f.stem for f in _candidates(folder)) or "none here"
-            raise UsageError(f"no scenario named {name!r}; known: {known}; or name a folder of your own scenario files")
+            known = ", ".join(f.stem for f in _candidates(folder))
+            others = f"choose from {known}, or" if known else f"there are none in {str(folder)!r},"
+            raise UsageError(f"unknown scenario {name!r}; {others} name a scenario file or a folder of them")
         found.update(dict.fromkeys(candidates))
     return list(found)
 
 
 def load(file: Path) -> LoadedScenario:
-    """Import one scenario file and check the scenario in it.
+    """Import a scenario file and check the scenario in it.
 
     Raises:
-        UsageError: it cannot be imported, holds no scenario or several, lacks a baseline, or shadows an importable module.
+        UsageError: the file cannot be imported, has no scenario or several, or shadows an importable module; or the scenario is
+            invalid, for instance without a baseline.
     """
     file = file.resolve()
     _refuse_shadowing(file)
@@ -96,13 +104,11 @@ def load(file: Path) -> LoadedScenario:
     ]
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
-        raise UsageError(
-            f"{file} must hold exactly one subclass of Scenario, found {names}; put each scenario in a file of its own"
-        )
+        raise UsageError(f"{file} must have exactly one subclass of Scenario, found {names}; put each scenario in a separate file")
     (kind,) = classes
     doc = inspect.cleandoc(kind.__doc__ or "")
     if not doc or kind.__doc__ == Scenario.__doc__:
-        raise UsageError(f"{file}: {kind.__name__} has no docstring; its first line is the scenario's title in the report")
+        raise UsageError(f"{file}: {kind.__name__} has no docstring; add one, its first line is the scenario's title in the report")
     _refuse_old_contract(file, kind)
     if next(iter(kind.arms), None) != BASELINE:
         raise UsageError(f"{file}: {kind.__name__} has no baseline; the first of its arms must be {BASELINE!r}")
@@ -110,11 +116,9 @@ def load(file: Path) -> LoadedScenario:
         raise UsageError(f"{file}: {kind.__name__} has only a baseline; name at least one arm to compare with it")
     for method in ("cases", "open", "run"):
         if getattr(kind, method) is getattr(Scenario, method):
-            raise UsageError(f"{file}: {kind.__name__} must define {method}(); see harness.Scenario")
+            raise UsageError(f"{file}: {kind.__name__} does not define {method}(); add it, see harness.Scenario")
     if inspect.isgeneratorfunction(kind.run) or inspect.isasyncgenfunction(kind.run):
-        raise UsageError(
-            f"{file}: {kind.__name__}.run is a generator: it would be timed before it has done its work; return a list instead"
-        )
+        raise UsageError(f"{file}: {kind.__name__}.run is a generator, whose work would not be timed; return a list instead")
     _check_groups(file, kind)
     return LoadedScenario(name=file.stem, file=file, scenario=runnable(kind()), title=doc.splitlines()[0].rstrip("."), doc=doc)
 
@@ -131,11 +135,11 @@ OLD_ATTRIBUTES = {
     "sits_out": "set `skip={arm: reason}` on the group",
     "own_ns": "call it `self_reported_ns`",
 }
-"""What scenarios declared before groups were objects → what takes its place."""
+"""Attribute of scenarios before groups were objects → its replacement."""
 
 
 def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
-    """Refuse a scenario of the contract before `Group`, with the line to change."""
+    """Refuse a scenario that was written before `Group`, with the line to change."""
     members = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.stmt)]
 
     def line_of(name: str) -> str:
@@ -147,34 +151,35 @@ def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
 
     for name, remedy in OLD_ATTRIBUTES.items():
         if hasattr(kind, name):
-            raise UsageError(f"{file}{line_of(name)}: `{name}` is not part of a scenario any more; {remedy}")
+            raise UsageError(f"{file}{line_of(name)}: `{name}` was removed; {remedy}")
     if isinstance(kind.groups, Mapping):
         name, description = next(iter(kind.groups.items()), ("page", "a page of a list"))
-        raise UsageError(f"{file}{line_of('groups')}: `groups` is a list of objects now: [Group({name!r}, {description!r}), …]")
+        raise UsageError(f"{file}{line_of('groups')}: `groups` is a mapping; write a list: [Group({name!r}, {description!r}), …]")
 
 
 def _check_groups(file: Path, kind: type[Scenario[Any]]) -> None:
     where = f"{file}: {kind.__name__}"
     if not kind.groups or not all(isinstance(group, Group) for group in kind.groups):
-        raise UsageError(f"{where} must name its groups of cases: groups = [Group(name, description), …]")
+        raise UsageError(f"{where} has no groups of cases; declare them: groups = [Group(name, description), …]")
     names = [group.name for group in kind.groups]
     for group in kind.groups:
         if names.count(group.name) > 1:
-            raise UsageError(f"{where} has two groups named {group.name!r}; every group needs a name of its own")
+            raise UsageError(f"{where} has two groups named {group.name!r}; rename one")
         if not all(0 < share <= 1 for share in group.growth):
-            raise UsageError(f"{where}: growth of group {group.name!r} must be shares of the data between 0 and 1")
+            raise UsageError(f"{where}: growth of group {group.name!r} is not above 0 and up to 1; write shares, such as (0.5, 1)")
         for arm in group.skip:
             if arm not in kind.arms or arm == BASELINE:
-                raise UsageError(f"{where}: group {group.name!r} skips {arm!r}; choose from {', '.join(list(kind.arms)[1:])}")
+                others = ", ".join(list(kind.arms)[1:])
+                raise UsageError(f"{where}: group {group.name!r} cannot skip arm {arm!r}; choose from {others}")
     if isinstance(baseline := kind.arms[BASELINE], Arm) and baseline.as_written:
-        raise UsageError(f"{where}: the baseline cannot be as_written, since every other arm is compared with it")
+        raise UsageError(f"{where}: the baseline is as_written, but every other arm is compared with it; remove as_written")
 
 
 def _refuse_shadowing(file: Path) -> None:
-    """Refuse a file whose name is an importable module: Locust would put it in that module's place."""
+    """Refuse a file whose name is an importable module: Locust would replace that module with it."""
     if not file.stem.isidentifier():
         better = re.sub(r"\W", "_", file.stem)
-        raise UsageError(f"{file}: a scenario's file name must be a Python name, such as {better}.py")
+        raise UsageError(f"{file}: the file name is not a Python identifier; rename it, for example to {better}.py")
     own = {str(file.parent), str(Path.cwd()) if Path.cwd() == file.parent else ""}
     path = [entry for entry in sys.path if str(Path(entry or ".").resolve()) not in own]
     if file.stem in sys.builtin_module_names or importlib.machinery.PathFinder.find_spec(file.stem, path) is not None:
@@ -187,7 +192,7 @@ def _import(file: Path) -> ModuleType:
         sys.path.insert(0, root)
     spec = importlib.util.spec_from_file_location(f"scenario_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{file} cannot be imported: not a Python file")
+        raise UsageError(f"{file} cannot be imported: not a Python file; name a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
@@ -203,14 +208,16 @@ def _import(file: Path) -> ModuleType:
 
 
 OLD_MODULES = ("harness.judge", "harness.record", "fixtures.probes", "fixtures.engines", "fixtures.databases", "fixtures.servers")
-"""Where names of the contract were before `harness` was one package."""
+"""Former modules of names that a scenario imports."""
 
 
 def _import_error(error: BaseException) -> str:
     if isinstance(error, ImportError) and f"{error.name}.".startswith(tuple(f"{module}." for module in OLD_MODULES)):
-        return f"{error.name!r} is from an earlier version; write `from harness import …` instead"
+        return f"{error.name!r} was removed; write `from harness import …` instead"
     if isinstance(error, ImportError) and error.name == "harness.scenario" and "shows" in str(error):
-        return "`shows` is called `demonstrates` now; write `from harness import demonstrates`"
+        return "`shows` was renamed; write `from harness import demonstrates`"
+    if isinstance(error, ImportError) and (extra := extra_of(error)):
+        return str(missing_extra(str(error.name), extra))
     return f"{type(error).__name__}: {error}; fix the file"
 
 

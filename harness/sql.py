@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from harness.errors import UsageError
+from harness.errors import UsageError, missing_extra
 
 try:
     from sqlalchemy import Connection, Dialect, Engine, MetaData, Table, create_engine, event
@@ -27,7 +27,7 @@ try:
     from sqlalchemy.orm import Session, sessionmaker
     from sqlalchemy.pool import QueuePool
 except ModuleNotFoundError as error:
-    raise UsageError(f"{error.name} is not installed; run: pip install 'advice-on-trial[sql]'") from error
+    raise missing_extra(str(error.name), "sql", "SqlScenario") from error
 
 from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.embedded import emit_begin
@@ -137,10 +137,10 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     migrations: ClassVar[Mapping[str, Migration]] = {}
     """Arm → the change to its snapshot, such as an index. Arms with the same change share a snapshot."""
     connections: ClassVar[ConnectionOptions] = DEFAULT_OPTIONS
-    """How connections are set up: pool size, overflow, pre-ping, page cache."""
+    """The settings of connections: pool size, overflow, pre-ping, page cache."""
     reusable: ClassVar[bool] = False
-    """Whether `reset` leaves the database as it was. A server's copy, which takes long to make, may then serve one instance after
-    another; which arm gets which of several equal copies depends on the order in which arms are opened."""
+    """Whether `reset` restores the database. A server's copy, which takes long to make, may then serve one instance after another;
+    which arm gets which of several equal copies depends on the order in which arms are opened."""
     data_version: ClassVar[str] = "1"
     """Part of the digest of the rows: to be changed with the rows of a seed."""
 
@@ -148,15 +148,15 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         """Return the rows: a pure function of the setting's size, scale and seed. Parents come before their children.
 
         Yield (table, rows), where each row is a dictionary and all rows of a table have the same keys; values are converted as
-        SQLAlchemy would. Or yield blocks of columns (`harness.databases.rows.RowBlock`), which are stored as they are.
+        SQLAlchemy would. Or yield blocks of columns (`harness.databases.interface.RowBlock`), which are stored as they are.
         """
         del setting
         raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
 
     def data_name(self) -> str:
-        """Return what the rows are called. Scenarios of a run with the same name share one filled database.
+        """Return the name of the rows: scenarios of a run with the same name share one filled database.
 
-        Letters, digits, dashes, dots and underscores. By default every scenario has its own.
+        It may have letters, digits, dashes, dots and underscores. By default every scenario has a different one.
         """
         return _named(type(self))
 
@@ -317,7 +317,7 @@ class _DictRows(_ColumnRows):
 
 def _blocks(table: str, rows: Iterable[Mapping[str, Any]], metadata: MetaData) -> Iterator[_DictRows]:
     if table not in metadata.tables:
-        raise UsageError(f"data() names no table {table!r}; choose from {', '.join(metadata.tables)}")
+        raise UsageError(f"data() yields rows of an unknown table {table!r}; choose from {', '.join(metadata.tables)}")
     of, left = metadata.tables[table], iter(rows)
     while some := list(itertools.islice(left, BLOCK_ROWS)):
         names = list(some[0])

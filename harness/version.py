@@ -1,8 +1,6 @@
-"""The version of the installed package."""
+"""The name and version of the installed package."""
 
 from __future__ import annotations
-
-import importlib.metadata
 
 DISTRIBUTION = "advice-on-trial"
 """The name that pip installs."""
@@ -10,6 +8,8 @@ DISTRIBUTION = "advice-on-trial"
 
 def version() -> str:
     """Return the installed version, such as `0.2.0`; "unknown" where the package runs from a source tree without installation."""
+    import importlib.metadata  # noqa: PLC0415 - slow to import, and errors need the name alone
+
     try:
         return importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:

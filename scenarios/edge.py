@@ -157,14 +157,16 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     async def state(self, instance: EdgeInstance, case: Case) -> Any:
         """Return the title at the origin."""
-        return title_of((await instance.near("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
+        return (
+            title_of((await instance.at_origin("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
+        )
 
     async def reset(self, instance: EdgeInstance, case: Case, answer: Any) -> None:
         """Restore the title, or restore the caches to what the history left in them."""
         del answer
         if case.group == "write_read":
             _, prompt_id, user_id = case.args
-            await instance.near("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
+            await instance.at_origin("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
         elif not isinstance(case.args, Ask):
             await instance.restore(case.args)
 

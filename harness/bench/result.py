@@ -187,7 +187,7 @@ class ScenarioEvidence:
             status=self._status(),
             error=self.not_run or self.error,
             exit_code=self.code,
-            arms=[ArmResult(name, arm.description, self._cannot_run(name)) for name, arm in scenario.arms.items()],
+            arms=[ArmResult(name, arm.description, self._cannot_run(name), arm.as_written) for name, arm in scenario.arms.items()],
             groups={group.name: group.description for group in scenario.groups},
             verified_cases=self.verified_cases,
             dataset=at_lowest_rtt.dataset,
@@ -215,7 +215,7 @@ class ScenarioEvidence:
             memory=self.memory,
             growth=growths(self.work_counts, self.memory),
             ablation=ablations(self.samples, scenario),
-            controls=Controls(controls.drifts(self._readings), controls.planted(self.injected, self._slowed)),
+            controls=Controls(controls.drifts(self._readings), controls.injected(self.injected, self._slowed)),
         )
         verdicts = [v for promise in scenario.promises for v in judge(promise, measured)]
         judged = _replace(measured, verdicts=verdicts)

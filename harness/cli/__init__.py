@@ -1,39 +1,89 @@
-"""The commands: one file each, found by name. The only prints and the only exit codes.
+"""The commands, one file each, found by name. Only this package prints to standard output and decides exit codes.
 
-A command module has a docstring (its first line is the help), `arguments(parser)` and `run(options) -> exit code`. It imports what
-is heavy inside its functions, so that `harness --help` answers at once. A project adds commands in the same form (`_project`).
+A command module has a docstring (its first line is the help), `arguments(parser)` and `run(options) -> exit code`. It imports
+heavy packages inside its functions, so that every `--help` is fast. A project adds commands in the same form (`_project`).
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import pkgutil
+import re
+import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.cli._project import ProjectCommand, ProjectCommands, find_project_commands
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError, extra_of, missing_extra
+
+DESCRIPTION = (
+    "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
+)
+
+INTERRUPTED, INTERNAL_ERROR = 3, 70
+"""Exit codes; 70 is EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
+
+LOST_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""Errors of writing to standard output."""
 
 EXIT_CODES = """exit codes:
-  0  good
-  1  a regression, a failed promise gate, or a scenario that failed
-  2  wrong use, or input or output that cannot be read or written
-  3  inconclusive, or stopped before the end
-  4  not comparable: a benchmark is missing or renamed, or the data, the tool or the kind of run is another"""
+  0   pass
+  1   regression or failure
+  2   usage error, unreadable input, or output that cannot be written
+  3   inconclusive or interrupted
+  4   not comparable: different scenarios, data, settings or versions
+  70  internal error: a bug, please report it"""
+
+
+class _Help(argparse.HelpFormatter):
+    """Help text that is wrapped to the terminal: paragraphs are filled, and the lines of an indented list stay apart."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(self._paragraph(part, width, indent) for part in text.strip("\n").split("\n\n"))
+
+    def _paragraph(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        if not any(line.startswith("  ") for line in lines):
+            return textwrap.fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
+        return "\n".join(
+            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + " " * _hanging(line)) for line in lines
+        )
+
+
+def _hanging(line: str) -> int:
+    """Return the column of the text in a line such as "  name   text"."""
+    found = re.match(r" *(?:\S+ {2,})?", line)
+    return found.end() if found else 0
+
+
+class _Version(argparse.Action):
+    """Print the version and exit. The version is read only when it is wanted, because reading it is slow."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print the distribution's name and version, and exit with 0."""
+        from harness.version import DISTRIBUTION, version
+
+        print(f"{DISTRIBUTION} {version()}")
+        parser.exit()
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose help fits the terminal and whose errors are one line."""
 
     hint: str = ""
     """The next step after an error; empty for the help."""
 
     declare: Callable[[], None] | None = None
     """Declares the options of a command whose module is imported only when the command is chosen."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _Help, "epilog": EXIT_CODES, **kwargs})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the options if that is still to be done, then parse."""
@@ -44,48 +94,105 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and the next step on one line, and exit with 2."""
-        self.exit(2, f"{self.prog}: {message}; {self.hint or f'see `{self.prog} --help`'}\n")
+        message = message.removeprefix("argument ")
+        if self.hint or ";" not in message:  # a converter's message has its own next step
+            message = f"{message}; {self.hint or f'see `{self.prog} --help`'}"
+        self.exit(2, f"{self.prog}: {message}\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help; argparse would ignore that it cannot be written."""
+        (file or sys.stderr).write(message)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a value that is not among the choices; argparse would list them with quotes and brackets."""
+        if action.choices is not None and value not in action.choices:
+            noun = (action.metavar if isinstance(action.metavar, str) else action.dest).lower()
+            raise argparse.ArgumentError(None, f"unknown {noun} {value!r}; choose from {', '.join(map(str, action.choices))}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. The one place where errors become lines for a person."""
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - the string is what sys.path holds
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a person's scenarios import the person's own code, as under pytest
+    """Run one command and return its exit code. The one place where errors become lines on standard error."""
     try:
-        options = _parser().parse_args(argv)
-        code: int = options.run(options)
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)
-        return error.code
+        return _refuse(str(error), error.code)
     except KeyboardInterrupt:
-        print("harness: stopped", file=sys.stderr)
-        return 3
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader went away; the exit must not write to it again
-        return 0
+        return _refuse("interrupted", INTERRUPTED)
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):  # rich raises SystemExit(1) for it
+            raise
+        return _output_lost(ended.__context__)
+    except Exception as error:  # noqa: BLE001 - every bug ends with its own exit code
+        return _unexpected(error, argv)
+
+
+def _unexpected(error: Exception, argv: Sequence[str] | None) -> int:
+    if isinstance(error, OSError) and error.errno in LOST_OUTPUT and error.filename is None:
+        return _output_lost(error)
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error)):
+        return _refuse(str(missing_extra(str(error.name), extra)), UsageError.code)
+    return _internal_error(error, argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        here = os.getcwd()  # noqa: PTH109 - the string is what sys.path holds
+    except FileNotFoundError:
+        raise UsageError("the current folder was removed; change to another one") from None
+    if here not in sys.path:
+        sys.path.insert(0, here)  # scenarios import the project's code, as under pytest
+    options = _parser().parse_args(argv)
+    code: int = options.run(options)
     return code
 
 
+def _refuse(message: str, code: int) -> int:
+    print(f"harness: {message}", file=sys.stderr)
+    return code
+
+
+def _output_lost(error: OSError) -> int:
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - Python flushes it at exit, which must not fail again
+    broken = isinstance(error, BrokenPipeError)
+    reason = "the reading program ended; write to a file" if broken else f"{error.strerror or error}; free some space"
+    return _refuse(f"cannot write the output: {reason}", UsageError.code)
+
+
+def _internal_error(error: Exception, argv: Sequence[str] | None) -> int:
+    """Write the traceback to a file and name it in one line."""
+    import platform
+    import tempfile
+    import traceback
+
+    from harness.version import DISTRIBUTION, version
+
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
+    text = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
+    text += "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="harness-error-", suffix=".txt", delete=False) as file:
+            file.write(text)
+        place = f"report it with {file.name}"
+    except OSError:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"report it with this line: {frame.filename}:{frame.lineno}"
+    return _refuse(f"internal error ({what}); {place}", INTERNAL_ERROR)
+
+
 def _parser() -> _Parser:
-    parser = _Parser(
-        prog="harness",
-        description="Puts performance advice on trial: arms measured in interleaved pairs, verdicts with intervals.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = _Parser(prog="harness", description=DESCRIPTION)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     for info in pkgutil.iter_modules(__path__):
         if info.name.startswith("_"):
             continue
         module = importlib.import_module(f"{__name__}.{info.name}")
         doc = (module.__doc__ or "").strip()
-        command = commands.add_parser(
-            info.name,
-            help=doc.splitlines()[0].rstrip("."),
-            description=doc,
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        command = commands.add_parser(info.name, help=doc.splitlines()[0].rstrip("."), description=doc)
         module.arguments(command)
         command.set_defaults(run=module.run)
     _add_project(parser, commands, find_project_commands(Path.cwd(), tuple(commands.choices)))
@@ -107,9 +214,7 @@ def _add_project(parser: _Parser, commands: Any, project: ProjectCommands) -> No
 
 
 def _add_project_command(commands: Any, command: ProjectCommand) -> None:
-    parser: _Parser = commands.add_parser(
-        command.name, description=command.doc, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser: _Parser = commands.add_parser(command.name, description=command.doc)
 
     def declare() -> None:
         module = command.load()

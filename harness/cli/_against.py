@@ -1,30 +1,32 @@
-"""`harness gate --against REF`: another version of the same code timed in turn with this one, here and now.
+"""`harness gate --against REF`: time another version of the same code, interleaved with the version in this folder.
 
-`harness.cli.gate` calls `arguments(parser)` and, where `--against` is given, `run(options)`. `options.files` are then names or
-files of scenarios, none for all; or, after `--`, `pytest` and its arguments. The result is a `harness.results.gate.GateResult`.
+`harness.cli.gate` calls `arguments(parser)`, and `run(options)` if `--against` is given. `options.files` are then names or files
+of scenarios, all of them if there are none; or `pytest` and its arguments, after `--`. The result is a
+`harness.results.gate.GateResult`.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import options as converters
 from harness.cli import _gating, _options
 from harness.errors import NotComparableError, UsageError
 
 if TYPE_CHECKING:
+    from harness.gate.against.checkout import Checkout
     from harness.gate.against.scenarios import CompareRequest
-    from harness.gate.against.worktree import Checkout
     from harness.results.gate import GateResult
 
-MARGIN_PERCENT = 3.0
-MAX_MARGIN_PERCENT = 100.0
+MARGIN = 0.03
 
-LEAST_S, EACH_S = 30.0, 12.0
-"""Seconds for timing unless a person says otherwise: at least LEAST_S, and EACH_S for each benchmark."""
+MIN_BUDGET_S, BENCHMARK_BUDGET_S = 30.0, 12.0
+"""Seconds for timing by default: BENCHMARK_BUDGET_S per benchmark, but at least MIN_BUDGET_S."""
 
 PYTEST = "pytest"
 
@@ -33,92 +35,83 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `--against` needs beyond the gate's own options."""
     group = parser.add_argument_group(
         "timing against another version (with --against)",
-        "What is timed: [SCENARIO ...] (default: all), or -- pytest [ARGUMENT ...] for a project's own pytest-benchmark suite.",
+        "Times [SCENARIO ...] (default: all), or -- pytest [ARGUMENT ...] for a project's own pytest-benchmark suite.",
     )
-    group.add_argument(
-        "--against", metavar="REF", help="a commit, branch or tag of git: its version is timed in turn with this tree's"
-    )
+    group.add_argument("--against", metavar="REF", help="commit, branch or tag to time against, interleaved with this version")
     group.add_argument(
         "--margin",
+        default=MARGIN,
+        type=converters.percent(1.0),
         metavar="PERCENT",
-        help=f"the slow-down that must not be missed (default: {MARGIN_PERCENT:g}); below half of it none is one",
+        help=f"smallest slowdown to detect; changes below half of it count as equal (default: {MARGIN * 100:g}%%)",
     )
     group.add_argument(
-        "--budget", metavar="S", help=f"seconds for timing (default: {EACH_S:g} for each benchmark, at least {LEAST_S:g})"
+        "--budget",
+        type=converters.duration,
+        metavar="DURATION",
+        help=f"time for timing (default: {BENCHMARK_BUDGET_S:g}s per benchmark, at least {MIN_BUDGET_S:g}s)",
     )
-    group.add_argument("--engine", default="sqlite", metavar="ENGINE[,ENGINE]", help="database engines, or all (default: sqlite)")
-    group.add_argument("--size", default="tiny", metavar="SIZE", help=f"how much data: {', '.join(_options.SIZES)} (default: tiny)")
-    group.add_argument("--seed", default="0", metavar="N", help="seed of data, cases and order (default: 0)")
-    group.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
-    group.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
+    _options.engines(group)
+    _options.dataset(group, default="tiny")
+    _options.rtt(group)
+    _options.scenarios_folder(group)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Time REF's version in turn with this one, print and write the result, and return the exit code.
+    """Time both versions, print and write the result, and return the exit code.
 
     Raises:
-        UsageError: there is no such ref, an option has no meaning, or the old version's environment cannot be made.
+        UsageError: there is no such ref, a scenario is unknown, or the old version's environment cannot be made.
     """
-    from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate.against.worktree import checkout  # noqa: PLC0415 - keeps `--help` quick
-    from harness.runtime.workspace import workspace  # noqa: PLC0415 - keeps `--help` quick
+    from harness.gate import stored_runs
+    from harness.gate.against.checkout import checkout
+    from harness.runtime.workspace import workspace
 
-    margin, budget_s = _margin(options.margin), _budget(options.budget)
-    with _told() as told, workspace() as space, checkout(options.against, space) as trees:
+    with _status_line() as report, workspace() as space, checkout(options.against, space) as trees:
         try:
-            found = _compared(trees, space, options, margin, budget_s, told)
-        except NotComparableError as error:  # a result as well, so that a test reporter hears of it
-            found = gate.refused(*trees.names, str(error))
+            found = _compared(trees, space, options, report)
+        except NotComparableError as error:  # a result as well, so that test reporters show it
+            found = stored_runs.refused(*trees.names, str(error))
     return _gating.publish(found, options)
 
 
-def _compared(
-    trees: Checkout,
-    space: Path,
-    options: argparse.Namespace,
-    margin: float,
-    budget_s: Callable[[int], float],
-    told: Callable[[str], None],
-) -> GateResult:
-    from harness.gate.against import pytest_suites as suites  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate.against import scenarios  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate.against.environment import interpreter  # noqa: PLC0415 - keeps `--help` quick
+def _compared(trees: Checkout, space: Path, options: argparse.Namespace, report: Callable[[str], None]) -> GateResult:
+    from harness.gate.against import pytest_suites, scenarios
+    from harness.gate.against.checkout import interpreter
 
-    wish = None if options.files[:1] == [PYTEST] else _wish(trees, options, margin, budget_s)
-    told("looking at what both versions depend on")
+    budget_s = _budget(options.budget)
+    request = None if options.files[:1] == [PYTEST] else _request(trees, options, budget_s)
+    report("comparing the dependencies of both versions")
     python, _ = interpreter(trees, space)
-    if wish is None:
-        return suites.compare(trees, python, options.files[1:], space, margin, budget_s, told)
-    return scenarios.compare(trees, python, wish, space, told)
+    if request is None:
+        return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
+    return scenarios.compare(trees, python, request, space, report)
 
 
-def _wish(trees: Checkout, options: argparse.Namespace, margin: float, budget_s: Callable[[int], float]) -> CompareRequest:
-    from harness.gate.against.scenarios import CompareRequest  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
+def _request(trees: Checkout, options: argparse.Namespace, budget_s: Callable[[int], float]) -> CompareRequest:
+    from harness.gate.against.scenarios import CompareRequest
+    from harness.results.run import RunSettings
 
-    rtts_ms = _options.rtts_ms(options.rtt)
-    if len(rtts_ms) > 1:
-        raise UsageError(f"--rtt {options.rtt!r}: one distance at a time with --against; try --rtt {rtts_ms[0]:g}")
     settings = RunSettings(
-        engines=_options.engines(options.engine),
-        size=_options.size(options.size),
-        seed=_options.seed(options.seed),
-        rtts_ms=rtts_ms,
+        engines=options.engine,
+        size=options.size,
+        seed=options.seed,
+        rtts_ms=[options.rtt],
         quick=False,
         processes=0,
         budget_s=0.0,
     )
     files = _files(trees, options.files or ["all"], options.scenarios)
-    return CompareRequest(files, settings, margin, _gating.tolerances(_gating.PROJECT), budget_s)
+    return CompareRequest(files, settings, options.margin, _gating.tolerances(_gating.PROJECT), budget_s)
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
-    """Return the scenario files that names mean, relative to the trees: those of either, so that one that is gone is noticed.
+    """Return the scenario files that names mean in either tree, relative to its root, so that a removed one is noticed.
 
     Raises:
-        UsageError: a name means nothing in either.
+        UsageError: a name is unknown in both.
     """
-    from harness.discovery import find  # noqa: PLC0415 - keeps `--help` quick
+    from harness.discovery import find
 
     found: dict[Path, None] = {}
     for name in names:
@@ -138,51 +131,31 @@ def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
 
 
 def _inside(trees: Checkout, path: Path) -> Path:
-    """Return a path as it is in either tree, relative to its root.
+    """Return a path relative to the root of the trees.
 
     Raises:
         UsageError: it is in neither.
     """
     whole = (trees.new / trees.inside / path).resolve()
     if not whole.is_relative_to(trees.new):
-        raise UsageError(f"{path} is outside of {trees.new}, so that there is no other version of it")
+        raise UsageError(f"{path} is outside the repository {trees.new}, so it has no other version; name a path inside it")
     return whole.relative_to(trees.new)
 
 
-def _margin(text: str | None) -> float:
-    if text is None:
-        return MARGIN_PERCENT / 100
-    try:
-        percent = float(text.removesuffix("%"))
-    except ValueError:
-        percent = -1.0
-    if not 0 < percent <= MAX_MARGIN_PERCENT:
-        raise UsageError(f"--margin {text!r} is not above 0 and up to {MAX_MARGIN_PERCENT:g} %; try --margin {MARGIN_PERCENT:g}")
-    return percent / 100
-
-
-def _budget(text: str | None) -> Callable[[int], float]:
-    if text is None:
-        return lambda benchmarks: max(LEAST_S, EACH_S * benchmarks)
-    seconds = _options.seconds(text, "--budget")
+def _budget(seconds: float | None) -> Callable[[int], float]:
+    if seconds is None:
+        return lambda benchmarks: max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks)
     return lambda _: seconds
 
 
-class _told:  # noqa: N801 - read as a context: `with _told() as told`
-    """Shows what goes on in one line of standard error that is written over, and only to a person."""
+@contextmanager
+def _status_line() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows the current step in one line of standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
 
-    def __enter__(self) -> Callable[[str], None]:
-        from rich.console import Console  # noqa: PLC0415 - keeps `--help` quick
-
-        self._status = Console(stderr=True).status("") if sys.stderr.isatty() else None
-        if self._status:
-            self._status.start()
-        return self._say
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
-
-    def _say(self, says: str) -> None:
-        if self._status:
-            self._status.update(says.replace("[", r"\["))
+    with Console(stderr=True).status("") as status:
+        yield lambda message: status.update(escape(message))

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal while a run goes on, and at its end."""
+"""Progress of a run on standard error, and its results on standard output."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextCo
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from harness.results.run import Run
+from harness.results.run import Run, RunKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Self
 
+    from harness.report.blocks import Block
 
-class _Left(ProgressColumn):
-    """How long is left, from the session's own estimate rather than from the bar's speed."""
+
+class TimeLeftColumn(ProgressColumn):
+    """The time left, from the session's estimate instead of the bar's speed."""
 
     def render(self, task: Task) -> Text:
         """Return the time left as minutes and seconds."""
@@ -29,7 +32,7 @@ class _Left(ProgressColumn):
 
 
 class Progress:
-    """A progress bar on standard error: what is running, how far, how long is left. One line a step where there is no terminal."""
+    """A progress bar on standard error with the current step and the time left; without a terminal one line per step."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -37,7 +40,7 @@ class Progress:
             SpinnerColumn(),
             BarColumn(24),
             TextColumn("{task.percentage:>3.0f} %"),
-            _Left(),
+            TimeLeftColumn(),
             TextColumn("{task.description}"),
         )
         self._bar = Bar(*columns, console=self._console, transient=True)
@@ -45,28 +48,28 @@ class Progress:
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Show the bar, where there is a terminal."""
+        """Show the bar, if there is a terminal."""
         if self._console.is_terminal:
             self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._console.is_terminal:
             self._bar.stop()
 
-    def step(self, says: str, number: int, total: int, left_s: float) -> None:
-        """Show the step that begins and the time left."""
+    def step(self, message: str, number: int, total: int, left_s: float) -> None:
+        """Show step `number` of `total` as it starts, and the time left in seconds."""
         spent = time.monotonic() - self._started
         share = spent / max(1e-9, spent + left_s)
-        self._bar.update(self._task, description=says, completed=share, ends=time.monotonic() + left_s)
+        self._bar.update(self._task, description=message, completed=share, ends=time.monotonic() + left_s)
         if not self._console.is_terminal:
             self._console.print(
-                f"[{number}/{total}] {says} · about {round(left_s)} s left", markup=False, highlight=False, soft_wrap=True
+                f"[{number}/{total}] {message} · about {round(left_s)} s left", markup=False, highlight=False, soft_wrap=True
             )
 
     def tick(self) -> None:
-        """Move the bar on by the time that has passed."""
+        """Advance the bar by the time that has passed."""
         spent = time.monotonic() - self._started
         ends: float = self._bar.tasks[0].fields["ends"]
         left = max(0.0, ends - time.monotonic())
@@ -74,20 +77,25 @@ class Progress:
 
 
 def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
-    """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole of it as JSON."""
+    """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole run as JSON."""
     if as_json:
-        import msgspec  # noqa: PLC0415 - only for this one way out
+        import msgspec
 
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
         return
-    from harness.report import terminal  # noqa: PLC0415 - keeps errors before the first table quick
+    from harness.report import overview
 
-    console = Console()
     if not record.scenarios:
-        console.print("nothing was finished in this run")
-    elif record.kind == "load":
-        console.print(terminal.before_after_table(record))
-    else:
-        console.print(terminal.verdict_table(record))
-        for result in record.scenarios if tables else ():
-            console.print(terminal.ratio_table(result))
+        print("no scenario finished in this run")
+        return
+    blocks = overview.brief(record)
+    if tables and record.kind != RunKind.LOAD:
+        blocks += [block for result in record.scenarios for block in overview.speed(result)]
+    print_blocks(blocks)
+
+
+def print_blocks(blocks: Iterable[Block]) -> None:
+    """Print blocks of a report on standard output, laid out for its width."""
+    from harness.report import terminal
+
+    Console().print(terminal.write(blocks))

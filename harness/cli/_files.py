@@ -1,109 +1,77 @@
-"""What `harness report` and `harness compare` have in common: two files into a run, and a run of files into a report."""
+"""What `harness report` and `harness compare` share: two files into a run, and a run of files into a report."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness import options as converters
+from harness.cli import _options, _runs
 
 if TYPE_CHECKING:
     from harness.results.run import Run
 
-FORMATS = ("html", "markdown", "terminal", "json")
-MAX_DRIFT_PERCENT = 1_000.0
+MAX_DRIFT = 10.0
 
 
 def arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    """Declare the options that a comparison takes; `out` says where the page goes."""
+    """Declare the options of a comparison; `out` is the default folder of the page, for the help."""
     parser.add_argument(
         "--drift",
+        type=converters.percent(MAX_DRIFT, zero=True, example="25%"),
         metavar="PERCENT",
-        help="by how much two runs of the same code may differ on this machine (default: 25); compare two such runs to know",
+        help="difference between two runs of the same code on this machine (default: 25%%); compare two such runs to measure it",
     )
-    parser.add_argument("--only", default="*", metavar="GLOB", help="compare the benchmarks with such a name (default: all)")
+    _options.only(parser, "benchmarks")
     parser.add_argument("--out", metavar="DIR", type=Path, help=f"folder of the page (default: {out})")
-    parser.add_argument("--json", action="store_true", help="the same as --format json")
-
-
-def form(options: argparse.Namespace) -> str:
-    """Return the format that is meant.
-
-    Raises:
-        UsageError: there is no such format.
-    """
-    chosen: str = "json" if options.json else options.format
-    if chosen not in FORMATS:
-        raise UsageError(f"no report format named {chosen!r}; known: {', '.join(FORMATS)}")
-    return chosen
 
 
 def compared(before: Path, after: Path, options: argparse.Namespace) -> Run:
     """Return two files side by side as a run.
 
     Raises:
-        UsageError: a file cannot be read, or an option has no meaning.
-        NotComparableError: the files do not go together.
+        UsageError: a file cannot be read, or no benchmark matches --only.
+        NotComparableError: the files cannot be compared.
     """
-    drift = _drift(options.drift)
-    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate import result_files as comparison  # noqa: PLC0415 - keeps `--help` quick
+    from harness import importers
+    from harness.gate import result_files
+    from harness.verdicts.unpaired import DRIFT
 
-    run = comparison.side_by_side(readers.reading(before), readers.reading(after), drift=drift, only=options.only)
-    return replace(run, command=shlex.join(["harness", *sys.argv[1:]]))
+    drift = DRIFT if options.drift is None else options.drift
+    run = result_files.side_by_side(importers.reading(before), importers.reading(after), drift=drift, only=options.only)
+    return replace(run, command=_runs.command())
 
 
 def publish(run: Run, folder: Path) -> Path:
     """Write a run of files and its page into `folder`, and return the page's path.
 
     Raises:
-        UsageError: the folder holds another run, or cannot be written.
+        UsageError: the folder has another run, or cannot be written.
     """
-    from harness.report.html import comparison  # noqa: PLC0415 - only this draws figures
-    from harness.results.store import RUN_FILE, write_run  # noqa: PLC0415 - keeps `--help` quick
+    from harness.report import html
+    from harness.results.store import RUN_FILE, write_run
 
-    if (folder / RUN_FILE).exists():
-        raise UsageError(f"{folder} holds a run already; name another folder with --out, or remove it")
+    _runs.refuse_old_run(folder, RUN_FILE)
     write_run(run, folder)
-    return comparison.write(run, folder)
+    return html.write(run, folder)
 
 
 def new_folder() -> Path:
-    """Return the folder of a report of files that nobody named."""
-    from harness.runtime.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
+    """Return the default folder of a report of result files."""
+    from harness.runtime.clock import utc_now
 
     return Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files"
 
 
-def show(run: Run, chosen: str) -> None:
+def show(run: Run, form: str) -> None:
     """Print a run of files in a format other than HTML."""
-    from harness.report import comparison_text  # noqa: PLC0415 - only these formats
+    if form == "markdown":
+        from harness.report import markdown, overview
 
-    if chosen == "markdown":
-        print(comparison_text.markdown(run), end="")
-    elif chosen == "json":
-        from harness.cli._console import show as show_json  # noqa: PLC0415 - only this format
-
-        show_json(run, as_json=True)
+        print(markdown.write(overview.full(run)), end="")
     else:
-        from rich.console import Console  # noqa: PLC0415 - only this format
+        from harness.cli._console import show as show_run
 
-        Console().print(comparison_text.terminal(run))
-
-
-def _drift(text: str | None) -> float:
-    from harness.verdicts.unpaired import DRIFT  # noqa: PLC0415 - keeps `--help` quick
-
-    if text is None:
-        return DRIFT
-    try:
-        percent = float(text.removesuffix("%"))
-    except ValueError:
-        percent = -1.0
-    if not 0 <= percent <= MAX_DRIFT_PERCENT:
-        raise UsageError(f"--drift {text!r} is not between 0 and {MAX_DRIFT_PERCENT:g} %; try --drift {DRIFT * 100:g}")
-    return percent / 100
+        show_run(run, as_json=form == "json")

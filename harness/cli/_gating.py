@@ -1,4 +1,4 @@
-"""What `harness gate` and `harness baseline` have in common: two runs into a gate's result, and a result into everything it is for.
+"""What `harness gate` and `harness baseline` share: two runs into a gate's result, and a result into all its outputs.
 
 `harness.cli._against` ends with `publish` as well, so that a result looks the same wherever its rows come from.
 """
@@ -24,65 +24,65 @@ SECTION = "tool.harness.gate.tolerances"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where a result goes."""
-    parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML as well, for a test reporter")
-    parser.add_argument("--markdown", metavar="FILE", help="write Markdown as well; - prints it instead of a table")
-    parser.add_argument("--github", action="store_true", help="print annotations for GitHub Actions, and fill the job's summary")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+    """Declare the outputs of a result."""
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="also write JUnit XML, for a test reporter")
+    parser.add_argument("--markdown", metavar="FILE", help="also write Markdown; - prints it instead of the table")
+    parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
 
 
 def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
-    """Return the gate's result on two stored runs, or two files of the same other tool.
+    """Return the gate's result on two stored runs, or on two result files of the same other tool.
 
-    Files that do not go together are a result as well, `not comparable`, so that a test reporter hears of it.
+    Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it.
 
     Raises:
-        UsageError: a file cannot be read, a tolerance has no meaning, or `only` matches no scenario.
+        UsageError: a file cannot be read, a tolerance is invalid, or `only` matches no scenario.
     """
-    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate import result_files as comparison  # noqa: PLC0415 - keeps `--help` quick
-    from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import RunKind  # noqa: PLC0415 - keeps `--help` quick
+    from harness import importers
+    from harness.gate import result_files, stored_runs
+    from harness.results.run import RunKind
 
-    named = tolerances(PROJECT)
+    allowed = tolerances(PROJECT)
     try:
         runs = (_read(base), _read(candidate))
         for path, run in zip((base, candidate), runs, strict=True):
             if run.kind == RunKind.COMPARISON:
-                raise UsageError(f"{path} is a comparison itself; name the two files that it compares")
+                raise UsageError(f"{path} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            return gate.of_files(comparison.side_by_side(readers.reading(base), readers.reading(candidate), only=only))
-        return gate.gate(runs[0], runs[1], named, only=only, names=(str(base), str(candidate)))
+            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
+            return result_files.gated(compared)
+        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=(str(base), str(candidate)))
     except NotComparableError as error:
-        return gate.refused(str(base), str(candidate), str(error))
+        return stored_runs.refused(str(base), str(candidate), str(error))
 
 
 def publish(result: GateResult, options: argparse.Namespace) -> int:
-    """Print a result, write what was asked for, and return its exit code.
+    """Print a result, write the other outputs, and return its exit code.
 
     Raises:
         UsageError: a file cannot be written.
     """
-    from harness.report import gate, github, junit  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.store import write_bytes  # noqa: PLC0415 - keeps `--help` quick
+    from harness.report import gate, github, junit, markdown
+    from harness.results.store import write_bytes
 
     if options.junit:
         write_bytes(options.junit, junit.render(result))
     if options.markdown and options.markdown != "-":
-        write_bytes(Path(options.markdown), gate.markdown(result).encode())
+        write_bytes(Path(options.markdown), markdown.write(gate.full(result)).encode())
     if options.json:
-        import msgspec  # noqa: PLC0415 - only this format
+        import msgspec
 
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
         sys.stdout.buffer.flush()
     elif options.markdown == "-":
-        print(gate.markdown(result), end="")
+        print(markdown.write(gate.full(result)), end="")
     else:
-        from rich.console import Console  # noqa: PLC0415 - only this format
+        from harness.cli._console import print_blocks
 
-        Console().print(gate.terminal(result))
+        print_blocks(gate.brief(result))
     if options.github:
-        _tell_github(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
+        _annotate(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
     return result.exit_code
 
 
@@ -90,47 +90,49 @@ def tolerances(file: Path) -> dict[str, float]:
     """Return "scenario.metric" → share from a project's `[tool.harness.gate.tolerances]`; none without such a file or section.
 
     Raises:
-        UsageError: it cannot be read, or one is no share from 0 up.
+        UsageError: it cannot be read, or a share is invalid.
     """
     if not file.is_file():
         return {}
     try:
         section: object = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{file} cannot be read ({error}); mend it, the gate's tolerances may stand there") from error
+        raise UsageError(f"{file} cannot be read: {error}; fix the file, it may set tolerances of the gate") from error
     for key in SECTION.split("."):
         section = section.get(key, {}) if isinstance(section, dict) else {}
     if not isinstance(section, dict):
-        raise UsageError(f'{file}: [{SECTION}] is no table; write "scenario.metric" = 0.02 below it')
+        raise UsageError(f'{file}: [{SECTION}] is not a table; write "scenario.metric" = 0.02 below it')
     for name, share in section.items():
         if not (isinstance(share, (int, float)) and not isinstance(share, bool) and math.isfinite(share) and share >= 0):
-            raise UsageError(f'{file}: [{SECTION}] {name!r} is no share from 0 up; write "scenario.metric" = 0.02')
+            raise UsageError(f'{file}: [{SECTION}] {name!r} is not a share of 0 or more; write "scenario.metric" = 0.02')
         if "." not in name:
-            raise UsageError(f'{file}: [{SECTION}] {name!r} names no figure of a scenario; write "scenario.metric" = 0.02')
+            raise UsageError(f'{file}: [{SECTION}] {name!r} is not a metric of a scenario; write "scenario.metric" = 0.02')
     return {name: float(share) for name, share in section.items()}
 
 
 def _read(path: Path) -> Run:
-    """Read a run or another tool's file; another schema is not comparable rather than unreadable."""
-    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results import store as run_file  # noqa: PLC0415 - keeps `--help` quick
+    """Read a run or another tool's file; a run of another schema is not comparable rather than unreadable."""
+    from harness import importers
+    from harness.results import store
 
-    version = run_file.schema_of(path)
-    if version not in {None, run_file.SCHEMA_VERSION}:
+    version = store.schema_of(path)
+    if version not in {None, store.SCHEMA_VERSION}:
         raise NotComparableError(
-            f"{path} has schema {version}, this harness compares schema {run_file.SCHEMA_VERSION}; measure it again, "
-            "and accept the run as the new baseline"
+            f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}; run it again "
+            "and accept it as the new baseline"
         )
-    return readers.read(path)
+    return importers.read(path)
 
 
-def _tell_github(commands: list[str], summary: str, *, to_stderr: bool) -> None:
+def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
     for line in commands:
         print(line, file=sys.stderr if to_stderr else sys.stdout)
-    place = os.environ.get("GITHUB_STEP_SUMMARY")
-    if place:
+    summary_file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary_file:
         try:
-            with Path(place).open("a", encoding="utf-8", errors="replace") as file:
+            with Path(summary_file).open("a", encoding="utf-8", errors="replace") as file:
                 file.write(summary)
         except OSError as error:
-            raise UsageError(f"cannot write the job's summary {place}: {error.strerror or error}") from error
+            raise UsageError(
+                f"cannot write the job summary {summary_file}: {error.strerror or error}; leave out --github"
+            ) from error

@@ -1,4 +1,4 @@
-"""What the commands that measure have in common: their options, and carrying out a run from its plan to its report."""
+"""What the commands that measure share: their options, and carrying out a run from its plan to its report."""
 
 from __future__ import annotations
 
@@ -9,67 +9,79 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import options as converters
 from harness.cli import _options
-from harness.errors import UsageError
+from harness.errors import MissingExtraError, UsageError, extra_of, missing_extra
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
     from harness.results.run import Run, RunSettings
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
-"""Fresh processes an arm is timed in: of a usual run, of a first look, and of a run over several engines or distances."""
+"""Fresh processes per arm: of a usual run, of a quick one, and of a run on several engines or round-trip times."""
 
 INTERRUPTED = 3
 
 
-def arguments(parser: argparse.ArgumentParser, budget: str) -> None:
-    """Declare the options; `budget` says what the seconds are for, and how many there are by default."""
-    parser.add_argument("--engine", default="sqlite", metavar="ENGINE[,ENGINE]", help="database engines, or all (default: sqlite)")
-    _options.data(parser, size=None)
-    parser.add_argument("--rtt", default="0", metavar="MS[,MS]", help="round-trip times to the engine, in ms (default: 0)")
-    parser.add_argument("--quick", action="store_true", help="a first look: tiny data, fewer processes, less time")
+def arguments(parser: argparse.ArgumentParser, budget_s: float) -> None:
+    """Declare the options of a run that times pairs for `budget_s` by default."""
+    _options.engines(parser)
+    _options.dataset(parser, default=None)
+    _options.rtts(parser)
+    parser.add_argument("--quick", action="store_true", help="preview: tiny data, fewer processes, less time")
     parser.add_argument(
         "--processes",
-        metavar="N",
-        help=f"fresh processes an arm is timed in (default: {PROCESSES}; {PROCESSES_SEVERAL} over several engines or distances)",
+        type=converters.count(),
+        metavar="COUNT",
+        help=f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)",
     )
-    parser.add_argument("--budget", metavar="S", help=budget)
-    _output(parser, "")
+    parser.add_argument(
+        "--budget",
+        type=converters.duration,
+        metavar="DURATION",
+        help=f"time for timing pairs, over all scenarios (default: {budget_s:g}s)",
+    )
+    _options.output(parser)
 
 
-def one_place(parser: argparse.ArgumentParser, kind: str) -> None:
-    """Declare the options of a run on one engine at one distance, whose new folder's name ends in `kind`."""
-    parser.add_argument("--engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
-    _options.data(parser)
-    parser.add_argument("--rtt", default="0", metavar="MS", help="round-trip time to the engine, in ms (default: 0)")
-    parser.add_argument("--allow-remote", action="store_true", help="load servers on other machines too")
-    _output(parser, kind)
-
-
-def _output(parser: argparse.ArgumentParser, kind: str) -> None:
-    parser.add_argument("--out", metavar="DIR", type=Path, help=f"folder of the run (default: runs/<UTC time>-<commit>{kind})")
-    parser.add_argument("--scenarios", metavar="DIR", type=Path, default=_options.SCENARIOS, help="where names are looked up")
-    parser.add_argument("--json", action="store_true", help="print the run as JSON instead of tables")
+def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
+    """Declare the options of a run on one engine at one round-trip time; the name of its new folder ends in `suffix`."""
+    _options.engine(parser)
+    _options.dataset(parser)
+    _options.rtt(parser)
+    parser.add_argument("--allow-remote", action="store_true", help="allow servers on other machines to be loaded")
+    _options.output(parser, suffix)
 
 
 def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> RunSettings:
-    """Return what was asked for.
+    """Return the settings of a run that times pairs."""
+    from harness.results.run import RunSettings
 
-    Raises:
-        UsageError: an option has no meaning.
-    """
-    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
-
-    engines, rtts_ms = _options.engines(options.engine), _options.rtts_ms(options.rtt)
-    several = len(engines) * len(rtts_ms) > 1
+    several = len(options.engine) * len(options.rtt) > 1
+    processes = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES
     return RunSettings(
-        engines=engines,
-        size=_options.size(options.size or ("tiny" if options.quick else "small")),
-        seed=_options.seed(options.seed),
-        rtts_ms=rtts_ms,
+        engines=options.engine,
+        size=options.size or ("tiny" if options.quick else "small"),
+        seed=options.seed,
+        rtts_ms=options.rtt,
         quick=options.quick,
-        processes=_count(options.processes, PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
-        budget_s=_seconds(options.budget, budget_quick_s if options.quick else budget_s, budget_s),
+        processes=options.processes or processes,
+        budget_s=options.budget or (budget_quick_s if options.quick else budget_s),
+    )
+
+
+def load_settings(options: argparse.Namespace, processes: int, budget_s: float) -> RunSettings:
+    """Return the settings of a run under load: one engine, one round-trip time."""
+    from harness.results.run import RunSettings
+
+    return RunSettings(
+        engines=[options.engine],
+        size=options.size,
+        seed=options.seed,
+        rtts_ms=[options.rtt],
+        quick=False,
+        processes=processes,
+        budget_s=budget_s,
     )
 
 
@@ -78,111 +90,108 @@ def carry_out(
     settings: RunSettings,
     options: argparse.Namespace,
     *,
-    plant: float = 0.0,
+    slowdown: float = 0.0,
     instructions: bool = False,
 ) -> int:
     """Measure, write the report, print the verdicts; return the exit code.
 
-    `plant` is the share by which a baseline instance is slowed, which is then said to be found or not; `instructions` counts them too.
+    `slowdown` is the share by which a second baseline instance is slowed down, to report whether that is detected; `instructions`
+    counts machine instructions as well.
 
     Raises:
-        UsageError: the output folder holds a run already, or cannot be written.
+        UsageError: the output folder has a run already, or cannot be written.
     """
-    from harness.bench.session import RunPlan, RunSession  # noqa: PLC0415 - keeps `--help` quick
-    from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results import review as review_file  # noqa: PLC0415 - keeps `--help` quick
+    from harness.bench.session import RunPlan, RunSession
+    from harness.cli._console import Progress
+    from harness.results import review as review_file
 
     out = folder(options.out)
     review = review_file.read(loaded[0].file.parent)
-    plan = RunPlan(loaded, settings, out, command(), review=review, injected=plant, instructions=instructions)
+    plan = RunPlan(loaded, settings, out, command(), review=review, injected=slowdown, instructions=instructions)
     with Progress() as progress:
         record = RunSession(plan, progress).run()
-    publish(record, out, as_json=options.json, more=planted(record, plant) if plant else "")
+    publish(record, out, as_json=options.json, more=injected(record, slowdown) if slowdown else "")
     return exit_code(record)
 
 
 def command() -> str:
-    """Return what a person types to have the same again."""
+    """Return the command line that repeats this run."""
     return shlex.join(["harness", *sys.argv[1:]])
 
 
 def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
-    """Write the report into the run's folder and print what was found, `more` if there is any, and where the report is."""
-    from harness.cli._console import show  # noqa: PLC0415 - keeps `--help` quick
-    from harness.report import html  # noqa: PLC0415 - keeps `--help` quick
+    """Write the report into the run's folder; print the result, `more` if there is any, and the path of the report.
 
-    report = html.write(record, out)
+    Without the packages of the report, the result is printed and a line on standard error says how to get the report later.
+    """
+    from harness.cli._console import show
+
+    report = _write_report(record, out)
     show(record, as_json=as_json)
     if not as_json:
         print(*filter(None, (more, report)), sep="\n")
 
 
-def planted(record: Run, share: float) -> str:
-    """Return what became of a planted slow-down, in a line."""
-    from harness.verdicts.controls import together  # noqa: PLC0415 - keeps `--help` quick
+def _write_report(record: Run, out: Path) -> str:
+    try:
+        from harness.report import html
+
+        return str(html.write(record, out))
+    except ModuleNotFoundError as error:
+        if (extra := extra_of(error)) is None:
+            raise
+        reason = missing_extra(str(error.name), extra, "the HTML report")
+    except MissingExtraError as error:
+        reason = error
+    print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
+    return ""
+
+
+def injected(record: Run, share: float) -> str:
+    """Return in one line whether an injected slowdown was detected."""
+    from harness.verdicts.controls import together
 
     tried = [p for result in record.scenarios for p in result.controls.injected]
+    name = f"injected slowdown of {share:.2%}"
     if not tried:
-        return f"the planted slow-down of {share:.2%} was not tried: nothing was timed with a control"
+        return f"{name}: not tested, because no scenario was timed with a control"
     over = together(tried)
-    groups = f"{len(tried)} groups together" if len(tried) > 1 else f"the only group, {tried[0].group}"
+    detected = over.low > 0 if over.low is not None else tried[0].found
     interval = f" [{over.low:+.2%}, {over.high:+.2%}]" if over.low is not None and over.high is not None else ""
-    shown = over.low > 0 if over.low is not None else tried[0].found
+    groups = f"{len(tried)} groups" if len(tried) > 1 else f"one group, {tried[0].group}"
     alone = sum(p.found for p in tried)
-    word = "found" if shown else "not found"
-    read = f"{over.value:+.2%}{interval} in {groups}; {alone} of {len(tried)} show it alone"
-    return f"the planted slow-down of {share:.2%} was {word}: {read}"
+    verdict = "detected" if detected else "not detected"
+    return f"{name}: {verdict}, measured {over.value:+.2%}{interval} over {groups}; significant alone in {alone} of {len(tried)}"
 
 
-def folder(named: Path | None, kind: str = "") -> Path:
-    """Return the folder that a run is to be written to: the one named, or a new one below `runs`, its name ending in `kind`.
+def folder(named: Path | None, suffix: str = "") -> Path:
+    """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`.
 
     Raises:
-        UsageError: it holds a run already.
+        UsageError: it has a run already.
     """
-    from harness.runtime.workspace import git_commit  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results.store import RUN_FILE
+    from harness.runtime.clock import utc_now
+    from harness.runtime.workspace import git_commit
 
-    out = named or Path("runs") / f"{_run_name(git_commit()[0])}{kind}"
-    _refuse_old_run(out)
+    out = named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}"
+    refuse_old_run(out, RUN_FILE)
     return out
 
 
+def refuse_old_run(out: Path, run_file: str) -> None:
+    """Refuse a folder that has a run already.
+
+    Raises:
+        UsageError: it has.
+    """
+    if (out / run_file).exists():
+        raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
+
+
 def exit_code(record: Run) -> int:
-    """Return what a finished run means to a shell: a scenario that failed weighs more than one that had no disk to run on."""
+    """Return the exit code of a finished run: the lowest of its failed scenarios', else whether it was interrupted."""
     failed = {s.exit_code for s in record.scenarios if s.status == "failed"}
     if failed:
         return min(failed)
     return INTERRUPTED if record.interrupted else 0
-
-
-def _run_name(commit: str | None) -> str:
-    from harness.runtime.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
-
-    return f"{utc_now():%Y%m%dT%H%M%SZ}-{commit or 'nocommit'}"
-
-
-def _refuse_old_run(out: Path) -> None:
-    from harness.results.store import RUN_FILE  # noqa: PLC0415 - keeps `--help` quick
-
-    if (out / RUN_FILE).exists():
-        raise UsageError(f"{out} holds a run already; name another folder with --out, or remove it")
-
-
-def _count(text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"--processes {text!r} is not a whole number above 0; try --processes {PROCESSES}")
-    return int(text)
-
-
-def _seconds(text: str | None, default: float, usual: float) -> float:
-    if text is None:
-        return default
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--budget {text!r} is not a number of seconds above 0; try --budget {usual:g}")
-    return seconds

@@ -1,9 +1,9 @@
-"""Keep a run as what later ones are compared with, or show which are kept.
+"""Save a run as the baseline for later gates.
 
-`harness baseline accept RUN` copies a run's figures, without its raw samples, to baselines/NAME.json: a file to commit, beside the
-code whose work it counts. A run that failed, was stopped, was a first look (--quick) or has no figures is refused, and so is one
-that does more work than the baseline in its place, unless a reason is given, which is kept in it.
-`harness baseline show` lists the baselines there are. Only `accept` ever writes one.
+`harness baseline accept RUN` copies a run's figures, without its raw samples, to baselines/NAME.json: a file to commit together
+with the code. A run that failed, was interrupted, was a preview (--quick) or has no figures is refused. So is a run that regressed
+against the baseline that it would replace, unless --regressed-on-purpose gives a reason, which is saved. `harness baseline show`
+lists the baselines. Only `accept` writes one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from harness.cli import _gating
 from harness.errors import NotComparableError, ScenarioFailedError, UsageError
-from harness.results.gate import GateVerdict
 
 if TYPE_CHECKING:
     from harness.results.run import Run
@@ -26,103 +25,112 @@ NAME = "main"
 ACCEPTED, REASON = "baseline accepted", "regressed on purpose"
 """What is added to the environment of a run that becomes a baseline."""
 
-MOST_TOLD = 5
+MAX_LISTED = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the two actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=type(parser))
-    accept = actions.add_parser(
-        "accept", help="copy a run to baselines/NAME.json", description="Copy a run to baselines/NAME.json."
-    )
-    accept.add_argument("run_path", metavar="RUN", type=Path, help="a run folder or its run.json")
-    accept.add_argument("--as", dest="name", default=NAME, metavar="NAME", help=f"name of the baseline (default: {NAME})")
+    help_ = "copy a run to baselines/NAME.json"
+    accept = actions.add_parser("accept", help=help_, description=f"{help_.capitalize()}.")
+    accept.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json")
     accept.add_argument(
-        "--regressed-on-purpose",
-        metavar="REASON",
-        help="accept a run that regressed, for this reason, which is kept in the baseline",
+        "--as", dest="name", default=NAME, type=_file_name, metavar="NAME", help=f"name of the baseline (default: {NAME})"
     )
-    show = actions.add_parser("show", help="list the baselines there are", description="List the baselines there are.")
+    accept.add_argument(
+        "--regressed-on-purpose", type=_reason, metavar="REASON", help="accept a run that regressed; the reason is saved with it"
+    )
+    help_ = "list the baselines"
+    show = actions.add_parser("show", help=help_, description=f"{help_.capitalize()}.")
     for action in (accept, show):
-        action.add_argument("--folder", type=Path, default=FOLDER, metavar="DIR", help=f"where they are kept (default: {FOLDER})")
+        action.add_argument("--folder", type=Path, default=FOLDER, metavar="DIR", help=f"folder of baselines (default: {FOLDER})")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Accept a run and return 0, 1 if it is refused as a regression or a failure; or show the baselines."""
+    """Accept a run and return 0, 1 if it is refused as a regression or a failure; or list the baselines."""
     return _accept(options) if options.action == "accept" else _show(options.folder)
 
 
-def _accept(options: argparse.Namespace) -> int:
-    from harness.results import store as run_file  # noqa: PLC0415 - keeps `--help` quick
-    from harness.runtime.clock import utc_now  # noqa: PLC0415 - keeps `--help` quick
+def _file_name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid baseline name; use letters, digits, '-', '_' and '.'")
+    return text
 
-    if not re.fullmatch(r"\w[\w.-]*", options.name):
-        raise UsageError(f"--as {options.name!r} is no name of a file; use letters, digits, '-', '_' and '.'")
-    reason = options.regressed_on_purpose
-    if reason is not None and not reason.strip():
-        raise UsageError("--regressed-on-purpose wants the reason, for those who read the baseline later")
-    found = run_file.read_run(options.run_path)
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the reason is empty; write it for later readers of the baseline")
+    return " ".join(text.split())
+
+
+def _accept(options: argparse.Namespace) -> int:
+    from harness.results import store
+    from harness.runtime.clock import utc_now
+
+    found = store.read_run(options.run_path)
     _refuse_unfit(found, options.run_path)
     target: Path = options.folder / f"{options.name}.json"
+    reason = options.regressed_on_purpose
     regressed = target.exists() and _regressed(target, options.run_path, reason)
-    about = {ACCEPTED: f"{utc_now():%Y-%m-%dT%H:%M:%S+00:00}"} | ({REASON: " ".join(reason.split())} if regressed else {})
+    about = {ACCEPTED: f"{utc_now():%Y-%m-%dT%H:%M:%S+00:00}"} | ({REASON: reason} if regressed else {})
     environment = {k: v for k, v in found.environment.items() if k not in {ACCEPTED, REASON}} | about
     kept = replace(found, environment=environment, scenarios=[replace(r, samples_file=None) for r in found.scenarios])
-    run_file.write_json(kept, target)
+    store.write_json(kept, target)
     print(f"{target}: {_summary(kept)}")
     if found.dirty:
-        print("it was measured with uncommitted changes: commit them together with it")
+        print("measured with uncommitted changes: commit them together with the baseline")
     return 0
 
 
 def _refuse_unfit(found: Run, path: Path) -> None:
-    """Refuse what nothing should be compared with."""
-    from harness.gate import stored_runs as gate  # noqa: PLC0415 - keeps `--help` quick
+    """Refuse a run that later runs should not be compared with."""
+    from harness.gate import stored_runs
 
     failed = [f"{r.name} on {r.engine}" for r in found.scenarios if r.status == "failed"]
     if failed:
-        raise ScenarioFailedError(f"{path} is no baseline: {', '.join(failed)} failed; mend that, and measure again")
+        raise ScenarioFailedError(f"{path} cannot become a baseline: {', '.join(failed)} failed; fix it and run again")
     if found.interrupted or any(r.status == "interrupted" for r in found.scenarios):
-        raise UsageError(f"{path} is no baseline: it was stopped before its end; measure again")
+        raise UsageError(f"{path} cannot become a baseline: it was interrupted; run again")
     if found.settings.quick:
-        raise UsageError(f"{path} is no baseline: it is a first look; measure again without --quick")
+        raise UsageError(f"{path} cannot become a baseline: it is a preview; run again without --quick")
     if found.kind not in {"pairs", "load"}:
-        raise UsageError(f"{path} is no baseline: this harness did not measure it; keep such a file as it is, the gate reads it")
-    itself = gate.gate(found, found)
+        raise UsageError(f"{path} cannot become a baseline: another tool measured it; give the file itself to `harness gate`")
+    itself = stored_runs.gate(found, found)
     if itself.incomparable or not itself.rows:
-        raise UsageError(f"{path} is no baseline: {itself.sentence}; measure scenarios that count or time something")
+        raise UsageError(f"{path} cannot become a baseline: {itself.sentence}; run scenarios that count or time something")
 
 
 def _regressed(target: Path, path: Path, reason: str | None) -> bool:
-    """Return whether a run regressed against the baseline in whose place it comes; refuse it then, unless there is a reason."""
-    from harness.report.gate import change, shown  # noqa: PLC0415 - keeps `--help` quick
+    """Return whether a run regressed against the baseline that it replaces; refuse it in that case, unless there is a reason."""
+    from harness.report.gate import change, shown
+    from harness.results.gate import GateVerdict
 
     result = _gating.gated(target, path)
     if result.verdict == GateVerdict.NOT_COMPARABLE:
-        print(f"not comparable with the old one: {result.sentence}")
+        print(f"not comparable with the old baseline: {result.sentence}")
     if result.verdict != GateVerdict.REGRESSED:
         return False
     if reason is None:
         worse = [f"{row.place} · {row.label} {change(row)}" for row in shown(result) if row.verdict == GateVerdict.REGRESSED]
-        more = f" and {len(worse) - MOST_TOLD} more" if len(worse) > MOST_TOLD else ""
+        more = f" and {len(worse) - MAX_LISTED} more" if len(worse) > MAX_LISTED else ""
         raise ScenarioFailedError(
-            f"{path} regressed against {target}: {'; '.join(worse[:MOST_TOLD])}{more}; mend it, "
-            'or give the reason: --regressed-on-purpose "…"'
+            f"{path} regressed against {target}: {'; '.join(worse[:MAX_LISTED])}{more}; fix it, "
+            'or give the reason with --regressed-on-purpose "…"'
         )
     return True
 
 
 def _show(folder: Path) -> int:
-    from harness.results import store as run_file  # noqa: PLC0415 - keeps `--help` quick
+    from harness.results import store
 
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for file in files:
         try:
-            print(f"{file}: {_summary(run_file.read_run(file))}")
+            print(f"{file}: {_summary(store.read_run(file))}")
         except UsageError as error:
             print(f"{file}: cannot be read: {error}")
     if not files:
-        raise NotComparableError(f"no baseline in {folder}; measure, and keep the run: harness baseline accept RUN")
+        raise NotComparableError(f"no baseline in {folder}; run `harness run`, then `harness baseline accept RUN`")
     return 0
 
 
@@ -134,5 +142,5 @@ def _summary(found: Run) -> str:
     engines = ", ".join(found.settings.engines)
     return (
         f"{commit}measured {found.started_at}, {len(names)} scenario{'s' * (len(names) != 1)} on {engines}, {found.settings.size}, "
-        f"seed {found.settings.seed}, {counts:,} counts{why}"
+        f"seed {found.settings.seed}, {counts:,} work counts{why}"
     )

@@ -1,12 +1,12 @@
-"""Search the most load at which each arm holds an objective, in operations a second and in users at once.
+"""Find the highest load at which each arm meets an SLO.
 
-SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one. A level is tried for a few seconds;
-levels double until one fails, then the search closes in on the highest that holds, to a tenth, and tries both ends again. Arms take
-turns step by step. Rates are offered at random moments (the open model: response time counts from when an operation was due, and
-98 % of what is offered has to be answered); users ask again once answered (the closed model).
+SCENARIO is a name in the scenarios directory, a scenario file, or a directory with one. Capacity is found as operations per second
+(random arrivals, the open model: 98 % of the offered operations must complete in time) and as concurrent users (the closed model).
+A level runs for a few seconds. Levels double until one fails; then the search narrows down to the highest sustained level, to 10
+%, and repeats both ends. Arms alternate step by step.
 
-An objective bounds response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". At most 1 % of the
-operations may fail where it does not say. The run is a folder: run.json and report.html. Ctrl-C keeps what was found.
+An SLO limits response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". Without a limit for
+errors, 1 % of the operations may fail. The run is written to a folder: run.json and report.html. Ctrl-C keeps what was found.
 """
 
 from __future__ import annotations
@@ -14,60 +14,73 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import UsageError
-from harness.results.load import CapacityKind
 
 if TYPE_CHECKING:
     from harness.load.capacity import SearchPlan
     from harness.results.run import Run
+    from harness.verdicts.slo import Objective
 
-KINDS = ("rate", "users")
-STEP, BUDGET, WARM_UP, MAX_USERS = "3s", "120s", "1s", "2000"
-MOST_USERS = 10_000
-LONGEST_STEPS = 10
-"""How many times as long as asked a step may take where it has seen too little."""
+KINDS = ["rate", "users"]
+MAX_USERS = 10_000
+MAX_STEP_FACTOR = 10
+"""The longest a step may take, as a multiple of --step, if it has completed too few operations."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("scenario", metavar="SCENARIO", help="a name, a file or a folder with one scenario")
-    parser.add_argument("--slo", required=True, metavar="OBJECTIVE", help='what has to hold, such as "p95 < 150ms, errors < 0.1%%"')
-    parser.add_argument("--kind", default=",".join(KINDS), metavar="KIND[,KIND]", help="rate, users (default: both)")
-    parser.add_argument("--arms", metavar="ARM[,ARM]", help="arms that are searched (default: all)")
-    parser.add_argument("--step", default=STEP, metavar="T", help=f"measured time of a step, or more (default: {STEP})")
-    parser.add_argument("--warm-up", default=WARM_UP, metavar="T", help=f"load before it, not recorded (default: {WARM_UP})")
-    parser.add_argument("--budget", default=BUDGET, metavar="T", help=f"time for each arm and kind (default: {BUDGET})")
-    parser.add_argument("--max-users", default=MAX_USERS, metavar="N", help=f"most users that are tried (default: {MAX_USERS})")
-    _runs.one_place(parser, "-capacity")
+    parser.add_argument("scenario", metavar="SCENARIO", help="name, file or directory of one scenario")
+    parser.add_argument(
+        "--slo", required=True, type=_slo, metavar="SLO", help='limits to meet, such as "p95 < 150ms, errors < 0.1%%"'
+    )
+    parser.add_argument(
+        "--kind",
+        default=KINDS,
+        type=converters.names_of("kind of capacity", lambda: KINDS),
+        metavar="KIND[,KIND]",
+        help="rate, users (default: both)",
+    )
+    _options.arms(parser, "search")
+    parser.add_argument(
+        "--step", default=3.0, type=converters.duration, metavar="DURATION", help="minimum measured time per step (default: 3s)"
+    )
+    parser.add_argument(
+        "--warm-up",
+        default=1.0,
+        type=converters.duration_or_zero,
+        metavar="DURATION",
+        help="unrecorded load before each step (default: 1s)",
+    )
+    parser.add_argument(
+        "--budget", default=120.0, type=converters.duration, metavar="DURATION", help="time per arm and kind (default: 120s)"
+    )
+    parser.add_argument(
+        "--max-users",
+        default=2_000,
+        type=converters.count(MAX_USERS),
+        metavar="LIMIT",
+        help="highest number of users to try (default: 2000)",
+    )
+    _runs.under_load(parser, "-capacity")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry the searches out; return 0, 1 if the scenario failed, 3 if stopped or out of time before there was an answer."""
-    from harness.cli._console import Progress  # noqa: PLC0415 - keeps `--help` quick
-    from harness.load.capacity_run import CapacityPlan, CapacitySession  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import RunSettings  # noqa: PLC0415 - keeps `--help` quick
+    """Carry out the searches; return 0, 1 if the scenario failed, 3 if interrupted or out of time before there was a result."""
+    from harness.cli._console import Progress
+    from harness.load.capacity_run import CapacityPlan, CapacitySession
 
     plans = _plans(options)
-    settings = RunSettings(
-        engines=_options.engines(options.engine, only_one=True),
-        size=_options.size(options.size),
-        seed=_options.seed(options.seed),
-        rtts_ms=[_options.rtt_ms(options.rtt)],
-        quick=False,
-        processes=1,
-        budget_s=plans[0].budget_s,
-    )
-    warm_up_s = _options.seconds(options.warm_up, "--warm-up", or_none=True)
-    loaded = _options.one_scenario(options.scenario, options.scenarios)
+    loaded = _options.load_one(options.scenario, options.scenarios)
     plan = CapacityPlan(
         loaded=loaded,
-        settings=settings,
+        settings=_runs.load_settings(options, 1, options.budget),
         plans=plans,
-        arms=_options.arms(loaded, options.arms),
+        arms=_options.known_arms(loaded, options.arms),
         out=_runs.folder(options.out, "-capacity"),
         command=_runs.command(),
-        warm_up_s=warm_up_s,
+        warm_up_s=options.warm_up,
         allow_remote=options.allow_remote,
     )
     with Progress() as progress:
@@ -78,30 +91,27 @@ def run(options: argparse.Namespace) -> int:
 
 
 def exit_code(record: Run, *, unfinished: bool) -> int:
-    """Return what a finished search means to a shell."""
+    """Return the exit code of a finished search."""
     if any(s.load.lost_workers for s in record.scenarios if s.load is not None):
         return 1
     return _runs.exit_code(record) or (_runs.INTERRUPTED if unfinished else 0)
 
 
 def _plans(options: argparse.Namespace) -> list[SearchPlan]:
-    from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan  # noqa: PLC0415 - keeps `--help` quick
-    from harness.verdicts import slo  # noqa: PLC0415 - keeps `--help` quick
+    from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
+    from harness.results.load import CapacityKind
 
-    objective = slo.parse(options.slo)
-    step_s, budget_s = _options.seconds(options.step, "--step"), _options.seconds(options.budget, "--budget")
-    if budget_s < step_s:
-        raise UsageError(f"--budget {options.budget!r} is less than one --step of {options.step}; give it many of them")
-    max_level = {**MAX_LEVEL, CapacityKind.USERS: float(_options.whole(options.max_users, "--max-users", MOST_USERS))}
-    kinds = [{"rate": CapacityKind.RATE, "users": CapacityKind.USERS}[name] for name in _kinds(options.kind)]
+    if options.budget < options.step:
+        raise UsageError(f"--budget {options.budget:g}s is shorter than one --step of {options.step:g}s; allow for many steps")
+    highest = {**MAX_LEVEL, CapacityKind.USERS: float(options.max_users)}
+    kinds = [{"rate": CapacityKind.RATE, "users": CapacityKind.USERS}[name] for name in options.kind]
+    longest_s = MAX_STEP_FACTOR * options.step
     return [
-        SearchPlan(kind, objective, FIRST_LEVEL[kind], max_level[kind], step_s, LONGEST_STEPS * step_s, budget_s) for kind in kinds
+        SearchPlan(kind, options.slo, FIRST_LEVEL[kind], highest[kind], options.step, longest_s, options.budget) for kind in kinds
     ]
 
 
-def _kinds(text: str) -> list[str]:
-    named = list(dict.fromkeys(text.split(",")))
-    unknown = [name for name in named if name not in KINDS]
-    if unknown:
-        raise UsageError(f"--kind {unknown[0]!r} is no kind of capacity; known: {', '.join(KINDS)}")
-    return named
+def _slo(text: str) -> Objective:
+    from harness.verdicts import slo
+
+    return slo.parse(text)

@@ -1,8 +1,8 @@
-"""Say whether this machine can be trusted: its noise, its clock, and the smallest change it can show.
+"""Measure this machine's noise and the smallest change it can detect.
 
-Fresh processes do the same piece of pure Python in turns on one core, for about half a minute, with --quick for some seconds. What
-they differ by is noise, and the least there is: a database adds its own, which the A/A controls of a run show. The
-exit code is 0 on a machine that is good or usable, and 3 on a poor one.
+Fresh processes run the same piece of pure Python, interleaved on one core, for about half a minute (--quick: a few seconds). Their
+differences are the machine's noise, a lower bound: a database adds its own, which the A/A control of every run shows. The exit
+code is 0 on a good or usable machine and 3 on a poor one.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ POOR_EXIT = 3
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--quick", action="store_true", help="look for some seconds only; what is said of processes is rougher")
+    help_ = "take a few seconds only; the noise between processes is then less precise"
+    parser.add_argument("--quick", action="store_true", help=help_)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print what was found and what to do, and return 0, or 3 on a poor machine."""
-    from harness.doctor import measure as doctor  # noqa: PLC0415 - keeps `--help` quick
+    """Measure, print the result with remedies, and return 0, or 3 on a poor machine."""
+    from harness.doctor import measure as doctor
 
     effort = doctor.QUICK if options.quick else doctor.USUAL
     if options.json:
-        import json  # noqa: PLC0415 - only for this one way out
-        from dataclasses import asdict  # noqa: PLC0415 - only for this one way out
+        import json
+        from dataclasses import asdict
 
         found = doctor.examine(effort)
         print(json.dumps(asdict(found), indent=1))
     else:
-        from rich.console import Console  # noqa: PLC0415 - keeps `--help` quick
+        from rich.console import Console
 
-        with Console(stderr=True).status("timing the same work in fresh processes"):
+        with Console(stderr=True).status("timing the same code in fresh processes"):
             found = doctor.examine(effort)
         show(found)
     return POOR_EXIT if found.grade == "poor" else 0
 
 
 def show(found: Checkup) -> None:
-    """Print a checkup as a person reads it."""
-    from rich.console import Console  # noqa: PLC0415 - keeps `--help` quick
+    """Print a checkup in tables and lines."""
+    from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(_visible(found))
+    console.print(_detectable(found))
     console.print(_facts(found))
     for reason in found.reasons:
         console.print(f"{reason.name}: {reason.message}; {reason.remedy}", soft_wrap=True, markup=False)
@@ -57,48 +58,49 @@ def show(found: Checkup) -> None:
 
 
 _MEANING = {
-    "good": "changes of a few percent show within a minute",
-    "usable": "give time gates more seconds, and let exact work decide about small changes",
-    "poor": "gate on exact work alone; times from here are inconclusive unless they change a lot",
+    "good": "it detects changes of a few percent within a minute",
+    "usable": "give time gates a larger --budget, and gate small changes by work counts",
+    "poor": "gate by work counts only; times measured here are inconclusive unless they change a lot",
 }
 
 
-def _visible(found: Checkup) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - keeps `--help` quick
+def _detectable(found: Checkup) -> Table:
+    from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("the smallest change it shows", *(f"in {v.seconds} s" for v in found.visible)):
-        table.add_column(column, justify="left" if "change" in column else "right", no_wrap=True)
-    table.add_row("arms in turn, in one process", *(_share(v.in_pairs) for v in found.visible))
-    table.add_row("old and new version, processes in turn", *(_share(v.in_twins) for v in found.visible))
-    table.add_row("exact work", *("any" for _ in found.visible))
+    table.add_column("smallest detectable change", no_wrap=True)
+    for v in found.detectable:
+        table.add_column(f"in {v.seconds} s", justify="right", no_wrap=True)
+    table.add_row("arms interleaved in one process", *(_share(v.in_pairs) for v in found.detectable))
+    table.add_row("two versions in alternating processes", *(_share(v.in_process_pairs) for v in found.detectable))
+    table.add_row("work counts", *("any" for _ in found.detectable))
     return table
 
 
 def _facts(found: Checkup) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - keeps `--help` quick
+    from rich.table import Table
 
     noise, machine = found.noise, found.machine
     rows = {
-        "noise of one operation": f"{_share(noise.operation)} (robust sd), paired with its neighbour {_share(noise.pair)}",
-        "noise between processes": f"{_share(noise.processes)} one after another, {_share(noise.twins)} in turn on a core (sd)",
+        "noise of one operation": f"{_share(noise.operation)} (robust sd), of a pair of neighbours {_share(noise.pair)}",
+        "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.process_pairs)} alternating (sd)",
         "drift": f"{noise.drift * 100:+.1f} % from the first half to the second",
-        "clock": f"{machine.resolution_ns:g} ns stated, least step {machine.tick_ns} ns, a reading {machine.reading_ns:.0f} ns",
+        "clock": f"resolution {machine.resolution_ns:g} ns, step {machine.tick_ns} ns, {machine.reading_ns:.0f} ns per reading",
         "timers": _timers(machine.late_median_ns, machine.late_p99_ns),
-        "stolen by the host": "not told" if machine.stolen is None else f"{machine.stolen * 100:.2f} % of CPU time",
+        "CPU steal": "unavailable" if machine.stolen is None else f"{machine.stolen * 100:.2f} % of CPU time",
         "load before": f"{machine.load_average:.2f} on {machine.cores} cores, {'pinned' if machine.pinned else 'not pinned'}",
         "governor": machine.governor,
     }
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, says in rows.items():
-        table.add_row(name, says)
+    for name, text in rows.items():
+        table.add_row(name, text)
     return table
 
 
 def _timers(median_ns: float | None, p99_ns: float | None) -> str:
     if median_ns is None or p99_ns is None:
-        return "not tried"
-    return f"late by {median_ns / 1e3:.0f} µs, one in a hundred by {p99_ns / 1e3:.0f} µs or more"
+        return "not measured"
+    return f"delay: median {median_ns / 1e3:.0f} µs, p99 {p99_ns / 1e3:.0f} µs"
 
 
 def _share(share: float | None) -> str:

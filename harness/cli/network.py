@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from harness.cli import _options
+from harness import options as converters
 
 if TYPE_CHECKING:
     from harness.network.accuracy import Accuracy, AddedLatency
@@ -20,34 +20,37 @@ RTTS_MS = "0,1,5,25,150"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--rtt", default=RTTS_MS, metavar="MS[,MS]", help=f"round-trip times to measure, in ms (default: {RTTS_MS})"
+        "--rtt",
+        default=RTTS_MS,
+        type=converters.rtts_ms,
+        metavar="MS[,MS]",
+        help=f"round-trip times to measure, in ms (default: {RTTS_MS})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print the accuracy; return 0 if the error at every round-trip time is within its bound, else 1."""
-    rtts_ms = _options.rtts_ms(options.rtt)
-    from harness.network import accuracy  # noqa: PLC0415 - keeps `--help` quick
+    from harness.network import accuracy
 
     if options.json:
-        import json  # noqa: PLC0415 - needed for this output only
-        from dataclasses import asdict  # noqa: PLC0415 - needed for this output only
+        import json
+        from dataclasses import asdict
 
-        measured = accuracy.measure(rtts_ms)
+        measured = accuracy.measure(options.rtt)
         print(json.dumps({**asdict(measured), "ok": measured.ok}, indent=1))
     else:
-        from rich.console import Console  # noqa: PLC0415 - keeps `--help` quick
+        from rich.console import Console
 
         with Console(stderr=True).status("measuring round trips, some seconds per round-trip time"):
-            measured = accuracy.measure(rtts_ms)
+            measured = accuracy.measure(options.rtt)
         _show(measured)
     return 0 if measured.ok else 1
 
 
 def _show(measured: Accuracy) -> None:
-    from rich.console import Console  # noqa: PLC0415 - keeps `--help` quick
-    from rich.table import Table  # noqa: PLC0415 - keeps `--help` quick
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("RTT", "added", "p5–p95", "p99", "error", "error %", "bound", "pings", ""):

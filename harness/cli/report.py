@@ -1,7 +1,7 @@
-"""Render a run's report again, or that of a file of another tool, or of two such files before and after.
+"""Write the report of a run, or of result files of another tool.
 
-RUN is a run folder or its run.json, or a file that pytest-benchmark, Locust, k6, hyperfine or pyperf wrote. With AFTER, a second
-one, both are compared; `harness compare` does the same and says with its exit code what came of it.
+RUN is a run folder or its run.json, or a result file of pytest-benchmark, Locust, k6, hyperfine or pyperf. With AFTER, the two are
+compared; `harness compare` does the same and also sets the exit code.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import _files
+from harness.cli import _files, _options
 
 if TYPE_CHECKING:
     from harness.results.run import Run
@@ -18,42 +18,41 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_path", metavar="RUN", type=Path, help="a run folder or its run.json, or a file of another tool")
+    parser.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json, or a result file of another tool")
     parser.add_argument("after", metavar="AFTER", nargs="?", type=Path, help="another one to compare with the first")
-    parser.add_argument("--format", default="html", metavar="FORMAT", help=f"one of {', '.join(_files.FORMATS)} (default: html)")
-    _files.arguments(parser, "beside a run, and for files a new one in runs")
+    _options.report_format(parser, "html")
+    _files.arguments(parser, "the run's folder; for result files, a new folder in runs")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write or print the report."""
-    from harness import importers as readers  # noqa: PLC0415 - keeps `--help` quick
-    from harness.results.run import RunKind  # noqa: PLC0415 - keeps `--help` quick
+    """Write or print the report; return 0."""
+    from harness import importers
+    from harness.results.run import RunKind
 
-    form = _files.form(options)
     if options.after is not None:
-        return _report_files(_files.compared(options.run_path, options.after, options), form, options.out or _files.new_folder())
-    record = readers.read(options.run_path)
+        return _report_files(_files.compared(options.run_path, options.after, options), options)
+    record = importers.read(options.run_path)
     folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
     if record.kind in {RunKind.FILE, RunKind.COMPARISON}:
-        return _report_files(record, form, options.out or _files.new_folder())
-    if form == "html":
-        from harness.report import html  # noqa: PLC0415 - only this format draws figures
+        return _report_files(record, options)
+    if options.format == "html":
+        from harness.report import html
 
         print(html.write(record, folder, options.out or folder))
-    elif form == "markdown":
-        from harness.report import markdown  # noqa: PLC0415 - only this format
+    elif options.format == "markdown":
+        from harness.report import markdown, overview
 
-        print(markdown.render(record))
+        print(markdown.write(overview.full(record)))
     else:
-        from harness.cli._console import show  # noqa: PLC0415 - only these formats
+        from harness.cli._console import show
 
-        show(record, as_json=form == "json", tables=True)
+        show(record, as_json=options.format == "json", tables=True)
     return 0
 
 
-def _report_files(record: Run, form: str, folder: Path) -> int:
-    if form == "html":
-        print(_files.publish(record, folder))
+def _report_files(record: Run, options: argparse.Namespace) -> int:
+    if options.format == "html":
+        print(_files.publish(record, options.out or _files.new_folder()))
     else:
-        _files.show(record, form)
+        _files.show(record, options.format)
     return 0

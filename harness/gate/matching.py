@@ -1,44 +1,54 @@
-"""Which scenarios, arms and groups of two runs belong together, and why others do not: missing, renamed, failed, other versions."""
+"""The counterparts in two runs: matching scenarios, arms, groups, machines and versions, and reasons why others do not match."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.results.gate import GateRow, GateVerdict, RowKind
-from harness.results.run import ArmResult, Run, RunWarning, ScenarioResult, ScenarioStatus
+from harness.gate.verdict import SHOWN_NAMES, listed
+from harness.results.gate import GateRow, GateVerdict, status_row
+from harness.results.run import Run, RunWarning, ScenarioResult, ScenarioStatus
 
-MEASURE = "measure both sides with the same options"
-ACCEPT = "give it its name back, or accept the candidate as the new baseline: harness baseline accept RUN"
+MEASURE = "measure both versions with the same options"
+RENAMED = "restore the old name, or accept the candidate as the new baseline: harness baseline accept RUN"
+
 TIMING = ("cpu", "cores", "governor", "workers pinned to", "optimised bytecode")
-"""What of a machine changes times; the interpreter's version does as well."""
+"""The facts of a run's environment that change times, in addition to the interpreter's version."""
 
-SOME = 5
-"""So many names are told where there are more."""
+ALWAYS_DIFFERS = "load average at start"
+"""The fact of a run's environment that differs between any two runs and does not describe the machine."""
+
+CLOSE = 0.8
+"""The similarity of two names, from 0 to 1, from which on one may be the other's new name."""
+
+Versions = tuple[str, str, str]
+"""The differences that make work counts, the interpreter's own counts, and instructions incomparable; "" where there are none."""
 
 
 @dataclass(frozen=True)
 class MatchedPair:
-    """A scenario on one engine at one distance in both runs; `stopped` if the candidate's was not finished."""
+    """One scenario on one engine at one RTT, in the baseline and in the candidate."""
 
     old: ScenarioResult
+    """The baseline's result."""
     new: ScenarioResult
+    """The candidate's result."""
 
     @property
-    def stopped(self) -> bool:
-        """Whether what is missing in the candidate may be so because the run was stopped."""
+    def interrupted(self) -> bool:
+        """Whether the candidate's scenario was interrupted, which may explain what is missing in it."""
         return self.new.status == ScenarioStatus.INTERRUPTED
 
     @property
     def place(self) -> str:
-        """Where it ran, for a person."""
+        """The name of the scenario with its engine and RTT."""
         return _place(self.old)
 
     def keeps(self, arm: str, group: str) -> bool:
-        """Whether the candidate has the arm and the group, and the arm runs as well as it did: else that is told once."""
+        """Return whether the candidate has the arm and the group, and the arm runs; otherwise that is reported once for the arm."""
         arms = {a.name: a for a in self.new.arms}
         known = not arms or arm in arms
         broken = arm in arms and arms[arm].cannot_run is not None
@@ -46,54 +56,74 @@ class MatchedPair:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """What belongs together, and all that was found about what does not."""
+class MatchedRuns:
+    """The scenarios of two runs that belong together, and everything found out about the others."""
 
     pairs: list[MatchedPair] = field(default_factory=list)
+    """The scenarios to compare."""
     rows: list[GateRow] = field(default_factory=list)
+    """The scenarios and arms that failed or were interrupted."""
     incomparable: list[RunWarning] = field(default_factory=list)
+    """The reasons why a scenario, an arm or a group cannot be compared."""
     warnings: list[RunWarning] = field(default_factory=list)
+    """The scenarios, arms and groups that are new in the candidate."""
 
 
-def of_the_whole(base: Run, candidate: Run) -> list[RunWarning]:
-    """Return why two runs say nothing about each other at all; nothing where they do."""
-    asked = [(run.settings.size, run.settings.seed, run.settings.quick) for run in (base, candidate)]
+def incomparable_runs(base: Run, candidate: Run) -> list[RunWarning]:
+    """Return the reasons why two runs cannot be compared at all; none where they can."""
+    settings = [(run.settings.size, run.settings.seed, run.settings.quick) for run in (base, candidate)]
     names = ("size", "seed", "--quick")
-    other = [f"{name} {a} and {b}" for name, a, b in zip(names, *asked, strict=True) if a != b]
+    other = [f"{name} {a} and {b}" for name, a, b in zip(names, *settings, strict=True) if a != b]
     schemas, kinds = (base.schema_version, candidate.schema_version), (base.kind, candidate.kind)
     checks = [
         (schemas[0] != schemas[1], "another schema", f"the runs have schema {schemas[0]} and {schemas[1]}"),
-        (kinds[0] != kinds[1], "another kind of run", f"one is of kind {kinds[0]!r}, the other {kinds[1]!r}"),
+        (
+            kinds[0] != kinds[1],
+            "another kind of run",
+            f"the baseline is of kind {str(kinds[0])!r}, the candidate {str(kinds[1])!r}",
+        ),
         (bool(other), "other settings", f"the runs differ in {', '.join(other)}"),
-        (base.interrupted, "the baseline", "it was stopped before its end"),
+        (base.interrupted, "the baseline", "the run was interrupted"),
     ]
-    return [RunWarning(name, says, MEASURE) for off, name, says in checks if off]
+    return [RunWarning(name, message, MEASURE) for applies, name, message in checks if applies]
 
 
-def another_machine(base: Run, candidate: Run) -> str:
-    """Return why times of the two runs are not compared at all: another machine or interpreter; "" where they are."""
-    sides = (base.environment, candidate.environment)
-    other = [f"{key} {sides[0][key]} and {sides[1][key]}" for key in TIMING if _differ(*sides, key)]
-    if _minor(sides[0].get("python", "")) != _minor(sides[1].get("python", "")):
-        other.append(f"python {sides[0].get('python')} and {sides[1].get('python')}")
+def differences(before: Mapping[str, str], after: Mapping[str, str], keys: Iterable[str] | None = None) -> list[str]:
+    """Return `key old and new` for each fact that both environments state and that differs, the load average excepted.
+
+    `keys` limits the facts, and orders them; by default all are compared.
+    """
+    wanted = before if keys is None else keys
+    both = [key for key in wanted if key in before and key in after and key != ALWAYS_DIFFERS]
+    return [f"{key} {before[key]} and {after[key]}" for key in both if before[key] != after[key]]
+
+
+def another_machine(before: Mapping[str, str], after: Mapping[str, str], keys: Iterable[str] = TIMING) -> str:
+    """Return why times from two environments must not be compared: another machine or interpreter; "" where they may.
+
+    `keys` are the facts that change times. Of "python" the minor version counts.
+    """
+    other = differences(before, after, keys)
+    if _minor(before.get("python", "")) != _minor(after.get("python", "")):
+        other.append(f"python {before.get('python')} and {after.get('python')}")
     return f"another machine or interpreter: {', '.join(other)}" if other else ""
 
 
-def other_versions(pair: MatchedPair, base: Run, candidate: Run) -> tuple[str, str, str]:
-    """Return why counted work, the interpreter's own work, and its instructions are not comparable; "" where they are."""
-    sides = (base.environment, candidate.environment)
+def other_versions(pair: MatchedPair, base: Run, candidate: Run) -> Versions:
+    """Return why work counts, the interpreter's own counts, and its instructions cannot be compared; "" where they can."""
+    before, after = base.environment, candidate.environment
     reasons = []
     digests = (pair.old.dataset.get("digest"), pair.new.dataset.get("digest"))
     if digests[0] != digests[1]:
         reasons.append(f"the data differ: {' and '.join(str(d)[:12] for d in digests)}")
     reasons += [f"{key} {a} and {b}" for key, a, b in _engine_versions(pair)]
-    if _minor(sides[0].get("sqlalchemy", "")) != _minor(sides[1].get("sqlalchemy", "")):
-        reasons.append(f"sqlalchemy {sides[0].get('sqlalchemy')} and {sides[1].get('sqlalchemy')}")
-    pythons = tuple(side.get("python", "") for side in sides)
+    if _minor(before.get("sqlalchemy", "")) != _minor(after.get("sqlalchemy", "")):
+        reasons.append(f"sqlalchemy {before.get('sqlalchemy')} and {after.get('sqlalchemy')}")
+    pythons = (before.get("python", ""), after.get("python", ""))
     python = f"python {pythons[0]} and {pythons[1]}"
-    own = python if _minor(pythons[0]) != _minor(pythons[1]) else ""
-    cpus = f"cpu {sides[0].get('cpu')} and {sides[1].get('cpu')}" if _differ(*sides, "cpu") else ""
-    return ", ".join(reasons), own, own or (python if pythons[0] != pythons[1] else cpus)
+    interpreter = python if _minor(pythons[0]) != _minor(pythons[1]) else ""
+    cpu = next(iter(differences(before, after, ["cpu"])), "")
+    return ", ".join(reasons), interpreter, interpreter or (python if pythons[0] != pythons[1] else cpu)
 
 
 def _engine_versions(pair: MatchedPair) -> Iterator[tuple[str, str, str]]:
@@ -115,110 +145,123 @@ def _minor(text: str) -> str:
     return found[0] if found else text
 
 
-def _differ(old: Mapping[str, str], new: Mapping[str, str], key: str) -> bool:
-    return key in old and key in new and old[key] != new[key]
+def renamed(missing: Mapping[str, str], added: Mapping[str, str], close: float = CLOSE) -> dict[str, str]:
+    """Return missing name → likely new name, each new name at most once.
+
+    Both arguments map names to their descriptions. A name with the same description is preferred, then one that is at least
+    `close`.
+    """
+    left, found = dict(added), {}
+    for old, text in missing.items():
+        same = [new for new, other in left.items() if text and text == other]
+        likely = same or difflib.get_close_matches(old, list(left), 1, close)
+        if likely:
+            del left[likely[0]]
+            found[old] = likely[0]
+    return found
 
 
-def pair(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, stopped: bool) -> Sides:
-    """Return the scenarios of two runs side by side, and what became of all others; `stopped` is the second run."""
-    sides = Sides()
+def rename_hints(likely: Mapping[str, str]) -> str:
+    """Return `; 'old' may have been renamed to 'new'` for the first few names; "" for none."""
+    return "".join(f"; {old!r} may have been renamed to {new!r}" for old, new in list(likely.items())[:SHOWN_NAMES])
+
+
+def match(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, interrupted: bool) -> MatchedRuns:
+    """Match the scenarios of two runs by name, engine and RTT; `interrupted` is whether the second run was."""
+    matched = MatchedRuns()
     twice = [name for results in (before, after) for name, number in Counter(map(_place, results)).items() if number > 1]
     if twice:
-        says = f"a run has two scenarios named {_some(list(dict.fromkeys(twice)))}"
-        sides.incomparable.append(RunWarning("names", says, "measure runs in which every name is one scenario's"))
-        return sides
-    here = {_place(r): r for r in after}
-    gone = [r for r in before if r.status != ScenarioStatus.NOT_RUN and _place(r) not in here]
+        message = f"a run has two scenarios named {listed(list(dict.fromkeys(twice)))}"
+        matched.incomparable.append(RunWarning("names", message, "measure runs in which each scenario has its own name"))
+        return matched
+    candidates = {_place(r): r for r in after}
+    missing = [r for r in before if r.status != ScenarioStatus.NOT_RUN and _place(r) not in candidates]
     new = [r for r in after if _place(r) not in {_place(r) for r in before}]
-    if gone:
-        _tell_gone(sides, gone, new, stopped=stopped)
+    if missing:
+        _add_missing(matched, missing, new, interrupted=interrupted)
     if new:
-        says = f"{_some([_place(r) for r in new])}: nothing to compare with"
-        sides.warnings.append(RunWarning("new scenarios", says, "accept a baseline that has them"))
-    sides.rows.extend(_failed(r) for r in new if r.status == ScenarioStatus.FAILED)
+        message = f"{listed([_place(r) for r in new])}: not in the baseline, so not compared"
+        matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has them"))
+    matched.rows.extend(_failed(r) for r in new if r.status == ScenarioStatus.FAILED)
     for old in before:
-        if _place(old) in here:
-            _settle(sides, MatchedPair(old, here[_place(old)]))
-    if stopped and before and not any(row.verdict == GateVerdict.INCONCLUSIVE for row in sides.rows):
-        sides.rows.append(_status(before[-1], GateVerdict.INCONCLUSIVE, "the candidate was stopped before its end"))
-    return sides
+        if _place(old) in candidates:
+            _add_pair(matched, MatchedPair(old, candidates[_place(old)]))
+    if interrupted and before and not any(row.verdict == GateVerdict.INCONCLUSIVE for row in matched.rows):
+        matched.rows.append(_status(before[-1], GateVerdict.INCONCLUSIVE, "the candidate's run was interrupted"))
+    return matched
 
 
-def _settle(sides: Sides, one: MatchedPair) -> None:
-    """Decide about a scenario that both runs name: whether it is compared, or why not."""
-    old, new = one.old, one.new
+def _add_pair(matched: MatchedRuns, pair: MatchedPair) -> None:
+    """Add a scenario that both runs name: as a pair to compare, or with the reason why it is not one."""
+    old, new = pair.old, pair.new
     if new.status == ScenarioStatus.FAILED:
-        sides.rows.append(_failed(new))
+        matched.rows.append(_failed(new))
     elif old.status == ScenarioStatus.NOT_RUN:
         if new.status != ScenarioStatus.NOT_RUN:
-            sides.warnings.append(RunWarning("new scenarios", f"{one.place} was not run before", "accept a baseline that has it"))
+            message = f"{pair.place} was not run in the baseline"
+            matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has it"))
     elif old.status != ScenarioStatus.OK:
-        sides.incomparable.append(RunWarning(one.place, f"in the baseline it has {old.status}", "measure the baseline again"))
+        matched.incomparable.append(RunWarning(pair.place, f"{old.status} in the baseline", "measure the baseline again"))
     elif new.status == ScenarioStatus.NOT_RUN:
-        reason = f"in the candidate it was not run: {_line(new.error or 'no reason was recorded')}"
-        sides.incomparable.append(RunWarning(one.place, reason, "measure where it can run"))
+        message = f"not run in the candidate: {_line(new.error or 'no reason was recorded')}"
+        matched.incomparable.append(RunWarning(pair.place, message, "measure the candidate where the scenario can run"))
     else:
-        if one.stopped:
-            sides.rows.append(_status(new, GateVerdict.INCONCLUSIVE, f"{one.place} was stopped before its end"))
-        _arms(sides, one)
-        _names(sides, one, "group", old.groups, new.groups)
-        sides.pairs.append(one)
+        if pair.interrupted:
+            matched.rows.append(_status(new, GateVerdict.INCONCLUSIVE, f"{pair.place} was interrupted"))
+        _add_arms(matched, pair)
+        _add_names(matched, pair, "group", old.groups, new.groups)
+        matched.pairs.append(pair)
 
 
-def _arms(sides: Sides, one: MatchedPair) -> None:
-    ran = {a.name: a for a in one.old.arms if a.cannot_run is None}
-    after = {a.name: a for a in one.new.arms}
-    _names(sides, one, "arm", {a.name: a.description for a in one.old.arms}, {a.name: a.description for a in one.new.arms})
-    for name in ran:
-        found: ArmResult | None = after.get(name)
-        if found is not None and found.cannot_run is not None:
-            sides.rows.append(_status(one.new, GateVerdict.REGRESSED, f"it cannot run any more: {_line(found.cannot_run)}", name))
+def _add_arms(matched: MatchedRuns, pair: MatchedPair) -> None:
+    """Add the arms that are missing, new, or no longer run."""
+    after = {a.name: a for a in pair.new.arms}
+    _add_names(matched, pair, "arm", {a.name: a.description for a in pair.old.arms}, {a.name: a.description for a in pair.new.arms})
+    for arm in pair.old.arms:
+        now = after.get(arm.name)
+        if arm.cannot_run is None and now is not None and now.cannot_run is not None:
+            message = f"it no longer runs: {_line(now.cannot_run)}"
+            matched.rows.append(_status(pair.new, GateVerdict.REGRESSED, message, arm.name))
 
 
-def _names(sides: Sides, one: MatchedPair, what: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-    """Tell which arms or groups are gone, each with what it may be called now, and which are new."""
-    gone, added = {n: t for n, t in old.items() if n not in new}, {n: t for n, t in new.items() if n not in old}
-    if gone:
-        sides.incomparable.append(RunWarning(one.place, _missing(what, list(gone), dict(renamed(gone, added))), ACCEPT))
+def _add_names(matched: MatchedRuns, pair: MatchedPair, noun: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    """Add the arms or groups (name → description) that are missing, each with its likely new name, or that are new."""
+    missing, added = {n: t for n, t in old.items() if n not in new}, {n: t for n, t in new.items() if n not in old}
+    if missing:
+        message = _missing(noun, list(missing), renamed(missing, added))
+        matched.incomparable.append(RunWarning(pair.place, message, RENAMED))
     elif added:
-        says = f"{what} {_some(list(added))}: nothing to compare with"
-        sides.warnings.append(RunWarning(f"new in {one.place}", says, "accept a baseline that has it"))
+        message = f"{noun} {listed(list(added))}: not in the baseline, so not compared"
+        matched.warnings.append(RunWarning(f"new in {pair.place}", message, "accept a baseline that has it"))
 
 
-def _tell_gone(sides: Sides, gone: Sequence[ScenarioResult], new: Sequence[ScenarioResult], *, stopped: bool) -> None:
-    if stopped:
-        says = f"the candidate was stopped before {_some([_place(r) for r in gone])}"
-        sides.rows.append(_status(gone[0], GateVerdict.INCONCLUSIVE, says))
+def _add_missing(
+    matched: MatchedRuns, missing: Sequence[ScenarioResult], new: Sequence[ScenarioResult], *, interrupted: bool
+) -> None:
+    """Add the scenarios that the candidate lacks."""
+    if interrupted:
+        message = f"the candidate's run was interrupted before {listed([_place(r) for r in missing])}"
+        matched.rows.append(_status(missing[0], GateVerdict.INCONCLUSIVE, message))
         return
     likely: dict[str, str] = {}
-    for where in dict.fromkeys((r.engine, r.rtt_ms) for r in gone):
-        texts = [{_place(r): r.doc or r.file for r in results if (r.engine, r.rtt_ms) == where} for results in (gone, new)]
-        likely |= dict(renamed(*texts))
-    sides.incomparable.append(RunWarning("scenarios", _missing("scenario", [_place(r) for r in gone], likely), ACCEPT))
+    for where in dict.fromkeys((r.engine, r.rtt_ms) for r in missing):
+        before, after = ({_place(r): r.doc or r.file for r in rs if (r.engine, r.rtt_ms) == where} for rs in (missing, new))
+        likely |= renamed(before, after)
+    message = _missing("scenario", [_place(r) for r in missing], likely)
+    matched.incomparable.append(RunWarning("scenarios", message, RENAMED))
 
 
-def _missing(what: str, gone: Sequence[str], likely: Mapping[str, str]) -> str:
-    hints = "".join(f"; {old!r} may be {new!r} now" for old, new in list(likely.items())[:SOME])
-    return f"{what} {_some(gone)} {'is' if len(gone) == 1 else 'are'} missing in the candidate{hints}"
-
-
-def renamed(gone: Mapping[str, str], added: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what a name that is gone may be called now: the new name with the same text, else one that is close."""
-    left = dict(added)
-    for old, text in gone.items():
-        same = [new for new, other in left.items() if text and text == other]
-        close = same or difflib.get_close_matches(old, list(left), 1, 0.8)
-        if close:
-            del left[close[0]]
-            yield old, close[0]
+def _missing(noun: str, missing: Sequence[str], likely: Mapping[str, str]) -> str:
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{noun} {listed(missing)} {verb} missing in the candidate{rename_hints(likely)}"
 
 
 def _failed(result: ScenarioResult) -> GateRow:
     return _status(result, GateVerdict.REGRESSED, f"it failed: {_line(result.error or 'no error was recorded')}")
 
 
-def _status(result: ScenarioResult, word: GateVerdict, because: str, arm: str = "") -> GateRow:
-    return GateRow(RowKind.STATUS, result.name, result.engine, result.rtt_ms, arm, "", "status", word, because)
+def _status(result: ScenarioResult, verdict: GateVerdict, reason: str, arm: str = "") -> GateRow:
+    return status_row(result.name, result.engine, result.rtt_ms, verdict, reason, arm=arm)
 
 
 def _place(result: ScenarioResult) -> str:
@@ -227,13 +270,3 @@ def _place(result: ScenarioResult) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:SOME])
-    return f"{shown} and {len(names) - SOME} more" if len(names) > SOME else shown
-
-
-def counted(number: int, name: str) -> str:
-    """Return `1 figure`, `2 figures`."""
-    return f"{number} {name}{'' if number == 1 else 's'}"

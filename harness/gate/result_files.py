@@ -1,10 +1,8 @@
-"""Two files, before and after, as one run: joined by name, each benchmark with its ratio, its verdict, and what may be doubted."""
+"""Compare two result files, before and after: benchmarks joined by name, each with its ratio and verdict, and the warnings."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,8 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import NotComparableError, UsageError
+from harness.gate.matching import differences, rename_hints, renamed
+from harness.gate.verdict import SHOWN_NAMES, listed
+from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import (
     BASELINE,
     ArmResult,
@@ -33,33 +35,28 @@ CANDIDATE = "candidate"
 UNPAIRED = "unpaired"
 """The name of the warning that every comparison of two files raises."""
 
-CHANGES_ALWAYS = "load average at start"
-"""What differs between any two runs, and says nothing about the machine."""
-
-SHIFT, SHARE, SEVERAL = 1.1, 0.8, 4
-"""A file has shifted as a whole where of SEVERAL benchmarks such a SHARE moved the same way, and the median of all beyond SHIFT."""
-
-SOME = 5
-"""So many names are told where there are more."""
+SHIFT, SHARE, MIN_BENCHMARKS = 1.1, 0.8, 4
+"""All benchmarks shifted if there are at least MIN_BENCHMARKS, at least this SHARE of them moved the same way, and the median of
+all ratios is beyond SHIFT."""
 
 
 def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only: str = "*") -> Run:
     """Return the comparison of two files as a run of kind `RunKind.COMPARISON`, the first its baseline.
 
-    `drift` is the share by which two runs of the same code may differ; `only` is a glob that chooses benchmarks by name.
+    `drift` is the share by which two runs of the same code may differ; `only` is a glob that selects benchmarks by name.
 
     Raises:
-        UsageError: no benchmark has a name that `only` matches.
-        NotComparableError: the files are of different tools or data, or one lacks a benchmark that the other has.
+        UsageError: `only` matches no benchmark.
+        NotComparableError: the files are from different tools or data, or one lacks a benchmark that the other has.
     """
-    _same_kind(before, after)
+    _refuse_other_kinds(before, after)
     pairs = _joined(before, after, only)
-    outcomes = [compare(_side(old), _side(new), drift) for old, new in pairs]
+    outcomes = [compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs]
     name = f"{Path(before.file).name} → {Path(after.file).name}"
     result = ScenarioResult(
         name="comparison",
         title=one_line(name),
-        doc=f"What {before.tool} measured, at two moments.",
+        doc=f"Measured by {before.tool} in two separate runs.",
         file=after.file,
         engine=after.tool,
         rtt_ms=0.0,
@@ -76,65 +73,88 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
     return own_run.blank(RunKind.COMPARISON, one_line(name), after, result, _environment(before, after, drift))
 
 
+def gated(compared: Run) -> GateResult:
+    """Return the gate's result on a comparison of two files: unpaired times only."""
+    rows, names = [], ("before", "after")
+    for result in compared.scenarios:
+        names = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
+        medians_ns = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
+        rows += [_row(result, verdict, medians_ns) for verdict in result.verdicts]
+    return gate_result(names, rows, warnings=[warning for result in compared.scenarios for warning in result.warnings])
+
+
 def exit_code(run: Run) -> int:
-    """Return what a comparison means to a shell: 1 with a regression, else 3 where anything is inconclusive, else 0."""
-    words = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return 1 if words[PromiseVerdict.REGRESSED] else 3 if words[PromiseVerdict.INCONCLUSIVE] else 0
+    """Return the exit code of a comparison: 1 with a regression, else 3 where anything is inconclusive, else 0."""
+    return gated(run).exit_code
 
 
-def _same_kind(before: Reading, after: Reading) -> None:
+def _row(result: ScenarioResult, verdict: Verdict, medians_ns: dict[tuple[str, str], float]) -> GateRow:
+    inconclusive = verdict.verdict == PromiseVerdict.INCONCLUSIVE
+    return GateRow(
+        kind=RowKind.TIME,
+        scenario=verdict.promise,
+        engine=result.engine,
+        rtt_ms=0.0,
+        arm="",
+        group="",
+        metric="time",
+        verdict=GateVerdict.NOT_JUDGED if inconclusive else GateVerdict(verdict.verdict),
+        reason=verdict.sentence,
+        base=medians_ns.get((verdict.promise, result.arms[0].name)),
+        candidate=medians_ns.get((verdict.promise, verdict.arm)),
+        unit="ns",
+        change=1 / verdict.value if verdict.value else None,
+        low=1 / verdict.high if verdict.high else None,
+        high=1 / verdict.low if verdict.low else None,
+    )
+
+
+def _refuse_other_kinds(before: Reading, after: Reading) -> None:
     if before.tool != after.tool:
         raise NotComparableError(
-            f"{before.file} is of {before.tool} and {after.file} of {after.tool}: tools measure different things; "
+            f"{before.file} is from {before.tool}, {after.file} from {after.tool}: different tools measure different things; "
             "compare files of the same tool"
         )
-    datasets = [{k: v for k, v in side.environment.items() if k.startswith("dataset of ")} for side in (before, after)]
+    datasets = [{k: v for k, v in file.environment.items() if k.startswith("dataset of ")} for file in (before, after)]
     for name in datasets[0].keys() & datasets[1].keys():
         if datasets[0][name] != datasets[1][name]:
-            digests = " and ".join(side[name][:12] for side in datasets)
+            digests = " and ".join(digest[name][:12] for digest in datasets)
             raise NotComparableError(f"the {name} differs ({digests}); compare runs with the same --size and --seed")
 
 
 def _joined(before: Reading, after: Reading, only: str) -> list[tuple[Timing, Timing]]:
-    sides = [{t.name: t for t in side.timings if fnmatchcase(t.name, only)} for side in (before, after)]
-    if not any(sides):
-        raise UsageError(f"no benchmark is named like {only!r}; there are, for example, {_some([t.name for t in before.timings])}")
-    gone = [name for name in sides[0] if name not in sides[1]]
-    new = [name for name in sides[1] if name not in sides[0]]
-    if gone or new:
-        parts = [f"only in {before.file}: {_some(gone)}"] * bool(gone) + [f"only in {after.file}: {_some(new)}"] * bool(new)
-        renamed = [
-            f"{name!r} may be {close[0]!r}" for name in gone[:SOME] if (close := difflib.get_close_matches(name, new, 1, 0.8))
-        ]
-        hint = f" ({'; '.join(renamed)})" if renamed else ""
-        raise NotComparableError(f"{'; '.join(parts)}{hint}; give them the same names, or choose what both have with --only")
-    return [(timing, sides[1][name]) for name, timing in sides[0].items()]
+    old, new = ({t.name: t for t in file.timings if fnmatchcase(t.name, only)} for file in (before, after))
+    if not (old or new):
+        raise UsageError(f"no benchmark matches {only!r}; there are, for example, {listed([t.name for t in before.timings])}")
+    missing = {name: "" for name in old if name not in new}
+    added = {name: "" for name in new if name not in old}
+    if missing or added:
+        parts = [f"only in {before.file}: {listed(list(missing))}"] * bool(missing)
+        parts += [f"only in {after.file}: {listed(list(added))}"] * bool(added)
+        hints = rename_hints(renamed(missing, added))
+        raise NotComparableError(f"{'; '.join(parts)}{hints}; rename them back, or select benchmarks of both files with --only")
+    return [(timing, new[name]) for name, timing in old.items()]
 
 
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:SOME])
-    return f"{shown} and {len(names) - SOME} more" if len(names) > SOME else shown
-
-
-def _side(timing: Timing) -> Unpaired:
+def _unpaired(timing: Timing) -> Unpaired:
     empty = np.empty(0, dtype=np.float64), np.empty(0, dtype=np.int64)
     values, counts = (timing.units.values_ns, timing.units.counts) if timing.units else empty
     return Unpaired(timing.median_ns, timing.samples, values, counts, timing.rounding_ns)
 
 
-def _finite(bound: float | None) -> float | None:
-    return bound if bound is not None and math.isfinite(bound) else None
+def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
+    """Return both bounds, or none where one is not finite."""
+    bounds = (outcome.low, outcome.high)
+    return bounds if all(bound is not None and math.isfinite(bound) for bound in bounds) else (None, None)
 
 
 def _ratio(name: str, outcome: UnpairedOutcome) -> Ratio:
     assert outcome.ratio is not None
-    low, high = _finite(outcome.low), _finite(outcome.high)
-    known = low is not None and high is not None
-    return Ratio(CANDIDATE, name, outcome.ratio, low if known else None, high if known else None, processes=[], pairs=0)
+    return Ratio(CANDIDATE, name, outcome.ratio, *_interval(outcome), processes=[], pairs=0)
 
 
 def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
-    low, high = _finite(outcome.low), _finite(outcome.high)
+    low, high = _interval(outcome)
     return Verdict(
         promise=name,
         text="",
@@ -143,60 +163,56 @@ def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
         sentence=outcome.reason,
         unit="×",
         value=outcome.ratio,
-        low=low if high is not None else None,
-        high=high if low is not None else None,
+        low=low,
+        high=high,
         neutral=1.0,
     )
 
 
 def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
-    default = "the default, from runs of the same code on two shared cores; compare two such runs here to know yours"
+    default = "the default, from runs of the same code on two shared cores; compare two such runs here to find yours"
     source = "as given" if drift != DRIFT else default
-    below = f"a difference below the drift of {drift * 100:.3g} % ({source}) cannot be told from the machine"
-    found = [
-        RunWarning(
-            UNPAIRED,
-            f"two runs at two moments: {below}",
-            "measure both versions in turn, in one run, to see smaller differences",
-        )
-    ]
+    message = (
+        f"these runs were not interleaved; separate runs of the same code differ by up to {drift * 100:.3g} % ({source}), "
+        "so smaller differences are not judged"
+    )
+    found = [RunWarning(UNPAIRED, message, "measure both versions interleaved, in one run, to detect smaller differences")]
     if before.digest and before.digest == after.digest:
-        found.append(RunWarning("the same file", "both sides hold the same bytes", "name the file of the other moment"))
-    both = before.environment.keys() & after.environment.keys() - {CHANGES_ALWAYS}
-    machine = {key: (old, after.environment[key]) for key, old in before.environment.items() if key in both}
-    other = [f"{key} {old} and {new}" for key, (old, new) in machine.items() if old != new]
+        found.append(RunWarning("the same file", "both files hold the same bytes", "name the file of the other run"))
+    other = differences(before.environment, after.environment)
     if other:
-        more = f" and {len(other) - SOME} more" if len(other) > SOME else ""
-        says = f"before and after differ in {'; '.join(other[:SOME])}{more}"
-        found.append(RunWarning("another machine or version", says, "measure both on the same machine, with the same versions"))
-    for side, where in ((before, "before"), (after, "after")):
-        for warning in side.warnings:
+        more = f" and {len(other) - SHOWN_NAMES} more" if len(other) > SHOWN_NAMES else ""
+        message = f"before and after differ in {'; '.join(other[:SHOWN_NAMES])}{more}"
+        found.append(RunWarning("another machine or version", message, "measure both on the same machine, with the same versions"))
+    for file, when in ((before, "before"), (after, "after")):
+        for warning in file.warnings:
             if not (warning in before.warnings and warning in after.warnings):
-                found.append(RunWarning(f"{warning.name}, {where}", warning.message, warning.remedy))
+                found.append(RunWarning(f"{warning.name}, {when}", warning.message, warning.remedy))
             elif warning not in found:
                 found.append(warning)
     return found
 
 
 def _shifted(ratios: Sequence[float]) -> Iterator[RunWarning]:
-    """Yield a warning where everything became faster, or slower, alike: so does a change of the machine look."""
-    if len(ratios) < SEVERAL:
+    """Yield a warning if all benchmarks became faster, or slower, alike, as after a change of the machine."""
+    if len(ratios) < MIN_BENCHMARKS:
         return
     middle = median(ratios)
     faster = middle > 1
     alike = sum((ratio > 1) == faster for ratio in ratios)
     if max(middle, 1 / middle) > SHIFT and alike >= SHARE * len(ratios):
-        way = "faster" if faster else "slower"
-        says = f"{alike} of {len(ratios)} benchmarks became {way}, half of all by {max(middle, 1 / middle):.2f}× and more"
-        yield RunWarning(
-            "everything shifted", says, "look for a change of the machine before one of the code: measure both again, in turn"
+        message = (
+            f"{alike} of {len(ratios)} benchmarks became {'faster' if faster else 'slower'}, "
+            f"half of all by at least {max(middle, 1 / middle):.2f}×"
         )
+        remedy = "check the machine before the code: measure both versions again, interleaved"
+        yield RunWarning("all times shifted", message, remedy)
 
 
 def _environment(before: Reading, after: Reading, drift: float) -> dict[str, str]:
     found = {"drift": f"{drift * 100:.3g} %"}
-    for side, where in ((before, "before"), (after, "after")):
-        commit = f"{side.commit}{' with uncommitted changes' if side.dirty else ''}" if side.commit else ""
-        facts = {"file": one_line(side.file), "SHA-256": side.digest, "measured": side.started_at, "commit": commit}
-        found |= {f"{where}: {key}": value for key, value in (facts | side.environment).items() if value}
+    for file, when in ((before, "before"), (after, "after")):
+        commit = f"{file.commit}{' with uncommitted changes' if file.dirty else ''}" if file.commit else ""
+        facts = {"file": one_line(file.file), "SHA-256": file.digest, "measured": file.started_at, "commit": commit}
+        found |= {f"{when}: {key}": value for key, value in (facts | file.environment).items() if value}
     return found

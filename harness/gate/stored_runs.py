@@ -1,28 +1,52 @@
-"""The gate on stored runs: what became of every figure, and one verdict that a build ends with. Pure, from runs to a result.
+"""Gate two stored runs: from the runs to a row per figure and one verdict. Pure.
 
-Exact work decides. Times from two moments show a large change alone and are else not judged, which is said; where there is nothing
-but such times, the gate is inconclusive. What is missing or renamed, of other data or other versions, is not comparable, by name. A
-candidate's scenario that failed is a regression. No row, no pass.
+Work counts decide. Stored times are from two moments and two states of the machine: the same code differs from run to run, and the
+machine drifts in addition, sometimes for all figures alike. They can therefore show a large change only. A stored time counts if
+the intervals over both runs' processes are apart and the change is beyond a limit that holds for all times of the comparison
+together; where the suite itself scatters more than the limit assumes, the limit is as wide as that. A shift of all times raises a
+warning, and is charged to no single one. Other times are not judged; where there are only those, the gate is inconclusive.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from statistics import NormalDist
 
 from harness.errors import UsageError
-from harness.gate import matching as gate_sides
-from harness.gate import stored_times as gate_times
-from harness.gate import work_counts as gate_work
-from harness.gate.matching import MatchedPair, counted
+from harness.gate import work_counts
+from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions
+from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.run import PromiseVerdict, Run, RunWarning
+from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult
+from harness.stats.intervals import mean_interval, median
 
-ACCEPT = "measure it again, or accept the candidate as the new baseline: harness baseline accept RUN"
-AGAINST = "time both versions in turn: harness gate --against REF"
+DRIFT_SD = 0.075
+"""The standard deviation, as a share, of a process's time from run to run of the same code, in fresh processes on two shared cores.
+Two runs differ by √2 of it."""
+
+MIN_CHANGE = 0.25
+"""The smallest change of a stored time that counts, however few times are compared."""
+
+ALPHA = 0.01
+"""The probability, at most, that any time of the same code is beyond the limit, if the drift is as stated (Bonferroni)."""
+
+SUITE = 8
+"""The number of times from which on their own scatter and their common shift are taken into account."""
+
+SHIFTED, SHIFTED_BADLY = 1.1, 1.5
+"""The factors from which on a shift of all times raises a warning, and the gate does not pass: a machine alone seldom shifts that
+much. Where too few times are compared to see their common shift, it is assumed to be the larger one."""
+
+MIN_PROCESSES = 2
+"""The number of processes that an interval over processes needs."""
+
+MAD_TO_SD = 1.4826
+"""The standard deviation of a normal distribution ÷ its median absolute deviation."""
 
 
 def gate(
@@ -33,135 +57,78 @@ def gate(
     only: str = "*",
     names: tuple[str, str] = ("the baseline", "the candidate"),
 ) -> GateResult:
-    """Return what became of every figure of `base` in `candidate`, and the verdict.
+    """Compare every figure of `base` with `candidate`, and return the rows with the verdict.
 
-    `tolerances` maps "scenario.metric" to a share and goes before what scenarios say themselves; `only` is a glob that chooses
-    scenarios by name; `names` are how the sides are called.
+    `tolerances` maps "scenario.metric" to a share and overrides the scenarios' own; `only` is a glob that selects scenarios by
+    name; `names` are shown for the two runs.
 
     Raises:
-        UsageError: `only` matches no scenario of the baseline, or a tolerance has no meaning.
+        UsageError: `only` matches no scenario of the baseline, or a tolerance is not a share from 0 up.
     """
-    reasons = gate_sides.of_the_whole(base, candidate)
+    reasons = incomparable_runs(base, candidate)
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
     if base.scenarios and not before:
         known = ", ".join(sorted({r.name for r in base.scenarios}))
-        raise UsageError(f"no scenario is named like {only!r}; the baseline has {known}")
-    sides = gate_sides.pair(before, after, stopped=candidate.interrupted)
-    rows, incomparable = list(sides.rows), list(sides.incomparable)
-    for one in sides.pairs:
-        found, reasons = _rows(one, _rules(one, tolerances or {}, base, candidate))
+        raise UsageError(f"no scenario matches {only!r}; the baseline has {known}")
+    matched = match(before, after, interrupted=candidate.interrupted)
+    rows, incomparable = list(matched.rows), list(matched.incomparable)
+    for pair in matched.pairs:
+        found, reasons = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
         rows += found
         incomparable += reasons
-    times = gate_times.times([(p.old, p.new) for p in sides.pairs], gate_sides.another_machine(base, candidate))
+    machine = another_machine(base.environment, candidate.environment)
+    times = stored_times([(pair.old, pair.new) for pair in matched.pairs], machine)
     rows += times.rows
-    verdict, sentence = next(_verdicts(rows, incomparable, all_slower=times.all_slower))
-    warnings = [*sides.warnings, *times.warnings, *_warnings(base, candidate, rows)]
-    return GateResult(*names, verdict, sentence, rows, incomparable, warnings)
+    warnings = [*matched.warnings, *times.warnings, *_warnings(base, candidate, rows)]
+    return result(names, rows, incomparable, warnings, all_slower=times.all_slower)
 
 
-def of_files(compared: Run) -> GateResult:
-    """Return the result on two files of another tool, from `harness.gate.result_files`: times alone, unpaired."""
-    rows, sides = [], ("before", "after")
-    for result in compared.scenarios:
-        sides = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
-        medians = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
-        for v in result.verdicts:
-            old, new = medians.get((v.promise, result.arms[0].name)), medians.get((v.promise, v.arm))
-            bounds = (1 / v.high if v.high else None, 1 / v.low if v.low else None)
-            word = GateVerdict.NOT_JUDGED if v.verdict == PromiseVerdict.INCONCLUSIVE else GateVerdict(v.verdict)
-            change = 1 / v.value if v.value else None
-            rows.append(
-                GateRow(
-                    RowKind.TIME, v.promise, result.engine, 0.0, "", "", "time", word, v.sentence, old, new, "ns", change, *bounds
-                )
-            )
-    verdict, sentence = next(_verdicts(rows, [], all_slower=False))
-    return GateResult(*sides, verdict, sentence, rows, warnings=[d for r in compared.scenarios for d in r.warnings])
-
-
-def refused(base: str, candidate: str, says: str) -> GateResult:
-    """Return the result on two sides that do not go together at all."""
-    return GateResult(base, candidate, GateVerdict.NOT_COMPARABLE, says, incomparable=[RunWarning("not comparable", says, ACCEPT)])
+def refused(base: str, candidate: str, reason: str) -> GateResult:
+    """Return the result on a baseline and a candidate that cannot be compared at all."""
+    incomparable = [RunWarning("not comparable", reason, ACCEPT)]
+    return GateResult(base, candidate, GateVerdict.NOT_COMPARABLE, reason, incomparable=incomparable)
 
 
 def _rules(pair: MatchedPair, tolerances: Mapping[str, float], base: Run, candidate: Run) -> Rules:
     name = f"{pair.new.name}."
-    own = {key.removeprefix(name): share for key, share in tolerances.items() if key.startswith(name)}
-    no_work, no_python, no_instructions = gate_sides.other_versions(pair, base, candidate)
-    for metric, share in (pair.new.tolerances | own).items():
+    project = {key.removeprefix(name): share for key, share in tolerances.items() if key.startswith(name)}
+    merged = pair.new.tolerances | project
+    for metric, share in merged.items():
         if not (math.isfinite(share) and share >= 0):
-            raise UsageError(
-                f"{pair.new.file}: the tolerance of {metric!r} is {share}, and no share from 0 up; write one such as 0.02"
-            )
-    return Rules(pair.new.tolerances | own, pair.new.higher_is_better, no_work, no_python, no_instructions)
+            raise UsageError(f"{pair.new.file}: tolerance {share} of {metric!r} is not a share from 0 up; write one such as 0.02")
+    return Rules(merged, pair.new.higher_is_better, *other_versions(pair, base, candidate))
 
 
 def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarning]]:
-    """Return the rows of counted work and memory of a scenario, and what is missing or of other versions."""
-    rows, missing = gate_work.work(pair.old, pair.new, rules)
-    missing = [e for e in missing if pair.keeps(e.arm, e.group)]
-    rows += [row for row in gate_work.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
+    """Return the rows of a scenario's work counts and memory, and why others are missing or cannot be compared."""
+    rows, missing = work_counts.work(pair.old, pair.new, rules)
+    missing = [count for count in missing if pair.keeps(count.arm, count.group)]
+    rows += [row for row in work_counts.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
     reasons = []
-    barred = Counter(row.reason for row in rows if row.verdict == GateVerdict.NOT_COMPARABLE)
-    for reason, number in barred.items():
+    excluded = Counter(row.reason for row in rows if row.verdict == GateVerdict.NOT_COMPARABLE)
+    for reason, number in excluded.items():
         reasons.append(RunWarning(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
-    if missing and not pair.stopped:
-        metrics = sorted({e.metric.replace("_", " ") for e in missing})
-        says = f"{counted(len(missing), 'count')} of {', '.join(metrics)} {'is' if len(missing) == 1 else 'are'} missing"
-        reasons.append(RunWarning(pair.place, f"{says} in the candidate", ACCEPT))
+    if missing and not pair.interrupted:
+        metrics = sorted({count.metric.replace("_", " ") for count in missing})
+        verb = "is" if len(missing) == 1 else "are"
+        message = f"{counted(len(missing), 'count')} of {', '.join(metrics)} {verb} missing in the candidate"
+        reasons.append(RunWarning(pair.place, message, ACCEPT))
     return rows, reasons
 
 
-def _verdicts(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool
-) -> Iterator[tuple[GateVerdict, str]]:
-    """Yield the verdicts of the whole that hold, each with its reason, the most pressing first; one always holds."""
-    words = Counter(row.verdict for row in rows)
-    judged = Counter((row.kind, row.verdict) for row in rows)
-    unjudged = judged[RowKind.TIME, GateVerdict.NOT_JUDGED]
-    times = f"; {counted(unjudged, 'time')} could not be judged" if unjudged else ""
-    if words[GateVerdict.REGRESSED]:
-        yield GateVerdict.REGRESSED, f"{_kinds(rows, GateVerdict.REGRESSED)} regressed"
-    if incomparable:
-        more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
-        yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
-    if not any(row.kind != RowKind.STATUS for row in rows):
-        yield GateVerdict.NOT_COMPARABLE, "the two have no figure in common: nothing was compared"
-    if words[GateVerdict.INCONCLUSIVE]:
-        yield (
-            GateVerdict.INCONCLUSIVE,
-            "; ".join(dict.fromkeys(row.reason for row in rows if row.verdict == GateVerdict.INCONCLUSIVE)),
-        )
-    exact = judged[RowKind.WORK, GateVerdict.EQUAL] + judged[RowKind.WORK, GateVerdict.IMPROVED]
-    if not exact and (unjudged or not judged[RowKind.TIME, GateVerdict.IMPROVED]):
-        yield GateVerdict.INCONCLUSIVE, f"no work was counted exactly that could decide{times}"
-    if all_slower:
-        yield (
-            GateVerdict.INCONCLUSIVE,
-            f"everything became much slower, and {counted(exact, 'exact figure')} cannot say why; {AGAINST}",
-        )
-    if words[GateVerdict.IMPROVED]:
-        yield GateVerdict.IMPROVED, f"{_kinds(rows, GateVerdict.IMPROVED)} improved, nothing regressed{times}"
-    yield GateVerdict.EQUIVALENT, f"{counted(exact, 'exact figure')} equal{times}"
-
-
-def _kinds(rows: Iterable[GateRow], word: GateVerdict) -> str:
-    """Return how many rows of each kind have a word: `2 exact figures and 1 time`."""
-    names = {RowKind.WORK: "exact figure", RowKind.MEMORY: "peak", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
-    counts = Counter(row.kind for row in rows if row.verdict == word)
-    return " and ".join(f"{counts[kind]} {name}{'s' * (counts[kind] > 1)}" for kind, name in names.items() if counts[kind])
-
-
 def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWarning]:
+    """Return the warnings of both runs, and those about the comparison."""
     found = [
-        RunWarning(f"{d.name}, {side}", d.message, d.remedy)
-        for run, side in ((base, "before"), (candidate, "after"))
-        for d in run.warnings
+        RunWarning(f"{warning.name}, {when}", warning.message, warning.remedy)
+        for run, when in ((base, "before"), (candidate, "after"))
+        for warning in run.warnings
     ]
     if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
-        found.append(RunWarning("the same run", "both sides hold the same figures", "name the run of the other version"))
+        found.append(
+            RunWarning("the same run", "baseline and candidate hold the same figures", "name the run of the other version")
+        )
     unsteady = [
         row
         for row in rows
@@ -169,19 +136,117 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
     ]
     if unsteady:
         metrics = ", ".join(sorted({row.metric.replace("_", " ") for row in unsteady}))
-        says = f"{counted(len(unsteady), 'figure')} of {metrics} changed that did not repeat in the baseline's own run either"
-        found.append(RunWarning("unsteady figures", says, "name a tolerance in the scenario, or in [tool.harness.gate.tolerances]"))
-    return found + _ungated(rows)
+        message = f"{counted(len(unsteady), 'count')} of {metrics} changed, but did not repeat within the baseline either"
+        found.append(RunWarning("unsteady counts", message, "set a tolerance in the scenario or in [tool.harness.gate.tolerances]"))
+    return found + _unguarded(rows)
 
 
-def _ungated(rows: Sequence[GateRow]) -> list[RunWarning]:
-    """Return a warning about scenarios of which no exact figure was judged: times alone do not guard them."""
+def _unguarded(rows: Sequence[GateRow]) -> list[RunWarning]:
+    """Return a warning about scenarios without a judged work count: times alone do not guard them."""
     guarded = {
         row.place
         for row in rows
         if row.kind == RowKind.WORK and row.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED}
     }
-    bare = list(dict.fromkeys(row.place for row in rows if row.kind == RowKind.TIME and row.place not in guarded))
-    if not guarded or not bare:
+    unguarded = list(dict.fromkeys(row.place for row in rows if row.kind == RowKind.TIME and row.place not in guarded))
+    if not guarded or not unguarded:
         return []
-    return [RunWarning("not guarded", f"no exact figure decides about {', '.join(bare)}", AGAINST)]
+    return [RunWarning("not guarded", f"no work count guards {listed(unguarded, quote=False)}", AGAINST)]
+
+
+@dataclass(frozen=True)
+class StoredTimes:
+    """The rows of stored times."""
+
+    rows: list[GateRow]
+    warnings: list[RunWarning]
+    all_slower: bool = False
+    """Whether all times became so much slower together that the gate must not pass."""
+
+
+@dataclass(frozen=True)
+class _TimePair:
+    row: GateRow
+    before_ns: list[float]
+    after_ns: list[float]
+
+    @property
+    def log_change(self) -> float | None:
+        """The log of candidate ÷ baseline, None where a run has too few processes."""
+        enough = min(len(self.before_ns), len(self.after_ns)) >= MIN_PROCESSES
+        return math.log(self.row.change) if self.row.change and enough else None
+
+    @property
+    def apart(self) -> bool:
+        """Whether the 95 % intervals over the processes of both runs are apart."""
+        before, after = (mean_interval([math.log(ns) for ns in times_ns]) for times_ns in (self.before_ns, self.after_ns))
+        assert before.low is not None
+        assert before.high is not None
+        assert after.low is not None
+        assert after.high is not None
+        return before.high < after.low or after.high < before.low
+
+
+def stored_times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machine: str) -> StoredTimes:
+    """Return a row per arm and group that the first run timed. `another_machine` is why none is judged, "" if they are."""
+    found = [_time_pair(old, new, a, b) for old, new in pairs for a, b in _timed_in_both(old, new)]
+    known = [pair.log_change for pair in found if pair.log_change is not None]
+    centre, spread = _suite(known)
+    limit = abs(centre) + limit_log(len(known), spread)
+    rows = [_judge_time(pair, limit, another_machine) for pair in found]
+    if another_machine or len(known) < SUITE or math.exp(abs(centre)) < SHIFTED:
+        return StoredTimes(rows, [])
+    slower = centre > 0
+    message = f"half of {len(known)} times became at least {math.exp(abs(centre)):.2f}× {'slower' if slower else 'faster'}"
+    warning = RunWarning("all times shifted", message, AGAINST)
+    return StoredTimes(rows, [warning], all_slower=slower and math.exp(centre) >= SHIFTED_BADLY)
+
+
+def limit_log(number: int, spread: float = 0.0) -> float:
+    """Return the log ratio beyond which one of `number` times counts, if two runs differ by the log sd `spread`, or more."""
+    if not number:
+        return math.log(1 + MIN_CHANGE)
+    z = NormalDist().inv_cdf(1 - ALPHA / (2 * number))
+    return max(math.log(1 + MIN_CHANGE), z * max(math.sqrt(2) * DRIFT_SD, spread))
+
+
+def _suite(logs: Sequence[float]) -> tuple[float, float]:
+    """Return the common shift of many log changes and their robust sd around it; of few, the shift that must be allowed for."""
+    if len(logs) < SUITE:
+        return math.log(SHIFTED_BADLY), 0.0
+    centre = median(logs)
+    return centre, MAD_TO_SD * median([abs(x - centre) for x in logs])
+
+
+def _timed_in_both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Latency | None]]:
+    after: Mapping[tuple[str, str], Latency] = {(x.arm, x.group): x for x in new.latencies}
+    return [(x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
+
+
+def _time_pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _TimePair:
+    row = GateRow(
+        RowKind.TIME, result.name, result.engine, result.rtt_ms, old.arm, old.group, "time", GateVerdict.NOT_JUDGED, "", unit="ns"
+    )
+    if new is None:
+        return _TimePair(replace(row, reason=f"not timed in the candidate ({new_result.status})"), [], [])
+    before_ns, after_ns = ([ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new))
+    if not (before_ns and after_ns):
+        return _TimePair(replace(row, reason="baseline or candidate has no time above 0"), [], [])
+    base, candidate = median(before_ns), median(after_ns)
+    reason = "one process cannot show the drift" if min(len(before_ns), len(after_ns)) < MIN_PROCESSES else ""
+    return _TimePair(replace(row, base=base, candidate=candidate, change=candidate / base, reason=reason), before_ns, after_ns)
+
+
+def _judge_time(pair: _TimePair, limit: float, another_machine: str) -> GateRow:
+    row, change = pair.row, pair.log_change
+    if another_machine:
+        return replace(row, reason=another_machine)
+    if change is None:
+        return row
+    row = replace(row, tolerated=math.exp(limit) - 1)
+    drift = f"{math.exp(limit):.2f}×, the drift of stored times"
+    if abs(change) <= limit:
+        return replace(row, reason=f"within {drift}, so the machine may explain it")
+    if not pair.apart:
+        return replace(row, reason=f"beyond {drift}, but the intervals over processes overlap")
+    return replace(row, verdict=GateVerdict.REGRESSED if change > 0 else GateVerdict.IMPROVED, reason=f"beyond {drift}")

@@ -1,7 +1,7 @@
-"""What is counted, before and after: exact work to the last count, what does not repeat within a tolerance, memory at its peak.
+"""Compare work counts and memory: exact counts to the last digit, others within a tolerance, memory at its peak.
 
-A figure that repeats exactly has no noise, so that any change of it is a change of the code: statements, rows, virtual-machine
-steps, buffers. The interpreter's own work is nearly so.
+A count that repeats exactly has no noise, so any change of it is a change of the code: statements, rows, virtual-machine steps,
+buffers. The interpreter's own counts nearly do.
 """
 
 from __future__ import annotations
@@ -15,73 +15,78 @@ from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.results.run import PEAK_MEMORY, Memory, ScenarioResult, WorkCount
 
 TOLERANCE = 0.02
-"""By how much a figure that does not repeat exactly may change, unless its scenario or the project names another share."""
+"""The share by which a count that does not repeat exactly may change, unless its scenario or the project sets another."""
 
 INTERPRETER = ("calls", "allocations", "instructions")
-"""The interpreter's own work, known by the last word of the metric. It repeats to a fraction of `TOLERANCE`, but, where threads and
-an event loop hand over to one another, not to the last count in another process, even if it did so in one. Another version of the
-interpreter does other work."""
+"""The last words of the metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but where threads
+and an event loop switch, not to the last count in another process, even if they did in one. Another version of the interpreter does
+different work."""
 
 UNSTEADY = 0.2
-"""If at least this share of a metric's figures in a baseline did not repeat, those that did may have done so by luck: two equal
-counts prove little. So it is with a server's own counters, which see what else it does."""
+"""If at least this share of a metric's counts in a baseline did not repeat, those that did may have done so by luck: two equal
+counts prove little. A server's own counters are like that, since they include its other work."""
 
-MEMORY_TOLERANCE, MEMORY_LEAST = 0.15, 2 * 2**20
-"""By which share, and by how many bytes, memory added at the peak may differ: the allocator keeps what it likes."""
+MEMORY_TOLERANCE, MEMORY_MIN_BYTES = 0.15, 2 * 2**20
+"""The share, and the bytes, by which memory added at the peak may differ: the allocator decides what it keeps."""
 
-OWN = ""
-"""The group of an arm's own figures (`Scenario.facts`), taken once: whether they repeat is not known."""
+ARM_ITSELF = ""
+"""The group of an arm's own figures (`Scenario.facts`), taken once: whether they repeat is unknown."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a scenario and a project say about figures: metric → share tolerated, and of which more is better.
-
-    `no_work`, `no_python` and `no_instructions` are why counted work, or the interpreter's own, is not comparable; "" for none.
-    """
+    """The rules of a scenario and a project for its figures."""
 
     tolerances: Mapping[str, float]
+    """Metric → tolerated share."""
     higher_is_better: Sequence[str] = ()
+    """The metrics of which more is better."""
     no_work: str = ""
-    no_python: str = ""
+    """The reason why work counts cannot be compared; "" if they can."""
+    no_interpreter: str = ""
+    """The reason why the interpreter's own counts cannot be compared."""
     no_instructions: str = ""
+    """The reason why instructions cannot be compared."""
 
     def more_is_better(self, metric: str) -> bool:
-        """Whether more of it is better: hits of a cache, and what the scenario says."""
+        """Return whether more of it is better: hits of a cache, and what the scenario declares."""
         return metric in self.higher_is_better or "hits" in metric.split("_")
 
-    def barred(self, metric: str) -> str:
-        """Return why the metric is not comparable, "" if it is."""
-        own = self.no_python if _kind(metric) in INTERPRETER else ""
-        return self.no_work or own or (self.no_instructions if _kind(metric) == "instructions" else "")
+    def excluded(self, metric: str) -> str:
+        """Return why the metric cannot be compared, "" if it can."""
+        interpreter = self.no_interpreter if _last_word(metric) in INTERPRETER else ""
+        return self.no_work or interpreter or (self.no_instructions if _last_word(metric) == "instructions" else "")
 
 
 def work(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> tuple[list[GateRow], list[WorkCount]]:
-    """Return a row for every count that both have, and the baseline's counts that the candidate lacks."""
-    after = {_key(e): e for e in new.work_counts}
+    """Return a row per count that both results have, and the baseline's counts that the candidate lacks."""
+    after = {key(count): count for count in new.work_counts}
     unsteady = _unsteady(old.work_counts)
-    rows = [_row(old, e, after[_key(e)], rules, e.metric in unsteady) for e in old.work_counts if _key(e) in after]
-    return rows, [e for e in old.work_counts if _key(e) not in after and (e.group != OWN or e.metric in rules.tolerances)]
+    rows = [_row(old, e, after[key(e)], rules, e.metric in unsteady) for e in old.work_counts if key(e) in after]
+    missing = [e for e in old.work_counts if key(e) not in after and (e.group != ARM_ITSELF or e.metric in rules.tolerances)]
+    return rows, missing
 
 
-def _kind(metric: str) -> str:
+def key(figure: WorkCount | GateRow) -> tuple[str, str, str, float]:
+    """Return by what a count is the same one in another run: arm, group, metric and scale."""
+    return figure.arm, figure.group, figure.metric, figure.scale
+
+
+def _last_word(metric: str) -> str:
     return metric.rsplit("_", 1)[-1]
 
 
-def _key(e: WorkCount) -> tuple[str, str, str, float]:
-    return e.arm, e.group, e.metric, e.scale
-
-
-def _unsteady(figures: Sequence[WorkCount]) -> set[str]:
+def _unsteady(counts: Sequence[WorkCount]) -> set[str]:
+    """Return the metrics of which at least the share `UNSTEADY` of the counts did not repeat."""
     repeats: dict[str, list[bool]] = defaultdict(list)
-    for e in figures:
-        if e.group != OWN:
-            repeats[e.metric].append(e.repeats_exactly)
+    for count in counts:
+        if count.group != ARM_ITSELF:
+            repeats[count.metric].append(count.repeats_exactly)
     return {metric for metric, each in repeats.items() if each.count(False) >= UNSTEADY * len(each)}
 
 
 def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> GateRow:
-    word, because, tolerated = _judged(old, new, rules, unsteady)
+    verdict, reason, tolerated = _judge(old, new, rules, unsteady)
     change = new.value / old.value if old.value else 1.0 if new.value == old.value else None
     return GateRow(
         kind=RowKind.WORK,
@@ -91,8 +96,8 @@ def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, u
         arm=old.arm,
         group=old.group,
         metric=old.metric,
-        verdict=word,
-        reason=because,
+        verdict=verdict,
+        reason=reason,
         base=old.value,
         candidate=new.value,
         change=change if change is not None and math.isfinite(change) else None,
@@ -101,51 +106,47 @@ def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, u
     )
 
 
-def _judged(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[GateVerdict, str, float]:
-    """Return the word of a count, why, and the share that was tolerated."""
+def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[GateVerdict, str, float]:
+    """Return the verdict on a count, the reason, and the tolerated share."""
     finite = math.isfinite(old.value) and math.isfinite(new.value)
-    barred = rules.barred(old.metric) or ("" if finite else "it is no finite number")
-    if barred:
-        return GateVerdict.NOT_COMPARABLE, barred, 0.0
+    excluded = rules.excluded(old.metric) or ("" if finite else "not a finite number")
+    if excluded:
+        return GateVerdict.NOT_COMPARABLE, excluded, 0.0
     more_is_better, named = rules.more_is_better(old.metric), rules.tolerances.get(old.metric)
     if named is not None:
-        return _compared(old.value, new.value, named, more_is_better=more_is_better, what="what is tolerated")
-    if old.group == OWN:
-        return GateVerdict.NOT_JUDGED, "a figure of the arm itself, taken once; name a tolerance to have it judged", 0.0
-    kind = _kind(old.metric)
-    if old.repeats_exactly and new.repeats_exactly and not unsteady and kind not in INTERPRETER:
-        return _compared(old.value, new.value, 0.0, more_is_better=more_is_better, what="")
-    what = "what is tolerated where a count does not repeat exactly"
-    found = _compared(old.value, new.value, TOLERANCE, more_is_better=more_is_better, what=what)
+        return _compare(old.value, new.value, named, more_is_better=more_is_better, of="the tolerance")
+    if old.group == ARM_ITSELF:
+        return GateVerdict.NOT_JUDGED, "a figure of the arm itself, taken once; set a tolerance to have it judged", 0.0
+    interpreter = _last_word(old.metric) in INTERPRETER
+    if old.repeats_exactly and new.repeats_exactly and not unsteady and not interpreter:
+        return _compare(old.value, new.value, 0.0, more_is_better=more_is_better, of="")
+    of = "the tolerance of counts that do not repeat exactly"
+    found = _compare(old.value, new.value, TOLERANCE, more_is_better=more_is_better, of=of)
     steady_before = old.repeats_exactly and not unsteady
-    if found[0] == GateVerdict.EQUAL or steady_before or kind in INTERPRETER:
+    if found[0] == GateVerdict.EQUAL or steady_before or interpreter:
         return found
-    return (
-        GateVerdict.NOT_JUDGED,
-        "it did not repeat exactly in the baseline's own run; name a tolerance to have it judged",
-        TOLERANCE,
-    )
+    return GateVerdict.NOT_JUDGED, "it did not repeat exactly within the baseline; set a tolerance to have it judged", TOLERANCE
 
 
-def _compared(old: float, new: float, tolerated: float, *, more_is_better: bool, what: str) -> tuple[GateVerdict, str, float]:
+def _compare(old: float, new: float, tolerated: float, *, more_is_better: bool, of: str) -> tuple[GateVerdict, str, float]:
     if abs(new - old) <= tolerated * abs(old):
-        return GateVerdict.EQUAL, f"within {tolerated * 100:.3g} %, {what}" if tolerated and new != old else "exactly", tolerated
-    way = "more" if new > old else "less"
-    beyond = f"beyond {tolerated * 100:.3g} %, {what}" if tolerated else "counted exactly"
-    return GateVerdict.IMPROVED if (new > old) == more_is_better else GateVerdict.REGRESSED, f"{way}, {beyond}", tolerated
+        return GateVerdict.EQUAL, f"within {tolerated * 100:.3g} %, {of}" if tolerated and new != old else "exactly", tolerated
+    direction = "more" if new > old else "less"
+    beyond = f"beyond {tolerated * 100:.3g} %, {of}" if tolerated else "counted exactly"
+    verdict = GateVerdict.IMPROVED if (new > old) == more_is_better else GateVerdict.REGRESSED
+    return verdict, f"{direction}, {beyond}", tolerated
 
 
 def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[GateRow]:
-    """Yield a row for every peak that both have; what dies where it did not is a regression."""
+    """Yield a row per memory peak that both results have; an operation that newly ends with an error regressed."""
     after = {(m.arm, m.group, m.scale, m.limit_bytes): m for m in new.memory}
     tolerated = rules.tolerances.get(PEAK_MEMORY, MEMORY_TOLERANCE)
     for m in old.memory:
         found = after.get((m.arm, m.group, m.scale, m.limit_bytes))
         if found is None:
             continue
-        word, because = _weighed(m, found, tolerated, rules.no_work or rules.no_python)
+        verdict, reason = _judge_memory(m, found, tolerated, rules.no_work or rules.no_interpreter)
         limit = f" under {m.limit_bytes / 1e6:g} MB" if m.limit_bytes else ""
-        change = found.added_bytes / m.added_bytes if m.added_bytes else None
         yield GateRow(
             kind=RowKind.MEMORY,
             scenario=old.name,
@@ -154,26 +155,25 @@ def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[G
             arm=m.arm,
             group=m.group,
             metric=PEAK_MEMORY + limit,
-            verdict=word,
-            reason=because,
+            verdict=verdict,
+            reason=reason,
             base=float(m.added_bytes),
             candidate=float(found.added_bytes),
             unit="bytes",
-            change=change,
+            change=found.added_bytes / m.added_bytes if m.added_bytes else None,
             tolerated=tolerated,
             scale=m.scale,
         )
 
 
-def _weighed(old: Memory, new: Memory, tolerated: float, barred: str) -> tuple[GateVerdict, str]:
-    if barred:
-        return GateVerdict.NOT_JUDGED, barred
+def _judge_memory(old: Memory, new: Memory, tolerated: float, excluded: str) -> tuple[GateVerdict, str]:
+    if excluded:
+        return GateVerdict.NOT_JUDGED, excluded
     if old.error is None and new.error is not None:
         return GateVerdict.REGRESSED, f"it ended with {new.error}"
     if old.error is not None:
-        return (GateVerdict.IMPROVED, "it ends well now") if new.error is None else (GateVerdict.EQUAL, "it ends badly, as before")
-    if abs(new.added_bytes - old.added_bytes) <= max(tolerated * old.added_bytes, MEMORY_LEAST):
-        return GateVerdict.EQUAL, f"within {tolerated * 100:.3g} % or {MEMORY_LEAST / 2**20:g} MiB"
-    return (
-        GateVerdict.REGRESSED if new.added_bytes > old.added_bytes else GateVerdict.IMPROVED
-    ), f"beyond {tolerated * 100:.3g} %, what is tolerated"
+        return (GateVerdict.IMPROVED, "it no longer fails") if new.error is None else (GateVerdict.EQUAL, "it fails as before")
+    if abs(new.added_bytes - old.added_bytes) <= max(tolerated * old.added_bytes, MEMORY_MIN_BYTES):
+        return GateVerdict.EQUAL, f"within {tolerated * 100:.3g} % or {MEMORY_MIN_BYTES / 2**20:g} MiB"
+    verdict = GateVerdict.REGRESSED if new.added_bytes > old.added_bytes else GateVerdict.IMPROVED
+    return verdict, f"beyond {tolerated * 100:.3g} %, the tolerance"

@@ -1,8 +1,8 @@
-"""Other tools' results as a run: one file a format, found by name, each recognised by what is in it and not by what it is called.
+"""Read result files of other tools as runs: one module per format, recognised by the file's content, not by its name.
 
-A reader is a module of this folder with `FORM` (the kind of file, as in "is a … file"), `LOSES` (warnings about what it does not
-contain), `recognises(content)` and `parse(content)`, which take a `harness.importers.reading.Content`. Every unreadable file is
-refused in one line.
+An importer is a module of this folder with `FORMAT` (its name, as in "is hyperfine's JSON"), `LIMITATIONS` (warnings about what
+such a file does not contain), `recognises(content)` and `parse(content)`, which take a `harness.importers.reading.Content`. Every
+unreadable file is refused in one line.
 """
 
 from __future__ import annotations
@@ -25,43 +25,44 @@ from harness.importers.reading import Content, Reading, one_line
 from harness.results.run import Run, RunWarning
 from harness.results.store import RUN_FILE, read_run
 
-MOST_BYTES = 512 * 2**20
-"""The largest file that is read, packed or unpacked; beyond it is hardly a result."""
+MAX_BYTES = 512 * 2**20
+"""The largest size of a file, compressed or not; a larger one is unlikely to be a result."""
 
 GZIP = b"\x1f\x8b"
 OWN = "schema_version"
-"""What `run.json` has and no other tool's file."""
+"""The member that `run.json` has and no other tool's file."""
 
 
 @dataclass(frozen=True)
 class Importer:
-    """One module of this folder that reads a kind of file."""
+    """One module of this folder that reads a format."""
 
-    form: str
-    loses: tuple[RunWarning, ...]
+    format: str
+    limitations: tuple[RunWarning, ...]
+    """Warnings about what such a file does not contain."""
     recognises: Callable[[Content], bool]
     parse: Callable[[Content], Reading]
 
 
 @cache
-def readers() -> tuple[Importer, ...]:
-    """Load every reader of this folder."""
+def importers() -> tuple[Importer, ...]:
+    """Load every importer of this folder."""
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return tuple(Importer(m.FORM, m.LOSES, m.recognises, m.parse) for m in modules if hasattr(m, "recognises"))
+    return tuple(Importer(m.FORMAT, m.LIMITATIONS, m.recognises, m.parse) for m in modules if hasattr(m, "recognises"))
 
 
 def read(path: Path) -> Run:
-    """Return what is in a run folder, a `run.json` or another tool's file as a run; that of a file is of kind "file".
+    """Return a run folder, a `run.json` or another tool's file as a run; that of a file is of kind `RunKind.FILE`.
 
     Raises:
-        UsageError: there is no such file, it is too large, is still being written, or is of no kind that is known.
+        UsageError: there is no such file, it is too large, is still being written, or has an unknown format.
     """
     content = _content(path)
     return read_run(path) if content is None else own_run.of_file(_parsed(content))
 
 
 def reading(path: Path) -> Reading:
-    """Return the times in a run folder, a `run.json` or another tool's file, to be compared with those of another.
+    """Return the times in a run folder, a `run.json` or another tool's file, to compare them with another's.
 
     Raises:
         UsageError: as `read`, or a run of this harness has no times.
@@ -86,37 +87,37 @@ def _content(path: Path) -> Content | None:
 
 
 def _bytes(path: Path) -> bytes:
-    """Return all of a file that nobody changes meanwhile."""
+    """Return a file's bytes, and make sure that it does not change meanwhile."""
     try:
         if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is no ordinary file; name a run folder, its {RUN_FILE}, or a file of another tool")
+            raise UsageError(f"{path} is not a regular file; name a run folder, its {RUN_FILE}, or a file of another tool")
         before = path.stat()
-        if before.st_size > MOST_BYTES:
-            raise UsageError(f"{path} has {before.st_size / 2**20:,.0f} MB, more than the {MOST_BYTES // 2**20} MB that are read")
+        if before.st_size > MAX_BYTES:
+            raise UsageError(f"{path} has {before.st_size / 2**20:,.0f} MB, more than the limit of {MAX_BYTES // 2**20} MB")
         with path.open("rb") as file:
-            body = file.read(MOST_BYTES + 1)
+            body = file.read(MAX_BYTES + 1)
         after = path.stat()
-    except (OSError, ValueError) as error:  # a name with a null character is a ValueError
+    except (OSError, ValueError) as error:  # a path with a null character raises ValueError
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {one_line(str(path))}: {why}; name a run folder, or a file of another tool") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(body) != after.st_size:
-        raise UsageError(f"{path} changed while it was read; wait until whatever writes it has finished")
+        raise UsageError(f"{path} changed while it was read; wait until it has been written")
     return body
 
 
 def _unpacked(path: Path, body: bytes) -> bytes:
-    """Return a gzip file's content (pyperf writes such), anything else as it is."""
+    """Return a gzip file's content, as pyperf writes it, and any other file's unchanged."""
     if not body.startswith(GZIP):
         return body
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        plain = unpacker.decompress(body, MOST_BYTES + 1)
+        plain = unpacker.decompress(body, MAX_BYTES + 1)
     except zlib.error as error:
-        raise UsageError(f"{path} cannot be unpacked ({error}); is it still being written?") from error
-    if len(plain) > MOST_BYTES:
-        raise UsageError(f"{path} unpacks to more than the {MOST_BYTES // 2**20} MB that are read")
+        raise UsageError(f"{path} cannot be decompressed ({error}); is it still being written?") from error
+    if len(plain) > MAX_BYTES:
+        raise UsageError(f"{path} decompresses to more than the limit of {MAX_BYTES // 2**20} MB")
     if not unpacker.eof:
-        raise UsageError(f"{path} is cut short; is it still being written?")
+        raise UsageError(f"{path} is truncated; is it still being written?")
     return plain
 
 
@@ -125,27 +126,29 @@ def _outline(path: Path, body: bytes) -> dict[str, msgspec.Raw] | list[msgspec.R
         return msgspec.json.decode(body, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if re.search(rb"[\[:,\s]-?(?:NaN|Infinity)\s*[,\]}]", body):
-            raise UsageError(f"{path} holds NaN or Infinity, which are no times; measure again, or name another file") from error
+            raise UsageError(
+                f"{path} contains NaN or Infinity, which are not times; measure again, or name another file"
+            ) from error
         raise UsageError(
-            f"{path} is no JSON, or was cut short ({one_line(str(error))}); wait until it is written, or name another"
+            f"{path} is not valid JSON, or is truncated ({one_line(str(error))}); wait until it is written, or name another file"
         ) from error
 
 
 def _parsed(content: Content) -> Reading:
-    reader = next((reader for reader in readers() if reader.recognises(content)), None)
-    if reader is None:
-        known = ", ".join(reader.form for reader in readers())
-        raise UsageError(f"{content.path} is of no kind that is read; known: a run of this harness, {known}")
+    importer = next((importer for importer in importers() if importer.recognises(content)), None)
+    if importer is None:
+        known = ", ".join(importer.format for importer in importers())
+        raise UsageError(f"{content.path} has an unknown format; known are: a run of this harness, {known}")
     try:
-        found = reader.parse(content)
+        found = importer.parse(content)
     except msgspec.ValidationError as error:
-        raise content.refused(reader.form, f"not a whole one ({error})") from error
+        raise content.refused(importer.format, f"incomplete or malformed ({error})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise content.refused(reader.form, f"a part of it cannot be read ({error})") from error
+        raise content.refused(importer.format, f"part of it cannot be read ({error})") from error
     return replace(
         found,
         file=str(content.path),
-        form=reader.form,
+        format=importer.format,
         digest=hashlib.sha256(content.body).hexdigest(),
-        warnings=(*reader.loses, *found.warnings),
+        warnings=(*importer.limitations, *found.warnings),
     )

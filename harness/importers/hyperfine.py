@@ -1,6 +1,6 @@
-"""hyperfine's `--export-json`: `results`, each with `command`, aggregates in seconds, and `times`, a value a run.
+"""Read hyperfine's `--export-json`: `results`, each with `command`, aggregates in seconds, and `times`, one value per run.
 
-`times` is left out by very old versions and by some that convert the file; `exit_codes` has an entry a run.
+`times` is missing in files of very old versions and of some converters; `exit_codes` has one entry per run.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import msgspec
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
 from harness.results.run import RunWarning
 
-FORM = "hyperfine's JSON"
-LOSES = (
+FORMAT = "hyperfine's JSON"
+LIMITATIONS = (
     RunWarning(
-        "what hyperfine loses",
-        "a time is that of a whole process, its start and, unless it ran with --shell=none, a correction for the shell included",
+        "hyperfine's limitations",
+        "a time is that of a whole process, including its start and, unless run with --shell=none, a correction for the shell",
         "time the operation inside the process, with `harness run`",
     ),
 )
@@ -39,7 +39,7 @@ class _HyperfineFile(msgspec.Struct):
 
 
 def recognises(content: Content) -> bool:
-    """Whether there are results of commands."""
+    """Return whether there are results of commands."""
     return b'"command"' in content.member("results")
 
 
@@ -47,14 +47,14 @@ def parse(content: Content) -> Reading:
     """Return the times of a file.
 
     Raises:
-        UsageError: there are none, one is no time, or two commands have the same name.
+        UsageError: there are none, one is not a time, or two commands have the same name.
     """
     results = msgspec.json.decode(content.body, type=_HyperfineFile).results
-    again = Counter(result.command for result in results)
-    timings = [_timing(content, result, again[result.command] > 1) for result in results]
+    occurrences = Counter(result.command for result in results)
+    timings = [_timing(content, result, occurrences[result.command] > 1) for result in results]
     failed = [timing.name for timing in timings if timing.errors]
-    warnings = [RunWarning("failed commands", f"ended with an error: {', '.join(failed)}", "mend the command")] if failed else []
-    return Reading("", "hyperfine", FORM, distinct(content, FORM, timings), warnings=tuple(warnings))
+    warnings = [RunWarning("failed commands", f"exited with an error: {', '.join(failed)}", "fix the command")] if failed else []
+    return Reading("", "hyperfine", FORMAT, distinct(content, FORMAT, timings), warnings=tuple(warnings))
 
 
 def _timing(content: Content, result: _Result, twice: bool) -> Timing:
@@ -62,6 +62,6 @@ def _timing(content: Content, result: _Result, twice: bool) -> Timing:
     name = one_line(f"{result.command} ({parameters})" if twice and parameters else result.command)
     errors = sum(code != 0 for code in result.exit_codes or [])
     if result.times:
-        return replace(raw_timing(name, nanoseconds(content, FORM, name, result.times)), errors=errors)
-    least, most, mean, median = nanoseconds(content, FORM, name, [result.min, result.max, result.mean, result.median])
+        return replace(raw_timing(name, nanoseconds(content, FORMAT, name, result.times)), errors=errors)
+    least, most, mean, median = nanoseconds(content, FORMAT, name, [result.min, result.max, result.mean, result.median])
     return Timing(name, len(result.exit_codes) if result.exit_codes else None, median, mean, least, most, errors=errors)

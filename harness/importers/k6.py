@@ -1,7 +1,7 @@
-"""k6's end-of-test summary in its three shapes: of `handleSummary`, of `--summary-export`, and the machine-readable one.
+"""Read k6's end-of-test summary in its three formats: of `handleSummary`, of `--summary-export`, and the machine-readable one.
 
-Times are in milliseconds. In the first, `metrics` maps a name to `type`, `contains` and `values`; in the second, the values stand
-at the metric itself and nothing says what they measure, so that only k6's own names are known to be times; in the third,
+Times are in milliseconds. In the first, `metrics` maps a name to `type`, `contains` and `values`; in the second, the values are
+members of the metric and their kind is not stated, so that only k6's own names are known to be times; in the third,
 `results.metrics` is a list. In `http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
 """
 
@@ -16,12 +16,12 @@ from harness.importers.reading import Content, Reading, Timing, distinct, nanose
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
-FORM = "k6's summary"
-LOSES = (
+FORMAT = "k6's summary"
+LIMITATIONS = (
     RunWarning(
-        "what k6's summary loses",
+        "limitations of k6's summary",
         "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out",
-        "add `count` and p(99) with --summary-trend-stats, and run often enough to see what differs from run to run",
+        "add `count` and p(99) with --summary-trend-stats, and run several times to see the variation from run to run",
     ),
 )
 TIMES = ("http_req_duration", "iteration_duration", "group_duration", "grpc_req_duration", "ws_connecting", "ws_ping")
@@ -35,7 +35,7 @@ LABELS = {"50": ("med", "p(50)"), **{label: (f"p({label})",) for label in QUANTI
 
 Values = dict[str, float]
 Metrics = dict[str, tuple[bool | None, Values]]
-"""By name: whether it is a time, None where that is not said, and its numbers."""
+"""Name → whether it is a time (None if unknown), and its numbers."""
 
 
 class _Metric(msgspec.Struct):
@@ -49,7 +49,7 @@ class _Results(msgspec.Struct):
 
 
 def recognises(content: Content) -> bool:
-    """Whether there are metrics, and k6's are among them."""
+    """Return whether there are metrics, and k6's are among them."""
     metrics = content.member("metrics")
     return any(name in metrics for name in (b'"iteration_duration"', b'"http_reqs"', b'"iterations"')) or bool(
         content.member("results") and b'"k6Version"' in content.member("metadata")
@@ -60,7 +60,7 @@ def parse(content: Content) -> Reading:
     """Return the times of a summary.
 
     Raises:
-        UsageError: no metric has an average, a median, a least and a most, or one of them is no time.
+        UsageError: no metric has an average, a median, a minimum and a maximum, or one of them is not a time.
     """
     metrics = dict(_metrics(content))
     left_out, timings = [], []
@@ -73,7 +73,7 @@ def parse(content: Content) -> Reading:
         else:
             timings.append(_timing(content, name, values, metrics))
     warnings = [_left_out(left_out)] if left_out else []
-    return Reading("", "k6", FORM, distinct(content, FORM, timings), warnings=(*warnings, *_failed(metrics)))
+    return Reading("", "k6", FORMAT, distinct(content, FORMAT, timings), warnings=(*warnings, *_failed(metrics)))
 
 
 def _metrics(content: Content) -> Iterator[tuple[str, tuple[bool | None, Values]]]:
@@ -98,7 +98,7 @@ def _timing(content: Content, name: str, values: Values, metrics: Metrics) -> Ti
     shown = one_line(name)
     median = values.get("med", values.get("p(50)", 0.0))
     given = [median, values["avg"], values["min"], values["max"]]
-    median_ns, mean, least, most = nanoseconds(content, FORM, shown, given, per_s=1e3, zero=True)
+    median_ns, mean, least, most = nanoseconds(content, FORMAT, shown, given, per_s=1e3, zero=True)
     count = values.get("count", metrics.get(COUNTED_BY.get(name, ""), (None, {}))[1].get("count"))
     samples = None if count is None else int(count)
     percentiles: dict[str, float | None] = {}
@@ -106,18 +106,18 @@ def _timing(content: Content, name: str, values: Values, metrics: Metrics) -> Ti
         value = next((values[key] for key in names if key in values), None)
         supported = value is not None and (samples is None or is_supported(samples, QUANTILES[label]))
         percentiles[label] = (
-            nanoseconds(content, FORM, shown, [value], per_s=1e3, zero=True)[0] if supported and value is not None else None
+            nanoseconds(content, FORMAT, shown, [value], per_s=1e3, zero=True)[0] if supported and value is not None else None
         )
     return Timing(shown, samples, median_ns, mean, least, most, percentiles)
 
 
 def _left_out(names: list[str]) -> RunWarning:
-    remedy = "leave avg, min, med and max in --summary-trend-stats"
-    return RunWarning("left out", f"without an average, a median, a least and a most: {', '.join(names)}", remedy)
+    remedy = "keep avg, min, med and max in --summary-trend-stats"
+    return RunWarning("left out", f"without average, median, minimum or maximum: {', '.join(names)}", remedy)
 
 
 def _failed(metrics: Metrics) -> Iterator[RunWarning]:
     values = metrics.get("http_req_failed", (None, {}))[1]
     rate = values.get("rate", values.get("value", 0.0))
     if rate > 0:
-        yield RunWarning("failed requests", f"{rate:.2%} of the requests failed", "mend them: their times are among the others")
+        yield RunWarning("failed requests", f"{rate:.2%} of the requests failed", "fix them: their times are included")

@@ -1,7 +1,7 @@
-"""Locust's `--csv` statistics, PREFIX_stats.csv, of Locust 1 and 2: a row a kind of request and one of all, times in milliseconds.
+"""Read Locust's `--csv` statistics, PREFIX_stats.csv: one row per request type and one of all, times in milliseconds.
 
-Columns (case and the names of Locust 0 aside): Type, Name, Request Count, Failure Count, Median/Average/Min/Max Response Time, and
-percentiles as "50%" to "100%". Without requests, a percentile is "N/A".
+Columns (apart from case and the names of Locust 0): Type, Name, Request Count, Failure Count, Median/Average/Min/Max Response Time,
+and percentiles as "50%" to "100%". Without requests, a percentile is "N/A".
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import csv
 import io
 
-from harness.importers.locust_rounding import LOSES as ROUNDED
-from harness.importers.locust_rounding import TOOL, failed, rounding_ms
+from harness.importers.locust_json import LIMITATIONS as OF_LOCUST
+from harness.importers.locust_json import TOOL, failed, rounding_ms
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
-FORM = "Locust's CSV"
-LOSES = (
-    *ROUNDED,
+FORMAT = "Locust's CSV"
+LIMITATIONS = (
+    *OF_LOCUST,
     RunWarning(
-        "what Locust's CSV loses",
-        "the file is written once a second and not again at the end, so that the last requests of a run are not in it",
+        "limitations of Locust's CSV",
+        "the file is written once per second and not at the end, so that the last requests of a run are missing",
         "compare Locust's --json-file instead",
     ),
 )
@@ -31,11 +31,11 @@ SIBLINGS = {
     "method": "Locust's list of failures",
     "count": "Locust's list of exceptions",
 }
-"""The first column of the other files that `--csv` writes, which hold no times of a whole run."""
+"""First column → file, for the other files that `--csv` writes, which do not have the times of a whole run."""
 
 
 def recognises(content: Content) -> bool:
-    """Whether the first line has the columns of Locust's statistics, or of a file that stands beside them."""
+    """Return whether the first line has the columns of Locust's statistics, or of another of its CSV files."""
     head = _head(content)
     return set(NEEDED) <= set(head) or _sibling(head) is not None
 
@@ -44,20 +44,20 @@ def parse(content: Content) -> Reading:
     """Return the times of a file.
 
     Raises:
-        UsageError: another of Locust's CSV files, a row that is cut short, or no requests.
+        UsageError: another of Locust's CSV files, a truncated row, or no requests.
     """
     head = _head(content)
     sibling = _sibling(head)
     if sibling:
-        raise content.refused(FORM, f"it is {sibling}; the times are in the file that ends in _stats.csv")
+        raise content.refused(FORMAT, f"it is {sibling}; the times are in the file that ends in _stats.csv")
     try:
         rows = [dict(zip(head, row, strict=True)) for row in list(csv.reader(io.StringIO(content.text(), newline="")))[1:] if row]
         timings = [timing for row in rows if (timing := _timing(content, row)) is not None]
     except (ValueError, csv.Error, KeyError) as error:
-        raise content.refused(FORM, f"a row of it cannot be read ({error})") from error
+        raise content.refused(FORMAT, f"a row cannot be read ({error})") from error
     total = timings[-1:]
     errors = {timing.name: timing.errors for timing in (timings[:-1] or total)}
-    return Reading("", TOOL, FORM, distinct(content, FORM, timings), warnings=failed(errors))
+    return Reading("", TOOL, FORMAT, distinct(content, FORMAT, timings), warnings=failed(errors))
 
 
 def _head(content: Content) -> list[str]:
@@ -80,13 +80,13 @@ def _timing(content: Content, row: dict[str, str]) -> Timing | None:
     name = one_line(f"{'' if kind == 'None' else kind} {row['name']}")
     samples, errors = (int(row[next((key for key in keys if key in row), keys[0])]) for keys in (COUNTS, FAILURES))
     if errors < 0:
-        raise content.refused(FORM, f"{name!r} has {errors} failures")
+        raise content.refused(FORMAT, f"{name!r} has {errors} failures")
     if not samples:
         return None
     given = [float(row[key]) for key in NEEDED]
-    median, mean, least, most = nanoseconds(content, FORM, name, given, per_s=1e3, zero=True)
+    median, mean, least, most = nanoseconds(content, FORMAT, name, given, per_s=1e3, zero=True)
     shown = {label: row.get(f"{label}%", "N/A") for label in QUANTILES}
     known = {label: float(text) for label, text in shown.items() if text != "N/A" and is_supported(samples, QUANTILES[label])}
-    nanoseconds(content, FORM, name, list(known.values()), per_s=1e3, zero=True)
+    nanoseconds(content, FORMAT, name, list(known.values()), per_s=1e3, zero=True)
     percentiles = {label: known[label] * 1e6 if label in known else None for label in QUANTILES}
     return Timing(name, samples, median, mean, least, most, percentiles, rounding_ns=rounding_ms(given[0]) * 1e6, errors=errors)

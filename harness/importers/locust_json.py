@@ -1,6 +1,7 @@
-"""Locust's `--json` and `--json-file`: a list of kinds of request, each with its whole histogram of rounded response times.
+"""Read Locust's `--json` and `--json-file`: a list of request types, each with its histogram of rounded response times.
 
-`response_times` maps milliseconds, as rounded by Locust, to how many requests took so long; the rest are exact aggregates.
+`response_times` maps milliseconds, as rounded by Locust (`locust.stats.bucket_response_time`, Locust 2), to numbers of requests;
+the other members are exact aggregates.
 """
 
 from __future__ import annotations
@@ -11,14 +12,28 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from harness.importers.locust_rounding import LOSES as ROUNDED
-from harness.importers.locust_rounding import TOOL, failed, rounding_ms
-from harness.importers.reading import MOST_VALUES, Content, OperationCounts, Reading, Timing, distinct, nanoseconds, one_line
+from harness.importers.reading import MAX_VALUES, Content, Reading, TimeCounts, Timing, distinct, nanoseconds, one_line
+from harness.results.run import RunWarning
 
-FORM = "Locust's JSON"
-LOSES = ROUNDED
+TOOL = "Locust"
+FORMAT = "Locust's JSON"
+LIMITATIONS = (
+    RunWarning(
+        "Locust's rounding",
+        "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles",
+        "run the scenario with `harness load`, which keeps nanoseconds",
+    ),
+    RunWarning(
+        "Locust's limitations",
+        "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile",
+        "run the scenario with `harness load`, which separates failures and measures from the intended start",
+    ),
+)
+_STEPS_MS = ((100.0, 1), (1_000.0, 10), (10_000.0, 100), (float("inf"), 1_000))
+"""The time below which Locust rounds to a step, and the step."""
+
 LAST_START_S = 2**32
-"""The year 2106, in Unix time: a later start is none."""
+"""The year 2106, in Unix time: a later start is invalid."""
 
 
 class _LocustEntry(msgspec.Struct):
@@ -34,7 +49,7 @@ class _LocustEntry(msgspec.Struct):
 
 
 def recognises(content: Content) -> bool:
-    """Whether it is a list of entries with response times."""
+    """Return whether it is a list of entries with response times."""
     return isinstance(content.outline, list) and bool(content.outline) and b'"response_times"' in bytes(content.outline[0])
 
 
@@ -42,7 +57,7 @@ def parse(content: Content) -> Reading:
     """Return the times of a file.
 
     Raises:
-        UsageError: there are none, or one is no time.
+        UsageError: there are none, or one is not a time.
     """
     entries = msgspec.json.decode(content.body, type=list[_LocustEntry])
     timings = [_timing(content, entry) for entry in entries if entry.response_times]
@@ -50,8 +65,8 @@ def parse(content: Content) -> Reading:
     return Reading(
         file="",
         tool=TOOL,
-        form=FORM,
-        timings=distinct(content, FORM, timings),
+        format=FORMAT,
+        timings=distinct(content, FORMAT, timings),
         started_at=datetime.fromtimestamp(min(starts), UTC).isoformat(timespec="seconds") if starts else "",
         warnings=failed({timing.name: timing.errors for timing in timings}),
     )
@@ -59,15 +74,15 @@ def parse(content: Content) -> Reading:
 
 def _timing(content: Content, entry: _LocustEntry) -> Timing:
     name = one_line(f"{entry.method or ''} {entry.name}")
-    if not all(0 < count < MOST_VALUES for count in entry.response_times.values()) or entry.num_failures < 0:
-        raise content.refused(FORM, f"{name!r} has a count that is none")
+    if not all(0 < count < MAX_VALUES for count in entry.response_times.values()) or entry.num_failures < 0:
+        raise content.refused(FORMAT, f"{name!r} has an invalid count")
     try:
         values_ms = {float(key): count for key, count in entry.response_times.items()}
     except ValueError as error:
-        raise content.refused(FORM, f"{name!r} has a response time that is no number ({error})") from error
+        raise content.refused(FORMAT, f"{name!r} has a response time that is not a number ({error})") from error
     ordered = sorted(values_ms)
-    values_ns = nanoseconds(content, FORM, name, ordered, per_s=1e3, zero=True)
-    histogram = OperationCounts(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
+    values_ns = nanoseconds(content, FORMAT, name, ordered, per_s=1e3, zero=True)
+    histogram = TimeCounts(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
     bucketed = all(rounding_ms(value) for value in ordered)
     median_ns = histogram.quantile_ns(0.5)
     ends = [entry.min_response_time, entry.max_response_time, entry.total_response_time]
@@ -86,5 +101,17 @@ def _timing(content: Content, entry: _LocustEntry) -> Timing:
     if any(end is None for end in ends):
         return timing
     exact = [float(end or 0.0) for end in ends]
-    least, most, mean = nanoseconds(content, FORM, name, [*exact[:2], exact[2] / histogram.total], per_s=1e3, zero=True)
+    least, most, mean = nanoseconds(content, FORMAT, name, [*exact[:2], exact[2] / histogram.total], per_s=1e3, zero=True)
     return replace(timing, min_ns=least, max_ns=most, mean_ns=mean)
+
+
+def rounding_ms(value_ms: float) -> float:
+    """Return the largest distance of a time from the bucket it was put into; 0 where Locust has no bucket of this value."""
+    step = next(step for limit, step in _STEPS_MS if value_ms < limit)
+    return step / 2 if value_ms % step == 0 else 0.0
+
+
+def failed(errors: dict[str, int]) -> tuple[RunWarning, ...]:
+    """Return the warning about failed requests; `errors` maps names to numbers of failures."""
+    found = [f"{number:,} × {name}" for name, number in errors.items() if number]
+    return (RunWarning("failed requests", f"failed: {', '.join(found)}", "fix them: their times are included"),) if found else ()

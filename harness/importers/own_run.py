@@ -1,4 +1,4 @@
-"""This harness's own runs as times to compare, and another tool's file as a run to show."""
+"""Convert runs of this harness to times for a comparison, and times of another tool's file to a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
-from harness.importers.reading import OperationCounts, Reading, Timing, one_line
+from harness.importers.reading import Reading, TimeCounts, Timing, one_line
 from harness.results.run import AA_CONTROL, BASELINE, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
@@ -17,14 +17,14 @@ TOOL = "this harness"
 
 
 def reading(run: Run, path: Path) -> Reading:
-    """Return the times of a run of this harness: a benchmark an arm and group of each scenario, the processes' medians its units.
+    """Return the times of a run of this harness: one benchmark per scenario, arm and group, with the processes' medians as units.
 
     Raises:
-        UsageError: it has none, or is itself a comparison.
+        UsageError: it has none, or is a comparison.
     """
     if run.kind == RunKind.COMPARISON:
-        raise UsageError(f"{path} is a comparison itself; name the two files that it compares")
-    kind = {"pairs": TOOL, "load": f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
+        raise UsageError(f"{path} is a comparison; name the two files that it compares")
+    tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
     timings = [
         _timing(result, latency, run.kind) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL
     ]
@@ -33,13 +33,13 @@ def reading(run: Run, path: Path) -> Reading:
     names = [timing.name for timing in timings]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which every name is one scenario's")
+        raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
     body = msgspec.json.encode(run.scenarios)
     return Reading(
         file=str(path),
-        tool=kind,
-        form="a run of this harness",
+        tool=tool,
+        format="a run of this harness",
         timings=tuple(timings),
         started_at=run.started_at,
         commit=run.commit,
@@ -53,7 +53,7 @@ def reading(run: Run, path: Path) -> Reading:
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
     place = f"{result.engine}, RTT {result.rtt_ms:g} ms"
     medians = [value for value in latency.process_medians_ns if value > 0]
-    units = OperationCounts.of(medians) if medians else None
+    units = TimeCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
     return Timing(
         name=latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
@@ -68,7 +68,7 @@ def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
 
 
 def latency(timing: Timing, arm: str) -> Latency:
-    """Return a benchmark of a file as an arm's latency; `samples` is 0 where the file does not say how many there were."""
+    """Return a benchmark of a file as an arm's latency; `samples` is 0 where the file does not state the number."""
     return Latency(
         arm=arm,
         group=timing.name,
@@ -82,26 +82,26 @@ def latency(timing: Timing, arm: str) -> Latency:
 
 
 def of_file(found: Reading) -> Run:
-    """Return a file of another tool as a run with one arm, a group a benchmark."""
+    """Return a file of another tool as a run with one arm and one group per benchmark."""
     name = Path(found.file).name
     result = ScenarioResult(
         name=one_line(name),
         title=one_line(name),
-        doc=f"What {found.tool} measured.",
+        doc=f"Measured by {found.tool}.",
         file=found.file,
         engine=found.tool,
         rtt_ms=0.0,
         status=ScenarioStatus.OK,
-        arms=[ArmResult(BASELINE, f"{found.form}, {one_line(name)}")],
+        arms=[ArmResult(BASELINE, f"{found.format}, {one_line(name)}")],
         latencies=[latency(timing, BASELINE) for timing in found.timings],
         warnings=list(found.warnings),
     )
-    about = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
-    return blank(RunKind.FILE, one_line(name), found, result, about)
+    environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
+    return blank(RunKind.FILE, one_line(name), found, result, environment)
 
 
 def blank(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
-    """Return a run that this harness did not measure, with one result, and the time, tool and commit of `found`."""
+    """Return a run with one result that this harness did not measure, with the time, tool and commit of `found`."""
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=kind,

@@ -1,8 +1,8 @@
-"""pyperf's JSON, file format 6 and 1.0, packed or not.
+"""Read pyperf's JSON, file formats 6 and 1.0, compressed or not.
 
-Shape: `benchmarks`, each with `runs`, a fresh process each; a run's `values` are seconds a loop iteration, a run without them
-calibrated. Metadata (`name`, `unit`) may stand at the run, the benchmark or the file, whichever it is common to. What stands for
-itself is a process, not a value: values of one process share its bias.
+Structure: `benchmarks`, each with `runs`, one per fresh process; a run's `values` are seconds per loop iteration, and a run without
+values was a calibration. Metadata (`name`, `unit`) is in the run, the benchmark or the file, depending on what it is common to. The
+independent unit is a process, not a value: values of one process share its bias.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 import msgspec
 
-from harness.importers.reading import Content, OperationCounts, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
+from harness.importers.reading import Content, Reading, TimeCounts, Timing, distinct, nanoseconds, one_line, raw_timing
 from harness.results.run import RunWarning
 from harness.stats.intervals import median
 
-FORM = "pyperf's JSON"
-LOSES = (
+FORMAT = "pyperf's JSON"
+LIMITATIONS = (
     RunWarning(
-        "what pyperf loses",
-        "a value is the average of many loops, so that percentiles of single calls are not known",
+        "pyperf's limitations",
+        "a value is the average of many loops, so that percentiles of single calls are unknown",
         "time single calls with `harness run`",
     ),
 )
@@ -46,7 +46,7 @@ class _PyperfFile(msgspec.Struct):
 
 
 def recognises(content: Content) -> bool:
-    """Whether benchmarks have `runs`."""
+    """Return whether benchmarks have `runs`."""
     found = content.member("benchmarks")
     return b'"runs"' in found and b'"stats"' not in found
 
@@ -55,11 +55,11 @@ def parse(content: Content) -> Reading:
     """Return the times of a file.
 
     Raises:
-        UsageError: an older file format, no benchmark that measures time, or a value that is no time.
+        UsageError: an older file format, no benchmark that measures time, or a value that is not a time.
     """
     file = msgspec.json.decode(content.body, type=_PyperfFile)
     if str(file.version) not in VERSIONS:
-        raise content.refused(FORM, f"of file format {file.version!r}, and 1.0 is read (`pyperf convert` writes it)")
+        raise content.refused(FORMAT, f"its file format is {file.version!r}, not 1.0 (`pyperf convert` converts it)")
     common = file.metadata or {}
     timings, other, dates = [], [], []
     for number, benchmark in enumerate(file.benchmarks):
@@ -76,8 +76,8 @@ def parse(content: Content) -> Reading:
     return Reading(
         file="",
         tool="pyperf",
-        form=FORM,
-        timings=distinct(content, FORM, timings),
+        format=FORMAT,
+        timings=distinct(content, FORMAT, timings),
         started_at=one_line(min(dates, default="")),
         environment={key: one_line(str(common[key])) for key in MACHINE if common.get(key)},
         warnings=warnings,
@@ -86,7 +86,7 @@ def parse(content: Content) -> Reading:
 
 def _timing(content: Content, name: str, runs: list[list[float]]) -> Timing:
     if not runs:
-        raise content.refused(FORM, f"{name!r} has no values")
-    processes = [nanoseconds(content, FORM, name, values) for values in runs]
+        raise content.refused(FORMAT, f"{name!r} has no values")
+    processes = [nanoseconds(content, FORMAT, name, values) for values in runs]
     timing = raw_timing(name, [value for values in processes for value in values], single_calls=False)
-    return replace(timing, units=OperationCounts.of(median(values) for values in processes)) if len(processes) > 1 else timing
+    return replace(timing, units=TimeCounts.of(median(values) for values in processes)) if len(processes) > 1 else timing

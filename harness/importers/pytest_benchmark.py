@@ -1,8 +1,8 @@
-"""pytest-benchmark's JSON, of `--benchmark-json` and of its storage, versions 3 to 5, with and without the rounds' times.
+"""Read pytest-benchmark's JSON, of `--benchmark-json` and of its storage, versions 3 to 5, with and without the rounds' times.
 
-Shape: `machine_info`, `commit_info`, `datetime`, `version`, and `benchmarks`, each with `fullname` (what pytest-benchmark itself
-joins by) and `stats` in seconds. `stats.data` holds a value a round, the average over the round's `iterations`; the storage has it
-only with `--benchmark-save-data`.
+Structure: `machine_info`, `commit_info`, `datetime`, `version`, and `benchmarks`, each with `fullname` (by which pytest-benchmark
+itself joins) and `stats` in seconds. `stats.data` has one value per round, the average over the round's `iterations`; the storage
+has it only with `--benchmark-save-data`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import msgspec
 from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
 from harness.results.run import RunWarning
 
-FORM = "pytest-benchmark's JSON"
-LOSES = (
+FORMAT = "pytest-benchmark's JSON"
+LIMITATIONS = (
     RunWarning(
-        "what pytest-benchmark loses",
-        "a value is the average of a round's iterations, so that where a round has several, percentiles of calls are not known",
-        "ask for one iteration a round (benchmark.pedantic), or time the calls with `harness run`",
+        "pytest-benchmark's limitations",
+        "a value is the average of a round's iterations, so that percentiles of calls are unknown where a round has several",
+        "use one iteration per round (benchmark.pedantic), or time the calls with `harness run`",
     ),
 )
 MACHINE = ("machine", "system", "release", "python_implementation", "python_version")
-"""What tells machines apart; the rest of `machine_info`, such as the clock rate, changes from run to run."""
+"""The facts that identify a machine; the rest of `machine_info`, such as the clock rate, changes from run to run."""
 
 
 class _Stats(msgspec.Struct):
@@ -52,7 +52,7 @@ class _PytestBenchmarkFile(msgspec.Struct):
 
 
 def recognises(content: Content) -> bool:
-    """Whether benchmarks have `stats`, or there is the machine that pytest-benchmark describes."""
+    """Return whether benchmarks have `stats`, or there is pytest-benchmark's description of the machine."""
     if b'"stats"' in content.member("benchmarks"):
         return not content.member("context")  # Google Benchmark's
     return bool(content.member("benchmarks") and content.member("machine_info"))
@@ -62,15 +62,15 @@ def parse(content: Content) -> Reading:
     """Return the times of a file.
 
     Raises:
-        UsageError: there are none, or one is no time.
+        UsageError: there are none, or one is not a time.
     """
     file = msgspec.json.decode(content.body, type=_PytestBenchmarkFile)
     commit = file.commit_info or {}
     return Reading(
         file="",
         tool="pytest-benchmark",
-        form=FORM,
-        timings=distinct(content, FORM, [_timing(content, benchmark) for benchmark in file.benchmarks]),
+        format=FORMAT,
+        timings=distinct(content, FORMAT, [_timing(content, benchmark) for benchmark in file.benchmarks]),
         started_at=one_line(file.datetime),
         commit=_commit(commit.get("id")),
         dirty=commit.get("dirty") is True,
@@ -81,9 +81,9 @@ def parse(content: Content) -> Reading:
 def _timing(content: Content, benchmark: _SavedBenchmark) -> Timing:
     name, stats = one_line(benchmark.fullname or benchmark.name), benchmark.stats
     if stats.data:
-        values = nanoseconds(content, FORM, name, stats.data)
+        values = nanoseconds(content, FORMAT, name, stats.data)
         return raw_timing(name, values, single_calls=stats.iterations == 1)
-    least, most, mean, median = nanoseconds(content, FORM, name, [stats.min, stats.max, stats.mean, stats.median])
+    least, most, mean, median = nanoseconds(content, FORMAT, name, [stats.min, stats.max, stats.mean, stats.median])
     return Timing(name, stats.rounds, median, mean, least, most)
 
 

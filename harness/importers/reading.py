@@ -1,4 +1,4 @@
-"""What a reader makes of a file of another tool: its times in nanoseconds, by benchmark, and what the file does not say."""
+"""The content of another tool's file, and its times in nanoseconds by benchmark."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from harness.errors import UsageError
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
-LONGEST_S = 1e9
-"""Thirty years: beyond it a number is no time, and nanoseconds no longer fit into 64 bits."""
+MAX_S = 1e9
+"""Thirty years: a larger number is not a time, and its nanoseconds do not fit into 64 bits."""
 
-MOST_VALUES = 2**40
-"""A larger count was never measured, and sums of them would not fit into 64 bits."""
+MAX_VALUES = 2**40
+"""A larger number of values is an error, and sums of such numbers do not fit into 64 bits."""
 
-LONGEST_TEXT = 300
+MAX_TEXT = 300
 
 
 @dataclass(frozen=True)
-class OperationCounts:
-    """Times in nanoseconds, each value once, ascending, with how often it occurred: raw data and histograms alike."""
+class TimeCounts:
+    """Times in nanoseconds with their frequencies, from raw data or a histogram."""
 
     values_ns: npt.NDArray[np.float64]
+    """The distinct values, ascending."""
     counts: npt.NDArray[np.int64]
+    """The number of occurrences of each value."""
 
     @classmethod
-    def of(cls, values_ns: Iterable[float]) -> OperationCounts:
-        """Return raw values, counted."""
+    def of(cls, values_ns: Iterable[float]) -> TimeCounts:
+        """Count raw values."""
         values, counts = np.unique(np.fromiter(values_ns, dtype=np.float64), return_counts=True)
         return cls(values, counts.astype(np.int64))
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of values, repeated ones included."""
         return int(self.counts.sum())
 
     def at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Return the order statistics at `positions`, 0 being the least."""
+        """Return the order statistics at `positions`; 0 is the smallest."""
         return self.values_ns[np.searchsorted(np.cumsum(self.counts), positions, side="right")]
 
     def quantile_ns(self, quantile: float) -> float:
@@ -64,54 +66,58 @@ class OperationCounts:
 
 @dataclass(frozen=True)
 class Timing:
-    """One benchmark of a file, in nanoseconds.
-
-    `samples` is how many values its figures rest on, None where the file does not say. `units` holds the values that stand for
-    themselves when two files are compared (rounds, or the median of each process), None where the file has aggregates only.
-    `rounding_ns` is how far the true median may lie from the one given, because the tool rounds.
-    """
+    """The times of one benchmark of a file."""
 
     name: str
     samples: int | None
+    """The number of values behind the figures, None where the file does not state it."""
     median_ns: float
     mean_ns: float
     min_ns: float
     max_ns: float
     percentiles_ns: dict[str, float | None] = field(default_factory=dict)
-    units: OperationCounts | None = None
+    """`50`, `90`, `95`, `99` and `99.9` → nanoseconds, None where unknown."""
+    units: TimeCounts | None = None
+    """The independent values (rounds, or the median of each process), None where the file has aggregates only."""
     rounding_ns: float = 0.0
+    """The largest distance of the true median from the given one, if the tool rounds."""
     errors: int = 0
+    """The number of failed operations."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A file, read. `tool` is what measured, `form` the kind of file; `warnings` say what this file, or every one of its kind, loses.
-
-    `environment` is what the file tells of the machine; `digest` names its bytes, or the data behind a run of this harness.
-    """
+    """The times and metadata of one file."""
 
     file: str
     tool: str
-    form: str
+    """The tool that measured."""
+    format: str
+    """The file's format, as in "is hyperfine's JSON"."""
     timings: tuple[Timing, ...]
     started_at: str = ""
     commit: str | None = None
     dirty: bool = False
+    """Whether there were uncommitted changes."""
     environment: dict[str, str] = field(default_factory=dict)
+    """The facts about the machine."""
     digest: str = ""
+    """The SHA-256 of the file's bytes, or of the results of a run of this harness."""
     warnings: tuple[RunWarning, ...] = ()
+    """The limitations of this file and of its format."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of a file and their outline: the members of a JSON document, undecoded, or None where it is plain text."""
+    """The bytes of a file."""
 
     path: Path
     body: bytes
     outline: dict[str, msgspec.Raw] | list[msgspec.Raw] | None
+    """The members of a JSON document, not decoded; None for plain text."""
 
     def member(self, name: str) -> bytes:
-        """Return a member of a JSON object, undecoded; nothing where there is none."""
+        """Return a member of a JSON object, not decoded; empty where there is none."""
         return bytes(self.outline.get(name, b"")) if isinstance(self.outline, dict) else b""
 
     def text(self) -> str:
@@ -125,52 +131,52 @@ class Content:
         except UnicodeDecodeError as error:
             raise UsageError(f"{self.path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
-    def refused(self, form: str, says: str) -> UsageError:
-        """Return the error for a file of a known kind that cannot be used."""
-        return UsageError(f"{self.path} is {form}, but {one_line(says)}; measure again, or name another file")
+    def refused(self, format_name: str, reason: str) -> UsageError:
+        """Return the error for a file of a known format that cannot be used."""
+        return UsageError(f"{self.path} is {format_name}, but {one_line(reason)}; measure again, or name another file")
 
 
 def one_line(text: str) -> str:
-    """Return `text` fit to be printed anywhere: printable characters on one line of at most `LONGEST_TEXT`."""
+    """Return `text` as printable characters on one line of at most `MAX_TEXT`."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return plain if len(plain) <= LONGEST_TEXT else f"{plain[: LONGEST_TEXT - 1]}…"
+    return plain if len(plain) <= MAX_TEXT else f"{plain[: MAX_TEXT - 1]}…"
 
 
 def nanoseconds(
-    content: Content, form: str, name: str, values: Sequence[float], *, per_s: float = 1.0, zero: bool = False
+    content: Content, format_name: str, name: str, values: Sequence[float], *, per_s: float = 1.0, zero: bool = False
 ) -> list[float]:
-    """Return times given in units of which a second has `per_s`.
+    """Convert times to nanoseconds; `per_s` is the number of their units in a second.
 
     Raises:
-        UsageError: one is not a positive, finite time; `zero` lets 0 pass, which a tool that rounds writes for a short one.
+        UsageError: one is not a positive, finite time; `zero` allows 0, which a tool that rounds writes for a short one.
     """
     for value in values:
-        if not (0 < value <= LONGEST_S * per_s or (zero and value == 0)):
-            raise content.refused(form, f"{name!r} holds {value!r}, which is no time")
+        if not (0 < value <= MAX_S * per_s or (zero and value == 0)):
+            raise content.refused(format_name, f"{name!r} contains {value!r}, which is not a time")
     return [value / per_s * 1e9 for value in values]
 
 
-def distinct(content: Content, form: str, timings: Sequence[Timing]) -> tuple[Timing, ...]:
-    """Return the timings of a file, which have to be some, each with a name of its own and, if any, a number of values that is one.
+def distinct(content: Content, format_name: str, timings: Sequence[Timing]) -> tuple[Timing, ...]:
+    """Return the timings of a file after checking that there are some, with distinct names and plausible numbers of values.
 
     Raises:
-        UsageError: there are none, two have the same name, or one has an impossible number of values.
+        UsageError: there are none, two have the same name, or one has an invalid number of values.
     """
     if not timings:
-        raise content.refused(form, "it holds no times")
+        raise content.refused(format_name, "it contains no times")
     seen: set[str] = set()
     for timing in timings:
-        if timing.samples is not None and not 0 < timing.samples < MOST_VALUES:
-            raise content.refused(form, f"{timing.name!r} has {timing.samples} values")
+        if timing.samples is not None and not 0 < timing.samples < MAX_VALUES:
+            raise content.refused(format_name, f"{timing.name!r} has {timing.samples} values")
         if timing.name in seen:
-            raise content.refused(form, f"two of its benchmarks are named {timing.name!r}")
+            raise content.refused(format_name, f"two of its benchmarks are named {timing.name!r}")
         seen.add(timing.name)
     return tuple(timings)
 
 
 def raw_timing(name: str, values_ns: Sequence[float], *, single_calls: bool = True) -> Timing:
-    """Return the timing of raw values; where they are no `single_calls` but averages, no percentile but the median is told."""
-    counted = OperationCounts.of(values_ns)
+    """Return the timing of raw values; of averages, that is not `single_calls`, the median is the only percentile."""
+    counted = TimeCounts.of(values_ns)
     percentiles = counted.percentiles_ns()
     if not single_calls:
         percentiles = {label: value if label == "50" else None for label, value in percentiles.items()}

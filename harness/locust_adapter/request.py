@@ -17,8 +17,9 @@ from harness.discovery import LoadedScenario, load, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
 from harness.load.protocol import LoadJob
+from harness.options import SIZES
 from harness.results.load import LoadModel
-from harness.scenario import SIZES, Setting
+from harness.scenario import Setting
 
 ALL_ARMS = "all"
 

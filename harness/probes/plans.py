@@ -33,7 +33,7 @@ _PLANLESS = re.compile(r"\s*(?:SAVEPOINT|RELEASE|ROLLBACK|SET|SHOW|PRAGMA|LOCK)\
 
 
 async def plans(engine: AsyncEngine | Engine, sent: Iterable[SentStatement], *, arm: str, group: str) -> list[Statement]:
-    """Return the statement shapes of one operation of `arm` on `group`'s cases, each with its query plan.
+    """Return the statement shapes of one operation of `arm` in `group`, each with its query plan.
 
     Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES have the same
     shape. A statement without a plan, such as an INSERT of values, has an empty one.
@@ -103,7 +103,7 @@ def _ephemeral(plan: Iterable[str]) -> list[str]:
 
 
 def _explain(connection: Connection, statement: SentStatement) -> list[str]:
-    """Return the plan's lines, indented by level; none for a statement that is no query and changes no row."""
+    """Return the plan's lines, indented by level; none for a statement that neither queries nor changes rows."""
     if _PLANLESS.match(statement.sql):
         return []
     is_postgresql = connection.dialect.name == "postgresql"

@@ -1,14 +1,14 @@
-"""Scenarios as pytest items, and comparisons with saved runs that do not fool anybody. Only this package imports pytest.
+"""A pytest plugin: scenarios as pytest items, and checks that comparisons with saved runs are valid.
 
-Plain `pytest` tries each arm once: the arms must agree. With any of pytest-benchmark's measuring options (`--benchmark-compare`,
-`--benchmark-only`, `--benchmark-autosave`, …) the arms are timed in interleaved pairs by the harness, in its own fresh processes,
-and each item hands its arm's paired samples to pytest-benchmark, so that its tables, files and comparisons work on them. Against a
-saved run each item's paired ratio and exact work are compared as well; with `--harness-compare-fail` they decide.
+Plain `pytest` runs each arm once: the arms must agree. With any of pytest-benchmark's measuring options (`--benchmark-compare`,
+`--benchmark-only`, `--benchmark-autosave`, …) the harness times the arms in interleaved pairs, in fresh processes, and each item
+replays its arm's paired samples to pytest-benchmark, so that its tables, files and comparisons work on them. Against a saved run
+each item's paired ratio and work counts are compared as well; with `--harness-compare-fail` they decide.
 
 Scenario files are collected from the folder that the ini option `harness_scenarios` names. In such a project all benchmarks of a
-session are guarded, scenarios or not: a run that failed is not saved as the next one to compare with; a benchmark that was saved
-and is gone, has other parameters, or would be judged by the times of another machine, is an error. In every project a coroutine
-function given to `benchmark` fails its test. Else this plugin does nothing.
+session are guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing,
+has other parameters, or would be compared with times of another machine, is an error. In every project a coroutine function given
+to `benchmark` fails its test. Otherwise this plugin does nothing, and imports nothing but this package.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin import options, saved, terminal
+from harness.pytest_plugin import options, saved
 from harness.pytest_plugin.coroutines import guard
-from harness.pytest_plugin.items import TRIALS, ArmItem, ReplayedSamples, ScenarioFile
-from harness.pytest_plugin.trials import Trials
+from harness.pytest_plugin.items import TRIALS, ArmItem, ReplayedSamples, ScenarioFile, Trials
 
 __all__ = ["ArmItem", "ReplayedSamples", "ScenarioFile", "Trials"]
 
 _LOADED = pytest.StashKey[saved.SavedRuns]()
 _WHOLE = pytest.StashKey[set[str]]()
 _FAILED = pytest.StashKey[str]()
+_NOT_SAVED = pytest.StashKey[bool]()
+"""Whether this run would have been saved, and was not."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options and get ready to try scenarios."""
+    """Check the options and prepare to run scenarios."""
     options.check(config)
     config.stash[TRIALS] = Trials(config)
     config.stash[_LOADED] = saved.SavedRuns()
@@ -46,10 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """Leave out the clock rate of this instant: by it every machine differs from itself."""
+    """Leave out the current clock rate, which differs from run to run on the same machine."""
     if options.has_scenarios(config):
         cpu = machine_info.get("cpu") or {}
-        for key in [key for key in cpu if key.startswith("hz_")]:  # what is "advertised" is read off as well, where no name says it
+        for key in [
+            key for key in cpu if key.startswith("hz_")
+        ]:  # "advertised" is a current reading as well, where the CPU's name does not contain it
             del cpu[key]
 
 
@@ -57,8 +60,8 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_compare_machine_info(
     config: pytest.Config, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> None:
-    """Take note of a saved run while pytest-benchmark loads it."""
-    config.stash[_LOADED].hear(compared_benchmark, machine_info)
+    """Record a saved run while pytest-benchmark loads it."""
+    config.stash[_LOADED].add(compared_benchmark, machine_info)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,7 +83,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Note which files were collected whole."""
+    """Record which files were collected whole."""
     report = yield
     if report.passed and isinstance(collector, pytest.File):
         collector.config.stash[_WHOLE].add(collector.nodeid)
@@ -88,30 +91,30 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Note that the files of these are not whole."""
+    """Record that the files of these items are not whole."""
     for item in items:
         item.config.stash[_WHOLE].discard(item.nodeid.partition("::")[0])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which scenarios are wanted (they are measured together when the first of their items runs), and check saved runs.
+    """Record the collected scenarios, which are run together when the first of their items runs, and check the saved runs.
 
     Raises:
         pytest.UsageError: a saved run cannot be compared with.
     """
     config = session.config
     runs = config.stash[_LOADED].runs(config) if options.has_scenarios(config) else []
-    mine = [item for item in session.items if isinstance(item, ArmItem)]
-    config.stash[TRIALS].want(mine, runs)
+    scenarios = [item for item in session.items if isinstance(item, ArmItem)]
+    config.stash[TRIALS].collect(scenarios, runs)
     if session.testsfailed or config.getoption("collectonly"):
         return
-    if says := next(terminal.refusals(config, session.items, runs, _whole_files(config)), ""):
-        raise pytest.UsageError(says)
+    if message := next(saved.refusals(config, session.items, {item.nodeid for item in scenarios}, runs, _whole_files(config)), ""):
+        raise pytest.UsageError(message)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-    """Guard the fixture by which anybody's test is timed."""
+    """Guard the `benchmark` fixture of any plugin."""
     value = yield
     if fixturedef.argname == "benchmark":
         guard(value)
@@ -120,40 +123,42 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail a benchmark that cannot be saved as it is, where it is to be saved."""
+    """Fail a benchmark that JSON cannot hold, if it will be saved."""
     result = yield
     benchmark = getattr(item, "funcargs", {}).get("benchmark")
     if benchmark is not None and options.has_scenarios(item.config) and saved.is_saving(item.config):
-        says = list(saved.not_json(item, getattr(benchmark, "extra_info", {})))
-        if says:
+        problems = list(saved.not_json(item, getattr(benchmark, "extra_info", {})))
+        if problems:
             benchmark.has_error = True  # keeps it out of the file
-            pytest.fail(f"{item.name} cannot be saved: {'; '.join(says)}", pytrace=False)
+            pytest.fail(f"{item.name} cannot be saved: {'; '.join(problems)}", pytrace=False)
     return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
-    """Keep a run that failed from being saved: the next run would be compared with it, and pass."""
+    """Keep a failed run from being saved: the next run would be compared with it, and pass."""
     config = session.config
     if options.has_scenarios(config):
         found = saved.regressions(config)
         if exitstatus:
             number = session.testsfailed
-            config.stash[_FAILED] = f"{number} test{'s' * (number > 1)} failed" if number else "it did not come to its end"
+            config.stash[_FAILED] = f"{number} test{'s' * (number > 1)} failed" if number else "it did not finish"
         elif found:
             config.stash[_FAILED] = "; ".join(found)
         if _FAILED in config.stash:
-            config.stash[terminal.NOT_SAVED] = saved.withhold(config)
+            config.stash[_NOT_SAVED] = saved.withhold(config)
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None, Any, Any]:
-    """Show paired ratios, and what became of them since the saved run, after pytest-benchmark's tables of absolute times."""
+    """Show paired ratios and their comparison with saved runs, after pytest-benchmark's tables of absolute times."""
     try:
         return (yield)  # pytest-benchmark raises here where --benchmark-compare-fail has found something
     finally:
-        terminal.show(terminalreporter, config.stash[TRIALS], config.stash.get(_FAILED, ""))
+        config.stash[TRIALS].report(terminalreporter)
+        if config.stash.get(_NOT_SAVED, False):
+            terminalreporter.write_line(f"not saved, since later runs would be compared with it: {config.stash[_FAILED]}", red=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -164,7 +169,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _whole_files(config: pytest.Config) -> set[str]:
-    """Return the files that were collected whole: not by the node, and not only what failed last time."""
+    """Return the files that were collected whole: not by node id, and not only the last failures."""
     if config.getoption("lf", default=False):
         return set()
     parts = [Path(arg.partition("::")[0]) for arg in config.args if "::" in arg]

@@ -1,7 +1,7 @@
-"""A saved run and this one, item by item: paired ratios with their intervals, and exact work. Pure; it knows no pytest.
+"""Compare the items of a saved run with those of this one: paired ratios with their intervals, and work counts.
 
-What makes two runs comparable, and what a changed count means, is the gate's to say (`harness.gate.matching`, `gate_work`), so
-that pytest and `harness gate` agree. A ratio is compared with a ratio, both from pairs, never with a time of another moment.
+Two runs are comparable, and a changed count is judged, by the rules of `harness.gate`, so that pytest and `harness gate` agree. A
+ratio is compared with a ratio, both from pairs, never with a time of another run. Pure: nothing here imports pytest.
 """
 
 from __future__ import annotations
@@ -13,28 +13,22 @@ from typing import Any
 
 import msgspec
 
-from harness.gate import matching as gate_sides
-from harness.gate import work_counts as gate_work
-from harness.gate.matching import MatchedPair, counted
-from harness.results.gate import GateRow, GateVerdict
-from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus, WorkCount
+from harness.gate import matching, work_counts
+from harness.gate.matching import MatchedPair
+from harness.gate.verdict import counted, overall
+from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
+from harness.results.run import Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.store import SCHEMA_VERSION
 
-KEPT_VERSION = 2
-"""Version of what an item keeps in pytest-benchmark's JSON. 2: exact work, and where it was measured."""
+SAVED_VERSION = 3
+"""The version of `SavedItem`. 2 added work counts and the environment; 3 renamed `exact` to `work_counts`."""
 
-
-Bounded = tuple[float, float, float]
+BoundedRatio = tuple[float, float, float]
 """A ratio, and the bounds of its 95 % interval."""
 
 
-class ComparisonLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an item keeps in pytest-benchmark's JSON, as `extra_info.harness`: one arm in one group of cases.
-
-    `exact` is its counted work per operation; an arm's own figures, of group "", are with its first group. `times_faster` is the
-    paired ratio to the baseline, `interval_95` bounds it; the baseline has none.
-    `control_95` bounds the A/A control of the same group, the baseline against itself. `environment` is the machine's.
-    """
+class SavedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The figures of one arm in one group of cases, as saved in pytest-benchmark's JSON under `extra_info.harness`."""
 
     schema_version: int
     scenario: str
@@ -48,23 +42,28 @@ class ComparisonLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     verified_cases: int
     engine_settings: dict[str, str]
     environment: dict[str, str]
-    exact: list[WorkCount]
+    """The description of the machine."""
+    work_counts: list[WorkCount]
+    """The counts per operation; an arm's own figures, of group "", are with its first group."""
     tolerances: dict[str, float] = {}
     higher_is_better: list[str] = []
     percentiles_ns: dict[str, float | None] = {}
     times_faster: float | None = None
+    """The paired ratio to the baseline; the baseline has none."""
     interval_95: tuple[float | None, float | None] | None = None
+    """The bounds of `times_faster`."""
     control_95: tuple[float | None, float | None] | None = None
+    """The bounds of the A/A control of the same group, the baseline against itself."""
     process_ratios: list[float] = []
     pairs: int = 0
 
     @property
-    def item(self) -> tuple[str, str, str]:
-        """What the same item is known by in another run."""
+    def key(self) -> tuple[str, str, str]:
+        """The scenario, group and arm, by which the item is found in another run."""
         return self.scenario, self.group, self.arm
 
     @property
-    def ratio(self) -> Bounded | None:
+    def ratio(self) -> BoundedRatio | None:
         """The ratio and its bounds, None without an interval of finite positive numbers."""
         low, high = self.interval_95 or (None, None)
         if self.times_faster is None or low is None or high is None:
@@ -75,161 +74,202 @@ class ComparisonLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 @dataclass(frozen=True)
 class ComparedItem:
-    """One item before and now. `refused` is why nothing of it is comparable, `no_ratio` why its ratio is not; "" if they are."""
+    """One item in the saved run and in this one."""
 
-    then: ComparisonLimits
-    now: ComparisonLimits
+    then: SavedItem
+    now: SavedItem
     refused: str = ""
+    """The reason why nothing of it is comparable; "" if something is."""
     no_ratio: str = ""
+    """The reason why its ratios are not comparable; "" if they are."""
     rows: list[GateRow] = field(default_factory=list)
+    """The work counts of both runs."""
     missing: list[str] = field(default_factory=list)
+    """The metrics that this run did not count."""
 
     @property
-    def exact_says(self) -> str:
-        """What became of its exact work, in words."""
-        words = [row.verdict for row in self.rows]
+    def work_message(self) -> str:
+        """The comparison of its work counts, in words."""
+        verdicts = [row.verdict for row in self.rows]
         changed = [_change(row) for row in self.rows if row.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED}]
-        barred = list(dict.fromkeys(row.reason for row in self.rows if row.verdict == GateVerdict.NOT_COMPARABLE))
-        said = []
+        excluded = list(dict.fromkeys(row.reason for row in self.rows if row.verdict == GateVerdict.NOT_COMPARABLE))
+        parts = []
         if changed:
-            said.append(f"exact work changed: {'; '.join(changed)}")
-        elif GateVerdict.EQUAL in words:
-            said.append(f"exact work equal ({counted(words.count(GateVerdict.EQUAL), 'figure')})")
-        elif not (barred or self.missing):
-            said.append("no exact work to compare")
-        if barred:
-            said.append(f"exact work not comparable: {'; '.join(barred)}")
-        if GateVerdict.NOT_JUDGED in words:
-            said.append(f"{counted(words.count(GateVerdict.NOT_JUDGED), 'figure')} that need not repeat, not judged")
+            parts.append(f"work counts changed: {'; '.join(changed)}")
+        elif GateVerdict.EQUAL in verdicts:
+            parts.append(f"work counts equal ({verdicts.count(GateVerdict.EQUAL)})")
+        elif not (excluded or self.missing):
+            parts.append("no work counts to compare")
+        if excluded:
+            parts.append(f"work counts not comparable: {'; '.join(excluded)}")
+        if GateVerdict.NOT_JUDGED in verdicts:
+            parts.append(f"{counted(verdicts.count(GateVerdict.NOT_JUDGED), 'count')} that may not repeat, not judged")
         if self.missing:
-            said.append(f"exact work not counted any more: {', '.join(self.missing)}")
-        return ", ".join(said)
+            parts.append(f"work counts missing now: {', '.join(self.missing)}")
+        return ", ".join(parts)
 
     @property
-    def ratios(self) -> tuple[Bounded, Bounded] | None:
+    def ratios(self) -> tuple[BoundedRatio, BoundedRatio] | None:
         """The paired ratio before and now, None where they are not comparable, or one has no interval."""
         then, now = self.then.ratio, self.now.ratio
         return None if self.no_ratio or then is None or now is None else (then, now)
 
-    def noisy(self, limit: float) -> str:
-        """Return why no verdict on a change beyond `limit` rests on these ratios, "" if one may.
+    @property
+    def moved(self) -> bool:
+        """Whether the intervals of the two ratios are apart."""
+        if self.ratios is None:
+            return False
+        then, now = self.ratios
+        return now[2] < then[1] or now[1] > then[2]
 
-        The whole interval of the baseline against itself, which should read 1, has to be inside the limit, in both runs.
+    def noisy(self, limit: float) -> str:
+        """Return why these ratios cannot show a change beyond `limit`, "" if they can.
+
+        The whole interval of the A/A control, whose ratio should be 1, has to be inside the limit, in both runs.
         """
-        for when, kept in (("before", self.then), ("now", self.now)):
-            low, high = kept.control_95 or (None, None)
+        for when, item in (("before", self.then), ("now", self.now)):
+            low, high = item.control_95 or (None, None)
             if low is None or high is None:
-                return f"{when} there was no A/A control"
+                return f"no A/A control {when}"
             if not 1 / (1 + limit) <= low <= high <= 1 + limit:
-                return f"{when} the baseline against itself read [{low:.3g}, {high:.3g}], which does not tell {limit * 100:g} %"
+                return f"the A/A control {when} read [{low:.3g}, {high:.3g}], too noisy to detect {limit * 100:g} %"
         return ""
 
     @property
-    def ratio_says(self) -> str:
-        """What became of its paired ratio, in words; "" for the baseline, which has none."""
+    def ratio_message(self) -> str:
+        """The comparison of its paired ratios, in words; "" for the baseline, which has none."""
         if self.then.times_faster is None and self.now.times_faster is None:
             return ""
         if self.ratios is None:
             when = "before" if self.then.ratio is None else "now"
-            return f"ratios not compared: {self.no_ratio or f'{when} there was no interval, which takes two processes'}"
+            return f"ratios not compared: {self.no_ratio or f'no interval {when}, which takes two processes'}"
+        if not self.moved:
+            return f"{_both(*self.ratios)}: the intervals overlap"
         then, now = self.ratios
-        if now[2] < then[1]:
-            return f"{_both(then, now)}: the intervals are apart, it gains less"
-        if now[1] > then[2]:
-            return f"{_both(then, now)}: the intervals are apart, it gains more"
-        return f"{_both(then, now)}: the intervals overlap"
+        return f"{_both(then, now)}: the intervals are apart, it gains {'less' if now[2] < then[1] else 'more'}"
+
+    def verdict(self, limit: float) -> GateVerdict:
+        """Return the gate's verdict on the item, if its ratio may become smaller by the share `limit`."""
+        incomparable = [RunWarning("not comparable", reason, "") for reason in (self.refused, *self.missing) if reason]
+        ratio = [self._ratio_row(limit)] if self.then.times_faster is not None else []
+        return overall([*self.rows, *ratio], incomparable)[0]
 
     def failures(self, limit: float) -> Iterator[str]:
-        """Yield why the item fails a gate that lets a ratio become smaller by the share `limit`.
+        """Yield why the item fails a gate that lets its ratio become smaller by the share `limit`.
 
-        It fails if exact work regressed or is not counted any more, if the whole interval of its ratio is beyond the limit below
-        the whole interval before and neither run's control is noisy, and if nothing of it could be compared that should have been.
+        It fails if a work count regressed or is missing, if the whole interval of its ratio is more than the limit below the whole
+        interval before and neither run's A/A control is noisy, and if nothing could be compared although something was saved.
         """
         if self.refused:
             yield f"not comparable: {self.refused}"
             return
-        if self.missing or any(row.verdict == GateVerdict.REGRESSED for row in self.rows):
-            yield self.exact_says
-        if self.ratios is not None:
+        was_saved = self.then.work_counts or self.then.times_faster is not None
+        if EXIT_CODES[self.verdict(limit)] == 0 or not was_saved:
+            return
+        work_failed = bool(self.missing) or any(row.verdict == GateVerdict.REGRESSED for row in self.rows)
+        ratio_row = self._ratio_row(limit)
+        if work_failed:
+            yield self.work_message
+        if ratio_row.verdict == GateVerdict.REGRESSED:
+            yield ratio_row.reason
+        elif not work_failed:
+            messages = (self.work_message, self.ratio_message, self.noisy(limit) if self.ratios else "")
+            yield f"nothing could be compared: {'; '.join(message for message in messages if message)}"
+
+    def _ratio_row(self, limit: float) -> GateRow:
+        """Return the row of its paired ratio."""
+        verdict, reason = GateVerdict.NOT_JUDGED, self.ratio_message
+        if self.ratios is not None and not self.noisy(limit):
             then, now = self.ratios
-            if now[2] * (1 + limit) < then[1] and not self.noisy(limit):
-                yield f"{_both(then, now)}: the whole interval is more than {limit * 100:g} % below"
-        told = self.ratios is not None and not self.noisy(limit)
-        judged = (
-            told
-            or self.missing
-            or any(row.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED} for row in self.rows)
+            verdict = GateVerdict.EQUIVALENT
+            if now[2] * (1 + limit) < then[1]:
+                verdict = GateVerdict.REGRESSED
+                reason = f"{_both(then, now)}: the whole interval is more than {limit * 100:g} % below"
+        now_item = self.now
+        return GateRow(
+            RowKind.TIME, now_item.scenario, now_item.engine, now_item.rtt_ms, now_item.arm, now_item.group, "time", verdict, reason
         )
-        if not judged and (self.then.exact or self.then.times_faster is not None):
-            says = (self.exact_says, self.ratio_says, self.noisy(limit) if self.ratios else "")
-            yield f"nothing of it could be compared: {'; '.join(s for s in says if s)}"
 
 
-def read(saved: Mapping[str, Any]) -> ComparisonLimits | str:
-    """Return what a benchmark of pytest-benchmark's JSON keeps of an item, or why it cannot be read."""
+def read(saved: Mapping[str, Any]) -> SavedItem | str:
+    """Return the item in a benchmark of pytest-benchmark's JSON, or why it cannot be read."""
     info = (saved.get("extra_info") or {}).get("harness")
     if info is None:
-        return "it was saved without this harness"
+        return "saved without this harness"
     version = info.get("schema_version") if isinstance(info, Mapping) else None
-    if version != KEPT_VERSION:
-        return f"it was saved with schema {version}, this harness reads {KEPT_VERSION}; save a new run"
+    if version != SAVED_VERSION:
+        return f"saved with schema {version}, this harness reads {SAVED_VERSION}; save a new run"
     try:
-        return msgspec.convert(info, ComparisonLimits)
+        return msgspec.convert(info, SavedItem)
     except msgspec.ValidationError as error:
-        return f"what was saved cannot be read ({error}); save a new run"
+        return f"the saved figures cannot be read ({error}); save a new run"
 
 
-def compare(then: Sequence[ComparisonLimits], now: Sequence[ComparisonLimits]) -> list[ComparedItem]:
-    """Return every item of `now` that `then` has as well, beside itself; items of a scenario belong to one run."""
-    before = {kept.item: kept for kept in then}
+def compare(then: Sequence[SavedItem], now: Sequence[SavedItem]) -> list[ComparedItem]:
+    """Return the items of `now` that `then` has as well; all items of a scenario must be given, since they belong to one run."""
+    before = {item.key: item for item in then}
     found = []
-    for name in dict.fromkeys(kept.scenario for kept in now):
-        old = [kept for kept in then if kept.scenario == name]
-        new = [kept for kept in now if kept.scenario == name]
-        found += [each for kept in new if kept.item in before for each in [_item(before[kept.item], kept, old, new)]]
+    for name in dict.fromkeys(item.scenario for item in now):
+        old = [item for item in then if item.scenario == name]
+        new = [item for item in now if item.scenario == name]
+        found += [_compare_item(before[item.key], item, old, new) for item in new if item.key in before]
     return found
 
 
-def _item(
-    then: ComparisonLimits, now: ComparisonLimits, old: Sequence[ComparisonLimits], new: Sequence[ComparisonLimits]
-) -> ComparedItem:
-    where = [f"{k.engine}, {k.rtt_ms:g} ms away" for k in (then, now)]
+def lines(found: Sequence[ComparedItem], limit: float | None) -> Iterator[str]:
+    """Yield the comparison as text, one line per item below a title per group; `limit` is the gate's, None without one."""
+    width = max((len(item.now.arm) for item in found), default=0)
+    group = ""
+    for item in found:
+        title = f"{item.now.scenario}: {item.now.group}"
+        if title != group:
+            group = title
+            yield title
+        noisy = item.noisy(limit) if limit is not None and item.ratios else ""
+        ratio = f"{item.ratio_message}, not judged: {noisy}" if noisy else item.ratio_message
+        messages = [f"not comparable: {item.refused}"] if item.refused else [ratio, item.work_message]
+        yield f"  {item.now.arm:{width}}  {'; '.join(message for message in messages if message)}"
+
+
+def _compare_item(then: SavedItem, now: SavedItem, old: Sequence[SavedItem], new: Sequence[SavedItem]) -> ComparedItem:
+    """Compare one item; `old` and `new` are all items of its scenario."""
+    where = [f"{item.engine} with RTT {item.rtt_ms:g} ms" for item in (then, now)]
     if where[0] != where[1]:
         return ComparedItem(then, now, refused=f"measured on {where[0]}, and now on {where[1]}")
     runs = _run(then), _run(now)
-    if whole := gate_sides.of_the_whole(*runs):
+    if whole := matching.incomparable_runs(*runs):
         return ComparedItem(then, now, refused=whole[0].message)
     pair = MatchedPair(_result(then, old), _result(now, new))
-    versions = gate_sides.other_versions(pair, *runs)
-    rows, missing = gate_work.work(pair.old, pair.new, gate_work.Rules(now.tolerances, now.higher_is_better, *versions))
-    mine = {(e.arm, e.group, e.metric, e.scale) for e in then.exact}
+    versions = matching.other_versions(pair, *runs)
+    rows, missing = work_counts.work(pair.old, pair.new, work_counts.Rules(now.tolerances, now.higher_is_better, *versions))
+    of_item = {work_counts.key(count) for count in then.work_counts}
     return ComparedItem(
         then,
         now,
-        no_ratio=gate_sides.another_machine(*runs) or versions[0],
-        rows=[row for row in rows if (row.arm, row.group, row.metric, row.scale) in mine],
-        missing=[e.metric.replace("_", " ") for e in missing if (e.arm, e.group, e.metric, e.scale) in mine],
+        no_ratio=matching.another_machine(then.environment, now.environment) or versions[0],
+        rows=[row for row in rows if work_counts.key(row) in of_item],
+        missing=[count.metric.replace("_", " ") for count in missing if work_counts.key(count) in of_item],
     )
 
 
-def _run(kept: ComparisonLimits) -> Run:
-    settings = RunSettings([kept.engine], kept.size, kept.seed, [kept.rtt_ms], quick=True, processes=0, budget_s=0.0)
-    return Run(SCHEMA_VERSION, RunKind.PAIRS, "", "", None, "", None, False, False, settings, kept.environment)  # noqa: FBT003 - flags of a record
+def _run(item: SavedItem) -> Run:
+    settings = RunSettings([item.engine], item.size, item.seed, [item.rtt_ms], quick=True, processes=0, budget_s=0.0)
+    return Run(SCHEMA_VERSION, RunKind.PAIRS, "", "", None, "", None, False, False, settings, item.environment)  # noqa: FBT003 - flags of a record
 
 
-def _result(kept: ComparisonLimits, all_of_it: Sequence[ComparisonLimits]) -> ScenarioResult:
-    """Return the scenario's result: whether a metric is steady shows in all figures of it."""
+def _result(item: SavedItem, scenario: Sequence[SavedItem]) -> ScenarioResult:
+    """Return the result of an item's scenario: whether a metric is steady depends on all of its counts."""
     return ScenarioResult(
-        name=kept.scenario,
+        name=item.scenario,
         title="",
         doc="",
         file="",
-        engine=kept.engine,
-        rtt_ms=kept.rtt_ms,
+        engine=item.engine,
+        rtt_ms=item.rtt_ms,
         status=ScenarioStatus.OK,
-        dataset=kept.dataset,
-        engine_settings=kept.engine_settings,
-        work_counts=[e for each in all_of_it for e in each.exact],
+        dataset=item.dataset,
+        engine_settings=item.engine_settings,
+        work_counts=[count for each in scenario for count in each.work_counts],
     )
 
 
@@ -237,6 +277,6 @@ def _change(row: GateRow) -> str:
     return f"{row.metric.replace('_', ' ')} {row.base:,.12g} → {row.candidate:,.12g}, {row.reason}"
 
 
-def _both(then: Bounded, now: Bounded) -> str:
+def _both(then: BoundedRatio, now: BoundedRatio) -> str:
     shown = [f"{ratio:.3g}× [{low:.3g}, {high:.3g}]" for ratio, low, high in (then, now)]
     return f"{shown[0]} before, {shown[1]} now"

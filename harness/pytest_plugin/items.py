@@ -1,27 +1,39 @@
-"""A scenario file as pytest items: one for each arm of each group of cases."""
+"""Scenarios as pytest items, one per arm and group of cases, all served by one run of the scenarios per session."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from harness.errors import UsageError
+from harness.pytest_plugin.options import FAIL, fail_beyond, is_measuring
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
-    from harness.pytest_plugin.trials import Trials
+    from harness.pytest_plugin.compared import ComparedItem, SavedItem
+    from harness.pytest_plugin.saved import SavedRun
+    from harness.results.run import Latency, Run, ScenarioResult
 
-TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
+ADVICE = (
+    "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
+    f"for scenarios use the paired verdict: {FAIL}=25%"
+)
+DRIFT = "ratios of separate runs drift on identical code: to confirm a difference, time both: harness gate --against REF"
 
 
 class ScenarioFile(pytest.File):
     """A scenario file; its items are named group[arm]."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield one item for each arm of each group."""
+        """Yield one item per arm and group."""
         from harness.discovery import load  # noqa: PLC0415 - only where scenarios are collected
 
         try:
@@ -42,29 +54,29 @@ class ArmItem(pytest.Function):
 
     @classmethod
     def make(cls, parent: ScenarioFile, loaded: LoadedScenario, group: str, arm: str) -> ArmItem:
-        """Return the item; `benchmark` reaches its function as a fixture, like in any benchmark."""
+        """Return the item; its function receives `benchmark` as a fixture, as any benchmark does."""
         replay = ReplayedSamples()
 
-        def try_arm(benchmark: Any) -> None:
-            item.config.stash[TRIALS].try_arm(item, benchmark, replay)
+        def run_arm(benchmark: Any) -> None:
+            item.config.stash[TRIALS].run_item(item, benchmark, replay)
 
-        item: ArmItem = cls.from_parent(parent, name=f"{group}[{arm}]", callobj=try_arm)
+        item: ArmItem = cls.from_parent(parent, name=f"{group}[{arm}]", callobj=run_arm)
         item.loaded, item.group, item.arm = loaded, group, arm
         item.add_marker(pytest.mark.benchmark(group=f"{loaded.name}: {group}", timer=replay))
         return item
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What the item is known by in a saved run: scenario, group and arm."""
+        """The scenario, group and arm, by which the item is found in a saved run."""
         return self.loaded.name, self.group, self.arm
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Return where a failure is to be looked for: the scenario file, not this adapter."""
+        """Return the location of a failure: the scenario file, not this plugin."""
         return self.path, None, self.name
 
 
 class ReplayedSamples:
-    """A timer that repeats recorded durations: pytest-benchmark reads it before and after each round."""
+    """A timer that replays recorded durations: pytest-benchmark reads it before and after each round."""
 
     __name__ = "paired_samples"
 
@@ -74,7 +86,7 @@ class ReplayedSamples:
         self._reads = 0
 
     def load(self, durations_s: list[float]) -> None:
-        """Take the durations to repeat, in seconds."""
+        """Set the durations to replay, in seconds."""
         self._durations_s, self._now_s, self._reads = durations_s, 0.0, 0
 
     def __call__(self) -> float:
@@ -83,3 +95,224 @@ class ReplayedSamples:
             self._now_s += self._durations_s[self._reads // 2]
         self._reads += 1
         return self._now_s
+
+
+class Trials:
+    """Runs all collected scenarios once, when the first of their items runs, and compares them with saved runs."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.folder: Path | None = None
+        self.scenarios: list[LoadedScenario] = []
+        self.items: list[ArmItem] = []
+        self.saved: list[SavedRun] = []
+        self.record: Run | None = None
+        self._alone: dict[str, ScenarioResult] = {}
+
+    @property
+    def measuring(self) -> bool:
+        """Whether pytest-benchmark's options request times."""
+        return is_measuring(self._config)
+
+    def collect(self, items: list[ArmItem], saved: list[SavedRun]) -> None:
+        """Set the items of this session, and the runs that they are compared with."""
+        self.items, self.saved = items, saved
+        self.scenarios = list({item.loaded.file: item.loaded for item in items}.values())
+
+    def run_item(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
+        """Fail if the scenario failed, skip if it or its arm cannot run here, and replay the samples when measuring."""
+        from harness.results.run import ScenarioStatus  # noqa: PLC0415 - only when scenarios run
+
+        result = self._result(item.loaded)
+        if result.status == ScenarioStatus.NOT_RUN:
+            self._skip(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
+        if result.error is not None:
+            pytest.fail(f"{item.loaded.name}: {result.error}", pytrace=False)
+        broken = next((a.cannot_run for a in result.arms if a.name == item.arm), None)
+        if broken and f"{item.group}: " in broken:
+            self._skip(item, benchmark, f"cannot run as written: {broken}")
+        if not hasattr(benchmark, "disabled"):
+            return  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
+        if not self.measuring:
+            benchmark.disabled = True
+            benchmark.pedantic(_nothing)
+            return
+        measured = next((m for m in self._measured if m.key == item.key), None)
+        if measured is None:
+            reason = "the arms agree, but the time budget was exhausted before this group was timed; raise --harness-budget"
+            self._skip(item, benchmark, reason)
+        samples_s = self._samples_s(result, item)
+        replay.load(samples_s)
+        benchmark.extra_info["harness"] = _builtins(measured)
+        benchmark.pedantic(_nothing, rounds=len(samples_s), iterations=1)
+        self._gate(measured)
+
+    @cached_property
+    def compared(self) -> list[tuple[SavedRun, list[ComparedItem], dict[str, str]]]:
+        """Each saved run, with the items that are in both, and node id → reason for those that cannot be compared."""
+        from harness.pytest_plugin import compared  # noqa: PLC0415 - only when runs are compared
+
+        measured = {item.key: item for item in self._measured}
+        current = {item.nodeid: measured[item.key] for item in self.items if item.key in measured}
+        found = []
+        for run in self.saved:
+            read = {name: compared.read(bench) for name, bench in run.benchmarks.items() if name in current}
+            unread = {name: reason for name, reason in read.items() if isinstance(reason, str)}
+            unread |= {name: "new: not in the saved run" for name in current if name not in read}
+            before = [item for item in read.values() if not isinstance(item, str)]
+            found.append((run, compared.compare(before, list(current.values())), unread))
+        return found
+
+    def report(self, reporter: pytest.TerminalReporter) -> None:
+        """Write paired ratios, and the comparison with saved runs, to the terminal."""
+        if self.folder is not None and self.measuring and self.record is not None:
+            from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
+
+            command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
+            shown = subprocess.run(command, capture_output=True, text=True, check=False)
+            reporter.section("times faster than the baseline: paired ratios, 95 % interval over fresh processes")
+            reporter.write(shown.stdout or shown.stderr)
+            for run, found, unread in self.compared:
+                reporter.section(f"paired ratios and work counts since {run.path}")
+                for line in compared.lines(found, fail_beyond(self._config)):
+                    reporter.write_line(line)
+                for name, reason in unread.items():
+                    reporter.write_line(f"{name}  {reason}")
+                if any(item.moved for item in found):
+                    reporter.write_line(DRIFT)
+        for run in self.saved:
+            if run.another_machine:
+                reporter.write_line(f"times of {run.path} cannot be compared: {run.another_machine}", yellow=True)
+        if self._config.getoption("benchmark_compare_fail", default=None) and self.items:
+            reporter.write_line(ADVICE, yellow=True)
+
+    def close(self) -> None:
+        """Remove the working folder."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _skip(self, item: ArmItem, benchmark: Any, reason: str) -> NoReturn:
+        """Skip an item, or fail it where a gate would take its absence for a pass."""
+        benchmark.skipped = True  # or pytest-benchmark warns that the fixture went unused
+        if fail_beyond(self._config) is not None and any(item.nodeid in run.benchmarks for run in self.saved):
+            pytest.fail(f"it is in the saved run, and cannot be compared now: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+    def _gate(self, measured: SavedItem) -> None:
+        """Fail an item that regressed or cannot be compared, where `--harness-compare-fail` is given."""
+        limit = fail_beyond(self._config)
+        if limit is None:
+            return
+        reasons = []
+        for run, found, unread in self.compared:
+            reasons += [f"against {run.path}: {why}" for one in found if one.now.key == measured.key for why in one.failures(limit)]
+            reasons += [
+                f"against {run.path}: not comparable: {why}"
+                for item in self.items
+                if item.key == measured.key and item.nodeid in run.benchmarks and (why := unread.get(item.nodeid))
+            ]
+        if reasons:
+            name = f"{measured.scenario}: {measured.group}[{measured.arm}]"
+            pytest.fail("\n".join(f"{name} {why}" for why in reasons), pytrace=False)
+
+    def _result(self, loaded: LoadedScenario) -> ScenarioResult:
+        if not hasattr(self._config, "workerinput"):
+            return next(s for s in self._run.scenarios if s.name == loaded.name)
+        # A worker of pytest-xdist collects every file and is sent the items of some: it runs those alone.
+        if loaded.name not in self._alone:
+            self._alone[loaded.name] = self._measure([loaded]).scenarios[0]
+        return self._alone[loaded.name]
+
+    @property
+    def _run(self) -> Run:
+        if self.record is None:
+            self.record = self._measure(self.scenarios)
+        return self.record
+
+    def _measure(self, scenarios: Sequence[LoadedScenario]) -> Run:
+        from harness.bench.session import RunPlan, RunSession  # noqa: PLC0415 - only when scenarios run
+        from harness.bench.steps import Silent  # noqa: PLC0415 - only when scenarios run
+        from harness.results.run import RunSettings  # noqa: PLC0415 - only when scenarios run
+
+        option = self._config.getoption
+        self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
+        settings = RunSettings(
+            engines=[option("harness_engine")],
+            size=option("harness_size"),
+            seed=option("harness_seed"),
+            rtts_ms=[option("harness_rtt")],
+            quick=True,
+            processes=option("harness_processes") if self.measuring else 0,
+            budget_s=option("harness_budget"),
+        )
+        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self.measuring)
+        record = RunSession(plan, Silent()).run()
+        if record.interrupted:
+            raise KeyboardInterrupt
+        return record
+
+    @cached_property
+    def _measured(self) -> list[SavedItem]:
+        """Each arm in each group that it was timed in, of the scenarios that did not fail."""
+        scenarios = {loaded.name: loaded.scenario for loaded in self.scenarios}
+        return [
+            _saved_item(self._run, result, latency)
+            for result in self._run.scenarios
+            for latency in result.latencies
+            if result.error is None and latency.arm in scenarios[result.name].arms
+        ]
+
+    def _samples_s(self, result: ScenarioResult, item: ArmItem) -> list[float]:
+        from harness.results.store import read_samples  # noqa: PLC0415 - only when measuring
+
+        assert self.folder is not None
+        assert result.samples_file is not None
+        samples = read_samples(self.folder / result.samples_file)
+        return [s.latency_ns / 1e9 for s in samples if (s.arm, s.group) == (item.arm, item.group)]
+
+
+TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
+
+
+def _nothing() -> None:
+    """Stand for the work, which was done and timed before."""
+
+
+def _builtins(item: SavedItem) -> Any:
+    import msgspec  # noqa: PLC0415 - only when measuring
+
+    return msgspec.to_builtins(item)
+
+
+def _saved_item(run: Run, result: ScenarioResult, latency: Latency) -> SavedItem:
+    from harness.gate.matching import ALWAYS_DIFFERS  # noqa: PLC0415 - only when measuring
+    from harness.pytest_plugin.compared import SAVED_VERSION, SavedItem  # noqa: PLC0415 - only when measuring
+    from harness.results.run import AA_CONTROL  # noqa: PLC0415 - only when measuring
+
+    group, arm = latency.group, latency.arm
+    ratio = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
+    control = next((r for r in result.ratios if (r.arm, r.group) == (AA_CONTROL, group)), None)
+    groups = {group, ""} if group == next(iter(result.groups), group) else {group}
+    return SavedItem(
+        schema_version=SAVED_VERSION,
+        scenario=result.name,
+        group=group,
+        arm=arm,
+        engine=result.engine,
+        rtt_ms=result.rtt_ms,
+        size=run.settings.size,
+        seed=run.settings.seed,
+        dataset=result.dataset,
+        verified_cases=result.verified_cases,
+        engine_settings=result.engine_settings,
+        environment={key: value for key, value in run.environment.items() if key != ALWAYS_DIFFERS},
+        work_counts=[count for count in result.work_counts if count.arm == arm and count.group in groups],
+        tolerances=result.tolerances,
+        higher_is_better=result.higher_is_better,
+        percentiles_ns=latency.percentiles_ns,
+        times_faster=ratio.ratio if ratio else None,
+        interval_95=(ratio.low, ratio.high) if ratio else None,
+        control_95=(control.low, control.high) if control else None,
+        process_ratios=ratio.processes if ratio else [],
+        pairs=ratio.pairs if ratio else 0,
+    )

@@ -1,12 +1,11 @@
-"""What pytest-benchmark saved, and what it is about to save: the one place that reaches into its session.
+"""pytest-benchmark's saved runs, and the run it is about to save: the only module that reads its private session.
 
-`config._benchmarksession` is private, and has had the same shape for years; without it (pytest-benchmark is switched off, or
-pytest-codspeed took its place) nothing here does anything.
+`config._benchmarksession` is private, but has kept its shape for years. Without it (pytest-benchmark is switched off, or replaced
+by pytest-codspeed) the functions here do nothing.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,51 +14,57 @@ from typing import Any
 
 import pytest
 
+from harness.pytest_plugin.options import FAIL, fail_beyond
+
 MARK = "harness"
-"""The key of pytest-benchmark's JSON under which a run says of itself whether it failed."""
+"""The key of pytest-benchmark's JSON under which a run stores whether it failed."""
 
-MACHINE = ("system", "machine", "python_implementation")
-"""What of a machine must be equal for a time to be compared, beside its processor and the interpreter's minor version."""
+MACHINE = ("system", "machine", "python_implementation", "cpu")
+"""The facts that must be equal for times to be compared, in addition to the interpreter's minor version."""
 
-SOME = 5
-"""So many names are told where there are more."""
+CLOSE = 0.6
+"""The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
 
-REMEDY = "name them as they were, or save a new run to compare with: --benchmark-autosave without --benchmark-compare"
+REMEDY = "restore the old names, or save a new run to compare with: --benchmark-autosave without --benchmark-compare"
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A file that this run is compared with: its name, what is in it, and why times of it say nothing here ("" if they do)."""
+    """A file that this run is compared with."""
 
     path: str
     data: Mapping[str, Any]
     another_machine: str
+    """The reason why its times cannot be compared with those measured here; "" if they can."""
 
     @property
     def benchmarks(self) -> dict[str, Mapping[str, Any]]:
-        """What was saved, by pytest's node id."""
+        """The saved benchmarks, by pytest's node id."""
         return {bench["fullname"]: bench for bench in self.data["benchmarks"]}
 
     @property
     def failed(self) -> str:
-        """Why the run that was saved had failed, "" if it had not."""
+        """The reason why the saved run had failed, "" if it had not."""
         return str((self.data.get(MARK) or {}).get("failed") or "")
 
 
 @dataclass
 class SavedRuns:
-    """The files that pytest-benchmark loads, in its order, with what it finds this machine to be."""
+    """The files that pytest-benchmark loads, in its order, each with its description of this machine."""
 
-    received: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+    received: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
 
-    def hear(self, data: Mapping[str, Any], machine_info: Mapping[str, Any]) -> None:
-        """Take note of a file while it is loaded."""
-        self.received.append((data, another_machine(data.get("machine_info") or {}, machine_info)))
+    def add(self, data: Mapping[str, Any], machine_info: Mapping[str, Any]) -> None:
+        """Add a file while it is loaded."""
+        self.received.append((data, machine_info))
 
     def runs(self, config: pytest.Config) -> list[SavedRun]:
         """Return the files by name."""
         mapping = getattr(session(config), "compared_mapping", None) or {}
-        return [SavedRun(str(path), *heard) for path, heard in zip(mapping, self.received, strict=True)]
+        return [
+            SavedRun(str(path), data, another_machine(data.get("machine_info") or {}, machine_info))
+            for path, (data, machine_info) in zip(mapping, self.received, strict=True)
+        ]
 
 
 def session(config: pytest.Config) -> Any:
@@ -68,36 +73,67 @@ def session(config: pytest.Config) -> Any:
 
 
 def another_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Return in what the machine or interpreter of a saved run differs from this one, "" if in nothing that changes times."""
-    sides = [{key: side.get(key) for key in MACHINE} for side in (old, new)]
-    for side, facts in zip((old, new), sides, strict=True):
-        facts["python"] = ".".join(str(side.get("python_version", "")).split(".")[:2])
-        cpu = side.get("cpu")
-        facts["cpu"] = cpu.get("brand_raw") if isinstance(cpu, Mapping) else None
-    other = [f"{key} {sides[0][key]} and {sides[1][key]}" for key in sides[0] if sides[0][key] != sides[1][key]]
-    return f"another machine or interpreter: {', '.join(other)}" if other else ""
+    """Return the differences between two machines or interpreters that change times, "" if there are none."""
+    from harness.gate import matching  # noqa: PLC0415 - only when runs are compared
+
+    return matching.another_machine(_facts(old), _facts(new), MACHINE)
+
+
+def _facts(machine_info: Mapping[str, Any]) -> dict[str, str]:
+    cpu = machine_info.get("cpu")
+    facts = dict(machine_info) | {"cpu": cpu.get("brand_raw") if isinstance(cpu, Mapping) else None}
+    python = ".".join(str(machine_info.get("python_version", "")).split(".")[:2])
+    return {key: str(facts.get(key)) for key in MACHINE} | {"python": python}
+
+
+def refusals(
+    config: pytest.Config, items: Sequence[pytest.Item], scenarios: set[str], runs: Sequence[SavedRun], whole_files: set[str]
+) -> Iterator[str]:
+    """Yield why the saved runs cannot be compared with this one, or would mislead, the most severe first.
+
+    `scenarios` are the node ids of scenarios among the `items`; `whole_files` are the files that were collected whole.
+    """
+    for run in runs:
+        if run.failed:
+            yield f"{run.path} is a run that failed ({run.failed}), not a baseline; compare with another"
+    if message := renamed(runs, [item.nodeid for item in items], whole_files, config.rootpath):
+        yield message
+    if message := other_parameters(runs, items):
+        yield message
+    if config.getoption("benchmark_compare_fail", default=None):
+        for run in runs:
+            if run.another_machine:
+                yield (
+                    f"{run.path}: {run.another_machine}; --benchmark-compare-fail would compare times that are not comparable: "
+                    "save a run on this machine, or leave the option out"
+                )
+    if fail_beyond(config) is not None and not any(name in run.benchmarks for run in runs for name in scenarios):
+        yield (
+            f"{FAIL} has nothing to compare: no saved run has any of the {len(scenarios)} scenario items collected here; "
+            "save one first, with --benchmark-autosave"
+        )
 
 
 def renamed(saved: Sequence[SavedRun], collected: Sequence[str], whole_files: set[str], root: Path) -> str:
-    """Return which saved benchmarks are gone though their file was collected whole, or is gone itself; "" if none is."""
+    """Return which saved benchmarks are missing though their file was collected whole, or is missing too; "" if none is."""
     now = set(collected)
-    gone = []
+    missing = {}
     for name in dict.fromkeys(name for run in saved for name in run.benchmarks):
         file = name.partition("::")[0]
         if name not in now and (file in whole_files or not (root / file).exists()):
-            gone.append(name)
-    if not gone:
+            missing[name] = ""
+    if not missing:
         return ""
-    new = [name for name in collected if not any(name in run.benchmarks for run in saved)]
-    hints = [(name, difflib.get_close_matches(name, new, 1, 0.6)) for name in gone[:SOME]]
-    said = [f"{name} (now {close[0]}?)" if close else name for name, close in hints]
-    more = f" and {len(gone) - SOME} more" if len(gone) > SOME else ""
+    from harness.gate import matching, verdict  # noqa: PLC0415 - only when runs are compared
+
+    new = {name: "" for name in collected if not any(name in run.benchmarks for run in saved)}
+    hints = matching.rename_hints(matching.renamed(missing, new, CLOSE))
     files = " and ".join(run.path for run in saved)
-    return f"in {files} and not collected now: {', '.join(said)}{more}; {REMEDY}"
+    return f"in {files} and not collected now: {verdict.listed(list(missing), quote=False)}{hints}; {REMEDY}"
 
 
 def other_parameters(saved: Sequence[SavedRun], items: Sequence[pytest.Item]) -> str:
-    """Return which tests have the name of a saved benchmark and other parameters, "" if none: pytest counts what has no name."""
+    """Return which tests have the name of a saved benchmark but other parameters, "" if none: pytest numbers unnamed ones."""
     other = []
     for item in items:
         callspec = getattr(item, "callspec", None)
@@ -107,20 +143,22 @@ def other_parameters(saved: Sequence[SavedRun], items: Sequence[pytest.Item]) ->
             other += [item.nodeid for key, old in before.items() if key in now and not _same(old, now[key])]
     if not other:
         return ""
-    names = ", ".join(dict.fromkeys(other[:SOME]))
-    return f"saved under the same name with other parameters: {names}; give the parameters ids of their own, and save a new run"
+    from harness.gate import verdict  # noqa: PLC0415 - only when runs are compared
+
+    names = verdict.listed(list(dict.fromkeys(other)), quote=False)
+    return f"saved under the same name with other parameters: {names}; give the parameters ids, and save a new run"
 
 
 def _same(old: Any, now: Any) -> bool:
     try:
         text = json.dumps(now, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError):
-        return True  # it was saved as a description, which holds an address
+        return True  # it was saved as a description, which contains an address
     return json.dumps(old, sort_keys=True) == text
 
 
 def regressions(config: pytest.Config) -> list[str]:
-    """Return what `--benchmark-compare-fail` will find, before anything is saved: pytest-benchmark saves first, and looks then."""
+    """Return what `--benchmark-compare-fail` will find, before anything is saved: pytest-benchmark saves first, and checks then."""
     bench = session(config)
     if bench is None or not bench.compare_fail:
         return []
@@ -129,11 +167,11 @@ def regressions(config: pytest.Config) -> list[str]:
         pass
     found = bench.performance_regressions[len(known) :]
     bench.performance_regressions[:] = known
-    return [f"{name}: {why}" for name, why in found]
+    return [f"{name}: {reason}" for name, reason in found]
 
 
 def withhold(config: pytest.Config) -> bool:
-    """Keep pytest-benchmark from saving this run where it would be the next one to compare with; return whether it was to."""
+    """Keep pytest-benchmark from saving this run as the next one to compare with; return whether it would have been saved."""
     bench = session(config)
     if bench is None or not (bench.save or bench.autosave):
         return False
@@ -142,30 +180,30 @@ def withhold(config: pytest.Config) -> bool:
 
 
 def is_saving(config: pytest.Config) -> bool:
-    """Whether what is measured will be written, anywhere."""
+    """Return whether the measurements will be written to any file."""
     bench = session(config)
     return bench is not None and not bench.disabled and bool(bench.save or bench.autosave or bench.json)
 
 
 def not_json(item: pytest.Item, extra_info: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what of a benchmark has no place in JSON: NaN and infinity, and objects, unless the test's name tells which it is."""
+    """Yield what of a benchmark JSON cannot hold: NaN and infinity, and objects, unless the test's name identifies them."""
     callspec = getattr(item, "callspec", None)
     params = callspec.params if callspec is not None else {}
     parts = callspec.id.split("-") if callspec is not None else []
     for key, value in params.items():
-        why = _unfit(value)
-        counted = any(part.removeprefix(key).isdecimal() for part in parts if part.startswith(key))
-        if why and (counted or why == NOT_FINITE):
-            yield f"parameter {key!r} is {why}; give it an id and a plain value, and make the object in the test"
+        problem = _json_problem(value)
+        numbered = any(part.removeprefix(key).isdecimal() for part in parts if part.startswith(key))
+        if problem and (numbered or problem == NOT_FINITE):
+            yield f"parameter {key!r} is {problem}; give it an id and a plain value, and create the object in the test"
     for key, value in extra_info.items():
-        if why := _unfit(value):
-            yield f"extra_info[{key!r}] is {why}; put a plain finite value there"
+        if problem := _json_problem(value):
+            yield f"extra_info[{key!r}] is {problem}; use a plain finite value"
 
 
-NOT_FINITE = "NaN or infinite, or holds such a number, which JSON has not"
+NOT_FINITE = "NaN or infinite, or contains such a number, which JSON does not support"
 
 
-def _unfit(value: Any) -> str:
+def _json_problem(value: Any) -> str:
     try:
         json.dumps(value, allow_nan=False)
     except TypeError:

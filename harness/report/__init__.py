@@ -1,6 +1,7 @@
-"""Rendering: a `harness.results.run.Run` in, a page out. Nothing here measures, and nothing here is needed to measure.
+"""Reports: a `harness.results.run.Run` or a gate's result in, text or a page out. Nothing here measures.
 
-`html` is the report, `terminal` the table at the end of a command, `markdown` the same for a pull request; `figures` holds one
-figure a file. What they share: `numbers` (how a figure is written), `promises` (verdicts side by side and on one axis),
-`tables` (measurements side by side) and `svg` (one look, light and dark).
+`blocks` is the model: tables, paragraphs, notices, sections. Content modules build it: `overview` for a whole run, `promises`,
+`tables`, `load`, `capacity`, `ablation`, `review`, `comparison`, `gate`. Three writers turn it into text: `html`, `markdown`,
+`terminal`. `figures` has one figure per file, `svg` their common style, `numbers` the format of figures. `junit` and `github` are
+for CI.
 """

@@ -1,26 +1,27 @@
-"""What switches bring, in words and as tables: for the page, for Markdown and for the terminal."""
+"""The gain of each switch of an ablated scenario, alone and last, as tables and in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.report.blocks import Cell, Table
 from harness.report.numbers import DASH, interval, times
-from harness.report.promises import places
-from harness.report.tables import Cell, Table
-from harness.results.run import Ablation, Gain, GainSum, Run
+from harness.report.promises import locations, named
+from harness.report.tables import FEW_PROCESSES
+from harness.results.run import Ablation, Gain, GainSum, Run, SwitchGain
 
 READ = (
-    "Alone: all off ÷ it alone. Last: all but it ÷ all on. Brackets are 95 % intervals over fresh processes. A gain is "
-    "“unclear” where it is not told from none at 5 % after Holm's correction for all that is asked of a group. The place is by "
-    "the gain last, and is shared where intervals overlap. “Adds up”: last is as good as alone, within a quarter; “needs "
-    "others”: clearly more; “made redundant by others”: clearly less; “inconclusive”: the intervals are too wide to say."
+    "Alone: all off ÷ only this one on. Last: all but this one ÷ all on. Brackets are 95 % confidence intervals over fresh "
+    "processes. A gain is “unclear” if it is not significant at 5 % after Holm's correction for all comparisons of the group. The "
+    "rank is by the gain last; switches whose intervals overlap share ranks. “Adds up”: the gain last equals the gain alone, "
+    "within a quarter; “needs others”: it is clearly larger; “made redundant by others”: clearly smaller; “inconclusive”: not "
+    "enough data."
 )
-NO_INTERVAL = "an interval needs at least two processes"
 
 
 @dataclass(frozen=True)
 class AblationPart:
-    """One group of an ablated scenario: what it is called on a page, and what was found."""
+    """One group of an ablated scenario, with its heading."""
 
     heading: str
     found: Ablation
@@ -28,69 +29,63 @@ class AblationPart:
 
 def parts(run: Run) -> list[AblationPart]:
     """Return every group of every ablated scenario of a run."""
-    each = zip(run.scenarios, places(run), strict=True)
     return [
-        AblationPart(", ".join(text for text in (f"{result.name}: {found.group}", where) if text), found)
-        for result, where in each
+        AblationPart(named(f"{result.name}: {found.group}", where), found)
+        for result, where in zip(run.scenarios, locations(run), strict=True)
         for found in result.ablation
     ]
 
 
-def bounded(gain: Gain) -> str:
-    """Return a gain with its interval: `1.96× [1.90, 2.02]`."""
-    return times(gain.ratio) + ("" if gain.low is None or gain.high is None else f" {interval(gain.low, gain.high)}")
+def gain_with_interval(gain: Gain) -> str:
+    """Return a gain with its confidence interval: `1.96× [1.90, 2.02]`."""
+    return f"{times(gain.ratio)} {interval(gain.low, gain.high)}".strip()
 
 
-def gained(gain: Gain) -> str:
-    """Return a gain without its interval, and that it is unclear where it is."""
+def gain_text(gain: Gain) -> str:
+    """Return a gain, marked as unclear if it is not significant."""
     return times(gain.ratio) if gain.is_clear else f"{times(gain.ratio)} unclear"
 
 
-def place(best: int | None, worst: int | None) -> str:
-    """Return the places a switch can have: `1`, or `1–3` where it cannot be told apart from others."""
+def rank(switch: SwitchGain) -> str:
+    """Return the ranks a switch can have: `1`, or `1–3` where it cannot be distinguished from others."""
+    best, worst = switch.rank_best, switch.rank_worst
     if best is None or worst is None:
         return DASH
     return str(best) if best == worst else f"{best}–{worst}"
 
 
 def total(found: Ablation) -> str:
-    """Return, in a sentence, what all switches bring together against the product of what each brings alone."""
-    weighed = (
-        f"whether together they bring more or less than the product is {GainSum.INCONCLUSIVE}"
+    """Return in a sentence what all switches gain together, against the product of what each gains alone."""
+    compared = (
+        "not enough data to say whether all together gain more or less than the product"
         if found.together == GainSum.INCONCLUSIVE
-        else f"together they bring {found.together}"
+        else f"all together gain {found.together}"
     )
     return (
-        f"All on is {bounded(found.total)} as fast as all off; the gains alone multiply to {bounded(found.product)}; "
-        f"{weighed} (total ÷ product {bounded(found.surplus)})."
+        f"All on is {gain_with_interval(found.total)} as fast as all off; the gains alone multiply to "
+        f"{gain_with_interval(found.product)}; {compared} (total ÷ product {gain_with_interval(found.surplus)})."
     )
 
 
 def table(part: AblationPart) -> Table:
-    """Return a row a switch, the greatest gain last first."""
-    head = (
-        "switch",
-        "it turns on",
-        "interaction",
-        "place",
-        "gain alone",
-        "95 %",
-        "gain last",
-        "95 %",
-        "last ÷ alone",
-        "95 %",
-    )
-    rows = []
-    for switch in part.found.switches:
-        gains = [(gained(switch.alone), switch.alone), (gained(switch.last), switch.last)]
-        gains.append((times(switch.difference.ratio), switch.difference))
-        cells = [
+    """Return a row per switch, the largest gain last first."""
+    head = ("switch", "turns on", "interaction", "rank", "gain alone, 95 % CI", "gain last, 95 % CI", "last ÷ alone, 95 % CI")
+    rows = tuple(
+        (
             Cell(switch.switch),
             Cell(switch.description),
             Cell(switch.interaction),
-            Cell(place(switch.rank_best, switch.rank_worst)),
-        ]
-        for text, gain in gains:
-            cells += [Cell(text), Cell(interval(gain.low, gain.high), NO_INTERVAL if gain.low is None else "")]
-        rows.append(tuple(cells))
-    return Table(f"{part.heading}, {part.found.pairs} pairs", head, tuple(rows), names=3)
+            Cell(rank(switch)),
+            _cell(gain_text(switch.alone), switch.alone),
+            _cell(gain_text(switch.last), switch.last),
+            _cell(times(switch.difference.ratio), switch.difference),
+        )
+        for switch in part.found.switches
+    )
+    wide = ("turns on", "last ÷ alone, 95 % CI")
+    return Table(f"{part.heading}, {part.found.pairs} pairs", head, rows, names=3, wide=wide)
+
+
+def _cell(text: str, gain: Gain) -> Cell:
+    bounds = interval(gain.low, gain.high)
+    return Cell(text, "" if bounds else FEW_PROCESSES, bounds)

@@ -1,39 +1,41 @@
-"""How much load arms hold, in words and as tables: what was searched, step by step, and what came of it."""
+"""The capacity of arms as tables: the highest load at which each meets its SLO, and every step of the search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import UsageError
+from harness.report.blocks import Cell, Table
 from harness.report.numbers import DASH, interval, significant, unit_of, whole
-from harness.report.tables import Cell, Table
 from harness.results.load import Capacity, CapacityKind, CapacityStep, LoadResult
 from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
 USUAL = "95"
-"""The percentile that is drawn where an objective bounds no time."""
+"""The percentile that is drawn if an objective has no limit of time."""
 
-HELD, FAILED, UNDECIDED = "holds", "fails", "undecided"
+SUSTAINED, FAILED, UNDECIDED = "sustained", "failed", "undecided"
+IS_BASELINE = "the baseline itself"
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The time an objective allows: `percentile` is "95", "mean" or "max", None allowed where it speaks of errors only."""
+    """The limit of time in an objective."""
 
     percentile: str
+    """`95`, `mean` or `max`."""
     limit_ns: float | None = None
+    """None if the objective limits errors only."""
 
     @property
     def name(self) -> str:
-        """The percentile as it is written: `p95`, `mean`."""
+        """The percentile as text: `p95`, `mean`."""
         return f"p{self.percentile}" if self.percentile[0].isdigit() else self.percentile
 
 
 def limit(objective: str) -> Limit:
-    """Return the first time that an objective such as "p95 < 150 ms, errors < 0.1 %" bounds; `USUAL` without one to be read."""
+    """Return the first limit of time in an objective such as "p95 < 150 ms, errors < 0.1 %"; `USUAL` without one."""
     try:
         bounds = slo.parse(objective).latencies
     except UsageError:
@@ -42,33 +44,37 @@ def limit(objective: str) -> Limit:
 
 
 def level(value: float | None, kind: str) -> str:
-    """Return a level with its unit: `420/s`, `36 users`."""
+    """Return a level of load with its unit: `420/s`, `36 users`."""
     if value is None:
         return DASH
     return f"{significant(value)}/s" if kind == CapacityKind.RATE else f"{whole(value)} user{'' if value == 1 else 's'}"
 
 
 def found(load: LoadResult, arm: str, kind: str) -> Capacity | None:
-    """Return what the search of one kind found for an arm, where there was one."""
+    """Return the result of an arm's search of one kind, if there was one."""
     return next((x for x in load.capacities if (x.arm, x.kind) == (arm, kind)), None)
 
 
-def held(load: LoadResult, arm: str, kind: str) -> list[Cell]:
-    """Return the highest level that an arm held, and how many times the baseline's it is; dashes with the reason where unknown."""
+def sustained(load: LoadResult, arm: str, kind: str) -> tuple[Cell, Cell]:
+    """Return the highest level that an arm sustains, and its ratio to the baseline's; dashes with the reason if unknown."""
     capacity = found(load, arm, kind)
     if capacity is None:
-        return [Cell(DASH, "not searched")] * 2
-    return [Cell(level(capacity.sustained, kind), capacity.reason if capacity.sustained is None else ""), against(load, capacity)]
+        return Cell(DASH, "not searched"), Cell(DASH, "not searched")
+    return _level_cell(capacity.sustained, capacity), against(load, capacity)
+
+
+def _level_cell(value: float | None, capacity: Capacity) -> Cell:
+    return Cell(level(value, capacity.kind), capacity.reason if value is None else "")
 
 
 def against(load: LoadResult, capacity: Capacity) -> Cell:
-    """Return how many times the baseline's an arm's capacity is, with its bounds, or a dash with the reason."""
+    """Return an arm's capacity ÷ the baseline's with its bounds, or a dash with the reason."""
     base = found(load, BASELINE, capacity.kind)
     if base is None or capacity.arm == BASELINE or not base.sustained or not capacity.sustained:
-        return Cell(DASH, "it is what others are compared with" if capacity.arm == BASELINE else "not known for both")
+        return Cell(DASH, IS_BASELINE if capacity.arm == BASELINE else "not known for both arms")
     value, low, high = ratio(base, capacity)
-    within = "" if low is None or high is None else f" {interval(low, high)}"
-    return Cell(f"{significant(value)}×{within}", "" if within else "a level that fails was not found for both")
+    bounds = interval(low, high)
+    return Cell(f"{significant(value)}×", "" if bounds else "no failing level was found for both arms", bounds)
 
 
 def in_order(result: ScenarioResult) -> list[Capacity]:
@@ -87,36 +93,36 @@ def kinds(result: ScenarioResult) -> list[str]:
 
 
 def tables(result: ScenarioResult) -> list[Table]:
-    """Return a table a kind and a row an arm: the level that held, the one that failed, how many times the baseline's, the knee."""
-    return [_table(result.load, [x for x in in_order(result) if x.kind == kind]) for kind in kinds(result) if result.load]
+    """Return a table per kind with a row per arm: sustained level, failing level, ratio to the baseline's, knee."""
+    made = []
+    for kind in kinds(result):
+        capacities = [x for x in in_order(result) if x.kind == kind]
+        objectives = ", or ".join(dict.fromkeys(x.objective for x in capacities))
+        head = ("arm", "sustains", "fails at", "÷ the baseline's", "knee", "steps")
+        rows = tuple(_row(result.load, x) for x in capacities if result.load)
+        made.append(Table(f"Highest {kind} at which {objectives}", head, rows))
+    return made
 
 
-def _table(load: LoadResult, capacities: Sequence[Capacity]) -> Table:
-    rows = []
-    for capacity in capacities:
-        bend = knee(capacity.steps)
-        rows.append(
-            (
-                Cell(capacity.arm),
-                Cell(level(capacity.sustained, capacity.kind), capacity.reason if capacity.sustained is None else ""),
-                Cell(level(capacity.failed_at, capacity.kind), capacity.reason if capacity.failed_at is None else ""),
-                against(load, capacity),
-                Cell(DASH, "no step has a response time") if bend is None else Cell(level(bend.level, capacity.kind)),
-                Cell(whole(len(capacity.steps))),
-            )
-        )
-    objectives = ", or ".join(dict.fromkeys(x.objective for x in capacities))
-    head = ("arm", "holds", "fails at", "× the baseline's", "knee", "steps")
-    return Table(f"The most {capacities[0].kind} at which {objectives}", head, tuple(rows))
+def _row(load: LoadResult, capacity: Capacity) -> tuple[Cell, ...]:
+    bend = knee(capacity.steps)
+    return (
+        Cell(capacity.arm),
+        _level_cell(capacity.sustained, capacity),
+        _level_cell(capacity.failed_at, capacity),
+        against(load, capacity),
+        Cell(DASH, "no step has a response time") if bend is None else Cell(level(bend.level, capacity.kind)),
+        Cell(whole(len(capacity.steps))),
+    )
 
 
 def reasons(result: ScenarioResult) -> list[tuple[str, str]]:
-    """Return why each search ended where it did: the arm and kind, and the reason."""
+    """Return why each search ended: the arm and kind, and the reason."""
     return [(f"{x.arm}, {x.kind}", x.reason) for x in in_order(result)]
 
 
 def steps(result: ScenarioResult) -> Table | None:
-    """Return every step of every search, in the order it was tried."""
+    """Return every step of every search, in the order they were tried; None without any."""
     capacities = [x for x in in_order(result) if x.steps]
     if not capacities:
         return None
@@ -136,12 +142,12 @@ def steps(result: ScenarioResult) -> Table | None:
         for x in capacities
         for step in x.steps
     )
-    head = ("capacity", "arm", "outcome", "level", "achieved a second", f"{limited.name}, {unit.name}", "operations", "errors")
-    return Table("Every step of the search, in its order", head, rows, names=3)
+    head = ("capacity", "arm", "outcome", "level", "throughput per second", f"{limited.name}, {unit.name}", "operations", "errors")
+    return Table("Every step of the search", head, rows, names=3)
 
 
 def outcome(step: CapacityStep) -> str:
-    """Return what became of a step, in a word."""
+    """Return the outcome of a step: `SUSTAINED`, `FAILED` or `UNDECIDED`."""
     if step.invalid is not None or step.sustained is None:
         return UNDECIDED
-    return HELD if step.sustained else FAILED
+    return SUSTAINED if step.sustained else FAILED

@@ -1,62 +1,90 @@
-"""Files of other tools, alone or two side by side, as tables: runs that this harness did not measure (kinds "file", "compare")."""
+"""Result files of other tools, alone or two of them compared: runs of the kinds "file" and "comparison"."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
-from harness.report.tables import Cell, Table
-from harness.results.gate import GateVerdict
-from harness.results.run import BASELINE, Latency, PromiseVerdict, Run, ScenarioResult, Verdict
-from harness.stats.intervals import QUANTILES
-from harness.verdicts.unpaired import VERDICTS
+from harness.results.run import BASELINE, Latency, PromiseVerdict, Run, RunKind, RunWarning, ScenarioResult, Verdict
+from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
-KINDS = {"file", "compare"}
+KINDS = {RunKind.FILE, RunKind.COMPARISON}
 """The kinds of runs that are shown here."""
 
-SIGNS = {PromiseVerdict.IMPROVED: "▲", PromiseVerdict.REGRESSED: "✗", PromiseVerdict.INCONCLUSIVE: "?"}
-"""A sign for each verdict, always beside its word."""
-
-CLASSES = {GateVerdict.IMPROVED: "exceeded", GateVerdict.REGRESSED: "refuted", PromiseVerdict.INCONCLUSIVE: "inconclusive"}
-"""The verdict of a promise whose colour each has."""
+VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
+"""Every verdict on unpaired times, the most pressing first."""
 
 TAIL = ("90", "95", "99", "99.9")
-NOT_SAID = "the file does not say"
+UNKNOWN = "not in the file"
 
 READ = (
     "Times faster is the median before ÷ the median after: above 1 is faster.",
-    "The 95 % interval is a bootstrap over each file's values: how well a run knows its own median. Aggregates alone give none.",
-    "Regressed and improved: the whole interval, or the change where no interval is known, is beyond the drift.",
-    "Inconclusive: it is not, and nothing can be said; two runs at two moments are never shown to be equal.",
+    "The 95 % confidence interval is a bootstrap over each file's values: the precision of each median. Aggregates have none.",
+    "Regressed and improved: the whole interval, or the change if no interval is known, is beyond the drift.",
+    "Inconclusive: the difference may be drift. Two runs that were not interleaved are never shown to be equal.",
 )
 
 
-def tally(run: Run) -> dict[str, int]:
-    """Return how many benchmarks have each verdict, the most pressing first."""
+def tally(run: Run) -> dict[PromiseVerdict, int]:
+    """Return the number of benchmarks with each verdict, the most pressing first."""
     counts = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return {word: counts[word] for word in VERDICTS}
+    return {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def counts(run: Run) -> str:
+    """Return the tally as text, without zeros: `▲ 2 improved, ? 1 inconclusive`; empty for a single file."""
+    return ", ".join(f"{status(word).sign} {number} {word}" for word, number in tally(run).items() if number)
+
+
+def warnings(run: Run) -> list[RunWarning]:
+    """Return the warnings of the run and of its files."""
+    return [*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)]
+
+
+def blocks(run: Run) -> list[Block]:
+    """Return the table, the tally, every warning, the percentiles, how to read them, and the files."""
+    compared = run.kind == RunKind.COMPARISON
+    beyond = tails(run)
+    found = of(
+        table(run),
+        Paragraph("", f"{counts(run)}.") if counts(run) else None,
+        *warning_notices("Warnings", warnings(run)),
+        ReportSection(beyond.caption, (beyond,)) if beyond else None,
+        ReportSection("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
+        ReportSection("Files", (files(run),)) if run.environment else None,
+    )
+    return [ReportSection(f"{'Before and after' if compared else 'Times'}: {run.name}", tuple(found), folded=False)]
+
+
+def files(run: Run) -> Table:
+    """Return the facts about the files."""
+    rows = tuple((Cell(name), Cell(value)) for name, value in run.environment.items())
+    return Table(
+        "Facts about the files" if run.kind == RunKind.COMPARISON else "Facts about the file", ("fact", "value"), rows, names=2
+    )
 
 
 def table(run: Run) -> Table:
-    """Return a row a benchmark: before, after, ratio, interval and verdict, or the times alone where there is one file."""
-    rows = [row for result in run.scenarios for row in (_compared(result) if result.verdicts else _alone(result))]
+    """Return a row per benchmark: before, after, ratio, interval and verdict, or the times alone for one file."""
+    rows = tuple(row for result in run.scenarios for row in (_compared(result) if result.verdicts else _alone(result)))
     if any(result.verdicts for result in run.scenarios):
-        head = ("benchmark", "verdict", "before", "after", "times faster", "95 % interval", "values")
-        return Table("Medians, before and after", head, tuple(rows), names=2)
-    return Table("Times", ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values"), tuple(rows))
+        head: tuple[str, ...] = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
+        return Table("Medians, before and after", head, rows, names=2, wide=("values",))
+    head = ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values")
+    return Table("Times", head, rows, wide=("p95", "p99", "p99.9", "mean"))
 
 
 def tails(run: Run) -> Table | None:
-    """Return the percentiles beyond the median, before → after; None where no file knows any, or there is one file."""
+    """Return the percentiles above the median, before → after; None for one file, or if no file has any."""
     rows = []
     for result in run.scenarios:
         for old, new in _pairs(result):
-            cells = [Cell(*_arrow(old.percentiles_ns.get(label), new.percentiles_ns.get(label))) for label in TAIL]
+            cells = [_arrow(old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
             if any(cell.text != DASH for cell in cells):
                 rows.append((Cell(old.group), *cells, Cell(f"{duration(old.max_ns)} → {duration(new.max_ns)}")))
-    return (
-        Table("Percentiles, before → after", ("benchmark", *(f"p{label}" for label in TAIL), "max"), tuple(rows)) if rows else None
-    )
+    head = ("benchmark", *(f"p{label}" for label in TAIL), "max")
+    return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
 
 
 def _pairs(result: ScenarioResult) -> list[tuple[Latency, Latency]]:
@@ -77,15 +105,16 @@ def _urgency(verdict: Verdict) -> tuple[int, float, str]:
 
 
 def _compared_row(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
-    counts = [whole(x.samples) if x.samples else DASH for x in (old, new)]
+    samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
+    bounds = interval(verdict.low, verdict.high)
+    ratio = DASH if verdict.value is None else times(verdict.value)
     return (
         Cell(old.group),
-        Cell(f"{SIGNS.get(verdict.verdict, '')} {verdict.verdict}".strip(), verdict.sentence),
+        Cell("", verdict.sentence, status=status(verdict.verdict)),
         Cell(duration(median_ns(old))),
         Cell(duration(median_ns(new))),
-        Cell(times(verdict.value)) if verdict.value is not None else Cell(DASH, verdict.sentence),
-        Cell(interval(verdict.low, verdict.high), "" if verdict.low is not None else verdict.sentence),
-        Cell(" → ".join(dict.fromkeys(counts)), "" if DASH not in counts else NOT_SAID),
+        Cell(ratio, "" if bounds else verdict.sentence, bounds or "(no interval)"),
+        Cell(" → ".join(dict.fromkeys(samples)), "" if DASH not in samples else UNKNOWN),
     )
 
 
@@ -97,24 +126,24 @@ def _alone(result: ScenarioResult) -> list[tuple[Cell, ...]]:
             *(_percentile(x.percentiles_ns.get(label), label) for label in TAIL),
             Cell(duration(x.max_ns)),
             Cell(duration(x.mean_ns)),
-            Cell(whole(x.samples)) if x.samples else Cell(DASH, NOT_SAID),
+            Cell(whole(x.samples)) if x.samples else Cell(DASH, UNKNOWN),
         )
         for x in result.latencies
     ]
 
 
 def _percentile(value_ns: float | None, label: str) -> Cell:
-    needed = round(10 / (1 - QUANTILES[label]))
+    needed = round(SAMPLES_BEYOND / (1 - QUANTILES[label]))
     missing = f"not in the file, or too few values: {needed:,} are needed"
     return Cell(DASH, missing) if value_ns is None else Cell(duration(value_ns))
 
 
 def median_ns(latency: Latency) -> float:
-    """Return the median that a file gives, however few values it rests on."""
+    """Return the median that a file gives, however few values it rests on, in nanoseconds."""
     return latency.process_medians_ns[0] if latency.process_medians_ns else latency.percentiles_ns.get("50") or latency.mean_ns
 
 
-def _arrow(old_ns: float | None, new_ns: float | None) -> tuple[str, str]:
+def _arrow(old_ns: float | None, new_ns: float | None) -> Cell:
     if old_ns is None and new_ns is None:
-        return DASH, "not in the files, or too few values"
-    return " → ".join(DASH if value is None else duration(value) for value in (old_ns, new_ns)), ""
+        return Cell(DASH, "not in the files, or too few values")
+    return Cell(" → ".join(DASH if value is None else duration(value) for value in (old_ns, new_ns)))

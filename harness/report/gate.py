@@ -1,48 +1,24 @@
-"""A gate's result in the terminal and as Markdown: what changed, what was not comparable, what may be doubted, and the verdict."""
+"""A gate's result as blocks: changes, reasons why figures are not comparable, warnings, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Table as Grid
-from rich.text import Text
-
-from harness.report.markdown import escape
+from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, megabytes, significant, whole
-from harness.report.terminal_parts import labelled
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 
-SIGNS = {
-    GateVerdict.REGRESSED: "✗",
-    GateVerdict.NOT_COMPARABLE: "≠",
-    GateVerdict.INCONCLUSIVE: "?",
-    GateVerdict.IMPROVED: "▲",
-    GateVerdict.EQUIVALENT: "✓",
-    GateVerdict.EQUAL: "=",
-    GateVerdict.NOT_JUDGED: "·",
-}
-"""A sign for each word, always beside it."""
-
-STYLES = {
-    GateVerdict.REGRESSED: "bold red",
-    GateVerdict.NOT_COMPARABLE: "magenta",
-    GateVerdict.INCONCLUSIVE: "magenta",
-    GateVerdict.IMPROVED: "green",
-    GateVerdict.EQUIVALENT: "green",
-}
-
 FOLDED = {GateVerdict.EQUAL, GateVerdict.NOT_JUDGED, GateVerdict.NOT_COMPARABLE}
-"""Rows that are counted and not shown: they change nothing, or their reason is told once for all of them."""
+"""Rows that are only counted: nothing changed, or one reason for all of them is given elsewhere."""
 
 MOST = 100
-"""So many rows are shown; a page of a pull request and a job's summary end somewhere."""
+"""The most rows that are shown: comments on pull requests and job summaries have a maximum length."""
 
-HEAD = ("figure", "before", "after", "change", "verdict")
+FIGURES = ("where", "figure", "before", "after", "change")
 
 
 def shown(result: GateResult) -> list[GateRow]:
-    """Return the rows that a person should see: the most pressing word first, then the largest change."""
+    """Return the rows to show: the most pressing verdict first, then the largest change."""
     rows = [
         row
         for row in result.rows
@@ -56,91 +32,77 @@ def _size(row: GateRow) -> float:
 
 
 def figure(value: float | None, unit: str) -> str:
-    """Return a figure as a person would write it; a dash where there is none."""
+    """Return a figure with its unit; a dash for a missing one."""
     if value is None:
         return DASH
     return duration(value) if unit == "ns" else f"{megabytes(value)} MB" if unit == "bytes" else whole(value)
 
 
 def change(row: GateRow) -> str:
-    """Return by how much a figure changed: `+2.0 %`, `×3.10`, with the interval of a paired time."""
+    """Return the change of a figure: `+2.0 %`, `×3.10`, with the interval of a paired time."""
+    return _change(row).full
+
+
+def _change(row: GateRow) -> Cell:
     if row.change is None:
-        return DASH
-    by = f"×{significant(row.change)}" if row.change >= 2 else f"{(row.change - 1) * 100:+.3g} %"  # noqa: PLR2004 - percents of more are hard to read
-    return f"{by} {interval(row.low, row.high)}" if row.low is not None and row.high is not None else by
+        return Cell(DASH)
+    by = f"×{significant(row.change)}" if row.change >= 2 else f"{(row.change - 1) * 100:+.3g} %"  # noqa: PLR2004 - larger percentages are hard to read
+    return Cell(by, detail=interval(row.low, row.high))
 
 
 def counts(result: GateResult) -> str:
-    """Return how many figures have each word: `✗ 1 regressed, = 40 equal`."""
-    return ", ".join(f"{SIGNS[word]} {number:,} {word}" for word, number in result.counts.items())
+    """Return the number of figures with each verdict: `✗ 1 regressed, = 40 equal`."""
+    return ", ".join(f"{STATUSES[word].sign} {number:,} {word}" for word, number in result.counts.items())
 
 
 def headline(result: GateResult) -> str:
-    """Return the verdict with its sentence, for one line."""
-    return f"{SIGNS[result.verdict]} {result.verdict}: {result.sentence}"
+    """Return the verdict with its sentence, in one line."""
+    return f"{status(result.verdict).label}: {result.sentence}"
 
 
-def terminal(result: GateResult) -> RenderableType:
-    """Return the result for 80 columns and more."""
+def changes(result: GateResult) -> list[Block]:
+    """Return a row per figure that changed or could not be decided, at most `MOST`."""
     rows = shown(result)
-    parts: list[RenderableType] = []
-    if rows:
-        grid = Grid(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", collapse_padding=True)
-        for place, head in enumerate(HEAD):
-            grid.add_column(head, overflow="fold", justify="left" if place in {0, len(HEAD) - 1} else "right")
-        for row in rows[:MOST]:
-            says = Text.assemble((f"{SIGNS[row.verdict]} {row.verdict}", STYLES.get(row.verdict, "")), f"\n{row.reason}")
-            values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row))
-            grid.add_row(Text(f"{row.place}\n{row.label}"), *(Text(value) for value in values), says)
-        parts.append(grid)
-        if len(rows) > MOST:
-            parts.append(Text(f"and {len(rows) - MOST:,} more", style="dim"))
-    parts += [labelled("not comparable", d.name, f"{d.message}; {d.remedy}", "magenta") for d in result.incomparable]
-    parts += [labelled("warning", d.name, f"{d.message}; {d.remedy}", "yellow") for d in result.warnings]
-    if result.rows:
-        parts.append(Text(counts(result)))
-    parts.append(Text(headline(result), style=STYLES.get(result.verdict, "bold")))
-    return Group(*parts)
+    cells = [(*_figures(row), Cell(row.reason, status=status(row.verdict))) for row in rows[:MOST]]
+    table = Table("", (*FIGURES, "verdict"), tuple(cells), names=2, grouped=True, texts=("verdict",))
+    return [table, *_more(rows)] if rows else []
 
 
-def markdown(result: GateResult) -> str:
-    """Return the result as GitHub-flavoured Markdown, names escaped."""
-    return "\n".join(_lines(result)).rstrip() + "\n"
+def _figures(row: GateRow) -> tuple[Cell, ...]:
+    return (Cell(row.place), Cell(row.label), Cell(figure(row.base, row.unit)), Cell(figure(row.candidate, row.unit)), _change(row))
 
 
-def _lines(result: GateResult) -> Iterator[str]:
-    yield from (f"## {SIGNS[result.verdict]} Gate: {result.verdict}", "")
-    yield from (f"{escape(result.sentence)}.", "")
-    yield from (f"Baseline {escape(result.base)}, candidate {escape(result.candidate)}. {escape(counts(result))}".rstrip(), "")
-    rows = shown(result)
-    if rows:
-        yield from ("| where | figure | before | after | change | verdict |", "|---|---|---:|---:|---:|---|")
-        yield from (_row(row) for row in rows[:MOST])
-        yield ""
-        if len(rows) > MOST:
-            yield from (f"and {len(rows) - MOST:,} more", "")
-    for caption, warnings in (("Not comparable", result.incomparable), ("Warnings", result.warnings)):
-        if warnings:
-            yield from (f"{caption}:", "")
-            yield from (f"- **{escape(d.name)}**: {escape(d.message)}. {escape(d.remedy)}." for d in warnings)
-            yield ""
-    yield from _unjudged([row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME])
+def _more(rows: Sequence[GateRow]) -> list[Block]:
+    return [Paragraph(f"and {len(rows) - MOST:,} more", quiet=True)] if len(rows) > MOST else []
 
 
-def _row(row: GateRow) -> str:
-    word = f"{SIGNS[row.verdict]} **{row.verdict}**: {escape(row.reason)}"
-    values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row))
-    return f"| {escape(row.place)} | {escape(row.label)} | {' | '.join(escape(value) for value in values)} | {word} |"
+def remarks(result: GateResult) -> list[Block]:
+    """Return the reasons why sides are not comparable, and the warnings, each with its remedy."""
+    return [
+        *warning_notices("Not comparable", result.incomparable, label="not comparable", tone=Tone.OPEN),
+        *warning_notices("Warnings", result.warnings),
+    ]
 
 
-def _unjudged(rows: Sequence[GateRow]) -> Iterator[str]:
-    """Yield the times that could not be judged, folded away, the largest change first."""
-    if not rows:
-        return
-    yield from ("<details>", f"<summary>{len(rows):,} times that could not be judged</summary>", "")
-    yield from ("| where | figure | before | after | change | why |", "|---|---|---:|---:|---:|---|")
-    for row in sorted(rows, key=lambda row: -_size(row) if row.change else 0.0)[:MOST]:
-        values = (figure(row.base, row.unit), figure(row.candidate, row.unit), change(row), row.reason)
-        yield f"| {escape(row.place)} | {escape(row.label)} | {' | '.join(escape(value) for value in values)} |"
-    yield from (["", f"and {len(rows) - MOST:,} more"] if len(rows) > MOST else [])
-    yield from ("", "</details>", "")
+def brief(result: GateResult) -> list[Block]:
+    """Return the result for the terminal: the verdict is the last line."""
+    tally = Paragraph(counts(result)) if result.rows else None
+    return of(*changes(result), *remarks(result), tally, Paragraph(headline(result), tone=status(result.verdict).tone))
+
+
+def full(result: GateResult) -> list[Block]:
+    """Return the result for a pull request: the verdict is the title, and times that could not be judged are folded."""
+    sides = f"Baseline {result.base}, candidate {result.candidate}. {counts(result)}".rstrip()
+    unjudged = [row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME]
+    unjudged.sort(key=lambda row: -_size(row) if row.change else 0.0)
+    rows = tuple((*_figures(row), Cell(row.reason)) for row in unjudged[:MOST])
+    times = (Table("", (*FIGURES, "reason"), rows, names=2, texts=("reason",)), *_more(unjudged))
+    found = of(
+        Paragraph(f"{result.sentence}."),
+        Paragraph(sides),
+        *changes(result),
+        *remarks(result),
+        ReportSection(f"{len(unjudged):,} times that could not be judged", times) if unjudged else None,
+    )
+    verdict = status(result.verdict)
+    return [ReportSection(f"{verdict.sign} Gate: {verdict.word}", tuple(found), folded=False)]

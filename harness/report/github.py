@@ -1,12 +1,13 @@
-"""A gate's result for GitHub Actions: annotations, which are workflow commands on a line each, and the job's summary."""
+"""A gate's result for GitHub Actions: annotations, which are one workflow command per line, and the job's summary."""
 
 from __future__ import annotations
 
-from harness.report.gate import change, figure, headline, markdown, shown
+from harness.report import markdown
+from harness.report.gate import change, figure, full, headline, shown
 from harness.results.gate import GateResult, GateRow, GateVerdict
 
 MOST = 10
-"""So many annotations of each level a step may have; GitHub drops the rest without a word."""
+"""The most annotations per level and step; GitHub drops the rest silently."""
 
 LEVELS = {
     GateVerdict.REGRESSED: "error",
@@ -15,15 +16,15 @@ LEVELS = {
     GateVerdict.IMPROVED: "notice",
 }
 MOST_SUMMARY_BYTES = 1_000_000
-"""A step's summary may have 1 MiB; a longer one is not shown at all."""
+"""The limit of a step's summary is 1 MiB; a longer one is not shown at all."""
 
 
 def commands(result: GateResult) -> list[str]:
-    """Return `::error`, `::warning` and `::notice` commands, the worst first, no more of a level than GitHub shows."""
+    """Return `::error`, `::warning` and `::notice` commands, the worst first, at most as many per level as GitHub shows."""
     level = {1: "error", 4: "error", 3: "warning"}.get(result.exit_code, "notice")
     lines = [(level, "harness gate", headline(result))]
     lines += [("error", f"not comparable: {d.name}", f"{d.message}; {d.remedy}") for d in result.incomparable]
-    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", _says(row)) for row in shown(result) if row.verdict in LEVELS]
+    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", _message(row)) for row in shown(result) if row.verdict in LEVELS]
     lines += [("warning", f"warning: {d.name}", f"{d.message}; {d.remedy}") for d in result.warnings]
     found = []
     for name in ("error", "warning", "notice"):
@@ -36,22 +37,22 @@ def commands(result: GateResult) -> list[str]:
 
 
 def summary(result: GateResult) -> str:
-    """Return Markdown for `$GITHUB_STEP_SUMMARY`, which ends with an empty line, so that what is appended begins afresh."""
-    text = markdown(result)
+    """Return Markdown for `$GITHUB_STEP_SUMMARY`; it ends with an empty line, so that more can be appended."""
+    text = markdown.write(full(result))
     body = text.encode(errors="replace")
     if len(body) > MOST_SUMMARY_BYTES:
         kept = body[:MOST_SUMMARY_BYTES].decode(errors="ignore").rpartition("\n")[0]
-        text = f"{kept}\n\n…cut here: the whole is longer than a summary may be\n"
+        text = f"{kept}\n\n…cut off: longer than the limit of a summary\n"
     return text + "\n"
 
 
-def _says(row: GateRow) -> str:
+def _message(row: GateRow) -> str:
     values = f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.base is not None else ""
     return f"{row.label}{values}: {row.reason}"
 
 
 def _command(level: str, title: str, message: str) -> str:
-    """Return a workflow command. What has a meaning in one is escaped as GitHub's own toolkit does; nothing can begin a new one."""
+    """Return a workflow command, escaped as GitHub's toolkit does, so that no text can start another command."""
     return f"::{level} title={_property(title)}::{_data(message)}"
 
 

@@ -1,8 +1,8 @@
-"""A gate's result as JUnit XML: a suite a scenario on an engine at a distance, a case for each kind of figure of an arm and group.
+"""A gate's result as JUnit XML: a suite per scenario, engine and RTT, a case per arm, group and kind of figure.
 
-A regression is a failure. What is not comparable or inconclusive is an error: it must not look like a pass. What others decide,
-such as a stored time within the drift, is skipped, with its reason. The suite "gate" holds the verdict of the whole, so that a
-reporter is red whenever the exit code is not 0.
+A regression is a failure. A figure that is not comparable or inconclusive is an error: it must not look like a pass. A figure that
+is not judged, such as a stored time within the drift, is skipped, with its reason. The suite "gate" has the overall verdict, so
+that a test reporter fails whenever the exit code is not 0.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from xml.etree import ElementTree as ET
 from harness.report.gate import change, figure
 from harness.results.gate import OWN_FIGURE, GateResult, GateRow, GateVerdict, RowKind
 
-UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, escaped or not (section 2.2): control characters, half surrogate pairs, and two noncharacters."""
+INVALID_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 forbids (section 2.2): control characters, half surrogate pairs, and two noncharacters."""
 
 KINDS = {RowKind.WORK: "work counts", RowKind.MEMORY: "memory", RowKind.TIME: "time", RowKind.STATUS: "runs"}
 MOST = 50
-"""So many figures of a case are told one by one."""
+"""The most figures of a case that are listed."""
 
 
 def render(result: GateResult) -> bytes:
-    """Return the document, UTF-8. Characters that XML cannot hold become U+FFFD."""
+    """Return the document in UTF-8. Characters that XML forbids become U+FFFD."""
     root = ET.Element("testsuites", name="harness gate")
     _suite(root, "gate", [_verdict(result), *(_incomparable(d.name, f"{d.message}; {d.remedy}") for d in result.incomparable)])
     by_place: dict[str, dict[str, list[GateRow]]] = defaultdict(lambda: defaultdict(list))
@@ -53,23 +53,23 @@ def _suite(root: ET.Element, name: str, cases: Sequence[ET.Element]) -> None:
 
 
 def _case(place: str, name: str, rows: Sequence[GateRow]) -> ET.Element:
-    """Return a case of figures: red by the worst of them, skipped where none was judged."""
+    """Return a case with the outcome of its worst figure; skipped if none was judged."""
     case = ET.Element("testcase", classname=_text(place), name=_text(name))
-    for word, tag in (
+    for verdict, tag in (
         (GateVerdict.REGRESSED, "failure"),
         (GateVerdict.NOT_COMPARABLE, "error"),
         (GateVerdict.INCONCLUSIVE, "error"),
     ):
-        found = [row for row in rows if row.verdict == word]
+        found = [row for row in rows if row.verdict == verdict]
         if found:
-            _child(case, tag, word, _says(found[0]), "\n".join(_says(row) for row in found[:MOST]))
+            _child(case, tag, verdict, _message(found[0]), "\n".join(_message(row) for row in found[:MOST]))
             return case
     if all(row.verdict == GateVerdict.NOT_JUDGED for row in rows):
         ET.SubElement(case, "skipped", message=_text("; ".join(dict.fromkeys(row.reason for row in rows))))
     return case
 
 
-def _says(row: GateRow) -> str:
+def _message(row: GateRow) -> str:
     values = (
         f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.kind != RowKind.STATUS else ""
     )
@@ -89,9 +89,9 @@ def _verdict(result: GateResult) -> ET.Element:
     return case
 
 
-def _incomparable(name: str, says: str) -> ET.Element:
+def _incomparable(name: str, message: str) -> ET.Element:
     case = ET.Element("testcase", classname="gate", name=_text(name))
-    _child(case, "error", GateVerdict.NOT_COMPARABLE, says, says)
+    _child(case, "error", GateVerdict.NOT_COMPARABLE, message, message)
     return case
 
 
@@ -100,4 +100,4 @@ def _child(case: ET.Element, tag: str, kind: str, message: str, text: str) -> No
 
 
 def _text(value: str) -> str:
-    return UNSPEAKABLE.sub("\ufffd", value)
+    return INVALID_CHARACTERS.sub("\ufffd", value)

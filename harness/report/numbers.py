@@ -1,4 +1,4 @@
-"""How figures are written: three significant digits, and one unit of time a table."""
+"""Figures as text: three significant digits, and one unit of time per table."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from datetime import datetime
 from harness.results.run import Ratio
 
 DASH = "–"
-"""Stands where a figure is missing; always beside a reason."""
+"""Stands for a missing figure; its cell has the reason."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit of time and how many nanoseconds it has."""
+    """A unit of time."""
 
     name: str
     ns: float
+    """Nanoseconds in one unit."""
 
     def write(self, value_ns: float | None) -> str:
         """Return nanoseconds in this unit with three significant digits, without the unit's name."""
@@ -27,7 +28,6 @@ class Unit:
 
 
 UNITS = (Unit("s", 1e9), Unit("ms", 1e6), Unit("µs", 1e3), Unit("ns", 1.0))
-MILLISECONDS = UNITS[1]
 
 
 def significant(value: float) -> str:
@@ -44,19 +44,19 @@ def significant(value: float) -> str:
 
 
 def whole(value: float) -> str:
-    """Return an exact figure: all its digits where it is a whole number, three significant ones otherwise."""
+    """Return all digits of a whole number, three significant ones of any other: 15,810 or 0.250."""
     return f"{value:,.0f}" if value == round(value) else significant(value)
 
 
 def unit_of(values_ns: Iterable[float | None]) -> Unit:
-    """Return the unit in which the middle one of `values_ns` is at least 1: one unit for a whole table."""
+    """Return the unit in which the median of `values_ns` is at least 1: one unit for a whole table."""
     known = [value for value in values_ns if value is not None and value > 0]
     middle = statistics.median(known) if known else 1e6
     return next((unit for unit in UNITS if middle >= unit.ns), UNITS[-1])
 
 
 def duration(value_ns: float) -> str:
-    """Return a single time with the unit that suits it: `1.23 ms`."""
+    """Return one time with its unit: `1.23 ms`."""
     unit = unit_of([value_ns])
     return f"{unit.write(value_ns)} {unit.name}"
 
@@ -67,19 +67,23 @@ def times(value: float) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Return the bounds of an interval: `[6.80, 7.60]`, or a dash where there is none."""
-    return DASH if low is None or high is None else f"[{significant(low)}, {significant(high)}]"
+    """Return the bounds of an interval: `[6.80, 7.60]`; empty without one."""
+    return "" if low is None or high is None else f"[{significant(low)}, {significant(high)}]"
 
 
-def ratio_in_words(ratio: Ratio) -> str:
-    """Return a ratio with its interval: `7.21× [6.80, 7.60]`."""
-    bounds = "" if ratio.low is None or ratio.high is None else f" {interval(ratio.low, ratio.high)}"
-    return times(ratio.ratio) + bounds
+def ratio_with_interval(ratio: Ratio) -> str:
+    """Return a ratio with its confidence interval: `7.21× [6.80, 7.60]`."""
+    return f"{times(ratio.ratio)} {interval(ratio.low, ratio.high)}".strip()
 
 
-def power(exponent: float) -> str:
-    """Return a growth exponent as a power of the rows, `rows^1.02`; constant cost is `rows^0.00`, never `-0.00`."""
-    return f"rows^{round(exponent, 2) + 0.0:.2f}"
+def percent(share: float | None) -> str:
+    """Return a change as a signed percentage: `+2.9 %`."""
+    return DASH if share is None else f"{share * 100:+.1f} %"
+
+
+def exponent(value: float) -> str:
+    """Return a growth exponent: `exponent 1.02`; constant cost is `exponent 0.00`, never `-0.00`."""
+    return f"exponent {round(value, 2) + 0.0:.2f}"
 
 
 def megabytes(value_bytes: float) -> str:
@@ -88,7 +92,7 @@ def megabytes(value_bytes: float) -> str:
 
 
 def clock_time(moment: str) -> str:
-    """Return an ISO moment as a person would write it, `2026-01-05 10:22 UTC`; anything else comes back as it is."""
+    """Return an ISO time as `2026-01-05 10:22 UTC`; anything else unchanged."""
     try:
         parsed = datetime.fromisoformat(moment)
     except ValueError:
@@ -98,7 +102,7 @@ def clock_time(moment: str) -> str:
 
 
 def elapsed(started_at: str, finished_at: str | None) -> str:
-    """Return how long a run took: `3 min 20 s`; a dash where it never finished or a moment cannot be read."""
+    """Return the duration of a run: `3 min 20 s`; a dash if it never finished or a time cannot be read."""
     try:
         seconds = (datetime.fromisoformat(finished_at or "") - datetime.fromisoformat(started_at)).total_seconds()
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""What a run answers to the review as a whole: its scorecard and its ranking, each beside measured figures."""
+"""A run's answers to a review: its scorecard and its priorities next to the measured figures."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 
 from harness.report import ablation
+from harness.report.blocks import Cell, Table
 from harness.report.numbers import DASH, interval
-from harness.report.promises import HEADINGS, OPTIMISED, SIGNS, PromiseRow, figure, rows
-from harness.report.tables import Cell, Table
+from harness.report.promises import PromiseRow, columns_of, rows, verdict_cell
 from harness.results.run import Priority, Review, Run, SwitchGain, Verdict
 from harness.verdicts.promise import format_value
 
 TIMES = "×"
-PRIORITY = ("area", "priority", "impact", "effort", "gain, it says")
-"""What the review says of one of its areas."""
+PRIORITY = ("area", "priority", "impact", "effort", "gain, in the review")
+"""The columns with the review's own statements on an area."""
 
 
 def answers(run: Run) -> list[Table]:
@@ -28,79 +28,73 @@ def answers(run: Run) -> list[Table]:
 
 
 def scorecard(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
-    """Return the review's ratings beside what was measured of the promises that answer them; None if it rates nothing."""
+    """Return the review's ratings next to the figures of the promises that answer them; None if it rates nothing."""
     if not review.scorecard:
         return None
+    arms = columns_of(promises)
     lines = []
     for score in review.scorecard:
         of_score = [row for row in promises if row.promise in score.promises]
-        missing = [promise for promise in score.promises if promise not in {row.promise for row in of_score}]
-        cells = [Cell("; ".join([*_said(of_score, arm), *(f"{m} not in this run" for m in missing)]) or DASH) for arm in HEADINGS]
+        missing = [f"{p} not in this run" for p in score.promises if p not in {row.promise for row in of_score}]
+        cells = [Cell("; ".join([*_figures(of_score, arm), *missing]) or DASH) for arm in arms]
         lines.append((Cell(score.aspect), Cell(score.today), Cell(score.goal), *cells))
-    head = ("the review's scorecard", "today, it says", "possible, it says", *(name.lower() for name in HEADINGS.values()))
+    head = ("aspect", "today, in the review", "goal, in the review", *arms)
     return Table("The review's scorecard, and what was measured", head, tuple(lines), names=len(head))
 
 
 def ranking(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
-    """Return the review's order of priorities beside the order by measured gain, done right; None if it ranks nothing.
+    """Return the review's priorities next to the rank by measured gain of the leading arm; None if it ranks nothing.
 
-    A gain is the geometric mean of the times faster of the promises that answer a priority. What was not measured as times faster
-    has no rank.
+    A gain is the geometric mean of the times faster of the promises that answer a priority. Without any, it has no rank. The
+    leading arm is the last one that does not test the advice literally.
     """
     if not review.priorities:
         return None
-    gains = {p.area: {arm: _gain(p, promises, arm) for arm in HEADINGS} for p in review.priorities}
-    measured = [(gain, area) for area, of in gains.items() if (gain := of[OPTIMISED]) is not None]
-    ranks = {area: place for place, (_, area) in enumerate(sorted(measured, reverse=True), start=1)}
+    arms = columns_of(promises)
+    literal = {arm.name for row in promises for arm in row.result.arms if arm.as_written}
+    leading = next((arm for arm in reversed(arms) if arm not in literal), arms[-1] if arms else "")
+    gains = {p.area: {arm: _gain(p, promises, arm) for arm in arms} for p in review.priorities}
+    measured = [(gain, area) for area, by_arm in gains.items() if (gain := by_arm.get(leading)) is not None]
+    ranks = {area: rank for rank, (_, area) in enumerate(sorted(measured, reverse=True), start=1)}
     lines = [
-        (*_said_of(p, review), *(_times(gains[p.area][arm], p.answers) for arm in HEADINGS), Cell(str(ranks.get(p.area, DASH))))
+        (*_stated(p, review), *(_times(gains[p.area][arm], p.answers) for arm in arms), Cell(str(ranks.get(p.area, DASH))))
         for p in review.priorities
     ]
-    head = (*PRIORITY, *(name.lower() for name in HEADINGS.values()), "rank, measured")
+    head = (*PRIORITY, *arms, "measured rank")
     return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=len(PRIORITY))
 
 
 def ablated_ranking(review: Review, part: ablation.AblationPart) -> Table | None:
-    """Return the review's order of priorities beside the order by what each switch brings last; None if the review names none."""
+    """Return the review's priorities next to the rank by each switch's gain last; None if the review names no such switch."""
     found = {switch.switch: switch for switch in part.found.switches}
     if not any(p.switch in found for p in review.priorities):
         return None
-    lines = [(*_said_of(p, review), *_switched(found.get(p.switch or ""))) for p in review.priorities]
-    head = (*PRIORITY, "gain alone", "gain last", "95 %", "place, measured")
-    return Table(f"The review's priorities, and the places by ablation ({part.heading})", head, tuple(lines), names=len(PRIORITY))
+    lines = [(*_stated(p, review), *_switched(found.get(p.switch or ""))) for p in review.priorities]
+    head = (*PRIORITY, "gain alone", "gain last, 95 % CI", "measured rank")
+    return Table(f"The review's priorities, and the ranks by ablation ({part.heading})", head, tuple(lines), names=len(PRIORITY))
 
 
-def _said_of(priority: Priority, review: Review) -> tuple[Cell, ...]:
+def _stated(priority: Priority, review: Review) -> tuple[Cell, ...]:
     words = (review.areas.get(priority.area, priority.area), priority.priority, priority.impact, priority.effort, priority.gain)
     return tuple(map(Cell, words))
 
 
 def _switched(switch: SwitchGain | None) -> tuple[Cell, ...]:
     if switch is None:
-        return (Cell(DASH, "no switch of what was ablated"),) * 4
-    last = switch.last
-    place = ablation.place(switch.rank_best, switch.rank_worst)
-    return (Cell(ablation.gained(switch.alone)), Cell(ablation.gained(last)), Cell(interval(last.low, last.high)), Cell(place))
+        return (Cell(DASH, "not a switch of this ablation"),) * 3
+    last = Cell(ablation.gain_text(switch.last), detail=interval(switch.last.low, switch.last.high))
+    return (Cell(ablation.gain_text(switch.alone)), last, Cell(ablation.rank(switch)))
 
 
-def _said(promises: Sequence[PromiseRow], arm: str) -> list[str]:
-    said = []
-    for row in promises:
-        verdict = row.of(arm)
-        if verdict is not None and figure(verdict):
-            said.append(f"{row.label} {SIGNS.get(verdict.verdict, '')} {figure(verdict)}")
-    return said
+def _figures(promises: Sequence[PromiseRow], arm: str) -> list[str]:
+    cells = [(row.label, verdict_cell(row.of(arm))) for row in promises]
+    return [f"{label} {cell.status.sign} {cell.text}" for label, cell in cells if cell.status and cell.text]
 
 
 def _gain(priority: Priority, promises: Sequence[PromiseRow], arm: str) -> float | None:
-    wanted = set(priority.answers)
-    verdicts = [row.of(arm) for row in promises if _name(row) in wanted]
+    verdicts = [row.of(arm) for row in promises if row.name in set(priority.answers)]
     found = [v.value for v in verdicts if v is not None and _is_times(v) and v.value]
     return math.exp(math.fsum(map(math.log, found)) / len(found)) if found else None
-
-
-def _name(row: PromiseRow) -> str:
-    return f"{row.promise} · {row.part}" if row.part else row.promise
 
 
 def _is_times(verdict: Verdict) -> bool:
@@ -109,5 +103,5 @@ def _is_times(verdict: Verdict) -> bool:
 
 def _times(gain: float | None, answers: Sequence[str]) -> Cell:
     if gain is None:
-        return Cell(DASH, f"no times faster measured of {', '.join(answers) or 'it'}")
+        return Cell(DASH, f"no speedup was measured for {', '.join(answers) or 'it'}")
     return Cell(format_value(gain, TIMES), f"from {', '.join(answers)}")

@@ -1,7 +1,7 @@
-"""One look for all figures: drawn with Matplotlib's objects, written as SVG whose colours are the page's own.
+"""The common style of all figures: drawn with Matplotlib, written as SVG in the colours of the page.
 
-Figures are drawn in marker colours that nobody would choose (`#f0000n`); on the way out each becomes a CSS variable of the page,
-so that one drawing serves the light and the dark page. The same figure gives the same bytes.
+Figures are drawn in placeholder colours (`#f0000n`). In the SVG each becomes a CSS variable of the page, so that one drawing serves
+the light and the dark page. The same figure gives the same bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from html import escape
 from typing import Any
@@ -23,12 +23,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from harness.report.numbers import Unit, significant
-from harness.report.promises import OPTIMISED, PROPOSED
-from harness.results.run import AA_CONTROL, BASELINE
+from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
 INK, MUTED, GRID, PAPER, KEEPS, BAND = ("#f00001", "#f00002", "#f00003", "#f00004", "#f00005", "#f00006")
-ARM_COLOURS = {BASELINE: "#f00010", PROPOSED: "#f00011", OPTIMISED: "#f00012", AA_CONTROL: "#f00013"}
-MORE_COLOURS = ("#f00014", "#f00015", "#f00016", "#f00017")
+BASELINE_COLOUR, CONTROL_COLOUR = "#f00010", "#f00013"
+ARM_COLOURS = ("#f00011", "#f00012", "#f00014", "#f00015", "#f00016", "#f00017")
+"""The colours of arms by position; the page's style sheet has them as `--arm-1` to `--arm-6`."""
+
 VARIABLES = {
     INK: "--ink",
     MUTED: "--muted",
@@ -36,17 +37,16 @@ VARIABLES = {
     PAPER: "--card",
     KEEPS: "--keeps",
     BAND: "--band",
-    ARM_COLOURS[BASELINE]: "--arm-baseline",
-    ARM_COLOURS[PROPOSED]: "--arm-proposed",
-    ARM_COLOURS[OPTIMISED]: "--arm-optimised",
-    ARM_COLOURS[AA_CONTROL]: "--arm-control",
-    **{colour: f"--arm-{number}" for number, colour in enumerate(MORE_COLOURS, start=1)},
+    BASELINE_COLOUR: "--arm-baseline",
+    CONTROL_COLOUR: "--arm-control",
+    **{colour: f"--arm-{number}" for number, colour in enumerate(ARM_COLOURS, start=1)},
 }
-MARKERS = {BASELINE: "o", PROPOSED: "s", OPTIMISED: "D", AA_CONTROL: "x"}
-MORE_MARKERS = ("^", "v", "P", "X")
-LINES: dict[str, Any] = {BASELINE: "-", PROPOSED: (0, (5, 1.6)), OPTIMISED: "-", AA_CONTROL: ":"}
+MARKERS = ("s", "D", "^", "v", "P", "X")
+"""The markers of arms by position, so that colour is never the only difference."""
+
+LINES: tuple[Any, ...] = ((0, (5, 1.6)), "-", *["-."] * 4)
 INCH = 72.0
-"""Matplotlib's SVG has 72 units an inch, so a figure's size in these units is its view box."""
+"""Matplotlib's SVG has 72 units per inch, so a figure's size in these units is its view box."""
 
 LOOK: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -87,7 +87,7 @@ def look() -> AbstractContextManager[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """Return an empty figure of `width` by `height` view-box units, never known to pyplot."""
+    """Return an empty figure of `width` by `height` view-box units, which pyplot does not know."""
     drawing = Figure(figsize=(width / INCH, height / INCH))
     FigureCanvasSVG(drawing)
     return drawing
@@ -114,29 +114,43 @@ def panels(number: int, *, width: float = 560, height: float = 200, columns: int
     return drawing, axes
 
 
-def arm_style(arms: Sequence[str], arm: str) -> dict[str, Any]:
-    """Return an arm's colour, line and marker: told apart by shape as well as by colour, and the same in every figure."""
-    extra = [name for name in arms if name not in ARM_COLOURS]
-    place = extra.index(arm) % len(MORE_COLOURS) if arm in extra else 0
-    return {
-        "color": ARM_COLOURS.get(arm, MORE_COLOURS[place]),
-        "linestyle": LINES.get(arm, "-."),
-        "marker": MARKERS.get(arm, MORE_MARKERS[place]),
+def arm_styles(order: Iterable[str], shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return colour, line and marker of each arm by its position in `order`, the same in every figure of a scenario.
+
+    Positions count without the baseline and the A/A control, which have their own styles, and only the arms shown if there are more
+    arms than colours.
+    """
+    drawn = list(dict.fromkeys(shown))
+    arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
+    if len(arms) > len(ARM_COLOURS):
+        arms = [name for name in arms if name in drawn]
+    styles: dict[str, dict[str, Any]] = {
+        BASELINE: {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
+        AA_CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
     }
+    for place, name in enumerate(arms):
+        at = place % len(ARM_COLOURS)
+        styles[name] = {"color": ARM_COLOURS[at], "linestyle": LINES[at], "marker": MARKERS[at]}
+    return styles
 
 
-def is_crowded(arms: Sequence[str]) -> bool:
-    """Whether there are more arms than can be told apart where they share a panel."""
-    return sum(arm not in ARM_COLOURS for arm in arms) > len(MORE_COLOURS)
+def styles_of(result: ScenarioResult, shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the styles of a scenario's arms."""
+    return arm_styles((arm.name for arm in result.arms), shown)
+
+
+def is_crowded(arms: Iterable[str]) -> bool:
+    """Whether there are more arms than colours, so that they cannot be distinguished in one panel."""
+    return len(set(arms) - {BASELINE, AA_CONTROL}) > len(ARM_COLOURS)
 
 
 def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Write a legend in one row at the top left: a name and its style each."""
+    """Write a legend in one row at the top left, from names and their styles."""
     legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in handles])
 
 
 def legend_of(drawing: Figure, artists: Sequence[Artist]) -> None:
-    """Write a legend in one row at the top left, of artists that have labels."""
+    """Write a legend in one row at the top left, from artists with labels."""
     drawing.legend(
         handles=artists,
         loc="upper left",
@@ -150,7 +164,7 @@ def legend_of(drawing: Figure, artists: Sequence[Artist]) -> None:
 
 
 def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
-    """Make the `which` ("x" or "y") axis logarithmic with plain labels; values are in nanoseconds where a `unit` is given."""
+    """Make the `which` ("x" or "y") axis logarithmic with plain labels; with a `unit`, values are in nanoseconds."""
     if which == "x":
         axes.set_xscale("log")
     else:
@@ -173,7 +187,7 @@ def _tick(value: float) -> str:
 
 
 def shorten(text: str, width: float) -> str:
-    """Return `text` cut to `width` view-box units as the font of figures would roughly need, with an ellipsis where it was cut."""
+    """Return `text` cut to about `width` view-box units in the font of figures, with an ellipsis if it was cut."""
     used = 0.0
     for place, sign in enumerate(text):
         used += 10.5 if ord(sign) > 0x2E7F else 6.0  # noqa: PLR2004 - from here on scripts are one em wide
@@ -183,10 +197,10 @@ def shorten(text: str, width: float) -> str:
 
 
 def inline(drawing: Figure, identity: str, label: str) -> str:
-    """Return a figure as an SVG element for a page: coloured by the page, its ids prefixed by `identity`, read out as `label`."""
+    """Return a figure as an SVG element: coloured by the page, ids prefixed by `identity`, `label` for screen readers."""
     sink = io.BytesIO()
     with look(), warnings.catch_warnings():
-        # The browser has the glyphs that Matplotlib's own font lacks (Japanese): it only needs the text.
+        # The browser has the glyphs that Matplotlib's font lacks (Japanese): it only needs the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         drawing.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
     text = sink.getvalue().decode()

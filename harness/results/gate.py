@@ -1,7 +1,7 @@
-"""What a gate found: two versions side by side, a row a figure, and one verdict of the whole that a build ends with.
+"""The result of a gate: baseline and candidate compared figure by figure, and one verdict with an exit code.
 
-Rows come from stored runs (`harness.gate.stored_runs`) or from both versions, interleaved (`harness gate --against`);
-what is made of them, in the terminal, in a pull request or for a test reporter, is the same.
+Rows come from stored runs (`harness.gate.stored_runs`) or from both versions timed interleaved (`harness gate --against`); reports
+treat them alike.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from harness.results.run import RunWarning
 
 
 class GateVerdict(StrEnum):
-    """The verdict on one figure, and of those with an exit code, on two versions as a whole."""
+    """The verdict on one figure and, of those with an exit code, on a whole comparison; the most severe first."""
 
     REGRESSED = "regressed"
     NOT_COMPARABLE = "not comparable"
     INCONCLUSIVE = "inconclusive"
-    """It could not be decided and should have been, so that the gate does not pass."""
+    """It had to be decided and could not be, so that the gate does not pass."""
     IMPROVED = "improved"
     EQUIVALENT = "equivalent"
-    """A paired time whose whole interval is within the margin."""
+    """Of a paired time: its whole interval is within the margin."""
     EQUAL = "equal"
-    """A work count, to the last digit or within its tolerance."""
+    """Of a work count: the same, exactly or within its tolerance."""
     NOT_JUDGED = "not judged"
-    """It cannot be decided from such figures, and others decide."""
+    """Such figures cannot decide; others do."""
 
 
 class RowKind(StrEnum):
-    """What a row compares."""
+    """The kind of figure that a row compares."""
 
     WORK = "work"
     MEMORY = "memory"
     TIME = "time"
-    """Stored or paired."""
+    """A stored or a paired time."""
     STATUS = "status"
     """Whether a scenario or an arm ran at all."""
 
@@ -48,78 +48,93 @@ EXIT_CODES: Mapping[GateVerdict, int] = {
     GateVerdict.IMPROVED: 0,
     GateVerdict.EQUIVALENT: 0,
 }
-"""What a verdict of the whole means to a shell, the most pressing first."""
+"""The exit code of each verdict on a whole comparison, the most severe first."""
 
 OWN_FIGURE = "the arm itself"
-"""How a group is called that is none: of figures of an arm that are no operation's."""
+"""The label in place of a group, for figures of an arm that belong to no operation."""
 
 
 @dataclass(frozen=True)
 class GateRow:
-    """One figure before and after, of one arm in one group of cases.
-
-    `kind` is one of EXACT, MEMORY, TIME and STATUS; `metric` names the figure, and `base` and `candidate` hold it in `unit`: "" for
-    counts, "bytes", or "ns"; None where one side has none, and of paired times both may be missing. `change` is candidate ÷ base;
-    `low` and `high` bound its interval where there is one: of 99 % for versions timed in turn, of 95 % for two files. `tolerated`
-    is the share by which it may change. `verdict` is one of GateVerdict, `reason` says why in a sentence.
-    """
+    """One figure of one arm in one group of cases, in the baseline and in the candidate."""
 
     kind: RowKind
     scenario: str
+    """The scenario, or the file of a pytest benchmark."""
     engine: str
     rtt_ms: float
     arm: str
     group: str
     metric: str
+    """The figure's name, such as `vm_steps`, `peak_memory`, `time` and `status`."""
     verdict: GateVerdict
     reason: str
+    """The reason for the verdict, in one sentence."""
     base: float | None = None
+    """The baseline's figure in `unit`; None where there is none. Of a paired time both figures may be missing."""
     candidate: float | None = None
+    """The candidate's figure in `unit`."""
     unit: str = ""
+    """`ns`, `bytes`, or "" for counts."""
     change: float | None = None
+    """The ratio candidate ÷ baseline: 1.03 is 3 % more."""
     low: float | None = None
+    """The lower bound of the ratio's interval: of 99 % for interleaved versions, of 95 % for two files."""
     high: float | None = None
+    """The upper bound of that interval."""
     tolerated: float = 0.0
+    """The share by which the figure may change."""
     scale: float = 1.0
+    """The share of the data set on which the figure was taken."""
     paired: bool = False
+    """Whether a time comes from interleaved versions."""
 
     @property
     def place(self) -> str:
-        """Where the figure was taken, for a person: `indexes · sqlite, RTT 5 ms`."""
-        away = f", RTT {self.rtt_ms:g} ms" if self.rtt_ms else ""
-        return f"{self.scenario} · {self.engine}{away}"
+        """The scenario with its engine and RTT: `indexes · postgres, RTT 5 ms`."""
+        rtt = f", RTT {self.rtt_ms:g} ms" if self.rtt_ms else ""
+        return f"{self.scenario} · {self.engine}{rtt}"
 
     @property
     def label(self) -> str:
-        """What the figure is of, for a person: `optimised · user_prompts · vm steps at 0.25 of the data`."""
+        """The arm, group and metric: `optimised · user_prompts · vm steps at 0.25 of the data`."""
         part = f" at {self.scale:g} of the data" if self.scale != 1.0 else ""
         parts = (self.arm, self.group or OWN_FIGURE if self.kind != RowKind.STATUS else self.group)
         return " · ".join([*(p for p in parts if p), self.metric.replace("_", " ") + part])
 
 
+def status_row(
+    scenario: str, engine: str, rtt_ms: float, verdict: GateVerdict, reason: str, *, arm: str = "", group: str = ""
+) -> GateRow:
+    """Return the row of a scenario, arm or benchmark that did not run as it should."""
+    return GateRow(RowKind.STATUS, scenario, engine, rtt_ms, arm, group, "status", verdict, reason)
+
+
 @dataclass(frozen=True)
 class GateResult:
-    """All that a gate found. `verdict` is one of EXIT_CODES, `sentence` says why; `base` and `candidate` name the two sides.
-
-    `incomparable` are reasons why the sides, or parts of them, say nothing about each other, each with its remedy; `warnings` are to
-    be read and decide nothing.
-    """
+    """The result of a gate: all rows, and the verdict on the whole."""
 
     base: str
+    """The baseline's name."""
     candidate: str
+    """The candidate's name."""
     verdict: GateVerdict
+    """One of `EXIT_CODES`."""
     sentence: str
+    """The reason for the verdict."""
     rows: list[GateRow] = field(default_factory=list)
     incomparable: list[RunWarning] = field(default_factory=list)
+    """The reasons why baseline and candidate, or parts of them, cannot be compared."""
     warnings: list[RunWarning] = field(default_factory=list)
+    """Warnings that do not change the verdict."""
 
     @property
     def exit_code(self) -> int:
-        """What it means to a shell: 0 good, 1 regressed, 3 inconclusive, 4 not comparable."""
+        """The exit code: 0 pass, 1 regressed, 3 inconclusive, 4 not comparable."""
         return EXIT_CODES[self.verdict]
 
     @property
     def counts(self) -> dict[GateVerdict, int]:
-        """How many rows have each word, the most pressing first; words without a row are left out."""
+        """The number of rows per verdict, the most severe first; verdicts without rows are left out."""
         counts = Counter(row.verdict for row in self.rows)
-        return {word: counts[word] for word in GateVerdict if counts[word]}
+        return {verdict: counts[verdict] for verdict in GateVerdict if counts[verdict]}

@@ -1,6 +1,6 @@
-"""What a review promises, as it stands: a file `review.toml` beside the scenarios that try it.
+"""The review that scenarios test: an optional file `review.toml` in their folder.
 
-A folder of scenarios needs none. Where there is one, every promise in it has a row wherever promises are listed, tried or not.
+Every promise in it is listed wherever promises are listed, tried or not.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ FILE = "review.toml"
 
 
 def read(folder: Path) -> Review | None:
-    """Return the review of a folder of scenarios, or None if it has none.
+    """Return the review of a folder of scenarios, None without one.
 
     Raises:
-        UsageError: the file cannot be read, or says something that no review says.
+        UsageError: the file cannot be read, or is not a review.
     """
     file = folder / FILE
     try:
@@ -28,4 +28,4 @@ def read(folder: Path) -> Review | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
-        raise UsageError(f"{file} is no review: {error}; mend it or take it away") from error
+        raise UsageError(f"{file} is not a review: {error}; fix or remove it") from error

@@ -1,9 +1,8 @@
-"""The run file: what measuring writes and rendering reads, and the only thing that passes between them.
+"""The run record: what measuring writes and reports read.
 
-A run is a folder: `run.json` (this module's `Run`), the raw samples beside it in `samples/`, and the reports made from both; it is
-read and written by `harness.results.store`.
-Every record is frozen, its numbers carry their unit in the name, and flat lists with named dimensions stand in place of
-nested maps, so that a data frame is one step away.
+A run is a folder: `run.json` (this module's `Run`), the raw samples in `samples/`, and the reports. `harness.results.store` reads
+and writes it. Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead
+of nested maps.
 """
 
 from __future__ import annotations
@@ -15,65 +14,65 @@ from harness.results.load import LoadResult
 from harness.version import version
 
 PURE_CPU, PING = "pure CPU", "ping"
-"""The controls that are timed between pairs: a fixed piece of pure Python, and the scenario's own round trip where it gives one."""
+"""The controls that are timed between pairs: a fixed piece of pure Python, and the scenario's round trip if it has one."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How a control changed within the processes: `ratio` is the second half of a process against the first, 1 is no change.
-
-    `ratio` is the middle one of the processes', which are in `processes`; `explained` is how far from 1 it may lie by the control's
-    own noise, as a share. `median_ns` is over all processes.
-    """
+    """The change of a control within the processes of a scenario."""
 
     name: str
     samples: int
     median_ns: float
+    """Over all processes."""
     ratio: float
+    """Second half of a process ÷ first half, the median over processes; 1 is no change."""
     explained: float
+    """By how much `ratio` may differ from 1 because of the control's noise, as a share."""
     processes: list[float] = field(default_factory=list)
+    """Each process's ratio."""
 
 
 @dataclass(frozen=True)
 class InjectedSlowdown:
-    """A slow-down of `share` that was planted in the baseline, and what became of it in one group of cases.
-
-    `slower` is the share it was measured at, `low` and `high` bound the 95 % interval over processes; found is an interval above 0.
-    """
+    """A slowdown that was injected into the baseline, and how it was measured in one group of cases."""
 
     group: str
     share: float
+    """The injected slowdown, as a share of the baseline's time."""
     slower: float
+    """The measured slowdown, as a share."""
     low: float | None
+    """Lower bound of the 95 % confidence interval over processes."""
     high: float | None
     pairs: int
 
     @property
     def found(self) -> bool:
-        """Whether the interval shows it to be slower."""
+        """Whether it was detected: the whole interval is above 0."""
         return self.low is not None and self.low > 0
 
 
 @dataclass(frozen=True)
 class Controls:
-    """All controls of a scenario but the A/A control."""
+    """All controls of a scenario except the A/A control."""
 
     drifts: list[Drift] = field(default_factory=list)
     injected: list[InjectedSlowdown] = field(default_factory=list)
 
 
 class ScenarioStatus(StrEnum):
-    """How a scenario ended on one engine at one RTT."""
+    """The end of a scenario on one engine at one RTT."""
 
     OK = "ok"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     NOT_RUN = "not run"
-    """It makes no sense on this engine or at this RTT, or cannot run here; the reason is in its `error`."""
+    """It is not meaningful on this engine or at this RTT, or cannot run here; `error` has the reason."""
 
 
 class RunKind(StrEnum):
-    """What a run did."""
+    """The kind of a run."""
 
     PAIRS = "pairs"
     """Arms were timed in interleaved pairs."""
@@ -101,11 +100,11 @@ class PromiseVerdict(StrEnum):
     REGRESSED = "regressed"
     """Of two result files: the second is slower."""
     MEASURED = "measured"
-    """Nothing was promised: a figure that the reader should know, such as a cost that the review does not mention."""
+    """Measured, nothing promised: a figure that the reader should know, such as a cost."""
 
 
 class Interaction(StrEnum):
-    """What a switch's gains alone and last say together."""
+    """The interaction of a switch with the others: its gain last compared with its gain alone."""
 
     ADDS_UP = "adds up"
     NEEDS_OTHERS = "needs others"
@@ -114,7 +113,7 @@ class Interaction(StrEnum):
 
 
 class GainSum(StrEnum):
-    """What the gains of all switches amount to, against the product of the gains alone."""
+    """The gain of all switches together, compared with the product of the gains alone."""
 
     AS_PRODUCT = "as much as the product"
     MORE = "more than the product"
@@ -123,91 +122,83 @@ class GainSum(StrEnum):
 
 
 CLEAR = 0.05
-"""From which corrected p-value on a gain is told from none."""
+"""The corrected p-value below which a gain is significant."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How many times faster something makes an operation: a paired ratio, above 1 is faster.
-
-    `processes` holds each fresh process's median over its pairs; `low` and `high` bound the 95 % interval over them and are None
-    with fewer than two. `p_corrected` is how often chance alone would show as much if there were nothing (a t test over the
-    processes), after Holm's correction for all that is asked of the group.
-    """
+    """A gain in speed: a paired ratio, above 1 is faster."""
 
     ratio: float
     low: float | None
+    """Lower bound of the 95 % confidence interval over processes; None with fewer than two processes."""
     high: float | None
     processes: list[float]
+    """Each fresh process's median ratio over its pairs."""
     p_corrected: float | None = None
+    """p-value of no effect (t test over processes), after Holm's correction for all comparisons of the group."""
 
     @property
     def is_clear(self) -> bool:
-        """Whether there is something, faster or slower, at 5 % after the correction."""
+        """Whether there is a significant effect, faster or slower, at 5 % after the correction."""
         return self.p_corrected is not None and self.p_corrected < CLEAR
 
 
 @dataclass(frozen=True)
 class SwitchGain:
-    """What one switch brings: `alone`, turned on where all others are off, and `last`, where all others are on already.
-
-    `difference` is last ÷ alone. `interaction` is an `Interaction`. The ranks are by the gain last:
-    the best and the worst place that this switch can have, where one stands above another only if its whole interval does; those
-    that cannot be told apart share places. None without intervals.
-    """
+    """The gain of one switch."""
 
     switch: str
     description: str
     alone: Gain
+    """Turned on while all others are off."""
     last: Gain
+    """Turned on while all others are on."""
     difference: Gain
+    """Last ÷ alone."""
     interaction: Interaction
     rank_best: int | None = None
+    """The best rank it can have, by the gain last: switches whose intervals overlap share ranks. None without intervals."""
     rank_worst: int | None = None
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What the switches bring in one group of cases, all from the same pairs; `switches` by their gain last, the greatest first.
-
-    `total` is all on against all off, `product` what the gains alone multiply to, `surplus` total ÷ product, and `together`, one
-    a `GainSum`, what that amounts to.
-    """
+    """The gains of the switches in one group of cases, all from the same pairs."""
 
     group: str
     pairs: int
     switches: list[SwitchGain]
+    """The largest gain last first."""
     total: Gain
+    """All on against all off."""
     product: Gain
+    """The product of the gains alone."""
     surplus: Gain
+    """Total ÷ product."""
     together: GainSum
 
 
 @dataclass(frozen=True)
 class PercentileRatio:
-    """How many times shorter an arm's percentile is than the baseline's: baseline ÷ arm, above 1 is faster.
-
-    `percentile` is "50", "95" or "99"; `samples` are those of the side that has fewer. `ratio` is None where so many samples do not
-    resolve the percentile. `low` and `high` bound the 95 % interval, bootstrapped over processes and blocks of pairs; None where
-    there are too few of them.
-    """
+    """The ratio of a percentile: baseline ÷ arm, above 1 is faster."""
 
     arm: str
     group: str
     percentile: str
+    """`50`, `95` or `99`."""
     samples: int
+    """Of the side that has fewer."""
     ratio: float | None = None
+    """None if the samples do not resolve the percentile."""
     low: float | None = None
+    """Lower bound of the 95 % confidence interval, bootstrapped over processes and blocks of pairs; None if there are too few."""
     high: float | None = None
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long one arm took in one group of cases, from raw nanoseconds, one value an operation.
-
-    `percentiles_ns` maps "50", "90", "95", "99" and "99.9" to nanoseconds, or to None where too few samples support it;
-    `process_medians_ns` holds each fresh process's median.
-    """
+    """One arm's latency in one group of cases, from raw nanoseconds, one value per operation."""
 
     arm: str
     group: str
@@ -216,56 +207,59 @@ class Latency:
     min_ns: int
     max_ns: int
     percentiles_ns: dict[str, float | None]
+    """By "50", "90", "95", "99" and "99.9"; None for a percentile that the sample count does not support."""
     process_medians_ns: list[float] = field(default_factory=list)
+    """Each fresh process's median."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times faster an arm is than the baseline: the paired ratio baseline ÷ arm, above 1 is faster.
+    """The paired ratio baseline ÷ arm: times faster, above 1 is faster.
 
-    `processes` holds each fresh process's median ratio; `low` and `high` bound the 95 % interval over them and are None with
-    fewer than two processes. The A/A control is a Ratio whose arm is `AA_CONTROL`.
+    The A/A control is a Ratio whose arm is `AA_CONTROL`.
     """
 
     arm: str
     group: str
     ratio: float
     low: float | None
+    """Lower bound of the 95 % confidence interval over processes; None with fewer than two processes."""
     high: float | None
     processes: list[float]
+    """Each fresh process's median ratio."""
     pairs: int
 
 
 BASELINE = "baseline"
-"""The arm that every other one is compared with; always the first."""
+"""The arm that all others are compared with; always the first."""
 
 AA_CONTROL = "A/A control"
-"""The arm name of the A/A control: a second instance of the baseline, measured through the same path."""
+"""The arm name of the A/A control: a second instance of the baseline, measured in the same way."""
 
 
 @dataclass(frozen=True)
 class WorkCount:
-    """A figure that repeats exactly, or did not: statements, rows, VM steps, bytes of index. Per operation, from its own pass.
-
-    `scale` is the share of the data set it was counted on; a growth exponent comes from several scales.
-    """
+    """A count of work per operation, from its own untimed pass: statements, rows, VM steps, bytes of index."""
 
     arm: str
     group: str
     metric: str
     value: float
     scale: float = 1.0
+    """The share of the data set it was counted on; a growth exponent comes from several scales."""
     repeats_exactly: bool = True
+    """Whether repeats counted the same."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement shape of an arm: how often one operation sends it, and its query plan, taken outside timing."""
+    """One statement shape of an arm, with its query plan, taken outside timing."""
 
     arm: str
     group: str
     sql: str
     count: int
+    """The number of times that one operation sends it."""
     plan: list[str]
     uses_index: bool
     scans_table: bool
@@ -273,22 +267,22 @@ class Statement:
 
 @dataclass(frozen=True)
 class Memory:
-    """One operation's memory in a child process of its own.
-
-    `curve` is the resident set sampled by memory-profiler as (seconds from the start, bytes); `peak_bytes` comes from the kernel's
-    high-water mark, which no sampling can miss; `idle_bytes` is the resident set just before. `error` says how it ended badly.
-    """
+    """One operation's memory in its own child process."""
 
     arm: str
     group: str
     idle_bytes: int
+    """The resident set just before the operation."""
     peak_bytes: int
+    """The kernel's high-water mark, which sampling could miss."""
     seconds: float
     curve: list[tuple[float, int]]
+    """The resident set sampled by memory-profiler: seconds from the start, bytes."""
     rows: int | None = None
     scale: float = 1.0
     limit_bytes: int | None = None
     error: str | None = None
+    """The reason if the operation did not complete."""
 
     @property
     def added_bytes(self) -> int:
@@ -297,69 +291,80 @@ class Memory:
 
 
 PEAK_MEMORY = "peak_memory"
-"""The metric name of memory added at the peak, in growth records."""
+"""The metric name of the memory added at the peak, in growth records."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How a figure grows with the data: the exponent k of cost ~ rows^k, fitted over `scales`."""
+    """The growth of a figure with the data: the exponent k of cost ~ rows^k."""
 
     arm: str
     group: str
     metric: str
     scales: list[float]
+    """Shares of the rows that it was measured at."""
     values: list[float]
+    """The figure at each scale."""
     exponent: float
+    """0 is constant, 1 is linear, 2 is quadratic."""
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm of a scenario. `cannot_run` holds the error of an arm that cannot run as written; such an arm has no timings."""
+    """One arm of a scenario."""
 
     name: str
     description: str
     cannot_run: str | None = None
+    """The error of an arm that cannot run as written; such an arm has no timings."""
+    as_written: bool = False
+    """Whether it tests advice literally and may fail to run."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the proposal does as written that a reader of the review should know; `holds` says whether it showed."""
+    """Something that an arm does as written and that a reader of the advice should know."""
 
     arm: str
     message: str
     holds: bool
+    """Whether it was observed."""
     evidence: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one promise for one arm.
-
-    `verdict` is a `PromiseVerdict`. `value`, `low` and `high` are in `unit`: "×" (times faster), "less"
-    (share saved), "share", "works" (share of checks), "exponent", or a plain unit such as "ms", "MB" and "statements".
-    `promised_low` and `promised_high` bound the promise in the same unit; `neutral` is "no effect"; with `less_is_better` the
-    promise is a limit, `promised_low`.
-    """
+    """The verdict on one promise for one arm."""
 
     promise: str
     text: str
+    """The promise's claim in words."""
     arm: str
     verdict: PromiseVerdict
     sentence: str
+    """The promise and the measurement, or the reason why it was not measured."""
     unit: str
+    """"×" (times faster), "time" (times as long), "less" (share saved), "share", "works" (share of passed checks), "exponent", or a
+    plain unit such as "ms", "MB" and "statements"."""
     part: str = ""
     value: float | None = None
+    """In `unit`, as are the bounds."""
     low: float | None = None
+    """Lower bound of the 95 % confidence interval; equal to `value` for an exact count."""
     high: float | None = None
     promised_low: float | None = None
     promised_high: float | None = None
     neutral: float | None = None
+    """The value of "no effect"."""
     less_is_better: bool = False
+    """Whether the promise is a limit, `promised_low`."""
+    checks: int | None = None
+    """The number of checks behind a share of passed checks."""
 
 
 @dataclass(frozen=True)
 class RunWarning:
-    """A reason not to trust a result, and what would remove it."""
+    """A reason not to trust a result, and its remedy."""
 
     name: str
     message: str
@@ -368,13 +373,7 @@ class RunWarning:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """All that a run learned from one scenario on one engine at one distance.
-
-    `status` is "ok", "failed", "interrupted" or `NOT_RUN`; a failed one has its `error` in one line and the `exit_code` it means to
-    a shell; of one that was not run, `error` is the reason. `ablation` has an entry a group where switches were tried one by one,
-    `load` what many users at once met, `controls` what the run measured of itself. `tolerances` (metric → share) and
-    `higher_is_better` are the scenario's, for the gate.
-    """
+    """All results of one scenario on one engine at one RTT."""
 
     name: str
     title: str
@@ -384,10 +383,14 @@ class ScenarioResult:
     rtt_ms: float
     status: ScenarioStatus
     error: str | None = None
+    """Of a failed scenario, in one line; the reason if it was not run."""
     exit_code: int = 0
+    """The exit code of a failed scenario."""
     arms: list[ArmResult] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
+    """Names and descriptions of the groups of cases."""
     verified_cases: int = 0
+    """The number of answers that were compared between arms."""
     pairs: int = 0
     processes: int = 0
     dataset: dict[str, str | int] = field(default_factory=dict)
@@ -402,17 +405,21 @@ class ScenarioResult:
     verdicts: list[Verdict] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
     samples_file: str | None = None
+    """The raw samples, relative to the run's folder; histograms under load."""
     ablation: list[Ablation] = field(default_factory=list)
+    """One entry per group in which switches were ablated."""
     load: LoadResult | None = None
     percentile_ratios: list[PercentileRatio] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
+    """Metric → share by which the gate tolerates a change."""
     higher_is_better: list[str] = field(default_factory=list)
+    """Metrics of which more is better, for the gate."""
     controls: Controls = field(default_factory=Controls)
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What was asked for. `budget_s` is the time meant for timing pairs, in seconds, over all scenarios."""
+    """The options of a run."""
 
     engines: list[str]
     size: str
@@ -421,14 +428,12 @@ class RunSettings:
     quick: bool
     processes: int
     budget_s: float
+    """The time budget for timing pairs, in seconds, over all scenarios."""
 
 
 @dataclass(frozen=True)
 class Priority:
-    """How a review ranks one of its areas, in its words.
-
-    `answers` are the promises, parts apart, whose figures answer its gain; `switch` turns it on in an ablation of the whole.
-    """
+    """A review's ranking of one of its areas, in its words."""
 
     area: str
     priority: str
@@ -436,33 +441,39 @@ class Priority:
     effort: str
     gain: str
     answers: list[str] = field(default_factory=list)
+    """The promises whose figures answer the gain; a part is `promise · part`."""
     switch: str | None = None
+    """The switch of an ablation that turns the area on."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a review rates one side of its subject, today and once its advice is followed, and the promises that answer it."""
+    """A review's rating of one aspect of its subject."""
 
     aspect: str
     today: str
     goal: str
+    """Once the advice is followed."""
     promises: list[str]
+    """The promises that answer it."""
 
 
 @dataclass(frozen=True)
 class Review:
-    """What a review says: its promises by id, their areas by the ids' letter, how it ranks these and rates its subject."""
+    """A review: its promises, priorities and ratings."""
 
     title: str
     areas: dict[str, str]
+    """By the letter that the promises' ids begin with."""
     promises: dict[str, str]
+    """Texts by id."""
     priorities: list[Priority] = field(default_factory=list)
     scorecard: list[Score] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: what was asked, where, when, and what came of it. `kind` is "pairs" or "load" (many users, blocks of arms)."""
+    """One run: its options, environment and results."""
 
     schema_version: int
     kind: RunKind
@@ -479,17 +490,19 @@ class Run:
     warnings: list[RunWarning] = field(default_factory=list)
     review: Review | None = None
     harness_version: str = field(default_factory=version)
-    """The version of this package that made the run."""
+    """The version of this package that wrote the run."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One timed operation. `position` is its arm's place in the pair's order (0 first); `case` names the input."""
+    """One timed operation."""
 
     process: int
     pair: int
     position: int
+    """The arm's position in the pair's order, from 0."""
     arm: str
     group: str
     case: str
+    """The name of the input."""
     latency_ns: int

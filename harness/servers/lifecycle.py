@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from harness.databases.engines import load_engine
-from harness.errors import HarnessError, NotMeasurableError, UsageError
+from harness.errors import HarnessError, NotMeasurableError, UsageError, extra_of, missing_extra
 from harness.network import Conditions, link
 from harness.network.addresses import LOOPBACK, local_address, with_address
 from harness.scenario import Server, Setting
@@ -103,7 +103,7 @@ def _load_server(name: str) -> ModuleType:
         module = importlib.import_module(full)
     except ModuleNotFoundError as error:
         if error.name != full:
-            raise UsageError(f"{error.name} is not installed; install the extra `{name}` of this project") from error
+            raise missing_extra(str(error.name), extra_of(error) or "all", f"the server {name}") from error
         module = None
     if module is None or list(inspect.signature(getattr(module, "server", len)).parameters) != ["folder"]:
         raise UsageError(f"unknown server {name!r}; name a module of {__package__} with server(folder), such as redis")

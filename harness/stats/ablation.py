@@ -1,9 +1,9 @@
-"""Which switch brings how much, alone and last: from pairs in which every set of switches was timed on the same case.
+"""The gains of switches, alone and last, from pairs in which every set of switches was timed on the same case.
 
 A switch's gain *alone* is the time with all switches off over the time with it alone; its gain *last* is the time with all but it
-over the time with all of them. All figures of a group come from the same pairs, as paired ratios with Student's t interval over
-the fresh processes. Several questions are asked of a group at once (of every switch: does it bring anything alone, last, and is
-there a difference; of all: a total, and does it differ from the product), so their p-values are corrected together (Holm 1979).
+over the time with all of them. All figures of a group come from the same pairs, as paired ratios with Student's t interval over the
+fresh processes. A group has several hypotheses (per switch: its gain alone, its gain last, and their difference; for all of them:
+the total gain, and its difference from the product), so their p-values are corrected together (Holm 1979).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from harness.results.run import BASELINE, Ablation, Gain, GainSum, Interaction, 
 from harness.stats.intervals import holm, p_of_no_effect, paired_ratio
 
 ALL = "all"
-"""The arm with every switch on; the one with none is the baseline, because all else is compared with it."""
+"""The arm with every switch on; the one with none is the baseline, which all others are compared with."""
 
 SAME = 1.25
-"""Two gains are called the same only if their ratio's whole interval is no further from 1 than this, either way: an interval that
-merely holds 1 may be wide for lack of pairs, and would pass for agreement."""
+"""Two gains count as equal only if the whole interval of their ratio is within this factor of 1: an interval that merely contains 1
+may be wide for lack of pairs."""
 
 Pair = Mapping[str, float]
 """One pair: arm → its time."""
@@ -36,19 +36,19 @@ def arms(switches: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Sequence[Pair]]) -> Ablation | None:
-    """Return what the switches (name → description) bring in a group, from the pairs of each process; None without whole pairs.
+    """Return the gains of switches (name → description) in a group from the pairs of each process; None without complete pairs.
 
-    Times are positive and in one unit. A pair that lacks an arm does not count.
+    Times are positive and in the same unit. A pair that lacks an arm is left out.
     """
     names = {on: name for name, on in arms(list(switches)).items()}
-    kept: dict[int, list[dict[_Question, float]]] = {}
+    kept: dict[int, list[dict[_Hypothesis, float]]] = {}
     for process, pairs in processes.items():
         whole = [pair for pair in pairs if pair.keys() >= set(names.values())]
         if whole:
             kept[process] = [_ratios(pair, list(switches), names) for pair in whole]
     if not kept:
         return None
-    gains = _corrected({question: _gain(question, kept) for question in next(iter(kept.values()))[0]})
+    gains = _corrected({hypothesis: _gain(hypothesis, kept) for hypothesis in next(iter(kept.values()))[0]})
     return Ablation(
         group=group,
         pairs=sum(map(len, kept.values())),
@@ -60,15 +60,15 @@ def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Se
     )
 
 
-_Question = tuple[str, str]
-"""What is asked, and of which switch; of all of them where it is empty."""
+_Hypothesis = tuple[str, str]
+"""A hypothesis and its switch; the switch is empty if it concerns all of them."""
 
 
-def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], str]) -> dict[_Question, float]:
-    """Return every ratio that one pair answers."""
+def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], str]) -> dict[_Hypothesis, float]:
+    """Return the ratios of one pair for every hypothesis."""
     every = frozenset(switches)
     none, everything = pair[BASELINE], pair[names[every]]
-    found: dict[_Question, float] = {("total", ""): none / everything}
+    found: dict[_Hypothesis, float] = {("total", ""): none / everything}
     for switch in switches:
         alone, last = none / pair[names[frozenset({switch})]], pair[names[every - {switch}]] / everything
         found |= {("alone", switch): alone, ("last", switch): last, ("difference", switch): last / alone}
@@ -76,26 +76,26 @@ def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], 
     return found | {("product", ""): product, ("surplus", ""): found["total", ""] / product}
 
 
-def _gain(question: _Question, processes: Mapping[int, Sequence[Mapping[_Question, float]]]) -> Gain:
-    found, medians = paired_ratio({p: [(ratios[question], 1.0) for ratios in pairs] for p, pairs in processes.items()})
+def _gain(hypothesis: _Hypothesis, processes: Mapping[int, Sequence[Mapping[_Hypothesis, float]]]) -> Gain:
+    found, medians = paired_ratio({p: [(ratios[hypothesis], 1.0) for ratios in pairs] for p, pairs in processes.items()})
     return Gain(found.value, found.low, found.high, medians)
 
 
-def _corrected(gains: dict[_Question, Gain]) -> dict[_Question, Gain]:
-    """Add the p-values. The product is no question of its own: it is there to be compared with the total."""
-    asked = {q: p_of_no_effect([math.log(m) for m in gain.processes]) for q, gain in gains.items() if q[0] != "product"}
-    known = {q: p for q, p in asked.items() if p is not None}
+def _corrected(gains: dict[_Hypothesis, Gain]) -> dict[_Hypothesis, Gain]:
+    """Add the p-values. The product is not a hypothesis itself: it is compared with the total."""
+    tested = {q: p_of_no_effect([math.log(m) for m in gain.processes]) for q, gain in gains.items() if q[0] != "product"}
+    known = {q: p for q, p in tested.items() if p is not None}
     return gains | {q: replace(gains[q], p_corrected=p) for q, p in zip(known, holm(list(known.values())), strict=True)}
 
 
-def _switch(name: str, describes: str, gains: Mapping[_Question, Gain]) -> SwitchGain:
-    alone, last, difference = (gains[question, name] for question in ("alone", "last", "difference"))
-    apart = _is_above(last, alone) or _is_above(alone, last)
-    if apart and difference.is_clear:
-        word = Interaction.NEEDS_OTHERS if difference.ratio > 1 else Interaction.REDUNDANT
+def _switch(name: str, describes: str, gains: Mapping[_Hypothesis, Gain]) -> SwitchGain:
+    alone, last, difference = (gains[hypothesis, name] for hypothesis in ("alone", "last", "difference"))
+    differ = _is_above(last, alone) or _is_above(alone, last)
+    if differ and difference.is_clear:
+        interaction = Interaction.NEEDS_OTHERS if difference.ratio > 1 else Interaction.REDUNDANT
     else:
-        word = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
-    return SwitchGain(name, describes, alone, last, difference, word)
+        interaction = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
+    return SwitchGain(name, describes, alone, last, difference, interaction)
 
 
 def _sum(surplus: Gain) -> GainSum:
@@ -105,12 +105,12 @@ def _sum(surplus: Gain) -> GainSum:
 
 
 def _is_one(gain: Gain) -> bool:
-    """Whether the whole interval is as good as 1."""
+    """Return whether the whole interval counts as equal to 1."""
     return gain.low is not None and gain.high is not None and gain.low >= 1 / SAME and gain.high <= SAME
 
 
 def _is_above(one: Gain, other: Gain) -> bool:
-    """Whether the whole interval of `one` lies above that of `other`."""
+    """Return whether the whole interval of `one` lies above that of `other`."""
     return one.low is not None and other.high is not None and one.low > other.high
 
 

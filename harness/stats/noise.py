@@ -1,8 +1,8 @@
-"""From times of the same work, in the same and in different processes, to the smallest change a machine can show. Pure functions.
+"""A machine's noise and the smallest change it can detect, from times of the same work within and between processes.
 
-Three noises matter, and none stands in for another: from one operation to the next inside a process, which pairing and repetition
-take away; of a process against another on the same core, which only more processes take away; and of the machine over time, which
-nothing takes away, and for which a stored time is no gate.
+Three kinds of noise are independent: between operations of a process, which pairing and repetition reduce; between processes on the
+same core, which only more processes reduce; and the machine's drift over time, which nothing reduces, so that a stored time cannot
+be a gate.
 """
 
 from __future__ import annotations
@@ -18,99 +18,112 @@ import numpy.typing as npt
 from harness.stats.intervals import t_quantile
 
 SECONDS = (10, 60, 300)
-"""How long a measurement may take, for which the smallest visible change is told."""
+"""Durations of a measurement for which the smallest detectable change is reported."""
 
 MAD_TO_SD = 1.4826
-"""The median absolute deviation of a normal distribution is so many times smaller than its standard deviation."""
+"""Ratio of a normal distribution's standard deviation to its median absolute deviation."""
 
 MEDIAN_COST = 1.2533
-"""How much wider a median's standard error is than a mean's, in a normal distribution: the square root of pi/2."""
+"""Ratio of the standard errors of median and mean in a normal distribution: the square root of pi/2."""
 
 MISSED = 0.20
-"""How often a change of the smallest visible size is overlooked; it is seen the other four times in five."""
+"""Probability of missing a change of the smallest detectable size: the power is 80 %."""
 
 ALARM = 0.05
-"""How often a change is seen where there is none, in either direction."""
+"""Probability of detecting a change, in either direction, if there is none."""
 
 FEWEST = 2
 
 
 @dataclass(frozen=True)
-class Twins:
-    """Two fresh processes with the same code, on the same core, taking turns: each slice's operations in nanoseconds.
-
-    `first` and `second` have a slice each a round, in the order of rounds; `seconds` is what all of it took, starting included.
-    """
+class ProcessPairTimes:
+    """Two interleaved fresh processes with the same code on the same core."""
 
     first: list[list[int]]
+    """The first process's slices, one per round: the nanoseconds of each operation."""
+
     second: list[list[int]]
+    """The second process's slices."""
+
     seconds: float
+    """Duration of the whole, process start included."""
 
     @property
     def effect(self) -> float:
-        """The median over rounds of ln(second ÷ first), each slice with its mean operation: 0 if the processes are alike."""
+        """The median over rounds of ln(second ÷ first) of the slices' mean operations: 0 if the processes are equally fast."""
         return float(np.median([math.log(_mean(b) / _mean(a)) for a, b in zip(self.first, self.second, strict=True)]))
 
     @property
     def slices(self) -> list[list[int]]:
-        """All slices, round by round."""
+        """All slices in the order of rounds."""
         return [times for both in zip(self.first, self.second, strict=True) for times in both]
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How much times of the same work differ, as shares of themselves, and how long what was measured takes, in seconds.
-
-    `operation`: one operation after the other in a process (robust standard deviation) · `pair`: the ratio of two neighbouring
-    operations in a process (robust) · `processes`: the medians of fresh processes, one after another · `twins`: the ratio of two
-    processes that take turns on a core · `drift`: the second half of the whole measurement against the first, as a ratio less 1.
-    """
+    """The variation of times of the same work, as shares of the time."""
 
     operation: float
+    """Robust standard deviation of the operations of a process."""
+
     pair: float
+    """Robust standard deviation of the ratio of two consecutive operations of a process."""
+
     processes: float
-    twins: float
+    """Standard deviation of the medians of consecutive fresh processes."""
+
+    process_pairs: float
+    """Standard deviation of the ratio of two interleaved processes on one core."""
+
     drift: float
+    """The ratio of the second half of the measurement to the first, minus 1."""
+
     operation_s: float
-    twins_s: float
+    """Seconds of one operation."""
+
+    process_pair_s: float
+    """Seconds of one process pair."""
+
     number: int
+    """Number of process pairs."""
 
 
-def noise(measured: Sequence[Twins]) -> Noise:
-    """Return the noise in at least two twins, measured one after another.
+def noise(measured: Sequence[ProcessPairTimes]) -> Noise:
+    """Return the noise of at least two consecutive process pairs.
 
     Raises:
-        ValueError: fewer than two twins, from which no spread can be told.
+        ValueError: there are fewer than two, which have no spread.
     """
     if len(measured) < FEWEST:
-        raise ValueError("the noise between processes needs two twins")
-    every = [times for twins in measured for times in twins.slices]
-    neighbours = [math.log(times[i] / times[i + 1]) for times in every for i in range(0, len(times) - 1, 2)]
-    processes = [np.concatenate([np.asarray(s) for s in side]) for twins in measured for side in (twins.first, twins.second)]
+        raise ValueError("the noise between processes needs two process pairs")
+    every = [times for pair in measured for times in pair.slices]
+    consecutive = [math.log(times[i] / times[i + 1]) for times in every for i in range(0, len(times) - 1, 2)]
+    processes = [np.concatenate([np.asarray(s) for s in side]) for pair in measured for side in (pair.first, pair.second)]
     within = np.concatenate([np.log(p) - np.log(np.median(p)) for p in processes])
     flat = np.concatenate([np.asarray(times) for times in every])
     half = len(flat) // 2
     return Noise(
         operation=robust_sd(within),
-        pair=robust_sd(np.asarray(neighbours)),
+        pair=robust_sd(np.asarray(consecutive)),
         processes=float(np.std([math.log(np.median(p)) for p in processes], ddof=1)),
-        twins=float(np.std([t.effect for t in measured], ddof=1)),
+        process_pairs=float(np.std([t.effect for t in measured], ddof=1)),
         drift=float(np.median(flat[half:]) / np.median(flat[:half])) - 1,
         operation_s=float(np.median(flat)) / 1e9,
-        twins_s=math.fsum(t.seconds for t in measured) / len(measured),
+        process_pair_s=math.fsum(t.seconds for t in measured) / len(measured),
         number=len(measured),
     )
 
 
 def robust_sd(values: npt.NDArray[np.float64]) -> float:
-    """Return a standard deviation that single outliers do not move: from the median absolute deviation."""
+    """Return a standard deviation that is robust against outliers, from the median absolute deviation."""
     return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
 
 
-def visible_in_pairs(found: Noise, seconds: float) -> float | None:
-    """Return the smallest change, as a share, that pairs inside one process show in so many seconds; None: no time for two pairs.
+def detectable_in_pairs(found: Noise, seconds: float) -> float | None:
+    """Return the smallest change, as a share, that pairs in one process detect within `seconds`; None if two pairs take longer.
 
-    From the standard error of a median of paired log ratios, with `ALARM` and `MISSED` for errors. It speaks of that process alone.
+    From the standard error of a median of paired log ratios, with the errors `ALARM` and `MISSED`. It is valid within that process
+    only.
     """
     pairs = math.floor(seconds / (2 * found.operation_s))
     if pairs < FEWEST:
@@ -119,16 +132,16 @@ def visible_in_pairs(found: Noise, seconds: float) -> float | None:
     return math.expm1(reach * MEDIAN_COST * found.pair / math.sqrt(pairs))
 
 
-def visible_in_twins(found: Noise, seconds: float) -> float | None:
-    """Return the smallest change, as a share, between an old and a new version in processes that take turns; None: too little time.
+def detectable_in_process_pairs(found: Noise, seconds: float) -> float | None:
+    """Return the smallest change, as a share, that interleaved process pairs detect within `seconds`; None if two take longer.
 
-    From Student's t over process pairs, with `ALARM` and `MISSED` for errors; a pair takes as long as it took the doctor.
+    From Student's t over process pairs, with the errors `ALARM` and `MISSED`; a pair is as long as in the machine check.
     """
-    pairs = math.floor(seconds / found.twins_s)
+    pairs = math.floor(seconds / found.process_pair_s)
     if pairs < FEWEST:
         return None
     reach = t_quantile(1 - ALARM / 2, pairs - 1) + t_quantile(1 - MISSED, pairs - 1)
-    return math.expm1(reach * found.twins / math.sqrt(pairs))
+    return math.expm1(reach * found.process_pairs / math.sqrt(pairs))
 
 
 def _mean(times: Sequence[int]) -> float:

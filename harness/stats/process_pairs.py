@@ -1,7 +1,7 @@
-"""What process pairs show about one benchmark: pure functions over logs of new ÷ old, one a process pair.
+"""Statistics of process pairs: pure functions over the logs of new ÷ old of one benchmark, one log per process pair.
 
-Inside a process pair there are many slices, but a bias that lasts a process is in all of them: the unit is the process pair
-(Kalibera and Jones 2013). A first set of them screens, and only what looks slower there meets a second set, which alone decides.
+A process pair contains many slices, but a bias that lasts as long as a process is in all of them, so the unit is the process pair
+(Kalibera and Jones 2013). A first set screens. Only a benchmark that looks slower there gets a second set, which alone decides.
 """
 
 from __future__ import annotations
@@ -15,32 +15,35 @@ from harness.stats.intervals import Interval, t_quantile, t_tail
 from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
-"""How often a regression may be reported where there is none, over all benchmarks of a gate together."""
+"""The probability of reporting a regression where there is none, over all benchmarks of a gate together."""
 
 POWER = 0.95
-"""How often a slow-down of the smallest size that is said to be visible would be seen."""
+"""The probability of detecting a slowdown of the size that is reported as detectable."""
 
-LEAST = 4
+MIN_PROCESS_PAIRS = 4
 """With fewer process pairs, a mean trimmed at both ends has no interval."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """The log of new ÷ old over process pairs, with its 99 % interval, standard error and p; None with too few."""
+    """The log of new ÷ old over process pairs."""
 
     interval: Interval
+    """The trimmed mean with its 99 % interval; without bounds if there are too few process pairs."""
     error: float | None
+    """The standard error, None with too few process pairs."""
     p: float | None
+    """The two-sided p-value against no difference, None with too few process pairs."""
 
 
 def effect(logs: Sequence[float]) -> Effect:
     """Return the mean trimmed by one process pair at each end, with Student's t on it (Tukey and McLaughlin 1963).
 
-    One process in ten that ran while somebody else used the machine is usual, and would widen a plain t interval beyond use.
+    About one process in ten runs while something else uses the machine, which would make a plain t interval uselessly wide.
     """
     ordered = sorted(logs)
     n = len(ordered)
-    if n < LEAST:
+    if n < MIN_PROCESS_PAIRS:
         return Effect(Interval(math.fsum(ordered) / n, None, None), None, None)
     kept = ordered[1:-1]
     centre = math.fsum(kept) / len(kept)
@@ -53,49 +56,53 @@ def effect(logs: Sequence[float]) -> Effect:
     return Effect(Interval(centre, centre - half, centre + half), error, p)
 
 
-def looks_slower(seen: Effect, margin: float) -> bool:
-    """Whether a first set calls for a second: shown to be slower, and by half the margin or more.
+def looks_slower(first: Effect, margin: float) -> bool:
+    """Return whether a first set calls for a second: significantly slower, and by at least half the margin.
 
-    Half, because the margin itself must not be missed: an estimate of a slow-down of just that much is below it every other time.
+    Half, because a slowdown of exactly the margin must be found, and its estimate is below the margin every other time.
     """
-    return seen.p is not None and seen.p <= ALPHA and seen.interval.value > math.log1p(margin / 2)
+    return first.p is not None and first.p <= ALPHA and first.interval.value > math.log1p(margin / 2)
 
 
-def within(seen: Effect, margin: float) -> bool:
-    """Whether the whole interval lies between -margin and +margin: two one-sided tests (Schuirmann 1987)."""
-    limit, low, high = math.log1p(margin), seen.interval.low, seen.interval.high
+def within(first: Effect, margin: float) -> bool:
+    """Return whether the whole interval lies between -margin and +margin: two one-sided tests (Schuirmann 1987)."""
+    limit, low, high = math.log1p(margin), first.interval.low, first.interval.high
     return low is not None and high is not None and -limit < low and high < limit
 
 
-def recurs(logs: Sequence[float], questions: int, most: int, margin: float) -> bool | None:
-    """Return whether a second set confirms a slow-down; None while it may still.
+def recurs(logs: Sequence[float], tests: int, limit: int, margin: float) -> bool | None:
+    """Return whether a second set confirms a slowdown; None while it is undecided.
 
-    A process pair is slower or is not, a coin's side whatever the noise, and the bet on slower (`sequential_test`) may be
-    looked at after each of them. `questions` is how many benchmarks have a second set: their e-values are corrected by Bonferroni;
-    `most` is how many process pairs there may be.
+    Without a difference, a process pair is slower with probability ½ whatever the noise, and the e-value (`sequential_test`) may be
+    checked after each of them. `tests` is the number of benchmarks with a second set, by which the e-values are corrected
+    (Bonferroni); `limit` is the largest number of process pairs.
     """
-    needed = math.log(questions / ALPHA)
+    needed = math.log(tests / ALPHA)
     slower = sum(log > 0 for log in logs)
     enough = log_e_value(slower, len(logs)) >= needed
-    if enough and len(logs) >= LEAST and effect(logs).interval.value > math.log1p(margin / 2):
+    if enough and len(logs) >= MIN_PROCESS_PAIRS and effect(logs).interval.value > math.log1p(margin / 2):
         return True
-    hopeless = log_e_value(slower + most - len(logs), most) < needed
-    return False if hopeless or len(logs) >= most else None
+    hopeless = log_e_value(slower + limit - len(logs), limit) < needed
+    return False if hopeless or len(logs) >= limit else None
 
 
-def could_see(seen: Effect, n: int) -> float | None:
-    """Return the smallest slow-down, as a share, that such a set shows with a chance of POWER; None without an interval."""
-    reach = _reach(seen, n)
+def detectable(found: Effect, n: int) -> float | None:
+    """Return the smallest slowdown, as a share, that a set of `n` process pairs detects with probability POWER.
+
+    None without an interval.
+    """
+    reach = _reach(found, n)
     return None if reach is None else math.expm1(reach)
 
 
-def process_pairs_needed(seen: Effect, n: int, margin: float) -> int | None:
-    """Return how many process pairs as noisy as these would show a slow-down of `margin`; None without an interval."""
-    reach = _reach(seen, n)
-    return None if reach is None else max(LEAST, math.ceil(n * (reach / math.log1p(margin)) ** 2))
+def process_pairs_needed(found: Effect, n: int, margin: float) -> int | None:
+    """Return the number of equally noisy process pairs that would detect a slowdown of `margin`; None without an interval."""
+    reach = _reach(found, n)
+    return None if reach is None else max(MIN_PROCESS_PAIRS, math.ceil(n * (reach / math.log1p(margin)) ** 2))
 
 
-def _reach(seen: Effect, n: int) -> float | None:
-    if seen.error is None:
+def _reach(found: Effect, n: int) -> float | None:
+    """Return the smallest detectable log ratio."""
+    if found.error is None:
         return None
-    return seen.error * (t_quantile(1 - ALPHA / 2, n - 3) + NormalDist().inv_cdf(POWER))
+    return found.error * (t_quantile(1 - ALPHA / 2, n - 3) + NormalDist().inv_cdf(POWER))

@@ -1,17 +1,17 @@
-"""Evidence that may be looked at after every pair: how surely one version is slower, faster or as good as the same as another.
+"""A sequential test, valid after every pair: is one version slower than another, faster, or equally fast?
 
 A pair's log ratio d = ln(second's time ÷ first's time) lies above a line or not. If its median is no higher than the line, that is
 a coin that shows heads half the time at most, whatever the noise is like, heavy tails included. Betting on heads, with a mixture of
-stakes that is uniform over probabilities above ½, turns the count of heads into an **e-value**: a wager that nobody can expect to
-win by while the claim is false. By Ville's inequality the chance that it *ever* reaches 1/alpha is then at most alpha, so that one
-may look after every pair and stop at once (Ville 1939; Shafer 2021, "Testing by betting"; Waudby-Smith and Ramdas 2024, "Estimating
-means of bounded random variables by betting"; Howard and Ramdas 2022 for quantiles).
+stakes that is uniform over probabilities above ½, turns the count of heads into an **e-value**: the gain of a wager whose
+expectation is at most 1 while the claim is false. By Ville's inequality the chance that it *ever* reaches 1/alpha is then at most
+alpha, so that the test may be evaluated after every pair and stopped at once (Ville 1939; Shafer 2021, "Testing by betting";
+Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"; Howard and Ramdas 2022 for quantiles).
 
-The coin must be fair whatever came before: with the order in a pair drawn by an independent coin it is, for two instances of the same
-code; noise of one arm's own that lasts for several pairs would make it remember.
+The coin must be fair whatever the previous pairs: with independent random orders it is, for two instances of the same code; noise
+of one arm that lasts for several pairs would make pairs dependent.
 
-It speaks of the pairs it saw: which version is slower *in this process*. A bias that lasts a process is invisible to it, so the
-e-values of several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides.
+Its conclusion is about the version that is slower *in this process*. It cannot detect a bias of the process, so the e-values of
+several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from harness.stats.intervals import Interval, median
 
 SLOWER, FASTER, SAME = "slower", "faster", "the same"
 CONCLUSIONS = (SLOWER, FASTER, SAME)
-"""What pairs can show: the median is beyond the margin one way or the other, or within it both ways."""
+"""Possible conclusions: the median is beyond the margin in one direction or the other, or within it in both."""
 
 ALPHA = 0.01
-"""How often each conclusion may be drawn though it is false, over all the looks together."""
+"""Probability of each conclusion if it is false, over all evaluations together."""
 
 
 def log_e_value(heads: int, tosses: int) -> float:
-    """Return ln of the e-value of so many heads against a coin that shows heads half the time at most.
+    """Return ln of the e-value of a number of heads, against a coin that shows heads at most half the time.
 
     With p uniform on (½, 1) as the stake, the mixture of (2 p)^heads · (2 (1 - p))^tails has a closed form,
     Σ_{k ≤ heads} C(n + 1, k) ÷ ((n + 1) · C(n, heads)), which is summed from its greatest term.
 
     Raises:
-        ValueError: fewer than no heads, or more heads than tosses.
+        ValueError: the heads are negative or more than the tosses.
     """
     if not 0 <= heads <= tosses:
         raise ValueError(f"{heads} heads in {tosses} tosses")
     tails = tosses - heads
     if heads < tails:
         return math.log(_small(heads, tosses))
-    # The e-values for heads and for tails add up to this; the lesser of them is known well, so its complement is, too.
+    # The e-values for heads and for tails add up to this; the smaller one is computed precisely, and so is its complement.
     choices = math.lgamma(tosses + 1) - math.lgamma(heads + 1) - math.lgamma(tails + 1)
     both = (tosses + 1) * math.log(2) - math.log(tosses + 1) - choices
     return both + math.log1p(-math.exp(math.log(_small(tails, tosses)) - both))
 
 
 def _small(heads: int, tosses: int) -> float:
-    """Return the e-value where heads are no more than tails: the terms fall from the first one on."""
+    """Return the e-value if heads are at most the tails: the terms decrease from the first one."""
     term = total = 1 / (tosses + 1 - heads)
     for k in range(heads, 0, -1):
         term *= k / (tosses + 2 - k)
@@ -65,7 +65,7 @@ def _small(heads: int, tosses: int) -> float:
 
 @cache
 def heads_needed(tosses: int, alpha: float = ALPHA) -> int | None:
-    """Return the fewest heads whose e-value reaches 1/alpha; None where not even all of them do."""
+    """Return the smallest number of heads whose e-value reaches 1/alpha; None if not even all heads do."""
     if log_e_value(tosses, tosses) < -math.log(alpha):
         return None
     candidates = range(tosses // 2, tosses + 1)
@@ -73,10 +73,10 @@ def heads_needed(tosses: int, alpha: float = ALPHA) -> int | None:
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the median with an interval that holds after every pair at once: of all looks together, so many hold the truth.
+    """Return the median with a confidence sequence: an interval that is valid after every pair at once.
 
     The bounds are order statistics, from inverting the test of each line; wider than `harness.stats.intervals.median_interval`,
-    which holds at one moment chosen beforehand. None where there are too few values.
+    which is valid at one moment chosen beforehand. None if there are too few values.
     """
     ordered = sorted(values)
     needed = heads_needed(len(ordered), (1 - confidence) / 2)
@@ -102,7 +102,7 @@ class SequentialTest:
             self.add(log_ratio)
 
     def add(self, log_ratio: float) -> None:
-        """Take in one pair: ln(second's time ÷ first's time), above 0 where the second is slower."""
+        """Add one pair: ln(second's time ÷ first's time), above 0 if the second is slower."""
         line = math.log1p(self.margin)
         self.log_ratios.append(log_ratio)
         self._heads[SLOWER] += log_ratio > line
@@ -111,21 +111,21 @@ class SequentialTest:
         self._heads["not faster"] += log_ratio > -line
 
     def log_e(self, conclusion: str) -> float:
-        """Return ln of the e-value for a conclusion. The same is neither slower nor faster, so the lesser of these two counts."""
+        """Return ln of the e-value for a conclusion; for "the same", neither slower nor faster, it is the smaller of the two."""
         return log_e_value(self._least(conclusion), len(self.log_ratios))
 
     def conclusion(self, alpha: float = ALPHA) -> str | None:
-        """Return what has been shown by now, None for nothing yet."""
+        """Return the conclusion so far; None if there is none yet."""
         needed = heads_needed(len(self.log_ratios), alpha)
         return None if needed is None else next((one for one in CONCLUSIONS if self._least(one) >= needed), None)
 
     def _least(self, conclusion: str) -> int:
-        asked = ("not slower", "not faster") if conclusion == SAME else (conclusion,)
-        return min(self._heads[side] for side in asked)
+        sides = ("not slower", "not faster") if conclusion == SAME else (conclusion,)
+        return min(self._heads[side] for side in sides)
 
 
 def first_conclusion(log_ratios: Sequence[float], margin: float, alpha: float = ALPHA) -> tuple[str | None, int]:
-    """Return what a look after every pair concludes first, and after how many pairs; None after all of them for nothing."""
+    """Return the first conclusion when evaluating after every pair, and the number of pairs; None if there is none."""
     evidence = SequentialTest(margin)
     for number, log_ratio in enumerate(log_ratios, start=1):
         evidence.add(log_ratio)

@@ -1,12 +1,12 @@
-"""What the controls of a run say: whether the machine drifted, whether a planted slow-down was found, whose verdicts are withheld.
+"""The controls of a run: drift of the machine, injected slowdowns, and verdicts that a failed A/A control withholds.
 
-**When a verdict is withheld.** The A/A control times the baseline against itself through the same path, so it should read 1. That
-a 95 % interval leaves 1 out is no reason yet: of a hundred clean controls five do, and a run has dozens. A control is dirty if
-its processes agree that it is off by more than `MARGIN`: Student's t over the logarithms of the processes' medians, against the
-margin and not against 1, after Holm's correction over every control of the run. So a run of clean controls withholds anything at
-all with probability `ALPHA` at most, however many there are; and noise alone, which makes intervals wide, withholds nothing: it
-makes verdicts inconclusive by itself. What is left are two identical instances that steadily differ, by a tenth or a third: then
-something in the path favours an arm, and no time from there can be believed.
+**When a verdict is withheld.** The A/A control times the baseline against itself in the same way, so it should measure 1. A 95 %
+interval that excludes 1 is not enough: of a hundred clean controls five do, and a run has dozens. A control fails if its processes
+agree that it differs from 1 by more than `MARGIN`: Student's t over the logarithms of the processes' medians, against the margin
+and not against 1, after Holm's correction over every control of the run. So a run of clean controls withholds anything with
+probability `ALPHA` at most, whatever their number. Noise alone, which makes intervals wide, withholds nothing: it makes verdicts
+inconclusive. What remains are two identical instances that consistently differ, by a tenth or a third: then the measurement favours
+an arm, and no time from there can be trusted.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from harness.stats.noise import MEDIAN_COST, robust_sd
 from harness.verdicts.promise import Promise, judge
 
 MARGIN = 1.05
-"""How far from 1 a control may be without harm: promises are about more than a twentieth."""
+"""The ratio up to which a control may differ from 1: promises are about larger effects."""
 
 ALPHA = 0.05
-"""How often a run whose controls are all clean withholds something."""
+"""The probability that a run of clean controls withholds a verdict."""
 
-LEAST_READINGS = 6
-"""A process with fewer readings of a control says nothing of its drift."""
+MIN_READINGS = 6
+"""The fewest readings of a control in a process from which its drift is estimated."""
 
-SURE = 2.0
-"""Standard errors that a drift has to be away from none."""
+STANDARD_ERRORS = 2.0
+"""The number of standard errors above which a drift is not explained by noise."""
 
 
 def drifts(readings: Sequence[tuple[int, str, int]]) -> list[Drift]:
-    """Return how each control changed, from (process, control, nanoseconds) in the order they were taken."""
+    """Return each control's drift, from (process, control, nanoseconds) in the order of the readings."""
     found: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for process, name, time_ns in readings:
         found[name][process].append(max(1, time_ns))
     rows = []
     for name, processes in found.items():
-        long = [np.log(times) for times in processes.values() if len(times) >= LEAST_READINGS]
+        long = [np.log(times) for times in processes.values() if len(times) >= MIN_READINGS]
         if not long:
             continue
         changes = [float(np.median(logs[len(logs) // 2 :]) - np.median(logs[: len(logs) // 2])) for logs in long]
@@ -55,15 +55,15 @@ def drifts(readings: Sequence[tuple[int, str, int]]) -> list[Drift]:
                 samples=len(every),
                 median_ns=median(every),
                 ratio=math.exp(median(changes)),
-                explained=math.expm1(SURE * median(errors)),
+                explained=math.expm1(STANDARD_ERRORS * median(errors)),
                 processes=[math.exp(change) for change in changes],
             )
         )
     return rows
 
 
-def planted(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]]) -> list[InjectedSlowdown]:
-    """Return what became of a planted slow-down, from group → process → pairs of (baseline's, slowed) nanoseconds."""
+def injected(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]]) -> list[InjectedSlowdown]:
+    """Return how an injected slowdown of `share` was measured, from group → process → pairs of (baseline, slowed) nanoseconds."""
     rows = []
     for group, processes in pairs.items():
         ratio, _ = paired_ratio(processes)
@@ -73,17 +73,17 @@ def planted(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float,
 
 
 def together(found: Sequence[InjectedSlowdown]) -> Interval:
-    """Return the share that a slow-down planted in at least one group was measured at, with the 95 % interval over groups.
+    """Return the measured share of a slowdown that was injected into at least one group, with the 95 % interval over groups.
 
-    It was the same in all of them, so that together they tell more than each by itself.
+    It was the same in all groups, so that all together give a more precise figure than each alone.
     """
     centre = mean_interval([math.log1p(p.slower) for p in found])
     low, high = (None if bound is None else math.expm1(bound) for bound in (centre.low, centre.high))
     return Interval(math.expm1(centre.value), low, high)
 
 
-def dirty(results: Sequence[ScenarioResult]) -> list[dict[str, Ratio]]:
-    """Return, for each of a run's results, group → its control, where that is dirty; see the module."""
+def failed_controls(results: Sequence[ScenarioResult]) -> list[dict[str, Ratio]]:
+    """Return, for each result of a run, the failed A/A controls by group; see the module for when one fails."""
     controls = [(place, r) for place, result in enumerate(results) for r in result.ratios if r.arm == AA_CONTROL]
     judged = [(place, r, p) for place, r in controls if (p := p_within_margin(r)) is not None]
     found: list[dict[str, Ratio]] = [{} for _ in results]
@@ -94,7 +94,7 @@ def dirty(results: Sequence[ScenarioResult]) -> list[dict[str, Ratio]]:
 
 
 def p_within_margin(control: Ratio) -> float | None:
-    """Return how often chance alone puts a control so far out that lies within `MARGIN`; None for fewer than two processes."""
+    """Return the p-value of a control's true ratio being within `MARGIN`; None for fewer than two processes."""
     logs = np.log(np.asarray(control.processes, dtype=np.float64))
     if len(logs) < 2:  # noqa: PLR2004 - one value has no spread
         return None
@@ -105,28 +105,31 @@ def p_within_margin(control: Ratio) -> float | None:
     return t_tail(beyond / error, len(logs) - 1)
 
 
-def withhold(result: ScenarioResult, promises: Sequence[Promise], unclean: Mapping[str, Ratio]) -> ScenarioResult:
-    """Return a result whose verdicts are withheld where they rest on times of a group whose control is dirty.
+def withhold(result: ScenarioResult, promises: Sequence[Promise], failed: Mapping[str, Ratio]) -> ScenarioResult:
+    """Return a result whose verdicts are withheld if they depend on times of a group whose A/A control failed.
 
-    Which those are, the promises' measures show by what they say without those times. Counts, plans and memory are judged as ever.
+    A verdict depends on them if its promise's measure gives something else without those times. Verdicts on counts, plans and
+    memory are kept.
     """
-    if not unclean:
+    if not failed:
         return result
     without = replace(
         result,
-        ratios=[r for r in result.ratios if r.group not in unclean],
-        latencies=[x for x in result.latencies if x.group not in unclean],
+        ratios=[r for r in result.ratios if r.group not in failed],
+        latencies=[x for x in result.latencies if x.group not in failed],
     )
     verdicts = []
     for promise in promises:
-        for there, here in zip(judge(promise, without), judge(promise, result), strict=True):
-            rests_on_it = (there.verdict, there.value, there.low, there.high) != (here.verdict, here.value, here.low, here.high)
-            verdicts.append(_withheld(here, unclean) if rests_on_it else here)
+        for bare, full in zip(judge(promise, without), judge(promise, result), strict=True):
+            depends = (bare.verdict, bare.value, bare.low, bare.high) != (full.verdict, full.value, full.low, full.high)
+            verdicts.append(_withheld(full, failed) if depends else full)
     return replace(result, verdicts=verdicts)
 
 
-def _withheld(verdict: Verdict, unclean: Mapping[str, Ratio]) -> Verdict:
-    said = "; ".join(f"{r.ratio:.2f}× in {group}" for group, r in unclean.items())
-    otherwise = f"{verdict.verdict} otherwise: {verdict.sentence}"
-    sentence = f"the baseline against itself reads {said}, so no time from there is judged ({otherwise})"
+def _withheld(verdict: Verdict, failed: Mapping[str, Ratio]) -> Verdict:
+    readings = "; ".join(f"{r.ratio:.2f}× in {group}" for group, r in failed.items())
+    sentence = (
+        f"A/A control failed: the baseline against itself measured {readings}, so no time from there is judged "
+        f"(otherwise {verdict.verdict}: {verdict.sentence})"
+    )
     return replace(verdict, verdict=PromiseVerdict.WITHHELD, sentence=sentence, value=None, low=None, high=None)

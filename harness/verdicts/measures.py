@@ -1,6 +1,6 @@
-"""How promises are measured: each function here returns a `Measure`, to be named in a scenario's promises.
+"""Measures for promises: each function here returns a `Measure`, for use in a scenario's promises.
 
-All read the scenario's result only; what is missing raises NotMeasurableError with the reason a reader will see.
+All read only the scenario's result. A missing figure raises NotMeasurableError; its message becomes the verdict's sentence.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ from collections.abc import Callable, Sequence
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, PEAK_MEMORY, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import geometric_mean, growth_exponent, mean_interval, median
-from harness.verdicts.promise import Estimate, Measure
+from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
 WORK = "work"
-"""As a metric: the engine's own measure of work, whichever it counts."""
+"""As a metric: the engine's measure of work, whichever it counts."""
 
 WORK_METRICS = ("vm_steps", "blocks")
-"""What engines count of their work: SQLite's virtual-machine steps, PostgreSQL's blocks."""
+"""The work counts of engines: SQLite's virtual-machine steps, PostgreSQL's blocks."""
 
 
 def speedup(*groups: str) -> Measure:
-    """How many times faster than the baseline, from paired times; several groups give their geometric mean, process by process."""
+    """Measure times faster than the baseline, from paired times; of several groups the geometric mean, process by process."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         ratios = [_ratio(result, arm, group) for group in groups]
-        because = ", ".join(f"{r.group} {r.ratio:.2f}×" for r in ratios) if len(ratios) > 1 else ""
+        note = ", ".join(f"{r.group} {r.ratio:.2f}×" for r in ratios) if len(ratios) > 1 else ""
         if len(ratios) == 1:
             return Estimate(ratios[0].ratio, ratios[0].low, ratios[0].high)
         processes = [[math.log(p) for p in parts] for parts in zip(*(r.processes for r in ratios), strict=False)]
         centre = mean_interval([math.fsum(parts) / len(parts) for parts in processes])
         value = geometric_mean([r.ratio for r in ratios])
         if centre.low is None or centre.high is None:
-            return Estimate(value, note=because)
-        return Estimate(value, math.exp(centre.low), math.exp(centre.high), note=because)
+            return Estimate(value, note=note)
+        return Estimate(value, math.exp(centre.low), math.exp(centre.high), note=note)
 
     return measure
 
 
 def slowdown(group: str) -> Measure:
-    """How many times slower than the baseline, from paired times: the inverse of `speedup`."""
+    """Measure times as long as the baseline, from paired times: the inverse of `speedup`. Shown as a cost: `+12 % time`."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         ratio = _ratio(result, arm, group)
         low, high = (None if b is None else 1 / b for b in (ratio.high, ratio.low))
-        return Estimate(1 / ratio.ratio, low, high)
+        return Estimate(1 / ratio.ratio, low, high, unit=TIME)
 
     return measure
 
 
 def less_time(group: str) -> Measure:
-    """Share less time than the baseline's, from paired times; the bounds of the ratio change sides."""
+    """Measure the share of the baseline's time that is saved, from paired times."""
     faster = speedup(group)
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
@@ -62,20 +62,20 @@ def less_time(group: str) -> Measure:
 
 
 def latency(group: str, unit: str = "ms") -> Measure:
-    """The median of an arm's own latency, absolute, in "ms" or "s", with the interval over its processes' medians."""
+    """Measure an arm's median latency in "ms" or "s", with the interval over its processes' medians."""
     per_unit = {"ms": 1e6, "s": 1e9}[unit]
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         centre = mean_interval([ns / per_unit for ns in _process_medians(result, arm, group)])
         p95 = next(x.percentiles_ns.get("95") for x in result.latencies if (x.arm, x.group) == (arm, group))
-        because = f"p95 {p95 / per_unit:.2f} {unit}" if p95 is not None else ""
-        return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, note=because)
+        note = f"p95 {p95 / per_unit:.2f} {unit}" if p95 is not None else ""
+        return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, note=note)
 
     return measure
 
 
 def fewer(metric: str, group: str) -> Measure:
-    """The share less of an exact figure than the baseline's: 51 → 2 statements is 0.96."""
+    """Measure the share of the baseline's work count that is saved: 51 → 2 statements is 0.96."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
@@ -89,7 +89,7 @@ def fewer(metric: str, group: str) -> Measure:
 
 
 def fewer_times(metric: str, group: str) -> Measure:
-    """How many times less of an exact figure than the baseline's: 100 → 4 VM steps is 25."""
+    """Measure the baseline's work count ÷ the arm's: 100 → 4 VM steps is 25."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
@@ -101,19 +101,19 @@ def fewer_times(metric: str, group: str) -> Measure:
 
 
 def times_as_long(group: str, as_group: str) -> Measure:
-    """How many times as long an arm takes in one group as in another, from its own medians, process by process."""
+    """Measure an arm's time in one group ÷ its time in another, from its medians, process by process. Shown as `+12 % time`."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         medians = [_process_medians(result, arm, name) for name in (group, as_group)]
         centre = mean_interval([math.log(long / short) for long, short in zip(*medians, strict=True)])
         low, high = (None if b is None else math.exp(b) for b in (centre.low, centre.high))
-        return Estimate(math.exp(centre.value), low, high)
+        return Estimate(math.exp(centre.value), low, high, note=f"{group} against {as_group}", unit=TIME)
 
     return measure
 
 
 def count(metric: str, group: str) -> Measure:
-    """An exact figure of the arm itself, per operation."""
+    """Measure a work count of the arm itself, per operation."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         value = exact_figure(result, arm, group, metric)
@@ -124,9 +124,9 @@ def count(metric: str, group: str) -> Measure:
 
 
 def memory_cut(group: str) -> Measure:
-    """The share less of peak memory that an operation adds, against the baseline, each in children of its own.
+    """Measure the share of the baseline's peak memory of one operation that is saved, each side in its own child processes.
 
-    The interval is the range over the children: the baseline's least against the arm's most, and the other way round.
+    The interval is the range over the processes: the baseline's minimum against the arm's maximum, and vice versa.
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
@@ -134,36 +134,36 @@ def memory_cut(group: str) -> Measure:
         if min(before) == 0:
             raise NotMeasurableError(f"the baseline adds no memory in {group!r}")
         middle_before, middle_after = median(before), median(after)
-        because = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
+        note = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
         value = 1 - middle_after / middle_before
         if min(len(before), len(after)) == 1:
-            return Estimate(value, note=f"{because}, one process each")
-        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=because)
+            return Estimate(value, note=f"{note}, one process each")
+        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=note)
 
     return measure
 
 
 def survives(group: str) -> Measure:
-    """Whether the operation ends well under the scenario's memory limit for the group."""
+    """Measure whether the operation completes under the scenario's memory limit for the group."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         runs = [m for m in result.memory if (m.arm, m.group) == (arm, group) and m.limit_bytes is not None]
         if not runs:
-            raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not tried under a memory limit")
+            raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not run under a memory limit")
         base = next((m for m in result.memory if (m.arm, m.group) == (BASELINE, group) and m.limit_bytes is not None), None)
-        outcome = f"; baseline: {base.error or 'survives'}" if base and arm != BASELINE else ""
+        outcome = f"; baseline: {base.error or 'completes'}" if base and arm != BASELINE else ""
         limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
         failed = next((m.error for m in runs if m.error), None)
-        because = f"under {limit}: {failed or 'survives'}{outcome}"
-        return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=because)
+        note = f"under {limit}: {failed or 'completes'}{outcome}"
+        return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=note, checks=len(runs))
 
     return measure
 
 
 def growth(metric: str, group: str) -> Measure:
-    """The exponent k with which an exact figure or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic.
+    """Measure the exponent k with which a work count or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic.
 
-    Memory is not exact: its interval is the range of the exponents that each child of the full size gives.
+    Memory is not exact: its interval is the range of the exponents from each process at full size.
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
@@ -171,20 +171,20 @@ def growth(metric: str, group: str) -> Measure:
         if found is None:
             raise NotMeasurableError(_elsewhere(result) or f"{named(metric)} of {group!r} was not measured at several sizes")
         base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, found.metric)), None)
-        because = f"baseline rows^{base.exponent:.2f}" if base else ""
+        note = f"baseline {format_figure(base.exponent, EXPONENT)}" if base else ""
         if metric != PEAK_MEMORY:
-            return Estimate(found.exponent, exact=True, note=because)
+            return Estimate(found.exponent, exact=True, note=note)
         ends = _added_bytes(result, arm, group)
         range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
         if len(range_of) == 1:
-            return Estimate(found.exponent, note=f"{because}, one process each")
-        return Estimate(found.exponent, min(range_of), max(range_of), note=because)
+            return Estimate(found.exponent, note=f"{note}, one process each")
+        return Estimate(found.exponent, min(range_of), max(range_of), note=note)
 
     return measure
 
 
 def plan_share(*, using_index: bool) -> Measure:
-    """The share of statement shapes whose plan uses an index, or, with `using_index=False`, the number that scan a table."""
+    """Measure the share of statement shapes whose plan uses an index or, with `using_index=False`, the number that scan a table."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         shapes = {s.sql: s for s in result.statements if s.arm == arm and s.plan}
@@ -195,16 +195,16 @@ def plan_share(*, using_index: bool) -> Measure:
             return Estimate(found / len(shapes), exact=True, note=f"{found} of {len(shapes)} statement shapes")
         scanning = sorted({s.group for s in shapes.values() if s.scans_table})
         number = sum(s.scans_table for s in shapes.values())
-        because = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
-        return Estimate(number, exact=True, note=because)
+        note = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
+        return Estimate(number, exact=True, note=note)
 
     return measure
 
 
 def verified(*groups: str) -> Measure:
-    """That the arm gives the baseline's answers in these groups: arms that disagree fail the scenario, so those it cannot run lack.
+    """Measure the share of these groups in which the arm gives the baseline's answers, timed or not.
 
-    A group counts whether it was timed or not.
+    Arms that disagree fail the scenario, so that only groups which the arm cannot run are missing.
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
@@ -212,31 +212,33 @@ def verified(*groups: str) -> Measure:
             raise NotMeasurableError("no answers were compared")
         broken = "; ".join(a.cannot_run for a in result.arms if a.name == arm and a.cannot_run)
         missing = [g for g in groups if f"; {g}: " in f"; {broken}"]
-        because = f"{result.verified_cases} cases verified" + (f"; no answer for {', '.join(missing)}" if missing else "")
-        return Estimate(1 - len(missing) / len(groups), exact=True, note=because)
+        note = f"{result.verified_cases} answers equal" + (f"; no answer for {', '.join(missing)}" if missing else "")
+        return Estimate(1 - len(missing) / len(groups), exact=True, note=note, checks=len(groups))
 
     return measure
 
 
-def shown(*says: str, invert: bool = True) -> Measure:
-    """That none of the named findings shows on the arm (or, with `invert=False`, that all do)."""
+def shown(*messages: str, invert: bool = True) -> Measure:
+    """Measure the share of the named findings that were not observed on the arm, or with `invert=False`, that were."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found = [f for f in result.findings if f.arm == arm and f.message in says]
+        found = [f for f in result.findings if f.arm == arm and f.message in messages]
         good = [f for f in found if f.holds != invert]
-        because = "; ".join(f.evidence for f in found) or "nothing found against it"
-        return Estimate(len(good) / len(found) if found else 1.0, exact=True, note=because)
+        note = "; ".join(f.evidence for f in found) or "nothing observed against it"
+        return Estimate(len(good) / len(found) if found else 1.0, exact=True, note=note, checks=len(found) or None)
 
     return measure
 
 
 def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = min) -> Measure:
-    """Several measures as one, exact only if all are: the worst of them unless told otherwise."""
+    """Combine several measures with `how`, by default the smallest; exact only if all are."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         parts = [m(result, arm) for m in measures]
-        because = "; ".join(p.note for p in parts if p.note)
-        return Estimate(how([p.value for p in parts]), exact=all(p.exact for p in parts), note=because)
+        note = "; ".join(p.note for p in parts if p.note)
+        value = how([p.value for p in parts])
+        checks = next((p.checks for p in parts if p.value == value), None)
+        return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks)
 
     return measure
 
@@ -257,10 +259,10 @@ def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float
 
 
 def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> WorkCount:
-    """Return a figure of an arm, of one operation of a group or, with an empty group, of the arm itself.
+    """Return a work count of an arm, per operation of a group or, with an empty group, of the arm itself.
 
     Raises:
-        NotMeasurableError: it was not counted; where the arm cannot run as written, that is the reason.
+        NotMeasurableError: it was not counted; if the arm cannot run as written, that is the reason.
     """
     metrics = _meant(metric)
     found = next((e for e in result.work_counts if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
@@ -277,7 +279,7 @@ def _meant(metric: str) -> tuple[str, ...]:
 
 
 def named(metric: str) -> str:
-    """Return a metric's name as a person reads it."""
+    """Return a metric's name for texts."""
     return " or ".join(_meant(metric)).replace("_", " ")
 
 
@@ -286,8 +288,8 @@ def _from_to(before: WorkCount, after: WorkCount) -> str:
 
 
 def _elsewhere(result: ScenarioResult) -> str:
-    """Return where a figure stands that distance cannot change, for a result at a distance."""
-    return "measured at the least distance of a run, since distance does not change it" if result.rtt_ms else ""
+    """Return why a figure that does not depend on the RTT is missing at a higher RTT."""
+    return "measured at the lowest RTT only, because it does not depend on it" if result.rtt_ms else ""
 
 
 def _added_bytes(result: ScenarioResult, arm: str, group: str) -> list[float]:

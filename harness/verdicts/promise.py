@@ -1,4 +1,4 @@
-"""What a promise claims, and what a measurement makes of it."""
+"""Promises: the claim, the verdict on a measurement, and the texts of both."""
 
 from __future__ import annotations
 
@@ -9,76 +9,83 @@ from dataclasses import dataclass
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
 
+WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
+"""Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured value with its 95 % interval, both in the claim's unit; an exact figure has no interval.
-
-    `note` is added to the verdict's sentence: where the figure comes from.
-    """
+    """A measured value with its 95 % confidence interval."""
 
     value: float
+    """In the claim's unit."""
     low: float | None = None
     high: float | None = None
     exact: bool = False
+    """Whether it is an exact count, which has no interval."""
     note: str = ""
+    """Where the figure comes from; added to the verdict's sentence."""
+    checks: int | None = None
+    """The number of checks behind a share of passed checks."""
+    unit: str = ""
+    """Set to override the claim's unit in texts: `TIME` where the value is a cost and not a gain."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is promised, as a band in `unit`.
-
-    Up to `low` nothing of the promise is kept; from `low` on it is; beyond `high` it is exceeded (None: no upper figure was named).
-    `neutral` is the value of "no effect". With `less_is_better` the band is read downwards: `low` is then the largest value that
-    keeps the promise. A claim without `low` promises nothing: a cost to be reported.
-    """
+    """The promised range."""
 
     unit: str
     low: float | None = None
+    """From here on the promise is kept; None promises nothing."""
     high: float | None = None
+    """Above it the promise is exceeded; None if no upper bound was given."""
     neutral: float | None = None
+    """The value of "no effect"."""
     less_is_better: bool = False
+    """Whether `low` is a limit: the largest value that keeps the promise."""
 
 
 def times(low: float, high: float | None = None) -> Claim:
-    """So many times faster, or more rows a second: neutral is 1."""
-    return Claim("×", low, high, neutral=1.0)
+    """Claim `low` to `high` times as fast, or times the throughput; no effect is 1."""
+    return Claim(TIMES, low, high, neutral=1.0)
 
 
 def cut(low: float, high: float | None = None) -> Claim:
-    """A share less of something, 0.5 is half as much: neutral is 0."""
-    return Claim("less", low, high, neutral=0.0)
+    """Claim a share less of something, 0.5 is half as much; no effect is 0."""
+    return Claim(LESS, low, high, neutral=0.0)
 
 
 def at_most(limit: float, unit: str) -> Claim:
-    """An absolute bound in `unit`."""
+    """Claim an upper limit in `unit`."""
     return Claim(unit, limit, less_is_better=True)
 
 
 def at_least(limit: float, unit: str) -> Claim:
-    """A floor in `unit`."""
+    """Claim a lower limit in `unit`."""
     return Claim(unit, limit)
 
 
 def works() -> Claim:
-    """It does what it says: the measure returns the share of checks that hold, and all must."""
-    return Claim("works", 1.0, neutral=0.0)
+    """Claim that something works: the measure returns the share of passed checks, and all must pass."""
+    return Claim(WORKS, 1.0, neutral=0.0)
 
 
 def measured(unit: str) -> Claim:
-    """Nothing promised: a figure the reader should know."""
+    """Claim nothing: a figure that the reader should know, such as a cost."""
     return Claim(unit)
 
 
 Measure = Callable[[ScenarioResult, str], Estimate]
-"""From a scenario's result and the name of an arm to an estimate; raises NotMeasurableError with the reason."""
+"""A function of a scenario's result and an arm's name that returns an estimate, or raises NotMeasurableError with the reason."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """One row of the review, or a part of one: what the review says, as a claim, and how it is measured.
+    """One promise, or a part of one: a claim and its measure.
 
-    `arms` are those it is tried on, by default all but the baseline; `part` tells apart several measurements of one row.
+    Example:
+        Promise("N1", "51 statements become 2", cut(0.96), fewer("statements", "list"))
     """
 
     id: str
@@ -86,10 +93,12 @@ class Promise:
     claim: Claim
     measure: Measure
     part: str = ""
+    """Distinguishes several measurements of one promise."""
     arms: Sequence[str] = ()
+    """The arms that it is tried on; by default all but the baseline."""
 
     def tried_on(self, arms: Iterable[str]) -> list[str]:
-        """Return the arms of a scenario's `arms` that it is tried on."""
+        """Return those of a scenario's `arms` that it is tried on."""
         return list(self.arms) or [arm for arm in arms if arm != BASELINE]
 
 
@@ -104,14 +113,15 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         estimate = promise.measure(result, arm)
     except NotMeasurableError as reason:
         return Verdict(promise.id, promise.text, arm, PromiseVerdict.NOT_MEASURED, str(reason), claim.unit, promise.part)
-    word = weigh(claim, estimate)
+    verdict = weigh(claim, estimate)
+    unit = estimate.unit or claim.unit
     return Verdict(
         promise=promise.id,
         text=promise.text,
         arm=arm,
-        verdict=word,
-        sentence=_sentence(claim, estimate, word),
-        unit=claim.unit,
+        verdict=verdict,
+        sentence=_sentence(claim, estimate, verdict, unit),
+        unit=unit,
         part=promise.part,
         value=estimate.value,
         low=estimate.value if estimate.exact else estimate.low,
@@ -120,15 +130,16 @@ def _judge_arm(promise: Promise, result: ScenarioResult, arm: str) -> Verdict:
         promised_high=claim.high,
         neutral=claim.neutral,
         less_is_better=claim.less_is_better,
+        checks=estimate.checks,
     )
 
 
 def weigh(claim: Claim, estimate: Estimate) -> PromiseVerdict:
-    """Return the verdict word for an estimate.
+    """Return the verdict on an estimate.
 
-    The whole interval has to keep the promise to confirm it, and the whole interval has to miss it to deny it; an interval on both
-    sides of the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A miss with no
-    gain shown at all is `refuted`, with some gain `fell short`.
+    A promise is confirmed if the whole interval keeps it, and denied if the whole interval misses it. An interval on both sides of
+    the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A miss without any gain is
+    `refuted`, a miss with some gain `fell short`.
     """
     if claim.low is None:
         return PromiseVerdict.MEASURED
@@ -154,13 +165,27 @@ def _weigh_limit(limit: float, low: float, high: float) -> PromiseVerdict:
 
 
 def format_value(value: float, unit: str) -> str:
-    """Return a value as a person would write it: `7.2×`, `96 % less`, `3.1 ms`."""
+    """Return a value with its unit: `7.2×`, `96 % less`, `3.1 ms`, `10× the rows → 1.48× the cost (exponent 0.17)`."""
     formatter = _FORMATS.get(unit)
     return formatter(value) if formatter else f"{_digits(value)} {_counted(unit, value)}"
 
 
+def format_figure(value: float, unit: str, checks: int | None = None) -> str:
+    """Return a measured value in its shortest form, for tables: `works`, `1 of 4 checks passes`, `10× rows → 1.48× cost`."""
+    if unit == EXPONENT:
+        return f"10× rows → {_digits(10.0**value)}× cost"
+    if unit != WORKS:
+        return format_value(value, unit)
+    if value in {0.0, 1.0}:
+        return "works" if value else "does not work"
+    if checks is None:
+        return f"{_percent(value)} of the checks pass"
+    passed = round(value * checks)
+    return f"{passed} of {checks} checks {'passes' if passed == 1 else 'pass'}"
+
+
 def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:
-    """Return a claim's band as a person would write it, from the bounds a verdict carries."""
+    """Return a claim's range, from the bounds that a verdict has: `5–10×`, `60–80 % less`."""
     if claim_low is None:
         return "nothing"
     if claim_high is not None and claim_high != claim_low:
@@ -180,14 +205,31 @@ def _percent(share: float) -> str:
 
 
 _NEARLY_ALL = 0.99
-"""From here on whole percents hide the difference that matters: 99.2 % less is twice what 99.6 % is."""
+"""From here on whole percents hide the difference that matters: 99.2 % less leaves twice as much as 99.6 % less."""
+
+
+def _less(share: float) -> str:
+    if share >= 0:
+        return f"{_percent(share)} less"
+    return f"{_percent(-share)} more" if share > -1 else f"{_digits(1 - share)}× as much"
+
+
+def _time(ratio: float) -> str:
+    change = (ratio - 1) * 100
+    return f"{change:+,.0f} % time" if abs(change) >= 100 else f"{change:+.3g} % time"  # noqa: PLR2004 - three significant digits
+
+
+def _growth(exponent: float) -> str:
+    return f"10× the rows → {_digits(10.0**exponent)}× the cost (exponent {round(exponent, 2) + 0.0:.2f})"
+
 
 _FORMATS: dict[str, Callable[[float], str]] = {
-    "×": lambda v: f"{_digits(v)}×",
-    "less": lambda v: f"{_percent(v)} less" if v >= 0 else f"{_percent(-v)} more",
+    TIMES: lambda v: f"{_digits(v)}×",
+    TIME: _time,
+    LESS: _less,
     "share": _percent,
-    "works": lambda v: "it works" if v == 1 else f"{_percent(v)} of the checks hold",
-    "exponent": lambda v: f"rows^{v + 0.0:.2f}".replace("^-0.00", "^0.00"),
+    WORKS: lambda v: "it works" if v == 1 else format_figure(v, WORKS),
+    EXPONENT: _growth,
 }
 
 
@@ -205,14 +247,29 @@ def _digits(value: float) -> str:
     return f"{value:.1f}" if magnitude >= 10 else f"{value:.2f}"  # noqa: PLR2004 - three significant digits
 
 
-def _sentence(claim: Claim, estimate: Estimate, word: PromiseVerdict) -> str:
-    measured = format_value(estimate.value, claim.unit)
-    if not estimate.exact and estimate.low is not None and estimate.high is not None:
-        measured += f" [{format_value(estimate.low, claim.unit)}, {format_value(estimate.high, claim.unit)}]"
-    elif estimate.exact:
-        measured += ", exactly"
-    because = f" ({estimate.note})" if estimate.note else ""
-    if word == PromiseVerdict.MEASURED:
-        return f"measured {measured}{because}"
+def _sentence(claim: Claim, estimate: Estimate, verdict: PromiseVerdict, unit: str) -> str:
+    """Return the promise and the measurement in words, with the note in parentheses."""
+    if unit == WORKS:
+        return format_figure(estimate.value, unit, estimate.checks) + (f" ({estimate.note})" if estimate.note else "")
     bound = "at most " if claim.less_is_better else ""
-    return f"promised {bound}{format_claim(claim.low, claim.high, claim.unit)}, measured {measured}{because}"
+    promised = f"promised {bound}{format_claim(claim.low, claim.high, unit)}, " if claim.low is not None else ""
+    return f"{promised}measured {_measured(estimate, unit, verdict)}"
+
+
+def _measured(estimate: Estimate, unit: str, verdict: PromiseVerdict) -> str:
+    value = format_value(estimate.value, unit)
+    low, high = (None if bound is None else format_value(bound, unit) for bound in (estimate.low, estimate.high))
+    details = [part for part in ("exact" if estimate.exact else "", estimate.note) if part]
+    undecided = verdict == PromiseVerdict.INCONCLUSIVE
+    if not estimate.exact and low is not None and high is not None:
+        if undecided:
+            value, details = f"{value}: not enough data", [f"between {low} and {high}", *details]
+        elif unit == EXPONENT:
+            value = value.replace(")", f" [{estimate.low:.2f}, {estimate.high:.2f}])")
+        else:
+            value += f" [{low}, {high}]".replace(" time", "")
+    elif undecided and low is None and high is None:
+        value += ", without a confidence interval"
+    if details and value.endswith(")"):
+        return f"{value[:-1]}; {'; '.join(details)})"
+    return f"{value} ({'; '.join(details)})" if details else value

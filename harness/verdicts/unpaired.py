@@ -1,7 +1,7 @@
-"""The weaker verdict: whether one set of times is shorter than another that was measured at another moment.
+"""Compare two sets of times that were measured in separate runs: a weaker verdict than that of pairs.
 
-Pairs cancel what drifts; here nothing does. How well each run knows its own median is in the interval, and how far two runs of the
-same code differ is not: it comes on top, as `drift`, and a change has to reach beyond both. Nothing can be called equal.
+Pairs cancel drift; separate runs do not. The interval shows how well each run knows its own median, not how much two runs of the
+same code differ. That is the `drift`, and a change has to reach beyond it as a whole. Nothing can be shown to be equal.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from harness.results.run import PromiseVerdict
 from harness.stats.intervals import Interval
 
 VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
-"""Every verdict there is on unpaired times, the most pressing first."""
+"""The possible verdicts on unpaired times, the most severe first."""
 
 DRIFT = 0.25
-"""What is taken for drift unless a person says otherwise, as a share: trials of the same code in separate processes on two shared
-cores are behind it. Two runs of the same code on the machine in question, compared, tell it better."""
+"""The default drift, as a share, from runs of the same code in separate processes on two shared cores. Two runs of the same code on
+the machine in question give a better value."""
 
-LEAST = 4
-"""So many values a side needs: with fewer on both, even sides that do not overlap come about by chance too often (Mann-Whitney)."""
+MIN_VALUES = 4
+"""The number of values that each run needs: with fewer on both, even runs that do not overlap occur by chance too often
+(Mann-Whitney)."""
 
-FEW = 6
-"""With fewer values than this on a side, their whole range holds the median too rarely (sign test), and resampling even more so."""
+MIN_BOOTSTRAP = 6
+"""The number of values below which their range contains the median too rarely (sign test), and resampled medians even more so."""
 
 RESAMPLES = 10_000
 SEED = 20_260_101
@@ -37,31 +38,33 @@ TINY = float(np.finfo(np.float64).tiny)
 
 @dataclass(frozen=True)
 class Unpaired:
-    """One side of a comparison, in any one unit of time.
-
-    `values` are what stands for itself, ascending and each once, with their `counts`; both are empty where only aggregates exist.
-    `samples` is how many values the median rests on, None where nobody says; `rounding` how far off the tool's rounding may put it.
-    """
+    """The times of one run, in any one unit."""
 
     median: float
     samples: int | None
+    """The number of values that the median rests on, None where unknown."""
     values: npt.NDArray[np.float64]
+    """The distinct independent values, ascending; empty where only aggregates exist."""
     counts: npt.NDArray[np.int64]
+    """The number of occurrences of each of `values`."""
     rounding: float = 0.0
+    """The largest distance of the true median from the given one, if the tool rounds."""
 
     @property
     def known(self) -> bool:
-        """Whether there are values enough for an interval."""
-        return int(self.counts.sum()) >= LEAST
+        """Whether there are enough values for an interval."""
+        return int(self.counts.sum()) >= MIN_VALUES
 
 
 @dataclass(frozen=True)
 class UnpairedOutcome:
-    """How many times faster the second is, with a 95 % interval where both sides have values, and what may be concluded."""
+    """The verdict on two runs, with the ratio before ÷ after: above 1 is faster."""
 
     verdict: PromiseVerdict
     ratio: float | None
+    """None where a median is 0."""
     low: float | None
+    """The lower bound of the 95 % interval; None where a run has only aggregates."""
     high: float | None
     reason: str
 
@@ -69,69 +72,63 @@ class UnpairedOutcome:
 def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> UnpairedOutcome:
     """Return the verdict on two medians; `drift` is the share by which two runs of the same code may differ, at least 0."""
     if before.median <= 0 or after.median <= 0:
-        return UnpairedOutcome(
-            PromiseVerdict.INCONCLUSIVE, None, None, None, "a median of 0 was rounded away, and no ratio can be told"
-        )
+        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, None, None, None, "a median was rounded to 0, so there is no ratio")
     interval = median_ratio(before, after)
-    low, high = interval.low, interval.high
-    least, most = _rounded(before, after, interval)
-    if low is not None:
-        low, high = least, most
-    few = [side.samples for side in (before, after) if side.samples is not None and side.samples < LEAST]
+    low, high = _with_rounding(before, after, interval)
+    bounds: tuple[float | None, float | None] = (None, None) if interval.low is None else (low, high)
+    few = [run.samples for run in (before, after) if run.samples is not None and run.samples < MIN_VALUES]
     if few:
-        because = f"a median of {min(few)} value{'s' * (min(few) != 1)} says too little; {LEAST} are needed"
-        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, None, None, because)
+        reason = f"a median of {min(few)} value{'s' * (min(few) != 1)} is not enough; {MIN_VALUES} are needed"
+        return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, None, None, reason)
     limit = f"the drift of {drift:.3g}×" if drift >= 1 else f"the drift of {drift * 100:.3g} %"
-    how = "the whole interval" if low is not None else "the change, of which no interval is known,"
-    if least > 1 + drift:
-        return UnpairedOutcome(PromiseVerdict.IMPROVED, interval.value, low, high, f"{how} is beyond {limit}")
-    if most < 1 / (1 + drift):
-        return UnpairedOutcome(PromiseVerdict.REGRESSED, interval.value, low, high, f"{how} is beyond {limit}")
-    inside = (
-        "cannot be told from the machine" if before.rounding + after.rounding == 0 else "cannot be told from machine and rounding"
-    )
-    return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, low, high, f"within {limit}, the difference {inside}")
+    subject = "the whole interval" if interval.low is not None else "the change, whose interval is unknown,"
+    if low > 1 + drift:
+        return UnpairedOutcome(PromiseVerdict.IMPROVED, interval.value, *bounds, f"{subject} is beyond {limit}")
+    if high < 1 / (1 + drift):
+        return UnpairedOutcome(PromiseVerdict.REGRESSED, interval.value, *bounds, f"{subject} is beyond {limit}")
+    cause = "the machine" if before.rounding + after.rounding == 0 else "the machine and rounding"
+    return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, *bounds, f"within {limit}, so {cause} may explain it")
 
 
 def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
     """Return the ratio of the medians, before ÷ after, with a 95 % bootstrap interval (percentile method, Efron 1979).
 
     The median of a resample need not be resampled: it is the order statistic at n·U with U from Beta((n + 1)/2, (n + 1)/2), exactly
-    so for odd n (Maritz and Jarrett 1978; Harrell and Davis 1982), whatever n is. Where a side has fewer than `FEW` values, it is
-    the range of all ratios of a value before to one after, which leaves out a common factor in 2 of C(n + m, n) orders (Mann and
-    Whitney 1947). No interval where a side has fewer than `LEAST` values.
+    so for odd n (Maritz and Jarrett 1978; Harrell and Davis 1982), whatever n is. Where a run has fewer than `MIN_BOOTSTRAP`
+    values, it is the range of all ratios of a value before to one after, which misses a common factor in 2 of C(n + m, n) orders
+    (Mann and Whitney 1947). There is no interval where a run has fewer than `MIN_VALUES` values.
     """
     ratio = before.median / after.median
     if not (before.known and after.known):
         return Interval(ratio, None, None)
-    if min(before.counts.sum(), after.counts.sum()) < FEW:
-        (b_least, b_most), (a_least, a_most) = (_no_less(side.values[[0, -1]], side.rounding) for side in (before, after))
-        return Interval(ratio, float(b_least / a_most), float(b_most / a_least))
+    if min(before.counts.sum(), after.counts.sum()) < MIN_BOOTSTRAP:
+        (b_min, b_max), (a_min, a_max) = (_no_zeros(run.values[[0, -1]], run.rounding) for run in (before, after))
+        return Interval(ratio, float(b_min / a_max), float(b_max / a_min))
     generator = np.random.default_rng(SEED)
     ratios = _resampled(before, generator) / _resampled(after, generator)
     low, high = (float(bound) for bound in np.quantile(ratios, [0.025, 0.975]))
     return Interval(ratio, min(low, ratio), max(high, ratio))
 
 
-def _resampled(side: Unpaired, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+def _resampled(run: Unpaired, generator: np.random.Generator) -> npt.NDArray[np.float64]:
     """Return medians of `RESAMPLES` resamples."""
-    cumulative = np.cumsum(side.counts)
+    cumulative = np.cumsum(run.counts)
     total = int(cumulative[-1])
     places = np.minimum(generator.beta((total + 1) / 2, (total + 1) / 2, RESAMPLES) * total, total - 1).astype(np.int64)
-    found = side.values[np.searchsorted(cumulative, places, side="right")]
-    return _no_less(found, side.rounding)
+    found = run.values[np.searchsorted(cumulative, places, side="right")]
+    return _no_zeros(found, run.rounding)
 
 
-def _no_less(values: npt.NDArray[np.float64], rounding: float) -> npt.NDArray[np.float64]:
-    """Return `values` with what was rounded to 0 at half its rounding, so that there are ratios."""
+def _no_zeros(values: npt.NDArray[np.float64], rounding: float) -> npt.NDArray[np.float64]:
+    """Return `values` with those that were rounded to 0 at half their rounding, so that there are ratios."""
     return np.maximum(values, rounding / 2 or TINY)
 
 
-def _rounded(before: Unpaired, after: Unpaired, interval: Interval) -> tuple[float, float]:
-    """Return the bounds of the ratio, or the ratio itself, moved apart by what rounding may have done to both medians."""
+def _with_rounding(before: Unpaired, after: Unpaired, interval: Interval) -> tuple[float, float]:
+    """Return the bounds of the ratio, or the ratio itself, moved apart by the possible rounding of both medians."""
     low = interval.value if interval.low is None else interval.low
     high = interval.value if interval.high is None else interval.high
     off_before, off_after = before.rounding / before.median, after.rounding / after.median
-    least = low * max(0.0, 1 - off_before) / (1 + off_after)
-    most = high * (1 + off_before) / (1 - off_after) if off_after < 1 else math.inf
-    return least, most
+    lowest = low * max(0.0, 1 - off_before) / (1 + off_after)
+    highest = high * (1 + off_before) / (1 - off_after) if off_after < 1 else math.inf
+    return lowest, highest

@@ -1,4 +1,4 @@
-"""Reasons not to trust a result, each with its remedy. A warning is a value: measuring collects them, rendering shows them."""
+"""Warnings: reasons not to trust a result, each with its remedy. Measuring collects them, reports show them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult
 FEW_PROCESSES = 5
 FEW_PAIRS = 10
 CONTROL_OFF = 1.10
-"""How far from 1 an A/A control whose interval leaves 1 out may lie without a word: of many controls, some do by chance."""
+"""An A/A control whose interval excludes 1 is reported if its ratio is beyond this: of many controls, some exclude 1 by chance."""
 
 DRIFT = 0.05
-"""How much the controls may change between the halves of a process without a word, if they change by more than their own noise."""
+"""The change of a control between the halves of a process above which it is reported, if its noise does not explain it."""
 
 NEARLY_EXACT = ("bytes_in_allocations", "instructions")
-"""Counts that differ a little between repeats by their nature: a dictionary grew just then, or threads handed over elsewhere."""
+"""Counts that differ slightly between repeats: a dictionary grew, or threads switched at another point."""
 
 NOISY_CONTROL = 1.25
-"""How far either way an A/A control's interval may reach: wider, and a gain of a quarter could not be told from nothing."""
+"""The limit of an A/A control's interval in either direction: with a wider one a gain of a quarter is not significant."""
 
 
 def warnings_about(result: ScenarioResult) -> list[RunWarning]:
@@ -30,7 +30,7 @@ def _few_processes(result: ScenarioResult) -> Iterator[RunWarning]:
     if result.ratios and result.processes < FEW_PROCESSES:
         yield RunWarning(
             "few processes",
-            f"intervals rest on {result.processes} fresh processes; a headline wants {FEW_PROCESSES}",
+            f"confidence intervals are based on {result.processes} fresh processes; at least {FEW_PROCESSES} are recommended",
             f"run with --processes {FEW_PROCESSES} or without --quick",
         )
 
@@ -41,7 +41,7 @@ def _few_pairs(result: ScenarioResult) -> Iterator[RunWarning]:
         yield RunWarning(
             "few pairs",
             f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}",
-            "give more time with --budget",
+            "increase --budget",
         )
 
 
@@ -56,25 +56,25 @@ def _control(result: ScenarioResult) -> Iterator[RunWarning]:
             noisy.append(f"{r.ratio:.2f}× [{r.low:.2f}, {r.high:.2f}] in {r.group}")
     if off:
         yield RunWarning(
-            "A/A control off",
-            f"the baseline against itself reads {'; '.join(off)}",
-            "distrust differences of this size there; run again on a quieter machine",
+            "A/A control failed",
+            f"the baseline against itself measured {'; '.join(off)}",
+            "read differences of this size there as noise; run again on a quieter machine",
         )
     if noisy:
         yield RunWarning(
-            "noisy control",
-            f"the baseline against itself reads {'; '.join(noisy)}",
-            "give more time with --budget, or more --processes",
+            "noisy A/A control",
+            f"the baseline against itself measured {'; '.join(noisy)}",
+            "increase --budget or --processes",
         )
 
 
-def _inexact(result: ScenarioResult) -> Iterator[RunWarning]:
+def _inexact_counts(result: ScenarioResult) -> Iterator[RunWarning]:
     loose = (e for e in result.work_counts if not e.repeats_exactly and e.metric not in NEARLY_EXACT)
     moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in loose})
     if moving:
         yield RunWarning(
-            "exact work that does not repeat",
-            f"counted differently twice: {', '.join(moving[:4])}{' …' if len(moving) > 4 else ''}",  # noqa: PLR2004 - a line's worth
+            "work counts differ between repeats",
+            f"{', '.join(moving[:4])}{' …' if len(moving) > 4 else ''}",  # noqa: PLR2004 - as many as fit into a line
             "look for caches, clocks or background work in the operation",
         )
 
@@ -82,21 +82,21 @@ def _inexact(result: ScenarioResult) -> Iterator[RunWarning]:
 def _drifted(result: ScenarioResult) -> Iterator[RunWarning]:
     moved = [d for d in result.controls.drifts if abs(d.ratio - 1) > max(DRIFT, d.explained)]
     if moved:
-        says = "; ".join(f"{d.name} took {d.ratio:.2f} times as long" for d in moved)
+        changes = "; ".join(f"{d.name} took {d.ratio:.2f} times as long" for d in moved)
         yield RunWarning(
             "machine drifted",
-            f"in the second half of the processes {says}",
-            "arms in pairs drift alike, latencies do not: run again on a quieter machine; `harness doctor` tells how quiet it is",
+            f"in the second half of the processes {changes}",
+            "ratios of pairs cancel drift, latencies do not: run again on a quieter machine; `harness doctor` measures its noise",
         )
 
 
-def _planted(result: ScenarioResult) -> Iterator[RunWarning]:
+def _injected(result: ScenarioResult) -> Iterator[RunWarning]:
     missed = [p for p in result.controls.injected if not p.found]
     if missed:
         yield RunWarning(
-            "planted slow-down not found",
-            f"a slow-down of {missed[0].share * 100:.2g} % of the baseline did not show in {', '.join(p.group for p in missed)}",
-            "a change of that size would be overlooked there too; give more time with --budget, or more --processes",
+            "injected slowdown not detected",
+            f"a slowdown of {missed[0].share * 100:.2g} % in the baseline was not detected in {', '.join(p.group for p in missed)}",
+            "a regression of this size would be missed there too; increase --budget or --processes",
         )
 
 
@@ -110,7 +110,7 @@ _CHECKS: tuple[Callable[[ScenarioResult], Iterator[RunWarning]], ...] = (
     _few_processes,
     _few_pairs,
     _control,
-    _inexact,
+    _inexact_counts,
     _drifted,
-    _planted,
+    _injected,
 )

@@ -23,20 +23,20 @@ TIMEOUT_S = 60.0
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--arm", "fast"], "argument --arm: 'fast': unknown level 'fast'; choose from baseline, proposed, optimised"),
+        (["--arm", "fast"], "--arm: 'fast': unknown level 'fast'; choose from baseline, proposed, optimised"),
         (["--arm", "baseline,speed=optimised"], "unknown switch 'speed'"),
-        (["--engine", "turso"], "argument --engine: invalid choice: 'turso' (choose from"),
-        (["--size", "vast"], "argument --size: invalid choice: 'vast' (choose from"),
-        (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
-        (["--seed", "-1"], "--seed: seed -1 is outside 0 … 2**63 - 1"),
-        (["--port", "70000"], "argument --port: '70000' is not a whole number from 0 to 65535; omit --port for a free port"),
-        (["--port", "http"], "argument --port: 'http'"),
+        (["--engine", "turso"], "unknown engine 'turso'; choose from postgres, sqlite"),
+        (["--size", "vast"], "unknown size 'vast'; choose from tiny, small, medium, large"),
+        (["--seed", "x"], "--seed: 'x' is not a whole number from 0 to"),
+        (["--seed", "-1"], "--seed: '-1' is not a whole number from 0 to"),
+        (["--port", "70000"], "--port: '70000' is not a port from 0 to 65535; 0 means a free port"),
+        (["--port", "http"], "--port: 'http'"),
         (
             ["--arm", "baseline", "--slow-log", "slow.jsonl"],
             "monitoring=baseline keeps no slow-query log; add monitoring=optimised",
         ),
         (["--slow-log", "no/such/slow.jsonl"], "folder no/such does not exist"),
-        (["--slow-log", "slow.jsonl", "--slow-ms", "soon"], "argument --slow-ms: 'soon' is not a number"),
+        (["--slow-log", "slow.jsonl", "--slow-ms", "soon"], "--slow-ms: 'soon' is not a number"),
     ],
 )
 def test_a_usage_error_is_one_line(refused: Callable[..., None], words: list[str], message: str) -> None:
@@ -64,7 +64,7 @@ def test_a_missing_package_is_one_line_with_the_extra_to_install(missing: str) -
         f"import sys; sys.modules[{missing!r}] = None; from harness.cli import main; sys.exit(main(['serve', '--arm', 'baseline']))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
-    assert done.stderr == f"harness: {missing} is not installed; install the extra `trial` of this project\n"
+    assert done.stderr == f"harness: {missing} is not installed; install what the trial needs: pip install -r requirements.lock\n"
     assert done.returncode == 2
 
 

@@ -1,4 +1,4 @@
-"""Small runs for the tests of the gate: one scenario with two arms, counted exactly and timed in three processes."""
+"""Small runs for the tests of the gate: one scenario with two arms, with work counts, timed in three processes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SETTINGS = RunSettings(["sqlite"], "small", 0, [0.0], quick=False, processes=3, 
 
 
 def latency(arm: str = "baseline", group: str = GROUP, medians_ns: tuple[float, ...] = TIMES_NS) -> Latency:
-    """Times of one arm, of which the gate reads the processes' medians."""
+    """Return times of one arm; the gate reads the processes' medians."""
     return Latency(arm, group, 90, 1e6, 1, 9, {}, list(medians_ns))
 
 
 def result(
     name: str = "indexes", *, statements: float = 3.0, steps: float = 100.0, slower: float = 1.0, **changes: object
 ) -> ScenarioResult:
-    """A scenario's result; `slower` lengthens every time."""
-    exact = [
+    """Return a scenario's result; `slower` multiplies every time."""
+    counts = [
         WorkCount(arm, GROUP, metric, value) for arm in ARMS for metric, value in (("statements", statements), ("vm_steps", steps))
     ]
     medians_ns = tuple(ns * slower for ns in TIMES_NS)
@@ -50,14 +50,14 @@ def result(
         dataset={"digest": "b7e1"},
         engine_settings={"sqlite": "3.40.1", "PRAGMA cache_size": "-2000"},
         latencies=[latency(arm, medians_ns=medians_ns) for arm in (*ARMS, AA_CONTROL)],
-        work_counts=exact,
+        work_counts=counts,
         memory=[Memory("baseline", GROUP, 50_000_000, 90_000_000, 0.1, [])],
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def run(*scenarios: ScenarioResult, **changes: object) -> Run:
-    """A run of the results given, or of one."""
+    """Return a run of the given results, or of one."""
     made = Run(
         schema_version=SCHEMA_VERSION,
         kind=RunKind.PAIRS,
@@ -75,6 +75,6 @@ def run(*scenarios: ScenarioResult, **changes: object) -> Run:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def add(made: ScenarioResult, *figures: WorkCount) -> ScenarioResult:
-    """The result with further counts."""
-    return replace(made, work_counts=[*made.work_counts, *figures])
+def add(made: ScenarioResult, *counts: WorkCount) -> ScenarioResult:
+    """Return the result with further counts."""
+    return replace(made, work_counts=[*made.work_counts, *counts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_good_file_loads_under_its_own_name() -> None:
         ('"baseline": "a list of lists", ', "", "has no baseline"),
         (', "proposed": Arm("one list", as_written=True), "optimised": "the formula"', "", "has only a baseline"),
         ("(Scenario[dict[str, Any]])", "", "exactly one subclass of Scenario, found none"),
-        ("    def cases(", "    def no_cases(", "must define cases()"),
+        ("    def cases(", "    def no_cases(", "does not define cases(); add it"),
         (DOC, "", "no docstring"),
     ],
 )
@@ -54,9 +55,9 @@ def test_a_bad_file_is_refused_by_its_name(tmp_path: Path, old: str, new: str, c
 
 
 def test_a_generator_in_place_of_run_is_refused(tmp_path: Path) -> None:
-    """It would be timed before it has done anything."""
+    """Its work would not be timed."""
     lazy = GOOD.replace("async def run(", "def run(").replace("        return sum(part", "        yield 0\n        return sum(part")
-    with pytest.raises(UsageError, match=r"run is a generator: .*; return a list instead"):
+    with pytest.raises(UsageError, match=r"run is a generator, .*; return a list instead"):
         load(written(tmp_path / "mine", lazy))
 
 
@@ -64,8 +65,8 @@ def test_a_generator_in_place_of_run_is_refused(tmp_path: Path) -> None:
     ("old", "new", "complaint"),
     [
         ('groups = (Group("sum", "add the first numbers", memory=True),)', 'groups = {"sum": "add"}', "[Group('sum', 'add'), …]"),
-        ("    promises = (", "    memory_groups = ()\n    promises = (", "`memory_groups` is not part of a scenario any more"),
-        ("    async def run(", "    own_ns = None\n    async def run(", "`own_ns` is not part of a scenario any more; call it"),
+        ("    promises = (", "    memory_groups = ()\n    promises = (", "`memory_groups` was removed; set `memory=True`"),
+        ("    async def run(", "    own_ns = None\n    async def run(", "`own_ns` was removed; call it"),
     ],
 )
 def test_a_scenario_of_the_old_contract_is_refused_with_the_line_to_change(
@@ -83,13 +84,13 @@ def test_a_scenario_of_the_old_contract_is_refused_with_the_line_to_change(
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("from harness.judge.verdict import Promise", "'harness.judge' is from an earlier version; write `from harness import …`"),
-        ("from fixtures.probes.ping import ping", "is from an earlier version; write `from harness import …`"),
-        ("from harness.scenario import shows", "`shows` is called `demonstrates` now"),
+        ("from harness.judge.verdict import Promise", "'harness.judge' was removed; write `from harness import …`"),
+        ("from fixtures.probes.ping import ping", "was removed; write `from harness import …`"),
+        ("from harness.scenario import shows", "`shows` was renamed; write `from harness import demonstrates`"),
     ],
 )
 def test_imports_of_the_old_contract_say_what_to_write(tmp_path: Path, line: str, complaint: str) -> None:
-    """One line for all names there are."""
+    """The message has the new import line."""
     with pytest.raises(UsageError, match=r", line 3, cannot be imported: ") as refused:
         load(written(tmp_path / "mine", f'"""Doc."""\n\n{line}\n'))
     assert complaint in str(refused.value)
@@ -104,15 +105,15 @@ def test_the_line_of_a_failing_import_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["json.py", "colorsys.py", "sys.py", "pytest.py"])
 def test_a_file_that_shadows_a_module_is_refused(tmp_path: Path, name: str) -> None:
-    """Locust would put such a file in the module's place, so it has to be renamed."""
+    """Locust would replace the module with such a file, so it has to be renamed."""
     file = written(tmp_path / "mine", GOOD, name)
     with pytest.raises(UsageError, match="shadows the importable module"):
         load(file)
 
 
 def test_a_file_name_must_be_a_python_name(tmp_path: Path) -> None:
-    """The message offers a name that would do."""
-    with pytest.raises(UsageError, match=r"such as n_plus_one\.py"):
+    """The message suggests a valid name."""
+    with pytest.raises(UsageError, match=r"rename it, for example to n_plus_one\.py"):
         load(written(tmp_path / "mine", GOOD, "n-plus-one.py"))
 
 
@@ -126,13 +127,53 @@ def test_scenarios_are_found_by_name_file_and_folder(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
-    """A typing error is answered with what there is."""
+    """The message has the names in the folder."""
     written(tmp_path / "mine", GOOD)
-    with pytest.raises(UsageError, match=r"no scenario named 'indexs'; known: some_scenario"):
+    with pytest.raises(
+        UsageError, match=r"unknown scenario 'indexs'; choose from some_scenario, or name a scenario file or a folder of them"
+    ):
         find(["indexs"], tmp_path / "mine")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    """Nothing to try is an error, not an empty success."""
-    with pytest.raises(UsageError, match="no scenario file in"):
+    """No scenario is an error with the next step, not an empty success."""
+    with pytest.raises(UsageError, match=r"no scenario file in .*; add one: a scenario is a .py file"):
         scenario_files(tmp_path)
+
+
+def test_inherited_findings_come_first_and_once(tmp_path: Path) -> None:
+    """A base class may hold findings; one that the scenario overrides is the scenario's."""
+    mixin = (
+        "class Findings:\n"
+        '    @demonstrates("inherited")\n    async def inherited(self, instance, cases): return "shown"\n\n'
+        '    @demonstrates("overridden")\n    async def makes_a_list(self, instance, cases): return "shown"\n\n\n'
+    )
+    names = [line for line in GOOD.splitlines() if "async def" in line and "cases: Sequence[Case]" in line]
+    (method,) = [line.split("def ")[1].split("(")[0] for line in names]
+    text = GOOD.replace("class Adding(Scenario", f"{mixin.replace('makes_a_list', method)}class Adding(Findings, Scenario")
+    found = load(written(tmp_path / "mine", text)).findings
+    assert [finding.message for finding in found] == ["inherited", "the proposal still makes a list"]
+
+
+def test_a_missing_extra_is_named_by_its_pip_command(tmp_path: Path) -> None:
+    """What an import of the harness refuses is passed on, without advice to fix the file."""
+    text = GOOD.replace(
+        "import asyncio\n", "import asyncio\nfrom harness.errors import UsageError\nraise UsageError('run: pip install x')\n"
+    )
+    with pytest.raises(UsageError, match=r"some_scenario\.py cannot be imported: run: pip install x$"):
+        load(written(tmp_path / "mine", text))
+
+
+def test_a_project_without_scenarios_gets_the_next_step(tmp_path: Path) -> None:
+    """Without a scenarios folder, the message says how to name another one, whether or not a scenario was named."""
+    with pytest.raises(UsageError, match=r"no folder '.*nowhere'; name your folder of scenario files, as in `harness run DIR`"):
+        find(["all"], tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"unknown scenario 'x'; there are none in '.*nowhere', name a scenario file or a folder"):
+        find(["x"], tmp_path / "nowhere")
+
+
+def test_a_missing_extra_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario that imports a package of an extra says how to install it."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(UsageError, match=r"asyncpg is not installed; install it with: pip install 'advice-on-trial\[postgres\]'"):
+        load(written(tmp_path / "mine", '"""Doc."""\n\nimport asyncpg\n'))

@@ -329,7 +329,7 @@ def test_other_types_are_converted_as_sqlalchemy_does(setting: Setting) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (("clients", [{"id": 1}]), "data() names no table 'clients'; choose from customers, orders"),
+        (("clients", [{"id": 1}]), "data() yields rows of an unknown table 'clients'; choose from customers, orders"),
         (("customers", [{"id": 1, "nick": "a"}]), "customers has no column 'nick'; choose from id, name, active"),
         (
             ("customers", [{"id": 1, "name": "a"}, {"id": 2}]),
@@ -399,7 +399,7 @@ def test_without_sqlalchemy_the_extra_is_named() -> None:
         "try:\n    harness.SqlScenario\nexcept UsageError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "sqlalchemy is not installed; run: pip install 'advice-on-trial[sql]'\n"
+    assert done.stdout == "SqlScenario needs the package sqlalchemy; install it with: pip install 'advice-on-trial[sql]'\n"
 
 
 @pytest.mark.slow

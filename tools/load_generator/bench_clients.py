@@ -129,7 +129,7 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
         raise NotMeasurableError("the benchmark needs two cores: one for the server and one for the client")
     for package in ("uvicorn", "uvloop"):
         if find_spec(package) is None:
-            raise NotMeasurableError(f"{package} is not installed; install the extra `trial` of this project")
+            raise NotMeasurableError(f"{package} is not installed; install what the trial needs: pip install -r requirements.lock")
     present = [client for client in clients if not missing(client)]
     found: dict[str, list[DriverResult]] = defaultdict(list)
     try:

@@ -138,7 +138,7 @@ def _echo(core: int) -> Iterator[tuple[int, int]]:
     try:
         first = child.stdout.readline()
         if not first:
-            raise NotMeasurableError("the echo did not start; install uvicorn (see the output above)")
+            raise NotMeasurableError("the echo did not start; install what the trial needs: pip install -r requirements.lock")
         os.sched_setaffinity(child.pid, {core})
         yield int(first), child.pid
     finally:

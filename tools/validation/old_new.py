@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.gate.against.compare import MARGIN, PairedTime, compare
-from harness.gate.against.process import Side
+from harness.gate.against.process import VersionCommand
 from harness.results.gate import GateVerdict
 from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
@@ -48,7 +48,7 @@ def run(effort: float) -> Section:
     """Compare.
 
     Raises:
-        SideError: a process failed.
+        VersionError: a process failed.
     """
     return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in INJECTED.items()})
 
@@ -56,7 +56,9 @@ def run(effort: float) -> Section:
 def compared(percent: int, number: int) -> list[PairedTime]:
     """Return `number` comparisons, each with its own random order."""
     old, new = (
-        Side([sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": child_environment()["PYTHONPATH"]})
+        VersionCommand(
+            [sys.executable, str(Path(side.__file__)), str(p)], name, environment={"PYTHONPATH": child_environment()["PYTHONPATH"]}
+        )
         for p, name in ((0, "old"), (percent, "new"))
     )
     return [compare(old, new, BUDGET_S, seed=f"{percent}/{trial}") for trial in range(number)]
@@ -68,7 +70,7 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
     for percent, times in found.items():
         words = [time.verdict for time in times]
         shares = [time.ratio - 1 for time in times]
-        seen = [time.could_see for time in times if time.could_see is not None]
+        seen = [time.detectable for time in times if time.detectable is not None]
         rows.append(
             [
                 f"+{percent} %",

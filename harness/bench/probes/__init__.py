@@ -1,1 +1,1 @@
-"""What can be counted beside time: one probe a file, each a context manager."""
+"""Probes that count work or measure memory: one per file, each a context manager."""

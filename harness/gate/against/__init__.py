@@ -1,5 +1,6 @@
-"""Old against new: two versions of the same code timed in turn, in live processes on one core, against a git ref.
+"""Compare two versions of the same code: timed interleaved, in live processes on one core, against a git ref.
 
-`paired.compare` does it for any two commands that speak `channel`. `channel`, `driver`, `pytest_side` and `launch` run inside the
-sides, by path, with the standard library and what the side's own tree has: nothing of this tree's harness may be imported there.
+`compare.compare` does it for any two commands that speak `protocol`. `protocol`, `scenario_worker` and `pytest_worker` run inside
+the versions, by path, with the standard library and what the version's own tree has: nothing of this tree's harness may be imported
+there.
 """

@@ -1,9 +1,9 @@
-"""The side's end of `harness gate --against`: serves benchmarks in slices to the coordinator.
+"""The version's end of `harness gate --against`: serves benchmarks in slices to the coordinator.
 
-A side announces a `benchmark` (its name and number of cases) and then serves slices: it receives `slice` (a case's number and the
-number of repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only, because it
-runs with whichever tree and interpreter is being timed; what runs in a side therefore reads time directly, not through
-`harness.runtime.clock`.
+A version announces a `benchmark` (its name and number of cases) and then serves slices: it receives `slice` (a case's number and
+the number of repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only,
+because it runs with whichever tree and interpreter is being timed; what runs in a version therefore reads time directly, not
+through `harness.runtime.clock`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ONLY = "HARNESS_SIDE_ONLY"
+ONLY = "HARNESS_VERSION_ONLY"
 """Environment variable with a file that contains a JSON list of the benchmarks to announce; without it, all are."""
 
-FOREIGN = "HARNESS_SIDE_FOREIGN"
-"""Environment variable with the other side's tree, from which nothing may be imported."""
+FOREIGN = "HARNESS_VERSION_FOREIGN"
+"""Environment variable with the other version's tree, from which nothing may be imported."""
 
-LIST = "HARNESS_SIDE_LIST"
+LIST = "HARNESS_VERSION_LIST"
 """Environment variable that is set if benchmarks are to be listed, not timed."""
 
 HARNESS = Path(__file__).resolve().parents[2]
@@ -33,8 +33,8 @@ Timed = Callable[[int, int], int]
 """From a case's number and a number of repetitions to the nanoseconds that they took together."""
 
 
-class SideChannel:
-    """The side's end of the channel."""
+class VersionChannel:
+    """The version's end of the channel."""
 
     def __init__(self) -> None:
         self._channel = channel["connect"](exit_with_parent=False)  # the launcher has seen to that; Ctrl-C keeps its meaning
@@ -67,7 +67,7 @@ class SideChannel:
         self.send("end", found=found, foreign_imports=foreign_imports())
 
     def fail(self, message: str, kind: str) -> None:
-        """Send the last message of a side that failed, with the type of the exception."""
+        """Send the last message of a version that failed, with the type of the exception."""
         self.send(channel["FAILED"], message=message, kind=kind)
 
 
@@ -84,16 +84,16 @@ def repeated(operation: Callable[[], object]) -> Timed:
 
 
 def serve(benchmarks: Mapping[str, Callable[[], object]]) -> None:
-    """Be a side: serve functions without arguments, by name, and end."""
-    side = SideChannel()
+    """Serve functions without arguments, by name, and end."""
+    version = VersionChannel()
     for name, operation in benchmarks.items():
-        if side.wants(name):
-            side.serve(name, repeated(operation))
-    side.end()
+        if version.wants(name):
+            version.serve(name, repeated(operation))
+    version.end()
 
 
 def foreign_imports() -> list[str]:
-    """Return the modules that were imported from the other side's tree, without those of environments inside it."""
+    """Return the modules that were imported from the other version's tree, without those of environments inside it."""
     foreign = os.environ.get(FOREIGN)
     if not foreign:
         return []

@@ -1,8 +1,8 @@
-"""A pytest plugin, loaded by path: serves slices of whatever a project's tests give to their `benchmark` fixture.
+"""A pytest plugin, loaded by path, that serves slices of what a project's tests give to their `benchmark` fixture.
 
-It stands in for pytest-benchmark's fixture, installed or not. Every use of the fixture becomes a benchmark named by its test, which
-runs once in the session that only lists them. Standard library and pytest alone, since it runs in whichever tree and environment is
-being timed.
+It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture becomes a benchmark named by its test, which runs
+once in the session that only lists them. It uses the standard library and pytest only, since it runs in the tree and environment
+that is timed.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.gate.against.protocol import SideChannel
+    from harness.gate.against.protocol import VersionChannel
 
 protocol = runpy.run_path(str(Path(__file__).resolve().with_name("protocol.py")))
 NOT_A_FUNCTION = (
-    "benchmark was given {}, whose call makes a coroutine and does none of its work; time asyncio.Runner().run(…) inside"
+    "benchmark was given {}, whose call only creates a coroutine and does not run it; time asyncio.Runner().run(…) instead"
 )
 
 
 class ServedSession:
-    """What happens in one pytest session: the fixture, and who is heard of it."""
+    """The fixtures and hooks of one pytest session."""
 
     def __init__(self) -> None:
-        self.channel: SideChannel = protocol["SideChannel"]()
+        self.channel: VersionChannel = protocol["VersionChannel"]()
         self.listing = bool(os.environ.get(protocol["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}
         self.refused: list[str] = []
 
     @pytest.fixture
-    def benchmark(self, request: pytest.FixtureRequest) -> Served:
-        """Time what it is given, in turn with the same test of the other version."""
-        return Served(self, request.node.nodeid)
+    def benchmark(self, request: pytest.FixtureRequest) -> SliceBenchmark:
+        """Time a function, interleaved with the same test of the other version."""
+        return SliceBenchmark(self, request.node.nodeid)
 
     @pytest.fixture
-    def benchmark_weave(self, benchmark: Served) -> None:
-        """Refuse what only pytest-benchmark's own fixture can do."""
+    def benchmark_weave(self, benchmark: SliceBenchmark) -> None:
+        """Refuse what only pytest-benchmark's own fixture supports."""
         pytest.fail(f"{benchmark.name}: benchmark_weave cannot be timed against another version", pytrace=False)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Put the tests into the same order in both versions, and leave out those that nobody wants."""
+        """Put the tests into the same order in both versions, and deselect those that are not wanted."""
         items.sort(key=lambda item: item.nodeid)
         wanted = [item for item in items if not hasattr(item, "fixturenames") or "benchmark" in item.fixturenames]
         if not self.listing:
@@ -61,7 +61,7 @@ class ServedSession:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
-        """Remember what failed."""
+        """Record a failed test."""
         outcome: Any = yield
         report = outcome.get_result()
         if report.failed and item.nodeid not in self.failed:
@@ -70,22 +70,22 @@ class ServedSession:
             self.failed[item.nodeid] = (crash or lines[-1]).splitlines()[0][:200]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember what cannot be collected."""
+        """Record a file that cannot be collected."""
         if report.failed:
             lines = str(report.longrepr).strip().splitlines() or ["it cannot be collected"]
             self.failed[report.nodeid] = lines[-1][:200]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Say what there was."""
+        """Send the session's benchmarks and failures."""
         self.channel.end(benchmarks=self.names, failed=self.failed, refused=self.refused, status=int(exitstatus))
 
 
-class Served:
-    """The `benchmark` fixture. Called, or through `pedantic`, it serves slices until told to go on, and returns the last result."""
+class SliceBenchmark:
+    """The `benchmark` fixture: a call, or `pedantic`, serves slices as long as they are requested, and returns the last result."""
 
     is_guarded = True
-    """Tells `harness.pytest_plugin`, where it is installed, that coroutine functions are refused here already."""
+    """Declares to `harness.pytest_plugin`, where it is installed, that coroutine functions are refused here already."""
 
     def __init__(self, session: ServedSession, name: str) -> None:
         self.name = name
@@ -98,12 +98,12 @@ class Served:
 
     @property  # type: ignore[misc] # mypy knows `__class__` as what it usually is
     def __class__(self) -> type:
-        """Pass for pytest-benchmark's fixture, which its plugin insists on; pytest-codspeed's does the same."""
+        """Pretend to be pytest-benchmark's fixture, which its plugin requires; pytest-codspeed's does the same."""
         module = sys.modules.get("pytest_benchmark.fixture")
-        return getattr(module, "BenchmarkFixture", Served)
+        return getattr(module, "BenchmarkFixture", SliceBenchmark)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"benchmark.{name} is not there while two versions are timed in turn")
+        raise AttributeError(f"benchmark.{name} is not available while two versions are timed interleaved")
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Time `function(*args, **kwargs)`."""
@@ -118,9 +118,9 @@ class Served:
         teardown: Callable[..., Any] | None = None,
         **_: Any,
     ) -> Any:
-        """Time `target`; `setup`, which may give its arguments, and `teardown` are outside of timing. Rounds are ours to choose."""
+        """Time `target`; `setup`, which may return its arguments, and `teardown` are not timed. Numbers of rounds are ignored."""
         if self._used:
-            pytest.fail("benchmark was used twice in one test; give each use a test of its own", pytrace=False)
+            pytest.fail("benchmark was used twice in one test; split the test in two", pytrace=False)
         self._used = True
         self._refuse(inspect.iscoroutinefunction(target), target)
         last: list[Any] = [None]
@@ -154,9 +154,9 @@ class Served:
 
     def _refuse(self, awaitable: bool, target: Callable[..., Any]) -> None:
         if awaitable:
-            says = NOT_A_FUNCTION.format(f"the coroutine function {getattr(target, '__name__', target)!r}")
-            self._session.refused.append(f"{self.name}: {says}")
-            pytest.fail(says, pytrace=False)
+            message = NOT_A_FUNCTION.format(f"the coroutine function {getattr(target, '__name__', target)!r}")
+            self._session.refused.append(f"{self.name}: {message}")
+            pytest.fail(message, pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,6 +169,6 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the fixture after pytest-benchmark's, so that it takes that one's place, and know its marker where it is absent."""
-    config.addinivalue_line("markers", "benchmark: how a benchmark is to be run")
-    config.pluginmanager.register(ServedSession(), "harness-side-session")
+    """Register the fixture after pytest-benchmark's, so that it replaces it, and its marker in case it is not installed."""
+    config.addinivalue_line("markers", "benchmark: options of a benchmark")
+    config.pluginmanager.register(ServedSession(), "harness-session")

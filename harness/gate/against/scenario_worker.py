@@ -1,9 +1,9 @@
 """The worker of one version's scenario for `harness gate --against`, run by path within that version's tree.
 
 It uses the tree's own `harness`, of any of its versions since groups were a mapping. The job is a JSON file: `task`, `file` (the
-scenario's), `setting` (the fields of `harness.scenario.Setting`), `kept` (a folder of this side) and `benchmarks` (group and arm by
-name). Tasks: serve: start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine: answers
-and work counts · time: serve slices.
+scenario's), `setting` (the fields of `harness.scenario.Setting`), `kept` (a folder of this version) and `benchmarks` (group and arm
+by name). Tasks: serve: start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine:
+answers and work counts · time: serve slices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.gate.against.protocol import SideChannel
+    from harness.gate.against.protocol import VersionChannel
 
 CASES = 4
 """Cases of a group that are timed, alternating: they are inputs of the same kind, and each of them has to be warm."""
@@ -30,7 +30,7 @@ operations = runpy.run_path(str(protocol["HARNESS"] / "bench" / "operations.py")
 
 def main() -> None:
     """Do the job; an error is sent over the channel, with its type."""
-    channel = protocol["SideChannel"]()
+    channel = protocol["VersionChannel"]()
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
@@ -71,7 +71,7 @@ def _setting(job: dict[str, Any]) -> Any:
     return _known(contract.Setting, values)
 
 
-def _serve(channel: SideChannel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any] | None:
+def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any] | None:
     if setting.engine not in scenario.engines:
         channel.fail(f"it supports {', '.join(scenario.engines)} only", "NotMeasurableError")
         return None
@@ -89,7 +89,7 @@ def _server(server: Any) -> dict[str, Any]:
     return {"direct_url": direct_url, "url": url, "near": direct_url, "far": url, "facts": dict(server.facts)}
 
 
-def _prepare(_: SideChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _prepare(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     ready = scenario.prepare(setting)
     _cases(scenario, setting, job)
     return {"dataset": dict(ready.dataset), "engine_settings": dict(ready.engine_settings)}
@@ -103,7 +103,7 @@ def _cases(scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, list[A
     return grouped
 
 
-def _examine(_: SideChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     return asyncio.run(_examined(scenario, setting, _cases(scenario, setting, job)))
 
 
@@ -184,12 +184,12 @@ async def _examined_once(scenario: Any, instance: Any, case: Any) -> tuple[dict[
     return counted
 
 
-def _time(channel: SideChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     asyncio.run(_timed(channel, scenario, setting, job))
     return {}
 
 
-async def _timed(channel: SideChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> None:
+async def _timed(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> None:
     cases = _cases(scenario, setting, job)
     for arm in scenario.arms:
         mine = [(name, group) for name, group, its in job["benchmarks"] if its == arm and channel.wants(name)]

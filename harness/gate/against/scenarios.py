@@ -1,4 +1,4 @@
-"""Scenarios of two trees: prepared and examined by each in its own processes, their work compared as that of runs is, and timed."""
+"""Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved."""
 
 from __future__ import annotations
 
@@ -10,120 +10,133 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, NotMeasurableError
-from harness.gate import stored_runs as gate
-from harness.gate.against import protocol as channel
-from harness.gate.against.compare import compare_all
-from harness.gate.against.environment import import_path
-from harness.gate.against.process import Side, SideError, alive, asked
-from harness.gate.against.result import BenchmarkPlace, result
-from harness.gate.against.result import row as time_row
-from harness.gate.against.worktree import Checkout
-from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.errors import NotMeasurableError
+from harness.gate import stored_runs
+from harness.gate.against import protocol
+from harness.gate.against.checkout import Checkout, import_path
+from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
+from harness.gate.against.process import VersionCommand, VersionError, alive, run_to_end
+from harness.gate.verdict import result
+from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import ArmResult, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.store import SCHEMA_VERSION
 from harness.runtime.cores import choose_cores
 
-DRIVER = Path(__file__).with_name("scenario_worker.py")
-STOPPING_S = 30.0
-"""How long a tree's servers may take to stop."""
+WORKER = Path(__file__).with_name("scenario_worker.py")
+STOP_TIMEOUT_S = 30.0
+"""The seconds that a tree's servers may take to stop."""
 
-KEEP = "give both versions the same benchmark, or compare them with stored runs"
+SAME = "give both versions the same benchmark, or compare stored runs"
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What is to be compared: scenario files relative to either tree, on engines, with how much data, and how long."""
+    """A request to compare scenarios of two trees."""
 
     files: Sequence[Path]
+    """The scenario files, relative to either tree."""
     settings: RunSettings
+    """The engines, size, seed and RTT."""
     margin: float
+    """The smallest slowdown, as a share, that must be found."""
     tolerances: Mapping[str, float]
+    """"scenario.metric" → tolerated share."""
     budget_s: Callable[[int], float]
-    """From a number of benchmarks to seconds."""
+    """The seconds for timing a number of benchmarks."""
 
 
 @dataclass
 class ExaminedVersion:
-    """One scenario on one engine in one tree: its result as far as it is known, its side for timing, and what it answered."""
+    """One scenario on one engine in one tree."""
 
     result: ScenarioResult
-    side: Side | None = None
+    """Its result without times."""
+    command: VersionCommand | None = None
+    """The command that serves its benchmarks; None if it failed."""
     found: Mapping[str, Any] | None = None
+    """The worker's findings: benchmarks, cases, answers, counts."""
 
     @property
     def place(self) -> str:
-        """Where it ran, for a person."""
-        away = f", RTT {self.result.rtt_ms:g} ms" if self.result.rtt_ms else ""
-        return f"{self.result.name} · {self.result.engine}{away}"
+        """The name of the scenario with its engine and RTT."""
+        return _status(self.result, GateVerdict.NOT_JUDGED, "").place
 
 
 @dataclass
 class ExaminedPair:
-    """One scenario on one engine in both trees, where it is, and what came of timing it."""
+    """One scenario on one engine in both trees."""
 
     old: ExaminedVersion | None
+    """None if the old tree lacks the scenario."""
     new: ExaminedVersion | None
     rows: Sequence[GateRow] = ()
-    reasons: Sequence[RunWarning] = ()
+    """The rows of its times."""
+    incomparable: Sequence[RunWarning] = ()
+    """The reasons why some of its benchmarks have none."""
 
 
-def compare(trees: Checkout, python: str, wish: CompareRequest, space: Path, told: Callable[[str], None]) -> GateResult:
-    """Return what became of every scenario's exact work and time; the sides live in `space` for as long as it lasts."""
-    found = [_both(trees, python, wish, space, told, file, engine) for file in wish.files for engine in wish.settings.engines]
-    before = [both.old.result for both in found if both.old]
-    after = [both.new for both in found if both.new]
-    base, candidate = _run(before, wish.settings, trees.names[0]), _run([n.result for n in after], wish.settings, trees.names[1])
-    counted = gate.gate(base, candidate, wish.tolerances, names=trees.names)
-    rows = [*counted.rows, *(row for both in found for row in both.rows)]
-    reasons = [*_failures(trees, before), *counted.incomparable, *(reason for both in found for reason in both.reasons)]
-    warnings = [*counted.warnings, *(warning for new in after for warning in _untimed(new))]
-    return result(trees.names, rows, reasons, warnings)
+def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: Callable[[str], None]) -> GateResult:
+    """Compare the work counts and times of every scenario in both trees.
+
+    `python` runs the old version; `space` is a folder for both versions' files; `progress` is called with a line per step.
+    """
+    settings = request.settings
+    pairs = [_both(trees, python, request, space, progress, file, engine) for file in request.files for engine in settings.engines]
+    before = [pair.old.result for pair in pairs if pair.old]
+    after = [pair.new for pair in pairs if pair.new]
+    base, candidate = _run(before, settings, trees.names[0]), _run([n.result for n in after], settings, trees.names[1])
+    counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names)
+    rows = [*counted.rows, *(row for pair in pairs for row in pair.rows)]
+    incomparable = [*_failures(trees, before), *counted.incomparable, *(reason for pair in pairs for reason in pair.incomparable)]
+    warnings = [*counted.warnings, *(warning for new in after for warning in _not_timed(new))]
+    return result(trees.names, rows, incomparable, warnings)
 
 
 def _both(
-    trees: Checkout, python: str, wish: CompareRequest, space: Path, told: Callable[[str], None], file: Path, engine: str
+    trees: Checkout, python: str, request: CompareRequest, space: Path, progress: Callable[[str], None], file: Path, engine: str
 ) -> ExaminedPair:
     """Examine and time one scenario on one engine."""
 
-    def say(what: str) -> None:
-        told(f"{file.stem} · {engine}: {what}")
+    def step(text: str) -> None:
+        progress(f"{file.stem} · {engine}: {text}")
 
     with ExitStack() as servers:
-        seen: list[ExaminedVersion | None] = []
-        for name, tree, its_python in (("old", trees.old, python), ("new", trees.new, sys.executable)):
-            say(f"preparing the {name} version")
+        versions: list[ExaminedVersion | None] = []
+        for name, tree, interpreter in (("old", trees.old, python), ("new", trees.new, sys.executable)):
+            step(f"preparing the {name} version")
             folder = space / f"{file.stem}-{engine}-{name}"
-            there = (tree / file).is_file()
-            seen.append(_Tree(trees, tree, name, its_python, wish, folder).seen(file, engine, servers) if there else None)
-        old, new = seen
-        return ExaminedPair(old, new, *_timed(old, new, wish, say)) if old and new else ExaminedPair(old, new)
+            exists = (tree / file).is_file()
+            versions.append(
+                _Tree(trees, tree, name, interpreter, request.settings, folder).examine(file, engine, servers) if exists else None
+            )
+        old, new = versions
+        return ExaminedPair(old, new, *_time(old, new, request, step)) if old and new else ExaminedPair(old, new)
 
 
 def _failures(trees: Checkout, old: Sequence[ScenarioResult]) -> Iterator[RunWarning]:
-    """Yield why the old version of a scenario cannot be compared with: it may be older than what the scenario needs."""
-    for its in old:
-        if its.status == "failed":
-            yield RunWarning(f"{its.name} · {its.engine}", f"in {trees.ref} it fails: {its.error}", KEEP)
+    """Yield why a scenario's old version cannot be the baseline: its code may be older than what the scenario needs."""
+    for failed in old:
+        if failed.status == ScenarioStatus.FAILED:
+            yield RunWarning(f"{failed.name} · {failed.engine}", f"it fails in {trees.ref}: {failed.error}", SAME)
 
 
 class _Tree:
-    """One tree's way to do a scenario's jobs, in a folder of its own."""
+    """Runs a scenario's jobs in one tree, with a separate folder."""
 
-    def __init__(self, trees: Checkout, tree: Path, name: str, python: str, wish: CompareRequest, folder: Path) -> None:
-        self._name, self._tree, self._folder, self._settings = name, tree, folder, wish.settings
-        self._command = [python, "-P", str(DRIVER)]
+    def __init__(self, trees: Checkout, tree: Path, name: str, python: str, settings: RunSettings, folder: Path) -> None:
+        self._name, self._tree, self._folder, self._settings = name, tree, folder, settings
+        self._command = [python, "-P", str(WORKER)]
         self._where = tree / trees.inside
         self._environment = {
             "PYTHONPATH": import_path(tree, trees),
-            channel.FOREIGN: str(trees.new if name == "old" else trees.old),
+            protocol.FOREIGN: str(trees.new if name == "old" else trees.old),
         }
         folder.mkdir()
         (folder / "shared").mkdir()
         (folder / "own").mkdir()
 
-    def seen(self, file: Path, engine: str, servers: ExitStack) -> ExaminedVersion:
-        """Start what the scenario connects to, build its data, and learn what it counts and answers."""
+    def examine(self, file: Path, engine: str, servers: ExitStack) -> ExaminedVersion:
+        """Start the servers that the scenario needs, build its data, and collect its counts and answers."""
         blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, self._settings.rtts_ms[0], ScenarioStatus.OK)
         core = choose_cores().coordinator
         job: dict[str, Any] = {
@@ -144,34 +157,34 @@ class _Tree:
             },
         }
         try:
-            serving = servers.enter_context(alive(self._side("serve", job), core=core, exit_timeout_s=STOPPING_S))
+            serving = servers.enter_context(alive(self._version("serve", job), core=core, exit_timeout_s=STOP_TIMEOUT_S))
             job["setting"]["servers"] = serving.receive()["servers"]
             if self._settings.rtts_ms[0] and not job["setting"]["servers"]:
                 raise NotMeasurableError("it connects to no server, so there is no network latency to add")  # noqa: TRY301 - as others
-            ready = asked(self._side("prepare", job))
-            found = asked(self._side("examine", job))
-        except (SideError, NotMeasurableError) as error:
-            refusal = error.as_refusal() if isinstance(error, SideError) else error
-            says = error.message if isinstance(error, SideError) else str(error)
+            ready = run_to_end(self._version("prepare", job))
+            found = run_to_end(self._version("examine", job))
+        except (VersionError, NotMeasurableError) as error:
+            refusal = error.as_refusal() if isinstance(error, VersionError) else error
+            message = error.message if isinstance(error, VersionError) else str(error)
             status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
-            return ExaminedVersion(replace(blank, status=status, error=says, exit_code=refusal.code))
+            return ExaminedVersion(replace(blank, status=status, error=message, exit_code=refusal.code))
         job["benchmarks"] = found["benchmarks"]
-        return ExaminedVersion(_result(blank, ready, found), self._side("time", job), found)
+        return ExaminedVersion(_result(blank, ready, found), self._version("time", job), found)
 
-    def _side(self, task: str, job: Mapping[str, Any]) -> Side:
+    def _version(self, task: str, job: Mapping[str, Any]) -> VersionCommand:
         file = self._folder / f"{task}.json"
         file.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
-        return Side([*self._command, str(file)], self._name, self._where, self._environment)
+        return VersionCommand([*self._command, str(file)], self._name, self._where, self._environment)
 
 
 def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
     broken: dict[str, str] = found["cannot_run"]
     names = {name: (group, arm) for name, group, arm in found["all"]}
     arms = []
-    for arm, describes in found["arms"].items():
-        mine = [f"{names[name][0]}: {says}" for name, says in broken.items() if names[name][1] == arm]
-        arms.append(ArmResult(arm, describes, "; ".join(mine) or None))
-    exact = [
+    for arm, description in found["arms"].items():
+        errors = [f"{names[name][0]}: {error}" for name, error in broken.items() if names[name][1] == arm]
+        arms.append(ArmResult(arm, description, "; ".join(errors) or None))
+    counts = [
         WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats)
         for n, metric, value, repeats in found["work_counts"]
     ]
@@ -181,7 +194,7 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
         doc=found["doc"],
         arms=arms,
         groups=found["groups"],
-        work_counts=exact,
+        work_counts=counts,
         dataset=ready["dataset"],
         engine_settings=ready["engine_settings"],
         tolerances=found["tolerances"],
@@ -189,86 +202,71 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     )
 
 
-def _timed(
-    old: ExaminedVersion, new: ExaminedVersion, wish: CompareRequest, told: Callable[[str], None]
+def _time(
+    old: ExaminedVersion, new: ExaminedVersion, request: CompareRequest, progress: Callable[[str], None]
 ) -> tuple[list[GateRow], list[RunWarning]]:
-    """Return the rows of time of a scenario that both trees have, and why some of its benchmarks have none."""
-    if not (old.side and new.side and old.found and new.found):
+    """Time a scenario that both trees have; return the rows, and why some of its benchmarks have none."""
+    if not (old.command and new.command and old.found and new.found):
         return [], []
-    base, where = new.result, new.place
-    reasons = list(_unlike(where, old.found, new.found))
-    refused = {name for name, _ in reasons}
+    base = new.result
+    changed = dict(_changed(old.found, new.found))
+    reasons = [RunWarning(new.place, f"{name}: {reason}", SAME) for name, reason in changed.items()]
     names = {name: (group, arm) for name, group, arm in new.found["benchmarks"]}
-    both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in refused]
+    both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
     if not both:
-        return [], [warning for _, warning in reasons]
+        return [], reasons
     try:
         times = compare_all(
-            old.side,
-            new.side,
-            wish.budget_s(len(both)),
+            old.command,
+            new.command,
+            request.budget_s(len(both)),
             wanted=both,
-            margin=wish.margin,
-            seed=f"{wish.settings.seed}/{base.name}",
-            told=told,
+            margin=request.margin,
+            seed=f"{request.settings.seed}/{base.name}",
+            progress=progress,
         )
-    except SideError as error:
-        return _refused(error, base, where, [warning for _, warning in reasons])
-    rows = [
-        time_row(time, BenchmarkPlace(base.name, base.engine, base.rtt_ms, names[time.name][1], names[time.name][0]), wish.margin)
-        for time in times
-    ]
-    return rows, [warning for _, warning in reasons]
+    except VersionError as error:
+        if error.as_refusal().code == 1:
+            return [_status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
+        return [], [*reasons, RunWarning(new.place, str(error), SAME)]
+    rows = []
+    for time in times:
+        group, arm = names[time.name]
+        rows.append(time_row(time, BenchmarkPlace(base.name, base.engine, base.rtt_ms, arm, group), request.margin))
+    return rows, reasons
 
 
-def _refused(
-    error: SideError, base: ScenarioResult, where: str, reasons: list[RunWarning]
-) -> tuple[list[GateRow], list[RunWarning]]:
-    refusal: HarnessError = error.as_refusal()
-    if refusal.code == 1:
-        failed = GateRow(
-            RowKind.STATUS,
-            base.name,
-            base.engine,
-            base.rtt_ms,
-            "",
-            "",
-            "status",
-            GateVerdict.REGRESSED,
-            f"it failed while timed: {error.message}",
-        )
-        return [failed], reasons
-    return [], [*reasons, RunWarning(where, str(error), KEEP)]
-
-
-def _unlike(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, RunWarning]]:
-    """Yield the benchmarks whose versions do not do the same: other cases, or other answers."""
-    timed = {name: group for name, group, _ in new["benchmarks"]}
-    for name, group in timed.items():
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the benchmarks whose versions do not do the same, each with the reason: other cases, or other answers."""
+    for name, group, _ in new["benchmarks"]:
         if group in old["cases"] and old["cases"][group] != new["cases"][group]:
-            yield name, RunWarning(where, f"{name}: the cases are others than before", KEEP)
+            yield name, "the two versions have different cases"
         elif name in old["answers"] and name in new["answers"] and old["answers"][name] != new["answers"][name]:
-            yield name, RunWarning(where, f"{name}: it answers something else than before", KEEP)
+            yield name, "the two versions give different answers"
 
 
-def _untimed(new: ExaminedVersion) -> Iterator[RunWarning]:
-    """Yield which groups are not timed, though they run: those whose one operation takes seconds."""
+def _not_timed(new: ExaminedVersion) -> Iterator[RunWarning]:
+    """Yield a warning about the groups that run but are too slow to be timed."""
     if new.found is None:
         return
     timed = {name for name, _, _ in new.found["benchmarks"]} | set(new.found["cannot_run"])
     left_out = dict.fromkeys(group for name, group, _ in new.found["all"] if name not in timed)
     if left_out:
-        says = f"one operation of {', '.join(left_out)} takes seconds, too long to be timed in turn"
-        yield RunWarning(f"not timed in {new.place}", says, "compare its exact work, or two runs of `harness run`")
+        message = f"one operation of {', '.join(left_out)} takes seconds, too long to be timed interleaved"
+        yield RunWarning(f"not timed in {new.place}", message, "compare its work counts, or two runs of `harness run`")
+
+
+def _status(scenario: ScenarioResult, verdict: GateVerdict, reason: str) -> GateRow:
+    return status_row(scenario.name, scenario.engine, scenario.rtt_ms, verdict, reason)
 
 
 def _run(results: list[ScenarioResult], settings: RunSettings, name: str) -> Run:
-    """Return one version's results as a run; both are of this machine and this moment, so it has no environment to differ in."""
+    """Return one version's results as a run. Both are from this machine and run, so the environment is left empty."""
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=RunKind.PAIRS,
         name=name,
-        started_at=name,  # tells the two apart, since neither is the other's copy
+        started_at=name,  # differs between the two, so that neither is taken for a copy of the other
         finished_at=None,
         command="",
         commit=None,

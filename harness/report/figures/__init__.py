@@ -1,28 +1,32 @@
-"""The figures of the report, one a file. The folder is the registry: a new file here is a new figure, and there is no list.
+"""The figures of the report, one per file. The folder is the registry: a new file is a new figure.
 
-A figure of one scenario has `draw(result, samples)`, a figure of the whole run has `draw_run(run)`; both return a Matplotlib
-figure, or None where the run has nothing for it. Each says with `ORDER` where it stands, with `TITLE` what it is and with
-`HOW_TO_READ` how it is read, in one line. `NEEDS_SAMPLES` marks those that cannot be drawn from the record alone.
+A figure of one scenario has `draw(result, samples)`, a figure of the whole run has `draw_run(run)`. Both return a Matplotlib
+figure, or None if the run has nothing to draw. Each has `ORDER`, its position on the page, `TITLE`, and `HOW_TO_READ`, one line.
+`NEEDS_SAMPLES` marks those that cannot be drawn from the record alone.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pandas as pd
-from matplotlib.figure import Figure
-
+from harness.errors import missing_extra
 from harness.results.run import Run, ScenarioResult
 
-Samples = pd.DataFrame
-"""Raw samples of one scenario, one operation a row, columns `harness.results.run.SAMPLE_COLUMNS`."""
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.figure import Figure
 
-DrawScenario = Callable[[ScenarioResult, Samples | None], Figure | None]
-DrawRun = Callable[[Run], Figure | None]
+Samples: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
+"""Raw samples of one scenario as columns of equal length, one entry per operation: `harness.results.store.SAMPLE_COLUMNS`, or under
+load one entry per bucket of its histograms: `harness.report.html.figure_boxes.HISTOGRAM_COLUMNS`."""
+
+DrawScenario: TypeAlias = "Callable[[ScenarioResult, Samples | None], Figure | None]"
+DrawRun: TypeAlias = "Callable[[Run], Figure | None]"
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,15 @@ class Drawing:
 
 @cache
 def drawings() -> tuple[Drawing, ...]:
-    """Load every figure of this folder, in their order."""
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    """Load every figure of this folder, in their order.
+
+    Raises:
+        UsageError: Matplotlib is not installed.
+    """
+    try:
+        modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    except ModuleNotFoundError as error:
+        raise missing_extra((error.name or "matplotlib").partition(".")[0], "report", "drawing figures") from error
     found = [
         Drawing(
             name=module.__name__.rpartition(".")[2],

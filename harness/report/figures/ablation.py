@@ -1,4 +1,4 @@
-"""What each switch brings, alone and last: two marks a switch, and what all of them bring together as a line."""
+"""The gain of each switch, alone and last: two marks per switch, and a line for all of them together."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.ablation import AblationPart, bounded, parts, place
-from harness.report.promises import OPTIMISED, PROPOSED
-from harness.report.svg import ARM_COLOURS, INCH, INK, MORE_COLOURS, MUTED, figure, legend_of, log_axis, shorten
-from harness.results.run import BASELINE, Gain, Run, SwitchGain
+from harness.report.ablation import AblationPart, gain_with_interval, parts, rank
+from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, INCH, INK, MUTED, figure, legend_of, log_axis, shorten
+from harness.results.run import Gain, Run, SwitchGain
 
 ORDER = 1
-TITLE = "What each switch brings, alone and last"
+TITLE = "Gain of each switch, alone and last"
 HOW_TO_READ = (
-    "right of 1 is faster. The square is the switch alone (all off ÷ it alone), the dot the switch last (all but it ÷ all on), "
-    "both from the same pairs; lines are 95 % intervals over fresh processes, and a hollow mark is not told from no gain. "
-    "Marks that agree add up; a dot far right of its square needs the others, one far left was made redundant by them. "
-    "The solid line and its band are all on against all off, the dotted line what the squares multiply to."
+    "right of 1 is faster. Square: the switch alone (all off ÷ only this one on). Dot: the switch last (all but this one ÷ all "
+    "on). Bars: 95 % confidence intervals over fresh processes. Hollow: not significant. Square and dot together: the gain adds "
+    "up. Dot far right of its square: it needs the others; far left: they made it redundant. Solid line and band: all on ÷ all "
+    "off. Dotted line: product of the squares."
 )
 WIDTH, LEFT, RIGHT = 1160.0, 310.0, 400.0
 TOP, FOOT = 34.0, 40.0
@@ -28,22 +27,22 @@ HEADING, ROW, APART = 30.0, 42.0, 8.5
 
 
 @dataclass(frozen=True)
-class _Mark:
-    """How one kind of gain is drawn."""
+class GainMark:
+    """The style of one kind of gain."""
 
     name: str
     colour: str
     sign: str
 
 
-ALONE = _Mark("alone", ARM_COLOURS[PROPOSED], "s")
-LAST = _Mark("last", ARM_COLOURS[OPTIMISED], "o")
-TOTAL: dict[str, Any] = {"color": MORE_COLOURS[2], "linewidth": 1.6, "linestyle": "-"}
-PRODUCT: dict[str, Any] = {"color": ARM_COLOURS[BASELINE], "linewidth": 1.4, "linestyle": ":"}
+ALONE = GainMark("alone", ARM_COLOURS[0], "s")
+LAST = GainMark("last", ARM_COLOURS[1], "o")
+TOTAL: dict[str, Any] = {"color": ARM_COLOURS[4], "linewidth": 1.6, "linestyle": "-"}
+PRODUCT: dict[str, Any] = {"color": BASELINE_COLOUR, "linewidth": 1.4, "linestyle": ":"}
 
 
 def draw_run(run: Run) -> Figure | None:
-    """Draw a block a group and a row a switch; None for a run in which nothing was ablated."""
+    """Draw a block per group and a row per switch; None for a run without ablation."""
     blocks = parts(run)
     if not blocks:
         return None
@@ -70,7 +69,7 @@ def draw_run(run: Run) -> Figure | None:
 def _block(drawing: Figure, axes: Axes, block: AblationPart, top: float) -> None:
     found = block.found
     _write(drawing, 16, top + HEADING / 2, shorten(block.heading, LEFT - 40), weight="bold", fontsize=11)
-    words = f"all on {bounded(found.total)}, product {bounded(found.product)}"
+    words = f"all on {gain_with_interval(found.total)}, product {gain_with_interval(found.product)}"
     _write(drawing, WIDTH - RIGHT + 16, top + HEADING / 2, shorten(words, RIGHT - 24), fontsize=9.5, color=MUTED)
     end = top + HEADING + ROW * len(found.switches)
     if found.total.low is not None and found.total.high is not None:
@@ -89,12 +88,12 @@ def _row(drawing: Figure, axes: Axes, switch: SwitchGain, middle: float) -> None
     for gain, mark, y in ((switch.alone, ALONE, middle - APART), (switch.last, LAST, middle + APART)):
         _gain(axes, gain, mark, y)
         _write(drawing, start + 16, y, mark.name, fontsize=10, color=mark.colour)
-        _write(drawing, start + 56, y, bounded(gain), fontsize=10)
+        _write(drawing, start + 56, y, gain_with_interval(gain), fontsize=10)
     _write(drawing, start + 226, middle - APART, switch.interaction, fontsize=10)
-    _write(drawing, start + 226, middle + APART, f"place {place(switch.rank_best, switch.rank_worst)}", fontsize=9.5, color=MUTED)
+    _write(drawing, start + 226, middle + APART, f"rank {rank(switch)}", fontsize=9.5, color=MUTED)
 
 
-def _gain(axes: Axes, gain: Gain, mark: _Mark, y: float) -> None:
+def _gain(axes: Axes, gain: Gain, mark: GainMark, y: float) -> None:
     if gain.low is not None and gain.high is not None:
         axes.plot([gain.low, gain.high], [y, y], color=mark.colour, linewidth=2.2, solid_capstyle="butt")
     face = mark.colour if gain.is_clear else "none"
@@ -102,7 +101,7 @@ def _gain(axes: Axes, gain: Gain, mark: _Mark, y: float) -> None:
 
 
 def _write(drawing: Figure, x: float, y: float, text: str, **style: Any) -> None:
-    """Write at `x` of the figure and `y` of the axis, both in units."""
+    """Write at `x` of the figure and `y` of the axis, both in view-box units."""
     height = drawing.get_figheight() * INCH
     drawing.text(x / WIDTH, 1 - (TOP + y) / height, text, va="center", **style)
 

@@ -1,4 +1,4 @@
-"""Two files side by side: every benchmark's ratio with its interval, and the band in which two runs of the same code may lie."""
+"""Two compared files: every benchmark's ratio with its interval, and the band of the drift."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.report.numbers import times
-from harness.report.svg import GRID, INCH, INK, MUTED, arm_style, figure, shorten
+from harness.report.svg import ARM_COLOURS, GRID, INCH, INK, MUTED, figure, shorten
 from harness.results.run import PromiseVerdict, Run, Verdict
 
 ORDER = 90
 TITLE = "How many times faster, before ÷ after"
 HOW_TO_READ = (
-    "right of 1 is faster after, left of 1 slower; lines are 95 % intervals, hollow marks have none; "
-    "inside the grey band a difference cannot be told from the drift between two runs of the same code."
+    "right of 1 is faster after, left of 1 slower. Bars: 95 % confidence intervals; hollow marks have none. "
+    "Differences inside the grey band can be drift between two runs of the same code."
 )
 WIDTH, LEFT, RIGHT = 1160.0, 420.0, 200.0
 TOP, FOOT, ROW = 8.0, 34.0, 22.0
 MOST = 60
-"""So many rows are drawn, those that changed most; the table has them all."""
+"""The most rows that are drawn, those with the largest changes; the table has all."""
 
-LEAST_REACH, FAR = 2.2, 100.0
-"""How far the axis reaches at least, and from where on only powers of ten find room on it."""
+LEAST_REACH, LARGE_REACH = 2.2, 100.0
+"""The smallest end of the axis, and the end from which only powers of ten are labelled."""
 
 
 def draw_run(run: Run) -> Figure | None:
-    """Draw one row a benchmark, the largest changes first; None for any other kind of run."""
+    """Draw one row per benchmark, the largest changes first; None for any other kind of run."""
     if run.kind != "comparison":
         return None
     found = [v for result in run.scenarios for v in result.verdicts if v.value]
@@ -51,7 +51,7 @@ def draw_run(run: Run) -> Figure | None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if reach < FAR else (1.0,)))
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if reach < LARGE_REACH else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("times faster (log)")
@@ -59,12 +59,12 @@ def draw_run(run: Run) -> Figure | None:
 
 
 def abs_change(ratio: float) -> float:
-    """Return how far a ratio is from 1, the same for twice as fast and twice as slow."""
+    """Return the size of a change, the same for twice as fast and twice as slow."""
     return max(ratio, 1 / ratio)
 
 
 def drift_of(run: Run) -> float | None:
-    """Return the drift that a comparison took for granted, as a share; None where it cannot be read."""
+    """Return the drift that a comparison allowed for, as a share; None if it cannot be read."""
     try:
         return float(run.environment["drift"].removesuffix("%")) / 100
     except (KeyError, ValueError):
@@ -73,10 +73,8 @@ def drift_of(run: Run) -> float | None:
 
 def _row(drawing: Figure, axes: Axes, verdict: Verdict, y: float, at: float) -> None:
     assert verdict.value is not None
-    told = verdict.verdict in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED}
-    colour = (
-        str(arm_style([], "optimised" if verdict.verdict == PromiseVerdict.IMPROVED else "proposed")["color"]) if told else MUTED
-    )
+    colours = {PromiseVerdict.IMPROVED: ARM_COLOURS[1], PromiseVerdict.REGRESSED: ARM_COLOURS[0]}
+    colour = colours.get(verdict.verdict, MUTED)
     ends = [bound for bound in (verdict.low, verdict.high) if bound]
     known = len(ends) == 2  # noqa: PLR2004 - both ends or no interval
     if known:
@@ -85,4 +83,4 @@ def _row(drawing: Figure, axes: Axes, verdict: Verdict, y: float, at: float) -> 
     axes.plot([verdict.value], [y], "o", color=colour, markersize=6, markerfacecolor=face, markeredgewidth=1.5)
     drawing.text(8 / WIDTH, at, shorten(verdict.promise, LEFT - 24), va="center", fontsize=10)
     words = f"{times(verdict.value)}  {verdict.verdict}"
-    drawing.text(1 - (RIGHT - 12) / WIDTH, at, words, va="center", fontsize=10, color=INK if told else MUTED)
+    drawing.text(1 - (RIGHT - 12) / WIDTH, at, words, va="center", fontsize=10, color=INK if verdict.verdict in colours else MUTED)

@@ -1,9 +1,10 @@
-"""The verdict strip: every promise of a run on one axis, where 1 is what was promised."""
+"""The verdict strip: every promise of a run on one axis, where 1 is the promise."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,34 +12,45 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.report.promises import HEADINGS, OPTIMISED, PROPOSED, SIGNS, KeptShare, PromiseRow, figure, kept, rows
-from harness.report.svg import BAND, INCH, INK, KEEPS, MUTED, arm_style, shorten
+from harness.report.blocks import status
+from harness.report.promises import KeptShare, PromiseRow, arms_of, figure, kept, rows
+from harness.report.svg import ARM_COLOURS, BAND, INCH, INK, KEEPS, MUTED, arm_styles, shorten
 from harness.report.svg import figure as blank
 from harness.results.run import Run, Verdict
-from harness.verdicts.promise import format_claim
+from harness.verdicts.promise import EXPONENT, format_claim, format_figure
 
 ORDER = 0
 TITLE = "Every promise, kept or not"
 HOW_TO_READ = (
-    "1 is the promise's lower bound, and right of it (tinted) the promise is kept; the band is the promised range, the short bar "
-    "“no effect at all”. Speed-ups stand as measured ÷ promised, “less of something” and limits as what was allowed to be left "
-    "÷ what was left, exponents as allowed ÷ measured growth over ten times the rows. "
-    "Marks with lines are 95 % intervals (memory: the range of its processes), "
-    "diamonds are exact counts, hollow marks have no interval; an arrow lies beyond the axis."
+    "Right of the line: promise kept. Dot: measured. Bar: 95 % confidence interval (memory: range of its processes). "
+    "Diamond: exact count. Hollow: no interval. Arrow: beyond the axis. Green band: promised range. Short bar: no effect. "
+    "The axis is measured ÷ promised; for “less” and limits promised ÷ measured remainder, for growth promised ÷ measured cost at "
+    "10× the rows."
 )
 WIDTH, LEFT, RIGHT = 1160.0, 372.0, 352.0
 HEAD, FOOT, LINE = 66.0, 34.0, 17.0
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-FARTHEST = 30.0
-MARKS = {PROPOSED: ("s", "D"), OPTIMISED: ("o", "d")}
-"""An arm's mark where it has an interval, and where it is exact."""
+FURTHEST = 30.0
+MARKS = (("s", "D"), ("o", "d"), ("^", "D"), ("v", "d"), ("P", "D"), ("X", "d"))
+"""An arm's mark with an interval, and for exact counts, by the arm's position."""
+
+
+@dataclass(frozen=True)
+class ArmMark:
+    """The style of one arm."""
+
+    colour: str
+    interval: str
+    exact: str
 
 
 def draw_run(run: Run) -> Figure | None:
-    """Draw one row a promise; None for a run without verdicts."""
-    promises = rows(run)
+    """Draw one row per promise that has a position on the axis; None for a run without any."""
+    promises = [row for row in rows(run) if any(kept(v) is not None for v in row.verdicts)]
     if not promises:
         return None
+    arms = arms_of(promises)
+    marks = {arm: ArmMark(str(arm_styles(arms, arms)[arm]["color"]), *MARKS[place % len(MARKS)]) for place, arm in enumerate(arms)}
     tall = [max(2, len(row.verdicts)) * LINE + 13 for row in promises]
     height = HEAD + sum(tall) + FOOT
     drawing = blank(WIDTH, height)
@@ -50,20 +62,21 @@ def draw_run(run: Run) -> Figure | None:
     axes.axvspan(1, high, color=KEEPS, linewidth=0)
     top = 0.0
     for row, tallness in zip(promises, tall, strict=True):
-        _row(drawing, axes, row, top, tallness)
+        _row(drawing, axes, row, marks, (top, tallness))
         top += tallness
     axes.axvline(1, color=INK, linewidth=1.1)
-    _frame(drawing, axes, low, high)
+    _frame(drawing, axes, (low, high), marks)
     return drawing
 
 
 def _reach(places: Sequence[KeptShare]) -> tuple[float, float]:
     values = [v for k in places for v in (k.value, k.low, k.high, k.promised_high, k.neutral) if v]
     known = [v for v in values if math.isfinite(v)] or [1.0]
-    return max(1 / FARTHEST, min(0.4, min(known) * 0.8)), min(FARTHEST, max(2.5, max(known) * 1.25))
+    return max(1 / FURTHEST, min(0.4, min(known) * 0.8)), min(FURTHEST, max(2.5, max(known) * 1.25))
 
 
-def _row(drawing: Figure, axes: Axes, row: PromiseRow, top: float, tall: float) -> None:
+def _row(drawing: Figure, axes: Axes, row: PromiseRow, marks: dict[str, ArmMark], span: tuple[float, float]) -> None:
+    top, tall = span
     middle = top + tall / 2
     if top:
         line = Line2D([14 / WIDTH, 1 - 14 / WIDTH], [_up(axes, top)] * 2, color=MUTED, linewidth=0.5, alpha=0.35)
@@ -72,20 +85,20 @@ def _row(drawing: Figure, axes: Axes, row: PromiseRow, top: float, tall: float) 
     offset = 7.5 / (drawing.get_figheight() * INCH)
     drawing.text(16 / WIDTH, at + offset, shorten(row.label, 330), va="center", fontsize=10.5, weight="bold", url=f"#{row.anchor}")
     promised = next((_promised(v) for v in row.verdicts if v.promised_low is not None), "")
-    says = f"{promised}: {row.text}" if promised else row.text
-    drawing.text(16 / WIDTH, at - offset, shorten(says, 330), va="center", fontsize=9.5, color=MUTED)
+    claim = f"{promised}: {row.text}" if promised else row.text
+    drawing.text(16 / WIDTH, at - offset, shorten(claim, 330), va="center", fontsize=9.5, color=MUTED)
     place = next((k for v in row.verdicts if (k := kept(v)) is not None), None)
     if place is not None:
         _promise(axes, place, middle, tall)
-    elif any(v.value is not None for v in row.verdicts):
-        drawing.text((LEFT + 8) / WIDTH, at, "has no place on this axis", va="center", fontsize=9.5, color=MUTED, style="italic")
     first = middle - (len(row.verdicts) - 1) * LINE / 2
     for number, verdict in enumerate(row.verdicts):
-        _verdict(drawing, axes, row, verdict, first + number * LINE)
+        _verdict(drawing, axes, verdict, marks[verdict.arm], first + number * LINE)
 
 
 def _promised(verdict: Verdict) -> str:
     limit = "at most " if verdict.less_is_better else ""
+    if verdict.unit == EXPONENT and verdict.promised_low is not None:
+        return limit + format_figure(verdict.promised_low, EXPONENT)
     return limit + format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
 
 
@@ -99,25 +112,20 @@ def _promise(axes: Axes, place: KeptShare, middle: float, tall: float) -> None:
         axes.plot([place.neutral] * 2, [middle - half, middle + half], color=MUTED, linewidth=1.4, alpha=0.7)
 
 
-def _verdict(drawing: Figure, axes: Axes, row: PromiseRow, verdict: Verdict, y: float) -> None:
-    others = [v.arm for v in row.others]
-    style = arm_style(others, verdict.arm)
+def _verdict(drawing: Figure, axes: Axes, verdict: Verdict, mark: ArmMark, y: float) -> None:
     place = kept(verdict)
     if place is not None:
-        _mark(axes, place, verdict.arm, style, y)
+        _mark(axes, place, mark, y)
     up = _up(axes, y)
-    name = HEADINGS.get(verdict.arm, verdict.arm).lower()
     start = 1 - RIGHT / WIDTH
-    drawing.text(start + 16 / WIDTH, up, shorten(name, 80), va="center", fontsize=10, color=style["color"])
-    drawing.text(start + 196 / WIDTH, up, shorten(figure(verdict), 106), va="center", ha="right", fontsize=10)
-    words = f"{SIGNS.get(verdict.verdict, '')} {verdict.verdict}"
-    drawing.text(start + 208 / WIDTH, up, words, va="center", fontsize=10, color=INK)
+    drawing.text(start + 16 / WIDTH, up, shorten(verdict.arm, 80), va="center", fontsize=10, color=mark.colour)
+    drawing.text(start + 216 / WIDTH, up, shorten(figure(verdict), 126), va="center", ha="right", fontsize=10)
+    drawing.text(start + 228 / WIDTH, up, status(verdict.verdict).label, va="center", fontsize=10, color=INK)
 
 
-def _mark(axes: Axes, place: KeptShare, arm: str, style: dict[str, object], y: float) -> None:
+def _mark(axes: Axes, place: KeptShare, mark: ArmMark, y: float) -> None:
     low, high = axes.get_xlim()
-    colour = str(style["color"])
-    interval, diamond = MARKS.get(arm, (str(style["marker"]), "D"))
+    colour = mark.colour
     if place.low is not None and place.high is not None:
         ends = [min(max(bound, low), high) for bound in (place.low, place.high)]
         axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="butt")
@@ -128,17 +136,18 @@ def _mark(axes: Axes, place: KeptShare, arm: str, style: dict[str, object], y: f
         return
     hollow = place.low is None and not place.exact
     face = "none" if hollow else colour
-    mark = diamond if place.exact else interval
-    axes.plot([place.value], [y], mark, color=colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5, clip_on=False)
+    sign = mark.exact if place.exact else mark.interval
+    axes.plot([place.value], [y], sign, color=colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5, clip_on=False)
 
 
 def _up(axes: Axes, y: float) -> float:
-    """Return a row's height on the axis as a share of the figure's height."""
+    """Return a row's position on the axis as a share of the figure's height."""
     bottom, top = axes.get_position().y0, axes.get_position().y1
     return float(top - (top - bottom) * y / axes.get_ylim()[0])
 
 
-def _frame(drawing: Figure, axes: Axes, low: float, high: float) -> None:
+def _frame(drawing: Figure, axes: Axes, reach: tuple[float, float], marks: dict[str, ArmMark]) -> None:
+    low, high = reach
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_yticks([])
@@ -153,13 +162,10 @@ def _frame(drawing: Figure, axes: Axes, low: float, high: float) -> None:
         drawing.text(x / WIDTH, 1 - 36 / height, text, ha=side, va="center", fontsize=9.5, color=MUTED)
     one = LEFT + (WIDTH - LEFT - RIGHT) * math.log(1 / low) / math.log(high / low)
     drawing.text(one / WIDTH, 1 - 36 / height, "promised", ha="center", va="center", fontsize=9.5, weight="bold")
-    handles = [
-        Line2D([], [], linewidth=2, markersize=6, marker=MARKS[arm][0], color=arm_style([], arm)["color"], label=name)
-        for arm, name in HEADINGS.items()
-    ]
+    shown = list(marks.items())[: len(ARM_COLOURS)]
+    handles = [Line2D([], [], linewidth=2, markersize=6, marker=m.interval, color=m.colour, label=arm) for arm, m in shown]
     handles += [
-        Line2D([], [], linestyle="", markersize=6, marker=MARKS[arm][1], color=arm_style([], arm)["color"], label=f"{name}, exact")
-        for arm, name in HEADINGS.items()
+        Line2D([], [], linestyle="", markersize=6, marker=m.exact, color=m.colour, label=f"{arm}, exact") for arm, m in shown
     ]
     extra: list[Line2D | Patch] = [Patch(color=BAND, label="promised range", linewidth=0)]
     extra.append(Line2D([], [], linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=MUTED, label="no effect"))
@@ -168,7 +174,7 @@ def _frame(drawing: Figure, axes: Axes, low: float, high: float) -> None:
         loc="upper left",
         bbox_to_anchor=(10 / WIDTH, 1.0),
         borderaxespad=0.2,
-        ncols=6,
+        ncols=min(6, len(handles) + 2),
         columnspacing=1.8,
         labelcolor=INK,
     )

@@ -1,4 +1,4 @@
-"""Response and service time over percentiles under load, a line an arm: how long the tail is, and what of it is waiting."""
+"""Response and service time by percentile under load, a line per arm: the tail, and how much of it is waiting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from harness.report.figures import Samples
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
-from harness.report.svg import arm_style, is_crowded, legend, log_axis, panels, shorten
+from harness.report.svg import is_crowded, legend, log_axis, panels, shorten, styles_of
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
 from harness.results.run import ScenarioResult
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
@@ -19,61 +19,70 @@ from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 ORDER = 12
 TITLE = "Response time by percentile, under load"
 HOW_TO_READ = (
-    "lower is faster; each step to the right is one nine more (p90, p99, p99.9). The thick line is response time, from the moment "
-    "an operation was due, with 95 % intervals as bars; the thin one is service time: what lies between them is waiting. The line "
-    "turns faint where fewer than ten operations lie beyond. Arms that do not hold the rate have no line."
+    "lower is faster; each step to the right is one more nine (p90, p99, p99.9). Thick line: response time, from the intended "
+    "start, with 95 % confidence intervals as bars. Thin line: service time; the difference is waiting. Lines are faint where "
+    "fewer than ten operations lie beyond. Arms that cannot sustain the rate have no line."
 )
 CROWDED = "95"
-"""The percentile whose label finds no room beside p90 in a small panel; the table has it."""
+"""The percentile whose label does not fit next to p90 in a small panel; the table has it."""
 POINTS = 120
 FIRST = 1.25
-"""Where a curve begins (p20): what is faster than that would only flatten what matters."""
+"""The start of a curve (p20): faster operations would only flatten the rest."""
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
-"""Nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond."""
+"""Nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond: arrays of equal length."""
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
-    """Draw one panel a group of operations; None without load, where nothing may be concluded, or where no arm holds the rate."""
+    """Draw one panel per group of operations; None without load, in an invalid run, or if no arm sustains the rate."""
     load = result.load
     arms = arms_of(result)
     if load is None or load.invalid or is_crowded(arms):
         return None
-    shown = {group: _held(load, arms, group) for group in groups(result)}
+    shown = {group: _sustained(load, arms, group) for group in groups(result)}
     shown = {group: rows for group, rows in shown.items() if rows}
     if not shown:
         return None
+    styles = styles_of(result, arms)
     drawing, panel = panels(len(shown))
     for axes, (group, rows) in zip(panel, shown.items(), strict=True):
         for row in rows:
-            style = arm_style(arms, row.arm) | {"marker": ""}
+            style = styles[row.arm] | {"marker": ""}
             _line(axes, _curve(row.service, samples, row, "service"), style | {"linewidth": 0.9}, faint=0.3)
             _line(axes, _curve(row.response, samples, row, "response"), style | {"linewidth": 2.0}, faint=0.35)
             _intervals(axes, row.response, style)
         _label(axes, [row.response.percentiles_ns.get("50") for row in rows], few=len(shown) > 1)
-        axes.set_title(shorten(group[0].upper() + group[1:] if group == ALL else group, 200))
-    held = {row.arm for rows in shown.values() for row in rows}
-    names = [(arm if arm in held else f"{arm}: rate not held", arm_style(arms, arm) | {"marker": ""}) for arm in arms]
+        axes.set_title(shorten(group.capitalize() if group == ALL else group, 200))
+    sustained = {row.arm for rows in shown.values() for row in rows}
+    missing = {"alpha": 0.35}
     legend(
-        drawing, [(name, style if arm in held else style | {"alpha": 0.35}) for arm, (name, style) in zip(arms, names, strict=True)]
+        drawing,
+        [
+            (arm, styles[arm] | {"marker": ""})
+            if arm in sustained
+            else (f"{arm}: rate not sustained", styles[arm] | {"marker": ""} | missing)
+            for arm in arms
+        ],
     )
     return drawing
 
 
-def _held(load: LoadResult, arms: list[str], group: str) -> list[LoadedArm]:
+def _sustained(load: LoadResult, arms: list[str], group: str) -> list[LoadedArm]:
     rows = [row_of(load, arm, group) for arm in arms if not overloaded(load, arm, group)]
     return [row for row in rows if row is not None and any(row.response.percentiles_ns.values())]
 
 
 def _curve(times: LatencySummary, samples: Samples | None, row: LoadedArm, kind: str) -> Curve:
-    """Return a whole curve from the histograms of a run's folder, else the percentiles that the record has."""
+    """Return a whole curve from the histograms of a run's folder, or else the percentiles of the record."""
     if samples is not None:
-        # The record has the row over all groups, the histograms may not: they are its sum.
-        of_group = samples["group"] == row.group if row.group in set(samples["group"]) else samples["group"] != ALL
-        chosen = samples[(samples["arm"] == row.arm) & of_group & (samples["kind"] == kind)]
-        counts = chosen.groupby("lower_ns")["count"].sum().sort_index()
+        # The record has a row over all groups; the histograms may lack it, but sum up to it.
+        of_group = samples["group"] == row.group
+        of_group = of_group if of_group.any() else samples["group"] != ALL
+        chosen = (samples["arm"] == row.arm) & of_group & (samples["kind"] == kind)
+        lower_ns, bucket = np.unique(samples["lower_ns"][chosen], return_inverse=True)
+        counts = np.bincount(bucket, weights=samples["count"][chosen], minlength=len(lower_ns)).astype(np.int64)
         if counts.sum() > SAMPLES_BEYOND:
-            return _from_histogram(counts.index.to_numpy(np.float64), counts.to_numpy(np.int64))
+            return _from_histogram(lower_ns.astype(np.float64), counts)
     known = [(1 / (1 - q), ns) for label, q in QUANTILES.items() if (ns := times.percentiles_ns.get(label)) is not None]
     nines, values = (np.array(column) for column in zip(*known, strict=True)) if known else (np.array([]), np.array([]))
     return nines, values, np.ones(len(nines), dtype=bool)

@@ -1,6 +1,8 @@
-"""Latency over percentiles, a line an arm: where the tail begins, and whether a change only moved the middle."""
+"""Latency by percentile, a line per arm: where the tail begins, and whether a change reaches it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,41 +12,42 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from harness.report.figures import Samples
 from harness.report.numbers import unit_of
-from harness.report.order import groups_of
-from harness.report.svg import arm_style, is_crowded, legend, log_axis, panels, shorten
+from harness.report.svg import is_crowded, legend, log_axis, panels, shorten, styles_of
+from harness.report.tables import groups_of
 from harness.results.run import AA_CONTROL, ScenarioResult
 from harness.stats.intervals import SAMPLES_BEYOND
 
 ORDER = 20
 TITLE = "Latency by percentile"
 HOW_TO_READ = (
-    "lower is faster; each step to the right is one nine more (p90, p99, p99.9), so the tail is as wide as the middle. "
-    "The line turns faint where fewer than ten samples lie beyond."
+    "lower is faster; each step to the right is one more nine (p90, p99, p99.9), so that the tail is as wide as the middle. "
+    "The line is faint where fewer than ten samples lie beyond."
 )
 NEEDS_SAMPLES = True
 NINES = {50: 2.0, 90: 10.0, 95: 20.0, 99: 100.0, 99.9: 1000.0, 99.99: 10000.0}
 CROWDED = 95
-"""The percentile whose label finds no room beside p90 in a small panel; the table has it."""
+"""The percentile whose label does not fit next to p90 in a small panel; the table has it."""
 POINTS = 160
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
-    """Draw one panel a group of cases; None without samples, or with too many arms."""
-    if samples is None or samples.empty:
+    """Draw one panel per group of cases; None without samples, or with too many arms."""
+    if samples is None or not len(samples["arm"]):
         return None
-    groups = groups_of(result, result.latencies) or list(dict.fromkeys(samples["group"]))
-    timed = set(samples["arm"]) - {AA_CONTROL}
+    groups = groups_of(result, result.latencies) or list(dict.fromkeys(samples["group"].tolist()))
+    timed = set(samples["arm"].tolist()) - {AA_CONTROL}
     arms = [name for name in dict.fromkeys([a.name for a in result.arms] + sorted(timed)) if name in timed]
     if is_crowded(arms):
         return None
+    styles = styles_of(result, arms)
     drawing, panel = panels(len(groups))
     for axes, group in zip(panel, groups, strict=True):
-        chosen = samples[samples["group"] == group]
+        of_group = samples["group"] == group
         for arm in arms:
-            latencies = np.sort(chosen.loc[chosen["arm"] == arm, "latency_ns"].to_numpy(dtype=np.float64))
+            latencies = np.sort(samples["latency_ns"][of_group & (samples["arm"] == arm)].astype(np.float64))
             if len(latencies) > 1:
-                _line(axes, latencies, arms, arm)
-        unit = unit_of([float(v) for v in chosen["latency_ns"].quantile([0.5])])
+                _line(axes, latencies, styles[arm] | {"marker": ""})
+        unit = unit_of(np.median(samples["latency_ns"][of_group], keepdims=True).tolist() if of_group.any() else [])
         axes.set_title(shorten(group, 200))
         axes.set_ylabel(f"latency ({unit.name})")
         log_axis(axes, "y", unit)
@@ -54,16 +57,15 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
         axes.xaxis.set_major_formatter(FixedFormatter([f"p{label:g}" for label in shown]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(x=0.02)
-    legend(drawing, [(arm, arm_style(arms, arm) | {"marker": ""}) for arm in arms])
+    legend(drawing, [(arm, styles[arm] | {"marker": ""}) for arm in arms])
     return drawing
 
 
-def _line(axes: Axes, latencies: npt.NDArray[np.float64], arms: list[str], arm: str) -> None:
+def _line(axes: Axes, latencies: npt.NDArray[np.float64], style: dict[str, Any]) -> None:
     number = len(latencies)
     nines = np.geomspace(1.0, number, POINTS)
     values = np.quantile(latencies, 1 - 1 / nines)
     supported = nines <= number / SAMPLES_BEYOND
-    style = arm_style(arms, arm) | {"marker": ""}
     axes.plot(nines[supported], values[supported], linewidth=1.8, **style)
     beyond = ~supported
     beyond[max(0, int(supported.sum()) - 1)] = True

@@ -1,4 +1,4 @@
-"""The paired ratio with its interval, and the fresh processes it comes from: how much of the effect repeats."""
+"""The paired ratio with its interval, and the fresh processes that it comes from."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.figures import Samples
-from harness.report.numbers import ratio_in_words
-from harness.report.order import groups_of
-from harness.report.svg import INK, MUTED, arm_style, figure, log_axis, shorten
+from harness.report.numbers import ratio_with_interval
+from harness.report.svg import INK, MUTED, figure, log_axis, shorten, styles_of
+from harness.report.tables import groups_of
 from harness.results.run import AA_CONTROL, Ratio, ScenarioResult
 
 ORDER = 10
-TITLE = "Times faster than the baseline, process by process"
+TITLE = "Times faster than the baseline, by process"
 HOW_TO_READ = (
-    "each small dot is one fresh process's median over its pairs, the large mark their mean with its 95 % interval; "
-    "right of 1 is faster. The A/A control is the baseline against itself: it should sit on 1."
+    "right of 1 is faster. Small dots: the median of each fresh process. Large mark and bar: their mean and 95 % confidence "
+    "interval. The A/A control is the baseline against itself: it should be at 1."
 )
 WIDTH, LEFT, RIGHT = 560.0, 118.0, 138.0
 TOP, FOOT = 6.0, 40.0
 HEADING, ROW = 24.0, 19.0
 
 
-def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # noqa: ARG001 - every figure is drawn alike
-    """Draw one row an arm and group, the A/A control included; None without ratios, or under load, which has its own."""
+def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # noqa: ARG001 - all figures have one signature
+    """Draw one row per arm and group, with the A/A control; None without ratios, or under load, which has other figures."""
     groups = groups_of(result, result.ratios)
     if not groups or result.load is not None:
         return None
-    arms = [arm.name for arm in result.arms]
+    styles = styles_of(result, (r.arm for r in result.ratios))
     tall = HEADING * len(groups) + ROW * len(result.ratios) + 4
     height = TOP + tall + FOOT
     drawing = figure(WIDTH, height)
@@ -41,7 +41,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # n
         drawing.text(8 / WIDTH, 1 - (TOP + y - ROW / 2) / height, shorten(group, WIDTH - 20), va="center", weight="bold")
         for ratio in (r for r in result.ratios if r.group == group):
             y += ROW
-            _marks(axes, ratio, arm_style(arms, ratio.arm), y - ROW / 2)
+            _marks(axes, ratio, styles[ratio.arm], y - ROW / 2)
             _words(drawing, ratio, 1 - (TOP + y - ROW / 2) / height)
     axes.axvline(1, color=INK, linewidth=0.9)
     axes.set_yticks([])
@@ -64,4 +64,4 @@ def _marks(axes: Axes, ratio: Ratio, style: dict[str, Any], y: float) -> None:
 def _words(drawing: Figure, ratio: Ratio, at: float) -> None:
     name = "A/A control" if ratio.arm == AA_CONTROL else ratio.arm
     drawing.text(8 / WIDTH, at, shorten(name, LEFT - 24), va="center", fontsize=10, color=MUTED)
-    drawing.text(1 - (RIGHT - 10) / WIDTH, at, ratio_in_words(ratio), va="center", fontsize=10)
+    drawing.text(1 - (RIGHT - 10) / WIDTH, at, ratio_with_interval(ratio), va="center", fontsize=10)

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network, no fonts, no script to be read."""
+"""The report as one self-contained HTML file: no network, no fonts, readable without scripts."""
 
 from harness.report.html.page import render, write
 

@@ -1,87 +1,117 @@
-"""The figures of a page, each in a box with its title and how it is read, or with the reason for which it was left out."""
+"""The figures of a page, each in a box with its title and how to read it, or with the reason why it was left out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from markupsafe import Markup
 
 from harness.errors import UsageError
 from harness.report.figures import Drawing, Samples, drawings
-from harness.report.svg import INCH, inline, look
-from harness.results.histograms import read_histograms
 from harness.results.run import Run, ScenarioResult
-from harness.results.store import SAMPLE_COLUMNS, read_samples
+from harness.results.store import SAMPLE_COLUMNS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDE = 700
-"""A figure above this width, in its own units, takes a row of the page for itself."""
+"""A figure above this width, in view-box units, takes a row of the page."""
+
+HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
+"""One bucket per entry: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lower bound, `count` its operations."""
+
+TEXTS = {"arm", "group", "kind", "case"}
+"""The columns that hold text; all others hold integers."""
 
 
 @dataclass(frozen=True)
 class FigureBox:
-    """A figure on the page; `svg` is empty where `missing` says why it was left out."""
+    """A figure on the page."""
 
     title: str
     how_to_read: str
     svg: Markup
+    """Empty if the figure was left out."""
     missing: str = ""
+    """The reason why it was left out."""
     wide: bool = False
 
 
 def of_run(run: Run, place: str) -> Iterator[FigureBox]:
-    """Yield the figures of a whole run; `place` keeps their ids apart from those of other places."""
+    """Yield the figures of a whole run; `place` makes their ids unique on the page."""
     for drawing in drawings():
-        if drawing.draw_run is None:
-            continue
-        with look():
-            made = drawing.draw_run(run)
-            if made is not None:
-                svg = inline(made, f"run-{place}-{drawing.name}", f"{drawing.title}. The table below has the same figures.")
-                yield FigureBox(drawing.title, drawing.how_to_read, Markup(svg))  # noqa: S704 - Matplotlib escapes texts
+        label = f"{drawing.title}. The table below has the same figures."
+        if drawing.draw_run and (box := boxed(drawing, partial(drawing.draw_run, run), f"run-{place}-{drawing.name}", label)):
+            yield box
 
 
 def of_scenario(result: ScenarioResult, anchor: str, folder: Path | None) -> Iterator[FigureBox]:
     """Yield the figures of one scenario; those that need raw samples are drawn from `folder`, or left out with the reason."""
     samples, missing = _samples(result, folder)
     for drawing in drawings():
-        if drawing.draw is None or (drawing.needs_samples and result.load is not None):
-            continue  # under load no operation's own time is kept, and there are figures made for it
+        draw = drawing.draw
+        if draw is None or (drawing.needs_samples and result.load is not None):
+            continue  # under load the times of single operations are not kept, and there are other figures
         if drawing.needs_samples and missing:
             if result.latencies:
                 yield FigureBox(drawing.title, drawing.how_to_read, Markup(), missing)
             continue
-        box = _drawn(drawing, result, samples, anchor)
-        if box is not None:
+        label = f"{drawing.title}, {result.title}. The tables of this scenario have the figures."
+        if box := boxed(drawing, partial(draw, result, samples), f"{anchor}-{drawing.name}", label):
             yield box
 
 
-def _drawn(drawing: Drawing, result: ScenarioResult, samples: Samples | None, anchor: str) -> FigureBox | None:
-    assert drawing.draw is not None
+def boxed(drawing: Drawing, make: Callable[[], Figure | None], identity: str, label: str) -> FigureBox | None:
+    """Return the figure that `make` draws, in its box; None if it has nothing to draw."""
+    from harness.report.svg import INCH, inline, look  # noqa: PLC0415 - needs Matplotlib, whose absence `drawings` reports
+
     with look():
-        made = drawing.draw(result, samples)
+        made = make()
         if made is None:
             return None
-        label = f"{drawing.title}, {result.title}. The tables of this scenario have the figures."
-        svg = Markup(inline(made, f"{anchor}-{drawing.name}", label))  # noqa: S704 - Matplotlib escapes texts
-        return FigureBox(drawing.title, drawing.how_to_read, svg, wide=made.get_figwidth() * INCH > WIDE)
+        svg = Markup(inline(made, identity, label))  # noqa: S704 - Matplotlib escapes texts
+    return FigureBox(drawing.title, drawing.how_to_read, svg, wide=made.get_figwidth() * INCH > WIDE)
 
 
 def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | None, str]:
-    """Return a scenario's raw samples, under load its histograms, or why there are none."""
+    """Return a scenario's raw samples, or under load its histograms; or why there are none."""
     if result.samples_file is None:
-        return None, "this run kept no raw samples of the scenario"
+        return None, "this run has no raw samples of the scenario"
     if folder is None:
-        return None, "the raw samples were not at hand; render the report from the run's folder"
+        return None, "the raw samples were not available; render the report from the run's folder"
     try:
         if result.load is not None:
             return read_histograms(folder / result.samples_file), ""
-        rows = [
-            (s.process, s.pair, s.position, s.arm, s.group, s.case, s.latency_ns)
-            for s in read_samples(folder / result.samples_file)
-        ]
+        samples = _columns(folder / result.samples_file, SAMPLE_COLUMNS, "samples")
     except UsageError as error:
         return None, str(error)
-    return pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS)), "" if rows else "the sample file is empty"
+    return samples, "" if len(samples["arm"]) else "the sample file is empty"
+
+
+def read_histograms(path: Path) -> Samples:
+    """Return the histograms of one scenario under load, columns `HISTOGRAM_COLUMNS`.
+
+    Raises:
+        UsageError: the file is missing or is not a histogram file.
+    """
+    return _columns(path, HISTOGRAM_COLUMNS, "histograms")
+
+
+def _columns(path: Path, names: tuple[str, ...], kind: str) -> Samples:
+    import numpy as np  # noqa: PLC0415 - only figures need it
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            head = next(reader, [])
+            places = {name: head.index(name) for name in names}
+            columns = list(zip(*reader, strict=True))
+        cells = {name: columns[place] if columns else () for name, place in places.items()}
+        return {name: np.array(texts, dtype=str if name in TEXTS else np.int64) for name, texts in cells.items()}
+    except (OSError, ValueError, OverflowError) as error:
+        raise UsageError(f"cannot read the {kind} in {path} ({error}); run again, or report another run") from error

@@ -10,16 +10,25 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from harness.report import ablation, capacity, controls, load, matrix, numbers, promises, review, tables, tails
-from harness.report.html import figure_boxes, templates
-from harness.report.html.figure_boxes import FigureBox
-from harness.report.order import groups_of
-from harness.results.run import PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Statement
+from harness.errors import missing_extra
+from harness.report import ablation, comparison, load, numbers, overview, promises, review, tables
+from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, of, status, warning_notices
+from harness.results.run import AA_CONTROL, BASELINE, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
+try:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+    from markupsafe import Markup
+except ModuleNotFoundError as error:
+    raise missing_extra(error.name or "jinja2", "report", "the HTML report") from error
+
+from harness.report.html import figure_boxes
+from harness.report.html.figure_boxes import FigureBox
+
 REPORT_FILE = "report.html"
+FOLDER = Path(__file__).parent
 MANY = 12
-"""From so many cards on, drawing them on all cores saves more than starting processes costs."""
+"""From this number of cards on, drawing them on all cores saves more than starting processes costs."""
 
 
 @dataclass(frozen=True)
@@ -31,157 +40,205 @@ class Plans:
 
 
 @dataclass(frozen=True)
-class AblationBox:
-    """What the switches of a scenario bring in one group of cases."""
-
-    table: tables.Table
-    total: str
-
-
-@dataclass(frozen=True)
 class LoadBox:
-    """What one scenario met under load: `shown` are tables side by side, `errors` needs the whole width, `folded` is long."""
+    """One scenario under load, for the top of the page."""
 
     heading: str
     anchor: str
     planned: str
-    troubles: list[load.Trouble]
-    summary: tables.Table | None
-    shown: list[tables.Table]
-    reasons: list[tuple[str, str]]
-    errors: tables.Table | None
-    folded: tables.Table | None
+    top: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
 class PlaceBox:
-    """What one engine at one distance had to say: its promises, the figures that show them all, and its answers to the review."""
+    """One engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
 
     label: str
-    rows: list[promises.PromiseRow]
-    strip: list[FigureBox]
-    answers: list[tables.Table]
-    ablations: list[AblationBox]
+    blocks: tuple[Block | FigureBox, ...]
+    ablated: bool
 
 
 @dataclass(frozen=True)
 class Card:
-    """Everything the page shows of one scenario."""
+    """Everything that the page shows of one scenario."""
 
     anchor: str
     where: str
     result: ScenarioResult
+    classes: dict[str, str]
+    """The CSS class of each arm."""
     paragraphs: tuple[str, ...]
-    promises: tuple[promises.PromiseRow, ...]
-    ratios: tables.Table | None
-    percentiles: tuple[tables.Table, ...]
-    more: tuple[tables.Table, ...]
+    promises: Table | None
+    findings: tuple[tuple[CellStatus, Finding], ...]
+    measurements: tuple[Block, ...]
     plans: tuple[Plans, ...]
     figures: tuple[FigureBox, ...]
     load: LoadBox | None = None
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
-    """Write `report.html` into `out`, by default the run's own folder, drawing from the raw samples in `folder`.
+    """Write `report.html` into `out`, by default the run's folder, drawing from the raw samples in `folder`; return its path.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written, or a package of the `report` extra is missing.
     """
     return write_bytes((out or folder) / REPORT_FILE, render(run, folder).encode())
 
 
 def render(run: Run, folder: Path | None = None) -> str:
-    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with a line saying why."""
-    environment = templates.environment()
-    environment.filters |= {"plan_words": plan_words, "megabytes": numbers.megabytes}
-    page = environment.get_template("report.html.j2")
-    return page.render(
-        run=run,
-        style=templates.style(),
-        numbers=numbers,
-        promises=promises,
-        controls=tables.controls,
-        reported=PromiseVerdict.MEASURED,
-        read_ablation=ablation.READ,
-        read_load=load.READ,
-        tally=promises.tally(run),
-        boxes=[_place_box(run, place) for place in matrix.places(run)],
-        matrix=matrix.matrix(run),
-        not_run=list(matrix.not_run(run)),
-        broken=promises.broken_arms(run.scenarios),
-        cards=cards(run, folder),
+    """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
+    environment.filters["plan_words"] = plan_words
+    style = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    name, values = (
+        ("comparison.html.j2", _compared(run)) if run.kind in comparison.KINDS else ("report.html.j2", _measured(run, folder))
+    )
+    return environment.get_template(name).render(run=run, style=style, numbers=numbers, **values)
 
 
-def _place_box(run: Run, place: matrix.EnginePlace) -> PlaceBox:
-    there = matrix.at(run, place)
+def _measured(run: Run, folder: Path | None) -> dict[str, object]:
+    judged = promises.rows(run)
+    return {
+        "facts": list(_facts(run)),
+        "notices_found": overview.notices(run),
+        "judged": bool(judged),
+        "tally": [(status(word), counts) for word, counts in promises.tally(run).items()],
+        "arms": promises.arms_of(judged),
+        "places": [_place_box(run, place) for place in promises.places(run)],
+        "matrix": promises.matrix_table(run),
+        "legend": promises.legend(),
+        "warnings": warning_notices("Warnings", run.warnings),
+        "no_promise": overview.NO_PROMISE,
+        "read_ablation": ablation.READ,
+        "read_load": load.READ,
+        "environment": Table("Environment", ("name", "value"), _rows(run.environment), names=2),
+        "cards": cards(run, folder),
+    }
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    settings = run.settings
+    yield "measured", numbers.clock_time(run.started_at)
+    yield "duration", numbers.elapsed(run.started_at, run.finished_at)
+    yield "commit", _commit(run) or "unknown"
+    yield "engines", ", ".join(settings.engines) or numbers.DASH
+    yield "size", f"{settings.size or numbers.DASH}, seed {settings.seed}"
+    yield "RTT", f"{', '.join(f'{rtt:g}' for rtt in settings.rtts_ms) or '0'} ms"
+    if run.kind == RunKind.LOAD and ("users" in run.environment or not load.parts(run)):
+        yield "users", run.environment.get("users", "not recorded")
+    if settings.quick:
+        yield "mode", "quick: a first look, few pairs"
+
+
+def _commit(run: Run) -> str:
+    return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
+
+
+def _rows(facts: dict[str, str]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple((Cell(name), Cell(value)) for name, value in facts.items())
+
+
+def _compared(run: Run) -> dict[str, object]:
+    compared = run.kind == RunKind.COMPARISON
+    facts = [
+        ("measured by", ", ".join(run.settings.engines)),
+        ("after was measured" if compared else "measured", numbers.clock_time(run.started_at) if run.started_at else ""),
+        ("commit, after" if compared else "commit", _commit(run)),
+        ("drift allowed for", run.environment.get("drift", "not recorded") if compared else ""),
+    ]
+    return {
+        "facts": [(name, value) for name, value in facts if value],
+        "tally": [(status(word), number) for word, number in comparison.tally(run).items()],
+        "drawing": next(figure_boxes.of_run(run, "compared"), None) if compared else None,
+        "found": comparison.table(run),
+        "tails": comparison.tails(run),
+        "warnings": warning_notices("Warnings", comparison.warnings(run)),
+        "read": comparison.READ if compared else (),
+        "files": comparison.files(run),
+    }
+
+
+def _place_box(run: Run, place: promises.EnginePlace) -> PlaceBox:
+    there = promises.at(run, place)
     slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
-    switched = [AblationBox(ablation.table(part), ablation.total(part.found)) for part in ablation.parts(there)]
-    return PlaceBox(place.label, promises.rows(there), list(figure_boxes.of_run(there, slug)), review.answers(there), switched)
+    judged = promises.rows(there)
+    ablated = ablation.parts(there)
+    switches = [] if judged else [block for part in ablated for block in _ablated(part)]
+    found: list[Block | FigureBox] = list(figure_boxes.of_run(there, slug)) if judged or ablated else []
+    table = [promises.promise_table(judged, promises.heading(run), linked=True)] if judged else []
+    return PlaceBox(place.label, (*found, *table, *switches, *review.answers(there)), bool(ablated))
+
+
+def _ablated(part: ablation.AblationPart) -> list[Block]:
+    return [ablation.table(part), Paragraph(ablation.total(part.found), quiet=True)]
 
 
 def cards(run: Run, folder: Path | None) -> list[Card]:
-    """Return a card for each scenario result, in the run's order; what was not run has none."""
-    each = zip(run.scenarios, promises.anchors(run), promises.places(run), strict=True)
+    """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
+    each = zip(run.scenarios, promises.anchors(run), promises.locations(run), strict=True)
     wanted = [(result, anchor, where) for result, anchor, where in each if result.status != ScenarioStatus.NOT_RUN]
-    make = partial(_card, folder=folder, blocks=run.kind == "load")
+    make = partial(_card, folder=folder, head=promises.heading(run))
     if len(wanted) < MANY:
         return [make(*card) for card in wanted]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is work for Python itself: threads take turns
+    with ProcessPoolExecutor(
+        mp_context=get_context("spawn")
+    ) as processes:  # drawing is Python code: threads would not run in parallel
         return list(processes.map(make, *zip(*wanted, strict=True)))
 
 
-def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, blocks: bool) -> Card:
-    more = (tails.ratios(result), tables.exact(result), tables.memory(result), tables.growth(result), *controls.tables(result))
-    under_load = _load_box(result, anchor, where)
+def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, head: str) -> Card:
+    judged = list(promises.rows_of(result, anchor))
+    found = [(status("observed" if f.holds else "not observed"), f) for f in result.findings]
     return Card(
         anchor=anchor,
         where=where,
         result=result,
+        classes=_classes(result),
         paragraphs=_paragraphs(result),
-        promises=tuple(promises.rows_of(result, anchor)),
-        ratios=None if under_load else tables.ratios(result, blocks=blocks),
-        percentiles=() if under_load else tuple(tables.percentiles(result)),
-        more=tuple(table for table in more if table is not None),
+        promises=promises.promise_table(judged, head) if judged else None,
+        findings=tuple(found),
+        measurements=tuple(overview.measurements(result)),
         plans=tuple(_plans(result)),
         figures=tuple(figure_boxes.of_scenario(result, anchor, folder)),
-        load=under_load,
+        load=_load_box(result, anchor, where),
     )
+
+
+def _classes(result: ScenarioResult) -> dict[str, str]:
+    named = dict.fromkeys([*(arm.name for arm in result.arms), *(s.arm for s in result.statements)])
+    others = [name for name in named if name not in {BASELINE, AA_CONTROL}]
+    return {name: f"arm-{others.index(name) % 6 + 1}" if name in others else "baseline" for name in named}
 
 
 def _load_box(result: ScenarioResult, anchor: str, where: str) -> LoadBox | None:
-    """Return what a scenario met under load. Its tables stand in place of the ordinary ones, which know nothing of overload."""
     if result.load is None:
         return None
-    shown = [load.ratios(result), *load.arms(result), *capacity.tables(result)]
-    return LoadBox(
-        heading=", ".join(text for text in (result.title, where) if text),
-        anchor=anchor,
-        planned=load.planned(result.load),
-        troubles=load.troubles(result),
-        summary=load.summary(result),
-        shown=[table for table in shown if table is not None],
-        reasons=capacity.reasons(result),
-        errors=load.errors(result),
-        folded=capacity.steps(result),
-    )
+    top = of(*load.notices(result), load.summary(result))
+    return LoadBox(promises.named(result.title, where), anchor, load.planned(result.load), tuple(top))
 
 
 def _plans(result: ScenarioResult) -> Iterator[Plans]:
     arms = [arm.name for arm in result.arms] + [s.arm for s in result.statements]
-    for group in groups_of(result, result.statements):
+    for group in tables.groups_of(result, result.statements):
         of_group = [s for s in result.statements if s.group == group]
         by_arm = ((arm, tuple(s for s in of_group if s.arm == arm)) for arm in dict.fromkeys(arms))
         yield Plans(group, tuple((arm, found) for arm, found in by_arm if found))
 
 
 def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:
-    """Return what the scenario says of itself, without the first paragraph where that is just the title over again."""
+    """Return the scenario's documentation, without a first paragraph that only repeats the title."""
     found = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
     return tuple(found[1:] if found and found[0].rstrip(".") == result.title.rstrip(".") else found)
 
 
 def plan_words(line: str) -> Sequence[tuple[str, bool]]:
-    """Split a line of a query plan into pieces, each with whether it is the word for reading a whole table."""
+    """Split a line of a query plan into pieces, each with whether it names a scan of a whole table."""
     pieces = re.split(r"\b((?:Parallel )?Seq Scan|SCAN)\b", line)
     return [(piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece]

@@ -1,4 +1,4 @@
-"""What tests of several commands have in common."""
+"""Fixtures of the tests of commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.cli import main
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[Sequence[str], str], None]:
-    """Return a check that a command line is refused: exit code 2, and one line on standard error with the complaint in it."""
+    """Return a check that a command line is refused: exit code 2, and one line on standard error with the message."""
 
     def check(arguments: Sequence[str], complaint: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""`harness baseline`: which runs may become one, and that nothing worse does so unnoticed."""
+"""`harness baseline`: which runs are accepted, and why others are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAIN = Path("baselines/main.json")
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project of one's own."""
+    """Change to an empty project."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -28,8 +28,8 @@ def accept(candidate: Run, *options: str) -> int:
     return main(["baseline", "accept", "run", *options])
 
 
-def test_a_run_becomes_a_baseline_that_it_passes() -> None:
-    """Its figures without its samples, in a file of its name."""
+def test_an_accepted_run_passes_its_own_baseline() -> None:
+    """The baseline has the run's figures without its samples, in a file of the given name."""
     assert accept(run(result(samples_file="samples/indexes.csv"))) == 0
     kept = read_run(MAIN)
     assert kept.scenarios == [result()]
@@ -41,7 +41,7 @@ def test_a_run_becomes_a_baseline_that_it_passes() -> None:
 
 
 def test_a_run_that_regressed_never_becomes_the_next_baseline(capsys: pytest.CaptureFixture[str]) -> None:
-    """The ratchet of other tools: the next run would be compared with the worse one, and pass."""
+    """Otherwise the next run would be compared with the worse one, and pass."""
     accept(run())
     before = MAIN.read_bytes()
     assert accept(run(result(statements=4))) == 1
@@ -52,7 +52,7 @@ def test_a_run_that_regressed_never_becomes_the_next_baseline(capsys: pytest.Cap
 
 
 def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureFixture[str], refused: Refused) -> None:
-    """For those who read the baseline later; the reason goes with the next good one."""
+    """The reason is in the baseline until a run without a regression replaces it."""
     accept(run())
     assert accept(run(result(statements=4)), "--regressed-on-purpose", "the audit log\nneeds it") == 0
     assert read_run(MAIN).environment["regressed on purpose"] == "the audit log needs it"
@@ -61,27 +61,27 @@ def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureF
     assert accept(run(result(statements=4)), "--regressed-on-purpose", "nothing regressed now") == 0
     assert "regressed on purpose" not in read_run(MAIN).environment
     capsys.readouterr()
-    refused(["baseline", "accept", "run", "--regressed-on-purpose", " "], "--regressed-on-purpose wants the reason")
+    refused(["baseline", "accept", "run", "--regressed-on-purpose", " "], "--regressed-on-purpose: the reason is empty")
 
 
 @pytest.mark.parametrize(
     ("candidate", "code", "says"),
     [
-        (run(result(status="failed", error="no")), 1, "run is no baseline: indexes on sqlite failed"),
-        (run(interrupted=True), 2, "it was stopped before its end"),
-        (run(result(status="interrupted")), 2, "it was stopped before its end"),
+        (run(result(status="failed", error="no")), 1, "run cannot become a baseline: indexes on sqlite failed"),
+        (run(interrupted=True), 2, "it was interrupted"),
+        (run(result(status="interrupted")), 2, "it was interrupted"),
         (
             run(settings=SETTINGS.__class__(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=6.0)),
             2,
-            "it is a first look",
+            "it is a preview",
         ),
-        (run(kind=RunKind.COMPARISON), 2, "this harness did not measure it"),
-        (run(scenarios=[]), 2, "nothing was compared; measure scenarios that count or time something"),
+        (run(kind=RunKind.COMPARISON), 2, "another tool measured it"),
+        (run(scenarios=[]), 2, "nothing was compared; run scenarios that count or time something"),
         (run(result(), result()), 2, "a run has two scenarios named 'indexes · sqlite'"),
     ],
 )
-def test_what_is_unfit_is_refused_in_one_line(candidate: Run, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """And leaves no file."""
+def test_unfit_runs_are_refused_in_one_line(candidate: Run, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No baseline is written."""
     assert accept(candidate) == code
     said = capsys.readouterr().err
     assert says in said
@@ -89,18 +89,18 @@ def test_what_is_unfit_is_refused_in_one_line(candidate: Run, code: int, says: s
     assert not MAIN.exists()
 
 
-def test_a_baseline_of_other_names_is_replaced_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    """After a rename there is nothing to compare with, and a new baseline is the way out."""
+def test_a_baseline_of_renamed_scenarios_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message says that nothing could be compared."""
     accept(run())
     assert accept(run(result("renamed"), dirty=True)) == 0
     said = capsys.readouterr().out
-    assert "not comparable with the old one: scenarios: scenario 'indexes · sqlite' is missing" in said
+    assert "not comparable with the old baseline: scenarios: scenario 'indexes · sqlite' is missing" in said
     assert "with uncommitted changes" in said
     assert [r.name for r in read_run(MAIN).scenarios] == ["renamed"]
 
 
-def test_baselines_are_shown_with_what_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    """One a line, a broken one too; none at all is not comparable."""
+def test_baselines_are_listed_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is a line per baseline, also for an unreadable one; without any, the exit code is 4."""
     assert main(["baseline", "show"]) == 4
     accept(run())
     Path("baselines/broken.json").write_text("{")
@@ -109,18 +109,19 @@ def test_baselines_are_shown_with_what_they_hold(capsys: pytest.CaptureFixture[s
     broken, good = capsys.readouterr().out.splitlines()
     assert broken.startswith("baselines/broken.json: cannot be read: ")
     assert good == (
-        "baselines/main.json: commit 3f9a1c2d5b, measured 2026-01-05T10:22:11+00:00, 1 scenario on sqlite, small, seed 0, 4 counts"
+        "baselines/main.json: commit 3f9a1c2d5b, measured 2026-01-05T10:22:11+00:00, 1 scenario on sqlite, small, "
+        "seed 0, 4 work counts"
     )
 
 
 @pytest.mark.parametrize("name", ["../main", "", "a/b", ".hidden", "-x y"])
-def test_a_name_is_the_name_of_a_file(name: str, refused: Refused) -> None:
-    """And of no other folder's."""
+def test_invalid_names_are_refused(name: str, refused: Refused) -> None:
+    """A name is a file name without a folder."""
     write_run(run(), Path("run"))
-    refused(["baseline", "accept", "run", f"--as={name}"], "is no name of a file")
+    refused(["baseline", "accept", "run", f"--as={name}"], "is not a valid baseline name")
 
 
 @pytest.mark.parametrize(("arguments", "says"), [(["baseline"], "ACTION"), (["baseline", "accept", "gone"], "cannot read gone")])
-def test_wrong_use_is_one_line(arguments: list[str], says: str, refused: Refused) -> None:
-    """With what would be right."""
+def test_usage_errors_are_one_line(arguments: list[str], says: str, refused: Refused) -> None:
+    """The line names the argument."""
     refused(arguments, says)

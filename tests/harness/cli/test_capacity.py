@@ -1,4 +1,4 @@
-"""`harness capacity`, as a person types it: its help, one toy from start to end, and every way of getting it wrong."""
+"""`harness capacity`: its help, one toy from start to end, and every usage error."""
 
 from __future__ import annotations
 
@@ -20,40 +20,41 @@ TOYS = ROOT / "tests" / "toys"
 COMMAND = [sys.executable, "-m", "harness", "capacity"]
 
 HELP = f"""\
-usage: harness capacity [-h] --slo OBJECTIVE [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step T] [--warm-up T]
-                        [--budget T] [--max-users N] [--engine ENGINE] [--size SIZE] [--seed N] [--rtt MS]
-                        [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
+usage: harness capacity [-h] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION] [--warm-up DURATION]
+                        [--budget DURATION] [--max-users LIMIT] [--engine ENGINE] [--size SIZE] [--seed SEED]
+                        [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
                         SCENARIO
 
-Search the most load at which each arm holds an objective, in operations a second and in users at once.
+Find the highest load at which each arm meets an SLO.
 
-SCENARIO is the name of a file in the scenarios folder, a scenario file, or a folder with one. A level is tried for a few seconds;
-levels double until one fails, then the search closes in on the highest that holds, to a tenth, and tries both ends again. Arms take
-turns step by step. Rates are offered at random moments (the open model: response time counts from when an operation was due, and
-98 % of what is offered has to be answered); users ask again once answered (the closed model).
+SCENARIO is a name in the scenarios directory, a scenario file, or a directory with one. Capacity is found as
+operations per second (random arrivals, the open model: 98 % of the offered operations must complete in time) and as
+concurrent users (the closed model). A level runs for a few seconds. Levels double until one fails; then the search
+narrows down to the highest sustained level, to 10 %, and repeats both ends. Arms alternate step by step.
 
-An objective bounds response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". At most 1 % of the
-operations may fail where it does not say. The run is a folder: run.json and report.html. Ctrl-C keeps what was found.
+An SLO limits response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". Without a
+limit for errors, 1 % of the operations may fail. The run is written to a folder: run.json and report.html. Ctrl-C
+keeps what was found.
 
 positional arguments:
-  SCENARIO            a name, a file or a folder with one scenario
+  SCENARIO            name, file or directory of one scenario
 
 options:
   -h, --help          show this help message and exit
-  --slo OBJECTIVE     what has to hold, such as "p95 < 150ms, errors < 0.1%"
+  --slo SLO           limits to meet, such as "p95 < 150ms, errors < 0.1%"
   --kind KIND[,KIND]  rate, users (default: both)
-  --arms ARM[,ARM]    arms that are searched (default: all)
-  --step T            measured time of a step, or more (default: 3s)
-  --warm-up T         load before it, not recorded (default: 1s)
-  --budget T          time for each arm and kind (default: 120s)
-  --max-users N       most users that are tried (default: 2000)
-  --engine ENGINE     database engine (default: sqlite)
-  --size SIZE         how much data: tiny, small, medium, large (default: small)
-  --seed N            seed of data, cases and order (default: 0)
+  --arms ARM[,ARM]    arms to search (default: all)
+  --step DURATION     minimum measured time per step (default: 3s)
+  --warm-up DURATION  unrecorded load before each step (default: 1s)
+  --budget DURATION   time per arm and kind (default: 120s)
+  --max-users LIMIT   highest number of users to try (default: 2000)
+  --engine ENGINE     database engine: postgres, sqlite, turso (default: sqlite)
+  --size SIZE         size of the dataset: tiny, small, medium, large (default: small)
+  --seed SEED         seed of the data, the cases and the order (default: 0)
   --rtt MS            round-trip time to the engine, in ms (default: 0)
-  --allow-remote      load servers on other machines too
+  --allow-remote      allow servers on other machines to be loaded
   --out DIR           folder of the run (default: runs/<UTC time>-<commit>-capacity)
-  --scenarios DIR     where names are looked up
+  --scenarios DIR     directory of scenario files (default: scenarios)
   --json              print the run as JSON instead of tables
 
 {EXIT_CODES}
@@ -70,7 +71,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 
 
 def test_the_help_is_the_public_interface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The options, what an objective is, and the exit codes."""
+    """It has the options, the syntax of an SLO, and the exit codes."""
     monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit) as ended:
         main(["capacity", "--help"])
@@ -79,8 +80,8 @@ def test_the_help_is_the_public_interface(capsys: pytest.CaptureFixture[str], mo
 
 
 @pytest.mark.slow
-def test_a_search_ends_with_a_run_and_its_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """Each arm has a capacity with the steps that led to it, in the run's folder, and the report's path is printed last."""
+def test_a_search_writes_a_run_and_its_report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Each arm has a capacity with its steps, and the report's path is printed last."""
     out, process = finished
     assert process.returncode == 0, process.stderr
     run = read_run(out)
@@ -103,9 +104,9 @@ def test_a_search_ends_with_a_run_and_its_report(finished: tuple[Path, subproces
 def test_a_folder_that_holds_a_run_is_refused(
     finished: tuple[Path, subprocess.CompletedProcess[str]], refused: Callable[[Sequence[str], str], None]
 ) -> None:
-    """Nothing is overwritten."""
+    """No run is overwritten."""
     out, _ = finished
-    refused(["capacity", str(TOYS / "adding.py"), "--slo", "p95 < 1s", "--out", str(out)], "holds a run already")
+    refused(["capacity", str(TOYS / "adding.py"), "--slo", "p95 < 1s", "--out", str(out)], "already contains a run")
 
 
 @pytest.mark.parametrize(
@@ -114,35 +115,33 @@ def test_a_folder_that_holds_a_run_is_refused(
         ([], "--slo"),
         (["--slo", "p95 < 150"], "without a unit"),
         (["--slo", "fast"], 'try "p95 < 150ms'),
-        (["--slo", "p95 < 1s", "--kind", "weight"], "--kind 'weight' is no kind of capacity; known: rate, users"),
-        (["--slo", "p95 < 1s", "--arms", "baseline,other"], "no arm named 'other'"),
-        (["--slo", "p95 < 1s", "--step", "0"], "--step '0'"),
-        (["--slo", "p95 < 1s", "--step", "fast"], "--step 'fast'"),
+        (["--slo", "p95 < 1s", "--kind", "weight"], "--kind: unknown kind of capacity 'weight'; choose from rate, users"),
+        (["--slo", "p95 < 1s", "--arms", "baseline,other"], "unknown arm 'other'"),
+        (["--slo", "p95 < 1s", "--step", "0"], "--step: '0'"),
+        (["--slo", "p95 < 1s", "--step", "fast"], "--step: 'fast'"),
         (["--slo", "p95 < 1s", "--budget", "-1s"], "--budget"),
-        (["--slo", "p95 < 1s", "--budget", "2s"], "less than one --step"),
-        (["--slo", "p95 < 1s", "--warm-up", "long"], "--warm-up 'long'"),
-        (["--slo", "p95 < 1s", "--max-users", "0"], "--max-users '0'"),
-        (["--slo", "p95 < 1s", "--max-users", "1000000"], "--max-users '1000000'"),
-        (["--slo", "p95 < 1s", "--engine", "oracle"], "no engine named 'oracle'"),
-        (["--slo", "p95 < 1s", "--size", "vast"], "no size named 'vast'"),
-        (["--slo", "p95 < 1s", "--rtt", "0,5"], "several distances"),
-        (["--slo", "p95 < 1s", "--seed", "x"], "seed 'x'"),
+        (["--slo", "p95 < 1s", "--budget", "2s"], "--budget 2s is shorter than one --step of 3s"),
+        (["--slo", "p95 < 1s", "--warm-up", "long"], "--warm-up: 'long'"),
+        (["--slo", "p95 < 1s", "--max-users", "0"], "--max-users: '0'"),
+        (["--slo", "p95 < 1s", "--max-users", "1000000"], "--max-users: '1000000'"),
+        (["--slo", "p95 < 1s", "--engine", "oracle"], "unknown engine 'oracle'"),
+        (["--slo", "p95 < 1s", "--size", "vast"], "unknown size 'vast'"),
+        (["--slo", "p95 < 1s", "--rtt", "0,5"], "several round-trip times"),
+        (["--slo", "p95 < 1s", "--seed", "x"], "--seed: 'x'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
-    words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]
-) -> None:
-    """One line that names the thing, exit code 2, and nothing started."""
+def test_usage_errors_are_one_line(words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]) -> None:
+    """The line names the option and the value; the exit code is 2, and nothing is started."""
     refused(["capacity", str(TOYS / "adding.py"), *words], complaint)
 
 
-def test_a_search_is_of_one_scenario(refused: Callable[[Sequence[str], str], None]) -> None:
-    """A folder with several of them is refused, with their names."""
-    refused(["capacity", str(TOYS), "--slo", "p95 < 1s"], "name one of them: adding, distant")
+def test_several_scenarios_are_refused(refused: Callable[[Sequence[str], str], None]) -> None:
+    """The message has their names."""
+    refused(["capacity", str(TOYS), "--slo", "p95 < 1s"], "choose one: adding, distant")
 
 
 def ended(status: ScenarioStatus = ScenarioStatus.OK, lost: Sequence[str] = (), *, interrupted: bool = False) -> Run:
-    """Return a run that ended in some way."""
+    """Return a finished run."""
     load = LoadResult([LoadModel.OPEN], CapacityKind.RATE, 3.0, 1.0, lost_workers=list(lost))
     result = ScenarioResult("toy", "Toy", "Toy.", "toy.py", "sqlite", 0.0, status, exit_code=status == "failed", load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=1.0)
@@ -159,6 +158,6 @@ def ended(status: ScenarioStatus = ScenarioStatus.OK, lost: Sequence[str] = (), 
         (ended(ScenarioStatus.INTERRUPTED, interrupted=True), True, 3),
     ],
 )
-def test_the_exit_code_says_how_it_ended(record: Run, unfinished: bool, code: int) -> None:
-    """0 with an answer, 1 where something failed or was lost, 3 where it was stopped, by a person or by the budget."""
+def test_exit_code_of_a_search(record: Run, unfinished: bool, code: int) -> None:
+    """0 with a result, 1 if something failed or crashed, 3 if it was interrupted or ran out of budget."""
     assert exit_code(record, unfinished=unfinished) == code

@@ -1,4 +1,4 @@
-"""`harness compare`, and `harness report` of files of other tools: what they print, write, refuse, and end with."""
+"""`harness compare`, and `harness report` of result files of other tools: output, files, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def saved(path: Path, **medians_s: float) -> str:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """Two files: one benchmark became twice as fast, one twice as slow, one hardly changed."""
+    """Return two files: one benchmark twice as fast, one twice as slow, one hardly changed."""
     monkeypatch.chdir(tmp_path)
     return saved(tmp_path / "old.json", a=0.2, b=0.1, c=0.1), saved(tmp_path / "new.json", a=0.1, b=0.2, c=0.11)
 
 
-def test_a_comparison_is_printed_and_ends_with_its_verdict(
+def test_a_comparison_is_printed_and_sets_the_exit_code(
     files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is written unless a folder is named."""
+    """No file is written without --out."""
     assert main(["compare", *files]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "regressed" in said
@@ -50,13 +50,11 @@ def test_a_comparison_is_printed_and_ends_with_its_verdict(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new.json", "old.json"]
     assert main(["compare", *files, "--only", "*::a"]) == 0
     assert main(["compare", *files, "--only", "*::c"]) == 3
-    assert main(["compare", *files, "--only", "*::c", "--drift", "5"]) == 1
+    assert main(["compare", *files, "--only", "*::c", "--drift", "5%"]) == 1
 
 
-def test_a_folder_keeps_the_comparison_and_its_page(
-    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The page can be made again from it, and a folder that holds a run is left alone."""
+def test_a_comparison_is_written_to_a_folder(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its page can be written again, and a folder with a run is not overwritten."""
     out = tmp_path / "out"
     assert main(["compare", *files, "--out", str(out), "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
@@ -65,13 +63,13 @@ def test_a_folder_keeps_the_comparison_and_its_page(
     assert main(["report", str(out), "--format", "markdown"]) == 0
     assert "Before and after" in capsys.readouterr().out
     assert main(["compare", *files, "--out", str(out)]) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already contains a run" in capsys.readouterr().err
 
 
-def test_a_report_of_two_files_is_a_page_and_says_nothing_by_its_exit_code(
+def test_a_report_of_two_files_passes_in_any_case(
     files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It was made: that is all 0 means here."""
+    """The exit code is 0, because the report was written."""
     assert main(["report", *files]) == 0
     page = tmp_path / capsys.readouterr().out.strip()
     assert page.name == "report.html"
@@ -79,7 +77,7 @@ def test_a_report_of_two_files_is_a_page_and_says_nothing_by_its_exit_code(
 
 
 def test_a_report_of_one_file_shows_its_times(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In every format, and never beside the file, where a report of another tool may be."""
+    """It has every format, and is never written next to the file."""
     assert main(["report", files[0], "--out", str(tmp_path / "one")]) == 0
     assert "t.py::a" in (tmp_path / "one" / "report.html").read_text()
     for form in ("markdown", "terminal", "json"):
@@ -90,7 +88,7 @@ def test_a_report_of_one_file_shows_its_times(files: tuple[str, str], tmp_path: 
 
 
 def test_a_renamed_benchmark_is_exit_code_4(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line with its name, for both commands."""
+    """Both commands name it in one line."""
     other = saved(tmp_path / "other.json", a=0.1, b=0.1, renamed=0.1)
     for command in ("compare", "report"):
         assert main([command, files[0], other]) == 4
@@ -100,7 +98,7 @@ def test_a_renamed_benchmark_is_exit_code_4(files: tuple[str, str], tmp_path: Pa
 
 
 def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By scenario, engine, arm and group."""
+    """They are matched by scenario, engine, arm and group."""
     latency = Latency("baseline", "g", 90, 1e6, 1, 9, {}, [1e6, 2e6, 3e6])
     result = ScenarioResult("toy", "Toy", "", "toy.py", "sqlite", 0.0, ScenarioStatus.OK, latencies=[latency])
     for name in ("old", "new"):
@@ -114,25 +112,26 @@ def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--drift", "much"], "--drift 'much' is not between 0 and 1000 %; try --drift 25"),
-        (["--drift", "-1"], "is not between 0 and 1000 %"),
-        (["--drift", "nan"], "is not between 0 and 1000 %"),
-        (["--format", "pdf"], "no report format named 'pdf'; known: html, markdown, terminal, json"),
+        (["--drift", "much"], "--drift: 'much' is not a percentage from 0 and up to 1000 %; try 25%"),
+        (["--drift", "-1"], "--drift: "),
+        (["--drift", "nan"], "is not a percentage from 0 and up to 1000 %"),
+        (["--drift", "25"], "'25' has no percent sign; write 25% or a share below 1"),
+        (["--format", "pdf"], "unknown format 'pdf'; choose from html, markdown, terminal, json"),
         (["--only", "nothing"], "no benchmark is named like 'nothing'"),
     ],
 )
-def test_wrong_use_is_one_line(files: tuple[str, str], options: list[str], complaint: str, refused: Refused) -> None:
-    """With what would be right."""
+def test_usage_errors_are_one_line(files: tuple[str, str], options: list[str], complaint: str, refused: Refused) -> None:
+    """The line shows a valid value."""
     refused(["compare", *files, *options], complaint)
 
 
 def test_one_file_is_not_enough(files: tuple[str, str], refused: Refused) -> None:
-    """A comparison has two sides."""
+    """The missing argument is named."""
     refused(["compare", files[0]], "the following arguments are required: AFTER")
 
 
 def test_a_file_of_no_known_kind_is_one_line(files: tuple[str, str], tmp_path: Path, refused: Refused) -> None:
-    """With the kinds there are, on either side."""
+    """The line lists the known kinds, whichever file it is."""
     (tmp_path / "notes.txt").write_text("remember the milk\n")
     for order in ([files[0], "notes.txt"], ["notes.txt", files[0]]):
         refused(["compare", *order], "is of no kind that is read; known: a run of this harness, hyperfine's JSON, k6's summary")

@@ -1,4 +1,4 @@
-"""What a person sees: the bar or its lines on standard error, results on standard output."""
+"""Progress: a bar or lines on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def a_run(kind: RunKind = RunKind.PAIRS) -> Run:
 
 
 def test_without_a_terminal_each_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With what runs, how far, and how long is left; nothing on standard output."""
+    """A line has the step, its number and the time left; nothing is on standard output."""
     with Progress() as progress:
         progress.step("bulk · sqlite · timing pairs, process 1 of 5", 3, 57, 123.4)
         progress.tick()
-    said = capsys.readouterr()
-    assert said.err == "[3/57] bulk · sqlite · timing pairs, process 1 of 5 · about 123 s left\n"
-    assert said.out == ""
+    written = capsys.readouterr()
+    assert written.err == "[3/57] bulk · sqlite · timing pairs, process 1 of 5 · about 123 s left\n"
+    assert written.out == ""
 
 
 def test_as_json_the_run_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """A machine can read it."""
+    """The output is valid JSON."""
     show(a_run(), as_json=True)
     assert json.loads(capsys.readouterr().out)["name"] == "demo"
 
 
 @pytest.mark.parametrize("kind", ["pairs", "load"])
 def test_an_empty_run_says_so(kind: RunKind, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing finished is not shown as an empty table."""
+    """It has a sentence instead of an empty table."""
     show(a_run(kind), as_json=False, tables=True)
-    assert capsys.readouterr().out.strip() == "nothing was finished in this run"
+    assert capsys.readouterr().out.strip() == "no scenario finished in this run"

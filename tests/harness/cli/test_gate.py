@@ -1,4 +1,4 @@
-"""`harness gate` on stored runs: exit codes, what is printed and written, what is refused."""
+"""`harness gate` on stored runs: exit codes, outputs and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Refused = Callable[[Sequence[str], str], None]
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project of one's own, outside of GitHub."""
+    """Change to an empty project, outside GitHub."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
@@ -39,17 +39,17 @@ def gate(base: Run, candidate: Run, *options: str) -> int:
 @pytest.mark.parametrize(
     ("base", "candidate", "code", "says"),
     [
-        (run(), run(result(slower=1.1)), 0, "✓ equivalent: 4 exact figures equal; 2 times could not be judged"),
-        (run(), run(result(steps=50)), 0, "▲ improved: 2 exact figures improved, nothing regressed"),
-        (run(), run(result(statements=4)), 1, "✗ regressed: 2 exact figures regressed"),
+        (run(), run(result(slower=1.1)), 0, "✓ equivalent: 4 work counts equal; 2 times could not be judged"),
+        (run(), run(result(steps=50)), 0, "▲ improved: 2 work counts improved, nothing regressed"),
+        (run(), run(result(statements=4)), 1, "✗ regressed: 2 work counts regressed"),
         (run(), run(result(status="failed", error="arms disagree")), 1, "it failed: arms disagree"),
         (
             run(result(work_counts=[])),
             run(result(work_counts=[])),
             3,
-            "? inconclusive: no work was counted exactly that could decide",
+            "? inconclusive: no work count was judged that could decide",
         ),
-        (run(result(), result("b")), run(interrupted=True), 3, "the candidate was stopped before 'b · sqlite'"),
+        (run(result(), result("b")), run(interrupted=True), 3, "the candidate's run was interrupted before 'b · sqlite'"),
         (run(), run(result("renamed")), 4, "≠ not comparable: scenarios: scenario 'indexes · sqlite' is missing in the candidate"),
         (run(), run(schema_version=SCHEMA_VERSION + 1), 4, f"has schema {SCHEMA_VERSION + 1}"),
         (run(schema_version=0), run(), 4, "base.json has schema 0"),
@@ -58,13 +58,13 @@ def gate(base: Run, candidate: Run, *options: str) -> int:
 def test_every_verdict_has_its_exit_code(
     base: Run, candidate: Run, code: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And says why."""
+    """The output has the reason."""
     assert gate(base, candidate) == code
     assert says in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_gate_writes_no_baseline_and_nothing_else_unasked(tmp_path: Path) -> None:
-    """However good the candidate is."""
+def test_a_gate_writes_no_file_by_default(tmp_path: Path) -> None:
+    """A better candidate does not replace the baseline either."""
     write_json(run(), Path("baselines/main.json"))
     before = Path("baselines/main.json").read_bytes()
     write_run(run(result(steps=1)), Path("better"))
@@ -73,8 +73,8 @@ def test_a_gate_writes_no_baseline_and_nothing_else_unasked(tmp_path: Path) -> N
     assert sorted(p.name for p in tmp_path.iterdir()) == ["baselines", "better"]
 
 
-def test_a_result_is_written_in_every_form(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """JUnit, Markdown, GitHub's annotations and summary beside the table."""
+def test_a_result_has_every_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """JUnit, Markdown, GitHub annotations and summary are written in addition to the table."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     Path("summary.md").write_text("before\n")
     assert gate(run(), run(result(statements=4)), "--junit", "out/gate.xml", "--markdown", "gate.md", "--github") == 1
@@ -85,15 +85,15 @@ def test_a_result_is_written_in_every_form(capsys: pytest.CaptureFixture[str], m
     assert Path("summary.md").read_text() == f"before\n{Path('gate.md').read_text()}\n"
 
 
-def test_what_is_not_comparable_reaches_a_reporter_too() -> None:
-    """A file of another schema leaves a red JUnit file, not none."""
+def test_not_comparable_runs_are_reported_as_junit() -> None:
+    """A run of another schema gives a JUnit file with errors."""
     assert gate(run(), run(schema_version=99), "--junit", "gate.xml") == 4
     assert ET.parse("gate.xml").getroot().get("errors") == "2"
 
 
 @pytest.mark.parametrize("form", ["--json", "--markdown=-"])
-def test_what_is_printed_for_machines_stands_alone(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Annotations go to the other stream."""
+def test_machine_readable_output_is_not_mixed_with_annotations(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Annotations go to standard error."""
     assert gate(run(), run(result(statements=4)), form, "--github") == 1
     said = capsys.readouterr()
     assert "::error" in said.err
@@ -106,16 +106,16 @@ def test_what_is_printed_for_machines_stands_alone(form: str, capsys: pytest.Cap
 
 
 def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
-    """The project's word goes before the scenario's."""
+    """They take precedence over the scenario's; invalid ones are usage errors."""
     Path("pyproject.toml").write_text('[tool.harness.gate.tolerances]\n"indexes.statements" = 0.5\n')
     assert gate(run(), run(result(statements=4))) == 0
     capsys.readouterr()
     for section, complaint in (
-        ('"indexes.statements" = "much"', "is no share from 0 up"),
-        ('"indexes.statements" = -1', "is no share from 0 up"),
-        ('"indexes.statements" = nan', "is no share from 0 up"),
-        ("statements = 0.5", "names no figure of a scenario"),
-        ("indexes.statements = 0.5", "is no share from 0 up"),
+        ('"indexes.statements" = "much"', "is not a share of 0 or more"),
+        ('"indexes.statements" = -1', "is not a share of 0 or more"),
+        ('"indexes.statements" = nan', "is not a share of 0 or more"),
+        ("statements = 0.5", "is not a metric of a scenario"),
+        ("indexes.statements = 0.5", "is not a share of 0 or more"),
         ("oops", "pyproject.toml cannot be read"),
     ):
         Path("pyproject.toml").write_text(f"[tool.harness.gate.tolerances]\n{section}\n")
@@ -124,11 +124,11 @@ def test_tolerances_are_read_from_the_project(refused: Refused, capsys: pytest.C
     assert gate(run(), run(result(statements=4))) == 1
 
 
-def test_only_chooses_scenarios(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
-    """By a glob on their names."""
+def test_only_selects_scenarios(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a pattern for their names."""
     assert gate(run(result(), result("loading")), run(), "--only", "ind*") == 0
     capsys.readouterr()
-    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario is named like 'x'; the baseline has indexes, loading")
+    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario matches 'x'; the baseline has indexes, loading")
 
 
 def saved(path: str, **medians_s: float) -> None:
@@ -148,7 +148,7 @@ def saved(path: str, **medians_s: float) -> None:
 
 
 def test_files_of_other_tools_are_gated_by_their_times(capsys: pytest.CaptureFixture[str]) -> None:
-    """Which seldom pass; a file beside a run does not go together."""
+    """They are usually inconclusive; a file cannot be compared with a run."""
     saved("old.json", a=0.1, b=0.1)
     saved("same.json", a=0.101, b=0.1)
     saved("slow.json", a=0.1, b=0.2)
@@ -166,25 +166,25 @@ def test_files_of_other_tools_are_gated_by_their_times(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["gate"], "a gate has two sides, BASE and CANDIDATE, not 0; or name a commit with --against"),
-        (["gate", "one.json"], "a gate has two sides"),
-        (["gate", "a", "b", "c"], "a gate has two sides"),
+        (["gate"], "a gate needs two runs, BASE and CANDIDATE, not 0; name both, or use --against REF"),
+        (["gate", "one.json"], "CANDIDATE, not 1"),
+        (["gate", "a", "b", "c"], "CANDIDATE, not 3"),
         (["gate", "nowhere", "nothing"], "cannot read nowhere"),
     ],
 )
-def test_wrong_use_is_one_line(arguments: list[str], complaint: str, refused: Refused) -> None:
-    """With what would be right."""
+def test_usage_errors_are_one_line(arguments: list[str], complaint: str, refused: Refused) -> None:
+    """The line has the next step."""
     refused(arguments, complaint)
 
 
-def test_a_comparison_is_no_side(refused: Refused) -> None:
-    """It has two of its own."""
+def test_a_comparison_is_refused(refused: Refused) -> None:
+    """It has two sides already."""
     write_json(replace(run(), kind=RunKind.COMPARISON), Path("compared.json"))
-    refused(["gate", "compared.json", "compared.json"], "compared.json is a comparison itself")
+    refused(["gate", "compared.json", "compared.json"], "compared.json is a comparison; name the two files")
 
 
 def test_a_file_cut_short_or_with_nan_is_one_line(refused: Refused) -> None:
-    """Never a traceback."""
+    """The line names the file."""
     write_json(run(result(statements=12345.5)), Path("base.json"))
     body = Path("base.json").read_text()
     Path("short.json").write_text(body[: len(body) // 2])
@@ -194,7 +194,7 @@ def test_a_file_cut_short_or_with_nan_is_one_line(refused: Refused) -> None:
 
 
 def measured(scenario: Path, out: Path) -> Path:
-    """Run a scenario in processes of its own, as a person does, and return the run's folder."""
+    """Run a scenario with the real command and return the run's folder."""
     options = ("--quick", "--processes", "2", "--budget", "0.5", "--out", str(out))
     command = [sys.executable, "-m", "harness", "run", str(scenario), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -203,7 +203,7 @@ def measured(scenario: Path, out: Path) -> Path:
 
 
 def copied(folder: Path, steps: int) -> Path:
-    """Copy the toy scenario, doing so many steps where it does one; memory is none of the gate's matter here, and takes longest."""
+    """Copy the toy scenario with another number of steps per operation, and without memory, which takes longest."""
     source = TOY.read_text()
     for old, new in (("+= 1 if instance", f"+= {steps} if instance"), (", memory=True", "")):
         assert source.count(old) == 1
@@ -214,8 +214,8 @@ def copied(folder: Path, steps: int) -> Path:
 
 
 @pytest.mark.slow
-def test_one_step_more_in_a_real_run_is_found_and_the_same_code_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """From measuring to the verdict: a baseline, the same code again, and a copy of it with one step more in an operation."""
+def test_one_more_step_fails_and_the_same_code_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three real runs: a baseline, the same code again, and a copy with one more step per operation."""
     same, worse = copied(tmp_path / "same", 1), copied(tmp_path / "worse", 2)
     base = str(measured(same, tmp_path / "a"))
     assert main(["gate", base, str(measured(same, tmp_path / "b"))]) == 0

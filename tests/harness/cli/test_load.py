@@ -1,4 +1,4 @@
-"""`harness load`, as a person types it: one toy from start to end, servers that fail, and every way of getting it wrong."""
+"""`harness load` in a separate process: one toy from start to end, servers that fail, and every usage error."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ QUICK = ["--size", "tiny", "--warm-up", "0", "--drain", "300ms"]
 
 
 def harness_load(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+    """Run the command in a separate process."""
     return subprocess.run([*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.slow
-def test_a_run_ends_with_its_folder_and_its_report(tmp_path: Path) -> None:
-    """Both engine processes' blocks of the two arms, ticks, ratios, histograms, and the report's path printed last."""
+def test_a_run_writes_its_folder_and_its_report(tmp_path: Path) -> None:
+    """It has the blocks of both workers and arms, ticks, ratios and histograms; the report's path is printed last."""
     out = tmp_path / "run"
     words = ["--rate", "poisson:200", "--duration", "800ms", "--block", "200ms", "--arms", "baseline,optimised", *QUICK]
     done = harness_load(str(TOYS / "adding.py"), *words, "--out", str(out))
@@ -56,8 +56,8 @@ def test_a_run_ends_with_its_folder_and_its_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_fails_is_errors_by_message(tmp_path: Path) -> None:
-    """Closing, a reset, garbage and half a body are told apart and in no times; what hangs is censored; good answers are timed."""
+def test_errors_of_a_server_are_counted_by_message(tmp_path: Path) -> None:
+    """Close, reset, garbage and half a body are separate errors without times; a hanging request is censored; the rest is timed."""
     out = tmp_path / "run"
     words = ["--rate", "100", "--duration", "500ms", "--block", "500ms", "--processes", "1", *QUICK]
     done = harness_load(str(TOYS / "faulty.py"), *words, "--out", str(out))
@@ -79,20 +79,20 @@ def test_a_server_that_fails_is_errors_by_message(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_users_are_the_closed_model(tmp_path: Path) -> None:
-    """With so many of them, and the record as JSON on request."""
+    """Their number is in the record, which --json prints."""
     out = tmp_path / "run"
     words = ["--users", "3", "--duration", "200ms", "--block", "200ms", "--processes", "1", "--json", *QUICK]
     done = harness_load(str(TOYS / "adding.py"), *words, "--out", str(out))
     assert done.returncode == 0, done.stderr
     (result,) = read_run(out).scenarios
     assert result.load is not None
-    assert (result.load.models, result.load.arrivals) == (["closed"], "3 concurrent users")
+    assert (result.load.models, result.load.arrivals) == (["closed"], "3 users, each asking again once answered")
     assert done.stdout.startswith("{")
 
 
 @pytest.mark.slow
 def test_ctrl_c_drains_and_writes_the_report(tmp_path: Path) -> None:
-    """Exit code 3, with what was measured until then, and nobody left behind."""
+    """The exit code is 3, what was measured is saved, and no worker is left."""
     with _running(tmp_path, "--duration", "10m", "--block", "5m") as (process, engine):
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
@@ -107,8 +107,8 @@ def test_ctrl_c_drains_and_writes_the_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_engine_that_dies_is_named_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    """Exit code 1, and what the others measured is kept."""
+def test_a_crashed_worker_is_reported_and_the_next_one_starts(tmp_path: Path) -> None:
+    """The exit code is 1, and what the other workers measured is saved."""
     with _running(tmp_path, "--duration", "1600ms", "--block", "400ms", "--arms", "baseline") as (process, engine):
         engine.kill()
         process.communicate(timeout=60)
@@ -116,14 +116,14 @@ def test_an_engine_that_dies_is_named_and_the_next_one_goes_on(tmp_path: Path) -
     (result,) = read_run(tmp_path / "run").scenarios
     assert result.load is not None
     (lost,) = result.load.lost_workers
-    assert lost.startswith("load worker 1 of 2, after ")
+    assert lost.startswith("engine process 1 of 2, after ")
     assert "load worker exited unexpectedly during the run (SIGKILL)" in lost
     assert result.load.arms[0].operations > 0
 
 
 @pytest.mark.slow
-def test_arms_that_disagree_have_failed(tmp_path: Path) -> None:
-    """Exit code 1, by scenario, arm and case, in the run's record too."""
+def test_different_answers_are_a_failure(tmp_path: Path) -> None:
+    """The exit code is 1; the message has scenario, arm and case; the record is marked as failed."""
     wrong = tmp_path / "adding.py"
     wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
     done = harness_load(str(wrong), *QUICK, "--out", str(tmp_path / "run"))
@@ -133,8 +133,8 @@ def test_arms_that_disagree_have_failed(tmp_path: Path) -> None:
     assert read_run(tmp_path / "run").scenarios[0].status == "failed"
 
 
-def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is sent to it."""
+def test_a_remote_server_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before anything is sent to it."""
 
     @contextmanager
     def servers(scenario: object, setting: Setting) -> Iterator[Mapping[str, Server]]:
@@ -153,45 +153,43 @@ def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["--rate", "fast"], "fast"),
         (["--rate", "replay:no_such_file"], "no_such_file"),
         (["--rate", "50", "--users", "5"], "not allowed with argument"),
-        (["--users", "0"], "--users '0' is not a whole number from 1"),
-        (["--users", "many"], "--users 'many'"),
-        (["--duration", "0"], "--duration '0' is not a time above 0, such as 30, 30s, 500ms or 2m"),
-        (["--duration", "1h"], "--duration '1h'"),
+        (["--users", "0"], "--users: '0' is not a whole number from 1 to 10000"),
+        (["--users", "many"], "--users: 'many'"),
+        (["--duration", "0"], "--duration: '0' is not a duration above 0 and up to a day; try 30s, 500ms or 2m"),
+        (["--duration", "1h"], "--duration: '1h'"),
         (["--duration", "-3"], "--duration"),
-        (["--block", "0ms"], "--block '0ms'"),
-        (["--block", "inf"], "--block 'inf'"),
-        (["--warm-up", "nan"], "--warm-up 'nan' is not a time, such as"),
-        (["--drain", "long"], "--drain 'long'"),
-        (["--processes", "0"], "--processes '0'"),
-        (["--processes", "2.5"], "--processes '2.5'"),
-        (["--max-in-flight", "0"], "--max-in-flight '0'"),
-        (["--arms", "baseline,other"], "adding has no arm named 'other'; known: baseline, proposed, optimised"),
-        (["--engine", "oracle"], "no engine named 'oracle'"),
-        (["--engine", "all"], "no engine named 'all'"),
-        (["--size", "vast"], "no size named 'vast'"),
-        (["--seed", "x"], "seed 'x'"),
-        (["--rtt", "0,5"], "--rtt '0,5' is several distances"),
+        (["--block", "0ms"], "--block: '0ms'"),
+        (["--block", "inf"], "--block: 'inf'"),
+        (["--warm-up", "nan"], "--warm-up: 'nan' is not a duration up to a day; try 0"),
+        (["--drain", "long"], "--drain: 'long'"),
+        (["--processes", "0"], "--processes: '0'"),
+        (["--processes", "2.5"], "--processes: '2.5'"),
+        (["--max-in-flight", "0"], "--max-in-flight: '0'"),
+        (["--arms", "baseline,other"], "unknown arm 'other' of scenario adding; choose from baseline, proposed, optimised"),
+        (["--engine", "oracle"], "unknown engine 'oracle'"),
+        (["--engine", "all"], "unknown engine 'all'"),
+        (["--size", "vast"], "unknown size 'vast'"),
+        (["--seed", "x"], "--seed: 'x'"),
+        (["--rtt", "0,5"], "--rtt: '0,5' has several round-trip times"),
         (["--rtt", "-1"], "--rtt"),
         (["--nonsense"], "unrecognized arguments"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
-    words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]
-) -> None:
-    """One line that names the thing, exit code 2, and nothing started."""
+def test_usage_errors_are_one_line(words: Sequence[str], complaint: str, refused: Callable[[Sequence[str], str], None]) -> None:
+    """The line names the option and the value; the exit code is 2, and nothing is started."""
     refused(["load", str(TOYS / "adding.py"), *words], complaint)
 
 
-def test_one_scenario_is_loaded_at_a_time(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
-    """A folder of several is refused by their names, and so is a name that there is not."""
-    refused(["load", str(TOYS)], "this is done for one scenario; name one of them: adding,")
-    refused(["load", "no_such_scenario"], "no scenario named 'no_such_scenario'")
+def test_several_scenarios_are_refused(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
+    """The message has their names; an unknown name is refused as well."""
+    refused(["load", str(TOYS)], f"{TOYS} has several scenarios; choose one: adding,")
+    refused(["load", "no_such_scenario"], "unknown scenario 'no_such_scenario'")
 
 
 def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[[Sequence[str], str], None]) -> None:
-    """Nothing is overwritten."""
+    """No run is overwritten."""
     (tmp_path / "run.json").write_text("{}")
-    refused(["load", str(TOYS / "adding.py"), "--out", str(tmp_path)], "holds a run already")
+    refused(["load", str(TOYS / "adding.py"), "--out", str(tmp_path)], "already contains a run")
 
 
 @pytest.mark.parametrize(
@@ -204,8 +202,8 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
         ("failed", LoadResult([LoadModel.OPEN], "", 1, 0, invalid="the generator"), False, 1),
     ],
 )
-def test_the_exit_code_says_what_a_run_is_worth(status: ScenarioStatus, load: LoadResult, interrupted: bool, code: int) -> None:
-    """A lost share weighs as much as a failure; what tells nothing is inconclusive."""
+def test_exit_code_of_a_run(status: ScenarioStatus, load: LoadResult, interrupted: bool, code: int) -> None:
+    """A crashed worker counts as a failure; an invalid run is inconclusive."""
     result = ScenarioResult("adding", "", "", "adding.py", "sqlite", 0.0, status, exit_code=int(status == "failed"), load=load)
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
     assert exit_code(Run(2, RunKind.LOAD, "", "", None, "", None, False, interrupted, settings, {}, [result])) == code  # noqa: FBT003 - not dirty
@@ -213,7 +211,7 @@ def test_the_exit_code_says_what_a_run_is_worth(status: ScenarioStatus, load: Lo
 
 @contextmanager
 def _running(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
-    """Yield a run whose first engine is well into its load, and that engine; end both whatever happens."""
+    """Yield a run whose first worker is generating load, and that worker; end both in any case."""
     scenario, mark = folder / "adding.py", folder / "loaded"
     ran = f"RAN.append(1)\n        len(RAN) > 60 and open({str(mark)!r}, 'w').close()"
     scenario.write_text(f"{(TOYS / 'adding.py').read_text()}\n\nRAN = []\n".replace("await asyncio.sleep(0)", ran))

@@ -1,8 +1,9 @@
-"""The roof: commands found by file, one-line errors, and help that is quick because nothing heavy is imported."""
+"""The command line: commands found by file, errors in one line with their exit codes, and help that imports nothing heavy."""
 
 from __future__ import annotations
 
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,81 +11,193 @@ from pathlib import Path
 import pytest
 
 import harness.cli
+from harness.cli import list as list_command
 from harness.cli import main
 
-HELP = """\
-usage: harness [-h] COMMAND ...
+ROOT = Path(__file__).parents[3]
+COMMANDS = [m.name for m in pkgutil.iter_modules(harness.cli.__path__) if not m.name.startswith("_")]
+HEAVY = {
+    "aiosqlite",
+    "asyncio",
+    "faker",
+    "jinja2",
+    "matplotlib",
+    "msgspec",
+    "numpy",
+    "pandas",
+    "pytest",
+    "rich",
+    "scipy",
+    "sqlalchemy",
+}
 
-Puts performance advice on trial: arms measured in interleaved pairs, verdicts with intervals.
+HELP = """\
+usage: harness [-h] [--version] COMMAND ...
+
+Test performance advice: measure the arms of a scenario in interleaved pairs
+and decide every promise with an interval.
 
 options:
   -h, --help  show this help message and exit
+  --version   print the version and exit
 
 commands:
   COMMAND
-    ablate    Turn a scenario's switches on one by one and off one by one: which optimisation brings how much, alone and last
-    baseline  Keep a run as what later ones are compared with, or show which are kept
-    capacity  Search the most load at which each arm holds an objective, in operations a second and in users at once
-    compare   Compare two files of results, before and after, of this harness or of another tool
-    doctor    Say whether this machine can be trusted: its noise, its clock, and the smallest change it can show
-    gate      Red or green: does a candidate do more work than its baseline, or take longer?
-    list      Show the scenarios there are, or with --promises every promise and the scenario that tries it
-    load      Put arms under the same load, in blocks that take turns: response times as many users at once meet them
-    network   Measure how exactly the network proxy adds round-trip time on this machine
-    report    Render a run's report again, or that of a file of another tool, or of two such files before and after
-    run       Try scenarios: compare answers, time arms in pairs, measure memory, write the report
+    ablate    Measure the contribution of each switch (ablation)
+    baseline  Save a run as the baseline for later gates
+    capacity  Find the highest load at which each arm meets an SLO
+    compare   Compare two result files, before and after
+    doctor    Measure this machine's noise and the smallest change it can
+              detect
+    gate      Fail if the candidate does more work or is slower than the
+              baseline
+    list      List the scenarios, or with --promises all promises
+    load      Load-test all arms with the same schedule, interleaved in blocks
+    network   Measure the accuracy of the latency proxy on this machine
+    report    Write the report of a run, or of result files of another tool
+    run       Measure scenarios in interleaved pairs and write a report
 
 exit codes:
-  0  good
-  1  a regression, a failed promise gate, or a scenario that failed
-  2  wrong use, or input or output that cannot be read or written
-  3  inconclusive, or stopped before the end
-  4  not comparable: a benchmark is missing or renamed, or the data, the tool or the kind of run is another
+  0   pass
+  1   regression or failure
+  2   usage error, unreadable input, or output that cannot be written
+  3   inconclusive or interrupted
+  4   not comparable: different scenarios, data, settings or versions
+  70  internal error: a bug, please report it
 """
 
 
 def test_help_names_every_command_and_exit_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The public interface, as it is printed outside any project."""
+    """The help outside any project, in a terminal of 80 columns."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == HELP
 
 
-@pytest.mark.parametrize("command", [m.name for m in pkgutil.iter_modules(harness.cli.__path__) if not m.name.startswith("_")])
-def test_every_command_has_help_with_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each file in the folder is a command, documented."""
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_fits(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file in the folder is a command; its help has the exit codes and fits into 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"usage: harness {command}")
-    assert "exit codes:" in said
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"usage: harness {command}")
+    assert "exit codes:" in printed
+    assert [line for line in printed.splitlines() if len(line) > 80] == []
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """What takes long to import is imported by the command that needs it."""
-    program = (
-        "import sys; from harness.cli import _parser; _parser(); "
-        "heavy = {'numpy', 'pandas', 'scipy', 'matplotlib', 'sqlalchemy', 'rich', 'jinja2', 'pytest', 'faker', 'msgspec'}; "
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
-    )
+    """What takes long to import is imported by the command that needs it, after its options are parsed."""
+    program = f"import sys; from harness.cli import _parser; _parser(); print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"]])
-def test_an_unknown_command_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The line says where help is."""
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the name of the distribution."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"advice-on-trial \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "next_step"),
+    [
+        ([], "harness: the following arguments are required: COMMAND; see `harness --help`"),
+        (["dance"], "harness: unknown command 'dance'; choose from ablate, baseline, "),
+    ],
+)
+def test_an_unknown_command_is_one_line(arguments: list[str], next_step: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line has the next step."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "see `harness --help`" in said
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert next_step in printed
+
+
+def test_an_unexpected_exception_is_not_a_regression(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It exits with 70 and one line; the traceback, the versions and the command are in the file that the line names."""
+
+    def crash(options: object) -> int:
+        raise ZeroDivisionError("in\nthe middle")
+
+    monkeypatch.setattr(list_command, "run", crash)
+    assert main(["list", "--json"]) == 70
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    found = re.fullmatch(r"harness: internal error \(ZeroDivisionError: in the middle\); report it with (\S+\.txt)\n", printed.err)
+    assert found is not None
+    file = Path(found[1])
+    text = file.read_text()
+    file.unlink()
+    assert text.startswith("advice-on-trial ")
+    assert "\nharness list --json\n" in text
+    assert "Traceback (most recent call last)" in text
+    assert "in crash" in text
+
+
+def test_an_unexpected_exception_without_a_disk_names_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Where no file can be written, the line has the place of the error instead."""
+
+    def crash(options: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(list_command, "run", crash)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    assert main(["list"]) == 70
+    assert re.search(r"; report it with this line: \S+test_main\.py:\d+\n$", capsys.readouterr().err)
+
+
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A package of an extra that is not installed is a usage error with the command that installs it."""
+
+    def crash(options: object) -> int:
+        raise ModuleNotFoundError("No module named 'sqlalchemy.ext'", name="sqlalchemy.ext")
+
+    monkeypatch.setattr(list_command, "run", crash)
+    assert main(["list"]) == 2
+    assert "sqlalchemy.ext is not installed; install it with: pip install 'advice-on-trial[sql]'\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["list", "--scenarios", "toys"], ["list", "--json", "--scenarios", "toys"], ["run", "--help"]])
+def test_a_full_disk_at_standard_output_is_one_line(options: list[str]) -> None:
+    """Output that cannot be written is exit code 2, whether a table, JSON or help is printed."""
+    command = [sys.executable, "-m", "harness", *options]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT / "tests", stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "harness: cannot write the output: No space left on device; free some space\n"
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("options", [["list"], ["list", "--json"]])
+def test_a_reader_that_ended_is_one_line(options: list[str]) -> None:
+    """A pipe without a reader is exit code 2: what should have been printed is lost."""
+    command = [sys.executable, "-m", "harness", *options, "--scenarios", "toys"]
+    process = subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, printed = process.communicate()
+    assert printed == "harness: cannot write the output: the reading program ended; write to a file\n"
+    assert process.returncode == 2
+
+
+def test_a_removed_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A current folder that does not exist any more is a usage error."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == "harness: the current folder was removed; change to another one\n"

@@ -1,4 +1,4 @@
-"""`harness report` and `harness list`: what they print, and what they refuse."""
+"""`harness report` and `harness list`: output and errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOYS = Path(__file__).parents[2] / "toys"
 
 
 def an_empty_run() -> Run:
-    """Return a run in which nothing was finished."""
+    """Return a run without a finished scenario."""
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=True, processes=3, budget_s=1.0)
     return Run(
         schema_version=2,
@@ -33,16 +33,16 @@ def an_empty_run() -> Run:
 
 
 @pytest.mark.parametrize("name", ["", "run.json"])
-def test_a_report_is_written_beside_its_run(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder and its run.json mean the same, and the path is printed."""
+def test_a_report_is_written_to_the_folder_of_its_run(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder and its run.json are equivalent, and the report's path is printed."""
     write_run(an_empty_run(), tmp_path)
     assert main(["report", str(tmp_path / name)]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
     assert "<html" in (tmp_path / "report.html").read_text()
 
 
-def test_a_report_can_go_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --out, and the run's folder stays as it was."""
+def test_a_report_can_be_written_to_another_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --out, the run's folder is not changed."""
     write_run(an_empty_run(), tmp_path / "run")
     assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "there")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "there" / "report.html")
@@ -51,7 +51,7 @@ def test_a_report_can_go_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("form", ["markdown", "terminal", "json"])
 def test_other_formats_are_printed(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is written but the standard output."""
+    """No file is written."""
     write_run(an_empty_run(), tmp_path)
     assert main(["report", str(tmp_path), "--format", form]) == 0
     assert capsys.readouterr().out
@@ -65,7 +65,7 @@ def test_other_formats_are_printed(tmp_path: Path, form: str, capsys: pytest.Cap
 def test_an_unreadable_run_is_one_line_and_exit_code_2(
     tmp_path: Path, body: str, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Cut short, another schema, or no run at all."""
+    """It is cut short, has another schema, or is not a run."""
     (tmp_path / "run.json").write_text(body)
     assert main(["report", str(tmp_path)]) == 2
     said = capsys.readouterr().err
@@ -74,14 +74,16 @@ def test_an_unreadable_run_is_one_line_and_exit_code_2(
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the formats there are."""
+    """The message lists the formats."""
     write_run(an_empty_run(), tmp_path)
-    assert main(["report", str(tmp_path), "--format", "pdf"]) == 2
-    assert "known: html, markdown, terminal, json" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(tmp_path), "--format", "pdf"])
+    assert ended.value.code == 2
+    assert "unknown format 'pdf'; choose from html, markdown, terminal, json" in capsys.readouterr().err
 
 
-def test_promises_that_nobody_tries_are_listed_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Beside a review, promises come in its order, with those that no scenario tries among them."""
+def test_promises_without_a_scenario_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a review, promises are in its order, including those without a scenario."""
     (tmp_path / "adding.py").write_text((TOYS / "adding.py").read_text(encoding="utf-8"), encoding="utf-8")
     promises = 'X9 = "never tried"\nX1 = "tried"'
     (tmp_path / "review.toml").write_text(f'title = "a review"\n[areas]\n[promises]\n{promises}\n', encoding="utf-8")
@@ -92,7 +94,7 @@ def test_promises_that_nobody_tries_are_listed_as_such(tmp_path: Path, capsys: p
 
 
 def test_the_list_shows_every_scenario_and_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    """As a table, by promise, and as JSON."""
+    """There is a table, a list of promises, and JSON."""
     assert main(["list", "--scenarios", str(TOYS)]) == 0
     assert "adding" in capsys.readouterr().out
     assert main(["list", "--promises", "--scenarios", str(TOYS)]) == 0

@@ -1,4 +1,4 @@
-"""What belongs together in two runs, and what is told about the rest."""
+"""Matching the scenarios, arms, groups, machines and versions of two runs."""
 
 from __future__ import annotations
 
@@ -6,61 +6,70 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate.matching import MatchedPair, another_machine, counted, of_the_whole, other_versions, pair, renamed
+from harness.gate.matching import (
+    MatchedPair,
+    another_machine,
+    differences,
+    incomparable_runs,
+    match,
+    other_versions,
+    renamed,
+)
 from harness.results.run import ArmResult, ScenarioResult
 from tests.harness.gates import GROUP, result, run
 
 
 def missing(*after: ScenarioResult, before: ScenarioResult | None = None) -> str:
-    """What is said about a candidate with these results."""
-    sides = pair([before or result()], after, stopped=False)
-    return " / ".join(reason.message for reason in sides.incomparable)
+    """Return why a candidate with these results is not comparable."""
+    matched = match([before or result()], after, interrupted=False)
+    return " / ".join(reason.message for reason in matched.incomparable)
 
 
 def test_a_renamed_scenario_is_named_with_its_likely_new_name() -> None:
-    """The one with the same docstring; with no such one, one whose name is close; on the same engine only."""
+    """It is the one with the same docstring, else one with a similar name, on the same engine only."""
     other = result("composite", doc=result().doc)
-    assert (
-        missing(result("index"), other)
-        == "scenario 'indexes · sqlite' is missing in the candidate; 'indexes · sqlite' may be 'composite · sqlite' now"
+    assert missing(result("index"), other) == (
+        "scenario 'indexes · sqlite' is missing in the candidate; 'indexes · sqlite' may have been renamed to 'composite · sqlite'"
     )
-    assert "may be 'indexes2 · sqlite' now" in missing(result("indexes2", doc="other"))
+    assert "may have been renamed to 'indexes2 · sqlite'" in missing(result("indexes2", doc="other"))
     assert missing(result(engine="turso"), result("loading", doc="")) == "scenario 'indexes · sqlite' is missing in the candidate"
 
 
 def test_a_renamed_arm_or_group_is_named_with_its_likely_new_name() -> None:
-    """The one with the same description."""
+    """It is the one with the same description."""
     arms = [result().arms[0], ArmResult("faster", result().arms[1].description)]
-    assert missing(result(arms=arms)) == "arm 'optimised' is missing in the candidate; 'optimised' may be 'faster' now"
+    assert (
+        missing(result(arms=arms)) == "arm 'optimised' is missing in the candidate; 'optimised' may have been renamed to 'faster'"
+    )
     assert missing(result(groups={"other": "else"})) == "group 'prompts' is missing in the candidate"
-    assert "'prompts' may be 'all' now" in missing(result(groups={"all": result().groups[GROUP]}))
+    assert "'prompts' may have been renamed to 'all'" in missing(result(groups={"all": result().groups[GROUP]}))
 
 
-def test_no_new_name_is_given_twice() -> None:
-    """Two that are gone are not both the one that is new."""
-    assert list(renamed({"a": "same", "b": "same"}, {"c": "same"})) == [("a", "c")]
-    assert list(renamed({"a": ""}, {"zzz": ""})) == []
+def test_no_new_name_is_suggested_twice() -> None:
+    """One new name is suggested for one missing name only."""
+    assert renamed({"a": "same", "b": "same"}, {"c": "same"}) == {"a": "c"}
+    assert renamed({"a": ""}, {"zzz": ""}) == {}
 
 
 def test_many_missing_names_are_counted() -> None:
-    """A line is no list."""
-    sides = pair([result(f"s{i}") for i in range(9)], [], stopped=False)
-    assert sides.incomparable[0].message.endswith("'s4 · sqlite' and 4 more are missing in the candidate")
+    """The message lists a few names and counts the others."""
+    matched = match([result(f"s{i}") for i in range(9)], [], interrupted=False)
+    assert matched.incomparable[0].message.endswith("'s4 · sqlite' and 4 more are missing in the candidate")
 
 
-def test_two_scenarios_of_one_name_are_not_told_apart() -> None:
-    """And therefore not compared."""
+def test_two_scenarios_of_one_name_are_not_compared() -> None:
+    """A run with two scenarios of one name is not comparable."""
     assert missing(result(), result()) == "a run has two scenarios named 'indexes · sqlite'"
 
 
-def test_an_arm_that_cannot_run_any_more_regressed() -> None:
-    """It is no missing arm; and one that could not run before has nothing to lose."""
+def test_an_arm_that_no_longer_runs_regressed() -> None:
+    """It does not count as missing; an arm that could not run before is not compared."""
     broken = replace(
         result(), arms=[result().arms[0], ArmResult("optimised", "the arm optimised", cannot_run="TypeError:\nno")], work_counts=[]
     )
-    (row,) = pair([result()], [broken], stopped=False).rows
-    assert (row.verdict, row.arm, row.reason) == ("regressed", "optimised", "it cannot run any more: TypeError: no")
-    assert pair([broken], [broken], stopped=False).rows == []
+    (row,) = match([result()], [broken], interrupted=False).rows
+    assert (row.verdict, row.arm, row.reason) == ("regressed", "optimised", "it no longer runs: TypeError: no")
+    assert match([broken], [broken], interrupted=False).rows == []
     assert not MatchedPair(result(), broken).keeps("optimised", GROUP)
     assert MatchedPair(result(), broken).keeps("baseline", GROUP)
 
@@ -82,28 +91,28 @@ def test_an_arm_that_cannot_run_any_more_regressed() -> None:
 def test_every_pair_of_statuses_is_decided(
     before: str, after: str, rows: int, incomparable: int, warnings: int, pairs: int
 ) -> None:
-    """What failed is a row, what was not run a reason, what is new a warning."""
-    sides = pair([result(status=before)], [result(status=after)], stopped=False)
-    found = (len(sides.rows), len(sides.incomparable), len(sides.warnings), len(sides.pairs))
+    """A failed scenario is a row, one that was not run a reason, and a new one a warning."""
+    matched = match([result(status=before)], [result(status=after)], interrupted=False)
+    found = (len(matched.rows), len(matched.incomparable), len(matched.warnings), len(matched.pairs))
     assert found == (rows, incomparable, warnings, pairs)
 
 
-def test_a_scenario_that_is_new_and_fails_is_a_failure() -> None:
-    """It has no baseline, and it is red all the same."""
-    sides = pair([result()], [result(), result("loading", status="failed", error="no")], stopped=False)
-    assert [row.reason for row in sides.rows] == ["it failed: no"]
+def test_a_new_scenario_that_fails_is_a_failure() -> None:
+    """It regressed although it has no baseline."""
+    matched = match([result()], [result(), result("loading", status="failed", error="no")], interrupted=False)
+    assert [row.reason for row in matched.rows] == ["it failed: no"]
 
 
 def test_settings_are_compared_by_what_changes_the_work() -> None:
-    """Size, seed and --quick; not the budget for timing or the number of processes."""
+    """These are size, seed and --quick, not the time budget or the number of processes."""
     settings = run().settings
-    assert of_the_whole(run(), run(settings=replace(settings, budget_s=1.0, processes=9))) == []
-    (reason,) = of_the_whole(run(), run(settings=replace(settings, size="tiny", seed=3)))
+    assert incomparable_runs(run(), run(settings=replace(settings, budget_s=1.0, processes=9))) == []
+    (reason,) = incomparable_runs(run(), run(settings=replace(settings, size="tiny", seed=3)))
     assert reason.message == "the runs differ in size small and tiny, seed 0 and 3"
 
 
 def test_versions_are_compared_by_what_changes_the_work() -> None:
-    """The engine's number, SQLAlchemy's and Python's minor version; not a build's name, a patch or a setting."""
+    """These are the engine's version and the minor versions of SQLAlchemy and Python, not a build's name, a patch or a setting."""
     old = result(
         engine="postgres", engine_settings={"postgresql": "PostgreSQL 15.18 (Debian)", "setting fsync": "on", "asyncpg": "1"}
     )
@@ -124,12 +133,9 @@ def test_versions_are_compared_by_what_changes_the_work() -> None:
     assert other_versions(MatchedPair(old, replace(same, dataset={})), run(), run())[0] == "the data differ: b7e1 and None"
 
 
-def test_a_machine_is_another_by_what_changes_times() -> None:
-    """Not by its load average, and not by what one side does not say."""
-    assert another_machine(run(), run(environment={"python": "CPython 3.11.9", "load average at start": "9"})) == ""
-    assert another_machine(run(), run(environment=run().environment | {"cpu": "Xeon"})).endswith("cpu EPYC and Xeon")
-
-
-def test_one_is_singular() -> None:
-    """As a person counts."""
-    assert (counted(1, "time"), counted(0, "time")) == ("1 time", "0 times")
+def test_a_machine_differs_by_facts_that_change_times() -> None:
+    """Its load average, and facts that only one environment states, do not count."""
+    here = run().environment | {"load average at start": "1"}
+    assert another_machine(here, {"python": "CPython 3.11.9", "load average at start": "9"}) == ""
+    assert another_machine(here, here | {"cpu": "Xeon"}).endswith("cpu EPYC and Xeon")
+    assert differences(here, here | {"cpu": "Xeon", "load average at start": "9"}) == ["cpu EPYC and Xeon"]

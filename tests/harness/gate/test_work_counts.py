@@ -1,4 +1,4 @@
-"""Counted work and memory: what is compared exactly, what within a tolerance, and what is not judged."""
+"""Work counts and memory: compared exactly, within a tolerance, or not judged."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ FREE = Rules({})
 
 
 def figure(value: float, metric: str = "statements", *, repeats: bool = True, group: str = GROUP, scale: float = 1.0) -> WorkCount:
-    """A count of the baseline's arm."""
+    """Return a count of the baseline's arm."""
     return WorkCount("baseline", group, metric, value, scale, repeats_exactly=repeats)
 
 
 def judged(old: WorkCount, new: WorkCount, rules: Rules = FREE, *others: WorkCount) -> GateRow:
-    """The row of one count; `others` stand beside it on both sides."""
+    """Return the row of one count; both results have `others` in addition."""
     rows, _ = work(result(work_counts=[old, *others]), result(work_counts=[new, *others]), rules)
     return rows[0]
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
-def test_what_repeats_exactly_is_compared_to_the_last_count(old: int, new: int) -> None:
-    """More is a regression, less an improvement, and nothing else is equal."""
+def test_a_count_that_repeats_exactly_is_compared_exactly(old: int, new: int) -> None:
+    """More is a regression, less an improvement, and only the same count is equal."""
     row = judged(figure(old), figure(new))
     assert row.verdict == ("equal" if old == new else "regressed" if new > old else "improved")
     assert row.change == (new / old if old else 1.0 if old == new else None)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "metric", "word"),
+    ("old", "new", "metric", "verdict"),
     [
         ((100, True), (101, False), "statements", "equal"),
         ((100, True), (110, False), "statements", "regressed"),
@@ -52,17 +52,17 @@ def test_what_repeats_exactly_is_compared_to_the_last_count(old: int, new: int) 
         ((0, False), (1, False), "blocks", GateVerdict.NOT_JUDGED),
     ],
 )
-def test_what_does_not_repeat_is_compared_within_a_tolerance(
-    old: tuple[float, bool], new: tuple[float, bool], metric: str, word: str
+def test_a_count_that_does_not_repeat_is_compared_within_a_tolerance(
+    old: tuple[float, bool], new: tuple[float, bool], metric: str, verdict: str
 ) -> None:
-    """2 % for what did repeat, and for the interpreter's own work; other counts are judged where a tolerance is named."""
+    """It is 2 % for counts that did repeat and for the interpreter's own; others are judged only with a named tolerance."""
     before, after = (figure(value, metric, repeats=repeats) for value, repeats in (old, new))
-    assert judged(before, after).verdict == word
+    assert judged(before, after).verdict == verdict
     assert judged(before, after, Rules({metric: 0.5})).verdict == ("equal" if old[0] else "regressed")
 
 
-def test_two_equal_counts_prove_little_where_the_others_of_the_metric_do_not_repeat() -> None:
-    """A server's own counters: the one that happened to repeat is no exact figure; its steady neighbours' metric is."""
+def test_a_count_is_not_exact_where_others_of_its_metric_do_not_repeat() -> None:
+    """A server's counter may repeat by luck; it is exact where nearly all counts of its metric repeat."""
     others = [figure(50, repeats=False, group=f"g{i}") for i in range(2)]
     assert judged(figure(8), figure(9), FREE, *others).verdict == GateVerdict.NOT_JUDGED
     steady = [figure(50, group=f"g{i}") for i in range(9)]
@@ -70,7 +70,7 @@ def test_two_equal_counts_prove_little_where_the_others_of_the_metric_do_not_rep
 
 
 def test_a_named_tolerance_holds_for_exact_counts_as_well() -> None:
-    """It is what somebody decided."""
+    """A named tolerance applies to counts that repeat exactly, too."""
     rules = Rules({"statements": 0.1})
     assert judged(figure(100), figure(110), rules).verdict == "equal"
     assert judged(figure(100), figure(111), rules).verdict == "regressed"
@@ -78,15 +78,15 @@ def test_a_named_tolerance_holds_for_exact_counts_as_well() -> None:
 
 
 def test_more_hits_are_better() -> None:
-    """And whatever the scenario says: all other work is worse if there is more of it."""
+    """More hits, and more of what the scenario declares, are better; more of any other work is worse."""
     assert judged(figure(5, "redis_hits"), figure(4, "redis_hits")).verdict == "regressed"
     assert judged(figure(5, "hits"), figure(6, "hits")).verdict == "improved"
     assert judged(figure(5, "reused"), figure(6, "reused"), Rules({}, ["reused"])).verdict == "improved"
     assert judged(figure(5, "whites"), figure(6, "whites")).verdict == "regressed"
 
 
-def test_an_arms_own_figures_are_judged_where_they_are_named() -> None:
-    """They are taken once: whether they repeat is not known."""
+def test_an_arm_s_own_figures_are_judged_with_a_named_tolerance() -> None:
+    """They are taken once, so that it is unknown whether they repeat."""
     old, new = figure(5, "index_mb", group=""), figure(9, "index_mb", group="")
     assert judged(old, new).verdict == GateVerdict.NOT_JUDGED
     assert judged(old, new, Rules({"index_mb": 0.02})).verdict == "regressed"
@@ -96,36 +96,36 @@ def test_an_arms_own_figures_are_judged_where_they_are_named() -> None:
 
 
 def test_a_figure_at_another_share_of_the_data_is_another_figure() -> None:
-    """Growth counts too."""
+    """Figures at different scales are compared separately."""
     before, after = result(work_counts=[figure(10, scale=0.5), figure(20)]), result(work_counts=[figure(20), figure(12, scale=0.5)])
     assert [(row.scale, row.verdict) for row in work(before, after, FREE)[0]] == [(0.5, "regressed"), (1.0, "equal")]
     assert work(before, result(work_counts=[figure(20)]), FREE)[1] == [figure(10, scale=0.5)]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_is_not_comparable(value: float) -> None:
-    """On either side."""
+def test_a_count_that_is_not_finite_is_not_comparable(value: float) -> None:
+    """NaN and infinity are not comparable in either result."""
     for sides in ((figure(value), figure(1)), (figure(1), figure(value))):
         assert judged(*sides).verdict == "not comparable"
         assert judged(*sides).change in {None, 0.0}
 
 
-def test_each_reason_bars_what_it_concerns() -> None:
-    """Another engine all work, another Python its calls, another CPU its instructions."""
+def test_each_reason_excludes_the_counts_it_affects() -> None:
+    """Another engine excludes all counts, another Python its calls, another CPU its instructions."""
     rules = Rules({}, (), "", "python 3.11 and 3.12", "cpu")
-    words = {m: judged(figure(1, m), figure(1, m), rules).reason for m in ("statements", "calls", "instructions")}
-    assert words == {"statements": "exactly", "calls": "python 3.11 and 3.12", "instructions": "python 3.11 and 3.12"}
+    reasons = {m: judged(figure(1, m), figure(1, m), rules).reason for m in ("statements", "calls", "instructions")}
+    assert reasons == {"statements": "exactly", "calls": "python 3.11 and 3.12", "instructions": "python 3.11 and 3.12"}
     assert judged(figure(1, "instructions"), figure(1, "instructions"), Rules({}, (), "", "", "cpu")).reason == "cpu"
     assert judged(figure(1), figure(1), Rules({}, (), "sqlite")).verdict == "not comparable"
 
 
 def peak(added_bytes: int, error: str | None = None, limit_bytes: int | None = None) -> Memory:
-    """Memory of the baseline's arm."""
+    """Return the memory of the baseline's arm."""
     return Memory("baseline", GROUP, 50_000_000, 50_000_000 + added_bytes, 0.1, [], error=error, limit_bytes=limit_bytes)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "word"),
+    ("old", "new", "verdict"),
     [
         (peak(40_000_000), peak(45_000_000), "equal"),
         (peak(40_000_000), peak(60_000_000), "regressed"),
@@ -137,14 +137,14 @@ def peak(added_bytes: int, error: str | None = None, limit_bytes: int | None = N
         (peak(40_000_000, "MemoryError"), peak(90_000_000, "MemoryError"), "equal"),
     ],
 )
-def test_memory_is_compared_within_what_an_allocator_keeps(old: Memory, new: Memory, word: str) -> None:
-    """A share and a few megabytes; what dies where it did not regressed."""
+def test_memory_is_compared_within_a_tolerance(old: Memory, new: Memory, verdict: str) -> None:
+    """The tolerance is a share and a few megabytes, which an allocator may keep; a new error is a regression."""
     (row,) = memory(result(memory=[old]), result(memory=[new]), FREE)
-    assert row.verdict == word
+    assert row.verdict == verdict
 
 
-def test_memory_of_another_python_is_not_judged_and_of_another_limit_not_joined() -> None:
-    """Both would compare different things."""
-    (row,) = memory(result(memory=[peak(1)]), result(memory=[peak(10**9)]), replace(FREE, no_python="python"))
+def test_memory_of_another_python_or_limit_is_not_judged() -> None:
+    """Memory of another Python is not judged, and memory under another limit is not compared."""
+    (row,) = memory(result(memory=[peak(1)]), result(memory=[peak(10**9)]), replace(FREE, no_interpreter="python"))
     assert (row.verdict, row.reason) == (GateVerdict.NOT_JUDGED, "python")
     assert list(memory(result(memory=[peak(1)]), result(memory=[peak(1, limit_bytes=64_000_000)]), FREE)) == []

@@ -1,4 +1,4 @@
-"""Files of every shape, as the tools wrote them (k6's and old versions' as their documentation has them)."""
+"""Files of every format, as the tools wrote them (k6's and old versions' as documented)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shape() -> Callable[[str], Path]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """Return a function that writes a file whose name says nothing, and returns its path."""
+    """Return a function that writes a file with a neutral name, and returns its path."""
 
     def write(body: str | bytes) -> Path:
         path = tmp_path / "results.txt"

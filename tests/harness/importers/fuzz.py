@@ -1,9 +1,9 @@
-"""Fuzzes the readers by coverage: whatever is in a file, there is a run or one line for a person, and never anything else.
+"""Fuzz the importers by coverage: any file gives a run or an error of one line.
 
     pip install atheris
     python -m tests.harness.importers.fuzz -max_total_time=60
 
-Begins with the files in `fixtures`, and takes libFuzzer's options. The suite does without it: it has hypothesis, and no end.
+It starts with the files in `fixtures`, and takes libFuzzer's options. It is not part of the suite, since it has no end.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from harness.errors import HarnessError
 
 FIXTURES = Path(__file__).with_name("fixtures")
 NAMES = {b"T": "x_stats.csv", b"N": "x_stats.csv"}
-"""A file's first byte → what it is called, else it is JSON; readers go by both."""
+"""First byte → file name; other files are JSON."""
 
 
 def main() -> None:
-    """Fuzz until told to stop."""
+    """Fuzz until stopped."""
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["harness.importers"]):
-        readers = importlib.import_module("harness.importers")
+        importers = importlib.import_module("harness.importers")
     with tempfile.TemporaryDirectory() as name:
         folder, corpus = Path(name), Path(name) / "corpus"
         shutil.copytree(FIXTURES, corpus)
@@ -34,7 +34,7 @@ def main() -> None:
             file = folder / NAMES.get(content[:1], "x.json")
             file.write_bytes(content)
             try:
-                readers.read(file)
+                importers.read(file)
             except HarnessError as error:
                 if "\n" in str(error):
                     raise AssertionError(f"more than a line: {error}") from error

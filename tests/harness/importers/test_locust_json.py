@@ -1,4 +1,4 @@
-"""Locust's JSON: whole histograms of rounded times."""
+"""Locust's JSON: histograms of rounded times, and Locust's rounding."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness import importers as readers
+from harness import importers
 from harness.errors import UsageError
+from harness.importers.locust_json import failed, rounding_ms
 
 Shape = Callable[[str], Path]
 Written = Callable[[str | bytes], Path]
@@ -21,9 +24,9 @@ def entry(**changes: object) -> dict[str, object]:
     return {"name": "/", "method": "GET", "num_requests": 10, "num_failures": 0, "response_times": times} | changes
 
 
-def test_a_histogram_is_as_good_as_its_times(shape: Shape) -> None:
-    """It has units, percentiles where they are supported, and the moment of the start."""
-    found = readers.reading(shape("locust.json"))
+def test_a_histogram_is_read_as_its_times(shape: Shape) -> None:
+    """It has units, supported percentiles, and the start time."""
+    found = importers.reading(shape("locust.json"))
     assert [t.name for t in found.timings] == ["GET /prompts", "POST /prompts/[id]"]
     quick = found.timings[0]
     assert quick.units is not None
@@ -33,39 +36,67 @@ def test_a_histogram_is_as_good_as_its_times(shape: Shape) -> None:
 
 
 def test_json_and_csv_of_one_run_agree(shape: Shape) -> None:
-    """To Locust's rounding, though the CSV lacks the last requests."""
-    exact, rounded = ({t.name: t for t in readers.reading(shape(n)).timings} for n in ("locust.json", "locust_stats.csv"))
+    """They agree within Locust's rounding, although the CSV lacks the last requests."""
+    exact, rounded = ({t.name: t for t in importers.reading(shape(n)).timings} for n in ("locust.json", "locust_stats.csv"))
     for name, timing in exact.items():
         assert abs(timing.median_ns - rounded[name].median_ns) <= 2 * (timing.rounding_ns + rounded[name].rounding_ns)
         assert (timing.samples or 0) >= (rounded[name].samples or 0)
 
 
 def test_finer_buckets_are_not_taken_for_rounded(written: Written) -> None:
-    """Locust lets a person replace how it rounds."""
-    fine = readers.reading(written(json.dumps([entry(response_times={"0.25": 6, "2": 4})]))).timings[0]
+    """Locust's rounding can be replaced by the user."""
+    fine = importers.reading(written(json.dumps([entry(response_times={"0.25": 6, "2": 4})]))).timings[0]
     assert (fine.rounding_ns, fine.median_ns) == (0, 250_000)
 
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"response_times": {"2": -1}}, "a count that is none"),
-        ({"response_times": {"2": 0}}, "a count that is none"),
-        ({"response_times": {"fast": 1}}, "a response time that is no number"),
-        ({"response_times": {"nan": 1}}, "which is no time"),
-        ({"response_times": {"-2": 1}}, "which is no time"),
-        ({"response_times": {}}, "it holds no times"),
-        ({"num_failures": -1}, "a count that is none"),
-        ({"min_response_time": -1.0, "max_response_time": 1.0, "total_response_time": 1.0}, "which is no time"),
+        ({"response_times": {"2": -1}}, "has an invalid count"),
+        ({"response_times": {"2": 0}}, "has an invalid count"),
+        ({"response_times": {"fast": 1}}, "a response time that is not a number"),
+        ({"response_times": {"nan": 1}}, "which is not a time"),
+        ({"response_times": {"-2": 1}}, "which is not a time"),
+        ({"response_times": {}}, "it contains no times"),
+        ({"num_failures": -1}, "has an invalid count"),
+        ({"min_response_time": -1.0, "max_response_time": 1.0, "total_response_time": 1.0}, "which is not a time"),
     ],
 )
-def test_what_is_no_histogram_is_refused(changes: dict[str, object], complaint: str, written: Written) -> None:
-    """By the name of the request."""
+def test_an_invalid_histogram_is_refused(changes: dict[str, object], complaint: str, written: Written) -> None:
+    """The error names the request."""
     with pytest.raises(UsageError, match=complaint):
-        readers.reading(written(json.dumps([entry(**changes)])))
+        importers.reading(written(json.dumps([entry(**changes)])))
 
 
-def test_what_several_processes_printed_at_once_is_refused(written: Written) -> None:
+def test_concatenated_lists_are_refused(written: Written) -> None:
     """`locust --processes 2 --json` prints one list after another."""
-    with pytest.raises(UsageError, match="is no JSON"):
-        readers.reading(written("[][]" + json.dumps([entry()])))
+    with pytest.raises(UsageError, match="is not valid JSON"):
+        importers.reading(written("[][]" + json.dumps([entry()])))
+
+
+def bucket(value_ms: float) -> float:
+    """Round as Locust does, according to its documentation: to 1, 10, 100 or 1000 ms."""
+    if value_ms < 100:
+        return round(value_ms)
+    if value_ms < 1_000:
+        return round(value_ms, -1)
+    return round(value_ms, -2) if value_ms < 10_000 else round(value_ms, -3)
+
+
+@given(st.floats(0, 1e6))
+def test_the_rounding_bounds_the_distance_of_a_time_from_its_bucket(value_ms: float) -> None:
+    """This holds in all four ranges."""
+    rounded_ms = bucket(value_ms)
+    assert abs(value_ms - rounded_ms) <= rounding_ms(rounded_ms) + 1e-9
+
+
+@pytest.mark.parametrize("value_ms", [0.25, 3.7, 123.0, 1_250.0])
+def test_a_value_that_is_not_a_bucket_has_no_rounding(value_ms: float) -> None:
+    """It comes from finer buckets than Locust's own."""
+    assert rounding_ms(value_ms) == 0
+
+
+def test_nothing_failed_raises_no_warning() -> None:
+    """Failed requests are named with their number."""
+    assert failed({"GET /": 0}) == ()
+    assert failed({"GET /": 3, "POST /": 0})[0].message == "failed: 3 × GET /"

@@ -1,4 +1,4 @@
-"""This harness's own runs as times to compare."""
+"""Runs of this harness as times to compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import importers as readers
+from harness import importers
 from harness.errors import UsageError
 from harness.results.run import AA_CONTROL, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import write_run
@@ -40,10 +40,10 @@ def a_run(*latencies: Latency, kind: RunKind = RunKind.PAIRS) -> Run:
     )
 
 
-def test_every_arm_and_group_is_a_benchmark_and_a_process_its_unit(tmp_path: Path) -> None:
-    """The A/A control is none, and the data's digest is kept to refuse another's."""
+def test_every_arm_and_group_is_a_benchmark_with_processes_as_units(tmp_path: Path) -> None:
+    """The A/A control is left out, and the data's digest is kept."""
     write_run(a_run(latency("baseline", [1e6, 2e6, 3e6]), latency("optimised", [1e6]), latency(AA_CONTROL, [1e6])), tmp_path)
-    found = readers.reading(tmp_path)
+    found = importers.reading(tmp_path)
     assert [t.name for t in found.timings] == [f"toy · sqlite, RTT 5 ms · {arm} · lookup" for arm in ("baseline", "optimised")]
     first, second = found.timings
     assert first.units is not None
@@ -54,24 +54,24 @@ def test_every_arm_and_group_is_a_benchmark_and_a_process_its_unit(tmp_path: Pat
 
 
 def test_a_run_without_times_has_nothing_to_compare(tmp_path: Path) -> None:
-    """And a comparison is not compared once more."""
+    """Such a run is refused, and so is a comparison."""
     write_run(a_run(), tmp_path / "none")
     write_run(a_run(latency("baseline", [1e6]), kind=RunKind.COMPARISON), tmp_path / "compared")
-    for folder, complaint in (("none", "has no times to compare"), ("compared", "is a comparison itself")):
+    for folder, complaint in (("none", "has no times to compare"), ("compared", "is a comparison; name the two files")):
         with pytest.raises(UsageError, match=complaint):
-            readers.reading(tmp_path / folder)
+            importers.reading(tmp_path / folder)
 
 
 def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
-    """Which is which could not be told."""
+    """They cannot be distinguished."""
     run = a_run(latency("baseline", [1e6]))
     write_run(replace(run, scenarios=run.scenarios * 2), tmp_path)
     with pytest.raises(UsageError, match="has two scenarios with"):
-        readers.reading(tmp_path)
+        importers.reading(tmp_path)
 
 
-def test_runs_under_load_are_another_kind_of_measurement(tmp_path: Path) -> None:
-    """They are not to be compared with pairs."""
+def test_load_runs_have_another_tool_name(tmp_path: Path) -> None:
+    """They cannot be compared with pairs."""
     write_run(a_run(latency("baseline", [1e6])), tmp_path / "pairs")
     write_run(a_run(latency("baseline", [1e6]), kind=RunKind.LOAD), tmp_path / "load")
-    assert readers.reading(tmp_path / "pairs").tool != readers.reading(tmp_path / "load").tool
+    assert importers.reading(tmp_path / "pairs").tool != importers.reading(tmp_path / "load").tool

@@ -1,4 +1,4 @@
-"""pyperf's JSON: values by process, and a process is what stands for itself."""
+"""pyperf's JSON: values by process, with the process as the independent unit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import importers as readers
+from harness import importers
 from harness.errors import UsageError
 
 Shape = Callable[[str], Path]
@@ -24,30 +24,30 @@ def suite(*, version: object = "1.0", unit: str = "second") -> str:
 
 
 def test_every_process_counts_once(shape: Shape) -> None:
-    """Seven processes of two values are seven units of evidence and fourteen values."""
-    timing = readers.reading(shape("pyperf.json")).timings[0]
+    """Seven processes of two values are seven units and fourteen values."""
+    timing = importers.reading(shape("pyperf.json")).timings[0]
     assert timing.name == "sorted"
     assert timing.samples == 14
     assert timing.units is not None
     assert timing.units.total == 7
 
 
-def test_a_process_stands_for_its_median(written: Written) -> None:
-    """Calibration is left out, and the name may stand at any level."""
-    timing = readers.reading(written(suite())).timings[0]
+def test_a_process_counts_with_its_median(written: Written) -> None:
+    """Calibration is left out, and the name may be at any level."""
+    timing = importers.reading(written(suite())).timings[0]
     assert timing.units is not None
     assert list(timing.units.values_ns) == [2e9, 4e9]
     assert (timing.name, timing.median_ns, timing.samples) == ("sorted", 3.5e9, 6)
 
 
-def test_what_is_not_in_seconds_is_refused(written: Written) -> None:
-    """Bytes of memory are no times."""
-    with pytest.raises(UsageError, match="it holds no times"):
-        readers.reading(written(suite(unit="byte")))
+def test_a_benchmark_not_in_seconds_is_refused(written: Written) -> None:
+    """Bytes of memory are not times."""
+    with pytest.raises(UsageError, match="it contains no times"):
+        importers.reading(written(suite(unit="byte")))
 
 
-def test_an_old_format_is_refused_with_what_converts_it(written: Written) -> None:
-    """Which is pyperf itself, for it reads them all."""
+def test_an_old_format_is_refused_with_a_remedy(written: Written) -> None:
+    """The error names `pyperf convert`."""
     with pytest.raises(UsageError, match="pyperf convert"):
-        readers.reading(written(suite(version=3)))
-    assert readers.reading(written(suite(version=6))).timings
+        importers.reading(written(suite(version=3)))
+    assert importers.reading(written(suite(version=6))).timings

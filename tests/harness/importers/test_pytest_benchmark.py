@@ -1,4 +1,4 @@
-"""pytest-benchmark's JSON: rounds in nanoseconds, with and without their data, and what averaging takes away."""
+"""pytest-benchmark's JSON: rounds in nanoseconds, with and without their data, and averages over iterations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import importers as readers
+from harness import importers
 from harness.errors import UsageError
 
 Shape = Callable[[str], Path]
@@ -22,8 +22,8 @@ def file(**stats: object) -> str:
 
 
 def test_rounds_become_nanoseconds_by_full_name(shape: Shape) -> None:
-    """Each round is a value that stands for itself, and the commit and the machine are told."""
-    found = readers.reading(shape("pytest_benchmark-5.3-data.json"))
+    """Each round is a unit, and the environment has the tool's version."""
+    found = importers.reading(shape("pytest_benchmark-5.3-data.json"))
     assert found.tool == "pytest-benchmark"
     assert [t.name for t in found.timings] == [
         "test_small.py::test_sum[10]",
@@ -35,35 +35,35 @@ def test_rounds_become_nanoseconds_by_full_name(shape: Shape) -> None:
     assert found.environment["pytest-benchmark"] == "5.3.1"
 
 
-def test_a_saved_run_without_data_has_the_same_medians_and_nothing_to_draw_from(shape: Shape) -> None:
-    """The storage leaves the rounds out unless it is told to keep them."""
-    with_data = {t.name: t for t in readers.reading(shape("pytest_benchmark-5.3-data.json")).timings}
-    for timing in readers.reading(shape("pytest_benchmark-5.3.json")).timings:
+def test_a_saved_run_without_data_has_the_same_medians_and_no_units(shape: Shape) -> None:
+    """The storage leaves the rounds out by default."""
+    with_data = {t.name: t for t in importers.reading(shape("pytest_benchmark-5.3-data.json")).timings}
+    for timing in importers.reading(shape("pytest_benchmark-5.3.json")).timings:
         assert timing.units is None
         assert timing.median_ns == pytest.approx(with_data[timing.name].median_ns)
         assert timing.samples == with_data[timing.name].samples
 
 
 def test_old_versions_are_read(shape: Shape) -> None:
-    """Of 3.0, which had no count of iterations, and of 3.2."""
-    old, newer = (readers.reading(shape(f"pytest_benchmark-{version}.json")) for version in ("3.0", "3.2"))
+    """Version 3.0, which had no number of iterations, and 3.2 are read."""
+    old, newer = (importers.reading(shape(f"pytest_benchmark-{version}.json")) for version in ("3.0", "3.2"))
     assert old.timings[0].median_ns == pytest.approx(13_250_000)
     assert (newer.commit, newer.dirty) == ("c0f8a1ae72ad90ee2ba2cf6a2bd2b3c1ddc4a1e2", True)
     assert newer.timings[0].samples == 120_000
 
 
-def test_the_name_of_the_host_is_not_told(shape: Shape) -> None:
-    """A report may be published; a digest tells two hosts apart."""
-    environment = readers.reading(shape("pytest_benchmark-3.2.json")).environment
+def test_the_host_name_is_a_digest(shape: Shape) -> None:
+    """A report may be published, so a digest distinguishes hosts."""
+    environment = importers.reading(shape("pytest_benchmark-3.2.json")).environment
     assert "box" not in environment.values()
     assert len(environment["host, as a digest"]) == 8
 
 
-def test_averages_over_iterations_have_no_tail(written: Written) -> None:
-    """Two thousand rounds of one call carry a p99, two thousand averages of ten calls do not."""
+def test_averages_over_iterations_have_no_percentiles(written: Written) -> None:
+    """Two thousand rounds of one call support a p99, two thousand averages of ten calls do not."""
     data = [0.1 + i / 1e5 for i in range(2_000)]
-    calls = readers.reading(written(file(data=data, iterations=1))).timings[0]
-    averages = readers.reading(written(file(data=data, iterations=10))).timings[0]
+    calls = importers.reading(written(file(data=data, iterations=1))).timings[0]
+    averages = importers.reading(written(file(data=data, iterations=10))).timings[0]
     assert calls.percentiles_ns["99"] is not None
     assert averages.percentiles_ns["99"] is None
     assert averages.median_ns == calls.median_ns
@@ -72,36 +72,36 @@ def test_averages_over_iterations_have_no_tail(written: Written) -> None:
 @pytest.mark.parametrize(
     ("stats", "complaint"),
     [
-        ({"median": -1.0}, "holds -1.0, which is no time"),
-        ({"median": 0}, "holds 0.0, which is no time"),
-        ({"data": [0.1, 0.0, 0.2]}, "holds 0.0, which is no time"),
-        ({"data": [0.1, -0.2]}, "holds -0.2, which is no time"),
-        ({"data": [1e300]}, "which is no time"),
+        ({"median": -1.0}, "contains -1.0, which is not a time"),
+        ({"median": 0}, "contains 0.0, which is not a time"),
+        ({"data": [0.1, 0.0, 0.2]}, "contains 0.0, which is not a time"),
+        ({"data": [0.1, -0.2]}, "contains -0.2, which is not a time"),
+        ({"data": [1e300]}, "which is not a time"),
         ({"rounds": 0}, "has 0 values"),
-        ({"median": "fast"}, "not a whole one"),
-        ({"data": [0.1, None]}, "not a whole one"),
+        ({"median": "fast"}, "incomplete or malformed"),
+        ({"data": [0.1, None]}, "incomplete or malformed"),
     ],
 )
-def test_what_is_no_time_is_refused(stats: dict[str, object], complaint: str, written: Written) -> None:
-    """By the name of its benchmark."""
+def test_an_invalid_time_is_refused(stats: dict[str, object], complaint: str, written: Written) -> None:
+    """The error names the benchmark."""
     with pytest.raises(UsageError, match=complaint):
-        readers.reading(written(file(**stats)))
+        importers.reading(written(file(**stats)))
 
 
 def test_one_round_is_read(written: Written) -> None:
-    """It is a time, if not evidence."""
-    assert readers.reading(written(file(data=[0.25], rounds=1))).timings[0].median_ns == 0.25e9
+    """One round is a time, although it is not enough for a verdict."""
+    assert importers.reading(written(file(data=[0.25], rounds=1))).timings[0].median_ns == 0.25e9
 
 
 def test_a_file_without_benchmarks_is_refused(written: Written) -> None:
     """pytest-benchmark writes such a file when every benchmark failed."""
-    with pytest.raises(UsageError, match="it holds no times"):
-        readers.reading(written('{"machine_info": {"node": "x"}, "benchmarks": [], "version": "5.3.1"}'))
+    with pytest.raises(UsageError, match="it contains no times"):
+        importers.reading(written('{"machine_info": {"node": "x"}, "benchmarks": [], "version": "5.3.1"}'))
 
 
 def test_two_benchmarks_of_one_name_are_refused(written: Written) -> None:
-    """Which is which could not be told."""
+    """They cannot be distinguished."""
     twice = json.loads(file())
     twice["benchmarks"] *= 2
     with pytest.raises(UsageError, match=r"two of its benchmarks are named 't\.py::a'"):
-        readers.reading(written(json.dumps(twice)))
+        importers.reading(written(json.dumps(twice)))

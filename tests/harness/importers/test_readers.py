@@ -1,4 +1,4 @@
-"""Any file at all: recognised by what is in it and read, or refused in one line."""
+"""Any file: recognised by its content and read, or refused in one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import importers as readers
+from harness import importers
 from harness.errors import HarnessError, UsageError
 from harness.gate.result_files import side_by_side
 from harness.results.run import Run
@@ -28,23 +28,23 @@ Written = Callable[[str | bytes], Path]
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_is_recognised_whatever_its_name(name: str, written: Written) -> None:
-    """A file copied under a name that says nothing gives the same times, and something that its kind loses."""
+    """A file copied under a neutral name gives the same times, and warnings about its format."""
     copy = written((FIXTURES / name).read_bytes())
-    found, told = readers.reading(copy), readers.reading(FIXTURES / name)
-    assert [t.name for t in found.timings] == [t.name for t in told.timings]
-    assert found.form == told.form
+    found, original = importers.reading(copy), importers.reading(FIXTURES / name)
+    assert [t.name for t in found.timings] == [t.name for t in original.timings]
+    assert found.format == original.format
     assert found.warnings
     assert all(t.median_ns > 0 and t.min_ns <= t.median_ns <= t.max_ns for t in found.timings)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_file_is_a_run_that_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
-    """With an arm, and a latency a benchmark."""
-    run = readers.read(FIXTURES / name)
+    """It has one arm, and one latency per benchmark."""
+    run = importers.read(FIXTURES / name)
     assert run.kind == "file"
-    assert len(run.scenarios[0].latencies) == len(readers.reading(FIXTURES / name).timings)
+    assert len(run.scenarios[0].latencies) == len(importers.reading(FIXTURES / name).timings)
     write_run(run, tmp_path)
-    assert read_run(tmp_path) == readers.read(tmp_path) == readers.read(tmp_path / "run.json") == run
+    assert read_run(tmp_path) == importers.read(tmp_path) == importers.read(tmp_path / "run.json") == run
 
 
 @pytest.mark.parametrize(
@@ -52,74 +52,74 @@ def test_a_file_is_a_run_that_is_read_back_as_it_was_written(name: str, tmp_path
     [
         ("", "is empty"),
         (" \n\t\n", "is empty"),
-        ("{", "is no JSON, or was cut short"),
-        ('{"benchmarks": [{"stats": {"min": 1.0', "is no JSON, or was cut short"),
-        ("[" * 100_000, "is no JSON, or was cut short"),
-        ('{"a":' * 5_000, "is no JSON, or was cut short"),
-        ("[]", "is of no kind that is read"),
-        ("{}", "is of no kind that is read"),
-        ("hello, instance\n1,2\n", "is of no kind that is read"),
-        ("\x00\x01", "is of no kind that is read"),
-        ('{"benchmarks": [{"stats": {"median": NaN}}]}', "holds NaN or Infinity"),
-        ('{"benchmarks": [{"stats": {"data": [1.0, -Infinity]}}]}', "holds NaN or Infinity"),
+        ("{", "is not valid JSON, or is truncated"),
+        ('{"benchmarks": [{"stats": {"min": 1.0', "is not valid JSON, or is truncated"),
+        ("[" * 100_000, "is not valid JSON, or is truncated"),
+        ('{"a":' * 5_000, "is not valid JSON, or is truncated"),
+        ("[]", "has an unknown format"),
+        ("{}", "has an unknown format"),
+        ("hello, instance\n1,2\n", "has an unknown format"),
+        ("\x00\x01", "has an unknown format"),
+        ('{"benchmarks": [{"stats": {"median": NaN}}]}', "contains NaN or Infinity"),
+        ('{"benchmarks": [{"stats": {"data": [1.0, -Infinity]}}]}', "contains NaN or Infinity"),
         ('{"benchmarks": [{"stats": {"min": 1e999}}]}', "Number out of range"),
-        ('{"benchmarks": []}'.encode("utf-16"), "is of no kind that is read"),
+        ('{"benchmarks": []}'.encode("utf-16"), "has an unknown format"),
         (b'{"benchmarks": "\xff\xfe"}', ""),
         ('{"schema_version": 99}', "(schema 99); this is 0.2.0, which reads schema 2"),
         ('{"schema_version": 2}', "is not a whole run"),
-        ('{"context": {}, "benchmarks": [{"name": "BM_x", "real_time": 1.0}]}', "is of no kind that is read"),
-        (b"\x1f\x8b\x08rubbish", "cannot be unpacked"),
-        (gzip.compress(b'{"benchmarks": []}' * 100, mtime=0)[:-9], "is cut short"),
+        ('{"context": {}, "benchmarks": [{"name": "BM_x", "real_time": 1.0}]}', "has an unknown format"),
+        (b"\x1f\x8b\x08rubbish", "cannot be decompressed"),
+        (gzip.compress(b'{"benchmarks": []}' * 100, mtime=0)[:-9], "is truncated"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_one_line(body: str | bytes, complaint: str, written: Written) -> None:
-    """The line names the file, what is wrong, and what to do."""
+def test_an_unreadable_file_is_refused_in_one_line(body: str | bytes, complaint: str, written: Written) -> None:
+    """The line names the file and the problem."""
     path = written(body)
     with pytest.raises(UsageError) as refused:
-        readers.reading(path)
-    said = str(refused.value)
-    assert complaint in said
-    assert str(path) in said
-    assert "\n" not in said
+        importers.reading(path)
+    message = str(refused.value)
+    assert complaint in message
+    assert str(path) in message
+    assert "\n" not in message
 
 
 def test_no_such_file_and_no_such_run_are_refused(tmp_path: Path) -> None:
-    """A missing path, a folder without a run, a name that no system has, and what is no ordinary file."""
+    """So are an invalid path, a folder without a run, and a file that is not a regular file."""
     os.mkfifo(tmp_path / "pipe")
     for path, complaint in [
         (tmp_path / "missing.json", "cannot read"),
         (tmp_path, "is a folder without a run.json"),
         (Path("null\0character"), "cannot read"),
-        (tmp_path / "pipe", "is no ordinary file"),
+        (tmp_path / "pipe", "is not a regular file"),
     ]:
         with pytest.raises(UsageError, match=complaint):
-            readers.read(path)
+            importers.read(path)
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    """By its size alone; this one has no bytes on disk."""
+    """Its size is enough; this one has no bytes on disk."""
     path = tmp_path / "huge.json"
     with path.open("wb") as file:
-        file.truncate(readers.MOST_BYTES + 1)
-    with pytest.raises(UsageError, match="more than the 512 MB that are read"):
-        readers.read(path)
+        file.truncate(importers.MAX_BYTES + 1)
+    with pytest.raises(UsageError, match="more than the limit of 512 MB"):
+        importers.read(path)
 
 
-def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more than the limit is ever unpacked."""
-    monkeypatch.setattr(readers, "MOST_BYTES", 10_000)
-    with pytest.raises(UsageError, match="unpacks to more than"):
-        readers.read(written(gzip.compress(b"[" + b" " * 1_000_000)))
+def test_a_small_file_that_decompresses_to_a_huge_one_is_refused(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most the limit is decompressed."""
+    monkeypatch.setattr(importers, "MAX_BYTES", 10_000)
+    with pytest.raises(UsageError, match="decompresses to more than"):
+        importers.read(written(gzip.compress(b"[" + b" " * 1_000_000)))
 
 
-def test_a_packed_file_is_unpacked(written: Written) -> None:
-    """Whichever tool's it is."""
+def test_a_compressed_file_is_decompressed(written: Written) -> None:
+    """This holds for the files of every tool."""
     plain = (FIXTURES / "pytest_benchmark-3.0.json").read_bytes()
-    assert readers.reading(written(gzip.compress(plain))).timings[0].name == "tests/test_old.py::test_old"
+    assert importers.reading(written(gzip.compress(plain))).timings[0].name == "tests/test_old.py::test_old"
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the file of one moment."""
+    """Its content would be inconsistent."""
     path = written((FIXTURES / "hyperfine-1.0.json").read_bytes())
     read = Path.open
 
@@ -130,54 +130,54 @@ def test_a_file_that_grows_while_it_is_read_is_refused(written: Written, monkeyp
 
     monkeypatch.setattr(Path, "open", open_and_write)
     with pytest.raises(UsageError, match="changed while it was read"):
-        readers.read(path)
+        importers.read(path)
 
 
-def test_a_byte_order_mark_does_no_harm(written: Written) -> None:
+def test_a_byte_order_mark_is_ignored(written: Written) -> None:
     """A spreadsheet writes one before a CSV, an editor before JSON."""
     for name in ("locust-1_stats.csv", "pytest_benchmark-3.0.json"):
-        assert readers.reading(written(b"\xef\xbb\xbf" + (FIXTURES / name).read_bytes())).timings
+        assert importers.reading(written(b"\xef\xbb\xbf" + (FIXTURES / name).read_bytes())).timings
 
 
 def read_or_line(path: Path) -> Run | str:
-    """Return what a file is read as, or what is said of it; any other error goes through."""
+    """Return the run that is read from a file, or the error message; other errors are propagated."""
     try:
-        return readers.read(path)
+        return importers.read(path)
     except HarnessError as error:
         return str(error)
 
 
 def mutated(body: bytes, seed: int) -> bytes:
-    """Return `body` with a few of the changes that files suffer: bytes gone, doubled, swapped, flipped, or cut off."""
+    """Return `body` with a few typical corruptions: bytes deleted, repeated, replaced, or truncated."""
     chance = random.Random(seed)
-    spoiled = bytearray(body)
+    corrupt = bytearray(body)
     for _ in range(chance.randint(1, 4)):
-        at, length = chance.randrange(len(spoiled) + 1), chance.choice([1, 1, 2, 8, 60])
+        at, length = chance.randrange(len(corrupt) + 1), chance.choice([1, 1, 2, 8, 60])
         kind = chance.randrange(5)
         if kind == 0:
-            del spoiled[at : at + length]
+            del corrupt[at : at + length]
         elif kind == 1:
-            spoiled[at:at] = spoiled[at : at + length]
+            corrupt[at:at] = corrupt[at : at + length]
         elif kind == 2:
-            spoiled[at : at + length] = bytes(chance.randrange(256) for _ in range(length))
+            corrupt[at : at + length] = bytes(chance.randrange(256) for _ in range(length))
         elif kind == 3:
-            spoiled[at : at + 1] = chance.choice(
+            corrupt[at : at + 1] = chance.choice(
                 [b"-", b"0", b"9" * 30, b"e9", b'"', b"null", b"[]", b"{}", b",", b"\n", b"true", b"1.5"]
             )
         else:
-            del spoiled[at:]
-    return bytes(spoiled)
+            del corrupt[at:]
+    return bytes(corrupt)
 
 
 @given(seed=st.integers(0, 2**32), name=st.sampled_from(SHAPES))
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_a_spoiled_file_is_a_run_or_one_line(seed: int, name: str, written: Written) -> None:
-    """Whatever happened to its bytes: never a traceback, and never a line break in what is said."""
+def test_a_corrupt_file_is_a_run_or_one_line(seed: int, name: str, written: Written) -> None:
+    """It never raises another error, and never a message of several lines."""
     path = written(mutated((FIXTURES / name).read_bytes(), seed))
     found = read_or_line(path)
     if isinstance(found, Run):
         assert msgspec.json.decode(msgspec.json.encode(found), type=Run) == found
-        assert side_by_side(readers.reading(path), readers.reading(path)).scenarios[0].verdicts
+        assert side_by_side(importers.reading(path), importers.reading(path)).scenarios[0].verdicts
         assert all(x.min_ns >= 0 and x.group.isprintable() for x in found.scenarios[0].latencies)
     else:
         assert "\n" not in found
@@ -193,7 +193,7 @@ JSON = st.recursive(
 @given(data=st.data(), name=st.sampled_from([name for name in SHAPES if name.endswith(".json")]))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_member_of_another_type_is_a_run_or_one_line(data: st.DataObject, name: str, written: Written) -> None:
-    """Any member of any object may be anything that JSON has."""
+    """Any member of any object may have any JSON type."""
     document = json.loads((FIXTURES / name).read_bytes())
     place = document
     for _ in range(data.draw(st.integers(0, 4))):

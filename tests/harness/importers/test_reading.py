@@ -1,4 +1,4 @@
-"""Times read from a file: counted, summed up, checked, and named."""
+"""Times of a file: counted, summarised, checked, and named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.importers.reading import LONGEST_TEXT, Content, OperationCounts, distinct, nanoseconds, one_line, raw_timing
+from harness.importers.reading import MAX_TEXT, Content, TimeCounts, distinct, nanoseconds, one_line, raw_timing
 from harness.stats.intervals import percentiles
 
 CONTENT = Content(Path("file.json"), b"{}", {})
@@ -18,8 +18,8 @@ CONTENT = Content(Path("file.json"), b"{}", {})
 
 @given(st.lists(st.integers(1, 1_000), min_size=1, max_size=200))
 def test_counted_values_have_the_figures_of_the_raw_ones(values: list[int]) -> None:
-    """Mean, quantiles and percentiles are those that NumPy finds in the values themselves."""
-    counted = OperationCounts.of(float(v) for v in values)
+    """Mean, quantiles and percentiles equal those that NumPy computes from the values."""
+    counted = TimeCounts.of(float(v) for v in values)
     assert counted.total == len(values)
     assert counted.mean_ns == pytest.approx(np.mean(values))
     for quantile in (0.0, 0.25, 0.5, 0.9, 1.0):
@@ -30,38 +30,38 @@ def test_counted_values_have_the_figures_of_the_raw_ones(values: list[int]) -> N
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, float("nan"), float("inf"), -float("inf"), 1e300])
-def test_what_is_no_time_is_refused_by_name(value: float) -> None:
-    """Negative, zero, not finite, or longer than anybody measured."""
-    with pytest.raises(UsageError, match=r"'slow' holds .* which is no time") as refused:
+def test_an_invalid_time_is_refused_by_name(value: float) -> None:
+    """A time that is negative, zero, not finite or implausibly long is refused."""
+    with pytest.raises(UsageError, match=r"'slow' contains .* which is not a time") as refused:
         nanoseconds(CONTENT, "a file", "slow", [1.0, value])
     assert "\n" not in str(refused.value)
 
 
 def test_a_tool_that_rounds_may_write_zero() -> None:
-    """Zero milliseconds is less than half a one; less than zero is nothing."""
+    """Zero milliseconds is less than half a millisecond; a negative time is refused."""
     assert nanoseconds(CONTENT, "a file", "quick", [0.0, 2.0], per_s=1e3, zero=True) == [0.0, 2e6]
     with pytest.raises(UsageError):
         nanoseconds(CONTENT, "a file", "quick", [-0.1], per_s=1e3, zero=True)
 
 
-def test_names_have_to_tell_benchmarks_apart() -> None:
-    """Two of the same name, or none at all, are refused."""
+def test_benchmark_names_must_be_distinct() -> None:
+    """Two benchmarks of the same name, or none at all, are refused."""
     timing = raw_timing("twice", [1.0])
     with pytest.raises(UsageError, match="two of its benchmarks are named 'twice'"):
         distinct(CONTENT, "a file", [timing, timing])
-    with pytest.raises(UsageError, match="it holds no times"):
+    with pytest.raises(UsageError, match="it contains no times"):
         distinct(CONTENT, "a file", [])
 
 
 @given(st.text())
 def test_any_text_becomes_one_printable_line(text: str) -> None:
-    """Line breaks, control characters, escape sequences and lone surrogates do not get through."""
+    """Line breaks, control characters, escape sequences and lone surrogates are removed."""
     line = one_line(text)
     assert line.isprintable()
-    assert len(line) <= LONGEST_TEXT
+    assert len(line) <= MAX_TEXT
 
 
-def test_averages_tell_no_percentile_but_the_median() -> None:
+def test_averages_have_no_percentile_but_the_median() -> None:
     """The p99 of averages is not that of calls."""
     values = [float(v) for v in range(1, 2001)]
     assert raw_timing("calls", values).percentiles_ns["99"] is not None

@@ -1,4 +1,4 @@
-"""A stranger's project, and real pytest processes in it."""
+"""A small project, and real pytest processes in it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ class Project:
     path: Path
 
     def pytest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run pytest in the project, with no plugins but those that it is about: others take longer to load than this to run."""
+        """Run pytest in the project with the necessary plugins only: others take longer to load than the tests to run."""
         plugins = ("no:cacheprovider", "pytest_benchmark.plugin", "harness.pytest_plugin")
         environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
-        command = [sys.executable, "-m", "pytest", *(word for name in plugins for word in ("-p", name)), *arguments]
-        alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # it is nobody's worker
+        command = [sys.executable, "-m", "pytest", *(part for name in plugins for part in ("-p", name)), *arguments]
+        alone = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+        }  # not as a worker of this session
         return subprocess.run(
             command, cwd=self.path, env=alone | environment, capture_output=True, text=True, timeout=120, check=False
         )
@@ -42,7 +44,7 @@ class Project:
 
     @property
     def saved(self) -> list[Path]:
-        """Every run that was saved."""
+        """The saved runs."""
         return sorted(self.path.glob(".benchmarks/*/*.json"))
 
     def write(self, name: str, text: str) -> None:
@@ -56,8 +58,8 @@ class Project:
         self.write(name, text.replace(old, new))
 
 
-def doctored(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change a saved run as another machine or version would have written it."""
+def edited(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Edit a saved run, as if another machine or version had written it."""
     data = json.loads(file.read_text())
     change(data)
     file.write_text(json.dumps(data))
@@ -65,8 +67,8 @@ def doctored(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 @pytest.fixture
 def doctor() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
-    """Return what changes a saved run."""
-    return doctored
+    """Return a function that edits a saved run."""
+    return edited
 
 
 def new_project(path: Path) -> Project:
@@ -97,5 +99,5 @@ def saved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def measured(saved_once: Path, tmp_path: Path) -> Project:
-    """Return a project of its own whose scenario was measured and saved."""
+    """Return a new project whose scenario was measured and saved."""
     return Project(shutil.copytree(saved_once, tmp_path / "project"))

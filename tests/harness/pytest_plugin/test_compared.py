@@ -1,4 +1,4 @@
-"""Pure comparisons of what items keep."""
+"""Comparisons of saved items with those of this run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.pytest_plugin.compared import KEPT_VERSION, ComparedItem, ComparisonLimits, compare, read
+from harness.pytest_plugin.compared import SAVED_VERSION, ComparedItem, SavedItem, compare, read
+from harness.results.gate import GateVerdict
 from harness.results.run import WorkCount
 
 positive = st.floats(1e-3, 1e3)
 
 
-def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **other: object) -> ComparisonLimits:
-    """Return what an item keeps."""
-    made = ComparisonLimits(
-        schema_version=KEPT_VERSION,
+def item(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **other: object) -> SavedItem:
+    """Return a saved item."""
+    made = SavedItem(
+        schema_version=SAVED_VERSION,
         scenario="adding",
         group="sum",
         arm="proposed",
@@ -30,7 +31,7 @@ def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **
         verified_cases=1,
         engine_settings={"sqlite": "3.40.1"},
         environment={"python": "CPython 3.11.7", "cpu": "Abacus"},
-        exact=[WorkCount("proposed", "sum", "steps", steps)],
+        work_counts=[WorkCount("proposed", "sum", "steps", steps)],
         times_faster=ratio[0] if ratio else None,
         interval_95=(ratio[1], ratio[2]) if ratio else None,
         control_95=(1.0, 1.0) if ratio else None,
@@ -38,7 +39,7 @@ def kept(ratio: tuple[float, float, float] | None = None, steps: float = 5.0, **
     return msgspec.structs.replace(made, **other)
 
 
-def both(then: ComparisonLimits, now: ComparisonLimits) -> ComparedItem:
+def both(then: SavedItem, now: SavedItem) -> ComparedItem:
     """Return the comparison of the one item of two runs."""
     (found,) = compare([then], [now])
     return found
@@ -46,12 +47,12 @@ def both(then: ComparisonLimits, now: ComparisonLimits) -> ComparedItem:
 
 @given(st.lists(positive, min_size=3, max_size=3).map(sorted), st.lists(positive, min_size=3, max_size=3).map(sorted))
 def test_intervals_overlap_or_one_is_beyond_the_other(old: list[float], new: list[float]) -> None:
-    """One of three words, the same seen from either side."""
-    then, now = (kept((x[1], x[0], x[2])) for x in (old, new))
-    words = ("overlap", "it gains less", "it gains more")
-    there, back = ([word for word in words if word in both(*pair).ratio_says] for pair in ((then, now), (now, then)))
+    """The message is one of three, and the opposite one if the runs are swapped."""
+    then, now = (item((x[1], x[0], x[2])) for x in (old, new))
+    messages = ("overlap", "it gains less", "it gains more")
+    there, back = ([message for message in messages if message in both(*pair).ratio_message] for pair in ((then, now), (now, then)))
     opposite = {"overlap": "overlap", "it gains less": "it gains more", "it gains more": "it gains less"}
-    assert [opposite[word] for word in there] == back
+    assert [opposite[message] for message in there] == back
     assert there == ["overlap"] or new[2] < old[0] or new[0] > old[2]
 
 
@@ -59,74 +60,85 @@ def test_intervals_overlap_or_one_is_beyond_the_other(old: list[float], new: lis
     st.lists(positive, min_size=3, max_size=3).map(sorted), st.lists(positive, min_size=3, max_size=3).map(sorted), st.floats(0, 5)
 )
 def test_only_a_ratio_wholly_beyond_the_limit_fails(old: list[float], new: list[float], limit: float) -> None:
-    """Overlap never does, nor does a gain."""
-    failures = list(both(kept((old[1], old[0], old[2])), kept((new[1], new[0], new[2]))).failures(limit))
+    """Overlapping intervals and a larger gain never fail."""
+    failures = list(both(item((old[1], old[0], old[2])), item((new[1], new[0], new[2]))).failures(limit))
     assert bool(failures) == (new[2] * (1 + limit) < old[0])
 
 
 @pytest.mark.parametrize("control", [None, (None, None), (0.7, 1.1), (1.1, 1.3), (0.9, 1.4), (math.nan, 1.0)])
-def test_no_verdict_rests_on_ratios_whose_control_is_noisy(control: tuple[float | None, float | None] | None) -> None:
-    """A baseline that reads something else against itself tells no change; equal exact work passes, and without it nothing does."""
-    then, now = kept((20.0, 19.0, 21.0)), kept((2.0, 1.9, 2.1))
+def test_ratios_with_a_noisy_control_are_not_judged(control: tuple[float | None, float | None] | None) -> None:
+    """With a noisy A/A control equal work counts pass, and without work counts nothing does."""
+    then, now = item((20.0, 19.0, 21.0)), item((2.0, 1.9, 2.1))
     (beyond,) = both(then, now).failures(0.25)
     assert "more than 25 % below" in beyond
     noisy = msgspec.structs.replace(now, control_95=control)
     assert list(both(then, noisy).failures(0.25)) == []
-    (failure,) = both(msgspec.structs.replace(then, exact=[]), msgspec.structs.replace(noisy, exact=[])).failures(0.25)
-    assert "nothing of it could be compared" in failure
+    (failure,) = both(msgspec.structs.replace(then, work_counts=[]), msgspec.structs.replace(noisy, work_counts=[])).failures(0.25)
+    assert "nothing could be compared" in failure
 
 
-def test_exact_work_is_equal_or_changed_in_words() -> None:
-    """Less is an improvement and no failure, more is one, to the last count."""
-    assert both(kept(), kept()).exact_says == "exact work equal (1 figure)"
-    assert list(both(kept(), kept()).failures(0.25)) == []
-    assert both(kept(steps=1e9), kept(steps=1e9 + 1)).exact_says.startswith(
-        "exact work changed: steps 1,000,000,000 → 1,000,000,001"
+def test_work_counts_are_equal_or_changed() -> None:
+    """One count more fails, one less does not, and the message states the change."""
+    assert both(item(), item()).work_message == "work counts equal (1)"
+    assert list(both(item(), item()).failures(0.25)) == []
+    assert both(item(steps=1e9), item(steps=1e9 + 1)).work_message.startswith(
+        "work counts changed: steps 1,000,000,000 → 1,000,000,001"
     )
-    assert len(list(both(kept(), kept(steps=6)).failures(0.25))) == 1
-    assert list(both(kept(), kept(steps=4)).failures(0.25)) == []
+    assert len(list(both(item(), item(steps=6)).failures(0.25))) == 1
+    assert list(both(item(), item(steps=4)).failures(0.25)) == []
 
 
-def test_a_count_that_is_gone_fails() -> None:
-    """No figure, no pass."""
-    (failure,) = both(kept(), kept(exact=[])).failures(0.25)
-    assert failure == "exact work not counted any more: steps"
+def test_a_missing_count_fails() -> None:
+    """A saved count that is not counted now fails."""
+    (failure,) = both(item(), item(work_counts=[])).failures(0.25)
+    assert failure == "work counts missing now: steps"
 
 
-def test_an_item_that_never_had_anything_to_compare_passes() -> None:
-    """Such as the baseline of a scenario that counts nothing."""
-    found = both(kept(exact=[]), kept(exact=[]))
-    assert found.exact_says == "no exact work to compare"
-    assert found.ratio_says == ""
+def test_an_item_without_saved_figures_passes() -> None:
+    """The baseline of a scenario that counts nothing has none."""
+    found = both(item(work_counts=[]), item(work_counts=[]))
+    assert found.work_message == "no work counts to compare"
+    assert found.ratio_message == ""
     assert list(found.failures(0.0)) == []
 
 
-def test_another_engine_or_distance_is_refused_whole() -> None:
-    """The item's name does not tell them apart."""
-    found = both(kept(), kept(engine="postgres", rtt_ms=5.0))
-    assert list(found.failures(0.25)) == ["not comparable: measured on sqlite, 0 ms away, and now on postgres, 5 ms away"]
+def test_another_engine_or_rtt_is_not_comparable() -> None:
+    """The item's name is the same for every engine and RTT."""
+    found = both(item(), item(engine="postgres", rtt_ms=5.0))
+    assert list(found.failures(0.25)) == ["not comparable: measured on sqlite with RTT 0 ms, and now on postgres with RTT 5 ms"]
 
 
 def test_another_version_of_the_engine_leaves_nothing_to_compare() -> None:
-    """Its steps are others, and so are its times."""
+    """Its steps and times are different."""
     ratio = (2.0, 1.9, 2.1)
-    found = both(kept(ratio), kept(ratio, engine_settings={"sqlite": "3.50.4"}))
+    found = both(item(ratio), item(ratio, engine_settings={"sqlite": "3.50.4"}))
     (failure,) = found.failures(0.25)
-    assert "nothing of it could be compared" in failure
+    assert "nothing could be compared" in failure
     assert "sqlite 3.40.1 and 3.50.4" in failure
 
 
 @pytest.mark.parametrize("bound", [math.nan, math.inf, -1.0, 0.0])
-def test_a_ratio_that_is_no_number_is_not_compared(bound: float) -> None:
-    """Files from elsewhere may hold anything."""
-    found = both(kept((2.0, bound, 2.1)), kept((2.0, 1.9, 2.1)))
-    assert "ratios not compared: before there was no interval" in found.ratio_says
+def test_a_ratio_that_is_not_finite_is_not_compared(bound: float) -> None:
+    """A bound that is not a finite positive number counts as missing."""
+    found = both(item((2.0, bound, 2.1)), item((2.0, 1.9, 2.1)))
+    assert "ratios not compared: no interval before" in found.ratio_message
 
 
-def test_whatever_a_file_holds_is_read_or_refused_in_words() -> None:
-    """What was written comes back; nothing, another schema and a part of it do not."""
-    whole = msgspec.json.decode(msgspec.json.encode(kept((2.0, 1.9, 2.1))))
-    assert read({"extra_info": {"harness": whole}}) == kept((2.0, 1.9, 2.1))
-    assert read({}) == "it was saved without this harness"
+def test_a_saved_item_is_read_or_refused_with_a_reason() -> None:
+    """A complete item is read back; a missing one, another schema and an incomplete one are refused."""
+    whole = msgspec.json.decode(msgspec.json.encode(item((2.0, 1.9, 2.1))))
+    assert read({"extra_info": {"harness": whole}}) == item((2.0, 1.9, 2.1))
+    assert read({}) == "saved without this harness"
     assert "schema None" in str(read({"extra_info": {"harness": 3}}))
-    assert "cannot be read" in str(read({"extra_info": {"harness": {"schema_version": KEPT_VERSION}}}))
+    assert "cannot be read" in str(read({"extra_info": {"harness": {"schema_version": SAVED_VERSION}}}))
+
+
+def test_an_item_has_the_gate_s_verdict() -> None:
+    """It follows the same rules as `harness gate`."""
+    better, worse = (20.0, 19.0, 21.0), (2.0, 1.9, 2.1)
+    assert both(item(better), item(better)).verdict(0.25) == GateVerdict.EQUIVALENT
+    assert both(item(better), item(worse)).verdict(0.25) == GateVerdict.REGRESSED
+    assert both(item(), item(work_counts=[])).verdict(0.25) == GateVerdict.NOT_COMPARABLE
+    assert (
+        both(item(better, work_counts=[]), item(worse, work_counts=[], control_95=None)).verdict(0.25) == GateVerdict.INCONCLUSIVE
+    )

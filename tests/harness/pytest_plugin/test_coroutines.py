@@ -34,8 +34,8 @@ def test_right(benchmark):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--benchmark-json=it.json", "--benchmark-disable"])
-def test_what_makes_a_coroutine_fails_everywhere(project: Any, option: str) -> None:
-    """In every form, timed or not, in a project without scenarios; what runs the work to its end passes."""
+def test_a_coroutine_function_fails_everywhere(project: Any, option: str) -> None:
+    """It fails in every form, timed or not, in a project without scenarios; a function that runs it to completion passes."""
     project.write("pytest.ini", "[pytest]\n")
     project.write("tests/test_own.py", TESTS)
     done = project.pytest("tests", option)
@@ -79,7 +79,7 @@ def pytest_configure(config):
 
 @pytest.mark.slow
 def test_another_plugins_fixture_is_guarded_and_given_nothing_to_time(project: Any) -> None:
-    """As pytest-codspeed does it: its own fixture, passing for pytest-benchmark's, which is switched off."""
+    """Like pytest-codspeed, the plugin has a fixture that pretends to be pytest-benchmark's, which is switched off."""
     project.write("conftest.py", CODSPEED)
     project.write(
         "tests/test_own.py", "async def f(): ...\ndef test_f(benchmark): benchmark(f)\ndef test_g(benchmark): benchmark(int)\n"
@@ -91,8 +91,8 @@ def test_another_plugins_fixture_is_guarded_and_given_nothing_to_time(project: A
 
 
 @pytest.mark.slow
-def test_pytest_codspeed_itself_runs_beside_it(project: Any) -> None:
-    """The arms are tried, and it has nothing of theirs to time."""
+def test_pytest_codspeed_works_with_it(project: Any) -> None:
+    """The arms run, and pytest-codspeed has no function of them to time."""
     pytest.importorskip("pytest_codspeed", reason="pytest-codspeed is not installed")
     project.write("tests/test_own.py", "def test_own(benchmark):\n    assert benchmark(sum, [1, 2]) == 3\n")
     done = project.pytest("-p", "pytest_codspeed.plugin", "--codspeed")

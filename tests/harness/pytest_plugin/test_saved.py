@@ -1,4 +1,4 @@
-"""Comparisons with saved runs that would pass in silence, each an error, through real pytest processes."""
+"""Invalid comparisons with saved runs, each an error, through real pytest processes."""
 
 from __future__ import annotations
 
@@ -21,43 +21,44 @@ def test_it(benchmark, x):
     benchmark.pedantic(repr, (x,), rounds=3)
 """
 OWN = ("tests", "--benchmark-compare")
-"""Tests of a stranger's alone: the guards are for every benchmark of a session."""
+"""Ordinary benchmarks only: the guards apply to every benchmark of a session."""
 
 
 @pytest.fixture
 def guarded(project: Any) -> Any:
-    """Return a project with two saved benchmarks that are no scenarios."""
+    """Return a project with two saved benchmarks that are not scenarios."""
     project.write("tests/test_own.py", BENCHMARK + OTHER)
     project.save("tests")
     return project
 
 
 def test_a_renamed_benchmark_is_an_error(guarded: Any) -> None:
-    """It names the old one and what it may be called now."""
+    """The message names the old benchmark and its likely new name."""
     guarded.replace("tests/test_own.py", "test_pause", "test_paused")
     done = guarded.pytest(*OWN)
     assert done.returncode == 4
-    assert "not collected now: tests/test_own.py::test_pause (now tests/test_own.py::test_paused?)" in done.stderr
+    assert "not collected now: tests/test_own.py::test_pause;" in done.stderr
+    assert "'tests/test_own.py::test_pause' may have been renamed to 'tests/test_own.py::test_paused'" in done.stderr
 
 
 def test_a_renamed_file_is_an_error(guarded: Any) -> None:
-    """What was saved of a file that is gone is missed."""
+    """Benchmarks saved from a file that is missing now are reported."""
     (guarded.path / "tests" / "test_own.py").rename(guarded.path / "tests" / "test_mine.py")
     done = guarded.pytest(*OWN)
     assert done.returncode == 4
-    assert "tests/test_own.py::test_pause (now tests/test_mine.py::test_pause?)" in done.stderr
+    assert "'tests/test_own.py::test_pause' may have been renamed to 'tests/test_mine.py::test_pause'" in done.stderr
 
 
 @pytest.mark.parametrize("choice", [["-k", "another"], ["tests/test_own.py::test_another"]], ids=["by name", "by node"])
 def test_a_part_of_a_file_may_be_compared(guarded: Any, choice: list[str]) -> None:
-    """What was left out on purpose is not missed."""
-    done = guarded.pytest(*choice, "--benchmark-compare")  # in front of a path the option would take it for its value
+    """Benchmarks that were deselected do not count as missing."""
+    done = guarded.pytest(*choice, "--benchmark-compare")  # before a path, the option would take the path as its value
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
 
 
 def test_other_parameters_under_the_same_name_are_an_error(project: Any) -> None:
-    """Pytest counts parameters that have no name, so that another list takes a number over."""
+    """Pytest numbers parameters without ids, so that other parameters may get the same number."""
     project.write("tests/test_own.py", PARAMETRISED.format([[1, 2], [3]]))
     project.save("tests")
     project.replace("tests/test_own.py", "[[1, 2], [3]]", "[[0], [3]]")
@@ -67,18 +68,18 @@ def test_other_parameters_under_the_same_name_are_an_error(project: Any) -> None
 
 
 def test_a_regressed_run_does_not_become_the_next_baseline(guarded: Any) -> None:
-    """The same slow code fails a second time, too, since it was not saved the first time."""
+    """The same slow code fails a second time too, since it was not saved the first time."""
     (saved,) = guarded.saved
     guarded.replace("tests/test_own.py", "0.001", "0.05")
     for _ in range(2):
         done = guarded.pytest(*OWN, "--benchmark-autosave", "--benchmark-compare-fail=min:500%")
         assert done.returncode == 1
-        assert "not saved, so that nothing is compared with a run that failed" in done.stdout
+        assert "not saved, since later runs would be compared with it" in done.stdout
         assert guarded.saved == [saved]
 
 
-def test_a_run_with_a_failed_test_is_not_saved_and_its_file_is_no_baseline(guarded: Any) -> None:
-    """What `--benchmark-json` writes all the same is marked, and refused."""
+def test_a_run_with_a_failed_test_is_not_saved_and_its_file_is_not_a_baseline(guarded: Any) -> None:
+    """The file that `--benchmark-json` writes nevertheless is marked, and refused."""
     (saved,) = guarded.saved
     guarded.replace("tests/test_own.py", "rounds=3)\n\ndef", "rounds=3)\n    assert 0\n\ndef")
     done = guarded.pytest("tests", "--benchmark-save=mine", "--benchmark-json=failed.json")
@@ -87,48 +88,48 @@ def test_a_run_with_a_failed_test_is_not_saved_and_its_file_is_no_baseline(guard
     assert json.loads((guarded.path / "failed.json").read_text())["harness"] == {"failed": "1 test failed"}
     done = guarded.pytest("tests", "--benchmark-compare=failed.json")
     assert done.returncode == 4
-    assert "failed.json is of a run that failed (1 test failed), which is no baseline" in done.stderr
+    assert "failed.json is a run that failed (1 test failed), not a baseline" in done.stderr
 
 
-def test_times_of_another_machine_are_flagged_and_never_judged(guarded: Any, doctor: Any) -> None:
-    """A bare comparison says so, a threshold is refused."""
+def test_times_of_another_machine_are_reported_and_never_judged(guarded: Any, doctor: Any) -> None:
+    """A plain comparison has a warning, and a threshold is refused."""
     (saved,) = guarded.saved
     doctor(saved, lambda data: data["machine_info"].update(cpu={"brand_raw": "Abacus"}, python_version="2.7.18"))
     done = guarded.pytest(*OWN)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"say nothing here: another machine or interpreter: python 2\.7 and \S+, cpu Abacus and ", done.stdout)
+    assert re.search(r"cannot be compared: another machine or interpreter: cpu Abacus and .*, python 2\.7 and \S+", done.stdout)
     done = guarded.pytest(*OWN, "--benchmark-compare-fail=min:5%")
     assert done.returncode == 4
-    assert "--benchmark-compare-fail would judge times that say nothing about each other" in done.stderr
+    assert "--benchmark-compare-fail would compare times that are not comparable" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("parameters", "says"),
+    ("parameters", "message"),
     [
         ("[object()]", "parameter 'x' is of type object, which would be saved as a description"),
         ("[float('nan')]", "parameter 'x' is NaN or infinite"),
-        ("[[1.0, float('inf')]]", "parameter 'x' is NaN or infinite, or holds such a number"),
+        ("[[1.0, float('inf')]]", "parameter 'x' is NaN or infinite, or contains such a number"),
     ],
     ids=["an object", "NaN", "infinity inside"],
 )
-def test_what_json_cannot_hold_fails_where_it_is_to_be_saved(project: Any, parameters: str, says: str) -> None:
-    """The test fails by name; where nothing is saved, it passes."""
+def test_a_parameter_that_json_cannot_hold_fails_if_saved(project: Any, parameters: str, message: str) -> None:
+    """The test fails if it would be saved, and passes otherwise."""
     project.write("tests/test_own.py", PARAMETRISED.format(parameters))
     done = project.pytest("tests", "--benchmark-json=it.json")
     assert done.returncode == 1
-    assert says in done.stdout
+    assert message in done.stdout
     assert json.loads((project.path / "it.json").read_text())["benchmarks"] == []
     assert project.pytest("tests").returncode == 0
 
 
-def test_an_object_that_the_tests_name_tells_may_be_saved(project: Any) -> None:
-    """A function is known by its name, so that nothing is mistaken for another."""
+def test_an_object_in_the_test_s_name_may_be_saved(project: Any) -> None:
+    """A function is identified by its name in the test's id."""
     project.write("tests/test_own.py", PARAMETRISED.format("[int, len]"))
     assert len(json.loads(project.save("tests").read_text())["benchmarks"]) == 2
 
 
-def test_extra_info_that_is_not_finite_fails_where_it_is_to_be_saved(project: Any) -> None:
-    """NaN is no JSON: other tools could not read the file."""
+def test_extra_info_that_is_not_finite_fails_if_saved(project: Any) -> None:
+    """NaN is not valid JSON, so that other tools could not read the file."""
     project.write(
         "tests/test_own.py", "def test_it(benchmark):\n    benchmark.extra_info['x'] = float('nan')\n    benchmark(int)\n"
     )
@@ -138,8 +139,8 @@ def test_extra_info_that_is_not_finite_fails_where_it_is_to_be_saved(project: An
     assert project.saved == []
 
 
-def test_without_scenarios_a_project_is_left_alone(project: Any) -> None:
-    """Whoever has only installed this keeps what pytest-benchmark does."""
+def test_a_project_without_scenarios_is_not_guarded(project: Any) -> None:
+    """A project that only has this package installed keeps pytest-benchmark's behaviour."""
     project.write("pytest.ini", "[pytest]\n")
     project.write("tests/test_own.py", BENCHMARK + "    assert 0\n")
     done = project.pytest("tests", "--benchmark-autosave")
@@ -147,8 +148,8 @@ def test_without_scenarios_a_project_is_left_alone(project: Any) -> None:
     assert len(project.saved) == 1
 
 
-def test_a_patch_version_and_a_clock_rate_are_no_other_machine() -> None:
-    """Only what changes times counts."""
+def test_a_patch_version_and_a_clock_rate_do_not_make_another_machine() -> None:
+    """Only facts that change times count."""
     cpu = {"brand_raw": "Abacus", "hz_actual": [1, 0]}
     old = {"system": "Linux", "python_version": "3.11.7", "cpu": cpu}
     assert another_machine(old, old | {"python_version": "3.11.9", "cpu": cpu | {"hz_actual": [2, 0]}}) == ""

@@ -1,4 +1,4 @@
-"""Hand-made records that cover what a run can hold: the ordinary, the missing and the hostile."""
+"""Hand-made records for the tests: ordinary ones, missing figures, and hostile texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.results.histograms import HISTOGRAM_COLUMNS
+from harness.report.html.figure_boxes import HISTOGRAM_COLUMNS
 from harness.results.load import LoadResult
 from harness.results.run import (
     AA_CONTROL,
@@ -41,7 +41,7 @@ GROUP = "user's prompts"
 HOSTILE = "<script>alert('x')</script> & \"quoted\" | `tick` $x$ 日本語の名前"
 ARMS = [
     ArmResult("baseline", "as the service has it"),
-    ArmResult("proposed", "as the review writes it"),
+    ArmResult("proposed", "as the review writes it", as_written=True),
     ArmResult("optimised", "as an engineer would ship it"),
 ]
 PROMISES = [
@@ -61,7 +61,7 @@ MakeRun = Callable[..., Run]
 
 
 def samples(processes: int = 3, pairs: int = 30) -> list[Sample]:
-    """Timings with a fixed wave in place of noise: the same for every run of the tests."""
+    """Return timings with a fixed wave instead of noise: the same for every run of the tests."""
     return [
         Sample(p, i, place, arm, GROUP, f"case {i}", int(ns * (1 + 0.05 * math.sin(7 * i + place)) * (1 + 0.02 * p)))
         for p in range(processes)
@@ -71,7 +71,7 @@ def samples(processes: int = 3, pairs: int = 30) -> list[Sample]:
 
 
 def timings(rows: list[Sample]) -> tuple[list[Latency], list[Ratio]]:
-    """Summaries of samples, as the harness makes them."""
+    """Return latencies and ratios of samples, as the harness makes them."""
     latencies, ratios = [], []
     base = {(s.process, s.pair): s.latency_ns for s in rows if s.arm == "baseline"}
     for arm in MEDIANS_NS:
@@ -88,7 +88,7 @@ def timings(rows: list[Sample]) -> tuple[list[Latency], list[Ratio]]:
 
 
 def plans() -> list[Statement]:
-    """One statement whose plan scans before and searches after."""
+    """Return one statement whose plan scans a table before and uses an index after."""
     sql = "SELECT id FROM prompts WHERE user_id = ? AND title < '<b>'"
     scan = [Statement(arm, GROUP, sql, 1, ["SCAN prompts"], uses_index=False, scans_table=True) for arm in ("baseline", "proposed")]
     search = ["SEARCH prompts USING INDEX ix (user_id=?)"]
@@ -96,7 +96,7 @@ def plans() -> list[Statement]:
 
 
 def memory() -> list[Memory]:
-    """A whole list that climbs and dies under a limit, and a stream that does not."""
+    """Return memory of a list that grows and fails under a limit, and of a stream that does neither."""
     curve = [(0.01 * i, 60_000_000 + 3_000_000 * i) for i in range(20)]
     return [
         Memory("baseline", GROUP, 60_000_000, 120_000_000, 0.2, curve, rows=10_000),
@@ -107,7 +107,7 @@ def memory() -> list[Memory]:
 
 @pytest.fixture(scope="session")
 def make_result() -> MakeResult:
-    """Build a whole scenario result; keywords replace its fields. Verdicts are judged from the outcome."""
+    """Return a function that builds a scenario result; keywords replace fields, verdicts are judged from the outcome."""
 
     def make(**changes: object) -> ScenarioResult:
         latencies, ratios = timings(samples())
@@ -145,7 +145,7 @@ def make_result() -> MakeResult:
 
 @pytest.fixture(scope="session")
 def make_run() -> MakeRun:
-    """Build a run of the scenario results given; keywords replace its fields."""
+    """Return a function that builds a run of scenario results; keywords replace its fields."""
 
     def make(*scenarios: ScenarioResult, **changes: object) -> Run:
         run = Run(
@@ -169,7 +169,7 @@ def make_run() -> MakeRun:
 
 @pytest.fixture(scope="session")
 def failed_result() -> ScenarioResult:
-    """A scenario whose arms disagree."""
+    """Return a scenario whose arms disagree."""
     error = "arms disagree on case 'user 17'\n  baseline: 20 rows"
     return ScenarioResult(
         "caching", "Caching", "Caches.", "scenarios/caching.py", "sqlite", 0.0, ScenarioStatus.FAILED, error=error
@@ -178,10 +178,10 @@ def failed_result() -> ScenarioResult:
 
 @pytest.fixture(scope="session")
 def hostile_result(make_result: MakeResult) -> ScenarioResult:
-    """A result whose every text means something to HTML, Markdown, SQL or Matplotlib."""
+    """Return a result in which every text is markup in HTML, Markdown, SQL or Matplotlib."""
     latencies, ratios = timings(samples(processes=1, pairs=5))
     groups = [[replace(x, group=HOSTILE) for x in latencies], [replace(x, group=HOSTILE) for x in ratios]]
-    broken = ArmResult("proposed", HOSTILE, cannot_run=f"TypeError: {HOSTILE}")
+    broken = ArmResult("proposed", HOSTILE, cannot_run=f"TypeError: {HOSTILE}", as_written=True)
     promise = Promise(
         HOSTILE, HOSTILE, times(5, 10), measures.speedup(HOSTILE), part=HOSTILE, arms=("proposed", "optimised", "more")
     )
@@ -208,7 +208,7 @@ def hostile_result(make_result: MakeResult) -> ScenarioResult:
 
 @pytest.fixture(scope="session")
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with the raw samples of the scenario `indexes`."""
+    """Return a run's folder with the raw samples of the scenario `indexes`."""
     folder = tmp_path_factory.mktemp("run")
     write_samples(samples(), folder / "samples" / "indexes.csv")
     return folder
@@ -216,13 +216,13 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def under_load() -> LoadResult:
-    """Three arms at 200 a second, of which the proposal does not hold the rate; see `tests.harness.report.loads`."""
+    """Return three arms at 200 per second, of which one cannot sustain the rate; see `tests.harness.report.loads`."""
     return loads.under_load()
 
 
 @pytest.fixture(scope="session")
 def load_result(make_result: MakeResult, under_load: LoadResult) -> ScenarioResult:
-    """A scenario's result under load, whose samples file holds histograms."""
+    """Return a scenario's result under load, whose samples file has histograms."""
     groups = {"list": "a user's prompts", "update": "one prompt's text"}
     empty: dict[str, object] = {
         name: [] for name in ("memory", "work_counts", "statements", "growth", "findings", "warnings", "verdicts")
@@ -232,7 +232,7 @@ def load_result(make_result: MakeResult, under_load: LoadResult) -> ScenarioResu
 
 @pytest.fixture(scope="session")
 def histogram_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A load run's folder: histograms of the two groups, which their sum over all operations is not in."""
+    """Return a load run's folder with histograms of the two groups, without their sum over all operations."""
     folder = tmp_path_factory.mktemp("load")
     (folder / "samples").mkdir()
     with (folder / "samples" / "indexes.csv").open("w", newline="") as file:

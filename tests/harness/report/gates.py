@@ -1,4 +1,4 @@
-"""A gate's result with a row of every word, for the tests of what is made of it."""
+"""A gate's result with a row per verdict, for the tests of its reports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from harness.results.run import RunWarning
 HOSTILE = "x\x00\x1b[31m]]> <script>&\ud800\ufffe\r\n::error::boo | `a` %0A 日本語,:"
 
 
-def row(word: str, kind: str = "exact", **changes: object) -> GateRow:
-    """One row."""
+def row(verdict: str, kind: str = "work", **changes: object) -> GateRow:
+    """Return one row."""
     values: dict[str, object] = {"base": 3.0, "candidate": 4.0, "change": 4 / 3}
     made: dict[str, object] = {
         "scenario": "indexes",
@@ -18,13 +18,13 @@ def row(word: str, kind: str = "exact", **changes: object) -> GateRow:
         "arm": "optimised",
         "group": "prompts",
         "metric": "statements",
-        "reason": f"because it is {word}",
+        "reason": f"because it is {verdict}",
     }
-    return GateRow(kind=kind, verdict=word, **(made | values | changes))  # type: ignore[arg-type]
+    return GateRow(kind=kind, verdict=verdict, **(made | values | changes))  # type: ignore[arg-type]
 
 
 def result(verdict: GateVerdict = GateVerdict.REGRESSED, rows: list[GateRow] | None = None) -> GateResult:
-    """A result with something of everything."""
+    """Return a result with every kind of row."""
     everything = [
         row("regressed"),
         row("regressed", metric="vm_steps", base=10.0, candidate=31.0, change=3.1),
@@ -40,8 +40,8 @@ def result(verdict: GateVerdict = GateVerdict.REGRESSED, rows: list[GateRow] | N
 
 
 def hostile() -> GateResult:
-    """A result whose every text is hostile to XML, Markdown, a terminal and workflow commands."""
+    """Return a result in which every text is markup in XML, Markdown, a terminal or workflow commands."""
     names = dict.fromkeys(("scenario", "engine", "arm", "group", "metric", "reason"), HOSTILE)
-    rows = [row(word, **names) for word in ("regressed", "not judged", "improved", "inconclusive")]
+    rows = [row(verdict, **names) for verdict in ("regressed", "not judged", "improved", "inconclusive")]
     warning = RunWarning(HOSTILE, HOSTILE, HOSTILE)
     return GateResult(HOSTILE, HOSTILE, GateVerdict.REGRESSED, HOSTILE, rows, [warning], [warning])

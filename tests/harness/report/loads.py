@@ -1,4 +1,4 @@
-"""A made-up run under load: log-normal times, blocks in turn, and a search that doubles and then halves."""
+"""A made-up run under load: log-normal times, interleaved blocks, and a search that doubles and then halves."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from harness.stats.intervals import QUANTILES, is_supported
 
 
 def quantile_ns(middle_ms: float, quantile: float) -> float:
-    """A quantile of a log-normal response time."""
+    """Return a quantile of a log-normal response time."""
     return middle_ms * 1e6 * math.exp(0.5 * NormalDist().inv_cdf(quantile))
 
 
 def spread(middle_ms: float, operations: int) -> LatencySummary:
-    """A log-normal distribution with intervals of five per cent at the middle and more at the tail."""
+    """Return a log-normal distribution with intervals of five percent at the median and more at the tail."""
     found = {label: quantile_ns(middle_ms, q) if is_supported(operations, q) else None for label, q in QUANTILES.items()}
     wide = {
         label: None if ns is None else (ns * (1 - 0.03 / (1.05 - q)), ns * (1 + 0.03 / (1.05 - q)))
@@ -38,13 +38,13 @@ def spread(middle_ms: float, operations: int) -> LatencySummary:
 
 
 def loaded(arm: str, group: str, middle_ms: float, operations: int) -> LoadedArm:
-    """An arm that holds 200 operations a second, waiting for a third of the time."""
+    """Return an arm that sustains 200 operations per second and waits for a third of the time."""
     times = (spread(middle_ms, operations), spread(middle_ms * 0.66, operations), spread(middle_ms * 0.2, operations))
     return LoadedArm(arm, group, operations / 30, operations / 30, operations, 0, 0, 0, *times)
 
 
 def ticks(middles_ms: dict[str, float]) -> list[Tick]:
-    """Two processes of two blocks an arm, forwards and backwards, each a second of warm-up, then what counts, then drain."""
+    """Return ticks of two processes with two blocks per arm, each with warm-up, measured time and drain."""
     order = [*middles_ms, *reversed(middles_ms)]
     found = []
     for process in range(2):
@@ -62,7 +62,7 @@ def ticks(middles_ms: dict[str, float]) -> list[Tick]:
 
 
 def searched(arm: str, kind: CapacityKind, most: float, base_ms: float) -> Capacity:
-    """Doubling until an arm that can do `most` a second fails "p95 < 150 ms", then halving the rest on the log scale."""
+    """Return a search that doubles until an arm with a maximum of `most` per second fails "p95 < 150 ms", then bisects."""
     steps: list[CapacityStep] = []
     level, holds, fails = most / 14 if kind == CapacityKind.RATE else 1.0, 0.0, math.inf
     while fails / max(holds, 1e-9) > 1.1 and fails - holds > (kind == CapacityKind.USERS):
@@ -70,8 +70,8 @@ def searched(arm: str, kind: CapacityKind, most: float, base_ms: float) -> Capac
         achieved = min(level, most) if kind == CapacityKind.RATE else level / response_ms * 1e3
         holding = response_ms * 3 < 150
         known: dict[str, float | None] = {"50": response_ms * 0.8e6, "95": response_ms * 3e6, "mean": response_ms * 1e6}
-        said = f"p95 is {response_ms * 3:.0f} ms"
-        steps.append(CapacityStep(level, achieved, 900, 0, known, holding, said))
+        reason = f"p95 is {response_ms * 3:.0f} ms"
+        steps.append(CapacityStep(level, achieved, 900, 0, known, holding, reason))
         holds, fails = (level, fails) if holding else (holds, level)
         level = holds * 2 if math.isinf(fails) else math.sqrt(max(holds, fails / 4) * fails)
         level = level if kind == CapacityKind.RATE else round(level)
@@ -81,8 +81,8 @@ def searched(arm: str, kind: CapacityKind, most: float, base_ms: float) -> Capac
 
 
 def under_load() -> LoadResult:
-    """Three arms at 200 a second: the baseline, a proposal that does not hold the rate, and one that does well."""
-    reason = "it answered 61 % of what was offered, and 1,204 operations were dropped"
+    """Return three arms at 200 per second: the baseline, one that cannot sustain the rate, and one that is faster."""
+    reason = "it completed 61 % of the offered operations, and 1,204 were dropped"
     failing = {"achieved_per_s": 122.0, "operations": 3_660, "dropped": 1_204, "unfinished": 86, "errors": 17}
     messages = {"sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached": 15, "no answer in 30 s": 2}
     arms = []
@@ -104,4 +104,4 @@ def under_load() -> LoadResult:
     most = {"baseline": (330.0, 15.0), "proposed": (150.0, 18.0), "optimised": (900.0, 2.5)}
     found = [searched(arm, kind, *how) for kind in (CapacityKind.RATE, CapacityKind.USERS) for arm, how in most.items()]
     seen = ticks({"baseline": 42.0, "proposed": 80.0, "optimised": 3.1})
-    return LoadResult([LoadModel.OPEN], "200 a second, evenly", 5.0, 1.0, arms, ratios, seen, found)
+    return LoadResult([LoadModel.OPEN], "200 per second, evenly", 5.0, 1.0, arms, ratios, seen, found)

@@ -1,22 +1,22 @@
-"""What switches bring, on the page, in Markdown and in the terminal."""
+"""Gains of switches, on the page, in Markdown and in the terminal."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 
-import pandas as pd
+import numpy as np
 import pytest
-from rich.console import Console
 
-from harness.report import ablation, html, markdown, review
+from harness.report import ablation, html, markdown, overview, review
+from harness.report.figures import Samples
 from harness.report.figures.ablation import draw_run
 from harness.report.figures.pairs import draw as draw_pairs
 from harness.report.figures.percentile_curve import draw as draw_curves
 from harness.report.svg import inline, look
-from harness.report.terminal import verdict_table
 from harness.results.run import Ablation, ArmResult, Gain, GainSum, Interaction, Priority, Review, Run, ScenarioResult, SwitchGain
+from harness.results.store import SAMPLE_COLUMNS
+from tests.harness.report.printing import printed
 
 HOSTILE = "<script>alert('x')</script> & $x$ 日本語の名前"
 NONE = Gain(1.01, 0.97, 1.05, [1.0, 1.02], p_corrected=0.8)
@@ -43,17 +43,10 @@ def run(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
     return make_run(make_result(verdicts=[], ablation=[FOUND]))
 
 
-def printed(run: Run, width: int) -> str:
-    """Print without colour at a width."""
-    sink = io.StringIO()
-    Console(file=sink, width=width, no_color=True).print(verdict_table(run))
-    return sink.getvalue()
-
-
-def test_a_row_a_switch_with_its_gains(run: Run) -> None:
-    """The table has gains, intervals, places and words; what is not told from none is called unclear in the cell itself."""
+def test_each_switch_has_a_row_with_its_gains(run: Run) -> None:
+    """The table has gains, intervals, ranks and interactions; a gain that is not significant is called unclear."""
     (part,) = ablation.parts(run)
-    first, second, bare = [[cell.text for cell in row] for row in ablation.table(part).rows]
+    first, second, bare = [[text for cell in row for text in (cell.text, cell.detail) if text] for row in ablation.table(part).rows]
     assert first[:8] == [
         "caching",
         "answers from memory",
@@ -65,29 +58,30 @@ def test_a_row_a_switch_with_its_gains(run: Run) -> None:
         "[1.90, 2.10]",
     ]
     assert second[2:4] == ["adds up", "2–3"]
-    assert bare[2:6] == ["inconclusive", "–", "1.40× unclear", "–"]
+    assert bare[2:6] == ["inconclusive", "–", "1.40× unclear", "1.40× unclear"]
+    assert "two processes" in ablation.table(part).rows[2][4].note
 
 
 def test_the_sum_is_a_sentence() -> None:
-    """Total, product and what they amount to; an inconclusive sum claims neither."""
-    assert "together they bring more than the product" in ablation.total(FOUND)
-    assert "together they bring as much as the product" in ablation.total(replace(FOUND, together=GainSum.AS_PRODUCT))
-    said = ablation.total(replace(FOUND, together=GainSum.INCONCLUSIVE))
-    assert "whether together they bring more or less than the product is inconclusive" in said
+    """It has total, product and their comparison; an inconclusive sum claims nothing."""
+    assert "all together gain more than the product" in ablation.total(FOUND)
+    assert "all together gain as much as the product" in ablation.total(replace(FOUND, together=GainSum.AS_PRODUCT))
+    undecided = ablation.total(replace(FOUND, together=GainSum.INCONCLUSIVE))
+    assert "not enough data to say whether all together gain more or less than the product" in undecided
 
 
 def test_the_page_opens_with_the_switches(run: Run) -> None:
-    """A figure and a table stand where verdicts would, with how they are read, before the scenario's card."""
+    """A figure and a table replace the verdicts, with how to read them, before the scenario's card."""
     page = html.render(run)
     top = page[: page.index('<section class="card"')]
-    assert "What each switch brings</h2>" in top
-    assert "What each switch brings, alone and last" in top
+    assert "Gain of each switch</h2>" in top
+    assert "Gain of each switch, alone and last" in top
     assert ablation.READ.split("“")[0] in top
-    assert "No promise was on trial" not in page
+    assert overview.NO_PROMISE not in page
 
 
-def test_several_places_are_kept_apart(run: Run) -> None:
-    """Each engine and distance has its own figure and table under its name."""
+def test_each_place_has_its_table(run: Run) -> None:
+    """Each engine and RTT has a figure and a table under its name."""
     near = run.scenarios[0]
     page = html.render(replace(run, scenarios=[near, replace(near, rtt_ms=5.0)]))
     assert "<h3>sqlite, RTT 0 ms</h3>" in page
@@ -99,16 +93,16 @@ def test_several_places_are_kept_apart(run: Run) -> None:
 
 
 def test_markdown_has_the_same_table(run: Run) -> None:
-    """Before anything folded away."""
-    text = markdown.render(run).split("<details>")[0]
-    assert "| caching | answers from memory | needs others | 1 | 1.01× unclear |" in text
-    assert "together they bring more than the product" in text
+    """It comes before folded sections."""
+    text = markdown.write(overview.full(run)).split("<details>")[0]
+    assert r"| caching | answers from memory | needs others | 1 | 1.01× unclear \[0.970, 1.05\] |" in text
+    assert "all together gain more than the product" in text
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_terminal_has_the_same_and_it_fits(run: Run, width: int) -> None:
-    """At 80 and at 140 columns nothing is cut."""
-    text = printed(run, width)
+    """Nothing is cut off at 80 and 140 columns."""
+    text = printed(overview.brief(run), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     for word in ("caching", "needs others", "inconclusive", "2–3", "unclear", "[1.90, 2.10]"):
@@ -117,14 +111,14 @@ def test_the_terminal_has_the_same_and_it_fits(run: Run, width: int) -> None:
 
 
 def test_nothing_ablated_draws_nothing(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """An ordinary run has neither figure nor section."""
+    """A run without ablation has neither figure nor section."""
     plain = make_run(make_result())
     assert draw_run(plain) is None
-    assert "What each switch brings" not in html.render(plain) + markdown.render(plain) + printed(plain, 80)
+    assert "Gain of each switch" not in html.render(plain) + markdown.write(overview.full(plain)) + printed(overview.brief(plain))
 
 
 def test_a_gain_that_is_unclear_is_drawn_hollow(run: Run) -> None:
-    """Filled and hollow marks, and a line for total and product, whatever the switches are called."""
+    """Marks are filled or hollow, whatever the switches are called."""
     named = replace(FOUND, switches=[replace(s, switch=HOSTILE, description=HOSTILE) for s in FOUND.switches])
     with look():
         drawing = draw_run(replace(run, scenarios=[replace(run.scenarios[0], ablation=[named])]))
@@ -134,20 +128,24 @@ def test_a_gain_that_is_unclear_is_drawn_hollow(run: Run) -> None:
         assert "<script>" not in inline(drawing, "one", "label")
 
 
-def test_more_arms_than_colours_share_no_panel(make_result: Callable[..., ScenarioResult]) -> None:
-    """Where arms would look alike, the figure is left out; the tables have them all."""
+def sampled(rows: list[tuple[int, int, int, str, str, str, int]]) -> Samples:
+    """Return raw samples as columns."""
+    return {name: np.array(column) for name, column in zip(SAMPLE_COLUMNS, zip(*rows, strict=True), strict=True)}
+
+
+def test_more_arms_than_colours_have_no_panel(make_result: Callable[..., ScenarioResult]) -> None:
+    """Figures in which arms would look alike are left out."""
     names = ["baseline", *(f"only {i}" for i in range(9))]
     rows = [(1, 1, place, arm, "user's prompts", "c", 100) for place, arm in enumerate(names)]
-    columns = ["process", "pair", "position", "arm", "group", "case", "latency_ns"]
     result = make_result(arms=[ArmResult(name, "") for name in names])
     with look():
-        assert draw_pairs(result, pd.DataFrame(rows, columns=columns)) is None
-        assert draw_curves(result, pd.DataFrame(rows, columns=columns)) is None
-        assert draw_pairs(result, pd.DataFrame(rows[:4], columns=columns)) is not None
+        assert draw_pairs(result, sampled(rows)) is None
+        assert draw_curves(result, sampled(rows)) is None
+        assert draw_pairs(result, sampled(rows[:4])) is not None
 
 
-def test_the_reviews_priorities_stand_beside_the_places(run: Run) -> None:
-    """An ablation answers the review's ranking in its order, with gains and places, on the page and in Markdown."""
+def test_the_reviews_priorities_are_next_to_the_ranks(run: Run) -> None:
+    """An ablation answers the review's ranking in its order, with gains and ranks, on the page and in Markdown."""
     priorities = [
         Priority("Q", "P0", "high", "low", "2×", switch="indexes"),
         Priority("C", "P1", "high", "low", "10×", switch="caching"),
@@ -155,15 +153,15 @@ def test_the_reviews_priorities_stand_beside_the_places(run: Run) -> None:
     ]
     judged = replace(run, review=Review("a review", {"Q": "indexes", "C": "the cache"}, {}, priorities))
     (table,) = review.answers(judged)
-    assert [[cell.text for cell in line[4:]] for line in table.rows] == [
+    assert [[text for cell in line[4:] for text in (cell.text, cell.detail) if text] for line in table.rows] == [
         ["2×", "1.01× unclear", "1.01× unclear", "[0.970, 1.05]", "2–3"],
         ["10×", "1.01× unclear", "2.00×", "[1.90, 2.10]", "1"],
-        ["5×", "–", "–", "–", "–"],
+        ["5×", "–", "–", "–"],
     ]
-    for text in (html.render(judged), markdown.render(judged)):
-        assert "places by ablation" in text
+    for text in (html.render(judged), markdown.write(overview.full(judged))):
+        assert "ranks by ablation" in text
 
 
-def test_a_review_that_names_no_switch_ranks_none(run: Run) -> None:
-    """Without a switch in common there is nothing to rank by."""
+def test_a_review_without_switches_is_not_ranked(run: Run) -> None:
+    """There is no ranking by ablation without a common switch."""
     assert review.answers(replace(run, review=Review("a review", {}, {}, [Priority("Q", "P0", "high", "low", "2×")]))) == []

@@ -1,4 +1,4 @@
-"""How much load arms hold, as tables and in words."""
+"""Capacities as tables and in words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.results.run import ScenarioResult
     ],
 )
 def test_the_limit_is_read_from_the_objective(objective: str, found: Limit) -> None:
-    """The first clause about a time gives the line to draw; without one there is none."""
+    """The first limit of time is drawn; without one there is no line."""
     assert limit(objective) == found
 
 
@@ -34,10 +34,10 @@ def step(at: float, achieved: float, ms: float | None, **changes: object) -> Cap
     return replace(CapacityStep(at, achieved, 100, 0, percentiles_ns, sustained=True, reason="fine"), **changes)  # type: ignore[arg-type]
 
 
-def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> None:
-    """A table a kind and a row an arm, with units, and the ratio between the outer quotients of both brackets."""
+def test_sustained_levels_are_compared_with_the_baseline(load_result: ScenarioResult) -> None:
+    """Each kind has a table with a row per arm, with units, and the ratio within the outer quotients of both brackets."""
     rates, users = capacity.tables(load_result)
-    assert rates.caption == "The most operations a second at which p95 < 150 ms, errors < 0.1 %"
+    assert rates.caption == "Highest operations per second at which p95 < 150 ms, errors < 0.1 %"
     assert [row[0].text for row in users.rows] == ["baseline", "proposed", "optimised"]
     assert rates.rows[0][1].text.endswith("/s")
     assert users.rows[0][1].text.endswith(" users")
@@ -47,37 +47,37 @@ def test_held_levels_stand_against_the_baseline(load_result: ScenarioResult) -> 
     assert base is not None
     assert best is not None
     value, low, high = best.sustained / base.sustained, best.sustained / base.failed_at, best.failed_at / base.sustained  # type: ignore[operator]
-    assert capacity.against(under, best).text == f"{significant(value)}× {interval(low, high)}"
+    assert capacity.against(under, best).full == f"{significant(value)}× {interval(low, high)}"
     assert capacity.against(under, base).text == "–"
 
 
-def test_what_was_not_found_is_a_dash_with_its_reason(load_result: ScenarioResult) -> None:
-    """A search that ended before its bracket shows why, and gives no bounds."""
+def test_a_missing_level_is_a_dash_with_its_reason(load_result: ScenarioResult) -> None:
+    """A search that ended early shows why, and has no bounds."""
     under = load_result.load
     assert under is not None
     ended = [replace(c, failed_at=None, reason="at least: the generator was the limit") for c in under.capacities]
     none = [replace(c, sustained=None, reason="the lowest level failed") for c in under.capacities]
     rows = capacity.tables(replace(load_result, load=replace(under, capacities=ended)))[0].rows
     assert (rows[0][2].text, rows[0][2].note) == ("–", "at least: the generator was the limit")
-    assert "[" not in rows[2][3].text
+    assert not rows[2][3].detail
     rows = capacity.tables(replace(load_result, load=replace(under, capacities=none)))[0].rows
     assert {row[3].text for row in rows} == {"–"}
 
 
 def test_every_step_is_listed(load_result: ScenarioResult) -> None:
-    """In its order, with its outcome in a word and its reason at hand."""
+    """Steps are in their order, each with its outcome and reason."""
     table = capacity.steps(load_result)
     under = load_result.load
     assert table is not None
     assert under is not None
     assert len(table.rows) == sum(len(c.steps) for c in under.capacities)
-    assert {row[2].text for row in table.rows} == {"holds", "fails"}
+    assert {row[2].text for row in table.rows} == {"sustained", "failed"}
     assert capacity.outcome(step(1, 1, 1, sustained=None)) == "undecided"
     assert capacity.outcome(step(1, 1, 1, invalid="generator")) == "undecided"
 
 
 def test_levels_have_units() -> None:
-    """Rates are a second, users are whole."""
+    """Rates are per second, users are whole numbers."""
     assert (
         level(420.0, CapacityKind.RATE),
         level(36.0, CapacityKind.USERS),
@@ -86,6 +86,6 @@ def test_levels_have_units() -> None:
     ) == ("420/s", "36 users", "1 user", "–")
 
 
-def test_nothing_searched_is_no_table(failed_result: ScenarioResult) -> None:
+def test_a_result_without_capacities_has_no_tables(failed_result: ScenarioResult) -> None:
     """A scenario without capacities has no empty tables."""
     assert (capacity.tables(failed_result), capacity.steps(failed_result), capacity.reasons(failed_result)) == ([], None, [])

@@ -1,4 +1,4 @@
-"""Files of other tools as tables: the most pressing first, and a reason beside every dash."""
+"""Files of other tools as tables, in a terminal and as Markdown: the most pressing first, and a reason for every dash."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 from harness.gate.result_files import side_by_side
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, raw_timing
-from harness.report.comparison import CLASSES, SIGNS, table, tails, tally
+from harness.report import markdown
+from harness.report.blocks import STATUSES
+from harness.report.comparison import blocks, table, tails, tally
 from harness.report.numbers import DASH
 from harness.results.run import Run
+from tests.harness.report.printing import printed
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> Run:
@@ -29,31 +32,32 @@ def test_regressions_come_first_and_then_the_largest_changes() -> None:
     """Whatever the order in the files."""
     run = compared({"a": 1, "b": 1, "c": 1, "d": 1}, {"a": 0.5, "b": 1.1, "c": 2, "d": 5})
     rows = table(run).rows
-    assert [(row[0].text, row[1].text) for row in rows] == [
+    assert [(row[0].text, row[1].status and row[1].status.label) for row in rows] == [
         ("d", "✗ regressed"),
         ("c", "✗ regressed"),
         ("a", "▲ improved"),
         ("b", "? inconclusive"),
     ]
     assert list(tally(run).values()) == [2, 1, 1]
-    assert set(tally(run)) == set(SIGNS) == set(CLASSES)
+    assert set(tally(run)) <= set(STATUSES)
 
 
 def test_medians_stand_with_their_ratio_however_few_values_they_rest_on() -> None:
     """A median of three is shown, and that nothing follows from it."""
     few = raw_timing("x", [1e6, 2e6, 3e6])
     row = table(side_by_side(Reading("a", "t", "f", (few,)), Reading("b", "t", "f", (few,)))).rows[0]
-    assert [cell.text for cell in row[2:]] == ["2.00 ms", "2.00 ms", "1.00×", DASH, "3"]
+    assert [cell.full for cell in row[2:]] == ["2.00 ms", "2.00 ms", "1.00× (no interval)", "3"]
     assert "says too little" in row[1].note
 
 
 def test_a_dash_has_its_reason() -> None:
-    """No ratio of a median of nothing, no interval of aggregates, no number that the file does not say."""
+    """A median of nothing has no ratio, aggregates have no interval, and a missing sample count is a dash."""
     nothing, unknown = Timing("x", None, 0.0, 0.0, 0.0, 1e6), Timing("x", None, 1e6, 1e6, 0.0, 1e6)
     row = table(side_by_side(Reading("a", "t", "f", (nothing,)), Reading("b", "t", "f", (unknown,)))).rows[0]
     dashes = [cell for cell in row if cell.text == DASH]
-    assert len(dashes) == 3
+    assert len(dashes) == 2
     assert all(cell.note for cell in dashes)
+    assert (row[4].detail, bool(row[4].note)) == ("(no interval)", True)
 
 
 def test_percentiles_beyond_the_median_are_shown_where_a_file_has_them() -> None:
@@ -74,3 +78,47 @@ def test_one_file_is_a_row_a_benchmark(samples: int | None) -> None:
     found = table(own_run.of_file(Reading("a.json", "t", "f", (timing,))))
     assert [cell.text for cell in found.rows[0]][:2] == ["x", "1.00 ms"]
     assert found.rows[0][-1].text == (DASH if samples is None else "50")
+
+
+HOSTILE = "test_x[<b>|`tick`*a*_b_] [red]"
+
+
+def reading(name: str, factor: float) -> Reading:
+    """Return a file of two benchmarks, one of which has a name that means something everywhere."""
+    values = [factor * 1e6 * (1 + i / 1e4) for i in range(30)]
+    return Reading(name, "tool", "a file", (raw_timing(HOSTILE, values), raw_timing("plain", values)), digest=name)
+
+
+RUNS = [side_by_side(reading("old.json", 2), reading("new.json", 1)), own_run.of_file(reading("one.json", 1))]
+
+
+@pytest.mark.parametrize("run", RUNS, ids=["two files", "one file"])
+@pytest.mark.parametrize("width", [80, 140])
+def test_nothing_is_cut_off_in_a_terminal(run: Run, width: int) -> None:
+    """Every name and figure is there, and no line is longer than the terminal."""
+    text = printed(blocks(run), width)
+    assert max(map(len, text.splitlines())) <= width
+    squeezed = "".join(text.split())
+    assert "plain" in squeezed
+    assert "1.00ms" in squeezed
+    assert "[red]" in squeezed
+
+
+def test_the_terminal_has_verdict_interval_and_warning() -> None:
+    """It shows the comparison, and why it is weak."""
+    text = " ".join(printed(blocks(RUNS[0]), 100).split())
+    assert "▲ improved" in text
+    assert "2.00×" in text
+    assert "unpaired" in text
+
+
+@pytest.mark.parametrize("run", RUNS, ids=["two files", "one file"])
+def test_markdown_shows_names_as_they_are(run: Run) -> None:
+    """A vertical bar does not end a cell, and HTML is text."""
+    text = markdown.write(blocks(run))
+    assert "<b>" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| test")]
+    assert rows
+    columns = text.splitlines()[next(i for i, line in enumerate(text.splitlines()) if line.startswith("| benchmark"))].count("|")
+    assert all(line.replace("\\|", "").count("|") == columns for line in rows)
+    assert text.endswith("\n")

@@ -1,45 +1,35 @@
-"""A gate's result for a person: in a terminal and as Markdown."""
+"""A gate's result in a terminal and as Markdown."""
 
 from __future__ import annotations
 
-import io
-
-from rich.console import Console
-
-from harness.report.gate import MOST, SIGNS, change, figure, markdown, shown, terminal
+from harness.report import markdown
+from harness.report.blocks import STATUSES
+from harness.report.gate import MOST, brief, change, figure, full, shown
 from harness.results.gate import EXIT_CODES, GateResult, GateVerdict
 from tests.harness.report.gates import hostile, result, row
+from tests.harness.report.printing import printed
 
 
-def printed(found: GateResult, width: int = 100) -> str:
-    """What a terminal shows."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(terminal(found))
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
-
-
-def test_every_word_has_a_sign_of_its_own() -> None:
-    """Never a colour alone."""
-    assert set(SIGNS) == {*GateVerdict, *EXIT_CODES}
-    assert len(set(SIGNS.values())) == len(SIGNS)
+def test_every_verdict_has_its_sign() -> None:
+    """Verdicts differ by more than their colour."""
+    assert set(STATUSES) >= {*GateVerdict, *EXIT_CODES}
+    assert len({STATUSES[verdict].sign for verdict in GateVerdict}) == len(GateVerdict)
 
 
 def test_the_terminal_ends_with_the_verdict() -> None:
-    """Changes first, then reasons and warnings with their remedies, the tally, and the verdict on the last line."""
-    said = printed(result())
-    assert said.splitlines()[-1] == "✗ regressed: something happened"
-    flat = " ".join(said.split())
+    """Changes come first, then reasons and warnings with their remedies, the tally, and the verdict."""
+    text = printed(brief(result()), 100)
+    assert text.splitlines()[-1] == "✗ regressed: something happened"
+    flat = " ".join(text.split())
     for part in ("✗ regressed", "▲ improved", "+33.3 %", "×3.10", "20.0 MB", "not comparable settings size differs; use the same"):
         assert part in flat
     assert "warning shift all slower; run again" in flat
     assert "✗ 3 regressed, ≠ 1 not comparable, ? 1 inconclusive, ▲ 1 improved, = 1 equal, · 1 not judged" in flat
-    assert max(map(len, printed(result(), 80).splitlines())) <= 80
+    assert max(map(len, printed(brief(result()), 80).splitlines())) <= 80
 
 
-def test_what_changed_most_stands_first_and_what_did_not_is_folded() -> None:
-    """By word, then by size; equal and unjudged figures are counted."""
+def test_the_largest_changes_are_first() -> None:
+    """Rows are by verdict, then by size; equal and unjudged figures are only counted."""
     assert [(r.verdict, r.metric) for r in shown(result())] == [
         ("regressed", "status"),
         ("regressed", "vm_steps"),
@@ -49,20 +39,20 @@ def test_what_changed_most_stands_first_and_what_did_not_is_folded() -> None:
     ]
 
 
-def test_markdown_has_a_row_a_change_and_times_folded_away() -> None:
-    """For a pull request."""
-    text = markdown(result())
+def test_markdown_has_a_row_per_change_and_folded_times() -> None:
+    """The title is the verdict."""
+    text = markdown.write(full(result()))
     assert text.startswith("## ✗ Gate: regressed\n\nsomething happened.\n")
     assert (
-        "| indexes · sqlite | optimised · prompts · vm steps | 10 | 31 | ×3.10 | ✗ **regressed**: because it is regressed |" in text
+        "| indexes · sqlite | optimised · prompts · vm steps | 10 | 31 | ×3.10 | ✗ **regressed** because it is regressed |" in text
     )
     assert "<summary>1 times that could not be judged</summary>" in text
-    assert "- **settings**: size differs. use the same." in text
+    assert "- **settings**: size differs. Remedy: use the same." in text
 
 
 def test_markdown_is_not_broken_by_names() -> None:
-    """No tag, no cell and no line of theirs."""
-    text = markdown(hostile())
+    """Names add no tag, cell or line."""
+    text = markdown.write(full(hostile()))
     assert "<script>" not in text
     rows = [line for line in text.splitlines() if line.startswith("| x")]
     assert rows
@@ -70,22 +60,22 @@ def test_markdown_is_not_broken_by_names() -> None:
     assert not [line for line in text.splitlines() if line.startswith("::")]
 
 
-def test_the_terminal_stands_hostile_names() -> None:
-    """They are shown, and are no markup."""
-    assert "regressed" in printed(hostile())
+def test_the_terminal_shows_hostile_names() -> None:
+    """They are shown as text."""
+    assert "regressed" in printed(brief(hostile()), 100)
 
 
-def test_a_long_list_ends() -> None:
-    """With how many more there are."""
+def test_a_long_list_is_cut_off() -> None:
+    """The number of further rows is given."""
     many = result(rows=[row("regressed")] * (MOST + 7) + [row("not judged", "time")] * (MOST + 3))
-    assert "and 7 more" in printed(many)
-    text = markdown(many)
+    assert "and 7 more" in printed(brief(many), 100)
+    text = markdown.write(full(many))
     assert "and 7 more" in text
     assert "and 3 more" in text
 
 
 def test_figures_are_written_in_their_unit() -> None:
-    """Counts in full, times and bytes as a person writes them, and a dash for what is missing."""
+    """Counts have all digits, times and bytes their unit, and a missing figure is a dash."""
     assert [figure(v, u) for v, u in ((15_810.0, ""), (2e6, "ns"), (2e7, "bytes"), (None, "ns"))] == [
         "15,810",
         "2.00 ms",
@@ -97,8 +87,8 @@ def test_figures_are_written_in_their_unit() -> None:
     assert change(row("equal", change=None)) == "–"
 
 
-def test_nothing_at_all_can_be_shown() -> None:
-    """Of sides that do not go together."""
+def test_a_result_without_rows_is_shown() -> None:
+    """Sides that are not comparable have only a verdict."""
     bare = GateResult("a", "b", GateVerdict.NOT_COMPARABLE, "other tools")
-    assert printed(bare).strip() == "≠ not comparable: other tools"
-    assert "other tools" in markdown(bare)
+    assert printed(brief(bare), 100).strip() == "≠ not comparable: other tools"
+    assert "other tools" in markdown.write(full(bare))

@@ -1,4 +1,4 @@
-"""A gate's result for GitHub Actions: annotations that no name can break out of, and a summary that is shown."""
+"""A gate's result for GitHub Actions: annotations that no text can break out of, and a summary that is shown."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ COMMAND = re.compile(r"::(error|warning|notice) title=[^:,\r\n]*::[^\r\n]*")
     ],
 )
 def test_the_verdict_is_annotated_by_its_weight(verdict: GateVerdict, level: str) -> None:
-    """An error where the build is red, a warning where it could not be told, else a notice."""
+    """It is an error if the build fails, a warning if undecided, else a notice."""
     (line,) = commands(GateResult("a", "b", verdict, "so"))
     assert line.startswith(f"::{level} title=harness gate::")
     assert line.endswith(f"{verdict}: so")
 
 
 def test_every_change_and_reason_is_annotated() -> None:
-    """The worst first; what is equal or not judged is not."""
+    """The worst are first; equal and unjudged figures have none."""
     lines = commands(result())
     assert Counter(line.split(" ", 1)[0] for line in lines) == {"::error": 5, "::warning": 2, "::notice": 1}
     assert (
@@ -45,7 +45,7 @@ def test_every_change_and_reason_is_annotated() -> None:
 
 
 def test_names_cannot_begin_a_command() -> None:
-    """What means something in a command is escaped, and nothing has a second line."""
+    """Special characters are escaped, and nothing has a second line."""
     for line in commands(hostile()):
         assert COMMAND.fullmatch(line)
         assert "\x1b" not in line
@@ -54,30 +54,35 @@ def test_names_cannot_begin_a_command() -> None:
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_any_text_is_one_command(name: str, says: str) -> None:
-    """However hostile."""
+def test_any_text_is_one_command(name: str, message: str) -> None:
+    """Any name and message gives one line per command."""
     found = GateResult(
-        "a", "b", GateVerdict.NOT_COMPARABLE, says, [row("regressed", scenario=name, reason=says)], [RunWarning(name, says, says)]
+        "a",
+        "b",
+        GateVerdict.NOT_COMPARABLE,
+        message,
+        [row("regressed", scenario=name, reason=message)],
+        [RunWarning(name, message, message)],
     )
     lines = commands(found)
     assert len(lines) == 3
     assert all(COMMAND.fullmatch(line) and len(line.splitlines()) == 1 for line in lines)
 
 
-def test_no_more_is_annotated_than_is_shown() -> None:
-    """GitHub drops what is beyond, without a word; the last one says so instead."""
+def test_annotations_are_limited_to_what_github_shows() -> None:
+    """GitHub drops further annotations silently; the last one gives their number."""
     many = GateResult("a", "b", GateVerdict.REGRESSED, "so", [row("regressed")] * 30 + [row("improved")] * 3)
     lines = commands(many)
     assert Counter(line.split(" ", 1)[0] for line in lines) == {"::error": MOST, "::notice": 3}
     assert lines[MOST - 1].endswith("and 22 more; see the job's summary")
 
 
-def test_a_summary_is_no_longer_than_may_be() -> None:
-    """A longer one would not be shown at all."""
+def test_a_summary_has_a_maximum_length() -> None:
+    """GitHub does not show a longer one at all."""
     assert summary(result()).endswith("\n\n")
     long = GateResult("a", "b", GateVerdict.REGRESSED, "so", [], [RunWarning("n", "日" * 200, "r")] * 5_000)
     text = summary(long)
     assert len(text.encode()) < MOST_SUMMARY_BYTES + 200
-    assert text.endswith("cut here: the whole is longer than a summary may be\n\n")
+    assert text.endswith("cut off: longer than the limit of a summary\n\n")
     assert "\ufffd" not in text
     assert summary(hostile())

@@ -1,32 +1,33 @@
-"""The report for a pull request."""
+"""The Markdown writer, with the report for a pull request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.report.markdown import escape, render
+from harness.report import overview
+from harness.report.markdown import escape, write
 from harness.results.run import Run, ScenarioResult
 
 
 def test_verdicts_come_first(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """Every promise has a row, before any measurement, and every row has the table's columns."""
-    text = render(make_run(make_result()))
+    """Every promise has a row before any measurement, and every row has the table's columns."""
+    text = write(overview.full(make_run(make_result())))
     table = [line for line in text.split("<details>")[0].splitlines() if line.startswith("| ")]
     assert len(table) == 1 + 9
     assert {line.count(" |") for line in table} == {4}
-    assert "**As proposed:**" in text
+    assert "proposed: 2 confirmed, 5 fell short, 1 not measured, 1 measured." in text
 
 
-def test_hostile_texts_stay_text(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
-    """Markup, pipes and backticks in names neither become elements nor break the tables."""
-    text = render(make_run(hostile_result, command="a ``` b"))
+def test_hostile_texts_are_text(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
+    """Markup, vertical bars and backticks in names neither become elements nor break tables."""
+    text = write(overview.full(make_run(hostile_result, command="a ``` b")))
     assert "<script>" not in text.replace(hostile_result.error or "", "")
     assert "````\na ``` b\n````" in text
     assert escape("a|b\n<c>") == r"a\|b &lt;c&gt;"
 
 
-def test_failures_and_emptiness_are_told(make_run: Callable[..., Run], failed_result: ScenarioResult) -> None:
-    """A failed scenario shows its error; a run without any says that nothing finished."""
-    assert "arms disagree on case" in render(make_run(failed_result))
-    assert "No scenario finished" in render(make_run(interrupted=True))
-    assert "1,000 users" in render(make_run(failed_result, kind="load", environment={"users": "1,000"}))
+def test_failures_and_empty_runs_are_shown(make_run: Callable[..., Run], failed_result: ScenarioResult) -> None:
+    """A failed scenario has its error; a run without scenarios has a sentence."""
+    assert "arms disagree on case" in write(overview.full(make_run(failed_result)))
+    assert "No scenario finished" in write(overview.full(make_run(interrupted=True)))
+    assert "1,000 users" in write(overview.full(make_run(failed_result, kind="load", environment={"users": "1,000"})))

@@ -1,29 +1,30 @@
-"""Measurements side by side."""
+"""Measurements as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness.report import tables
-from harness.results.run import ScenarioResult, WorkCount
+from harness.results.run import PURE_CPU, Controls, Drift, InjectedSlowdown, PercentileRatio, ScenarioResult, WorkCount
 
 
-def test_exact_work_stands_side_by_side(make_result: Callable[..., ScenarioResult]) -> None:
-    """Each arm has its column, with the ratio to the baseline beside the count."""
-    table = tables.exact(make_result())
+def test_work_counts_are_side_by_side(make_result: Callable[..., ScenarioResult]) -> None:
+    """Each arm has a column, with the ratio to the baseline next to the count."""
+    table = tables.work_counts(make_result())
     assert table is not None
-    assert table.head == ("cases", "what", "baseline", "proposed", "optimised")
+    assert table.head == ("cases", "count", "baseline", "proposed", "optimised")
     assert [cell.text for cell in table.rows[0]][2:] == ["15,810", "6,120 (2.58× less)", "32 (494× less)"]
 
 
-def test_counts_that_are_missing_or_vary_say_so(make_result: Callable[..., ScenarioResult]) -> None:
+def test_missing_and_varying_counts_have_notes(make_result: Callable[..., ScenarioResult]) -> None:
     """A missing count is a dash with a reason, one that differed between repeats is marked, and zero has no ratio."""
     counts = [
         WorkCount("baseline", "g", "rows", 4.0),
         WorkCount("optimised", "g", "rows", 0.0),
         WorkCount("baseline", "g", "hits", 2.5, repeats_exactly=False),
     ]
-    table = tables.exact(make_result(work_counts=counts))
+    table = tables.work_counts(make_result(work_counts=counts))
     assert table is not None
     rows, hits = table.rows
     assert rows[3].text == "0 (none left)"
@@ -31,27 +32,71 @@ def test_counts_that_are_missing_or_vary_say_so(make_result: Callable[..., Scena
     assert (hits[3].text, hits[3].note) == ("–", "not counted for this arm")
 
 
-def test_the_control_is_no_arm(make_result: Callable[..., ScenarioResult]) -> None:
-    """The A/A control stands apart from the arms in every table."""
+def test_the_aa_control_is_not_an_arm(make_result: Callable[..., ScenarioResult]) -> None:
+    """No table of arms has the A/A control."""
     result = make_result()
     ratios = tables.ratios(result)
     assert ratios is not None
     assert [row[1].text for row in ratios.rows] == ["proposed", "optimised"]
     assert [row[0].text for table in tables.percentiles(result) for row in table.rows] == ["baseline", "proposed", "optimised"]
-    assert len(tables.controls(result)) == 1
+    assert len(tables.aa_controls(result)) == 1
 
 
-def test_memory_is_compared_with_its_own_kind(make_result: Callable[..., ScenarioResult]) -> None:
-    """An arm's memory is set against the baseline's at the same limit, and a bad end is told."""
+def test_memory_is_compared_at_the_same_limit(make_result: Callable[..., ScenarioResult]) -> None:
+    """An arm's memory is set against the baseline's at the same limit, and an error is shown."""
     table = tables.memory(make_result())
     assert table is not None
-    against = table.head.index("against baseline")
+    against = table.head.index("change from baseline")
     assert [row[against].text for row in table.rows] == ["–", "\u221293 %", "–"]
-    assert [row[2].text for row in table.rows] == ["ended well", "ended well", "MemoryError"]
+    assert [row[2].text for row in table.rows] == ["completed", "completed", "MemoryError"]
 
 
 def test_nothing_measured_is_no_table(failed_result: ScenarioResult) -> None:
     """A scenario without measurements has no empty tables."""
     assert tables.percentiles(failed_result) == []
-    made = (tables.ratios(failed_result), tables.exact(failed_result), tables.memory(failed_result), tables.growth(failed_result))
+    made = (
+        tables.ratios(failed_result),
+        tables.work_counts(failed_result),
+        tables.memory(failed_result),
+        tables.growth(failed_result),
+    )
     assert made == (None, None, None, None)
+
+
+def test_drift_and_injected_slowdowns_are_shown(make_result: Callable[..., ScenarioResult]) -> None:
+    """Each control and each group has a row; a missing interval has a reason."""
+    drift = Drift(PURE_CPU, 1234, 1_250_000.0, 1.031, 0.012, [1.03, 1.031])
+    injected = [InjectedSlowdown("g", 0.03, 0.029, 0.02, 0.04, 40), InjectedSlowdown("h", 0.03, 0.029, None, None, 8)]
+    drifts, slowed = tables.controls(make_result(controls=Controls([drift], injected)))
+    assert [cell.text for cell in drifts.rows[0]] == ["pure CPU", "1.250", "1.031", "±1.2 %", "1,234"]
+    assert [cell.text for cell in slowed.rows[0]] == ["g", "+3.0 %", "+2.9 %", "+2.0 % … +4.0 %", "yes", "40"]
+    assert [cell.text for cell in slowed.rows[1]][3:] == ["–", "no", "8"]
+    assert "two processes" in slowed.rows[1][3].note
+
+
+def test_a_result_without_controls_has_no_table_of_them(make_result: Callable[..., ScenarioResult]) -> None:
+    """A result without controls has no tables of them."""
+    assert tables.controls(make_result()) == []
+
+
+def test_percentile_ratios_have_a_row_per_arm(make_result: Callable[..., ScenarioResult]) -> None:
+    """Each percentile has a column with ratio and interval; one that cannot be resolved has the reason."""
+    result = replace(
+        make_result(),
+        percentile_ratios=[
+            PercentileRatio("optimised", "g", "50", 300, 2.0, 1.8, 2.2),
+            PercentileRatio("optimised", "g", "99", 300),
+        ],
+    )
+    table = tables.percentile_ratios(result)
+    assert table is not None
+    assert table.head == ("cases", "arm", "p50, times faster", "p99, times faster", "n")
+    (row,) = table.rows
+    assert (row[2].text, row[2].detail) == ("2.00×", "[1.80, 2.20]")
+    assert (row[3].text, row[3].note) == ("not resolvable", "too few samples: 1,000 are needed, there are 300")
+    assert row[4].text == "300"
+
+
+def test_a_result_without_pairs_has_no_percentile_ratios(make_result: Callable[..., ScenarioResult]) -> None:
+    """A scenario that failed has no table of them."""
+    assert tables.percentile_ratios(replace(make_result(), percentile_ratios=[])) is None

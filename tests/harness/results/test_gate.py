@@ -1,4 +1,4 @@
-"""A gate's result as a record: what it means to a shell, and that it goes through JSON."""
+"""A gate's result as a record: its exit code, its labels, and JSON."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ ROW = GateRow(
     ("verdict", "code"), [("regressed", 1), ("not comparable", 4), ("inconclusive", 3), ("improved", 0), ("equivalent", 0)]
 )
 def test_every_verdict_has_its_exit_code(verdict: GateVerdict, code: int) -> None:
-    """And inconclusive is none that passes."""
+    """Only improved and equivalent pass."""
     assert GateResult("a", "b", verdict, "").exit_code == code
     assert len(EXIT_CODES) == 5
 
 
-def test_a_result_goes_through_json() -> None:
-    """Nothing is lost."""
+def test_a_result_survives_json() -> None:
+    """A result is the same after encoding and decoding."""
     result = GateResult("a", "b", GateVerdict.REGRESSED, "so", [ROW], [RunWarning("x", "y", "z")], [RunWarning("p", "q", "r")])
     assert msgspec.json.decode(msgspec.json.encode(result), type=GateResult) == result
 
 
-def test_a_row_says_where_and_what_it_is_of() -> None:
-    """As a person reads it."""
+def test_a_row_has_a_place_and_a_label() -> None:
+    """They name the scenario with engine and RTT, and the arm, group and metric."""
     assert ROW.place == "indexes · postgres, RTT 5 ms"
     assert ROW.label == "optimised · user_prompts · vm steps at 0.25 of the data"
     own = GateRow(RowKind.WORK, "indexes", "sqlite", 0.0, "optimised", "", "index_mb", GateVerdict.EQUAL, "")
@@ -48,8 +48,8 @@ def test_a_row_says_where_and_what_it_is_of() -> None:
     assert GateRow(RowKind.STATUS, "indexes", "sqlite", 0.0, "", "", "status", GateVerdict.REGRESSED, "").label == "status"
 
 
-def test_words_are_tallied_the_most_pressing_first() -> None:
-    """Words without a row are left out."""
-    rows = [ROW, *(GateRow(RowKind.WORK, "s", "e", 0.0, "a", "g", "m", word, "") for word in reversed(GateVerdict))]
+def test_verdicts_are_counted_the_most_severe_first() -> None:
+    """Verdicts without a row are left out."""
+    rows = [ROW, *(GateRow(RowKind.WORK, "s", "e", 0.0, "a", "g", "m", verdict, "") for verdict in reversed(GateVerdict))]
     assert list(GateResult("a", "b", GateVerdict.REGRESSED, "", rows).counts) == list(GateVerdict)
     assert GateResult("a", "b", GateVerdict.REGRESSED, "", [ROW, ROW]).counts == {"regressed": 2}

@@ -1,4 +1,4 @@
-"""The review of a review, read beside the scenarios."""
+"""The review in a folder of scenarios."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ promises = ["X1", "X2"]
 
 
 def test_a_folder_without_a_review_has_no_review(tmp_path: Path) -> None:
-    """Scenarios of one's own need none."""
+    """The file is optional."""
     assert read(tmp_path) is None
 
 
-def test_what_the_review_says_is_read_as_written(tmp_path: Path) -> None:
-    """Promises, priorities and scores come as they stand in the file."""
+def test_a_review_is_read_as_written(tmp_path: Path) -> None:
+    """Promises, priorities and scores are read unchanged."""
     (tmp_path / FILE).write_text(TEXT, encoding="utf-8")
     review = read(tmp_path)
     assert review is not None
@@ -46,8 +46,8 @@ def test_what_the_review_says_is_read_as_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["title = ", "title = 3", 'title = "only that"', TEXT.replace('gain = "2×"', "gain = 2")])
-def test_what_is_no_review_is_refused_by_its_file_name(tmp_path: Path, text: str) -> None:
-    """Wrong TOML and wrong contents are one line that names the file."""
+def test_an_invalid_review_is_refused(tmp_path: Path, text: str) -> None:
+    """Invalid TOML and invalid contents are refused in one line that names the file."""
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=FILE):
         read(tmp_path)

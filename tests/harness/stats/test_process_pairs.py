@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gate.against.compare import MOST_AGAIN, PROCESS_PAIRS
+from harness.gate.against.compare import PROCESS_PAIRS, SECOND_SET_LIMIT
 from harness.stats import process_pairs as evidence
 
 MARGIN = 0.03
@@ -54,17 +54,17 @@ def test_three_process_pairs_show_nothing() -> None:
     seen = evidence.effect([0.3, 0.3, 0.3])
     assert not evidence.looks_slower(seen, MARGIN)
     assert not evidence.within(seen, MARGIN)
-    assert evidence.could_see(seen, 3) is None
+    assert evidence.detectable(seen, 3) is None
     assert evidence.process_pairs_needed(seen, 3, MARGIN) is None
 
 
 def test_a_second_set_goes_on_until_it_is_sure_or_cannot_be() -> None:
     """Eight of eight may still, nine of nine are enough, ten that are not slower end it; more questions ask for more."""
-    assert evidence.recurs([0.03] * 8, 1, MOST_AGAIN, MARGIN) is None
-    assert evidence.recurs([0.03] * 9, 1, MOST_AGAIN, MARGIN) is True
-    assert evidence.recurs([0.03] * 9, 5, MOST_AGAIN, MARGIN) is None
-    assert evidence.recurs([-0.01] * 10, 1, MOST_AGAIN, MARGIN) is False
-    assert evidence.recurs([0.005] * MOST_AGAIN, 1, MOST_AGAIN, MARGIN) is False
+    assert evidence.recurs([0.03] * 8, 1, SECOND_SET_LIMIT, MARGIN) is None
+    assert evidence.recurs([0.03] * 9, 1, SECOND_SET_LIMIT, MARGIN) is True
+    assert evidence.recurs([0.03] * 9, 5, SECOND_SET_LIMIT, MARGIN) is None
+    assert evidence.recurs([-0.01] * 10, 1, SECOND_SET_LIMIT, MARGIN) is False
+    assert evidence.recurs([0.005] * SECOND_SET_LIMIT, 1, SECOND_SET_LIMIT, MARGIN) is False
 
 
 @given(st.integers(0, 2**32))
@@ -73,7 +73,7 @@ def test_more_noise_hides_more(seed: int) -> None:
     coin = random.Random(seed)
     logs = [coin.gauss(0, 0.02) for _ in range(10)]
     quiet, loud = evidence.effect(logs), evidence.effect([2 * log for log in logs])
-    seen = evidence.could_see(quiet, 10), evidence.could_see(loud, 10)
+    seen = evidence.detectable(quiet, 10), evidence.detectable(loud, 10)
     assert seen[0] is not None
     assert seen[1] is not None
     assert math.log1p(seen[1]) == pytest.approx(2 * math.log1p(seen[0]))
@@ -90,7 +90,7 @@ def fails(noise: Noise, slower: float, coin: random.Random) -> bool:
     if not evidence.looks_slower(first, MARGIN):
         return False
     second: list[float] = []
-    while (found := evidence.recurs(second, 1, MOST_AGAIN, MARGIN)) is None:
+    while (found := evidence.recurs(second, 1, SECOND_SET_LIMIT, MARGIN)) is None:
         second.append(shift + noise(coin))
     return found
 

@@ -1,4 +1,4 @@
-"""Controls: drift beyond its own noise, planted slow-downs, and verdicts that are withheld only for a bias that is there."""
+"""Controls: drift beyond noise, injected slowdowns, and verdicts that are withheld only for a real bias."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.results.run import (
     ScenarioStatus,
     WorkCount,
 )
-from harness.verdicts.controls import MARGIN, dirty, drifts, p_within_margin, planted, together, withhold
+from harness.verdicts.controls import MARGIN, drifts, failed_controls, injected, p_within_margin, together, withhold
 from harness.verdicts.measures import fewer, speedup
 from harness.verdicts.promise import Promise, cut, times
 from harness.verdicts.warnings import warnings_about
@@ -62,23 +62,27 @@ def test_noise_explains_what_it_can() -> None:
 
 
 def test_few_readings_say_nothing_of_drift() -> None:
-    """A process that had time for five tells none."""
+    """A process with five readings has no drift."""
     assert drifts([(1, PURE_CPU, 10 * i) for i in range(5)]) == []
 
 
-def test_a_planted_slow_down_is_found_by_an_interval_above_none() -> None:
-    """Read at 3 % in every process it is found; where the processes do not agree, or there is one, it is not, which is a warning."""
+def test_an_injected_slowdown_is_detected_by_an_interval_above_zero() -> None:
+    """3 % in every process are detected; if processes disagree, or there is only one, they are not, which is a warning."""
     steady = {p: [(100.0, 103.0 + 0.1 * p)] * 5 for p in range(5)}
     wild = {p: [(100.0, 103.0 * (0.9 if p % 2 else 1.1))] * 5 for p in range(5)}
-    found = planted(0.03, {"calm": steady, "wild": wild, "once": {0: [(100.0, 103.0)] * 5}})
+    found = injected(0.03, {"calm": steady, "wild": wild, "once": {0: [(100.0, 103.0)] * 5}})
     assert [(p.group, p.found, p.pairs) for p in found] == [("calm", True, 25), ("wild", False, 25), ("once", False, 5)]
     assert found[0].slower == pytest.approx(0.032, abs=1e-3)
     (warning,) = warnings_about(replace(EMPTY, controls=Controls(injected=found)))
-    assert (warning.name, "wild, once" in warning.message, "3 %" in warning.message) == ("planted slow-down not found", True, True)
+    assert (warning.name, "wild, once" in warning.message, "3 %" in warning.message) == (
+        "injected slowdown not detected",
+        True,
+        True,
+    )
 
 
 def test_groups_show_together_what_none_shows_alone() -> None:
-    """A slow-down that each reads roughly is read well by twenty, and not by one."""
+    """A slowdown that each group measures roughly is measured well by twenty groups, and not by one."""
     coin = random.Random(5)
     rough = [InjectedSlowdown(str(i), 0.03, math.exp(coin.gauss(math.log(1.03), 0.03)) - 1, -0.02, 0.08, 5) for i in range(20)]
     over = together(rough)
@@ -91,16 +95,16 @@ def test_groups_show_together_what_none_shows_alone() -> None:
 
 def test_nothing_planted_leaves_nothing() -> None:
     """No row, no warning."""
-    assert planted(0.0, {}) == []
+    assert injected(0.0, {}) == []
     assert InjectedSlowdown("g", 0.03, 0.03, None, None, 1).found is False
 
 
 def test_a_steady_difference_between_identical_instances_is_dirty() -> None:
     """A third in every process, either way; the groups are named with their controls."""
     bad, good = control([1.30, 1.31, 1.32, 1.30, 1.31]), control([1.0, 1.01, 0.99, 1.0, 1.02], "h")
-    assert dirty([result(good), result(bad, good), EMPTY]) == [{}, {"g": bad}, {}]
+    assert failed_controls([result(good), result(bad, good), EMPTY]) == [{}, {"g": bad}, {}]
     other_way = control([1 / p for p in bad.processes])
-    assert dirty([result(other_way)]) == [{"g": other_way}]
+    assert failed_controls([result(other_way)]) == [{"g": other_way}]
 
 
 @pytest.mark.parametrize(
@@ -114,11 +118,11 @@ def test_a_steady_difference_between_identical_instances_is_dirty() -> None:
 )
 def test_little_or_unsure_differences_are_not_dirty(processes: list[float]) -> None:
     """They widen intervals or are smaller than what promises are about."""
-    assert dirty([result(control(processes))]) == [{}]
+    assert failed_controls([result(control(processes))]) == [{}]
 
 
 def test_processes_that_agree_to_the_last_digit_need_no_t() -> None:
-    """Beyond the margin they are dirty, within it clean; there is no division by their spread."""
+    """Controls without spread fail beyond the margin and pass within it; nothing is divided by zero."""
     assert p_within_margin(control([1.5] * 5)) == pytest.approx(0, abs=1e-12)
     assert p_within_margin(control([2.0] * 2)) == 0
     assert p_within_margin(control([MARGIN - 0.01] * 5)) == 1
@@ -131,11 +135,11 @@ def test_clean_controls_withhold_next_to_nothing(sd: float, processes: int) -> N
     """Of thirty runs with forty clean controls each no more withhold anything than `ALPHA` allows, whatever their noise."""
     coin = random.Random(f"{sd}/{processes}")
 
-    def unclean() -> bool:
+    def failed() -> bool:
         controls = [control([math.exp(coin.gauss(0, sd)) for _ in range(processes)], str(i)) for i in range(40)]
-        return bool(dirty([result(*controls)])[0])
+        return bool(failed_controls([result(*controls)])[0])
 
-    assert sum(unclean() for _ in range(30)) <= 5  # with `ALPHA` for each, six or more happen once in three hundred times
+    assert sum(failed() for _ in range(30)) <= 5  # with `ALPHA` for each, six or more happen once in three hundred times
 
 
 SPEED = Promise("A1", "faster", times(1.5), speedup("g"), arms=("optimised",))
@@ -146,10 +150,10 @@ MISSING = Promise("A5", "faster nowhere", times(1.5), speedup("nowhere"), arms=(
 PROMISES = (SPEED, ELSEWHERE, BOTH, COUNTED, MISSING)
 
 
-def test_only_verdicts_that_rest_on_unclean_times_are_withheld() -> None:
-    """Those of the group, alone or among others; not those of other groups, of counts, or of what was not measured anyway."""
-    unclean = control([1.3] * 5)
-    found = withhold(result(unclean), PROMISES, {"g": unclean})
+def test_only_verdicts_that_depend_on_failed_controls_are_withheld() -> None:
+    """These are verdicts on the group, alone or with others; not on other groups, counts, or figures that were not measured."""
+    failed = control([1.3] * 5)
+    found = withhold(result(failed), PROMISES, {"g": failed})
     assert [v.verdict for v in found.verdicts] == [
         PromiseVerdict.WITHHELD,
         PromiseVerdict.CONFIRMED,
@@ -159,11 +163,13 @@ def test_only_verdicts_that_rest_on_unclean_times_are_withheld() -> None:
     ]
     held = found.verdicts[0]
     assert (held.value, held.low, held.high, held.promised_low) == (None, None, None, 1.5)
-    assert held.sentence.startswith("the baseline against itself reads 1.30× in g, so no time from there is judged (confirmed")
-    assert found.ratios == result(unclean).ratios
+    assert held.sentence.startswith(
+        "A/A control failed: the baseline against itself measured 1.30× in g, so no time from there is judged (otherwise confirmed"
+    )
+    assert found.ratios == result(failed).ratios
 
 
-def test_without_unclean_controls_a_result_is_left_alone() -> None:
-    """It is the same object."""
+def test_without_failed_controls_a_result_is_left_alone() -> None:
+    """Without failed controls the result is the same object."""
     clean = result()
     assert withhold(clean, PROMISES, {}) is clean

@@ -1,4 +1,4 @@
-"""Measures: each reads one kind of evidence from a result, and says what is missing."""
+"""Measures: each reads one kind of evidence from a result, or names what is missing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from harness.results.run import (
     WorkCount,
 )
 from harness.verdicts import measures as m
-from harness.verdicts.promise import Estimate, Measure
+from harness.verdicts.promise import TIME, Estimate, Measure
 
 EMPTY = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, ScenarioStatus.OK)
 
 
 def memory(arm: str, added: int, **more: object) -> Memory:
-    """Return a memory record that adds so many bytes to a base of a thousand."""
+    """Return a memory record that adds `added` bytes to a base of a thousand."""
     return replace(Memory(arm, "g", 1000, 1000 + added, 1.0, []), **more)  # type: ignore[arg-type]
 
 
@@ -74,30 +74,30 @@ RESULT = replace(
     ("measure", "expected"),
     [
         (m.speedup("g"), Estimate(4.0, 3.0, 5.0)),
-        (m.slowdown("g"), Estimate(0.25, 0.2, 1 / 3)),
+        (m.slowdown("g"), Estimate(0.25, 0.2, 1 / 3, unit=TIME)),
         (m.fewer("statements", "g"), Estimate(1 - 2 / 51, exact=True, note="51 → 2 statements")),
         (m.fewer_times("statements", "g"), Estimate(25.5, exact=True, note="51 → 2 statements")),
         (m.count("statements", "g"), Estimate(2, exact=True, note="baseline 51")),
         (m.growth("vm_steps", "g"), Estimate(1.0, exact=True)),
         (m.plan_share(using_index=True), Estimate(0.5, exact=True, note="1 of 2 statement shapes")),
         (m.plan_share(using_index=False), Estimate(1, exact=True, note="of 2 statement shapes, in h")),
-        (m.verified("g", "h"), Estimate(1.0, exact=True, note="8 cases verified")),
-        (m.verified("g", "not timed"), Estimate(1.0, exact=True, note="8 cases verified")),
+        (m.verified("g", "h"), Estimate(1.0, exact=True, note="8 answers equal", checks=2)),
+        (m.verified("g", "not timed"), Estimate(1.0, exact=True, note="8 answers equal", checks=2)),
     ],
 )
 def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> None:
-    """The estimate and where it comes from."""
+    """A measure returns the estimate and a note on its source."""
     assert measure(RESULT, "optimised") == expected
 
 
 def test_four_times_faster_is_three_quarters_less() -> None:
-    """The bounds of the ratio become those of the cut, each on its own side."""
+    """The bounds of the ratio become those of the share saved."""
     found = m.less_time("g")(RESULT, "optimised")
     assert (found.value, found.low, found.high) == pytest.approx((0.75, 1 - 1 / 3, 0.8))
 
 
 def test_several_groups_give_their_geometric_mean() -> None:
-    """4× and 9× are 6×, each process by itself, and the sentence names both."""
+    """4× and 9× are 6×, process by process, and the note names both."""
     found = m.speedup("g", "h")(RESULT, "optimised")
     assert found.value == pytest.approx(6.0)
     assert found.low is not None
@@ -106,13 +106,13 @@ def test_several_groups_give_their_geometric_mean() -> None:
 
 
 def test_memory_is_compared_over_the_range_of_children() -> None:
-    """The bounds are the baseline's least against the arm's most, and the other way round."""
+    """The bounds are the baseline's minimum against the arm's maximum, and vice versa."""
     found = m.memory_cut("g")(RESULT, "optimised")
     assert (found.value, found.low, found.high) == pytest.approx((1 - 25 / 110, 1 - 30 / 100, 1 - 20 / 120))
 
 
 def test_growth_of_memory_has_the_range_of_its_children() -> None:
-    """Peaks of 20 and 30 bytes at full size bound the exponent on both sides; a single one bounds nothing."""
+    """Peaks of 20 and 30 bytes at full size bound the exponent on both sides; a single one has no bounds."""
     found = m.growth("peak_memory", "g")(RESULT, "optimised")
     assert (found.exact, found.value) == (False, 0.0)
     assert [found.low, found.high] == pytest.approx([math.log2(20 / 25), math.log2(30 / 25)])
@@ -127,39 +127,39 @@ def test_one_child_each_gives_no_interval() -> None:
 
 
 def test_latency_is_the_median_over_processes_with_its_interval() -> None:
-    """In the unit asked for, with the 95th percentile beside it."""
+    """It is in the requested unit, with the 95th percentile as a note."""
     found = m.latency("g")(RESULT, "optimised")
     assert (found.value, found.note) == (3.0, "p95 5.00 ms")
     assert found.low is not None
 
 
 def test_one_group_against_another_is_compared_process_by_process() -> None:
-    """Three times as long in every process is three times as long, with no width."""
+    """Three times as long in every process is three times as long, with an interval of zero width."""
     found = m.times_as_long("deep", "g")(RESULT, "optimised")
     assert [found.value, found.low, found.high] == pytest.approx([3.0, 3.0, 3.0])
 
 
-def test_surviving_a_memory_limit_is_told_beside_the_baselines_end() -> None:
-    """The sentence says what became of both."""
+def test_survival_of_a_memory_limit_is_compared_with_the_baseline() -> None:
+    """The note has the outcome of both."""
     found = m.survives("g")(RESULT, "optimised")
-    assert (found.value, found.note) == (1.0, "under 64 MB: survives; baseline: out of memory")
+    assert (found.value, found.note) == (1.0, "under 64 MB: completes; baseline: out of memory")
     assert m.survives("g")(RESULT, "baseline").value == 0.0
 
 
-def test_a_finding_that_shows_counts_against_the_arm() -> None:
-    """And one that nobody looked for does not."""
+def test_an_observed_finding_counts_against_the_arm() -> None:
+    """A finding that was not tested for does not."""
     assert m.shown("it leaks")(RESULT, "proposed").value == 0.0
     assert m.shown("it leaks")(RESULT, "optimised").value == 1.0
 
 
 def test_combined_measures_give_the_worst() -> None:
-    """Both reasons are told."""
+    """The note has both reasons."""
     found = m.combine([m.verified("broken"), m.shown("it leaks")])(RESULT, "proposed")
-    assert (found.value, found.note) == (0.0, "8 cases verified; no answer for broken; 3 rows")
+    assert (found.value, found.note) == (0.0, "8 answers equal; no answer for broken; 3 rows")
 
 
 def test_what_was_not_compared_is_not_verified() -> None:
-    """Without a verification pass nothing is said to work; of two groups, one of which cannot run, half does."""
+    """Without a verification pass nothing can be measured; of two groups, one of which cannot run, half work."""
     assert m.verified("broken", "g")(RESULT, "proposed").value == pytest.approx(0.5)
     with pytest.raises(NotMeasurableError, match="no answers were compared"):
         m.verified("g")(replace(RESULT, verified_cases=0), "optimised")

@@ -16,7 +16,7 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, Scenario
 
 
 @pytest.mark.parametrize(
-    ("claim", "estimate", "word"),
+    ("claim", "estimate", "verdict"),
     [
         (v.times(5, 10), Estimate(12, 11, 13), PromiseVerdict.EXCEEDED),
         (v.times(5, 10), Estimate(7, 5, 9), PromiseVerdict.CONFIRMED),
@@ -43,18 +43,18 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, Scenario
         (v.measured("×"), Estimate(2, 1, 3), PromiseVerdict.MEASURED),
     ],
 )
-def test_each_position_of_the_interval_has_its_word(claim: Claim, estimate: Estimate, word: str) -> None:
-    """Promise band and interval decide the word between them."""
-    assert weigh(claim, estimate) == word
+def test_each_position_of_the_interval_has_its_verdict(claim: Claim, estimate: Estimate, verdict: str) -> None:
+    """The promised range and the interval give the verdict."""
+    assert weigh(claim, estimate) == verdict
 
 
 @given(st.floats(1.1, 100), st.floats(0.01, 1000), st.floats(0, 100), st.floats(0, 100))
 def test_an_interval_on_both_sides_of_the_promise_is_never_a_pass(floor: float, value: float, below: float, above: float) -> None:
     """Confirmed and exceeded need the lower end at or above the promise; denials need the upper end below it."""
     low, high = value - below, value + above
-    word = weigh(v.times(floor), Estimate(value, low, high))
-    assert (word in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}) == (low >= floor)
-    assert (word in {PromiseVerdict.FELL_SHORT, PromiseVerdict.REFUTED}) == (high < floor)
+    verdict = weigh(v.times(floor), Estimate(value, low, high))
+    assert (verdict in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}) == (low >= floor)
+    assert (verdict in {PromiseVerdict.FELL_SHORT, PromiseVerdict.REFUTED}) == (high < floor)
 
 
 def test_a_promise_is_judged_for_each_of_its_arms() -> None:
@@ -65,7 +65,7 @@ def test_a_promise_is_judged_for_each_of_its_arms() -> None:
     proposed, optimised = judge(promise, RESULT)
     assert (proposed.arm, proposed.verdict) == ("proposed", PromiseVerdict.FELL_SHORT)
     assert (optimised.arm, optimised.verdict) == ("optimised", PromiseVerdict.CONFIRMED)
-    assert optimised.sentence == "promised 96 % less, measured 96 % less, exactly (x)"
+    assert optimised.sentence == "promised 96 % less, measured 96 % less (exact; x)"
 
 
 def test_a_promise_for_some_arms_is_judged_for_these_alone() -> None:
@@ -74,8 +74,8 @@ def test_a_promise_for_some_arms_is_judged_for_these_alone() -> None:
     assert [verdict.arm for verdict in judge(promise, RESULT)] == ["optimised"]
 
 
-def test_what_cannot_be_measured_says_why() -> None:
-    """The reason becomes the sentence, and there is no figure."""
+def test_a_promise_that_cannot_be_measured_has_the_reason() -> None:
+    """The reason is the sentence, and there is no figure."""
 
     def measure(_: ScenarioResult, arm: str) -> Estimate:
         raise NotMeasurableError(f"no {arm} here")
@@ -94,18 +94,21 @@ def test_what_cannot_be_measured_says_why() -> None:
         (1, "statements", "1 statement"),
         (1, "ms", "1 ms"),
         (1.0, "share", "100 %"),
-        (-0.001, "exponent", "rows^0.00"),
+        (-0.001, "exponent", "10× the rows → 1.00× the cost (exponent 0.00)"),
         (0.7, "less", "70 % less"),
         (0.9961, "less", "99.6 % less"),
         (-0.1, "less", "10 % more"),
         (0.95, "share", "95 %"),
         (1.0, "works", "it works"),
-        (0.02, "exponent", "rows^0.02"),
+        (0.02, "exponent", "10× the rows → 1.05× the cost (exponent 0.02)"),
+        (2.0, "time", "+100 % time"),
+        (0.71, "time", "-29 % time"),
+        (-2.67, "less", "3.67× as much"),
         (3.14159, "ms", "3.14 ms"),
     ],
 )
-def test_values_are_written_as_a_person_would(value: float, unit: str, text: str) -> None:
-    """Three significant digits, the unit behind."""
+def test_values_have_their_unit(value: float, unit: str, text: str) -> None:
+    """Values have three significant digits, then the unit."""
     assert v.format_value(value, unit) == text
 
 
@@ -120,5 +123,36 @@ def test_values_are_written_as_a_person_would(value: float, unit: str, text: str
     ],
 )
 def test_claims_are_written_as_a_range(claim: Claim, text: str) -> None:
-    """The unit is written once."""
+    """A range has its unit once."""
     assert v.format_claim(claim.low, claim.high, claim.unit) == text
+
+
+@pytest.mark.parametrize(
+    ("claim", "estimate", "sentence"),
+    [
+        (v.works(), Estimate(1.0, exact=True, note="56 answers equal"), "works (56 answers equal)"),
+        (v.works(), Estimate(0.25, exact=True, checks=4), "1 of 4 checks passes"),
+        (v.works(), Estimate(0.75, exact=True, checks=4), "3 of 4 checks pass"),
+        (v.works(), Estimate(0.25, exact=True), "25 % of the checks pass"),
+        (v.times(5), Estimate(7, 6, 8), "promised 5×, measured 7× [6×, 8×]"),
+        (v.times(5), Estimate(7), "promised 5×, measured 7×, without a confidence interval"),
+        (
+            v.cut(0.62),
+            Estimate(0.55, -2.67, 0.94),
+            "promised 62 % less, measured 55 % less: not enough data (between 3.67× as much and 94 % less)",
+        ),
+        (
+            v.at_most(0.2, "exponent"),
+            Estimate(0.1, 0.05, 0.15),
+            (
+                "promised at most 10× the rows → 1.58× the cost (exponent 0.20), "
+                "measured 10× the rows → 1.26× the cost (exponent 0.10 [0.05, 0.15])"
+            ),
+        ),
+        (v.measured("×"), Estimate(2.0, 1.5, 2.5, unit=v.TIME), "measured +100 % time [+50 %, +150 %]"),
+    ],
+)
+def test_sentences_have_promise_and_measurement(claim: Claim, estimate: Estimate, sentence: str) -> None:
+    """The sentence depends on the unit and on the interval; a cost is additional time."""
+    promise = Promise("X", "x", claim, lambda _result, _arm: estimate, arms=["optimised"])
+    assert [verdict.sentence for verdict in judge(promise, RESULT)] == [sentence]

@@ -1,4 +1,4 @@
-"""The weaker verdict: what two medians of two moments may say, and never more."""
+"""Unpaired times: verdicts on the medians of two separate runs."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.results.run import PromiseVerdict
-from harness.verdicts.unpaired import DRIFT, LEAST, VERDICTS, Unpaired, compare, median_ratio
+from harness.verdicts.unpaired import DRIFT, MIN_VALUES, VERDICTS, Unpaired, compare, median_ratio
 
 TIMES = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=30)
 
 
-def side(values: list[float] | npt.NDArray[np.float64], rounding: float = 0.0) -> Unpaired:
-    """Return raw values as one side of a comparison."""
+def raw(values: list[float] | npt.NDArray[np.float64], rounding: float = 0.0) -> Unpaired:
+    """Return raw values as the times of a run."""
     distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
     return Unpaired(float(np.median(values)), len(values), distinct, counts.astype(np.int64), rounding)
 
 
 def aggregate(median: float, samples: int | None, rounding: float = 0.0) -> Unpaired:
-    """Return a side of which only the median is known."""
+    """Return the times of a run of which only the median is known."""
     return Unpaired(median, samples, np.empty(0), np.empty(0, dtype=np.int64), rounding)
 
 
 @given(TIMES, TIMES)
-def test_the_interval_holds_the_ratio_of_the_medians(before: list[float], after: list[float]) -> None:
-    """Where there are values enough on both sides; else there is none."""
-    found = median_ratio(side(before), side(after))
+def test_the_interval_contains_the_ratio_of_the_medians(before: list[float], after: list[float]) -> None:
+    """There is an interval where both runs have enough values, and it contains the ratio."""
+    found = median_ratio(raw(before), raw(after))
     assert found.value == pytest.approx(float(np.median(before) / np.median(after)))
-    assert (found.low is not None) == (min(len(before), len(after)) >= LEAST)
+    assert (found.low is not None) == (min(len(before), len(after)) >= MIN_VALUES)
     if found.low is not None and found.high is not None:
         assert found.low <= found.value <= found.high
 
 
 @given(TIMES, TIMES, st.floats(0, 5))
-def test_swapping_the_sides_swaps_the_verdict(before: list[float], after: list[float], drift: float) -> None:
-    """What is an improvement one way is no improvement the other way, and a word is always one of three."""
-    one, other = compare(side(before), side(after), drift), compare(side(after), side(before), drift)
+def test_swapping_the_runs_swaps_the_verdict(before: list[float], after: list[float], drift: float) -> None:
+    """An improvement one way is not one the other way, and the verdict is always one of three."""
+    one, other = compare(raw(before), raw(after), drift), compare(raw(after), raw(before), drift)
     assert {one.verdict, other.verdict} <= set(VERDICTS)
     assert not (one.verdict == other.verdict != PromiseVerdict.INCONCLUSIVE)
 
 
 @given(TIMES, st.floats(0, 5))
 def test_the_same_times_are_never_called_a_change(times: list[float], drift: float) -> None:
-    """Nor equal: that is more than two moments can show."""
-    assert compare(side(times), side(times), drift).verdict == PromiseVerdict.INCONCLUSIVE
+    """The same times are inconclusive, since two separate runs cannot show equality."""
+    assert compare(raw(times), raw(times), drift).verdict == PromiseVerdict.INCONCLUSIVE
 
 
-def test_a_change_beyond_the_drift_is_called_one() -> None:
-    """With the whole interval beyond it, in the direction it has."""
+def test_a_change_beyond_the_drift_is_judged() -> None:
+    """With the whole interval beyond the drift, the second run improved or regressed."""
     slow, fast = [100.0 + i for i in range(20)], [50.0 + i / 2 for i in range(20)]
-    faster, slower = compare(side(slow), side(fast)), compare(side(fast), side(slow))
+    faster, slower = compare(raw(slow), raw(fast)), compare(raw(fast), raw(slow))
     assert (faster.verdict, slower.verdict) == (PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED)
     assert faster.low is not None
     assert faster.low > 1 + DRIFT
@@ -63,17 +63,17 @@ def test_a_change_beyond_the_drift_is_called_one() -> None:
     assert "beyond the drift of 25 %" in faster.reason
 
 
-def test_a_change_within_the_drift_is_inconclusive_however_sure_both_runs_are() -> None:
-    """A thousand equal values know their median exactly, and the machine may have drifted all the same."""
-    found = compare(side([1.2] * 1000), side([1.0] * 1000))
+def test_a_change_within_the_drift_is_inconclusive_however_precise_both_runs_are() -> None:
+    """A thousand equal values have an exact median, but the machine may have drifted."""
+    found = compare(raw([1.2] * 1000), raw([1.0] * 1000))
     assert found.verdict == PromiseVerdict.INCONCLUSIVE
     assert (found.low, found.high) == (1.2, 1.2)
-    assert "cannot be told from the machine" in found.reason
-    assert compare(side([1.2] * 1000), side([1.0] * 1000), drift=0.1).verdict == PromiseVerdict.IMPROVED
+    assert "so the machine may explain it" in found.reason
+    assert compare(raw([1.2] * 1000), raw([1.0] * 1000), drift=0.1).verdict == PromiseVerdict.IMPROVED
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "word"),
+    ("before", "after", "verdict"),
     [
         (2.0, 1.0, PromiseVerdict.IMPROVED),
         (1.0, 2.0, PromiseVerdict.REGRESSED),
@@ -81,50 +81,50 @@ def test_a_change_within_the_drift_is_inconclusive_however_sure_both_runs_are() 
         (1.2, 1.0, PromiseVerdict.INCONCLUSIVE),
     ],
 )
-def test_aggregates_give_no_interval_and_a_verdict_only_beyond_the_drift(before: float, after: float, word: str) -> None:
-    """Whether or not the file says how many values there were."""
+def test_aggregates_give_no_interval_and_a_verdict_only_beyond_the_drift(before: float, after: float, verdict: str) -> None:
+    """This holds whether or not the number of values is known."""
     for samples in (100, None):
         found = compare(aggregate(before, samples), aggregate(after, samples))
-        assert (found.verdict, found.low, found.high) == (word, None, None)
+        assert (found.verdict, found.low, found.high) == (verdict, None, None)
 
 
-@pytest.mark.parametrize("few", [side([1.0]), side([1.0] * (LEAST - 1)), aggregate(1.0, 3)])
-def test_too_few_values_say_nothing_however_large_the_change(few: Unpaired) -> None:
-    """A single measurement does not know its own noise; the reason is given."""
-    found = compare(side([100.0] * 50), few)
+@pytest.mark.parametrize("few", [raw([1.0]), raw([1.0] * (MIN_VALUES - 1)), aggregate(1.0, 3)])
+def test_too_few_values_are_inconclusive_however_large_the_change(few: Unpaired) -> None:
+    """A few measurements do not show their noise; the reason states how many are needed."""
+    found = compare(raw([100.0] * 50), few)
     assert found.verdict == PromiseVerdict.INCONCLUSIVE
-    assert "says too little" in found.reason
+    assert "is not enough; 4 are needed" in found.reason
 
 
-def test_a_median_that_was_rounded_to_nothing_gives_no_ratio() -> None:
-    """And no error: Locust writes 0 for what takes less than half a millisecond."""
+def test_a_median_that_was_rounded_to_zero_gives_no_ratio() -> None:
+    """It is not an error: Locust writes 0 for times below half a millisecond."""
     found = compare(aggregate(0.0, 100), aggregate(5.0, 100))
     assert (found.verdict, found.ratio) == (PromiseVerdict.INCONCLUSIVE, None)
 
 
-def test_rounding_may_have_made_the_whole_change() -> None:
-    """One millisecond may be half or one and a half; a hundred may not."""
+def test_rounding_may_explain_the_whole_change() -> None:
+    """One rounded millisecond may be half or one and a half; a hundred may not."""
     assert compare(aggregate(2.0, 500, 0.5), aggregate(1.0, 500, 0.5)).verdict == PromiseVerdict.INCONCLUSIVE
     assert compare(aggregate(200.0, 500, 0.5), aggregate(100.0, 500, 0.5)).verdict == PromiseVerdict.IMPROVED
-    wide = compare(side([2.0] * 50, rounding=0.5), side([1.0] * 50, rounding=0.5))
+    wide = compare(raw([2.0] * 50, rounding=0.5), raw([1.0] * 50, rounding=0.5))
     assert wide.low == pytest.approx(1.0)
     assert wide.high == pytest.approx(5.0)
 
 
 def test_rounding_as_large_as_the_median_leaves_the_interval_open() -> None:
-    """Nothing is known of how fast the second may be."""
-    found = compare(side([10.0] * 50, rounding=0.5), side([0.5] * 50, rounding=0.5))
+    """The second run may be arbitrarily fast, so that the upper bound is infinite."""
+    found = compare(raw([10.0] * 50, rounding=0.5), raw([0.5] * 50, rounding=0.5))
     assert found.high == math.inf
 
 
-def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says() -> None:
-    """On skewed times, from four values a side on: 95 % is meant, and at least 90 % found in 150 seeded trials of each."""
+def test_the_interval_covers_the_true_ratio() -> None:
+    """On skewed times, from four values per run on, at least 90 % of 150 seeded trials are covered; 95 % is the target."""
     generator = np.random.default_rng(7)
     for number in (4, 5, 6, 9, 31):
         hits = 0
         for _ in range(150):
             before, after = generator.lognormal(0, 0.5, number), generator.lognormal(0, 0.5, number)
-            found = median_ratio(side(before), side(after))
+            found = median_ratio(raw(before), raw(after))
             assert found.low is not None
             assert found.high is not None
             hits += found.low <= 1 <= found.high
@@ -134,4 +134,4 @@ def test_the_interval_holds_the_true_ratio_about_as_often_as_it_says() -> None:
 def test_the_same_files_give_the_same_interval() -> None:
     """The seed is fixed."""
     values = [float(i) for i in range(1, 40)]
-    assert median_ratio(side(values), side(values[::-1])) == median_ratio(side(values), side(values))
+    assert median_ratio(raw(values), raw(values[::-1])) == median_ratio(raw(values), raw(values))

@@ -1,4 +1,4 @@
-"""Toy projects in git repositories of their own."""
+"""Toy projects, each in a git repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_total(benchmark):
 
 
 def test_no_benchmark():
-    raise AssertionError("nobody asked for this test")
+    raise AssertionError("this test is not a benchmark")
 """
 
 
@@ -37,7 +37,7 @@ class Toy:
         file.write_text(text)
 
     def git(self, *arguments: str) -> str:
-        """Run git there."""
+        """Run git in the repository."""
         who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
         alone = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         done = subprocess.run(["git", *who, *arguments], cwd=self.folder, env=alone, capture_output=True, text=True, check=True)
@@ -50,13 +50,13 @@ class Toy:
 
     @property
     def worktrees(self) -> int:
-        """How many trees the repository has: 1 if nothing is left behind."""
+        """The number of worktrees: 1 if none is left behind."""
         return len(self.git("worktree", "list").splitlines())
 
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
-    """Return a toy project, committed."""
+    """Return a committed toy project."""
     made = Toy(tmp_path / "toy")
     made.folder.mkdir()
     made.git("init", "--quiet", "--initial-branch", "main")

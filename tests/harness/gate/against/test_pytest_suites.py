@@ -1,4 +1,4 @@
-"""A stranger's pytest-benchmark suite, in two versions, through real pytest processes."""
+"""A pytest-benchmark suite in two versions, through real pytest processes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from tests.harness.gate.against.conftest import Toy
 
 pytestmark = pytest.mark.slow
-Said = pytest.CaptureFixture[str]
+Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
-    """Stand in the toy's folder, and take few process pairs."""
+    """Change to the toy's folder, and use few process pairs."""
     monkeypatch.chdir(toy.folder)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # what else is installed here takes seconds to import
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other installed plugins take seconds to import
     monkeypatch.setattr(paired, "PROCESS_PAIRS", 4)
-    monkeypatch.setattr(paired, "LEAST_SLICES_S", 0.1)
+    monkeypatch.setattr(paired, "MIN_SLICES_S", 0.1)
 
 
-def gate(said: Said, *arguments: str) -> tuple[int, dict[str, object], str]:
-    """Return the exit code, the result, and what was said on standard error."""
+def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, object], str]:
+    """Return the exit code, the result, and the text on standard error."""
     code = main(
         [
             "gate",
@@ -46,7 +46,7 @@ def gate(said: Said, *arguments: str) -> tuple[int, dict[str, object], str]:
             "pytest_benchmark.plugin",
         ]
     )
-    out, err = said.readouterr()
+    out, err = captured.readouterr()
     return code, json.loads(out) if out else {}, err
 
 
@@ -58,9 +58,11 @@ def row(result: dict[str, object], number: int = 0) -> dict[str, object]:
     return found
 
 
-def test_three_times_the_work_is_found_and_nothing_is_left_behind(toy: Toy, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slower in both sets of process pairs ends with 1, in a tree that nobody committed; the worktree is gone."""
-    monkeypatch.setattr(paired, "PROCESS_PAIRS", 7)  # so many show it on a machine that does something else as well
+def test_three_times_the_work_is_found_and_nothing_is_left_behind(
+    toy: Toy, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slower in both sets of process pairs exits with 1, for uncommitted changes too; the worktree is removed."""
+    monkeypatch.setattr(paired, "PROCESS_PAIRS", 7)  # enough to show it on a busy machine
     toy.write("app.py", "def total(n):\n    return sum(i * i for i in range(3 * n))\n")
     code, result, _ = gate(capsys)
     assert code == 1, result
@@ -72,35 +74,35 @@ def test_three_times_the_work_is_found_and_nothing_is_left_behind(toy: Toy, caps
     assert toy.worktrees == 1
 
 
-def test_the_same_code_is_not_red(capsys: Said) -> None:
-    """No regression, whatever else the noise of this machine lets it say."""
+def test_the_same_code_does_not_fail(capsys: Captured) -> None:
+    """The same code is never a regression, however noisy the machine is."""
     code, result, _ = gate(capsys)
     assert code in {0, 3}, result
     assert row(result)["verdict"] in {"equivalent", "inconclusive", "improved"}
     assert row(result)["paired"] is True
 
 
-def test_a_renamed_benchmark_is_not_comparable(toy: Toy, capsys: Said) -> None:
-    """It ends with 4, and says what the new name may be."""
+def test_a_renamed_benchmark_is_not_comparable(toy: Toy, capsys: Captured) -> None:
+    """It exits with 4, and suggests the new name."""
     file = toy.folder / "benchmarks" / "test_total.py"
     file.write_text(file.read_text().replace("test_total(", "test_the_total("))
     code, result, _ = gate(capsys)
     assert code == 4
     assert "test_total.py::test_total: missing in the new version" in str(result["sentence"])
-    assert "test_total.py::test_the_total' now" in str(result["sentence"])
+    assert "renamed to 'benchmarks/test_total.py::test_the_total'" in str(result["sentence"])
 
 
-def test_no_benchmark_at_all_never_passes(toy: Toy, capsys: Said) -> None:
-    """A suite that times nothing has nothing to compare."""
+def test_a_suite_without_benchmarks_never_passes(toy: Toy, capsys: Captured) -> None:
+    """A suite without benchmarks is not comparable."""
     (toy.folder / "benchmarks" / "test_total.py").write_text("def test_nothing():\n    pass\n")
     toy.commit()
     code, result, _ = gate(capsys)
     assert code == 4
-    assert result["sentence"] == "there was nothing to time or to count"
+    assert result["sentence"] == "baseline and candidate have no figure in common: nothing was compared"
 
 
-def test_a_coroutine_function_is_refused(toy: Toy, capsys: Said) -> None:
-    """Its call does none of its work; one line says so, and which test it is."""
+def test_a_coroutine_function_is_refused(toy: Toy, capsys: Captured) -> None:
+    """Its call does not run it; one line names the test and the reason."""
     toy.write("benchmarks/test_total.py", "async def work():\n    pass\n\ndef test_it(benchmark):\n    benchmark(work)\n")
     toy.commit()
     code, _, err = gate(capsys)
@@ -109,8 +111,8 @@ def test_a_coroutine_function_is_refused(toy: Toy, capsys: Said) -> None:
     assert len(err.splitlines()) == 1
 
 
-def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Said) -> None:
-    """A benchmark that cannot run any more ends with 1, with its reason."""
+def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Captured) -> None:
+    """A benchmark that no longer runs exits with 1, with its reason."""
     toy.write("app.py", "def total(n):\n    return -1\n")
     code, result, _ = gate(capsys)
     assert code == 1
@@ -118,8 +120,8 @@ def test_a_test_that_fails_now_is_a_regression(toy: Toy, capsys: Said) -> None:
     assert row(result)["kind"] == "status"
 
 
-def test_pytest_that_cannot_be_used_is_named(capsys: Said) -> None:
-    """A wrong option of pytest's ends with 2, in one line."""
+def test_a_usage_error_of_pytest_is_reported(capsys: Captured) -> None:
+    """A wrong option of pytest exits with 2, in one line."""
     code = main(["gate", "--against", "main", "--", "pytest", "benchmarks", "--no-such-option"])
     err = capsys.readouterr().err
     assert code == 2

@@ -1,4 +1,4 @@
-"""Scenarios of two versions of a tree, through the command."""
+"""Scenarios of two versions of a tree, through the command line."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 ROOT = str(Path(__file__).parents[4])
-Said = pytest.CaptureFixture[str]
+Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
-    """Stand in the toy's folder, and take few process pairs."""
+    """Change to the toy's folder, and use few process pairs."""
     monkeypatch.chdir(toy.folder)
     monkeypatch.setenv("PYTHONPATH", ROOT)
     monkeypatch.setattr(paired, "PROCESS_PAIRS", 4)
-    monkeypatch.setattr(paired, "LEAST_SLICES_S", 0.02)
+    monkeypatch.setattr(paired, "MIN_SLICES_S", 0.02)
 
 
-def gate(said: Said, *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """Return the exit code, the result, and what was said on standard error."""
+def gate(captured: Captured, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Return the exit code, the result, and the text on standard error."""
     code = main(["gate", "--against", "main", "--json", "--budget", "0.1", *arguments])
-    out, err = said.readouterr()
+    out, err = captured.readouterr()
     return code, json.loads(out) if out else {}, err
 
 
@@ -47,57 +47,57 @@ def change(toy: Toy, before: str, after: str) -> None:
     file.write_text(file.read_text().replace(before, after))
 
 
-def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Said) -> None:
-    """Exact work decides at once, and is told by its name, beside times of every arm."""
+def test_one_step_more_is_a_regression_whatever_the_time(toy: Toy, capsys: Captured) -> None:
+    """A work count decides at once and is named, next to times of every arm."""
     change(toy, '+= 1 if instance["arm"] == "optimised"', '+= 2 if instance["arm"] == "optimised"')
     code, result, _ = gate(capsys, "adding")
     assert code == 1
-    (worse,) = [r for r in result["rows"] if r["verdict"] == "regressed" and r["kind"] == "exact"]
+    (worse,) = [r for r in result["rows"] if r["verdict"] == "regressed" and r["kind"] == "work"]
     assert (worse["arm"], worse["metric"], worse["base"], worse["candidate"]) == ("optimised", "steps", 1, 2)
     assert {r["arm"] for r in result["rows"] if r["kind"] == "time"} == {"baseline", "proposed", "optimised"}
     assert toy.worktrees == 1
 
 
-def test_another_answer_is_no_faster_one(toy: Toy, capsys: Said) -> None:
-    """An arm that answers something else than before is not timed, and not comparable."""
+def test_a_different_answer_is_not_comparable(toy: Toy, capsys: Captured) -> None:
+    """An arm whose answer changed is not timed, and not comparable."""
     for line in ("return sum(list(range(case.args)))", "return sum(part[0] for part in [[n] for n in range(case.args)])"):
         change(toy, line, "return 13")
     change(toy, "return int(case.args * (case.args - 1) // 2)", "return 13")
     code, result, _ = gate(capsys, "adding")
     assert code == 4
-    assert "sum[baseline]: it answers something else than before" in result["sentence"]
+    assert "sum[baseline]: the two versions give different answers" in result["sentence"]
     assert not [r for r in result["rows"] if r["kind"] == "time"]
 
 
-def test_a_renamed_scenario_is_not_comparable(toy: Toy, capsys: Said) -> None:
-    """All that are in either version are looked at, so that one that is gone is noticed."""
+def test_a_renamed_scenario_is_not_comparable(toy: Toy, capsys: Captured) -> None:
+    """The scenarios of both versions are compared, so that a missing one is reported."""
     (toy.folder / "scenarios" / "adding.py").rename(toy.folder / "scenarios" / "summing.py")
     code, result, _ = gate(capsys)
     assert code == 4
     assert "'adding · sqlite' is missing in the candidate" in result["sentence"]
 
 
-def test_a_version_too_old_for_a_scenario_is_not_comparable_by_name(toy: Toy, capsys: Said) -> None:
-    """What the old version cannot do is its own error, and no regression."""
+def test_a_version_too_old_for_a_scenario_is_not_comparable_by_name(toy: Toy, capsys: Captured) -> None:
+    """A failure of the old version is reported as such, not as a regression."""
     change(toy, "NUMBERS = 20_000", "import nothing_there\nNUMBERS = 20_000")
     toy.commit()
     change(toy, "import nothing_there\n", "")
     code, result, _ = gate(capsys, "adding")
     assert code == 4
-    assert "adding · sqlite: in main it fails" in result["sentence"]
+    assert "adding · sqlite: it fails in main" in result["sentence"]
     assert "nothing_there" in result["sentence"]
 
 
-def test_a_ref_that_is_not_there_is_one_line(capsys: Said) -> None:
-    """It ends with 2 before anything is measured."""
+def test_an_unknown_ref_is_one_line(capsys: Captured) -> None:
+    """It exits with 2 before anything is measured."""
     assert main(["gate", "--against", "nothing"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "harness: --against 'nothing' is no commit, branch or tag here; try --against HEAD, or fetch it"
+        "harness: --against 'nothing' is not a commit, branch or tag here; try --against HEAD, or fetch it"
     ]
 
 
 def test_ctrl_c_leaves_nothing_behind(toy: Toy, tmp_path: Path) -> None:
-    """Stopped while it measures, it ends with 3; the worktree, its folder and its processes are gone."""
+    """Interrupted while it measures, it exits with 3; the worktree, its folder and its processes are removed."""
     command = [sys.executable, "-m", "harness", "gate", "--against", "main", "adding"]
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
@@ -109,6 +109,6 @@ def test_ctrl_c_leaves_nothing_behind(toy: Toy, tmp_path: Path) -> None:
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)
     assert running.returncode == 3, err
-    assert err == "harness: stopped\n"
+    assert err == "harness: interrupted\n"
     assert toy.worktrees == 1
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,4 +1,4 @@
-"""The figure of two files: a row a benchmark, and the band of the drift."""
+"""The figure of two files: a row per benchmark, and the band of the drift."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harness.results.run import RunKind
 
 
 def reading(factor: float, number: int = 3) -> Reading:
-    """Return a file with so many benchmarks."""
+    """Return a file with `number` benchmarks."""
     return Reading(
         "x", "t", "f", tuple(raw_timing(f"b{n}", [factor * (n + 1) * 1e6 * (1 + i / 1e4) for i in range(9)]) for n in range(number))
     )
 
 
 def test_other_kinds_of_runs_have_no_such_figure() -> None:
-    """Nor has a comparison without a single ratio."""
+    """A comparison without a ratio has no figure either."""
     run = side_by_side(reading(1), reading(2))
     assert before_after.draw_run(replace(run, kind=RunKind.PAIRS)) is None
     rounded_away = Reading("x", "t", "f", (Timing("a", 9, 0.0, 0.0, 0.0, 0.0),))
@@ -29,8 +29,8 @@ def test_other_kinds_of_runs_have_no_such_figure() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, 1e6, 1e-6])
-def test_every_benchmark_has_its_row_and_one_lies_in_the_middle(factor: float) -> None:
-    """However large the change is, as fast as before stays in sight."""
+def test_every_benchmark_has_a_row_and_no_change_is_in_the_middle(factor: float) -> None:
+    """The axis includes "as fast as before" whatever the size of the change."""
     run = side_by_side(reading(1), reading(factor))
     with look():
         made = before_after.draw_run(run)
@@ -42,8 +42,8 @@ def test_every_benchmark_has_its_row_and_one_lies_in_the_middle(factor: float) -
     assert low <= 1 / factor <= high
 
 
-def test_of_many_benchmarks_those_that_changed_most_are_drawn() -> None:
-    """The table has the rest."""
+def test_of_many_benchmarks_those_with_the_largest_changes_are_drawn() -> None:
+    """At most `MOST` rows are drawn."""
     before, after = reading(1, before_after.MOST + 20), reading(2, before_after.MOST + 20)
     with look():
         made = before_after.draw_run(side_by_side(before, after))
@@ -52,7 +52,7 @@ def test_of_many_benchmarks_those_that_changed_most_are_drawn() -> None:
 
 
 def test_a_drift_that_cannot_be_read_draws_no_band() -> None:
-    """Nor an error: the file may have been written by hand."""
+    """A missing or unreadable drift is not an error."""
     run = side_by_side(reading(1), reading(2), drift=0.1)
     assert before_after.drift_of(run) == pytest.approx(0.1)
     assert before_after.drift_of(replace(run, environment={})) is None

@@ -12,8 +12,8 @@ from harness.results.load import LoadResult
 from harness.results.run import ScenarioResult
 
 
-def test_a_panel_a_kind_with_its_limit(load_result: ScenarioResult) -> None:
-    """Both kinds have a panel in which the objective's limit is a line at 150 ms and each held level is written."""
+def test_each_kind_has_a_panel_with_its_limit(load_result: ScenarioResult) -> None:
+    """Each panel has the objective's limit as a line at 150 ms, and a label per sustained level."""
     with look():
         drawing = draw(load_result, None)
     assert drawing is not None
@@ -25,8 +25,8 @@ def test_a_panel_a_kind_with_its_limit(load_result: ScenarioResult) -> None:
         assert sum(word.endswith(unit) for word in words) == 3
 
 
-def test_what_fails_is_hollow(load_result: ScenarioResult, under_load: LoadResult) -> None:
-    """As many filled marks as steps that hold, as many hollow ones as steps that fail."""
+def test_failed_steps_are_hollow(load_result: ScenarioResult, under_load: LoadResult) -> None:
+    """There is a filled mark per sustained step and a hollow one per failed step."""
     one = under_load.capacities[0]
     with look():
         drawing = draw(replace(load_result, load=replace(under_load, capacities=[one])), None)
@@ -38,15 +38,15 @@ def test_what_fails_is_hollow(load_result: ScenarioResult, under_load: LoadResul
 
 
 def test_a_search_without_times_draws_nothing(load_result: ScenarioResult, under_load: LoadResult) -> None:
-    """Steps whose percentile too few operations support leave nothing to draw, as does no search."""
+    """Steps without the percentile, and no search at all, leave nothing to draw."""
     empty = [replace(c, steps=[replace(s, percentiles_ns={}) for s in c.steps]) for c in under_load.capacities]
     with look():
         assert draw(replace(load_result, load=replace(under_load, capacities=empty)), None) is None
         assert draw(replace(load_result, load=None), None) is None
 
 
-def test_an_objective_about_errors_alone_has_no_line(load_result: ScenarioResult, under_load: LoadResult) -> None:
-    """Without a limit on a time the 95th percentile is drawn and nothing is shaded."""
+def test_an_objective_for_errors_only_has_no_line(load_result: ScenarioResult, under_load: LoadResult) -> None:
+    """Without a limit of time the 95th percentile is drawn and nothing is shaded."""
     found = [replace(c, objective="errors < 1 %", sustained=None) for c in under_load.capacities]
     with look():
         drawing = draw(replace(load_result, load=replace(under_load, capacities=found)), None)

@@ -8,25 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from harness.report.figures.load_percentiles import draw
-from harness.report.svg import ARM_COLOURS, look
-from harness.results.histograms import read_histograms
+from harness.report.html.figure_boxes import read_histograms
+from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, look
 from harness.results.load import LoadResult
 from harness.results.run import ArmResult, ScenarioResult
 
 
-def test_only_arms_that_hold_the_rate_have_lines(load_result: ScenarioResult) -> None:
-    """A panel a group with the baseline and the optimised arm; the overloaded one is named in the legend and has no line."""
+def test_only_arms_that_sustain_the_rate_have_lines(load_result: ScenarioResult) -> None:
+    """Each group has a panel with the baseline and the faster arm; the overloaded one is only in the legend."""
     with look():
         drawing = draw(load_result, None)
     assert drawing is not None
     assert len(drawing.axes) == 3
     colours = {line.get_color() for axes in drawing.axes for line in axes.lines}
-    assert colours == {ARM_COLOURS["baseline"], ARM_COLOURS["optimised"]}
-    assert "proposed: rate not held" in [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert colours == {BASELINE_COLOUR, ARM_COLOURS[1]}
+    assert "proposed: rate not sustained" in [text.get_text() for text in drawing.legends[0].get_texts()]
 
 
 def test_histograms_give_whole_curves(load_result: ScenarioResult, histogram_folder: Path) -> None:
-    """With the histograms at hand a line has many points, its median is the record's, and all operations are the groups' sum."""
+    """With histograms a line has many points, its median is the record's, and all operations are the sum of the groups."""
     samples = read_histograms(histogram_folder / "samples" / "indexes.csv")
     with look():
         drawing = draw(load_result, samples)
@@ -40,8 +40,8 @@ def test_histograms_give_whole_curves(load_result: ScenarioResult, histogram_fol
     assert max(len(np.asarray(line.get_xdata())) for line in drawing.axes[0].lines) > 50
 
 
-def test_where_nothing_may_be_concluded_nothing_is_drawn(load_result: ScenarioResult, under_load: LoadResult) -> None:
-    """Not for an invalid run, not where no arm holds the rate, not without load, and not with more arms than colours."""
+def test_nothing_is_drawn_without_valid_times(load_result: ScenarioResult, under_load: LoadResult) -> None:
+    """Runs that are invalid, overloaded in every arm, without load, or with more arms than colours have no figure."""
     names = ["baseline", *(f"only {i}" for i in range(9))]
     many = [replace(under_load.arms[0], arm=name) for name in names]
     for changes in ({"invalid": "the generator"}, {"arms": [x for x in under_load.arms if x.overloaded]}, {"arms": many}):

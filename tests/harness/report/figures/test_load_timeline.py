@@ -1,4 +1,4 @@
-"""A run under load over its time."""
+"""A run under load over time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.results.run import ScenarioResult
 
 
 def changed(result: ScenarioResult, load: LoadResult, ticks: list[Tick]) -> ScenarioResult:
-    """The result with other ticks."""
+    """Return the result with other ticks."""
     return replace(result, load=replace(load, ticks=ticks))
 
 
-def test_a_strip_a_kind_of_figure_on_one_axis(load_result: ScenarioResult) -> None:
+def test_each_kind_of_figure_has_a_strip_on_one_axis(load_result: ScenarioResult) -> None:
     """Response, rate, CPU, memory and each count share the axis, which holds both processes one after another."""
     with look():
         drawing = draw(load_result, None)
@@ -28,15 +28,15 @@ def test_a_strip_a_kind_of_figure_on_one_axis(load_result: ScenarioResult) -> No
         "operations per second",
         "CPU, % of a core",
         "resident memory, MB",
-        "statements, an operation",
-        "cache hits, an operation",
+        "statements per operation",
+        "cache hits per operation",
     ]
     assert len({axes.get_xlim() for axes in drawing.axes}) == 1
     assert drawing.axes[0].get_xlim()[1] == pytest.approx(2 * 30 + 0.5)
 
 
 def test_blocks_are_shaded_and_warm_up_is_paler(load_result: ScenarioResult) -> None:
-    """Each block has a shaded stretch that counts and paler ones before and after it."""
+    """Each block has a shaded measured phase, and paler phases before and after it."""
     with look():
         drawing = draw(load_result, None)
     assert drawing is not None
@@ -46,7 +46,7 @@ def test_blocks_are_shaded_and_warm_up_is_paler(load_result: ScenarioResult) -> 
 
 
 def test_gaps_and_single_ticks_are_drawn(load_result: ScenarioResult, under_load: LoadResult) -> None:
-    """One tick, a long pause, and figures that are missing draw without a word; no ticks draw nothing."""
+    """One tick, a long pause, and missing figures are drawn; without ticks there is no figure."""
     one = under_load.ticks[5]
     bare = replace(one, at_s=90.0, p50_ns=None, p99_ns=None, cpu_percent={}, rss_bytes={}, counts={})
     with look():
@@ -58,7 +58,7 @@ def test_gaps_and_single_ticks_are_drawn(load_result: ScenarioResult, under_load
     assert draw(replace(load_result, load=None), None) is None
 
 
-def test_only_what_was_counted_has_a_strip(load_result: ScenarioResult, under_load: LoadResult) -> None:
+def test_only_figures_that_were_counted_have_a_strip(load_result: ScenarioResult, under_load: LoadResult) -> None:
     """Without processes and counts there are two strips."""
     bare = [replace(t, cpu_percent={}, rss_bytes={}, counts={}, errors=0) for t in under_load.ticks]
     with look():

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from harness.report.figures import drawings
-from harness.report.svg import VARIABLES, figure, inline, look, shorten
+from harness.report.svg import ARM_COLOURS, VARIABLES, arm_styles, figure, inline, is_crowded, look, shorten
 
 
 def drawn(text: str, identity: str = "one") -> str:
@@ -21,15 +21,15 @@ def drawn(text: str, identity: str = "one") -> str:
         return inline(drawing, identity, text)
 
 
-def test_figures_take_their_colours_from_the_page() -> None:
-    """No marker colour is left: each became a variable that the style sheet defines."""
+def test_figures_have_the_colours_of_the_page() -> None:
+    """Each placeholder colour becomes a variable that the style sheet defines."""
     svg = drawn("plain")
     assert "var(--ink)" in svg
     assert not re.search(r"#f000[01]\d", svg)
     assert "font-family" not in svg
 
 
-def test_figures_keep_their_ids_apart() -> None:
+def test_figures_do_not_share_ids() -> None:
     """Two drawings of the same thing share no id."""
     one, two = (set(re.findall(r' id="([^"]+)"', drawn("same", name))) for name in ("one", "two"))
     assert one
@@ -37,8 +37,8 @@ def test_figures_keep_their_ids_apart() -> None:
 
 
 @pytest.mark.parametrize("text", ["日本語", "$x$", '<b> & "q"', ' id="x" style="fill: #f00001" url(#a)'])
-def test_texts_arrive_as_they_are(text: str) -> None:
-    """Japanese, formula signs, markup and what looks like an attribute come through as text."""
+def test_texts_are_shown_unchanged(text: str) -> None:
+    """Japanese, formula signs, markup and what looks like an attribute are shown as text."""
     svg = drawn(text)
     shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert f">{shown}</text>" in svg
@@ -50,15 +50,30 @@ def test_shorten_knows_wide_scripts() -> None:
     assert len(shorten("日" * 40, 100)) < len(shorten("a" * 40, 100)) < 40
 
 
-def test_every_figure_says_what_it_is() -> None:
-    """Each file of the folder draws a run or a scenario, and says in a line how it is read."""
+def test_every_figure_has_a_title_and_how_to_read_it() -> None:
+    """Each file of the folder draws a run or a scenario, and has one line on how to read it."""
     found = drawings()
     assert [d.name for d in found][:3] == ["forest", "ablation", "ratio_by_process"]
     assert all((d.draw is None) != (d.draw_run is None) for d in found)
     assert all(d.title and d.how_to_read.endswith(".") and "\n" not in d.how_to_read for d in found)
 
 
-def test_the_style_sheet_knows_every_colour() -> None:
+def test_the_style_sheet_defines_every_colour() -> None:
     """Every colour a figure may use is defined for the light and for the dark page."""
     text = (files("harness.report.html") / "style.css").read_text(encoding="utf-8")
     assert all(len(re.findall(rf"{variable}:", text)) == 2 for variable in VARIABLES.values())
+
+
+def test_arms_are_styled_by_position() -> None:
+    """An arm's style depends on its position without the baseline, not on its name or on the other arms shown."""
+    order = ["baseline", "zeta", "alpha"]
+    assert arm_styles(order, ["alpha"])["alpha"] == arm_styles(order, order)["alpha"]
+    assert [arm_styles(order, order)[arm]["color"] for arm in order[1:]] == list(ARM_COLOURS[:2])
+
+
+def test_more_arms_than_colours_are_crowded() -> None:
+    """The baseline and the A/A control do not count; of many arms the ones shown get different colours."""
+    many = [f"only {number}" for number in range(9)]
+    assert is_crowded(many)
+    assert not is_crowded(["baseline", "baseline again", *many[:6]])
+    assert len({style["color"] for style in arm_styles(many, many[4:9]).values()}) == 5 + 2

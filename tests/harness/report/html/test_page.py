@@ -11,15 +11,20 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.gate.result_files import side_by_side
+from harness.importers import own_run
+from harness.importers.reading import Reading, raw_timing
 from harness.report.html import render, write
 from harness.report.html.page import plan_words
-from harness.results.run import AA_CONTROL, PromiseVerdict, Run, ScenarioResult, Verdict
+from harness.report.overview import NO_PROMISE
+from harness.results.run import AA_CONTROL, PromiseVerdict, Run, RunWarning, ScenarioResult, Verdict
 
+HOSTILE = "<script>alert('x')</script> & \"quoted\" $x$ 日本語"
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 
 
 class Outline(HTMLParser):
-    """Collects what the tests ask of a page, and whether every element is closed in its turn."""
+    """The tags, ids, links and texts of a page; fails if an element is not closed in order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -33,7 +38,7 @@ class Outline(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag, its id and where it points."""
+        """Collect a tag, its id and its links."""
         self.tags.append(tag)
         if tag not in VOID:
             self.open.append(tag)
@@ -41,7 +46,7 @@ class Outline(HTMLParser):
         self.links += [value for name, value in attrs if name in {"href", "src", "xlink:href", "action"} and value]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag that closes itself."""
+        """Collect a tag that closes itself."""
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.handle_endtag(tag)
@@ -51,65 +56,65 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Keep the text."""
+        """Collect the text."""
         self.text.append(data)
 
 
 @pytest.fixture(scope="module")
 def run(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult], failed_result: ScenarioResult) -> Run:
-    """A run with a whole scenario at two distances and a failed one."""
+    """Return a run with one scenario at two RTTs and a failed one."""
     return make_run(make_result(), make_result(rtt_ms=5.0), failed_result)
 
 
 @pytest.fixture(scope="module")
 def page(run: Run, sample_folder: Path) -> str:
-    """The page of that run with all its figures."""
+    """Return the page of that run with all its figures."""
     return render(run, sample_folder)
 
 
-def test_the_page_needs_nothing_else(page: str) -> None:
-    """Nothing on the page points outside it: no address, no import, no file."""
+def test_the_page_is_self_contained(page: str) -> None:
+    """The page has no address, import or file outside itself."""
     assert all(link.startswith("#") for link in Outline(page).links)
     assert not re.search(r"https?://|@import|url\((?!#)", page)
 
 
-def test_every_id_is_unique_and_every_link_arrives(page: str) -> None:
-    """Figures drawn alike keep their ids apart, and each link and clip path finds its target."""
+def test_every_id_is_unique_and_every_link_has_a_target(page: str) -> None:
+    """Figures do not share ids, and each link and clip path has a target."""
     outline = Outline(page)
     assert len(outline.ids) == len(set(outline.ids))
     targets = {link[1:] for link in outline.links} | set(re.findall(r"url\(#([^)]+)\)", page))
     assert targets <= set(outline.ids)
 
 
-def test_every_figure_says_how_it_is_read(page: str) -> None:
-    """There are as many how-to-read lines as figures, and a strip, a curve and a memory figure are among them."""
-    assert page.count("How to read this: ") == page.count("<figure>") > 8
-    assert page.count('role="img"') == page.count("<figure>")
+def test_every_figure_has_how_to_read_it(page: str) -> None:
+    """There are as many how-to-read lines as figures, a memory figure among them."""
+    assert page.count("How to read this: ") == page.count("<figure") > 8
+    assert page.count('role="img"') == page.count("<figure")
     assert "Memory over time" in page
 
 
 def test_every_verdict_appears(run: Run, page: str) -> None:
-    """Each promise shows with its word and its sentence."""
+    """Each promise has its verdict and its sentence."""
     text = " ".join(Outline(page).text)
     verdicts = [v for result in run.scenarios for v in result.verdicts]
     assert len(verdicts) == 36
     assert all(v.verdict in text and v.sentence in text and v.text in text for v in verdicts)
 
 
-def test_without_samples_the_figures_say_why(run: Run, tmp_path: Path) -> None:
-    """Without a folder, or with samples missing from it, the page renders and says which figures were left out and why."""
+def test_figures_without_samples_have_a_reason(run: Run, tmp_path: Path) -> None:
+    """Without a folder, or without samples in it, the page names the figures that were left out and why."""
     one = replace(run, scenarios=run.scenarios[:1])
-    assert "Left out: the raw samples were not at hand" in render(one)
+    assert "Left out: the raw samples were not available" in render(one)
     assert "cannot read the samples" in render(one, tmp_path)
 
 
 def test_the_same_run_gives_the_same_bytes(run: Run, page: str, sample_folder: Path) -> None:
-    """Rendering twice gives the same file, written beside the samples."""
+    """Rendering twice gives the same file, written next to the samples."""
     assert write(run, sample_folder).read_bytes() == page.encode()
 
 
-def test_hostile_texts_are_shown_and_never_obeyed(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
-    """Markup in names, SQL, errors and settings appears as text; the page's only script is its own."""
+def test_hostile_texts_are_text(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
+    """Markup in names, SQL, errors and settings is text; the page has one script."""
     page = render(make_run(hostile_result, name="<img src=x>", command="a < b && c", environment={"<i>": "<u>"}))
     outline = Outline(page)
     assert outline.tags.count("script") == 1
@@ -117,20 +122,20 @@ def test_hostile_texts_are_shown_and_never_obeyed(make_run: Callable[..., Run], 
     assert "日本語の名前" in "".join(outline.text)
 
 
-def test_a_failed_scenario_shows_its_error(page: str) -> None:
-    """The error stands at the top of the page and, whole, on the scenario's card."""
+def test_a_failed_scenario_has_its_error(page: str) -> None:
+    """The error is at the top of the page and in full on the scenario's card."""
     assert page.count("arms disagree on case") == 2
     assert "This scenario failed" in page
 
 
 def test_an_arm_that_cannot_run_is_named_at_the_top(make_run: Callable[..., Run], hostile_result: ScenarioResult) -> None:
-    """The finding that the proposal does not run as written comes before all verdicts."""
+    """An arm that does not run as written is named before all verdicts."""
     page = render(make_run(hostile_result))
-    assert page.index("cannot run as written") < page.index("Verdicts</h2>")
+    assert page.index("Cannot run as written") < page.index("Verdicts</h2>")
 
 
 def test_an_empty_run_renders(make_run: Callable[..., Run]) -> None:
-    """A run in which nothing finished says so and still gives the command to repeat it."""
+    """A run without finished scenarios has a sentence and the command to repeat it."""
     page = render(make_run(interrupted=True, finished_at=None, environment={}))
     assert "No scenario finished" in page
     assert "This run was interrupted" in page
@@ -138,53 +143,96 @@ def test_an_empty_run_renders(make_run: Callable[..., Run]) -> None:
     Outline(page)
 
 
-def test_a_load_run_names_its_users_and_blocks(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """A run of many users renders without memory, exact work or plans, and speaks of blocks instead of pairs."""
+def test_a_load_run_has_users_and_blocks(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """A run of many users renders without memory, work counts or plans, and has blocks instead of pairs."""
     result = make_result(memory=[], work_counts=[], statements=[], growth=[], samples_file=None)
     page = render(make_run(result, kind="load", environment={"users": "1,000"}))
-    assert "many users" in page
+    assert "load test" in page
     assert "1,000" in page
     assert "90 blocks" in page
     assert "Memory over time" not in page
 
 
 def test_a_run_without_promises_renders(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """Another tool's results have no promises: the page shows measurements and says that there are no verdicts."""
+    """A run without promises has measurements and a sentence that there are no verdicts."""
     page = render(make_run(make_result(verdicts=[])))
-    assert "No promise was on trial" in page
+    assert NO_PROMISE in page
     assert "Every promise, kept or not" not in page
 
 
-def test_a_missing_percentile_says_how_many_samples_it_needs(page: str) -> None:
-    """A dash stands for an unsupported percentile, with the reason at hand."""
+def test_a_missing_percentile_has_the_number_of_samples_it_needs(page: str) -> None:
+    """A dash for an unsupported percentile has the reason."""
     assert "10,000 are needed, there are 90" in page
 
 
-def test_a_dirty_control_is_called_noise(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """An A/A control whose interval leaves 1 out is said to, in words."""
+def test_an_aa_control_passes_or_fails(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """An A/A control whose interval excludes 1 has failed."""
     result = make_result()
-    for low, says in ((1.1, "leaves 1 out"), (0.9, "holds 1")):
+    for low, outcome in ((1.1, "failed"), (0.9, "passed")):
         ratios = [replace(r, low=low, high=1.2) if r.arm == AA_CONTROL else r for r in result.ratios]
-        assert f"The interval {says}" in render(make_run(replace(result, ratios=ratios)))
+        assert f"A/A control {outcome}" in render(make_run(replace(result, ratios=ratios)))
 
 
-def test_an_arm_beyond_the_two_keeps_its_verdict(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """A verdict of a third arm shows in the table under the arm's name."""
+def test_any_arm_has_its_column(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """The verdict on an arm of any name is in the column of that name."""
     verdict = Verdict(
         "X1", "more", "hand-written", PromiseVerdict.CONFIRMED, "promised 2×, measured 3×", "×", value=3.0, promised_low=2.0
     )
-    assert "arm hand-written" in render(make_run(make_result(verdicts=[verdict])))
+    assert '<span class="arm arm-1">hand-written</span>' in render(make_run(make_result(verdicts=[verdict])))
 
 
-def test_a_closed_folder_is_refused(make_run: Callable[..., Run], tmp_path: Path) -> None:
-    """Writing to a place that is no folder is a one-line refusal."""
+def test_an_unwritable_folder_is_refused(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    """Writing to a path that is not a folder is refused in one line."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
         write(make_run(), tmp_path / "file")
 
 
-def test_scans_are_marked_by_word() -> None:
-    """Whole-table reads are told apart in plans of SQLite and PostgreSQL; index scans are none."""
+def test_table_scans_are_marked() -> None:
+    """Scans of whole tables are marked in plans of SQLite and PostgreSQL; index scans are not."""
     assert plan_words("SCAN prompts") == [("SCAN", True), (" prompts", False)]
     assert plan_words("->  Seq Scan on prompts")[1] == ("Seq Scan", True)
     assert plan_words("Index Scan using ix") == [("Index Scan using ix", False)]
+
+
+def a_file(name: str, factor: float) -> Reading:
+    """Return a file of two benchmarks, one of which has a name that means something to HTML and to Matplotlib."""
+    values = [factor * 1e6 * (1 + i / 1e4) for i in range(30)]
+    warnings = (RunWarning(HOSTILE, HOSTILE, HOSTILE),)
+    return Reading(
+        name, "tool", "a file", (raw_timing(HOSTILE, values), raw_timing("plain", values)), digest=name, warnings=warnings
+    )
+
+
+COMPARED = side_by_side(a_file("old.json", 2), a_file(f"{HOSTILE}.json", 1))
+ALONE = own_run.of_file(a_file("one.json", 1))
+
+
+@pytest.mark.parametrize("run", [COMPARED, ALONE], ids=["two files", "one file"])
+def test_the_page_of_files_is_self_contained(run: Run) -> None:
+    """It has no script and no address, and every name is text."""
+    page = render(run)
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)="(?!#)', page)
+    assert "日本語" in page
+    assert "plain" in page
+
+
+def test_two_files_have_verdicts_and_a_warning() -> None:
+    """The page has a tile per verdict, a figure, and the warning that the files are unpaired."""
+    page = render(COMPARED)
+    for text in ("improved", "regressed", "inconclusive", "<svg", "How to read this", "unpaired", "never shown to be equal"):
+        assert text in page
+
+
+def test_one_file_has_times_and_no_verdicts() -> None:
+    """A single file cannot be judged."""
+    page = render(ALONE)
+    assert "1.00 ms" in page
+    assert "regressed" not in page
+
+
+def test_the_page_of_files_is_written_into_a_folder(tmp_path: Path) -> None:
+    """It has the name of every report."""
+    assert write(ALONE, tmp_path / "deep") == tmp_path / "deep" / "report.html"
+    assert (tmp_path / "deep" / "report.html").read_text() == render(ALONE)

@@ -1,0 +1,109 @@
+"""The verdict on a whole comparison, the same for stored runs, two checkouts, files of other tools and a pytest item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.results.run import RunWarning
+
+ACCEPT = "measure it again, or accept the candidate as the new baseline: harness baseline accept RUN"
+AGAINST = "time both versions interleaved: harness gate --against REF"
+
+NOUNS = {RowKind.WORK: "work count", RowKind.MEMORY: "memory peak", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
+"""The noun by which a sentence counts rows of a kind."""
+
+SHOWN_NAMES = 5
+"""The number of names that a message lists before it only counts the rest."""
+
+
+def overall(
+    rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = (), *, all_slower: bool = False
+) -> tuple[GateVerdict, str]:
+    """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
+
+    The first rule that applies decides:
+
+    1. a row regressed: REGRESSED
+    2. something could not be compared: NOT_COMPARABLE
+    3. no work count, memory peak or time was compared: NOT_COMPARABLE
+    4. a row is inconclusive: INCONCLUSIVE
+    5. nothing decided, that is, no work count was judged, no time was shown to be equivalent, and either some times could not be
+       judged or none improved: INCONCLUSIVE
+    6. `all_slower`, that is, stored times became so much slower together that the machine may have changed: INCONCLUSIVE
+    7. a row improved: IMPROVED
+    8. otherwise EQUIVALENT
+    """
+    return next(_applicable(rows, incomparable, all_slower=all_slower))
+
+
+def result(
+    names: tuple[str, str],
+    rows: Sequence[GateRow],
+    incomparable: Sequence[RunWarning] = (),
+    warnings: Sequence[RunWarning] = (),
+    *,
+    all_slower: bool = False,
+) -> GateResult:
+    """Return the result of a comparison with its overall verdict; `names` are those of the baseline and the candidate."""
+    verdict, sentence = overall(rows, incomparable, all_slower=all_slower)
+    return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 time`, `2 times`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], *, quote: bool = True) -> str:
+    """Return the first `SHOWN_NAMES` names and the number of the others: `'a', 'b' and 3 more`."""
+    shown = ", ".join(repr(name) if quote else name for name in names[:SHOWN_NAMES])
+    return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
+
+
+def _applicable(
+    rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool
+) -> Iterator[tuple[GateVerdict, str]]:
+    """Yield the verdicts whose rule applies, in the order of `overall`; the last one always does."""
+    verdicts = Counter(row.verdict for row in rows)
+    found = Counter((row.kind, row.verdict) for row in rows)
+    not_judged = found[RowKind.TIME, GateVerdict.NOT_JUDGED]
+    also = f"; {counted(not_judged, 'time')} could not be judged" if not_judged else ""
+    work = found[RowKind.WORK, GateVerdict.EQUAL] + found[RowKind.WORK, GateVerdict.IMPROVED]
+    equivalent = found[RowKind.TIME, GateVerdict.EQUIVALENT]
+    if verdicts[GateVerdict.REGRESSED]:
+        yield GateVerdict.REGRESSED, f"{_by_kind(rows, GateVerdict.REGRESSED)} regressed"
+    if incomparable:
+        more = f", and {len(incomparable) - 1} more" if len(incomparable) > 1 else ""
+        yield GateVerdict.NOT_COMPARABLE, f"{incomparable[0].name}: {incomparable[0].message}{more}"
+    if not any(row.kind != RowKind.STATUS for row in rows):
+        yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
+    if verdicts[GateVerdict.INCONCLUSIVE]:
+        yield GateVerdict.INCONCLUSIVE, _inconclusive(rows)
+    if not work and not equivalent and (not_judged or not found[RowKind.TIME, GateVerdict.IMPROVED]):
+        yield GateVerdict.INCONCLUSIVE, f"no work count was judged that could decide{also}"
+    if all_slower:
+        yield (
+            GateVerdict.INCONCLUSIVE,
+            f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}",
+        )
+    if verdicts[GateVerdict.IMPROVED]:
+        yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
+    equal = [f"{counted(work, 'work count')} equal"] * bool(work or not equivalent)
+    equal += [f"{counted(equivalent, 'time')} equivalent"] * bool(equivalent)
+    yield GateVerdict.EQUIVALENT, f"{', '.join(equal)}{also}"
+
+
+def _inconclusive(rows: Iterable[GateRow]) -> str:
+    """Return the reasons of scenarios that are inconclusive, and the number of figures that are."""
+    inconclusive = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
+    reasons = list(dict.fromkeys(row.reason for row in inconclusive if row.kind == RowKind.STATUS))
+    figures = _by_kind([row for row in inconclusive if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
+    return "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
+
+
+def _by_kind(rows: Iterable[GateRow], verdict: GateVerdict) -> str:
+    """Return the number of rows with a verdict by kind: `2 work counts and 1 time`."""
+    counts = Counter(row.kind for row in rows if row.verdict == verdict)
+    return " and ".join(f"{counts[kind]} {noun}{'s' * (counts[kind] > 1)}" for kind, noun in NOUNS.items() if counts[kind])

@@ -1,0 +1,179 @@
+"""Converters from the text of an option to its value, one per kind of option, for argparse's `type=`.
+
+The commands, the pytest plugin and the Locust adapter share them, so that `3%` or `500ms` means the same everywhere. A converter
+raises `argparse.ArgumentTypeError` for text that it cannot use; the message names the text and shows a valid value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+
+SIZES = ("tiny", "small", "medium", "large")
+"""Sizes of a dataset, smallest first."""
+
+MAX_SEED = 2**63 - 1
+MAX_PORT = 65_535
+MAX_DURATION_S = 86_400.0
+
+MAX_RTT_MS = 2_000.0
+"""Longer than several hops by satellite; a larger number is a typing error."""
+
+_UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+
+
+def percent(limit: float = math.inf, *, zero: bool = False, example: str = "3%") -> Callable[[str], float]:
+    """Return a converter from `3%`, `3 %` or `0.03` to a share, here 0.03.
+
+    A number without a percent sign is a share and must be below 1, because `3` could mean 3 % or three times as much.
+
+    Args:
+        limit: The largest share allowed.
+        zero: Whether 0 is allowed.
+        example: A valid value, for the message.
+    """
+    bounds = f"{'from' if zero else 'above'} 0" + ("" if math.isinf(limit) else f" and up to {100 * limit:g} %")
+
+    def convert(text: str) -> float:
+        found = re.fullmatch(rf"{_NUMBER}\s*(%?)", text.strip(), re.ASCII)
+        share = float(found[1]) / (100 if found[2] else 1) if found else math.nan
+        if found and not found[2] and share >= 1:
+            raise argparse.ArgumentTypeError(f"{text!r} has no percent sign; write {text.strip()}% or a share below 1")
+        if not 0 <= share <= limit or math.isinf(share) or (share == 0 and not zero):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a percentage {bounds}; try {example}")
+        return share
+
+    return convert
+
+
+def duration(text: str) -> float:
+    """Return seconds above 0 from `30`, `30s`, `500ms` or `2m`."""
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration above 0 and up to a day; try 30s, 500ms or 2m")
+    return seconds
+
+
+def duration_or_zero(text: str) -> float:
+    """Return seconds from `0`, `30`, `30s`, `500ms` or `2m`."""
+    seconds = _seconds(text)
+    if seconds is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration up to a day; try 0, 30s, 500ms or 2m")
+    return seconds
+
+
+def _seconds(text: str) -> float | None:
+    found = re.fullmatch(rf"{_NUMBER}\s*(ms|s|m|)", text.strip(), re.ASCII)
+    seconds = float(found[1]) * _UNITS_S[found[2]] if found else math.inf
+    return seconds if seconds <= MAX_DURATION_S else None
+
+
+def count(limit: int | None = None) -> Callable[[str], int]:
+    """Return a converter to a whole number from 1 to `limit`; without an upper limit for None."""
+    wanted = "a whole number above 0" if limit is None else f"a whole number from 1 to {limit}"
+
+    def convert(text: str) -> int:
+        number = _whole(text)
+        if number is None or number < 1 or (limit is not None and number > limit):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return number
+
+    return convert
+
+
+def seed(text: str) -> int:
+    """Return a seed from 0 to `MAX_SEED`."""
+    number = _whole(text)
+    if number is None or number > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}; try 0")
+    return number
+
+
+def port(text: str) -> int | None:
+    """Return a TCP port; None for `0`, which means a free one."""
+    number = _whole(text)
+    if number is None or number > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {MAX_PORT}; 0 means a free port")
+    return number or None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEED)) else None
+
+
+def names(text: str) -> list[str]:
+    """Return the names in a comma-separated list, each once, in their order."""
+    found = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    if "" in found:
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name; separate names with single commas")
+    return found
+
+
+def names_of(noun: str, known: Callable[[], list[str]], *, all_of_them: bool = False) -> Callable[[str], list[str]]:
+    """Return a converter to a comma-separated list of known names.
+
+    Args:
+        noun: What the names stand for, for the message, such as "engine".
+        known: Returns the known names; called when text is converted.
+        all_of_them: Whether `all` means every known name.
+    """
+
+    def convert(text: str) -> list[str]:
+        choices = known()
+        if text == "all" and all_of_them:
+            return choices
+        for name in names(text):
+            _choose(noun, name, choices, ", all" if all_of_them else "")
+        return names(text)
+
+    return convert
+
+
+def size(text: str) -> str:
+    """Return one of `SIZES`."""
+    return _choose("size", text, SIZES)
+
+
+def known_engines() -> list[str]:
+    """Return the names of the database engines, sorted."""
+    from harness.databases.engines import engine_names  # noqa: PLC0415 - only if an engine is named
+
+    return engine_names()
+
+
+def engine(text: str) -> str:
+    """Return the name of one database engine."""
+    return _choose("engine", text, known_engines())
+
+
+def engines(text: str) -> list[str]:
+    """Return the names of database engines from a comma-separated list; every engine for `all`."""
+    return names_of("engine", known_engines, all_of_them=True)(text)
+
+
+def _choose(noun: str, name: str, choices: list[str] | tuple[str, ...], more: str = "") -> str:
+    if name not in choices:
+        raise argparse.ArgumentTypeError(f"unknown {noun} {name!r}; choose from {', '.join(choices)}{more}")
+    return name
+
+
+def rtts_ms(text: str) -> list[float]:
+    """Return round-trip times in milliseconds from a comma-separated list, each once, lowest first."""
+    try:
+        found = sorted({float(part) for part in text.split(",")})
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of milliseconds; try 0,5") from None
+    if not all(0 <= rtt <= MAX_RTT_MS for rtt in found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MAX_RTT_MS:g} ms; try 0,5")
+    return found
+
+
+def rtt_ms(text: str) -> float:
+    """Return one round-trip time in milliseconds."""
+    found = rtts_ms(text)
+    if len(found) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} has several round-trip times, only one is supported here; try {found[-1]:g}")
+    return found[0]

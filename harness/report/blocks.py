@@ -1,0 +1,204 @@
+"""The model of every report: blocks of text, tables of cells, statuses. Built once per kind of content, written by three writers.
+
+Content modules (`promises`, `tables`, `load`, `capacity`, `ablation`, `review`, `comparison`, `gate`, `overview`) return blocks and
+know no writer. `markdown`, `terminal` and `html` write blocks and know no content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.results.run import RunWarning
+
+
+class Tone(StrEnum):
+    """The weight of a status: a colour in the terminal and a CSS class on the page. Never the only difference."""
+
+    GREAT = "great"
+    GOOD = "good"
+    SHORT = "short"
+    BAD = "bad"
+    OPEN = "open"
+    """Not decided."""
+    FLAT = "flat"
+    """Nothing to decide."""
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """A verdict or an outcome: one word from a closed set, with a sign that is shown next to it."""
+
+    word: str
+    sign: str = ""
+    tone: Tone = Tone.FLAT
+
+    @property
+    def label(self) -> str:
+        """The sign and the word: `✓ confirmed`."""
+        return f"{self.sign} {self.word}".strip()
+
+
+STATUSES = {
+    found.word: found
+    for found in (
+        CellStatus("exceeded", "▲", Tone.GREAT),
+        CellStatus("confirmed", "✓", Tone.GOOD),
+        CellStatus("fell short", "▽", Tone.SHORT),
+        CellStatus("refuted", "✗", Tone.BAD),
+        CellStatus("inconclusive", "?", Tone.OPEN),
+        CellStatus("withheld", "⊘", Tone.OPEN),
+        CellStatus("not measured", "–"),
+        CellStatus("measured", "•"),
+        CellStatus("regressed", "✗", Tone.BAD),
+        CellStatus("not comparable", "≠", Tone.OPEN),
+        CellStatus("improved", "▲", Tone.GOOD),
+        CellStatus("equivalent", "✓", Tone.GOOD),
+        CellStatus("equal", "="),
+        CellStatus("not judged", "·"),
+        CellStatus("observed", "!", Tone.BAD),
+        CellStatus("not observed", "○"),
+    )
+}
+"""Every status of promises, gates, comparisons and findings."""
+
+
+def status(word: str) -> CellStatus:
+    """Return the status of a verdict; one without a sign for a word that is not in `STATUSES`."""
+    return STATUSES.get(word) or CellStatus(word)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    note: str = ""
+    """The reason for a dash, or where the figure comes from: a tooltip on the page."""
+    detail: str = ""
+    """An addition to the figure in `text`, mostly its confidence interval; a narrow terminal writes it below."""
+    status: CellStatus | None = None
+    """The verdict on the figure; in tables of verdicts the page shows `note` in place of `text`."""
+    link: str = ""
+    """The id of a card on the page."""
+
+    @property
+    def full(self) -> str:
+        """The figure with its interval: `7.21× [6.80, 7.60]`."""
+        return f"{self.text} {self.detail}".strip()
+
+
+class TableKind(StrEnum):
+    """The form in which the statuses of a table are written."""
+
+    FIGURES = "figures"
+    VERDICTS = "verdicts"
+    """In full: sign, word, figure, and on the page the sentence."""
+    MATRIX = "matrix"
+    """As signs next to the figures. A row with an empty first cell belongs to the row above."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. Each row has a cell per entry of `head`; the first column heads the rows."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    names: int = 1
+    """The number of columns, from the first, that are texts, aligned left; the others are figures, aligned right."""
+    wide: tuple[str, ...] = ()
+    """Columns that a narrow terminal leaves out, by their heads."""
+    grouped: bool = False
+    """Rows with the same first cell belong together; the terminal writes that cell once, above them."""
+    kind: TableKind = TableKind.FIGURES
+    texts: tuple[str, ...] = ()
+    """Further columns of texts, by their heads."""
+
+    def is_text(self, place: int) -> bool:
+        """Whether a column is a text, aligned left."""
+        return place < self.names or self.head[place] in self.texts
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Small tables that stand next to each other where the page is wide enough."""
+
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph of text."""
+
+    text: str
+    lead: str = ""
+    """Its first words, emphasised."""
+    quiet: bool = False
+    """Whether it explains how to read something, or adds a detail."""
+    tone: Tone | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message that must be read before the figures: a banner on the page, a line in the terminal, an item in Markdown."""
+
+    label: str
+    """Its kind: `failed`, `not run`, `cannot run as written`, `invalid`, `note`, `warning`; empty if the name is enough."""
+    name: str
+    """The subject."""
+    message: str
+    tone: Tone = Tone.SHORT
+    remedy: str = ""
+    link: str = ""
+    """The id of a card on the page."""
+    verbatim: bool = False
+    """Whether the message can have several lines that must be kept."""
+
+
+@dataclass(frozen=True)
+class Notices:
+    """Notices under one title: a box on the page."""
+
+    title: str
+    items: tuple[Notice, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Preformatted text, such as a command."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """Blocks under a title. A folded one is left out in the terminal."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    folded: bool = True
+    level: int = 2
+
+
+Block = Table | SideBySide | Paragraph | Notice | Notices | Code | ReportSection
+
+
+def warning_notices(
+    title: str, warnings: Iterable[RunWarning], where: str = "", *, label: str = "warning", tone: Tone = Tone.SHORT
+) -> list[Block]:
+    """Return a box with warnings and their remedies, each named after `where` too; nothing for no warnings."""
+    prefix = f"{where}: " if where else ""
+    items = tuple(Notice(label, prefix + w.name, w.message, tone, w.remedy) for w in warnings)
+    return [Notices(title, items)] if items else []
+
+
+def of(*blocks: Block | None) -> list[Block]:
+    """Return the blocks that are there."""
+    return [block for block in blocks if block is not None]
+
+
+def section(title: str, blocks: Sequence[Block]) -> list[Block]:
+    """Return an unfolded section of blocks; nothing without blocks."""
+    return [ReportSection(title, tuple(blocks), folded=False, level=3)] if blocks else []

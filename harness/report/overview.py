@@ -1,0 +1,201 @@
+"""A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.report import ablation, comparison, load, promises, review, tables
+from harness.report.blocks import (
+    Block,
+    Code,
+    Notice,
+    Notices,
+    Paragraph,
+    ReportSection,
+    SideBySide,
+    Tone,
+    of,
+    section,
+    status,
+    warning_notices,
+)
+from harness.report.numbers import clock_time, ratio_with_interval, whole
+from harness.report.promises import locations, named
+from harness.results.run import Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
+
+CANNOT_RUN = "cannot run as written"
+NO_REASON = "no error was recorded"
+NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
+NOTHING = "No scenario finished: there is nothing to judge."
+SOME = 3
+"""The number of results that are named of those that share a warning."""
+
+
+def brief(run: Run) -> list[Block]:
+    """Return a run for the terminal: verdicts or load, notices, warnings. Without colour and in 80 columns nothing is cut off."""
+    if run.kind in comparison.KINDS:
+        return comparison.blocks(run)
+    judged = verdicts(run)
+    switches = [] if judged else ablations(run)
+    under_load = [block for part in load.parts(run) for block in load.brief(part)]
+    found = [*judged, *switches, *under_load]
+    if not run.scenarios:
+        found = [Paragraph(NOTHING, tone=Tone.BAD)]
+    elif not found:
+        speeds = [block for result in run.scenarios for block in speed(result)]
+        found = speeds if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
+    return [*found, *notices(run), *warning_notices("Warnings", run.warnings), *_scenario_warnings(run)]
+
+
+def full(run: Run) -> list[Block]:
+    """Return a run as a document: notices, verdicts, answers to the review, switches, load, warnings, and each scenario folded."""
+    if run.kind in comparison.KINDS:
+        return comparison.blocks(run)
+    each = zip(run.scenarios, locations(run), strict=True)
+    found = of(
+        Paragraph(_facts(run)),
+        *([] if run.scenarios else [Paragraph(NOTHING, tone=Tone.BAD)]),
+        *notices(run),
+        Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None,
+        *verdicts(run),
+        *_answers(run),
+        *ablations(run),
+        *_load(run),
+        *warning_notices("Warnings", run.warnings),
+        *(scenario(result, where) for result, where in each),
+        Paragraph("Reproduce:"),
+        Code(run.command),
+    )
+    return [ReportSection(f"Advice on trial: {run.name}", tuple(found), folded=False)]
+
+
+def _facts(run: Run) -> str:
+    users = f", {run.environment['users']} users" if run.kind == RunKind.LOAD and "users" in run.environment else ""
+    commit = f", commit {run.commit[:12]}" if run.commit else ""
+    changed = " with uncommitted changes" if run.dirty else ""
+    settings = f"{', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}"
+    return f"{clock_time(run.started_at)}{commit}{changed}, {settings}{users}"
+
+
+def notices(run: Run) -> list[Notice]:
+    """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
+    found = (
+        [Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD)]
+        if run.interrupted
+        else []
+    )
+    for result, anchor, where in zip(run.scenarios, promises.anchors(run), locations(run), strict=True):
+        if result.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
+            found.append(
+                Notice(result.status, named(result.name, where), result.error or NO_REASON, Tone.BAD, link=anchor, verbatim=True)
+            )
+    for place, reason, results in promises.not_run(run):
+        found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, Tone.FLAT))
+    broken = promises.broken_arms(run.scenarios)
+    return [*found, *(Notice(CANNOT_RUN, f"{r.name}, {arm.name}", arm.cannot_run or "") for r, arm in broken)]
+
+
+def verdicts(run: Run) -> list[Block]:
+    """Return every promise of a run with its verdicts: a table, or a matrix for several places; none for a run without promises."""
+    found = promises.rows(run)
+    if not found:
+        return []
+    if len(promises.places(run)) > 1:
+        return [promises.matrix_table(run), Paragraph(promises.legend(), quiet=True)]
+    return [promises.promise_table(found, promises.heading(run))]
+
+
+def _answers(run: Run) -> Iterator[ReportSection]:
+    for place in promises.places(run):
+        for table in review.answers(promises.at(run, place)):
+            yield ReportSection(f"{table.caption}: {place.label}", (table,))
+
+
+def ablations(run: Run) -> list[Block]:
+    """Return the gain of each switch, a table per group, with how to read it; none for a run without ablation."""
+    found = [block for part in ablation.parts(run) for block in (ablation.table(part), Paragraph(ablation.total(part.found)))]
+    return [*found, Paragraph(ablation.READ, quiet=True)] if found else []
+
+
+def _load(run: Run) -> list[Block]:
+    found = load.parts(run)
+    blocks: list[Block] = []
+    for part in found:
+        blocks += of(
+            Paragraph(load.planned(part.load), f"{part.heading} under load:"),
+            *load.notices(part.result),
+            load.summary(part.result),
+            load.ratios(part.result),
+        )
+    return [*blocks, Paragraph(load.READ, quiet=True)] if found else []
+
+
+def aa_control(control: Ratio) -> Paragraph:
+    """Return the outcome of an A/A control: passed if the interval includes 1."""
+    reading = f"the baseline against itself measured {ratio_with_interval(control)}"
+    if control.low is None or control.high is None:
+        return Paragraph(f"{reading}; one process gives no confidence interval.", f"A/A control, {control.group}:", quiet=True)
+    if control.low <= 1 <= control.high:
+        return Paragraph(f"{reading}.", f"A/A control passed, {control.group}:", quiet=True)
+    return Paragraph(f"{reading}; read differences of this size as noise.", f"A/A control failed, {control.group}:", quiet=True)
+
+
+def measurements(result: ScenarioResult) -> list[Block]:
+    """Return a scenario's warnings and tables. Under load its own tables replace the ordinary ones, which ignore overload."""
+    timed: list[Block] = []
+    if result.load:
+        timed = [Paragraph(f"{load.planned(result.load)}.", quiet=True), *load.notices(result), *load.detail(result)]
+    elif result.ratios or result.latencies:
+        timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
+    controls = [aa_control(control) for control in tables.aa_controls(result)]
+    more = of(
+        tables.percentile_ratios(result),
+        tables.work_counts(result),
+        tables.memory(result),
+        tables.growth(result),
+        *tables.controls(result),
+    )
+    return [
+        *warning_notices("Warnings", result.warnings),
+        *section("Under load" if result.load else "Speed", [*timed, *controls]),
+        *section("Work, memory, growth", more),
+    ]
+
+
+def scenario(result: ScenarioResult, where: str) -> ReportSection | None:
+    """Return one scenario's findings, warnings and measurements, folded; None without any."""
+    findings = tuple(
+        Notice(status("observed" if f.holds else "not observed").label, f.message, f"{f.arm}: {f.evidence}")
+        for f in result.findings
+    )
+    found = of(Notices("Findings", findings) if findings else None, *measurements(result))
+    return ReportSection(named(result.title, where), tuple(found)) if found else None
+
+
+def _scenario_warnings(run: Run) -> list[Block]:
+    """Return each scenario's warnings; at several places only each kind, with where it occurred."""
+    if len(promises.places(run)) < 2:  # noqa: PLR2004 - one place, or none
+        return [block for r in run.scenarios for block in warning_notices("Warnings", r.warnings, r.name)]
+    found: dict[str, list[str]] = {}
+    for result, where in zip(run.scenarios, locations(run), strict=True):
+        for warning in result.warnings:
+            found.setdefault(warning.name, []).append(named(result.name, where))
+    made = []
+    for name, names in found.items():
+        some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
+        made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
+    return [Notices("Warnings", tuple(made))] if made else []
+
+
+def speed(result: ScenarioResult) -> list[Block]:
+    """Return one scenario's speed: a row per group and arm, the A/A control included; without verdicts."""
+    failed = result.status != ScenarioStatus.OK
+    verified = result.verified_cases and result.status != ScenarioStatus.FAILED
+    return of(
+        Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"),
+        Notice(result.status, result.name, result.error or NO_REASON, Tone.BAD) if failed else None,
+        *(Notice(CANNOT_RUN, arm.name, arm.cannot_run) for arm in result.arms if arm.cannot_run),
+        tables.ratios(result, with_control=True),
+        Paragraph(f"{whole(result.verified_cases)} answers compared, all equal", quiet=True) if verified else None,
+        *warning_notices("Warnings", result.warnings),
+    )

@@ -1,0 +1,74 @@
+"""The verdict on a whole comparison, from synthetic rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.gate.against.compare import BenchmarkPlace, PairedTime, time_row
+from harness.gate.verdict import counted, listed, overall, result
+from harness.results.gate import GateRow, GateVerdict, RowKind
+from harness.results.run import RunWarning
+
+TIME = PairedTime("a", GateVerdict.EQUIVALENT, 1.0, 0.99, 1.01, [1.0], [], 10, 0.01, 5.0, "it is within")
+NAMES = ("main", "here")
+
+
+def work(verdict: GateVerdict) -> GateRow:
+    """Return a row of a work count."""
+    return GateRow(RowKind.WORK, "a", "sqlite", 0.0, "baseline", "g", "steps", verdict, "")
+
+
+def timed(verdict: GateVerdict) -> GateRow:
+    """Return a row of a paired time."""
+    return time_row(replace(TIME, verdict=verdict), BenchmarkPlace("a", "sqlite"), 0.03)
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([work(GateVerdict.EQUAL), timed(GateVerdict.EQUIVALENT)], 0),
+        ([timed(GateVerdict.EQUIVALENT)], 0),
+        ([work(GateVerdict.EQUAL)], 0),
+        ([work(GateVerdict.IMPROVED), timed(GateVerdict.IMPROVED)], 0),
+        ([work(GateVerdict.EQUAL), timed(GateVerdict.INCONCLUSIVE)], 3),
+        ([work(GateVerdict.REGRESSED), timed(GateVerdict.EQUIVALENT)], 1),
+        ([work(GateVerdict.EQUAL), timed(GateVerdict.REGRESSED)], 1),
+        ([timed(GateVerdict.INCONCLUSIVE), timed(GateVerdict.REGRESSED)], 1),
+        ([], 4),
+    ],
+)
+def test_the_most_severe_row_decides(rows: list[GateRow], code: int) -> None:
+    """A regression fails whatever else there is, an inconclusive row never passes, and no rows at all are not comparable."""
+    assert result(NAMES, rows).exit_code == code
+
+
+def test_one_incomparable_part_prevents_a_pass() -> None:
+    """It does not pass although all rows are equal, and a regression still comes first."""
+    reason = [RunWarning("b", "renamed", "")]
+    assert result(NAMES, [work(GateVerdict.EQUAL)], reason).exit_code == 4
+    assert result(NAMES, [work(GateVerdict.REGRESSED)], reason).exit_code == 1
+
+
+def test_without_a_judged_figure_nothing_passes() -> None:
+    """Work counts and times that were not judged do not decide, and are not equal."""
+    assert overall([work(GateVerdict.NOT_JUDGED)])[0] == GateVerdict.INCONCLUSIVE
+    assert overall([work(GateVerdict.NOT_JUDGED), timed(GateVerdict.NOT_JUDGED)])[0] == GateVerdict.INCONCLUSIVE
+    assert overall([work(GateVerdict.NOT_JUDGED), timed(GateVerdict.EQUIVALENT)])[0] == GateVerdict.EQUIVALENT
+    assert overall([work(GateVerdict.EQUAL), timed(GateVerdict.NOT_JUDGED)])[0] == GateVerdict.EQUIVALENT
+
+
+def test_the_sentence_counts_the_rows_that_decided() -> None:
+    """It states the number of figures by kind, in the singular for one."""
+    rows = [work(GateVerdict.EQUAL), work(GateVerdict.EQUAL), timed(GateVerdict.EQUIVALENT)]
+    assert overall(rows)[1] == "2 work counts equal, 1 time equivalent"
+    assert overall([*rows, timed(GateVerdict.INCONCLUSIVE)])[1] == "1 time inconclusive"
+    assert overall([*rows, timed(GateVerdict.REGRESSED)])[1] == "1 time regressed"
+    assert (counted(1, "time"), counted(0, "time")) == ("1 time", "0 times")
+
+
+def test_a_list_ends_with_the_number_of_other_names() -> None:
+    """Only the first few names are listed."""
+    assert listed(["a", "b"]) == "'a', 'b'"
+    assert listed(list("abcdefg"), quote=False) == "a, b, c, d, e and 2 more"

@@ -1,0 +1,56 @@
+"""Missing extras: the message, and the table of packages against pyproject.toml."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from harness.errors import EXTRAS, extra_of, missing_extra
+from harness.version import DISTRIBUTION
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+
+def distributions(extra: str) -> set[str]:
+    """Return the names of the distributions that an extra installs here."""
+    found = [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
+    here = [each for each in found if each.name != DISTRIBUTION and (each.marker is None or each.marker.evaluate())]
+    return {canonicalize_name(each.name) for each in here}
+
+
+def test_the_message_has_the_command() -> None:
+    """With or without the part that needs the package."""
+    assert str(missing_extra("httptools", "load", "the load generator")) == (
+        "the load generator needs the package httptools; install it with: pip install 'advice-on-trial[load]'"
+    )
+    assert str(missing_extra("redis", "redis")) == (
+        "the package redis is not installed; install it with: pip install 'advice-on-trial[redis]'"
+    )
+
+
+def test_a_failed_import_has_its_extra() -> None:
+    """By the top-level package; other packages have none."""
+    assert extra_of(ModuleNotFoundError(name="sqlalchemy.ext.asyncio")) == "sql"
+    assert extra_of(ModuleNotFoundError(name="matplotlib")) == "report"
+    assert extra_of(ModuleNotFoundError(name="sqlalchemyish")) is None
+    assert extra_of(ImportError()) is None
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_package_is_installed_by_its_extra(extra: str) -> None:
+    """Each package to import belongs to a distribution of the extra, and each distribution is in the table."""
+    owners = importlib.metadata.packages_distributions()
+    named = {canonicalize_name(owner) for package in EXTRAS[extra] for owner in owners.get(package, [])}
+    assert named == distributions(extra)
+
+
+def test_all_has_every_extra() -> None:
+    """The extra `all` names each of the others."""
+    (requirement,) = PROJECT["optional-dependencies"]["all"]
+    assert requirement == f"{DISTRIBUTION}[{','.join(sorted(EXTRAS))}]"
+    assert set(PROJECT["optional-dependencies"]) == {*EXTRAS, "all"}
