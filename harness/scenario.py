@@ -139,7 +139,10 @@ Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str] | str]
 
 @dataclass(frozen=True)
 class DeclaredFinding:
-    """A finding about an arm as written, with the code that shows it. Made by `demonstrates`; `arm` is "" for the one as written."""
+    """A finding about an arm as written, with the code that shows it.
+
+    Made by `demonstrates`; `arm` is "" for the one as written.
+    """
 
     arm: str
     message: str
@@ -287,7 +290,7 @@ class Scenario(Generic[Instance]):
         return {}
 
     def ping(self, instance: Instance) -> object:
-        """Do the least there is to do between here and what serves the instance, such as `SELECT 1`: a control of the machine's drift.
+        """Make the cheapest round trip to what serves the instance, such as `SELECT 1`: a control of the machine's drift.
 
         NotImplemented, which is the default, says that there is no such thing.
         """

@@ -1,6 +1,7 @@
 """One operation of a scenario, counted or timed: shared by the worker of a run and by the worker of `harness gate --against`.
 
-Standard library only and loadable by path, because the gate's worker runs with another tree's `harness`, which may be an older version.
+Standard library only and loadable by path, because the gate's worker runs with another tree's `harness`, which may be an older
+version.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Interleaved timing in one process: the same case on every arm, in random order, in slots of at least a millisecond.
 
-Orders are drawn independently and are not balanced: balanced blocks make the order predictable, which the sign of a paired difference
-must not be.
+Orders are drawn independently and are not balanced: balanced blocks make the order predictable, which the sign of a paired
+difference must not be.
 
-Evidence (`harness.stats.sequential_test`) ends no group's pairs early. Intervals are over processes, and most groups get fewer pairs
-in each than evidence needs: little time would be saved, at the price of process medians that rest on less.
+Evidence (`harness.stats.sequential_test`) ends no group's pairs early. Intervals are over processes, and most groups get fewer
+pairs in each than evidence needs: little time would be saved, at the price of process medians that rest on less.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ SLOT_NS = 1_000_000
 CONTROL_EVERY = 4
 """The A/A control takes part in one of this number of a group's pairs.
 
-In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less often has
-colder caches and a shorter log, and would differ from the other for that alone.
+In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less
+often has colder caches and a shorter log, and would differ from the other for that alone.
 """
 
 SLOWED = "baseline slowed"

@@ -88,7 +88,7 @@ SEVERAL = Effort(
 
 SIDE_BY_SIDE = RunWarning(
     "side by side",
-    "scenarios without a server, or with network latency, were timed in parallel, one per core: they slow one another, all arms equally",
+    "scenarios without a server, or with network latency, were timed in parallel, one per core, which slows all arms equally",
     "name one engine and one RTT",
 )
 """The warning of a run that timed scenarios in parallel."""
@@ -324,8 +324,8 @@ class RunSession:
     def _isolation(self, trial: ScenarioRun) -> Isolation:
         """Return whether a trial is timed on one core or needs the machine.
 
-        Without a server the coordinator's core is mostly idle, and with network latency both are, unless the scenario declares itself
-        busy.
+        Without a server the coordinator's core is mostly idle, and with network latency both are, unless the scenario declares
+        itself busy.
         """
         idle = not trial.evidence.loaded.scenario.busy and (not trial.setting.servers or trial.setting.rtt_ms > 0)
         return Isolation.CORE if self.cores.all and idle and effort(self.plan.settings).side_by_side else Isolation.MACHINE

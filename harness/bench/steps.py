@@ -1,7 +1,7 @@
 """The steps of a run, the time left for them, and which of them run in parallel.
 
-Timing pairs needs the machine. Preparing, comparing answers, counting work and measuring memory do not, so consecutive steps of those
-kinds run in parallel, each scenario's in their order.
+Timing pairs needs the machine. Preparing, comparing answers, counting work and measuring memory do not, so consecutive steps of
+those kinds run in parallel, each scenario's in their order.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class Ablated(Scenario[Any]):
 def ablated(loaded: LoadedScenario) -> LoadedScenario:
     """Return a scenario with sets of its switches as arms, verified, timed in pairs and controlled like any other.
 
-    Its groups are those under load that are not secondary. Promises, findings, memory, growth and work counts belong to the original
-    arms and are left out.
+    Its groups are those under load that are not secondary. Promises, findings, memory, growth and work counts belong to the
+    original arms and are left out.
 
     Raises:
         UsageError: it has fewer than two switches, does not define `open_switched`, or has no group to time.

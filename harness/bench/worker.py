@@ -184,8 +184,8 @@ _running: set[Child[Event]] = set()
 def run_job(job: BenchJob) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its messages as they arrive.
 
-    If the process crashes, the last one is a `JobFailed` with its signal or exit code. Closing the generator, or an exception in the
-    caller, ends the process and everything it started.
+    If the process crashes, the last one is a `JobFailed` with its signal or exit code. Closing the generator, or an exception in
+    the caller, ends the process and everything it started.
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None

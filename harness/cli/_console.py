@@ -79,11 +79,11 @@ class Progress:
 def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
     """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole run as JSON."""
     if as_json:
-        import msgspec  # noqa: PLC0415 - only this format needs it
+        import msgspec
 
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
         return
-    from harness.report import overview  # noqa: PLC0415 - keeps errors before the first table quick
+    from harness.report import overview
 
     if not record.scenarios:
         print("no scenario finished in this run")
@@ -96,6 +96,6 @@ def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
 
 def print_blocks(blocks: Iterable[Block]) -> None:
     """Print blocks of a report on standard output, laid out for its width."""
-    from harness.report import terminal  # noqa: PLC0415 - keeps `--help` quick
+    from harness.report import terminal
 
     Console().print(terminal.write(blocks))

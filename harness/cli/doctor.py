@@ -69,11 +69,11 @@ def _detectable(found: Checkup) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("smallest detectable change", no_wrap=True)
-    for v in found.visible:
+    for v in found.detectable:
         table.add_column(f"in {v.seconds} s", justify="right", no_wrap=True)
-    table.add_row("arms interleaved in one process", *(_share(v.in_pairs) for v in found.visible))
-    table.add_row("two versions in alternating processes", *(_share(v.in_twins) for v in found.visible))
-    table.add_row("work counts", *("any" for _ in found.visible))
+    table.add_row("arms interleaved in one process", *(_share(v.in_pairs) for v in found.detectable))
+    table.add_row("two versions in alternating processes", *(_share(v.in_process_pairs) for v in found.detectable))
+    table.add_row("work counts", *("any" for _ in found.detectable))
     return table
 
 
@@ -83,7 +83,7 @@ def _facts(found: Checkup) -> Table:
     noise, machine = found.noise, found.machine
     rows = {
         "noise of one operation": f"{_share(noise.operation)} (robust sd), of a pair of neighbours {_share(noise.pair)}",
-        "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.twins)} alternating on one core (sd)",
+        "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.process_pairs)} alternating (sd)",
         "drift": f"{noise.drift * 100:+.1f} % from the first half to the second",
         "clock": f"resolution {machine.resolution_ns:g} ns, step {machine.tick_ns} ns, {machine.reading_ns:.0f} ns per reading",
         "timers": _timers(machine.late_median_ns, machine.late_p99_ns),

@@ -22,7 +22,7 @@ from harness.runtime.child import Child, last_error_line, python_module
 from harness.runtime.clock import Clock, MonotonicClock, resolution_ns
 from harness.runtime.cores import Cores, choose_cores
 from harness.runtime.machine import governor
-from harness.stats.noise import Twins, noise
+from harness.stats.noise import ProcessPairTimes, noise
 
 SLICE = 4
 """Operations of a slice, of about a millisecond each; an even number, since consecutive ones are paired."""
@@ -37,7 +37,7 @@ _STOLEN = 7
 class DoctorEffort:
     """The extent of the check."""
 
-    twins: int = 10
+    process_pairs: int = 10
     """Number of process pairs."""
 
     rounds: int = 120
@@ -48,7 +48,7 @@ class DoctorEffort:
 
 
 USUAL = DoctorEffort()
-QUICK = DoctorEffort(twins=4, rounds=40, waits=200)
+QUICK = DoctorEffort(process_pairs=4, rounds=40, waits=200)
 
 
 def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
@@ -63,7 +63,7 @@ def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | Non
     rng = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
     load_average, before = os.getloadavg()[0], cpu_times()
     with _on(cores.coordinator):
-        measured = [twins(effort.rounds, rng, clock, cores.worker) for _ in range(effort.twins)]
+        measured = [process_pair(effort.rounds, rng, clock, cores.worker) for _ in range(effort.process_pairs)]
         late = asyncio.run(_lateness(effort.waits, clock))
     tick_ns, reading_ns = ticks(clock)
     machine = Machine(
@@ -81,7 +81,7 @@ def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | Non
     return check_up(machine, noise(measured))
 
 
-def twins(rounds: int, rng: random.Random, clock: Clock, core: int | None) -> Twins:
+def process_pair(rounds: int, rng: random.Random, clock: Clock, core: int | None) -> ProcessPairTimes:
     """Time slices of two fresh processes, interleaved in random order."""
     started_ns = clock.now_ns()
     slices: tuple[list[list[int]], list[list[int]]] = ([], [])
@@ -92,7 +92,7 @@ def twins(rounds: int, rng: random.Random, clock: Clock, core: int | None) -> Tw
             rng.shuffle(order)
             for number in order:
                 slices[number].append(_slice_ns(workers[number]))
-    return Twins(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
+    return ProcessPairTimes(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
 
 
 def _worker(core: int | None) -> Child[Measured]:

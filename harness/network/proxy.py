@@ -202,8 +202,7 @@ def _address(target: tuple[str, int] | Path) -> str | tuple[str, int]:
         raise UsageError(f"{host}:{port} is not a valid address: {reason}; check the server's host") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     addresses = [(str(address[0]), int(address[1])) for *_, address in found]
-    chosen = next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
-    return chosen
+    return next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
 
 
 def _accepts(address: tuple[str, int]) -> bool:

@@ -124,7 +124,7 @@ def connect(*, exit_with_parent: bool = True) -> Channel:
     pin()
     connection = socket.socket(fileno=int(os.environ.pop(FD)))
     connection.set_inheritable(False)
-    connection.setblocking(True)  # the parent's event loop may have made it non-blocking
+    connection.setblocking(True)  # noqa: FBT003 - the parent's event loop may have made it non-blocking
     return Channel(connection)
 
 

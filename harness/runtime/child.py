@@ -70,10 +70,11 @@ class Child(Generic[M]):
         """Start a command whose program calls `harness.runtime.channel.connect`.
 
         `prefix` is put in front of it, such as valgrind's command line. `environment` replaces that of `child_environment()`.
-        `cores` are those the process is pinned to; none leaves it to the system. `hash_seed` fixes the order of sets. With `padding`,
-        a number of bytes, the process starts through the launcher, without address-space randomisation and with an environment that
-        is longer by that number. Its output is kept for `output()` with `capture`, and goes to standard error without. `exit_timeout_s`
-        is the time that it gets to exit by itself once its channel is closed, before it is killed; None is no limit.
+        `cores` are those the process is pinned to; none leaves it to the system. `hash_seed` fixes the order of sets. With
+        `padding`, a number of bytes, the process starts through the launcher, without address-space randomisation and with an
+        environment that is longer by that number. Its output is kept for `output()` with `capture`, and goes to standard error
+        without. `exit_timeout_s` is the time that it gets to exit by itself once its channel is closed, before it is killed; None
+        is no limit.
         """
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s

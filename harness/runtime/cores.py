@@ -44,7 +44,7 @@ class Isolation(StrEnum):
 
 
 def choose_cores() -> Cores:
-    """Return the last core of those this process may use for the workers, and the first for the coordinator; none if there is one."""
+    """Return the last usable core for the workers and the first for the coordinator; no cores if there is only one."""
     if not hasattr(os, "sched_getaffinity"):
         return Cores(None, None)
     cores = tuple(sorted(os.sched_getaffinity(0)))

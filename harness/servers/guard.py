@@ -174,12 +174,7 @@ def main() -> None:
     try:
         server = _started(job)
         starter.write_line(msgspec.json.encode(ServerStarted(server.pid)))
-        while server.poll() is None:
-            ready, _, _ = select.select([starter.fileno(), ended], [], [])
-            if starter.fileno() in ready and not starter.read_line():
-                break
-            if ended in ready and signal.SIGTERM in os.read(ended, 1024):
-                break
+        _wait_for_an_end(server, starter, ended)
     except OSError as error:
         with contextlib.suppress(OSError), job.log.open("a") as log:
             log.write(f"{error.strerror or error}: {error.filename or job.words[0]}\n")
@@ -188,6 +183,16 @@ def main() -> None:
         _stop(server, job)
         if job.remove:
             shutil.rmtree(job.remove, ignore_errors=True)
+
+
+def _wait_for_an_end(server: subprocess.Popen[bytes], starter: channel.Channel, signals: int) -> None:
+    """Return once the server has exited, the starter has closed the channel, or SIGTERM has arrived."""
+    while server.poll() is None:
+        ready, _, _ = select.select([starter.fileno(), signals], [], [])
+        if starter.fileno() in ready and not starter.read_line():
+            return
+        if signals in ready and signal.SIGTERM in os.read(signals, 1024):
+            return
 
 
 def _started(job: GuardJob) -> subprocess.Popen[bytes]:

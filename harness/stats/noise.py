@@ -36,7 +36,7 @@ FEWEST = 2
 
 
 @dataclass(frozen=True)
-class Twins:
+class ProcessPairTimes:
     """Two interleaved fresh processes with the same code on the same core."""
 
     first: list[list[int]]
@@ -72,7 +72,7 @@ class Noise:
     processes: float
     """Standard deviation of the medians of consecutive fresh processes."""
 
-    twins: float
+    process_pairs: float
     """Standard deviation of the ratio of two interleaved processes on one core."""
 
     drift: float
@@ -81,14 +81,14 @@ class Noise:
     operation_s: float
     """Seconds of one operation."""
 
-    twins_s: float
+    process_pair_s: float
     """Seconds of one process pair."""
 
     number: int
     """Number of process pairs."""
 
 
-def noise(measured: Sequence[Twins]) -> Noise:
+def noise(measured: Sequence[ProcessPairTimes]) -> Noise:
     """Return the noise of at least two consecutive process pairs.
 
     Raises:
@@ -96,9 +96,9 @@ def noise(measured: Sequence[Twins]) -> Noise:
     """
     if len(measured) < FEWEST:
         raise ValueError("the noise between processes needs two process pairs")
-    every = [times for twins in measured for times in twins.slices]
+    every = [times for pair in measured for times in pair.slices]
     consecutive = [math.log(times[i] / times[i + 1]) for times in every for i in range(0, len(times) - 1, 2)]
-    processes = [np.concatenate([np.asarray(s) for s in side]) for twins in measured for side in (twins.first, twins.second)]
+    processes = [np.concatenate([np.asarray(s) for s in side]) for pair in measured for side in (pair.first, pair.second)]
     within = np.concatenate([np.log(p) - np.log(np.median(p)) for p in processes])
     flat = np.concatenate([np.asarray(times) for times in every])
     half = len(flat) // 2
@@ -106,10 +106,10 @@ def noise(measured: Sequence[Twins]) -> Noise:
         operation=robust_sd(within),
         pair=robust_sd(np.asarray(consecutive)),
         processes=float(np.std([math.log(np.median(p)) for p in processes], ddof=1)),
-        twins=float(np.std([t.effect for t in measured], ddof=1)),
+        process_pairs=float(np.std([t.effect for t in measured], ddof=1)),
         drift=float(np.median(flat[half:]) / np.median(flat[:half])) - 1,
         operation_s=float(np.median(flat)) / 1e9,
-        twins_s=math.fsum(t.seconds for t in measured) / len(measured),
+        process_pair_s=math.fsum(t.seconds for t in measured) / len(measured),
         number=len(measured),
     )
 
@@ -119,7 +119,7 @@ def robust_sd(values: npt.NDArray[np.float64]) -> float:
     return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
 
 
-def visible_in_pairs(found: Noise, seconds: float) -> float | None:
+def detectable_in_pairs(found: Noise, seconds: float) -> float | None:
     """Return the smallest change, as a share, that pairs in one process detect within `seconds`; None if two pairs take longer.
 
     From the standard error of a median of paired log ratios, with the errors `ALARM` and `MISSED`. It is valid within that process
@@ -132,16 +132,16 @@ def visible_in_pairs(found: Noise, seconds: float) -> float | None:
     return math.expm1(reach * MEDIAN_COST * found.pair / math.sqrt(pairs))
 
 
-def visible_in_twins(found: Noise, seconds: float) -> float | None:
+def detectable_in_process_pairs(found: Noise, seconds: float) -> float | None:
     """Return the smallest change, as a share, that interleaved process pairs detect within `seconds`; None if two take longer.
 
     From Student's t over process pairs, with the errors `ALARM` and `MISSED`; a pair is as long as in the machine check.
     """
-    pairs = math.floor(seconds / found.twins_s)
+    pairs = math.floor(seconds / found.process_pair_s)
     if pairs < FEWEST:
         return None
     reach = t_quantile(1 - ALARM / 2, pairs - 1) + t_quantile(1 - MISSED, pairs - 1)
-    return math.expm1(reach * found.twins / math.sqrt(pairs))
+    return math.expm1(reach * found.process_pairs / math.sqrt(pairs))
 
 
 def _mean(times: Sequence[int]) -> float:

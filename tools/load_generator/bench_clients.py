@@ -1,12 +1,12 @@
-"""How many requests a second clients send from one core, and what they see: `python -m tools.load_generator.bench_clients --help`.
+"""The request rate of HTTP clients on one core, and their latencies: `python -m tools.load_generator.bench_clients --help`.
 
-The server is a raw ASGI echo in a process of its own, on a core of its own. Every client is a process on another core, with so many
-users, each of whom asks again when it is answered. They take turns, round by round, and who begins changes. Python libraries run on
-uvloop, where no other loop is named. The lean client has to send four times as many requests as Locust's FastHttpUser, and to see
-wrk's median within 10 % and its 99th percentile within 25 %.
+The server is a raw ASGI echo in a separate process on a separate core. Every client is a process on another core, with a number of
+concurrent users. Clients alternate, round by round, with a different first one in each. Python libraries run on
+uvloop, unless another loop is named. The lean client has to send four times as many requests as Locust's FastHttpUser, and to be
+within 10 % of wrk's median and within 25 % of its 99th percentile.
 
-What is not installed is left out: wrk and hey are programs on PATH; aiohttp, httpx and niquests are Python packages. niquests puts
-another urllib3 in the place of the one that is installed, so give it a folder of its own (`pip install --target`) on PYTHONPATH.
+Clients that are not installed are left out: wrk and hey are programs on PATH; aiohttp, httpx and niquests are Python packages.
+niquests replaces the installed urllib3, so install it into a separate folder (`pip install --target`) on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, Drive
 OURS, LOCUST, WRK, HEY = "ours", "FastHttpUser", "wrk", "hey"
 TIMES_LOCUST = 4.0
 P50_OF_WRK, P99_OF_WRK = 1.10, 1.25
-LEAST_BUSY = 0.8
-"""How busy the busier core is, at least, when nothing else runs."""
+MIN_USAGE = 0.8
+"""The minimum usage of the busier core if nothing else runs."""
 
-PATIENCE_S = 30.0
-"""How much longer than its window a client may take."""
+EXTRA_TIMEOUT_S = 30.0
+"""The timeout of a client, in addition to its window."""
 
 _PYTHON = {
     OURS: (OURS, "uvloop", "uvloop"),
@@ -48,7 +48,7 @@ _PYTHON = {
     "httpx": ("httpx", "uvloop", "httpx"),
     "niquests": ("niquests", "uvloop", "niquests"),
 }
-"""Client → its driver, the loop that it runs on, and the package that it needs."""
+"""Client → its driver, its event loop, and the package that it needs."""
 
 CLIENTS = (WRK, OURS, "ours on asyncio", LOCUST, "aiohttp", "httpx", "niquests", HEY)
 
@@ -61,35 +61,35 @@ _HEY_TOTAL = re.compile(r"^\s+Total:\s+([\d.]+) secs", re.MULTILINE)
 _HEY_ANSWERED = re.compile(r"^\s+\[200\]\s+(\d+) responses", re.MULTILINE)
 
 
-def read_wrk(said: str, client_cpu_s: float, server_cpu_s: float) -> DriverResult:
-    """Read what `wrk --latency` says.
+def read_wrk(output: str, client_cpu_s: float, server_cpu_s: float) -> DriverResult:
+    """Parse the output of `wrk --latency`.
 
     Raises:
-        ScenarioFailedError: requests failed, or it says something else.
+        ScenarioFailedError: requests failed, or the output is different.
     """
-    total = _WRK_TOTAL.search(said)
-    at = {percentile: float(value) * _UNITS_MS[unit] for percentile, value, unit in _WRK_PERCENTILE.findall(said)}
-    if total is None or len(at) != 2 or _WRK_FAILED.search(said):  # noqa: PLR2004 - the two percentiles asked for
-        raise ScenarioFailedError(f"wrk did not measure: {' '.join(said.split())[-300:]}")
+    total = _WRK_TOTAL.search(output)
+    at = {percentile: float(value) * _UNITS_MS[unit] for percentile, value, unit in _WRK_PERCENTILE.findall(output)}
+    if total is None or len(at) != 2 or _WRK_FAILED.search(output):  # noqa: PLR2004 - the two requested percentiles
+        raise ScenarioFailedError(f"wrk did not measure: {' '.join(output.split())[-300:]}")
     seconds = float(total[2]) * _UNITS_MS[total[3]] / 1e3
     return DriverResult(int(total[1]), seconds, at["50"], at["99"], client_cpu_s, server_cpu_s)
 
 
-def read_hey(said: str, client_cpu_s: float, server_cpu_s: float) -> DriverResult:
-    """Read what `hey` says; its times have four decimals of a second.
+def read_hey(output: str, client_cpu_s: float, server_cpu_s: float) -> DriverResult:
+    """Parse the output of `hey`; its times have four decimals of a second.
 
     Raises:
-        ScenarioFailedError: it says something else.
+        ScenarioFailedError: the output is different.
     """
-    total, answered = _HEY_TOTAL.search(said), _HEY_ANSWERED.search(said)
-    at = {percentile: float(value) * 1e3 for percentile, value in _HEY_PERCENTILE.findall(said)}
-    if total is None or answered is None or len(at) != 2:  # noqa: PLR2004 - the two percentiles asked for
-        raise ScenarioFailedError(f"hey did not measure: {' '.join(said.split())[-300:]}")
+    total, answered = _HEY_TOTAL.search(output), _HEY_ANSWERED.search(output)
+    at = {percentile: float(value) * 1e3 for percentile, value in _HEY_PERCENTILE.findall(output)}
+    if total is None or answered is None or len(at) != 2:  # noqa: PLR2004 - the two requested percentiles
+        raise ScenarioFailedError(f"hey did not measure: {' '.join(output.split())[-300:]}")
     return DriverResult(int(answered[1]), float(total[1]), at["50"], at["99"], client_cpu_s, server_cpu_s)
 
 
 def missing(client: str) -> bool:
-    """Say whether a client cannot run here."""
+    """Return whether a client is not installed here."""
     if client in {WRK, HEY}:
         return shutil.which(client) is None
     return find_spec(_PYTHON[client][2] if client in _PYTHON else "locust") is None
@@ -99,26 +99,26 @@ def run(client: str, job: DriverJob) -> DriverResult:
     """Run one client for one window, on the cores that this process may use.
 
     Raises:
-        ScenarioFailedError: it failed; says what it said last.
+        ScenarioFailedError: it failed; the message has the end of its output.
     """
     wanted, url = msgspec.json.encode(job).decode(), f"http://{HOST}:{job.port}/"
     if client in {WRK, HEY}:
         lasts = f"{job.seconds + WARM_UP_S:g}s" if client == HEY else f"{max(1, round(job.seconds + WARM_UP_S))}s"
-        words = {
+        arguments = {
             WRK: [WRK, "--threads", "1", "--connections", str(job.users), "--duration", lasts, "--latency", url],
             HEY: [HEY, "-c", str(job.users), "-z", lasts, url],
         }[client]
         before_s, server_s = _children_cpu_s(), cpu_s(job.server)
-        said = _said(client, words, job)
+        output = _output(client, arguments, job)
         used = _children_cpu_s() - before_s, cpu_s(job.server) - server_s
-        return read_wrk(said, *used) if client == WRK else read_hey(said, *used)
+        return read_wrk(output, *used) if client == WRK else read_hey(output, *used)
     module = [sys.executable, "-m", "tools.load_generator.bench_drivers", *_PYTHON[client][:2]] if client in _PYTHON else []
     module = module or [sys.executable, "-m", "tools.load_generator.bench_locust"]
-    return msgspec.json.decode(_said(client, [*module, wanted], job), type=DriverResult)
+    return msgspec.json.decode(_output(client, [*module, wanted], job), type=DriverResult)
 
 
 def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> dict[str, list[DriverResult]]:
-    """Let the clients take turns at one server; return what each measured, by round. Those that are not installed have nothing.
+    """Run the clients alternately on one server; return each one's results by round. Clients that are not installed have none.
 
     Raises:
         NotMeasurableError: there are no two cores, or no uvicorn.
@@ -126,14 +126,14 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
     """
     cores = choose_cores()
     if cores.coordinator is None or cores.worker is None:
-        raise NotMeasurableError("the bench needs two cores: one for the server and one for the client")
+        raise NotMeasurableError("the benchmark needs two cores: one for the server and one for the client")
     for package in ("uvicorn", "uvloop"):
         if find_spec(package) is None:
             raise NotMeasurableError(f"{package} is not installed; install what the trial needs: pip install -r requirements.lock")
     present = [client for client in clients if not missing(client)]
     found: dict[str, list[DriverResult]] = defaultdict(list)
     try:
-        os.sched_setaffinity(0, {cores.coordinator})  # what is started stays there
+        os.sched_setaffinity(0, {cores.coordinator})  # inherited by child processes
         with _echo() as (port, server):
             os.sched_setaffinity(0, {cores.worker})
             for number in range(rounds):
@@ -146,35 +146,35 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
 
 
 def judged(found: Mapping[str, Sequence[DriverResult]]) -> dict[str, tuple[float, bool]]:
-    """Return what is required of the lean client: the median over rounds of its ratio to another, and whether that is enough."""
+    """Return the lean client's requirements: the median over rounds of its ratio to another client, and whether it suffices."""
 
     def median(other: str, figure: Callable[[DriverResult], float]) -> float:
         return statistics.median(figure(mine) / figure(its) for mine, its in zip(found[OURS], found[other], strict=True))
 
-    kept: dict[str, tuple[float, bool]] = {}
+    met: dict[str, tuple[float, bool]] = {}
     if found.get(OURS) and found.get(LOCUST):
         times = median(LOCUST, lambda one: one.requests / one.seconds)
-        kept[f"requests/s over FastHttpUser's, at least {TIMES_LOCUST:g}"] = times, times >= TIMES_LOCUST
+        met[f"requests/s over FastHttpUser's, at least {TIMES_LOCUST:g}"] = times, times >= TIMES_LOCUST
     if found.get(OURS) and found.get(WRK):
         p50, p99 = median(WRK, lambda one: one.p50_ms), median(WRK, lambda one: one.p99_ms)
-        kept[f"p50 over wrk's, at most {P50_OF_WRK:g}"] = p50, p50 <= P50_OF_WRK
-        kept[f"p99 over wrk's, at most {P99_OF_WRK:g}"] = p99, p99 <= P99_OF_WRK
-    return kept
+        met[f"p50 over wrk's, at most {P50_OF_WRK:g}"] = p50, p50 <= P50_OF_WRK
+        met[f"p99 over wrk's, at most {P99_OF_WRK:g}"] = p99, p99 <= P99_OF_WRK
+    return met
 
 
 def disturbed(found: Mapping[str, Sequence[DriverResult]]) -> list[str]:
-    """Return the clients that were kept from working in some round: users who never wait keep one of the two cores busy."""
+    """Return the clients that lacked CPU time in a round: users without pauses keep one of the two cores busy."""
 
     def busy(one: DriverResult) -> float:
         return max(one.client_cpu_s, one.server_cpu_s) / one.seconds
 
-    return [client for client, rounds in found.items() if min(map(busy, rounds), default=1.0) < LEAST_BUSY]
+    return [client for client, rounds in found.items() if min(map(busy, rounds), default=1.0) < MIN_USAGE]
 
 
 def table(clients: Sequence[str], found: Mapping[str, Sequence[DriverResult]], title: str) -> Table:
-    """Draw what was measured, a client a line: the median over rounds and, in brackets, the least and the most.
+    """Return a table with one client per row: the median over rounds with minimum and maximum in brackets.
 
-    The last columns are the client's CPU time a request, and how busy the client's core and the server's were.
+    The last columns are the client's CPU time per request, and the usage of the client's and the server's core.
     """
     drawn = Table(title=title, title_justify="left")
     for heading in ("client", "requests/s", "p50 ms", "p99 ms", "CPU µs", "core", "server"):
@@ -197,32 +197,32 @@ def table(clients: Sequence[str], found: Mapping[str, Sequence[DriverResult]], t
 
 
 def main() -> int:
-    """Compare, print the table and what is required; return 1 where the lean client misses it."""
+    """Compare, print the table and the requirements; return 1 if the lean client misses one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=32, help="users, each with a connection (default 32)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each client has its turn (default 3)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long a turn is (default 3)")
-    parser.add_argument("--clients", default=",".join(CLIENTS), help="which, separated by commas (default: all)")
-    asked = parser.parse_args()
-    clients = [name.strip() for name in asked.clients.split(",")]
-    if min(asked.users, asked.rounds) < 1 or asked.seconds <= 0:
-        parser.error("--users and --rounds begin at 1, --seconds above 0")
+    parser.add_argument("--users", type=int, default=32, help="concurrent users, each with a connection (default 32)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each client (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of a run (default 3)")
+    parser.add_argument("--clients", default=",".join(CLIENTS), help="clients, separated by commas (default: all)")
+    options = parser.parse_args()
+    clients = [name.strip() for name in options.clients.split(",")]
+    if min(options.users, options.rounds) < 1 or options.seconds <= 0:
+        parser.error("--users and --rounds have to be at least 1, --seconds above 0")
     if unknown := set(clients) - set(CLIENTS):
-        parser.error(f"--clients knows no {', '.join(sorted(unknown))}; it knows {', '.join(CLIENTS)}")
+        parser.error(f"unknown client in --clients: {', '.join(sorted(unknown))}; choose from {', '.join(CLIENTS)}")
     console = Console(width=None if sys.stdout.isatty() else 132)
     try:
-        found = compare(clients, asked.users, asked.rounds, asked.seconds)
+        found = compare(clients, options.users, options.rounds, options.seconds)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return error.code
-    console.print(table(clients, found, f"{asked.users} users, closed model; {asked.rounds} rounds of {asked.seconds:g} s in turn"))
-    if kept_from := disturbed(found):
+    console.print(table(clients, found, f"{options.users} users, closed model; {options.rounds} rounds of {options.seconds:g} s"))
+    if disturbed_clients := disturbed(found):
         console.print(
-            f"neither core was busy under {', '.join(kept_from)}: something else took them; measure again when it is quiet"
+            f"neither core was busy with {', '.join(disturbed_clients)}: other processes used them; repeat on an idle machine"
         )
     required = judged(found)
     for what, (times, enough) in required.items():
-        console.print(f"{'kept  ' if enough else 'missed'}  {what}: {times:.2f}", highlight=False)
+        console.print(f"{'met   ' if enough else 'missed'}  {what}: {times:.2f}", highlight=False)
     return 0 if all(enough for _, enough in required.values()) else 1
 
 
@@ -234,18 +234,18 @@ def _echo() -> Iterator[tuple[int, int]]:
     try:
         first = child.stdout.readline()
         if not first:
-            raise UsageError("the echo did not start; see above what it said")
+            raise UsageError("the echo server did not start; see its output above")
         yield int(first), child.pid
     finally:
         kill_group(child)
         child.stdout.close()
 
 
-def _said(client: str, words: Sequence[str], job: DriverJob) -> str:
+def _output(client: str, arguments: Sequence[str], job: DriverJob) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=job.seconds + PATIENCE_S)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=job.seconds + EXTRA_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        raise ScenarioFailedError(f"{client} did not end; try it with fewer --users") from None
+        raise ScenarioFailedError(f"{client} did not end; try fewer --users") from None
     if done.returncode:
         raise ScenarioFailedError(f"{client} failed: {' '.join(done.stderr.split())[-300:]}")
     return done.stdout

@@ -1,7 +1,7 @@
-"""One client library under a closed model, in a process of its own: `bench_drivers NAME PORT …` writes JSON.
+"""One client library in the closed model, in a separate process: `bench_drivers NAME LOOP JOB` writes JSON.
 
-Every user sends its next request when the last one is answered. What comes before the window is warm-up; a request counts where it
-ends.
+Every user sends its next request when the last one has completed. Requests before the window are warm-up; a request counts in the
+window in which it ends.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ import msgspec
 import numpy as np
 import psutil
 
+from harness.errors import ScenarioFailedError
 from harness.load.http_client import Client
 from harness.runtime.clock import MonotonicClock
 
 WARM_UP_S = 0.5
 HOST = "127.0.0.1"
 
-Ask = Callable[[], Awaitable[int]]
-"""Sends a request, reads the whole answer, and returns its status."""
+SendRequest = Callable[[], Awaitable[int]]
+"""Sends a request, reads the whole response, and returns its status."""
 
 
 class DriverJob(msgspec.Struct, frozen=True):
-    """What to measure: so many users asking `port` for so long. `server` is the process whose CPU time is watched."""
+    """A measurement: concurrent users that send requests to `port`. `server` is the process whose CPU time is recorded."""
 
     port: int
     server: int
@@ -39,7 +40,7 @@ class DriverJob(msgspec.Struct, frozen=True):
 
 
 class DriverResult(msgspec.Struct, frozen=True):
-    """What a client did in the window. CPU times are those of all of the window's work, of the client and of the server."""
+    """A client's result in the window. CPU times are those of client and server over the whole window."""
 
     requests: int
     seconds: float
@@ -51,19 +52,25 @@ class DriverResult(msgspec.Struct, frozen=True):
 
 @dataclass
 class Window:
-    """The part of a run that counts: opened after the warm-up, closed before the users stop. `took_ns` are the users' to fill."""
+    """The measured part of a run: opened after the warm-up, closed before the users stop. Users append to `took_ns`."""
 
     server: int
     took_ns: array[int] = field(default_factory=lambda: array("q"))
     _opened: tuple[int, float, float] = (0, 0.0, 0.0)
 
     def open(self) -> None:
-        """Forget what was before."""
+        """Start measuring, and discard earlier times."""
         del self.took_ns[:]
         self._opened = self._now()
 
     def close(self) -> DriverResult:
-        """Return what happened since it was opened."""
+        """Return the result since it was opened.
+
+        Raises:
+            ScenarioFailedError: no request completed.
+        """
+        if not self.took_ns:
+            raise ScenarioFailedError("no request completed in the window; raise --seconds")
         (then_ns, client_s, server_s), (now_ns, client_now_s, server_now_s) = self._opened, self._now()
         took_ms = np.array(self.took_ns) / 1e6
         p50_ms, p99_ms = (float(value) for value in np.percentile(took_ms, (50, 99)))
@@ -81,67 +88,67 @@ def cpu_s(pid: int) -> float:
 
 
 @asynccontextmanager
-async def ours(port: int, users: int) -> AsyncIterator[Ask]:
-    """Ask with the lean client; it opens a connection for each user by itself."""
+async def ours(port: int, users: int) -> AsyncIterator[SendRequest]:
+    """Send with the lean client, which opens a connection for each user by itself."""
     del users
     client = Client(HOST, port)
     request = client.encode("GET", "/")
 
-    async def ask() -> int:
+    async def send() -> int:
         return (await client.send(request)).status
 
     try:
-        yield ask
+        yield send
     finally:
         client.close()
 
 
 @asynccontextmanager
-async def aiohttp(port: int, users: int) -> AsyncIterator[Ask]:
-    """Ask with aiohttp."""
+async def aiohttp(port: int, users: int) -> AsyncIterator[SendRequest]:
+    """Send with aiohttp."""
     library = import_module("aiohttp")
     url = f"http://{HOST}:{port}/"
     async with library.ClientSession(connector=library.TCPConnector(limit=users)) as session:
 
-        async def ask() -> int:
+        async def send() -> int:
             async with session.get(url) as response:
                 await response.read()
                 return int(response.status)
 
-        yield ask
+        yield send
 
 
 @asynccontextmanager
-async def httpx(port: int, users: int) -> AsyncIterator[Ask]:
-    """Ask with httpx."""
+async def httpx(port: int, users: int) -> AsyncIterator[SendRequest]:
+    """Send with httpx."""
     library = import_module("httpx")
     url = f"http://{HOST}:{port}/"
     limits = library.Limits(max_connections=users, max_keepalive_connections=users)
     async with library.AsyncClient(limits=limits, trust_env=False) as client:
 
-        async def ask() -> int:
+        async def send() -> int:
             return int((await client.get(url)).status_code)
 
-        yield ask
+        yield send
 
 
 @asynccontextmanager
-async def niquests(port: int, users: int) -> AsyncIterator[Ask]:
-    """Ask with niquests."""
+async def niquests(port: int, users: int) -> AsyncIterator[SendRequest]:
+    """Send with niquests."""
     library = import_module("niquests")
     url = f"http://{HOST}:{port}/"
     async with library.AsyncSession(pool_connections=1, pool_maxsize=users) as session:
         session.trust_env = False
 
-        async def ask() -> int:
+        async def send() -> int:
             response = await session.get(url)
             assert response.content
             return int(response.status_code)
 
-        yield ask
+        yield send
 
 
-DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[Ask]]] = {
+DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[SendRequest]]] = {
     "ours": ours,
     "aiohttp": aiohttp,
     "httpx": httpx,
@@ -150,26 +157,26 @@ DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[Ask]]] = 
 
 
 async def measure(driver: str, job: DriverJob) -> DriverResult:
-    """Let the users ask, and return what happened in the window.
+    """Run the users, and return the result in the window.
 
     Raises:
         ModuleNotFoundError: the library is not installed.
-        ConnectionError: an answer was not 200.
+        ConnectionError: a response was not 200.
     """
     window, now_ns = Window(job.server), MonotonicClock().now_ns
     stopped = False
 
-    async def user(ask: Ask) -> None:
+    async def user(send: SendRequest) -> None:
         while not stopped:
             begun_ns = now_ns()
-            status = await ask()
+            status = await send()
             window.took_ns.append(now_ns() - begun_ns)
-            if status != 200:  # noqa: PLR2004 - what the echo answers
-                raise ConnectionError(f"the echo answered {status}")
+            if status != 200:  # noqa: PLR2004 - the echo's status
+                raise ConnectionError(f"the echo responded with {status}")
 
-    async with DRIVERS[driver](job.port, job.users) as ask, asyncio.TaskGroup() as group:
+    async with DRIVERS[driver](job.port, job.users) as send, asyncio.TaskGroup() as group:
         for _ in range(job.users):
-            group.create_task(user(ask))
+            group.create_task(user(send))
         await asyncio.sleep(WARM_UP_S)
         window.open()
         await asyncio.sleep(job.seconds)
@@ -179,7 +186,7 @@ async def measure(driver: str, job: DriverJob) -> DriverResult:
 
 
 def main() -> None:
-    """Measure the driver and the loop that the command line names, for the job that it gives as JSON."""
+    """Measure the driver and the loop in the arguments, for the job in JSON."""
     driver, loop, job = sys.argv[1:]
     factory = import_module("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:

@@ -1,6 +1,6 @@
-"""Locust's FastHttpUser under the same closed model, in its own process: `bench_locust JOB` writes JSON.
+"""Locust's FastHttpUser in the same closed model, in a separate process: `bench_locust JOB` writes JSON.
 
-It is Locust as people use it, with its runner and its statistics; only the times are our own: Locust rounds to milliseconds.
+It is Locust with its usual runner and statistics; only the times are measured here, because Locust rounds to milliseconds.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, Windo
 
 
 def main() -> None:
-    """Measure the job that the command line gives as JSON."""
+    """Measure the job in the argument, in JSON."""
     job = msgspec.json.decode(sys.argv[1], type=DriverJob)
     window, now_ns = Window(job.server), MonotonicClock().now_ns
 
-    class Asker(FastHttpUser):
-        """Asks again as soon as it is answered."""
+    class EchoUser(FastHttpUser):
+        """Sends the next request as soon as the last one has completed."""
 
         host = f"http://{HOST}:{job.port}"
 
         @task
-        def ask(self) -> None:
-            """Send a request and read its answer."""
+        def send(self) -> None:
+            """Send a request and read its response."""
             begun_ns = now_ns()
             response = self.client.get("/")
             window.took_ns.append(now_ns() - begun_ns)
-            if response.status_code != 200:  # noqa: PLR2004 - what the echo answers
-                raise ConnectionError(f"the echo answered {response.status_code}")
+            if response.status_code != 200:  # noqa: PLR2004 - the echo's status
+                raise ConnectionError(f"the echo responded with {response.status_code}")
 
-    runner = Environment(user_classes=[Asker]).create_local_runner()
+    runner = Environment(user_classes=[EchoUser]).create_local_runner()
     runner.start(job.users, spawn_rate=job.users)
     gevent.sleep(WARM_UP_S + 1.0)  # Locust takes up to a second to start its users
     window.open()

@@ -1,8 +1,8 @@
-"""How the load engine grows with its processes: `python -m tools.load_generator.bench_workers --help`.
+"""The scaling of the load generator with its workers: `python -m tools.load_generator.bench_workers --help`.
 
-One, two and four engine processes ask a raw ASGI echo, and then nothing at all, each with so many users, each of whom asks again
-once answered. The echo has the first core; engines that ask it share the others, and engines that ask nothing share all of them.
-Numbers of processes take turns, round by round. A column says what was full: with the echo full, more engines bring nothing.
+One, two and four load workers send requests to a raw ASGI echo, and then run operations that do nothing, each with a number of
+concurrent users. The echo has the first core; workers that use it share the others, and workers without it share all of them.
+Numbers of workers alternate, round by round. The last column is the limit: with the echo at its limit, more workers add nothing.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ from tools.load_generator.echo_scenario import ECHO, NOTHING, PID, SERVER
 COUNTS = (1, 2, 4)
 WARM_UP_S = 0.5
 FULL = 0.85
-"""So much of a core's time used is a full core: the rest goes to the system, and to whatever else is on the machine."""
+"""The usage from which a core counts as full: the rest goes to the system and other processes."""
 
 _TWO = 2
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What several engines did together in one window. Cores are shares of a core's time: the engines' together, and the echo's."""
+class WorkersResult:
+    """The result of several load workers in one window. CPU usage is in cores: of all workers together, and of the echo."""
 
     operations_per_s: float
     p50_ms: float
     p99_ms: float
-    engines_cores: float
+    workers_cores: float
     echo_cores: float
 
     @classmethod
-    def of(cls, blocks: Sequence[LoadBlock], echo_cores: float) -> Turn:
-        """Sum the engines' blocks up: rates of all, and percentiles of all operations.
+    def of(cls, blocks: Sequence[LoadBlock], echo_cores: float) -> WorkersResult:
+        """Combine the workers' blocks: the sum of rates, and percentiles of all operations.
 
         Raises:
-            ScenarioFailedError: an operation failed, or none ended.
+            ScenarioFailedError: an operation failed, or none completed.
         """
         groups = [group for block in blocks for group in block.groups.values()]
         failed = {message for group in groups for message in group.errors}
@@ -70,38 +70,40 @@ class Turn:
         whole = Histogram.merged(Histogram.from_wire(group.response) for group in groups)
         p50_ns, p99_ns = whole.percentiles_ns([0.5, 0.99])
         if p50_ns is None or p99_ns is None:
-            raise ScenarioFailedError("no operation ended; give it more --seconds")
+            raise ScenarioFailedError("no operation completed; raise --seconds")
         rate = math.fsum(sum(g.operations for g in b.groups.values()) / (b.measured_ns / 1e9) for b in blocks)
         return cls(rate, p50_ns / 1e6, p99_ns / 1e6, math.fsum(b.cpu_percent for b in blocks) / 100, echo_cores)
 
 
-def seats(arm: str, engines: int, cores: Sequence[int]) -> list[int]:
-    """Return each engine's core: the echo, which has the first one, is left alone unless nobody asks it."""
+def cores_of(arm: str, workers: int, cores: Sequence[int]) -> list[int]:
+    """Return each worker's core, which is not the echo's first core unless the echo is idle."""
     free = cores[1:] if arm == ECHO else cores[::-1]
-    return [free[number % len(free)] for number in range(engines)]
+    return [free[number % len(free)] for number in range(workers)]
 
 
-def limits(arm: str, engines: int, turn: Turn, cores: Sequence[int]) -> str:
-    """Say what was full: the echo's core, or all cores that the engines had. Users without a pause fill one, if they get it."""
-    had = len(set(seats(arm, engines, cores)))
+def limits(arm: str, workers: int, result: WorkersResult, cores: Sequence[int]) -> str:
+    """Return what was full: the echo's core, or all cores of the workers. Users without pauses fill one if it is available."""
+    had = len(set(cores_of(arm, workers, cores)))
     full = [
         name
-        for name, used in (("the echo", turn.echo_cores), (f"the engines' {had}", turn.engines_cores / had))
+        for name, used in (("the echo", result.echo_cores), (f"the workers' {had}", result.workers_cores / had))
         if used >= FULL and (name != "the echo" or arm == ECHO)
     ]
-    return " and ".join(full) or "neither: others used the cores"
+    return " and ".join(full) or "neither: other processes used the cores"
 
 
-def grow(counts: Sequence[int], users: int, rounds: int, seconds: float, cores: Sequence[int]) -> dict[tuple[str, int], list[Turn]]:
-    """Let numbers of engines take turns, in fresh processes each time; return (arm, number) → what they did, by round.
+def grow(
+    counts: Sequence[int], users: int, rounds: int, seconds: float, cores: Sequence[int]
+) -> dict[tuple[str, int], list[WorkersResult]]:
+    """Run numbers of workers alternately, in fresh processes each time; return (arm, number) → results by round.
 
     Raises:
         NotMeasurableError: there are no two cores.
-        ScenarioFailedError: an engine or the echo failed.
+        ScenarioFailedError: a worker or the echo failed.
     """
     if len(cores) < _TWO:
-        raise NotMeasurableError("the bench needs two cores: one for the echo and one for the engines")
-    found: dict[tuple[str, int], list[Turn]] = defaultdict(list)
+        raise NotMeasurableError("the benchmark needs two cores: one for the echo and one for the workers")
+    found: dict[tuple[str, int], list[WorkersResult]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name, _echo(cores[0]) as (port, pid):
         url = f"http://127.0.0.1:{port}"
         setting = Setting(Path(name), Path(name), size="tiny", servers={SERVER: Server(url, url, {PID: str(pid)})})
@@ -109,23 +111,23 @@ def grow(counts: Sequence[int], users: int, rounds: int, seconds: float, cores: 
         for turn in range(rounds):
             for count in (*counts[turn % len(counts) :], *counts[: turn % len(counts)]):
                 for arm in (ECHO, NOTHING):
-                    jobs = [replace(job, arms=[arm], cpus=(core,)) for core in seats(arm, count, cores)]
+                    jobs = [replace(job, arms=[arm], cpus=(core,)) for core in cores_of(arm, count, cores)]
                     found[arm, count].append(_together([Supervisor(each) for each in jobs], arm, users, psutil.Process(pid)))
     return found
 
 
-def _together(engines: Sequence[Supervisor], arm: str, users: int, echo: psutil.Process) -> Turn:
+def _together(workers: Sequence[Supervisor], arm: str, users: int, echo: psutil.Process) -> WorkersResult:
     clock = MonotonicClock()
     try:
-        with ThreadPoolExecutor(len(engines)) as pool:
-            list(pool.map(Supervisor.start, engines))
+        with ThreadPoolExecutor(len(workers)) as pool:
+            list(pool.map(Supervisor.start, workers))
             began_ns, used_s = clock.now_ns(), sum(echo.cpu_times()[:2])
-            blocks = list(pool.map(lambda engine: engine.run_block(arm, users), engines))
+            blocks = list(pool.map(lambda worker: worker.run_block(arm, users), workers))
             used_cores = (sum(echo.cpu_times()[:2]) - used_s) / ((clock.now_ns() - began_ns) / 1e9)
     finally:
-        for engine in engines:
-            engine.close()
-    return Turn.of(blocks, used_cores)
+        for worker in workers:
+            worker.close()
+    return WorkersResult.of(blocks, used_cores)
 
 
 @contextmanager
@@ -144,22 +146,22 @@ def _echo(core: int) -> Iterator[tuple[int, int]]:
         child.stdout.close()
 
 
-def table(found: Mapping[tuple[str, int], Sequence[Turn]], title: str, cores: Sequence[int]) -> Table:
-    """Draw what was measured, a number of engines a line: medians over rounds and, in brackets, the least and the most."""
+def table(found: Mapping[tuple[str, int], Sequence[WorkersResult]], title: str, cores: Sequence[int]) -> Table:
+    """Return a table with one number of workers per row: medians over rounds, with minimum and maximum in brackets."""
     drawn = Table(title=title, title_justify="left")
-    for heading in ("asked", "engines", "operations/s", "p50 ms", "p99 ms", "engines' cores", "echo's core", "full"):
-        drawn.add_column(heading, justify="left" if heading in {"asked", "full"} else "right")
+    for heading in ("target", "workers", "operations/s", "p50 ms", "p99 ms", "workers' cores", "echo's core", "limit"):
+        drawn.add_column(heading, justify="left" if heading in {"target", "limit"} else "right")
     for arm, what in ((ECHO, "the echo"), (NOTHING, "nothing")):
         for count in sorted(number for name, number in found if name == arm):
             turns = found[arm, count]
-            middle = Turn(*(statistics.median(values) for values in zip(*map(astuple, turns), strict=True)))
+            middle = WorkersResult(*(statistics.median(values) for values in zip(*map(astuple, turns), strict=True)))
             drawn.add_row(
                 what,
                 str(count),
                 _spread([turn.operations_per_s for turn in turns]),
                 f"{middle.p50_ms:.3g}",
                 f"{middle.p99_ms:.3g}",
-                f"{middle.engines_cores:.2f}",
+                f"{middle.workers_cores:.2f}",
                 f"{middle.echo_cores:.0%}",
                 limits(arm, count, middle, cores),
             )
@@ -169,21 +171,21 @@ def table(found: Mapping[tuple[str, int], Sequence[Turn]], title: str, cores: Se
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=32, help="users of each engine (default 32)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each number has its turn (default 3)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long a turn is (default 3)")
-    asked = parser.parse_args()
-    if min(asked.users, asked.rounds) < 1 or asked.seconds <= 0:
-        parser.error("--users and --rounds begin at 1, --seconds above 0")
+    parser.add_argument("--users", type=int, default=32, help="concurrent users of each worker (default 32)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each number of workers (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of a run (default 3)")
+    options = parser.parse_args()
+    if min(options.users, options.rounds) < 1 or options.seconds <= 0:
+        parser.error("--users and --rounds have to be at least 1, --seconds above 0")
     cores = sorted(os.sched_getaffinity(0))
     console = Console(width=None if sys.stdout.isatty() else 132)
     try:
-        found = grow(COUNTS, asked.users, asked.rounds, asked.seconds, cores)
+        found = grow(COUNTS, options.users, options.rounds, options.seconds, cores)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return error.code
-    says = f"{len(cores)} cores; {asked.users} users an engine, closed model; {asked.rounds} rounds of {asked.seconds:g} s in turn"
-    console.print(table(found, says, cores))
+    title = f"{len(cores)} cores; {options.users} users per worker, closed model; {options.rounds} rounds of {options.seconds:g} s"
+    console.print(table(found, title, cores))
     return 0
 
 

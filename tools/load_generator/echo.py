@@ -1,6 +1,6 @@
-"""The least server there is to load: a raw ASGI echo on uvicorn, uvloop and httptools; run as a module it prints its port.
+"""A minimal server for load: a raw ASGI echo on uvicorn, uvloop and httptools; run as a module it prints its port.
 
-It answers 200 with the request's body, or with `HELLO` where there is none. It ends with whoever started it.
+It responds with 200 and the request's body, or `HELLO` without a body. It ends with its parent process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 HELLO = b"x" * 100
-"""As long as a small JSON document."""
+"""A body of the size of a small JSON document."""
 
 _BACKLOG = 2048
 
@@ -19,7 +19,7 @@ Message = MutableMapping[str, Any]
 
 
 async def app(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
-    """Answer a request with its own body."""
+    """Respond to a request with its body."""
     assert scope["type"] == "http"
     body = b""
     more = True
@@ -35,8 +35,8 @@ async def app(scope: Message, receive: Callable[[], Awaitable[Message]], send: C
 
 
 def main() -> None:
-    """Serve on a free port of this machine's own, and write the port's number to standard output."""
-    import uvicorn  # noqa: PLC0415 - the application needs no server, and a server only this process
+    """Serve on a free loopback port, and write the port to standard output."""
+    import uvicorn  # noqa: PLC0415 - only this process needs a server
 
     from harness.runtime.channel import die_with_parent  # noqa: PLC0415 - so that importing the application imports no engine
 
@@ -54,7 +54,7 @@ def main() -> None:
     )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        listening.listen(_BACKLOG)  # before the port is told, so that nobody is refused meanwhile
+        listening.listen(_BACKLOG)  # before the port is written, so that no connection is refused meanwhile
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
         uvicorn.Server(config).run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""What the load engine's bench asks: the raw echo, and nothing at all. A scenario, since that is what the engine runs."""
+"""The scenario of the load worker's benchmark: requests to the raw echo, and operations that do nothing."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from harness.scenario import Case, Group, Scenario, Setting
 
 ECHO, NOTHING = "baseline", "nothing"
 SERVER, PID = "echo", "process"
-"""The name under which a setting holds the echo, and the fact that says which process it is."""
+"""The name of the echo among a setting's servers, and the fact with its process id."""
 
 _GOOD = 200
 
 
 @dataclass(frozen=True)
 class EchoInstance:
-    """A client and its one request, and the echo's process; no client where nothing is asked."""
+    """A client, its request and the echo's process; no client if operations do nothing."""
 
     client: Client | None
     request: HttpRequest | None
     pid: int
 
 
-class Asking(Scenario[EchoInstance]):
-    """Ask the raw echo, or nothing at all.
+class EchoLoad(Scenario[EchoInstance]):
+    """Send requests to the raw echo, or do nothing.
 
-    What the first does in a second is the generator's and the echo's limit, what the second does the generator's own.
+    The rate of the first is the limit of generator and echo, that of the second the generator's limit.
     """
 
-    arms: ClassVar = {ECHO: "the raw echo over HTTP, a connection for each user", NOTHING: "answered at once, from memory"}
+    arms: ClassVar = {ECHO: "the raw echo over HTTP, a connection for each user", NOTHING: "completed at once, in memory"}
     groups: ClassVar = [Group("ask", "one request")]
 
     def cases(self, setting: Setting) -> Sequence[Case]:
-        """Return the one request that there is."""
+        """Return the single request."""
         del setting
         return [Case("ask", "ask", None)]
 
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[EchoInstance]:
-        """Make a client, which connects with its first request."""
+        """Create a client, which connects with its first request."""
         server = setting.servers[SERVER]
         place = urlsplit(server.direct_url)
         assert place.hostname is not None
@@ -59,7 +59,7 @@ class Asking(Scenario[EchoInstance]):
             client.close()
 
     async def run(self, instance: EchoInstance, case: Case) -> int:
-        """Ask, and return the answer's status."""
+        """Send the request, and return the response's status."""
         del case
         if instance.client is None or instance.request is None:
             return _GOOD

@@ -49,16 +49,17 @@ _SAYS = (
 _NOTES = (
     (
         "**independent** noise is normal; **heavy tails** are Pareto's with a shape of 1.5, whose variance is infinite;"
-        f" **autocorrelated** noise keeps {AUTOCORRELATION:g} of the previous operation's, independently on each side; in **drift** the"
-        " machine becomes half as fast again, for both sides alike, while the pairs are taken."
+        f" **autocorrelated** noise keeps {AUTOCORRELATION:g} of the previous operation's, independently on each side; in **drift**"
+        " the machine becomes half as fast again, for both sides alike, while the pairs are taken."
     ),
     (
         "Intervals inside a process are about that process, and take its pairs for independent of each other. Autocorrelated"
         " noise violates this, so nothing is required there; the interval over processes is not affected."
     ),
     (
-        "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval contains neither the"
-        " processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and nothing is required of it here."
+        "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval"
+        " contains neither the processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and"
+        " nothing is required of it here."
     ),
 )
 
@@ -78,7 +79,10 @@ Holds = Callable[[SimulatedTimes], bool | None]
 
 @dataclass(frozen=True)
 class Method:
-    """A method that gives an interval. `required` names the noises in which it must cover the truth as often as stated; `share` is the share of simulations."""
+    """A method that gives an interval.
+
+    `required` names the noises in which it must cover the truth as often as stated; `share` is the share of simulations.
+    """
 
     name: str
     holds: Holds
@@ -203,7 +207,8 @@ def section(lines: Sequence[tuple[Method, Mapping[str, Sequence[bool | None]]]])
         if method.required:
             short = [noise for noise in method.required if not is_plausible(held[noise])]
             worst = min(_rate(held[noise]) for noise in method.required)
-            text = f"{method.name}: the truth is covered {STATED:.0%} of the time in {', '.join(method.required)}; at worst {worst:.1%}"
+            noises = ", ".join(method.required)
+            text = f"{method.name}: the truth is covered {STATED:.0%} of the time in {noises}; at worst {worst:.1%}"
             requirements.append(Requirement(text, not short))
     table = SectionTable("Coverage of intervals that state 95 %", ("interval", "simulations", *NOISES), rows)
     return Section(TITLE, _SAYS, [table], requirements, _NOTES)

@@ -27,8 +27,8 @@ _SAYS = (
 )
 _NOTES = (
     (
-        "A false alarm is any difference reported between equal sides; found is a slowdown reported as slower. pytest-benchmark's rule"
-        " knows slower alone, so that equal sides have half as many chances to raise its alarm."
+        "A false alarm is any difference reported between equal sides; found is a slowdown reported as slower. The rule of"
+        " pytest-benchmark knows slower alone, so that equal sides have half as many chances to raise its alarm."
     ),
     f"Gates of 5 % are not meant for 3 %. {FEWEST_PAIRS} pairs are few for this harness as well: it would go on.",
 )

@@ -1,7 +1,7 @@
 """Probe of the memory that Python allocates during an operation, at its peak beyond what was in use before: nearly exact.
 
-It comes from the interpreter's record of its blocks (tracemalloc) and so does not include the allocator's caches or the kernel's pages.
-The interpreter does not report the total number of allocations.
+It comes from the interpreter's record of its blocks (tracemalloc) and so does not include the allocator's caches or the kernel's
+pages. The interpreter does not report the total number of allocations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Self
 
 
 class Allocations:
-    """Measures `bytes_in_allocations` while it is entered. A dictionary may happen to grow meanwhile: take the minimum of several runs."""
+    """Measures `bytes_in_allocations` while it is entered.
+
+    A dictionary may happen to grow meanwhile: take the minimum of several runs.
+    """
 
     def __init__(self) -> None:
         self._before = 0

@@ -1,8 +1,9 @@
 """Probe of the function calls of an operation, in Python and C and in every thread: exact for one minor version of the interpreter.
 
 The interpreter reports each call (`sys.setprofile`). Code that hands work between tasks and threads is not counted: the number of
-iterations of an event loop, and whether a coroutine has to wait and is resumed, depends on timing and differs between repetitions of an
-operation that uses a driver's thread. Garbage is not collected meanwhile, since finalisers would run at moments that do not repeat.
+iterations of an event loop, and whether a coroutine has to wait and is resumed, depends on timing and differs between repetitions
+of an operation that uses a driver's thread. Garbage is not collected meanwhile, since finalisers would run at moments that do not
+repeat.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from typing import Any, Self
 _FOLDERS = (Path(asyncio.__file__).parent, Path(concurrent.futures.__file__).parent, Path(__file__).parents[1])
 _FILES = (selectors.__file__, threading.__file__, queue.__file__)
 NOT_COUNTED = (*(f"{folder}{os.sep}" for folder in _FOLDERS), *_FILES)
-"""Code that is not part of an operation: it hands work over, depending on timing, or it measures. Neither calls of it nor its calls of
-C functions are counted."""
+"""Code that is not part of an operation: it hands work over, depending on timing, or it measures. Its calls and their
+calls of C functions are not counted."""
 
 RESUMABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 NEVER, ANYWHERE = -2, -1

@@ -1,8 +1,8 @@
-"""Probe of the machine instructions of an operation, under valgrind's callgrind: about fifty times slower, and nearly without noise.
+"""Probe of the machine instructions of an operation under valgrind's callgrind: fifty times slower, nearly without noise.
 
 Callgrind dumps its counts whenever a marked C function is called. An operation is run a few times between two marks and many times
-between the next two, so that everything else cancels out. The hash seed and the addresses are fixed, because they determine the length
-of dictionary lookups. The counts repeat within a thousandth: memory allocation and thread switches still differ.
+between the next two, so that everything else cancels out. The hash seed and the addresses are fixed, because they determine the
+length of dictionary lookups. The counts repeat within a thousandth: memory allocation and thread switches still differ.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def command(files: Path) -> list[str]:
 
 
 def folder(beside: Path, arm: str) -> Path:
-    """Return the folder for the files of one arm, below `beside`; arms have separate ones, since files are only numbered per process."""
+    """Return the folder for the files of one arm, below `beside`; files are numbered per process, so arms have separate ones."""
     return beside / f"callgrind-{arm}"
 
 

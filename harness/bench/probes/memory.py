@@ -1,7 +1,7 @@
 """Memory of one operation: the curve that memory-profiler samples, and the kernel's peak.
 
-Only for a dedicated worker process: when the measured function raises, memory-profiler kills every child of its process, and it runs a
-short function again unless `max_iterations=1`.
+Only for a dedicated worker process: when the measured function raises, memory-profiler kills every child of its process, and it
+runs a short function again unless `max_iterations=1`.
 """
 
 from __future__ import annotations

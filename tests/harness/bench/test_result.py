@@ -1,4 +1,4 @@
-"""Assembling: pure functions from raw samples to percentiles, ratios and growth."""
+"""Tests of a scenario's result: pure functions from raw samples to percentiles, ratios and growth."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def sample(process: int, pair: int, arm: str, ns: int) -> Sample:
     return Sample(process, pair, 0, arm, "sum", "case", ns)
 
 
-def test_a_slots_repeats_count_once() -> None:
-    """An arm that repeats its operation in a slot is compared by the mean of the slot, and keeps all its samples."""
+def test_repetitions_of_a_slot_count_once() -> None:
+    """An arm that repeats its operation in a slot is compared by the slot's mean, and keeps all samples."""
     taken = [sample(1, 1, "baseline", 600), *(sample(1, 1, "optimised", ns) for ns in (100, 200, 300))]
     (ratio,) = ratios(taken)
     assert ratio.ratio == pytest.approx(3.0)
@@ -31,12 +31,12 @@ def test_a_slots_repeats_count_once() -> None:
 
 
 def test_an_arm_without_a_baseline_in_its_pair_is_not_compared() -> None:
-    """A ratio needs both sides of the same pair."""
+    """A ratio needs both arms in the same pair."""
     assert ratios([sample(1, 1, "baseline", 5), sample(1, 2, "optimised", 5)]) == []
 
 
-def test_growth_takes_the_median_of_repeats_and_leaves_failures_out() -> None:
-    """Limited and failed runs are no points of the curve."""
+def test_growth_uses_the_median_of_repeated_measurements_without_failures() -> None:
+    """Limited and failed measurements are not part of the curve."""
     memory = [
         Memory("optimised", "sum", 0, 100, 1.0, [], scale=0.5),
         *(Memory("optimised", "sum", 0, peak, 1.0, [], scale=1.0) for peak in (150, 200, 900)),
@@ -49,7 +49,7 @@ def test_growth_takes_the_median_of_repeats_and_leaves_failures_out() -> None:
 
 
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
-    """What was timed before the failure is not shown as a result."""
+    """Times from before the failure are not in the result."""
     evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
     evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
     evidence.add(JobFailed("optimised gives another answer", 1))
@@ -58,16 +58,16 @@ def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
     assert (result.ratios, result.latencies, result.verdicts) == ([], [], [])
 
 
-def test_ratios_of_percentiles_come_with_the_whole() -> None:
-    """They take long to work out, so that a result that is not the last one lacks them."""
+def test_ratios_of_percentiles_are_in_the_whole_result_only() -> None:
+    """They take long to compute, so intermediate results lack them."""
     evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
     evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
     assert evidence.result(whole=False).percentile_ratios == []
     assert [(r.percentile, r.ratio) for r in evidence.result().percentile_ratios] == [("50", None), ("95", None), ("99", None)]
 
 
-def test_an_interrupted_scenario_keeps_what_it_has() -> None:
-    """Its verdicts are there, and a warning says that it was cut short."""
+def test_an_interrupted_scenario_keeps_its_results() -> None:
+    """It has verdicts, and a warning about the interruption."""
     evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
     evidence.add(AnswersVerified(3, [("proposed", "sum", "TypeError: x")]))
     for process in (1, 2):
@@ -83,8 +83,8 @@ def test_an_interrupted_scenario_keeps_what_it_has() -> None:
     assert "interrupted" in {d.name for d in result.warnings}
 
 
-def test_one_control_off_is_chance_and_several_are_a_warning() -> None:
-    """Of twenty clean 95 % intervals one misses now and then; five hardly ever do."""
+def test_many_controls_off_are_a_warning() -> None:
+    """Of twenty 95 % intervals a few may exclude 1 by chance; five hardly ever do."""
 
     def result(off: int) -> ScenarioResult:
         rows = [Ratio(AA_CONTROL, f"g{i}", 1.0, 1.01 if i < off else 0.9, 1.1, [], 9) for i in range(20)]
@@ -95,7 +95,18 @@ def test_one_control_off_is_chance_and_several_are_a_warning() -> None:
     assert warning.message.startswith("5 of 20 controls")
 
 
-def test_rows_come_in_the_order_the_scenario_names_them() -> None:
-    """Groups, then arms, the control last; whatever order the coin drew."""
+def test_rows_are_in_the_scenarios_order() -> None:
+    """Groups, then arms, the A/A control last, whatever the random order was."""
     rows = [Ratio(arm, "sum", 1.0, None, None, [], 1) for arm in (AA_CONTROL, "optimised", "proposed")]
     assert [r.arm for r in in_order(rows, load(TOY).scenario)] == ["proposed", "optimised", AA_CONTROL]
+
+
+def test_a_synchronous_scenario_is_recorded_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine settings state where it ran, if it was timed."""
+    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0, engine_settings={"version": "1"})
+    monkeypatch.setattr(evidence.loaded.scenario, "is_synchronous", True)
+    assert evidence.result().engine_settings == {"version": "1"}
+    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    assert evidence.result().engine_settings == {"version": "1", "execution": "synchronous, in the worker's thread"}
+    monkeypatch.setattr(evidence.loaded.scenario, "is_synchronous", False)
+    assert evidence.result().engine_settings == {"version": "1"}

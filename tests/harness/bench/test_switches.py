@@ -1,4 +1,4 @@
-"""An ablated scenario: the same operations and cases, with sets of switches in the place of its arms."""
+"""Tests of ablated scenarios: the same operations and cases, with sets of switches as arms."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def test_what_cannot_be_ablated_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_children_are_told_to_ablate(toy: LoadedScenario, tmp_path: Path) -> None:
-    """They load the scenario by its file, so the job says that it is to be wrapped."""
+def test_jobs_of_an_ablated_scenario_are_marked(toy: LoadedScenario, tmp_path: Path) -> None:
+    """Workers load the scenario by its file, so the job states that it is ablated."""
     jobs = [
         ScenarioRun(ScenarioEvidence(one, "sqlite", 0.0), Setting(tmp_path, tmp_path)).job(Task.EXAMINE)()
         for one in (toy, ablated(toy))

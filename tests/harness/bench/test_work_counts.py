@@ -1,4 +1,4 @@
-"""Exact work: counted twice, all probes at once, and what does not repeat is marked."""
+"""Tests of work counts: counted twice, with all probes at once; counts that do not repeat are marked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.scenario import Case, Scenario
 
 
 class Counter:
-    """Counts what the instance says it did."""
+    """Probe of one of the instance's counters."""
 
     def __init__(self, instance: dict[str, int], metric: str) -> None:
-        """Watch one metric."""
+        """Count one metric."""
         self._instance, self._metric, self._before = instance, metric, 0
 
     async def __aenter__(self) -> Self:
@@ -33,7 +33,7 @@ class Counter:
 
 
 class Working(Scenario[dict[str, int]]):
-    """Always sends two statements; takes one step more each time."""
+    """Scenario that always sends two statements and takes one step more each time."""
 
     async def run(self, instance: dict[str, int], case: Case) -> int:
         """Work."""
@@ -43,20 +43,20 @@ class Working(Scenario[dict[str, int]]):
         return 0
 
     async def reset(self, instance: dict[str, int], case: Case, answer: Any) -> None:
-        """Undo, which must not be counted."""
+        """Undo the work, which must not be counted."""
         instance["statements"] += 100
 
     def probes(self, instance: dict[str, int]) -> Sequence[Counter]:
-        """Watch both."""
+        """Count both metrics."""
         return (Counter(instance, "statements"), Counter(instance, "steps"))
 
     async def facts(self, instance: dict[str, int]) -> Mapping[str, float]:
-        """Say how many runs there were."""
+        """Return the number of runs."""
         return {"runs": instance["runs"]}
 
 
 def test_work_is_counted_twice_and_what_differs_is_marked() -> None:
-    """One value a metric, with whether the second run gave the same; resets are not in it."""
+    """Each metric has one value and whether the second run counted the same; resets are not counted."""
     instance = {"runs": 0, "statements": 0, "steps": 0}
     found = asyncio.run(count(runnable(Working()), "optimised", instance, Case("g", "first", None), 0.25))
     assert found == [

@@ -26,7 +26,9 @@ def test_json_has_the_grade_and_the_detectable_changes(capsys: pytest.CaptureFix
 
 def test_a_poor_machine_gets_reasons_and_remedies(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every reason is a line with its remedy; an unknown value is a dash; the exit code is 3."""
-    noise = Noise(operation=0.1, pair=0.1, processes=0.4, twins=0.5, drift=0.3, operation_s=0.001, twins_s=20.0, number=2)
+    noise = Noise(
+        operation=0.1, pair=0.1, processes=0.4, process_pairs=0.5, drift=0.3, operation_s=0.001, process_pair_s=20.0, number=2
+    )
     machine = Machine(1, False, "not readable", 0.0, None, 1.0, 40, 80.0, None, None)  # noqa: FBT003 - not pinned
     monkeypatch.setattr(measuring, "examine", lambda _: check_up(machine, noise))
     assert main(["doctor"]) == 3

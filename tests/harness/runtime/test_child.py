@@ -206,7 +206,8 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
     """The kernel kills it."""
     parent = (
         "import msgspec; from harness.runtime.child import Child\n"
-        f"inner = Child([sys.executable, '-c', {CHANNEL + 'connect(); import time; time.sleep(60)'!r}], msgspec.json.Decoder(dict))\n"
+        f"command = [sys.executable, '-c', {CHANNEL + 'connect(); import time; time.sleep(60)'!r}]\n"
+        "inner = Child(command, msgspec.json.Decoder(dict))\n"
         "outer = connect(); outer.send('pid', pid=inner.process.pid); outer.receive()"
     )
     with child(parent) as outer:

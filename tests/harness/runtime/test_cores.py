@@ -68,7 +68,7 @@ def test_descendants_move_with_their_process_and_back() -> None:
 
 @pytest.mark.skipif(len(CORES) < 2, reason="there is no other core")
 def test_servers_of_a_pinned_process_run_on_the_other_cores() -> None:
-    """A server's cores are those of its starter before it was pinned, without the starter's core; before that, none in particular."""
+    """A server's cores are those of its starter before it was pinned, without the starter's own core."""
     command = [sys.executable, "-c", PINS_ITSELF, str(CORES[-1])]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [[int(core) for core in line.split()] for line in lines] == [[], [CORES[-1]], CORES[:-1]]

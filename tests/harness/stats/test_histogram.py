@@ -41,13 +41,13 @@ def of(values: list[int]) -> Histogram:
 
 
 def as_array(values: list[int]) -> npt.NDArray[np.int64]:
-    """Return values as an array, also where there are none."""
+    """Return values as an array, which may be empty."""
     return np.array(values, dtype=np.int64)
 
 
 @given(NS)
-def test_a_bucket_holds_its_values_within_the_error(ns: int) -> None:
-    """A value lies inside its bucket's bounds, whose middle is within 0.1 % of it."""
+def test_a_buckets_values_are_within_the_error(ns: int) -> None:
+    """A value is inside its bucket's bounds, whose middle is within 0.1 % of it."""
     lower, upper = bounds_ns(bucket_of(ns))
     assert lower <= ns < upper
     assert abs((lower + upper - 1) / 2 - ns) <= ns * RELATIVE_ERROR
@@ -55,15 +55,15 @@ def test_a_bucket_holds_its_values_within_the_error(ns: int) -> None:
 
 
 @given(st.integers(0, 25_000))
-def test_buckets_follow_each_other_without_a_gap(bucket: int) -> None:
-    """Where one bucket ends the next begins, and both ends know their bucket."""
+def test_buckets_are_contiguous(bucket: int) -> None:
+    """A bucket ends where the next begins, and both ends map to their bucket."""
     lower, upper = bounds_ns(bucket)
     assert upper == bounds_ns(bucket + 1)[0]
     assert (bucket_of(lower), bucket_of(upper - 1)) == (bucket, bucket)
 
 
 @given(TIMES)
-def test_recording_many_at_once_is_recording_each(values: list[int]) -> None:
+def test_recording_many_equals_recording_each(values: list[int]) -> None:
     """Both ways give the same histogram, up to the largest times."""
     together = Histogram()
     together.record_many(as_array(values[:100]))
@@ -72,8 +72,8 @@ def test_recording_many_at_once_is_recording_each(values: list[int]) -> None:
 
 
 @pytest.mark.parametrize("bits", range(53, 63))
-def test_recording_many_is_exact_where_floats_are_not(bits: int) -> None:
-    """Just below a power of two a float rounds up; the bucket is the right one all the same."""
+def test_recording_many_is_exact_beyond_the_precision_of_floats(bits: int) -> None:
+    """Just below a power of two a float rounds up, and the bucket is correct nevertheless."""
     together = Histogram()
     values = [2**bits - 1, 2**bits, 2**bits + 1]
     together.record_many(as_array(values))
@@ -81,14 +81,14 @@ def test_recording_many_is_exact_where_floats_are_not(bits: int) -> None:
 
 
 @given(st.lists(TIMES, max_size=5))
-def test_merging_is_recording_all(parts: list[list[int]]) -> None:
-    """The sum of several histograms is the histogram of all their values."""
+def test_merging_equals_recording_all(parts: list[list[int]]) -> None:
+    """The sum of several histograms is the histogram of all values."""
     assert Histogram.merged(of(p) for p in parts) == of([ns for p in parts for ns in p])
 
 
 @given(st.lists(NS, min_size=1, max_size=300), st.floats(0, 1))
-def test_percentiles_are_numpys_within_the_error(values: list[int], q: float) -> None:
-    """Any percentile is within 0.1 % of the one from the values themselves, and inside the extremes."""
+def test_percentiles_match_numpy_within_the_error(values: list[int], q: float) -> None:
+    """Any percentile is within 0.1 % of the exact one, and between minimum and maximum."""
     found = of(values).percentile_ns(q)
     assert found is not None
     assert found == pytest.approx(float(np.quantile(as_array(values).astype(float), q)), rel=RELATIVE_ERROR * 1.001, abs=1e-6)
@@ -97,7 +97,7 @@ def test_percentiles_are_numpys_within_the_error(values: list[int], q: float) ->
 
 @given(st.lists(NS, min_size=1, max_size=300), st.lists(st.floats(0, 1), max_size=9).map(sorted))
 def test_higher_percentiles_are_not_lower(values: list[int], qs: list[float]) -> None:
-    """Percentiles ascend, and several at once are the same as each."""
+    """Percentiles ascend, and several at once equal each of them."""
     histogram = of(values)
     found = histogram.percentiles_ns(qs)
     assert found == [histogram.percentile_ns(q) for q in qs]
@@ -105,8 +105,8 @@ def test_higher_percentiles_are_not_lower(values: list[int], qs: list[float]) ->
 
 
 @given(st.lists(NS, min_size=1, max_size=300))
-def test_what_needs_no_buckets_is_exact(values: list[int]) -> None:
-    """Count, sum, mean and extremes have no error, and the arrays hold every operation in ascending order."""
+def test_figures_that_need_no_buckets_are_exact(values: list[int]) -> None:
+    """Count, sum, mean, minimum and maximum are exact, and the arrays hold every operation in ascending order."""
     histogram = of(values)
     assert (histogram.operations, histogram.sum_ns) == (len(values), sum(values))
     assert (histogram.min_ns, histogram.max_ns, histogram.mean_ns) == (min(values), max(values), sum(values) / len(values))
@@ -116,8 +116,8 @@ def test_what_needs_no_buckets_is_exact(values: list[int]) -> None:
 
 
 @given(st.lists(NS, min_size=1, max_size=300), NS)
-def test_the_share_above_a_limit_is_exact_but_for_the_limits_own_bucket(values: list[int], limit: int) -> None:
-    """It lies between the shares above the ends of the limit's bucket."""
+def test_the_share_above_a_limit_is_exact_except_in_the_limits_bucket(values: list[int], limit: int) -> None:
+    """It is between the shares above the ends of the limit's bucket."""
     lower, upper = bounds_ns(bucket_of(limit))
     share = of(values).fraction_above(limit)
     assert share is not None
@@ -127,12 +127,12 @@ def test_the_share_above_a_limit_is_exact_but_for_the_limits_own_bucket(values: 
 
 @given(st.lists(st.integers(0, 1023), min_size=1), st.floats(-1, 1100))
 def test_the_share_above_a_limit_is_exact_for_short_times(values: list[int], limit: float) -> None:
-    """Below 1024 ns every nanosecond has its own bucket."""
+    """Below 1024 ns every nanosecond has a separate bucket."""
     assert of(values).fraction_above(limit) == pytest.approx(sum(v > limit for v in values) / len(values))
 
 
-def test_nothing_recorded_has_no_times() -> None:
-    """Without operations there is nothing to say, rather than a zero."""
+def test_an_empty_histogram_has_no_times() -> None:
+    """Without operations figures are None instead of zero."""
     nothing = Histogram()
     assert (nothing.min_ns, nothing.max_ns, nothing.mean_ns) == (None, None, None)
     assert (nothing.percentile_ns(0.5), nothing.fraction_above(1)) == (None, None)
@@ -141,8 +141,8 @@ def test_nothing_recorded_has_no_times() -> None:
 
 
 @pytest.mark.parametrize("samples", [19, 20, 999, 1000, 10_000])
-def test_the_record_shows_only_what_the_count_supports(samples: int) -> None:
-    """The same percentiles are shown as of samples, and those within 0.1 %."""
+def test_the_summary_has_only_supported_percentiles(samples: int) -> None:
+    """The percentiles are the same as those of samples, within 0.1 %."""
     values = [1000 + 7 * i for i in range(samples)]
     times, exact = of(values).summary(), statistics.percentiles(values)
     assert times.percentiles_ns == {k: None if v is None else pytest.approx(v, rel=RELATIVE_ERROR) for k, v in exact.items()}
@@ -151,7 +151,7 @@ def test_the_record_shows_only_what_the_count_supports(samples: int) -> None:
 
 
 @given(TIMES_WITH_A_SUM)
-def test_a_histogram_travels_as_json_and_as_messagepack(values: list[int]) -> None:
+def test_a_histogram_can_be_sent_as_json_and_as_messagepack(values: list[int]) -> None:
     """The decoded histogram equals the encoded one, in msgspec's formats and as plain data, which Locust sends."""
     histogram, sent = of(values), of(values).to_wire()
     assert Histogram.from_wire(msgspec.json.decode(msgspec.json.encode(sent), type=HistogramWire)) == histogram
@@ -161,26 +161,26 @@ def test_a_histogram_travels_as_json_and_as_messagepack(values: list[int]) -> No
     assert Histogram.from_wire(msgspec.convert(plain, HistogramWire)) == histogram
 
 
-def test_a_wire_that_was_cut_is_refused() -> None:
-    """Buckets without counts make no histogram."""
+def test_an_incomplete_wire_is_rejected() -> None:
+    """Buckets without counts raise an error."""
     with pytest.raises(ValueError, match="zip"):
         Histogram.from_wire(HistogramWire([1, 2], [1]))
 
 
 @pytest.mark.parametrize("before", [[], [5]])
-def test_a_negative_time_is_refused(before: list[int]) -> None:
-    """Time does not run backwards; whoever subtracts the wrong way round is told, and the histogram stays as it was."""
+def test_a_negative_time_is_rejected(before: list[int]) -> None:
+    """It raises an error, and the histogram is unchanged."""
     histogram = of(before)
-    with pytest.raises(ValueError, match="cannot take -1 ns"):
+    with pytest.raises(ValueError, match="cannot be negative: -1 ns"):
         histogram.record(-1)
-    with pytest.raises(ValueError, match="cannot take -1 ns"):
+    with pytest.raises(ValueError, match="cannot be negative: -1 ns"):
         histogram.record_many(as_array([3, -1]))
     assert histogram == of(before)
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, 95, math.nan])
-def test_a_percentile_is_a_share(q: float) -> None:
-    """The 95th percentile is asked for as 0.95; 95 is a mistake."""
+def test_a_percentile_is_given_as_a_share(q: float) -> None:
+    """The 95th percentile is 0.95; 95 raises an error."""
     with pytest.raises(ValueError, match="shares from 0 to 1"):
         Histogram().percentile_ns(q)
 
@@ -197,7 +197,7 @@ def histogram(values_ns: npt.ArrayLike) -> Histogram:
 
 
 def drifting(generator: np.random.Generator, gain: float, cycles: int = CYCLES) -> list[dict[str, Histogram]]:
-    """Return cycles of two arms on a machine whose speed wanders by a third, both arms of a cycle alike but for a little."""
+    """Return cycles of two arms on a machine whose speed drifts by a third, nearly equally for both arms of a cycle."""
     drift = np.exp(np.cumsum(generator.normal(0, 0.12, cycles)))
     made = []
     for speed in drift:
@@ -210,8 +210,8 @@ def drifting(generator: np.random.Generator, gain: float, cycles: int = CYCLES) 
 
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=60), min_size=1, max_size=6))
 @settings(max_examples=25)
-def test_the_percentiles_are_those_of_all_operations_together(blocks: list[list[int]]) -> None:
-    """However they are spread over cycles, to a histogram's exactness."""
+def test_percentiles_are_those_of_all_operations(blocks: list[list[int]]) -> None:
+    """They do not depend on the distribution over cycles, within the histogram's error."""
     found = summary({0: [histogram(b) for b in blocks]})
     everything = list(itertools.chain(*blocks))
     assert found.operations == len(everything)
@@ -224,8 +224,8 @@ def test_the_percentiles_are_those_of_all_operations_together(blocks: list[list[
 
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=20, max_size=60), min_size=MIN_CYCLES, max_size=8))
 @settings(max_examples=15)
-def test_an_interval_lies_within_what_the_cycles_saw(blocks: list[list[int]]) -> None:
-    """A resample has nothing in it that no cycle had, and its bounds are in order."""
+def test_an_interval_lies_within_the_recorded_times(blocks: list[list[int]]) -> None:
+    """A resample contains recorded times only, and its bounds are in order."""
     found = summary({0: [histogram(b) for b in blocks]})
     everything = list(itertools.chain(*blocks))
     for label, interval in found.intervals_ns.items():
@@ -235,8 +235,8 @@ def test_an_interval_lies_within_what_the_cycles_saw(blocks: list[list[int]]) ->
             assert min(everything) * 0.998 <= low <= high <= max(everything) * 1.002
 
 
-def test_cycles_that_are_all_alike_have_an_interval_without_width() -> None:
-    """Whatever is drawn, it is the same distribution."""
+def test_equal_cycles_have_an_interval_without_width() -> None:
+    """Every resample has the same distribution."""
     block = histogram(np.arange(1, 101) * 1000)
     found = summary({process: [block] * 3 for process in range(2)})
     value = found.percentiles_ns["50"]
@@ -244,8 +244,8 @@ def test_cycles_that_are_all_alike_have_an_interval_without_width() -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_few_cycles_have_figures_and_no_intervals(processes: int) -> None:
-    """Three blocks of each arm, all processes together, are too few to say how surely."""
+def test_few_cycles_have_figures_without_intervals(processes: int) -> None:
+    """Three blocks of each arm, all load workers together, are too few for an interval."""
     cycles = drifting(np.random.default_rng(1), 2.0, MIN_CYCLES - 1)
     spread = {p: cycles[p::processes] for p in range(processes)}
     assert all(r.low is None and r.high is None and r.ratio > 1 for r in latency_ratios(spread, "mix"))
@@ -253,34 +253,34 @@ def test_few_cycles_have_figures_and_no_intervals(processes: int) -> None:
 
 
 def test_the_same_cycles_give_the_same_intervals() -> None:
-    """The bootstrap is seeded, so that a report made again says the same."""
+    """The bootstrap is seeded, so that a report is reproducible."""
     cycles = {0: drifting(np.random.default_rng(2), 1.5)}
     assert latency_ratios(cycles, "mix") == latency_ratios(cycles, "mix")
 
 
-def test_an_arm_against_itself_is_exactly_one() -> None:
-    """Both are resampled together, cycle by cycle, so that drift has nothing to add."""
+def test_the_ratio_of_an_arm_to_itself_is_exactly_one() -> None:
+    """Both are resampled together, cycle by cycle, so that drift cancels."""
     cycles = [{"baseline": c["baseline"], "optimised": c["baseline"]} for c in drifting(np.random.default_rng(3), 1.0)]
     for ratio in latency_ratios({0: cycles}, "mix"):
         assert (ratio.ratio, ratio.low, ratio.high) == (1, 1, 1)
 
 
-def test_a_percentile_that_either_arm_does_not_support_is_left_out() -> None:
-    """150 operations of the slower arm show a p90 and no p95, however many the other had."""
+def test_a_percentile_needs_the_support_of_both_arms() -> None:
+    """150 operations of the slower arm support a p90 and no p95, however many the other arm has."""
     cycles = [{"baseline": histogram(np.full(30, 2e6)), "optimised": histogram(np.full(300, 1e6))} for _ in range(5)]
     assert [r.percentile for r in latency_ratios({0: cycles}, "mix")] == ["50", "90"]
 
 
 def test_only_cycles_of_both_arms_count() -> None:
-    """A cycle that was cut short before an arm's block is left out of that arm's ratio, and of its number of cycles."""
+    """A cycle that was cut short before an arm's block does not count for that arm's ratio and number of cycles."""
     cycles = drifting(np.random.default_rng(4), 1.5)
     cut = [*cycles, {"baseline": histogram(np.full(500, 9e9))}]
     assert latency_ratios({0: cut}, "mix") == latency_ratios({0: cycles}, "mix")
     assert {r.cycles for r in latency_ratios({0: cut}, "mix")} == {CYCLES}
 
 
-def test_nothing_measured_is_nothing_said() -> None:
-    """Without cycles, without operations and without a baseline there are no ratios, and an empty distribution."""
+def test_empty_input_has_no_ratios() -> None:
+    """Without cycles, operations or a baseline there are no ratios, and the distribution is empty."""
     assert latency_ratios({}, "mix") == []
     assert latency_ratios({0: [{"optimised": histogram([1])}]}, "mix") == []
     assert latency_ratios({0: [{"baseline": Histogram(), "optimised": Histogram()}] * 5}, "mix") == []
@@ -289,8 +289,8 @@ def test_nothing_measured_is_nothing_said() -> None:
     assert set(empty.intervals_ns.values()) == {None}
 
 
-def test_processes_that_differ_widen_the_interval() -> None:
-    """The same cycles say less when they come from two processes that each have a bias of their own."""
+def test_differing_load_workers_widen_the_interval() -> None:
+    """The interval of the same cycles is wider if they come from two load workers that differ."""
     cycles = drifting(np.random.default_rng(5), 2.0, 12)
     biased = [
         {"baseline": c["baseline"], "optimised": _slowed(c["optimised"], 1.3)} for c in drifting(np.random.default_rng(6), 2.0, 12)
@@ -305,8 +305,8 @@ def test_processes_that_differ_widen_the_interval() -> None:
     assert width({0: cycles, 1: biased}) > width({0: [*cycles, *biased]})
 
 
-def test_the_interval_covers_the_true_ratio_in_spite_of_drift() -> None:
-    """Of many simulated runs on a machine that drifts, about nineteen in twenty have the true ratio inside the interval."""
+def test_the_interval_covers_the_true_ratio_despite_drift() -> None:
+    """In about 95 % of simulated runs on a drifting machine, the true ratio is inside the interval."""
     generator = np.random.default_rng(7)
     covered = 0
     for _ in range(SIMULATIONS):

@@ -1,4 +1,4 @@
-"""The bench of clients: other tools' words are read right, what is required is judged, and it runs."""
+"""The benchmark of clients: parsing of tools' output, requirements, and a real run."""
 
 from __future__ import annotations
 
@@ -45,36 +45,36 @@ Status code distribution:
 
 
 def took(requests: int, p50_ms: float, p99_ms: float) -> DriverResult:
-    """Return what a client measured in two seconds."""
+    """Return a client's result of two seconds."""
     return DriverResult(requests, 2.0, p50_ms, p99_ms, 1.0, 1.5)
 
 
-def test_wrks_words_are_read() -> None:
-    """Units differ from line to line; all become milliseconds."""
+def test_wrks_output_is_parsed() -> None:
+    """Units differ between lines; all become milliseconds."""
     assert read_wrk(WRK, 1.0, 2.0) == DriverResult(67344, 4.0, 0.98, 1020.0, 1.0, 2.0)
 
 
-@pytest.mark.parametrize("said", ["", WRK.replace("50%  ", ""), WRK + "  Socket errors: connect 0, read 3, write 0, timeout 0\n"])
-def test_a_wrk_whose_requests_failed_measured_nothing(said: str) -> None:
-    """Failures are quick, and would look like speed."""
+@pytest.mark.parametrize("output", ["", WRK.replace("50%  ", ""), WRK + "  Socket errors: connect 0, read 3, write 0, timeout 0\n"])
+def test_wrk_with_failed_requests_is_an_error(output: str) -> None:
+    """Failures are fast, and would look like a high rate."""
     with pytest.raises(ScenarioFailedError, match="wrk did not measure"):
-        read_wrk(said, 1.0, 1.0)
+        read_wrk(output, 1.0, 1.0)
 
 
-@pytest.mark.parametrize("said", [HEY, HEY.replace("%%", "%")])
-def test_heys_words_are_read(said: str) -> None:
-    """It writes its percent signs once or twice, as its version goes; only good answers count."""
-    assert read_hey(said, 1.0, 2.0) == DriverResult(13870, 3.007, 6.6, 15.4, 1.0, 2.0)
+@pytest.mark.parametrize("output", [HEY, HEY.replace("%%", "%")])
+def test_heys_output_is_parsed(output: str) -> None:
+    """Percent signs appear once or twice, depending on the version; only successful requests count."""
+    assert read_hey(output, 1.0, 2.0) == DriverResult(13870, 3.007, 6.6, 15.4, 1.0, 2.0)
 
 
-def test_a_hey_without_answers_measured_nothing() -> None:
-    """No good answers are an error, not a rate of nought."""
+def test_hey_without_successful_requests_is_an_error() -> None:
+    """Without successful requests there is an error, not a rate of 0."""
     with pytest.raises(ScenarioFailedError, match="hey did not measure"):
         read_hey(HEY.replace("[200]", "[503]"), 1.0, 1.0)
 
 
-def test_what_is_required_is_judged_round_by_round() -> None:
-    """A ratio is the median over rounds that ran at the same time; what is not installed requires nothing."""
+def test_requirements_are_medians_over_rounds() -> None:
+    """A ratio is the median over rounds; a client that is not installed has no requirement."""
     ours = [took(8000, 1.0, 2.0), took(9000, 1.0, 2.4), took(4000, 2.0, 9.0)]
     found = {
         "ours": ours,
@@ -87,14 +87,14 @@ def test_what_is_required_is_judged_round_by_round() -> None:
     assert judged({"ours": ours}) == {}
 
 
-def test_a_machine_that_was_busy_with_something_else_is_told() -> None:
-    """One round in which neither the client nor the server kept its core busy is enough; either of them may be the busy one."""
+def test_clients_that_lacked_cpu_time_are_listed() -> None:
+    """One round in which neither the client's nor the server's core was busy is enough."""
     client, server, neither = (DriverResult(100, 2.0, 1.0, 1.0, *cpu_s) for cpu_s in ((1.9, 0.2), (0.2, 1.9), (1.1, 1.2)))
     assert disturbed({"ours": [client, server], "wrk": [client, neither, client], "hey": []}) == ["wrk"]
 
 
-def test_the_table_has_a_line_for_every_client() -> None:
-    """One that is not installed says so; the others have their median and range."""
+def test_the_table_has_a_row_for_every_client() -> None:
+    """A client that is not installed is marked; the others have their median and range."""
     written = StringIO()
     drawn = table(["wrk", "hey"], {"wrk": [took(1000, 1, 2), took(3000, 3, 4), took(2000, 2, 3)]}, "a bench")
     Console(file=written, width=132).print(drawn)
@@ -111,33 +111,33 @@ def test_the_table_has_a_line_for_every_client() -> None:
 
 @dataclass
 class Refused:
-    """A command line that is refused, and what it says."""
+    """A command line that is rejected, and its message."""
 
-    words: list[str]
-    says: str
+    arguments: list[str]
+    message: str
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        Refused(["--users", "0"], "begin at 1"),
-        Refused(["--rounds", "0"], "begin at 1"),
+        Refused(["--users", "0"], "have to be at least 1"),
+        Refused(["--rounds", "0"], "have to be at least 1"),
         Refused(["--seconds", "0"], "above 0"),
-        Refused(["--clients", "curl"], "knows no curl; it knows wrk"),
+        Refused(["--clients", "curl"], "unknown client in --clients: curl; choose from wrk"),
     ],
 )
-def test_wrong_use_is_refused(wrong: Refused, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is measured, and the message says what would be right."""
-    monkeypatch.setattr(sys, "argv", ["bench_clients", *wrong.words])
+def test_a_usage_error_is_rejected(wrong: Refused, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is measured, and the message names the valid values."""
+    monkeypatch.setattr(sys, "argv", ["bench_clients", *wrong.arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert wrong.says in capsys.readouterr().err
+    assert wrong.message in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_clients_take_turns_at_a_real_server() -> None:
-    """Our client, on both loops, is measured in both rounds, and this process may run where it could before."""
+def test_clients_alternate_on_a_real_server() -> None:
+    """The lean client is measured on both loops in both rounds, and this process's cores are restored."""
     before = os.sched_getaffinity(0)
     try:
         found = compare(["ours", "ours on asyncio"], 4, 2, 0.2)

@@ -1,4 +1,4 @@
-"""The echo: it answers with what it got, and nothing else."""
+"""The echo server: it responds with the request's body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.load_generator.echo import HELLO, app
 
 
 def answer_to(*messages: dict[str, Any]) -> list[Any]:
-    """Return what the application sends after these messages."""
+    """Return the messages that the application sends after these messages."""
     waiting, sent = list(messages), []
 
     async def receive() -> Any:
@@ -29,14 +29,14 @@ def answer_to(*messages: dict[str, Any]) -> list[Any]:
     ("parts", "body"),
     [([b""], HELLO), ([b"abc"], b"abc"), ([b"abc", b"de", b"f"], b"abcdef")],
 )
-def test_a_body_comes_back_whole(parts: Sequence[bytes], body: bytes) -> None:
-    """Its parts are joined, its length is said, and who sends none gets a fixed one."""
-    asked = [{"type": "http.request", "body": part, "more_body": n < len(parts) - 1} for n, part in enumerate(parts)]
-    start, end = answer_to(*asked)
+def test_a_body_is_returned_complete(parts: Sequence[bytes], body: bytes) -> None:
+    """Its parts are joined, with their length; a request without a body gets a fixed one."""
+    request = [{"type": "http.request", "body": part, "more_body": n < len(parts) - 1} for n, part in enumerate(parts)]
+    start, end = answer_to(*request)
     assert (start["status"], start["headers"]) == (200, [(b"content-length", str(len(body)).encode())])
     assert end["body"] == body
 
 
-def test_who_leaves_gets_no_answer() -> None:
-    """A request that breaks off is not answered."""
+def test_an_aborted_request_has_no_response() -> None:
+    """A client that disconnects gets no response."""
     assert answer_to({"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}) == []

@@ -1,4 +1,4 @@
-"""The question about response times under load: what is right, what is required, how it is shown, and a short real run."""
+"""The validation of response times under load: accuracy, requirements, the table, and a short real run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tools.validation import load_times
 from tools.validation.load.known import known_server
 from tools.validation.load.situations import SITUATIONS
 from tools.validation.load.tools import TOOLS, ToolResult
-from tools.validation.load_times import ToolAccuracy, ask, middle, requirements, table
+from tools.validation.load_times import ToolAccuracy, measure, middle, requirements, table
 
 TRUTH = {"50": 0.25, "90": 2.0, "95": 100.0, "99": 500.0, "99.9": 1000.0}
 BOUNDS = {"50": 0.5, "90": 0.5, "95": 1.0, "99": 5.0, "99.9": 10.0}
 
 
 def line(errors_ms: Mapping[str, float], tool: int = 0) -> ToolAccuracy:
-    """Return a line whose percentiles are off by so much."""
+    """Return a line whose percentiles have these errors."""
     return ToolAccuracy(
         TOOLS[tool], ToolResult(990, {label: TRUTH[label] + errors_ms.get(label, 0.0) for label in TRUTH}), TRUTH, 1000
     )
@@ -30,23 +30,23 @@ def line(errors_ms: Mapping[str, float], tool: int = 0) -> ToolAccuracy:
 @pytest.mark.parametrize("label", QUANTILES)
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_percentile_is_right_within_the_larger_bound(label: str, sign: int) -> None:
-    """Half a millisecond or a hundredth of the truth, whichever is more, either way; not beyond."""
+    """The bound is 0.5 ms or 1 % of the truth, whichever is more, in either direction."""
     assert line({label: sign * BOUNDS[label] * 0.99}).is_right(label)
     assert not line({label: sign * BOUNDS[label] * 1.01}).is_right(label)
     assert line({label: sign * BOUNDS[label] * 1.01}).right == len(QUANTILES) - 1
 
 
-def test_one_disturbed_round_changes_nothing() -> None:
-    """Of several rounds the medians count, of what was said and of what was true."""
+def test_one_disturbed_round_has_no_effect() -> None:
+    """The medians over rounds count, of the results and of the truth."""
     rounds = [line({"99": 1.0}), line({"99": 900.0}), line({"99": 2.0})]
     assert middle(rounds).error_ms("99") == pytest.approx(2.0)
     assert middle(rounds).truth_ms == TRUTH
-    assert middle(rounds).seen.operations == 990
+    assert middle(rounds).result.operations == 990
     assert middle(rounds).planned == 1000
 
 
 def test_only_this_harness_has_to_be_right() -> None:
-    """There is one requirement a situation, which names the worst percentile of this harness; others are not judged."""
+    """There is one requirement per situation, which names the worst percentile of this harness."""
     situation = SITUATIONS[0]
     found = requirements([(situation, line({"95": 3.0, "99": 4.0}), 0.25), (situation, line({"99": -400.0}, tool=1), 0.0)])
     assert [requirement.met for requirement in found] == [False]
@@ -55,7 +55,7 @@ def test_only_this_harness_has_to_be_right() -> None:
 
 
 def test_the_table_shows_truth_and_errors() -> None:
-    """Each tool has the truth of its own run above it, its errors in brackets, and one that is missing says so."""
+    """Each tool has its errors in brackets, the truth of its run above it, and a note if it is not installed."""
     drawn = table(SITUATIONS[2], [line({"50": 0.1234, "95": -60.0})], ["wrk"], 0.034)
     assert drawn.rows == [
         ["truth for this harness", "1000", "0.250", "2.000", "100.0", "500.0", "1000.0", ""],
@@ -71,24 +71,24 @@ def test_the_table_shows_truth_and_errors() -> None:
         ],
         ["**wrk**", "not installed", "", "", "", "", "", ""],
     ]
-    assert "the server stalls. From second 2 to second 3 it answers nobody. Users come 200 times a second for 5 s" in drawn.text
+    assert "the server stalls. From second 2 to second 3 it sends no response. 200 users arrive per second for 5 s" in drawn.text
     assert "Other processes used 3% of a core meanwhile." in drawn.text
 
 
-def test_one_core_is_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server and a generator on one core would measure each other."""
+def test_a_single_core_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server and a tool on one core would delay each other."""
     monkeypatch.setattr(load_times, "choose_cores", lambda: Cores(None, None))
     with pytest.raises(NotMeasurableError, match="two cores"):
         load_times.run(1.0)
 
 
 @pytest.mark.slow
-def test_a_short_run_compares_every_request() -> None:
-    """For real, this harness counts as many requests as users would have sent, and truth and answer have every percentile."""
+def test_a_short_real_run_counts_every_request() -> None:
+    """This harness counts as many requests as users would have sent, and truth and result have every percentile."""
     pytest.importorskip("uvloop")
     before = os.sched_getaffinity(0)
     with known_server(frozenset()) as server:
-        found = ask(TOOLS[0], server, SITUATIONS[0].shortened(0.1))
-    assert found.seen.operations == found.planned == 400
-    assert set(found.truth_ms) == set(found.seen.percentiles_ms) == set(QUANTILES)
+        found = measure(TOOLS[0], server, SITUATIONS[0].shortened(0.1))
+    assert found.result.operations == found.planned == 400
+    assert set(found.truth_ms) == set(found.result.percentiles_ms) == set(QUANTILES)
     assert os.sched_getaffinity(0) == before

@@ -1,1 +1,1 @@
-"""What the question about load stands on: a server whose times are known, and the tools that ask it."""
+"""Validation of response times under load: a server with known times, and the tools that send it requests."""

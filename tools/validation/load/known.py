@@ -1,4 +1,4 @@
-"""The server with known times as its coordinator holds it: started, told what to do, and asked what it did."""
+"""The client side of the server with known times: start it, set its course, and read its log."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from harness.runtime.child import child_environment, kill_group
 from tools.validation.load.server import BEGIN, HOST, LOG, Log
 from tools.validation.load.situations import Course
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class KnownServer:
-    """A running server: where it listens, and its process."""
+    """A running server."""
 
     port: int
     pid: int
 
     @property
     def url(self) -> str:
-        """Where to ask."""
+        """The server's URL."""
         return f"http://{HOST}:{self.port}"
 
     def begin(self, course: Course) -> None:
-        """Have it begin anew; requests that it still holds are answered and no longer noted."""
-        self._ask("POST", BEGIN, msgspec.json.encode(course))
+        """Start a new course; requests that it still holds are answered and not logged."""
+        self._request("POST", BEGIN, msgspec.json.encode(course))
 
     def log(self) -> Log:
-        """Return what it did since it began."""
-        return msgspec.json.decode(self._ask("GET", LOG, b""), type=Log)
+        """Return its log since the start of the course."""
+        return msgspec.json.decode(self._request("GET", LOG, b""), type=Log)
 
-    def _ask(self, method: str, path: bytes, body: bytes) -> bytes:
-        with closing(http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE_S)) as connection:
+    def _request(self, method: str, path: bytes, body: bytes) -> bytes:
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=TIMEOUT_S)) as connection:
             connection.request(method, path.decode(), body)
             return connection.getresponse().read()
 
 
 @contextmanager
 def known_server(cpus: frozenset[int]) -> Iterator[KnownServer]:
-    """Start the server on these cores, all that there are if none is named, and end it afterwards.
+    """Start the server on these cores, or on all cores if there are none, and end it afterwards.
 
     Raises:
         NotMeasurableError: it does not start.
@@ -59,7 +59,7 @@ def known_server(cpus: frozenset[int]) -> Iterator[KnownServer]:
     try:
         first = child.stdout.readline()
         if not first:
-            raise NotMeasurableError("the server with known times did not start; see above what it said")
+            raise NotMeasurableError("the server with known times did not start; see its output above")
         if cpus:
             os.sched_setaffinity(child.pid, cpus)
         yield KnownServer(int(first), child.pid)

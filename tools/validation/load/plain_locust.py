@@ -1,6 +1,6 @@
-"""Locust as its documentation has it: users on FastHttpUser, each with a constant throughput. A locustfile.
+"""A locustfile as in Locust's documentation: users on FastHttpUser, each with a constant throughput.
 
-`CONFORMANCE_PER_S` is how often a user asks, `CONFORMANCE_SEEN` the file that Locust's own percentiles are written to at the end.
+`VALIDATION_PER_S` is the rate of a user, `VALIDATION_RESULT` the file to which Locust's percentiles are written at the end.
 Locust's events are untyped.
 """
 
@@ -16,21 +16,21 @@ from locust import FastHttpUser, constant_throughput, events, task
 QUANTILES = {"50": 0.50, "90": 0.90, "95": 0.95, "99": 0.99, "99.9": 0.999}
 
 
-class Asker(FastHttpUser):
-    """Asks as often as told, unless it still waits for an answer."""
+class ConstantUser(FastHttpUser):
+    """Sends requests at a constant rate, unless it still waits for a response."""
 
-    wait_time = constant_throughput(float(os.environ["CONFORMANCE_PER_S"]))
+    wait_time = constant_throughput(float(os.environ["VALIDATION_PER_S"]))
 
     @task
-    def ask(self) -> None:
-        """Send a request and read its answer."""
+    def send(self) -> None:
+        """Send a request and read its response."""
         self.client.get("/")
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def write(environment: Any, **_: object) -> None:
-    """Write what Locust's table shows, before it is cut to whole milliseconds."""
+    """Write the figures of Locust's table before they are truncated to whole milliseconds."""
     total = environment.stats.total
     at = {label: total.get_response_time_percentile(q) for label, q in QUANTILES.items()}
-    seen = {"operations": total.num_requests, "failed": total.num_failures, "percentiles_ms": at}
-    Path(os.environ["CONFORMANCE_SEEN"]).write_text(json.dumps(seen), encoding="utf-8")
+    result = {"operations": total.num_requests, "failed": total.num_failures, "percentiles_ms": at}
+    Path(os.environ["VALIDATION_RESULT"]).write_text(json.dumps(result), encoding="utf-8")

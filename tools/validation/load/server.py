@@ -1,7 +1,7 @@
-"""A server whose times are known: it holds each request as long as a plan says, and notes what it really did.
+"""A server with known times: it holds each request for a planned time, and logs its real times.
 
-`python -m tools.validation.load.server` writes its port to standard output and ends with whoever started it. `POST /begin` with
-a `Course` begins anew, `GET /log` says what happened since; every other request is held. The event loops' own timers are too
+`python -m tools.validation.load.server` writes its port to standard output and ends with its parent process. `POST /begin` with
+a `Course` starts a new course, `GET /log` returns its log; every other request is held. The event loops' own timers are too
 coarse for this, hence the pacer.
 """
 
@@ -25,21 +25,21 @@ from tools.validation.load.situations import TABLE, Course, delays_ns
 HOST = "127.0.0.1"
 BEGIN, LOG = b"/begin", b"/log"
 HELLO = b"x" * 100
-GONE = -1
+DISCONNECTED = -1
 _BACKLOG = 2048
 
 
 class Log(msgspec.Struct, frozen=True):
-    """What the server did since it began, by request. `received_ns` counts from the first request.
+    """The requests of one course. `received_ns` counts from the first request.
 
-    `late_ns` is how much later than planned the answer was given; `GONE` where the asker had left by then, or still waits.
+    `late_ns` is the lateness of the response; `DISCONNECTED` if the client had closed the connection by then, or still waits.
     """
 
     received_ns: list[int]
     late_ns: list[int]
 
 
-class RequestLedger:
+class RequestLog:
     """One course of requests, from the first to the last."""
 
     def __init__(self, course: Course, clock: Clock, pacer: PacerProtocol) -> None:
@@ -49,13 +49,13 @@ class RequestLedger:
         self._first_ns = 0
 
     def received(self) -> tuple[int, int]:
-        """Note a request; return its number, and when its answer is due on the clock."""
+        """Log a request; return its number, and the due time of its response on the clock."""
         now_ns, number = self._now_ns(), len(self.log.received_ns)
         if number == 0:
             self._first_ns = now_ns
         due_ns = now_ns - self._first_ns
         self.log.received_ns.append(due_ns)
-        self.log.late_ns.append(GONE)
+        self.log.late_ns.append(DISCONNECTED)
         due_ns += self._delays[number % TABLE]
         for start, end in self._stalls:
             if start <= due_ns < end:
@@ -63,7 +63,7 @@ class RequestLedger:
         return number, due_ns + self._first_ns
 
     async def answer(self, number: int, due_ns: int, transport: asyncio.Transport) -> None:
-        """Answer when it is due."""
+        """Respond at the due time."""
         await self._pacer.until(due_ns)
         if not transport.is_closing():
             self.log.late_ns[number] = self._now_ns() - due_ns
@@ -71,21 +71,21 @@ class RequestLedger:
 
 
 class KnownDelayServer:
-    """What all connections share. `review` is the present course's."""
+    """The state that all connections share."""
 
     def __init__(self, clock: Clock, pacer: PacerProtocol) -> None:
         self._clock, self._pacer = clock, pacer
-        self.review = RequestLedger(Course("uniform"), clock, pacer)
+        self.requests = RequestLog(Course("uniform"), clock, pacer)
         self.waiting: set[asyncio.Task[None]] = set()
 
     def begin(self, course: Course) -> None:
-        """Forget what was before."""
-        self.review = RequestLedger(course, self._clock, self._pacer)
+        """Start a new course."""
+        self.requests = RequestLog(course, self._clock, self._pacer)
 
     def hold(self, transport: asyncio.Transport) -> None:
-        """Take a request in, and answer it later."""
-        review = self.review
-        task = asyncio.get_running_loop().create_task(review.answer(*review.received(), transport))
+        """Accept a request, and respond later."""
+        requests = self.requests
+        task = asyncio.get_running_loop().create_task(requests.answer(*requests.received(), transport))
         self.waiting.add(task)
         task.add_done_callback(self.waiting.discard)
 
@@ -99,11 +99,11 @@ class KnownConnection(asyncio.Protocol):
         self._url = self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way to answer."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
+        """Store the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's behaves as one without deriving from it
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; what is no HTTP ends the connection."""
+        """Parse received data; anything but HTTP closes the connection."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -114,20 +114,20 @@ class KnownConnection(asyncio.Protocol):
         self._url = self._body = b""
 
     def on_url(self, part: bytes) -> None:
-        """Take a part of the path."""
+        """Add a part of the path."""
         self._url += part
 
     def on_body(self, part: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         self._body += part
 
     def on_message_complete(self) -> None:
-        """Do what was asked."""
+        """Handle the request."""
         if self._url == BEGIN:
             self._server.begin(msgspec.json.decode(self._body, type=Course))
             self._transport.write(_response(b""))
         elif self._url == LOG:
-            self._transport.write(_response(msgspec.json.encode(self._server.review.log)))
+            self._transport.write(_response(msgspec.json.encode(self._server.requests.log)))
         else:
             self._server.hold(self._transport)
 
@@ -138,20 +138,23 @@ def _response(body: bytes) -> bytes:
 
 async def _serve(listening: socket.socket) -> None:
     clock = MonotonicClock()
-    async with Pacer(clock) as pacer, KeepAwake(clock):  # its waking up is in nobody's times, and would be in what tools say
+    async with (
+        Pacer(clock) as pacer,
+        KeepAwake(clock),
+    ):  # the wake-up time of its core is not in the truth, and would be in the tools' results
         server = KnownDelayServer(clock, pacer)
         serving = await asyncio.get_running_loop().create_server(lambda: KnownConnection(server), sock=listening)
         gc.collect()
-        gc.disable()  # a collection would be a stall that nobody planted
+        gc.disable()  # a collection would be a stall that is not planned
         await serving.serve_forever()
 
 
 def main() -> None:
-    """Serve on a free port of this machine's own."""
+    """Serve on a free loopback port."""
     die_with_parent()
     with socket.socket() as listening:
         listening.bind((HOST, 0))
-        listening.listen(_BACKLOG)  # before the port is told, so that nobody is refused meanwhile
+        listening.listen(_BACKLOG)  # before the port is written, so that no connection is refused meanwhile
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
         uvloop.run(_serve(listening))

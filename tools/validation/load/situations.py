@@ -1,4 +1,4 @@
-"""What the server with known times does to its requests: pure functions of a seed and a request's number."""
+"""The known times of the server: pure functions of a seed and a request's number."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 Ns = npt.NDArray[np.int64]
 
 TABLE = 10_000
-"""Requests after which the times begin again."""
+"""The number of requests after which the times repeat."""
 
 
 class Course(msgspec.Struct, frozen=True):
-    """What the server is told before a tool asks it: whose times its requests take, and when it answers nobody.
+    """The server's behaviour while a tool sends requests: the name of its delays, and its stalls.
 
     `stalls_ns` holds (from, until) in nanoseconds from the first request, ascending, none touching another.
     """
@@ -28,14 +28,14 @@ class Course(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Situation:
-    """Something that happens to users, with the load that meets it.
+    """A behaviour of the server, with the load on it.
 
-    `delays` is a key of `DELAYS`; `stalls_s` are (from, until) in seconds. A tool without a plan of arrivals gets `users`, who
-    together ask `rate_per_s` times a second.
+    `delays` is a key of `DELAYS`; `stalls_s` are (from, until) in seconds. A tool without an arrival schedule gets `users`, which
+    together send `rate_per_s` requests per second.
     """
 
     name: str
-    says: str
+    text: str
     delays: str
     rate_per_s: int
     seconds: int
@@ -43,16 +43,16 @@ class Situation:
     stalls_s: tuple[tuple[float, float], ...] = ()
 
     def course(self, seed: int = 0) -> Course:
-        """Return it as the server is told."""
+        """Return the course for the server."""
         return Course(self.delays, seed, [(round(a * 1e9), round(b * 1e9)) for a, b in self.stalls_s])
 
     @property
-    def under_way(self) -> int:
-        """How many requests are under way on average without a stall (Little's law), at least one."""
+    def in_flight(self) -> int:
+        """The average number of requests in flight without a stall (Little's law), at least one."""
         return max(1, round(self.rate_per_s * float(delays_ns(self.delays, 0).mean()) / 1e9))
 
     def shortened(self, effort: float) -> Situation:
-        """Return the same in a share of the time, in whole seconds as tools want it; a stall is as long, and keeps its place."""
+        """Return the same with a share of the duration, in whole seconds; a stall has the same length and relative start."""
         seconds = max(1, round(self.seconds * effort))
         starts_s = [round(start * seconds / self.seconds, 3) for start, _ in self.stalls_s]
         stalls_s = tuple((at, at + end - start) for at, (start, end) in zip(starts_s, self.stalls_s, strict=True))
@@ -60,7 +60,7 @@ class Situation:
 
 
 def delays_ns(name: str, seed: int) -> Ns:
-    """Return how long the server holds requests 0, 1, … in nanoseconds, shape (`TABLE`,).
+    """Return the delays of requests 0, 1, … in nanoseconds, shape (`TABLE`,).
 
     Raises:
         KeyError: there are no such delays.
@@ -77,7 +77,7 @@ def _lognormal(generator: np.random.Generator) -> npt.NDArray[np.float64]:
 
 
 def _tail(generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Of every hundred requests exactly one and three are slow, so that no percentile asked for lies on the edge of a step."""
+    """Of every 100 requests exactly one and three are slow, so that no requested percentile is at the edge of a step."""
     hundreds = generator.uniform(1.0, 3.0, (TABLE // 100, 100))
     hundreds[:, 0] = 100.0
     hundreds[:, 1:4] = 2000.0
@@ -126,4 +126,4 @@ SITUATIONS = (
         users=40,
     ),
 )
-"""What is published."""
+"""The situations of the published report."""

@@ -1,4 +1,4 @@
-"""Load testing tools, each asking the server with known times, and what each says that its users saw."""
+"""Load testing tools that send requests to the server with known times, and their results."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tools.load_generator.echo_scenario import ECHO, PID, SERVER
 from tools.validation.load.known import KnownServer
 from tools.validation.load.situations import Situation
 
-PATIENCE_S = 60.0
-"""How much longer than its load a tool may take."""
+EXTRA_TIMEOUT_S = 60.0
+"""The timeout of a tool, in addition to its duration."""
 
-DRAIN_S = 10.0
-"""How long this harness waits for answers at the end; longer than anything that the server does."""
+DRAIN_S = 60.0
+"""The drain timeout of this harness; longer than any time of the server, also on a busy machine."""
 
 WARM_UP_S = 1
-"""How long this harness warms up, as `harness load` does by default; whole, so that the plan goes on evenly."""
+"""The warm-up of this harness, as by default in `harness load`; a whole number, so that arrivals stay evenly spaced."""
 
 IN_FLIGHT_CAP = 10_000
 _LOCUSTFILE = Path(__file__).with_name("plain_locust.py")
@@ -54,37 +54,37 @@ _GOOD = "200"
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What a tool says: how many requests it counted, how many failed, and its percentiles in milliseconds by label."""
+    """A tool's result."""
 
     operations: int
     percentiles_ms: dict[str, float]
     failed: int = 0
 
 
-Ask = Callable[[KnownServer, Situation], ToolResult]
+RunTool = Callable[[KnownServer, Situation], ToolResult]
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool: what its number means, and how it is run. `needs` is the program or the Python package it is.
+    """A tool. `text` explains its figures, and `needs` is its program or Python package.
 
-    `warm_up_s` is how long it asks by the same plan before it counts.
+    `warm_up_s` is the time for which it sends requests by the same schedule before it counts.
     """
 
     name: str
-    says: str
-    ask: Ask
+    text: str
+    run: RunTool
     needs: str
     warm_up_s: int = 0
 
     @property
     def is_installed(self) -> bool:
-        """Whether it can run here."""
+        """Whether it is installed here."""
         return find_spec(self.needs) is not None if self.needs in {"harness", "locust"} else shutil.which(self.needs) is not None
 
 
-def ask_ours(server: KnownServer, situation: Situation) -> ToolResult:
-    """Have this harness's engine play the plan in the open model, in a process of its own, as any run under load does.
+def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
+    """Run a load worker of this harness in the open model, as any load test does.
 
     Raises:
         ScenarioFailedError: a request failed, was dropped or was given up.
@@ -106,14 +106,14 @@ def ask_ours(server: KnownServer, situation: Situation) -> ToolResult:
             cpus=tuple(own),
             alone=own.isdisjoint(os.sched_getaffinity(server.pid)),
         )
-        engine = Supervisor(job)
+        worker = Supervisor(job)
         try:
             with _also_on(server.pid):
-                engine.start()
-            server.begin(situation.course())  # it has asked once, to see that it can
-            block = engine.run_block(ECHO)
+                worker.start()
+            server.begin(situation.course())  # after the worker's own first request, which compares answers
+            block = worker.run_block(ECHO)
         finally:
-            engine.close()
+            worker.close()
     groups = list(block.groups.values())
     lost = sum(group.planned - group.operations for group in groups)
     if lost or not groups:
@@ -125,7 +125,7 @@ def ask_ours(server: KnownServer, situation: Situation) -> ToolResult:
 
 @contextmanager
 def _also_on(server: int) -> Iterator[None]:
-    """Let this process, and what it starts, run on the server's cores as well: an engine keeps to its own by itself."""
+    """Let this process and its children run on the server's cores as well: a load worker pins itself to its own cores."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, own | os.sched_getaffinity(server))
     try:
@@ -134,83 +134,84 @@ def _also_on(server: int) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
-def ask_locust(server: KnownServer, situation: Situation) -> ToolResult:
+def run_locust(server: KnownServer, situation: Situation) -> ToolResult:
     """Run plain Locust from its command line, with its defaults."""
     server.begin(situation.course())
     with tempfile.TemporaryDirectory() as name:
-        seen, users = Path(name) / "seen.json", str(situation.users)
-        facts = {"CONFORMANCE_PER_S": str(situation.rate_per_s / situation.users), "CONFORMANCE_SEEN": str(seen)}
-        words = [sys.executable, "-m", "locust", "--locustfile", str(_LOCUSTFILE), "--host", server.url, "--headless"]
-        words += ["--users", users, "--spawn-rate", users, "--run-time", f"{situation.seconds}s", "--loglevel", "ERROR"]
-        said = _said("Locust", words, situation, facts, Path(name))
-        if not seen.is_file():
-            raise ScenarioFailedError(f"Locust did not measure: {said[-300:]}")
-        return _good("Locust", msgspec.json.decode(seen.read_bytes(), type=ToolResult))
+        result, users = Path(name) / "result.json", str(situation.users)
+        facts = {"VALIDATION_PER_S": str(situation.rate_per_s / situation.users), "VALIDATION_RESULT": str(result)}
+        arguments = [sys.executable, "-m", "locust", "--locustfile", str(_LOCUSTFILE), "--host", server.url, "--headless"]
+        arguments += ["--users", users, "--spawn-rate", users, "--run-time", f"{situation.seconds}s", "--loglevel", "ERROR"]
+        output = _output("Locust", arguments, situation, facts, Path(name))
+        if not result.is_file():
+            raise ScenarioFailedError(f"Locust did not measure: {output[-300:]}")
+        return _good("Locust", msgspec.json.decode(result.read_bytes(), type=ToolResult))
 
 
-def ask_hey(server: KnownServer, situation: Situation) -> ToolResult:
-    """Run hey with the plan's rate, shared out over its workers."""
+def run_hey(server: KnownServer, situation: Situation) -> ToolResult:
+    """Run hey with the rate distributed over its workers."""
     server.begin(situation.course())
     each_per_s = round(situation.rate_per_s / situation.users)
-    words = ["hey", "-z", f"{situation.seconds}s", "-c", str(situation.users), "-q", str(each_per_s), "-o", "csv", f"{server.url}/"]
-    return _good("hey", read_hey(_said("hey", words, situation)))
+    arguments = ["hey", "-z", f"{situation.seconds}s", "-c", str(situation.users), "-q", str(each_per_s)]
+    arguments += ["-o", "csv", f"{server.url}/"]
+    return _good("hey", read_hey(_output("hey", arguments, situation)))
 
 
-def ask_wrk(server: KnownServer, situation: Situation) -> ToolResult:
-    """Run wrk with as many connections as the plan has requests under way on average: it knows no rate."""
+def run_wrk(server: KnownServer, situation: Situation) -> ToolResult:
+    """Run wrk, which has no rate, with one connection per request that is in flight on average."""
     server.begin(situation.course())
     with tempfile.TemporaryDirectory() as name:
         script = Path(name) / "percentiles.lua"
         script.write_text(_LUA, encoding="utf-8")
-        words = ["wrk", "--threads", "1", "--connections", str(situation.under_way), "--duration", f"{situation.seconds}s"]
+        arguments = ["wrk", "--threads", "1", "--connections", str(situation.in_flight), "--duration", f"{situation.seconds}s"]
         return read_wrk(
-            _said("wrk", [*words, "--timeout", "30s", "--latency", "--script", str(script), f"{server.url}/"], situation)
+            _output("wrk", [*arguments, "--timeout", "30s", "--latency", "--script", str(script), f"{server.url}/"], situation)
         )
 
 
-def read_hey(said: str) -> ToolResult:
-    """Read the table of all requests that hey writes: seconds with four decimals, and the status.
+def read_hey(output: str) -> ToolResult:
+    """Parse hey's table of all requests: seconds with four decimals, and the status.
 
     Raises:
-        ScenarioFailedError: it is no such table, or an empty one.
+        ScenarioFailedError: it is not such a table, or is empty.
     """
     try:
-        rows = [(float(row["response-time"]) * 1e3, row["status-code"]) for row in csv.DictReader(io.StringIO(said))]
+        rows = [(float(row["response-time"]) * 1e3, row["status-code"]) for row in csv.DictReader(io.StringIO(output))]
     except (KeyError, TypeError, ValueError) as error:
-        raise ScenarioFailedError(f"hey wrote no table of requests: {said[:300]}") from error
+        raise ScenarioFailedError(f"hey wrote no table of requests: {output[:300]}") from error
     took_ms = [ms for ms, status in rows if status == _GOOD]
     if not took_ms:
-        raise ScenarioFailedError(f"hey measured nothing: {said[:300]}")
+        raise ScenarioFailedError(f"hey measured nothing: {output[:300]}")
     at = np.quantile(took_ms, list(QUANTILES.values()))
     return ToolResult(len(took_ms), dict(zip(QUANTILES, at.tolist(), strict=True)), len(rows) - len(took_ms))
 
 
-def read_wrk(said: str) -> ToolResult:
-    """Read the line that the script has wrk write.
+def read_wrk(output: str) -> ToolResult:
+    """Parse the line that the script makes wrk write.
 
     Raises:
         ScenarioFailedError: there is none, or requests failed.
     """
-    found = _WRK_SEEN.search(said)
-    if found is None or _WRK_FAILED.search(said):
-        raise ScenarioFailedError(f"wrk did not measure: {' '.join(said.split())[-300:]}")
+    found = _WRK_SEEN.search(output)
+    if found is None or _WRK_FAILED.search(output):
+        raise ScenarioFailedError(f"wrk did not measure: {' '.join(output.split())[-300:]}")
     return ToolResult(int(found[1]), dict(zip(QUANTILES, map(float, found[2].split()), strict=True)))
 
 
 def _good(tool: str, seen: ToolResult) -> ToolResult:
     if seen.failed:
-        raise ScenarioFailedError(f"{seen.failed} requests of {tool} failed; nothing can be said about the others")
+        raise ScenarioFailedError(f"{seen.failed} requests of {tool} failed, so its figures are not valid")
     return seen
 
 
-def _said(
-    tool: str, words: list[str], situation: Situation, facts: Mapping[str, str] | None = None, folder: Path | None = None
+def _output(
+    tool: str, arguments: list[str], situation: Situation, facts: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
-    """Return what a command writes; in a folder of its own it reads nobody's settings."""
+    """Return a command's output; in a separate folder it reads no configuration files."""
     given = {**child_environment(), **(facts or {})}
-    patience_s = situation.seconds + PATIENCE_S
+    patience_s = situation.seconds + EXTRA_TIMEOUT_S
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=patience_s, env=given, cwd=folder)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=patience_s, env=given, cwd=folder)
     except subprocess.TimeoutExpired:
         raise ScenarioFailedError(f"{tool} did not end in {situation.name!r}") from None
     if done.returncode:
@@ -221,34 +222,34 @@ def _said(
 TOOLS = (
     Tool(
         "this harness",
-        "asks in the open model: every request begins when it is due, its time counts from that moment, and what is under way at"
-        " the end is waited for. That is the question which the truth answers.",
-        ask_ours,
+        "uses the open model: every request starts when it is due, its time counts from the due time, and requests in flight at"
+        " the end are waited for. This is the definition of the truth.",
+        run_harness,
         "harness",
         WARM_UP_S,
     ),
     Tool(
         "Locust",
-        "(FastHttpUser, `constant_throughput`, its defaults) is a closed model: a user who waits for an answer asks nothing, and"
-        " what was missed is not made up for. Times count from sending, are rounded to whole milliseconds below 100 ms and to two"
-        " digits above, and what is under way at the stop is not counted. It tells what the requests that its users sent took.",
-        ask_locust,
+        "(FastHttpUser, `constant_throughput`, its defaults) uses a closed model: a user who waits for a response sends nothing,"
+        " and missed requests are not sent later. Times count from sending, are rounded to whole milliseconds below 100 ms and to two"
+        " digits above, and requests in flight at the stop are not counted. It shows the times of the requests that were sent.",
+        run_locust,
         "locust",
     ),
     Tool(
         "hey",
-        "(`-c` workers, `-q` each) is a closed model with a most for each worker's rate. Times count from sending, with four"
-        " decimals of a second in the table read here. It tells what a request took once it was sent.",
-        ask_hey,
+        "(`-c` workers, `-q` each) uses a closed model with a limit of each worker's rate. Times count from sending, with four"
+        " decimals of a second in the table read here. It shows the time of a request after sending.",
+        run_hey,
         "hey",
     ),
     Tool(
         "wrk",
-        "is a closed model without a rate: each connection asks again at once, so that it sends another number of requests than"
-        " was planned. It fills in requests that it expects to have missed, by the mean time between requests, and does not count"
-        " what is under way at the end. It tells how much a server answers on so many connections, and what that takes.",
-        ask_wrk,
+        "uses a closed model without a rate: each connection sends the next request at once, so that the number of requests differs"
+        " from the planned one. It adds requests that it expects to have missed, by the mean time between requests, and does not"
+        " count requests in flight at the end. It shows the throughput of a server with a number of connections, and its times.",
+        run_wrk,
         "wrk",
     ),
 )
-"""In the order of the tables; this harness first."""
+"""In the order of the tables, this harness first."""

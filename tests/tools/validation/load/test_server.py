@@ -1,4 +1,4 @@
-"""The server with known times: what it plans and notes on a fake clock, and that it serves for real."""
+"""The server with known times: its schedule and log on a fake clock, and a real run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from harness.load.pacing import FakePacer
 from harness.runtime.clock import FakeClock
 from tools.validation.load.known import known_server
-from tools.validation.load.server import GONE, HOST, KnownConnection, KnownDelayServer, RequestLedger
+from tools.validation.load.server import DISCONNECTED, HOST, KnownConnection, KnownDelayServer, RequestLog
 from tools.validation.load.situations import Course, delays_ns
 
 MS = 1_000_000
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written, until it is closed."""
+    """Stores what is written, until it is closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class Transport(asyncio.Transport):
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Keep it."""
+        """Store the data."""
         self.written.append(bytes(data))
 
     def is_closing(self) -> bool:
-        """Whether it was closed."""
+        """Return whether it was closed."""
         return self.closed
 
     def abort(self) -> None:
@@ -40,68 +40,68 @@ class Transport(asyncio.Transport):
         self.closed = True
 
 
-def with_review(course: Course, use: Callable[[RequestLedger, FakeClock], Coroutine[Any, Any, None]]) -> RequestLedger:
-    """Use a review in a loop, on a clock that begins at a second; return it."""
+def with_log(course: Course, use: Callable[[RequestLog, FakeClock], Coroutine[Any, Any, None]]) -> RequestLog:
+    """Use a log in a loop, on a clock that starts at 1 s; return the log."""
     clock = FakeClock(1000 * MS)
 
-    async def within() -> RequestLedger:
-        review = RequestLedger(course, clock, FakePacer(clock))
-        await use(review, clock)
-        return review
+    async def within() -> RequestLog:
+        log = RequestLog(course, clock, FakePacer(clock))
+        await use(log, clock)
+        return log
 
     return asyncio.run(within())
 
 
-def test_each_request_is_held_for_its_own_time() -> None:
-    """Request i is due delay i after it came, and what is noted counts from the first request."""
+def test_each_request_is_held_for_its_planned_time() -> None:
+    """Request i is due delay i after its arrival, and logged times count from the first request."""
     due = []
 
-    async def use(review: RequestLedger, clock: FakeClock) -> None:
+    async def use(log: RequestLog, clock: FakeClock) -> None:
         for _ in range(3):
-            due.append(review.received()[1] - clock.now_ns())
+            due.append(log.received()[1] - clock.now_ns())
             clock.advance(7 * MS)
 
-    review = with_review(Course("lognormal", 5), use)
+    log = with_log(Course("lognormal", 5), use)
     assert due == delays_ns("lognormal", 5)[:3].tolist()
-    assert review.log.received_ns == [0, 7 * MS, 14 * MS]
-    assert review.log.late_ns == [GONE] * 3
+    assert log.log.received_ns == [0, 7 * MS, 14 * MS]
+    assert log.log.late_ns == [DISCONNECTED] * 3
 
 
-def test_a_stall_holds_what_is_ready_in_it() -> None:
-    """An answer that would be ready within a stall is due at its end; the stall counts from the first request."""
+def test_a_stall_delays_responses_that_are_ready_in_it() -> None:
+    """A response that would be ready within a stall is due at its end; stalls count from the first request."""
 
-    async def use(review: RequestLedger, clock: FakeClock) -> None:
-        assert review.received()[1] == 1000 * MS + int(delays_ns("uniform", 0)[0])
+    async def use(log: RequestLog, clock: FakeClock) -> None:
+        assert log.received()[1] == 1000 * MS + int(delays_ns("uniform", 0)[0])
         clock.advance(20 * MS)
-        assert review.received()[1] == 1030 * MS
+        assert log.received()[1] == 1030 * MS
         clock.advance(10 * MS)
-        assert review.received()[1] == 1030 * MS + int(delays_ns("uniform", 0)[2])
+        assert log.received()[1] == 1030 * MS + int(delays_ns("uniform", 0)[2])
 
-    with_review(Course("uniform", 0, [(15 * MS, 30 * MS)]), use)
+    with_log(Course("uniform", 0, [(15 * MS, 30 * MS)]), use)
 
 
-def test_an_answer_goes_out_when_due_and_its_lateness_is_noted() -> None:
-    """Nothing is written before it is due; how late it was is noted, and nothing where the asker has gone."""
-    asker, gone = Transport(), Transport()
-    gone.closed = True
+def test_a_response_is_sent_when_due_and_its_lateness_is_logged() -> None:
+    """Nothing is written before the due time, and nothing to a client that has disconnected."""
+    client, disconnected = Transport(), Transport()
+    disconnected.closed = True
 
-    async def use(review: RequestLedger, clock: FakeClock) -> None:
-        number, due_ns = review.received()
-        await review.answer(number, due_ns, asker)
+    async def use(log: RequestLog, clock: FakeClock) -> None:
+        number, due_ns = log.received()
+        await log.answer(number, due_ns, client)
         assert clock.now_ns() == due_ns
-        number, due_ns = review.received()
+        number, due_ns = log.received()
         clock.advance(50 * MS)  # the server was busy
-        await review.answer(number, due_ns, asker)
-        await review.answer(*review.received(), gone)
+        await log.answer(number, due_ns, client)
+        await log.answer(*log.received(), disconnected)
 
-    review = with_review(Course("uniform"), use)
-    assert review.log.late_ns == [0, 50 * MS - int(delays_ns("uniform", 0)[1]), GONE]
-    assert len(asker.written) == 2
-    assert gone.written == []
+    log = with_log(Course("uniform"), use)
+    assert log.log.late_ns == [0, 50 * MS - int(delays_ns("uniform", 0)[1]), DISCONNECTED]
+    assert len(client.written) == 2
+    assert disconnected.written == []
 
 
 def test_a_request_in_pieces_is_one_request() -> None:
-    """However a request is cut into pieces, it is held once, and at its end; what is no HTTP ends the connection."""
+    """A request in several packets is held once, at its end; anything but HTTP closes the connection."""
     clock, transport = FakeClock(), Transport()
 
     async def within() -> None:
@@ -114,7 +114,7 @@ def test_a_request_in_pieces_is_one_request() -> None:
         assert not server.waiting
         connection.data_received(last)
         await asyncio.gather(*server.waiting)
-        assert len(server.review.log.received_ns) == 1
+        assert len(server.requests.log.received_ns) == 1
         connection.data_received(b"nonsense\r\n\r\n")
 
     asyncio.run(within())
@@ -122,17 +122,17 @@ def test_a_request_in_pieces_is_one_request() -> None:
     assert transport.closed
 
 
-def test_it_serves_and_begins_anew() -> None:
-    """A real server counts requests from each beginning, and says how late each answer was: never before it was due."""
+def test_a_real_server_starts_each_course_anew() -> None:
+    """It counts requests from the start of each course, and no response is before its due time."""
     pytest.importorskip("uvloop")
     with known_server(frozenset()) as server:
-        for asked in (3, 2):
+        for requests in (3, 2):
             server.begin(Course("uniform", 1))
             with closing(http.client.HTTPConnection(HOST, server.port, timeout=10)) as connection:
-                for _ in range(asked):
+                for _ in range(requests):
                     connection.request("GET", "/")
                     assert connection.getresponse().read() == b"x" * 100
             log = server.log()
-            assert len(log.late_ns) == len(log.received_ns) == asked
+            assert len(log.late_ns) == len(log.received_ns) == requests
             assert log.received_ns[0] == 0
             assert min(log.late_ns) >= 0
