@@ -82,7 +82,7 @@ def read_run(path: Path) -> Run:
     """Read a run from its folder or its `run.json`.
 
     Raises:
-        UsageError: no such file, no JSON, cut short, another schema, or not a run at all.
+        UsageError: a missing, invalid or truncated file, another schema, or not a run.
     """
     file = path / RUN_FILE if path.is_dir() else path
     try:
@@ -94,7 +94,7 @@ def read_run(path: Path) -> Run:
     except msgspec.ValidationError as error:
         raise UsageError(f"{file} is not a run of this harness ({error}); name a folder that `harness run` wrote") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{file} is no JSON, or was cut short ({error}); run again, or name another file") from error
+        raise UsageError(f"{file} is not valid JSON, or was cut off ({error}); run again, or name another file") from error
     if found.schema_version != SCHEMA_VERSION:
         writer = found.harness_version or WRITERS.get(found.schema_version, "an unknown version")
         remedy = "run it again" if found.schema_version < SCHEMA_VERSION else f"upgrade: pip install --upgrade {DISTRIBUTION}"
