@@ -53,7 +53,7 @@ def fewer_of(rate_per_1000: str, tried: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = (_counted(result, of, rate_per_1000, tried) for of in (BASELINE, arm))
         if before.per_1000 == 0:
-            raise NotMeasurableError(f"the baseline meets no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
+            raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
         because = f"{before.per_1000:.0f} → {after.per_1000:.0f} {named(rate_per_1000)}"
         least, most = 1 - after.high / before.low, 1 - after.low / before.high
         return Estimate(1 - after.per_1000 / before.per_1000, least, most, note=because)
