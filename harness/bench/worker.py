@@ -138,7 +138,10 @@ class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """The scenario's data were built."""
 
     dataset: dict[str, str | int]
+    """Description of the data, with their digest."""
+
     engine_settings: dict[str, str]
+    """Version and settings of the engine."""
 
 
 class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
@@ -155,19 +158,24 @@ class WorkCounted(msgspec.Struct, tag=True, frozen=True):
     """Work counts and statements of one arm in one group."""
 
     work_counts: list[WorkCount]
+    """The counts."""
+
     statements: list[Statement] = []
+    """The statements with their plans."""
 
 
 class FindingTried(msgspec.Struct, tag=True, frozen=True):
     """One finding was tried."""
 
     finding: Finding
+    """The finding and whether it was demonstrated."""
 
 
 class MemoryMeasured(msgspec.Struct, tag=True, frozen=True):
     """The memory of one operation was measured."""
 
     memory: Memory
+    """The measurement."""
 
 
 class JobDone(msgspec.Struct, tag=True, frozen=True):
