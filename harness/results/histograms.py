@@ -6,13 +6,8 @@ import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
 from harness.results.store import write_bytes
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 """One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`
@@ -30,18 +25,3 @@ def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
     writer.writerow(HISTOGRAM_COLUMNS)
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode())
-
-
-def read_histograms(path: Path) -> pd.DataFrame:
-    """Read one scenario's histograms, columns `HISTOGRAM_COLUMNS`.
-
-    Raises:
-        UsageError: the file is missing or holds something else.
-    """
-    import pandas as pd  # noqa: PLC0415 - writing needs no data frame, and a load worker's start should not wait for it
-
-    kinds = {"arm": "str", "group": "str", "kind": "str", "lower_ns": "int64", "count": "int64"}
-    try:
-        return pd.read_csv(path, usecols=list(HISTOGRAM_COLUMNS), dtype=kinds, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the histograms in {path} ({error}); run again, or report another run") from error

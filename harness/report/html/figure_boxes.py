@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from harness.errors import UsageError
 from harness.report.figures import Drawing, Samples, drawings
+from harness.results.histograms import HISTOGRAM_COLUMNS
 from harness.results.run import Run, ScenarioResult
 from harness.results.store import SAMPLE_COLUMNS
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 WIDE = 700
 """A figure above this width, in view-box units, takes a row of the page."""
-
-HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
-"""One bucket per entry: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lower bound, `count` its operations."""
 
 TEXTS = {"arm", "group", "kind", "case"}
 """The columns that hold text; all others hold integers."""

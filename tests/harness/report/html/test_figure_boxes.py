@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.report.html.figure_boxes import HISTOGRAM_COLUMNS, of_scenario, read_histograms
+from harness.report.html.figure_boxes import of_scenario, read_histograms
+from harness.results.histograms import HISTOGRAM_COLUMNS
 from harness.results.run import ScenarioResult
 
 UNDER_LOAD = ["Response time by percentile, under load", "Capacity: latency against throughput", "The run over time"]
