@@ -62,7 +62,7 @@ def _hanging(line: str) -> int:
     return found.end() if found else 0
 
 
-class _Version(argparse.Action):
+class _PrintVersion(argparse.Action):
     """Print the version and exit. The version is read only when it is wanted, because reading it is slow."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
@@ -185,7 +185,7 @@ def _internal_error(error: Exception, argv: Sequence[str] | None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="harness", description=DESCRIPTION)
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     for info in pkgutil.iter_modules(__path__):
         if info.name.startswith("_"):

@@ -126,6 +126,7 @@ def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
             else:
                 found.update(dict.fromkeys(file.resolve().relative_to(tree.resolve()) for file in files))
         if len(refusals) == 2:  # noqa: PLR2004 - both trees
+            find([name], trees.new / _inside(trees, folder))  # refuses an unknown name as it was written
             raise refusals[0]
     return sorted(found)
 

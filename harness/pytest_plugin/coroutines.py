@@ -29,6 +29,8 @@ def guard(fixture: Any) -> None:
         return
 
     class Guarded(kind):  # type: ignore[misc] # the class of any plugin's fixture
+        """The fixture's class with checks."""
+
         __slots__ = ()
         is_guarded = True
 
@@ -37,6 +39,7 @@ def guard(fixture: Any) -> None:
             return _checked(self, function_to_benchmark, super().__call__(function_to_benchmark, *args, **kwargs))
 
         def pedantic(self, target: Any, *args: Any, **kwargs: Any) -> Any:
+            """Check and time `target`."""
             _refuse_function(self, target)
             return _checked(self, target, super().pedantic(target, *args, **kwargs))
 

@@ -58,6 +58,7 @@ class ArmItem(pytest.Function):
         replay = ReplayedSamples()
 
         def run_arm(benchmark: Any) -> None:
+            """Run the arm, or replay its samples."""
             item.config.stash[TRIALS].run_item(item, benchmark, replay)
 
         item: ArmItem = cls.from_parent(parent, name=f"{group}[{arm}]", callobj=run_arm)

@@ -93,6 +93,30 @@ def figure(width: float, height: float) -> Figure:
     return drawing
 
 
+def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[float, float]) -> tuple[Figure, Axes]:
+    """Return a figure and its axes for rows, `tall` units in all, y downwards; texts go to the `sides` and `ends` around them."""
+    (left, right), (top, foot) = sides, ends
+    height = top + tall + foot
+    drawing = figure(width, height)
+    axes = drawing.add_axes((left / width, foot / height, 1 - (left + right) / width, tall / height))
+    axes.set_ylim(tall, 0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+    return drawing, axes
+
+
+def interval_mark(
+    axes: Axes, value: float, bounds: tuple[float | None, float | None], y: float, colour: str, *, marker: str = "o", hollow: bool
+) -> None:
+    """Draw a value as a mark and its interval, if it has one, as a bar."""
+    low, high = bounds
+    if low is not None and high is not None:
+        axes.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+    face = "none" if hollow else colour
+    axes.plot([value], [y], marker, color=colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5, clip_on=False)
+
+
 def panels(number: int, *, width: float = 560, height: float = 200, columns: int = 2) -> tuple[Figure, list[Axes]]:
     """Return a figure of `number` small multiples of `height` units each, with room above them for a legend."""
     across = min(number, columns)

@@ -97,7 +97,7 @@ class GateRow:
 
     @property
     def label(self) -> str:
-        """The arm, group and metric: `optimised · user_prompts · vm steps at 0.25 of the data`."""
+        """The arm, group and metric: `optimised · orders · vm steps at 0.25 of the data`."""
         part = f" at {self.scale:g} of the data" if self.scale != 1.0 else ""
         parts = (self.arm, self.group or OWN_FIGURE if self.kind != RowKind.STATUS else self.group)
         return " · ".join([*(p for p in parts if p), self.metric.replace("_", " ") + part])

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from harness.results.store import write_bytes
+from harness.results.store import read_columns, write_bytes
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 """One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`
@@ -25,3 +29,12 @@ def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
     writer.writerow(HISTOGRAM_COLUMNS)
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode())
+
+
+def read_histograms(path: Path) -> Mapping[str, npt.NDArray[Any]]:
+    """Read one scenario's histograms as columns of equal length, by the names in `HISTOGRAM_COLUMNS`.
+
+    Raises:
+        UsageError: the file is missing or holds something else.
+    """
+    return read_columns(path, HISTOGRAM_COLUMNS, "histograms")

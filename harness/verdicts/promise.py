@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdict
@@ -76,8 +77,16 @@ def measured(unit: str) -> Claim:
     return Claim(unit)
 
 
-Measure = Callable[[ScenarioResult, str], Estimate]
-"""A function of a scenario's result and an arm's name that returns an estimate, or raises NotMeasurableError with the reason."""
+class Measure(Protocol):
+    """A function that reads an estimate from a scenario's result."""
+
+    def __call__(self, result: ScenarioResult, arm: str, /) -> Estimate:
+        """Return the estimate for one arm.
+
+        Raises:
+            NotMeasurableError: the result does not have the figure; the message is the reason.
+        """
+        ...
 
 
 @dataclass(frozen=True)

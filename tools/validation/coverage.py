@@ -57,9 +57,9 @@ _NOTES = (
         " noise violates this, so nothing is required there; the interval over processes is not affected."
     ),
     (
-        "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval contains"
-        " neither the processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and nothing is required"
-        " of it here."
+        "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval"
+        " contains neither the processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and"
+        " nothing is required of it here."
     ),
 )
 

@@ -115,6 +115,7 @@ def _terminated_by_exception() -> Iterator[None]:
         return
 
     def stop(_: int, __: FrameType | None) -> None:
+        """Interrupt the main thread."""
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)

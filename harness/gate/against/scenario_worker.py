@@ -175,6 +175,7 @@ async def _examined_once(scenario: Any, instance: Any, case: Any) -> tuple[dict[
     """Run one operation; return its work counts and the digest of its answer."""
 
     def digest(answer: Any) -> str | None:
+        """Return the digest of an answer, None for one without a stable representation."""
         found: str | None = operations["digest"](scenario.normalise(case, answer))
         return found
 

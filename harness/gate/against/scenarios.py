@@ -98,6 +98,7 @@ def _both(
     """Examine and time one scenario on one engine."""
 
     def step(text: str) -> None:
+        """Report a step of this scenario."""
         progress(f"{file.stem} · {engine}: {text}")
 
     with ExitStack() as servers:

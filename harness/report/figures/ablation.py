@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.report.ablation import AblationPart, gain_with_interval, parts, rank
-from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, INCH, INK, MUTED, figure, legend_of, log_axis, shorten
-from harness.results.run import Gain, Run, SwitchGain
+from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, INCH, INK, MUTED, interval_mark, legend_of, log_axis, row_axes, shorten
+from harness.results.run import Run, SwitchGain
 
 ORDER = 1
 TITLE = "Gain of each switch, alone and last"
@@ -47,18 +47,12 @@ def draw_run(run: Run) -> Figure | None:
     if not blocks:
         return None
     tall = sum(HEADING + ROW * len(block.found.switches) for block in blocks)
-    height = TOP + tall + FOOT
-    drawing = figure(WIDTH, height)
-    axes = drawing.add_axes((LEFT / WIDTH, FOOT / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height))
-    axes.set_ylim(tall, 0)
+    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), tall, (TOP, FOOT))
     top = 0.0
     for block in blocks:
         _block(drawing, axes, block, top)
         top += HEADING + ROW * len(block.found.switches)
     axes.axvline(1, color=INK, linewidth=0.9)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(visible=False, axis="y")
     axes.margins(x=0.06)
     log_axis(axes, "x")
     axes.set_xlabel("times faster (log)")
@@ -86,18 +80,11 @@ def _row(drawing: Figure, axes: Axes, switch: SwitchGain, middle: float) -> None
     _write(drawing, 16, middle + APART, shorten(switch.description, LEFT - 50), fontsize=9.5, color=MUTED)
     start = WIDTH - RIGHT
     for gain, mark, y in ((switch.alone, ALONE, middle - APART), (switch.last, LAST, middle + APART)):
-        _gain(axes, gain, mark, y)
+        interval_mark(axes, gain.ratio, (gain.low, gain.high), y, mark.colour, marker=mark.sign, hollow=not gain.is_clear)
         _write(drawing, start + 16, y, mark.name, fontsize=10, color=mark.colour)
         _write(drawing, start + 56, y, gain_with_interval(gain), fontsize=10)
     _write(drawing, start + 226, middle - APART, switch.interaction, fontsize=10)
     _write(drawing, start + 226, middle + APART, f"rank {rank(switch)}", fontsize=9.5, color=MUTED)
-
-
-def _gain(axes: Axes, gain: Gain, mark: GainMark, y: float) -> None:
-    if gain.low is not None and gain.high is not None:
-        axes.plot([gain.low, gain.high], [y, y], color=mark.colour, linewidth=2.2, solid_capstyle="butt")
-    face = mark.colour if gain.is_clear else "none"
-    axes.plot([gain.ratio], [y], mark.sign, color=mark.colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5)
 
 
 def _write(drawing: Figure, x: float, y: float, text: str, **style: Any) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.report.numbers import times
-from harness.report.svg import ARM_COLOURS, GRID, INCH, INK, MUTED, figure, shorten
+from harness.report.svg import ARM_COLOURS, GRID, INCH, INK, MUTED, interval_mark, row_axes, shorten
 from harness.results.run import PromiseVerdict, Run, Verdict
 
 ORDER = 90
@@ -34,10 +34,7 @@ def draw_run(run: Run) -> Figure | None:
     if not verdicts:
         return None
     tall = ROW * len(verdicts)
-    height = TOP + tall + FOOT
-    drawing = figure(WIDTH, height)
-    axes = drawing.add_axes((LEFT / WIDTH, FOOT / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height))
-    axes.set_ylim(tall, 0)
+    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), tall, (TOP, FOOT))
     axes.set_xscale("log")
     bounds = [b for v in verdicts for b in (v.value, v.low, v.high) if b]
     reach = max(LEAST_REACH, *(abs_change(b) * 1.1 for b in bounds))
@@ -48,9 +45,6 @@ def draw_run(run: Run) -> Figure | None:
     axes.axvline(1, color=INK, linewidth=0.9)
     for number, verdict in enumerate(verdicts):
         _row(drawing, axes, verdict, ROW * (number + 0.5), 1 - (TOP + ROW * (number + 0.5)) / (drawing.get_figheight() * INCH))
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if reach < LARGE_REACH else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -75,12 +69,8 @@ def _row(drawing: Figure, axes: Axes, verdict: Verdict, y: float, at: float) -> 
     assert verdict.value is not None
     colours = {PromiseVerdict.IMPROVED: ARM_COLOURS[1], PromiseVerdict.REGRESSED: ARM_COLOURS[0]}
     colour = colours.get(verdict.verdict, MUTED)
-    ends = [bound for bound in (verdict.low, verdict.high) if bound]
-    known = len(ends) == 2  # noqa: PLR2004 - both ends or no interval
-    if known:
-        axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
-    face = colour if known else "none"
-    axes.plot([verdict.value], [y], "o", color=colour, markersize=6, markerfacecolor=face, markeredgewidth=1.5)
+    bounds = (verdict.low or None, verdict.high or None)
+    interval_mark(axes, verdict.value, bounds, y, colour, hollow=None in bounds)
     drawing.text(8 / WIDTH, at, shorten(verdict.promise, LEFT - 24), va="center", fontsize=10)
     words = f"{times(verdict.value)}  {verdict.verdict}"
     drawing.text(1 - (RIGHT - 12) / WIDTH, at, words, va="center", fontsize=10, color=INK if verdict.verdict in colours else MUTED)

@@ -14,8 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.report.blocks import status
 from harness.report.promises import KeptShare, PromiseRow, arms_of, figure, kept, rows
-from harness.report.svg import ARM_COLOURS, BAND, INCH, INK, KEEPS, MUTED, arm_styles, shorten
-from harness.report.svg import figure as blank
+from harness.report.svg import ARM_COLOURS, BAND, INCH, INK, KEEPS, MUTED, arm_styles, interval_mark, row_axes, shorten
 from harness.results.run import Run, Verdict
 from harness.verdicts.promise import EXPONENT, format_claim, format_figure
 
@@ -52,10 +51,7 @@ def draw_run(run: Run) -> Figure | None:
     arms = arms_of(promises)
     marks = {arm: ArmMark(str(arm_styles(arms, arms)[arm]["color"]), *MARKS[place % len(MARKS)]) for place, arm in enumerate(arms)}
     tall = [max(2, len(row.verdicts)) * LINE + 13 for row in promises]
-    height = HEAD + sum(tall) + FOOT
-    drawing = blank(WIDTH, height)
-    axes = drawing.add_axes((LEFT / WIDTH, FOOT / height, 1 - (LEFT + RIGHT) / WIDTH, 1 - (HEAD + FOOT) / height))
-    axes.set_ylim(sum(tall), 0)
+    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (HEAD, FOOT))
     low, high = _reach([k for row in promises for v in row.verdicts if (k := kept(v)) is not None])
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -124,20 +120,14 @@ def _verdict(drawing: Figure, axes: Axes, verdict: Verdict, mark: ArmMark, y: fl
 
 
 def _mark(axes: Axes, place: KeptShare, mark: ArmMark, y: float) -> None:
+    """Draw a verdict's mark and interval; an arrow at the end of the axis if it lies beyond."""
     low, high = axes.get_xlim()
-    colour = mark.colour
-    if place.low is not None and place.high is not None:
-        ends = [min(max(bound, low), high) for bound in (place.low, place.high)]
-        axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-    if not low <= place.value <= high:
-        beyond = place.value > high
-        at = high / 1.03 if beyond else low * 1.03
-        axes.plot([at], [y], marker=">" if beyond else "<", color=colour, markersize=7, linestyle="", clip_on=False)
-        return
-    hollow = place.low is None and not place.exact
-    face = "none" if hollow else colour
-    sign = mark.exact if place.exact else mark.interval
-    axes.plot([place.value], [y], sign, color=colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5, clip_on=False)
+    ends = (None, None) if place.low is None or place.high is None else (max(place.low, low), min(place.high, high))
+    sign, at = mark.exact if place.exact else mark.interval, place.value
+    if not low <= at <= high:
+        sign, at = (">", high / 1.03) if at > high else ("<", low * 1.03)
+    hollow = place.low is None and not place.exact and at == place.value
+    interval_mark(axes, at, ends, y, mark.colour, marker=sign, hollow=hollow)
 
 
 def _up(axes: Axes, y: float) -> float:
@@ -150,8 +140,6 @@ def _frame(drawing: Figure, axes: Axes, reach: tuple[float, float], marks: dict[
     low, high = reach
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_yticks([])
-    axes.grid(visible=False, axis="y")
     axes.tick_params(length=0, top=False, labeltop=True)
     axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if low <= t <= high]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from harness.report.figures import Samples
 from harness.report.numbers import ratio_with_interval
-from harness.report.svg import INK, MUTED, figure, log_axis, shorten, styles_of
+from harness.report.svg import INK, MUTED, log_axis, row_axes, shorten, styles_of
 from harness.report.tables import groups_of
 from harness.results.run import AA_CONTROL, Ratio, ScenarioResult
 
@@ -31,10 +31,8 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # n
         return None
     styles = styles_of(result, (r.arm for r in result.ratios))
     tall = HEADING * len(groups) + ROW * len(result.ratios) + 4
+    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), tall, (TOP, FOOT))
     height = TOP + tall + FOOT
-    drawing = figure(WIDTH, height)
-    axes = drawing.add_axes((LEFT / WIDTH, FOOT / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height))
-    axes.set_ylim(tall, 0)
     y = 0.0
     for group in groups:
         y += HEADING
@@ -44,9 +42,6 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # n
             _marks(axes, ratio, styles[ratio.arm], y - ROW / 2)
             _words(drawing, ratio, 1 - (TOP + y - ROW / 2) / height)
     axes.axvline(1, color=INK, linewidth=0.9)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(visible=False, axis="y")
     log_axis(axes, "x")
     axes.set_xlabel("times faster (log)")
     return drawing
@@ -62,6 +57,5 @@ def _marks(axes: Axes, ratio: Ratio, style: dict[str, Any], y: float) -> None:
 
 
 def _words(drawing: Figure, ratio: Ratio, at: float) -> None:
-    name = "A/A control" if ratio.arm == AA_CONTROL else ratio.arm
-    drawing.text(8 / WIDTH, at, shorten(name, LEFT - 24), va="center", fontsize=10, color=MUTED)
+    drawing.text(8 / WIDTH, at, shorten(ratio.arm, LEFT - 24), va="center", fontsize=10, color=MUTED)
     drawing.text(1 - (RIGHT - 10) / WIDTH, at, ratio_with_interval(ratio), va="center", fontsize=10)

@@ -46,7 +46,7 @@ def test_a_comparison_is_printed_and_sets_the_exit_code(
     said = " ".join(capsys.readouterr().out.split())
     assert "regressed" in said
     assert "1 regressed, ▲ 1 improved, ? 1 inconclusive" in said
-    assert "a difference below the drift of 25 %" in said
+    assert "runs of the same code differ by up to 25 %" in said
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new.json", "old.json"]
     assert main(["compare", *files, "--only", "*::a"]) == 0
     assert main(["compare", *files, "--only", "*::c"]) == 3
@@ -117,7 +117,7 @@ def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path:
         (["--drift", "nan"], "is not a percentage from 0 and up to 1000 %"),
         (["--drift", "25"], "'25' has no percent sign; write 25% or a share below 1"),
         (["--format", "pdf"], "unknown format 'pdf'; choose from html, markdown, terminal, json"),
-        (["--only", "nothing"], "no benchmark is named like 'nothing'"),
+        (["--only", "nothing"], "no benchmark matches 'nothing'"),
     ],
 )
 def test_usage_errors_are_one_line(files: tuple[str, str], options: list[str], complaint: str, refused: Refused) -> None:
@@ -134,4 +134,4 @@ def test_a_file_of_no_known_kind_is_one_line(files: tuple[str, str], tmp_path: P
     """The line lists the known kinds, whichever file it is."""
     (tmp_path / "notes.txt").write_text("remember the milk\n")
     for order in ([files[0], "notes.txt"], ["notes.txt", files[0]]):
-        refused(["compare", *order], "is of no kind that is read; known: a run of this harness, hyperfine's JSON, k6's summary")
+        refused(["compare", *order], "has an unknown format; known are: a run of this harness, hyperfine's JSON, k6's summary")

@@ -47,7 +47,7 @@ def test_medians_stand_with_their_ratio_however_few_values_they_rest_on() -> Non
     few = raw_timing("x", [1e6, 2e6, 3e6])
     row = table(side_by_side(Reading("a", "t", "f", (few,)), Reading("b", "t", "f", (few,)))).rows[0]
     assert [cell.full for cell in row[2:]] == ["2.00 ms", "2.00 ms", "1.00× (no interval)", "3"]
-    assert "says too little" in row[1].note
+    assert "is not enough" in row[1].note
 
 
 def test_a_dash_has_its_reason() -> None:

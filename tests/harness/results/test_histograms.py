@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
 
 from harness.errors import UsageError
-from harness.results.histograms import HISTOGRAM_COLUMNS, write_histograms
+from harness.results.histograms import HISTOGRAM_COLUMNS, read_histograms, write_histograms
 
 ROWS = [
     (1, 0, 0, "baseline", "read", "response", 1024, 3),
+    (1, 0, 1, "optimised", "NA", "service", 2**62, 1),
     (2, 1, 0, "baseline", 'a "quoted", group', "queue", 0, 2),
 ]
 
 
-def test_rows_are_written_below_their_columns(tmp_path: Path) -> None:
-    """The folder is created, and texts are quoted."""
+def test_written_rows_are_read_back(tmp_path: Path) -> None:
+    """Rows come back with the same values and types; a group called NA stays a group."""
     path = tmp_path / "samples" / "indexes.csv"
     write_histograms(ROWS, path)
-    with path.open(newline="") as text:
-        assert list(csv.reader(text)) == [list(HISTOGRAM_COLUMNS), *(list(map(str, row)) for row in ROWS)]
+    found = read_histograms(path)
+    assert tuple(found) == HISTOGRAM_COLUMNS
+    assert list(zip(*(column.tolist() for column in found.values()), strict=True)) == ROWS
 
 
-def test_an_unwritable_folder_is_an_error(tmp_path: Path) -> None:
-    """It raises an error of one line."""
-    (tmp_path / "samples").write_text("a file")
-    with pytest.raises(UsageError, match="cannot write"):
-        write_histograms(ROWS, tmp_path / "samples" / "indexes.csv")
+@pytest.mark.parametrize("text", ["", "process,pair\n1,2\n", ",".join(HISTOGRAM_COLUMNS) + "\n0,0,0,a,g,response,many,1\n"])
+def test_invalid_file_is_rejected(tmp_path: Path, text: str) -> None:
+    """A missing or empty file, other columns and text instead of numbers raise an error of one line."""
+    path = tmp_path / "histograms.csv"
+    with pytest.raises(UsageError, match="cannot read the histograms"):
+        read_histograms(path)
+    path.write_text(text)
+    with pytest.raises(UsageError, match="cannot read the histograms"):
+        read_histograms(path)
