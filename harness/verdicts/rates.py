@@ -15,12 +15,13 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate per 1000 with its bounds, from `tries`."""
+    """A rate with its 95 % confidence interval, per 1000 tries."""
 
     per_1000: float
     low: float
     high: float
     tries: float
+    """The number of tries that were made."""
 
 
 def rate(hits: float, tries: float) -> Rate:
@@ -32,7 +33,11 @@ def rate(hits: float, tries: float) -> Rate:
 
 
 def share_of(hits: str, tried: str) -> Measure:
-    """Return the share of tries that hit, from two figures of the arm itself; what was tried is a sample of what might have been."""
+    """Measure the share of tries that hit, from two figures of the arm, with its confidence interval.
+
+    Raises:
+        NotMeasurableError: by the measure, without any try.
+    """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         found, tries = (exact_figure(result, arm, "", name).value for name in (hits, tried))
@@ -45,18 +50,21 @@ def share_of(hits: str, tried: str) -> Measure:
 
 
 def fewer_of(rate_per_1000: str, tried: str) -> Measure:
-    """The share less of a rate than the baseline's, both figures of the arms themselves, each counted in a number of tries.
+    """Measure the share by which a rate is below the baseline's, from both arms' figures and their numbers of tries.
 
-    The interval sets each rate's bounds against the other's, which is wider than 95 % needs.
+    The interval combines opposite bounds of the two rates, which is conservative.
+
+    Raises:
+        NotMeasurableError: by the measure, if the baseline's rate is 0.
     """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = (_counted(result, of, rate_per_1000, tried) for of in (BASELINE, arm))
         if before.per_1000 == 0:
-            raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
-        because = f"{before.per_1000:.0f} → {after.per_1000:.0f} {named(rate_per_1000)}"
-        least, most = 1 - after.high / before.low, 1 - after.low / before.high
-        return Estimate(1 - after.per_1000 / before.per_1000, least, most, note=because)
+            raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to reduce")
+        note = f"{before.per_1000:.0f} → {after.per_1000:.0f} {named(rate_per_1000)}"
+        low, high = 1 - after.high / before.low, 1 - after.low / before.high
+        return Estimate(1 - after.per_1000 / before.per_1000, low, high, note=note)
 
     return measure
 

@@ -106,8 +106,8 @@ def answering(*answers: bytes, seen: Seen | None = None, then_close: bool = Fals
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.connections += 1
         turn = 0
-        while (asked := await request_of(reader))[0]:
-            seen.requests.append(asked)
+        while (request := await request_of(reader))[0]:
+            seen.requests.append(request)
             writer.write(answers[min(turn, len(answers) - 1)])
             turn += 1
             if then_close:
@@ -151,13 +151,13 @@ def test_requests_and_responses_are_complete(play: Play) -> None:
 
     async def check() -> Any:
         async with asking(answering(b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\nX-Made: yes\r\n\r\nhello", seen=seen)) as client:
-            return await client.request("PUT", "/a?b=c", {"x-asked": "yes"}, b"body")
+            return await client.request("PUT", "/a?b=c", {"x-sent": "yes"}, b"body")
 
     response = play(check())
     assert (response.status, response.headers["x-made"], response.body) == (503, "yes", b"hello")
     head, body = seen.requests[0]
     assert head.startswith(b"PUT /a?b=c HTTP/1.1\r\n")
-    assert b"x-asked: yes\r\n" in head
+    assert b"x-sent: yes\r\n" in head
     assert body == b"body"
 
 
@@ -314,13 +314,13 @@ def test_a_refused_connection_is_an_error(play: Play) -> None:
 def test_an_unknown_host_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message does not contain the name: a client has one server, and failures are counted by message."""
 
-    def nobody(*asked: Any, **more: Any) -> Any:
+    def unknown(*args: Any, **more: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def check() -> None:
-        monkeypatch.setattr(socket, "getaddrinfo", nobody)
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
         with pytest.raises(OSError, match=http_client.UNKNOWN_HOST):
-            await Client("nobody.invalid", 80).request("GET", "/")
+            await Client("unknown.invalid", 80).request("GET", "/")
 
     asyncio.run(check())
 
@@ -352,7 +352,7 @@ def test_other_failures_have_the_systems_message(monkeypatch: pytest.MonkeyPatch
     """A client without free file descriptors raises the system's message, without an address."""
 
     async def check() -> None:
-        async def none_left(*asked: Any, **more: Any) -> Any:
+        async def none_left(*args: Any, **more: Any) -> Any:
             raise OSError(24, "whatever ('127.0.0.1', 80)")
 
         monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", none_left)
@@ -442,14 +442,14 @@ def test_a_cancelled_requests_response_is_discarded(play: Play) -> None:
             if turn > 1:
                 writer.write(OK)
             else:
-                asked.set()
+                received.set()
 
-    asked = asyncio.Event()
+    received = asyncio.Event()
 
     async def check() -> tuple[bytes, int]:
         async with asking(serve) as client:
             task = asyncio.create_task(client.request("GET", "/"))
-            await asked.wait()
+            await received.wait()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             return (await client.request("GET", "/")).body, client.opened
@@ -506,16 +506,16 @@ def test_unrequested_data_closes_the_connection(play: Play) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
         writer.write(OK)
-        await answered.wait()
+        await completed.wait()
         writer.write(more)
         await request_of(reader)
 
-    answered = asyncio.Event()
+    completed = asyncio.Event()
 
     async def check() -> tuple[int, int]:
         async with asking(serve) as client:
             await client.request("GET", "/")
-            answered.set()
+            completed.set()
             await until(lambda: not client._open)
             return (await client.request("GET", "/")).status, client.opened
 
@@ -667,7 +667,7 @@ def test_compressed_bodies_are_decoded_and_kept_as_sent(encoding: str, sent: byt
 def test_bodies_are_decoded_lazily(monkeypatch: pytest.MonkeyPatch) -> None:
     """Creating a response and reading its size do not decode it."""
 
-    def refuse(*asked: Any) -> Any:
+    def refuse(*args: Any) -> Any:
         raise AssertionError("it was decoded")
 
     monkeypatch.setattr(http_client, "_decoded", refuse)

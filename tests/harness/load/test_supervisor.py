@@ -24,93 +24,93 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def ground() -> Iterator[LoadEnvironment]:
+def environment() -> Iterator[LoadEnvironment]:
     """Yield the toy's data."""
     with LoadEnvironment([load(TOYS / "adding.py")], "sqlite", "tiny", 0) as found:
         yield found
 
 
-def supervisor(ground: LoadEnvironment, **how: Any) -> Supervisor:
-    """Return an engine of short blocks, started."""
+def supervisor(environment: LoadEnvironment, **how: Any) -> Supervisor:
+    """Return an worker of short blocks, started."""
     usual: dict[str, Any] = {"block_s": 0.1, "arrivals": "100", "drain_s": 1.0, **how}
-    found = Supervisor(LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), **usual))
+    found = Supervisor(LoadJob([str(s.file) for s in environment.scenarios], environment.settings(0), **usual))
     found.start()
     return found
 
 
-def test_an_engine_takes_its_cycles_and_ends_by_itself(ground: LoadEnvironment) -> None:
+def test_a_worker_takes_its_cycles_and_ends_by_itself(environment: LoadEnvironment) -> None:
     """Two blocks of each arm, and facts about the process; nothing is left of it."""
-    engine = supervisor(ground, cycles=2)
-    engine.load()
-    while engine.running:
-        engine.wait()
-    found = engine.blocks()
-    engine.close()
+    worker = supervisor(environment, cycles=2)
+    worker.load()
+    while worker.running:
+        worker.wait()
+    found = worker.blocks()
+    worker.close()
     assert sorted(b.arm for b in found) == sorted(["baseline", "proposed", "optimised"] * 2)
     assert all(sum(g.planned for g in b.groups.values()) == 10 for b in found)
-    assert engine.failed is None
-    assert "event loop" in engine.facts
-    assert ground.datasets["adding"]["digest"] == "numbers-0"
+    assert worker.failed is None
+    assert "event loop" in worker.facts
+    assert environment.datasets["adding"]["digest"] == "numbers-0"
 
 
-def test_an_engine_on_request_runs_one_block_per_order(ground: LoadEnvironment) -> None:
+def test_a_worker_on_request_runs_one_block_per_order(environment: LoadEnvironment) -> None:
     """The block has the arm and the load of the order."""
-    engine = supervisor(ground, on_request=True)
+    worker = supervisor(environment, on_request=True)
     try:
-        rate = engine.run_block("proposed", rate_factor=2.0)
-        users = engine.run_block("baseline", users=2)
+        rate = worker.run_block("proposed", rate_factor=2.0)
+        users = worker.run_block("baseline", users=2)
     finally:
-        engine.close()
+        worker.close()
     assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("proposed", 0, 20)
     assert (users.arm, users.users) == ("baseline", 2)
 
 
-def test_stopping_lets_the_block_end(ground: LoadEnvironment) -> None:
+def test_stopping_lets_the_block_end(environment: LoadEnvironment) -> None:
     """An endless worker exits, and reports what it had measured."""
-    engine = supervisor(ground, model=LoadModel.CLOSED, block_s=600.0)
-    engine.load(users=2)
+    worker = supervisor(environment, model=LoadModel.CLOSED, block_s=600.0)
+    worker.load(users=2)
     time.sleep(0.3)
-    engine.stop()
-    (block,) = engine.blocks()
-    engine.close()
-    assert not engine.running
+    worker.stop()
+    (block,) = worker.blocks()
+    worker.close()
+    assert not worker.running
     assert 0 < block.measured_ns < 600e9
-    assert engine.failed is None
+    assert worker.failed is None
 
 
-def test_a_killed_engine_is_named_with_its_signal(ground: LoadEnvironment) -> None:
+def test_a_killed_worker_is_named_with_its_signal(environment: LoadEnvironment) -> None:
     """The supervisor records it, and a request for a block raises it."""
-    engine = supervisor(ground, on_request=True)
-    assert engine._child is not None
-    engine._child.process.send_signal(signal.SIGKILL)
+    worker = supervisor(environment, on_request=True)
+    assert worker._child is not None
+    worker._child.process.send_signal(signal.SIGKILL)
     with pytest.raises(ScenarioFailedError, match=r"load worker exited unexpectedly during the run \(SIGKILL\)"):
-        engine.run_block("baseline", users=1)
-    engine.close()
-    assert "SIGKILL" in str(engine.failed)
+        worker.run_block("baseline", users=1)
+    worker.close()
+    assert "SIGKILL" in str(worker.failed)
 
 
-def test_an_engine_that_cannot_start_reports_the_reason(ground: LoadEnvironment, tmp_path: Path) -> None:
+def test_a_worker_that_cannot_start_reports_the_reason(environment: LoadEnvironment, tmp_path: Path) -> None:
     """The error is its message, not a traceback."""
     wrong = tmp_path / "adding.py"
     wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
-    engine = Supervisor(LoadJob([str(wrong)], ground.settings(0), block_s=0.1))
+    worker = Supervisor(LoadJob([str(wrong)], environment.settings(0), block_s=0.1))
     with pytest.raises(ScenarioFailedError, match="adding: proposed gives another answer"):
-        engine.start()
-    assert not engine.running
+        worker.start()
+    assert not worker.running
 
 
-def test_an_engine_without_a_supervisor_exits_without_output(ground: LoadEnvironment) -> None:
+def test_a_worker_without_a_supervisor_exits_without_output(environment: LoadEnvironment) -> None:
     """Neither its reports nor an error of its own become a traceback on a terminal."""
-    job = LoadJob([str(s.file) for s in ground.scenarios], ground.settings(0), block_s=0.1)
+    job = LoadJob([str(s.file) for s in environment.scenarios], environment.settings(0), block_s=0.1)
     with Child(python_module("harness.load.worker"), msgspec.json.Decoder(), exit_timeout_s=30.0) as child:
         child.send(job)
         child.end()
         assert (child.exit_description(), child.output()) == ("exit code 0", "")
 
 
-def test_each_engine_has_separate_streams(ground: LoadEnvironment) -> None:
+def test_each_worker_has_separate_streams(environment: LoadEnvironment) -> None:
     """No two of them run the same cases."""
-    assert [ground.settings(index)[0].stream for index in (0, 1, 2)] == [0, 1000, 2000]
+    assert [environment.settings(index)[0].stream for index in (0, 1, 2)] == [0, 1000, 2000]
 
 
 def test_a_scenario_that_does_not_run_here_is_refused() -> None:

@@ -230,8 +230,8 @@ TOOLS = (
     ),
     Tool(
         "Locust",
-        "(FastHttpUser, `constant_throughput`, its defaults) uses a closed model: a user who waits for a response sends nothing,"
-        " and missed requests are not sent later. Times count from sending, are rounded to whole milliseconds below 100 ms and to two"
+        "(FastHttpUser, `constant_throughput`, its defaults) uses a closed model: a user who waits for a response sends nothing and"
+        " missed requests are not sent later. Times count from sending, are rounded to whole milliseconds below 100 ms and to two"
         " digits above, and requests in flight at the stop are not counted. It shows the times of the requests that were sent.",
         run_locust,
         "locust",
