@@ -86,7 +86,7 @@ def test_users_are_the_closed_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (result,) = read_run(out).scenarios
     assert result.load is not None
-    assert (result.load.models, result.load.arrivals) == (["closed"], "3 users, each asking again once answered")
+    assert (result.load.models, result.load.arrivals) == (["closed"], "3 concurrent users")
     assert done.stdout.startswith("{")
 
 
@@ -116,7 +116,7 @@ def test_a_crashed_worker_is_reported_and_the_next_one_starts(tmp_path: Path) ->
     (result,) = read_run(tmp_path / "run").scenarios
     assert result.load is not None
     (lost,) = result.load.lost_workers
-    assert lost.startswith("engine process 1 of 2, after ")
+    assert lost.startswith("load worker 1 of 2, after ")
     assert "load worker exited unexpectedly during the run (SIGKILL)" in lost
     assert result.load.arms[0].operations > 0
 
