@@ -1,4 +1,4 @@
-"""What a scenario is: the contract that a scenario file fulfils.
+"""The contract that a scenario file fulfils.
 
 A scenario file holds one subclass of `Scenario`; the file's name is the scenario's name. It imports neither pytest nor Locust.
 How such files are found and loaded is in `harness.discovery`.
@@ -112,7 +112,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` built: the data's digest and counts, and the engine's settings and version, for the record."""
+    """The result of `prepare`: the data's digest and counts, and the engine's settings and version, for the record."""
 
     dataset: Mapping[str, str | int] = field(default_factory=dict)
     engine_settings: Mapping[str, str] = field(default_factory=dict)
@@ -221,7 +221,7 @@ class Scenario(Generic[Instance]):
 
         Raises, when entered:
             NotMeasurableError: it cannot run here; the reason stands in the report.
-            UsageError: it should run and does not, such as an address that nobody answers; the scenario has failed.
+            UsageError: it should run and does not, such as an address without a server; the scenario has failed.
         """
         del setting
         return nullcontext({})
@@ -272,7 +272,7 @@ class Scenario(Generic[Instance]):
         return None
 
     def load_cases(self, setting: Setting) -> Sequence[Case]:
-        """Return what one stream of operations under load asks for, in turn and over again: a pure function of seed and stream.
+        """Return the cases of one stream of operations under load, repeated in a loop: a pure function of seed and stream.
 
         By default those of the groups with `load`, interleaved. An operation is one request: it is what an arrival brings.
         """
@@ -330,7 +330,7 @@ class Scenario(Generic[Instance]):
         return ()
 
     def facts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
-        """Return figures of the arm itself that are no operation's: bytes of index, number of connections.
+        """Return figures of the arm itself, not of an operation: bytes of index, number of connections.
 
         Raises:
             NotMeasurableError: this engine cannot tell.

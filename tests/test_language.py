@@ -23,7 +23,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page 
 
 BANNED = {
     r"^(What|Who|How)\b": "open with a verb (functions) or a noun (classes)",
-    r"\b(?<!there )(is|are) no\b(?! (more|less|fewer|further|longer|later|better|worse)\b)": "is not a, there is no",
+    r"\b(?<!there )(is|are) no\b(?! (more|less|fewer|further|higher|lower|longer|later|better|worse)\b)": "is not a, there is no",
     r"\b(operations?|requests?|rows?|times|users?) a second\b|\ban arm each\b|\ba row a figure\b": "per second, per arm",
     r"\bso many\b|\bas many as\b(?! possible)": "a count, a number of",
     r"\bunder way\b|\btake off\b|\bflying\b": "in flight, running",
@@ -35,7 +35,7 @@ BANNED = {
     r"\bdoubts?\b|\bdoubted\b": "warning",
     r"\bworlds?\b": "instance",
     r"\bledger\b": "review",
-    r"\bthe (roof|room|floor|door|house|wall)s?\b": "the entry point, package, layer, import contract",
+    r"\bthe (roof|room|floor|door|house|wall(?!-))s?\b(?!-)": "the entry point, package, layer, import contract",
     r"\bwithout a word\b|\blast words\b": "unexpectedly, last error line",
     r"\bhas gone\b|\bis gone\b|\bhave gone\b": "is missing, has stopped",
     r"\bexact work\b": "work counts",
@@ -156,10 +156,14 @@ def test_public_functions_and_classes_are_documented() -> None:
         name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if name.endswith("__main__"):
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        members = [
+            node for owner in body if isinstance(owner, ast.ClassDef) and not owner.name.startswith("_") for node in owner.body
+        ]
+        for node in (*body, *members):
             if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
                 continue
-            if not ast.get_docstring(node) and not any("overload" in ast.dump(d) for d in node.decorator_list):
+            if not ast.get_docstring(node):
                 undocumented.append(f"{name}.{node.name}")
     assert [name for name in undocumented if not name.startswith("harness.runnable.")] == []  # signatures for the type checker
 

@@ -60,7 +60,7 @@ class Effort:
     """Nanoseconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
 
     processes_at_higher_rtt: int | None = None
-    """Limit of the processes at a higher RTT; None for as many as at the lowest."""
+    """Limit of the processes at a higher RTT; None: the same number as at the lowest."""
 
     secondary_groups: bool = True
     """Whether secondary groups are timed."""
@@ -173,7 +173,7 @@ class ScenarioRun:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run is to do."""
+    """The plan of a run."""
 
     scenarios: Sequence[LoadedScenario]
     """The scenarios, in the order of the report."""

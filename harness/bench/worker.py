@@ -98,10 +98,10 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """The group to measure, for memory."""
 
     limit_bytes: int | None = None
-    """Memory that the operation may add; None is no limit."""
+    """Memory that the operation may add; None: no limit."""
 
     timeout_s: int = 0
-    """Seconds until the process is ended by the kernel; 0 is no timeout."""
+    """Seconds until the process is ended by the kernel; 0: no timeout."""
 
     slow_groups: bool = True
     """Whether to time the groups declared slow."""

@@ -1,4 +1,4 @@
-"""What `harness report` and `harness compare` share: two files into a run, and a run of files into a report."""
+"""Shared parts of `harness report` and `harness compare`: two files into a run, and a run of files into a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `harness gate` and `harness baseline` share: two runs into a gate's result, and a result into all its outputs.
+"""Shared parts of `harness gate` and `harness baseline`: two runs into a gate's result, and a result into all its outputs.
 
 `harness.cli._against` ends with `publish` as well, so that a result looks the same wherever its rows come from.
 """

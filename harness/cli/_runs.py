@@ -1,4 +1,4 @@
-"""What the commands that measure share: their options, and carrying out a run from its plan to its report."""
+"""Shared parts of the commands that measure: their options, and carrying out a run from its plan to its report."""
 
 from __future__ import annotations
 

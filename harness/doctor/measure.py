@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from harness.doctor.verdict import Checkup, Machine, check_up
-from harness.doctor.worker import Measure, Measured
+from harness.doctor.worker import Measured, MeasureSlice
 from harness.errors import ScenarioFailedError
 from harness.load.pacing import Lateness, Pacer, lateness_ns
 from harness.runtime.child import Child, last_error_line, python_module
@@ -101,7 +101,7 @@ def _worker(core: int | None) -> Child[Measured]:
 
 
 def _slice_ns(worker: Child[Measured]) -> list[int]:
-    worker.send(Measure(SLICE))
+    worker.send(MeasureSlice(SLICE))
     measured = worker.receive()
     if measured is None:
         error = last_error_line(worker.output()) or "is there enough memory?"

@@ -18,7 +18,7 @@ WARM_UP = 20
 """Operations before the first that is timed: the interpreter specialises its bytecode meanwhile."""
 
 
-class Measure(msgspec.Struct, tag=True, frozen=True):
+class MeasureSlice(msgspec.Struct, tag=True, frozen=True):
     """The order to time the work."""
 
     operations: int
@@ -26,7 +26,7 @@ class Measure(msgspec.Struct, tag=True, frozen=True):
 
 
 class Measured(msgspec.Struct, tag=True, frozen=True):
-    """The reply to `Measure`."""
+    """The reply to `MeasureSlice`."""
 
     times_ns: list[int]
     """Nanoseconds of each operation."""
@@ -35,7 +35,7 @@ class Measured(msgspec.Struct, tag=True, frozen=True):
 def main() -> None:
     """Time the work on every order, until the channel ends."""
     parent = channel.connect()
-    orders, encoder = msgspec.json.Decoder(Measure), msgspec.json.Encoder()
+    orders, encoder = msgspec.json.Decoder(MeasureSlice), msgspec.json.Encoder()
     times_ns(spin, WARM_UP, MonotonicClock())
     gc.collect()
     gc.freeze()

@@ -105,7 +105,7 @@ class Client:
 
     Example:
         client = Client("127.0.0.1", 8000)
-        request = client.encode("GET", "/prompts")
+        request = client.encode("GET", "/items")
         response = await client.send(request)
         client.close()
     """

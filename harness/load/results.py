@@ -85,7 +85,7 @@ def combined(workers: Iterable[Sequence[LoadBlock]]) -> list[LoadBlock]:
     """Combine the blocks of load workers that shared one load at the same time into the blocks of that load.
 
     An arm's block of a cycle consists of one block per worker: users and counts add up, histograms merge, and measured time is the
-    mean of theirs, because it passed at the same time. The share of a worker that ended early is missing from then on.
+    mean of all workers, because it passed at the same time. The share of a worker that ended early is missing from then on.
     """
     found: dict[tuple[int, str, str], list[LoadBlock]] = defaultdict(list)
     for blocks in workers:

@@ -172,7 +172,7 @@ class LoadWorker:
 
     @property
     def facts(self) -> dict[str, str]:
-        """How operations run, for the record: one fact, or one per scenario if they differ."""
+        """Return the execution mode of operations, for the record: one fact, or one per scenario if they differ."""
         modes = set(self._execution.values())
         return {"execution": modes.pop()} if len(modes) == 1 else {f"execution of {n}": mode for n, mode in self._execution.items()}
 

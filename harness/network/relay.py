@@ -265,7 +265,7 @@ class Flow:
 
 
 def _sent_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """Return the monotonic time at which the kernel received a chunk; its timestamp, if any, is on the wall clock."""
+    """Return the monotonic time at which the kernel received a chunk, from its timestamp on the real-time clock, if it has one."""
     wall_ns, now_ns = time.time_ns(), time.monotonic_ns()  # in this order: a delay between the two makes a chunk late, never early
     for level, kind, stamp in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):

@@ -70,7 +70,7 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
         rows.append(
             (
                 Cell(title),
-                Cell("A/A control" if r.arm == AA_CONTROL else r.arm),
+                Cell(r.arm),
                 ratio_cell(r.ratio, r.low, r.high),
                 *(_before_after(both, label) for label in ("50", "95")),
                 *map(Cell, (spread, whole(r.pairs), whole(len(r.processes)))),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.errors import UsageError
-from harness.results.store import write_bytes
+from harness.results.store import read_columns, write_bytes
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy.typing as npt
 
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 """One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`
@@ -32,16 +31,10 @@ def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def read_histograms(path: Path) -> pd.DataFrame:
-    """Read one scenario's histograms, columns `HISTOGRAM_COLUMNS`.
+def read_histograms(path: Path) -> Mapping[str, npt.NDArray[Any]]:
+    """Read one scenario's histograms as columns of equal length, by the names in `HISTOGRAM_COLUMNS`.
 
     Raises:
         UsageError: the file is missing or holds something else.
     """
-    import pandas as pd  # noqa: PLC0415 - writing needs no data frame, and a load worker's start should not wait for it
-
-    kinds = {"arm": "str", "group": "str", "kind": "str", "lower_ns": "int64", "count": "int64"}
-    try:
-        return pd.read_csv(path, usecols=list(HISTOGRAM_COLUMNS), dtype=kinds, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the histograms in {path} ({error}); run again, or report another run") from error
+    return read_columns(path, HISTOGRAM_COLUMNS, "histograms")

@@ -26,7 +26,7 @@ class Drift:
     median_ns: float
     """Over all processes."""
     ratio: float
-    """Second half of a process ÷ first half, the median over processes; 1 is no change."""
+    """Second half of a process ÷ first half, the median over processes; 1: no change."""
     explained: float
     """By how much `ratio` may differ from 1 because of the control's noise, as a share."""
     processes: list[float] = field(default_factory=list)

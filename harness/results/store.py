@@ -8,12 +8,16 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.errors import UsageError
 from harness.results.run import Run, Sample
 from harness.version import DISTRIBUTION, version
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
@@ -22,6 +26,9 @@ WRITERS = {1: "0.1.0"}
 """Schema → the version of this package that wrote it, before files named it themselves."""
 
 RUN_FILE = "run.json"
+TEXT_COLUMNS = {"arm", "group", "kind", "case"}
+"""The columns of sample files that hold text; all others hold integers."""
+
 SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
 
 
@@ -75,7 +82,7 @@ def read_run(path: Path) -> Run:
     """Read a run from its folder or its `run.json`.
 
     Raises:
-        UsageError: no such file, no JSON, cut short, another schema, or not a run at all.
+        UsageError: a missing, invalid or truncated file, another schema, or not a run.
     """
     file = path / RUN_FILE if path.is_dir() else path
     try:
@@ -87,7 +94,7 @@ def read_run(path: Path) -> Run:
     except msgspec.ValidationError as error:
         raise UsageError(f"{file} is not a run of this harness ({error}); name a folder that `harness run` wrote") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{file} is not JSON, or was cut short ({error}); run again, or name another file") from error
+        raise UsageError(f"{file} is not valid JSON, or was cut off ({error}); run again, or name another file") from error
     if found.schema_version != SCHEMA_VERSION:
         writer = found.harness_version or WRITERS.get(found.schema_version, "an unknown version")
         remedy = "run it again" if found.schema_version < SCHEMA_VERSION else f"upgrade: pip install --upgrade {DISTRIBUTION}"
@@ -143,3 +150,25 @@ def read_samples(path: Path) -> Iterator[Sample]:
                 )
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise UsageError(f"cannot read the samples in {path} ({error}); run again, or report another run") from error
+
+
+def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns `names` of a CSV file, those in `TEXT_COLUMNS` as text and all others as integers.
+
+    `kind` is the subject of the error: "samples", "histograms".
+
+    Raises:
+        UsageError: the file is missing, lacks a column, or has text where integers belong.
+    """
+    import numpy as np  # noqa: PLC0415 - readers of single samples do not need it
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            head = next(reader, [])
+            places = {name: head.index(name) for name in names}
+            columns = list(zip(*reader, strict=True))
+        cells = {name: columns[place] if columns else () for name, place in places.items()}
+        return {name: np.array(texts, dtype=str if name in TEXT_COLUMNS else np.int64) for name, texts in cells.items()}
+    except (OSError, ValueError, OverflowError) as error:
+        raise UsageError(f"cannot read the {kind} in {path} ({error}); run again, or report another run") from error

@@ -31,7 +31,7 @@ class Cores:
 
 
 class Isolation(StrEnum):
-    """How much of the machine a child process needs for itself."""
+    """The share of the machine that a child process needs for itself."""
 
     SHARED = "shared"
     """Nothing: it is not timed and runs next to any other process."""

@@ -118,7 +118,7 @@ def p_of_no_effect(logs: Sequence[float]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for so many questions at once, in their order: Holm's step-down procedure (Holm 1979)."""
+    """Return p-values corrected for multiple comparisons, in their order: Holm's step-down procedure (Holm 1979)."""
     corrected = [1.0] * len(p_values)
     highest = 0.0
     for place, number in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -147,7 +147,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
 
 
 def at_least_by_chance(hits: int, trials: int, rate: float) -> float:
-    """Return the probability of at least so many hits in independent trials: the binomial upper tail."""
+    """Return the probability of at least `hits` hits in independent trials: the binomial upper tail."""
     return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1))
 
 

@@ -1,4 +1,4 @@
-"""How much shorter an arm's slow operations are: ratios of percentiles with block-bootstrap intervals, from a run's raw samples.
+"""The tails of arms against the baseline's: ratios of percentiles with block-bootstrap intervals, from a run's raw samples.
 
 Pairs close in time share the machine's state, in both arms. So each process's pairs are cut into blocks of neighbours, and blocks
 are drawn whole, both arms of a block together (Künsch 1989); processes are drawn before them, as `latency_ratios` draws load
@@ -25,7 +25,7 @@ _Pairs = dict[int, dict[int, list[int]]]
 
 
 def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
-    """Return baseline ÷ arm at each of `LABELS`, for every arm in every group; the control is no arm.
+    """Return baseline ÷ arm at each of `LABELS`, for every arm in every group; the A/A control is left out.
 
     A percentile with fewer than 10 samples beyond it on either side is there without a ratio: it cannot be resolved.
     """

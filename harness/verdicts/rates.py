@@ -1,4 +1,4 @@
-"""Rates that were counted in so many tries: samples with an interval, not exact figures."""
+"""Rates counted in a number of tries: samples with an interval, not exact figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Rate:
-    """So many per 1000 with its bounds, from `tries`."""
+    """A rate per 1000 with its bounds, from `tries`."""
 
     per_1000: float
     low: float
@@ -32,7 +32,7 @@ def rate(hits: float, tries: float) -> Rate:
 
 
 def share_of(hits: str, tried: str) -> Measure:
-    """How many of the tries hit, from two figures of the arm itself; what was tried is a sample of what might have been."""
+    """Return the share of tries that hit, from two figures of the arm itself; what was tried is a sample of what might have been."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         found, tries = (exact_figure(result, arm, "", name).value for name in (hits, tried))
@@ -45,7 +45,7 @@ def share_of(hits: str, tried: str) -> Measure:
 
 
 def fewer_of(rate_per_1000: str, tried: str) -> Measure:
-    """The share less of a rate than the baseline's, both figures of the arms themselves, each counted in so many tries.
+    """The share less of a rate than the baseline's, both figures of the arms themselves, each counted in a number of tries.
 
     The interval sets each rate's bounds against the other's, which is wider than 95 % needs.
     """
@@ -53,7 +53,7 @@ def fewer_of(rate_per_1000: str, tried: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = (_counted(result, of, rate_per_1000, tried) for of in (BASELINE, arm))
         if before.per_1000 == 0:
-            raise NotMeasurableError(f"the baseline meets no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
+            raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {before.tries:.0f} tries: nothing to cut")
         because = f"{before.per_1000:.0f} → {after.per_1000:.0f} {named(rate_per_1000)}"
         least, most = 1 - after.high / before.low, 1 - after.low / before.high
         return Estimate(1 - after.per_1000 / before.per_1000, least, most, note=because)

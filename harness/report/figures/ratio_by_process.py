@@ -57,6 +57,5 @@ def _marks(axes: Axes, ratio: Ratio, style: dict[str, Any], y: float) -> None:
 
 
 def _words(drawing: Figure, ratio: Ratio, at: float) -> None:
-    name = "A/A control" if ratio.arm == AA_CONTROL else ratio.arm
-    drawing.text(8 / WIDTH, at, shorten(name, LEFT - 24), va="center", fontsize=10, color=MUTED)
+    drawing.text(8 / WIDTH, at, shorten(ratio.arm, LEFT - 24), va="center", fontsize=10, color=MUTED)
     drawing.text(1 - (RIGHT - 10) / WIDTH, at, ratio_with_interval(ratio), va="center", fontsize=10)

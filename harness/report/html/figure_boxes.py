@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,20 +12,15 @@ from markupsafe import Markup
 
 from harness.errors import UsageError
 from harness.report.figures import Drawing, Samples, drawings
+from harness.results.histograms import read_histograms
 from harness.results.run import Run, ScenarioResult
-from harness.results.store import SAMPLE_COLUMNS
+from harness.results.store import SAMPLE_COLUMNS, read_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE = 700
 """A figure above this width, in view-box units, takes a row of the page."""
-
-HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
-"""One bucket per entry: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lower bound, `count` its operations."""
-
-TEXTS = {"arm", "group", "kind", "case"}
-"""The columns that hold text; all others hold integers."""
 
 
 @dataclass(frozen=True)
@@ -87,31 +81,7 @@ def _samples(result: ScenarioResult, folder: Path | None) -> tuple[Samples | Non
     try:
         if result.load is not None:
             return read_histograms(folder / result.samples_file), ""
-        samples = _columns(folder / result.samples_file, SAMPLE_COLUMNS, "samples")
+        samples = read_columns(folder / result.samples_file, SAMPLE_COLUMNS, "samples")
     except UsageError as error:
         return None, str(error)
     return samples, "" if len(samples["arm"]) else "the sample file is empty"
-
-
-def read_histograms(path: Path) -> Samples:
-    """Return the histograms of one scenario under load, columns `HISTOGRAM_COLUMNS`.
-
-    Raises:
-        UsageError: the file is missing or is not a histogram file.
-    """
-    return _columns(path, HISTOGRAM_COLUMNS, "histograms")
-
-
-def _columns(path: Path, names: tuple[str, ...], kind: str) -> Samples:
-    import numpy as np  # noqa: PLC0415 - only figures need it
-
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            head = next(reader, [])
-            places = {name: head.index(name) for name in names}
-            columns = list(zip(*reader, strict=True))
-        cells = {name: columns[place] if columns else () for name, place in places.items()}
-        return {name: np.array(texts, dtype=str if name in TEXTS else np.int64) for name, texts in cells.items()}
-    except (OSError, ValueError, OverflowError) as error:
-        raise UsageError(f"cannot read the {kind} in {path} ({error}); run again, or report another run") from error

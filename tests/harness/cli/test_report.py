@@ -60,7 +60,7 @@ def test_other_formats_are_printed(tmp_path: Path, form: str, capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     ("body", "complaint"),
-    [("{", "is not JSON, or was cut short"), ('{"schema_version": 7}', "(schema 7)"), ("{}", "is not a run of this harness")],
+    [("{", "is not valid JSON, or was cut off"), ('{"schema_version": 7}', "(schema 7)"), ("{}", "is not a run of this harness")],
 )
 def test_an_unreadable_run_is_one_line_and_exit_code_2(
     tmp_path: Path, body: str, complaint: str, capsys: pytest.CaptureFixture[str]

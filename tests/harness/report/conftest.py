@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.html.figure_boxes import HISTOGRAM_COLUMNS
+from harness.results.histograms import HISTOGRAM_COLUMNS
 from harness.results.load import LoadResult
 from harness.results.run import (
     AA_CONTROL,

@@ -11,7 +11,7 @@ import pytest
 from harness.report import html, load, markdown, overview
 from harness.report.blocks import Notice, Table, Tone
 from harness.report.numbers import DASH
-from harness.results.load import ALL, LoadResult
+from harness.results.load import ALL, LoadModel, LoadResult
 from harness.results.run import Run, ScenarioResult
 from tests.harness.report.printing import printed
 
@@ -109,7 +109,7 @@ def test_the_closed_model_has_no_plan(load_result: ScenarioResult) -> None:
     under = load_result.load
     assert under is not None
     arms = [replace(x, offered_per_s=None, overloaded=None) for x in under.arms]
-    rows = texts(load.arms(changed(load_result, model="closed", arms=arms))[0])
+    rows = texts(load.arms(changed(load_result, models=[LoadModel.CLOSED], arms=arms))[0])
     assert not {"this rate", "offered per second", "dropped", "service p50", "queue p99"} & set(rows)
     assert rows["throughput per second"] == ["200", "122", "200"]
 

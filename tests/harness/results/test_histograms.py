@@ -21,8 +21,8 @@ def test_written_rows_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "samples" / "indexes.csv"
     write_histograms(ROWS, path)
     found = read_histograms(path)
-    assert tuple(found.columns) == HISTOGRAM_COLUMNS
-    assert [tuple(row) for row in found.itertuples(index=False)] == ROWS
+    assert tuple(found) == HISTOGRAM_COLUMNS
+    assert list(zip(*(column.tolist() for column in found.values()), strict=True)) == ROWS
 
 
 @pytest.mark.parametrize("text", ["", "process,pair\n1,2\n", ",".join(HISTOGRAM_COLUMNS) + "\n0,0,0,a,g,response,many,1\n"])

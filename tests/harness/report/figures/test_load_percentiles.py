@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.report.figures.load_percentiles import draw
-from harness.report.html.figure_boxes import read_histograms
 from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, look
+from harness.results.histograms import read_histograms
 from harness.results.load import LoadResult
 from harness.results.run import ArmResult, ScenarioResult
 

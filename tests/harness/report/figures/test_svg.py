@@ -9,6 +9,7 @@ import pytest
 
 from harness.report.figures import drawings
 from harness.report.svg import ARM_COLOURS, VARIABLES, arm_styles, figure, inline, is_crowded, look, shorten
+from harness.results.run import AA_CONTROL
 
 
 def drawn(text: str, identity: str = "one") -> str:
@@ -75,5 +76,5 @@ def test_more_arms_than_colours_are_crowded() -> None:
     """The baseline and the A/A control do not count; of many arms the ones shown get different colours."""
     many = [f"only {number}" for number in range(9)]
     assert is_crowded(many)
-    assert not is_crowded(["baseline", "baseline again", *many[:6]])
+    assert not is_crowded(["baseline", AA_CONTROL, *many[:6]])
     assert len({style["color"] for style in arm_styles(many, many[4:9]).values()}) == 5 + 2

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
-from harness.report.html.figure_boxes import HISTOGRAM_COLUMNS, of_scenario, read_histograms
+from harness.report.html.figure_boxes import of_scenario
 from harness.results.run import ScenarioResult
 
 UNDER_LOAD = ["Response time by percentile, under load", "Capacity: latency against throughput", "The run over time"]
@@ -29,22 +28,3 @@ def test_figures_that_need_samples_are_left_out_without(make_result: Callable[..
     """Only figures of single operations are left out without samples, with the reason."""
     missing = [box.title for box in of_scenario(make_result(), "card", tmp_path) if box.missing]
     assert missing == ["Latency by percentile", "Pair by pair"]
-
-
-def test_histograms_are_read(histogram_folder: Path) -> None:
-    """Every bucket of every block is an entry."""
-    path = histogram_folder / "samples" / "indexes.csv"
-    found = read_histograms(path)
-    assert tuple(found) == HISTOGRAM_COLUMNS
-    assert found["count"].sum() == 4 * 2 * 2 * 400 * 2
-
-
-@pytest.mark.parametrize("text", ["", "process,pair\n1,2\n", ",".join(HISTOGRAM_COLUMNS) + "\n0,0,0,a,g,response,many,1\n"])
-def test_a_file_without_histograms_is_refused(tmp_path: Path, text: str) -> None:
-    """A missing or empty file, other columns, and texts for numbers are refused in one line."""
-    path = tmp_path / "histograms.csv"
-    with pytest.raises(UsageError, match="cannot read the histograms"):
-        read_histograms(path)
-    path.write_text(text)
-    with pytest.raises(UsageError, match="cannot read the histograms"):
-        read_histograms(path)
