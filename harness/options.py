@@ -41,7 +41,7 @@ def percent(limit: float = math.inf, *, zero: bool = False, example: str = "3%")
         found = re.fullmatch(rf"{_NUMBER}\s*(%?)", text.strip(), re.ASCII)
         share = float(found[1]) / (100 if found[2] else 1) if found else math.nan
         if found and not found[2] and share >= 1:
-            raise argparse.ArgumentTypeError(f"{text!r} has no percent sign; write {text.strip()}% or a share below 1")
+            raise argparse.ArgumentTypeError(f"{text!r} is ambiguous as a percentage; write {text.strip()}% or a share below 1")
         if not 0 <= share <= limit or math.isinf(share) or (share == 0 and not zero):
             raise argparse.ArgumentTypeError(f"{text!r} is not a percentage {bounds}; try {example}")
         return share
@@ -173,7 +173,10 @@ def rtts_ms(text: str) -> list[float]:
 
 def rtt_ms(text: str) -> float:
     """Return one round-trip time in milliseconds."""
-    found = rtts_ms(text)
-    if len(found) > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} has several round-trip times, only one is supported here; try {found[-1]:g}")
-    return found[0]
+    if "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r} has several round-trip times, only one is supported here; try 5")
+    try:
+        (found,) = rtts_ms(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds from 0 to {MAX_RTT_MS:g}; try 5") from None
+    return found

@@ -7,26 +7,27 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 import msgspec
 from locust import User, tag, task
 
+from harness import options as converters
 from harness.discovery import LoadedScenario, load, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
 from harness.load.protocol import LoadJob
-from harness.options import SIZES
 from harness.results.load import LoadModel
 from harness.scenario import Setting
+
+Converted = TypeVar("Converted")
 
 ALL_ARMS = "all"
 
 CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
 """Blocks are short, so that Locust's tables are updated often, and a short run includes every arm of every scenario."""
 
-MAX_SEED = 2**63
 
 _files: dict[str, Path] = {}
 """Locust class name → scenario file, as `users` found them."""
@@ -129,13 +130,13 @@ class RunRequest(msgspec.Struct, frozen=True):
             classes=list(classes),
             size=options.size,
             engine=options.engine,
-            rtt_ms=float(_checked(rtt, "--rtt", options.rtt)),
-            seed=int(_checked(seed, "--seed", options.seed)),
+            rtt_ms=_checked(converters.rtt_ms, "--rtt", options.rtt),
+            seed=_checked(converters.seed, "--seed", options.seed),
             arm=options.arm,
             tags=list(options.tags or ()),
             excluded_tags=list(options.exclude_tags or ()),
             rate=_checked(rate, "--rate", options.rate),
-            block_s=float(_checked(block, "--block", options.block) or 0),
+            block_s=_checked(block, "--block", options.block),
             drain_s=float(options.stop_timeout) or DRAIN_S,
             allow_remote=bool(options.allow_remote),
             users=users,
@@ -185,7 +186,7 @@ def add_options(parser: Any) -> None:
     found = scenarios_of(_files)
     engines = sorted({engine for loaded in found for engine in loaded.scenario.engines} | {"sqlite"})
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
-    parser.add_argument("--size", default="tiny", choices=list(SIZES), help="size of the dataset")
+    parser.add_argument("--size", default="tiny", choices=list(converters.SIZES), help="size of the dataset")
     parser.add_argument("--engine", default="sqlite", choices=engines, help="database engine")
     parser.add_argument(
         "--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help="the arm under load; with all, arms alternate in blocks"
@@ -198,9 +199,9 @@ def add_options(parser: Any) -> None:
         help=f"arrival schedule in operations per second, all workers together (open model; users limit the operations in flight): "
         f"{arrivals.SYNTAX}; default: closed model with the given users",
     )
-    parser.add_argument("--block", default="", type=block, metavar="SECONDS", help="measured time of one arm's block")
-    parser.add_argument("--rtt", default="0", type=rtt, metavar="MS", help="round-trip time to the servers, in ms")
-    parser.add_argument("--seed", default="0", type=seed, help="seed of data, cases and order")
+    parser.add_argument("--block", default="", type=block, metavar="DURATION", help="measured time of one arm's block")
+    parser.add_argument("--rtt", default="0", type=converters.rtt_ms, metavar="MS", help="round-trip time to the servers, in ms")
+    parser.add_argument("--seed", default="0", type=converters.seed, metavar="SEED", help="seed of data, cases and order")
     parser.add_argument(
         "--allow-remote", action="store_true", default=False, include_in_web_ui=False, help="allow servers on other machines"
     )
@@ -218,35 +219,13 @@ def rate(text: str) -> str:
     return text
 
 
-def seed(text: str) -> str:
-    """Return the text of a seed after validating it."""
-    if not (text.isascii() and text.isdigit() and int(text) < MAX_SEED):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed; use an integer of 0 or more")
-    return text
+def block(text: str) -> float:
+    """Return a block's duration in seconds; 0 for the default of the model."""
+    return converters.duration_or_zero(text) if text else 0.0
 
 
-def rtt(text: str) -> str:
-    """Return the text of an RTT after validating it."""
-    return _number(text, "milliseconds, 0 or more", 0)
-
-
-def block(text: str) -> str:
-    """Return the text of a block's duration, or "", after validating it."""
-    return text and _number(text, "seconds, such as 2", 1e-3)
-
-
-def _number(text: str, expected: str, minimum: float) -> str:
+def _checked(convert: Callable[[str], Converted], option: str, text: object) -> Converted:
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not minimum <= value < math.inf:  # false for NaN
-        raise argparse.ArgumentTypeError(f"{text!r} is not valid; use {expected}")
-    return text
-
-
-def _checked(check: Callable[[str], str], option: str, text: str) -> str:
-    try:
-        return check(str(text))
+        return convert(str(text))
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"{option}: {error}") from error

@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
-import argparse
-import math
-
 import pytest
 
-SIZES = ("tiny", "small", "medium", "large")
+from harness import options as converters
+
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
 """pytest-benchmark's options that request times."""
 
 FAIL = "--harness-compare-fail"
 
+share = converters.percent(zero=True, example="25%")
+"""Converts the limit of `FAIL`, such as 25%, to a share."""
+
 
 def add(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("harness", "performance scenarios")
-    group.addoption("--harness-size", default=SIZE, metavar="SIZE", help=f"size of the data (default: {SIZE})")
-    group.addoption("--harness-engine", default="sqlite", metavar="ENGINE", help="database engine (default: sqlite)")
-    group.addoption("--harness-rtt", default=0.0, type=float, metavar="MS", help="round-trip time to servers, in ms (default: 0)")
-    group.addoption("--harness-seed", default=0, type=int, metavar="N", help="seed of data, cases and order (default: 0)")
+    group.addoption(
+        "--harness-size", default=SIZE, type=converters.size, metavar="SIZE", help=f"size of the dataset (default: {SIZE})"
+    )
+    group.addoption(
+        "--harness-engine", default="sqlite", type=converters.engine, metavar="ENGINE", help="database engine (default: sqlite)"
+    )
+    group.addoption(
+        "--harness-rtt", default=0.0, type=converters.rtt_ms, metavar="MS", help="round-trip time to servers, in ms (default: 0)"
+    )
+    group.addoption(
+        "--harness-seed",
+        default=0,
+        type=converters.seed,
+        metavar="SEED",
+        help="seed of the data, the cases and the order (default: 0)",
+    )
     group.addoption(
         "--harness-budget",
         default=BUDGET_S,
-        type=float,
-        metavar="S",
-        help=f"time budget for pairs, in seconds (default: {BUDGET_S:g})",
+        type=converters.duration,
+        metavar="DURATION",
+        help=f"time for timing pairs (default: {BUDGET_S:g}s)",
     )
     group.addoption(
         "--harness-processes",
         default=PROCESSES,
-        type=int,
-        metavar="N",
-        help=f"number of fresh processes per arm (default: {PROCESSES})",
+        type=converters.count(),
+        metavar="COUNT",
+        help=f"fresh processes per arm (default: {PROCESSES})",
     )
     group.addoption(
         FAIL,
         default=None,
         type=share,
-        metavar="N%",
+        metavar="PERCENT",
         help="with --benchmark-compare: fail a scenario's item if a work count regressed, or if its paired ratio fell below the "
         "saved one by more than this, intervals included, unless a run's A/A control is as noisy; saved ratios drift, so use 25%% "
         "or more",
@@ -48,29 +61,12 @@ def add(parser: pytest.Parser) -> None:
     parser.addini("harness_scenarios", "folder of scenario files, relative to the root directory", default="")
 
 
-def share(text: str) -> float:
-    """Return `25%` as 0.25.
-
-    Raises:
-        argparse.ArgumentTypeError: it is not a percentage from 0 up.
-    """
-    try:
-        percent = float(text.removesuffix("%"))
-    except ValueError:
-        percent = math.nan
-    if not (text.endswith("%") and math.isfinite(percent) and percent >= 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage from 0 up; write, for example, 25%")
-    return percent / 100
-
-
 def check(config: pytest.Config) -> None:
     """Refuse options that can only mislead.
 
     Raises:
-        pytest.UsageError: an unknown size, times requested from parallel workers, or a gate without a run to compare with.
+        pytest.UsageError: times requested from parallel workers, or a gate without a run to compare with.
     """
-    if config.getoption("harness_size") not in SIZES:
-        raise pytest.UsageError(f"unknown size {config.getoption('harness_size')!r}; choose from {', '.join(SIZES)}")
     if has_scenarios(config) and is_measuring(config) and config.getoption("dist", default="no") != "no":
         raise pytest.UsageError(
             "times are requested (--benchmark-…), but pytest-xdist runs tests in parallel (-n, --dist), which would disturb them, "

@@ -60,7 +60,7 @@ def test_text_is_converted(convert: Callable[[str], Any], text: str, value: obje
         (options.percent(), "nan%", "'nan%' is not a percentage above 0; try 3%"),
         (options.percent(), "1e3%", "'1e3%' is not a percentage above 0; try 3%"),
         (options.percent(), "3%x", "'3%x' is not a percentage above 0; try 3%"),
-        (options.percent(), "3", "'3' has no percent sign; write 3% or a share below 1"),
+        (options.percent(), "3", "'3' is ambiguous as a percentage; write 3% or a share below 1"),
         (options.duration, "0", "'0' is not a duration above 0 and up to a day; try 30s, 500ms or 2m"),
         (options.duration, "1h", "'1h' is not a duration above 0 and up to a day; try 30s, 500ms or 2m"),
         (options.duration, "-3", "'-3' is not a duration above 0 and up to a day; try 30s, 500ms or 2m"),
@@ -84,6 +84,8 @@ def test_text_is_converted(convert: Callable[[str], Any], text: str, value: obje
         (options.rtts_ms, "fast", "'fast' is not a list of milliseconds; try 0,5"),
         (options.rtts_ms, "0,-1", "'0,-1' is not between 0 and 2000 ms; try 0,5"),
         (options.rtts_ms, "nan", "'nan' is not between 0 and 2000 ms; try 0,5"),
+        (options.rtt_ms, "far", "'far' is not a number of milliseconds from 0 to 2000; try 5"),
+        (options.rtt_ms, "-1", "'-1' is not a number of milliseconds from 0 to 2000; try 5"),
         (options.rtt_ms, "0,5", "'0,5' has several round-trip times, only one is supported here; try 5"),
     ],
 )

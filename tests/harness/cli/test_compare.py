@@ -115,7 +115,7 @@ def test_two_runs_of_this_harness_are_compared(files: tuple[str, str], tmp_path:
         (["--drift", "much"], "--drift: 'much' is not a percentage from 0 and up to 1000 %; try 25%"),
         (["--drift", "-1"], "--drift: "),
         (["--drift", "nan"], "is not a percentage from 0 and up to 1000 %"),
-        (["--drift", "25"], "'25' has no percent sign; write 25% or a share below 1"),
+        (["--drift", "25"], "'25' is ambiguous as a percentage; write 25% or a share below 1"),
         (["--format", "pdf"], "unknown format 'pdf'; choose from html, markdown, terminal, json"),
         (["--only", "nothing"], "no benchmark matches 'nothing'"),
     ],

@@ -20,7 +20,7 @@ def test_json_has_the_grade_and_the_detectable_changes(capsys: pytest.CaptureFix
     found = json.loads(capsys.readouterr().out)
     assert found["grade"] in list(Grade)
     assert code == (3 if found["grade"] == "poor" else 0)
-    assert [v["seconds"] for v in found["visible"]] == [10, 60, 300]
+    assert [v["seconds"] for v in found["detectable"]] == [10, 60, 300]
     assert found["noise"]["number"] == 4
 
 

@@ -71,8 +71,8 @@ def test_tags_select_arms(locust: Run, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--rate", "fast"), "'fast' is not a rate"),
-        (("--rtt", "far"), "'far' is not valid; use milliseconds"),
-        (("--seed", "-1"), "'-1' is not a seed"),
+        (("--rtt", "far"), "'far' is not a number of milliseconds"),
+        (("--seed", "-1"), "'-1' is not a whole number from 0"),
         (("--arm", "another"), "invalid choice: 'another'"),
         (
             ("-T", "another"),

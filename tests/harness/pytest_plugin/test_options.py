@@ -19,7 +19,7 @@ from harness.pytest_plugin.options import share
         (["-p", "xdist.plugin", "-n", "2", "--benchmark-only"], "run this with -n 0"),
         (["--harness-compare-fail=25%"], "add --benchmark-compare"),
         (["--harness-compare-fail=25%", "--benchmark-compare", "--benchmark-disable"], "no --benchmark-disable"),
-        (["--harness-compare-fail=fast", "--benchmark-compare"], "'fast' is not a percentage from 0 up; write, for example, 25%"),
+        (["--harness-compare-fail=fast", "--benchmark-compare"], "'fast' is not a percentage from 0; try 25%"),
         (["--harness-compare-fail=25%", "--benchmark-compare"], "save one first, with --benchmark-autosave"),
     ],
     ids=["size", "xdist", "xdist and only", "no compare", "disabled", "no percentage", "nothing saved"],
