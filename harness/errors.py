@@ -47,7 +47,7 @@ EXTRAS = {
     "locust": ("locust",),
     "prometheus": ("prometheus_client",),
     "pytest": ("pytest", "pytest_benchmark"),
-    "report": ("jinja2", "matplotlib", "pandas"),
+    "report": ("jinja2", "matplotlib"),
 }
 """Extra → the packages to import that it installs; pyproject.toml has the names of their distributions."""
 

@@ -73,8 +73,8 @@ class Child(Generic[M]):
         `cores` are those the process is pinned to; none leaves it to the system. `hash_seed` fixes the order of sets. With
         `padding`, a number of bytes, the process starts through the launcher, without address-space randomisation and with an
         environment that is longer by that number. Its output is kept for `output()` with `capture`, and goes to standard error
-        without. `exit_timeout_s` is the time that it gets to exit by itself once its channel is closed, before it is killed; None
-        is no limit.
+        without. `exit_timeout_s` is the time that it gets to exit by itself once its channel is closed, before it is killed; None:
+        no limit.
         """
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s

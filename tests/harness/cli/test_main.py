@@ -172,12 +172,14 @@ def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "sqlalchemy.ext is not installed; install it with: pip install 'advice-on-trial[sql]'\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["list", "--scenarios", "toys"], ["list", "--json", "--scenarios", "toys"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "options", [["list", "--scenarios", "tests/toys"], ["list", "--json", "--scenarios", "tests/toys"], ["run", "--help"]]
+)
 def test_a_full_disk_at_standard_output_is_one_line(options: list[str]) -> None:
     """Output that cannot be written is exit code 2, whether a table, JSON or help is printed."""
     command = [sys.executable, "-m", "harness", *options]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, cwd=ROOT / "tests", stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.stderr == "harness: cannot write the output: No space left on device; free some space\n"
     assert done.returncode == 2
 
@@ -185,8 +187,8 @@ def test_a_full_disk_at_standard_output_is_one_line(options: list[str]) -> None:
 @pytest.mark.parametrize("options", [["list"], ["list", "--json"]])
 def test_a_reader_that_ended_is_one_line(options: list[str]) -> None:
     """A pipe without a reader is exit code 2: what should have been printed is lost."""
-    command = [sys.executable, "-m", "harness", *options, "--scenarios", "toys"]
-    process = subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "harness", *options, "--scenarios", "tests/toys"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.close()
     _, printed = process.communicate()
