@@ -3,13 +3,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-RUN     = runs/bench-$(shell date -u +%Y%m%dT%H%M%SZ)
 
 # Containers often disable bytecode files, so that each of hundreds of short processes would compile the sources again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers test check validation lock clean
+.PHONY: help bench bench-all bench-clients bench-copy bench-data bench-workers results test check validation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +40,9 @@ validation: $(READY) ## check the harness against known answers; writes reports/
 bench-data: $(READY) ## measure generating and loading of the synthetic rows
 	$(BIN)/harness data generate --size medium
 	$(BIN)/harness data load --size medium
+
+results: $(READY) ## write docs/results/sqlite-small.md from a run: make results FROM=runs/…
+	$(BIN)/harness report $(FROM) --format markdown > docs/results/sqlite-small.md
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios

@@ -1,6 +1,7 @@
 """The review's fourth recommendation: composite and covering indexes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import text
@@ -57,6 +58,10 @@ OPERATIONS: Mapping[str, Callable[[AsyncSession, Any], Awaitable[Any]]] = {
 }
 
 
+ADVISED = ("proposed", "optimised")
+"""The arms that promises are judged for; `analysed` shows what ANALYZE alone contributes."""
+
+
 class Indexes(IndexFaults, PromptScenario[SqlInstance]):
     """Composite indexes for the queries that matter.
 
@@ -95,28 +100,35 @@ class Indexes(IndexFaults, PromptScenario[SqlInstance]):
         Group("newest_evaluations", "the newest evaluations by a provider's model", secondary=True, load=False),
         Group("insert", f"{INSERTED} new prompts in one transaction", load=False),
     )
-    promises = (
-        *(Promise("I1", "composite queries 5–10× faster", times(5, 10), speedup(g), part=p) for g, p in COMPOSITE.items()),
-        *(
-            Promise("I1", "work of the composite queries", measured("×"), fewer_times(WORK, g), part=f"{p}, work counts")
-            for g, p in COMPOSITE.items()
-        ),
-        Promise("I2", "index coverage at least 95 %", at_least(0.95, "share"), plan_share(using_index=True)),
-        Promise("I3", "no full table scans", at_most(0, "statement shapes"), plan_share(using_index=False)),
-        Promise("I4", "user's prompts within 10 ms", at_most(10, "ms"), latency("user_prompts"), part="user's prompts"),
-        Promise("I4", "evaluation analysis within 50 ms", at_most(50, "ms"), latency("analysis"), part="evaluation analysis"),
-        Promise(
-            "I4",
-            "growth of the work with the rows",
-            measured("exponent"),
-            growth(WORK, "user_prompts"),
-            part="growth of user's prompts",
-        ),
-        Promise(
-            "I4", "growth of the work with the rows", measured("exponent"), growth(WORK, "analysis"), part="growth of the analysis"
-        ),
-        Promise("I5", "slower inserts (a cost, not in the review)", measured("×"), slowdown("insert"), part="insert"),
-        Promise("I5", "size of the indexes (a cost, not in the review)", measured("MB"), count("index_mb", ""), part="size"),
+    promises = tuple(
+        replace(promise, arms=ADVISED)
+        for promise in (
+            *(Promise("I1", "composite queries 5–10× faster", times(5, 10), speedup(g), part=p) for g, p in COMPOSITE.items()),
+            *(
+                Promise("I1", "work of the composite queries", measured("×"), fewer_times(WORK, g), part=f"{p}, work counts")
+                for g, p in COMPOSITE.items()
+            ),
+            Promise("I2", "index coverage at least 95 %", at_least(0.95, "share"), plan_share(using_index=True)),
+            Promise("I3", "no full table scans", at_most(0, "statement shapes"), plan_share(using_index=False)),
+            Promise("I4", "user's prompts within 10 ms", at_most(10, "ms"), latency("user_prompts"), part="user's prompts"),
+            Promise("I4", "evaluation analysis within 50 ms", at_most(50, "ms"), latency("analysis"), part="evaluation analysis"),
+            Promise(
+                "I4",
+                "growth of the work with the rows",
+                measured("exponent"),
+                growth(WORK, "user_prompts"),
+                part="growth of user's prompts",
+            ),
+            Promise(
+                "I4",
+                "growth of the work with the rows",
+                measured("exponent"),
+                growth(WORK, "analysis"),
+                part="growth of the analysis",
+            ),
+            Promise("I5", "slower inserts (a cost, not in the review)", measured("×"), slowdown("insert"), part="insert"),
+            Promise("I5", "size of the indexes (a cost, not in the review)", measured("MB"), count("index_mb", ""), part="size"),
+        )
     )
     migrations = {
         "analysed": building.analyse,
