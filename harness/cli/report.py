@@ -21,6 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json, or a result file of another tool")
     parser.add_argument("after", metavar="AFTER", nargs="?", type=Path, help="another one to compare with the first")
     _options.report_format(parser, "html")
+    parser.add_argument(
+        "--summary", action="store_true", help="terminal and Markdown: verdicts and warnings, without tables per scenario"
+    )
     _files.arguments(parser, "the run's folder; for result files, a new folder in runs")
 
 
@@ -42,11 +45,11 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "markdown":
         from harness.report import markdown, overview
 
-        print(markdown.write(overview.full(record)))
+        print(markdown.write(overview.brief(record) if options.summary else overview.full(record)))
     else:
         from harness.cli._console import show
 
-        show(record, as_json=options.format == "json", tables=True)
+        show(record, as_json=options.format == "json", tables=not options.summary)
     return 0
 
 

@@ -49,11 +49,11 @@ def test_a_report_can_be_written_to_another_folder(tmp_path: Path, capsys: pytes
     assert [f.name for f in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
-@pytest.mark.parametrize("form", ["markdown", "terminal", "json"])
-def test_other_formats_are_printed(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("form", [["markdown"], ["markdown", "--summary"], ["terminal"], ["terminal", "--summary"], ["json"]])
+def test_other_formats_are_printed(tmp_path: Path, form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """No file is written."""
     write_run(an_empty_run(), tmp_path)
-    assert main(["report", str(tmp_path), "--format", form]) == 0
+    assert main(["report", str(tmp_path), "--format", *form]) == 0
     assert capsys.readouterr().out
     assert [f.name for f in tmp_path.iterdir()] == ["run.json"]
 
