@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.bench.pairing import SLOWED, PairTimes
 from harness.bench.switches import Ablated
+from harness.bench.verify import error_summary
 from harness.bench.worker import AnswersVerified, DataPrepared, Event, FindingTried, MemoryMeasured, WorkCounted
 from harness.discovery import LoadedScenario
 from harness.results.run import (
@@ -233,8 +234,7 @@ class ScenarioEvidence:
         return ScenarioStatus.INTERRUPTED if self.interrupted else ScenarioStatus.OK
 
     def _cannot_run(self, arm: str) -> str | None:
-        errors = {group: error for a, group, error in self.cannot_run if a == arm}
-        return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
+        return error_summary({group: error for a, group, error in self.cannot_run if a == arm})
 
 
 def _not_measured(promise: Promise, reason: str, arms: Iterable[str]) -> list[Verdict]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.bench.result import in_order
+from harness.bench.verify import error_summary
 from harness.discovery import LoadedScenario
 from harness.load import arrivals
 from harness.load.block import LatencyHistograms, LoadBlock
@@ -401,8 +402,7 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> Load
 
 def _cannot_run(arm: str, scenario: str, collected: CollectedResults) -> str | None:
     """Return the groups that an arm cannot run as written, with their errors."""
-    errors = {group: error for name, broken, group, error in collected.cannot_run if (name, broken) == (scenario, arm)}
-    return "; ".join(f"{group}: {error}" for group, error in errors.items()) or None
+    return error_summary({g: error for name, broken, g, error in collected.cannot_run if (name, broken) == (scenario, arm)})
 
 
 def _users(blocks: Blocks) -> str:
