@@ -92,7 +92,7 @@ def test_percentiles_match_numpy_within_the_error(values: list[int], q: float) -
     found = of(values).percentile_ns(q)
     assert found is not None
     assert found == pytest.approx(float(np.quantile(as_array(values).astype(float), q)), rel=RELATIVE_ERROR * 1.001, abs=1e-6)
-    assert min(values) <= found <= max(values)
+    assert float(min(values)) <= found <= float(max(values))
 
 
 @given(st.lists(NS, min_size=1, max_size=300), st.lists(st.floats(0, 1), max_size=9).map(sorted))
