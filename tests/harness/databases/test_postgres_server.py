@@ -121,7 +121,6 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest
         assert "Sync to disk skipped" in log.read_text()
         if "database system is ready" not in log.read_text():
             return
-        assert "received immediate shutdown request" in log.read_text()
     pytest.fail("the server started in every attempt")
 
 
