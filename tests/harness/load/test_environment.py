@@ -22,8 +22,9 @@ from harness.load.environment import hosts, is_loopback, refuse_remote
     ],
 )
 def test_this_machine_may_be_loaded(url: str) -> None:
-    """Loopback addresses, socket files and plain files are accepted."""
+    """Loopback addresses, socket files and plain files are accepted: no host in the URL is another machine's."""
     refuse_remote(url, allow=False)
+    assert all(is_loopback(host) for host in hosts(url))
 
 
 @pytest.mark.parametrize(

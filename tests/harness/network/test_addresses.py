@@ -11,8 +11,9 @@ from harness.network.addresses import LOOPBACK, free_port, local_address, with_a
 
 def test_a_free_port_can_be_bound() -> None:
     """The port is free on loopback."""
-    with socket.create_server((LOOPBACK, free_port())):
-        pass
+    port = free_port()
+    with socket.create_server((LOOPBACK, port)) as listener:
+        assert listener.getsockname() == (LOOPBACK, port)
 
 
 @pytest.mark.parametrize(

@@ -450,8 +450,9 @@ def test_a_name_with_several_addresses_is_the_one_that_listens() -> None:
         listener.settimeout(TIMEOUT_S)
         with link(("localhost", listener.getsockname()[1]), Conditions()) as proxy:
             accept(listener).close()  # the proxy's check
-            with connect_to(proxy) as client, accept(listener):
+            with connect_to(proxy) as client, accept(listener) as server:
                 client.sendall(b"hello")
+                assert read(server, 5) == b"hello"
 
 
 def test_a_refusing_target_is_a_reset() -> None:
