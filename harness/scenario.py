@@ -251,10 +251,10 @@ class Scenario(Generic[Instance]):
         An ablation of n switches has 2 n + 3 of them open at once in a process, so an instance should be light.
 
         Raises:
-            NotImplementedError: the scenario has switches and does not define this.
+            TypeError: the scenario has switches and does not define this.
         """
         del on, setting
-        raise NotImplementedError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
+        raise TypeError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
 
     def run(self, instance: Instance, case: Case) -> Any:
         """Do the operation and return its answer. The only timed line."""
