@@ -6,9 +6,8 @@ import asyncio
 import errno
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from harness.databases.embedded import BEGIN_OPTION, FileDatabases, has_log
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, databases
 from harness.errors import UsageError
 from harness.scenario import Setting
+from tests.harness.databases.blocks import Rows
 
 Result = TypeVar("Result")
 
@@ -29,19 +29,6 @@ METADATA = MetaData()
 PARENTS = Table("parents", METADATA, Column("id", String, primary_key=True), Column("age", Integer, index=True))
 CHILDREN = Table("children", METADATA, Column("id", Integer, primary_key=True), Column("parent", ForeignKey("parents.id")))
 ROWS = 300
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of a table."""
-
-    table: str
-    columns: Mapping[str, Sequence[Any]]
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self.columns["id"])
 
 
 def parents(count: int = ROWS) -> Iterator[Rows]:

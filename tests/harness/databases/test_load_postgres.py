@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -36,6 +35,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from harness.databases.load_postgres import copy_in, encode, load_postgres
 from harness.databases.postgres_connection import connect
 from harness.errors import UsageError
+from tests.harness.databases.blocks import Rows
 
 TABLES = MetaData()
 Table(
@@ -70,19 +70,6 @@ SELECT 'index', tablename, indexname, indexdef, '', '', '' FROM pg_indexes WHERE
 """
 
 _names = count()
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A block for tests."""
-
-    table: str
-    columns: Mapping[str, Any]
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(next(iter(self.columns.values())))
 
 
 def parents(first: int = 1, number: int = 2_000) -> Rows:
@@ -240,17 +227,9 @@ EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - PostgreSQL's timestamps without a
 TYPES = {"i2": "int2", "i4": "int4", "i8": "int8", "f": "float8", "b": "bool", "t": "timestamp", "s": "text", "v": "varchar"}
 
 
-@dataclass(frozen=True)
-class TypedRows:
-    """A block of the tables with one column per type."""
-
-    columns: Mapping[str, Any]
-    table: str = "loaded"
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(next(iter(self.columns.values())))
+def typed_rows(columns: Mapping[str, Any], table: str = "loaded") -> Rows:
+    """Return a block of a table with one column per type."""
+    return Rows(table, columns)
 
 
 def integers(bits: int) -> st.SearchStrategy[int]:
@@ -277,10 +256,10 @@ ROWS = st.lists(
 )
 
 
-def block_of(rows: list[tuple[Any, ...]]) -> TypedRows:
+def block_of(rows: list[tuple[Any, ...]]) -> Rows:
     """Return rows as columns: arrays where NumPy has a NULL or none is needed, else lists."""
     i2, i4, i8, f, b, t, s, v = zip(*rows, strict=True)
-    return TypedRows(
+    return typed_rows(
         {
             "i2": np.array(i2, np.int16),
             "i4": list(i4),
@@ -363,7 +342,7 @@ def test_loaded_rows_equal_inserted_rows(opened: OpenConnection, rows: list[tupl
 
 def test_each_kind_of_column_has_its_null(opened: OpenConnection) -> None:
     """NaN among floats, NaT among times and None in a list become NULL, as does NaN in a column of integers."""
-    block = TypedRows(
+    block = typed_rows(
         {
             "i4": np.array([1.0, np.nan]),
             "i8": [None, None],
@@ -386,10 +365,10 @@ def test_each_kind_of_column_has_its_null(opened: OpenConnection) -> None:
 def test_blocks_may_be_empty_and_alternate(opened: OpenConnection) -> None:
     """Blocks of two tables in any order, with different columns and some without rows, are all loaded."""
     blocks = [
-        TypedRows({"i4": np.arange(3)}),
-        TypedRows({"i4": np.arange(0)}),
-        TypedRows({"s": ["a"]}, "inserted"),
-        TypedRows({"v": ["b"], "i4": np.array([7])}),
+        typed_rows({"i4": np.arange(3)}),
+        typed_rows({"i4": np.arange(0)}),
+        typed_rows({"s": ["a"]}, "inserted"),
+        typed_rows({"v": ["b"], "i4": np.array([7])}),
     ]
 
     async def load() -> tuple[Any, list[Any], list[Any]]:
@@ -408,7 +387,7 @@ def test_a_block_larger_than_one_message_is_loaded(opened: OpenConnection) -> No
 
     async def load() -> list[Any]:
         await opened.connection.execute("TRUNCATE loaded")
-        await copy_in(opened.connection, [TypedRows({"s": texts})])
+        await copy_in(opened.connection, [typed_rows({"s": texts})])
         return [text for (text,) in await opened.connection.fetch("SELECT s FROM loaded")]
 
     assert opened.run(load()) == texts
@@ -447,17 +426,17 @@ def test_a_block_larger_than_one_message_is_loaded(opened: OpenConnection) -> No
 def test_an_invalid_value_is_one_line(column: Any, kind: str, message: str) -> None:
     """The message names table and column, and the problem."""
     with pytest.raises(UsageError, match=f"^{message}") as refusal:
-        encode(TypedRows({"x": column}), {"x": kind})
+        encode(typed_rows({"x": column}), {"x": kind})
     assert "\n" not in str(refusal.value)
 
 
 def test_an_unknown_column_is_named_with_the_known_ones() -> None:
     """A block with a column that the table lacks is refused."""
     with pytest.raises(UsageError, match=r"^unknown column loaded\.y; choose from x, z$"):
-        encode(TypedRows({"x": [1], "y": [1]}), {"x": "int4", "z": "int4"})
+        encode(typed_rows({"x": [1], "y": [1]}), {"x": "int4", "z": "int4"})
 
 
 def test_columns_of_different_length_are_refused() -> None:
     """All columns of a block have to have the same length."""
     with pytest.raises(UsageError, match=r"^loaded\.y has 2 values for 3 rows; "):
-        encode(TypedRows({"x": np.arange(3), "y": ["a", "b"]}), {"x": "int4", "y": "text"})
+        encode(typed_rows({"x": np.arange(3), "y": ["a", "b"]}), {"x": "int4", "y": "text"})

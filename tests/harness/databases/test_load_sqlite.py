@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from sqlalchemy import (
 from harness.databases import load_sqlite as loader
 from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
+from tests.harness.databases.blocks import Rows
 
 TABLES = MetaData()
 ITEMS = Table(
@@ -46,19 +46,6 @@ ITEMS = Table(
 NUMBERED = Table("numbered", TABLES, Column("id", Integer, primary_key=True), Column("name", String(9)))
 NAMED = Table("named", TABLES, Column("id", String(9), primary_key=True), Column("name", String(9)), UniqueConstraint("name"))
 PAIRS = Table("pairs", TABLES, Column("a", String(9), primary_key=True), Column("b", Integer, primary_key=True))
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A block for tests."""
-
-    table: str
-    columns: Mapping[str, Any]
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(next(iter(self.columns.values())))
 
 
 def items(first: int = 0) -> Rows:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,11 @@ from harness.databases.postgres_connection import connect, run_coroutine
 from harness.databases.postgres_server import SETTINGS, URL_VARIABLE
 from harness.errors import UsageError
 from harness.scenario import Server, Setting
+from tests.harness.databases.blocks import Rows
 
 TABLES = MetaData()
 Table("parents", TABLES, Column("id", Integer, primary_key=True))
 Table("children", TABLES, Column("id", Integer, primary_key=True), Column("parent_id", ForeignKey("parents.id")))
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A block for tests."""
-
-    table: str
-    columns: Mapping[str, Any]
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(next(iter(self.columns.values())))
 
 
 PARENTS = Rows("parents", {"id": np.arange(5)})
