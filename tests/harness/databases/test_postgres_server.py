@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -102,15 +105,43 @@ def test_a_killed_server_is_an_error_at_once(tmp_path: Path) -> None:
     subprocess.run(["ipcrm", "-m", segment], check=False)  # 56 bytes that a killed server does not release
 
 
+def pause_initdb() -> list[int]:
+    """Pause the shell of this process's server and its initdb, and return their process ids; empty if initdb has ended."""
+    for shell in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            running = [p.pid for p in shell.children() if p.name() == "initdb"]
+            if running:
+                paused = [shell.pid, *running]
+                for pid in paused:
+                    os.kill(pid, signal.SIGSTOP)
+                return paused
+    return []
+
+
+def resume_once_stopped(paused: list[int]) -> None:
+    """Resume processes once the signal that stops the first of them is pending."""
+    status, pending = Path(f"/proc/{paused[0]}/status"), 1 << (signal.SIGQUIT - 1)
+    with suppress(OSError):
+        while not int(status.read_text().partition("ShdPnd:")[2].split()[0], 16) & pending:
+            time.sleep(0.01)
+    for pid in paused:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 @needs_binaries
 @pytest.mark.slow
 def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If interrupted while initdb runs, which would leave shared memory behind if killed, initdb completes and no server starts."""
-    for attempt in range(20):  # on a busy machine initdb may end, and the server start, before the interruption arrives
+    for attempt in range(20):  # on a busy machine initdb may have ended before it is paused
         log = tmp_path / str(attempt) / "postgres-0.log"
+        paused: list[int] = []
 
-        def interrupt(_: URL, log: Path = log) -> bool:
+        def interrupt(_: URL, log: Path = log, paused: list[int] = paused) -> bool:
             if "running bootstrap script" in log.read_text():
+                paused += pause_initdb()
+                if paused:
+                    threading.Thread(target=resume_once_stopped, args=(paused,)).start()
                 raise ZeroDivisionError
             return False
 
@@ -118,10 +149,11 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest
         log.parent.mkdir()
         with pytest.raises(ZeroDivisionError), local_server(log.parent):
             pass
-        assert "Sync to disk skipped" in log.read_text()
-        if "database system is ready" not in log.read_text():
+        if paused:
+            assert "Sync to disk skipped" in log.read_text()
+            assert "database system is ready" not in log.read_text()
             return
-    pytest.fail("the server started in every attempt")
+    pytest.fail("initdb ended too early in every attempt")
 
 
 @needs_binaries
