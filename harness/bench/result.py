@@ -11,7 +11,6 @@ import numpy as np
 
 from harness.bench.pairing import SLOWED, PairTimes
 from harness.bench.switches import Ablated
-from harness.bench.verify import error_summary
 from harness.bench.worker import AnswersVerified, DataPrepared, Event, FindingTried, MemoryMeasured, WorkCounted
 from harness.discovery import LoadedScenario
 from harness.results.run import (
@@ -188,7 +187,7 @@ class ScenarioEvidence:
             status=self._status(),
             error=self.not_run or self.error,
             exit_code=self.code,
-            arms=[ArmResult(name, arm.description, self._cannot_run(name), arm.as_written) for name, arm in scenario.arms.items()],
+            arms=[ArmResult(name, arm.description, self._errors(name), arm.as_written) for name, arm in scenario.arms.items()],
             groups={group.name: group.description for group in scenario.groups},
             verified_cases=self.verified_cases,
             dataset=at_lowest_rtt.dataset,
@@ -233,8 +232,8 @@ class ScenarioEvidence:
             return ScenarioStatus.FAILED
         return ScenarioStatus.INTERRUPTED if self.interrupted else ScenarioStatus.OK
 
-    def _cannot_run(self, arm: str) -> str | None:
-        return error_summary({group: error for a, group, error in self.cannot_run if a == arm})
+    def _errors(self, arm: str) -> dict[str, str]:
+        return {group: error for a, group, error in self.cannot_run if a == arm}
 
 
 def _not_measured(promise: Promise, reason: str, arms: Iterable[str]) -> list[Verdict]:

@@ -66,14 +66,6 @@ async def _answer(scenario: RunnableScenario, instance: Any, arm: str, case: Cas
     return normal
 
 
-def error_summary(errors: Mapping[str, str]) -> str | None:
-    """Return the errors of an arm by group as one text, such as "mix, reads: OSError: refused"; None without errors."""
-    groups: dict[str, list[str]] = {}
-    for group, error in errors.items():
-        groups.setdefault(error, []).append(group)
-    return "; ".join(f"{', '.join(named)}: {error}" for error, named in groups.items()) or None
-
-
 def _describe(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.bench.result import in_order
-from harness.bench.verify import error_summary
 from harness.discovery import LoadedScenario
 from harness.load import arrivals
 from harness.load.block import LatencyHistograms, LoadBlock
@@ -366,7 +365,7 @@ def scenario_result(
         status=status,
         error=error,
         exit_code=exit_code,
-        arms=[ArmResult(name, arm.description, _cannot_run(name, loaded.name, collected)) for name, arm in scenario.arms.items()],
+        arms=[ArmResult(name, arm.description, _errors(name, loaded.name, collected)) for name, arm in scenario.arms.items()],
         groups={group.name: group.description for group in scenario.groups if group.name in {a.group for a in arms}},
         pairs=sum(len(found) for found in cycles(collected.blocks, loaded.name, ALL).values()),
         processes=sum(any(b.scenario == loaded.name for b in found) for found in collected.blocks.values()),
@@ -400,9 +399,9 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> Load
     )
 
 
-def _cannot_run(arm: str, scenario: str, collected: CollectedResults) -> str | None:
-    """Return the groups that an arm cannot run as written, with their errors."""
-    return error_summary({g: error for name, broken, g, error in collected.cannot_run if (name, broken) == (scenario, arm)})
+def _errors(arm: str, scenario: str, collected: CollectedResults) -> dict[str, str]:
+    """Return group → error, of the groups that an arm cannot run as written."""
+    return {g: error for name, broken, g, error in collected.cannot_run if (name, broken) == (scenario, arm)}
 
 
 def _users(blocks: Blocks) -> str:

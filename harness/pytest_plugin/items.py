@@ -129,9 +129,9 @@ class Trials:
             self._skip(item, benchmark, f"{item.loaded.name} on {result.engine}: {result.error}")
         if result.error is not None:
             pytest.fail(f"{item.loaded.name}: {result.error}", pytrace=False)
-        broken = next((a.cannot_run for a in result.arms if a.name == item.arm), None)
-        if broken and f"{item.group}: " in broken:
-            self._skip(item, benchmark, f"cannot run as written: {broken}")
+        error = next((a.errors.get(item.group) for a in result.arms if a.name == item.arm), None)
+        if error is not None:
+            self._skip(item, benchmark, f"cannot run as written: {item.group}: {error}")
         if not hasattr(benchmark, "disabled"):
             return  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
         if not self.measuring:

@@ -315,10 +315,18 @@ class ArmResult:
 
     name: str
     description: str
-    cannot_run: str | None = None
-    """The error of an arm that cannot run as written; such an arm has no timings."""
+    errors: dict[str, str] = field(default_factory=dict)
+    """Group → error, of each group that it cannot run as written; such a group has no timings."""
     as_written: bool = False
     """Whether it tests advice literally and may fail to run."""
+
+    @property
+    def cannot_run(self) -> str | None:
+        """Its errors as one text, such as "mix, reads: OSError: refused"; None without errors."""
+        groups: dict[str, list[str]] = {}
+        for group, error in self.errors.items():
+            groups.setdefault(error, []).append(group)
+        return "; ".join(f"{', '.join(named)}: {error}" for error, named in groups.items()) or None
 
 
 @dataclass(frozen=True)

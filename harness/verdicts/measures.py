@@ -210,8 +210,7 @@ def verified(*groups: str) -> Measure:
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         if not result.verified_cases:
             raise NotMeasurableError("no answers were compared")
-        broken = "; ".join(a.cannot_run for a in result.arms if a.name == arm and a.cannot_run)
-        missing = [g for g in groups if f"; {g}: " in f"; {broken}"]
+        missing = [g for g in groups if g in _errors(result, arm)]
         note = f"{result.verified_cases} answers equal" + (f"; no answer for {', '.join(missing)}" if missing else "")
         return Estimate(1 - len(missing) / len(groups), exact=True, note=note, checks=len(groups))
 
@@ -246,9 +245,14 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
 def _ratio(result: ScenarioResult, arm: str, group: str) -> Ratio:
     found = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
     if found is None:
-        broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run and f"{group}: " in a.cannot_run), None)
-        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else f"{group!r} was not timed here")
+        error = _errors(result, arm).get(group)
+        raise NotMeasurableError(f"cannot run as written: {group}: {error}" if error else f"{group!r} was not timed here")
     return found
+
+
+def _errors(result: ScenarioResult, arm: str) -> dict[str, str]:
+    """Return group → error, of the groups that an arm cannot run as written."""
+    return next((a.errors for a in result.arms if a.name == arm), {})
 
 
 def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float]:
@@ -267,9 +271,10 @@ def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> W
     metrics = _meant(metric)
     found = next((e for e in result.work_counts if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
     if found is None:
-        broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
-        if broken and (not group or f"{group}: " in broken):
-            raise NotMeasurableError(f"cannot run as written: {broken}")
+        errors = _errors(result, arm)
+        for stopped in (group,) if group else errors:
+            if stopped in errors:
+                raise NotMeasurableError(f"cannot run as written: {stopped}: {errors[stopped]}")
         raise NotMeasurableError(f"{result.engine} counted no {named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
     return found
 

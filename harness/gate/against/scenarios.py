@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.bench.verify import error_summary
 from harness.errors import NotMeasurableError
 from harness.gate import stored_runs
 from harness.gate.against import protocol
@@ -185,7 +184,7 @@ def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str,
     arms = []
     for arm, description in found["arms"].items():
         errors = {names[name][0]: error for name, error in broken.items() if names[name][1] == arm}
-        arms.append(ArmResult(arm, description, error_summary(errors)))
+        arms.append(ArmResult(arm, description, errors))
     counts = [
         WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats)
         for n, metric, value, repeats in found["work_counts"]

@@ -75,7 +75,7 @@ def test_an_interrupted_scenario_keeps_its_results() -> None:
     evidence.interrupted = True
     result = evidence.result()
     assert (result.status, result.pairs, result.processes, result.verified_cases) == ("interrupted", 2, 2, 3)
-    assert [a.cannot_run for a in result.arms] == [None, "sum: TypeError: x", None]
+    assert [a.errors for a in result.arms] == [{}, {"sum": "TypeError: x"}, {}]
     assert {v.arm: v.verdict for v in result.verdicts if v.promise == "X1"} == {
         "proposed": "not measured",
         "optimised": "confirmed",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from harness.bench.verify import Verification, error_summary, verify
+from harness.bench.verify import Verification, verify
 from harness.errors import ScenarioFailedError
 from harness.runnable import runnable
 from harness.scenario import Arm, Case, Group, Scenario
@@ -88,10 +88,3 @@ def test_an_arm_sits_out_where_the_scenario_says_so(monkeypatch: pytest.MonkeyPa
     """With the scenario's reason, and without being run there."""
     monkeypatch.setattr(Answering, "groups", [Group("g", "a word", skip={"optimised": "it loses rows"})])
     assert check(optimised={1: 13, 2: 13}).cannot_run == {("optimised", "g"): "it loses rows"}
-
-
-def test_groups_with_the_same_error_share_one_text() -> None:
-    """Each error is stated once, with all the groups that it stops."""
-    errors = {"mix": "OSError: refused", "walk": "it loses rows", "reads": "OSError: refused"}
-    assert error_summary(errors) == "mix, reads: OSError: refused; walk: it loses rows"
-    assert error_summary({}) is None

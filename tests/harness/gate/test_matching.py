@@ -65,10 +65,12 @@ def test_two_scenarios_of_one_name_are_not_compared() -> None:
 def test_an_arm_that_no_longer_runs_regressed() -> None:
     """It does not count as missing; an arm that could not run before is not compared."""
     broken = replace(
-        result(), arms=[result().arms[0], ArmResult("optimised", "the arm optimised", cannot_run="TypeError:\nno")], work_counts=[]
+        result(),
+        arms=[result().arms[0], ArmResult("optimised", "the arm optimised", errors={GROUP: "TypeError:\nno"})],
+        work_counts=[],
     )
     (row,) = match([result()], [broken], interrupted=False).rows
-    assert (row.verdict, row.arm, row.reason) == ("regressed", "optimised", "it no longer runs: TypeError: no")
+    assert (row.verdict, row.arm, row.reason) == ("regressed", "optimised", f"it no longer runs: {GROUP}: TypeError: no")
     assert match([broken], [broken], interrupted=False).rows == []
     assert not MatchedPair(result(), broken).keeps("optimised", GROUP)
     assert MatchedPair(result(), broken).keeps("baseline", GROUP)

@@ -181,7 +181,7 @@ def hostile_result(make_result: MakeResult) -> ScenarioResult:
     """Return a result in which every text is markup in HTML, Markdown, SQL or Matplotlib."""
     latencies, ratios = timings(samples(processes=1, pairs=5))
     groups = [[replace(x, group=HOSTILE) for x in latencies], [replace(x, group=HOSTILE) for x in ratios]]
-    broken = ArmResult("proposed", HOSTILE, cannot_run=f"TypeError: {HOSTILE}", as_written=True)
+    broken = ArmResult("proposed", HOSTILE, errors={HOSTILE: f"TypeError: {HOSTILE}"}, as_written=True)
     promise = Promise(
         HOSTILE, HOSTILE, times(5, 10), measures.speedup(HOSTILE), part=HOSTILE, arms=("proposed", "optimised", "more")
     )

@@ -15,7 +15,7 @@ def result(*capacities: Capacity, load: bool = True) -> ScenarioResult:
     found = LoadResult([LoadModel.OPEN], "50 per second", 3.0, 1.0, capacities=list(capacities)) if load else None
     arms = [
         ArmResult("baseline", "as it was"),
-        ArmResult("proposed", "as advised", cannot_run="mix: TypeError"),
+        ArmResult("proposed", "as advised", errors={"mix": "TypeError"}),
         ArmResult("optimised", "optimised"),
     ]
     return ScenarioResult("whole_api", "S", "S.", "s.py", "sqlite", 0.0, ScenarioStatus.OK, arms=arms, load=found)

@@ -35,7 +35,11 @@ def memory(arm: str, added: int, **more: object) -> Memory:
 RESULT = replace(
     EMPTY,
     verified_cases=8,
-    arms=[ArmResult("baseline", ""), ArmResult("proposed", "", cannot_run="broken: AttributeError: x"), ArmResult("optimised", "")],
+    arms=[
+        ArmResult("baseline", ""),
+        ArmResult("proposed", "", errors={"broken": "AttributeError: x", "gone": "AttributeError: x"}),
+        ArmResult("optimised", ""),
+    ],
     ratios=[
         Ratio("optimised", "g", 4.0, 3.0, 5.0, [3.5, 4.0, 4.5], 30),
         Ratio("optimised", "h", 9.0, 8.0, 10.0, [8.5, 9.0, 9.5], 30),
@@ -165,10 +169,19 @@ def test_what_was_not_compared_is_not_verified() -> None:
         m.verified("g")(replace(RESULT, verified_cases=0), "optimised")
 
 
-def test_an_arm_that_cannot_run_is_told_with_its_error() -> None:
+def test_groups_with_the_same_error_are_all_missing() -> None:
+    """Each group that the arm cannot run counts, whatever else has failed with the same error."""
+    found = m.verified("gone", "broken")(RESULT, "proposed")
+    assert (found.value, found.note) == (0.0, "8 answers equal; no answer for gone, broken")
+    assert m.verified("one")(RESULT, "proposed").value == 1.0  # "gone" ends with it
+
+
+@pytest.mark.parametrize("group", ["broken", "gone"])
+@pytest.mark.parametrize("make", [m.speedup, lambda group: m.fewer("statements", group)])
+def test_an_arm_that_cannot_run_has_its_error_as_the_reason(make: Callable[[str], Measure], group: str) -> None:
     """The reason is the error, not a missing figure."""
-    with pytest.raises(NotMeasurableError, match="cannot run as written: broken: AttributeError"):
-        m.speedup("broken")(RESULT, "proposed")
+    with pytest.raises(NotMeasurableError, match=f"cannot run as written: {group}: AttributeError"):
+        make(group)(RESULT, "proposed")
 
 
 @pytest.mark.parametrize(
