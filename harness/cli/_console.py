@@ -12,13 +12,12 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextCo
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from harness.results.run import Run, RunKind
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
     from harness.report.blocks import Block
+    from harness.results.run import Run
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -41,7 +40,7 @@ class Progress:
             BarColumn(24),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeLeftColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
         )
         self._bar = Bar(*columns, console=self._console, transient=True)
         self._task = self._bar.add_task("starting", total=1.0, ends=time.monotonic())
@@ -79,19 +78,19 @@ class Progress:
 def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
     """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole run as JSON."""
     if as_json:
-        import msgspec
-
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+        print_json(record)
         return
     from harness.report import overview
 
-    if not record.scenarios:
-        print("no scenario finished in this run")
-        return
-    blocks = overview.brief(record)
-    if tables and record.kind != RunKind.LOAD:
-        blocks += [block for result in record.scenarios for block in overview.speed(result)]
-    print_blocks(blocks)
+    print_blocks(overview.brief(record, speeds=tables))
+
+
+def print_json(result: object) -> None:
+    """Print a record of results as JSON, before whatever is printed next on either stream."""
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:

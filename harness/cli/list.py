@@ -52,12 +52,13 @@ def _print(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose last column wraps."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=column != columns[-1])
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     Console().print(table)
 
 

@@ -31,8 +31,11 @@ SOME = 3
 """The number of results that are named of those that share a warning."""
 
 
-def brief(run: Run) -> list[Block]:
-    """Return a run for the terminal: verdicts or load, notices, warnings. Without colour and in 80 columns nothing is cut off."""
+def brief(run: Run, *, speeds: bool = False) -> list[Block]:
+    """Return a run for the terminal: verdicts or load, notices, warnings; with `speeds` each scenario's speed as well.
+
+    Without colour and in 80 columns nothing is cut off.
+    """
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
     judged = verdicts(run)
@@ -42,9 +45,9 @@ def brief(run: Run) -> list[Block]:
     if not run.scenarios:
         found = [Paragraph(NOTHING, tone=Tone.BAD)]
     elif not found:
-        speeds = [block for result in run.scenarios for block in speed(result)]
-        found = speeds if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
-    return [*found, *notices(run), *warning_notices("Warnings", run.warnings), *_scenario_warnings(run)]
+        found = _speeds(run) if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
+    warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
+    return [*found, *notices(run), *warnings, *(_speeds(run) if speeds and run.kind != RunKind.LOAD else [])]
 
 
 def full(run: Run) -> list[Block]:
@@ -131,13 +134,14 @@ def _load(run: Run) -> list[Block]:
 
 
 def aa_control(control: Ratio) -> Paragraph:
-    """Return the outcome of an A/A control: passed if the interval includes 1."""
+    """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
     reading = f"the baseline against itself measured {ratio_with_interval(control)}"
     if control.low is None or control.high is None:
         return Paragraph(f"{reading}; one process gives no confidence interval.", f"A/A control, {control.group}:", quiet=True)
     if control.low <= 1 <= control.high:
         return Paragraph(f"{reading}.", f"A/A control passed, {control.group}:", quiet=True)
-    return Paragraph(f"{reading}; read differences of this size as noise.", f"A/A control failed, {control.group}:", quiet=True)
+    noise = "the interval excludes 1: read differences of this size as noise."
+    return Paragraph(f"{reading}; {noise}", f"A/A control, {control.group}:", quiet=True)
 
 
 def measurements(result: ScenarioResult) -> list[Block]:
@@ -172,12 +176,13 @@ def scenario(result: ScenarioResult, where: str) -> ReportSection | None:
     return ReportSection(named(result.title, where), tuple(found)) if found else None
 
 
-def _scenario_warnings(run: Run) -> list[Block]:
-    """Return each scenario's warnings; at several places only each kind, with where it occurred."""
-    if len(promises.places(run)) < 2:  # noqa: PLR2004 - one place, or none
-        return [block for r in run.scenarios for block in warning_notices("Warnings", r.warnings, r.name)]
+def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
+    """Return each scenario's warnings; at several places, unless `in_full`, only each kind, with where it occurred."""
+    each = list(zip(run.scenarios, locations(run), strict=True))
+    if in_full or len(promises.places(run)) < 2:  # noqa: PLR2004 - one place, or none
+        return [block for r, where in each for block in warning_notices("Warnings", r.warnings, named(r.name, where))]
     found: dict[str, list[str]] = {}
-    for result, where in zip(run.scenarios, locations(run), strict=True):
+    for result, where in each:
         for warning in result.warnings:
             found.setdefault(warning.name, []).append(named(result.name, where))
     made = []
@@ -187,15 +192,18 @@ def _scenario_warnings(run: Run) -> list[Block]:
     return [Notices("Warnings", tuple(made))] if made else []
 
 
+def _speeds(run: Run) -> list[Block]:
+    return [block for result in run.scenarios for block in speed(result)]
+
+
 def speed(result: ScenarioResult) -> list[Block]:
-    """Return one scenario's speed: a row per group and arm, the A/A control included; without verdicts."""
-    failed = result.status != ScenarioStatus.OK
+    """Return one scenario's speed: a row per group and arm, the A/A control included; nothing if nothing was timed or compared.
+
+    Verdicts, notices and warnings are not repeated: `brief` has them.
+    """
     verified = result.verified_cases and result.status != ScenarioStatus.FAILED
-    return of(
-        Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"),
-        Notice(result.status, result.name, result.error or NO_REASON, Tone.BAD) if failed else None,
-        *(Notice(CANNOT_RUN, arm.name, arm.cannot_run) for arm in result.arms if arm.cannot_run),
+    found = of(
         tables.ratios(result, with_control=True),
         Paragraph(f"{whole(result.verified_cases)} answers compared, all equal", quiet=True) if verified else None,
-        *warning_notices("Warnings", result.warnings),
     )
+    return [Paragraph("", f"{result.title} · {result.engine}, RTT {result.rtt_ms:g} ms"), *found] if found else []

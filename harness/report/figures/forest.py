@@ -45,11 +45,13 @@ class ArmMark:
 
 def draw_run(run: Run) -> Figure | None:
     """Draw one row per promise that has a position on the axis; None for a run without any."""
-    promises = [row for row in rows(run) if any(kept(v) is not None for v in row.verdicts)]
+    judged = rows(run)
+    promises = [row for row in judged if any(kept(v) is not None for v in row.verdicts)]
     if not promises:
         return None
-    arms = arms_of(promises)
-    marks = {arm: ArmMark(str(arm_styles(arms, arms)[arm]["color"]), *MARKS[place % len(MARKS)]) for place, arm in enumerate(arms)}
+    order, shown = arms_of(judged), arms_of(promises)  # the table below has the same colours, also if an arm has no mark here
+    styles = arm_styles(order, order)
+    marks = {arm: ArmMark(str(styles[arm]["color"]), *MARKS[place % len(MARKS)]) for place, arm in enumerate(order) if arm in shown}
     tall = [max(2, len(row.verdicts)) * LINE + 13 for row in promises]
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (HEAD, FOOT))
     low, high = _reach([k for row in promises for v in row.verdicts if (k := kept(v)) is not None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,9 @@ from harness.report.html.figure_boxes import FigureBox
 
 REPORT_FILE = "report.html"
 FOLDER = Path(__file__).parent
+ARM_CLASSES = 6
+"""The number of colours for arms in the style sheet."""
+
 MANY = 12
 """From this number of cards on, drawing them on all cores saves more than starting processes costs."""
 
@@ -56,6 +59,8 @@ class PlaceBox:
     label: str
     blocks: tuple[Block | FigureBox, ...]
     ablated: bool
+    classes: dict[str, str]
+    """The CSS class of each arm that has a verdict here, as the figure of the promises colours them."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,8 @@ def _place_box(run: Run, place: promises.EnginePlace) -> PlaceBox:
     switches = [] if judged else [block for part in ablated for block in _ablated(part)]
     found: list[Block | FigureBox] = list(figure_boxes.of_run(there, slug)) if judged or ablated else []
     table = [promises.promise_table(judged, promises.heading(run), linked=True)] if judged else []
-    return PlaceBox(place.label, (*found, *table, *switches, *review.answers(there)), bool(ablated))
+    blocks = (*found, *table, *switches, *review.answers(there))
+    return PlaceBox(place.label, blocks, bool(ablated), _numbered(promises.arms_of(judged)))
 
 
 def _ablated(part: ablation.AblationPart) -> list[Block]:
@@ -212,9 +218,13 @@ def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | Non
 
 
 def _classes(result: ScenarioResult) -> dict[str, str]:
-    named = dict.fromkeys([*(arm.name for arm in result.arms), *(s.arm for s in result.statements)])
-    others = [name for name in named if name not in {BASELINE, AA_CONTROL}]
-    return {name: f"arm-{others.index(name) % 6 + 1}" if name in others else "baseline" for name in named}
+    met = [*(arm.name for arm in result.arms), *(s.arm for s in result.statements), *(v.arm for v in result.verdicts)]
+    others = _numbered(name for name in met if name not in {BASELINE, AA_CONTROL})
+    return {name: others.get(name, "baseline") for name in met}
+
+
+def _numbered(arms: Iterable[str]) -> dict[str, str]:
+    return {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(dict.fromkeys(arms))}
 
 
 def _load_box(result: ScenarioResult, anchor: str, where: str) -> LoadBox | None:

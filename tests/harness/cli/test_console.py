@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
+from rich.console import Console
 
+from harness.cli import _console
 from harness.cli._console import Progress, show
-from harness.results.run import Run, RunKind, RunSettings
+from harness.report.overview import NOTHING
+from harness.results.run import Run, RunKind, RunSettings, RunWarning
 
 
 def a_run(kind: RunKind = RunKind.PAIRS) -> Run:
@@ -47,4 +52,22 @@ def test_as_json_the_run_is_all_that_is_printed(capsys: pytest.CaptureFixture[st
 def test_an_empty_run_says_so(kind: RunKind, capsys: pytest.CaptureFixture[str]) -> None:
     """It has a sentence instead of an empty table."""
     show(a_run(kind), as_json=False, tables=True)
-    assert capsys.readouterr().out.strip() == "no scenario finished in this run"
+    assert capsys.readouterr().out.strip() == NOTHING
+
+
+def test_an_empty_run_has_its_notices_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    """That it was interrupted, and what else is known of it, is printed also if no scenario finished."""
+    warning = RunWarning("busy machine", "other processes were running", "stop them")
+    show(replace(a_run(), interrupted=True, warnings=[warning]), as_json=False, tables=True)
+    printed = capsys.readouterr().out
+    assert NOTHING in printed
+    assert "This run was interrupted" in printed
+    assert "warning busy machine  other processes were running; stop them" in printed
+
+
+def test_brackets_in_a_step_are_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step with the name of a scenario is shown on a terminal as it is."""
+    monkeypatch.setattr(_console, "Console", partial(Console, force_terminal=True, width=200))
+    with Progress() as progress:
+        progress.step("[bold] [/x] · sqlite", 1, 2, 3.0)
+    assert "[bold] [/x] · sqlite" in capsys.readouterr().err

@@ -101,3 +101,14 @@ def test_the_list_shows_every_scenario_and_promise(capsys: pytest.CaptureFixture
     assert "twice as fast" in capsys.readouterr().out
     assert main(["list", "--json", "--scenarios", str(TOYS)]) == 0
     assert json.loads(capsys.readouterr().out)[0]["promises"] == ["X1", "X2", "X3"]
+
+
+def test_brackets_in_a_title_or_promise_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The list shows them as they are."""
+    text = (TOYS / "adding.py").read_text(encoding="utf-8")
+    text = text.replace("Add the numbers up", "Add [bold] [/x] up").replace("twice as fast", "twice [bold] [/x]")
+    (tmp_path / "adding.py").write_text(text, encoding="utf-8")
+    assert main(["list", "--scenarios", str(tmp_path)]) == 0
+    assert "Add [bold] [/x] up" in capsys.readouterr().out
+    assert main(["list", "--promises", "--scenarios", str(tmp_path)]) == 0
+    assert "twice [bold] [/x]" in capsys.readouterr().out

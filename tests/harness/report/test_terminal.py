@@ -55,6 +55,30 @@ def test_a_load_run_without_load_records_has_its_failures(
     assert row.split()[-6:] == ["–", "8.03×", "…", "8.03×", "90", "3"]
 
 
+def test_nothing_is_printed_twice(
+    make_run: Callable[..., Run],
+    make_result: Callable[..., ScenarioResult],
+    failed_result: ScenarioResult,
+    hostile_result: ScenarioResult,
+) -> None:
+    """With each scenario's speed too, a failure, an arm that cannot run and a warning are printed once, at several RTTs as well."""
+    near, far = make_result(arms=hostile_result.arms[:2]), make_result(rtt_ms=5.0, warnings=[])
+    for run in (make_run(near, failed_result), make_run(near, far, failed_result)):
+        text = printed(overview.brief(run, speeds=True), 140)
+        assert "40 answers compared" in text
+        for once in ("arms disagree on case", "TypeError: <script>", "90 pairs cannot carry p99"):
+            assert text.count(once) == 1
+
+
+def test_warnings_are_in_full_with_each_speed(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """At several RTTs a warning names its place; without speeds it is summed up."""
+    run = make_run(make_result(), make_result(rtt_ms=5.0))
+    text = printed(overview.brief(run, speeds=True), 140)
+    assert "warning indexes, RTT 5 ms: few pairs  90 pairs cannot carry p99; give it a larger budget" in text
+    assert "in 2 of 2 results" not in text
+    assert "in 2 of 2 results" in printed(overview.brief(run), 140)
+
+
 def test_an_empty_run_has_a_sentence(make_run: Callable[..., Run]) -> None:
     """A run in which nothing finished prints a sentence instead of an empty table."""
     text = printed(overview.brief(make_run(interrupted=True)), 80)

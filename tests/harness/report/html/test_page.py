@@ -165,12 +165,17 @@ def test_a_missing_percentile_has_the_number_of_samples_it_needs(page: str) -> N
     assert "10,000 are needed, there are 90" in page
 
 
-def test_an_aa_control_passes_or_fails(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
-    """An A/A control whose interval excludes 1 has failed."""
+def test_an_aa_control_passes_or_its_interval_excludes_1(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """An interval around 1 is a passed control; one that excludes 1 is read as noise, but only a whole run shows a failed one."""
     result = make_result()
-    for low, outcome in ((1.1, "failed"), (0.9, "passed")):
+    for low, reading in ((0.9, "A/A control passed, "), (1.1, "the interval excludes 1: read differences of this size as noise.")):
         ratios = [replace(r, low=low, high=1.2) if r.arm == AA_CONTROL else r for r in result.ratios]
-        assert f"A/A control {outcome}" in render(make_run(replace(result, ratios=ratios)))
+        page = render(make_run(replace(result, ratios=ratios)))
+        assert reading in page
+        assert ("A/A control passed, " in page) == (low < 1)
+        assert "A/A control failed, " not in page
 
 
 def test_any_arm_has_its_column(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
@@ -179,6 +184,30 @@ def test_any_arm_has_its_column(make_run: Callable[..., Run], make_result: Calla
         "X1", "more", "hand-written", PromiseVerdict.CONFIRMED, "promised 2×, measured 3×", "×", value=3.0, promised_low=2.0
     )
     assert '<span class="arm arm-1">hand-written</span>' in render(make_run(make_result(verdicts=[verdict])))
+
+
+def test_an_arm_has_one_colour_on_a_card(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """With a verdict on the second of two arms only, the list of arms and the table of promises mark it in the same way."""
+    result = make_result()
+    page = render(make_run(replace(result, verdicts=[v for v in result.verdicts if v.arm == "optimised"])))
+    top, card = page.split('<section class="card" id="card-indexes-sqlite"')
+    assert re.findall(r'class="arm ([\w-]+)">optimised<', card) == ["arm-2"] * 3
+    assert re.findall(r'class="arm ([\w-]+)">proposed<', card) == ["arm-1"] * 2
+    assert re.findall(r'class="arm ([\w-]+)">optimised<', top) == ["arm-1"]
+
+
+def test_the_table_of_all_promises_has_the_colours_of_their_figure(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """Also if the first arm's verdicts have no position in the figure."""
+    result = make_result()
+    verdicts = [v for v in result.verdicts if v.arm == "optimised" or v.unit == "works"]
+    assert {v.arm for v in verdicts} == {"proposed", "optimised"}
+    top = render(make_run(replace(result, verdicts=verdicts))).split('<section class="card"')[0]
+    assert re.findall(r'class="arm ([\w-]+)">optimised<', top) == ["arm-2"]
+    figure = top[top.index("<svg") : top.index("</svg>")]
+    assert "var(--arm-2)" in figure
+    assert "var(--arm-1)" not in figure
 
 
 def test_an_unwritable_folder_is_refused(make_run: Callable[..., Run], tmp_path: Path) -> None:
