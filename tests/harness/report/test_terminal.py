@@ -64,7 +64,7 @@ def test_nothing_is_printed_twice(
     """With each scenario's speed too, a failure, an arm that cannot run and a warning are printed once, at several RTTs as well."""
     near, far = make_result(arms=hostile_result.arms[:2]), make_result(rtt_ms=5.0, warnings=[])
     for run in (make_run(near, failed_result), make_run(near, far, failed_result)):
-        text = printed(overview.brief(run, speeds=True), 140)
+        text = " ".join(printed(overview.brief(run, speeds=True), 140).split())
         assert "40 answers compared" in text
         for once in ("arms disagree on case", "TypeError: <script>", "90 pairs cannot carry p99"):
             assert text.count(once) == 1
