@@ -34,3 +34,10 @@ def test_invalid_file_is_rejected(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match="cannot read the histograms"):
         read_histograms(path)
+
+
+def test_an_unwritable_folder_is_an_error(tmp_path: Path) -> None:
+    """It raises an error of one line."""
+    (tmp_path / "samples").write_text("a file")
+    with pytest.raises(UsageError, match="cannot write"):
+        write_histograms(ROWS, tmp_path / "samples" / "indexes.csv")
