@@ -17,18 +17,18 @@ Decisions of the optimised technique, with reasons:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from sqlalchemy import URL, Engine, Executable, Result, create_engine
+from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from service import bulk
 from service.dashboard import Query
 from service.models import Prompt
+from service.sessions import Threads, sync_sessions
 from service.sessions import sessionmaker as async_sessions
 
 PromptRow = Mapping[str, Any]
@@ -60,8 +60,8 @@ class Threaded:
     """
 
     def __init__(self, engine: Engine, threads: Executor, insert: Insert = bulk.insert_baseline) -> None:
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
-        self._threads = threads
+        self._sessions = sync_sessions(engine)
+        self._threads = Threads(threads)
         self._insert = insert
 
     async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
@@ -74,11 +74,11 @@ class Threaded:
         return int(inserted)
 
     async def _in_thread(self, queries: Sequence[Query]) -> list[Any]:
-        def answer() -> list[Any]:
-            with self._sessions() as session:
-                return [_run_synchronously(session, query) for query in queries]
+        async def answer() -> list[Any]:
+            async with self._sessions() as session:
+                return [await query(session) for query in queries]
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+        return await self._threads.run(answer)
 
 
 class OneSession:
@@ -171,28 +171,3 @@ async def bulk_create_as_written(session: AsyncSession, prompts: list[Prompt]) -
     session.add_all(prompts)
     await session.flush()
     return prompts
-
-
-class _SyncSessionAdapter:
-    """An adapter that lets queries for an asyncio session run on a synchronous one: each awaited call has already completed."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.add_all = session.add_all
-
-    async def execute(self, statement: Executable, parameters: Sequence[PromptRow] | None = None) -> Result[Any]:
-        return self._session.execute(statement, parameters)
-
-    async def commit(self) -> None:
-        self._session.commit()
-
-
-def _run_synchronously(session: Session, query: Query) -> Any:
-    """Return a query's answer on a synchronous session: its coroutine runs to the end in one step."""
-    steps = cast("Coroutine[Any, Any, Any]", query(cast("AsyncSession", _SyncSessionAdapter(session))))
-    try:
-        steps.send(None)
-    except StopIteration as end:
-        return end.value
-    steps.close()
-    raise RuntimeError("the query awaits something other than its session")
