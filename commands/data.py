@@ -3,8 +3,6 @@
 The figures printed by `generate` and `load` are the published benchmark of the dataset.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

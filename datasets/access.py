@@ -3,8 +3,6 @@
 Every stream is a pure function of (dataset, stream, n), and a longer one starts with the shorter.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

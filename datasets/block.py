@@ -1,7 +1,5 @@
 """A block: some rows of one table, column by column."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

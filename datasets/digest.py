@@ -1,7 +1,5 @@
 """The digest of a dataset: it shows whether two runs used the same rows."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

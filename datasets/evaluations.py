@@ -1,7 +1,5 @@
 """The table `evaluations`: the evaluations of one block of prompts, ordered by prompt."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ids: version 4 UUID strings whose random bits come from a stream."""
 
-from __future__ import annotations
-
 from functools import cache, lru_cache
 
 import numpy as np

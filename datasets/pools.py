@@ -1,7 +1,5 @@
 """The text of the rows: Faker fills pools once per process and seed, and rows take slices and choices of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

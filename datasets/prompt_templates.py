@@ -1,7 +1,5 @@
 """The table `prompt_templates`: few rows, some of them used very often."""
 
-from __future__ import annotations
-
 from datasets.block import Block
 from datasets.ids import row_ids
 from datasets.pools import LANGUAGES, MAX_TEXT_CHARS, pools

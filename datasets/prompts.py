@@ -1,7 +1,5 @@
 """The table `prompts`: chains of versions, some of them imported in bulk."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

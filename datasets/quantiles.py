@@ -3,8 +3,6 @@
 The tables are computed in pure Python and hold integers, so no machine's vector instructions can round a row differently.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import cache, lru_cache

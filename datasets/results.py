@@ -1,7 +1,5 @@
 """The table `test_results`: the results of the evaluations of one block of prompts, ordered by evaluation."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

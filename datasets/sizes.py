@@ -1,7 +1,5 @@
 """The named sizes, and a dataset as size, seed and scale."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 SIZES = {"tiny": 1_000, "small": 10_000, "medium": 100_000, "large": 1_000_000}

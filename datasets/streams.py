@@ -4,8 +4,6 @@ Each stream is NumPy's Philox generator with its own key, read raw: NEP 19 keeps
 output of `Generator`. A prefix of a stream does not depend on how much of it is read.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum, unique
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The four tables together: blocks of each, all blocks, single rows, and row counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from types import MappingProxyType

@@ -6,8 +6,6 @@ Example:
     from harness import Case, Group, Promise, Scenario, speedup, times
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,5 @@
 """Scenario files: find them in a folder, load them, and refuse an invalid one by its name."""
 
-from __future__ import annotations
-
 import ast
 import importlib.machinery
 import importlib.util

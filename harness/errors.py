@@ -1,7 +1,5 @@
 """Errors that the user can act on, each kind with its exit code."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from harness.version import DISTRIBUTION

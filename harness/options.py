@@ -4,8 +4,6 @@ The commands, the pytest plugin and the Locust adapter share them, so that `3%` 
 raises `argparse.ArgumentTypeError` for text that it cannot use; the message names the text and shows a valid value.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import re

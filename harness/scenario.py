@@ -4,8 +4,6 @@ A scenario file holds one subclass of `Scenario`; the file's name is the scenari
 How such files are found and loaded is in `harness.discovery`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field

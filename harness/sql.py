@@ -1,7 +1,5 @@
 """A base class for scenarios of SQLAlchemy applications: databases on every engine, rows, snapshots, statements, plans and ping."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import inspect

@@ -1,7 +1,5 @@
 """The name and version of the installed package."""
 
-from __future__ import annotations
-
 DISTRIBUTION = "advice-on-trial"
 """The name that pip installs."""
 

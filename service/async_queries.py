@@ -14,8 +14,6 @@ Decisions of the optimised technique, with reasons:
   asyncio driver would switch to a thread for every single call.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor

@@ -6,8 +6,6 @@ write the same rows whenever it runs. Rows are dicts with all columns of a promp
 An upsert replaces title, content and updated_at of an existing prompt, and inserts a new one.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

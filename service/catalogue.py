@@ -4,8 +4,6 @@
 once. Times are arguments: a run must write the same rows whenever it runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol, cast

@@ -5,8 +5,6 @@ Levels differ visibly in one more way, in addition to the review's cursor (`pagi
 while the review's insert replaces title and content, even of another user's prompt.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass

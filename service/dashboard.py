@@ -1,7 +1,5 @@
 """The queries that the service answers about one subject, and the dashboard of eight queries that do not depend on each other."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple

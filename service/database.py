@@ -4,8 +4,6 @@ The same code runs in threads and on the event loop. In threads, all work of a r
 sessions. The optimised service does so if the database is embedded; if it is behind a network, work stays on the loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext

@@ -3,8 +3,6 @@
 A loader lives as long as one request. Otherwise its cache would serve stale rows, and one tenant's rows to another.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar

@@ -8,8 +8,6 @@ request. That request then fails on a missing SAVEPOINT, or commits nothing, wit
 behaves, and it is kept as proposed.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event

@@ -5,8 +5,6 @@ only the loading of the evaluations differs. Its order ends with the id: for a t
 could select other prompts with another plan.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice

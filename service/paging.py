@@ -4,8 +4,6 @@ The review's cursor is a time. Prompts that tie with the last prompt of a page a
 proposed. The time is converted to and from text here: the review declares the cursor as text and returns a time.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import TypeVar
 

@@ -18,8 +18,6 @@ Decisions of the optimised settings, with reasons:
 - `warm_up` opens connections before the first request arrives.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

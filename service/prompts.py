@@ -7,8 +7,6 @@ States are literals in the SQL. They are part of the query, not of its input, an
 state that it can see.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, TypeVar, cast
 

@@ -5,8 +5,6 @@ session in the same way: each awaited call has already completed, so the corouti
 code serves both, so only the execution differs.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Executor

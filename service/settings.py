@@ -1,7 +1,5 @@
 """Settings of a service process: database, cache, limits, and the level of each optimisation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

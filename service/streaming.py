@@ -8,8 +8,6 @@ holds a pooled connection and an old snapshot for as long as the client reads; a
 in its own transaction. A row written meanwhile may be missed, but no row is lost or repeated.
 """
 
-from __future__ import annotations
-
 import base64
 import csv
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable

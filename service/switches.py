@@ -5,8 +5,6 @@ the improved technique. A set of switches is written as one text, for an environ
 exceptions, such as `baseline,caching=optimised`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace

@@ -7,8 +7,6 @@ passed to `Transactions`, which opens the session, because only the code that op
 Rows are dicts with all columns of a row, ids included.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """What all tests share: property tests without a deadline, because a loaded machine is no failure, and signals that arrive."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Import contracts, and what must not be imported where timing happens."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

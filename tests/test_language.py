@@ -1,7 +1,5 @@
 """The words of the project: unique names, documented names, and none of the idioms that the glossary replaced."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

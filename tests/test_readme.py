@@ -1,7 +1,5 @@
 """README and docs: the scenario runs, the commands exist, the links lead somewhere, the workflow is valid."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

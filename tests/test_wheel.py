@@ -1,7 +1,5 @@
 """The wheel: one top-level package, whose modules import outside the repository, and whose import is light."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

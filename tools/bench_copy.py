@@ -5,8 +5,6 @@ and commit. Both times cover exactly that: connecting and creating the table are
 the server pads; the harness sends all 84 characters, which differ from row to row.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

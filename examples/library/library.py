@@ -1,7 +1,5 @@
 """A library on synchronous SQLAlchemy: loans, and those that are overdue."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import select

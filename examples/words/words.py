@@ -1,7 +1,5 @@
 """The most frequent words of a text."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 

@@ -4,8 +4,6 @@ Standard library only and loadable by path, because the gate's worker runs with 
 version.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pickle

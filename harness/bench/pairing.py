@@ -7,8 +7,6 @@ Evidence (`harness.stats.sequential_test`) ends no group's pairs early. Interval
 pairs in each than evidence needs: little time would be saved, at the price of process medians that rest on less.
 """
 
-from __future__ import annotations
-
 import gc
 import math
 import random

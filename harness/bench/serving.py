@@ -1,7 +1,5 @@
 """The servers that a run's instances connect to: started once by the coordinator, and checked after a failure."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack

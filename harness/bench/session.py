@@ -1,7 +1,5 @@
 """A run from start to end: prepare, verify, time in rounds of fresh processes, measure memory; saved after every step."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence

@@ -4,8 +4,6 @@ Timing pairs needs the machine. Preparing, comparing answers, counting work and 
 those kinds run in parallel, each scenario's in their order.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Ablation: a scenario whose arms are sets of its switches, namely all off, each alone, all on, all but each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Verification: the arms' answers to every case must be equal, or nothing of the scenario is timed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Work counts: the work of one operation, counted in two runs that are not timed, to see whether the counts repeat."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import random

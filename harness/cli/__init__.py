@@ -4,8 +4,6 @@ A command module has a docstring (its first line is the help), `arguments(parser
 heavy packages inside its functions, so that every `--help` is fast. A project adds commands in the same form (`_project`).
 """
 
-from __future__ import annotations
-
 import argparse
 import errno
 import importlib

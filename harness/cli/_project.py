@@ -5,8 +5,6 @@ is made from the docstrings alone. A module is imported when its command is chos
 others.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import sys

@@ -6,8 +6,6 @@ regression, 3 that a change is inconclusive: separate runs of the same code diff
 --out writes an HTML page as well.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -7,8 +7,6 @@ times only, so they are usually inconclusive (3). With --against, both versions 
 baseline.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

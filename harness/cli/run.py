@@ -5,8 +5,6 @@ of all arms, times the arms in pairs and measures memory. It is written to a fol
 Ctrl-C keeps what was measured and still writes the report.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

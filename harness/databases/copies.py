@@ -1,7 +1,5 @@
 """Copies of a database: temporary ones, and reusable ones that are borrowed by callers who undo their writes."""
 
-from __future__ import annotations
-
 import fcntl
 import itertools
 from collections.abc import Iterator

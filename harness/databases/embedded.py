@@ -4,8 +4,6 @@ Both have SQLite's file format and its write-ahead log, a file next to the datab
 the transactions in the log, so a checkpoint writes them back first.
 """
 
-from __future__ import annotations
-
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping

@@ -3,8 +3,6 @@
 Works for any SQLAlchemy tables of the default schema; the result is what `MetaData.create_all` creates.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence

@@ -4,8 +4,6 @@ Works for any SQLAlchemy tables. Values are stored as SQLAlchemy's SQLite dialec
 file is the one that `MetaData.create_all` creates.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -3,8 +3,6 @@
 A local server has its data in a temporary folder, listens on loopback only, needs a password, and is removed at the end.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import importlib.util

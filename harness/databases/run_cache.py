@@ -1,7 +1,5 @@
 """A cache on disk of values that are slow to compute and the same in every process of a run."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The machine check: times the same work in interleaved fresh processes on one core, and reads the machine's own figures."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import random

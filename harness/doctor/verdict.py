@@ -1,7 +1,5 @@
 """The grade of a machine for measurements: the findings, the reasons for the grade, and the remedies."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum

@@ -3,8 +3,6 @@
 Always a fresh interpreter with its own hash seed and memory layout, since those differ between processes.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable
 

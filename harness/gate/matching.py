@@ -1,7 +1,5 @@
 """The counterparts in two runs: matching scenarios, arms, groups, machines and versions, and reasons why others do not match."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections import Counter

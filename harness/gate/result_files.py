@@ -1,7 +1,5 @@
 """Compare two result files, before and after: benchmarks joined by name, each with its ratio and verdict, and the warnings."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase

@@ -7,8 +7,6 @@ together; where the suite itself scatters more than the limit assumes, the limit
 warning, and is charged to no single one. Other times are not judged; where there are only those, the gate is inconclusive.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The verdict on a whole comparison, the same for stored runs, two checkouts, files of other tools and a pytest item."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -4,8 +4,6 @@ A count that repeats exactly has no noise, so any change of it is a change of th
 buffers. The interpreter's own counts nearly do.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

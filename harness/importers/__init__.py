@@ -5,8 +5,6 @@ such a file does not contain), `recognises(content)` and `parse(content)`, which
 unreadable file is refused in one line.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import pkgutil

@@ -3,8 +3,6 @@
 `times` is missing in files of very old versions and of some converters; `exit_codes` has one entry per run.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 

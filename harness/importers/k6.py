@@ -5,8 +5,6 @@ members of the metric and their kind is not stated, so that only k6's own names 
 `results.metrics` is a list. In `http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

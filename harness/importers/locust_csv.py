@@ -4,8 +4,6 @@ Columns (apart from case and the names of Locust 0): Type, Name, Request Count, 
 and percentiles as "50%" to "100%". Without requests, a percentile is "N/A".
 """
 
-from __future__ import annotations
-
 import csv
 import io
 

@@ -4,8 +4,6 @@
 the other members are exact aggregates.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 

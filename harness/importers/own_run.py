@@ -1,7 +1,5 @@
 """Convert runs of this harness to times for a comparison, and times of another tool's file to a run."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

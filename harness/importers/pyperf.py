@@ -5,8 +5,6 @@ values was a calibration. Metadata (`name`, `unit`) is in the run, the benchmark
 independent unit is a process, not a value: values of one process share its bias.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -5,8 +5,6 @@ itself joins) and `stats` in seconds. `stats.data` has one value per round, the 
 has it only with `--benchmark-save-data`.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 

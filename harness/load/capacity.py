@@ -5,8 +5,6 @@ failed one, until they are close. Both ends are tried again, and a third time if
 overturns an end the search continues from there, so that a short disturbance does not end a search at the wrong level.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

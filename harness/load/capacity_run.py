@@ -1,7 +1,5 @@
 """One capacity search from start to end: arms alternate step by step, so that drift affects all of them alike; the run's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The environment of load workers: the scenarios' servers and data, in a temporary folder, created once for all of them."""
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ Therefore the timer fires slightly early, and the rest of the wait is spent in t
 coroutines. A process that has a core to itself can go further and never let it sleep: see `KeepAwake`. Linux only.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ctypes

@@ -1,7 +1,5 @@
 """The messages between a supervisor and its load worker: one job and then orders in one direction, reports in the other."""
 
-from __future__ import annotations
-
 import msgspec
 
 from harness.load.block import LoadBlock

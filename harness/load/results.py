@@ -4,8 +4,6 @@ In this order: the results that load workers send, blocks combined and added up,
 and the records of the run file. A generator at its limit measures itself, and an overloaded arm has no meaningful times.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

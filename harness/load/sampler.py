@@ -1,7 +1,5 @@
 """Samples of CPU, memory and the scenario's counts during a block, on the time axis of the operations."""
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
 import contextlib

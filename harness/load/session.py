@@ -1,7 +1,5 @@
 """One load test from start to end: load workers one after another, their blocks, the run's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 It works in a process that Locust has patched and in one that it has not: all messages go over a socket.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from dataclasses import dataclass, field

@@ -7,8 +7,6 @@ unpatched load worker (`harness.load`), sends it the number of users and receive
 Locust's events are forwarded to this process's role. Locust calls listeners in the order in which they were added.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """The load worker of a Locust process, and the environment it runs in: the scenarios' servers and data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from harness.load.block import LoadBlock

@@ -1,7 +1,5 @@
 """The end of a run: its folder with record and histograms, the report from an unpatched process, and a tab in Locust's web UI."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence

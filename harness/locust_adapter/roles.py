@@ -1,7 +1,5 @@
 """The role of each Locust process in a run: a single process, or a master that distributes the load over workers."""
 
-from __future__ import annotations
-
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -5,8 +5,6 @@ its classes by name in `locust.stats` whenever it creates an object. So this mod
 is loaded, before anything is counted, which fixes the console, CSV, HTML and web UI without copying code.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """`python -m harness.network`: the relay process that `harness.network.link` starts."""
 
-from __future__ import annotations
-
 from harness.network.relay import main
 
 if __name__ == "__main__":

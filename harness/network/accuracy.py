@@ -1,7 +1,5 @@
 """Accuracy of the latency proxy on this machine: round trips and bulk transfers, through the proxy and directly."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """Addresses of servers on this machine: free ports, and the host and port of a URL."""
 
-from __future__ import annotations
-
 import socket
 from urllib.parse import SplitResult, urlsplit
 

@@ -3,8 +3,6 @@
 Run as a module, this is that server.
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import struct

@@ -4,8 +4,6 @@ Timeouts of epoll, and therefore of asyncio and uvloop, are whole milliseconds. 
 descriptor, whose timeout has the resolution of the kernel's clock. It wakes up slightly early and polls for the rest.
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import select

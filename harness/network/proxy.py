@@ -1,7 +1,5 @@
 """The latency proxy from its starter's side: start it, send it commands, stop it."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

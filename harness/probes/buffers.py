@@ -5,8 +5,6 @@ Here each query is executed once more with `EXPLAIN (ANALYZE, BUFFERS, TIMING OF
 is rolled back. Planning is left out: it reads the catalogue only while a connection is new. So are statements that write.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

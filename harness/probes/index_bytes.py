@@ -1,7 +1,5 @@
 """Size on disk of every index and table of a database."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

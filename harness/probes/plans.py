@@ -3,8 +3,6 @@
 The plans of SQLite and Turso have one format, those of PostgreSQL another; both are parsed here.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

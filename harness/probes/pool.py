@@ -1,7 +1,5 @@
 """Use of an engine's connection pool: time of checkouts, connections opened, timeouts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Self
 

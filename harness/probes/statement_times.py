@@ -1,7 +1,5 @@
 """Execution times of statements, measured at the driver: the reference for an application's metrics."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 from sqlalchemy import Engine

@@ -1,7 +1,5 @@
 """All work counts of an operation: statements on every engine, and the engine's own measure of work where it has one."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack

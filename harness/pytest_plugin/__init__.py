@@ -11,8 +11,6 @@ has other parameters, or would be compared with times of another machine, is an 
 to `benchmark` fails its test. Otherwise this plugin does nothing, and imports nothing but this package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any

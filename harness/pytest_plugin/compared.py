@@ -4,8 +4,6 @@ Two runs are comparable, and a changed count is judged, by the rules of `harness
 ratio is compared with a ratio, both from pairs, never with a time of another run. Pure: nothing here imports pytest.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

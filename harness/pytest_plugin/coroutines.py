@@ -3,8 +3,6 @@
 Given such a function, the fixtures of pytest-benchmark and pytest-codspeed time the creation of a coroutine, and pass.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The plugin's command-line options, checked before anything is collected."""
 
-from __future__ import annotations
-
 import pytest
 
 from harness import options as converters

@@ -4,8 +4,6 @@
 by pytest-codspeed) the functions here do nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The gain of each switch of an ablated scenario, alone and last, as tables and in words."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from harness.report.blocks import Cell, Table

@@ -1,7 +1,5 @@
 """The capacity of arms as tables: the highest load at which each meets its SLO, and every step of the search."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from harness.errors import UsageError

@@ -1,7 +1,5 @@
 """Result files of other tools, alone or two of them compared: runs of the kinds "file" and "comparison"."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices

@@ -1,7 +1,5 @@
 """A gate's result as blocks: changes, reasons why figures are not comparable, warnings, and the verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, of, status, warning_notices

@@ -1,7 +1,5 @@
 """A gate's result for GitHub Actions: annotations, which are one workflow command per line, and the job's summary."""
 
-from __future__ import annotations
-
 from harness.report import markdown
 from harness.report.gate import change, figure, full, headline, shown
 from harness.results.gate import GateResult, GateRow, GateVerdict

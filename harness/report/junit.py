@@ -5,8 +5,6 @@ is not judged, such as a stored time within the drift, is skipped, with its reas
 that a test reporter fails whenever the exit code is not 0.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Response times and throughput under load, as tables and in words."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from harness.report import capacity

@@ -1,7 +1,5 @@
 """The Markdown writer: blocks as GitHub-flavoured Markdown, with every text escaped."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 

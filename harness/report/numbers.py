@@ -1,7 +1,5 @@
 """Figures as text: three significant digits, and one unit of time per table."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterable

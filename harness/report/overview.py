@@ -1,7 +1,5 @@
 """A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from harness.report import ablation, comparison, load, promises, review, tables

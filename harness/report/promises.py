@@ -1,7 +1,5 @@
 """Verdicts side by side: a row per promise, a column per arm or per place, and each verdict's position on one common axis."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """A run's answers to a review: its scorecard and its priorities next to the measured figures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

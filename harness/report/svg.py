@@ -4,8 +4,6 @@ Figures are drawn in placeholder colours (`#f0000n`). In the SVG each becomes a 
 the light and the dark page. The same figure gives the same bytes.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import warnings

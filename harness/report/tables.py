@@ -1,7 +1,5 @@
 """Measurements as tables: ratios, percentiles, work counts, memory, growth, controls. Arms and groups in the scenario's order."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar

@@ -1,7 +1,5 @@
 """The terminal writer: blocks for 80 columns and more. Everything is readable without colour; folded sections are left out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 

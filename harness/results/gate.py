@@ -4,8 +4,6 @@ Rows come from stored runs (`harness.gate.stored_runs`) or from both versions ti
 treat them alike.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ actual start; queue time lies between them. In the closed model a user starts an
 response and service time are the same.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 

@@ -3,8 +3,6 @@
 Every promise in it is listed wherever promises are listed, tried or not.
 """
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

@@ -5,8 +5,6 @@ and writes it. Every record is frozen, numbers have their unit in the name, and 
 of nested maps.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 

@@ -5,8 +5,6 @@ path, because a worker of `harness gate --against` runs with another tree and it
 such a worker: `channel.py COMMAND …`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

@@ -1,7 +1,5 @@
 """The parent's side of a child process: start it, exchange messages with it, and end it with all that it started."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The clock: the only module that reads time, and a fake clock for tests."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The cores that each process runs on: timed workers get a core to themselves, without the coordinator and the servers."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading

@@ -1,7 +1,5 @@
 """The description of this machine for the record."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

@@ -1,7 +1,5 @@
 """A run's temporary folder, and the git commit it measures."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import tempfile

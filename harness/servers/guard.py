@@ -6,8 +6,6 @@ way, the kernel closes that end; the guard then stops the server and removes its
 The server of a process that is pinned to one core for timing runs on the other cores, so that client and server do not compete.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """The servers of a setting: each started once for all scenarios of a run, behind a latency proxy at an RTT above 0."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ The user's server may hold other data. It is never flushed: every key of a run b
 are removed, found by SCAN. Channels belong to no database, so their names begin with the prefix too.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import itertools

@@ -4,8 +4,6 @@ Its peculiarities, as observed with tursodb 0.6: it serves its log and not what 
 to be filled through it; it handles one request at a time; and it replies to a pull at once, without long polling.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

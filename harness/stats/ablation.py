@@ -6,8 +6,6 @@ fresh processes. A group has several hypotheses (per switch: its gain alone, its
 the total gain, and its difference from the product), so their p-values are corrected together (Holm 1979).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

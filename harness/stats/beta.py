@@ -3,8 +3,6 @@
 Student's t (`harness.stats.intervals`) follows from it. The tests compare both with SciPy.
 """
 
-from __future__ import annotations
-
 import math
 
 _TINY, _PRECISION = 1e-300, 1e-15

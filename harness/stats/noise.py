@@ -5,8 +5,6 @@ same core, which only more processes reduce; and the machine's drift over time, 
 be a gate.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

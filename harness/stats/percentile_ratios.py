@@ -5,8 +5,6 @@ are drawn whole, both arms of a block together (Künsch 1989); processes are dra
 workers and their cycles.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -4,8 +4,6 @@ A process pair contains many slices, but a bias that lasts as long as a process 
 (Kalibera and Jones 2013). A first set screens. Only a benchmark that looks slower there gets a second set, which alone decides.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

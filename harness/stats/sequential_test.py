@@ -14,8 +14,6 @@ Its conclusion is about the version that is slower *in this process*. It cannot 
 several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides.
 """
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Sequence

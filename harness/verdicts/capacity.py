@@ -1,7 +1,5 @@
 """Measures of capacity: an arm's capacity relative to the baseline's, and the knee of throughput and response time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from harness.errors import NotMeasurableError

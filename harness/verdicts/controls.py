@@ -9,8 +9,6 @@ inconclusive. What remains are two identical instances that consistently differ,
 an arm, and no time from there can be trusted.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 All read only the scenario's result. A missing figure raises NotMeasurableError; its message becomes the verdict's sentence.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

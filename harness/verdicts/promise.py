@@ -1,7 +1,5 @@
 """Promises: the claim, the verdict on a measurement, and the texts of both."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Rates counted in a number of tries: samples with an interval, not exact figures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from harness.errors import NotMeasurableError

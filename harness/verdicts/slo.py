@@ -1,7 +1,5 @@
 """Service-level objectives such as "p95 < 150ms, errors < 0.1%": parsed from text, and judged on a step's observation."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

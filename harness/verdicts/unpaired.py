@@ -4,8 +4,6 @@ Pairs cancel drift; separate runs do not. The interval shows how well each run k
 same code differ. That is the `drift`, and a change has to reach beyond it as a whole. Nothing can be shown to be equal.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

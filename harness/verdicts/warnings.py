@@ -1,7 +1,5 @@
 """Warnings: reasons not to trust a result, each with its remedy. Measuring collects them, reports show them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult

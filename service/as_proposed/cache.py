@@ -7,8 +7,6 @@ answers treated as misses, times stored as text, `KEYS` to find the entries to d
 or against a reader that fills the cache with a value deleted meanwhile.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping

@@ -10,8 +10,6 @@ the status.
 A write goes to the edge as well. Turso's replicas forward writes to the primary, and so does this application.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

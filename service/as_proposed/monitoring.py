@@ -6,8 +6,6 @@ library's, a metric is looked up by its labels on every call, the list grows wit
 measured.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections import defaultdict

@@ -8,8 +8,6 @@ read arrives after the message about a write, a reader can fill Redis with a val
 the decorator's key templates and middlewares. What remains usable is the connection pool, which is redis-py's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final

@@ -4,8 +4,6 @@ The review specifies what the update of a prompt deletes, and states that creati
 nothing. Here they delete what an update would, per prompt and per user, since answers would otherwise be older than the write.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext

@@ -9,8 +9,6 @@ commit before the writer returns. If a message is lost with its connection, the 
 `MEMORY_S` ago.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

@@ -14,8 +14,6 @@ matter: a server that restarts from a snapshot, or fails over to a lagging repli
 Every change is also published, for processes that cache values in their memory.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time

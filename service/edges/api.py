@@ -10,8 +10,6 @@ handler of calls as an ASGI application.
 - `GET /changes?after=N`: the changes that a replica follows.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

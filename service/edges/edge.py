@@ -5,8 +5,6 @@ edge reads from the origin instead, which costs only that client a round trip. W
 write made stale are already removed: the replica notifies the cache when it applies the change.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections import Counter

@@ -1,7 +1,5 @@
 """Health checks outside of the request path: all edges are checked repeatedly and concurrently, with a deadline and with jitter."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Pure logic with an injected clock. It never stores a private response: `private`
 `Authorization` that are not marked `public`, responses with a cookie, and `Vary: *`.
 """
 
-from __future__ import annotations
-
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

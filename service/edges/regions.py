@@ -1,7 +1,5 @@
 """The regions that the service runs in, their distances on the globe, and the region of an address."""
 
-from __future__ import annotations
-
 import ipaddress
 import math
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ changes after its version; the primary holds the request until there is a change
 interval nor poll in vain. A replica notifies the cache in front of it about changed data.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

@@ -11,8 +11,6 @@ Pure logic with an injected clock; `service.edges.health` runs the checks. One r
 - If all are ejected, the router sends clients to the one that was best, since any edge is better than none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 

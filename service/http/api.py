@@ -5,8 +5,6 @@ that its upsert replaces (`composition`), and writes that its shared connection 
 (`engines`). Statistics may be as old as their lifetime in a cache.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager

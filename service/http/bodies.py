@@ -3,8 +3,6 @@
 FastAPI can limit bodies as well, but for a body with a Content-Length its refusal is plain text instead of problem details.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any

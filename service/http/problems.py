@@ -3,8 +3,6 @@
 Internal errors are logged and not disclosed. RefusedInput input is not repeated in the response either.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus

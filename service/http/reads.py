@@ -1,7 +1,5 @@
 """The routes of the API that change nothing."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from http import HTTPStatus

@@ -4,8 +4,6 @@ Response times are in UTC with a Z; the service stores them without a zone. Ids 
 control characters, which neither a path nor every database can contain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum

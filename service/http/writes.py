@@ -1,7 +1,5 @@
 """The routes of the API that write. Each body is JSON, and limited in size (`bodies`)."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated

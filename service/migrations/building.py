@@ -1,7 +1,5 @@
 """Creating and dropping indexes without changing the metadata that the baseline is created from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, Index, MetaData, Table, text

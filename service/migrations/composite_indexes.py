@@ -5,8 +5,6 @@ SQLite silently ignores it; ties on the sort column are broken by an id that is 
 old indexes that become redundant stay, and cost time on every insert.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import Column, ColumnElement, Connection, Index, text
 
 from service.migrations.building import MISLEADING, analyse, build, detached, drop

@@ -1,7 +1,5 @@
 """The indexes for keyset pages: live prompts by time and id, per user and over all users."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, Index, text
 
 from service.migrations.building import MISLEADING, analyse, build, detached, drop

@@ -1,7 +1,5 @@
 """The migrations that a database has had at each level of the switch `indexes`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 

@@ -3,8 +3,6 @@
 `python -m service.observability.dashboards` prints the JSON that Grafana imports, or reads from a folder of provisioned dashboards.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Iterator

@@ -5,8 +5,6 @@ sqlparse has tokens but no structure in which to find an IN list. It is not the 
 slow statements are parsed, outside of the request, and each text once. SQL that sqlglot cannot parse is scrubbed with patterns.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from hashlib import blake2b

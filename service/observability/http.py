@@ -1,7 +1,5 @@
 """ASGI middleware that times HTTP requests by route and class of status."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 

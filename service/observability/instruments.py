@@ -1,7 +1,5 @@
 """The instruments that monitoring adds to the application, created for a set of switches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Labels have few values, all known in advance: never SQL, an id, or a path as sen
 slow-query log.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import StrEnum

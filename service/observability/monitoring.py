@@ -9,8 +9,6 @@ timed. One `Monitoring` watches an engine: it executes the statements, so a seco
 The metrics belong to one process. With several workers each is scraped separately, on its own port.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

@@ -1,7 +1,5 @@
 """Removal of client data from texts for a log: more people can read a log than the database."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

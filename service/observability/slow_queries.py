@@ -3,8 +3,6 @@
 `python -m service.observability.slow_queries LOG` prints the ranking.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -8,8 +8,6 @@ The size is limited: the file is rotated at `max_bytes`, and only `kept_files` r
 written, or arrive faster than they are written, are counted in `dropped` and never delay a request.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """`harness data`: output, files, and refused command lines."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sqlite3

@@ -1,7 +1,5 @@
 """`harness serve`: output, shutdown, and refused command lines."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

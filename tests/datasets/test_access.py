@@ -1,7 +1,5 @@
 """Access streams and inserts: existing rows are requested with the described skew, new rows conflict with none."""
 
-from __future__ import annotations
-
 from collections import Counter
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The digest: equal for the same rows in any order, different for any other row."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The rows have the described keys, chains, times, ties, NULLs and lengths."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from functools import cache

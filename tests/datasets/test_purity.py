@@ -1,7 +1,5 @@
 """A block is a pure function of dataset, table and index: order, process and size do not matter."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

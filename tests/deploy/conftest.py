@@ -1,7 +1,5 @@
 """Fixtures of the deployment tests: Locust's own options, read in a separate process, since importing Locust patches it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

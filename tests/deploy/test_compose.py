@@ -1,7 +1,5 @@
 """The compose file, checked against its specification, Locust and the harness's own variables."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The Dockerfile: its sources exist, it is pinned, and it runs unprivileged."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The Kubernetes manifests, checked against their schemas, Locust and each other."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The examples: applications that know nothing of this project, with a scenario each."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path

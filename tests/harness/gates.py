@@ -1,7 +1,5 @@
 """Small runs for the tests of the gate: one scenario with two arms, with work counts, timed in three processes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from harness.results.run import (

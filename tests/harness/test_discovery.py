@@ -1,7 +1,5 @@
 """Scenario files: found by name or path, loaded, and refused by file name."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Missing extras: the message, and the table of packages against pyproject.toml."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import tomllib
 from pathlib import Path

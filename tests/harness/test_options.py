@@ -1,7 +1,5 @@
 """Converters of options: what each accepts, and the message for what it refuses."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from typing import Any

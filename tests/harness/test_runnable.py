@@ -1,7 +1,5 @@
 """A scenario's methods are asynchronous to the harness, however they were written."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """The base class for SQLAlchemy applications, with a small application that knows nothing of this project."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random

@@ -1,7 +1,5 @@
 """The edges on trial: what an operation is under load."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path

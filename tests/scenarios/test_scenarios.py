@@ -1,7 +1,5 @@
 """The scenarios: each loads, covers its part of the review, and its arms agree on data of the smallest size, on every engine."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """The scenario of the whole service: its measures, cases and switches."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A small hand-made database: ties in time and score, NULLs between values, soft-deleted prompts, chains of versions."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Requests: equal answers by every technique, the documented number of sessions, and the failures of the review's code."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Bulk writes: every technique that runs writes the same rows and returns the same count."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The catalogue on the database: its reads and writes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The dashboard runs eight of the service's queries."""
 
-from __future__ import annotations
-
 from service.dashboard import API, DASHBOARD, Subject, queries
 
 

@@ -1,7 +1,5 @@
 """The open database: where work runs, what is retried, and which errors mean that it is busy."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import threading

@@ -1,7 +1,5 @@
 """DataLoaders: the defects of the review's loader as written, and the guarantees of the optimised one."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Engines: the pool of each level, and the settings of every connection to SQLite."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

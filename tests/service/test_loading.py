@@ -1,7 +1,5 @@
 """Prompts with their evaluations: equal answers with 51 statements or two."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Cursors as text, at every level: a cursor issued by a page is accepted, any other text is refused."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Pools: every environment's engine works, and connections are replaced when they should be and not before."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

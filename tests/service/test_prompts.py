@@ -1,7 +1,5 @@
 """The service's reads: correct answers, in an order that does not depend on the plan."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Sessions: objects after a commit, and asyncio code that runs on synchronous sessions in a thread."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,7 +1,5 @@
 """Settings: their transport through environment variables, and their validation."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Exports and pages: the same rows by every technique, and the rows that the review's pages lose."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from datetime import datetime

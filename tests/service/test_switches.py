@@ -1,7 +1,5 @@
 """Switches: the sets that scenarios need, and their text."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

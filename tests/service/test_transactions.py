@@ -1,7 +1,5 @@
 """Transactions: every technique writes and counts the same; they differ after failures and conflicts."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import sqlite3

@@ -1,7 +1,5 @@
 """The bulk-load benchmark loads the same rows as pgbench and reports both speeds."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 

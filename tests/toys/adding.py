@@ -1,7 +1,5 @@
 """A scenario small enough to read at a glance: the same sum, in three ways."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A scenario whose instances talk to a server, which the coordinator starts: a socket that echoes."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import threading

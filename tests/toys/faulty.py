@@ -1,7 +1,5 @@
 """A scenario whose server answers well until load begins, and then fails in every way that a server over HTTP can."""
 
-from __future__ import annotations
-
 import socket
 import struct
 import threading

@@ -1,7 +1,5 @@
 """A scenario with switches: a sum whose work is looped, of which one switch saves a part, one more with another's help."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 

@@ -9,8 +9,6 @@ Clients that are not installed are left out: wrk and hey are programs on PATH; a
 niquests replaces the installed urllib3, so install it into a separate folder (`pip install --target`) on PYTHONPATH.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -3,8 +3,6 @@
 It is Locust with its usual runner and statistics; only the times are measured here, because Locust rounds to milliseconds.
 """
 
-from __future__ import annotations
-
 import sys
 
 import gevent

@@ -3,8 +3,6 @@
 It responds with 200 and the request's body, or `HELLO` without a body. It ends with its parent process.
 """
 
-from __future__ import annotations
-
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -1,7 +1,5 @@
 """The scenario of the load worker's benchmark: requests to the raw echo, and operations that do nothing."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass

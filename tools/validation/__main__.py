@@ -3,8 +3,6 @@
 Exits with 1 if a requirement is missed. In full it takes minutes, on two cores that should be idle.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import pkgutil

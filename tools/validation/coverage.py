@@ -1,7 +1,5 @@
 """Do confidence intervals cover the truth as often as stated? Simulated times with a known truth and four kinds of noise."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Accuracy of response times under load: several tools, this harness among them, measure a server with known times."""
 
-from __future__ import annotations
-
 import os
 import statistics
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Does `harness gate --against` detect a small slowdown, and none in identical code? Pairs of processes on one core."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

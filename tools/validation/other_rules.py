@@ -1,7 +1,5 @@
 """False alarms and detected slowdowns of other tools' rules, on the same samples."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Detection of injected slowdowns by pairs inside a process, timed as a run times its arms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The answer to one question, and its rendering as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Do work counts repeat exactly, and is one percent more detected? Ten kinds of work, counted in fresh processes and compared."""
 
-from __future__ import annotations
-
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

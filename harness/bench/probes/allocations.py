@@ -4,8 +4,6 @@ It comes from the interpreter's record of its blocks (tracemalloc) and so does n
 pages. The interpreter does not report the total number of allocations.
 """
 
-from __future__ import annotations
-
 import gc
 import tracemalloc
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A fixed piece of pure Python: a control that depends on the interpreter and the core only, not on any data layer."""
 
-from __future__ import annotations
-
 ROUNDS = 7_000
 """Number of rounds that makes one call take about a millisecond on a usual machine, like a slot of a pair."""
 

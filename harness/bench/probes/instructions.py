@@ -5,8 +5,6 @@ between the next two, so that everything else cancels out. The hash seed and the
 length of dictionary lookups. The counts repeat within a thousandth: memory allocation and thread switches still differ.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import platform

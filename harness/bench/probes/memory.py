@@ -4,8 +4,6 @@ Only for a dedicated worker process: when the measured function raises, memory-p
 runs a short function again unless `max_iterations=1`.
 """
 
-from __future__ import annotations
-
 import gc
 import resource
 from collections.abc import Callable

@@ -4,8 +4,6 @@ The relay is a separate process, so that it adds nothing to the work counted in 
 relayed: their certificates may be valid for their own host name only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace

@@ -4,8 +4,6 @@ Left to itself the driver begins no transaction before a SAVEPOINT, so that rows
 SQLAlchemy emits BEGIN, and a rollback undoes everything.
 """
 
-from __future__ import annotations
-
 import platform
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -15,8 +15,6 @@ Differences from SQLite, as observed with pyturso 0.8:
   unknown PRAGMA returns nothing.
 """
 
-from __future__ import annotations
-
 import asyncio
 import platform
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Two versions of the code: a git worktree of another commit, removed whatever happens, and the Python that it needs."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

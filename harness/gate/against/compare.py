@@ -4,8 +4,6 @@ A process pair runs both versions in two fresh processes, alternating slices of 
 process pairs screens all benchmarks; what looks slower there is timed again in a second set, which alone can make it a regression.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import random

@@ -1,7 +1,5 @@
 """The coordinator's end of one version: its command as a child process, with the messages of `harness.gate.against.protocol`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

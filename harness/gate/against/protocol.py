@@ -6,8 +6,6 @@ because it runs with whichever tree and interpreter is being timed; what runs in
 through `harness.runtime.clock`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import runpy

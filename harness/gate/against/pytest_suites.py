@@ -1,7 +1,5 @@
 """Compare a project's pytest-benchmark suite in two versions: collected in a session of each, and timed interleaved by a plugin."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A run as one self-contained HTML page, light and dark, on screen and on paper."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor

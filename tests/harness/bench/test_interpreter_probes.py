@@ -1,7 +1,5 @@
 """Calls, allocations and instructions: they count what is done, in every thread, the same each time."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import gc

@@ -1,7 +1,5 @@
 """The memory probe, in processes of its own: the kernel's peak sees what sampling misses, and a limit is felt."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Tests of pairing: random orders, slots of a millisecond, the A/A control, the time budget, and nothing else in the times."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """Tests of a scenario's result: pure functions from raw samples to percentiles, ratios and growth."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

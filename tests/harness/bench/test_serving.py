@@ -1,7 +1,5 @@
 """Tests of a run's servers: started once, checked after a failure, and reported with the reason if they cannot run."""
 
-from __future__ import annotations
-
 import socket
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tests of a run: the effort for each scenario, the jobs of a scenario run, and which trials are timed in parallel."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

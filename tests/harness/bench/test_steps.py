@@ -1,7 +1,5 @@
 """Tests of steps: their order, and the estimate of the time left."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,7 +1,5 @@
 """Tests of ablated scenarios: the same operations and cases, with sets of switches as arms."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace

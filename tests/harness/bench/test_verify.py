@@ -1,7 +1,5 @@
 """Verification: arms that disagree are named with the case, and only a proposal may fail to run."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Tests of work counts: counted twice, with all probes at once; counts that do not repeat are marked."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """`harness ablate`: its help, one toy from start to end, and every usage error."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """`harness baseline`: which runs are accepted, and why others are refused."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

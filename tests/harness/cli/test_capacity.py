@@ -1,7 +1,5 @@
 """`harness capacity`: its help, one toy from start to end, and every usage error."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Sequence

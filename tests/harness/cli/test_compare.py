@@ -1,7 +1,5 @@
 """`harness compare`, and `harness report` of result files of other tools: output, files, errors and exit codes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Progress: a bar or lines on standard error, results on standard output."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from functools import partial

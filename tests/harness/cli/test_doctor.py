@@ -1,7 +1,5 @@
 """`harness doctor`: its result as JSON and as text."""
 
-from __future__ import annotations
-
 import json
 import re
 

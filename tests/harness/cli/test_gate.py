@@ -1,7 +1,5 @@
 """`harness gate` on stored runs: exit codes, outputs and errors."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`harness load` in a separate process: one toy from start to end, servers that fail, and every usage error."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

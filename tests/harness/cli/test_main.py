@@ -1,7 +1,5 @@
 """The command line: commands found by file, errors in one line with their exit codes, and help that imports nothing heavy."""
 
-from __future__ import annotations
-
 import pkgutil
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """`harness network`: output, exit code and refused options."""
 
-from __future__ import annotations
-
 import argparse
 import json
 

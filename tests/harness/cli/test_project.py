@@ -1,7 +1,5 @@
 """The commands of a project: found by folder, listed without being imported, and refused in one line if they cannot be used."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path

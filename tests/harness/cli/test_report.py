@@ -1,7 +1,5 @@
 """`harness report` and `harness list`: output and errors."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

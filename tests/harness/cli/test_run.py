@@ -1,7 +1,5 @@
 """`harness run` in a separate process: one toy run from start to end, and every usage error."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """A block of rows for the tests of bulk load."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Copies of a database: temporary ones, and reusable ones that are borrowed."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from pathlib import Path
 

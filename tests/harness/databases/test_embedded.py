@@ -1,7 +1,5 @@
 """File databases behave the same on both embedded engines: by name, copied, migrated, opened and removed."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import shutil

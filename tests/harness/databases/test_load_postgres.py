@@ -1,7 +1,5 @@
 """Bulk load into PostgreSQL: SQLAlchemy's schema, the values of a plain insert, statistics, and no endless waiting."""
 
-from __future__ import annotations
-
 import asyncio
 import struct
 from collections.abc import Callable, Coroutine, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Bulk load into SQLite: SQLAlchemy reads back the loaded values, from the schema that it would have created."""
 
-from __future__ import annotations
-
 import errno
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """PostgreSQL servers: local ones on loopback, with a password, removed at the end; and the user's server."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """Values cached in a run: the first process computes a value, the others read it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from dataclasses import replace

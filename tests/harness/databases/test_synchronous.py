@@ -1,7 +1,5 @@
 """A synchronous engine reaches the same database as an asyncio one, with the same connection settings."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

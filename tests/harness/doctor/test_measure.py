@@ -1,7 +1,5 @@
 """Tests of the machine check, with simulated clocks and figures, and once with real processes."""
 
-from __future__ import annotations
-
 import os
 import random
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The doctor's word: the worst of the reasons decides, and each reason says what to do."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

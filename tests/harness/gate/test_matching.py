@@ -1,7 +1,5 @@
 """Matching the scenarios, arms, groups, machines and versions of two runs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

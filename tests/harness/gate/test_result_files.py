@@ -1,7 +1,5 @@
 """Comparisons of two files: which benchmarks match, their verdicts, and the warnings."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Gates on stored runs: the verdict on the whole, and stored times."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

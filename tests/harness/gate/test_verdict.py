@@ -1,7 +1,5 @@
 """The verdict on a whole comparison, from synthetic rows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Work counts and memory: compared exactly, within a tolerance, or not judged."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Files of every format, as the tools wrote them (k6's and old versions' as documented)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -6,8 +6,6 @@
 It starts with the files in `fixtures`, and takes libFuzzer's options. It is not part of the suite, since it has no end.
 """
 
-from __future__ import annotations
-
 import importlib
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """hyperfine's JSON: one time per run of a command."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

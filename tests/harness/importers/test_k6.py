@@ -1,7 +1,5 @@
 """k6's summary in its three formats, which agree on the same run."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Locust's CSV: rounded milliseconds, one row per request type."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Locust's JSON: histograms of rounded times, and Locust's rounding."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

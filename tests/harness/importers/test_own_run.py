@@ -1,7 +1,5 @@
 """Runs of this harness as times to compare."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """pyperf's JSON: values by process, with the process as the independent unit."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """pytest-benchmark's JSON: rounds in nanoseconds, with and without their data, and averages over iterations."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Any file: recognised by its content and read, or refused in one line."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

@@ -1,7 +1,5 @@
 """Times of a file: counted, summarised, checked, and named."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

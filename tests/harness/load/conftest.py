@@ -1,7 +1,5 @@
 """Load on a fake clock: a scenario whose operations take the time that a test sets, by a fake pacer."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Arrival schedules and recorded arrivals."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The capacity search, on simulated systems with noise, false steps and limits."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable, Sequence

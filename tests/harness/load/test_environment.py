@@ -1,7 +1,5 @@
 """Remote servers are refused unless allowed."""
 
-from __future__ import annotations
-
 import pytest
 
 from harness.errors import UsageError

@@ -1,7 +1,5 @@
 """The HTTP client."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import socket

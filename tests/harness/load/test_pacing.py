@@ -1,7 +1,5 @@
 """Precise waits, and a loop that stays awake."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

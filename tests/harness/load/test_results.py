@@ -1,7 +1,5 @@
 """Results: blocks combined and added up, checks of generator and arms, and records."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A load test: its distribution over load workers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Tests of a supervisor with a real load worker: it follows orders, reports its blocks, and exits."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Iterator

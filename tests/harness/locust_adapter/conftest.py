@@ -1,7 +1,5 @@
 """Fixtures for tests of the Locust adapter: real Locust processes on another project's folder of scenarios."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The web UI: choice of scenarios and options, and the last run's verdicts."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

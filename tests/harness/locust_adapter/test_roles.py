@@ -1,7 +1,5 @@
 """A single process, a master and its workers."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

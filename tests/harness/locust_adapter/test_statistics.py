@@ -1,7 +1,5 @@
 """Locust's own tables, filled from blocks; in a separate process, since importing Locust patches the process."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

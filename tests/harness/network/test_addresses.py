@@ -1,7 +1,5 @@
 """Addresses of local servers are recognised in URLs and replaced there."""
 
-from __future__ import annotations
-
 import socket
 
 import pytest

@@ -1,7 +1,5 @@
 """The network proxy delivers data whole, in order and never early, injects faults, and leaves nothing behind."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import random

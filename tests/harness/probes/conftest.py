@@ -1,7 +1,5 @@
 """A database with two small tables to probe."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Buffers of queries are exact, fewer with an index, and statements with effects are not executed again."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

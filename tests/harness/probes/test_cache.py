@@ -1,7 +1,5 @@
 """The counters of a cache count only while the probe is entered."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 

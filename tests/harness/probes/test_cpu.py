@@ -1,7 +1,5 @@
 """CPU time includes all threads, and only the time within the probe."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """Sizes of indexes and tables by name, in whole pages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

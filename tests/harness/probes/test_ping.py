@@ -1,7 +1,5 @@
 """The ping reaches the database and leaves no connection checked out."""
 
-from __future__ import annotations
-
 import asyncio
 
 from sqlalchemy.ext.asyncio import create_async_engine

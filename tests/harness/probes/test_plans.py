@@ -1,7 +1,5 @@
 """Query plans: one per statement shape, with index use and table scans."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checkouts are timed and counted on pools of any class, and the engine is restored afterwards."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

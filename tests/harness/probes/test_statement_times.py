@@ -1,7 +1,5 @@
 """Statements are timed at the driver, only the selected ones, and only while the probe is entered."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Statements, parameter sets, rows and transactions are counted exactly."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Virtual-machine steps are exact, repeatable, and those of the operation only."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Work counts of several engines are added up, and engines with a common pool count once."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path

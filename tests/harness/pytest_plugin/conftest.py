@@ -1,7 +1,5 @@
 """A small project, and real pytest processes in it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

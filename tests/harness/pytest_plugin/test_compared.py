@@ -1,7 +1,5 @@
 """Comparisons of saved items with those of this run."""
 
-from __future__ import annotations
-
 import math
 
 import msgspec

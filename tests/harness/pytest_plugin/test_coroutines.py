@@ -1,7 +1,5 @@
 """The guard of the `benchmark` fixture, through real pytest processes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """`--harness-compare-fail` on scenarios, through real pytest processes: work counts and paired ratios fail items."""
 
-from __future__ import annotations
-
 from typing import Any
 from xml.etree import ElementTree as ET
 

@@ -1,7 +1,5 @@
 """Scenarios as pytest items, through real pytest processes in another project."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The plugin's options, checked before anything is collected."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Invalid comparisons with saved runs, each an error, through real pytest processes."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

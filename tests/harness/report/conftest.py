@@ -1,7 +1,5 @@
 """Hand-made records for the tests: ordinary ones, missing figures, and hostile texts."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A gate's result with a row per verdict, for the tests of its reports."""
 
-from __future__ import annotations
-
 from harness.results.gate import GateResult, GateRow, GateVerdict
 from harness.results.run import RunWarning
 

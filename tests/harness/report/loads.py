@@ -1,7 +1,5 @@
 """A made-up run under load: log-normal times, interleaved blocks, and a search that doubles and then halves."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from statistics import NormalDist

@@ -1,7 +1,5 @@
 """Print blocks as a terminal would show them."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Capacities as tables and in words."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

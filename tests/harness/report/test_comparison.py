@@ -1,7 +1,5 @@
 """Files of other tools as tables, in a terminal and as Markdown: the most pressing first, and a reason for every dash."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

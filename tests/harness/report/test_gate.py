@@ -1,7 +1,5 @@
 """A gate's result in a terminal and as Markdown."""
 
-from __future__ import annotations
-
 from harness.report import markdown
 from harness.report.blocks import STATUSES
 from harness.report.gate import MOST, brief, change, figure, full, shown

@@ -1,7 +1,5 @@
 """A gate's result for GitHub Actions: annotations that no text can break out of, and a summary that is shown."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 

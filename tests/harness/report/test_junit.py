@@ -1,7 +1,5 @@
 """A gate's result as JUnit XML: failed if the gate fails, and well-formed whatever the names."""
 
-from __future__ import annotations
-
 from xml.etree import ElementTree as ET
 
 import pytest

@@ -1,7 +1,5 @@
 """Load on the page, in Markdown and in the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

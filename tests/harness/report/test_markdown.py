@@ -1,7 +1,5 @@
 """The Markdown writer, with the report for a pull request."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from harness.report import overview

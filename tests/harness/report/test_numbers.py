@@ -1,7 +1,5 @@
 """Figures as text."""
 
-from __future__ import annotations
-
 import pytest
 
 from harness.report.numbers import clock_time, duration, elapsed, interval, significant, unit_of

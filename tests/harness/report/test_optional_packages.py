@@ -1,7 +1,5 @@
 """Packages of the `report` extra: not imported for text reports, and named by an error if they are missing."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Verdicts on their common axis, side by side, and by place."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A run's answers to a review: its scorecard and its ranking."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Measurements as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

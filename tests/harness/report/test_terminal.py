@@ -1,7 +1,5 @@
 """The terminal writer, with the brief report of a run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """A gate's result as a record: its exit code, its labels, and JSON."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

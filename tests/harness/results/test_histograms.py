@@ -1,7 +1,5 @@
 """The file of a load test's histograms."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

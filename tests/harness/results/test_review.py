@@ -1,7 +1,5 @@
 """The review in a folder of scenarios."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

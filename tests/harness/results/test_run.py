@@ -1,7 +1,5 @@
 """The records of a run derive their texts from what is stored."""
 
-from __future__ import annotations
-
 from harness.results.run import ArmResult
 
 

@@ -1,7 +1,5 @@
 """The run file: what is written is read back, and what is no run is refused in one line."""
 
-from __future__ import annotations
-
 import errno
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Tests of child processes and their channel: messages arrive, crashes are reported, and nothing keeps running."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

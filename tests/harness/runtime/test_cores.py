@@ -1,7 +1,5 @@
 """Tests of the cores that processes run on."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

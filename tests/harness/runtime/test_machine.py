@@ -1,7 +1,5 @@
 """The machine's description: what a reader needs to compare runs, and nothing that names a person or a host."""
 
-from __future__ import annotations
-
 import getpass
 import socket
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Where a run works: its folder."""
 
-from __future__ import annotations
-
 from harness.runtime.workspace import workspace
 
 

@@ -1,7 +1,5 @@
 """The guard: however its starter ends, nothing of the server remains."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

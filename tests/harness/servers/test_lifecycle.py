@@ -1,7 +1,5 @@
 """Servers of a run: each started once for all scenarios, with one proxy per RTT, all stopped at the end."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A real Prometheus scrapes the service and has a result for every panel; histograms read from text give the same quantiles."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import threading

@@ -1,7 +1,5 @@
 """Redis for a run: a local server, or the user's, whose keys are left unchanged."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

@@ -1,7 +1,5 @@
 """Ablation: gains, interactions and places from made-up pairs whose truth is known."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Mapping

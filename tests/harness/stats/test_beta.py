@@ -1,7 +1,5 @@
 """The beta distribution and Student's t agree with SciPy's."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

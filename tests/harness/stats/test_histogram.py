@@ -1,7 +1,5 @@
 """Histograms that merge without loss, and intervals from them."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from itertools import pairwise

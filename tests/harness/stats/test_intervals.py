@@ -1,7 +1,5 @@
 """Statistics: what holds for any data, and the textbook's figures."""
 
-from __future__ import annotations
-
 import math
 import random
 

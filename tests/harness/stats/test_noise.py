@@ -1,7 +1,5 @@
 """Tests of noise: it is estimated from simulated times, and more time detects smaller changes."""
 
-from __future__ import annotations
-
 import math
 import random
 

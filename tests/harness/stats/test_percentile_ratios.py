@@ -1,7 +1,5 @@
 """Ratios of percentiles from raw samples."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """What process pairs show: pure functions, held by properties and by simulated noise whose truth is known."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Evidence that may be looked at after every pair."""
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 

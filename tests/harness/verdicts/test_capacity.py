@@ -1,7 +1,5 @@
 """Measures of capacity: the ratio to the baseline's with its bounds, and the knee."""
 
-from __future__ import annotations
-
 import pytest
 
 from harness.errors import NotMeasurableError

@@ -1,7 +1,5 @@
 """Controls: drift beyond noise, injected slowdowns, and verdicts that are withheld only for a real bias."""
 
-from __future__ import annotations
-
 import math
 import random
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Measures: each reads one kind of evidence from a result, or names what is missing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Verdicts: the whole interval must keep a promise to confirm it, and miss it to deny it."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Rates: bounds that are valid for few tries, and reductions."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

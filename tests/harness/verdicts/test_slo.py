@@ -1,7 +1,5 @@
 """Objectives: parsed from text, rejected with the wrong token, and judged on an observation."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Unpaired times: verdicts on the medians of two separate runs."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Warnings: each reason not to trust a result is a value with a remedy."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """The review's cache, repaired just enough to cache: correct for sequential calls, and with the defects that it is kept for."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

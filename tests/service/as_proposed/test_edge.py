@@ -1,7 +1,5 @@
 """The review's edge: its routing, its cache, and the parts that cannot run as written."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The review's monitoring behaves as written: it counts and times methods, lists slow ones, and reports by table."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """The cached catalogue: the same answers as the database's, cached for the review's lifetimes, and invalidated by writes."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime

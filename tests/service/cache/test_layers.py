@@ -1,7 +1,5 @@
 """Reads through memory and Redis: one shared read per key, nothing stale after a write, and the database without Redis."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The shared cache layer: leases, fences, messages about writes, and the behaviour while Redis is unavailable."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,7 +1,5 @@
 """The calls that edges serve: authorisation, cacheability, and the ASGI application around them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from datetime import datetime

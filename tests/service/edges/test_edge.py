@@ -1,7 +1,5 @@
 """The edge: cache, replica and origin, each used when it may be."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field

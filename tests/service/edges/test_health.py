@@ -1,7 +1,5 @@
 """Health checks: concurrent, each with a deadline, not in lockstep, and reported to the router."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from random import Random

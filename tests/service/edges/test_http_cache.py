@@ -1,7 +1,5 @@
 """The edge's cache: what it stores and for how long, and what it must never store."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

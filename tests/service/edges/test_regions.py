@@ -1,7 +1,5 @@
 """Regions: distances, the region of an address, and the trust in forwarded addresses."""
 
-from __future__ import annotations
-
 import ipaddress
 from typing import Any
 

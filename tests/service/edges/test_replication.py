@@ -1,7 +1,5 @@
 """A primary that numbers its writes and a replica that follows: in order, completely, once, with notification of the cache."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence

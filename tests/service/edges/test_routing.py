@@ -1,7 +1,5 @@
 """The router: prior, average, hysteresis, ejection, half-open probes and fail-over, with a clock that is set by hand."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pytest

@@ -1,7 +1,5 @@
 """The application, called directly instead of over a network, on a small database per test."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack

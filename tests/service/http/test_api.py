@@ -1,7 +1,5 @@
 """The API: its responses, and that all levels of all switches give the same ones."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 from collections.abc import Callable, Iterator

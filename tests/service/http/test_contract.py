@@ -1,7 +1,5 @@
 """The API against its own OpenAPI description, with schemathesis."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Errors over HTTP: always problem details, never internal details."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sqlite3

@@ -1,7 +1,5 @@
 """The composite indexes: the gaps of the proposed ones, and the plans with the optimised ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The keyset indexes: pages are located by key, without a sort."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The dashboard queries only metrics that the service exposes, with valid PromQL."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

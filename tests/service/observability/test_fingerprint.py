@@ -1,7 +1,5 @@
 """Statements of one form have one fingerprint, whatever their values and their driver."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

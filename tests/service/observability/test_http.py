@@ -1,7 +1,5 @@
 """Requests are timed by the route's template and the class of their status, never by data from a client."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The instruments of a service."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path

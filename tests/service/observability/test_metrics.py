@@ -1,7 +1,5 @@
 """The table of metrics: ascending buckets, and names that follow Prometheus' conventions."""
 
-from __future__ import annotations
-
 import itertools
 import re
 

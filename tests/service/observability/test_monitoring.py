@@ -1,7 +1,5 @@
 """The metrics match what the service did: statements, errors, pools and caches, also after the engine is disposed of."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

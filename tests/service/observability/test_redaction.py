@@ -1,7 +1,5 @@
 """Texts for a log contain no client data, and keep the database's own."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

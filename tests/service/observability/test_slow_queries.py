@@ -1,7 +1,5 @@
 """The report ranks by total time, and reads damaged and rotated logs."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

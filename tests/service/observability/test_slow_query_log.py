@@ -1,7 +1,5 @@
 """The log contains useful and no secret data, is bounded, and never delays a request."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading

@@ -1,7 +1,5 @@
 """The benchmark of clients: parsing of tools' output, requirements, and a real run."""
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The drivers of the client benchmark: every library sends the same requests, and only the window counts."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

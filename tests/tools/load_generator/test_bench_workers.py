@@ -1,7 +1,5 @@
 """The benchmark of load workers: sums, cores, limits, and a short real run."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

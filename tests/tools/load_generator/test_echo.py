@@ -1,7 +1,5 @@
 """The echo server: it responds with the request's body."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from typing import Any

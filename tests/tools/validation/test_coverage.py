@@ -1,7 +1,5 @@
 """The question about intervals: the made-up times are what they say, and too many misses are seen."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The validation of response times under load: accuracy, requirements, the table, and a short real run."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 

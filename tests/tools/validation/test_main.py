@@ -1,7 +1,5 @@
 """Finding questions, trying them, and writing the page."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The validation of interleaved versions: its requirements and table."""
 
-from __future__ import annotations
-
 from harness.gate.against.compare import PairedTime
 from harness.results.gate import GateVerdict
 from tools.validation.old_new import section

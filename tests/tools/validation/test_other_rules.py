@@ -1,7 +1,5 @@
 """The question about other rules: shares of the right trials."""
 
-from __future__ import annotations
-
 from harness.stats.sequential_test import FASTER, SLOWER
 from tools.validation.other_rules import section, table
 from tools.validation.times.rules import Rule

@@ -1,7 +1,5 @@
 """The question about pairs: what counts as a false alarm and as found."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tools.validation.paired_time import seconds_until_found, section

@@ -1,7 +1,5 @@
 """What a question comes to, as Markdown."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

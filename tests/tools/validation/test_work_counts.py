@@ -1,7 +1,5 @@
 """The question about exact work: what is a false alarm, what is found, and the real counting."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

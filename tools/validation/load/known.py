@@ -1,7 +1,5 @@
 """The client side of the server with known times: start it, set its course, and read its log."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import subprocess

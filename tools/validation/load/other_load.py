@@ -3,8 +3,6 @@
 A tool that shares its core waits for it, and its measurements include that wait.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 Locust's events are untyped.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -5,8 +5,6 @@ a `Course` starts a new course, `GET /log` returns its log; every other request 
 coarse for this, hence the pacer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import socket

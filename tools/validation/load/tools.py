@@ -1,7 +1,5 @@
 """Load testing tools that send requests to the server with known times, and their results."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """The true response times of independent users: pure functions of their arrivals and of the server's log."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rules by which tools decide that something became slower, on two lists of times: their own code where it can be called."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """One version of the workload for `harness.gate.against`: `side.py PERCENT` does that much more work."""
 
-from __future__ import annotations
-
 import sys
 from functools import partial
 

@@ -1,7 +1,5 @@
 """A few milliseconds of SQLite in memory; each further arm does exactly a stated percentage more of the same."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

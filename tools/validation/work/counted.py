@@ -1,7 +1,5 @@
 """Ten kinds of SQLite work, each done a hundred times, and once more by the second arm: one percent more of everything counted."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -1,7 +1,5 @@
 """The counting relay forwards data unchanged and counts a client's turn as one round trip, in one packet or several."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

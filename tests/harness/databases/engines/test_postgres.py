@@ -1,7 +1,5 @@
 """The PostgreSQL engine: databases by name, complete or absent, separate per scenario; the user's server is left unchanged."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator

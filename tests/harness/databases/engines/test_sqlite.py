@@ -1,7 +1,5 @@
 """The SQLite engine: real transactions, options on every connection, complete checkpoints."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import shutil

@@ -1,7 +1,5 @@
 """The Turso engine: defects of its driver are fixed, its differences from SQLite are as documented, and the service runs on it."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import subprocess

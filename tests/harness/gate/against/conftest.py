@@ -1,7 +1,5 @@
 """Toy projects, each in a git repository."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

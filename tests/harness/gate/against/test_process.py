@@ -1,7 +1,5 @@
 """Tests of versions as real processes: their messages, and their end."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The figure of two files: a row per benchmark, and the band of the drift."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Latency against throughput."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Response time by percentile under load."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figures as inline SVG, and the registry they come from."""
 
-from __future__ import annotations
-
 import re
 from importlib.resources import files
 

@@ -1,7 +1,5 @@
 """The figures of a page in their boxes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The HTML report: self-contained, well-formed, complete, and safe whatever the run holds."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import replace

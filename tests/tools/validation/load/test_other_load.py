@@ -1,7 +1,5 @@
 """Other load on the machine."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """The planned times of the server."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The parsing of tools' output, and a real run of each tool."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The true response times of independent users."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

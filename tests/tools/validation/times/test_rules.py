@@ -1,7 +1,5 @@
 """Other tools' rules, on times that leave no warning, and at their lines."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Streams of pairs: how they are cut, and a short real one."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
