@@ -42,7 +42,8 @@ bench-data: $(READY) ## measure generating and loading of the synthetic rows
 	$(BIN)/harness data load --size medium
 
 results: $(READY) ## write docs/results/sqlite-small.md from a run: make results FROM=runs/…
-	$(BIN)/harness report $(FROM) --format markdown --summary > docs/results/sqlite-small.md
+	{ printf '# SQLite, size small\n\nThe verdicts of one run of every scenario, written by `make results`; README.md names the run.\n\n' && \
+	  $(BIN)/harness report $(FROM) --format markdown --summary; } > docs/results/sqlite-small.md
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope tests scenarios
