@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as Bar
+from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Self
+from harness.results.run import Run
 
+if TYPE_CHECKING:
     from harness.report.blocks import Block
-    from harness.results.run import Run
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -98,3 +99,25 @@ def print_blocks(blocks: Iterable[Block]) -> None:
     from harness.report import terminal
 
     Console().print(terminal.write(blocks))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> None:
+    """Print a table whose columns are left- or right-aligned, "l" or "r"; by default left, and the last one wraps."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    for number, column in enumerate(columns, start=1):
+        right = align[number - 1 : number] == "r"
+        table.add_column(column, justify="right" if right else "left", no_wrap=bool(align) or number < len(columns))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines of text, which the terminal wraps."""
+    for line in lines:
+        Console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def status(message: str) -> Status:
+    """Return a context that shows the current step in one line of standard error, if that is a terminal."""
+    return Console(stderr=True).status(message)

@@ -17,7 +17,7 @@ from types import ModuleType
 from harness.errors import UsageError
 
 PROJECT_FILE = "pyproject.toml"
-KEY = "[tool.harness] commands"
+KEY = "tool.harness.commands"
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,28 @@ def find_project_commands(start: Path, reserved: Collection[str]) -> ProjectComm
     if file is None:
         return ProjectCommands()
     try:
-        read = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return ProjectCommands(problem=f"{file} cannot be read: {error}; fix the file")
-    tool = read.get("tool", {})
-    section = tool.get("harness", {}) if isinstance(tool, dict) else {}
-    named = section.get("commands") if isinstance(section, dict) else None
+        named = read_key(file, KEY)
+    except UsageError as error:
+        return ProjectCommands(problem=str(error))
     if named is None:
         return ProjectCommands()
     if not isinstance(named, str) or not (file.parent / named).is_dir():
-        return ProjectCommands(problem=f"{file}: {KEY} = {named!r} is not a folder next to this file; create it or fix the name")
+        return ProjectCommands(
+            problem=f"{file}: [tool.harness] commands = {named!r} is not a folder next to this file; create it or fix the name"
+        )
     modules = sorted(module for module in (file.parent / named).glob("*.py") if not module.name.startswith("_"))
     return ProjectCommands(tuple(_command(module, file.parent, reserved) for module in modules))
+
+
+def read_key(file: Path, key: str) -> object:
+    """Return the value at a dotted key of a TOML file, None if there is none; UsageError if the file cannot be read."""
+    try:
+        found: object = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}; fix the file") from error
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _command(file: Path, folder: Path, reserved: Collection[str]) -> ProjectCommand:

@@ -11,52 +11,37 @@ from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options
-from harness.errors import MissingExtraError, UsageError, extra_of, missing_extra
+from harness.errors import INTERRUPTED, MissingExtraError, UsageError, extra_of, missing_extra
+from harness.results.run import Run, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
-    from harness.results.run import Run, RunSettings
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
 """Fresh processes per arm: of a usual run, of a quick one, and of a run on several engines or round-trip times."""
 
-INTERRUPTED = 3
-
 
 def arguments(parser: argparse.ArgumentParser, budget_s: float) -> None:
     """Declare the options of a run that times pairs for `budget_s` by default."""
-    _options.engines(parser)
-    _options.dataset(parser, default=None)
-    _options.rtts(parser)
+    _options.setting(parser, size=None, engines=True, rtts=True)
     parser.add_argument("--quick", action="store_true", help="preview: tiny data, fewer processes, less time")
-    parser.add_argument(
-        "--processes",
-        type=converters.count(),
-        metavar="COUNT",
-        help=f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)",
-    )
-    parser.add_argument(
-        "--budget",
-        type=converters.duration,
-        metavar="DURATION",
-        help=f"time for timing pairs, over all scenarios (default: {budget_s:g}s)",
-    )
+    processes = f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)"
+    _options.value(parser, "--processes COUNT", converters.count(), processes)
+    budget = f"time for timing pairs, over all scenarios (default: {budget_s:g}s)"
+    _options.value(parser, "--budget DURATION", converters.duration, budget)
     _options.output(parser)
 
 
 def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
-    """Declare the options of a run on one engine at one round-trip time; the name of its new folder ends in `suffix`."""
-    _options.engine(parser)
-    _options.dataset(parser)
-    _options.rtt(parser)
+    """Declare the scenario and options of a run on one engine at one round-trip time; its new folder's name ends in `suffix`."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="name, file or directory of one scenario")
+    _options.setting(parser)
     parser.add_argument("--allow-remote", action="store_true", help="allow servers on other machines to be loaded")
     _options.output(parser, suffix)
 
 
 def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> RunSettings:
     """Return the settings of a run that times pairs."""
-    from harness.results.run import RunSettings
-
     several = len(options.engine) * len(options.rtt) > 1
     processes = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES
     return RunSettings(
@@ -72,17 +57,8 @@ def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float
 
 def load_settings(options: argparse.Namespace, processes: int, budget_s: float) -> RunSettings:
     """Return the settings of a run under load: one engine, one round-trip time."""
-    from harness.results.run import RunSettings
-
-    return RunSettings(
-        engines=[options.engine],
-        size=options.size,
-        seed=options.seed,
-        rtts_ms=[options.rtt],
-        quick=False,
-        processes=processes,
-        budget_s=budget_s,
-    )
+    engines, rtts_ms = [options.engine], [options.rtt]
+    return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
 def carry_out(
@@ -93,20 +69,17 @@ def carry_out(
     slowdown: float = 0.0,
     instructions: bool = False,
 ) -> int:
-    """Measure, write the report, print the verdicts; return the exit code.
+    """Measure, write the report, print the verdicts; return the exit code. UsageError if the output folder cannot be used.
 
     `slowdown` is the share by which a second baseline instance is slowed down, to report whether that is detected; `instructions`
     counts machine instructions as well.
-
-    Raises:
-        UsageError: the output folder has a run already, or cannot be written.
     """
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress
-    from harness.results import review as review_file
+    from harness.results import store
 
     out = folder(options.out)
-    review = review_file.read(loaded[0].file.parent)
+    review = store.read_review(loaded[0].file.parent)
     plan = RunPlan(loaded, settings, out, command(), review=review, injected=slowdown, instructions=instructions)
     with Progress() as progress:
         record = RunSession(plan, progress).run()
@@ -167,31 +140,32 @@ def injected(record: Run, share: float) -> str:
 def folder(named: Path | None, suffix: str = "") -> Path:
     """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`.
 
-    Raises:
-        UsageError: it has a run already.
+    UsageError if it has a run already.
     """
-    from harness.results.store import RUN_FILE
     from harness.runtime.clock import utc_now
     from harness.runtime.workspace import git_commit
 
     out = named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}"
-    refuse_old_run(out, RUN_FILE)
+    refuse_old_run(out)
     return out
 
 
-def refuse_old_run(out: Path, run_file: str) -> None:
-    """Refuse a folder that has a run already.
+def refuse_old_run(out: Path) -> None:
+    """Raise UsageError for a folder that has a run already."""
+    from harness.results.store import RUN_FILE
 
-    Raises:
-        UsageError: it has.
-    """
-    if (out / run_file).exists():
+    if (out / RUN_FILE).exists():
         raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
 
 
-def exit_code(record: Run) -> int:
-    """Return the exit code of a finished run: the lowest of its failed scenarios', else whether it was interrupted."""
-    failed = {s.exit_code for s in record.scenarios if s.status == "failed"}
-    if failed:
-        return min(failed)
-    return INTERRUPTED if record.interrupted else 0
+def exit_code(record: Run, *, unfinished: bool = False) -> int:
+    """Return the exit code of a finished run: 1 if a load worker crashed, else the lowest of its failed scenarios'.
+
+    Without either, 3 if it was interrupted, is `unfinished` or has an invalid load, else 0.
+    """
+    loads = [s.load for s in record.scenarios if s.load is not None]
+    if any(load.lost_workers for load in loads):
+        return 1
+    failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
+    open_ended = record.interrupted or unfinished or any(load.invalid for load in loads)
+    return min(failed) if failed else INTERRUPTED if open_ended else 0

@@ -20,27 +20,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     help_ = "names, files or directories of scenarios (default: all)"
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", default=["all"], help=help_)
     _runs.arguments(parser, BUDGET_S)
-    parser.add_argument(
-        "--plant",
-        default=0.0,
-        type=converters.percent(1.0),
-        metavar="PERCENT",
-        help="inject a slowdown, such as 3%%, into the baseline and report whether it was detected",
-    )
+    plant = "inject a slowdown, such as 3%%, into the baseline and report whether it was detected"
+    _options.value(parser, "--plant PERCENT", converters.percent(1.0), plant)
     parser.add_argument("--instructions", action="store_true", help="also count machine instructions with valgrind; takes minutes")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted.
-
-    Raises:
-        UsageError: a scenario cannot be used, or valgrind is missing.
-    """
+    """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted."""
     if options.instructions:
         _check_callgrind()
     loaded = _options.load(options.scenario, options.scenarios)
     settings = _runs.settings(options, BUDGET_S, BUDGET_QUICK_S)
-    return _runs.carry_out(loaded, settings, options, slowdown=options.plant, instructions=options.instructions)
+    return _runs.carry_out(loaded, settings, options, slowdown=options.plant or 0.0, instructions=options.instructions)
 
 
 def _check_callgrind() -> None:

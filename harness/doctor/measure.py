@@ -36,11 +36,8 @@ class DoctorEffort:
     """The extent of the check."""
 
     process_pairs: int = 10
-    """Number of process pairs."""
-
     rounds: int = 120
     """Slices of each process."""
-
     waits: int = 800
     """Number of timer expirations to measure the lateness of."""
 
@@ -52,10 +49,7 @@ QUICK = DoctorEffort(process_pairs=4, rounds=40, waits=200)
 def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
     """Check this machine and return the result, after about half a minute, or some seconds with QUICK.
 
-    The coordinator stays on one core meanwhile if there are two.
-
-    Raises:
-        ScenarioFailedError: a worker exited unexpectedly.
+    The coordinator stays on one core meanwhile if there are two. ScenarioFailedError if a worker exited unexpectedly.
     """
     clock, cores = clock or MonotonicClock(), cores or choose_cores()
     rng = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
@@ -83,19 +77,13 @@ def process_pair(rounds: int, rng: random.Random, clock: Clock, core: int | None
     """Time slices of two fresh processes, interleaved in random order."""
     started_ns = clock.now_ns()
     slices: tuple[list[list[int]], list[list[int]]] = ([], [])
+    command, cores = python_module("harness.doctor.worker"), () if core is None else (core,)
     with ExitStack() as stack:
-        workers = [stack.enter_context(_worker(core)) for _ in slices]
+        workers = [stack.enter_context(Child(command, msgspec.json.Decoder(Measured), cores=cores)) for _ in slices]
         for _ in range(rounds):
-            order = [0, 1]
-            rng.shuffle(order)
-            for number in order:
+            for number in rng.sample(range(2), 2):
                 slices[number].append(_slice_ns(workers[number]))
     return ProcessPairTimes(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
-
-
-def _worker(core: int | None) -> Child[Measured]:
-    cores = () if core is None else (core,)
-    return Child(python_module("harness.doctor.worker"), msgspec.json.Decoder(Measured), cores=cores)
 
 
 def _slice_ns(worker: Child[Measured]) -> list[int]:

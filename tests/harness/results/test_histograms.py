@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.results.histograms import HISTOGRAM_COLUMNS, read_histograms, write_histograms
+from harness.results.store import HISTOGRAM_COLUMNS, read_histograms, write_histograms
 
 ROWS = [
     (1, 0, 0, "baseline", "read", "response", 1024, 3),

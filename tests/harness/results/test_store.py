@@ -23,7 +23,8 @@ from harness.results.run import (
     ScenarioStatus,
     SwitchGain,
 )
-from harness.results.store import read_run, read_samples, write_run, write_samples
+from harness.results.store import SAMPLE_COLUMNS, read_run, read_samples, write_run, write_samples
+from harness.version import version
 
 
 def a_run(name: str = "demo") -> Run:
@@ -83,10 +84,13 @@ def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         (b"[]", "is not a run of this harness"),
         (b'{"benchmarks": []}', "is not a run of this harness"),
         (b'{"schema_version": "one"}', "is not a run of this harness"),
-        (b'{"schema_version": 99}', "an unknown version (schema 99); this is 0.2.0, which reads schema 2; upgrade: pip install"),
+        (
+            b'{"schema_version": 99}',
+            f"an unknown version (schema 99); this is {version()}, which reads schema 2; upgrade: pip install",
+        ),
         (
             b'{"schema_version": 1}',
-            "was written by advice-on-trial 0.1.0 (schema 1); this is 0.2.0, which reads schema 2; run it again",
+            f"was written by advice-on-trial 0.1.0 (schema 1); this is {version()}, which reads schema 2; run it again",
         ),
         (b'{"schema_version": 3, "harness_version": "0.3.1"}', "was written by advice-on-trial 0.3.1 (schema 3)"),
         (b'{"schema_version": 2}', "is not a whole run"),
@@ -156,8 +160,9 @@ def test_samples_are_read_back_whatever_the_case_is_called(
     assert list(read_samples(file)) == samples
 
 
-def test_a_file_that_holds_no_samples_is_refused(tmp_path: Path) -> None:
-    """Missing columns are an error that names the file."""
-    (tmp_path / "s.csv").write_text("a,b\n1,2\n")
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", f"{','.join(SAMPLE_COLUMNS)}\n1,1,0,baseline,g,{'x' * 200_000},5\n"])
+def test_a_file_that_holds_no_samples_is_refused(tmp_path: Path, text: str) -> None:
+    """Missing columns, and a field that is longer than the csv module reads, are an error that names the file."""
+    (tmp_path / "s.csv").write_text(text)
     with pytest.raises(UsageError, match="cannot read the samples"):
         list(read_samples(tmp_path / "s.csv"))
