@@ -83,12 +83,16 @@ class RunKind(StrEnum):
 
 
 class PromiseVerdict(StrEnum):
-    """The outcome of one promise for one arm, best first."""
+    """The outcome of one promise for one arm, best first; or of one benchmark in two result files."""
 
     EXCEEDED = "exceeded"
     CONFIRMED = "confirmed"
     FELL_SHORT = "fell short"
+    """A gain, smaller than promised."""
+    MISSED = "missed"
+    """Below the promise; whether there is any gain is not shown."""
     REFUTED = "refuted"
+    """The whole interval excludes a gain worth having."""
     INCONCLUSIVE = "inconclusive"
     WITHHELD = "withheld"
     """The A/A control failed where this was timed; see `harness.verdicts.controls`."""
