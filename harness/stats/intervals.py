@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -32,6 +32,11 @@ class Interval:
     value: float
     low: float | None
     high: float | None
+
+    def through(self, function: Callable[[float], float], *, falling: bool = False) -> Interval:
+        """Return the value and the bounds through a monotonic function; one that is `falling` swaps the bounds."""
+        low, high = (None if bound is None else function(bound) for bound in (self.low, self.high))
+        return Interval(function(self.value), *((high, low) if falling else (low, high)))
 
 
 def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, float | None]:
@@ -65,24 +70,23 @@ def paired_ratio(processes: Mapping[int, Sequence[tuple[float, float]]]) -> tupl
     medians = [median([math.log(base / arm) for base, arm in pairs]) for _, pairs in sorted(processes.items()) if pairs]
     if not medians:
         raise ValueError("no pairs")
-    centre = mean_interval(medians)
-    bounds = (None if centre.low is None else math.exp(centre.low), None if centre.high is None else math.exp(centre.high))
-    return Interval(math.exp(centre.value), *bounds), [math.exp(m) for m in medians]
+    return mean_interval(medians).through(math.exp), [math.exp(m) for m in medians]
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean of at least one value with Student's 95 % t interval; no interval for a single value."""
-    n = len(values)
-    centre = math.fsum(values) / n
-    if n == 1:
+    centre, error = _mean_and_error(values)
+    if error is None:
         return Interval(centre, None, None)
-    half = t_quantile(0.975, n - 1) * _standard_error(values, centre)
+    half = t_quantile(0.975, len(values) - 1) * error
     return Interval(centre, centre - half, centre + half)
 
 
-def _standard_error(values: Sequence[float], mean: float) -> float:
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and its standard error; None for a single value."""
     n = len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    mean = math.fsum(values) / n
+    return mean, None if n == 1 else math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 
 @lru_cache(maxsize=1_024)
@@ -107,14 +111,12 @@ def t_tail(value: float, degrees: float) -> float:
 
 def p_of_no_effect(logs: Sequence[float]) -> float | None:
     """Return how often chance alone gives a mean as far from 0 as that of `logs`, by Student's t test; None for one value."""
-    n = len(logs)
-    if n == 1:
+    centre, error = _mean_and_error(logs)
+    if error is None:
         return None
-    centre = math.fsum(logs) / n
-    error = _standard_error(logs, centre)
     if error == 0:
         return 0.0 if centre else 1.0
-    return 2 * t_tail(abs(centre) / error, n - 1)
+    return 2 * t_tail(abs(centre) / error, len(logs) - 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -127,28 +129,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the median with a distribution-free interval from order statistics (the sign test inverted).
-
-    No interval where no pair of order statistics reaches `confidence`: fewer than six values at 95 %.
-    """
-    ordered = sorted(values)
-    n = len(ordered)
-    tail = 0.0
-    reach = -1
-    for k in range(n // 2):
-        tail += math.comb(n, k) / 2**n
-        if 2 * tail > 1 - confidence:
-            break
-        reach = k
-    if reach < 0:
-        return Interval(median(ordered), None, None)
-    return Interval(median(ordered), ordered[reach], ordered[n - 1 - reach])
-
-
 def at_least_by_chance(hits: int, trials: int, rate: float) -> float:
     """Return the probability of at least `hits` hits in independent trials: the binomial upper tail."""
     return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1))
+
+
+def binomial_bounds(hits: float, tries: float) -> tuple[float, float]:
+    """Return the 95 % bounds of a share of tries (Clopper and Pearson 1934), which hold for any number of tries above 0."""
+    low = beta_quantile(hits, tries - hits + 1, 0.025) if hits else 0.0
+    high = beta_quantile(hits + 1, tries - hits, 0.975) if hits < tries else 1.0
+    return low, high
 
 
 def geometric_mean(values: Sequence[float]) -> float:

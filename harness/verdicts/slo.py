@@ -212,14 +212,14 @@ def _clause(part: str) -> Bound:
 
 def _time_ns(number: float, unit: str, part: str) -> float:
     if unit not in _UNITS_NS:
-        fault = f"unknown unit {unit!r}" if unit else "limit without a unit"
-        raise UsageError(f"--slo {fault} in {part!r}; times are in ns, us, ms or s; {EXAMPLE}")
+        fault = f"an unknown unit {unit!r}" if unit else "a limit without a unit"
+        raise UsageError(f"--slo has {fault} in {part!r}; times are in ns, us, ms or s; {EXAMPLE}")
     return number * _UNITS_NS[unit]
 
 
 def _share(number: float, unit: str, part: str) -> float:
     if unit not in ("", "%"):
-        raise UsageError(f"--slo unknown unit {unit!r} in {part!r}; shares are in %, or from 0 to 1; {EXAMPLE}")
+        raise UsageError(f"--slo has an unknown unit {unit!r} in {part!r}; shares are in %, or from 0 to 1; {EXAMPLE}")
     share = number / 100 if unit else number
     if share > 1:
         hint = f"more than 100 %; {EXAMPLE}" if unit else f"more than 1; write {number:g}% for a percentage"
