@@ -12,7 +12,6 @@ import numpy as np
 
 from harness.results.run import AA_CONTROL, BASELINE, PercentileRatio, Sample
 from harness.stats.histogram import Histogram, latency_ratios
-from harness.stats.intervals import QUANTILES, is_supported
 
 LABELS = ("50", "95", "99")
 BLOCKS = 10
@@ -43,15 +42,8 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
 def _rows(group: str, arm: str, base: _Pairs, other: _Pairs) -> list[PercentileRatio]:
     blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in other.items() if process in base}
     fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
-    found = {ratio.percentile: ratio for ratio in latency_ratios(blocks, group)} if fewest else {}
-    rows = []
-    for label in LABELS:
-        ratio = found.get(label) if is_supported(fewest, QUANTILES[label]) else None
-        if ratio is None:
-            rows.append(PercentileRatio(arm, group, label, fewest))
-        else:
-            rows.append(PercentileRatio(arm, group, label, fewest, ratio.ratio, ratio.low, ratio.high))
-    return rows
+    found = {ratio.percentile: (ratio.ratio, ratio.low, ratio.high) for ratio in latency_ratios(blocks, group)}
+    return [PercentileRatio(arm, group, label, fewest, *found.get(label, ())) for label in LABELS]
 
 
 def _blocks(arm: str, base: Mapping[int, Sequence[int]], other: Mapping[int, Sequence[int]]) -> list[dict[str, Histogram]]:
