@@ -12,19 +12,12 @@ MEAN, MEDIAN = "mean", "50"
 
 
 def times_the_capacity(kind: str) -> Measure:
-    """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`.
-
-    Raises:
-        NotMeasurableError: by the measure, if a capacity was not searched, or an arm sustains no level.
-    """
+    """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`."""
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
-        note = f"{_level(before)} → {_level(after)}, {after.objective}"
-        for capacity in (before, after):
-            _require_sustained(capacity)
         times, low, high = ratio(before, after)
-        return Estimate(times, low, high, note=note)
+        return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}")
 
     return measure
 
@@ -55,25 +48,18 @@ def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
 
 
 def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
-    load = result.load
-    searched = [] if load is None else [c for c in load.capacities if c.kind == kind]
+    searched = {} if result.load is None else {c.arm: c for c in result.load.capacities if c.kind == kind}
     if not searched:
         raise NotMeasurableError(f"needs `harness capacity {result.name} --slo …`")
-    found = next((c for c in searched if c.arm == arm), None)
-    if found is None:
+    if arm not in searched:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
-        raise NotMeasurableError(
-            f"cannot run as written: {broken}" if broken else f"the capacity of {arm} in {kind} was not searched"
-        )
+        unknown = f"the capacity of {arm} in {kind} was not searched"
+        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else unknown)
+    found = searched[arm]
+    if not found.sustained:
+        raise NotMeasurableError(f"{arm} sustains no level of {kind}: {found.reason}")
     return found
 
 
-def _require_sustained(capacity: Capacity) -> None:
-    if not capacity.sustained:
-        raise NotMeasurableError(f"{capacity.arm} sustains no level of {capacity.kind}: {capacity.reason}")
-
-
 def _level(capacity: Capacity) -> str:
-    at_least = "at least " if capacity.failed_at is None and capacity.sustained else ""
-    level = "none" if not capacity.sustained else f"{capacity.sustained:g}"
-    return f"{at_least}{level} {capacity.kind}"
+    return f"{'at least ' if capacity.failed_at is None else ''}{capacity.sustained:g} {capacity.kind}"

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.results.run import AA_CONTROL, Drift, InjectedSlowdown, PromiseVerdict, Ratio, ScenarioResult, Verdict
+from harness.results.run import AA_CONTROL, Drift, InjectedSlowdown, PromiseVerdict, Ratio, ScenarioResult
 from harness.stats.intervals import Interval, holm, mean_interval, median, paired_ratio, t_tail
 from harness.stats.noise import MEDIAN_COST, robust_sd
 from harness.verdicts.promise import Promise, judge
@@ -42,21 +42,13 @@ def drifts(readings: Sequence[tuple[int, str, int]]) -> list[Drift]:
     rows = []
     for name, processes in found.items():
         long = [np.log(times) for times in processes.values() if len(times) >= MIN_READINGS]
-        if not long:
-            continue
-        changes = [float(np.median(logs[len(logs) // 2 :]) - np.median(logs[: len(logs) // 2])) for logs in long]
-        errors = [MEDIAN_COST * robust_sd(logs) * 2 / math.sqrt(len(logs)) for logs in long]
-        every = [time_ns for times in processes.values() for time_ns in times]
-        rows.append(
-            Drift(
-                name=name,
-                samples=len(every),
-                median_ns=median(every),
-                ratio=math.exp(median(changes)),
-                explained=math.expm1(STANDARD_ERRORS * median(errors)),
-                processes=[math.exp(change) for change in changes],
-            )
-        )
+        if long:
+            changes = [float(np.median(logs[len(logs) // 2 :]) - np.median(logs[: len(logs) // 2])) for logs in long]
+            errors = [MEDIAN_COST * robust_sd(logs) * 2 / math.sqrt(len(logs)) for logs in long]
+            every = [time_ns for times in processes.values() for time_ns in times]
+            explained = math.expm1(STANDARD_ERRORS * median(errors))
+            ratios = [math.exp(change) for change in changes]
+            rows.append(Drift(name, len(every), median(every), math.exp(median(changes)), explained, ratios))
     return rows
 
 
@@ -64,9 +56,8 @@ def injected(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float
     """Return how an injected slowdown of `share` was measured, from group → process → pairs of (baseline, slowed) nanoseconds."""
     rows = []
     for group, processes in pairs.items():
-        ratio, _ = paired_ratio(processes)
-        low, high = (None if bound is None else 1 / bound - 1 for bound in (ratio.high, ratio.low))
-        rows.append(InjectedSlowdown(group, share, 1 / ratio.value - 1, low, high, sum(map(len, processes.values()))))
+        slower = paired_ratio(processes)[0].through(lambda ratio: 1 / ratio - 1, falling=True)
+        rows.append(InjectedSlowdown(group, share, slower.value, slower.low, slower.high, sum(map(len, processes.values()))))
     return rows
 
 
@@ -75,16 +66,16 @@ def together(found: Sequence[InjectedSlowdown]) -> Interval:
 
     It was the same in all groups, so that all together give a more precise figure than each alone.
     """
-    centre = mean_interval([math.log1p(p.slower) for p in found])
-    low, high = (None if bound is None else math.expm1(bound) for bound in (centre.low, centre.high))
-    return Interval(math.expm1(centre.value), low, high)
+    return mean_interval([math.log1p(p.slower) for p in found]).through(math.expm1)
 
 
 def failed_controls(results: Sequence[ScenarioResult]) -> list[dict[str, Ratio]]:
     """Return, for each result of a run, the failed A/A controls by group; see the module for when one fails."""
-    controls = [(place, r) for place, result in enumerate(results) for r in result.ratios if r.arm == AA_CONTROL]
-    judged = [(place, r, p) for place, r in controls if (p := p_within_margin(r)) is not None]
     found: list[dict[str, Ratio]] = [{} for _ in results]
+    controls = [
+        (place, r, p_within_margin(r)) for place, result in enumerate(results) for r in result.ratios if r.arm == AA_CONTROL
+    ]
+    judged = [(place, r, p) for place, r, p in controls if p is not None]
     for (place, r, _), adjusted in zip(judged, holm([p for *_, p in judged]), strict=True):
         if adjusted < ALPHA:
             found[place][r.group] = r
@@ -111,23 +102,16 @@ def withhold(result: ScenarioResult, promises: Sequence[Promise], failed: Mappin
     """
     if not failed:
         return result
-    without = replace(
-        result,
-        ratios=[r for r in result.ratios if r.group not in failed],
-        latencies=[x for x in result.latencies if x.group not in failed],
-    )
+    ratios = [r for r in result.ratios if r.group not in failed]
+    without = replace(result, ratios=ratios, latencies=[x for x in result.latencies if x.group not in failed])
+    measured = "; ".join(f"{r.ratio:.2f}× in {group}" for group, r in failed.items())
+    reason = f"A/A control failed: the baseline against itself measured {measured}, so no time from there is judged"
     verdicts = []
     for promise in promises:
         for bare, full in zip(judge(promise, without), judge(promise, result), strict=True):
-            depends = (bare.verdict, bare.value, bare.low, bare.high) != (full.verdict, full.value, full.low, full.high)
-            verdicts.append(_withheld(full, failed) if depends else full)
+            verdict = full
+            if (bare.verdict, bare.value, bare.low, bare.high) != (full.verdict, full.value, full.low, full.high):
+                sentence = f"{reason} (otherwise {full.verdict}: {full.sentence})"
+                verdict = replace(full, verdict=PromiseVerdict.WITHHELD, sentence=sentence, value=None, low=None, high=None)
+            verdicts.append(verdict)
     return replace(result, verdicts=verdicts)
-
-
-def _withheld(verdict: Verdict, failed: Mapping[str, Ratio]) -> Verdict:
-    readings = "; ".join(f"{r.ratio:.2f}× in {group}" for group, r in failed.items())
-    sentence = (
-        f"A/A control failed: the baseline against itself measured {readings}, so no time from there is judged "
-        f"(otherwise {verdict.verdict}: {verdict.sentence})"
-    )
-    return replace(verdict, verdict=PromiseVerdict.WITHHELD, sentence=sentence, value=None, low=None, high=None)

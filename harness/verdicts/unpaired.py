@@ -48,11 +48,6 @@ class Unpaired:
     rounding: float = 0.0
     """The largest distance of the true median from the given one, if the tool rounds."""
 
-    @property
-    def known(self) -> bool:
-        """Whether there are enough values for an interval."""
-        return int(self.counts.sum()) >= MIN_VALUES
-
 
 @dataclass(frozen=True)
 class UnpairedOutcome:
@@ -73,19 +68,20 @@ def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Unpaired
         return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, None, None, None, "a median was rounded to 0, so there is no ratio")
     interval = median_ratio(before, after)
     low, high = _with_rounding(before, after, interval)
-    bounds: tuple[float | None, float | None] = (None, None) if interval.low is None else (low, high)
     few = [run.samples for run in (before, after) if run.samples is not None and run.samples < MIN_VALUES]
     if few:
         reason = f"a median of {min(few)} value{'s' * (min(few) != 1)} is not enough; {MIN_VALUES} are needed"
         return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, None, None, reason)
     limit = f"the drift of {drift:.3g}×" if drift >= 1 else f"the drift of {drift * 100:.3g} %"
-    subject = "the whole interval" if interval.low is not None else "the change, whose interval is unknown,"
-    if low > 1 + drift:
-        return UnpairedOutcome(PromiseVerdict.IMPROVED, interval.value, *bounds, f"{subject} is beyond {limit}")
-    if high < 1 / (1 + drift):
-        return UnpairedOutcome(PromiseVerdict.REGRESSED, interval.value, *bounds, f"{subject} is beyond {limit}")
-    cause = "the machine" if before.rounding + after.rounding == 0 else "the machine and rounding"
-    return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, interval.value, *bounds, f"within {limit}, so {cause} may explain it")
+    is_known = interval.low is not None
+    if high < 1 / (1 + drift) or low > 1 + drift:
+        verdict = PromiseVerdict.IMPROVED if low > 1 + drift else PromiseVerdict.REGRESSED
+        reason = f"{'the whole interval' if is_known else 'the change, whose interval is unknown,'} is beyond {limit}"
+    else:
+        verdict = PromiseVerdict.INCONCLUSIVE
+        cause = "the machine" if before.rounding + after.rounding == 0 else "the machine and rounding"
+        reason = f"within {limit}, so {cause} may explain it"
+    return UnpairedOutcome(verdict, interval.value, low if is_known else None, high if is_known else None, reason)
 
 
 def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
@@ -97,9 +93,10 @@ def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
     (Mann and Whitney 1947). There is no interval where a run has fewer than `MIN_VALUES` values.
     """
     ratio = before.median / after.median
-    if not (before.known and after.known):
+    fewest = min(before.counts.sum(), after.counts.sum())
+    if fewest < MIN_VALUES:
         return Interval(ratio, None, None)
-    if min(before.counts.sum(), after.counts.sum()) < MIN_BOOTSTRAP:
+    if fewest < MIN_BOOTSTRAP:
         (b_min, b_max), (a_min, a_max) = (_no_zeros(run.values[[0, -1]], run.rounding) for run in (before, after))
         return Interval(ratio, float(b_min / a_max), float(b_max / a_min))
     generator = np.random.default_rng(SEED)
@@ -113,8 +110,7 @@ def _resampled(run: Unpaired, generator: np.random.Generator) -> npt.NDArray[np.
     cumulative = np.cumsum(run.counts)
     total = int(cumulative[-1])
     places = np.minimum(generator.beta((total + 1) / 2, (total + 1) / 2, RESAMPLES) * total, total - 1).astype(np.int64)
-    found = run.values[np.searchsorted(cumulative, places, side="right")]
-    return _no_zeros(found, run.rounding)
+    return _no_zeros(run.values[np.searchsorted(cumulative, places, side="right")], run.rounding)
 
 
 def _no_zeros(values: npt.NDArray[np.float64], rounding: float) -> npt.NDArray[np.float64]:
