@@ -1,13 +1,12 @@
 """Progress of a run on standard error, and its results on standard output."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as Bar
@@ -15,10 +14,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.blocks import Block
 from harness.results.run import Run
-
-if TYPE_CHECKING:
-    from harness.report.blocks import Block
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -26,8 +23,7 @@ class TimeLeftColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return the time left as minutes and seconds."""
-        ends: float = task.fields["ends"]
-        left = max(0, round(ends - time.monotonic()))
+        left = max(0, round(task.fields["ends"] - time.monotonic()))
         return Text(f"{left // 60}:{left % 60:02d} left", style="progress.remaining")
 
 
@@ -36,16 +32,11 @@ class Progress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        columns = (
-            SpinnerColumn(),
-            BarColumn(24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeLeftColumn(),
-            TextColumn("{task.description}", markup=False),
-        )
+        share, description = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}", markup=False)
+        columns = (SpinnerColumn(), BarColumn(24), share, TimeLeftColumn(), description)
         self._bar = Bar(*columns, console=self._console, transient=True)
-        self._task = self._bar.add_task("starting", total=1.0, ends=time.monotonic())
-        self._started = time.monotonic()
+        self._started = self._ends = time.monotonic()
+        self._task = self._bar.add_task("starting", total=1.0, ends=self._ends)
 
     def __enter__(self) -> Self:
         """Show the bar, if there is a terminal."""
@@ -60,19 +51,17 @@ class Progress:
 
     def step(self, message: str, number: int, total: int, left_s: float) -> None:
         """Show step `number` of `total` as it starts, and the time left in seconds."""
-        spent = time.monotonic() - self._started
-        share = spent / max(1e-9, spent + left_s)
-        self._bar.update(self._task, description=message, completed=share, ends=time.monotonic() + left_s)
+        self._ends = time.monotonic() + left_s
+        self._bar.update(self._task, description=message, ends=self._ends)
+        self.tick()
         if not self._console.is_terminal:
-            self._console.print(
-                f"[{number}/{total}] {message} · about {round(left_s)} s left", markup=False, highlight=False, soft_wrap=True
-            )
+            line = f"[{number}/{total}] {message} · about {round(left_s)} s left"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
         """Advance the bar by the time that has passed."""
-        spent = time.monotonic() - self._started
-        ends: float = self._bar.tasks[0].fields["ends"]
-        left = max(0.0, ends - time.monotonic())
+        now = time.monotonic()
+        spent, left = now - self._started, max(0.0, self._ends - now)
         self._bar.update(self._task, completed=spent / max(1e-9, spent + left))
 
 
@@ -88,8 +77,6 @@ def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
 
 def print_json(result: object) -> None:
     """Print a record of results as JSON, before whatever is printed next on either stream."""
-    import msgspec
-
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     sys.stdout.buffer.flush()
 

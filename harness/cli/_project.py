@@ -26,14 +26,11 @@ class ProjectCommand:
 
     name: str
     """The module's name, as typed after `harness`."""
-
     file: Path
     folder: Path
     """The project's folder, with its pyproject.toml."""
-
     doc: str
     """The module's docstring; its first line is the help."""
-
     problem: str = ""
     """The reason why the command cannot run; empty if none is known before the module is imported."""
 
@@ -43,11 +40,7 @@ class ProjectCommand:
         return f"cannot be used: {self.problem}" if self.problem else self.doc.splitlines()[0].rstrip(".")
 
     def load(self) -> ModuleType:
-        """Import the command's module. The project's folder is importable, as it is under pytest.
-
-        Raises:
-            UsageError: the module has a problem, raised while it was imported, or defines no `arguments` or `run`.
-        """
+        """Import the command's module, with the project's folder importable, as under pytest; UsageError if it cannot be used."""
         if self.problem:
             raise UsageError(f"{self.file}: {self.problem}")
         if str(self.folder) not in sys.path:
@@ -59,18 +52,16 @@ class ProjectCommand:
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except ModuleNotFoundError as error:
-            del sys.modules[name]
-            raise UsageError(f"{self.file} needs {error.name}, which is not installed; install it") from error
         except Exception as error:
             del sys.modules[name]
-            reason = " ".join(str(error).split())
-            raise UsageError(f"{self.file} cannot be imported: {type(error).__name__}: {reason}; fix the module") from error
+            problem = f"cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; fix the module"
+            if isinstance(error, ModuleNotFoundError):
+                problem = f"needs {error.name}, which is not installed; install it"
+            raise UsageError(f"{self.file} {problem}") from error
         for function in ("arguments", "run"):
             if not callable(getattr(module, function, None)):
-                raise UsageError(
-                    f"{self.file} defines no function {function!r}; a command has `arguments(parser)` and `run(options)`"
-                )
+                form = "a command has `arguments(parser)` and `run(options)`"
+                raise UsageError(f"{self.file} defines no function {function!r}; {form}")
         return module
 
 
@@ -117,16 +108,15 @@ def read_key(file: Path, key: str) -> object:
 
 
 def _command(file: Path, folder: Path, reserved: Collection[str]) -> ProjectCommand:
-    doc, problem = "", ""
+    doc = problem = ""
     try:
         doc = (ast.get_docstring(ast.parse(file.read_bytes())) or "").strip()
     except SyntaxError as error:
         problem = f"line {error.lineno}: {error.msg}; fix the module"
     except (OSError, ValueError) as error:
         problem = f"{error}; fix the module"
-    else:
-        if not doc:
-            problem = "no docstring; add one, its first line becomes the help"
+    if not doc:
+        problem = problem or "no docstring; add one, its first line becomes the help"
     if file.stem in reserved:
         problem = "harness has a command of this name; rename the file"
     return ProjectCommand(file.stem, file, folder, doc, problem)

@@ -9,18 +9,12 @@ An SLO limits response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%
 errors, 1 % of the operations may fail. The run is written to a folder: run.json and report.html. Ctrl-C keeps what was found.
 """
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import UsageError
 from harness.results.load import CapacityKind
-
-if TYPE_CHECKING:
-    from harness.load.capacity import SearchPlan
 
 KINDS = [kind.name.lower() for kind in CapacityKind]
 MAX_USERS = 10_000
@@ -45,14 +39,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the searches; return 0, 1 if the scenario failed, 3 if interrupted or out of time before there was a result."""
     from harness.cli._console import Progress
+    from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
     from harness.load.capacity_run import CapacityPlan, CapacitySession
+    from harness.verdicts import slo
 
-    plans = _plans(options)
+    if options.budget < options.step:
+        raise UsageError(f"--budget {options.budget:g}s is shorter than one --step of {options.step:g}s; allow for many steps")
+    objective, step_s, longest_s = slo.parse(options.slo), options.step, MAX_STEP_FACTOR * options.step
+    highest = {**MAX_LEVEL, CapacityKind.USERS: float(options.max_users)}
+    kinds = [CapacityKind[name.upper()] for name in options.kind]
     loaded = _options.load_one(options.scenario, options.scenarios)
     plan = CapacityPlan(
         loaded=loaded,
         settings=_runs.load_settings(options, 1, options.budget),
-        plans=plans,
+        plans=[SearchPlan(kind, objective, FIRST_LEVEL[kind], highest[kind], step_s, longest_s, options.budget) for kind in kinds],
         arms=_options.known_arms(loaded, options.arms),
         out=_runs.folder(options.out, "-capacity"),
         command=_runs.command(),
@@ -64,15 +64,3 @@ def run(options: argparse.Namespace) -> int:
         record = session.run()
     _runs.publish(record, plan.out, as_json=options.json)
     return _runs.exit_code(record, unfinished=session.unfinished)
-
-
-def _plans(options: argparse.Namespace) -> list[SearchPlan]:
-    from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
-    from harness.verdicts import slo
-
-    if options.budget < options.step:
-        raise UsageError(f"--budget {options.budget:g}s is shorter than one --step of {options.step:g}s; allow for many steps")
-    objective, step_s, longest_s = slo.parse(options.slo), options.step, MAX_STEP_FACTOR * options.step
-    highest = {**MAX_LEVEL, CapacityKind.USERS: float(options.max_users)}
-    kinds = [CapacityKind[name.upper()] for name in options.kind]
-    return [SearchPlan(kind, objective, FIRST_LEVEL[kind], highest[kind], step_s, longest_s, options.budget) for kind in kinds]

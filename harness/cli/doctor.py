@@ -5,16 +5,10 @@ differences are the machine's noise, a lower bound: a database adds its own, whi
 code is 0 on a good or usable machine and 3 on a poor one.
 """
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING
 
 from harness.cli import _options
 from harness.errors import INTERRUPTED
-
-if TYPE_CHECKING:
-    from harness.doctor.verdict import Checkup
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,31 +22,22 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print the result with remedies, and return 0, or 3 on a poor machine."""
     from harness.cli import _console
     from harness.doctor import measure as doctor
-    from harness.doctor.verdict import Grade
+    from harness.doctor.verdict import MEANING, Grade
 
     with _console.status("timing the same code in fresh processes"):
         found = doctor.examine(doctor.QUICK if options.quick else doctor.USUAL)
+    exit_code = INTERRUPTED if found.grade == Grade.POOR else 0
     if options.json:
         _console.print_json(found)
-    else:
-        _show(found)
-    return INTERRUPTED if found.grade == Grade.POOR else 0
-
-
-def _show(found: Checkup) -> None:
-    """Print a checkup in tables and lines."""
-    from harness.cli import _console
-    from harness.doctor.verdict import MEANING
-
-    changes = found.detectable
-    columns = ("smallest detectable change", *(f"in {change.seconds} s" for change in changes))
+        return exit_code
+    noise, machine, changes = found.noise, found.machine, found.detectable
     rows = [
         ("arms interleaved in one process", *(_share(change.in_pairs) for change in changes)),
         ("two versions in alternating processes", *(_share(change.in_process_pairs) for change in changes)),
         ("work counts", *("any" for _ in changes)),
     ]
+    columns = ("smallest detectable change", *(f"in {change.seconds} s" for change in changes))
     _console.print_table(columns, rows, align="l" + "r" * len(changes))
-    noise, machine = found.noise, found.machine
     facts = {
         "noise of one operation": f"{_share(noise.operation)} (robust sd), of a pair of neighbours {_share(noise.pair)}",
         "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.process_pairs)} alternating (sd)",
@@ -68,6 +53,7 @@ def _show(found: Checkup) -> None:
         *(f"{reason.name}: {reason.message}; {reason.remedy}" for reason in found.reasons),
         f"this machine is {found.grade}: {MEANING[found.grade]}",
     )
+    return exit_code
 
 
 def _timers(median_ns: float | None, p99_ns: float | None) -> str:

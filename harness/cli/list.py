@@ -1,16 +1,8 @@
 """List the scenarios, or with --promises all promises."""
 
-from __future__ import annotations
-
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from harness.cli import _options
-from harness.results.run import Review
-
-if TYPE_CHECKING:
-    from harness.discovery import LoadedScenario
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,30 +18,21 @@ def run(options: argparse.Namespace) -> int:
     from harness.results import store
 
     loaded = _options.load(["all"], options.scenarios)
+    ids = {each.name: list(dict.fromkeys(promise.id for promise in each.scenario.promises)) for each in loaded}
     if options.json:
         keys = ("name", "title", "arms", "engines", "promises")
-        rows = [(s.name, s.title, list(s.scenario.arms), list(s.scenario.engines), _ids(s)) for s in loaded]
+        rows = [(s.name, s.title, list(s.scenario.arms), list(s.scenario.engines), ids[s.name]) for s in loaded]
         _console.print_json([dict(zip(keys, row, strict=True)) for row in rows])
     elif options.promises:
-        columns = ("promise", "scenario", "text of the promise")
-        _console.print_table(columns, _promises(loaded, store.read_review(options.scenarios)))
+        tested = [(promise, each.name) for each in loaded for promise in each.scenario.promises]
+        cells = [(f"{p.id} · {p.part}" if p.part else p.id, name, p.text) for p, name in tested]
+        if (review := store.read_review(options.scenarios)) is not None:  # in its order, with the promises that no scenario tests
+            untested = review.promises.keys() - {promise.id for promise, _ in tested}
+            cells += [(promise, "none yet", review.promises[promise]) for promise in untested]
+            order = {promise: place for place, promise in enumerate(review.promises)}
+            cells.sort(key=lambda row: order.get(row[0].split(" · ")[0], len(order)))
+        _console.print_table(("promise", "scenario", "text of the promise"), cells)
     else:
-        cells = [(s.name, " ".join(s.scenario.engines), " ".join(_ids(s)), s.title) for s in loaded]
-        _console.print_table(("scenario", "engines", "promises", "title"), cells)
+        lines = [(s.name, " ".join(s.scenario.engines), " ".join(ids[s.name]), s.title) for s in loaded]
+        _console.print_table(("scenario", "engines", "promises", "title"), lines)
     return 0
-
-
-def _ids(loaded: LoadedScenario) -> list[str]:
-    return list(dict.fromkeys(promise.id for promise in loaded.scenario.promises))
-
-
-def _promises(loaded: Sequence[LoadedScenario], review: Review | None) -> list[tuple[str, str, str]]:
-    """Return (promise with its part, scenario, text) in the review's order, with the promises that no scenario tests."""
-    tested = [(promise, each.name) for each in loaded for promise in each.scenario.promises]
-    rows = [(f"{p.id} · {p.part}" if p.part else p.id, name, p.text) for p, name in tested]
-    if review is None:
-        return rows
-    ids = [p.id for p, _ in tested]
-    rows += [(promise, "none yet", text) for promise, text in review.promises.items() if promise not in ids]
-    order = {promise: place for place, promise in enumerate(review.promises)}
-    return sorted(rows, key=lambda row: order.get(row[0].split(" · ")[0], len(order)))

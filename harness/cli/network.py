@@ -4,17 +4,11 @@ Sends small messages to an echo server and back, directly and through the proxy,
 latency must be within 5 % or 0.3 ms of the configured round-trip time, whichever is larger; otherwise the exit code is 1.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from harness import options as converters
 from harness.cli import _options
-
-if TYPE_CHECKING:
-    from harness.network.accuracy import Accuracy, AddedLatency
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,32 +26,26 @@ def run(options: argparse.Namespace) -> int:
         measured = accuracy.measure(options.rtt)
     if options.json:
         _console.print_json({**asdict(measured), "ok": measured.ok})
-    else:
-        _show(measured)
-    return 0 if measured.ok else 1
-
-
-def _show(measured: Accuracy) -> None:
-    from harness.cli import _console
-
+        return 0 if measured.ok else 1
     columns = ("RTT", "added", "p5–p95", "p99", "error", "error %", "bound", "pings", "")
-    _console.print_table(columns, map(_cells, measured.added), align="r" * len(columns))
+    rows = [
+        (
+            f"{row.rtt_ms:g}",
+            f"{row.median_ms:.3f}",
+            f"{row.p5_ms:.3f}–{row.p95_ms:.3f}",
+            "–" if row.p99_ms is None else f"{row.p99_ms:.3f}",
+            f"{row.error_ms:+.3f}",
+            "–" if row.error_percent is None else f"{row.error_percent:+.1f}",
+            f"{row.bound_ms:g}",
+            f"{row.pings:,}",
+            "ok" if row.ok else "not ok",
+        )
+        for row in measured.added
+    ]
+    _console.print_table(columns, rows, align="r" * len(columns))
     _console.print_lines(
         f"times in ms; added: the median above the direct round trip of {measured.direct_ms:.3f} ms",
         "throughput via proxy at 0 ms: {:,.0f} MB/s to the server, {:,.0f} MB/s from it".format(*measured.proxied_mb_per_s),
         "throughput without proxy: {:,.0f} MB/s to the server, {:,.0f} MB/s from it".format(*measured.direct_mb_per_s),
     )
-
-
-def _cells(row: AddedLatency) -> tuple[str, ...]:
-    return (
-        f"{row.rtt_ms:g}",
-        f"{row.median_ms:.3f}",
-        f"{row.p5_ms:.3f}–{row.p95_ms:.3f}",
-        "–" if row.p99_ms is None else f"{row.p99_ms:.3f}",
-        f"{row.error_ms:+.3f}",
-        "–" if row.error_percent is None else f"{row.error_percent:+.1f}",
-        f"{row.bound_ms:g}",
-        f"{row.pings:,}",
-        "ok" if row.ok else "not ok",
-    )
+    return 0 if measured.ok else 1
