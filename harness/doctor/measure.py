@@ -4,8 +4,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +17,13 @@ from harness.errors import ScenarioFailedError
 from harness.load.pacing import Lateness, Pacer, lateness_ns
 from harness.runtime.child import Child, last_error_line, python_module
 from harness.runtime.clock import Clock, MonotonicClock, resolution_ns
-from harness.runtime.cores import Cores, choose_cores
+from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.machine import governor
 from harness.stats.noise import ProcessPairTimes, noise
 
 SLICE = 4
 """Operations of a slice, of about a millisecond each; an even number, since consecutive ones are paired."""
 
-READINGS = 10_000
 _STAT = Path("/proc/stat")
 _STOLEN = 7
 """Index of the time stolen by the host in a line of /proc/stat; the figures after it are included in the first eight."""
@@ -35,26 +33,29 @@ _STOLEN = 7
 class DoctorEffort:
     """The extent of the check."""
 
-    process_pairs: int = 10
-    rounds: int = 120
+    process_pairs: int
+    rounds: int
     """Slices of each process."""
-    waits: int = 800
+    waits: int
     """Number of timer expirations to measure the lateness of."""
 
 
-USUAL = DoctorEffort()
+USUAL = DoctorEffort(process_pairs=10, rounds=120, waits=800)
 QUICK = DoctorEffort(process_pairs=4, rounds=40, waits=200)
 
 
-def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
+def examine(effort: DoctorEffort, cores: Cores | None = None) -> Checkup:
     """Check this machine and return the result, after about half a minute, or some seconds with QUICK.
 
     The coordinator stays on one core meanwhile if there are two. ScenarioFailedError if a worker exited unexpectedly.
     """
-    clock, cores = clock or MonotonicClock(), cores or choose_cores()
-    rng = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
+    clock, cores = MonotonicClock(), cores or choose_cores()
+    rng = random.Random("doctor")  # noqa: S311 - reproducible, not cryptographic
     load_average, before = os.getloadavg()[0], cpu_times()
-    with _on(cores.coordinator):
+    with ExitStack() as stack:
+        if cores.coordinator is not None:
+            keep_to({cores.coordinator})
+            stack.callback(keep_to, cores.all)
         measured = [process_pair(effort.rounds, rng, clock, cores.worker) for _ in range(effort.process_pairs)]
         late = asyncio.run(_lateness(effort.waits, clock))
     tick_ns, reading_ns = ticks(clock)
@@ -95,20 +96,6 @@ def _slice_ns(worker: Child[Measured]) -> list[int]:
     return measured.times_ns
 
 
-@contextmanager
-def _on(core: int | None) -> Iterator[None]:
-    """Keep this process, and those that it starts without cores of their own, on one core."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 async def _lateness(waits: int, clock: Clock) -> Lateness | None:
     if sys.platform != "linux":
         return None
@@ -116,7 +103,7 @@ async def _lateness(waits: int, clock: Clock) -> Lateness | None:
         return await lateness_ns(pacer, clock, waits)
 
 
-def ticks(clock: Clock, readings: int = READINGS) -> tuple[int, float]:
+def ticks(clock: Clock, readings: int = 10_000) -> tuple[int, float]:
     """Return the smallest observed step of a clock, and the median difference of two consecutive readings, in nanoseconds.
 
     A clock that never moved within the readings gives 0 for both.

@@ -17,10 +17,9 @@ WARM_UP = 20
 
 
 class MeasureSlice(msgspec.Struct, tag=True, frozen=True):
-    """The order to time the work."""
+    """The order to time the work this number of times."""
 
     operations: int
-    """Number of operations."""
 
 
 class Measured(msgspec.Struct, tag=True, frozen=True):

@@ -46,16 +46,17 @@ def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Se
             kept[process] = [_ratios(pair, list(switches), names) for pair in whole]
     if not kept:
         return None
-    gains = _corrected({hypothesis: _gain(hypothesis, kept) for hypothesis in next(iter(kept.values()))[0]})
-    return Ablation(
-        group=group,
-        pairs=sum(map(len, kept.values())),
-        switches=_ranked([_switch(name, describes, gains) for name, describes in switches.items()]),
-        total=gains["total", ""],
-        product=gains["product", ""],
-        surplus=gains["surplus", ""],
-        together=_sum(gains["surplus", ""]),
-    )
+    gains = {}
+    for hypothesis in next(iter(kept.values()))[0]:
+        found, medians = paired_ratio({p: [(ratios[hypothesis], 1.0) for ratios in pairs] for p, pairs in kept.items()})
+        gains[hypothesis] = Gain(found.value, found.low, found.high, medians)
+    gains = _corrected(gains)
+    total, product, surplus = (gains[name, ""] for name in ("total", "product", "surplus"))
+    together = GainSum.AS_PRODUCT if _is_one(surplus) else GainSum.INCONCLUSIVE
+    if surplus.is_clear:
+        together = GainSum.MORE if surplus.ratio > 1 else GainSum.LESS
+    ranked = _ranked([_switch(name, describes, gains) for name, describes in switches.items()])
+    return Ablation(group, sum(map(len, kept.values())), ranked, total, product, surplus, together)
 
 
 _Hypothesis = tuple[str, str]
@@ -74,11 +75,6 @@ def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], 
     return found | {("product", ""): product, ("surplus", ""): found["total", ""] / product}
 
 
-def _gain(hypothesis: _Hypothesis, processes: Mapping[int, Sequence[Mapping[_Hypothesis, float]]]) -> Gain:
-    found, medians = paired_ratio({p: [(ratios[hypothesis], 1.0) for ratios in pairs] for p, pairs in processes.items()})
-    return Gain(found.value, found.low, found.high, medians)
-
-
 def _corrected(gains: dict[_Hypothesis, Gain]) -> dict[_Hypothesis, Gain]:
     """Add the p-values. The product is not a hypothesis itself: it is compared with the total."""
     tested = {q: p_of_no_effect([math.log(m) for m in gain.processes]) for q, gain in gains.items() if q[0] != "product"}
@@ -88,18 +84,10 @@ def _corrected(gains: dict[_Hypothesis, Gain]) -> dict[_Hypothesis, Gain]:
 
 def _switch(name: str, describes: str, gains: Mapping[_Hypothesis, Gain]) -> SwitchGain:
     alone, last, difference = (gains[hypothesis, name] for hypothesis in ("alone", "last", "difference"))
-    differ = _is_above(last, alone) or _is_above(alone, last)
-    if differ and difference.is_clear:
+    interaction = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
+    if difference.is_clear and (_is_above(last, alone) or _is_above(alone, last)):
         interaction = Interaction.NEEDS_OTHERS if difference.ratio > 1 else Interaction.REDUNDANT
-    else:
-        interaction = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
     return SwitchGain(name, describes, alone, last, difference, interaction)
-
-
-def _sum(surplus: Gain) -> GainSum:
-    if surplus.is_clear:
-        return GainSum.MORE if surplus.ratio > 1 else GainSum.LESS
-    return GainSum.AS_PRODUCT if _is_one(surplus) else GainSum.INCONCLUSIVE
 
 
 def _is_one(gain: Gain) -> bool:
