@@ -5,21 +5,19 @@ from collections.abc import Iterable
 from harness.errors import NotMeasurableError
 from harness.results.load import Capacity, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
-from harness.verdicts.promise import Estimate, Measure
+from harness.verdicts.measures import as_measure
+from harness.verdicts.promise import Estimate
 
 MEAN, MEDIAN = "mean", "50"
 """The labels of the mean and the median response time in a step's figures."""
 
 
-def times_the_capacity(kind: str) -> Measure:
+@as_measure
+def times_the_capacity(result: ScenarioResult, arm: str, kind: str) -> Estimate:
     """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
-        times, low, high = ratio(before, after)
-        return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}")
-
-    return measure
+    before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
+    times, low, high = ratio(before, after)
+    return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}")
 
 
 def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:

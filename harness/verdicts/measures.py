@@ -5,7 +5,8 @@ All read only the scenario's result. A missing figure raises NotMeasurableError;
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from inspect import signature
+from typing import Concatenate, ParamSpec, TypeVar
 
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, PEAK_MEMORY, Growth, Latency, Memory, Ratio, ScenarioResult, WorkCount
@@ -18,44 +19,47 @@ WORK = "work"
 WORK_METRICS = ("vm_steps", "blocks")
 """The work counts of engines: SQLite's virtual-machine steps, PostgreSQL's blocks."""
 
+Rest = ParamSpec("Rest")
 Row = TypeVar("Row", Ratio, Latency, WorkCount, Memory, Growth)
 
 
-def speedup(*groups: str) -> Measure:
+def as_measure(figure: Callable[Concatenate[ScenarioResult, str, Rest], Estimate]) -> Callable[Rest, Measure]:
+    """Return a function that makes a measure: it takes what `figure` takes besides the result and the arm."""
+
+    def make(*args: Rest.args, **kwargs: Rest.kwargs) -> Measure:
+        signature(figure).bind(None, None, *args, **kwargs)  # a wrong argument is an error where the promise is declared
+        return lambda result, arm: figure(result, arm, *args, **kwargs)
+
+    make.__name__, make.__doc__ = figure.__name__, figure.__doc__
+    return make
+
+
+@as_measure
+def speedup(result: ScenarioResult, arm: str, *groups: str) -> Estimate:
     """Measure times faster than the baseline, from paired times; of several groups the geometric mean, process by process."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        ratios = [_ratio(result, arm, group) for group in groups]
-        if len(ratios) == 1:
-            return Estimate(ratios[0].ratio, ratios[0].low, ratios[0].high)
-        processes = [[math.log(p) for p in parts] for parts in zip(*(r.processes for r in ratios), strict=False)]
-        centre = mean_interval([math.fsum(parts) / len(parts) for parts in processes]).through(math.exp)
-        note = ", ".join(f"{r.group} {r.ratio:.2f}×" for r in ratios)
-        return Estimate(geometric_mean([r.ratio for r in ratios]), centre.low, centre.high, note=note)
-
-    return measure
+    ratios = [_ratio(result, arm, group) for group in groups]
+    if len(ratios) == 1:
+        return Estimate(ratios[0].ratio, ratios[0].low, ratios[0].high)
+    processes = [[math.log(p) for p in parts] for parts in zip(*(r.processes for r in ratios), strict=False)]
+    centre = mean_interval([math.fsum(parts) / len(parts) for parts in processes]).through(math.exp)
+    note = ", ".join(f"{r.group} {r.ratio:.2f}×" for r in ratios)
+    return Estimate(geometric_mean([r.ratio for r in ratios]), centre.low, centre.high, note=note)
 
 
-def slowdown(group: str) -> Measure:
+@as_measure
+def slowdown(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure times as long as the baseline, from paired times: the inverse of `speedup`. Shown as a cost: `+12 % time`."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        faster = _ratio(result, arm, group)
-        longer = Interval(faster.ratio, faster.low, faster.high).through(lambda ratio: 1 / ratio, falling=True)
-        return Estimate(longer.value, longer.low, longer.high, unit=TIME)
-
-    return measure
+    faster = _ratio(result, arm, group)
+    longer = Interval(faster.ratio, faster.low, faster.high).through(lambda ratio: 1 / ratio, falling=True)
+    return Estimate(longer.value, longer.low, longer.high, unit=TIME)
 
 
-def less_time(group: str) -> Measure:
+@as_measure
+def less_time(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure the share of the baseline's time that is saved, from paired times."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        faster = _ratio(result, arm, group)
-        saved = Interval(faster.ratio, faster.low, faster.high).through(lambda ratio: 1 - 1 / ratio)
-        return Estimate(saved.value, saved.low, saved.high)
-
-    return measure
+    faster = _ratio(result, arm, group)
+    saved = Interval(faster.ratio, faster.low, faster.high).through(lambda ratio: 1 - 1 / ratio)
+    return Estimate(saved.value, saved.low, saved.high)
 
 
 def latency(group: str, unit: str = "ms") -> Measure:
@@ -72,157 +76,127 @@ def latency(group: str, unit: str = "ms") -> Measure:
     return measure
 
 
-def times_as_long(group: str, as_group: str) -> Measure:
+@as_measure
+def times_as_long(result: ScenarioResult, arm: str, group: str, as_group: str) -> Estimate:
     """Measure an arm's time in one group ÷ its time in another, from its medians, process by process. Shown as `+12 % time`."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        medians = [_latency(result, arm, name).process_medians_ns for name in (group, as_group)]
-        centre = mean_interval([math.log(long / short) for long, short in zip(*medians, strict=True)]).through(math.exp)
-        return Estimate(centre.value, centre.low, centre.high, note=f"{group} against {as_group}", unit=TIME)
-
-    return measure
+    medians = [_latency(result, arm, name).process_medians_ns for name in (group, as_group)]
+    centre = mean_interval([math.log(long / short) for long, short in zip(*medians, strict=True)]).through(math.exp)
+    return Estimate(centre.value, centre.low, centre.high, note=f"{group} against {as_group}", unit=TIME)
 
 
-def fewer(metric: str, group: str) -> Measure:
+@as_measure
+def fewer(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure the share of the baseline's work count that is saved: 51 → 2 statements is 0.96."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = (exact_figure(result, name, group, metric) for name in (BASELINE, arm))
-        if before.value == 0:
-            raise NotMeasurableError(f"the baseline has no {named(metric)}{f' in {group!r}' if group else ''}: nothing to cut")
-        return Estimate(1 - after.value / before.value, exact=True, note=_from_to(before, after))
-
-    return measure
+    before, after = (exact_figure(result, name, group, metric) for name in (BASELINE, arm))
+    if before.value == 0:
+        raise NotMeasurableError(f"the baseline has no {named(metric)}{f' in {group!r}' if group else ''}: nothing to cut")
+    return Estimate(1 - after.value / before.value, exact=True, note=_from_to(before, after))
 
 
-def fewer_times(metric: str, group: str) -> Measure:
+@as_measure
+def fewer_times(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure the baseline's work count ÷ the arm's: 100 → 4 VM steps is 25."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = (exact_figure(result, name, group, metric) for name in (BASELINE, arm))
-        if after.value == 0:
-            raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
-        return Estimate(before.value / after.value, exact=True, note=_from_to(before, after))
-
-    return measure
+    before, after = (exact_figure(result, name, group, metric) for name in (BASELINE, arm))
+    if after.value == 0:
+        raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
+    return Estimate(before.value / after.value, exact=True, note=_from_to(before, after))
 
 
-def count(metric: str, group: str) -> Measure:
+@as_measure
+def count(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure a work count of the arm itself, per operation."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        after, before = (exact_figure(result, name, group, metric) for name in (arm, BASELINE))
-        return Estimate(after.value, exact=True, note=f"baseline {before.value:g}")
-
-    return measure
+    after, before = (exact_figure(result, name, group, metric) for name in (arm, BASELINE))
+    return Estimate(after.value, exact=True, note=f"baseline {before.value:g}")
 
 
-def memory_cut(group: str) -> Measure:
+@as_measure
+def memory_cut(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure the share of the baseline's peak memory of one operation that is saved, each side in its own child processes.
 
     The interval is the range over the processes: the baseline's minimum against the arm's maximum, and vice versa.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = _added_bytes(result, BASELINE, group), _added_bytes(result, arm, group)
-        if min(before) == 0:
-            raise NotMeasurableError(f"the baseline adds no memory in {group!r}")
-        middle_before, middle_after = median(before), median(after)
-        note = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
-        value = 1 - middle_after / middle_before
-        if min(len(before), len(after)) == 1:
-            return Estimate(value, note=f"{note}, one process each")
-        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=note)
-
-    return measure
+    before, after = _added_bytes(result, BASELINE, group), _added_bytes(result, arm, group)
+    if min(before) == 0:
+        raise NotMeasurableError(f"the baseline adds no memory in {group!r}")
+    middle_before, middle_after = median(before), median(after)
+    note = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
+    value = 1 - middle_after / middle_before
+    if min(len(before), len(after)) == 1:
+        return Estimate(value, note=f"{note}, one process each")
+    return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=note)
 
 
-def survives(group: str) -> Measure:
+@as_measure
+def survives(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure whether the operation completes under the scenario's memory limit for the group."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        runs, base = ([m for m in _rows(result.memory, name, group) if m.limit_bytes is not None] for name in (arm, BASELINE))
-        if not runs:
-            raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not run under a memory limit")
-        outcome = f"; baseline: {base[0].error or 'completes'}" if base and arm != BASELINE else ""
-        limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
-        failed = next((m.error for m in runs if m.error), None)
-        note = f"under {limit}: {failed or 'completes'}{outcome}"
-        return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=note, checks=len(runs))
-
-    return measure
+    runs, base = ([m for m in _rows(result.memory, name, group) if m.limit_bytes is not None] for name in (arm, BASELINE))
+    if not runs:
+        raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not run under a memory limit")
+    outcome = f"; baseline: {base[0].error or 'completes'}" if base and arm != BASELINE else ""
+    limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
+    failed = next((m.error for m in runs if m.error), None)
+    note = f"under {limit}: {failed or 'completes'}{outcome}"
+    return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=note, checks=len(runs))
 
 
-def growth(metric: str, group: str) -> Measure:
+@as_measure
+def growth(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure the exponent k with which a work count or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic.
 
     Memory is not exact: its interval is the range of the exponents from each process at full size.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found = next((g for g in _rows(result.growth, arm, group) if g.metric in _meant(metric)), None)
-        if found is None:
-            raise NotMeasurableError(_elsewhere(result) or f"{named(metric)} of {group!r} was not measured at several sizes")
-        base = next((g for g in _rows(result.growth, BASELINE, group) if g.metric == found.metric), None)
-        notes = [f"baseline {format_figure(base.exponent, EXPONENT)}"] if base else []
-        if metric != PEAK_MEMORY:
-            return Estimate(found.exponent, exact=True, note="".join(notes))
-        ends = _added_bytes(result, arm, group)
-        range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
-        if len(range_of) == 1:
-            return Estimate(found.exponent, note=", ".join([*notes, "one process each"]))
-        return Estimate(found.exponent, min(range_of), max(range_of), note="".join(notes))
-
-    return measure
+    found = next((g for g in _rows(result.growth, arm, group) if g.metric in _meant(metric)), None)
+    if found is None:
+        raise NotMeasurableError(_elsewhere(result) or f"{named(metric)} of {group!r} was not measured at several sizes")
+    base = next((g for g in _rows(result.growth, BASELINE, group) if g.metric == found.metric), None)
+    notes = [f"baseline {format_figure(base.exponent, EXPONENT)}"] if base else []
+    if metric != PEAK_MEMORY:
+        return Estimate(found.exponent, exact=True, note="".join(notes))
+    ends = _added_bytes(result, arm, group)
+    range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
+    if len(range_of) == 1:
+        return Estimate(found.exponent, note=", ".join([*notes, "one process each"]))
+    return Estimate(found.exponent, min(range_of), max(range_of), note="".join(notes))
 
 
-def plan_share(*, using_index: bool) -> Measure:
+@as_measure
+def plan_share(result: ScenarioResult, arm: str, *, using_index: bool) -> Estimate:
     """Measure the share of statement shapes whose plan uses an index or, with `using_index=False`, the number that scan a table."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        shapes = {s.sql: s for s in result.statements if s.arm == arm and s.plan}
-        if not shapes:
-            raise NotMeasurableError("no plans were taken")
-        if using_index:
-            found = sum(s.uses_index for s in shapes.values())
-            return Estimate(found / len(shapes), exact=True, note=f"{found} of {len(shapes)} statement shapes")
-        scanning = sorted({s.group for s in shapes.values() if s.scans_table})
-        number = sum(s.scans_table for s in shapes.values())
-        note = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
-        return Estimate(number, exact=True, note=note)
-
-    return measure
+    shapes = {s.sql: s for s in result.statements if s.arm == arm and s.plan}
+    if not shapes:
+        raise NotMeasurableError("no plans were taken")
+    if using_index:
+        found = sum(s.uses_index for s in shapes.values())
+        return Estimate(found / len(shapes), exact=True, note=f"{found} of {len(shapes)} statement shapes")
+    scanning = sorted({s.group for s in shapes.values() if s.scans_table})
+    number = sum(s.scans_table for s in shapes.values())
+    note = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
+    return Estimate(number, exact=True, note=note)
 
 
-def verified(*groups: str) -> Measure:
+@as_measure
+def verified(result: ScenarioResult, arm: str, *groups: str) -> Estimate:
     """Measure the share of these groups in which the arm gives the baseline's answers, timed or not.
 
     Arms that disagree fail the scenario, so that only groups which the arm cannot run are missing.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        if not result.verified_cases:
-            raise NotMeasurableError("no answers were compared")
-        missing = [g for g in groups if g in _errors(result, arm)]
-        note = f"{result.verified_cases} answers equal" + (f"; no answer for {', '.join(missing)}" if missing else "")
-        return Estimate(1 - len(missing) / len(groups), exact=True, note=note, checks=len(groups))
-
-    return measure
+    if not result.verified_cases:
+        raise NotMeasurableError("no answers were compared")
+    missing = [g for g in groups if g in _errors(result, arm)]
+    note = f"{result.verified_cases} answers equal" + (f"; no answer for {', '.join(missing)}" if missing else "")
+    return Estimate(1 - len(missing) / len(groups), exact=True, note=note, checks=len(groups))
 
 
-def shown(*messages: str) -> Measure:
+@as_measure
+def shown(result: ScenarioResult, arm: str, *messages: str) -> Estimate:
     """Measure the share of the named findings that were tried on the arm and not observed; 1 if none was tried on it."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        unknown = set(messages) - {finding.message for finding in result.findings}
-        if unknown:
-            raise NotMeasurableError(f"no arm was tested for: {'; '.join(sorted(unknown))}")
-        found = [f for f in result.findings if f.arm == arm and f.message in messages]
-        note = "; ".join(f.evidence for f in found) or "nothing observed against it"
-        good = sum(not f.holds for f in found)
-        return Estimate(good / len(found) if found else 1.0, exact=True, note=note, checks=len(found) or None)
-
-    return measure
+    unknown = set(messages) - {finding.message for finding in result.findings}
+    if unknown:
+        raise NotMeasurableError(f"no arm was tested for: {'; '.join(sorted(unknown))}")
+    found = [f for f in result.findings if f.arm == arm and f.message in messages]
+    note = "; ".join(f.evidence for f in found) or "nothing observed against it"
+    good = sum(not f.holds for f in found)
+    return Estimate(good / len(found) if found else 1.0, exact=True, note=note, checks=len(found) or None)
 
 
 def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = min) -> Measure:
@@ -236,46 +210,40 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
         units = {p.unit for p in parts}
         chooses = how in (min, max)
         if chooses and len(units) > 1:
-            raise NotMeasurableError(f"measures in different units ({', '.join(sorted(units))}) have no smallest or largest")
+            named_units = ", ".join(unit or "the claim's" for unit in sorted(units))
+            raise NotMeasurableError(f"measures in different units ({named_units}) have no smallest or largest")
         value = how([p.value for p in parts])
         checks = next((p.checks for p in parts if p.value == value), None) if chooses else None
         note = "; ".join(p.note for p in parts if p.note)
-        return Estimate(
-            value, exact=all(p.exact for p in parts), note=note, checks=checks, unit=units.pop() if len(units) == 1 else ""
-        )
+        unit = units.pop() if len(units) == 1 else ""
+        return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks, unit=unit)
 
     return measure
 
 
-def share_of(hits: str, tried: str) -> Measure:
+@as_measure
+def share_of(result: ScenarioResult, arm: str, hits: str, tried: str) -> Estimate:
     """Measure the share of tries that hit, from two figures of the arm, with its confidence interval."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found, tries = (exact_figure(result, arm, "", name).value for name in (hits, tried))
-        if not tries:
-            raise NotMeasurableError(f"{arm} has no {named(tried)}")
-        low, high = binomial_bounds(found, tries)
-        return Estimate(found / tries, low, high, note=f"{found:.0f} of {tries:.0f} {named(tried)}")
-
-    return measure
+    found, tries = (exact_figure(result, arm, "", name).value for name in (hits, tried))
+    if not tries:
+        raise NotMeasurableError(f"{arm} has no {named(tried)}")
+    low, high = binomial_bounds(found, tries)
+    return Estimate(found / tries, low, high, note=f"{found:.0f} of {tries:.0f} {named(tried)}")
 
 
-def fewer_of(rate_per_1000: str, tried: str) -> Measure:
+@as_measure
+def fewer_of(result: ScenarioResult, arm: str, rate_per_1000: str, tried: str) -> Estimate:
     """Measure the share by which a rate is below the baseline's, from both arms' figures and their numbers of tries.
 
     The interval combines opposite bounds of the two rates, which is conservative.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        rates = [exact_figure(result, name, "", rate_per_1000).value for name in (BASELINE, arm)]
-        tries = [exact_figure(result, name, "", tried).value for name in (BASELINE, arm)]
-        if rates[0] == 0:
-            raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {tries[0]:.0f} tries: nothing to reduce")
-        before, after = (binomial_bounds(rate * n / 1000, n) for rate, n in zip(rates, tries, strict=True))
-        note = "{:.0f} → {:.0f} ".format(*rates) + named(rate_per_1000)
-        return Estimate(1 - rates[1] / rates[0], 1 - after[1] / before[0], 1 - after[0] / before[1], note=note)
-
-    return measure
+    rates = [exact_figure(result, name, "", rate_per_1000).value for name in (BASELINE, arm)]
+    tries = [exact_figure(result, name, "", tried).value for name in (BASELINE, arm)]
+    if rates[0] == 0:
+        raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {tries[0]:.0f} tries: nothing to reduce")
+    before, after = (binomial_bounds(rate * n / 1000, n) for rate, n in zip(rates, tries, strict=True))
+    note = "{:.0f} → {:.0f} ".format(*rates) + named(rate_per_1000)
+    return Estimate(1 - rates[1] / rates[0], 1 - after[1] / before[0], 1 - after[0] / before[1], note=note)
 
 
 def _rows(rows: Iterable[Row], arm: str, group: str) -> list[Row]:

@@ -92,6 +92,14 @@ def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> N
     assert measure(RESULT, "optimised") == expected
 
 
+def test_a_wrong_argument_is_an_error_where_the_promise_is_declared() -> None:
+    """It is not found only at the end of a run."""
+    with pytest.raises(TypeError, match="missing a required argument: 'group'"):
+        m.fewer("statements")  # type: ignore[call-arg]
+    with pytest.raises(KeyError, match="hours"):
+        m.latency("g", "hours")
+
+
 def test_four_times_faster_is_three_quarters_less() -> None:
     """The bounds of the ratio become those of the share saved."""
     found = m.less_time("g")(RESULT, "optimised")
