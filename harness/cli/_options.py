@@ -48,19 +48,9 @@ def setting(parser: Parser, *, size: str | None = "small", engines: bool = False
         value(parser, "--rtt MS", options.rtt_ms, "round-trip time to the engine, in ms", "0")
 
 
-def arms(parser: Parser, use: str) -> None:
-    """Add `--arms`, a list of names; `use` is what happens to them."""
-    value(parser, "--arms ARM[,ARM]", options.names, f"arms to {use} (default: all)")
-
-
 def scenarios_folder(parser: Parser) -> None:
     """Add `--scenarios`."""
     value(parser, "--scenarios DIR", Path, "directory of scenario files", "scenarios")
-
-
-def only(parser: Parser, what: str) -> None:
-    """Add `--only`."""
-    value(parser, "--only PATTERN", str, f"compare only {what} whose name matches the pattern (default: all)", "*")
 
 
 def json_output(parser: Parser, help_: str = "print JSON") -> None:

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import options as converters
 from harness.cli import _options
@@ -40,50 +40,36 @@ def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
     _options.output(parser, suffix)
 
 
-def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> RunSettings:
-    """Return the settings of a run that times pairs."""
-    several = len(options.engine) * len(options.rtt) > 1
-    processes = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES
-    return RunSettings(
-        engines=options.engine,
-        size=options.size or ("tiny" if options.quick else "small"),
-        seed=options.seed,
-        rtts_ms=options.rtt,
-        quick=options.quick,
-        processes=options.processes or processes,
-        budget_s=options.budget or (budget_quick_s if options.quick else budget_s),
-    )
-
-
-def load_settings(options: argparse.Namespace, processes: int, budget_s: float) -> RunSettings:
+def load_settings(options: argparse.Namespace, *, processes: int, budget_s: float) -> RunSettings:
     """Return the settings of a run under load: one engine, one round-trip time."""
     engines, rtts_ms = [options.engine], [options.rtt]
     return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
 
 
-def carry_out(
-    loaded: Sequence[LoadedScenario],
-    settings: RunSettings,
-    options: argparse.Namespace,
-    *,
-    slowdown: float = 0.0,
-    instructions: bool = False,
-) -> int:
+def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budgets_s: tuple[float, float], **more: Any) -> int:
     """Measure, write the report, print the verdicts; return the exit code. UsageError if the output folder cannot be used.
 
-    `slowdown` is the share by which a second baseline instance is slowed down, to report whether that is detected; `instructions`
-    counts machine instructions as well.
+    `budgets_s` are the default of a usual and that of a quick run; `more` are further fields of the plan.
     """
     from harness.bench.session import RunPlan, RunSession
     from harness.cli._console import Progress
     from harness.results import store
 
+    several = len(options.engine) * len(options.rtt) > 1
+    settings = RunSettings(
+        engines=options.engine,
+        size=options.size or ("tiny" if options.quick else "small"),
+        seed=options.seed,
+        rtts_ms=options.rtt,
+        quick=options.quick,
+        processes=options.processes or (PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
+        budget_s=options.budget or budgets_s[options.quick],
+    )
     out = folder(options.out)
-    review = store.read_review(loaded[0].file.parent)
-    plan = RunPlan(loaded, settings, out, command(), review=review, injected=slowdown, instructions=instructions)
+    plan = RunPlan(loaded, settings, out, command(), review=store.read_review(loaded[0].file.parent), **more)
     with Progress() as progress:
         record = RunSession(plan, progress).run()
-    publish(record, out, as_json=options.json, more=injected(record, slowdown) if slowdown else "")
+    publish(record, out, as_json=options.json, more=injected(record, plan.injected) if plan.injected else "")
     return exit_code(record)
 
 
@@ -138,24 +124,20 @@ def injected(record: Run, share: float) -> str:
 
 
 def folder(named: Path | None, suffix: str = "") -> Path:
-    """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`.
-
-    UsageError if it has a run already.
-    """
+    """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`."""
     from harness.runtime.clock import utc_now
     from harness.runtime.workspace import git_commit
 
-    out = named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}"
-    refuse_old_run(out)
-    return out
+    return without_run(named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}")
 
 
-def refuse_old_run(out: Path) -> None:
-    """Raise UsageError for a folder that has a run already."""
+def without_run(out: Path) -> Path:
+    """Return a folder; UsageError if it has a run already."""
     from harness.results.store import RUN_FILE
 
     if (out / RUN_FILE).exists():
         raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
+    return out
 
 
 def exit_code(record: Run, *, unfinished: bool = False) -> int:

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from harness.cli import _gating, _options
+from harness.cli import _options, gate
 from harness.errors import NotComparableError, ScenarioFailedError, UsageError
 from harness.results.run import Run, RunKind, ScenarioStatus
 
@@ -102,7 +102,7 @@ def _regressed(target: Path, path: Path, reason: str | None) -> bool:
 
     if store.schema_of(target) == store.SCHEMA_VERSION and store.read_run(target).kind == RunKind.COMPARISON:
         raise UsageError(f"{target} is a comparison and not a baseline; delete it, or choose another name with --as")
-    result = _gating.gated(target, path)
+    result = gate.gated(target, path)
     if result.verdict == GateVerdict.NOT_COMPARABLE:
         print(f"not comparable with the old baseline: {result.sentence}")
     if result.verdict != GateVerdict.REGRESSED:

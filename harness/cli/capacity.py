@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slo", required=True, metavar="SLO", help=help_)
     kinds = converters.names_of("kind of capacity", lambda: KINDS)
     _options.value(parser, "--kind KIND[,KIND]", kinds, f"{', '.join(KINDS)} (default: both)", ",".join(KINDS))
-    _options.arms(parser, "search")
+    _options.value(parser, "--arms ARM[,ARM]", converters.names, "arms to search (default: all)")
     _options.value(parser, "--step DURATION", converters.duration, "minimum measured time per step", "3s")
     _options.value(parser, "--warm-up DURATION", converters.duration_or_zero, "unrecorded load before each step", "1s")
     _options.value(parser, "--budget DURATION", converters.duration, "time per arm and kind", "120s")
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     loaded = _options.load_one(options.scenario, options.scenarios)
     plan = CapacityPlan(
         loaded=loaded,
-        settings=_runs.load_settings(options, 1, options.budget),
+        settings=_runs.load_settings(options, processes=1, budget_s=options.budget),
         plans=[SearchPlan(kind, objective, FIRST_LEVEL[kind], highest[kind], step_s, longest_s, options.budget) for kind in kinds],
         arms=_options.known_arms(loaded, options.arms),
         out=_runs.folder(options.out, "-capacity"),

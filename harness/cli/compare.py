@@ -29,7 +29,8 @@ def drift_and_out(parser: argparse.ArgumentParser, out: str) -> None:
     """Declare the options of a comparison that `harness report` has as well; `out` is the default folder of the page."""
     drift = "difference between two runs of the same code on this machine (default: 25%%); compare two such runs to measure it"
     _options.value(parser, "--drift PERCENT", converters.percent(MAX_DRIFT, zero=True, example="25%"), drift)
-    _options.only(parser, "benchmarks")
+    only = "compare only benchmarks whose name matches the pattern (default: all)"
+    _options.value(parser, "--only PATTERN", str, only, "*")
     _options.value(parser, "--out DIR", Path, f"folder of the page (default: {out})")
 
 
@@ -64,8 +65,7 @@ def publish(run: Run, out: Path | None) -> Path:
     from harness.results.store import write_run
     from harness.runtime.clock import utc_now
 
-    folder = out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files"
-    _runs.refuse_old_run(folder)
+    folder = _runs.without_run(out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files")
     write_run(run, folder)
     return html.write(run, folder)
 

@@ -10,6 +10,7 @@ baseline.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import options as converters
-from harness.cli import _gating, _options
+from harness.cli import _options, _project
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult
-from harness.results.run import RunSettings
+from harness.results.run import Run, RunKind, RunSettings
 
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
 
 SIDES = 2
 PYTEST = "pytest"
+TOLERANCES = "tool.harness.gate.tolerances"
 MIN_BUDGET_S, BENCHMARK_BUDGET_S = 30.0, 12.0
 """Seconds for timing by default: BENCHMARK_BUDGET_S per benchmark, but at least MIN_BUDGET_S."""
 
@@ -36,7 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "two stored runs; with --against, the scenarios to time"
     parser.add_argument("files", nargs="*", metavar="BASE CANDIDATE", help=help_)
-    _options.only(parser, "scenarios")
+    only = "compare only scenarios whose name matches the pattern (default: all)"
+    _options.value(parser, "--only PATTERN", str, only, "*")
     _options.value(parser, "--junit FILE", Path, "also write JUnit XML, for a test reporter")
     _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
     parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
@@ -62,7 +65,64 @@ def run(options: argparse.Namespace) -> int:
     if len(options.files) != SIDES:
         raise UsageError(f"a gate needs two runs, BASE and CANDIDATE, not {len(options.files)}; name both, or use --against REF")
     base, candidate = (Path(name) for name in options.files)
-    return _publish(_gating.gated(base, candidate, options.only), options)
+    return _publish(gated(base, candidate, options.only), options)
+
+
+def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
+    """Return the gate's result on two stored runs, or on two result files of the same other tool.
+
+    Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it. UsageError if a file
+    cannot be read, a tolerance is invalid, or `only` matches no scenario.
+    """
+    from harness import importers
+    from harness.gate import result_files, stored_runs
+
+    allowed = tolerances()
+    try:
+        runs = (_read(base), _read(candidate))
+        for path, run in zip((base, candidate), runs, strict=True):
+            if run.kind == RunKind.COMPARISON:
+                raise UsageError(f"{path} is a comparison; name the two files that it compares")
+        if all(run.kind == RunKind.FILE for run in runs):
+            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
+            return result_files.gated(compared)
+        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=(str(base), str(candidate)))
+    except NotComparableError as error:
+        return stored_runs.refused(str(base), str(candidate), str(error))
+
+
+def tolerances() -> dict[str, float]:
+    """Return "scenario.metric" → share from the project's `[tool.harness.gate.tolerances]`; none without such a file or section.
+
+    UsageError if the file cannot be read, or a share is invalid.
+    """
+    file = Path(_project.PROJECT_FILE)
+    section = _project.read_key(file, TOLERANCES) if file.is_file() else None
+    if section is None:
+        return {}
+    example = 'write "scenario.metric" = 0.02'
+    if not isinstance(section, dict):
+        raise UsageError(f"{file}: [{TOLERANCES}] is not a table; {example} below it")
+    for name, share in section.items():
+        if not (isinstance(share, (int, float)) and not isinstance(share, bool) and math.isfinite(share) and share >= 0):
+            raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a share of 0 or more; {example}")
+        if "." not in name:
+            raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a metric of a scenario; {example}")
+    return {name: float(share) for name, share in section.items()}
+
+
+def _read(path: Path) -> Run:
+    """Read a run or another tool's file; a run of another schema is not comparable rather than unreadable."""
+    from harness import importers
+    from harness.results import store
+
+    version = store.schema_of(path)
+    if version not in {None, store.SCHEMA_VERSION}:
+        raise NotComparableError(
+            f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}; run it again "
+            "and accept it as the new baseline"
+        )
+    return importers.read(path)
 
 
 def _publish(result: GateResult, options: argparse.Namespace) -> int:
@@ -126,7 +186,7 @@ def _compared(trees: Checkout, space: Path, options: argparse.Namespace, report:
         rtts_ms = [options.rtt]
         settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
         files = _files(trees, options.files or ["all"], options.scenarios)
-        request = scenarios.CompareRequest(files, settings, options.margin, _gating.tolerances(), budget_s)
+        request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
     report("comparing the dependencies of both versions")
     python, _ = interpreter(trees, space)
     if request is None:

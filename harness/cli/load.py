@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(parser, "--drain TIMEOUT", converters.duration_or_zero, "drain timeout after the measured phase", "10s")
     processes = "fresh load generator processes, one after another"
     _options.value(parser, "--processes COUNT", converters.count(MAX_PROCESSES), processes, "2")
-    _options.arms(parser, "load")
+    _options.value(parser, "--arms ARM[,ARM]", converters.names, "arms to load (default: all)")
     limit = "limit of in-flight operations; further arrivals are dropped"
     _options.value(parser, "--max-in-flight LIMIT", converters.count(MAX_IN_FLIGHT), limit, "1000")
     _runs.under_load(parser, "-load")
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         arrivals=rate,
         in_flight_limit=options.max_in_flight,
     )
-    settings = _runs.load_settings(options, options.processes, options.duration)
+    settings = _runs.load_settings(options, processes=options.processes, budget_s=options.duration)
     out = _runs.folder(options.out, "-load")
     cycles = max(1, math.ceil(options.duration / block_s - 1e-9))
     plan = LoadPlan(loaded, settings, job, cycles, out, _runs.command(), options.users or 0, options.allow_remote)

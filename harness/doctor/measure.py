@@ -4,15 +4,15 @@ import asyncio
 import os
 import random
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 
 from harness.doctor.verdict import Checkup, Machine, check_up
-from harness.doctor.worker import Measured, MeasureSlice
 from harness.errors import ScenarioFailedError
 from harness.load.pacing import Lateness, Pacer, lateness_ns
 from harness.runtime.child import Child, last_error_line, python_module
@@ -24,9 +24,8 @@ from harness.stats.noise import ProcessPairTimes, noise
 SLICE = 4
 """Operations of a slice, of about a millisecond each; an even number, since consecutive ones are paired."""
 
-_STAT = Path("/proc/stat")
 _STOLEN = 7
-"""Index of the time stolen by the host in a line of /proc/stat; the figures after it are included in the first eight."""
+"""Index of the time stolen by the host among Linux's CPU times; those after it are included in the first eight."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def examine(effort: DoctorEffort, cores: Cores | None = None) -> Checkup:
     """
     clock, cores = MonotonicClock(), cores or choose_cores()
     rng = random.Random("doctor")  # noqa: S311 - reproducible, not cryptographic
-    load_average, before = os.getloadavg()[0], cpu_times()
+    load_average, before = os.getloadavg()[0], psutil.cpu_times()
     with ExitStack() as stack:
         if cores.coordinator is not None:
             keep_to({cores.coordinator})
@@ -64,7 +63,7 @@ def examine(effort: DoctorEffort, cores: Cores | None = None) -> Checkup:
         pinned=cores.worker is not None,
         governor=governor(),
         load_average=load_average,
-        stolen=stolen(before, cpu_times()),
+        stolen=stolen(before, psutil.cpu_times()),
         resolution_ns=resolution_ns(),
         tick_ns=tick_ns,
         reading_ns=reading_ns,
@@ -80,20 +79,20 @@ def process_pair(rounds: int, rng: random.Random, clock: Clock, core: int | None
     slices: tuple[list[list[int]], list[list[int]]] = ([], [])
     command, cores = python_module("harness.doctor.worker"), () if core is None else (core,)
     with ExitStack() as stack:
-        workers = [stack.enter_context(Child(command, msgspec.json.Decoder(Measured), cores=cores)) for _ in slices]
+        workers = [stack.enter_context(Child(command, msgspec.json.Decoder(list[int]), cores=cores)) for _ in slices]
         for _ in range(rounds):
             for number in rng.sample(range(2), 2):
-                slices[number].append(_slice_ns(workers[number]))
+                workers[number].send(SLICE)
+                slices[number].append(_received(workers[number]))
     return ProcessPairTimes(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
 
 
-def _slice_ns(worker: Child[Measured]) -> list[int]:
-    worker.send(MeasureSlice(SLICE))
-    measured = worker.receive()
-    if measured is None:
+def _received(worker: Child[list[int]]) -> list[int]:
+    times_ns = worker.receive()
+    if times_ns is None:
         error = last_error_line(worker.output()) or "is there enough memory?"
         raise ScenarioFailedError(f"worker of the machine check exited unexpectedly ({worker.exit_description()}): {error}")
-    return measured.times_ns
+    return times_ns
 
 
 async def _lateness(waits: int, clock: Clock) -> Lateness | None:
@@ -114,17 +113,7 @@ def ticks(clock: Clock, readings: int = 10_000) -> tuple[int, float]:
     return (int(moved.min()), float(np.median(steps))) if len(moved) else (0, 0.0)
 
 
-def cpu_times() -> list[int] | None:
-    """Return the machine's CPU time by kind, in ticks since its start; None if the system does not report it."""
-    try:
-        return [int(figure) for figure in _STAT.read_text().partition("\n")[0].split()[1:]]
-    except (OSError, ValueError):
-        return None
-
-
-def stolen(before: list[int] | None, after: list[int] | None) -> float | None:
-    """Return the share of CPU time between two readings that the host gave to others; None if it is unknown."""
-    if before is None or after is None or min(len(before), len(after)) <= _STOLEN:
-        return None
-    spent = [b - a for a, b in zip(before[: _STOLEN + 1], after[: _STOLEN + 1], strict=True)]
-    return spent[_STOLEN] / sum(spent) if sum(spent) > 0 else None
+def stolen(before: Sequence[float], after: Sequence[float]) -> float | None:
+    """Return the share of CPU time between two readings by kind that the host gave to others; None if it is not reported."""
+    spent = [b - a for a, b in zip(before, after, strict=True)][: _STOLEN + 1]
+    return spent[_STOLEN] / sum(spent) if len(spent) > _STOLEN and sum(spent) > 0 else None

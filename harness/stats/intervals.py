@@ -142,17 +142,8 @@ def binomial_bounds(hits: float, tries: float) -> tuple[float, float]:
     return low, high
 
 
-def geometric_mean(values: Sequence[float]) -> float:
-    """Return the geometric mean of positive values."""
-    return math.exp(math.fsum(math.log(v) for v in values) / len(values))
-
-
 def growth_exponent(scales: Sequence[float], values: Sequence[float]) -> float:
-    """Return k of value ~ scale^k, by least squares on logarithms, from at least two different scales.
-
-    Raises:
-        ValueError: fewer than two scales, or a value that is not positive.
-    """
+    """Return k of value ~ scale^k, by least squares on logarithms; ValueError without two scales, or for values up to 0."""
     if len(set(scales)) < 2:  # noqa: PLR2004 - a slope needs two points
         raise ValueError("a growth exponent needs two scales")
     if min(*scales, *values) <= 0:

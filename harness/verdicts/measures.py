@@ -6,11 +6,12 @@ All read only the scenario's result. A missing figure raises NotMeasurableError;
 import math
 from collections.abc import Callable, Iterable, Sequence
 from inspect import signature
+from statistics import geometric_mean
 from typing import Concatenate, ParamSpec, TypeVar
 
 from harness.errors import NotMeasurableError
 from harness.results.run import BASELINE, PEAK_MEMORY, Growth, Latency, Memory, Ratio, ScenarioResult, WorkCount
-from harness.stats.intervals import Interval, binomial_bounds, geometric_mean, growth_exponent, mean_interval, median
+from harness.stats.intervals import Interval, binomial_bounds, growth_exponent, mean_interval, median
 from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
 WORK = "work"
