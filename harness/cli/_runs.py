@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import options as converters
 from harness.cli import _options
-from harness.errors import INTERRUPTED, MissingExtraError, UsageError, extra_of, missing_extra
+from harness.errors import INTERRUPTED, MissingExtraError, UsageError
 from harness.results.run import Run, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
@@ -85,25 +85,16 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
     """
     from harness.cli._console import show
 
-    report = _write_report(record, out)
-    show(record, as_json=as_json)
-    if not as_json:
-        print(*filter(None, (more, report)), sep="\n")
-
-
-def _write_report(record: Run, out: Path) -> str:
+    report = ""
     try:
         from harness.report import html
 
-        return str(html.write(record, out))
-    except ModuleNotFoundError as error:
-        if (extra := extra_of(error)) is None:
-            raise
-        reason = missing_extra(str(error.name), extra, "the HTML report")
-    except MissingExtraError as error:
-        reason = error
-    print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
-    return ""
+        report = str(html.write(record, out))
+    except MissingExtraError as reason:
+        print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
+    show(record, as_json=as_json)
+    if not as_json:
+        print(*filter(None, (more, report)), sep="\n")
 
 
 def injected(record: Run, share: float) -> str:

@@ -13,8 +13,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,10 +117,8 @@ def _read(path: Path) -> Run:
 
     version = store.schema_of(path)
     if version not in {None, store.SCHEMA_VERSION}:
-        raise NotComparableError(
-            f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}; run it again "
-            "and accept it as the new baseline"
-        )
+        schemas = f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}"
+        raise NotComparableError(f"{schemas}; run it again and accept it as the new baseline")
     return importers.read(path)
 
 
@@ -155,43 +152,42 @@ def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
             with Path(summary_file).open("a", encoding="utf-8", errors="replace") as file:
                 file.write(summary)
         except OSError as error:
-            raise UsageError(
-                f"cannot write the job summary {summary_file}: {error.strerror or error}; leave out --github"
-            ) from error
+            problem = f"cannot write the job summary {summary_file}: {error.strerror or error}"
+            raise UsageError(f"{problem}; leave out --github") from error
 
 
 def _timed_against(options: argparse.Namespace) -> GateResult:
     """Time another version of the same code, interleaved with the version in this folder."""
+    from rich.markup import escape
+
+    from harness.cli import _console
     from harness.gate import stored_runs
-    from harness.gate.against.checkout import checkout
+    from harness.gate.against import pytest_suites, scenarios
+    from harness.gate.against.checkout import checkout, interpreter
     from harness.runtime.workspace import workspace
 
-    with _status_line() as report, workspace() as space, checkout(options.against, space) as trees:
-        try:
-            return _compared(trees, space, options, report)
-        except NotComparableError as error:  # a result as well, so that test reporters show it
-            return stored_runs.refused(*trees.names, str(error))
-
-
-def _compared(trees: Checkout, space: Path, options: argparse.Namespace, report: Callable[[str], None]) -> GateResult:
-    from harness.gate.against import pytest_suites, scenarios
-    from harness.gate.against.checkout import interpreter
+    def report(message: str) -> None:
+        line.update(escape(message))
 
     def budget_s(benchmarks: int) -> float:
         seconds: float | None = options.budget
         return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
 
-    request = None
-    if options.files[:1] != [PYTEST]:
-        rtts_ms = [options.rtt]
-        settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
-        files = _files(trees, options.files or ["all"], options.scenarios)
-        request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
-    report("comparing the dependencies of both versions")
-    python, _ = interpreter(trees, space)
-    if request is None:
-        return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
-    return scenarios.compare(trees, python, request, space, report)
+    with _console.status("") as line, workspace() as space, checkout(options.against, space) as trees:
+        try:
+            request = None
+            if options.files[:1] != [PYTEST]:
+                rtts_ms = [options.rtt]
+                settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
+                files = _files(trees, options.files or ["all"], options.scenarios)
+                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
+            report("comparing the dependencies of both versions")
+            python, _ = interpreter(trees, space)
+            if request is not None:
+                return scenarios.compare(trees, python, request, space, report)
+            return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
+        except NotComparableError as error:  # a result as well, so that test reporters show it
+            return stored_runs.refused(*trees.names, str(error))
 
 
 def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
@@ -222,16 +218,3 @@ def _inside(trees: Checkout, path: Path) -> Path:
     if not whole.is_relative_to(trees.new):
         raise UsageError(f"{path} is outside the repository {trees.new}, so it has no other version; name a path inside it")
     return whole.relative_to(trees.new)
-
-
-@contextmanager
-def _status_line() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows the current step in one line of standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status("") as status:
-        yield lambda message: status.update(escape(message))

@@ -8,7 +8,7 @@ of nested maps.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.results.load import LoadResult
+from harness.results.load import ArmFigure, LoadResult
 from harness.version import version
 
 PURE_CPU, PING = "pure CPU", "ping"
@@ -182,11 +182,9 @@ class Ablation:
 
 
 @dataclass(frozen=True)
-class PercentileRatio:
+class PercentileRatio(ArmFigure):
     """The ratio of a percentile: baseline ÷ arm, above 1 is faster."""
 
-    arm: str
-    group: str
     percentile: str
     """`50`, `95` or `99`."""
     samples: int
@@ -199,11 +197,9 @@ class PercentileRatio:
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(ArmFigure):
     """One arm's latency in one group of cases, from raw nanoseconds, one value per operation."""
 
-    arm: str
-    group: str
     samples: int
     mean_ns: float
     min_ns: int
@@ -215,14 +211,12 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class Ratio(ArmFigure):
     """The paired ratio baseline ÷ arm: times faster, above 1 is faster.
 
     The A/A control is a Ratio whose arm is `AA_CONTROL`.
     """
 
-    arm: str
-    group: str
     ratio: float
     low: float | None
     """Lower bound of the 95 % confidence interval over processes; None with fewer than two processes."""
@@ -240,11 +234,9 @@ AA_CONTROL = "A/A control"
 
 
 @dataclass(frozen=True)
-class WorkCount:
+class WorkCount(ArmFigure):
     """A count of work per operation, from its own untimed pass: statements, rows, VM steps, bytes of index."""
 
-    arm: str
-    group: str
     metric: str
     value: float
     scale: float = 1.0
@@ -254,11 +246,9 @@ class WorkCount:
 
 
 @dataclass(frozen=True)
-class Statement:
+class Statement(ArmFigure):
     """One statement shape of an arm, with its query plan, taken outside timing."""
 
-    arm: str
-    group: str
     sql: str
     count: int
     """The number of times that one operation sends it."""
@@ -268,11 +258,9 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(ArmFigure):
     """One operation's memory in its own child process."""
 
-    arm: str
-    group: str
     idle_bytes: int
     """The resident set just before the operation."""
     peak_bytes: int
@@ -297,11 +285,9 @@ PEAK_MEMORY = "peak_memory"
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(ArmFigure):
     """The growth of a figure with the data: the exponent k of cost ~ rows^k."""
 
-    arm: str
-    group: str
     metric: str
     scales: list[float]
     """Shares of the rows that it was measured at."""

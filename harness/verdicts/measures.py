@@ -10,7 +10,8 @@ from statistics import geometric_mean
 from typing import Concatenate, ParamSpec, TypeVar
 
 from harness.errors import NotMeasurableError
-from harness.results.run import BASELINE, PEAK_MEMORY, Growth, Latency, Memory, Ratio, ScenarioResult, WorkCount
+from harness.results.load import ArmFigure
+from harness.results.run import BASELINE, PEAK_MEMORY, Latency, Ratio, ScenarioResult, WorkCount
 from harness.stats.intervals import Interval, binomial_bounds, growth_exponent, mean_interval, median
 from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
@@ -21,7 +22,7 @@ WORK_METRICS = ("vm_steps", "blocks")
 """The work counts of engines: SQLite's virtual-machine steps, PostgreSQL's blocks."""
 
 Rest = ParamSpec("Rest")
-Row = TypeVar("Row", Ratio, Latency, WorkCount, Memory, Growth)
+Row = TypeVar("Row", bound=ArmFigure)
 
 
 def as_measure(figure: Callable[Concatenate[ScenarioResult, str, Rest], Estimate]) -> Callable[Rest, Measure]:
