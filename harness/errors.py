@@ -5,7 +5,7 @@ from typing import ClassVar
 from harness.version import DISTRIBUTION
 
 INTERRUPTED = 3
-"""The exit code of a command that was interrupted, or whose result is inconclusive."""
+"""The exit code of a run that is inconclusive or was interrupted."""
 
 
 class HarnessError(Exception):

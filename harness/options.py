@@ -47,19 +47,26 @@ def percent(limit: float = math.inf, *, zero: bool = False, example: str = "3%")
     return convert
 
 
-def duration(text: str, *, zero: bool = False) -> float:
-    """Return seconds from `30`, `30s`, `500ms` or `2m`, above 0; with `zero`, from 0."""
-    found = re.fullmatch(rf"{_NUMBER}\s*(ms|s|m|)", text.strip(), re.ASCII)
-    seconds = float(found[1]) * _UNITS_S[found[2]] if found else math.inf
-    if seconds > MAX_DURATION_S or (seconds == 0 and not zero):
-        bounds, example = ("", "0, 30s") if zero else (" above 0 and", "30s")
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration{bounds} up to a day; try {example}, 500ms or 2m")
+def duration(text: str) -> float:
+    """Return seconds above 0 from `30`, `30s`, `500ms` or `2m`."""
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration above 0 and up to a day; try 30s, 500ms or 2m")
     return seconds
 
 
 def duration_or_zero(text: str) -> float:
-    """Return seconds as `duration` does, from 0."""
-    return duration(text, zero=True)
+    """Return seconds from `0`, `30`, `30s`, `500ms` or `2m`."""
+    seconds = _seconds(text)
+    if seconds is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration up to a day; try 0, 30s, 500ms or 2m")
+    return seconds
+
+
+def _seconds(text: str) -> float | None:
+    found = re.fullmatch(rf"{_NUMBER}\s*(ms|s|m|)", text.strip(), re.ASCII)
+    seconds = float(found[1]) * _UNITS_S[found[2]] if found else math.inf
+    return seconds if seconds <= MAX_DURATION_S else None
 
 
 def count(limit: int | None = None) -> Callable[[str], int]:
@@ -167,6 +174,7 @@ def rtt_ms(text: str) -> float:
     if "," in text:
         raise argparse.ArgumentTypeError(f"{text!r} has several round-trip times, only one is supported here; try 5")
     try:
-        return rtts_ms(text)[0]
+        (found,) = rtts_ms(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds from 0 to {MAX_RTT_MS:g}; try 5") from None
+    return found

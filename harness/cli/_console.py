@@ -3,8 +3,6 @@
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Self
 
 import msgspec
 from rich.console import Console
@@ -27,42 +25,31 @@ class TimeLeftColumn(ProgressColumn):
         return Text(f"{left // 60}:{left % 60:02d} left", style="progress.remaining")
 
 
-class Progress:
+class Progress(Bar):
     """A progress bar on standard error with the current step and the time left; without a terminal one line per step."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        console = Console(stderr=True)
         share, description = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}", markup=False)
         columns = (SpinnerColumn(), BarColumn(24), share, TimeLeftColumn(), description)
-        self._bar = Bar(*columns, console=self._console, transient=True)
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._started = self._ends = time.monotonic()
-        self._task = self._bar.add_task("starting", total=1.0, ends=self._ends)
-
-    def __enter__(self) -> Self:
-        """Show the bar, if there is a terminal."""
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Remove the bar."""
-        if self._console.is_terminal:
-            self._bar.stop()
+        self._task = self.add_task("starting", total=1.0, ends=self._ends)
 
     def step(self, message: str, number: int, total: int, left_s: float) -> None:
         """Show step `number` of `total` as it starts, and the time left in seconds."""
         self._ends = time.monotonic() + left_s
-        self._bar.update(self._task, description=message, ends=self._ends)
+        self.update(self._task, description=message, ends=self._ends)
         self.tick()
-        if not self._console.is_terminal:
+        if not self.console.is_terminal:
             line = f"[{number}/{total}] {message} · about {round(left_s)} s left"
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
         """Advance the bar by the time that has passed."""
         now = time.monotonic()
         spent, left = now - self._started, max(0.0, self._ends - now)
-        self._bar.update(self._task, completed=spent / max(1e-9, spent + left))
+        self.update(self._task, completed=spent / max(1e-9, spent + left))
 
 
 def show(record: Run, *, as_json: bool, tables: bool = False) -> None:

@@ -30,20 +30,15 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
     for s in samples:
         if s.arm != AA_CONTROL:
             taken[s.group][s.arm][s.process][s.pair].append(s.latency_ns)
-    return [
-        row
-        for group, arms in taken.items()
-        for arm, pairs in arms.items()
-        if arm != BASELINE and BASELINE in arms
-        for row in _rows(group, arm, arms[BASELINE], pairs)
-    ]
-
-
-def _rows(group: str, arm: str, base: _Pairs, other: _Pairs) -> list[PercentileRatio]:
-    blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in other.items() if process in base}
-    fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
-    found = {ratio.percentile: (ratio.ratio, ratio.low, ratio.high) for ratio in latency_ratios(blocks, group)}
-    return [PercentileRatio(arm, group, label, fewest, *found.get(label, ())) for label in LABELS]
+    rows = []
+    for group, arms in taken.items():
+        base = arms.pop(BASELINE, {})
+        for arm, processes in arms.items() if base else ():
+            blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in processes.items() if process in base}
+            fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
+            found = {ratio.percentile: (ratio.ratio, ratio.low, ratio.high) for ratio in latency_ratios(blocks, group)}
+            rows += [PercentileRatio(arm, group, label, fewest, *found.get(label, ())) for label in LABELS]
+    return rows
 
 
 def _blocks(arm: str, base: Mapping[int, Sequence[int]], other: Mapping[int, Sequence[int]]) -> list[dict[str, Histogram]]:
