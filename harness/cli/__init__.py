@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness.cli._project import ProjectCommand, ProjectCommands, find_project_commands
+from harness.cli._project import ProjectCommand, find_project_commands
 from harness.errors import INTERRUPTED, HarnessError, UsageError, extra_of, missing_extra
 
 DESCRIPTION = (
@@ -188,20 +188,22 @@ def _parser() -> _Parser:
         command = commands.add_parser(info.name, help=doc.splitlines()[0].rstrip("."), description=doc)
         module.arguments(command)
         command.set_defaults(run=module.run)
-    _add_project(parser, commands, find_project_commands(Path.cwd(), tuple(commands.choices)))
+    _add_project(parser, commands)
     return parser
 
 
-def _add_project(parser: _Parser, commands: Any, project: ProjectCommands) -> None:
-    """Add a project's commands, under their own heading in the help."""
-    width = max(map(len, [*commands.choices, *(command.name for command in project.commands)]))
-    lines = [f"  {command.name:<{width}}  {command.summary}" for command in project.commands]
-    if project.problem:
-        lines.append(f"  {project.problem}")
-        parser.hint = project.problem
-    if lines:
+def _add_project(parser: _Parser, commands: Any) -> None:
+    """Add a project's commands, under their own heading in the help; a problem with them is shown there, and as a hint."""
+    found: list[ProjectCommand] = []
+    try:
+        found = find_project_commands(Path.cwd(), tuple(commands.choices))
+    except UsageError as problem:
+        parser.hint = str(problem)
+    width = max(map(len, [*commands.choices, *(command.name for command in found)]))
+    lines = [f"  {command.name:<{width}}  {command.summary}" for command in found] or [f"  {parser.hint}"]
+    if found or parser.hint:
         parser.add_argument_group("commands of this project", "\n".join(lines))
-    for command in project.commands:
+    for command in found:
         if command.name not in commands.choices:
             added: _Parser = commands.add_parser(command.name, description=command.doc)
             added.declare = partial(_declare, added, command)

@@ -52,14 +52,16 @@ class Progress(Bar):
         self.update(self._task, completed=spent / max(1e-9, spent + left))
 
 
-def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
-    """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole run as JSON."""
-    if as_json:
-        print_json(record)
-        return
-    from harness.report import overview
+def show(record: Run, form: str = "terminal", *, tables: bool = False) -> None:
+    """Print a run as JSON, as Markdown or for the terminal, the last two with its tables per scenario or only with verdicts."""
+    from harness.report import markdown, overview
 
-    print_blocks(overview.brief(record, speeds=tables))
+    if form == "json":
+        print_json(record)
+    elif form == "markdown":
+        print(markdown.write(overview.full(record) if tables else overview.brief(record)), end="")
+    else:
+        print_blocks(overview.brief(record, speeds=tables))
 
 
 def print_json(result: object) -> None:

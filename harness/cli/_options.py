@@ -29,10 +29,7 @@ def value(parser: Parser, form: str, convert: Callable[[str], Any], help_: str, 
 
 
 def setting(parser: Parser, *, size: str | None = "small", engines: bool = False, rtts: bool = False) -> None:
-    """Add `--engine`, `--size`, `--seed` and `--rtt`; `engines` and `rtts` take several.
-
-    A size of None is for the command to decide; the help calls it small.
-    """
+    """Add `--engine`, `--size`, `--seed` and `--rtt`, `engines` and `rtts` take several; the command decides on no size."""
     known = ", ".join(options.known_engines())
     if engines:
         value(parser, "--engine ENGINE[,ENGINE]", options.engines, f"database engines: {known} or all", "sqlite")

@@ -1,8 +1,7 @@
 """A project's own commands: one module each, in the folder that `[tool.harness] commands` names in the nearest pyproject.toml.
 
-A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of commands
-is made from the docstrings alone. A module is imported when its command is chosen, so a slow or broken one does not affect the
-others.
+They have the form of a command of `harness`, and are listed by their docstrings alone: a module is imported when its command is
+chosen, so a slow or broken one does not affect the others.
 """
 
 import ast
@@ -65,35 +64,20 @@ class ProjectCommand:
         return module
 
 
-@dataclass(frozen=True)
-class ProjectCommands:
-    """The commands of the project that a folder belongs to."""
+def find_project_commands(start: Path, reserved: Collection[str]) -> list[ProjectCommand]:
+    """Return the commands of the project that `start` belongs to; `reserved` names are those of `harness`.
 
-    commands: tuple[ProjectCommand, ...] = ()
-    problem: str = ""
-    """The reason why the commands cannot be listed; empty if they can, or if the project has none."""
-
-
-def find_project_commands(start: Path, reserved: Collection[str]) -> ProjectCommands:
-    """Return the commands of the project that `start` belongs to. `reserved` are the names of the commands of `harness`.
-
-    Those take precedence. Problems in the files of the project are part of the result and raise nothing.
+    UsageError if they cannot be listed.
     """
     file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
-    if file is None:
-        return ProjectCommands()
-    try:
-        named = read_key(file, KEY)
-    except UsageError as error:
-        return ProjectCommands(problem=str(error))
-    if named is None:
-        return ProjectCommands()
+    named = read_key(file, KEY) if file is not None else None
+    if file is None or named is None:
+        return []
     if not isinstance(named, str) or not (file.parent / named).is_dir():
-        return ProjectCommands(
-            problem=f"{file}: [tool.harness] commands = {named!r} is not a folder next to this file; create it or fix the name"
-        )
+        wanted = "is not a folder next to this file; create it or fix the name"
+        raise UsageError(f"{file}: [tool.harness] commands = {named!r} {wanted}")
     modules = sorted(module for module in (file.parent / named).glob("*.py") if not module.name.startswith("_"))
-    return ProjectCommands(tuple(_command(module, file.parent, reserved) for module in modules))
+    return [_command(module, file.parent, reserved) for module in modules]
 
 
 def read_key(file: Path, key: str) -> object:

@@ -47,7 +47,7 @@ def load_settings(options: argparse.Namespace, *, processes: int, budget_s: floa
 
 
 def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budgets_s: tuple[float, float], **more: Any) -> int:
-    """Measure, write the report, print the verdicts; return the exit code. UsageError if the output folder cannot be used.
+    """Measure, write the report, print the verdicts; return the exit code.
 
     `budgets_s` are the default of a usual and that of a quick run; `more` are further fields of the plan.
     """
@@ -92,7 +92,7 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
         report = str(html.write(record, out))
     except MissingExtraError as reason:
         print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
-    show(record, as_json=as_json)
+    show(record, "json" if as_json else "terminal")
     if not as_json:
         print(*filter(None, (more, report)), sep="\n")
 
@@ -132,9 +132,9 @@ def without_run(out: Path) -> Path:
 
 
 def exit_code(record: Run, *, unfinished: bool = False) -> int:
-    """Return the exit code of a finished run: 1 if a load worker crashed, else the lowest of its failed scenarios'.
+    """Return the exit code of a finished run.
 
-    Without either, 3 if it was interrupted, is `unfinished` or has an invalid load, else 0.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid.
     """
     loads = [s.load for s in record.scenarios if s.load is not None]
     if any(load.lost_workers for load in loads):

@@ -36,11 +36,12 @@ def drift_and_out(parser: argparse.ArgumentParser, out: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
+    from harness.cli import _console
     from harness.gate.result_files import exit_code
 
     record = compared(options.before, options.after, options)
     if options.format != "html":
-        show(record, options.format)
+        _console.show(record, options.format, tables=options.format == "markdown")
     if options.format == "html" or options.out:
         page = publish(record, options.out)
         if options.format in {"html", "terminal"}:
@@ -68,14 +69,3 @@ def publish(run: Run, out: Path | None) -> Path:
     folder = _runs.without_run(out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files")
     write_run(run, folder)
     return html.write(run, folder)
-
-
-def show(run: Run, form: str, *, tables: bool = False) -> None:
-    """Print a run in a format other than HTML; `tables` are those of each scenario's speed, on the terminal."""
-    from harness.cli import _console
-    from harness.report import markdown, overview
-
-    if form == "markdown":
-        print(markdown.write(overview.full(run)), end="")
-    else:
-        _console.show(run, as_json=form == "json", tables=tables)

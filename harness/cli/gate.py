@@ -70,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     """Return the gate's result on two stored runs, or on two result files of the same other tool.
 
-    Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it. UsageError if a file
-    cannot be read, a tolerance is invalid, or `only` matches no scenario.
+    Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it.
     """
     from harness import importers
     from harness.gate import result_files, stored_runs
@@ -91,10 +90,7 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
 
 
 def tolerances() -> dict[str, float]:
-    """Return "scenario.metric" → share from the project's `[tool.harness.gate.tolerances]`; none without such a file or section.
-
-    UsageError if the file cannot be read, or a share is invalid.
-    """
+    """Return "scenario.metric" → share from the project's `[tool.harness.gate.tolerances]`; none without such a file or section."""
     file = Path(_project.PROJECT_FILE)
     section = _project.read_key(file, TOLERANCES) if file.is_file() else None
     if section is None:

@@ -25,7 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write or print the report; return 0."""
     from harness import importers
-    from harness.report import html, markdown, overview
+    from harness.cli import _console
+    from harness.report import html
 
     if options.after is None:
         record = importers.read(options.run_path)
@@ -39,8 +40,6 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "html":
         folder = options.run_path if options.run_path.is_dir() else options.run_path.parent
         print(html.write(record, folder, options.out or folder))
-    elif options.format == "markdown" and options.summary:
-        print(markdown.write(overview.brief(record)), end="")
     else:
-        compare.show(record, options.format, tables=not of_files and not options.summary)
+        _console.show(record, options.format, tables=options.format == "markdown" if of_files else not options.summary)
     return 0

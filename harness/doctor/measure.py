@@ -103,10 +103,7 @@ async def _lateness(waits: int, clock: Clock) -> Lateness | None:
 
 
 def ticks(clock: Clock, readings: int = 10_000) -> tuple[int, float]:
-    """Return the smallest observed step of a clock, and the median difference of two consecutive readings, in nanoseconds.
-
-    A clock that never moved within the readings gives 0 for both.
-    """
+    """Return a clock's smallest step and the median difference of consecutive readings, in nanoseconds; 0 if it never moved."""
     read = [clock.now_ns() for _ in range(readings)]
     steps = np.diff(np.asarray(read, dtype=np.int64))
     moved = steps[steps > 0]

@@ -1,7 +1,4 @@
-"""A worker of the machine check: times a fixed piece of work as often as it is told to.
-
-Always a fresh interpreter with its own hash seed and memory layout, since those differ between processes.
-"""
+"""A worker of the machine check, always a fresh interpreter: its hash seed and memory layout differ from those of others."""
 
 import gc
 from collections.abc import Callable

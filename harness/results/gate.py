@@ -1,7 +1,6 @@
 """The result of a gate: baseline and candidate compared figure by figure, and one verdict with an exit code.
 
-Rows come from stored runs (`harness.gate.stored_runs`) or from both versions timed interleaved (`harness gate --against`); reports
-treat them alike.
+Rows come from stored runs or from both versions timed interleaved; reports treat them alike.
 """
 
 from collections import Counter

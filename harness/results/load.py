@@ -1,8 +1,7 @@
 """The part of the run file that holds a load test: the arms' behaviour with many concurrent operations.
 
 Response time counts from the time at which an operation was due (its intended start, in the open model), service time from its
-actual start; queue time lies between them. In the closed model a user starts an operation when the last one has ended, so that
-response and service time are the same.
+actual start; queue time lies between them. In the closed model response and service time are the same.
 """
 
 from dataclasses import dataclass, field

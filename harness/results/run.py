@@ -1,8 +1,6 @@
-"""The run record: what measuring writes and reports read.
+"""The run record: what measuring writes and reports read. `harness.results.store` reads and writes it.
 
-A run is a folder: `run.json` (this module's `Run`), the raw samples in `samples/`, and the reports. `harness.results.store` reads
-and writes it. Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead
-of nested maps.
+Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead of nested maps.
 """
 
 from dataclasses import dataclass, field
@@ -216,10 +214,7 @@ class Latency(ArmFigure):
 
 @dataclass(frozen=True)
 class Ratio(ArmFigure):
-    """The paired ratio baseline ÷ arm: times faster, above 1 is faster.
-
-    The A/A control is a Ratio whose arm is `AA_CONTROL`.
-    """
+    """The paired ratio baseline ÷ arm: times faster, above 1 is faster. The A/A control is one whose arm is `AA_CONTROL`."""
 
     ratio: float
     low: float | None

@@ -1,7 +1,6 @@
-"""Reading and writing a run's folder: `run.json` with the raw samples or histograms beside it, each replaced in one step.
+"""Reading and writing a run's folder: `run.json` with the raw samples or histograms beside it; and the review that it tests.
 
-And the review that scenarios test: an optional file `review.toml` in their folder. Functions that write raise UsageError if the
-folder cannot be written or the disk is full.
+A file is replaced in one step. Functions that write raise UsageError if the folder cannot be written or the disk is full.
 """
 
 from __future__ import annotations
@@ -77,11 +76,7 @@ def write_bytes(path: Path, body: bytes) -> Path:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run from its folder or its `run.json`.
-
-    Raises:
-        UsageError: a missing, invalid or truncated file, another schema, or not a run.
-    """
+    """Read a run from its folder or its `run.json`; UsageError for a missing, invalid or truncated file, or another schema."""
     file = path / RUN_FILE if path.is_dir() else path
     try:
         body = file.read_bytes()
@@ -157,10 +152,7 @@ def read_histograms(path: Path) -> dict[str, npt.NDArray[Any]]:
 def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArray[Any]]:
     """Return the columns `names` of a CSV file, those in `TEXT_COLUMNS` as text and all others as integers.
 
-    `kind` is the subject of the error: "samples", "histograms".
-
-    Raises:
-        UsageError: the file is missing, lacks a column, or has text where integers belong.
+    UsageError if the file is missing, lacks a column, or has other cells; `kind` is its subject: "samples", "histograms".
     """
     import numpy as np  # noqa: PLC0415 - only readers of samples need it
 

@@ -1,9 +1,9 @@
 """The gains of switches, alone and last, from pairs in which every set of switches was timed on the same case.
 
 A switch's gain *alone* is the time with all switches off over the time with it alone; its gain *last* is the time with all but it
-over the time with all of them. All figures of a group come from the same pairs, as paired ratios with Student's t interval over the
-fresh processes. A group has several hypotheses (per switch: its gain alone, its gain last, and their difference; for all of them:
-the total gain, and its difference from the product), so their p-values are corrected together (Holm 1979).
+over the time with all of them. All figures of a group are paired ratios from the same pairs. A group has several hypotheses (per
+switch: its gain alone, its gain last, and their difference; for all of them: the total gain, and its difference from the product),
+so their p-values are corrected together (Holm 1979).
 """
 
 import math

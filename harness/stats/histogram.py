@@ -1,13 +1,13 @@
 """Latency histograms that merge without loss, and percentiles and ratios from them with bootstrap confidence intervals.
 
-Buckets are log-linear, of whole nanoseconds, with a relative error of at most 0.1 %: each power of two is divided into 512 equal
-buckets (values below 1024 ns have one each), as in HdrHistogram (Tene 2012), so that a bucket's middle is within 1/1024 of every
-value recorded in it. Buckets are the same in every process, therefore the sum of two histograms is the histogram of all values.
+Buckets are log-linear, of whole nanoseconds, as in HdrHistogram (Tene 2012): each power of two is divided into 512 equal buckets
+(values below 1024 ns have one each), whose middle is within 1/1024 of every value recorded in it. They are the same in every
+process, therefore the sum of two histograms is the histogram of all values.
 
 Intervals come from a bootstrap over cycles. A cycle is one block of every arm, one soon after the other, so that drift affects all
-arms of a cycle alike: a ratio is bootstrapped with both arms' blocks of the same cycles. Cycles lie inside load workers, each of
-which has a bias that no number of its cycles can cancel (Kalibera and Jones 2013), therefore workers are resampled first, then
-cycles inside them (Davison and Hinkley 1997, section 3.8).
+arms alike, and a ratio is of both arms' blocks of the same cycles. Cycles lie inside load workers, each of which has a bias that no
+number of its cycles can cancel (Kalibera and Jones 2013), therefore workers are resampled first, then cycles inside them (Davison
+and Hinkley 1997, section 3.8).
 """
 
 from __future__ import annotations
@@ -147,10 +147,7 @@ class Histogram:
         return np.clip(middles, self._min_ns, self._max_ns) if self.counts else middles, numbers[ascending]
 
     def percentile_ns(self, q: float) -> float | None:
-        """Return the time within which a share `q` (0 to 1) of the operations stays; None without operations.
-
-        Interpolated between order statistics as `harness.stats.intervals.percentiles` does, each at its bucket's middle.
-        """
+        """Return the time within which a share `q` (0 to 1) of the operations stays, interpolated as by NumPy; None without any."""
         return self.percentiles_ns([q])[0]
 
     def percentiles_ns(self, qs: Iterable[float]) -> list[float | None]:
@@ -237,10 +234,7 @@ def _supported(operations: int) -> list[str]:
 
 
 def _draws(parts: Sequence[Sequence[object]]) -> _Rows | None:
-    """Return each cycle's count in each resample, shape (RESAMPLES, all cycles), from the cycles of each load worker.
-
-    A function of their numbers alone; None for too few cycles.
-    """
+    """Return each cycle's count in each resample, shape (RESAMPLES, all cycles), from their numbers alone; None for too few."""
     cycles = [len(part) for part in parts]
     if sum(cycles) < MIN_CYCLES:
         return None
@@ -252,10 +246,7 @@ def _draws(parts: Sequence[Sequence[object]]) -> _Rows | None:
 
 
 def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str]) -> _Rows:
-    """Return the percentiles of each resample in nanoseconds, shape (RESAMPLES, labels); NaN if it is empty.
-
-    Interpolated between order statistics, as `Histogram.percentile_ns` does.
-    """
+    """Return the percentiles of each resample, shape (RESAMPLES, labels), interpolated as by `Histogram`; NaN if it is empty."""
     middles, _ = (whole := Histogram.merged(blocks)).arrays()
     buckets = np.array(sorted(whole.counts))
     counts = np.zeros((len(blocks), len(buckets)))
@@ -281,9 +272,8 @@ def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str
 def _bounds(found: npt.NDArray[np.float64], parts: Sequence[Sequence[object]]) -> tuple[float, float] | None:
     """Return the 95 % interval of a percentile's resamples; None if most are of no operation.
 
-    With few units less than 2.5 % of the resamples lie beyond either end, because the bootstrap's spread is too small then: the
-    expanded percentile interval (Hesterberg 2015), which is as wide as Student's. The units are load workers, or the cycles of a
-    single one.
+    With few units, load workers or the cycles of a single one, the bootstrap's spread is too small, so less than 2.5 % of the
+    resamples lie beyond either end: the expanded percentile interval (Hesterberg 2015), which is as wide as Student's.
     """
     finite = found[np.isfinite(found)]
     if len(finite) < RESAMPLES / 2:

@@ -41,10 +41,7 @@ class Interval:
 
 
 def percentiles(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, float | None]:
-    """Return the percentiles of `QUANTILES`, in the values' unit, None where fewer than `SAMPLES_BEYOND` samples lie beyond.
-
-    Linear interpolation between order statistics (NumPy's default, type 7 of Hyndman and Fan 1996).
-    """
+    """Return the percentiles of `QUANTILES`, interpolated linearly (type 7 of Hyndman and Fan 1996), None where not supported."""
     import numpy as np  # noqa: PLC0415 - see the top
 
     data = np.asarray(values, dtype=np.float64)
@@ -64,9 +61,9 @@ def median(values: Sequence[float]) -> float:
 def paired_ratio(processes: Mapping[int, Sequence[tuple[float, float]]]) -> tuple[Interval, list[float]]:
     """Return how many times faster the second of each pair is, with a 95 % interval, and each process's median ratio.
 
-    `processes` maps a process number to its pairs (baseline time, arm time), both positive, in one unit. Inside a process the
-    effect is the median of the log ratios; over processes it is the mean of those medians with Student's t interval, because a
-    process carries a bias that no number of pairs inside it can cancel (Kalibera and Jones 2013).
+    `processes` maps a process number to its pairs (baseline time, arm time), positive and in one unit. Inside a process the effect
+    is the median of the log ratios; over processes it is their mean with Student's t interval, because a process carries a bias
+    that no number of pairs inside it can cancel (Kalibera and Jones 2013).
     """
     medians = [median([math.log(base / arm) for base, arm in pairs]) for _, pairs in sorted(processes.items()) if pairs]
     if not medians:
@@ -189,10 +186,7 @@ def _away_from_0(value: float) -> float:
 
 
 def beta_quantile(a: float, b: float, probability: float) -> float:
-    """Return the value below which a beta variable with shapes `a` and `b` lies with this probability.
-
-    By Newton's method inside a bracket, which is halved wherever a step would leave it.
-    """
+    """Return the value below which a beta variable lies with this probability, by Newton's method inside a bracket."""
     low, high, x = 0.0, 1.0, a / (a + b)
     for _ in range(2_000):
         error = beta_cdf(a, b, x) - probability

@@ -99,8 +99,7 @@ def robust_sd(values: npt.NDArray[np.float64]) -> float:
 def detectable_in_pairs(found: Noise, seconds: float) -> float | None:
     """Return the smallest change, as a share, that pairs in one process detect within `seconds`; None if two pairs take longer.
 
-    From the standard error of a median of paired log ratios, with the errors `ALARM` and `MISSED`. It is valid within that process
-    only.
+    From the standard error of a median of paired log ratios, with the errors `ALARM` and `MISSED`; valid in that process only.
     """
     pairs = math.floor(seconds / (2 * found.operation_s))
     if pairs < MIN_PAIRS:

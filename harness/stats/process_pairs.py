@@ -82,10 +82,7 @@ def recurs(logs: Sequence[float], tests: int, limit: int, margin: float) -> bool
 
 
 def detectable(found: Effect, n: int) -> float | None:
-    """Return the smallest slowdown, as a share, that a set of `n` process pairs detects with probability POWER.
-
-    None without an interval.
-    """
+    """Return the smallest slowdown, as a share, that `n` process pairs detect with probability POWER; None without an interval."""
     return None if found.error is None else math.expm1(_reach(found.error, n))
 
 

@@ -1,17 +1,13 @@
 """A sequential test, valid after every pair: is one version slower than another, faster, or equally fast?
 
 A pair's log ratio d = ln(second's time ÷ first's time) lies above a line or not. If its median is no higher than the line, that is
-a coin that shows heads half the time at most, whatever the noise is like, heavy tails included. Betting on heads, with a mixture of
-stakes that is uniform over probabilities above ½, turns the count of heads into an **e-value**: the gain of a wager whose
-expectation is at most 1 while the claim is false. By Ville's inequality the chance that it *ever* reaches 1/alpha is then at most
-alpha, so that the test may be evaluated after every pair and stopped at once (Ville 1939; Shafer 2021, "Testing by betting";
-Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"; Howard and Ramdas 2022 for quantiles).
+a coin that shows heads half the time at most, whatever the noise is like. Betting on heads, with stakes that are uniform over
+probabilities above ½, turns the count of heads into an **e-value**: the gain of a wager whose expectation is at most 1 while the
+claim is false. The chance that it *ever* reaches 1/alpha is then at most alpha, so that the test may be evaluated after every
+pair (Ville 1939; Shafer 2021; Waudby-Smith and Ramdas 2024; Howard and Ramdas 2022 for quantiles).
 
-The coin must be fair whatever the previous pairs: with independent random orders it is, for two instances of the same code; noise
-of one arm that lasts for several pairs would make pairs dependent.
-
-Its conclusion is about the version that is slower *in this process*. It cannot detect a bias of the process, so the e-values of
-several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides.
+Orders have to be random and pairs independent. The conclusion is about the version that is slower *in this process*, whose bias it
+cannot detect: over processes, `harness.stats.intervals.paired_ratio` decides.
 """
 
 import math
@@ -30,9 +26,6 @@ def log_e_value(heads: int, tosses: int) -> float:
 
     With p uniform on (½, 1) as the stake, the mixture of (2 p)^heads · (2 (1 - p))^tails has a closed form,
     Σ_{k ≤ heads} C(n + 1, k) ÷ ((n + 1) · C(n, heads)), which is summed from its greatest term.
-
-    Raises:
-        ValueError: the heads are negative or more than the tosses.
     """
     if not 0 <= heads <= tosses:
         raise ValueError(f"{heads} heads in {tosses} tosses")

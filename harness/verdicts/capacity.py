@@ -21,10 +21,9 @@ def times_the_capacity(result: ScenarioResult, arm: str, kind: str) -> Estimate:
 
 
 def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:
-    """Return the ratio of two capacities, other ÷ base, and its lower and upper bound; both need a sustained level.
+    """Return the ratio of two capacities, other ÷ base, and its bounds; both need a sustained level.
 
-    Each capacity lies between its sustained and its failed level, so the bounds are the outer quotients of these; None if the level
-    did not fail.
+    Each lies between its sustained and its failed level: the bounds are the outer quotients, None where no level failed.
     """
     assert base.sustained, f"{base.arm} sustains no level"
     assert other.sustained, f"{other.arm} sustains no level"
@@ -34,10 +33,9 @@ def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float |
 
 
 def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
-    """Return the step with the highest power, throughput ÷ response time (Kleinrock 1979); None without any figures.
+    """Return the step with the highest power, throughput ÷ mean or else median response time (Kleinrock 1979); None without any.
 
-    Below the knee more load adds more throughput than waiting, above it more waiting than throughput. The response time is the
-    mean, or the median if no step has a mean. Steps in which the generator was the limit do not count.
+    Above this knee more load adds more waiting than throughput. Steps in which the generator was the limit do not count.
     """
     known = [s for s in steps if s.invalid is None]
     label = MEAN if any(s.percentiles_ns.get(MEAN) for s in known) else MEDIAN

@@ -4,9 +4,8 @@
 interval that excludes 1 is not enough: of a hundred clean controls five do, and a run has dozens. A control fails if its processes
 agree that it differs from 1 by more than `MARGIN`: Student's t over the logarithms of the processes' medians, against the margin
 and not against 1, after Holm's correction over every control of the run. So a run of clean controls withholds anything with
-probability `ALPHA` at most, whatever their number. Noise alone, which makes intervals wide, withholds nothing: it makes verdicts
-inconclusive. What remains are two identical instances that consistently differ, by a tenth or a third: then the measurement favours
-an arm, and no time from there can be trusted.
+probability `ALPHA` at most. Noise alone makes verdicts inconclusive. What remains are two identical instances that consistently
+differ: then the measurement favours an arm, and no time from there can be trusted.
 """
 
 import math
@@ -62,10 +61,7 @@ def injected(share: float, pairs: Mapping[str, Mapping[int, Sequence[tuple[float
 
 
 def together(found: Sequence[InjectedSlowdown]) -> Interval:
-    """Return the measured share of a slowdown that was injected into at least one group, with the 95 % interval over groups.
-
-    It was the same in all groups, so that all together give a more precise figure than each alone.
-    """
+    """Return the measured share of a slowdown, which is the same in all groups, with the 95 % interval over groups."""
     return mean_interval([math.log1p(p.slower) for p in found]).through(math.expm1)
 
 
@@ -97,8 +93,7 @@ def p_within_margin(control: Ratio) -> float | None:
 def withhold(result: ScenarioResult, promises: Sequence[Promise], failed: Mapping[str, Ratio]) -> ScenarioResult:
     """Return a result whose verdicts are withheld if they depend on times of a group whose A/A control failed.
 
-    A verdict depends on them if its promise's measure gives something else without those times. Verdicts on counts, plans and
-    memory are kept.
+    A verdict does if its promise's measure gives something else without those times; those on counts, plans and memory are kept.
     """
     if not failed:
         return result

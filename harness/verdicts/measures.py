@@ -274,8 +274,7 @@ def _errors(result: ScenarioResult, arm: str) -> dict[str, str]:
 def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> WorkCount:
     """Return a work count of an arm, per operation of a group or, with an empty group, of the arm itself.
 
-    Raises:
-        NotMeasurableError: it was not counted; if the arm cannot run as written, that is the reason.
+    NotMeasurableError if it was not counted; if the arm cannot run as written, that is the reason.
     """
     for count in _rows(result.work_counts, arm, group):
         if count.scale == 1.0 and count.metric in _meant(metric):

@@ -83,9 +83,8 @@ class LoadObservation:
     def chance_share(self) -> float:
         """The tolerance of `achieved_share` for chance, 0 to 1.
 
-        Operations due shortly before the end of measured time complete after it, and those due shortly before its start complete
-        within it. Rate × response time are in flight at either end (Little 1961), with a standard deviation of the square root for
-        independent arrivals, so that the two ends differ by the root of twice as many; twice that is tolerated.
+        Rate × response time operations are in flight at either end of measured time (Little 1961), with a standard deviation of the
+        square root for independent arrivals, so that the ends differ by the root of twice as many; twice that is tolerated.
         """
         in_flight = (self.offered_per_s or 0.0) * (self.response.mean_ns or 0.0) / 1e9
         return min(1.0, 2 * math.sqrt(2 * in_flight) / self.sent) if self.sent else 0.0
@@ -121,8 +120,7 @@ class Objective:
     def judge(self, observed: LoadObservation) -> Judgement:
         """Judge an observation.
 
-        A broken bound fails with any number of operations; a time within its bound needs enough operations for its percentile, and
-        every bound needs `SAMPLES_BEYOND` of them.
+        A broken bound fails with any number of operations; one that is met needs `needs_operations`.
         """
         if observed.invalid:
             return Judgement(None, observed.invalid)
@@ -148,13 +146,10 @@ def statistic_ns(times: LatencySummary, name: str) -> float | None:
 
 
 def parse(text: str) -> Objective:
-    """Parse an objective: clauses separated by commas, all of which have to be met.
+    """Parse an objective: clauses separated by commas, all of which have to be met. UsageError names an invalid clause.
 
     A clause is an upper bound of a time (`STATISTICS`, in ns, us, µs, ms or s) or of the share of `errors` (in %, or from 0 to 1),
-    or a lower bound of the share of the offered rate that is `achieved`. By default errors are at most 1 % and achieved at least
-    98 %.
-
-    UsageError if a clause is invalid; the message names it and shows an example.
+    or a lower bound of the share of the offered rate that is `achieved`. By default errors are at most 1 %, achieved at least 98 %.
 
     Example:
         parse("p95 < 150ms, errors < 0.1%")

@@ -14,12 +14,10 @@ from harness.results.run import PromiseVerdict
 from harness.stats.intervals import Interval
 
 DRIFT = 0.25
-"""The default drift, as a share, from runs of the same code in separate processes on two shared cores. Two runs of the same code on
-the machine in question give a better value."""
+"""The default drift, as a share, from runs of the same code on two shared cores. Two such runs give a better value."""
 
 MIN_VALUES = 4
-"""The number of values that each run needs: with fewer on both, even runs that do not overlap occur by chance too often
-(Mann-Whitney)."""
+"""The number of values that each run needs: with fewer, runs do not overlap too often by chance (Mann-Whitney)."""
 
 MIN_BOOTSTRAP = 6
 """The number of values below which their range contains the median too rarely (sign test), and resampled medians even more so."""
@@ -84,10 +82,9 @@ def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Unpaired
 def median_ratio(before: Unpaired, after: Unpaired) -> Interval:
     """Return the ratio of the medians, before ÷ after, with a 95 % bootstrap interval (percentile method, Efron 1979).
 
-    The median of a resample need not be resampled: it is the order statistic at n·U with U from Beta((n + 1)/2, (n + 1)/2), exactly
-    so for odd n (Maritz and Jarrett 1978; Harrell and Davis 1982), whatever n is. Where a run has fewer than `MIN_BOOTSTRAP`
-    values, it is the range of all ratios of a value before to one after, which misses a common factor in 2 of C(n + m, n) orders
-    (Mann and Whitney 1947). There is no interval where a run has fewer than `MIN_VALUES` values.
+    The median of a resample is the order statistic at n·U with U from Beta((n + 1)/2, (n + 1)/2), exactly so for odd n (Maritz and
+    Jarrett 1978; Harrell and Davis 1982). With fewer than `MIN_BOOTSTRAP` values it is the range of all ratios of a value before to
+    one after, which misses a common factor in 2 of C(n + m, n) orders (Mann and Whitney 1947); with fewer than `MIN_VALUES` none.
     """
     ratio = before.median / after.median
     fewest = min(before.counts.sum(), after.counts.sum())
