@@ -24,13 +24,10 @@ from harness.errors import INTERRUPTED, HarnessError, UsageError, extra_of, miss
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
 )
-
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
-
 LOST_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """Errors of writing to standard output."""
-
 EXIT_CODES = """exit codes:
   0   pass
   1   regression or failure

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup  # noqa: SLF001 - argparse has no public name for what can hold options
-
 FORMATS = ("html", "markdown", "terminal", "json")
 
 

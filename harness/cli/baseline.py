@@ -18,7 +18,6 @@ from harness.results.run import Run, RunKind, ScenarioStatus
 NAME = "main"
 ACCEPTED, REASON = "baseline accepted", "regressed on purpose"
 """What is added to the environment of a run that becomes a baseline."""
-
 MAX_LISTED = 5
 
 

@@ -38,12 +38,15 @@ def run(options: argparse.Namespace) -> int:
     ]
     columns = ("smallest detectable change", *(f"in {change.seconds} s" for change in changes))
     _console.print_table(columns, rows, align="l" + "r" * len(changes))
+    timers = "not measured"
+    if machine.late_median_ns is not None and machine.late_p99_ns is not None:
+        timers = f"delay: median {machine.late_median_ns / 1e3:.0f} µs, p99 {machine.late_p99_ns / 1e3:.0f} µs"
     facts = {
         "noise of one operation": f"{_share(noise.operation)} (robust sd), of a pair of neighbours {_share(noise.pair)}",
         "noise between processes": f"{_share(noise.processes)} in sequence, {_share(noise.process_pairs)} alternating (sd)",
         "drift": f"{noise.drift * 100:+.1f} % from the first half to the second",
         "clock": f"resolution {machine.resolution_ns:g} ns, step {machine.tick_ns} ns, {machine.reading_ns:.0f} ns per reading",
-        "timers": _timers(machine.late_median_ns, machine.late_p99_ns),
+        "timers": timers,
         "CPU steal": "unavailable" if machine.stolen is None else f"{machine.stolen * 100:.2f} % of CPU time",
         "load before": f"{machine.load_average:.2f} on {machine.cores} cores, {'pinned' if machine.pinned else 'not pinned'}",
         "governor": machine.governor,
@@ -54,12 +57,6 @@ def run(options: argparse.Namespace) -> int:
         f"this machine is {found.grade}: {MEANING[found.grade]}",
     )
     return exit_code
-
-
-def _timers(median_ns: float | None, p99_ns: float | None) -> str:
-    if median_ns is None or p99_ns is None:
-        return "not measured"
-    return f"delay: median {median_ns / 1e3:.0f} µs, p99 {p99_ns / 1e3:.0f} µs"
 
 
 def _share(share: float | None) -> str:

@@ -28,15 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted."""
     if options.instructions:
-        _check_callgrind()
+        from harness.bench.probes import instructions
+
+        try:
+            instructions.command(Path())
+        except NotMeasurableError as reason:
+            raise UsageError(f"{reason}; install it, or leave out --instructions") from reason
     loaded = _options.load(options.scenario, options.scenarios)
     return _runs.carry_out(loaded, options, BUDGETS_S, injected=options.plant or 0.0, instructions=options.instructions)
-
-
-def _check_callgrind() -> None:
-    from harness.bench.probes import instructions
-
-    try:
-        instructions.command(Path())
-    except NotMeasurableError as reason:
-        raise UsageError(f"{reason}; install it, or leave out --instructions") from reason

@@ -23,7 +23,6 @@ from harness.stats.noise import ProcessPairTimes, noise
 
 SLICE = 4
 """Operations of a slice, of about a millisecond each; an even number, since consecutive ones are paired."""
-
 _STOLEN = 7
 """Index of the time stolen by the host among Linux's CPU times; those after it are included in the first eight."""
 
@@ -104,8 +103,7 @@ async def _lateness(waits: int, clock: Clock) -> Lateness | None:
 
 def ticks(clock: Clock, readings: int = 10_000) -> tuple[int, float]:
     """Return a clock's smallest step and the median difference of consecutive readings, in nanoseconds; 0 if it never moved."""
-    read = [clock.now_ns() for _ in range(readings)]
-    steps = np.diff(np.asarray(read, dtype=np.int64))
+    steps = np.diff([clock.now_ns() for _ in range(readings)])
     moved = steps[steps > 0]
     return (int(moved.min()), float(np.median(steps))) if len(moved) else (0, 0.0)
 

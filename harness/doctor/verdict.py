@@ -24,24 +24,18 @@ MEANING = {
     Grade.USABLE: "give time gates a larger --budget, and gate small changes by work counts",
     Grade.POOR: "gate by work counts only; times measured here are inconclusive unless they change a lot",
 }
-
 PROCESS_PAIRS_GOOD, PROCESS_PAIRS_USABLE = 0.03, 0.10
 """The change between two versions that has to be detectable, as a share: within a minute for good, within five for usable."""
-
 PAIRS_GOOD, PAIRS_USABLE = 0.01, 0.05
 """The change within a process that has to be detectable within ten seconds, as a share."""
-
 DRIFT_GOOD, DRIFT_USABLE = 0.05, 0.20
 STEAL_GOOD, STEAL_USABLE = 0.01, 0.10
 TICK_NS = 1_000
 """Limit of the clock's step: a larger one adds more than a thousandth to a slot of a millisecond."""
-
 LATE_NS = 1_000_000
 """Limit of the timers' 99th percentile of lateness: beyond it arrivals do not follow their plan."""
-
 BUSY = 0.5
 """Limit of the load average per core before the check: beyond it other processes are running."""
-
 SLOW_GOVERNORS = {"powersave", "ondemand", "conservative", "schedutil"}
 
 

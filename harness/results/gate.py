@@ -46,7 +46,6 @@ EXIT_CODES: Mapping[GateVerdict, int] = {
     GateVerdict.EQUIVALENT: 0,
 }
 """The exit code of each verdict on a whole comparison, the most severe first."""
-
 OWN_FIGURE = "the arm itself"
 """The label in place of a group, for figures of an arm that belong to no operation."""
 

@@ -227,7 +227,6 @@ class Ratio(ArmFigure):
 
 BASELINE = "baseline"
 """The arm that all others are compared with; always the first."""
-
 AA_CONTROL = "A/A control"
 """The arm name of the A/A control: a second instance of the baseline, measured in the same way."""
 

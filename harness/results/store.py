@@ -27,14 +27,11 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
-
 WRITERS = {1: "0.1.0"}
 """Schema → the version of this package that wrote it, before files named it themselves."""
-
 RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 TEXT_COLUMNS = {"arm", "group", "kind", "case"}
 """The columns of sample files that hold text; all others hold integers."""
-
 SAMPLE_COLUMNS = tuple(field.name for field in fields(Sample))
 HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
 """One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`

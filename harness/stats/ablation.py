@@ -15,11 +15,9 @@ from harness.stats.intervals import holm, p_of_no_effect, paired_ratio
 
 ALL = "all"
 """The arm with every switch on; the one with none is the baseline, which all others are compared with."""
-
 SAME = 1.25
 """Two gains count as equal only if the whole interval of their ratio is within this factor of 1: an interval that merely contains 1
 may be wide for lack of pairs."""
-
 Pair = Mapping[str, float]
 """One pair: arm → its time."""
 

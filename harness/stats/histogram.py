@@ -28,10 +28,8 @@ from harness.stats.intervals import QUANTILES, is_supported, t_quantile
 RESAMPLES = 1000
 MIN_CYCLES = 4
 """With fewer cycles, all load workers together, there is no interval."""
-
 _SEED = 20_260_101
 _Rows = npt.NDArray[np.float64]
-
 _HALF_BITS = 9
 _HALF = 1 << _HALF_BITS
 _EXACT_BITS = _HALF_BITS + 1

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 QUANTILES = {"50": 0.50, "90": 0.90, "95": 0.95, "99": 0.99, "99.9": 0.999}
 """Percentile labels of the record and their quantiles."""
-
 SAMPLES_BEYOND = 10
 """How many samples must lie beyond a percentile for it to be shown: p99 needs 1 000, the median 20 (Rally's rule of thumb)."""
-
 _TINY, _PRECISION = 1e-300, 1e-15
 
 
@@ -82,8 +80,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     """Return the mean and its standard error; None for a single value."""
-    n = len(values)
-    mean = math.fsum(values) / n
+    n, mean = len(values), math.fsum(values) / len(values)
     return mean, None if n == 1 else math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 

@@ -17,19 +17,14 @@ from harness.stats.intervals import t_quantile
 
 SECONDS = (10, 60, 300)
 """Durations of a measurement for which the smallest detectable change is reported."""
-
 MAD_TO_SD = 1.4826
 """Ratio of a normal distribution's standard deviation to its median absolute deviation."""
-
 MEDIAN_COST = 1.2533
 """Ratio of the standard errors of median and mean in a normal distribution: the square root of pi/2."""
-
 MISSED = 0.20
 """Probability of missing a change of the smallest detectable size: the power is 80 %."""
-
 ALARM = 0.05
 """Probability of detecting a change, in either direction, if there is none."""
-
 MIN_PAIRS = 2
 """The number of pairs, of operations or processes, below which there is no spread."""
 

@@ -16,7 +16,6 @@ from harness.stats.histogram import Histogram, latency_ratios
 LABELS = ("50", "95", "99")
 BLOCKS = 10
 """Into how many blocks a process's pairs are cut: enough to draw from, each long enough to hold what neighbours share."""
-
 _Pairs = dict[int, dict[int, list[int]]]
 """Process → pair → the nanoseconds of its operations."""
 

@@ -15,10 +15,8 @@ from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
 """The probability of reporting a regression where there is none, over all benchmarks of a gate together."""
-
 POWER = 0.95
 """The probability of detecting a slowdown of the size that is reported as detectable."""
-
 MIN_PROCESS_PAIRS = 4
 """With fewer process pairs, a mean trimmed at both ends has no interval."""
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 SLOWER, FASTER, SAME = "slower", "faster", "the same"
 """Possible conclusions: the median is beyond the margin in one direction or the other, or within it in both."""
-
 ALPHA = 0.01
 """Probability of each conclusion if it is false, over all evaluations together."""
 

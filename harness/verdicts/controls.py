@@ -22,13 +22,10 @@ from harness.verdicts.promise import Promise, judge
 
 MARGIN = 1.05
 """The ratio up to which a control may differ from 1: promises are about larger effects."""
-
 ALPHA = 0.05
 """The probability that a run of clean controls withholds a verdict."""
-
 MIN_READINGS = 6
 """The fewest readings of a control in a process from which its drift is estimated."""
-
 STANDARD_ERRORS = 2.0
 """The number of standard errors above which a drift is not explained by noise."""
 
@@ -83,11 +80,8 @@ def p_within_margin(control: Ratio) -> float | None:
     logs = np.log(np.asarray(control.processes, dtype=np.float64))
     if len(logs) < 2:  # noqa: PLR2004 - one value has no spread
         return None
-    beyond = abs(float(logs.mean())) - math.log(MARGIN)
-    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    if beyond <= 0 or error == 0:
-        return 1.0 if beyond <= 0 else 0.0
-    return t_tail(beyond / error, len(logs) - 1)
+    beyond, error = abs(float(logs.mean())) - math.log(MARGIN), float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    return 1.0 if beyond <= 0 else t_tail(beyond / error, len(logs) - 1) if error else 0.0
 
 
 def withhold(result: ScenarioResult, promises: Sequence[Promise], failed: Mapping[str, Ratio]) -> ScenarioResult:

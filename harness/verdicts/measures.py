@@ -17,10 +17,8 @@ from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_f
 
 WORK = "work"
 """As a metric: the engine's measure of work, whichever it counts."""
-
 WORK_METRICS = ("vm_steps", "blocks")
 """The work counts of engines: SQLite's virtual-machine steps, PostgreSQL's blocks."""
-
 Rest = ParamSpec("Rest")
 Row = TypeVar("Row", bound=ArmFigure)
 

@@ -10,7 +10,6 @@ from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdic
 
 WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
 """Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
-
 WORTH_HAVING = 0.05
 """The smallest gain worth having, above no effect in a claim's unit: 5 % faster, 5 % less."""
 
@@ -198,12 +197,9 @@ def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -
 
 
 def _percent(share: float) -> str:
-    whole = abs(share) < _NEARLY_ALL or share == 1
-    return f"{share * 100:.0f} %" if whole else f"{share * 100:.1f} %"
-
-
-_NEARLY_ALL = 0.99
-"""From here on whole percents hide the difference that matters: 99.2 % less leaves twice as much as 99.6 % less."""
+    """Return whole percents, except from 99 % on: 99.2 % less leaves twice as much as 99.6 % less."""
+    digits = 0 if abs(share) < 0.99 or share == 1 else 1  # noqa: PLR2004 - see above
+    return f"{share * 100:.{digits}f} %"
 
 
 def _less(share: float) -> str:

@@ -9,17 +9,13 @@ from harness.results.load import LatencySummary
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 EXAMPLE = 'try "p95 < 150ms, errors < 0.1%"'
-
 MAX_ERRORS = 0.01
 """The default limit of the share of operations that may fail."""
-
 MIN_ACHIEVED = 0.98
 """The default limit of the share of the offered rate that has to complete in the open model."""
-
 MEAN, MAX = "mean", "max"
 STATISTICS = (*(f"p{label}" for label in QUANTILES), MEAN, MAX)
 """The statistics of response times that an objective can bound."""
-
 _UNITS_NS = {"ns": 1.0, "us": 1e3, "\u03bcs": 1e3, "ms": 1e6, "s": 1e9}  # Greek mu, to which a micro sign folds
 _CLAUSE = re.compile(
     r"(?P<name>[a-z][\w.]*)\s*(?P<sign><=|>=|<|>|\u2264|\u2265)\s*(?P<number>[0-9]+\.?[0-9]*|\.[0-9]+)\s*(?P<unit>\S*)"

@@ -15,17 +15,13 @@ from harness.stats.intervals import Interval
 
 DRIFT = 0.25
 """The default drift, as a share, from runs of the same code on two shared cores. Two such runs give a better value."""
-
 MIN_VALUES = 4
 """The number of values that each run needs: with fewer, runs do not overlap too often by chance (Mann-Whitney)."""
-
 MIN_BOOTSTRAP = 6
 """The number of values below which their range contains the median too rarely (sign test), and resampled medians even more so."""
-
 RESAMPLES = 10_000
 SEED = 20_260_101
 """Fixed, so that the same files give the same interval."""
-
 TINY = float(np.finfo(np.float64).tiny)
 
 

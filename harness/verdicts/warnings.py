@@ -8,13 +8,10 @@ FEW_PROCESSES = 5
 FEW_PAIRS = 10
 CONTROL_OFF = 1.10
 """An A/A control whose interval excludes 1 is reported if its ratio is beyond this: of many controls, some exclude 1 by chance."""
-
 DRIFT = 0.05
 """The change of a control between the halves of a process above which it is reported, if its noise does not explain it."""
-
 NEARLY_EXACT = ("bytes_in_allocations", "instructions")
 """Counts that differ slightly between repeats: a dictionary grew, or threads switched at another point."""
-
 NOISY_CONTROL = 1.25
 """The limit of an A/A control's interval in either direction: with a wider one a gain of a quarter is not significant."""
 
