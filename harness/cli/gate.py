@@ -21,7 +21,7 @@ from harness import options as converters
 from harness.cli import _options, _project
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult
-from harness.results.run import Run, RunKind, RunSettings
+from harness.results.run import RunKind, RunSettings
 
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
@@ -74,19 +74,24 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     """
     from harness import importers
     from harness.gate import result_files, stored_runs
+    from harness.results import store
 
-    allowed = tolerances()
+    allowed, runs, names = tolerances(), [], (str(base), str(candidate))
     try:
-        runs = (_read(base), _read(candidate))
-        for path, run in zip((base, candidate), runs, strict=True):
-            if run.kind == RunKind.COMPARISON:
+        for path in (base, candidate):
+            version = store.schema_of(path)
+            if version not in {None, store.SCHEMA_VERSION}:  # not comparable rather than unreadable
+                schemas = f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}"
+                return stored_runs.refused(*names, f"{schemas}; run it again and accept it as the new baseline")
+            runs.append(importers.read(path))
+            if runs[-1].kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
             compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
             return result_files.gated(compared)
-        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=(str(base), str(candidate)))
+        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=names)
     except NotComparableError as error:
-        return stored_runs.refused(str(base), str(candidate), str(error))
+        return stored_runs.refused(*names, str(error))
 
 
 def tolerances() -> dict[str, float]:
@@ -104,18 +109,6 @@ def tolerances() -> dict[str, float]:
         if "." not in name:
             raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a metric of a scenario; {example}")
     return {name: float(share) for name, share in section.items()}
-
-
-def _read(path: Path) -> Run:
-    """Read a run or another tool's file; a run of another schema is not comparable rather than unreadable."""
-    from harness import importers
-    from harness.results import store
-
-    version = store.schema_of(path)
-    if version not in {None, store.SCHEMA_VERSION}:
-        schemas = f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}"
-        raise NotComparableError(f"{schemas}; run it again and accept it as the new baseline")
-    return importers.read(path)
 
 
 def _publish(result: GateResult, options: argparse.Namespace) -> int:

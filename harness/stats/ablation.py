@@ -18,8 +18,6 @@ ALL = "all"
 SAME = 1.25
 """Two gains count as equal only if the whole interval of their ratio is within this factor of 1: an interval that merely contains 1
 may be wide for lack of pairs."""
-Pair = Mapping[str, float]
-"""One pair: arm → its time."""
 
 
 def arms(switches: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -31,7 +29,7 @@ def arms(switches: Sequence[str]) -> dict[str, frozenset[str]]:
     return {name: on for name, on in named.items() if first[on] == name}
 
 
-def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Sequence[Pair]]) -> Ablation | None:
+def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Sequence[Mapping[str, float]]]) -> Ablation | None:
     """Return the gains of switches (name → description) in a group from the pairs of each process; None without complete pairs.
 
     Times are positive and in the same unit. A pair that lacks an arm is left out.
@@ -61,7 +59,7 @@ _Hypothesis = tuple[str, str]
 """A hypothesis and its switch; the switch is empty if it concerns all of them."""
 
 
-def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], str]) -> dict[_Hypothesis, float]:
+def _ratios(pair: Mapping[str, float], switches: Sequence[str], names: Mapping[frozenset[str], str]) -> dict[_Hypothesis, float]:
     """Return the ratios of one pair for every hypothesis."""
     every = frozenset(switches)
     none, everything = pair[BASELINE], pair[names[every]]
