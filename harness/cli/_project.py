@@ -65,10 +65,7 @@ class ProjectCommand:
 
 
 def find_project_commands(start: Path, reserved: Collection[str]) -> list[ProjectCommand]:
-    """Return the commands of the project that `start` belongs to; `reserved` names are those of `harness`.
-
-    UsageError if they cannot be listed.
-    """
+    """Return the commands of the project that `start` belongs to, or raise UsageError; `reserved` names are those of `harness`."""
     file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
     named = read_key(file, KEY) if file is not None else None
     if file is None or named is None:

@@ -56,9 +56,7 @@ class Noise:
     drift: float
     """The ratio of the second half of the measurement to the first, minus 1."""
     operation_s: float
-    """Seconds of one operation."""
     process_pair_s: float
-    """Seconds of one process pair."""
     number: int
     """Number of process pairs."""
 
