@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         count,
         exact_figure,
         fewer,
+        fewer_of,
         fewer_times,
         growth,
         latency,
         less_time,
         memory_cut,
         plan_share,
+        share_of,
         shown,
         slowdown,
         speedup,
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
         verified,
     )
     from harness.verdicts.promise import Claim, Estimate, Measure, Promise, at_least, at_most, cut, measured, times, works
-    from harness.verdicts.rates import fewer_of, share_of
 
 _HOMES = {
     "harness.errors": ("HarnessError", "NotComparableError", "NotMeasurableError", "ScenarioFailedError", "UsageError"),
@@ -53,12 +54,14 @@ _HOMES = {
         "count",
         "exact_figure",
         "fewer",
+        "fewer_of",
         "fewer_times",
         "growth",
         "latency",
         "less_time",
         "memory_cut",
         "plan_share",
+        "share_of",
         "shown",
         "slowdown",
         "speedup",
@@ -78,7 +81,6 @@ _HOMES = {
         "times",
         "works",
     ),
-    "harness.verdicts.rates": ("fewer_of", "share_of"),
 }
 # Written out for type checkers: what is not in it, they do not let others import from here.
 __all__ = [

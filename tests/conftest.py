@@ -2,11 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import settings
 
+from harness.cli import main
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 
@@ -31,3 +32,21 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
     except NotMeasurableError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[Sequence[str], str], None]:
+    """Return a check that a command line is refused: exit code 2, and one line on standard error that contains the message."""
+
+    def check(words: Sequence[str], message: str) -> None:
+        try:
+            code = main([*words])
+        except SystemExit as ended:  # argparse ends the process by itself
+            code = int(ended.code or 0)
+        printed = capsys.readouterr()
+        assert code == 2
+        assert message in printed.err
+        assert printed.err.count("\n") == 1
+        assert printed.out == ""
+
+    return check

@@ -14,22 +14,20 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness.cli._project import ProjectCommand, ProjectCommands, find_project_commands
-from harness.errors import HarnessError, UsageError, extra_of, missing_extra
+from harness.cli._project import ProjectCommand, find_project_commands
+from harness.errors import INTERRUPTED, HarnessError, UsageError, extra_of, missing_extra
 
 DESCRIPTION = (
     "Test performance advice: measure the arms of a scenario in interleaved pairs and decide every promise with an interval."
 )
-
-INTERRUPTED, INTERNAL_ERROR = 3, 70
-"""Exit codes; 70 is EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
-
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h, never 1, so that a bug is not taken for a regression."""
 LOST_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """Errors of writing to standard output."""
-
 EXIT_CODES = """exit codes:
   0   pass
   1   regression or failure
@@ -43,28 +41,25 @@ class _Help(argparse.HelpFormatter):
     """Help text that is wrapped to the terminal: paragraphs are filled, and the lines of an indented list stay apart."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(self._paragraph(part, width, indent) for part in text.strip("\n").split("\n\n"))
-
-    def _paragraph(self, text: str, width: int, indent: str) -> str:
-        lines = text.splitlines()
-        if not any(line.startswith("  ") for line in lines):
-            return textwrap.fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
-        return "\n".join(
-            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + " " * _hanging(line)) for line in lines
-        )
+        paragraphs = []
+        for part in text.strip("\n").split("\n\n"):
+            is_list = re.search(r"^  ", part, re.MULTILINE)
+            lines = part.splitlines() if is_list else [" ".join(part.split())]
+            paragraphs.append("\n".join(_filled(line, width, indent) for line in lines))
+        return "\n\n".join(paragraphs)
 
 
-def _hanging(line: str) -> int:
-    """Return the column of the text in a line such as "  name   text"."""
+def _filled(line: str, width: int, indent: str) -> str:
+    """Return a line wrapped; the text of one such as "  name   text" stays in its column."""
     found = re.match(r" *(?:\S+ {2,})?", line)
-    return found.end() if found else 0
+    hanging = " " * (found.end() if found else 0)
+    return textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + hanging)
 
 
 class _PrintVersion(argparse.Action):
-    """Print the version and exit. The version is read only when it is wanted, because reading it is slow."""
+    """Print the distribution's name and version, which is read only when it is wanted because that is slow; exit with 0."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Print the distribution's name and version, and exit with 0."""
         from harness.version import DISTRIBUTION, version
 
         print(f"{DISTRIBUTION} {version()}")
@@ -76,7 +71,6 @@ class _Parser(argparse.ArgumentParser):
 
     hint: str = ""
     """The next step after an error; empty for the help."""
-
     declare: Callable[[], None] | None = None
     """Declares the options of a command whose module is imported only when the command is chosen."""
 
@@ -124,15 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _output_lost(ended.__context__)
     except Exception as error:  # noqa: BLE001 - every bug ends with its own exit code
-        return _unexpected(error, argv)
-
-
-def _unexpected(error: Exception, argv: Sequence[str] | None) -> int:
-    if isinstance(error, OSError) and error.errno in LOST_OUTPUT and error.filename is None:
-        return _output_lost(error)
-    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error)):
-        return _refuse(str(missing_extra(str(error.name), extra)), UsageError.code)
-    return _internal_error(error, argv)
+        if isinstance(error, OSError) and error.errno in LOST_OUTPUT and error.filename is None:
+            return _output_lost(error)
+        return _internal_error(error, argv)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -143,7 +131,12 @@ def _run(argv: Sequence[str] | None) -> int:
     if here not in sys.path:
         sys.path.insert(0, here)  # scenarios import the project's code, as under pytest
     options = _parser().parse_args(argv)
-    code: int = options.run(options)
+    try:
+        code: int = options.run(options)
+    except ModuleNotFoundError as error:
+        if extra := extra_of(error):
+            raise missing_extra(str(error.name), extra) from error
+        raise
     return code
 
 
@@ -169,16 +162,15 @@ def _internal_error(error: Exception, argv: Sequence[str] | None) -> int:
 
     what = " ".join(f"{type(error).__name__}: {error}".split())
     command = shlex.join(["harness", *(sys.argv[1:] if argv is None else argv)])
-    text = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
-    text += "".join(traceback.format_exception(error))
+    head = f"{DISTRIBUTION} {version()}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n"
     try:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="harness-error-", suffix=".txt", delete=False) as file:
-            file.write(text)
-        place = f"report it with {file.name}"
+            file.writelines([head, *traceback.format_exception(error)])
+        place = file.name
     except OSError:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"report it with this line: {frame.filename}:{frame.lineno}"
-    return _refuse(f"internal error ({what}); {place}", INTERNAL_ERROR)
+        place = f"this line: {frame.filename}:{frame.lineno}"
+    return _refuse(f"internal error ({what}); report it with {place}", INTERNAL_ERROR)
 
 
 def _parser() -> _Parser:
@@ -193,30 +185,28 @@ def _parser() -> _Parser:
         command = commands.add_parser(info.name, help=doc.splitlines()[0].rstrip("."), description=doc)
         module.arguments(command)
         command.set_defaults(run=module.run)
-    _add_project(parser, commands, find_project_commands(Path.cwd(), tuple(commands.choices)))
+    _add_project(parser, commands)
     return parser
 
 
-def _add_project(parser: _Parser, commands: Any, project: ProjectCommands) -> None:
-    """Add a project's commands, under their own heading in the help."""
-    width = max(len(name) for name in [*commands.choices, *(command.name for command in project.commands)])
-    lines = [f"  {command.name:<{width}}  {command.summary}" for command in project.commands]
-    if project.problem:
-        lines.append(f"  {project.problem}")
-        parser.hint = project.problem
-    if lines:
+def _add_project(parser: _Parser, commands: Any) -> None:
+    """Add a project's commands, under their own heading in the help; a problem with them is shown there, and as a hint."""
+    found: list[ProjectCommand] = []
+    try:
+        found = find_project_commands(Path.cwd(), tuple(commands.choices))
+    except UsageError as problem:
+        parser.hint = str(problem)
+    width = max(map(len, [*commands.choices, *(command.name for command in found)]))
+    lines = [f"  {command.name:<{width}}  {command.summary}" for command in found] or [f"  {parser.hint}"]
+    if found or parser.hint:
         parser.add_argument_group("commands of this project", "\n".join(lines))
-    for command in project.commands:
+    for command in found:
         if command.name not in commands.choices:
-            _add_project_command(commands, command)
+            added: _Parser = commands.add_parser(command.name, description=command.doc)
+            added.declare = partial(_declare, added, command)
 
 
-def _add_project_command(commands: Any, command: ProjectCommand) -> None:
-    parser: _Parser = commands.add_parser(command.name, description=command.doc)
-
-    def declare() -> None:
-        module = command.load()
-        module.arguments(parser)
-        parser.set_defaults(run=module.run)
-
-    parser.declare = declare
+def _declare(parser: _Parser, command: ProjectCommand) -> None:
+    module = command.load()
+    module.arguments(parser)
+    parser.set_defaults(run=module.run)

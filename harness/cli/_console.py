@@ -1,23 +1,19 @@
 """Progress of a run on standard error, and its results on standard output."""
 
-from __future__ import annotations
-
 import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as Bar
+from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Self
-
-    from harness.report.blocks import Block
-    from harness.results.run import Run
+from harness.report.blocks import Block
+from harness.results.run import Run
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -25,70 +21,51 @@ class TimeLeftColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return the time left as minutes and seconds."""
-        ends: float = task.fields["ends"]
-        left = max(0, round(ends - time.monotonic()))
+        left = max(0, round(task.fields["ends"] - time.monotonic()))
         return Text(f"{left // 60}:{left % 60:02d} left", style="progress.remaining")
 
 
-class Progress:
+class Progress(Bar):
     """A progress bar on standard error with the current step and the time left; without a terminal one line per step."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        columns = (
-            SpinnerColumn(),
-            BarColumn(24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeLeftColumn(),
-            TextColumn("{task.description}", markup=False),
-        )
-        self._bar = Bar(*columns, console=self._console, transient=True)
-        self._task = self._bar.add_task("starting", total=1.0, ends=time.monotonic())
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        """Show the bar, if there is a terminal."""
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Remove the bar."""
-        if self._console.is_terminal:
-            self._bar.stop()
+        console = Console(stderr=True)
+        share, description = TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.description}", markup=False)
+        columns = (SpinnerColumn(), BarColumn(24), share, TimeLeftColumn(), description)
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._started = self._ends = time.monotonic()
+        self._task = self.add_task("starting", total=1.0, ends=self._ends)
 
     def step(self, message: str, number: int, total: int, left_s: float) -> None:
         """Show step `number` of `total` as it starts, and the time left in seconds."""
-        spent = time.monotonic() - self._started
-        share = spent / max(1e-9, spent + left_s)
-        self._bar.update(self._task, description=message, completed=share, ends=time.monotonic() + left_s)
-        if not self._console.is_terminal:
-            self._console.print(
-                f"[{number}/{total}] {message} · about {round(left_s)} s left", markup=False, highlight=False, soft_wrap=True
-            )
+        self._ends = time.monotonic() + left_s
+        self.update(self._task, description=message, ends=self._ends)
+        self.tick()
+        if not self.console.is_terminal:
+            line = f"[{number}/{total}] {message} · about {round(left_s)} s left"
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
         """Advance the bar by the time that has passed."""
-        spent = time.monotonic() - self._started
-        ends: float = self._bar.tasks[0].fields["ends"]
-        left = max(0.0, ends - time.monotonic())
-        self._bar.update(self._task, completed=spent / max(1e-9, spent + left))
+        now = time.monotonic()
+        spent, left = now - self._started, max(0.0, self._ends - now)
+        self.update(self._task, completed=spent / max(1e-9, spent + left))
 
 
-def show(record: Run, *, as_json: bool, tables: bool = False) -> None:
-    """Print a finished run: its verdicts, with `tables` each scenario's speed too, or the whole run as JSON."""
-    if as_json:
+def show(record: Run, form: str = "terminal", *, tables: bool = False) -> None:
+    """Print a run as JSON, as Markdown or for the terminal, the last two with its tables per scenario or only with verdicts."""
+    from harness.report import markdown, overview
+
+    if form == "json":
         print_json(record)
-        return
-    from harness.report import overview
-
-    print_blocks(overview.brief(record, speeds=tables))
+    elif form == "markdown":
+        print(markdown.write(overview.full(record) if tables else overview.brief(record)), end="")
+    else:
+        print_blocks(overview.brief(record, speeds=tables))
 
 
 def print_json(result: object) -> None:
     """Print a record of results as JSON, before whatever is printed next on either stream."""
-    import msgspec
-
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     sys.stdout.buffer.flush()
 
@@ -98,3 +75,25 @@ def print_blocks(blocks: Iterable[Block]) -> None:
     from harness.report import terminal
 
     Console().print(terminal.write(blocks))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> None:
+    """Print a table whose columns are left- or right-aligned, "l" or "r"; by default left, and the last one wraps."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    for number, column in enumerate(columns, start=1):
+        right = align[number - 1 : number] == "r"
+        table.add_column(column, justify="right" if right else "left", no_wrap=bool(align) or number < len(columns))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines of text, which the terminal wraps."""
+    for line in lines:
+        Console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def status(message: str) -> Status:
+    """Return a context that shows the current step in one line of standard error, if that is a terminal."""
+    return Console(stderr=True).status(message)

@@ -1,8 +1,7 @@
 """A project's own commands: one module each, in the folder that `[tool.harness] commands` names in the nearest pyproject.toml.
 
-A project's command has the same form as one of `harness`: a docstring, `arguments(parser)` and `run(options)`. The list of commands
-is made from the docstrings alone. A module is imported when its command is chosen, so a slow or broken one does not affect the
-others.
+They have the form of a command of `harness`, and are listed by their docstrings alone: a module is imported when its command is
+chosen, so a slow or broken one does not affect the others.
 """
 
 import ast
@@ -17,7 +16,7 @@ from types import ModuleType
 from harness.errors import UsageError
 
 PROJECT_FILE = "pyproject.toml"
-KEY = "[tool.harness] commands"
+KEY = "tool.harness.commands"
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,11 @@ class ProjectCommand:
 
     name: str
     """The module's name, as typed after `harness`."""
-
     file: Path
     folder: Path
     """The project's folder, with its pyproject.toml."""
-
     doc: str
     """The module's docstring; its first line is the help."""
-
     problem: str = ""
     """The reason why the command cannot run; empty if none is known before the module is imported."""
 
@@ -43,11 +39,7 @@ class ProjectCommand:
         return f"cannot be used: {self.problem}" if self.problem else self.doc.splitlines()[0].rstrip(".")
 
     def load(self) -> ModuleType:
-        """Import the command's module. The project's folder is importable, as it is under pytest.
-
-        Raises:
-            UsageError: the module has a problem, raised while it was imported, or defines no `arguments` or `run`.
-        """
+        """Import the command's module, with the project's folder importable, as under pytest; UsageError if it cannot be used."""
         if self.problem:
             raise UsageError(f"{self.file}: {self.problem}")
         if str(self.folder) not in sys.path:
@@ -59,64 +51,53 @@ class ProjectCommand:
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except ModuleNotFoundError as error:
-            del sys.modules[name]
-            raise UsageError(f"{self.file} needs {error.name}, which is not installed; install it") from error
         except Exception as error:
             del sys.modules[name]
-            reason = " ".join(str(error).split())
-            raise UsageError(f"{self.file} cannot be imported: {type(error).__name__}: {reason}; fix the module") from error
+            problem = f"cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; fix the module"
+            if isinstance(error, ModuleNotFoundError):
+                problem = f"needs {error.name}, which is not installed; install it"
+            raise UsageError(f"{self.file} {problem}") from error
         for function in ("arguments", "run"):
             if not callable(getattr(module, function, None)):
-                raise UsageError(
-                    f"{self.file} defines no function {function!r}; a command has `arguments(parser)` and `run(options)`"
-                )
+                form = "a command has `arguments(parser)` and `run(options)`"
+                raise UsageError(f"{self.file} defines no function {function!r}; {form}")
         return module
 
 
-@dataclass(frozen=True)
-class ProjectCommands:
-    """The commands of the project that a folder belongs to."""
-
-    commands: tuple[ProjectCommand, ...] = ()
-    problem: str = ""
-    """The reason why the commands cannot be listed; empty if they can, or if the project has none."""
-
-
-def find_project_commands(start: Path, reserved: Collection[str]) -> ProjectCommands:
-    """Return the commands of the project that `start` belongs to. `reserved` are the names of the commands of `harness`.
-
-    Those take precedence. Problems in the files of the project are part of the result and raise nothing.
-    """
+def find_project_commands(start: Path, reserved: Collection[str]) -> list[ProjectCommand]:
+    """Return the commands of the project that `start` belongs to, or raise UsageError; `reserved` names are those of `harness`."""
     file = next((found for folder in (start, *start.parents) if (found := folder / PROJECT_FILE).is_file()), None)
-    if file is None:
-        return ProjectCommands()
-    try:
-        read = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return ProjectCommands(problem=f"{file} cannot be read: {error}; fix the file")
-    tool = read.get("tool", {})
-    section = tool.get("harness", {}) if isinstance(tool, dict) else {}
-    named = section.get("commands") if isinstance(section, dict) else None
-    if named is None:
-        return ProjectCommands()
+    named = read_key(file, KEY) if file is not None else None
+    if file is None or named is None:
+        return []
     if not isinstance(named, str) or not (file.parent / named).is_dir():
-        return ProjectCommands(problem=f"{file}: {KEY} = {named!r} is not a folder next to this file; create it or fix the name")
+        wanted = "is not a folder next to this file; create it or fix the name"
+        raise UsageError(f"{file}: [tool.harness] commands = {named!r} {wanted}")
     modules = sorted(module for module in (file.parent / named).glob("*.py") if not module.name.startswith("_"))
-    return ProjectCommands(tuple(_command(module, file.parent, reserved) for module in modules))
+    return [_command(module, file.parent, reserved) for module in modules]
+
+
+def read_key(file: Path, key: str) -> object:
+    """Return the value at a dotted key of a TOML file, None if there is none; UsageError if the file cannot be read."""
+    try:
+        found: object = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}; fix the file") from error
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _command(file: Path, folder: Path, reserved: Collection[str]) -> ProjectCommand:
-    doc, problem = "", ""
+    doc = problem = ""
     try:
         doc = (ast.get_docstring(ast.parse(file.read_bytes())) or "").strip()
     except SyntaxError as error:
         problem = f"line {error.lineno}: {error.msg}; fix the module"
     except (OSError, ValueError) as error:
         problem = f"{error}; fix the module"
-    else:
-        if not doc:
-            problem = "no docstring; add one, its first line becomes the help"
+    if not doc:
+        problem = problem or "no docstring; add one, its first line becomes the help"
     if file.stem in reserved:
         problem = "harness has a command of this name; rename the file"
     return ProjectCommand(file.stem, file, folder, doc, problem)

@@ -7,110 +7,69 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import options as converters
 from harness.cli import _options
-from harness.errors import MissingExtraError, UsageError, extra_of, missing_extra
+from harness.errors import INTERRUPTED, MissingExtraError, UsageError
+from harness.results.run import Run, RunSettings, ScenarioStatus
 
 if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
-    from harness.results.run import Run, RunSettings
 
 PROCESSES, PROCESSES_QUICK, PROCESSES_SEVERAL = 5, 3, 3
 """Fresh processes per arm: of a usual run, of a quick one, and of a run on several engines or round-trip times."""
 
-INTERRUPTED = 3
-
 
 def arguments(parser: argparse.ArgumentParser, budget_s: float) -> None:
     """Declare the options of a run that times pairs for `budget_s` by default."""
-    _options.engines(parser)
-    _options.dataset(parser, default=None)
-    _options.rtts(parser)
+    _options.setting(parser, size=None, engines=True, rtts=True)
     parser.add_argument("--quick", action="store_true", help="preview: tiny data, fewer processes, less time")
-    parser.add_argument(
-        "--processes",
-        type=converters.count(),
-        metavar="COUNT",
-        help=f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)",
-    )
-    parser.add_argument(
-        "--budget",
-        type=converters.duration,
-        metavar="DURATION",
-        help=f"time for timing pairs, over all scenarios (default: {budget_s:g}s)",
-    )
+    processes = f"fresh processes per arm (default: {PROCESSES}; {PROCESSES_SEVERAL} with several engines or round-trip times)"
+    _options.value(parser, "--processes COUNT", converters.count(), processes)
+    budget = f"time for timing pairs, over all scenarios (default: {budget_s:g}s)"
+    _options.value(parser, "--budget DURATION", converters.duration, budget)
     _options.output(parser)
 
 
 def under_load(parser: argparse.ArgumentParser, suffix: str) -> None:
-    """Declare the options of a run on one engine at one round-trip time; the name of its new folder ends in `suffix`."""
-    _options.engine(parser)
-    _options.dataset(parser)
-    _options.rtt(parser)
+    """Declare the scenario and options of a run on one engine at one round-trip time; its new folder's name ends in `suffix`."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="name, file or directory of one scenario")
+    _options.setting(parser)
     parser.add_argument("--allow-remote", action="store_true", help="allow servers on other machines to be loaded")
     _options.output(parser, suffix)
 
 
-def settings(options: argparse.Namespace, budget_s: float, budget_quick_s: float) -> RunSettings:
-    """Return the settings of a run that times pairs."""
-    from harness.results.run import RunSettings
+def load_settings(options: argparse.Namespace, *, processes: int, budget_s: float) -> RunSettings:
+    """Return the settings of a run under load: one engine, one round-trip time."""
+    engines, rtts_ms = [options.engine], [options.rtt]
+    return RunSettings(engines, options.size, options.seed, rtts_ms, quick=False, processes=processes, budget_s=budget_s)
+
+
+def carry_out(loaded: Sequence[LoadedScenario], options: argparse.Namespace, budgets_s: tuple[float, float], **more: Any) -> int:
+    """Measure, write the report, print the verdicts; return the exit code.
+
+    `budgets_s` are the default of a usual and that of a quick run; `more` are further fields of the plan.
+    """
+    from harness.bench.session import RunPlan, RunSession
+    from harness.cli._console import Progress
+    from harness.results import store
 
     several = len(options.engine) * len(options.rtt) > 1
-    processes = PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES
-    return RunSettings(
+    settings = RunSettings(
         engines=options.engine,
         size=options.size or ("tiny" if options.quick else "small"),
         seed=options.seed,
         rtts_ms=options.rtt,
         quick=options.quick,
-        processes=options.processes or processes,
-        budget_s=options.budget or (budget_quick_s if options.quick else budget_s),
+        processes=options.processes or (PROCESSES_QUICK if options.quick else PROCESSES_SEVERAL if several else PROCESSES),
+        budget_s=options.budget or budgets_s[options.quick],
     )
-
-
-def load_settings(options: argparse.Namespace, processes: int, budget_s: float) -> RunSettings:
-    """Return the settings of a run under load: one engine, one round-trip time."""
-    from harness.results.run import RunSettings
-
-    return RunSettings(
-        engines=[options.engine],
-        size=options.size,
-        seed=options.seed,
-        rtts_ms=[options.rtt],
-        quick=False,
-        processes=processes,
-        budget_s=budget_s,
-    )
-
-
-def carry_out(
-    loaded: Sequence[LoadedScenario],
-    settings: RunSettings,
-    options: argparse.Namespace,
-    *,
-    slowdown: float = 0.0,
-    instructions: bool = False,
-) -> int:
-    """Measure, write the report, print the verdicts; return the exit code.
-
-    `slowdown` is the share by which a second baseline instance is slowed down, to report whether that is detected; `instructions`
-    counts machine instructions as well.
-
-    Raises:
-        UsageError: the output folder has a run already, or cannot be written.
-    """
-    from harness.bench.session import RunPlan, RunSession
-    from harness.cli._console import Progress
-    from harness.results import review as review_file
-
     out = folder(options.out)
-    review = review_file.read(loaded[0].file.parent)
-    plan = RunPlan(loaded, settings, out, command(), review=review, injected=slowdown, instructions=instructions)
+    plan = RunPlan(loaded, settings, out, command(), review=store.read_review(loaded[0].file.parent), **more)
     with Progress() as progress:
         record = RunSession(plan, progress).run()
-    publish(record, out, as_json=options.json, more=injected(record, slowdown) if slowdown else "")
+    publish(record, out, as_json=options.json, more=injected(record, plan.injected) if plan.injected else "")
     return exit_code(record)
 
 
@@ -126,25 +85,16 @@ def publish(record: Run, out: Path, *, as_json: bool, more: str = "") -> None:
     """
     from harness.cli._console import show
 
-    report = _write_report(record, out)
-    show(record, as_json=as_json)
-    if not as_json:
-        print(*filter(None, (more, report)), sep="\n")
-
-
-def _write_report(record: Run, out: Path) -> str:
+    report = ""
     try:
         from harness.report import html
 
-        return str(html.write(record, out))
-    except ModuleNotFoundError as error:
-        if (extra := extra_of(error)) is None:
-            raise
-        reason = missing_extra(str(error.name), extra, "the HTML report")
-    except MissingExtraError as error:
-        reason = error
-    print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
-    return ""
+        report = str(html.write(record, out))
+    except MissingExtraError as reason:
+        print(f"harness: {reason}, then run: harness report {shlex.quote(str(out))}", file=sys.stderr)
+    show(record, "json" if as_json else "terminal")
+    if not as_json:
+        print(*filter(None, (more, report)), sep="\n")
 
 
 def injected(record: Run, share: float) -> str:
@@ -165,33 +115,30 @@ def injected(record: Run, share: float) -> str:
 
 
 def folder(named: Path | None, suffix: str = "") -> Path:
-    """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`.
-
-    Raises:
-        UsageError: it has a run already.
-    """
-    from harness.results.store import RUN_FILE
+    """Return the folder that a run is written to: the one named, or a new one below `runs`, its name ending in `suffix`."""
     from harness.runtime.clock import utc_now
     from harness.runtime.workspace import git_commit
 
-    out = named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}"
-    refuse_old_run(out, RUN_FILE)
+    return without_run(named or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}{suffix}")
+
+
+def without_run(out: Path) -> Path:
+    """Return a folder; UsageError if it has a run already."""
+    from harness.results.store import RUN_FILE
+
+    if (out / RUN_FILE).exists():
+        raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
     return out
 
 
-def refuse_old_run(out: Path, run_file: str) -> None:
-    """Refuse a folder that has a run already.
+def exit_code(record: Run, *, unfinished: bool = False) -> int:
+    """Return the exit code of a finished run.
 
-    Raises:
-        UsageError: it has.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid.
     """
-    if (out / run_file).exists():
-        raise UsageError(f"{out} already contains a run; choose another folder with --out, or delete it")
-
-
-def exit_code(record: Run) -> int:
-    """Return the exit code of a finished run: the lowest of its failed scenarios', else whether it was interrupted."""
-    failed = {s.exit_code for s in record.scenarios if s.status == "failed"}
-    if failed:
-        return min(failed)
-    return INTERRUPTED if record.interrupted else 0
+    loads = [s.load for s in record.scenarios if s.load is not None]
+    if any(load.lost_workers for load in loads):
+        return 1
+    failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
+    open_ended = record.interrupted or unfinished or any(load.invalid for load in loads)
+    return min(failed) if failed else INTERRUPTED if open_ended else 0

@@ -9,18 +9,12 @@ One process keeps an instance per arm open: 2 n + 3 instances for n switches, in
 multiplied accordingly. Ctrl-C keeps what was measured and still writes the report.
 """
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING
 
 from harness.cli import _options, _runs
 from harness.errors import UsageError
 
-if TYPE_CHECKING:
-    from harness.discovery import LoadedScenario
-
-BUDGET_S, BUDGET_QUICK_S = 120.0, 20.0
+BUDGETS_S = (120.0, 20.0)
 """More than `harness run` gives a scenario: a pair has several times as many arms."""
 
 
@@ -28,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "name, file or directory of a scenario (default: the only one with switches)"
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO", default="all", help=help_)
-    _runs.arguments(parser, BUDGET_S)
+    _runs.arguments(parser, BUDGETS_S[0])
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,14 +30,9 @@ def run(options: argparse.Namespace) -> int:
     from harness.bench.switches import ablated
 
     found = _options.load([options.scenario], options.scenarios)
-    return _runs.carry_out([ablated(_choose(found))], _runs.settings(options, BUDGET_S, BUDGET_QUICK_S), options)
-
-
-def _choose(found: list[LoadedScenario]) -> LoadedScenario:
-    """Return the scenario with switches. A single scenario is returned in any case; `ablated` refuses it by name without them."""
-    able = found if len(found) == 1 else [loaded for loaded in found if loaded.scenario.switches]
+    able = [loaded for loaded in found if loaded.scenario.switches or len(found) == 1]  # `ablated` refuses a single one by name
     if not able:
         raise UsageError("no scenario here declares switches; add `switches` and `open_switched` to one")
     if len(able) > 1:
         raise UsageError(f"several scenarios declare switches; choose one: {', '.join(loaded.name for loaded in able)}")
-    return able[0]
+    return _runs.carry_out([ablated(able[0])], options, BUDGETS_S)

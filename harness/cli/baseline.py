@@ -6,44 +6,33 @@ against the baseline that it would replace, unless --regressed-on-purpose gives 
 lists the baselines. Only `accept` writes one.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.cli import _gating
+from harness.cli import _options, gate
 from harness.errors import NotComparableError, ScenarioFailedError, UsageError
+from harness.results.run import Run, RunKind, ScenarioStatus
 
-if TYPE_CHECKING:
-    from harness.results.run import Run
-
-FOLDER = Path("baselines")
 NAME = "main"
 ACCEPTED, REASON = "baseline accepted", "regressed on purpose"
 """What is added to the environment of a run that becomes a baseline."""
-
 MAX_LISTED = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the two actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=type(parser))
-    help_ = "copy a run to baselines/NAME.json"
-    accept = actions.add_parser("accept", help=help_, description=f"{help_.capitalize()}.")
-    accept.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json")
-    accept.add_argument(
-        "--as", dest="name", default=NAME, type=_file_name, metavar="NAME", help=f"name of the baseline (default: {NAME})"
-    )
-    accept.add_argument(
-        "--regressed-on-purpose", type=_reason, metavar="REASON", help="accept a run that regressed; the reason is saved with it"
-    )
-    help_ = "list the baselines"
-    show = actions.add_parser("show", help=help_, description=f"{help_.capitalize()}.")
-    for action in (accept, show):
-        action.add_argument("--folder", type=Path, default=FOLDER, metavar="DIR", help=f"folder of baselines (default: {FOLDER})")
+    for name, help_ in (("accept", "copy a run to baselines/NAME.json"), ("show", "list the baselines")):
+        action = actions.add_parser(name, help=help_, description=f"{help_.capitalize()}.")
+        if name == "accept":
+            action.add_argument("run_path", metavar="RUN", type=Path, help="run folder or its run.json")
+            as_ = f"name of the baseline (default: {NAME})"
+            action.add_argument("--as", dest="name", default=NAME, type=_file_name, metavar="NAME", help=as_)
+            reason = "accept a run that regressed; the reason is saved with it"
+            _options.value(action, "--regressed-on-purpose REASON", _reason, reason)
+        _options.value(action, "--folder DIR", Path, "folder of baselines", "baselines")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,15 +75,19 @@ def _refuse_unfit(found: Run, path: Path) -> None:
     """Refuse a run that later runs should not be compared with."""
     from harness.gate import stored_runs
 
-    failed = [f"{r.name} on {r.engine}" for r in found.scenarios if r.status == "failed"]
+    failed = [f"{r.name} on {r.engine}" for r in found.scenarios if r.status == ScenarioStatus.FAILED]
     if failed:
         raise ScenarioFailedError(f"{path} cannot become a baseline: {', '.join(failed)} failed; fix it and run again")
-    if found.interrupted or any(r.status == "interrupted" for r in found.scenarios):
-        raise UsageError(f"{path} cannot become a baseline: it was interrupted; run again")
-    if found.settings.quick:
-        raise UsageError(f"{path} cannot become a baseline: it is a preview; run again without --quick")
-    if found.kind not in {"pairs", "load"}:
-        raise UsageError(f"{path} cannot become a baseline: another tool measured it; give the file itself to `harness gate`")
+    interrupted = found.interrupted or any(r.status == ScenarioStatus.INTERRUPTED for r in found.scenarios)
+    reasons = {
+        "it was interrupted; run again": interrupted,
+        "it is a preview; run again without --quick": found.settings.quick,
+        "it is a comparison; give the two files that it compares to `harness gate`": found.kind == RunKind.COMPARISON,
+        "another tool measured it; give the file itself to `harness gate`": found.kind == RunKind.FILE,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise UsageError(f"{path} cannot become a baseline: {reason}")
     itself = stored_runs.gate(found, found)
     if itself.incomparable or not itself.rows:
         raise UsageError(f"{path} cannot become a baseline: {itself.sentence}; run scenarios that count or time something")
@@ -103,9 +96,12 @@ def _refuse_unfit(found: Run, path: Path) -> None:
 def _regressed(target: Path, path: Path, reason: str | None) -> bool:
     """Return whether a run regressed against the baseline that it replaces; refuse it in that case, unless there is a reason."""
     from harness.report.gate import change, shown
+    from harness.results import store
     from harness.results.gate import GateVerdict
 
-    result = _gating.gated(target, path)
+    if store.schema_of(target) == store.SCHEMA_VERSION and store.read_run(target).kind == RunKind.COMPARISON:
+        raise UsageError(f"{target} is a comparison and not a baseline; delete it, or choose another name with --as")
+    result = gate.gated(target, path)
     if result.verdict == GateVerdict.NOT_COMPARABLE:
         print(f"not comparable with the old baseline: {result.sentence}")
     if result.verdict != GateVerdict.REGRESSED:

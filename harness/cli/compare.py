@@ -7,9 +7,14 @@ regression, 3 that a change is inconclusive: separate runs of the same code diff
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from harness.cli import _files, _options
+from harness import options as converters
+from harness.cli import _options, _runs
+from harness.results.run import Run
+
+MAX_DRIFT = 10.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,18 +22,50 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="BEFORE", type=Path, help="file or run folder to compare with")
     parser.add_argument("after", metavar="AFTER", type=Path, help="file or run folder to judge")
     _options.report_format(parser, "terminal")
-    _files.arguments(parser, "none; a new folder in runs with --format html")
+    drift_and_out(parser, "none; a new folder in runs with --format html")
+
+
+def drift_and_out(parser: argparse.ArgumentParser, out: str) -> None:
+    """Declare the options of a comparison that `harness report` has as well; `out` is the default folder of the page."""
+    drift = "difference between two runs of the same code on this machine (default: 25%%); compare two such runs to measure it"
+    _options.value(parser, "--drift PERCENT", converters.percent(MAX_DRIFT, zero=True, example="25%"), drift)
+    only = "compare only benchmarks whose name matches the pattern (default: all)"
+    _options.value(parser, "--only PATTERN", str, only, "*")
+    _options.value(parser, "--out DIR", Path, f"folder of the page (default: {out})")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
+    from harness.cli import _console
     from harness.gate.result_files import exit_code
 
-    record = _files.compared(options.before, options.after, options)
+    record = compared(options.before, options.after, options)
     if options.format != "html":
-        _files.show(record, options.format)
+        _console.show(record, options.format, tables=options.format == "markdown")
     if options.format == "html" or options.out:
-        page = _files.publish(record, options.out or _files.new_folder())
+        page = publish(record, options.out)
         if options.format in {"html", "terminal"}:
             print(page)
     return exit_code(record)
+
+
+def compared(before: Path, after: Path, options: argparse.Namespace) -> Run:
+    """Return two files side by side as a run; UsageError or NotComparableError if they cannot be read or compared."""
+    from harness import importers
+    from harness.gate import result_files
+    from harness.verdicts.unpaired import DRIFT
+
+    drift = DRIFT if options.drift is None else options.drift
+    run = result_files.side_by_side(importers.reading(before), importers.reading(after), drift=drift, only=options.only)
+    return replace(run, command=_runs.command())
+
+
+def publish(run: Run, out: Path | None) -> Path:
+    """Write a run of files and its page into `out`, by default a new folder, and return the page's path."""
+    from harness.report import html
+    from harness.results.store import write_run
+    from harness.runtime.clock import utc_now
+
+    folder = _runs.without_run(out or Path("runs") / f"{utc_now():%Y%m%dT%H%M%SZ}-files")
+    write_run(run, folder)
+    return html.write(run, folder)

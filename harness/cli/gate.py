@@ -7,29 +7,203 @@ times only, so they are usually inconclusive (3). With --against, both versions 
 baseline.
 """
 
-import argparse
-from pathlib import Path
+from __future__ import annotations
 
-from harness.cli import _against, _gating, _options
-from harness.errors import UsageError
+import argparse
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import options as converters
+from harness.cli import _options, _project
+from harness.errors import NotComparableError, UsageError
+from harness.results.gate import GateResult
+from harness.results.run import RunKind, RunSettings
+
+if TYPE_CHECKING:
+    from harness.gate.against.checkout import Checkout
 
 SIDES = 2
+PYTEST = "pytest"
+TOLERANCES = "tool.harness.gate.tolerances"
+MIN_BUDGET_S, BENCHMARK_BUDGET_S = 30.0, 12.0
+"""Seconds for timing by default: BENCHMARK_BUDGET_S per benchmark, but at least MIN_BUDGET_S."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "two stored runs; with --against, the scenarios to time"
     parser.add_argument("files", nargs="*", metavar="BASE CANDIDATE", help=help_)
-    _options.only(parser, "scenarios")
-    _gating.arguments(parser)
-    _against.arguments(parser)
+    only = "compare only scenarios whose name matches the pattern (default: all)"
+    _options.value(parser, "--only PATTERN", str, only, "*")
+    _options.value(parser, "--junit FILE", Path, "also write JUnit XML, for a test reporter")
+    _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
+    parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
+    _options.json_output(parser, "print JSON instead of the table")
+    group = parser.add_argument_group(
+        "timing against another version (with --against)",
+        "Times [SCENARIO ...] (default: all), or -- pytest [ARGUMENT ...] for a project's own pytest-benchmark suite.",
+    )
+    against = "commit, branch or tag to time against, interleaved with this version"
+    _options.value(group, "--against REF", str, against)
+    margin = "smallest slowdown to detect; changes below half of it count as equal"
+    _options.value(group, "--margin PERCENT", converters.percent(1.0), margin, "3%")
+    budget = f"time for timing (default: {BENCHMARK_BUDGET_S:g}s per benchmark, at least {MIN_BUDGET_S:g}s)"
+    _options.value(group, "--budget DURATION", converters.duration, budget)
+    _options.setting(group, size="tiny", engines=True)
+    _options.scenarios_folder(group)
 
 
 def run(options: argparse.Namespace) -> int:
     """Judge, print and write, and return 0 passed, 1 regressed, 3 inconclusive or 4 not comparable."""
     if options.against is not None:
-        return _against.run(options)
+        return _publish(_timed_against(options), options)
     if len(options.files) != SIDES:
         raise UsageError(f"a gate needs two runs, BASE and CANDIDATE, not {len(options.files)}; name both, or use --against REF")
     base, candidate = (Path(name) for name in options.files)
-    return _gating.publish(_gating.gated(base, candidate, options.only), options)
+    return _publish(gated(base, candidate, options.only), options)
+
+
+def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
+    """Return the gate's result on two stored runs, or on two result files of the same other tool.
+
+    Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it.
+    """
+    from harness import importers
+    from harness.gate import result_files, stored_runs
+    from harness.results import store
+
+    allowed, runs, names = tolerances(), [], (str(base), str(candidate))
+    try:
+        for path in (base, candidate):
+            version = store.schema_of(path)
+            if version not in {None, store.SCHEMA_VERSION}:  # not comparable rather than unreadable
+                schemas = f"{path} has schema {version}, this harness compares schema {store.SCHEMA_VERSION}"
+                return stored_runs.refused(*names, f"{schemas}; run it again and accept it as the new baseline")
+            runs.append(importers.read(path))
+            if runs[-1].kind == RunKind.COMPARISON:
+                raise UsageError(f"{path} is a comparison; name the two files that it compares")
+        if all(run.kind == RunKind.FILE for run in runs):
+            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
+            return result_files.gated(compared)
+        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=names)
+    except NotComparableError as error:
+        return stored_runs.refused(*names, str(error))
+
+
+def tolerances() -> dict[str, float]:
+    """Return "scenario.metric" → share from the project's `[tool.harness.gate.tolerances]`; none without such a file or section."""
+    file = Path(_project.PROJECT_FILE)
+    section = _project.read_key(file, TOLERANCES) if file.is_file() else None
+    if section is None:
+        return {}
+    example = 'write "scenario.metric" = 0.02'
+    if not isinstance(section, dict):
+        raise UsageError(f"{file}: [{TOLERANCES}] is not a table; {example} below it")
+    for name, share in section.items():
+        if not (isinstance(share, (int, float)) and not isinstance(share, bool) and math.isfinite(share) and share >= 0):
+            raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a share of 0 or more; {example}")
+        if "." not in name:
+            raise UsageError(f"{file}: [{TOLERANCES}] {name!r} is not a metric of a scenario; {example}")
+    return {name: float(share) for name, share in section.items()}
+
+
+def _publish(result: GateResult, options: argparse.Namespace) -> int:
+    """Print a result, write the other outputs, and return its exit code."""
+    from harness.cli import _console
+    from harness.report import gate, github, junit, markdown
+    from harness.results.store import write_bytes
+
+    if options.junit:
+        write_bytes(options.junit, junit.render(result))
+    if options.markdown and options.markdown != "-":
+        write_bytes(Path(options.markdown), markdown.write(gate.full(result)).encode())
+    if options.json:
+        _console.print_json(result)
+    elif options.markdown == "-":
+        print(markdown.write(gate.full(result)), end="")
+    else:
+        _console.print_blocks(gate.brief(result))
+    if options.github:
+        _annotate(github.commands(result), github.summary(result), to_stderr=options.json or options.markdown == "-")
+    return result.exit_code
+
+
+def _annotate(commands: list[str], summary: str, *, to_stderr: bool) -> None:
+    for line in commands:
+        print(line, file=sys.stderr if to_stderr else sys.stdout)
+    summary_file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary_file:
+        try:
+            with Path(summary_file).open("a", encoding="utf-8", errors="replace") as file:
+                file.write(summary)
+        except OSError as error:
+            problem = f"cannot write the job summary {summary_file}: {error.strerror or error}"
+            raise UsageError(f"{problem}; leave out --github") from error
+
+
+def _timed_against(options: argparse.Namespace) -> GateResult:
+    """Time another version of the same code, interleaved with the version in this folder."""
+    from rich.markup import escape
+
+    from harness.cli import _console
+    from harness.gate import stored_runs
+    from harness.gate.against import pytest_suites, scenarios
+    from harness.gate.against.checkout import checkout, interpreter
+    from harness.runtime.workspace import workspace
+
+    def report(message: str) -> None:
+        line.update(escape(message))
+
+    def budget_s(benchmarks: int) -> float:
+        seconds: float | None = options.budget
+        return max(MIN_BUDGET_S, BENCHMARK_BUDGET_S * benchmarks) if seconds is None else seconds
+
+    with _console.status("") as line, workspace() as space, checkout(options.against, space) as trees:
+        try:
+            request = None
+            if options.files[:1] != [PYTEST]:
+                rtts_ms = [options.rtt]
+                settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
+                files = _files(trees, options.files or ["all"], options.scenarios)
+                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
+            report("comparing the dependencies of both versions")
+            python, _ = interpreter(trees, space)
+            if request is not None:
+                return scenarios.compare(trees, python, request, space, report)
+            return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
+        except NotComparableError as error:  # a result as well, so that test reporters show it
+            return stored_runs.refused(*trees.names, str(error))
+
+
+def _files(trees: Checkout, names: Sequence[str], folder: Path) -> list[Path]:
+    """Return the scenario files that names mean in either tree, relative to its root, so that a removed one is noticed."""
+    from harness.discovery import find
+
+    found: dict[Path, None] = {}
+    for name in names:
+        refusals = []
+        for tree in (trees.new, trees.old):
+            here = tree / _inside(trees, folder)
+            known = name == "all" or (here / f"{name}.py").is_file()
+            try:
+                files = find([name if known else str(tree / _inside(trees, Path(name)))], here)
+            except UsageError as error:
+                refusals.append(error)
+            else:
+                found.update(dict.fromkeys(file.resolve().relative_to(tree.resolve()) for file in files))
+        if len(refusals) == 2:  # noqa: PLR2004 - both trees
+            find([name], trees.new / _inside(trees, folder))  # refuses an unknown name as it was written
+            raise refusals[0]
+    return sorted(found)
+
+
+def _inside(trees: Checkout, path: Path) -> Path:
+    """Return a path relative to the root of the trees."""
+    whole = (trees.new / trees.inside / path).resolve()
+    if not whole.is_relative_to(trees.new):
+        raise UsageError(f"{path} is outside the repository {trees.new}, so it has no other version; name a path inside it")
+    return whole.relative_to(trees.new)

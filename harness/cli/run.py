@@ -12,41 +12,27 @@ from harness import options as converters
 from harness.cli import _options, _runs
 from harness.errors import NotMeasurableError, UsageError
 
-BUDGET_S, BUDGET_QUICK_S = 30.0, 6.0
+BUDGETS_S = (30.0, 6.0)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "names, files or directories of scenarios (default: all)"
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", default=["all"], help=help_)
-    _runs.arguments(parser, BUDGET_S)
-    parser.add_argument(
-        "--plant",
-        default=0.0,
-        type=converters.percent(1.0),
-        metavar="PERCENT",
-        help="inject a slowdown, such as 3%%, into the baseline and report whether it was detected",
-    )
+    _runs.arguments(parser, BUDGETS_S[0])
+    plant = "inject a slowdown, such as 3%%, into the baseline and report whether it was detected"
+    _options.value(parser, "--plant PERCENT", converters.percent(1.0), plant)
     parser.add_argument("--instructions", action="store_true", help="also count machine instructions with valgrind; takes minutes")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted.
-
-    Raises:
-        UsageError: a scenario cannot be used, or valgrind is missing.
-    """
+    """Carry out the run and return 0, 1 if a scenario failed, or 3 if it was interrupted."""
     if options.instructions:
-        _check_callgrind()
+        from harness.bench.probes import instructions
+
+        try:
+            instructions.command(Path())
+        except NotMeasurableError as reason:
+            raise UsageError(f"{reason}; install it, or leave out --instructions") from reason
     loaded = _options.load(options.scenario, options.scenarios)
-    settings = _runs.settings(options, BUDGET_S, BUDGET_QUICK_S)
-    return _runs.carry_out(loaded, settings, options, slowdown=options.plant, instructions=options.instructions)
-
-
-def _check_callgrind() -> None:
-    from harness.bench.probes import instructions
-
-    try:
-        instructions.command(Path())
-    except NotMeasurableError as reason:
-        raise UsageError(f"{reason}; install it, or leave out --instructions") from reason
+    return _runs.carry_out(loaded, options, BUDGETS_S, injected=options.plant or 0.0, instructions=options.instructions)

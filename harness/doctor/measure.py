@@ -4,63 +4,56 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 
 from harness.doctor.verdict import Checkup, Machine, check_up
-from harness.doctor.worker import Measured, MeasureSlice
 from harness.errors import ScenarioFailedError
 from harness.load.pacing import Lateness, Pacer, lateness_ns
 from harness.runtime.child import Child, last_error_line, python_module
 from harness.runtime.clock import Clock, MonotonicClock, resolution_ns
-from harness.runtime.cores import Cores, choose_cores
+from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.machine import governor
 from harness.stats.noise import ProcessPairTimes, noise
 
 SLICE = 4
 """Operations of a slice, of about a millisecond each; an even number, since consecutive ones are paired."""
-
-READINGS = 10_000
-_STAT = Path("/proc/stat")
 _STOLEN = 7
-"""Index of the time stolen by the host in a line of /proc/stat; the figures after it are included in the first eight."""
+"""Index of the time stolen by the host among Linux's CPU times; those after it are included in the first eight."""
 
 
 @dataclass(frozen=True)
 class DoctorEffort:
     """The extent of the check."""
 
-    process_pairs: int = 10
-    """Number of process pairs."""
-
-    rounds: int = 120
+    process_pairs: int
+    rounds: int
     """Slices of each process."""
-
-    waits: int = 800
+    waits: int
     """Number of timer expirations to measure the lateness of."""
 
 
-USUAL = DoctorEffort()
+USUAL = DoctorEffort(process_pairs=10, rounds=120, waits=800)
 QUICK = DoctorEffort(process_pairs=4, rounds=40, waits=200)
 
 
-def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | None = None, seed: str = "doctor") -> Checkup:
+def examine(effort: DoctorEffort, cores: Cores | None = None) -> Checkup:
     """Check this machine and return the result, after about half a minute, or some seconds with QUICK.
 
-    The coordinator stays on one core meanwhile if there are two.
-
-    Raises:
-        ScenarioFailedError: a worker exited unexpectedly.
+    The coordinator stays on one core meanwhile if there are two. ScenarioFailedError if a worker exited unexpectedly.
     """
-    clock, cores = clock or MonotonicClock(), cores or choose_cores()
-    rng = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
-    load_average, before = os.getloadavg()[0], cpu_times()
-    with _on(cores.coordinator):
+    clock, cores = MonotonicClock(), cores or choose_cores()
+    rng = random.Random("doctor")  # noqa: S311 - reproducible, not cryptographic
+    load_average, before = os.getloadavg()[0], psutil.cpu_times()
+    with ExitStack() as stack:
+        if cores.coordinator is not None:
+            keep_to({cores.coordinator})
+            stack.callback(keep_to, cores.all)
         measured = [process_pair(effort.rounds, rng, clock, cores.worker) for _ in range(effort.process_pairs)]
         late = asyncio.run(_lateness(effort.waits, clock))
     tick_ns, reading_ns = ticks(clock)
@@ -69,7 +62,7 @@ def examine(effort: DoctorEffort, clock: Clock | None = None, cores: Cores | Non
         pinned=cores.worker is not None,
         governor=governor(),
         load_average=load_average,
-        stolen=stolen(before, cpu_times()),
+        stolen=stolen(before, psutil.cpu_times()),
         resolution_ns=resolution_ns(),
         tick_ns=tick_ns,
         reading_ns=reading_ns,
@@ -83,42 +76,22 @@ def process_pair(rounds: int, rng: random.Random, clock: Clock, core: int | None
     """Time slices of two fresh processes, interleaved in random order."""
     started_ns = clock.now_ns()
     slices: tuple[list[list[int]], list[list[int]]] = ([], [])
+    command, cores = python_module("harness.doctor.worker"), () if core is None else (core,)
     with ExitStack() as stack:
-        workers = [stack.enter_context(_worker(core)) for _ in slices]
+        workers = [stack.enter_context(Child(command, msgspec.json.Decoder(list[int]), cores=cores)) for _ in slices]
         for _ in range(rounds):
-            order = [0, 1]
-            rng.shuffle(order)
-            for number in order:
-                slices[number].append(_slice_ns(workers[number]))
+            for number in rng.sample(range(2), 2):
+                workers[number].send(SLICE)
+                slices[number].append(_received(workers[number]))
     return ProcessPairTimes(*slices, seconds=(clock.now_ns() - started_ns) / 1e9)
 
 
-def _worker(core: int | None) -> Child[Measured]:
-    cores = () if core is None else (core,)
-    return Child(python_module("harness.doctor.worker"), msgspec.json.Decoder(Measured), cores=cores)
-
-
-def _slice_ns(worker: Child[Measured]) -> list[int]:
-    worker.send(MeasureSlice(SLICE))
-    measured = worker.receive()
-    if measured is None:
+def _received(worker: Child[list[int]]) -> list[int]:
+    times_ns = worker.receive()
+    if times_ns is None:
         error = last_error_line(worker.output()) or "is there enough memory?"
         raise ScenarioFailedError(f"worker of the machine check exited unexpectedly ({worker.exit_description()}): {error}")
-    return measured.times_ns
-
-
-@contextmanager
-def _on(core: int | None) -> Iterator[None]:
-    """Keep this process, and those that it starts without cores of their own, on one core."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    return times_ns
 
 
 async def _lateness(waits: int, clock: Clock) -> Lateness | None:
@@ -128,28 +101,14 @@ async def _lateness(waits: int, clock: Clock) -> Lateness | None:
         return await lateness_ns(pacer, clock, waits)
 
 
-def ticks(clock: Clock, readings: int = READINGS) -> tuple[int, float]:
-    """Return the smallest observed step of a clock, and the median difference of two consecutive readings, in nanoseconds.
-
-    A clock that never moved within the readings gives 0 for both.
-    """
-    read = [clock.now_ns() for _ in range(readings)]
-    steps = np.diff(np.asarray(read, dtype=np.int64))
+def ticks(clock: Clock, readings: int = 10_000) -> tuple[int, float]:
+    """Return a clock's smallest step and the median difference of consecutive readings, in nanoseconds; 0 if it never moved."""
+    steps = np.diff([clock.now_ns() for _ in range(readings)])
     moved = steps[steps > 0]
     return (int(moved.min()), float(np.median(steps))) if len(moved) else (0, 0.0)
 
 
-def cpu_times() -> list[int] | None:
-    """Return the machine's CPU time by kind, in ticks since its start; None if the system does not report it."""
-    try:
-        return [int(figure) for figure in _STAT.read_text().partition("\n")[0].split()[1:]]
-    except (OSError, ValueError):
-        return None
-
-
-def stolen(before: list[int] | None, after: list[int] | None) -> float | None:
-    """Return the share of CPU time between two readings that the host gave to others; None if it is unknown."""
-    if before is None or after is None or min(len(before), len(after)) <= _STOLEN:
-        return None
-    spent = [b - a for a, b in zip(before[: _STOLEN + 1], after[: _STOLEN + 1], strict=True)]
-    return spent[_STOLEN] / sum(spent) if sum(spent) > 0 else None
+def stolen(before: Sequence[float], after: Sequence[float]) -> float | None:
+    """Return the share of CPU time between two readings by kind that the host gave to others; None if it is not reported."""
+    spent = [b - a for a, b in zip(before, after, strict=True)][: _STOLEN + 1]
+    return spent[_STOLEN] / sum(spent) if len(spent) > _STOLEN and sum(spent) > 0 else None

@@ -1,7 +1,4 @@
-"""A worker of the machine check: times a fixed piece of work as often as it is told to.
-
-Always a fresh interpreter with its own hash seed and memory layout, since those differ between processes.
-"""
+"""A worker of the machine check, always a fresh interpreter: its hash seed and memory layout differ from those of others."""
 
 import gc
 from collections.abc import Callable
@@ -16,30 +13,14 @@ WARM_UP = 20
 """Operations before the first that is timed: the interpreter specialises its bytecode meanwhile."""
 
 
-class MeasureSlice(msgspec.Struct, tag=True, frozen=True):
-    """The order to time the work."""
-
-    operations: int
-    """Number of operations."""
-
-
-class Measured(msgspec.Struct, tag=True, frozen=True):
-    """The reply to `MeasureSlice`."""
-
-    times_ns: list[int]
-    """Nanoseconds of each operation."""
-
-
 def main() -> None:
-    """Time the work on every order, until the channel ends."""
-    parent = channel.connect()
-    orders, encoder = msgspec.json.Decoder(MeasureSlice), msgspec.json.Encoder()
-    times_ns(spin, WARM_UP, MonotonicClock())
+    """Send the nanoseconds of each operation for every number of operations that is received, until the channel ends."""
+    parent, clock = channel.connect(), MonotonicClock()
+    times_ns(spin, WARM_UP, clock)
     gc.collect()
     gc.freeze()
     while line := parent.read_line():
-        measured = Measured(times_ns(spin, orders.decode(line).operations, MonotonicClock()))
-        parent.write_line(encoder.encode(measured))
+        parent.write_line(msgspec.json.encode(times_ns(spin, int(line), clock)))
 
 
 def times_ns(work: Callable[[], object], number: int, clock: Clock) -> list[int]:

@@ -224,7 +224,7 @@ def cycles(blocks: Blocks, scenario: str, group: str) -> dict[int, list[dict[str
 
 
 def histogram_rows(blocks: Blocks, scenario: str) -> Iterator[tuple[int | str, ...]]:
-    """Yield one scenario's histograms as rows of `harness.results.histograms.HISTOGRAM_COLUMNS`."""
+    """Yield one scenario's histograms as rows of `harness.results.store.HISTOGRAM_COLUMNS`."""
     for worker, block in _each(blocks, scenario):
         for group, times in block.groups.items():
             for kind, wire in (("response", times.response), ("service", times.service), ("queue", times.queue)):

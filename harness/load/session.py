@@ -16,10 +16,9 @@ from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment, generator_facts, histogram_rows, scenario_result
 from harness.load.supervisor import Supervisor
-from harness.results.histograms import write_histograms
 from harness.results.load import LoadModel
 from harness.results.run import Run, RunKind, RunSettings
-from harness.results.store import SCHEMA_VERSION, write_run
+from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to

@@ -17,10 +17,9 @@ from harness.load.block import LoadBlock
 from harness.load.results import CollectedResults, ScenarioEnvironment, combined, histogram_rows
 from harness.load.session import load_facts, record, samples_file
 from harness.locust_adapter.request import RunRequest
-from harness.results.histograms import write_histograms
 from harness.results.load import Tick
 from harness.results.run import Run, RunSettings, ScenarioResult
-from harness.results.store import write_run
+from harness.results.store import write_histograms, write_run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores

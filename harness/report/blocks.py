@@ -46,6 +46,7 @@ STATUSES = {
         CellStatus("exceeded", "▲", Tone.GREAT),
         CellStatus("confirmed", "✓", Tone.GOOD),
         CellStatus("fell short", "▽", Tone.SHORT),
+        CellStatus("missed", "▼", Tone.SHORT),
         CellStatus("refuted", "✗", Tone.BAD),
         CellStatus("inconclusive", "?", Tone.OPEN),
         CellStatus("withheld", "⊘", Tone.OPEN),

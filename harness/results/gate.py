@@ -1,7 +1,6 @@
 """The result of a gate: baseline and candidate compared figure by figure, and one verdict with an exit code.
 
-Rows come from stored runs (`harness.gate.stored_runs`) or from both versions timed interleaved (`harness gate --against`); reports
-treat them alike.
+Rows come from stored runs or from both versions timed interleaved; reports treat them alike.
 """
 
 from collections import Counter
@@ -47,7 +46,6 @@ EXIT_CODES: Mapping[GateVerdict, int] = {
     GateVerdict.EQUIVALENT: 0,
 }
 """The exit code of each verdict on a whole comparison, the most severe first."""
-
 OWN_FIGURE = "the arm itself"
 """The label in place of a group, for figures of an arm that belong to no operation."""
 

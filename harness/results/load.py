@@ -1,8 +1,7 @@
 """The part of the run file that holds a load test: the arms' behaviour with many concurrent operations.
 
 Response time counts from the time at which an operation was due (its intended start, in the open model), service time from its
-actual start; queue time lies between them. In the closed model a user starts an operation when the last one has ended, so that
-response and service time are the same.
+actual start; queue time lies between them. In the closed model response and service time are the same.
 """
 
 from dataclasses import dataclass, field
@@ -37,6 +36,14 @@ class CapacityKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class ArmFigure:
+    """A figure of one arm in one group of cases or operations."""
+
+    arm: str
+    group: str
+
+
+@dataclass(frozen=True)
 class LatencySummary:
     """A distribution of times, from a histogram that merges without loss. Percentiles are labelled "50", "90" … "99", "99.9"."""
 
@@ -52,11 +59,9 @@ class LatencySummary:
 
 
 @dataclass(frozen=True)
-class LoadedArm:
+class LoadedArm(ArmFigure):
     """One arm's operations of one group over all its blocks; only operations due in measured time count."""
 
-    arm: str
-    group: str
     offered_per_s: float | None
     """Planned operations per second; None in the closed model."""
     achieved_per_s: float
@@ -79,11 +84,9 @@ class LoadedArm:
 
 
 @dataclass(frozen=True)
-class LoadRatio:
+class LoadRatio(ArmFigure):
     """The baseline's response time ÷ an arm's at one percentile: the number of times the arm is faster."""
 
-    arm: str
-    group: str
     percentile: str
     """A label of `LatencySummary`, such as "99"."""
     ratio: float

@@ -1,14 +1,12 @@
-"""The run record: what measuring writes and reports read.
+"""The run record: what measuring writes and reports read. `harness.results.store` reads and writes it.
 
-A run is a folder: `run.json` (this module's `Run`), the raw samples in `samples/`, and the reports. `harness.results.store` reads
-and writes it. Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead
-of nested maps.
+Every record is frozen, numbers have their unit in the name, and there are flat lists with named dimensions instead of nested maps.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.results.load import LoadResult
+from harness.results.load import ArmFigure, LoadResult
 from harness.version import version
 
 PURE_CPU, PING = "pure CPU", "ping"
@@ -83,12 +81,16 @@ class RunKind(StrEnum):
 
 
 class PromiseVerdict(StrEnum):
-    """The outcome of one promise for one arm, best first."""
+    """The outcome of one promise for one arm, best first; or of one benchmark in two result files."""
 
     EXCEEDED = "exceeded"
     CONFIRMED = "confirmed"
     FELL_SHORT = "fell short"
+    """A gain, smaller than promised."""
+    MISSED = "missed"
+    """Below the promise; whether there is any gain is not shown."""
     REFUTED = "refuted"
+    """The whole interval excludes a gain worth having."""
     INCONCLUSIVE = "inconclusive"
     WITHHELD = "withheld"
     """The A/A control failed where this was timed; see `harness.verdicts.controls`."""
@@ -99,6 +101,10 @@ class PromiseVerdict(StrEnum):
     """Of two result files: the second is slower."""
     MEASURED = "measured"
     """Measured, nothing promised: a figure that the reader should know, such as a cost."""
+
+
+UNPAIRED_VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
+"""The possible verdicts on times of two result files, the most severe first."""
 
 
 class Interaction(StrEnum):
@@ -178,11 +184,9 @@ class Ablation:
 
 
 @dataclass(frozen=True)
-class PercentileRatio:
+class PercentileRatio(ArmFigure):
     """The ratio of a percentile: baseline ÷ arm, above 1 is faster."""
 
-    arm: str
-    group: str
     percentile: str
     """`50`, `95` or `99`."""
     samples: int
@@ -195,11 +199,9 @@ class PercentileRatio:
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(ArmFigure):
     """One arm's latency in one group of cases, from raw nanoseconds, one value per operation."""
 
-    arm: str
-    group: str
     samples: int
     mean_ns: float
     min_ns: int
@@ -211,14 +213,9 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """The paired ratio baseline ÷ arm: times faster, above 1 is faster.
+class Ratio(ArmFigure):
+    """The paired ratio baseline ÷ arm: times faster, above 1 is faster. The A/A control is one whose arm is `AA_CONTROL`."""
 
-    The A/A control is a Ratio whose arm is `AA_CONTROL`.
-    """
-
-    arm: str
-    group: str
     ratio: float
     low: float | None
     """Lower bound of the 95 % confidence interval over processes; None with fewer than two processes."""
@@ -230,17 +227,14 @@ class Ratio:
 
 BASELINE = "baseline"
 """The arm that all others are compared with; always the first."""
-
 AA_CONTROL = "A/A control"
 """The arm name of the A/A control: a second instance of the baseline, measured in the same way."""
 
 
 @dataclass(frozen=True)
-class WorkCount:
+class WorkCount(ArmFigure):
     """A count of work per operation, from its own untimed pass: statements, rows, VM steps, bytes of index."""
 
-    arm: str
-    group: str
     metric: str
     value: float
     scale: float = 1.0
@@ -250,11 +244,9 @@ class WorkCount:
 
 
 @dataclass(frozen=True)
-class Statement:
+class Statement(ArmFigure):
     """One statement shape of an arm, with its query plan, taken outside timing."""
 
-    arm: str
-    group: str
     sql: str
     count: int
     """The number of times that one operation sends it."""
@@ -264,11 +256,9 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(ArmFigure):
     """One operation's memory in its own child process."""
 
-    arm: str
-    group: str
     idle_bytes: int
     """The resident set just before the operation."""
     peak_bytes: int
@@ -293,11 +283,9 @@ PEAK_MEMORY = "peak_memory"
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(ArmFigure):
     """The growth of a figure with the data: the exponent k of cost ~ rows^k."""
 
-    arm: str
-    group: str
     metric: str
     scales: list[float]
     """Shares of the rows that it was measured at."""

@@ -1,4 +1,7 @@
-"""Reading and writing a run's folder: `run.json`, and the raw samples beside it, each replaced in one step."""
+"""Reading and writing a run's folder: `run.json` with the raw samples or histograms beside it; and the review that it tests.
+
+A file is replaced in one step. Functions that write raise UsageError if the folder cannot be written or the disk is full.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.errors import UsageError
-from harness.results.run import Run, Sample
+from harness.results.run import Review, Run, Sample
 from harness.version import DISTRIBUTION, version
 
 if TYPE_CHECKING:
@@ -21,15 +27,15 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 """Version of `run.json`. 2: warnings, work counts, verdicts and statuses under these names; nothing reads 1 any more."""
-
 WRITERS = {1: "0.1.0"}
 """Schema → the version of this package that wrote it, before files named it themselves."""
-
-RUN_FILE = "run.json"
+RUN_FILE, REVIEW_FILE = "run.json", "review.toml"
 TEXT_COLUMNS = {"arm", "group", "kind", "case"}
 """The columns of sample files that hold text; all others hold integers."""
-
-SAMPLE_COLUMNS = ("process", "pair", "position", "arm", "group", "case", "latency_ns")
+SAMPLE_COLUMNS = tuple(field.name for field in fields(Sample))
+HISTOGRAM_COLUMNS = ("process", "cycle", "position", "arm", "group", "kind", "lower_ns", "count")
+"""One row per bucket that is not empty: `kind` is "response", "service" or "queue", `lower_ns` the bucket's lowest time and `count`
+the number of operations in it. `process` is the load worker's number."""
 
 
 class _Version(msgspec.Struct):
@@ -38,29 +44,17 @@ class _Version(msgspec.Struct):
 
 
 def write_run(run: Run, folder: Path) -> Path:
-    """Write `run.json` into `folder` in one step, so that a crash or a full disk leaves the last good one.
-
-    Raises:
-        UsageError: the folder cannot be written, or the disk is full.
-    """
+    """Write `run.json` into `folder` in one step, so that a crash or a full disk leaves the last good one."""
     return write_json(run, folder / RUN_FILE)
 
 
 def write_json(run: Run, file: Path) -> Path:
-    """Write a run to `file` in one step: a run without its samples, such as a baseline.
-
-    Raises:
-        UsageError: the file cannot be written, or the disk is full.
-    """
+    """Write a run to `file` in one step: a run without its samples, such as a baseline."""
     return write_bytes(file, msgspec.json.format(msgspec.json.encode(run), indent=1))
 
 
 def write_bytes(path: Path, body: bytes) -> Path:
-    """Replace `path` by `body` in one step; the old content stays when anything fails.
-
-    Raises:
-        UsageError: the folder cannot be written, or the disk is full.
-    """
+    """Replace `path` by `body` in one step; the old content stays when anything fails."""
     partial: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,18 +73,13 @@ def write_bytes(path: Path, body: bytes) -> Path:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run from its folder or its `run.json`.
-
-    Raises:
-        UsageError: a missing, invalid or truncated file, another schema, or not a run.
-    """
+    """Read a run from its folder or its `run.json`; UsageError for a missing, invalid or truncated file, or another schema."""
     file = path / RUN_FILE if path.is_dir() else path
     try:
         body = file.read_bytes()
+        found = msgspec.json.decode(body, type=_Version)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}; name a run folder or its {RUN_FILE}") from error
-    try:
-        found = msgspec.json.decode(body, type=_Version)
     except msgspec.ValidationError as error:
         raise UsageError(f"{file} is not a run of this harness ({error}); name a folder that `harness run` wrote") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -109,7 +98,7 @@ def read_run(path: Path) -> Run:
 
 
 def schema_of(path: Path) -> int | None:
-    """Return the schema version of a run's folder or `run.json`; None of anything else, as `read_run` says."""
+    """Return the schema version that a run's folder or `run.json` has; None of anything else, readable or not."""
     file = path / RUN_FILE if path.is_dir() else path
     try:
         return msgspec.json.decode(file.read_bytes(), type=_Version).schema_version if file.is_file() else None
@@ -117,50 +106,52 @@ def schema_of(path: Path) -> int | None:
         return None
 
 
-def write_samples(samples: Iterable[Sample], path: Path) -> None:
-    """Write raw samples as CSV, one operation a row, columns `SAMPLE_COLUMNS`.
+def read_review(folder: Path) -> Review | None:
+    """Return the review of a folder of scenarios, None without one; UsageError if the file is not a review."""
+    file = folder / REVIEW_FILE
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Review)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
+        raise UsageError(f"{file} is not a review: {error}; fix or remove it") from error
 
-    Raises:
-        UsageError: the folder cannot be written, or the disk is full.
-    """
+
+def write_samples(samples: Iterable[Sample], path: Path) -> None:
+    """Write raw samples as CSV, one row per operation, columns `SAMPLE_COLUMNS`."""
+    _write_csv(SAMPLE_COLUMNS, map(attrgetter(*SAMPLE_COLUMNS), samples), path)
+
+
+def write_histograms(rows: Iterable[tuple[int | str, ...]], path: Path) -> None:
+    """Write the rows of one scenario's histograms as CSV, columns `HISTOGRAM_COLUMNS`."""
+    _write_csv(HISTOGRAM_COLUMNS, rows, path)
+
+
+def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(SAMPLE_COLUMNS)
-    writer.writerows((s.process, s.pair, s.position, s.arm, s.group, s.case, s.latency_ns) for s in samples)
+    writer.writerow(columns)
+    writer.writerows(rows)
     write_bytes(path, text.getvalue().encode())
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
-    """Yield the raw samples of one scenario.
+    """Yield the raw samples of one scenario; UsageError if the file is missing or is not a sample file."""
+    columns = read_columns(path, SAMPLE_COLUMNS, "samples")
+    yield from map(Sample, *(column.tolist() for column in columns.values()))
 
-    Raises:
-        UsageError: the file is missing or is not a sample file.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                yield Sample(
-                    process=int(row["process"]),
-                    pair=int(row["pair"]),
-                    position=int(row["position"]),
-                    arm=row["arm"],
-                    group=row["group"],
-                    case=row["case"],
-                    latency_ns=int(row["latency_ns"]),
-                )
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"cannot read the samples in {path} ({error}); run again, or report another run") from error
+
+def read_histograms(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return one scenario's histograms as columns of equal length, by the names in `HISTOGRAM_COLUMNS`; see `read_columns`."""
+    return read_columns(path, HISTOGRAM_COLUMNS, "histograms")
 
 
 def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt.NDArray[Any]]:
     """Return the columns `names` of a CSV file, those in `TEXT_COLUMNS` as text and all others as integers.
 
-    `kind` is the subject of the error: "samples", "histograms".
-
-    Raises:
-        UsageError: the file is missing, lacks a column, or has text where integers belong.
+    UsageError if the file is missing, lacks a column, or has other cells; `kind` is its subject: "samples", "histograms".
     """
-    import numpy as np  # noqa: PLC0415 - readers of single samples do not need it
+    import numpy as np  # noqa: PLC0415 - only readers of samples need it
 
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -170,5 +161,5 @@ def read_columns(path: Path, names: tuple[str, ...], kind: str) -> dict[str, npt
             columns = list(zip(*reader, strict=True))
         cells = {name: columns[place] if columns else () for name, place in places.items()}
         return {name: np.array(texts, dtype=str if name in TEXT_COLUMNS else np.int64) for name, texts in cells.items()}
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise UsageError(f"cannot read the {kind} in {path} ({error}); run again, or report another run") from error

@@ -1,9 +1,9 @@
 """The gains of switches, alone and last, from pairs in which every set of switches was timed on the same case.
 
 A switch's gain *alone* is the time with all switches off over the time with it alone; its gain *last* is the time with all but it
-over the time with all of them. All figures of a group come from the same pairs, as paired ratios with Student's t interval over the
-fresh processes. A group has several hypotheses (per switch: its gain alone, its gain last, and their difference; for all of them:
-the total gain, and its difference from the product), so their p-values are corrected together (Holm 1979).
+over the time with all of them. All figures of a group are paired ratios from the same pairs. A group has several hypotheses (per
+switch: its gain alone, its gain last, and their difference; for all of them: the total gain, and its difference from the product),
+so their p-values are corrected together (Holm 1979).
 """
 
 import math
@@ -15,13 +15,9 @@ from harness.stats.intervals import holm, p_of_no_effect, paired_ratio
 
 ALL = "all"
 """The arm with every switch on; the one with none is the baseline, which all others are compared with."""
-
 SAME = 1.25
 """Two gains count as equal only if the whole interval of their ratio is within this factor of 1: an interval that merely contains 1
 may be wide for lack of pairs."""
-
-Pair = Mapping[str, float]
-"""One pair: arm → its time."""
 
 
 def arms(switches: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -33,7 +29,7 @@ def arms(switches: Sequence[str]) -> dict[str, frozenset[str]]:
     return {name: on for name, on in named.items() if first[on] == name}
 
 
-def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Sequence[Pair]]) -> Ablation | None:
+def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Sequence[Mapping[str, float]]]) -> Ablation | None:
     """Return the gains of switches (name → description) in a group from the pairs of each process; None without complete pairs.
 
     Times are positive and in the same unit. A pair that lacks an arm is left out.
@@ -46,23 +42,24 @@ def ablation(group: str, switches: Mapping[str, str], processes: Mapping[int, Se
             kept[process] = [_ratios(pair, list(switches), names) for pair in whole]
     if not kept:
         return None
-    gains = _corrected({hypothesis: _gain(hypothesis, kept) for hypothesis in next(iter(kept.values()))[0]})
-    return Ablation(
-        group=group,
-        pairs=sum(map(len, kept.values())),
-        switches=_ranked([_switch(name, describes, gains) for name, describes in switches.items()]),
-        total=gains["total", ""],
-        product=gains["product", ""],
-        surplus=gains["surplus", ""],
-        together=_sum(gains["surplus", ""]),
-    )
+    gains = {}
+    for hypothesis in next(iter(kept.values()))[0]:
+        found, medians = paired_ratio({p: [(ratios[hypothesis], 1.0) for ratios in pairs] for p, pairs in kept.items()})
+        gains[hypothesis] = Gain(found.value, found.low, found.high, medians)
+    gains = _corrected(gains)
+    total, product, surplus = (gains[name, ""] for name in ("total", "product", "surplus"))
+    together = GainSum.AS_PRODUCT if _is_one(surplus) else GainSum.INCONCLUSIVE
+    if surplus.is_clear:
+        together = GainSum.MORE if surplus.ratio > 1 else GainSum.LESS
+    ranked = _ranked([_switch(name, describes, gains) for name, describes in switches.items()])
+    return Ablation(group, sum(map(len, kept.values())), ranked, total, product, surplus, together)
 
 
 _Hypothesis = tuple[str, str]
 """A hypothesis and its switch; the switch is empty if it concerns all of them."""
 
 
-def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], str]) -> dict[_Hypothesis, float]:
+def _ratios(pair: Mapping[str, float], switches: Sequence[str], names: Mapping[frozenset[str], str]) -> dict[_Hypothesis, float]:
     """Return the ratios of one pair for every hypothesis."""
     every = frozenset(switches)
     none, everything = pair[BASELINE], pair[names[every]]
@@ -74,11 +71,6 @@ def _ratios(pair: Pair, switches: Sequence[str], names: Mapping[frozenset[str], 
     return found | {("product", ""): product, ("surplus", ""): found["total", ""] / product}
 
 
-def _gain(hypothesis: _Hypothesis, processes: Mapping[int, Sequence[Mapping[_Hypothesis, float]]]) -> Gain:
-    found, medians = paired_ratio({p: [(ratios[hypothesis], 1.0) for ratios in pairs] for p, pairs in processes.items()})
-    return Gain(found.value, found.low, found.high, medians)
-
-
 def _corrected(gains: dict[_Hypothesis, Gain]) -> dict[_Hypothesis, Gain]:
     """Add the p-values. The product is not a hypothesis itself: it is compared with the total."""
     tested = {q: p_of_no_effect([math.log(m) for m in gain.processes]) for q, gain in gains.items() if q[0] != "product"}
@@ -88,18 +80,10 @@ def _corrected(gains: dict[_Hypothesis, Gain]) -> dict[_Hypothesis, Gain]:
 
 def _switch(name: str, describes: str, gains: Mapping[_Hypothesis, Gain]) -> SwitchGain:
     alone, last, difference = (gains[hypothesis, name] for hypothesis in ("alone", "last", "difference"))
-    differ = _is_above(last, alone) or _is_above(alone, last)
-    if differ and difference.is_clear:
+    interaction = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
+    if difference.is_clear and (_is_above(last, alone) or _is_above(alone, last)):
         interaction = Interaction.NEEDS_OTHERS if difference.ratio > 1 else Interaction.REDUNDANT
-    else:
-        interaction = Interaction.ADDS_UP if _is_one(difference) else Interaction.INCONCLUSIVE
     return SwitchGain(name, describes, alone, last, difference, interaction)
-
-
-def _sum(surplus: Gain) -> GainSum:
-    if surplus.is_clear:
-        return GainSum.MORE if surplus.ratio > 1 else GainSum.LESS
-    return GainSum.AS_PRODUCT if _is_one(surplus) else GainSum.INCONCLUSIVE
 
 
 def _is_one(gain: Gain) -> bool:

@@ -1,13 +1,13 @@
 """Latency histograms that merge without loss, and percentiles and ratios from them with bootstrap confidence intervals.
 
-Buckets are log-linear, of whole nanoseconds, with a relative error of at most 0.1 %: each power of two is divided into 512 equal
-buckets (values below 1024 ns have one each), as in HdrHistogram (Tene 2012), so that a bucket's middle is within 1/1024 of every
-value recorded in it. Buckets are the same in every process, therefore the sum of two histograms is the histogram of all values.
+Buckets are log-linear, of whole nanoseconds, as in HdrHistogram (Tene 2012): each power of two is divided into 512 equal buckets
+(values below 1024 ns have one each), whose middle is within 1/1024 of every value recorded in it. They are the same in every
+process, therefore the sum of two histograms is the histogram of all values.
 
 Intervals come from a bootstrap over cycles. A cycle is one block of every arm, one soon after the other, so that drift affects all
-arms of a cycle alike: a ratio is bootstrapped with both arms' blocks of the same cycles. Cycles lie inside load workers, each of
-which has a bias that no number of its cycles can cancel (Kalibera and Jones 2013), therefore workers are resampled first, then
-cycles inside them (Davison and Hinkley 1997, section 3.8).
+arms alike, and a ratio is of both arms' blocks of the same cycles. Cycles lie inside load workers, each of which has a bias that no
+number of its cycles can cancel (Kalibera and Jones 2013), therefore workers are resampled first, then cycles inside them (Davison
+and Hinkley 1997, section 3.8).
 """
 
 from __future__ import annotations
@@ -25,29 +25,16 @@ from harness.results.load import LatencySummary, LoadRatio
 from harness.results.run import BASELINE
 from harness.stats.intervals import QUANTILES, is_supported, t_quantile
 
-RELATIVE_ERROR = 2.0**-10
-"""The largest distance of a percentile from the recorded value it stands for, as a share of that value."""
-
 RESAMPLES = 1000
 MIN_CYCLES = 4
 """With fewer cycles, all load workers together, there is no interval."""
-
 _SEED = 20_260_101
-_CONFIDENCE = 0.95
-
 _Rows = npt.NDArray[np.float64]
-
 _HALF_BITS = 9
 _HALF = 1 << _HALF_BITS
 _EXACT_BITS = _HALF_BITS + 1
 _EXACT = 1 << _EXACT_BITS
 _EMPTY_MIN_NS = 1 << 63
-
-
-def bucket_of(ns: int) -> int:
-    """Return the bucket's number of a time in nanoseconds; numbers ascend with times, without gaps."""
-    shift = ns.bit_length() - _EXACT_BITS
-    return ns if shift <= 0 else (shift << _HALF_BITS) + (ns >> shift)
 
 
 def bounds_ns(bucket: int) -> tuple[int, int]:
@@ -83,18 +70,14 @@ class Histogram:
     _max_ns: int = -1
 
     def record(self, ns: int) -> None:
-        """Count one operation.
-
-        Raises:
-            ValueError: the time is negative.
-        """
+        """Count one operation; ValueError if its time is negative."""
         if ns < self._min_ns:  # a negative time is below every minimum, so this rare branch checks for it
             if ns < 0:
                 raise ValueError(f"a time cannot be negative: {ns} ns")
             self._min_ns = ns
         if ns > self._max_ns:  # noqa: PLR1730 - a call of max would cost as much as everything else here
             self._max_ns = ns
-        shift = ns.bit_length() - _EXACT_BITS  # `bucket_of`, without a call
+        shift = ns.bit_length() - _EXACT_BITS
         bucket = ns if shift <= 0 else (shift << _HALF_BITS) + (ns >> shift)
         counts = self.counts
         counts[bucket] = counts.get(bucket, 0) + 1
@@ -102,11 +85,7 @@ class Histogram:
         self.sum_ns += ns
 
     def record_many(self, ns: npt.NDArray[np.int64]) -> None:
-        """Count operations by their times in nanoseconds, shape (n,), as `record` does one by one.
-
-        Raises:
-            ValueError: a time is negative.
-        """
+        """Count operations by their times in nanoseconds, shape (n,), as `record` does one by one."""
         if not ns.size:
             return
         if ns.min() < 0:
@@ -166,21 +145,11 @@ class Histogram:
         return np.clip(middles, self._min_ns, self._max_ns) if self.counts else middles, numbers[ascending]
 
     def percentile_ns(self, q: float) -> float | None:
-        """Return the time within which a share `q` (0 to 1) of the operations stays; None without operations.
-
-        Interpolated between order statistics as `harness.stats.intervals.percentiles` does, each at its bucket's middle.
-
-        Raises:
-            ValueError: `q` is not from 0 to 1.
-        """
+        """Return the time within which a share `q` (0 to 1) of the operations stays, interpolated as by NumPy; None without any."""
         return self.percentiles_ns([q])[0]
 
     def percentiles_ns(self, qs: Iterable[float]) -> list[float | None]:
-        """Return several percentiles as `percentile_ns` does, in one pass.
-
-        Raises:
-            ValueError: one is not from 0 to 1.
-        """
+        """Return several percentiles as `percentile_ns` does, in one pass; ValueError if one is not from 0 to 1."""
         wanted = list(qs)
         if not all(0 <= q <= 1 for q in wanted):
             raise ValueError(f"percentiles are shares from 0 to 1, not {wanted}")
@@ -195,22 +164,6 @@ class Histogram:
             found.append(below + (above - below) * (rank - math.floor(rank)))
         return found
 
-    def fraction_above(self, limit_ns: float) -> float | None:
-        """Return the share of operations that took longer than a limit; None without operations.
-
-        Operations in the limit's own bucket count by the part of it above the limit: exact except within 0.1 % of the limit.
-        """
-        if not self.operations:
-            return None
-        if limit_ns >= self._max_ns:
-            return 0.0
-        if limit_ns < self._min_ns:
-            return 1.0
-        own = bucket_of(int(limit_ns))
-        lower, upper = bounds_ns(own)
-        above = sum(number for bucket, number in self.counts.items() if bucket > own)
-        return (above + self.counts.get(own, 0) * (upper - 1 - int(limit_ns)) / (upper - lower)) / self.operations
-
     def summary(self) -> LatencySummary:
         """Return the distribution for the record; percentiles are None if too few operations support them."""
         found = dict(zip(QUANTILES, self.percentiles_ns(QUANTILES.values()), strict=True))
@@ -224,11 +177,7 @@ class Histogram:
 
     @classmethod
     def from_wire(cls, wire: HistogramWire) -> Histogram:
-        """Return the histogram that `to_wire` encoded.
-
-        Raises:
-            ValueError: the numbers of buckets and counts differ.
-        """
+        """Return the histogram that `to_wire` encoded; ValueError if the numbers of buckets and counts differ."""
         counts = dict(zip(wire.buckets, wire.counts, strict=True))
         minimum, maximum = (_EMPTY_MIN_NS, -1) if wire.min_ns is None or wire.max_ns is None else (wire.min_ns, wire.max_ns)
         return cls(counts, sum(wire.counts), wire.sum_ns, minimum, maximum)
@@ -240,17 +189,14 @@ def summary(workers: Mapping[int, Sequence[Histogram]]) -> LatencySummary:
     A percentile that too few operations support is None; so is its interval, and every interval from fewer than `MIN_CYCLES`.
     """
     parts = [list(cycles) for _, cycles in sorted(workers.items()) if cycles]
-    whole = Histogram.merged(h for cycles in parts for h in cycles).summary()
-    drawn = _draws([len(cycles) for cycles in parts])
-    supported = [label for label in QUANTILES if is_supported(whole.operations, QUANTILES[label])]
-    if drawn is None or not supported:
-        return replace(whole, intervals_ns=dict.fromkeys(QUANTILES))
-    found = _percentiles([h for cycles in parts for h in cycles], drawn, supported)
-    tail_share = _tail_share(parts)
-    intervals = {
-        label: _bounds(found[:, supported.index(label)], tail_share) if label in supported else None for label in QUANTILES
-    }
-    return replace(whole, intervals_ns=intervals)
+    blocks = [h for cycles in parts for h in cycles]
+    whole = Histogram.merged(blocks).summary()
+    supported = _supported(whole.operations)
+    bounds: dict[str, tuple[float, float] | None] = dict.fromkeys(QUANTILES)
+    if supported and (drawn := _draws(parts)) is not None:
+        columns = _percentiles(blocks, drawn, supported).T
+        bounds |= {label: _bounds(column, parts) for label, column in zip(supported, columns, strict=True)}
+    return replace(whole, intervals_ns=bounds)
 
 
 def latency_ratios(workers: Mapping[int, Sequence[Mapping[str, Histogram]]], group: str) -> list[LoadRatio]:
@@ -265,31 +211,29 @@ def latency_ratios(workers: Mapping[int, Sequence[Mapping[str, Histogram]]], gro
 def _arm_ratios(workers: Mapping[int, Sequence[Mapping[str, Histogram]]], arm: str, group: str) -> list[LoadRatio]:
     both = [[c for c in cycles if arm in c and BASELINE in c] for _, cycles in sorted(workers.items())]
     parts = [cycles for cycles in both if cycles]
-    paired = {name: [cycle[name] for cycles in parts for cycle in cycles] for name in (BASELINE, arm)}
-    base, other = (Histogram.merged(blocks) for blocks in paired.values())
-    fewest = min(base.operations, other.operations)
-    supported = [label for label in QUANTILES if is_supported(fewest, QUANTILES[label])]
+    paired = [[cycle[name] for cycles in parts for cycle in cycles] for name in (BASELINE, arm)]
+    base, other = map(Histogram.merged, paired)
+    supported = _supported(min(base.operations, other.operations))
     before, after = (h.percentiles_ns(QUANTILES[label] for label in supported) for h in (base, other))
-    drawn = _draws([len(cycles) for cycles in parts]) if supported else None
-    found = None
-    if drawn is not None:
-        numerator, denominator = (_percentiles(blocks, drawn, supported) for blocks in paired.values())
-        found = np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
-    rows = []
-    for place, (label, b, a) in enumerate(zip(supported, before, after, strict=True)):
-        if not a or b is None:  # a time of zero occurs only with a clock that stands still
-            continue
-        bounds = None if found is None else _bounds(found[:, place], _tail_share(parts))
-        low, high = bounds or (None, None)
-        rows.append(LoadRatio(arm, group, label, b / a, low, high, sum(map(len, parts))))
-    return rows
+    bounds: Sequence[tuple[float, float] | None] = [None] * len(supported)
+    if supported and (drawn := _draws(parts)) is not None:
+        numerator, denominator = (_percentiles(blocks, drawn, supported) for blocks in paired)
+        ratios = np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+        bounds = [_bounds(column, parts) for column in ratios.T]
+    return [
+        LoadRatio(arm, group, label, b / a, low, high, len(paired[0]))
+        for label, b, a, (low, high) in zip(supported, before, after, [found or (None, None) for found in bounds], strict=True)
+        if a and b is not None  # a time of zero occurs only with a clock that stands still
+    ]
 
 
-def _draws(cycles: Sequence[int]) -> _Rows | None:
-    """Return each cycle's count in each resample, shape (RESAMPLES, all cycles), from the number of cycles of each load worker.
+def _supported(operations: int) -> list[str]:
+    return [label for label, quantile in QUANTILES.items() if is_supported(operations, quantile)]
 
-    A function of these numbers alone; None for too few cycles.
-    """
+
+def _draws(parts: Sequence[Sequence[object]]) -> _Rows | None:
+    """Return each cycle's count in each resample, shape (RESAMPLES, all cycles), from their numbers alone; None for too few."""
+    cycles = [len(part) for part in parts]
     if sum(cycles) < MIN_CYCLES:
         return None
     generator = np.random.default_rng(_SEED)
@@ -300,10 +244,7 @@ def _draws(cycles: Sequence[int]) -> _Rows | None:
 
 
 def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str]) -> _Rows:
-    """Return the percentiles of each resample in nanoseconds, shape (RESAMPLES, labels); NaN if it is empty.
-
-    Interpolated between order statistics, as `Histogram.percentile_ns` does.
-    """
+    """Return the percentiles of each resample, shape (RESAMPLES, labels), interpolated as by `Histogram`; NaN if it is empty."""
     middles, _ = (whole := Histogram.merged(blocks)).arrays()
     buckets = np.array(sorted(whole.counts))
     counts = np.zeros((len(blocks), len(buckets)))
@@ -326,20 +267,16 @@ def _percentiles(blocks: Sequence[Histogram], drawn: _Rows, labels: Sequence[str
     return found
 
 
-def _tail_share(parts: Sequence[Sequence[object]]) -> float:
-    """Return the share of resamples outside either end of the interval.
+def _bounds(found: npt.NDArray[np.float64], parts: Sequence[Sequence[object]]) -> tuple[float, float] | None:
+    """Return the 95 % interval of a percentile's resamples; None if most are of no operation.
 
-    Less than 2.5 % with few units, because the bootstrap's spread is too small then: the expanded percentile interval (Hesterberg
-    2015), which is as wide as Student's. The units are load workers, or the cycles of a single one.
+    With few units, load workers or the cycles of a single one, the bootstrap's spread is too small, so less than 2.5 % of the
+    resamples lie beyond either end: the expanded percentile interval (Hesterberg 2015), which is as wide as Student's.
     """
-    units = len(parts) if len(parts) > 1 else len(parts[0])
-    half = (1 - _CONFIDENCE) / 2
-    return NormalDist().cdf(t_quantile(half, units - 1) * (units / (units - 1)) ** 0.5)
-
-
-def _bounds(found: npt.NDArray[np.float64], tail_share: float) -> tuple[float, float] | None:
     finite = found[np.isfinite(found)]
     if len(finite) < RESAMPLES / 2:
         return None
-    low, high = np.quantile(finite, [tail_share, 1 - tail_share])
+    units = len(parts) if len(parts) > 1 else len(parts[0])
+    beyond = NormalDist().cdf(t_quantile(0.025, units - 1) * (units / (units - 1)) ** 0.5)
+    low, high = np.quantile(finite, [beyond, 1 - beyond])
     return float(low), float(high)

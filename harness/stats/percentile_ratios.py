@@ -12,12 +12,10 @@ import numpy as np
 
 from harness.results.run import AA_CONTROL, BASELINE, PercentileRatio, Sample
 from harness.stats.histogram import Histogram, latency_ratios
-from harness.stats.intervals import QUANTILES, is_supported
 
 LABELS = ("50", "95", "99")
 BLOCKS = 10
 """Into how many blocks a process's pairs are cut: enough to draw from, each long enough to hold what neighbours share."""
-
 _Pairs = dict[int, dict[int, list[int]]]
 """Process → pair → the nanoseconds of its operations."""
 
@@ -31,26 +29,14 @@ def percentile_ratios(samples: Iterable[Sample]) -> list[PercentileRatio]:
     for s in samples:
         if s.arm != AA_CONTROL:
             taken[s.group][s.arm][s.process][s.pair].append(s.latency_ns)
-    return [
-        row
-        for group, arms in taken.items()
-        for arm, pairs in arms.items()
-        if arm != BASELINE and BASELINE in arms
-        for row in _rows(group, arm, arms[BASELINE], pairs)
-    ]
-
-
-def _rows(group: str, arm: str, base: _Pairs, other: _Pairs) -> list[PercentileRatio]:
-    blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in other.items() if process in base}
-    fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
-    found = {ratio.percentile: ratio for ratio in latency_ratios(blocks, group)} if fewest else {}
     rows = []
-    for label in LABELS:
-        ratio = found.get(label) if is_supported(fewest, QUANTILES[label]) else None
-        if ratio is None:
-            rows.append(PercentileRatio(arm, group, label, fewest))
-        else:
-            rows.append(PercentileRatio(arm, group, label, fewest, ratio.ratio, ratio.low, ratio.high))
+    for group, arms in taken.items():
+        base = arms.pop(BASELINE, {})
+        for arm, processes in arms.items() if base else ():
+            blocks = {process: _blocks(arm, base[process], pairs) for process, pairs in processes.items() if process in base}
+            fewest = min(sum(block[name].operations for each in blocks.values() for block in each) for name in (BASELINE, arm))
+            found = {ratio.percentile: (ratio.ratio, ratio.low, ratio.high) for ratio in latency_ratios(blocks, group)}
+            rows += [PercentileRatio(arm, group, label, fewest, *found.get(label, ())) for label in LABELS]
     return rows
 
 

@@ -5,6 +5,7 @@ A process pair contains many slices, but a bias that lasts as long as a process 
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -14,10 +15,8 @@ from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
 """The probability of reporting a regression where there is none, over all benchmarks of a gate together."""
-
 POWER = 0.95
 """The probability of detecting a slowdown of the size that is reported as detectable."""
-
 MIN_PROCESS_PAIRS = 4
 """With fewer process pairs, a mean trimmed at both ends has no interval."""
 
@@ -39,16 +38,12 @@ def effect(logs: Sequence[float]) -> Effect:
 
     About one process in ten runs while something else uses the machine, which would make a plain t interval uselessly wide.
     """
-    ordered = sorted(logs)
-    n = len(ordered)
+    n = len(logs)
     if n < MIN_PROCESS_PAIRS:
-        return Effect(Interval(math.fsum(ordered) / n, None, None), None, None)
-    kept = ordered[1:-1]
+        return Effect(Interval(math.fsum(logs) / n, None, None), None, None)
+    kept = sorted(logs)[1:-1]
     centre = math.fsum(kept) / len(kept)
-    winsorised = [kept[0], *kept, kept[-1]]
-    mean = math.fsum(winsorised) / n
-    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in winsorised) / (n - 1))
-    error = spread * math.sqrt(n) / len(kept)
+    error = statistics.stdev([kept[0], *kept, kept[-1]]) * math.sqrt(n) / len(kept)  # of the Winsorised logs
     half = t_quantile(1 - ALPHA / 2, len(kept) - 1) * error
     p = 2 * t_tail(abs(centre) / error, len(kept) - 1) if error else float(centre == 0)
     return Effect(Interval(centre, centre - half, centre + half), error, p)
@@ -85,22 +80,17 @@ def recurs(logs: Sequence[float], tests: int, limit: int, margin: float) -> bool
 
 
 def detectable(found: Effect, n: int) -> float | None:
-    """Return the smallest slowdown, as a share, that a set of `n` process pairs detects with probability POWER.
-
-    None without an interval.
-    """
-    reach = _reach(found, n)
-    return None if reach is None else math.expm1(reach)
+    """Return the smallest slowdown, as a share, that `n` process pairs detect with probability POWER; None without an interval."""
+    return None if found.error is None else math.expm1(_reach(found.error, n))
 
 
 def process_pairs_needed(found: Effect, n: int, margin: float) -> int | None:
     """Return the number of equally noisy process pairs that would detect a slowdown of `margin`; None without an interval."""
-    reach = _reach(found, n)
-    return None if reach is None else max(MIN_PROCESS_PAIRS, math.ceil(n * (reach / math.log1p(margin)) ** 2))
-
-
-def _reach(found: Effect, n: int) -> float | None:
-    """Return the smallest detectable log ratio."""
     if found.error is None:
         return None
-    return found.error * (t_quantile(1 - ALPHA / 2, n - 3) + NormalDist().inv_cdf(POWER))
+    return max(MIN_PROCESS_PAIRS, math.ceil(n * (_reach(found.error, n) / math.log1p(margin)) ** 2))
+
+
+def _reach(error: float, n: int) -> float:
+    """Return the smallest detectable log ratio."""
+    return error * (t_quantile(1 - ALPHA / 2, n - 3) + NormalDist().inv_cdf(POWER))

@@ -1,31 +1,21 @@
 """A sequential test, valid after every pair: is one version slower than another, faster, or equally fast?
 
 A pair's log ratio d = ln(second's time ÷ first's time) lies above a line or not. If its median is no higher than the line, that is
-a coin that shows heads half the time at most, whatever the noise is like, heavy tails included. Betting on heads, with a mixture of
-stakes that is uniform over probabilities above ½, turns the count of heads into an **e-value**: the gain of a wager whose
-expectation is at most 1 while the claim is false. By Ville's inequality the chance that it *ever* reaches 1/alpha is then at most
-alpha, so that the test may be evaluated after every pair and stopped at once (Ville 1939; Shafer 2021, "Testing by betting";
-Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"; Howard and Ramdas 2022 for quantiles).
+a coin that shows heads half the time at most, whatever the noise is like. Betting on heads, with stakes that are uniform over
+probabilities above ½, turns the count of heads into an **e-value**: the gain of a wager whose expectation is at most 1 while the
+claim is false. The chance that it *ever* reaches 1/alpha is then at most alpha, so that the test may be evaluated after every
+pair (Ville 1939; Shafer 2021; Waudby-Smith and Ramdas 2024; Howard and Ramdas 2022 for quantiles).
 
-The coin must be fair whatever the previous pairs: with independent random orders it is, for two instances of the same code; noise
-of one arm that lasts for several pairs would make pairs dependent.
-
-Its conclusion is about the version that is slower *in this process*. It cannot detect a bias of the process, so the e-values of
-several processes are not multiplied; over processes, `harness.stats.intervals.paired_ratio` decides.
+Orders have to be random and pairs independent. The conclusion is about the version that is slower *in this process*, whose bias it
+cannot detect: over processes, `harness.stats.intervals.paired_ratio` decides.
 """
 
-import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-
-from harness.stats.intervals import Interval, median
 
 SLOWER, FASTER, SAME = "slower", "faster", "the same"
-CONCLUSIONS = (SLOWER, FASTER, SAME)
 """Possible conclusions: the median is beyond the margin in one direction or the other, or within it in both."""
-
 ALPHA = 0.01
 """Probability of each conclusion if it is false, over all evaluations together."""
 
@@ -35,9 +25,6 @@ def log_e_value(heads: int, tosses: int) -> float:
 
     With p uniform on (½, 1) as the stake, the mixture of (2 p)^heads · (2 (1 - p))^tails has a closed form,
     Σ_{k ≤ heads} C(n + 1, k) ÷ ((n + 1) · C(n, heads)), which is summed from its greatest term.
-
-    Raises:
-        ValueError: the heads are negative or more than the tosses.
     """
     if not 0 <= heads <= tosses:
         raise ValueError(f"{heads} heads in {tosses} tosses")
@@ -61,28 +48,6 @@ def _small(heads: int, tosses: int) -> float:
     return total
 
 
-@cache
-def heads_needed(tosses: int, alpha: float = ALPHA) -> int | None:
-    """Return the smallest number of heads whose e-value reaches 1/alpha; None if not even all heads do."""
-    if log_e_value(tosses, tosses) < -math.log(alpha):
-        return None
-    candidates = range(tosses // 2, tosses + 1)
-    return candidates[bisect.bisect_left(candidates, -math.log(alpha), key=lambda heads: log_e_value(heads, tosses))]
-
-
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the median with a confidence sequence: an interval that is valid after every pair at once.
-
-    The bounds are order statistics, from inverting the test of each line; wider than `harness.stats.intervals.median_interval`,
-    which is valid at one moment chosen beforehand. None if there are too few values.
-    """
-    ordered = sorted(values)
-    needed = heads_needed(len(ordered), (1 - confidence) / 2)
-    if needed is None:
-        return Interval(median(ordered), None, None)
-    return Interval(median(ordered), ordered[len(ordered) - needed], ordered[needed - 1])
-
-
 @dataclass
 class SequentialTest:
     """The pairs of one process so far, against a `margin`, a share: 0.03 asks about 3 % slower or faster.
@@ -91,18 +56,13 @@ class SequentialTest:
     """
 
     margin: float
-    log_ratios: list[float] = field(default_factory=list)
+    pairs: int = 0
     _heads: dict[str, int] = field(default_factory=lambda: dict.fromkeys((SLOWER, FASTER, "not slower", "not faster"), 0))
-
-    def __post_init__(self) -> None:
-        given, self.log_ratios = self.log_ratios, []
-        for log_ratio in given:
-            self.add(log_ratio)
 
     def add(self, log_ratio: float) -> None:
         """Add one pair: ln(second's time ÷ first's time), above 0 if the second is slower."""
         line = math.log1p(self.margin)
-        self.log_ratios.append(log_ratio)
+        self.pairs += 1
         self._heads[SLOWER] += log_ratio > line
         self._heads[FASTER] += log_ratio < -line
         self._heads["not slower"] += log_ratio < line
@@ -110,24 +70,19 @@ class SequentialTest:
 
     def log_e(self, conclusion: str) -> float:
         """Return ln of the e-value for a conclusion; for "the same", neither slower nor faster, it is the smaller of the two."""
-        return log_e_value(self._least(conclusion), len(self.log_ratios))
+        sides = ("not slower", "not faster") if conclusion == SAME else (conclusion,)
+        return log_e_value(min(self._heads[side] for side in sides), self.pairs)
 
     def conclusion(self, alpha: float = ALPHA) -> str | None:
         """Return the conclusion so far; None if there is none yet."""
-        needed = heads_needed(len(self.log_ratios), alpha)
-        return None if needed is None else next((one for one in CONCLUSIONS if self._least(one) >= needed), None)
-
-    def _least(self, conclusion: str) -> int:
-        sides = ("not slower", "not faster") if conclusion == SAME else (conclusion,)
-        return min(self._heads[side] for side in sides)
+        return next((one for one in (SLOWER, FASTER, SAME) if self.log_e(one) >= -math.log(alpha)), None)
 
 
 def first_conclusion(log_ratios: Sequence[float], margin: float, alpha: float = ALPHA) -> tuple[str | None, int]:
     """Return the first conclusion when evaluating after every pair, and the number of pairs; None if there is none."""
     evidence = SequentialTest(margin)
-    for number, log_ratio in enumerate(log_ratios, start=1):
+    for log_ratio in log_ratios:
         evidence.add(log_ratio)
-        found = evidence.conclusion(alpha)
-        if found is not None:
-            return found, number
+        if (found := evidence.conclusion(alpha)) is not None:
+            return found, evidence.pairs
     return None, len(log_ratios)

@@ -5,35 +5,25 @@ from collections.abc import Iterable
 from harness.errors import NotMeasurableError
 from harness.results.load import Capacity, CapacityStep
 from harness.results.run import BASELINE, ScenarioResult
-from harness.verdicts.promise import Estimate, Measure
+from harness.verdicts.measures import as_measure
+from harness.verdicts.promise import Estimate
 
 MEAN, MEDIAN = "mean", "50"
 """The labels of the mean and the median response time in a step's figures."""
 
 
-def times_the_capacity(kind: str) -> Measure:
-    """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`.
-
-    Raises:
-        NotMeasurableError: by the measure, if a capacity was not searched, or an arm sustains no level.
-    """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
-        note = f"{_level(before)} → {_level(after)}, {after.objective}"
-        for capacity in (before, after):
-            _require_sustained(capacity)
-        times, low, high = ratio(before, after)
-        return Estimate(times, low, high, note=note)
-
-    return measure
+@as_measure
+def times_the_capacity(result: ScenarioResult, arm: str, kind: str) -> Estimate:
+    """Measure an arm's capacity ÷ the baseline's, of one `CapacityKind`, with the bounds of `ratio`."""
+    before, after = (_capacity(result, name, kind) for name in (BASELINE, arm))
+    times, low, high = ratio(before, after)
+    return Estimate(times, low, high, note=f"{_level(before)} → {_level(after)}, {after.objective}")
 
 
 def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float | None]:
-    """Return the ratio of two capacities, other ÷ base, and its lower and upper bound; both need a sustained level.
+    """Return the ratio of two capacities, other ÷ base, and its bounds; both need a sustained level.
 
-    Each capacity lies between its sustained and its failed level, so the bounds are the outer quotients of these; None if the level
-    did not fail.
+    Each lies between its sustained and its failed level: the bounds are the outer quotients, None where no level failed.
     """
     assert base.sustained, f"{base.arm} sustains no level"
     assert other.sustained, f"{other.arm} sustains no level"
@@ -43,10 +33,9 @@ def ratio(base: Capacity, other: Capacity) -> tuple[float, float | None, float |
 
 
 def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
-    """Return the step with the highest power, throughput ÷ response time (Kleinrock 1979); None without any figures.
+    """Return the step with the highest power, throughput ÷ mean or else median response time (Kleinrock 1979); None without any.
 
-    Below the knee more load adds more throughput than waiting, above it more waiting than throughput. The response time is the
-    mean, or the median if no step has a mean. Steps in which the generator was the limit do not count.
+    Above this knee more load adds more waiting than throughput. Steps in which the generator was the limit do not count.
     """
     known = [s for s in steps if s.invalid is None]
     label = MEAN if any(s.percentiles_ns.get(MEAN) for s in known) else MEDIAN
@@ -55,25 +44,18 @@ def knee(steps: Iterable[CapacityStep]) -> CapacityStep | None:
 
 
 def _capacity(result: ScenarioResult, arm: str, kind: str) -> Capacity:
-    load = result.load
-    searched = [] if load is None else [c for c in load.capacities if c.kind == kind]
+    searched = {} if result.load is None else {c.arm: c for c in result.load.capacities if c.kind == kind}
     if not searched:
         raise NotMeasurableError(f"needs `harness capacity {result.name} --slo …`")
-    found = next((c for c in searched if c.arm == arm), None)
-    if found is None:
+    if arm not in searched:
         broken = next((a.cannot_run for a in result.arms if a.name == arm and a.cannot_run), None)
-        raise NotMeasurableError(
-            f"cannot run as written: {broken}" if broken else f"the capacity of {arm} in {kind} was not searched"
-        )
+        unknown = f"the capacity of {arm} in {kind} was not searched"
+        raise NotMeasurableError(f"cannot run as written: {broken}" if broken else unknown)
+    found = searched[arm]
+    if not found.sustained:
+        raise NotMeasurableError(f"{arm} sustains no level of {kind}: {found.reason}")
     return found
 
 
-def _require_sustained(capacity: Capacity) -> None:
-    if not capacity.sustained:
-        raise NotMeasurableError(f"{capacity.arm} sustains no level of {capacity.kind}: {capacity.reason}")
-
-
 def _level(capacity: Capacity) -> str:
-    at_least = "at least " if capacity.failed_at is None and capacity.sustained else ""
-    level = "none" if not capacity.sustained else f"{capacity.sustained:g}"
-    return f"{at_least}{level} {capacity.kind}"
+    return f"{'at least ' if capacity.failed_at is None else ''}{capacity.sustained:g} {capacity.kind}"

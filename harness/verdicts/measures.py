@@ -1,62 +1,65 @@
-"""Measures for promises: each function here returns a `Measure`, for use in a scenario's promises.
+"""Measures for promises: each public function here returns a `Measure`, for use in a scenario's promises.
 
 All read only the scenario's result. A missing figure raises NotMeasurableError; its message becomes the verdict's sentence.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
+from statistics import geometric_mean
+from typing import Concatenate, ParamSpec, TypeVar
 
 from harness.errors import NotMeasurableError
-from harness.results.run import BASELINE, PEAK_MEMORY, Ratio, ScenarioResult, WorkCount
-from harness.stats.intervals import geometric_mean, growth_exponent, mean_interval, median
+from harness.results.load import ArmFigure
+from harness.results.run import BASELINE, PEAK_MEMORY, Latency, Ratio, ScenarioResult, WorkCount
+from harness.stats.intervals import Interval, binomial_bounds, growth_exponent, mean_interval, median
 from harness.verdicts.promise import EXPONENT, TIME, Estimate, Measure, format_figure
 
 WORK = "work"
 """As a metric: the engine's measure of work, whichever it counts."""
-
 WORK_METRICS = ("vm_steps", "blocks")
 """The work counts of engines: SQLite's virtual-machine steps, PostgreSQL's blocks."""
+Rest = ParamSpec("Rest")
+Row = TypeVar("Row", bound=ArmFigure)
 
 
-def speedup(*groups: str) -> Measure:
+def as_measure(figure: Callable[Concatenate[ScenarioResult, str, Rest], Estimate]) -> Callable[Rest, Measure]:
+    """Return a function that makes a measure: it takes what `figure` takes besides the result and the arm."""
+
+    def make(*args: Rest.args, **kwargs: Rest.kwargs) -> Measure:
+        signature(figure).bind(None, None, *args, **kwargs)  # a wrong argument is an error where the promise is declared
+        return lambda result, arm: figure(result, arm, *args, **kwargs)
+
+    make.__name__, make.__doc__ = figure.__name__, figure.__doc__
+    return make
+
+
+@as_measure
+def speedup(result: ScenarioResult, arm: str, *groups: str) -> Estimate:
     """Measure times faster than the baseline, from paired times; of several groups the geometric mean, process by process."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        ratios = [_ratio(result, arm, group) for group in groups]
-        note = ", ".join(f"{r.group} {r.ratio:.2f}×" for r in ratios) if len(ratios) > 1 else ""
-        if len(ratios) == 1:
-            return Estimate(ratios[0].ratio, ratios[0].low, ratios[0].high)
-        processes = [[math.log(p) for p in parts] for parts in zip(*(r.processes for r in ratios), strict=False)]
-        centre = mean_interval([math.fsum(parts) / len(parts) for parts in processes])
-        value = geometric_mean([r.ratio for r in ratios])
-        if centre.low is None or centre.high is None:
-            return Estimate(value, note=note)
-        return Estimate(value, math.exp(centre.low), math.exp(centre.high), note=note)
-
-    return measure
+    ratios = [_ratio(result, arm, group) for group in groups]
+    if len(ratios) == 1:
+        return Estimate(ratios[0].ratio, ratios[0].low, ratios[0].high)
+    processes = [[math.log(p) for p in parts] for parts in zip(*(r.processes for r in ratios), strict=False)]
+    centre = mean_interval([math.fsum(parts) / len(parts) for parts in processes]).through(math.exp)
+    note = ", ".join(f"{r.group} {r.ratio:.2f}×" for r in ratios)
+    return Estimate(geometric_mean([r.ratio for r in ratios]), centre.low, centre.high, note=note)
 
 
-def slowdown(group: str) -> Measure:
+@as_measure
+def slowdown(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure times as long as the baseline, from paired times: the inverse of `speedup`. Shown as a cost: `+12 % time`."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        ratio = _ratio(result, arm, group)
-        low, high = (None if b is None else 1 / b for b in (ratio.high, ratio.low))
-        return Estimate(1 / ratio.ratio, low, high, unit=TIME)
-
-    return measure
+    faster = _ratio(result, arm, group)
+    longer = Interval(faster.ratio, faster.low, faster.high).through(lambda ratio: 1 / ratio, falling=True)
+    return Estimate(longer.value, longer.low, longer.high, unit=TIME)
 
 
-def less_time(group: str) -> Measure:
+@as_measure
+def less_time(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure the share of the baseline's time that is saved, from paired times."""
-    faster = speedup(group)
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        ratio = faster(result, arm)
-        low, high = (None if bound is None else 1 - 1 / bound for bound in (ratio.low, ratio.high))
-        return Estimate(1 - 1 / ratio.value, low, high)
-
-    return measure
+    faster = _ratio(result, arm, group)
+    saved = Interval(faster.ratio, faster.low, faster.high).through(lambda ratio: 1 - 1 / ratio)
+    return Estimate(saved.value, saved.low, saved.high)
 
 
 def latency(group: str, unit: str = "ms") -> Measure:
@@ -64,188 +67,201 @@ def latency(group: str, unit: str = "ms") -> Measure:
     per_unit = {"ms": 1e6, "s": 1e9}[unit]
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
-        centre = mean_interval([ns / per_unit for ns in _process_medians(result, arm, group)])
-        p95 = next(x.percentiles_ns.get("95") for x in result.latencies if (x.arm, x.group) == (arm, group))
+        timed = _latency(result, arm, group)
+        centre = mean_interval([ns / per_unit for ns in timed.process_medians_ns])
+        p95 = timed.percentiles_ns.get("95")
         note = f"p95 {p95 / per_unit:.2f} {unit}" if p95 is not None else ""
         return Estimate(centre.value, None if centre.low is None else max(0.0, centre.low), centre.high, note=note)
 
     return measure
 
 
-def fewer(metric: str, group: str) -> Measure:
-    """Measure the share of the baseline's work count that is saved: 51 → 2 statements is 0.96."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
-        if before.value == 0:
-            raise NotMeasurableError(
-                f"the baseline has no {named(metric)}" + (f" in {group!r}" if group else "") + ": nothing to cut"
-            )
-        return Estimate(1 - after.value / before.value, exact=True, note=_from_to(before, after))
-
-    return measure
-
-
-def fewer_times(metric: str, group: str) -> Measure:
-    """Measure the baseline's work count ÷ the arm's: 100 → 4 VM steps is 25."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = exact_figure(result, BASELINE, group, metric), exact_figure(result, arm, group, metric)
-        if after.value == 0:
-            raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
-        return Estimate(before.value / after.value, exact=True, note=_from_to(before, after))
-
-    return measure
-
-
-def times_as_long(group: str, as_group: str) -> Measure:
+@as_measure
+def times_as_long(result: ScenarioResult, arm: str, group: str, as_group: str) -> Estimate:
     """Measure an arm's time in one group ÷ its time in another, from its medians, process by process. Shown as `+12 % time`."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        medians = [_process_medians(result, arm, name) for name in (group, as_group)]
-        centre = mean_interval([math.log(long / short) for long, short in zip(*medians, strict=True)])
-        low, high = (None if b is None else math.exp(b) for b in (centre.low, centre.high))
-        return Estimate(math.exp(centre.value), low, high, note=f"{group} against {as_group}", unit=TIME)
-
-    return measure
+    medians = [_latency(result, arm, name).process_medians_ns for name in (group, as_group)]
+    centre = mean_interval([math.log(long / short) for long, short in zip(*medians, strict=True)]).through(math.exp)
+    return Estimate(centre.value, centre.low, centre.high, note=f"{group} against {as_group}", unit=TIME)
 
 
-def count(metric: str, group: str) -> Measure:
+@as_measure
+def fewer(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
+    """Measure the share of the baseline's work count that is saved: 51 → 2 statements is 0.96."""
+    before, after = (exact_figure(result, name, group, metric) for name in (BASELINE, arm))
+    if before.value == 0:
+        raise NotMeasurableError(f"the baseline has no {named(metric)}{f' in {group!r}' if group else ''}: nothing to cut")
+    return Estimate(1 - after.value / before.value, exact=True, note=_from_to(before, after))
+
+
+@as_measure
+def fewer_times(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
+    """Measure the baseline's work count ÷ the arm's: 100 → 4 VM steps is 25."""
+    before, after = (exact_figure(result, name, group, metric) for name in (BASELINE, arm))
+    if after.value == 0:
+        raise NotMeasurableError(f"{arm} counts no {metric} in {group!r}")
+    return Estimate(before.value / after.value, exact=True, note=_from_to(before, after))
+
+
+@as_measure
+def count(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure a work count of the arm itself, per operation."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        value = exact_figure(result, arm, group, metric)
-        before = exact_figure(result, BASELINE, group, metric)
-        return Estimate(value.value, exact=True, note=f"baseline {before.value:g}")
-
-    return measure
+    after, before = (exact_figure(result, name, group, metric) for name in (arm, BASELINE))
+    return Estimate(after.value, exact=True, note=f"baseline {before.value:g}")
 
 
-def memory_cut(group: str) -> Measure:
+@as_measure
+def memory_cut(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure the share of the baseline's peak memory of one operation that is saved, each side in its own child processes.
 
     The interval is the range over the processes: the baseline's minimum against the arm's maximum, and vice versa.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        before, after = _added_bytes(result, BASELINE, group), _added_bytes(result, arm, group)
-        if min(before) == 0:
-            raise NotMeasurableError(f"the baseline adds no memory in {group!r}")
-        middle_before, middle_after = median(before), median(after)
-        note = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
-        value = 1 - middle_after / middle_before
-        if min(len(before), len(after)) == 1:
-            return Estimate(value, note=f"{note}, one process each")
-        return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=note)
-
-    return measure
+    before, after = _added_bytes(result, BASELINE, group), _added_bytes(result, arm, group)
+    if min(before) == 0:
+        raise NotMeasurableError(f"the baseline adds no memory in {group!r}")
+    middle_before, middle_after = median(before), median(after)
+    note = f"{middle_before / 1e6:.1f} → {middle_after / 1e6:.1f} MB added"
+    value = 1 - middle_after / middle_before
+    if min(len(before), len(after)) == 1:
+        return Estimate(value, note=f"{note}, one process each")
+    return Estimate(value, 1 - max(after) / min(before), 1 - min(after) / max(before), note=note)
 
 
-def survives(group: str) -> Measure:
+@as_measure
+def survives(result: ScenarioResult, arm: str, group: str) -> Estimate:
     """Measure whether the operation completes under the scenario's memory limit for the group."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        runs = [m for m in result.memory if (m.arm, m.group) == (arm, group) and m.limit_bytes is not None]
-        if not runs:
-            raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not run under a memory limit")
-        base = next((m for m in result.memory if (m.arm, m.group) == (BASELINE, group) and m.limit_bytes is not None), None)
-        outcome = f"; baseline: {base.error or 'completes'}" if base and arm != BASELINE else ""
-        limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
-        failed = next((m.error for m in runs if m.error), None)
-        note = f"under {limit}: {failed or 'completes'}{outcome}"
-        return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=note, checks=len(runs))
-
-    return measure
+    runs, base = ([m for m in _rows(result.memory, name, group) if m.limit_bytes is not None] for name in (arm, BASELINE))
+    if not runs:
+        raise NotMeasurableError(_elsewhere(result) or f"{group!r} was not run under a memory limit")
+    outcome = f"; baseline: {base[0].error or 'completes'}" if base and arm != BASELINE else ""
+    limit = f"{runs[0].limit_bytes / 1e6:.0f} MB" if runs[0].limit_bytes else ""
+    failed = next((m.error for m in runs if m.error), None)
+    note = f"under {limit}: {failed or 'completes'}{outcome}"
+    return Estimate(sum(m.error is None for m in runs) / len(runs), exact=True, note=note, checks=len(runs))
 
 
-def growth(metric: str, group: str) -> Measure:
+@as_measure
+def growth(result: ScenarioResult, arm: str, metric: str, group: str) -> Estimate:
     """Measure the exponent k with which a work count or "peak_memory" grows with the rows: 0 is constant, 1 linear, 2 quadratic.
 
     Memory is not exact: its interval is the range of the exponents from each process at full size.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found = next((g for g in result.growth if (g.arm, g.group) == (arm, group) and g.metric in _meant(metric)), None)
-        if found is None:
-            raise NotMeasurableError(_elsewhere(result) or f"{named(metric)} of {group!r} was not measured at several sizes")
-        base = next((g for g in result.growth if (g.arm, g.group, g.metric) == (BASELINE, group, found.metric)), None)
-        note = f"baseline {format_figure(base.exponent, EXPONENT)}" if base else ""
-        if metric != PEAK_MEMORY:
-            return Estimate(found.exponent, exact=True, note=note)
-        ends = _added_bytes(result, arm, group)
-        range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
-        if len(range_of) == 1:
-            return Estimate(found.exponent, note=f"{note}, one process each")
-        return Estimate(found.exponent, min(range_of), max(range_of), note=note)
-
-    return measure
+    found = next((g for g in _rows(result.growth, arm, group) if g.metric in _meant(metric)), None)
+    if found is None:
+        raise NotMeasurableError(_elsewhere(result) or f"{named(metric)} of {group!r} was not measured at several sizes")
+    base = next((g for g in _rows(result.growth, BASELINE, group) if g.metric == found.metric), None)
+    notes = [f"baseline {format_figure(base.exponent, EXPONENT)}"] if base else []
+    if metric != PEAK_MEMORY:
+        return Estimate(found.exponent, exact=True, note="".join(notes))
+    ends = _added_bytes(result, arm, group)
+    range_of = [growth_exponent(found.scales, [*found.values[:-1], end]) for end in ends if end > 0]
+    if len(range_of) == 1:
+        return Estimate(found.exponent, note=", ".join([*notes, "one process each"]))
+    return Estimate(found.exponent, min(range_of), max(range_of), note="".join(notes))
 
 
-def plan_share(*, using_index: bool) -> Measure:
+@as_measure
+def plan_share(result: ScenarioResult, arm: str, *, using_index: bool) -> Estimate:
     """Measure the share of statement shapes whose plan uses an index or, with `using_index=False`, the number that scan a table."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        shapes = {s.sql: s for s in result.statements if s.arm == arm and s.plan}
-        if not shapes:
-            raise NotMeasurableError("no plans were taken")
-        if using_index:
-            found = sum(s.uses_index for s in shapes.values())
-            return Estimate(found / len(shapes), exact=True, note=f"{found} of {len(shapes)} statement shapes")
-        scanning = sorted({s.group for s in shapes.values() if s.scans_table})
-        number = sum(s.scans_table for s in shapes.values())
-        note = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
-        return Estimate(number, exact=True, note=note)
-
-    return measure
+    shapes = {s.sql: s for s in result.statements if s.arm == arm and s.plan}
+    if not shapes:
+        raise NotMeasurableError("no plans were taken")
+    if using_index:
+        found = sum(s.uses_index for s in shapes.values())
+        return Estimate(found / len(shapes), exact=True, note=f"{found} of {len(shapes)} statement shapes")
+    scanning = sorted({s.group for s in shapes.values() if s.scans_table})
+    number = sum(s.scans_table for s in shapes.values())
+    note = f"of {len(shapes)} statement shapes" + (f", in {', '.join(scanning)}" if scanning else "")
+    return Estimate(number, exact=True, note=note)
 
 
-def verified(*groups: str) -> Measure:
+@as_measure
+def verified(result: ScenarioResult, arm: str, *groups: str) -> Estimate:
     """Measure the share of these groups in which the arm gives the baseline's answers, timed or not.
 
     Arms that disagree fail the scenario, so that only groups which the arm cannot run are missing.
     """
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        if not result.verified_cases:
-            raise NotMeasurableError("no answers were compared")
-        missing = [g for g in groups if g in _errors(result, arm)]
-        note = f"{result.verified_cases} answers equal" + (f"; no answer for {', '.join(missing)}" if missing else "")
-        return Estimate(1 - len(missing) / len(groups), exact=True, note=note, checks=len(groups))
-
-    return measure
+    if not result.verified_cases:
+        raise NotMeasurableError("no answers were compared")
+    missing = [g for g in groups if g in _errors(result, arm)]
+    note = f"{result.verified_cases} answers equal" + (f"; no answer for {', '.join(missing)}" if missing else "")
+    return Estimate(1 - len(missing) / len(groups), exact=True, note=note, checks=len(groups))
 
 
-def shown(*messages: str, invert: bool = True) -> Measure:
-    """Measure the share of the named findings that were not observed on the arm, or with `invert=False`, that were."""
-
-    def measure(result: ScenarioResult, arm: str) -> Estimate:
-        found = [f for f in result.findings if f.arm == arm and f.message in messages]
-        good = [f for f in found if f.holds != invert]
-        note = "; ".join(f.evidence for f in found) or "nothing observed against it"
-        return Estimate(len(good) / len(found) if found else 1.0, exact=True, note=note, checks=len(found) or None)
-
-    return measure
+@as_measure
+def shown(result: ScenarioResult, arm: str, *messages: str) -> Estimate:
+    """Measure the share of the named findings that were tried on the arm and not observed; 1 if none was tried on it."""
+    unknown = set(messages) - {finding.message for finding in result.findings}
+    if unknown:
+        raise NotMeasurableError(f"no arm was tested for: {'; '.join(sorted(unknown))}")
+    found = [f for f in result.findings if f.arm == arm and f.message in messages]
+    note = "; ".join(f.evidence for f in found) or "nothing observed against it"
+    good = sum(not f.holds for f in found)
+    return Estimate(good / len(found) if found else 1.0, exact=True, note=note, checks=len(found) or None)
 
 
 def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = min) -> Measure:
-    """Combine several measures with `how`, by default the smallest; exact only if all are."""
+    """Combine several measures with `how`, by default the smallest; exact only if all are.
+
+    The unit is kept if all have the same; `min` and `max` choose one measure, so they need that.
+    """
 
     def measure(result: ScenarioResult, arm: str) -> Estimate:
         parts = [m(result, arm) for m in measures]
-        note = "; ".join(p.note for p in parts if p.note)
+        units = {p.unit for p in parts}
+        chooses = how in (min, max)
+        if chooses and len(units) > 1:
+            named_units = ", ".join(unit or "the claim's" for unit in sorted(units))
+            raise NotMeasurableError(f"measures in different units ({named_units}) have no smallest or largest")
         value = how([p.value for p in parts])
-        checks = next((p.checks for p in parts if p.value == value), None)
-        return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks)
+        checks = next((p.checks for p in parts if p.value == value), None) if chooses else None
+        note = "; ".join(p.note for p in parts if p.note)
+        unit = units.pop() if len(units) == 1 else ""
+        return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks, unit=unit)
 
     return measure
 
 
+@as_measure
+def share_of(result: ScenarioResult, arm: str, hits: str, tried: str) -> Estimate:
+    """Measure the share of tries that hit, from two figures of the arm, with its confidence interval."""
+    found, tries = (exact_figure(result, arm, "", name).value for name in (hits, tried))
+    if not tries:
+        raise NotMeasurableError(f"{arm} has no {named(tried)}")
+    low, high = binomial_bounds(found, tries)
+    return Estimate(found / tries, low, high, note=f"{found:.0f} of {tries:.0f} {named(tried)}")
+
+
+@as_measure
+def fewer_of(result: ScenarioResult, arm: str, rate_per_1000: str, tried: str) -> Estimate:
+    """Measure the share by which a rate is below the baseline's, from both arms' figures and their numbers of tries.
+
+    The interval combines opposite bounds of the two rates, which is conservative.
+    """
+    rates = [exact_figure(result, name, "", rate_per_1000).value for name in (BASELINE, arm)]
+    tries = [exact_figure(result, name, "", tried).value for name in (BASELINE, arm)]
+    if rates[0] == 0:
+        raise NotMeasurableError(f"the baseline has no {named(rate_per_1000)} in {tries[0]:.0f} tries: nothing to reduce")
+    before, after = (binomial_bounds(rate * n / 1000, n) for rate, n in zip(rates, tries, strict=True))
+    note = "{:.0f} → {:.0f} ".format(*rates) + named(rate_per_1000)
+    return Estimate(1 - rates[1] / rates[0], 1 - after[1] / before[0], 1 - after[0] / before[1], note=note)
+
+
+def _rows(rows: Iterable[Row], arm: str, group: str) -> list[Row]:
+    return [row for row in rows if (row.arm, row.group) == (arm, group)]
+
+
 def _ratio(result: ScenarioResult, arm: str, group: str) -> Ratio:
-    found = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
-    if found is None:
-        error = _errors(result, arm).get(group)
-        raise NotMeasurableError(f"cannot run as written: {group}: {error}" if error else f"{group!r} was not timed here")
-    return found
+    for ratio in _rows(result.ratios, arm, group):
+        return ratio
+    error = _errors(result, arm).get(group)
+    raise NotMeasurableError(f"cannot run as written: {group}: {error}" if error else f"{group!r} was not timed here")
+
+
+def _latency(result: ScenarioResult, arm: str, group: str) -> Latency:
+    for timed in _rows(result.latencies, arm, group):
+        if timed.process_medians_ns:
+            return timed
+    raise NotMeasurableError(f"{group!r} was not timed here")
 
 
 def _errors(result: ScenarioResult, arm: str) -> dict[str, str]:
@@ -253,28 +269,18 @@ def _errors(result: ScenarioResult, arm: str) -> dict[str, str]:
     return next((a.errors for a in result.arms if a.name == arm), {})
 
 
-def _process_medians(result: ScenarioResult, arm: str, group: str) -> list[float]:
-    found = next((x.process_medians_ns for x in result.latencies if (x.arm, x.group) == (arm, group)), None)
-    if not found:
-        raise NotMeasurableError(f"{group!r} was not timed here")
-    return found
-
-
 def exact_figure(result: ScenarioResult, arm: str, group: str, metric: str) -> WorkCount:
     """Return a work count of an arm, per operation of a group or, with an empty group, of the arm itself.
 
-    Raises:
-        NotMeasurableError: it was not counted; if the arm cannot run as written, that is the reason.
+    NotMeasurableError if it was not counted; if the arm cannot run as written, that is the reason.
     """
-    metrics = _meant(metric)
-    found = next((e for e in result.work_counts if (e.arm, e.group, e.scale) == (arm, group, 1.0) and e.metric in metrics), None)
-    if found is None:
-        errors = _errors(result, arm)
-        for stopped in (group,) if group else errors:
-            if stopped in errors:
-                raise NotMeasurableError(f"cannot run as written: {stopped}: {errors[stopped]}")
-        raise NotMeasurableError(f"{result.engine} counted no {named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
-    return found
+    for count in _rows(result.work_counts, arm, group):
+        if count.scale == 1.0 and count.metric in _meant(metric):
+            return count
+    for stopped, error in _errors(result, arm).items():
+        if group in ("", stopped):
+            raise NotMeasurableError(f"cannot run as written: {stopped}: {error}")
+    raise NotMeasurableError(f"{result.engine} counted no {named(metric)} for {arm}" + (f" in {group!r}" if group else ""))
 
 
 def _meant(metric: str) -> tuple[str, ...]:
@@ -296,7 +302,7 @@ def _elsewhere(result: ScenarioResult) -> str:
 
 
 def _added_bytes(result: ScenarioResult, arm: str, group: str) -> list[float]:
-    runs = [m for m in result.memory if (m.arm, m.group, m.scale) == (arm, group, 1.0) and m.limit_bytes is None]
+    runs = [m for m in _rows(result.memory, arm, group) if m.scale == 1.0 and m.limit_bytes is None]
     if not runs:
         raise NotMeasurableError(_elsewhere(result) or f"no memory measured for {arm} in {group!r}")
     error = next((m.error for m in runs if m.error), None)

@@ -10,6 +10,8 @@ from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdic
 
 WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
 """Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
+WORTH_HAVING = 0.05
+"""The smallest gain worth having, above no effect in a claim's unit: 5 % faster, 5 % less."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,10 @@ def measured(unit: str) -> Claim:
 
 
 class Measure(Protocol):
-    """A function that reads an estimate from a scenario's result."""
+    """A function that reads one arm's estimate from a scenario's result; NotMeasurableError, with the reason, if it has none."""
 
     def __call__(self, result: ScenarioResult, arm: str, /) -> Estimate:
-        """Return the estimate for one arm.
-
-        Raises:
-            NotMeasurableError: the result does not have the figure; the message is the reason.
-        """
-        ...
+        """Return the estimate for one arm."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +142,8 @@ def weigh(claim: Claim, estimate: Estimate) -> PromiseVerdict:
     """Return the verdict on an estimate.
 
     A promise is confirmed if the whole interval keeps it, and denied if the whole interval misses it. An interval on both sides of
-    the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A miss without any gain is
-    `refuted`, a miss with some gain `fell short`.
+    the line, or a value without one, is inconclusive. An interval may be open at one side ("at least"). A denied promise
+    `fell short` if the whole interval is a gain, is `refuted` if it excludes a gain of `WORTH_HAVING`, and else `missed`.
     """
     if claim.low is None:
         return PromiseVerdict.MEASURED
@@ -154,27 +151,24 @@ def weigh(claim: Claim, estimate: Estimate) -> PromiseVerdict:
     if low is None and high is None:
         return PromiseVerdict.INCONCLUSIVE
     low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
-    return _weigh_limit(claim.low, low, high) if claim.less_is_better else _weigh_floor(claim, claim.low, low, high)
-
-
-def _weigh_floor(claim: Claim, floor: float, low: float, high: float) -> PromiseVerdict:
+    if claim.less_is_better:  # from here on more is better
+        low, high, floor, neutral = -high, -low, -claim.low, None
+    else:
+        floor, neutral = claim.low, claim.neutral
     if low >= floor:
         return PromiseVerdict.EXCEEDED if claim.high is not None and low > claim.high else PromiseVerdict.CONFIRMED
     if high >= floor:
         return PromiseVerdict.INCONCLUSIVE
-    return PromiseVerdict.FELL_SHORT if claim.neutral is None or low > claim.neutral else PromiseVerdict.REFUTED
-
-
-def _weigh_limit(limit: float, low: float, high: float) -> PromiseVerdict:
-    if high <= limit:
-        return PromiseVerdict.CONFIRMED
-    return PromiseVerdict.FELL_SHORT if low > limit else PromiseVerdict.INCONCLUSIVE
+    if neutral is None or low > neutral:
+        return PromiseVerdict.FELL_SHORT
+    return PromiseVerdict.REFUTED if high < neutral + WORTH_HAVING else PromiseVerdict.MISSED
 
 
 def format_value(value: float, unit: str) -> str:
     """Return a value with its unit: `7.2×`, `96 % less`, `3.1 ms`, `10× the rows → 1.48× the cost (exponent 0.17)`."""
-    formatter = _FORMATS.get(unit)
-    return formatter(value) if formatter else f"{_digits(value)} {_counted(unit, value)}"
+    if unit in _FORMATS:
+        return _FORMATS[unit](value)
+    return f"{_digits(value)} {unit.removesuffix('s') if value == 1 and len(unit) > len('ms') else unit}"
 
 
 def format_figure(value: float, unit: str, checks: int | None = None) -> str:
@@ -195,24 +189,17 @@ def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -
     """Return a claim's range, from the bounds that a verdict has: `5–10×`, `60–80 % less`."""
     if claim_low is None:
         return "nothing"
-    if claim_high is not None and claim_high != claim_low:
-        low, high = format_value(claim_low, unit), format_value(claim_high, unit)
-        prefix = len(_common_suffix(low, high))
-        return f"{low[:-prefix]}–{high}" if prefix else f"{low}–{high}"
-    return format_value(claim_low, unit)
-
-
-def _counted(unit: str, value: float) -> str:
-    return unit.removesuffix("s") if value == 1 and len(unit) > len("ms") else unit
+    low, high = format_value(claim_low, unit), format_value(claim_low if claim_high is None else claim_high, unit)
+    if low == high:
+        return low
+    low_unit, high_unit = (text.lstrip("0123456789.,") for text in (low, high))
+    return f"{low.removesuffix(high_unit) if low_unit == high_unit else low}–{high}"
 
 
 def _percent(share: float) -> str:
-    whole = abs(share) < _NEARLY_ALL or share == 1
-    return f"{share * 100:.0f} %" if whole else f"{share * 100:.1f} %"
-
-
-_NEARLY_ALL = 0.99
-"""From here on whole percents hide the difference that matters: 99.2 % less leaves twice as much as 99.6 % less."""
+    """Return whole percents, except from 99 % on: 99.2 % less leaves twice as much as 99.6 % less."""
+    digits = 0 if abs(share) < 0.99 or share == 1 else 1  # noqa: PLR2004 - see above
+    return f"{share * 100:.{digits}f} %"
 
 
 def _less(share: float) -> str:
@@ -226,23 +213,14 @@ def _time(ratio: float) -> str:
     return f"{change:+,.0f} % time" if abs(change) >= 100 else f"{change:+.3g} % time"  # noqa: PLR2004 - three significant digits
 
 
-def _growth(exponent: float) -> str:
-    return f"10× the rows → {_digits(10.0**exponent)}× the cost (exponent {round(exponent, 2) + 0.0:.2f})"
-
-
 _FORMATS: dict[str, Callable[[float], str]] = {
     TIMES: lambda v: f"{_digits(v)}×",
     TIME: _time,
     LESS: _less,
     "share": _percent,
     WORKS: lambda v: "it works" if v == 1 else format_figure(v, WORKS),
-    EXPONENT: _growth,
+    EXPONENT: lambda v: f"10× the rows → {_digits(10.0**v)}× the cost (exponent {round(v, 2) + 0.0:.2f})",
 }
-
-
-def _common_suffix(a: str, b: str) -> str:
-    unit_a, unit_b = a.lstrip("0123456789.,"), b.lstrip("0123456789.,")
-    return unit_a if unit_a == unit_b else ""
 
 
 def _digits(value: float) -> str:

@@ -9,17 +9,13 @@ from harness.results.load import LatencySummary
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 EXAMPLE = 'try "p95 < 150ms, errors < 0.1%"'
-
 MAX_ERRORS = 0.01
 """The default limit of the share of operations that may fail."""
-
 MIN_ACHIEVED = 0.98
 """The default limit of the share of the offered rate that has to complete in the open model."""
-
 MEAN, MAX = "mean", "max"
 STATISTICS = (*(f"p{label}" for label in QUANTILES), MEAN, MAX)
 """The statistics of response times that an objective can bound."""
-
 _UNITS_NS = {"ns": 1.0, "us": 1e3, "\u03bcs": 1e3, "ms": 1e6, "s": 1e9}  # Greek mu, to which a micro sign folds
 _CLAUSE = re.compile(
     r"(?P<name>[a-z][\w.]*)\s*(?P<sign><=|>=|<|>|\u2264|\u2265)\s*(?P<number>[0-9]+\.?[0-9]*|\.[0-9]+)\s*(?P<unit>\S*)"
@@ -83,14 +79,11 @@ class LoadObservation:
     def chance_share(self) -> float:
         """The tolerance of `achieved_share` for chance, 0 to 1.
 
-        Operations due shortly before the end of measured time complete after it, and those due shortly before its start complete
-        within it. Rate × response time are in flight at either end (Little 1961), with a standard deviation of the square root for
-        independent arrivals, so that the two ends differ by the root of twice as many; twice that is tolerated.
+        Rate × response time operations are in flight at either end of measured time (Little 1961), with a standard deviation of the
+        square root for independent arrivals, so that the ends differ by the root of twice as many; twice that is tolerated.
         """
-        if not self.offered_per_s or not self.sent:
-            return 0.0
-        in_flight = self.offered_per_s * (self.response.mean_ns or 0.0) / 1e9
-        return min(1.0, 2 * math.sqrt(2 * in_flight) / self.sent)
+        in_flight = (self.offered_per_s or 0.0) * (self.response.mean_ns or 0.0) / 1e9
+        return min(1.0, 2 * math.sqrt(2 * in_flight) / self.sent) if self.sent else 0.0
 
 
 @dataclass(frozen=True)
@@ -123,52 +116,36 @@ class Objective:
     def judge(self, observed: LoadObservation) -> Judgement:
         """Judge an observation.
 
-        A broken bound fails with any number of operations; a time within its bound needs enough operations for its percentile, and
-        every bound needs `SAMPLES_BEYOND` of them.
+        A broken bound fails with any number of operations; one that is met needs `needs_operations`.
         """
         if observed.invalid:
             return Judgement(None, observed.invalid)
-        broken = [
-            *self._broken_counts(observed),
-            *(text for bound in self.latencies for text in _broken_time(bound, observed.response)),
-        ]
+        errors = f"errors {_percent(observed.failed_share)}"
+        broken = [] if self.errors.admits(observed.failed_share) else [errors]
+        share = observed.achieved_share
+        if share is not None and not self.achieved.admits(share + observed.chance_share):
+            broken.append(f"completed {_percent(share)} of the offered rate")
+        broken += [text for bound in self.latencies for text in _broken_time(bound, observed.response)]
         if broken and observed.sent:
             return Judgement(False, "; ".join(broken))  # noqa: FBT003 - the field is a verdict of three values
         if observed.response.operations < self.needs_operations:
             return Judgement(None, f"too few operations: {observed.response.operations} of {self.needs_operations}")
-        figures = [
-            f"{b.name} {_written(b.name, value)}" for b in self.latencies if (value := statistic_ns(observed.response, b.name))
-        ]
-        return Judgement(True, ", ".join([*figures, f"errors {_percent(observed.failed_share)}"]))  # noqa: FBT003 - as above
-
-    def _broken_counts(self, observed: LoadObservation) -> list[str]:
-        broken = []
-        if not self.errors.admits(observed.failed_share):
-            broken.append(f"errors {_percent(observed.failed_share)}")
-        share = observed.achieved_share
-        if share is not None and not self.achieved.admits(share + observed.chance_share):
-            broken.append(f"completed {_percent(share)} of the offered rate")
-        return broken
+        values = {b.name: value for b in self.latencies if (value := statistic_ns(observed.response, b.name))}
+        figures = [f"{name} {_written(name, value)}" for name, value in values.items()]
+        return Judgement(True, ", ".join([*figures, errors]))  # noqa: FBT003 - as above
 
 
 def statistic_ns(times: LatencySummary, name: str) -> float | None:
     """Return one of `STATISTICS` in nanoseconds; None if too few operations support it."""
-    if name == MEAN:
-        return times.mean_ns
-    if name == MAX:
-        return times.max_ns
-    return times.percentiles_ns.get(name[1:])
+    whole = {MEAN: times.mean_ns, MAX: times.max_ns}
+    return whole[name] if name in whole else times.percentiles_ns.get(name[1:])
 
 
 def parse(text: str) -> Objective:
-    """Parse an objective: clauses separated by commas, all of which have to be met.
+    """Parse an objective: clauses separated by commas, all of which have to be met. UsageError names an invalid clause.
 
     A clause is an upper bound of a time (`STATISTICS`, in ns, us, µs, ms or s) or of the share of `errors` (in %, or from 0 to 1),
-    or a lower bound of the share of the offered rate that is `achieved`. By default errors are at most 1 % and achieved at least
-    98 %.
-
-    Raises:
-        UsageError: a clause is invalid; the message names it and shows an example.
+    or a lower bound of the share of the offered rate that is `achieved`. By default errors are at most 1 %, achieved at least 98 %.
 
     Example:
         parse("p95 < 150ms, errors < 0.1%")
@@ -179,11 +156,10 @@ def parse(text: str) -> Objective:
         if bound.name in found:
             raise UsageError(f"--slo has two bounds of {bound.name}; remove one of them, {EXAMPLE}")
         found[bound.name] = bound
-    latencies = tuple(bound for name, bound in found.items() if name in STATISTICS)
-    if not latencies and "errors" not in found:
+    shares = {name: found.pop(name) for name in ("errors", "achieved") if name in found}
+    if not found and "errors" not in shares:
         raise UsageError(f"--slo {text!r} bounds neither a time nor errors; {EXAMPLE}")
-    default = Objective()
-    return Objective(latencies, found.get("errors", default.errors), found.get("achieved", default.achieved))
+    return Objective(tuple(found.values()), **shares)
 
 
 def _clause(part: str) -> Bound:
@@ -201,8 +177,7 @@ def _clause(part: str) -> Bound:
     if sign.startswith(">") is not floor:
         wanted = ">=" if floor else "<"
         raise UsageError(f"--slo sign {sign!r} in {part!r} points the wrong way; {name} takes {wanted}; {EXAMPLE}")
-    number = float(match["number"])
-    limit = _time_ns(number, unit, part) if name in STATISTICS else _share(number, unit, part)
+    limit = _limit(name, float(match["number"]), unit, part)
     if floor and limit == 0:
         raise UsageError(f"--slo limit in {part!r} is always met; try achieved >= 98%")
     if not floor and limit == 0 and (sign == "<" or name in STATISTICS):
@@ -210,16 +185,14 @@ def _clause(part: str) -> Bound:
     return Bound(name, limit, strict=len(sign) == 1, floor=floor)
 
 
-def _time_ns(number: float, unit: str, part: str) -> float:
-    if unit not in _UNITS_NS:
-        fault = f"unknown unit {unit!r}" if unit else "limit without a unit"
-        raise UsageError(f"--slo {fault} in {part!r}; times are in ns, us, ms or s; {EXAMPLE}")
-    return number * _UNITS_NS[unit]
-
-
-def _share(number: float, unit: str, part: str) -> float:
+def _limit(name: str, number: float, unit: str, part: str) -> float:
+    if name in STATISTICS:
+        if unit not in _UNITS_NS:
+            fault = f"an unknown unit {unit!r}" if unit else "a limit without a unit"
+            raise UsageError(f"--slo has {fault} in {part!r}; times are in ns, us, ms or s; {EXAMPLE}")
+        return number * _UNITS_NS[unit]
     if unit not in ("", "%"):
-        raise UsageError(f"--slo unknown unit {unit!r} in {part!r}; shares are in %, or from 0 to 1; {EXAMPLE}")
+        raise UsageError(f"--slo has an unknown unit {unit!r} in {part!r}; shares are in %, or from 0 to 1; {EXAMPLE}")
     share = number / 100 if unit else number
     if share > 1:
         hint = f"more than 100 %; {EXAMPLE}" if unit else f"more than 1; write {number:g}% for a percentage"
@@ -229,15 +202,12 @@ def _share(number: float, unit: str, part: str) -> float:
 
 def _broken_time(bound: Bound, times: LatencySummary) -> list[str]:
     """Return how a bound on a time is broken; a lower percentile above it breaks it too, and needs fewer operations."""
-    names = [bound.name]
-    if bound.name[1:] in QUANTILES:
-        quantile = QUANTILES[bound.name[1:]]
-        names += [f"p{label}" for label, q in sorted(QUANTILES.items(), key=lambda item: -item[1]) if q < quantile]
-    for name in names:
+    quantile = QUANTILES.get(bound.name[1:], 0.0)
+    lower = [f"p{label}" for label, q in sorted(QUANTILES.items(), key=lambda item: -item[1]) if q < quantile]
+    for name in (bound.name, *lower):
         value = statistic_ns(times, name)
-        if value is None or (name != MAX and times.operations < SAMPLES_BEYOND):
-            continue
-        if not bound.admits(value):
+        is_supported = name == MAX or times.operations >= SAMPLES_BEYOND
+        if value is not None and is_supported and not bound.admits(value):
             return [f"{name} {_written(name, value)}"]
     return []
 
@@ -245,10 +215,8 @@ def _broken_time(bound: Bound, times: LatencySummary) -> list[str]:
 def _written(name: str, value: float) -> str:
     if name not in STATISTICS:
         return _percent(value)
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        if value >= size:
-            return f"{value / size:.4g} {unit}"
-    return f"{value:.4g} ns"
+    unit, size = next(((unit, size) for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)) if value >= size), ("ns", 1))
+    return f"{value / size:.4g} {unit}"
 
 
 def _percent(share: float) -> str:

@@ -1,49 +1,44 @@
 """Warnings: reasons not to trust a result, each with its remedy. Measuring collects them, reports show them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult
+from harness.results.run import AA_CONTROL, RunWarning, ScenarioResult, ScenarioStatus
 
 FEW_PROCESSES = 5
 FEW_PAIRS = 10
 CONTROL_OFF = 1.10
 """An A/A control whose interval excludes 1 is reported if its ratio is beyond this: of many controls, some exclude 1 by chance."""
-
 DRIFT = 0.05
 """The change of a control between the halves of a process above which it is reported, if its noise does not explain it."""
-
 NEARLY_EXACT = ("bytes_in_allocations", "instructions")
 """Counts that differ slightly between repeats: a dictionary grew, or threads switched at another point."""
-
 NOISY_CONTROL = 1.25
 """The limit of an A/A control's interval in either direction: with a wider one a gain of a quarter is not significant."""
 
 
+LISTED = 4
+"""The number of work counts that a warning names."""
+
+
 def warnings_about(result: ScenarioResult) -> list[RunWarning]:
     """Return every warning about one scenario's result, in a fixed order."""
-    return [warning for check in _CHECKS for warning in check(result)]
+    checks = (_about_the_run, _about_controls, _about_work_counts, _about_drift, _about_injected)
+    return [warning for check in checks for warning in check(result)]
 
 
-def _few_processes(result: ScenarioResult) -> Iterator[RunWarning]:
+def _about_the_run(result: ScenarioResult) -> Iterator[RunWarning]:
+    if result.status == ScenarioStatus.INTERRUPTED:
+        yield RunWarning("interrupted", "the run was stopped before this scenario was finished", "run it again")
     if result.ratios and result.processes < FEW_PROCESSES:
-        yield RunWarning(
-            "few processes",
-            f"confidence intervals are based on {result.processes} fresh processes; at least {FEW_PROCESSES} are recommended",
-            f"run with --processes {FEW_PROCESSES} or without --quick",
-        )
-
-
-def _few_pairs(result: ScenarioResult) -> Iterator[RunWarning]:
+        based = f"confidence intervals are based on {result.processes} fresh processes"
+        message = f"{based}; at least {FEW_PROCESSES} are recommended"
+        yield RunWarning("few processes", message, f"run with --processes {FEW_PROCESSES} or without --quick")
     thin = sorted({r.group for r in result.ratios if r.arm != AA_CONTROL and r.pairs < FEW_PAIRS})
     if thin:
-        yield RunWarning(
-            "few pairs",
-            f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}",
-            "increase --budget",
-        )
+        yield RunWarning("few pairs", f"fewer than {FEW_PAIRS} pairs in {', '.join(thin)}", "increase --budget")
 
 
-def _control(result: ScenarioResult) -> Iterator[RunWarning]:
+def _about_controls(result: ScenarioResult) -> Iterator[RunWarning]:
     off, noisy = [], []
     for r in result.ratios:
         if r.arm != AA_CONTROL or r.low is None or r.high is None:
@@ -52,63 +47,37 @@ def _control(result: ScenarioResult) -> Iterator[RunWarning]:
             off.append(f"{r.ratio:.2f}× in {r.group}")
         elif r.high / r.low > NOISY_CONTROL**2:
             noisy.append(f"{r.ratio:.2f}× [{r.low:.2f}, {r.high:.2f}] in {r.group}")
+    measured = "the baseline against itself measured"
     if off:
-        yield RunWarning(
-            "A/A control failed",
-            f"the baseline against itself measured {'; '.join(off)}",
-            "read differences of this size there as noise; run again on a quieter machine",
-        )
+        remedy = "read differences of this size there as noise; run again on a quieter machine"
+        yield RunWarning("A/A control off", f"{measured} {'; '.join(off)}", remedy)
     if noisy:
-        yield RunWarning(
-            "noisy A/A control",
-            f"the baseline against itself measured {'; '.join(noisy)}",
-            "increase --budget or --processes",
-        )
+        yield RunWarning("noisy A/A control", f"{measured} {'; '.join(noisy)}", "increase --budget or --processes")
 
 
-def _inexact_counts(result: ScenarioResult) -> Iterator[RunWarning]:
+def _about_work_counts(result: ScenarioResult) -> Iterator[RunWarning]:
     loose = (e for e in result.work_counts if not e.repeats_exactly and e.metric not in NEARLY_EXACT)
     moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in loose})
     if moving:
-        yield RunWarning(
-            "work counts differ between repeats",
-            f"{', '.join(moving[:4])}{' …' if len(moving) > 4 else ''}",  # noqa: PLR2004 - as many as fit into a line
-            "look for caches, clocks or background work in the operation",
-        )
+        message = ", ".join(moving[:LISTED]) + " …" * (len(moving) > LISTED)
+        remedy = "look for caches, clocks or background work in the operation"
+        yield RunWarning("work counts differ between repeats", message, remedy)
 
 
-def _drifted(result: ScenarioResult) -> Iterator[RunWarning]:
+def _about_drift(result: ScenarioResult) -> Iterator[RunWarning]:
     moved = [d for d in result.controls.drifts if abs(d.ratio - 1) > max(DRIFT, d.explained)]
     if moved:
         changes = "; ".join(f"{d.name} took {d.ratio:.2f} times as long" for d in moved)
-        yield RunWarning(
-            "machine drifted",
-            f"in the second half of the processes {changes}",
-            "ratios of pairs cancel drift, latencies do not: run again on a quieter machine; `harness doctor` measures its noise",
+        remedy = (
+            "ratios of pairs cancel drift, latencies do not: run again on a quieter machine; `harness doctor` measures its noise"
         )
+        yield RunWarning("machine drifted", f"in the second half of the processes {changes}", remedy)
 
 
-def _injected(result: ScenarioResult) -> Iterator[RunWarning]:
+def _about_injected(result: ScenarioResult) -> Iterator[RunWarning]:
     missed = [p for p in result.controls.injected if not p.found]
     if missed:
-        yield RunWarning(
-            "injected slowdown not detected",
-            f"a slowdown of {missed[0].share * 100:.2g} % in the baseline was not detected in {', '.join(p.group for p in missed)}",
-            "a regression of this size would be missed there too; increase --budget or --processes",
-        )
-
-
-def _cut_short(result: ScenarioResult) -> Iterator[RunWarning]:
-    if result.status == "interrupted":
-        yield RunWarning("interrupted", "the run was stopped before this scenario was finished", "run it again")
-
-
-_CHECKS: tuple[Callable[[ScenarioResult], Iterator[RunWarning]], ...] = (
-    _cut_short,
-    _few_processes,
-    _few_pairs,
-    _control,
-    _inexact_counts,
-    _drifted,
-    _injected,
-)
+        slowdown = f"a slowdown of {missed[0].share * 100:.2g} % in the baseline"
+        message = f"{slowdown} was not detected in {', '.join(p.group for p in missed)}"
+        remedy = "a regression of this size would be missed there too; increase --budget or --processes"
+        yield RunWarning("injected slowdown not detected", message, remedy)

@@ -105,13 +105,18 @@ def test_a_usage_error_is_one_line(refused: Callable[..., None], words: list[str
     refused(["data", *words], message)
 
 
-def test_without_faker_one_line_names_the_extra_to_install(refused: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """If Faker is missing, the message names it and the extra that contains it."""
+def test_without_faker_one_line_has_the_command_to_install_it(
+    refused: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If Faker is missing, the message names it and the file of requirements that contains it."""
     from datasets.pools import pools  # noqa: PLC0415 - its cache must be empty for this test alone
 
     pools.cache_clear()
     monkeypatch.setitem(sys.modules, "faker", None)
-    refused(["data", "generate", "--size", "tiny"], "faker is not installed; install what the trial needs: pip install")
+    refused(
+        ["data", "generate", "--size", "tiny"],
+        "faker is not installed; install what the trial needs: pip install -r requirements.lock\n",
+    )
 
 
 def test_a_terminal_gets_a_progress_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

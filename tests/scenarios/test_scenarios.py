@@ -12,7 +12,7 @@ import pytest
 from harness.bench.serving import served
 from harness.discovery import load, scenario_files
 from harness.errors import NotMeasurableError
-from harness.results import review as review_file
+from harness.results.store import read_review
 from harness.runnable import RunnableScenario, resolved
 from harness.scenario import Case, DeclaredFinding, Setting
 from harness.servers.lifecycle import servers
@@ -110,7 +110,7 @@ async def shown(scenario: RunnableScenario, finding: DeclaredFinding, setting: S
 
 def test_every_promise_of_the_review_has_a_scenario() -> None:
     """Every promise of the review has exactly one scenario, and no scenario makes another one."""
-    review = review_file.read(ROOT / "scenarios")
+    review = read_review(ROOT / "scenarios")
     assert review is not None
     tried = [(promise, f.stem) for f in FILES for promise in dict.fromkeys(p.id for p in load(f).scenario.promises)]
     assert sorted(promise for promise, _ in tried) == sorted(review.promises)
@@ -118,7 +118,7 @@ def test_every_promise_of_the_review_has_a_scenario() -> None:
 
 def test_priorities_and_scores_refer_to_promises() -> None:
     """The figures for a priority or a score are those of promises that a scenario makes, part by part."""
-    review = review_file.read(ROOT / "scenarios")
+    review = read_review(ROOT / "scenarios")
     assert review is not None
     promises = [p for f in FILES for p in load(f).scenario.promises]
     named = {f"{p.id} · {p.part}" if p.part else p.id for p in promises}

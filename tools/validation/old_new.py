@@ -11,9 +11,8 @@ from harness.gate.against.process import VersionCommand
 from harness.results.gate import GateVerdict
 from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
-from harness.stats.intervals import at_least_by_chance
+from harness.stats.intervals import at_least_by_chance, binomial_bounds
 from harness.stats.process_pairs import ALPHA
-from harness.verdicts import rates
 from tools.validation.section import Requirement, Section, SectionTable
 from tools.validation.times import side
 
@@ -110,6 +109,6 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
 
 def _rare(what: str, hits: int, trials: int, rate: float) -> Requirement:
     """Return the requirement that something happens no more often than a rate and chance allow."""
-    between = rates.rate(hits, trials)
-    bounds = f"[{between.low / 1000:.0%}, {between.high / 1000:.0%}]"
+    low, high = binomial_bounds(hits, trials)
+    bounds = f"[{low:.0%}, {high:.0%}]"
     return Requirement(f"{what}: {hits} of {trials} {bounds}", at_least_by_chance(hits, trials, rate) > _CHANCE)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Samples: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """Raw samples of one scenario as columns of equal length, one entry per operation: `harness.results.store.SAMPLE_COLUMNS`, or under
-load one entry per bucket of its histograms: `harness.results.histograms.HISTOGRAM_COLUMNS`."""
+load one entry per bucket of its histograms: `harness.results.store.HISTOGRAM_COLUMNS`."""
 
 DrawScenario: TypeAlias = "Callable[[ScenarioResult, Samples | None], Figure | None]"
 DrawRun: TypeAlias = "Callable[[Run], Figure | None]"

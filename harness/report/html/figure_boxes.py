@@ -12,9 +12,8 @@ from markupsafe import Markup
 
 from harness.errors import UsageError
 from harness.report.figures import Drawing, Samples, drawings
-from harness.results.histograms import read_histograms
 from harness.results.run import Run, ScenarioResult
-from harness.results.store import SAMPLE_COLUMNS, read_columns
+from harness.results.store import SAMPLE_COLUMNS, read_columns, read_histograms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

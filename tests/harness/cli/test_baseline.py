@@ -7,7 +7,7 @@ import pytest
 
 from harness.cli import main
 from harness.results.run import Run, RunKind
-from harness.results.store import read_run, write_run
+from harness.results.store import read_run, write_json, write_run
 from tests.harness.gates import SETTINGS, result, run
 
 Refused = Callable[[Sequence[str], str], None]
@@ -73,7 +73,8 @@ def test_a_regression_on_purpose_is_kept_with_its_reason(capsys: pytest.CaptureF
             2,
             "it is a preview",
         ),
-        (run(kind=RunKind.COMPARISON), 2, "another tool measured it"),
+        (run(kind=RunKind.FILE), 2, "another tool measured it; give the file itself to `harness gate`"),
+        (run(kind=RunKind.COMPARISON), 2, "it is a comparison; give the two files that it compares to `harness gate`"),
         (run(scenarios=[]), 2, "nothing was compared; run scenarios that count or time something"),
         (run(result(), result()), 2, "a run has two scenarios named 'indexes · sqlite'"),
     ],
@@ -85,6 +86,17 @@ def test_unfit_runs_are_refused_in_one_line(candidate: Run, code: int, says: str
     assert says in said
     assert said.count("\n") == 1
     assert not MAIN.exists()
+
+
+def test_a_comparison_in_place_of_the_baseline_is_refused(refused: Refused) -> None:
+    """It is not replaced either, and the advice is about the baseline and not about the two files that it compares."""
+    write_json(run(kind=RunKind.COMPARISON), MAIN)
+    write_run(run(), Path("run"))
+    refused(
+        ["baseline", "accept", "run"],
+        "baselines/main.json is a comparison and not a baseline; delete it, or choose another name with --as",
+    )
+    assert read_run(MAIN).kind == RunKind.COMPARISON
 
 
 def test_a_baseline_of_renamed_scenarios_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import EXIT_CODES, main
-from harness.cli.capacity import exit_code
+from harness.cli._runs import exit_code
 from harness.results.load import CapacityKind, LoadModel, LoadResult
 from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.cli import main
-from harness.cli.load import exit_code
+from harness.cli._runs import exit_code
 from harness.results.load import ALL, LoadModel, LoadResult
 from harness.results.run import Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
 from harness.results.store import read_run

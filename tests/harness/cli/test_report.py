@@ -1,6 +1,9 @@
 """`harness report` and `harness list`: output and errors."""
 
 import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from harness.results.run import Run, RunKind, RunSettings
 from harness.results.store import write_run
 
 TOYS = Path(__file__).parents[2] / "toys"
+Refused = Callable[[Sequence[str], str], None]
 
 
 def an_empty_run() -> Run:
@@ -54,6 +58,29 @@ def test_other_formats_are_printed(tmp_path: Path, form: list[str], capsys: pyte
     assert main(["report", str(tmp_path), "--format", *form]) == 0
     assert capsys.readouterr().out
     assert [f.name for f in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("form", ["html", "json"])
+def test_a_summary_of_another_format_is_refused(tmp_path: Path, form: str, refused: Refused) -> None:
+    """It would be ignored."""
+    write_run(an_empty_run(), tmp_path)
+    refused(
+        ["report", str(tmp_path), "--summary", "--format", form], "--summary is for a run of this harness in the formats terminal"
+    )
+
+
+def test_a_summary_of_a_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
+    """It has no tables per scenario that could be left out."""
+    write_run(replace(an_empty_run(), kind=RunKind.COMPARISON), tmp_path)
+    refused(["report", str(tmp_path), "--summary", "--format", "markdown"], "--summary is for a run of this harness")
+
+
+@pytest.mark.parametrize("summary", [[], ["--summary"]])
+def test_printed_markdown_ends_with_one_line_break(tmp_path: Path, summary: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A blank line at the end would be one more than the file that other commands write has."""
+    write_run(an_empty_run(), tmp_path)
+    assert main(["report", str(tmp_path), "--format", "markdown", *summary]) == 0
+    assert re.search(r"[^\n]\n\Z", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from harness.results.run import (
     ScenarioStatus,
 )
 from harness.results.store import read_run, read_samples
+from harness.verdicts.controls import MIN_READINGS
 
 ROOT = Path(__file__).parents[3]
 TOY = ROOT / "tests" / "toys" / "adding.py"
@@ -67,7 +69,10 @@ def test_the_record_is_complete(finished: tuple[Path, subprocess.CompletedProces
     }
     calls = {e.arm: e.value for e in toy.work_counts if e.metric == "python_calls"}
     assert calls["optimised"] < calls["proposed"] < calls["baseline"]
-    assert {d.name for d in toy.controls.drifts} == {"pure CPU"}
+    assert toy.samples_file is not None
+    controlled = {(s.process, s.pair) for s in read_samples(finished[0] / toy.samples_file) if s.arm == AA_CONTROL}
+    enough = max(Counter(process for process, _ in controlled).values()) >= MIN_READINGS  # a busy machine times few pairs
+    assert {d.name for d in toy.controls.drifts} == ({"pure CPU"} if enough else set())
     assert sorted(m.arm for m in toy.memory) == ["baseline"] * 2 + ["optimised"] * 2 + ["proposed"] * 2
     assert all(m.error is None and m.peak_bytes > 0 for m in toy.memory)
     assert [(f.message, f.holds, f.evidence) for f in toy.findings] == [("the proposal still makes a list", True, "20000 steps")]

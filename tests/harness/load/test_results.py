@@ -24,9 +24,9 @@ from harness.load.results import (
     scenario_result,
     total,
 )
-from harness.results.histograms import HISTOGRAM_COLUMNS, write_histograms
 from harness.results.load import ALL, LoadModel, Phase, Tick
 from harness.results.run import ScenarioResult
+from harness.results.store import HISTOGRAM_COLUMNS, write_histograms
 from harness.stats.histogram import Histogram, HistogramWire
 
 TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")

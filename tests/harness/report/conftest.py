@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.results.histograms import HISTOGRAM_COLUMNS
 from harness.results.load import LoadResult
 from harness.results.run import (
     AA_CONTROL,
@@ -28,7 +27,7 @@ from harness.results.run import (
     Statement,
     WorkCount,
 )
-from harness.results.store import SCHEMA_VERSION, write_samples
+from harness.results.store import HISTOGRAM_COLUMNS, SCHEMA_VERSION, write_samples
 from harness.stats.intervals import paired_ratio, percentiles
 from harness.verdicts import measures
 from harness.verdicts.promise import Promise, at_least, at_most, cut, judge, measured, times, works

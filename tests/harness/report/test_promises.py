@@ -107,7 +107,7 @@ def test_the_tally_counts_every_verdict(make_run: Callable[..., Run], make_resul
     """Every outcome has an entry, and the sum is the number of verdicts."""
     run = make_run(make_result())
     assert sum(sum(counts.values()) for counts in tally(run).values()) == len(run.scenarios[0].verdicts)
-    assert len(tally(run)) == 8
+    assert len(tally(run)) == 9
 
 
 def test_columns_are_the_arms_with_verdicts(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:

@@ -23,7 +23,19 @@ from harness.results.run import (
     ScenarioStatus,
     SwitchGain,
 )
-from harness.results.store import read_run, read_samples, write_run, write_samples
+from harness.results.store import (
+    HISTOGRAM_COLUMNS,
+    REVIEW_FILE,
+    SAMPLE_COLUMNS,
+    read_histograms,
+    read_review,
+    read_run,
+    read_samples,
+    write_histograms,
+    write_run,
+    write_samples,
+)
+from harness.version import version
 
 
 def a_run(name: str = "demo") -> Run:
@@ -83,10 +95,13 @@ def test_an_ablation_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         (b"[]", "is not a run of this harness"),
         (b'{"benchmarks": []}', "is not a run of this harness"),
         (b'{"schema_version": "one"}', "is not a run of this harness"),
-        (b'{"schema_version": 99}', "an unknown version (schema 99); this is 0.2.0, which reads schema 2; upgrade: pip install"),
+        (
+            b'{"schema_version": 99}',
+            f"an unknown version (schema 99); this is {version()}, which reads schema 2; upgrade: pip install",
+        ),
         (
             b'{"schema_version": 1}',
-            "was written by advice-on-trial 0.1.0 (schema 1); this is 0.2.0, which reads schema 2; run it again",
+            f"was written by advice-on-trial 0.1.0 (schema 1); this is {version()}, which reads schema 2; run it again",
         ),
         (b'{"schema_version": 3, "harness_version": "0.3.1"}', "was written by advice-on-trial 0.3.1 (schema 3)"),
         (b'{"schema_version": 2}', "is not a whole run"),
@@ -156,8 +171,87 @@ def test_samples_are_read_back_whatever_the_case_is_called(
     assert list(read_samples(file)) == samples
 
 
-def test_a_file_that_holds_no_samples_is_refused(tmp_path: Path) -> None:
-    """Missing columns are an error that names the file."""
-    (tmp_path / "s.csv").write_text("a,b\n1,2\n")
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", f"{','.join(SAMPLE_COLUMNS)}\n1,1,0,baseline,g,{'x' * 200_000},5\n"])
+def test_a_file_that_holds_no_samples_is_refused(tmp_path: Path, text: str) -> None:
+    """Missing columns, and a field that is longer than the csv module reads, are an error that names the file."""
+    (tmp_path / "s.csv").write_text(text)
     with pytest.raises(UsageError, match="cannot read the samples"):
         list(read_samples(tmp_path / "s.csv"))
+
+
+HISTOGRAMS = [
+    (1, 0, 0, "baseline", "read", "response", 1024, 3),
+    (1, 0, 1, "optimised", "NA", "service", 2**62, 1),
+    (2, 1, 0, "baseline", 'a "quoted", group', "queue", 0, 2),
+]
+
+
+def test_written_rows_are_read_back(tmp_path: Path) -> None:
+    """Rows come back with the same values and types; a group called NA stays a group."""
+    path = tmp_path / "samples" / "indexes.csv"
+    write_histograms(HISTOGRAMS, path)
+    found = read_histograms(path)
+    assert tuple(found) == HISTOGRAM_COLUMNS
+    assert list(zip(*(column.tolist() for column in found.values()), strict=True)) == HISTOGRAMS
+
+
+@pytest.mark.parametrize("text", ["", "process,pair\n1,2\n", ",".join(HISTOGRAM_COLUMNS) + "\n0,0,0,a,g,response,many,1\n"])
+def test_invalid_file_is_rejected(tmp_path: Path, text: str) -> None:
+    """A missing or empty file, other columns and text instead of numbers raise an error of one line."""
+    path = tmp_path / "histograms.csv"
+    with pytest.raises(UsageError, match="cannot read the histograms"):
+        read_histograms(path)
+    path.write_text(text)
+    with pytest.raises(UsageError, match="cannot read the histograms"):
+        read_histograms(path)
+
+
+def test_an_unwritable_folder_is_an_error(tmp_path: Path) -> None:
+    """It raises an error of one line."""
+    (tmp_path / "samples").write_text("a file")
+    with pytest.raises(UsageError, match="cannot write"):
+        write_histograms(HISTOGRAMS, tmp_path / "samples" / "indexes.csv")
+
+
+REVIEW = """
+title = "a review"
+[areas]
+X = "things"
+[promises]
+X1 = "twice as fast"
+X2 = "half the memory"
+[[priorities]]
+area = "X"
+priority = "P0"
+impact = "high"
+effort = "low"
+gain = "2×"
+answers = ["X1"]
+[[scorecard]]
+aspect = "things"
+today = "50 %"
+goal = "90 %"
+promises = ["X1", "X2"]
+"""
+
+
+def test_a_folder_without_a_review_has_no_review(tmp_path: Path) -> None:
+    """The file is optional."""
+    assert read_review(tmp_path) is None
+
+
+def test_a_review_is_read_as_written(tmp_path: Path) -> None:
+    """Promises, priorities and scores are read unchanged."""
+    (tmp_path / REVIEW_FILE).write_text(REVIEW, encoding="utf-8")
+    review = read_review(tmp_path)
+    assert review is not None
+    assert review.promises == {"X1": "twice as fast", "X2": "half the memory"}
+    assert (review.priorities[0].gain, review.scorecard[0].promises) == ("2×", ["X1", "X2"])
+
+
+@pytest.mark.parametrize("text", ["title = ", "title = 3", 'title = "only that"', REVIEW.replace('gain = "2×"', "gain = 2")])
+def test_an_invalid_review_is_refused(tmp_path: Path, text: str) -> None:
+    """Invalid TOML and invalid contents are refused in one line that names the file."""
+    (tmp_path / REVIEW_FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=REVIEW_FILE):
+        read_review(tmp_path)

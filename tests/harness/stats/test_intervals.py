@@ -72,13 +72,6 @@ def test_the_t_interval_covers_at_its_stated_rate() -> None:
     assert 0.935 <= held / 2000 <= 0.965
 
 
-@pytest.mark.parametrize(("n", "low", "high"), [(5, None, None), (6, 0.0, 5.0), (9, 1.0, 7.0), (20, 5.0, 14.0)])
-def test_the_median_interval_is_the_sign_tests(n: int, low: float | None, high: float | None) -> None:
-    """Order statistics of the inverted sign test at 95 %, as tabulated; none below six values."""
-    interval = stats.median_interval([float(i) for i in range(n)])
-    assert (interval.low, interval.high) == (low, high)
-
-
 @given(st.floats(-3, 3), st.lists(st.floats(0.01, 100), min_size=2, max_size=6, unique_by=lambda x: round(math.log(x), 2)))
 def test_a_power_law_gives_its_exponent(exponent: float, scales: list[float]) -> None:
     """The k of cost = scale^k is recovered, whatever it is."""

@@ -1,6 +1,7 @@
 """Evidence that may be looked at after every pair."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -15,12 +16,18 @@ from harness.stats.sequential_test import (
     SLOWER,
     SequentialTest,
     first_conclusion,
-    heads_needed,
     log_e_value,
-    median_interval,
 )
 
 TOSSES = st.integers(0, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def evidence(logs: Sequence[float], margin: float) -> SequentialTest:
+    """Return the test after these log ratios."""
+    test = SequentialTest(margin)
+    for log in logs:
+        test.add(log)
+    return test
 
 
 @given(TOSSES)
@@ -41,14 +48,6 @@ def test_nobody_can_expect_to_win_while_the_claim_is_false(counts: tuple[int, in
     )
     assert chance * after_heads + (1 - chance) * after_tails <= now * (1 + 1e-9)
     assert after_heads / 2 + after_tails / 2 == pytest.approx(now)
-
-
-@given(st.integers(0, 400), st.sampled_from([0.1, 0.01, 0.001]))
-def test_heads_needed_are_the_fewest(tosses: int, alpha: float) -> None:
-    """One head fewer falls short of 1/alpha."""
-    needed = heads_needed(tosses, alpha)
-    reaching = [heads for heads in range(tosses + 1) if log_e_value(heads, tosses) >= -math.log(alpha)]
-    assert needed == (min(reaching) if reaching else None)
 
 
 def test_more_heads_than_tosses_are_refused() -> None:
@@ -88,27 +87,12 @@ def test_what_is_the_same_is_shown_to_be() -> None:
 @given(st.lists(st.floats(-0.2, 0.2), max_size=60), st.floats(0, 0.1))
 def test_turning_round_swaps_the_directions(logs: list[float], margin: float) -> None:
     """What is evidence for slower is evidence for faster with the versions swapped, and for the same it stays."""
-    one, other = SequentialTest(margin, logs), SequentialTest(margin, [-d for d in logs])
+    one, other = evidence(logs, margin), evidence([-log for log in logs], margin)
     assert one.log_e(SLOWER) == other.log_e(FASTER)
     assert one.log_e(SAME) == other.log_e(SAME)
 
 
 def test_a_ratio_on_the_line_counts_for_nothing() -> None:
     """Ties, which a coarse clock makes, move no conclusion on."""
-    evidence = SequentialTest(0.0, [0.0] * 50)
-    assert all(evidence.log_e(conclusion) < 0 for conclusion in (SLOWER, FASTER, SAME))
-
-
-def test_intervals_hold_after_every_value_at_once() -> None:
-    """Of 200 streams, no more than one in twenty ever leaves its median out, however often it is looked at."""
-    streams = np.random.default_rng(11).standard_cauchy((200, 100))
-    missed = 0
-    for stream in streams:
-        looks = (median_interval(stream[:n].tolist()) for n in range(10, 101, 10))
-        missed += any(look.low is not None and look.high is not None and not look.low <= 0 <= look.high for look in looks)
-    assert statistics.at_least_by_chance(missed, len(streams), 0.05) > 0.001
-
-
-def test_too_few_values_have_no_interval() -> None:
-    """A handful of values bounds nothing."""
-    assert median_interval([1.0, 2.0, 3.0]).low is None
+    ties = evidence([0.0] * 50, margin=0.0)
+    assert all(ties.log_e(conclusion) < 0 for conclusion in (SLOWER, FASTER, SAME))

@@ -92,6 +92,14 @@ def test_a_measure_reads_its_evidence(measure: Measure, expected: Estimate) -> N
     assert measure(RESULT, "optimised") == expected
 
 
+def test_a_wrong_argument_is_an_error_where_the_promise_is_declared() -> None:
+    """It is not found only at the end of a run."""
+    with pytest.raises(TypeError, match="missing a required argument: 'group'"):
+        m.fewer("statements")  # type: ignore[call-arg]
+    with pytest.raises(KeyError, match="hours"):
+        m.latency("g", "hours")
+
+
 def test_four_times_faster_is_three_quarters_less() -> None:
     """The bounds of the ratio become those of the share saved."""
     found = m.less_time("g")(RESULT, "optimised")
@@ -118,8 +126,8 @@ def test_growth_of_memory_has_the_range_of_its_children() -> None:
     found = m.growth("peak_memory", "g")(RESULT, "optimised")
     assert (found.exact, found.value) == (False, 0.0)
     assert [found.low, found.high] == pytest.approx([math.log2(20 / 25), math.log2(30 / 25)])
-    once = replace(RESULT, memory=[memory("optimised", 25)])
-    assert m.growth("peak_memory", "g")(once, "optimised").low is None
+    once = m.growth("peak_memory", "g")(replace(RESULT, memory=[memory("optimised", 25)]), "optimised")
+    assert (once.low, once.note) == (None, "one process each")
 
 
 def test_one_child_each_gives_no_interval() -> None:
@@ -154,10 +162,32 @@ def test_an_observed_finding_counts_against_the_arm() -> None:
     assert m.shown("it leaks")(RESULT, "optimised").value == 1.0
 
 
+def test_a_finding_that_no_arm_was_tested_for_is_not_measurable() -> None:
+    """A name that is wrong, and a finding that was not tried, are not evidence that the arm works."""
+    with pytest.raises(NotMeasurableError, match="no arm was tested for: it leeks"):
+        m.shown("it leaks", "it leeks")(RESULT, "proposed")
+
+
 def test_combined_measures_give_the_worst() -> None:
     """The note has both reasons."""
     found = m.combine([m.verified("broken"), m.shown("it leaks")])(RESULT, "proposed")
     assert (found.value, found.note) == (0.0, "8 answers equal; no answer for broken; 3 rows")
+
+
+def test_combined_measures_keep_their_unit() -> None:
+    """A cost stays a cost, whatever combines them; the smallest of a cost and a gain has no meaning."""
+    costs, mixed = [m.slowdown("g"), m.slowdown("h")], [m.slowdown("g"), m.speedup("h")]
+    assert (m.combine(costs)(RESULT, "optimised").unit, m.combine(costs, sum)(RESULT, "optimised").unit) == (TIME, TIME)
+    assert m.combine(mixed, sum)(RESULT, "optimised") == Estimate(9.25)
+    with pytest.raises(NotMeasurableError, match="measures in different units"):
+        m.combine(mixed)(RESULT, "optimised")
+
+
+def test_combined_measures_have_checks_only_where_one_is_chosen() -> None:
+    """A mean that happens to equal one of them has not the checks of that one."""
+    half, all_of = m.verified("broken", "g"), m.verified("g")
+    assert m.combine([half, all_of])(RESULT, "proposed").checks == 2
+    assert m.combine([half, half, half], lambda values: sum(values) / 3)(RESULT, "proposed").checks is None
 
 
 def test_what_was_not_compared_is_not_verified() -> None:

@@ -21,16 +21,21 @@ RESULT = ScenarioResult("toy", "Toy.", "Toy.", "toy.py", "sqlite", 0.0, Scenario
         (v.times(5, 10), Estimate(10, 9, 11), PromiseVerdict.CONFIRMED),
         (v.times(5, 10), Estimate(5, 4, 6), PromiseVerdict.INCONCLUSIVE),
         (v.times(5, 10), Estimate(3, 2, 4), PromiseVerdict.FELL_SHORT),
-        (v.times(5, 10), Estimate(1.1, 0.9, 1.3), PromiseVerdict.REFUTED),
+        (v.times(5, 10), Estimate(1.1, 0.9, 1.3), PromiseVerdict.MISSED),
+        (v.times(5, 10), Estimate(1.0, 0.97, 1.04), PromiseVerdict.REFUTED),
+        (v.times(5, 10), Estimate(1.0, 0.97, 1.05), PromiseVerdict.MISSED),
+        (v.times(5, 10), Estimate(1.02, 1.01, 1.03), PromiseVerdict.FELL_SHORT),
         (v.times(5, 10), Estimate(0.5, 0.4, 0.6), PromiseVerdict.REFUTED),
         (v.times(5), Estimate(50, 40, 60), PromiseVerdict.CONFIRMED),
         (v.times(5), Estimate(50), PromiseVerdict.INCONCLUSIVE),
         (v.times(5), Estimate(50, 40, None), PromiseVerdict.CONFIRMED),
         (v.times(5), Estimate(5, 4, None), PromiseVerdict.INCONCLUSIVE),
-        (v.times(5), Estimate(3, None, 4), PromiseVerdict.REFUTED),
+        (v.times(5), Estimate(3, None, 4), PromiseVerdict.MISSED),
         (v.cut(0.96), Estimate(0.9607, exact=True), PromiseVerdict.CONFIRMED),
         (v.cut(0.96), Estimate(0.5, exact=True), PromiseVerdict.FELL_SHORT),
         (v.cut(0.5), Estimate(-0.2, exact=True), PromiseVerdict.REFUTED),
+        (v.cut(0.5), Estimate(0.1, -0.1, 0.3), PromiseVerdict.MISSED),
+        (v.cut(0.5), Estimate(0.0, -0.02, 0.02), PromiseVerdict.REFUTED),
         (v.at_most(10, "ms"), Estimate(3, 2, 4), PromiseVerdict.CONFIRMED),
         (v.at_most(10, "ms"), Estimate(10, 9, 11), PromiseVerdict.INCONCLUSIVE),
         (v.at_most(10, "ms"), Estimate(30, 20, 40), PromiseVerdict.FELL_SHORT),
@@ -52,7 +57,10 @@ def test_an_interval_on_both_sides_of_the_promise_is_never_a_pass(floor: float, 
     low, high = value - below, value + above
     verdict = weigh(v.times(floor), Estimate(value, low, high))
     assert (verdict in {PromiseVerdict.CONFIRMED, PromiseVerdict.EXCEEDED}) == (low >= floor)
-    assert (verdict in {PromiseVerdict.FELL_SHORT, PromiseVerdict.REFUTED}) == (high < floor)
+    assert (verdict in {PromiseVerdict.FELL_SHORT, PromiseVerdict.MISSED, PromiseVerdict.REFUTED}) == (high < floor)
+    if high < floor:
+        assert (verdict == PromiseVerdict.FELL_SHORT) == (low > 1)
+        assert (verdict == PromiseVerdict.REFUTED) == (low <= 1 and high < 1 + v.WORTH_HAVING)
 
 
 def test_a_promise_is_judged_for_each_of_its_arms() -> None:

@@ -30,7 +30,7 @@ def test_a_sound_result_raises_no_warning() -> None:
     [
         (replace(SOUND, processes=3), "few processes"),
         (replace(SOUND, ratios=[Ratio("optimised", "g", 4.0, 3.5, 4.5, [4.0] * 5, 9)]), "few pairs"),
-        (replace(SOUND, ratios=[Ratio(AA_CONTROL, "g", 1.3, 1.2, 1.4, [1.3] * 5, 20)]), "A/A control failed"),
+        (replace(SOUND, ratios=[Ratio(AA_CONTROL, "g", 1.3, 1.2, 1.4, [1.3] * 5, 20)]), "A/A control off"),
         (replace(SOUND, ratios=[Ratio(AA_CONTROL, "g", 1.0, 0.5, 2.0, [1.0] * 5, 20)]), "noisy A/A control"),
         (
             replace(SOUND, work_counts=[WorkCount("optimised", "g", "rows", 5, repeats_exactly=False)]),

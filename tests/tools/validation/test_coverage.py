@@ -13,7 +13,6 @@ from tools.validation.coverage import (
     autocorrelated,
     drift,
     is_plausible,
-    made,
     section,
     simulated,
 )
@@ -31,14 +30,6 @@ def test_drift_is_the_same_for_both_sides() -> None:
     one, other = drift(np.random.default_rng(1))
     assert one[-1].mean() - one[0].mean() > 0.25
     assert abs((other - one)[-1].mean() - (other - one)[0].mean()) < 0.05
-
-
-@pytest.mark.parametrize("noise", NOISES)
-def test_the_first_process_has_its_own_truth(noise: str) -> None:
-    """The median difference of many pairs in the first process is what is said to be true there."""
-    random = np.random.default_rng(4)
-    errors = [np.median((t.other - t.one)[0]) - t.first_truth for t in (made(NOISES[noise], random) for _ in range(200))]
-    assert abs(np.mean(errors)) < 0.005
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

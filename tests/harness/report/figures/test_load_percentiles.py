@@ -7,9 +7,9 @@ import numpy as np
 
 from harness.report.figures.load_percentiles import draw
 from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, look
-from harness.results.histograms import read_histograms
 from harness.results.load import LoadResult
 from harness.results.run import ArmResult, ScenarioResult
+from harness.results.store import read_histograms
 
 
 def test_only_arms_that_sustain_the_rate_have_lines(load_result: ScenarioResult) -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError
 from harness.results.run import ScenarioResult, ScenarioStatus, WorkCount
-from harness.verdicts.rates import fewer_of, rate, share_of
+from harness.stats.intervals import binomial_bounds
+from harness.verdicts.measures import fewer_of, share_of
 
 
 def result(before: float, after: float, tries: float = 40) -> ScenarioResult:
@@ -21,14 +22,14 @@ def result(before: float, after: float, tries: float = 40) -> ScenarioResult:
 def test_bounds_enclose_the_rate_and_stay_possible(tries: int, data: st.DataObject) -> None:
     """This holds from no hit to all hits, for any number of tries."""
     hits = data.draw(st.integers(0, tries))
-    found = rate(hits, tries)
-    assert 0 <= found.low <= found.per_1000 <= found.high <= 1000
-    assert found.low < found.high
+    low, high = binomial_bounds(hits, tries)
+    assert 0 <= low <= hits / tries <= high <= 1
+    assert low < high
 
 
 def test_the_bounds_are_those_of_clopper_and_pearson() -> None:
-    """No hit in ten tries has an upper bound of 308 per 1000, as in textbooks."""
-    assert rate(0, 10).high == pytest.approx(308.5, abs=0.05)
+    """No hit in ten tries has an upper bound of 30.8 %, as in textbooks."""
+    assert binomial_bounds(0, 10)[1] == pytest.approx(0.3085, abs=0.00005)
 
 
 def test_more_tries_narrow_the_interval_of_a_reduction() -> None:

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from harness.stats.beta import beta_cdf, beta_quantile
-from harness.stats.intervals import t_quantile, t_tail
+from harness.stats.intervals import beta_cdf, beta_quantile, t_quantile, t_tail
 
 shapes = st.floats(0.5, 10_000)
 degrees = st.floats(1, 10_000)
