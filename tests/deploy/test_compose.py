@@ -25,6 +25,13 @@ def test_it_is_a_compose_file() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("file", [*FILE.parent.glob("*.yaml"), *FILE.parent.glob("*/*.yaml")], ids=lambda file: file.name)
+def test_every_file_named_exists(file: Path) -> None:
+    """Modules of the project that comments refer to are at that path."""
+    named = re.findall(r"\b(?:harness|fixtures|service|scenarios|commands|tools)/[\w/]+\.py\b", file.read_text())
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def test_every_image_has_a_version(compose: dict[str, Any]) -> None:
     """No image is the latest one, and the project's image has the project's version."""
     images = {name: service["image"] for name, service in compose["services"].items()}
