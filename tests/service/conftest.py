@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from harness.databases.embedded import restore
 from harness.databases.engines import sqlite
 from harness.errors import NotMeasurableError
+from harness.scenario import Setting
 from harness.servers.redis import namespace, server
 from service.models import Base
 from service.sessions import sessionmaker
@@ -108,13 +110,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await fill(engine)
 
     asyncio.run(make())
-    return sqlite.checkpoint(path)
+    sqlite.databases(Setting(path.parent, path.parent)).checkpoint("small")
+    return path
 
 
 @pytest.fixture
 def database(filled: Path, tmp_path: Path) -> Path:
     """Return a database for one test."""
-    return sqlite.restore(filled, tmp_path / "own.db")
+    return restore(filled, tmp_path / "own.db")
 
 
 @pytest.fixture

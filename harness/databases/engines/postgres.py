@@ -4,26 +4,30 @@ A run's databases are named `<namespace>.<name>`, where the namespace is the dat
 is a new one; at the end it is dropped with all databases named after it, and nothing else on the server is changed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
-import platform
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import URL, MetaData, NullPool, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from harness.databases.interface import DEFAULT_OPTIONS, SHARED_PREFIX, ConnectionOptions, Migration, RowBlock, pool_settings
+from harness.databases.interface import (
+    DEFAULT_OPTIONS,
+    SHARED_PREFIX,
+    ConnectionOptions,
+    Databases,
+    Migration,
+    RowBlock,
+    client_settings,
+    open_pool,
+)
 from harness.databases.load_postgres import load_postgres
 from harness.databases.postgres_connection import connect, run_coroutine, usage_errors
 from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, local_server
@@ -38,6 +42,7 @@ APPLICATION = "harness"
 _PARTIAL = ".partial"
 _NAME_BYTES = 63
 _HAS_STRATEGIES = (15,)
+_Result = TypeVar("_Result")
 
 _RECORDED = """
 SELECT name, current_setting(name) AS value FROM pg_settings
@@ -87,7 +92,7 @@ def _drop_namespace(url: URL, name: str) -> None:
         run_coroutine(drop())
 
 
-def databases(setting: Setting) -> PostgresDatabases:
+def databases(setting: Setting) -> "PostgresDatabases":
     """Return the databases of a setting on its server.
 
     Raises:
@@ -100,8 +105,8 @@ def databases(setting: Setting) -> PostgresDatabases:
 
 
 @dataclass(frozen=True)
-class PostgresDatabases:
-    """The databases of one run on one server; see `harness.databases.interface.Databases`."""
+class PostgresDatabases(Databases):
+    """The databases of one run on one server."""
 
     direct_url: URL
     """URL of the server itself; its database is the namespace."""
@@ -119,15 +124,10 @@ class PostgresDatabases:
             async with connect(self.direct_url) as connection:
                 return bool(await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", self._full(name)))
 
-        with usage_errors(f"look for the database {name}", self.direct_url):
-            return run_coroutine(query())
+        return self._run(f"look for the database {name}", query())
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Create a database with these tables, their indexes and rows; return the number of rows by table.
-
-        Raises:
-            UsageError: it exists, the disk is full, or the rows do not match the tables.
-        """
+        """Create a database with these tables, their indexes and rows; return the number of rows by table."""
         if self.exists(name):
             raise UsageError(f"the database {name} exists already; remove it or choose another name")
 
@@ -145,15 +145,10 @@ class PostgresDatabases:
                 raise
             return rows
 
-        with usage_errors(f"fill the database {name}", self.direct_url):
-            return run_coroutine(fill())
+        return self._run(f"fill the database {name}", fill())
 
     def copy(self, source: str, target: str) -> None:
-        """Replace `target` by a copy of `source`. Neither may have open connections.
-
-        Raises:
-            UsageError: there is no such source, it is in use, or the disk is full.
-        """
+        """Replace `target` by a copy of `source`. Neither may have open connections."""
 
         async def make() -> None:
             async with connect(self.direct_url) as connection:
@@ -164,14 +159,13 @@ class PostgresDatabases:
                 create = f"CREATE DATABASE {_quoted(self._full(target))} TEMPLATE {_quoted(self._full(source))}{strategy}"
                 await connection.execute(create)
 
-        with usage_errors(f"copy the database {source} to {target}", self.direct_url):
-            run_coroutine(make())
+        self._run(f"copy the database {source} to {target}", make())
 
     def migrate(self, name: str, migration: Migration) -> None:
         """Execute a migration on a synchronous connection, in one transaction."""
 
         async def make() -> None:
-            engine = create_async_engine(self.direct_url.set(database=self._full(name)), poolclass=NullPool)
+            engine = create_async_engine(self._direct(name), poolclass=NullPool)
             try:
                 async with engine.begin() as connection:
                     await connection.run_sync(migration)
@@ -181,45 +175,48 @@ class PostgresDatabases:
         run_coroutine(make())
 
     def rename(self, name: str, to: str) -> None:
-        """Rename a database without open connections, atomically.
-
-        Raises:
-            UsageError: there is no such database, it is in use, or the new name is taken.
-        """
-        with usage_errors(f"rename the database {name} to {to}", self.direct_url):
-            run_coroutine(_execute(self.direct_url, _rename(self._full(name), self._full(to))))
+        """Rename a database without open connections, atomically; the new name may not be taken."""
+        statement = _rename(self._full(name), self._full(to))
+        self._run(f"rename the database {name} to {to}", _execute(self.direct_url, statement))
 
     def checkpoint(self, name: str) -> None:
         """Do nothing: a server's database can be copied once it has no open connections."""
 
     def remove(self, name: str) -> None:
         """Delete a database, even with open connections; a missing one is not an error."""
-        with usage_errors(f"remove the database {name}", self.direct_url):
-            run_coroutine(_execute(self.direct_url, _drop(self._full(name))))
+        self._run(f"remove the database {name}", _execute(self.direct_url, _drop(self._full(name))))
 
     def url(self, name: str) -> URL:
         """Return the database's URL through the network latency of the setting."""
         return self.client_url.set(database=self._full(name))
 
     def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
-        """Do nothing: the server's settings apply to every connection."""
+        """Let foreign keys be unchecked for undoing, if the user has the right to that; otherwise the server's settings apply."""
+        if options.undo:
+            event.listen(engine.sync_engine, "connect", lambda connection, _record: connection.run_async(_disable_triggers))
 
-    @asynccontextmanager
-    async def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AsyncIterator[AsyncEngine]:
-        """Open a connection pool through the network latency of the setting; close it at the end."""
-        async with _opened(self.url(name), options) as engine:
-            yield engine
-
-    @asynccontextmanager
-    async def open_undo(self, name: str) -> AsyncIterator[AsyncEngine]:
-        """Open one connection without network latency; foreign keys are unchecked if the user has the right to that."""
-        async with _opened(self.direct_url.set(database=self._full(name)), ConnectionOptions(pool_size=1)) as engine:
-            event.listen(engine.sync_engine, "connect", _disable_triggers)
-            yield engine
+    def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
+        """Open a connection pool through the network latency of the setting, for undoing without it; close it at the end."""
+        url = self._direct(name) if options.undo else self.url(name)
+        return open_pool(url, options, self.configure, connect_args={"server_settings": {"application_name": APPLICATION}})
 
     async def settings(self, engine: AsyncEngine) -> dict[str, str]:
-        """Return versions, the server settings that affect speed, and the pool, for the run record."""
-        return await settings(engine)
+        """Return versions, the server settings that affect speed, and the pool, for the run record.
+
+        The settings are those in `SETTINGS`, and those about work and memory that differ from the default. Others may contain paths
+        and secrets.
+        """
+        async with engine.connect() as connection:
+            full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
+            rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
+        return {"postgresql": full} | {f"setting {name}": value for name, value in rows} | client_settings(engine, "asyncpg")
+
+    def _run(self, action: str, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+        with usage_errors(action, self.direct_url):
+            return run_coroutine(coroutine)
+
+    def _direct(self, name: str) -> URL:
+        return self.direct_url.set(database=self._full(name))
 
     def _full(self, name: str) -> str:
         """Return a name that is unique among the scenarios' databases and short enough for PostgreSQL."""
@@ -229,50 +226,10 @@ class PostgresDatabases:
         return beginning[: _NAME_BYTES - len(ending) - len(_PARTIAL)] + ending
 
 
-async def settings(engine: AsyncEngine) -> dict[str, str]:
-    """Return versions, the server settings that affect speed, and the pool, for the run record.
-
-    The settings are those in `SETTINGS`, and those about work and memory that differ from the default. Others may contain paths and
-    secrets.
-    """
-    async with engine.connect() as connection:
-        full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
-        rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-    return {
-        "postgresql": full,
-        **{f"setting {name}": value for name, value in rows},
-        "asyncpg": version("asyncpg"),
-        "sqlalchemy": version("sqlalchemy"),
-        "python": platform.python_version(),
-        **pool_settings(engine),
-    }
-
-
-@asynccontextmanager
-async def _opened(url: URL, options: ConnectionOptions) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=options.pool_size,
-        max_overflow=options.max_overflow,
-        pool_timeout=options.pool_timeout_s,
-        pool_pre_ping=options.pool_pre_ping,
-        connect_args={"server_settings": {"application_name": APPLICATION}},
-    )
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
-def _disable_triggers(connection: Any, _record: object) -> None:
-    """Disable triggers, including foreign-key checks, on a new connection: a right of superusers that can also be granted."""
-
-    async def disable(driver: asyncpg.Connection) -> None:
-        with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
-            await driver.execute("SET session_replication_role = replica")
-
-    connection.run_async(disable)
+async def _disable_triggers(driver: asyncpg.Connection) -> None:
+    """Disable triggers, including foreign-key checks, on a connection: a right of superusers that can also be granted."""
+    with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+        await driver.execute("SET session_replication_role = replica")
 
 
 async def _execute(url: URL, *statements: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool
 
+from harness.databases.embedded import restore
 from harness.databases.engines import sqlite
 from service.edges import replication
 from service.edges.replication import Change, Primary, PulledReplica, Replica, changes, paths
@@ -29,7 +30,7 @@ def followed(filled: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Return a function that creates a copy of the small database, with the table of changes."""
 
     def make(name: str) -> Path:
-        path = sqlite.restore(filled, tmp_path / f"{name}.db")
+        path = restore(filled, tmp_path / f"{name}.db")
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
         with engine.begin() as connection:
             replication.upgrade(connection)

@@ -52,12 +52,13 @@ def selected(expression: str) -> Iterator[tuple[str, frozenset[str]]]:
 @pytest.fixture(scope="module")
 def exposed(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, frozenset[str]]:
     """Return the series of a service that has observed everything once: a read, an error, a request, a cache."""
-    from harness.databases.engines import sqlite  # noqa: PLC0415 - this fixture alone opens a database
+    from harness.databases.embedded import restore  # noqa: PLC0415 - this fixture alone opens a database
+    from harness.databases.engines import sqlite  # noqa: PLC0415
 
     async def see() -> bytes:
         monitoring = Monitoring(SlowQueryLog(tmp_path_factory.mktemp("log") / "slow.jsonl"))
         monitoring.watch_cache(lambda: {"lookups": 2, "loads": 1})
-        own = sqlite.restore(filled, tmp_path_factory.mktemp("own") / "own.db")
+        own = restore(filled, tmp_path_factory.mktemp("own") / "own.db")
         async with sqlite.engine(own) as engine:
             await see_errors(engine, monitoring)
 
