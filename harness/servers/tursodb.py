@@ -40,7 +40,7 @@ def program() -> str:
 
 
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[str]:
+def sync_server(folder: Path, port: int) -> Iterator[str]:
     """Start a server with an empty database in a folder, yield its URL, and stop it at the end.
 
     Raises:

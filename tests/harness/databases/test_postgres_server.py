@@ -24,6 +24,7 @@ from harness.databases.postgres_connection import connect, is_reachable
 from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, installed_binaries, local_server
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
+from harness.servers import guard
 
 needs_binaries = pytest.mark.skipif(installed_binaries() is None, reason="PostgreSQL is not installed")
 
@@ -63,7 +64,7 @@ def test_a_local_server_has_the_chosen_settings_and_leaves_nothing(tmp_path: Pat
         [home] = homes() & {path for path in homes() if str(path) in " ".join(running[0].cmdline())}
     assert not any(each.is_running() for each in running)
     assert not home.exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["postgres-0.log"]
+    assert [path.name for path in tmp_path.iterdir()] == ["postgres-1.log"]
 
 
 @needs_binaries
@@ -132,7 +133,7 @@ def resume_once_stopped(paused: list[int]) -> None:
 def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If interrupted while initdb runs, which would leave shared memory behind if killed, initdb completes and no server starts."""
     for attempt in range(20):  # on a busy machine initdb may have ended before it is paused
-        log = tmp_path / str(attempt) / "postgres-0.log"
+        log = tmp_path / str(attempt) / "postgres-1.log"
         paused: list[int] = []
 
         def interrupt(_: URL, log: Path = log, paused: list[int] = paused) -> bool:
@@ -162,11 +163,11 @@ def test_a_taken_port_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         ports = chain([port], iter(free_port, None))
-        monkeypatch.setattr(postgres_server, "free_port", lambda: next(ports))
+        monkeypatch.setattr(guard, "free_port", lambda: next(ports))
         with local_server(tmp_path) as url:
             assert url.port != port
-        monkeypatch.setattr(postgres_server, "free_port", lambda: port)
-        monkeypatch.setattr(postgres_server, "_PORTS_TRIED", 1)
+        monkeypatch.setattr(guard, "free_port", lambda: port)
+        monkeypatch.setattr(guard, "_PORTS_TRIED", 1)
         message = r"^PostgreSQL exited while starting: .*could not create any TCP/IP sockets; "
         with pytest.raises(UsageError, match=message), local_server(tmp_path):
             pass

@@ -34,7 +34,7 @@ def test_without_a_program_it_is_not_measurable(tmp_path: Path, monkeypatch: pyt
     """The reason names what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(prometheus.PATH_VARIABLE, raising=False)
-    with pytest.raises(NotMeasurableError, match="install Prometheus"), prometheus.server(tmp_path, "127.0.0.1:1"):
+    with pytest.raises(NotMeasurableError, match="install Prometheus"), prometheus.scraper(tmp_path, "127.0.0.1:1"):
         pass
 
 
@@ -100,7 +100,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Mon
     with Service(folder) as service:
         httpd, thread = start_http_server(0, "127.0.0.1", service.monitoring.registry)
         try:
-            with prometheus.server(folder, f"127.0.0.1:{httpd.server_port}") as url:
+            with prometheus.scraper(folder, f"127.0.0.1:{httpd.server_port}") as url:
                 yield url, service.monitoring
         except NotMeasurableError as reason:
             pytest.skip(str(reason))
