@@ -2,8 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,9 +30,8 @@ class RelayCommand(StrEnum):
     TRAFFIC = "traffic"
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """Counters of a proxy."""
+class Traffic(msgspec.Struct, tag=True, frozen=True):
+    """Counters of a proxy, added up over its targets: a relay process's reply to a command."""
 
     accepted: int
     """Connections accepted so far."""
@@ -61,13 +59,6 @@ class RelayJob(msgspec.Struct, tag=True, frozen=True):
     """The port to listen on; 0 for a free one per target."""
 
 
-class RelayOrder(msgspec.Struct, tag=True, frozen=True):
-    """A further message to a relay process."""
-
-    command: RelayCommand
-    """The command to execute on every relay."""
-
-
 class Listening(msgspec.Struct, tag=True, frozen=True):
     """A relay process's first reply."""
 
@@ -75,14 +66,7 @@ class Listening(msgspec.Struct, tag=True, frozen=True):
     """The port of each target, in their order."""
 
 
-class RelayReport(msgspec.Struct, tag=True, frozen=True):
-    """A relay process's reply to an order."""
-
-    traffic: list[Traffic]
-    """The counters of each target, in their order."""
-
-
-_Reply = Listening | RelayReport | JobFailed
+_Reply = Listening | Traffic | JobFailed
 _decoder: msgspec.json.Decoder[_Reply] = msgspec.json.Decoder(_Reply)
 
 
@@ -132,21 +116,14 @@ class Link:
         Raises:
             UsageError: the proxy has exited.
         """
-        self._child.send(RelayOrder(command))
-        report = self._child.receive()
-        if not isinstance(report, RelayReport):
+        self._child.send(command)
+        traffic = self._child.receive()
+        if not isinstance(traffic, Traffic):
             raise UsageError(f"the network proxy on port {self.port} exited unexpectedly; see its error above")
-        found = report.traffic
-        return Traffic(
-            accepted=sum(one.accepted for one in found),
-            open=sum(one.open for one in found),
-            held_bytes=sum(one.held_bytes for one in found),
-            round_trips=sum(one.round_trips for one in found),
-        )
+        return traffic
 
 
-@contextmanager
-def link(target: tuple[str, int] | Path, conditions: Conditions, *, port: int = 0) -> Iterator[Link]:
+def link(target: tuple[str, int] | Path, conditions: Conditions, *, port: int = 0) -> AbstractContextManager[Link]:
     """Start a proxy in front of `target`, a host and port or a Unix socket; yield it; stop it and its connections at the end.
 
     It listens on 127.0.0.1, on `port` or on a free one. It exits when this process ends in any way. A client of a target that
@@ -155,32 +132,32 @@ def link(target: tuple[str, int] | Path, conditions: Conditions, *, port: int = 
     Raises:
         UsageError: the port is in use, or the target's address is not valid.
     """
-    with _started([_address(target)], conditions, port) as started:
-        yield started
+    return _started([target], conditions, port)
 
 
-@contextmanager
-def links(targets: Sequence[tuple[str, int]]) -> Iterator[Link]:
+def links(targets: Sequence[tuple[str, int]]) -> AbstractContextManager[Link]:
     """Start one proxy process in front of several targets, without latency; `ports` of the yielded link are in their order.
 
     Raises:
         UsageError: the address of a target is not valid.
     """
-    with _started([_address(target) for target in targets], Conditions(), 0) as started:
-        yield started
+    return _started(targets, Conditions(), 0)
 
 
 @contextmanager
-def _started(targets: Sequence[str | tuple[str, int]], conditions: Conditions, port: int) -> Iterator[Link]:
-    command = python_module("harness.network")
-    with Child(command, _decoder, capture=False, exit_timeout_s=STOP_S) as child:
-        child.send(RelayJob(targets, conditions, port))
+def _started(targets: Sequence[tuple[str, int] | Path], conditions: Conditions, port: int) -> Iterator[Link]:
+    job = RelayJob([_address(target) for target in targets], conditions, port)
+    with Child(python_module("harness.network.relay"), _decoder, capture=False, exit_timeout_s=STOP_S) as child:
+        child.send(job)
         first = child.receive()
-        if not isinstance(first, Listening):
-            reason = "it exited without a message" if first is None or isinstance(first, RelayReport) else first.message
-            advice = "choose another port, or leave it out for a free one" if port else "see its error above"
-            raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {reason}; {advice}")
-        yield Link(child, first.ports)
+        if isinstance(first, Listening):
+            yield Link(child, first.ports)
+            return
+        reason, advice = "it exited without a message", "see its error above"
+        if isinstance(first, JobFailed):
+            reason = first.message
+            advice = "choose another port, or leave it out for a free one" if port else "fix that and try again"
+        raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {reason}; {advice}")
 
 
 def _address(target: tuple[str, int] | Path) -> str | tuple[str, int]:

@@ -28,15 +28,16 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 
 import msgspec
 
+from harness.network.addresses import LOOPBACK
 from harness.network.conditions import Conditions, Direction, RateLimiter, jitters_ns, window_bytes
 from harness.network.event_loop import TimerLoop
-from harness.network.proxy import Listening, RelayCommand, RelayJob, RelayOrder, RelayReport, Traffic
+from harness.network.proxy import Listening, RelayCommand, RelayJob, Traffic
 from harness.runtime import channel
 from harness.runtime.child import JobFailed
 
@@ -103,47 +104,39 @@ class Endpoint:
             self.reader.finish(Ending.RST)
 
 
-@dataclass(frozen=True)
-class Shaping:
-    """Delay, jitter and bandwidth of one flow."""
-
-    limiter: RateLimiter
-    """Bandwidth limit, shared by all flows of the same direction."""
-
-    one_way_ns: int
-    """Latency in nanoseconds."""
-
-    jitter_ns: Iterator[int]
-    """Extra latency of each chunk in nanoseconds, drawn for this flow alone."""
-
-    window_bytes: int
-    """Bytes that the flow may hold before its sender has to wait."""
-
-    is_direct: bool
-    """Whether chunks are forwarded at once."""
-
-    read_buffer: memoryview
-    """Buffer for reads, shared by all flows of the process; its size is the upper limit of a chunk."""
-
-
 class Flow:
-    """One direction of a connection: reads chunks at `source`, holds them for the latency, writes them to `sink`."""
+    """One direction of a connection: reads chunks at `source`, holds them for the latency, writes them to `sink`.
+
+    It calls `on_data` after each chunk that it has read, and `on_end` after it has delivered its ending.
+    """
 
     def __init__(
-        self, loop: TimerLoop, shaping: Shaping, source: Endpoint, sink: Endpoint, *, ended: Callable[[Ending], None]
+        self,
+        relay: Relay,
+        connection: int,
+        direction: Direction,
+        source: Endpoint,
+        sink: Endpoint,
+        *,
+        on_data: Callable[[], None],
+        on_end: Callable[[Ending], None],
     ) -> None:
         source.reader = sink.writer = self
         self.held_bytes = 0
         self.is_blocked = False
         self.is_connected = False
         self.is_delivered = False
-        self.on_data: Callable[[], None] | None = None
-        """Called for each chunk that was read."""
-        self._loop = loop
-        self._shaping = shaping
         self._source = source
         self._sink = sink
-        self._ended = ended
+        self._on_data = on_data
+        self._on_end = on_end
+        self._loop = relay.loop
+        self._read_buffer = relay.read_buffer
+        self._limiter = relay.limiters[direction]
+        self._one_way_ns = relay.conditions.one_way_ns
+        self._jitters_ns = jitters_ns(relay.conditions, connection, direction)
+        self._window_bytes = window_bytes(relay.conditions)
+        self._is_direct = relay.conditions.is_direct
         self._queue: deque[tuple[int, bytes | memoryview | Ending]] = deque()
         self._ending: Ending | None = None
         self._is_dropped = False
@@ -152,11 +145,11 @@ class Flow:
     @property
     def is_reading(self) -> bool:
         """Whether the stream has not ended and the window has space."""
-        return self._ending is None and self.held_bytes < self._shaping.window_bytes
+        return self._ending is None and self.held_bytes < self._window_bytes
 
     def read(self) -> None:
         """Read a chunk and forward or queue it."""
-        buffer = self._shaping.read_buffer
+        buffer = self._read_buffer
         try:
             size, ancillary, _, _ = self._source.sock.recvmsg_into([buffer], 64)
         except BlockingIOError:
@@ -167,10 +160,9 @@ class Flow:
         if not size:
             self.finish(Ending.FIN)
             return
-        if self.on_data is not None:
-            self.on_data()
+        self._on_data()
         written = 0
-        if self._shaping.is_direct and self.is_connected and not self._queue and not self._loop.is_paused:
+        if self._is_direct and self.is_connected and not self._queue and not self._loop.is_paused:
             written = self._write(buffer[:size])
         if written < size and self._ending is None:
             self.held_bytes += size - written
@@ -204,8 +196,7 @@ class Flow:
         self.is_blocked = False
 
     def _send(self, item: bytes | Ending, size_bytes: int, sent_ns: int) -> None:
-        shaping = self._shaping
-        due_ns = shaping.limiter.departure_ns(sent_ns, size_bytes) + shaping.one_way_ns + next(shaping.jitter_ns)
+        due_ns = self._limiter.departure_ns(sent_ns, size_bytes) + self._one_way_ns + next(self._jitters_ns)
         self._queue.append((due_ns, item))
         if not self.is_blocked:
             self._schedule(due_ns)
@@ -241,7 +232,7 @@ class Flow:
             with contextlib.suppress(OSError):  # its peer may have closed meanwhile; then a reset comes from there
                 self._sink.sock.shutdown(socket.SHUT_WR)
         self.is_delivered = True
-        self._ended(ending)
+        self._on_end(ending)
 
     def _write(self, chunk: bytes | memoryview) -> int:
         """Write as much as the sink accepts and return the number of bytes. A sink without a peer causes a reset."""
@@ -254,7 +245,7 @@ class Flow:
             self.drop()
             self._source.watch()
             if both_reset:
-                self._ended(Ending.RST)
+                self._on_end(Ending.RST)
             else:
                 self._sink.reader.finish(Ending.RST)
             return 0
@@ -281,15 +272,14 @@ class RelayedConnection:
     def __init__(self, relay: Relay, number: int, client: socket.socket) -> None:
         family = socket.AF_UNIX if isinstance(relay.target, str) else socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
         self._relay = relay
+        self._is_clients_turn = True
         self._client = Endpoint(relay.loop, client)
         self._server = Endpoint(relay.loop, socket.socket(family, socket.SOCK_STREAM))
-        to_target, to_client = (relay.shaping(direction, number) for direction in (Direction.TO_TARGET, Direction.TO_CLIENT))
-        self._to_target = Flow(relay.loop, to_target, self._client, self._server, ended=self._flow_ended)
-        self._to_client = Flow(relay.loop, to_client, self._server, self._client, ended=self._flow_ended)
-        self.flows = (self._to_target, self._to_client)
-        self._to_target.on_data, self._to_client.on_data = self._count_turn, self._server_sent
-        self._is_clients_turn = True
-        self._to_client.is_connected = True
+        flow = partial(Flow, relay, number, on_end=self._flow_ended)
+        self._to_target = flow(Direction.TO_TARGET, self._client, self._server, on_data=self._count_turn)
+        to_client = flow(Direction.TO_CLIENT, self._server, self._client, on_data=self._server_sent)
+        to_client.is_connected = True
+        self.flows = (self._to_target, to_client)
         self._client.watch()
         relay.loop.call_at(time.monotonic_ns() + 3 * relay.conditions.one_way_ns, self._connect)
 
@@ -346,23 +336,13 @@ class Relay:
         self.conditions = conditions
         self.connections: set[RelayedConnection] = set()
         self.round_trips = 0
-        self._limiters = {direction: RateLimiter(conditions.bandwidth_bytes_per_s) for direction in Direction}
-        self._read_buffer = memoryview(bytearray(_read_bytes(conditions.bandwidth_bytes_per_s)))
-        self._accepted = 0
+        self.limiters = {direction: RateLimiter(conditions.bandwidth_bytes_per_s) for direction in Direction}
+        millisecond_bytes = READ_BYTES if (bandwidth := conditions.bandwidth_bytes_per_s) is None else round(bandwidth / 1000)
+        self.read_buffer = memoryview(bytearray(max(_SEGMENT_BYTES, min(READ_BYTES, millisecond_bytes))))
+        self.accepted = 0
         self._listener = _bound(port)
         self.port: int = self._listener.getsockname()[1]
         self.execute(RelayCommand.LISTEN)
-
-    def shaping(self, direction: Direction, connection: int) -> Shaping:
-        """Return the delay, jitter and bandwidth of a new connection's flow."""
-        return Shaping(
-            limiter=self._limiters[direction],
-            one_way_ns=self.conditions.one_way_ns,
-            jitter_ns=jitters_ns(self.conditions, connection, direction),
-            window_bytes=window_bytes(self.conditions),
-            is_direct=self.conditions.is_direct,
-            read_buffer=self._read_buffer,
-        )
 
     def execute(self, command: RelayCommand) -> None:
         """Execute a command of `harness.network.Link`."""
@@ -387,18 +367,13 @@ class Relay:
             case RelayCommand.TRAFFIC:
                 pass
 
-    def traffic(self) -> Traffic:
-        """Return the relay's counters."""
-        held_bytes = sum(flow.held_bytes for connection in self.connections for flow in connection.flows)
-        return Traffic(self._accepted, len(self.connections), held_bytes, self.round_trips)
-
     def _accept(self) -> None:
         """Accept all waiting connections: to their clients they are open already."""
         with contextlib.suppress(OSError):  # none left, or not listening
             while True:
                 client, _ = self._listener.accept()
-                self.connections.add(RelayedConnection(self, self._accepted, client))
-                self._accepted += 1
+                self.connections.add(RelayedConnection(self, self.accepted, client))
+                self.accepted += 1
 
 
 def _bound(port: int) -> socket.socket:
@@ -406,14 +381,8 @@ def _bound(port: int) -> socket.socket:
     sock = socket.socket()
     sock.settimeout(0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
+    sock.bind((LOOPBACK, port))
     return sock
-
-
-def _read_bytes(bandwidth_bytes_per_s: float | None) -> int:
-    if bandwidth_bytes_per_s is None:
-        return READ_BYTES
-    return max(_SEGMENT_BYTES, min(READ_BYTES, round(bandwidth_bytes_per_s / 1000)))
 
 
 def main() -> None:
@@ -441,12 +410,19 @@ def _receive(parent: channel.Channel, relays: Sequence[Relay]) -> None:
     line = parent.read_line()
     if not line:
         os._exit(0)  # the kernel closes what is open
-    order = msgspec.json.decode(line, type=RelayOrder)
+    command = msgspec.json.decode(line, type=RelayCommand)
     for relay in relays:
-        relay.execute(order.command)
-    _send(parent, RelayReport([relay.traffic() for relay in relays]))
+        relay.execute(command)
+    connections = [connection for relay in relays for connection in relay.connections]
+    held_bytes = sum(flow.held_bytes for connection in connections for flow in connection.flows)
+    accepted, round_trips = sum(relay.accepted for relay in relays), sum(relay.round_trips for relay in relays)
+    _send(parent, Traffic(accepted, len(connections), held_bytes, round_trips))
 
 
-def _send(parent: channel.Channel, message: Listening | RelayReport | JobFailed) -> None:
+def _send(parent: channel.Channel, message: Listening | Traffic | JobFailed) -> None:
     with contextlib.suppress(OSError):  # the parent has exited
         parent.write_line(msgspec.json.encode(message))
+
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.network import Conditions, Link, link, links, relay
+from harness.network import proxy as proxy_module
 from harness.network.accuracy import added_latency, round_trips_ns
 from harness.network.conditions import BUFFER_BYTES, Direction, RateLimiter, jitters_ns, window_bytes
 from harness.network.echo import ECHO, echo_server, transfers_mb_per_s
@@ -484,6 +485,31 @@ def test_a_port_can_be_chosen() -> None:
 def test_an_invalid_target_is_refused(target: tuple[str, int]) -> None:
     """A port out of range or an unknown host is an error that names the target."""
     with pytest.raises(UsageError, match=rf"{target[0]}:{target[1]} is not a valid address"), link(target, Conditions()):
+        pass
+
+
+FAILING = """
+from harness.network import relay
+def fail(_):
+    raise OSError(24, "Too many open files")
+relay._bound = fail
+relay.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "port", "message"),
+    [
+        ("", 0, "it exited without a message; see its error above"),
+        ("", 7, "it exited without a message; see its error above"),
+        (FAILING, 0, "Too many open files; fix that and try again"),
+        (FAILING, 7, "Too many open files; choose another port, or leave it out for a free one"),
+    ],
+)
+def test_the_advice_fits_the_reason(monkeypatch: pytest.MonkeyPatch, program: str, port: int, message: str) -> None:
+    """Another port helps only where one was chosen and could not be bound; a crashed proxy has printed its error."""
+    monkeypatch.setattr(proxy_module, "python_module", lambda _: [sys.executable, "-c", program])
+    with pytest.raises(UsageError, match=f"{port}: {message}$"), link(("127.0.0.1", 1), Conditions(), port=port):
         pass
 
 
