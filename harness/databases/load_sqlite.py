@@ -20,8 +20,6 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from harness.databases.interface import RowBlock
 from harness.errors import UsageError
 
-_TIME_SEPARATOR_AT = len("2025-10-01")
-
 
 def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, analyse: bool = True) -> dict[str, int]:
     """Create a SQLite file with these tables and rows, indexed and in WAL mode; return the number of rows by table.
@@ -61,13 +59,13 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
         tables = metadata.sorted_tables
         deferred = [t for t in tables if _deferrable(t)] if _schema_writable(connection) else []
         for table in tables:
-            connection.execute(_ddl(CreateTable(_without_key(table) if table in deferred else table)))
+            keyless = (Column(c.name, c.type, nullable=c.nullable) for c in table.columns)
+            connection.execute(_ddl(CreateTable(Table(table.name, MetaData(), *keyless) if table in deferred else table)))
         for block in blocks:
             _insert_block(connection, metadata, block)
             rows[block.table] += block.rows
-        for table in tables:
-            if table in deferred:
-                _add_primary_key(connection, table)
+        for table in deferred:
+            _add_primary_key(connection, table)
         for table in tables:
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(_ddl(CreateIndex(index)))
@@ -90,10 +88,11 @@ def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
     """Return a column's values as SQLAlchemy's SQLite dialect passes them to the driver."""
     if not isinstance(column, np.ndarray):
         return column
+    stored = column
     if column.dtype.kind == "M":
         # `2025-10-01 12:00:00.000000`, the dialect's own format, which also sorts as text.
         text = np.datetime_as_string(column, unit="us")
-        text.view(np.uint32).reshape(len(text), -1)[:, _TIME_SEPARATOR_AT] = ord(" ")
+        text.view(np.uint32).reshape(len(text), -1)[:, len("2025-10-01")] = ord(" ")
         stored = text.astype(object)
         stored[np.isnat(column)] = None
     elif column.dtype.kind == "f":
@@ -101,8 +100,6 @@ def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
         stored[np.isnan(column)] = None
     elif column.dtype.kind == "b":
         stored = column.view(np.uint8)  # the driver is slow with other types
-    else:
-        stored = column
     return stored.tolist()  # type: ignore[no-any-return]  # an array's list is untyped
 
 
@@ -130,10 +127,6 @@ def _schema_writable(connection: sqlite3.Connection) -> bool:
     finally:
         connection.execute("PRAGMA writable_schema = OFF")
     return True
-
-
-def _without_key(table: Table) -> Table:
-    return Table(table.name, MetaData(), *(Column(c.name, c.type, nullable=c.nullable) for c in table.columns))
 
 
 def _key_index(table: Table) -> str:
@@ -176,5 +169,4 @@ def _usage_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise UsageError(f"cannot fill {path}: {error}; free disk space or choose another file") from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot write {path}: {reason}; choose a file in a writable folder") from error
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose a file in a writable folder") from error

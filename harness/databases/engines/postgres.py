@@ -29,8 +29,15 @@ from harness.databases.interface import (
     open_pool,
 )
 from harness.databases.load_postgres import load_postgres
-from harness.databases.postgres_connection import connect, run_coroutine, usage_errors
-from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, local_server
+from harness.databases.postgres_server import (
+    SETTINGS,
+    URL_VARIABLE,
+    connect,
+    external_url,
+    local_server,
+    run_coroutine,
+    usage_errors,
+)
 from harness.errors import UsageError
 from harness.scenario import Setting
 

@@ -19,9 +19,16 @@ import psutil
 import pytest
 from sqlalchemy import URL, make_url
 
-from harness.databases import postgres_connection, postgres_server
-from harness.databases.postgres_connection import connect, is_reachable
-from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, installed_binaries, local_server
+from harness.databases import postgres_server
+from harness.databases.postgres_server import (
+    SETTINGS,
+    URL_VARIABLE,
+    connect,
+    external_url,
+    installed_binaries,
+    is_reachable,
+    local_server,
+)
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
 from harness.servers import guard
@@ -51,7 +58,7 @@ def test_a_local_server_has_the_chosen_settings_and_leaves_nothing(tmp_path: Pat
     """It listens on loopback only and needs its password; only its log remains."""
     with local_server(tmp_path) as url:
         for name, setting in SETTINGS.items():
-            assert asyncio.run(value(url, f"SHOW {name}")) == setting.value
+            assert asyncio.run(value(url, f"SHOW {name}")) == setting
         assert asyncio.run(value(url, "SHOW unix_socket_directories")) == ""
         assert asyncio.run(value(url, "SELECT datcollate || pg_encoding_to_char(encoding) FROM pg_database")) == "CUTF8"
         running = processes(url)
@@ -233,7 +240,6 @@ def refusal_of(address: str) -> str:
 def test_an_unreachable_address_is_one_line(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
     """A closed port, an unknown host and a silent server are named by host and port, with the next step."""
     monkeypatch.setattr(postgres_server, "REPLY_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(postgres_connection, "REPLY_TIMEOUT_S", 0.2)
     advice = f"correct {URL_VARIABLE}, or unset it to start a local server"
     port = free_port()
     assert refusal_of(f"postgres://me:swordfish@127.0.0.1:{port}/db") == (
