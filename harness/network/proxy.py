@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
 
@@ -49,14 +48,10 @@ class Traffic(msgspec.Struct, tag=True, frozen=True):
 class RelayJob(msgspec.Struct, tag=True, frozen=True):
     """The first message to a relay process."""
 
-    targets: Sequence[str | tuple[str, int]]
-    """Paths of Unix sockets, or numeric addresses with a port; each gets a relay."""
+    targets: list[tuple[str, int]]
+    """Numeric addresses with a port; each gets a relay."""
 
     conditions: Conditions
-    """Latency, jitter and bandwidth."""
-
-    port: int
-    """The port to listen on; 0 for a free one per target."""
 
 
 class Listening(msgspec.Struct, tag=True, frozen=True):
@@ -111,11 +106,7 @@ class Link:
         return self._send(RelayCommand.TRAFFIC)
 
     def _send(self, command: RelayCommand) -> Traffic:
-        """Send a command, and return the traffic once it was executed.
-
-        Raises:
-            UsageError: the proxy has exited.
-        """
+        """Send a command, and return the traffic once it was executed; raise a UsageError if the proxy has exited."""
         self._child.send(command)
         traffic = self._child.receive()
         if not isinstance(traffic, Traffic):
@@ -123,16 +114,16 @@ class Link:
         return traffic
 
 
-def link(target: tuple[str, int] | Path, conditions: Conditions, *, port: int = 0) -> AbstractContextManager[Link]:
-    """Start a proxy in front of `target`, a host and port or a Unix socket; yield it; stop it and its connections at the end.
+def link(target: tuple[str, int], conditions: Conditions) -> AbstractContextManager[Link]:
+    """Start a proxy in front of `target`, a host and port; yield it; stop it and its connections at the end.
 
-    It listens on 127.0.0.1, on `port` or on a free one. It exits when this process ends in any way. A client of a target that
-    refuses gets a reset, as on a network.
+    It listens on a free port of 127.0.0.1 and exits when this process ends in any way. A client of a target that refuses gets a
+    reset, as on a network.
 
     Raises:
-        UsageError: the port is in use, or the target's address is not valid.
+        UsageError: the target's address is not valid.
     """
-    return _started([target], conditions, port)
+    return _started([target], conditions)
 
 
 def links(targets: Sequence[tuple[str, int]]) -> AbstractContextManager[Link]:
@@ -141,33 +132,24 @@ def links(targets: Sequence[tuple[str, int]]) -> AbstractContextManager[Link]:
     Raises:
         UsageError: the address of a target is not valid.
     """
-    return _started(targets, Conditions(), 0)
+    return _started(targets, Conditions())
 
 
 @contextmanager
-def _started(targets: Sequence[tuple[str, int] | Path], conditions: Conditions, port: int) -> Iterator[Link]:
-    job = RelayJob([_address(target) for target in targets], conditions, port)
+def _started(targets: Sequence[tuple[str, int]], conditions: Conditions) -> Iterator[Link]:
+    job = RelayJob([_numeric(*target) for target in targets], conditions)
     with Child(python_module("harness.network.relay"), _decoder, capture=False, exit_timeout_s=STOP_S) as child:
         child.send(job)
-        first = child.receive()
-        if isinstance(first, Listening):
-            yield Link(child, first.ports)
+        reply = child.receive()
+        if isinstance(reply, Listening):
+            yield Link(child, reply.ports)
             return
-        reason, advice = "it exited without a message", "see its error above"
-        if isinstance(first, JobFailed):
-            reason = first.message
-            advice = "choose another port, or leave it out for a free one" if port else "fix that and try again"
-        raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {reason}; {advice}")
+        cause = f"{reply.message}; fix that" if isinstance(reply, JobFailed) else "it exited unexpectedly; see its error above"
+        raise UsageError(f"the network proxy cannot listen on {LOOPBACK}: {cause}")
 
 
-def _address(target: tuple[str, int] | Path) -> str | tuple[str, int]:
-    """Return a Unix socket's path, or a numeric address and port.
-
-    Of several addresses of a name, such as `localhost`, it is the first one that accepts connections, IPv4 before IPv6.
-    """
-    if isinstance(target, Path):
-        return str(target)
-    host, port = target
+def _numeric(host: str, port: int) -> tuple[str, int]:
+    """Return an address: of several of a name, such as `localhost`, the first that accepts connections, IPv4 before IPv6."""
     if not 0 < port < 2**16:
         raise UsageError(f"{host}:{port} is not a valid address; choose a port from 1 to {2**16 - 1}")
     try:

@@ -45,7 +45,6 @@ READ_BYTES = 256 * 1024
 """Upper limit of one read in bytes. On a slow link it is what the link sends in a millisecond, so that connections alternate."""
 
 _SEGMENT_BYTES = 1448
-_RETRY_NS = 1_000_000
 _BACKLOG = 4096
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _SO_TIMESTAMPNS = 35  # Linux's constant is in no Python module
@@ -69,8 +68,7 @@ class Endpoint:
 
     def __init__(self, loop: TimerLoop, sock: socket.socket) -> None:
         sock.settimeout(0)
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.sock = sock
         self._loop = loop
@@ -270,7 +268,7 @@ class RelayedConnection:
     """A client's connection and the matching connection to the target."""
 
     def __init__(self, relay: Relay, number: int, client: socket.socket) -> None:
-        family = socket.AF_UNIX if isinstance(relay.target, str) else socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
+        family = socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
         self._relay = relay
         self._is_clients_turn = True
         self._client = Endpoint(relay.loop, client)
@@ -301,17 +299,13 @@ class RelayedConnection:
     def _connect(self) -> None:
         if self not in self._relay.connections:
             return
-        failed = self._server.sock.connect_ex(self._relay.target)
-        if failed == errno.EAGAIN:  # a Unix socket whose queue is full
-            self._relay.loop.call_at(time.monotonic_ns() + _RETRY_NS, self._connect)
-        elif failed == errno.EINPROGRESS:
-            self._relay.loop.watch(self._server.sock.fileno(), select.EPOLLOUT, lambda _: self._connect_completed())
+        sock = self._server.sock
+        failed = sock.connect_ex(self._relay.target)
+        if failed == errno.EINPROGRESS:
+            result = (socket.SOL_SOCKET, socket.SO_ERROR)
+            self._relay.loop.watch(sock.fileno(), select.EPOLLOUT, lambda _: self._connected(sock.getsockopt(*result)))
         else:
             self._connected(failed)
-
-    def _connect_completed(self) -> None:
-        self._relay.loop.watch(self._server.sock.fileno(), 0, lambda _: None)
-        self._connected(self._server.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _connected(self, failed: int) -> None:
         if failed:
@@ -328,9 +322,9 @@ class RelayedConnection:
 
 
 class Relay:
-    """A listening port, the target behind it, and the connections between them. Port 0 is a free one."""
+    """A listening port, the target behind it, and the connections between them."""
 
-    def __init__(self, loop: TimerLoop, target: str | tuple[str, int], conditions: Conditions, port: int) -> None:
+    def __init__(self, loop: TimerLoop, target: tuple[str, int], conditions: Conditions) -> None:
         self.loop = loop
         self.target = target
         self.conditions = conditions
@@ -340,7 +334,7 @@ class Relay:
         millisecond_bytes = READ_BYTES if (bandwidth := conditions.bandwidth_bytes_per_s) is None else round(bandwidth / 1000)
         self.read_buffer = memoryview(bytearray(max(_SEGMENT_BYTES, min(READ_BYTES, millisecond_bytes))))
         self.accepted = 0
-        self._listener = _bound(port)
+        self._listener = _bound(0)
         self.port: int = self._listener.getsockname()[1]
         self.execute(RelayCommand.LISTEN)
 
@@ -377,7 +371,7 @@ class Relay:
 
 
 def _bound(port: int) -> socket.socket:
-    """Return a socket bound to a port of 127.0.0.1; it is not listening yet."""
+    """Return a socket bound to a port of 127.0.0.1, 0 for a free one; it is not listening yet."""
     sock = socket.socket()
     sock.settimeout(0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -396,9 +390,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
     loop = TimerLoop()
     try:
-        relays = [Relay(loop, target, job.conditions, job.port) for target in job.targets]
-    except (OSError, OverflowError) as error:
-        _send(parent, JobFailed(getattr(error, "strerror", None) or str(error)))
+        relays = [Relay(loop, target, job.conditions) for target in job.targets]
+    except OSError as error:
+        _send(parent, JobFailed(error.strerror or str(error)))
         sys.exit(1)
     _send(parent, Listening([relay.port for relay in relays]))
     loop.watch(parent.fileno(), select.EPOLLIN, lambda _: _receive(parent, relays))
