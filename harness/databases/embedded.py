@@ -17,16 +17,7 @@ from sqlalchemy import URL, Engine, MetaData, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from harness.databases.interface import (
-    DEFAULT_OPTIONS,
-    SHARED_PREFIX,
-    ConnectionOptions,
-    Databases,
-    Migration,
-    RowBlock,
-    client_settings,
-    open_pool,
-)
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, Migration, RowBlock, client_facts, open_pool
 from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
 from harness.scenario import Setting
@@ -92,7 +83,7 @@ class FileDatabases(Databases):
 
     def path(self, name: str) -> Path:
         """Return the path of a database, which need not exist."""
-        folder = self._setting.shared if name.startswith(SHARED_PREFIX) else self._setting.folder
+        folder = self._setting.shared if self.is_shared(name) else self._setting.folder
         return folder / f"{name}.db"
 
     def existing_path(self, name: str) -> Path:
@@ -178,7 +169,7 @@ class FileDatabases(Databases):
                 if result.returns_rows:
                     described[f"PRAGMA {name}"] = str(result.scalar_one_or_none())
         described["begin"] = str(engine.sync_engine.get_execution_options().get(BEGIN_OPTION, "left to the driver"))
-        return described | client_settings(engine, *self.drivers)
+        return described | client_facts(engine, *self.drivers)
 
 
 def set_up(engine: AsyncEngine, options: ConnectionOptions, *, small_cache_kib: int | None, **others: object) -> None:

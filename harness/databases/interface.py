@@ -19,9 +19,6 @@ from harness.scenario import Setting
 Migration = Callable[[Connection], None]
 """A schema change, executed on a synchronous connection."""
 
-SHARED_PREFIX = "shared-"
-"""Databases whose name begins with this belong to the whole run, all others to one scenario."""
-
 
 class RowBlock(Protocol):
     """Some rows of one table, as columns of equal length.
@@ -78,6 +75,11 @@ class Databases(ABC):
     A database whose name begins with `shared-` belongs to the whole run; any other belongs to the scenario (`setting.folder`). All
     methods raise a UsageError with the next step if a database is missing or in use, or the disk is full.
     """
+
+    @staticmethod
+    def is_shared(name: str) -> bool:
+        """Return whether a database belongs to the whole run."""
+        return name.startswith("shared-")
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -166,7 +168,7 @@ async def open_pool(
         await engine.dispose()
 
 
-def client_settings(engine: AsyncEngine, *drivers: str) -> dict[str, str]:
+def client_facts(engine: AsyncEngine, *drivers: str) -> dict[str, str]:
     """Return the versions of drivers, SQLAlchemy and Python, and the class and size of an engine's pool, for the run record."""
     pool = engine.sync_engine.pool
     described = {name: version(name) for name in (*drivers, "sqlalchemy")} | {"python": platform.python_version()}

@@ -118,11 +118,14 @@ _ADVICE: Mapping[tuple[type[BaseException], ...], str] = {
 }
 
 
-@contextmanager
-def usage_errors(action: str, url: URL) -> Iterator[None]:
-    """Convert errors of server, driver and network into a UsageError that names the action, the server and the next step."""
+def run(action: str, url: URL, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine to completion from synchronous code.
+
+    Raises:
+        UsageError: server, driver or network reported an error; the message has the action, the server and the next step.
+    """
     try:
-        yield
+        return run_coroutine(coroutine)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         cause = _cause(error)
         advice = next((advice for kinds, advice in _ADVICE.items() if isinstance(cause, kinds)), "see the server's log")

@@ -8,36 +8,18 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import URL, MetaData, NullPool, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from harness.databases.interface import (
-    DEFAULT_OPTIONS,
-    SHARED_PREFIX,
-    ConnectionOptions,
-    Databases,
-    Migration,
-    RowBlock,
-    client_settings,
-    open_pool,
-)
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, Migration, RowBlock, client_facts, open_pool
 from harness.databases.load_postgres import load_postgres
-from harness.databases.postgres_server import (
-    SETTINGS,
-    URL_VARIABLE,
-    connect,
-    external_url,
-    local_server,
-    run_coroutine,
-    usage_errors,
-)
+from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, connect, external_url, local_server, run, run_coroutine
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -49,8 +31,8 @@ APPLICATION = "harness"
 _PARTIAL = ".partial"
 _NAME_BYTES = 63
 _HAS_STRATEGIES = (15,)
-_Result = TypeVar("_Result")
 
+# Other settings may contain paths and secrets.
 _RECORDED = """
 SELECT name, current_setting(name) AS value FROM pg_settings
 WHERE name = ANY($1) OR name IN ('block_size', 'data_checksums', 'server_encoding', 'wal_level')
@@ -77,8 +59,7 @@ def server(folder: Path) -> Iterator[str]:
 def _namespace(url: URL) -> Iterator[URL]:
     """Create a database with a unique name; at the end drop it and all databases named after it."""
     name = f"harness-{secrets.token_hex(4)}"
-    with usage_errors("create a database", url):
-        run_coroutine(_execute(url, f"CREATE DATABASE {_quoted(name)}"))
+    run("create a database", url, _execute(url, f"CREATE DATABASE {_quoted(name)}"))
     try:
         yield url.set(database=name)
     except BaseException:
@@ -95,8 +76,7 @@ def _drop_namespace(url: URL, name: str) -> None:
             for (each,) in await connection.fetch(query, name):
                 await connection.execute(_drop(each))
 
-    with usage_errors(f"drop the databases named {name}", url):
-        run_coroutine(drop())
+    run(f"drop the databases named {name}", url, drop())
 
 
 def databases(setting: Setting) -> "PostgresDatabases":
@@ -131,7 +111,7 @@ class PostgresDatabases(Databases):
             async with connect(self.direct_url) as connection:
                 return bool(await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", self._full(name)))
 
-        return self._run(f"look for the database {name}", query())
+        return run(f"look for the database {name}", self.direct_url, query())
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
         """Create a database with these tables, their indexes and rows; return the number of rows by table."""
@@ -152,7 +132,7 @@ class PostgresDatabases(Databases):
                 raise
             return rows
 
-        return self._run(f"fill the database {name}", fill())
+        return run(f"fill the database {name}", self.direct_url, fill())
 
     def copy(self, source: str, target: str) -> None:
         """Replace `target` by a copy of `source`. Neither may have open connections."""
@@ -166,7 +146,7 @@ class PostgresDatabases(Databases):
                 create = f"CREATE DATABASE {_quoted(self._full(target))} TEMPLATE {_quoted(self._full(source))}{strategy}"
                 await connection.execute(create)
 
-        self._run(f"copy the database {source} to {target}", make())
+        run(f"copy the database {source} to {target}", self.direct_url, make())
 
     def migrate(self, name: str, migration: Migration) -> None:
         """Execute a migration on a synchronous connection, in one transaction."""
@@ -184,14 +164,14 @@ class PostgresDatabases(Databases):
     def rename(self, name: str, to: str) -> None:
         """Rename a database without open connections, atomically; the new name may not be taken."""
         statement = _rename(self._full(name), self._full(to))
-        self._run(f"rename the database {name} to {to}", _execute(self.direct_url, statement))
+        run(f"rename the database {name} to {to}", self.direct_url, _execute(self.direct_url, statement))
 
     def checkpoint(self, name: str) -> None:
         """Do nothing: a server's database can be copied once it has no open connections."""
 
     def remove(self, name: str) -> None:
         """Delete a database, even with open connections; a missing one is not an error."""
-        self._run(f"remove the database {name}", _execute(self.direct_url, _drop(self._full(name))))
+        run(f"remove the database {name}", self.direct_url, _execute(self.direct_url, _drop(self._full(name))))
 
     def url(self, name: str) -> URL:
         """Return the database's URL through the network latency of the setting."""
@@ -208,26 +188,18 @@ class PostgresDatabases(Databases):
         return open_pool(url, options, self.configure, connect_args={"server_settings": {"application_name": APPLICATION}})
 
     async def settings(self, engine: AsyncEngine) -> dict[str, str]:
-        """Return versions, the server settings that affect speed, and the pool, for the run record.
-
-        The settings are those in `SETTINGS`, and those about work and memory that differ from the default. Others may contain paths
-        and secrets.
-        """
+        """Return versions, the settings in `SETTINGS`, those of work and memory that differ from the default, and the pool."""
         async with engine.connect() as connection:
             full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
             rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-        return {"postgresql": full} | {f"setting {name}": value for name, value in rows} | client_settings(engine, "asyncpg")
-
-    def _run(self, action: str, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-        with usage_errors(action, self.direct_url):
-            return run_coroutine(coroutine)
+        return {"postgresql": full} | {f"setting {name}": value for name, value in rows} | client_facts(engine, "asyncpg")
 
     def _direct(self, name: str) -> URL:
         return self.direct_url.set(database=self._full(name))
 
     def _full(self, name: str) -> str:
         """Return a name that is unique among the scenarios' databases and short enough for PostgreSQL."""
-        owner = "" if name.startswith(SHARED_PREFIX) else str(self.folder)
+        owner = "" if self.is_shared(name) else str(self.folder)
         ending = f"-{hashlib.sha256(f'{owner}/{name}'.encode()).hexdigest()[:10]}"
         beginning = f"{self.direct_url.database}.{name}"
         return beginning[: _NAME_BYTES - len(ending) - len(_PARTIAL)] + ending
