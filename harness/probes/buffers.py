@@ -32,13 +32,11 @@ class Buffers:
         self._buffers: int | None = None
 
     async def __aenter__(self) -> Self:
-        """Start recording queries."""
         self._sent, self._buffers = [], None
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._before)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop recording, and execute each query again with EXPLAIN."""
         event.remove(self._engine.sync_engine, "before_cursor_execute", self._before)
         if len(self._sent) > MAX_QUERIES:
             return
