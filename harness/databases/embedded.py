@@ -64,13 +64,10 @@ class FileDatabases(Databases):
 
     driver: ClassVar[str]
     """SQLAlchemy's name of the asyncio driver, for instances."""
-
     migrator: ClassVar[str]
     """SQLAlchemy's name of the synchronous driver, for migrations."""
-
     dbapi: ClassVar[ModuleType]
     """The synchronous driver's module."""
-
     drivers: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions are recorded, in addition to the engine's own."""
 
@@ -87,11 +84,7 @@ class FileDatabases(Databases):
         return folder / f"{name}.db"
 
     def existing_path(self, name: str) -> Path:
-        """Return the path of an existing database.
-
-        Raises:
-            UsageError: there is none; both engines would create an empty one.
-        """
+        """Return the path of an existing database; UsageError if there is none, since both engines would create an empty one."""
         path = self.path(name)
         if not path.is_file():
             raise UsageError(f"there is no database {path}; fill it or copy one there first")
@@ -102,10 +95,7 @@ class FileDatabases(Databases):
         return self.path(name).is_file()
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Create a database with these tables and rows; return the number of rows by table. SQLite writes it for both engines.
-
-        It has no statistics for the query planner: neither engine gathers them without ANALYZE.
-        """
+        """Create a database with SQLite, for both engines; without statistics, which neither gathers without ANALYZE."""
         return load_sqlite(self.path(name), metadata, blocks, analyse=False)
 
     def copy(self, source: str, target: str) -> None:
@@ -205,10 +195,8 @@ def emit_begin(engine: Engine, statement: str) -> None:
 def restore(snapshot: Path, target: Path) -> Path:
     """Replace the database `target`, including its log, by a copy of `snapshot`; return `target`.
 
-    No connection may have `target` open: it would continue with the deleted file.
-
-    Raises:
-        UsageError: there is no such snapshot, it has a log, or the copy cannot be written.
+    No connection may have `target` open: it would continue with the deleted file. A UsageError says that there is no such snapshot,
+    that it has a log, or that the copy cannot be written.
     """
     if not snapshot.is_file():
         raise UsageError(f"there is no snapshot {snapshot}; create it first")
@@ -225,11 +213,7 @@ def restore(snapshot: Path, target: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Delete a database with its log and shared memory; missing files are not an error.
-
-    Raises:
-        UsageError: a file cannot be deleted.
-    """
+    """Delete a database with its log and shared memory; missing files are not an error."""
     with _usage_errors(path, "remove"):
         for file in (path, *_sidecars(path)):
             file.unlink(missing_ok=True)

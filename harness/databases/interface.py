@@ -46,22 +46,16 @@ class ConnectionOptions:
 
     pool_size: int = 5
     """Connections that the pool keeps open."""
-
     max_overflow: int = 0
     """Connections that the pool may open in addition."""
-
     pool_timeout_s: float = 30.0
     """Seconds that a checkout waits for a free connection."""
-
     pool_pre_ping: bool = False
     """Whether each checkout tests its connection first."""
-
     small_cache: bool = False
     """Whether an embedded engine keeps its own default page cache, for scenarios that measure memory."""
-
     write_lock_first: bool = False
     """Whether an embedded engine's transactions begin with the write lock (BEGIN IMMEDIATE). Servers have no such lock."""
-
     undo: bool = False
     """Whether foreign keys are unchecked, and an embedded engine's driver begins transactions; see `Databases.open_undo`."""
 
@@ -72,8 +66,11 @@ DEFAULT_OPTIONS = ConnectionOptions()
 class Databases(ABC):
     """One engine's databases in one run. Names are short: letters, digits, dashes and dots.
 
-    A database whose name begins with `shared-` belongs to the whole run; any other belongs to the scenario (`setting.folder`). All
-    methods raise a UsageError with the next step if a database is missing or in use, or the disk is full.
+    A database whose name begins with `shared-` belongs to the whole run; any other belongs to the scenario (`setting.folder`).
+
+    Raises:
+        UsageError: by any method: a database is missing, exists already or is in use, rows do not match its tables, or the disk is
+            full. The message has the next step.
     """
 
     @staticmethod
@@ -87,11 +84,7 @@ class Databases(ABC):
 
     @abstractmethod
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Create a database with these tables, their indexes and rows by bulk load; return the number of rows by table.
-
-        Raises:
-            UsageError: the database exists, the disk is full, or the rows do not match the tables.
-        """
+        """Create a database with these tables, their indexes and rows by bulk load; return the number of rows by table."""
 
     @abstractmethod
     def copy(self, source: str, target: str) -> None:
@@ -115,10 +108,7 @@ class Databases(ABC):
 
     @abstractmethod
     def url(self, name: str) -> URL:
-        """Return the database's URL with the asyncio driver, through the network latency of the setting.
-
-        It is for engines that the caller creates; `configure` sets them up.
-        """
+        """Return the URL with the asyncio driver, through the network latency of the setting; see `configure`."""
 
     @abstractmethod
     def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
@@ -138,11 +128,7 @@ class Databases(ABC):
 
 
 def databases(setting: Setting) -> Databases:
-    """Return the databases of a setting's engine.
-
-    Raises:
-        UsageError: there is no such engine, or its driver is not installed.
-    """
+    """Return the databases of a setting's engine; UsageError if there is no such engine, or its driver is not installed."""
     found: Databases = load_engine(setting.engine).databases(setting)
     return found
 

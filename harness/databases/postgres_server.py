@@ -119,11 +119,7 @@ _ADVICE: Mapping[tuple[type[BaseException], ...], str] = {
 
 
 def run(action: str, url: URL, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine to completion from synchronous code.
-
-    Raises:
-        UsageError: server, driver or network reported an error; the message has the action, the server and the next step.
-    """
+    """Run a coroutine from synchronous code; an error of server, driver or network becomes a UsageError with the next step."""
     try:
         return run_coroutine(coroutine)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
@@ -232,6 +228,7 @@ def _prepared(binaries: Path, port: int, log: Path) -> tuple[Command, Callable[[
         ["/bin/sh", "-c", script],
         log,
         stop=signal.SIGQUIT,  # immediate shutdown: the data is deleted, so it need not be flushed first
+        stop_s=60.0,  # for initdb, on a busy machine
         remove=home,
         user=user,
         bring=bring,

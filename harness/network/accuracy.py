@@ -51,25 +51,19 @@ class AddedLatency:
 
     rtt_ms: float
     """Configured round-trip time."""
-
     pings: int
     """Number of round trips measured."""
-
     p5_ms: float
     median_ms: float
     p95_ms: float
     p99_ms: float | None
     """None if there are too few pings for this percentile."""
-
     error_ms: float
     """Median minus configured round-trip time."""
-
     error_percent: float | None
     """Error relative to the configured round-trip time; None at 0 ms."""
-
     bound_ms: float
     """Allowed error of the median."""
-
     ok: bool
     """Whether the error is within the bound."""
 
@@ -80,13 +74,10 @@ class Accuracy:
 
     direct_ms: float
     """Median round trip without the proxy, in milliseconds."""
-
     added: Sequence[AddedLatency]
     """One entry per configured round-trip time."""
-
     direct_mb_per_s: tuple[float, float]
     """Transfer rates without the proxy."""
-
     proxied_mb_per_s: tuple[float, float]
     """Transfer rates through the proxy at 0 ms."""
 

@@ -34,13 +34,10 @@ class Traffic(msgspec.Struct, tag=True, frozen=True):
 
     accepted: int
     """Connections accepted so far."""
-
     open: int
     """Connections open now."""
-
     held_bytes: int
     """Bytes in flight."""
-
     round_trips: int
     """Round trips so far: a client's turns, each in one or more packets."""
 
@@ -50,8 +47,13 @@ class RelayJob(msgspec.Struct, tag=True, frozen=True):
 
     targets: list[tuple[str, int]]
     """Numeric addresses with a port; each gets a relay."""
-
     conditions: Conditions
+
+
+class RelayOrder(msgspec.Struct, tag=True, frozen=True):
+    """A further message to a relay process."""
+
+    command: RelayCommand
 
 
 class Listening(msgspec.Struct, tag=True, frozen=True):
@@ -107,7 +109,7 @@ class Link:
 
     def _send(self, command: RelayCommand) -> Traffic:
         """Send a command, and return the traffic once it was executed; raise a UsageError if the proxy has exited."""
-        self._child.send(command)
+        self._child.send(RelayOrder(command))
         traffic = self._child.receive()
         if not isinstance(traffic, Traffic):
             raise UsageError(f"the network proxy on port {self.port} exited unexpectedly; see its error above")
@@ -118,20 +120,13 @@ def link(target: tuple[str, int], conditions: Conditions) -> AbstractContextMana
     """Start a proxy in front of `target`, a host and port; yield it; stop it and its connections at the end.
 
     It listens on a free port of 127.0.0.1 and exits when this process ends in any way. A client of a target that refuses gets a
-    reset, as on a network.
-
-    Raises:
-        UsageError: the target's address is not valid.
+    reset, as on a network. An address that is not valid is a UsageError.
     """
     return _started([target], conditions)
 
 
 def links(targets: Sequence[tuple[str, int]]) -> AbstractContextManager[Link]:
-    """Start one proxy process in front of several targets, without latency; `ports` of the yielded link are in their order.
-
-    Raises:
-        UsageError: the address of a target is not valid.
-    """
+    """Start one proxy process in front of several targets, without latency; `ports` of the yielded link are in their order."""
     return _started(targets, Conditions())
 
 

@@ -37,7 +37,7 @@ import msgspec
 from harness.network.addresses import LOOPBACK
 from harness.network.conditions import Conditions, Direction, RateLimiter, jitters_ns, window_bytes
 from harness.network.event_loop import TimerLoop
-from harness.network.proxy import Listening, RelayCommand, RelayJob, Traffic
+from harness.network.proxy import Listening, RelayCommand, RelayJob, RelayOrder, Traffic
 from harness.runtime import channel
 from harness.runtime.child import JobFailed
 
@@ -404,9 +404,9 @@ def _receive(parent: channel.Channel, relays: Sequence[Relay]) -> None:
     line = parent.read_line()
     if not line:
         os._exit(0)  # the kernel closes what is open
-    command = msgspec.json.decode(line, type=RelayCommand)
+    order = msgspec.json.decode(line, type=RelayOrder)
     for relay in relays:
-        relay.execute(command)
+        relay.execute(order.command)
     connections = [connection for relay in relays for connection in relay.connections]
     held_bytes = sum(flow.held_bytes for connection in connections for flow in connection.flows)
     accepted, round_trips = sum(relay.accepted for relay in relays), sum(relay.round_trips for relay in relays)

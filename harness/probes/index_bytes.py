@@ -31,7 +31,6 @@ class StoredBytes:
 
     indexes: Mapping[str, int]
     """Size of each index by name, those of primary keys included."""
-
     tables: Mapping[str, int]
     """Size of each table by name, in PostgreSQL with its TOAST table."""
 
@@ -42,11 +41,7 @@ class StoredBytes:
 
 
 async def database_bytes(found: Databases, name: str) -> int:
-    """Return the size of a database's tables and indexes in bytes.
-
-    Raises:
-        NotMeasurableError: the engine does not report sizes.
-    """
+    """Return the size of a database's tables and indexes in bytes; errors as for `stored_bytes`."""
     async with found.open(name) as engine:
         stored = await stored_bytes(engine)
     return stored.index_bytes + sum(stored.tables.values())

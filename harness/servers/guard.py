@@ -15,9 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,34 +40,25 @@ _PR_SET_CHILD_SUBREAPER = 36
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class Command:
-    """A server to start."""
+class Command(msgspec.Struct, tag=True, frozen=True):
+    """A server to start: the first message to its guard."""
 
     name: str
     """Name of the server in messages."""
-
     arguments: Sequence[str]
     """Command line."""
-
     log: Path
     """File for the server's output; it should not be in `remove`."""
-
     stop: signal.Signals = signal.SIGTERM
     """Signal for a quick but orderly shutdown."""
-
     remove: Path | None = None
     """Folder of the server, created if necessary and deleted after the server has stopped."""
-
     user: tuple[int, int] | None = None
     """The uid and gid to run as, for servers that refuse to run as root."""
-
-    bring: Mapping[str, Path] = field(default_factory=dict)
+    bring: dict[str, Path] = {}
     """Folders to copy into `remove` first, by their names there, for programs that the user may not read in place."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = {}
     """Variables in addition to the starter's environment."""
-
     stop_s: float = 10.0
     """Seconds until a server that does not stop is killed."""
 
@@ -112,10 +102,8 @@ def guarded_on_free_port(
 ) -> Iterator[_Result]:
     """Start a server on a free port, again on another one if that is taken meanwhile; yield the last value of `prepare`.
 
-    That returns the command for a port and a log file in `folder`, and a check whether this server is ready.
-
-    Raises:
-        UsageError: as for `guarded`.
+    That returns the command for a port and a log file in `folder`, and a check whether this server is ready. Errors are those of
+    `guarded`.
     """
     for attempt in range(1, _PORTS_TRIED + 1):
         log = folder / f"{name}-{attempt}.log"

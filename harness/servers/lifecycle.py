@@ -54,11 +54,10 @@ def servers(setting: Setting, *others: str) -> Iterator[dict[str, Server]]:
 
 
 def with_cache(setting: Setting) -> AbstractContextManager[dict[str, Server]]:
-    """Start Redis, and the setting's engine unless it is embedded.
+    """Start Redis, and the setting's engine unless it is embedded, like `servers`.
 
     Raises:
         NotMeasurableError: the cache would have a higher RTT than the embedded database behind it, or a server cannot run here.
-        UsageError: as for `servers`.
     """
     if setting.rtt_ms and is_embedded(setting.engine):
         raise NotMeasurableError("a cache over the network is slower than an embedded database; measure it at --rtt 0")
@@ -66,11 +65,7 @@ def with_cache(setting: Setting) -> AbstractContextManager[dict[str, Server]]:
 
 
 def is_embedded(engine: str) -> bool:
-    """Return whether an engine runs inside the process, without a server.
-
-    Raises:
-        UsageError: there is no such engine, or its driver is not installed.
-    """
+    """Return whether an engine runs inside the process, without a server; UsageError as for `load_engine`."""
     return bool(load_engine(engine).EMBEDDED)
 
 

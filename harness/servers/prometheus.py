@@ -30,12 +30,7 @@ _TIMEOUT_S = 10.0
 
 @contextmanager
 def scraper(folder: Path, target: str) -> Iterator[str]:
-    """Start a Prometheus that scrapes `http://TARGET/metrics`, and yield its URL; its log is in `folder`.
-
-    Raises:
-        NotMeasurableError: the program is not installed.
-        UsageError: it does not start.
-    """
+    """Start a Prometheus that scrapes `http://TARGET/metrics`, and yield its URL; NotMeasurableError if it is not installed."""
     name = os.environ.get(PATH_VARIABLE) or "prometheus"
     program = shutil.which(name)
     if program is None:
@@ -53,11 +48,7 @@ def scraper(folder: Path, target: str) -> Iterator[str]:
 
 
 def query(url: str, expression: str) -> list[Any]:
-    """Return Prometheus's result of an expression: a list of series, each with its "metric" labels and its "value".
-
-    Raises:
-        OSError: the server does not reply, or rejects the expression.
-    """
+    """Return Prometheus's result of an expression: a list of series, each with its "metric" labels and its "value"."""
     parameters = urllib.parse.urlencode({"query": expression})
     with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=_TIMEOUT_S) as reply:  # noqa: S310 - loopback
         found: list[Any] = json.load(reply)["data"]["result"]
@@ -86,10 +77,8 @@ class Distribution:
 
     bounds_s: tuple[float, ...] = ()
     """Upper bounds of the buckets in seconds, the last one infinite; empty if there are no series."""
-
     cumulative: tuple[float, ...] = ()
     """Number of observations up to each bound."""
-
     sum_s: float = 0.0
     """Sum of all observations in seconds."""
 
@@ -99,11 +88,7 @@ class Distribution:
         return self.cumulative[-1] if self.cumulative else 0.0
 
     def since(self, earlier: Self) -> Self:
-        """Return the observations after an earlier reading of the same histogram, which may have had no series yet.
-
-        Raises:
-            ValueError: the bounds of the two differ.
-        """
+        """Return the observations after an earlier reading of the same histogram, which may have had no series yet."""
         if not earlier.bounds_s:
             return self
         if earlier.bounds_s != self.bounds_s:

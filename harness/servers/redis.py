@@ -70,10 +70,7 @@ def namespace(url: str, label: str) -> Iterator[str]:
     """Yield a unique prefix for the keys of one instance, and remove these keys at the end.
 
     `label` names the instance, such as its arm. The prefixes of a run's processes have a common beginning, so that the run also
-    removes the keys of a process that was killed.
-
-    Raises:
-        UsageError: the keys cannot be removed.
+    removes the keys of a process that was killed. A UsageError says that keys cannot be removed.
     """
     cleaned = re.sub(r"[^\w.-]", "-", label, flags=re.ASCII) or "-"
     prefix = f"{_run_prefix()}{cleaned}:{os.getpid()}-{secrets.token_hex(4)}:"
@@ -99,11 +96,7 @@ def clear(url: str, prefix: str) -> int:
 
 
 def facts(url: str) -> Mapping[str, str]:
-    """Return the version, mode and limits of a server, for the run record.
-
-    Raises:
-        UsageError: the server does not reply, or does not allow it.
-    """
+    """Return the version, mode and limits of a server, for the run record; UsageError if it does not reply or allow that."""
     with _client(url) as client:
         info = client.info()
     name = str(info.get("server_name", "redis"))
@@ -211,11 +204,7 @@ def _run_prefix() -> str:
 
 
 def _normalized(configured: str) -> str:
-    """Return a Redis URL with explicit port and database, and without options.
-
-    Raises:
-        UsageError: the URL is not valid. The message shows no part of it, which might be the password.
-    """
+    """Return a Redis URL with explicit port and database, and without options. An error shows no part of it, such as a password."""
     try:
         parts = urlsplit(configured)
         port = parts.port or 6379

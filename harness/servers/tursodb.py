@@ -22,12 +22,7 @@ PATH_VARIABLE = "HARNESS_TURSODB"
 
 
 def program() -> str:
-    """Return the path of the program.
-
-    Raises:
-        UsageError: the environment variable names no program.
-        NotMeasurableError: the program is not installed.
-    """
+    """Return the path of the program; NotMeasurableError if it is not installed, UsageError if the variable is wrong."""
     configured = os.environ.get(PATH_VARIABLE)
     found = shutil.which(configured or PROGRAM)
     if found is None and configured:
@@ -41,12 +36,7 @@ def program() -> str:
 
 @contextmanager
 def sync_server(folder: Path, port: int) -> Iterator[str]:
-    """Start a server with an empty database in a folder, yield its URL, and stop it at the end.
-
-    Raises:
-        NotMeasurableError: the program is not installed.
-        UsageError: it does not start.
-    """
+    """Start a server with an empty database in a folder, yield its URL, and stop it at the end; errors as for `program`."""
     command = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
     with guarded(Command("Turso's sync server", command, folder / "tursodb.log", stop_s=2.0), lambda: _listens(port)):
         yield f"http://{LOOPBACK}:{port}"

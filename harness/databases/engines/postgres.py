@@ -80,11 +80,7 @@ def _drop_namespace(url: URL, name: str) -> None:
 
 
 def databases(setting: Setting) -> "PostgresDatabases":
-    """Return the databases of a setting on its server.
-
-    Raises:
-        UsageError: the setting has no PostgreSQL server.
-    """
+    """Return the databases of a setting on its server; UsageError if it has none."""
     if "postgres" not in setting.servers:
         raise UsageError("the setting has no PostgreSQL server; start it in the scenario's `servers`")
     server = setting.servers["postgres"]
@@ -97,10 +93,8 @@ class PostgresDatabases(Databases):
 
     direct_url: URL
     """URL of the server itself; its database is the namespace."""
-
     client_url: URL
     """The same through the network latency of the setting."""
-
     folder: Path
     """The scenario's folder, which keeps its databases apart from those of other scenarios."""
 

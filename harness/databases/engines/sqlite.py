@@ -56,11 +56,7 @@ databases = SqliteDatabases
 
 
 def engine(path: Path, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
-    """Open a connection pool to the database in `path`, created if it is missing; close it at the end.
-
-    Raises:
-        UsageError: there is no such folder.
-    """
+    """Open a connection pool to the database in `path`, created if missing; close it at the end. UsageError without the folder."""
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} for the database {path.name}; create it or choose another")
     url = URL.create(SqliteDatabases.driver, database=str(path.absolute()))

@@ -120,6 +120,8 @@ def pause_initdb() -> list[int]:
                 paused = [shell.pid, *running]
                 for pid in paused:
                     os.kill(pid, signal.SIGSTOP)
+                    while psutil.Process(pid).status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
+                        time.sleep(0.001)  # a signal that is sent before it has stopped would be taken first
                 return paused
     return []
 
