@@ -115,10 +115,12 @@ class FileDatabases(Databases):
 
     def rename(self, name: str, to: str) -> None:
         """Rename a database without open connections; one that has the new name is replaced."""
-        old = self.existing_path(name)
+        old, new = self.existing_path(name), self.path(to)
         if has_log(old):
             self.checkpoint(name)
-        _move(old, self.path(to))
+        with _usage_errors(new, f"rename {old} to"):
+            remove(new)
+            old.replace(new)
         remove(old)
 
     def checkpoint(self, name: str) -> None:
@@ -202,13 +204,14 @@ def restore(snapshot: Path, target: Path) -> Path:
         raise UsageError(f"there is no snapshot {snapshot}; create it first")
     if has_log(snapshot):
         raise UsageError(f"{snapshot} has a log and is not the whole database; write the log back with checkpoint() first")
-    partial_file = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(f".{target.name}.partial")
     with _usage_errors(target, f"restore {snapshot} to"):
         try:
-            shutil.copyfile(snapshot, partial_file)
-            _move(partial_file, target)
+            shutil.copyfile(snapshot, partial)
+            remove(target)  # its log would be replayed into the new file
+            partial.replace(target)
         finally:
-            partial_file.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     return target
 
 
@@ -222,13 +225,6 @@ def remove(path: Path) -> None:
 def has_log(path: Path) -> bool:
     """Return whether a database has a log with content, so that its file alone is not the whole database."""
     return any(side.exists() and side.stat().st_size for side in _sidecars(path))
-
-
-def _move(source: Path, target: Path) -> None:
-    """Rename a database without a log; remove `target` and its log first, which would be replayed into the new file."""
-    remove(target)
-    with _usage_errors(target, f"rename {source} to"):
-        source.replace(target)
 
 
 @contextmanager

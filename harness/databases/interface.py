@@ -42,16 +42,12 @@ class RowBlock(Protocol):
 
 @dataclass(frozen=True)
 class ConnectionOptions:
-    """Options of an instance's connection pool, for any engine."""
+    """Options of an instance's connection pool, for any engine; the first four are SQLAlchemy's."""
 
     pool_size: int = 5
-    """Connections that the pool keeps open."""
     max_overflow: int = 0
-    """Connections that the pool may open in addition."""
     pool_timeout_s: float = 30.0
-    """Seconds that a checkout waits for a free connection."""
     pool_pre_ping: bool = False
-    """Whether each checkout tests its connection first."""
     small_cache: bool = False
     """Whether an embedded engine keeps its own default page cache, for scenarios that measure memory."""
     write_lock_first: bool = False

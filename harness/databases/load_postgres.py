@@ -59,11 +59,7 @@ async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[RowBlock]
     """Create these tables in an empty database and fill them, with keys and indexes; return the number of rows by table.
 
     Everything but the VACUUM (ANALYZE) that follows is one transaction. That sets the visibility map, so that index-only scans
-    work, and gathers the planner's statistics.
-
-    Raises:
-        UsageError: a block does not match its table.
-        asyncpg.PostgresError, sqlalchemy.exc.DBAPIError, OSError: the server reports an error, or the connection is lost.
+    work, and gathers the planner's statistics. Errors are those of `copy_in`, and SQLAlchemy's DBAPIError.
     """
     rows = Counter(dict.fromkeys(metadata.tables, 0))
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")  # the driver begins the transaction below
@@ -150,10 +146,7 @@ def encode(block: RowBlock, types: Mapping[str, str]) -> memoryview:
     """Return a block's rows in COPY's binary format, without header and trailer; `types` are the table's column types by name.
 
     A row is its number of fields (int16), then per field the size in bytes (int32, -1 for NULL) and the value, in network byte
-    order: PostgreSQL manual, COPY, "Binary Format".
-
-    Raises:
-        UsageError: there is no such column, or a value does not match its type.
+    order: PostgreSQL manual, COPY, "Binary Format". A column or value that does not match is a UsageError.
     """
     for name, column in block.columns.items():
         if len(column) != block.rows:

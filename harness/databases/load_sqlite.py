@@ -6,8 +6,8 @@ file is the one that `MetaData.create_all` creates.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,18 +33,25 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, a
     if path.exists():
         raise UsageError(f"{path} exists already; delete it or name another file")
     rows: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
-    # A folder next to the file, because a rename does not cross file systems; leftovers are removed with the folder.
-    with _usage_errors(path), TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        deferred = _insert(partial, metadata, blocks, rows)
-        with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+    try:
+        # A folder next to the file, because a rename does not cross file systems; leftovers are removed with the folder.
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            deferred = _insert(partial, metadata, blocks, rows)
             # A new connection reads the schema with the primary keys that were added afterwards.
-            connection.execute("PRAGMA synchronous = OFF")
-            _check_primary_keys(connection, deferred)
-            if analyse:
-                connection.execute("ANALYZE")
-            connection.execute("PRAGMA journal_mode = WAL")
-        partial.rename(path)
+            with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = OFF")
+                _check_primary_keys(connection, deferred)
+                if analyse:
+                    connection.execute("ANALYZE")
+                connection.execute("PRAGMA journal_mode = WAL")
+            partial.rename(path)
+    except sqlite3.IntegrityError as error:
+        raise UsageError(f"cannot fill {path}: {error}; correct the rows, which do not match the tables") from error
+    except sqlite3.Error as error:
+        raise UsageError(f"cannot fill {path}: {error}; free disk space or choose another file") from error
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose a file in a writable folder") from error
     return dict(rows)
 
 
@@ -157,16 +164,3 @@ def _ddl(statement: CreateTable | CreateIndex) -> str:
 
 def _quoted(name: str) -> str:
     return sqlite.dialect().identifier_preparer.quote_identifier(name)
-
-
-@contextmanager
-def _usage_errors(path: Path) -> Iterator[None]:
-    """Convert errors of the driver and the file system into a UsageError that names the file and the next step."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise UsageError(f"cannot fill {path}: {error}; correct the rows, which do not match the tables") from error
-    except sqlite3.Error as error:
-        raise UsageError(f"cannot fill {path}: {error}; free disk space or choose another file") from error
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose a file in a writable folder") from error

@@ -97,13 +97,8 @@ async def connect(url: URL) -> AsyncIterator[asyncpg.Connection]:
 
 def is_reachable(url: URL) -> bool:
     """Return whether a server accepts a connection now."""
-
-    async def check() -> None:
-        async with asyncio.timeout(REPLY_TIMEOUT_S), connect(url):
-            pass
-
     try:
-        run_coroutine(check())
+        run_coroutine(_version_and_rights(url))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     return True
@@ -242,16 +237,14 @@ def installed_binaries() -> Path | None:
     """Return the folder of the binaries to use: on PATH, else the system's newest, else the wheel's; None if there are none."""
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
-    candidates += sorted((f for pattern in _SYSTEM for f in _SYSTEM_ROOT.glob(pattern)), key=_version, reverse=True)
+    system = [folder for pattern in _SYSTEM for folder in _SYSTEM_ROOT.glob(pattern)]  # such as lib/postgresql/15/bin
+    candidates += sorted(
+        system, key=lambda folder: [int(number) for number in re.findall(r"\d+", folder.parent.name)], reverse=True
+    )
     wheel = importlib.util.find_spec(_WHEEL)
     for folder in (wheel.submodule_search_locations or []) if wheel else []:
         candidates += [Path(folder) / name / "bin" for name in ("pginstall18", "pginstall")]
     return next((c for c in candidates if all(os.access(c / name, os.X_OK) for name in ("postgres", "initdb"))), None)
-
-
-def _version(binaries: Path) -> tuple[int, ...]:
-    """Return the version in a path such as lib/postgresql/15/bin."""
-    return tuple(int(number) for number in re.findall(r"\d+", binaries.parent.name))
 
 
 def _unprivileged() -> tuple[int, int]:
@@ -260,9 +253,8 @@ def _unprivileged() -> tuple[int, int]:
         with contextlib.suppress(KeyError):
             found = pwd.getpwnam(name)
             return found.pw_uid, found.pw_gid
-    raise NotMeasurableError(
-        f"PostgreSQL refuses to run as root; create a user named {' or '.join(_UNPRIVILEGED)}, or set {URL_VARIABLE}"
-    )
+    advice = f"create a user named {' or '.join(_UNPRIVILEGED)}, or set {URL_VARIABLE}"
+    raise NotMeasurableError(f"PostgreSQL refuses to run as root; {advice}")
 
 
 def _can_run(binaries: Path, user: tuple[int, int] | None) -> bool:

@@ -191,7 +191,6 @@ def _send(sock: socket.socket, size_bytes: int) -> None:
 
 
 def _serve(sock: socket.socket) -> None:
-    """Echo, receive an upload or send a download, as the first byte selects."""
     with sock, contextlib.suppress(OSError):  # the client disconnected
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         kind = sock.recv(1)

@@ -81,31 +81,29 @@ class Link:
         """Reset every open connection at both ends (RST) and discard the data in flight."""
         self._send(RelayCommand.RESET)
 
-    @contextmanager
-    def black_hole(self) -> Iterator[None]:
+    def black_hole(self) -> AbstractContextManager[None]:
         """Deliver nothing in either direction within the context: neither data nor the end of a connection.
 
         Neither side is notified: connections open, and data is accepted up to `window_bytes`. Afterwards all of it is delivered in
         order, as after a retransmission, half a round trip later.
         """
-        self._send(RelayCommand.PAUSE)
-        try:
-            yield
-        finally:
-            self._send(RelayCommand.RESUME)
+        return self._between(RelayCommand.PAUSE, RelayCommand.RESUME)
 
-    @contextmanager
-    def refuse(self) -> Iterator[None]:
+    def refuse(self) -> AbstractContextManager[None]:
         """Refuse new connections within the context; open ones are not affected."""
-        self._send(RelayCommand.REFUSE)
-        try:
-            yield
-        finally:
-            self._send(RelayCommand.LISTEN)
+        return self._between(RelayCommand.REFUSE, RelayCommand.LISTEN)
 
     def traffic(self) -> Traffic:
         """Return the counters, added up over all targets."""
         return self._send(RelayCommand.TRAFFIC)
+
+    @contextmanager
+    def _between(self, begin: RelayCommand, end: RelayCommand) -> Iterator[None]:
+        self._send(begin)
+        try:
+            yield
+        finally:
+            self._send(end)
 
     def _send(self, command: RelayCommand) -> Traffic:
         """Send a command, and return the traffic once it was executed; raise a UsageError if the proxy has exited."""

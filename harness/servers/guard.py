@@ -29,9 +29,6 @@ from harness.runtime import channel
 from harness.runtime.child import Child, child_environment, decode_path, last_error_line, python_module
 from harness.runtime.cores import elsewhere
 
-START_S = 30.0
-"""Timeout of a server's start, in seconds."""
-
 _POLL_S = 0.02
 _PORTS_TRIED = 5
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
@@ -74,8 +71,8 @@ _decoder = msgspec.json.Decoder(ServerStarted)
 
 
 @contextmanager
-def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = START_S) -> Iterator[int]:
-    """Start a server, wait until it is ready, yield its process id, and stop it at the end.
+def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 30.0) -> Iterator[int]:
+    """Start a server, wait at most `start_s` seconds until it is ready, yield its process id, and stop it at the end.
 
     Raises:
         UsageError: the server exited before it was ready, or was not ready in time; the message ends with its last log line.
@@ -160,7 +157,12 @@ def main() -> None:
     try:
         server = _started(command)
         starter.write_line(msgspec.json.encode(ServerStarted(server.pid)))
-        _wait_for_an_end(server, starter, ended)
+        while server.poll() is None:  # until it has exited, the starter has closed the channel, or SIGTERM has arrived
+            ready, _, _ = select.select([starter.fileno(), ended], [], [])
+            if starter.fileno() in ready and not starter.read_line():
+                break
+            if ended in ready and signal.SIGTERM in os.read(ended, 1024):
+                break
     except OSError as error:
         with contextlib.suppress(OSError), command.log.open("a") as log:
             log.write(f"{error.strerror or error}: {error.filename or command.arguments[0]}\n")
@@ -169,16 +171,6 @@ def main() -> None:
         _stop(server, command)
         if command.remove:
             shutil.rmtree(command.remove, ignore_errors=True)
-
-
-def _wait_for_an_end(server: subprocess.Popen[bytes], starter: channel.Channel, signals: int) -> None:
-    """Return once the server has exited, the starter has closed the channel, or SIGTERM has arrived."""
-    while server.poll() is None:
-        ready, _, _ = select.select([starter.fileno(), signals], [], [])
-        if starter.fileno() in ready and not starter.read_line():
-            return
-        if signals in ready and signal.SIGTERM in os.read(signals, 1024):
-            return
 
 
 def _started(command: Command) -> subprocess.Popen[bytes]:

@@ -25,7 +25,7 @@ PATH_VARIABLE = "HARNESS_PROMETHEUS"
 """Environment variable with the path of the program, if it is not on PATH."""
 
 _SCRAPE_INTERVAL = "200ms"
-_TIMEOUT_S = 10.0
+_REPLY_TIMEOUT_S = 5.0
 
 
 @contextmanager
@@ -47,20 +47,19 @@ def scraper(folder: Path, target: str) -> Iterator[str]:
         yield url
 
 
-def query(url: str, expression: str) -> list[Any]:
-    """Return Prometheus's result of an expression: a list of series, each with its "metric" labels and its "value"."""
+def query(url: str, expression: str, *, timeout_s: float = 0.0) -> list[Any]:
+    """Return Prometheus's result of an expression: a list of series, each with its "metric" labels and its "value".
+
+    The query is repeated until it has a result, for at most `timeout_s` seconds: the first scrapes take a moment.
+    """
+    ends_s = time.monotonic() + timeout_s
     parameters = urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=_TIMEOUT_S) as reply:  # noqa: S310 - loopback
-        found: list[Any] = json.load(reply)["data"]["result"]
-    return found
-
-
-def query_until_available(url: str, expression: str) -> list[Any]:
-    """Repeat a query until it has a result, since the first scrapes take a moment; return an empty list after ten seconds."""
-    ends_s = time.monotonic() + _TIMEOUT_S
-    while not (found := query(url, expression)) and time.monotonic() < ends_s:
+    while True:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=_REPLY_TIMEOUT_S) as reply:  # noqa: S310 - loopback
+            found: list[Any] = json.load(reply)["data"]["result"]
+        if found or time.monotonic() >= ends_s:
+            return found
         time.sleep(0.1)
-    return found
 
 
 def _is_ready(url: str) -> bool:

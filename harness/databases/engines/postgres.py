@@ -70,13 +70,9 @@ def _namespace(url: URL) -> Iterator[URL]:
 
 
 def _drop_namespace(url: URL, name: str) -> None:
-    async def drop() -> None:
-        async with connect(url) as connection:
-            query = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
-            for (each,) in await connection.fetch(query, name):
-                await connection.execute(_drop(each))
-
-    run(f"drop the databases named {name}", url, drop())
+    query = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
+    action = f"drop the databases named {name}"
+    run(action, url, _execute(url, *(_drop(each) for (each,) in run(action, url, _fetch(url, query, name)))))
 
 
 def databases(setting: Setting) -> "PostgresDatabases":
@@ -100,12 +96,8 @@ class PostgresDatabases(Databases):
 
     def exists(self, name: str) -> bool:
         """Return whether there is such a database, completely filled."""
-
-        async def query() -> bool:
-            async with connect(self.direct_url) as connection:
-                return bool(await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", self._full(name)))
-
-        return run(f"look for the database {name}", self.direct_url, query())
+        query = _fetch(self.direct_url, "SELECT FROM pg_database WHERE datname = $1", self._full(name))
+        return bool(run(f"look for the database {name}", self.direct_url, query))
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
         """Create a database with these tables, their indexes and rows; return the number of rows by table."""
@@ -203,6 +195,11 @@ async def _disable_triggers(driver: asyncpg.Connection) -> None:
     """Disable triggers, including foreign-key checks, on a connection: a right of superusers that can also be granted."""
     with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
         await driver.execute("SET session_replication_role = replica")
+
+
+async def _fetch(url: URL, query: str, *arguments: object) -> list[asyncpg.Record]:
+    async with connect(url) as connection:
+        return list(await connection.fetch(query, *arguments))
 
 
 async def _execute(url: URL, *statements: str) -> None:

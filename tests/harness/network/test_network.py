@@ -24,7 +24,7 @@ from harness.network import Conditions, Link, link, links, relay
 from harness.network import proxy as proxy_module
 from harness.network.accuracy import ECHO, added_latency, echo_server, round_trips_ns, transfers_mb_per_s
 from harness.network.conditions import BUFFER_BYTES, Direction, RateLimiter, jitters_ns, window_bytes
-from harness.network.event_loop import TimerLoop
+from harness.network.relay import TimerLoop
 
 TIMEOUT_S = 10.0
 CONDITIONS = {
