@@ -29,29 +29,10 @@ BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 64 * 1024
 """Page cache of one connection."""
 
-PRAGMAS = (
-    "auto_vacuum",
-    "automatic_index",
-    "busy_timeout",
-    "cache_size",
-    "cache_spill",
-    "encoding",
-    "foreign_keys",
-    "journal_mode",
-    "journal_size_limit",
-    "locking_mode",
-    "mmap_size",
-    "page_count",
-    "page_size",
-    "query_only",
-    "read_uncommitted",
-    "recursive_triggers",
-    "secure_delete",
-    "synchronous",
-    "temp_store",
-    "threads",
-    "wal_autocheckpoint",
-)
+_FILE = ("auto_vacuum", "encoding", "journal_mode", "journal_size_limit", "page_count", "page_size", "wal_autocheckpoint")
+_MEMORY = ("cache_size", "cache_spill", "mmap_size", "secure_delete", "temp_store", "threads")
+_ACCESS = ("busy_timeout", "locking_mode", "query_only", "read_uncommitted", "synchronous")
+PRAGMAS = sorted((*_FILE, *_MEMORY, *_ACCESS, "automatic_index", "foreign_keys", "recursive_triggers"))
 """The PRAGMAs in the run record, of those that an engine knows."""
 
 _FOLDER_ADVICE = "free disk space there or choose another folder"
@@ -99,10 +80,18 @@ class FileDatabases(Databases):
         return load_sqlite(self.path(name), metadata, blocks, analyse=False)
 
     def copy(self, source: str, target: str) -> None:
-        """Replace `target` by a copy of `source`, after a checkpoint of the source."""
-        if has_log(self.path(source)):
+        """Replace `target`, including its log, by a copy of `source`, after a checkpoint of the source."""
+        old, new = self.existing_path(source), self.path(target)
+        if has_log(old):
             self.checkpoint(source)
-        restore(self.path(source), self.path(target))
+        partial = new.with_name(f".{new.name}.partial")
+        with _usage_errors(new, f"copy {old} to"):
+            try:
+                shutil.copyfile(old, partial)
+                _remove(new)  # its log would be replayed into the new file
+                partial.replace(new)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def migrate(self, name: str, migration: Migration) -> None:
         """Execute a migration with the engine itself, in one transaction."""
@@ -119,9 +108,9 @@ class FileDatabases(Databases):
         if has_log(old):
             self.checkpoint(name)
         with _usage_errors(new, f"rename {old} to"):
-            remove(new)
+            _remove(new)
             old.replace(new)
-        remove(old)
+            _remove(old)
 
     def checkpoint(self, name: str) -> None:
         """Write the log of a database back into its file."""
@@ -141,7 +130,8 @@ class FileDatabases(Databases):
 
     def remove(self, name: str) -> None:
         """Delete a database with its log; a missing one is not an error."""
-        remove(self.path(name))
+        with _usage_errors(self.path(name), "remove"):
+            _remove(self.path(name))
 
     def url(self, name: str) -> URL:
         """Return the URL for an engine that the caller creates and passes to `configure`."""
@@ -194,37 +184,14 @@ def emit_begin(engine: Engine, statement: str) -> None:
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(connection.get_execution_options()[BEGIN_OPTION]))
 
 
-def restore(snapshot: Path, target: Path) -> Path:
-    """Replace the database `target`, including its log, by a copy of `snapshot`; return `target`.
-
-    No connection may have `target` open: it would continue with the deleted file. A UsageError says that there is no such snapshot,
-    that it has a log, or that the copy cannot be written.
-    """
-    if not snapshot.is_file():
-        raise UsageError(f"there is no snapshot {snapshot}; create it first")
-    if has_log(snapshot):
-        raise UsageError(f"{snapshot} has a log and is not the whole database; write the log back with checkpoint() first")
-    partial = target.with_name(f".{target.name}.partial")
-    with _usage_errors(target, f"restore {snapshot} to"):
-        try:
-            shutil.copyfile(snapshot, partial)
-            remove(target)  # its log would be replayed into the new file
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    return target
-
-
-def remove(path: Path) -> None:
-    """Delete a database with its log and shared memory; missing files are not an error."""
-    with _usage_errors(path, "remove"):
-        for file in (path, *_sidecars(path)):
-            file.unlink(missing_ok=True)
-
-
 def has_log(path: Path) -> bool:
     """Return whether a database has a log with content, so that its file alone is not the whole database."""
     return any(side.exists() and side.stat().st_size for side in _sidecars(path))
+
+
+def _remove(path: Path) -> None:
+    for file in (path, *_sidecars(path)):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

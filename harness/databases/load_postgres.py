@@ -261,14 +261,9 @@ def _fixed(values: NDArray[Any], nulls: NDArray[np.bool_], dtype: str) -> _Value
 
 
 _ENCODERS: Mapping[str, Callable[[Column], _Values]] = {
-    "int2": partial(_integers, dtype=">i2"),
-    "int4": partial(_integers, dtype=">i4"),
-    "int8": partial(_integers, dtype=">i8"),
+    **{f"int{size}": partial(_integers, dtype=f">i{size}") for size in (2, 4, 8)},
     "float8": lambda column: _fixed(*_array(column, "biuf"), ">f8"),
     "bool": lambda column: _fixed(*_array(column, "b"), "?"),
-    "timestamp": _times,
-    "timestamptz": _times,
-    "text": _texts,
-    "varchar": _texts,
-    "bpchar": _texts,
+    **dict.fromkeys(("timestamp", "timestamptz"), _times),
+    **dict.fromkeys(("text", "varchar", "bpchar"), _texts),
 }

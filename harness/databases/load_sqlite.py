@@ -69,7 +69,11 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
             keyless = (Column(c.name, c.type, nullable=c.nullable) for c in table.columns)
             connection.execute(_ddl(CreateTable(Table(table.name, MetaData(), *keyless) if table in deferred else table)))
         for block in blocks:
-            _insert_block(connection, metadata, block)
+            if block.table not in metadata.tables:
+                raise UsageError(f"unknown table {block.table!r}; choose from {', '.join(metadata.tables)}")
+            names, places = ", ".join(map(_quoted, block.columns)), ", ".join("?" * len(block.columns))
+            insert = f"INSERT INTO {_quoted(block.table)} ({names}) VALUES ({places})"  # noqa: S608 - quoted identifiers
+            connection.executemany(insert, zip(*map(_stored, block.columns.values()), strict=True))
             rows[block.table] += block.rows
         for table in deferred:
             _add_primary_key(connection, table)
@@ -78,17 +82,6 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
                 connection.execute(_ddl(CreateIndex(index)))
         connection.execute("COMMIT")
     return deferred
-
-
-def _insert_block(connection: sqlite3.Connection, metadata: MetaData, block: RowBlock) -> None:
-    if block.table not in metadata.tables:
-        raise UsageError(f"unknown table {block.table!r}; choose from {', '.join(metadata.tables)}")
-    names = ", ".join(_quoted(name) for name in block.columns)
-    places = ", ".join("?" * len(block.columns))
-    connection.executemany(
-        f"INSERT INTO {_quoted(block.table)} ({names}) VALUES ({places})",  # noqa: S608 - quoted identifiers
-        zip(*(_stored(column) for column in block.columns.values()), strict=True),
-    )
 
 
 def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:

@@ -32,7 +32,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import partial
 
 import msgspec
 
@@ -174,20 +173,13 @@ class Endpoint:
 class Flow:
     """One direction of a connection: reads chunks at `source`, holds them for the latency, writes them to `sink`.
 
-    It calls `on_data` after each chunk that it has read, and `on_end` after it has delivered its ending.
+    It calls `on_data` after each chunk that it has read, and its owner after it has delivered its ending.
     """
 
     def __init__(
-        self,
-        relay: Relay,
-        connection: int,
-        direction: Direction,
-        source: Endpoint,
-        sink: Endpoint,
-        *,
-        on_data: Callable[[], None],
-        on_end: Callable[[Ending], None],
+        self, owner: RelayedConnection, direction: Direction, source: Endpoint, sink: Endpoint, *, on_data: Callable[[], None]
     ) -> None:
+        relay = owner.relay
         source.reader = sink.writer = self
         self.held_bytes = 0
         self.is_blocked = False
@@ -196,12 +188,12 @@ class Flow:
         self._source = source
         self._sink = sink
         self._on_data = on_data
-        self._on_end = on_end
+        self._on_end = owner.flow_ended
         self._loop = relay.loop
         self._read_buffer = relay.read_buffer
         self._limiter = relay.limiters[direction]
         self._one_way_ns = relay.conditions.one_way_ns
-        self._jitters_ns = jitters_ns(relay.conditions, connection, direction)
+        self._jitters_ns = jitters_ns(relay.conditions, owner.number, direction)
         self._window_bytes = window_bytes(relay.conditions)
         self._is_direct = relay.conditions.is_direct
         self._queue: deque[tuple[int, bytes | memoryview | Ending]] = deque()
@@ -335,13 +327,13 @@ class RelayedConnection:
 
     def __init__(self, relay: Relay, number: int, client: socket.socket) -> None:
         family = socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
-        self._relay = relay
+        self.relay = relay
+        self.number = number
         self._is_clients_turn = True
         self._client = Endpoint(relay.loop, client)
         self._server = Endpoint(relay.loop, socket.socket(family, socket.SOCK_STREAM))
-        flow = partial(Flow, relay, number, on_end=self._flow_ended)
-        self._to_target = flow(Direction.TO_TARGET, self._client, self._server, on_data=self._count_turn)
-        to_client = flow(Direction.TO_CLIENT, self._server, self._client, on_data=self._server_sent)
+        self._to_target = Flow(self, Direction.TO_TARGET, self._client, self._server, on_data=self._count_turn)
+        to_client = Flow(self, Direction.TO_CLIENT, self._server, self._client, on_data=self._server_sent)
         to_client.is_connected = True
         self.flows = (self._to_target, to_client)
         self._client.watch()
@@ -349,27 +341,34 @@ class RelayedConnection:
 
     def close(self, *, reset: bool) -> None:
         """Close both sockets, with a reset or in order, and discard the data in flight."""
-        self._relay.connections.discard(self)
+        self.relay.connections.discard(self)
         for flow in self.flows:
             flow.drop()
         for endpoint in (self._client, self._server):
             endpoint.close(reset=reset)
 
+    def flow_ended(self, ending: Ending) -> None:
+        """Close both sockets after a reset, or once both directions have ended."""
+        if ending is Ending.RST:
+            self.close(reset=True)
+        elif all(flow.is_delivered for flow in self.flows):
+            self.close(reset=False)
+
     def _count_turn(self) -> None:
-        self._relay.round_trips += self._is_clients_turn
+        self.relay.round_trips += self._is_clients_turn
         self._is_clients_turn = False
 
     def _server_sent(self) -> None:
         self._is_clients_turn = True
 
     def _connect(self) -> None:
-        if self not in self._relay.connections:
+        if self not in self.relay.connections:
             return
         sock = self._server.sock
-        failed = sock.connect_ex(self._relay.target)
+        failed = sock.connect_ex(self.relay.target)
         if failed == errno.EINPROGRESS:
             result = (socket.SOL_SOCKET, socket.SO_ERROR)
-            self._relay.loop.watch(sock.fileno(), select.EPOLLOUT, lambda _: self._connected(sock.getsockopt(*result)))
+            self.relay.loop.watch(sock.fileno(), select.EPOLLOUT, lambda _: self._connected(sock.getsockopt(*result)))
         else:
             self._connected(failed)
 
@@ -379,12 +378,6 @@ class RelayedConnection:
         else:
             self._server.watch()
             self._to_target.connected()
-
-    def _flow_ended(self, ending: Ending) -> None:
-        if ending is Ending.RST:
-            self.close(reset=True)
-        elif all(flow.is_delivered for flow in self.flows):
-            self.close(reset=False)
 
 
 class Relay:

@@ -59,8 +59,10 @@ def _statement(connection: Connection, sql: str, members: Sequence[SentStatement
         # Subqueries and table functions are not tables; Turso's plan does not distinguish them, so their names are the statement's.
         named = [match[1] for pattern in (_NAMED_QUERY, _NAMED_SUBQUERY) for match in pattern.finditer(sql)]
         names = [match[1] for line in plan if (match := _EPHEMERAL.match(line.strip()))] + named
-        indexed = any(_uses_index(line.strip()) for line in plan)
-        scanning = any(_scans_table(line.strip(), sql, names) for line in plan)
+        lines = [line.strip() for line in plan]
+        # An index that SQLite builds for the query (AUTOMATIC) does not count.
+        indexed = any(_BY_SEVERAL.match(line) or (_SCAN.match(line) and _BY_INDEX.search(line)) for line in lines)
+        scanning = any(_scans_table(line, sql, names) for line in lines)
     return Statement(arm, group, sql, sum(member.count for member in members), plan, indexed, scanning)
 
 
@@ -68,11 +70,6 @@ def shape(sql: str) -> str:
     """Return the statement with white space, IN lists and repeated rows of values normalised; string literals stay as they are."""
     flat = _STRING_OR_SPACE.sub(lambda match: match[1] or " ", sql).strip()
     return _MANY_ROWS.sub(r"VALUES \1, …", _PARAMETER_LIST.sub("IN (?, …)", flat))
-
-
-def _uses_index(line: str) -> bool:
-    """Return whether a line of a plan uses an existing index, not one that SQLite builds for the query."""
-    return bool(_BY_SEVERAL.match(line) or (_SCAN.match(line) and _BY_INDEX.search(line)))
 
 
 def _scans_table(line: str, sql: str, ephemeral: Sequence[str]) -> bool:

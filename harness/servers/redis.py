@@ -49,11 +49,9 @@ _DATABASE = re.compile(r"db\d+")  # name of a database with keys in INFO
 def server(folder: Path) -> Iterator[str]:
     """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
 
-    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts: instead
-    of causing cache misses that no arm is responsible for, a full server rejects the write.
-
-    The user's server is used together with the data it holds. It is refused where that would falsify results or endanger the data:
-    a replica, a cluster, or a server that would evict existing keys to make room for the run's.
+    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts, which
+    would cause misses that no arm is responsible for. The user's server keeps its data; it is refused if it is a replica or a
+    cluster, or would evict existing keys to make room for the run's.
 
     Raises:
         UsageError: the user's server does not reply or cannot be used, or the local one does not start.

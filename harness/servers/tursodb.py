@@ -25,13 +25,12 @@ def program() -> str:
     """Return the path of the program; NotMeasurableError if it is not installed, UsageError if the variable is wrong."""
     configured = os.environ.get(PATH_VARIABLE)
     found = shutil.which(configured or PROGRAM)
-    if found is None and configured:
+    if found:
+        return found
+    if configured:
         raise UsageError(f"{PATH_VARIABLE} is {configured}, which is not a program; set it to the path of {PROGRAM}, or unset it")
-    if found is None:
-        raise NotMeasurableError(
-            f"Turso's embedded replicas need {PROGRAM}, which is not on PATH; install the npm package turso, or set {PATH_VARIABLE}"
-        )
-    return found
+    advice = f"install the npm package turso, or set {PATH_VARIABLE}"
+    raise NotMeasurableError(f"Turso's embedded replicas need {PROGRAM}, which is not on PATH; {advice}")
 
 
 @contextmanager

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from harness.databases.embedded import restore
 from harness.databases.engines import sqlite
 from harness.errors import NotMeasurableError
 from harness.scenario import Setting
@@ -117,7 +117,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def database(filled: Path, tmp_path: Path) -> Path:
     """Return a database for one test."""
-    return restore(filled, tmp_path / "own.db")
+    return copyfile(filled, tmp_path / "own.db")
 
 
 @pytest.fixture

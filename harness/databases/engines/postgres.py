@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-from sqlalchemy import URL, MetaData, NullPool, event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import URL, MetaData, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, Migration, RowBlock, client_facts, open_pool
 from harness.databases.load_postgres import load_postgres
@@ -138,12 +138,8 @@ class PostgresDatabases(Databases):
         """Execute a migration on a synchronous connection, in one transaction."""
 
         async def make() -> None:
-            engine = create_async_engine(self._direct(name), poolclass=NullPool)
-            try:
-                async with engine.begin() as connection:
-                    await connection.run_sync(migration)
-            finally:
-                await engine.dispose()
+            async with open_pool(self._direct(name), DEFAULT_OPTIONS, self.configure) as engine, engine.begin() as connection:
+                await connection.run_sync(migration)
 
         run_coroutine(make())
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from sqlalchemy import create_engine, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool
 
-from harness.databases.embedded import restore
 from harness.databases.engines import sqlite
 from service.edges import replication
 from service.edges.replication import Change, Primary, PulledReplica, Replica, changes, paths
@@ -30,7 +30,7 @@ def followed(filled: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Return a function that creates a copy of the small database, with the table of changes."""
 
     def make(name: str) -> Path:
-        path = restore(filled, tmp_path / f"{name}.db")
+        path = copyfile(filled, tmp_path / f"{name}.db")
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
         with engine.begin() as connection:
             replication.upgrade(connection)

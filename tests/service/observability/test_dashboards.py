@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
@@ -52,13 +53,12 @@ def selected(expression: str) -> Iterator[tuple[str, frozenset[str]]]:
 @pytest.fixture(scope="module")
 def exposed(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, frozenset[str]]:
     """Return the series of a service that has observed everything once: a read, an error, a request, a cache."""
-    from harness.databases.embedded import restore  # noqa: PLC0415 - this fixture alone opens a database
-    from harness.databases.engines import sqlite  # noqa: PLC0415
+    from harness.databases.engines import sqlite  # noqa: PLC0415 - this fixture alone opens a database
 
     async def see() -> bytes:
         monitoring = Monitoring(SlowQueryLog(tmp_path_factory.mktemp("log") / "slow.jsonl"))
         monitoring.watch_cache(lambda: {"lookups": 2, "loads": 1})
-        own = restore(filled, tmp_path_factory.mktemp("own") / "own.db")
+        own = copyfile(filled, tmp_path_factory.mktemp("own") / "own.db")
         async with sqlite.engine(own) as engine:
             await see_errors(engine, monitoring)
 

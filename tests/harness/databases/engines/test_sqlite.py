@@ -182,18 +182,9 @@ def test_a_restored_copy_has_nothing_of_the_old_database(tmp_path: Path) -> None
         writer.commit()
         shutil.copy(f"{target}-wal", tmp_path / "stale")
     shutil.copy(tmp_path / "stale", f"{target}-wal")
-    assert embedded.restore(first, target) == target
+    of(target).copy("first", "target")
     assert sorted(file.name for file in tmp_path.glob("*target*")) == ["target.db"]
     assert rows(target) == 1
-
-
-def test_a_snapshot_with_a_log_is_not_restored(tmp_path: Path) -> None:
-    """A copy of the file alone would miss the log's transactions, so it is refused."""
-    path = tmp_path / "a.db"
-    on(path, make)
-    (tmp_path / "a.db-wal").write_bytes(b"something")
-    with pytest.raises(UsageError, match=r"a\.db has a log and is not the whole database.*checkpoint\(\)"):
-        embedded.restore(path, tmp_path / "b.db")
 
 
 def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,8 +198,8 @@ def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(UsageError, match=r"^cannot restore .*target\.db: No space left on device; free disk space"):
-        embedded.restore(source, target)
+    with pytest.raises(UsageError, match=r"^cannot copy .*target\.db: No space left on device; free disk space"):
+        of(target).copy("source", "target")
     assert rows(target) == 1
     assert not list(tmp_path.glob("*.partial"))
 
@@ -221,14 +212,14 @@ def test_a_corrupt_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    """A missing database, snapshot or folder is named with the next step."""
+    """A missing database or folder is named with the next step."""
     missing = tmp_path / "none" / "a.db"
     with pytest.raises(UsageError, match=r"no folder .*none"):
         on(missing, count)
     with pytest.raises(UsageError, match=r"no database .*a\.db"):
         of(missing).checkpoint("a")
-    with pytest.raises(UsageError, match=r"no snapshot .*a\.db"):
-        embedded.restore(missing, tmp_path / "b.db")
+    with pytest.raises(UsageError, match=r"no database .*a\.db"):
+        of(missing).copy("a", "b")
 
 
 def test_remove_deletes_the_log_too(tmp_path: Path) -> None:
@@ -237,7 +228,7 @@ def test_remove_deletes_the_log_too(tmp_path: Path) -> None:
         (tmp_path / f"a.db{suffix}").touch()
     (tmp_path / "a.db-notes").touch()
     for _ in range(2):
-        embedded.remove(tmp_path / "a.db")
+        of(tmp_path / "a.db").remove("a")
     assert [file.name for file in tmp_path.iterdir()] == ["a.db-notes"]
 
 
