@@ -1,5 +1,6 @@
 """The latency proxy from its starter's side: start it, send it commands, stop it."""
 
+import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -152,12 +153,7 @@ def _numeric(host: str, port: int) -> tuple[str, int]:
         raise UsageError(f"{host}:{port} is not a valid address: {reason}; check the server's host") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     addresses = [(str(address[0]), int(address[1])) for *_, address in found]
-    return next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
-
-
-def _accepts(address: tuple[str, int]) -> bool:
-    try:
-        with socket.create_connection(address, timeout=_CONNECT_S):
-            return True
-    except OSError:
-        return False
+    for address in addresses if len(addresses) > 1 else ():
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=_CONNECT_S):
+            return address
+    return addresses[0]

@@ -28,10 +28,13 @@ class PoolUse:
         self._engine = engine.sync_engine
         self._clock = clock or MonotonicClock()
         self._watched: list[Pool] = []
-        self._clear()
 
     async def __aenter__(self) -> Self:
-        self._clear()
+        self.waits_ns: list[int] = []
+        self.waiting_peak = 0
+        self.overflow_peak = 0
+        self._waiting = 0
+        self._counts = {"checkouts": 0, "connects": 0, "timeouts": 0}
         event.listen(self._engine, "engine_disposed", self._watch)
         event.listen(self._engine, "connect", self._connected)
         self._watch(self._engine)
@@ -46,13 +49,6 @@ class PoolUse:
     def counts(self) -> Mapping[str, float]:
         """Return checkouts, connects and timeouts."""
         return dict(self._counts)
-
-    def _clear(self) -> None:
-        self.waits_ns: list[int] = []
-        self.waiting_peak = 0
-        self.overflow_peak = 0
-        self._waiting = 0
-        self._counts = {"checkouts": 0, "connects": 0, "timeouts": 0}
 
     def _watch(self, engine: Engine) -> None:
         """Wrap `connect` of the engine's current pool."""

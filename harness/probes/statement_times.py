@@ -17,10 +17,9 @@ class StatementTimes:
     def __init__(self, engine: AsyncEngine, clock: Clock | None = None) -> None:
         self._dialect = engine.dialect
         self._clock = clock or MonotonicClock()
-        self.took_ns: list[int] = []
 
     async def __aenter__(self) -> Self:
-        self.took_ns = []
+        self.took_ns: list[int] = []
         self._execute = self._dialect.do_execute
         self._dialect.do_execute = self._timed  # type: ignore[method-assign]  # hides the method until it is restored
         return self

@@ -1,5 +1,6 @@
 """Prometheus: a server that scrapes an application, and the same metrics read from their text without one."""
 
+import contextlib
 import json
 import math
 import os
@@ -43,7 +44,13 @@ def scraper(folder: Path, target: str) -> Iterator[str]:
     address = f"{LOOPBACK}:{free_port()}"
     arguments = [f"--config.file={config}", f"--storage.tsdb.path={home / 'data'}", f"--web.listen-address={address}"]
     url = f"http://{address}"
-    with guarded(Command("Prometheus", [program, *arguments], folder / "prometheus.log", remove=home), lambda: _is_ready(url)):
+
+    def is_ready() -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready", timeout=1):  # noqa: S310 - loopback
+            return True
+        return False
+
+    with guarded(Command("Prometheus", [program, *arguments], folder / "prometheus.log", remove=home), is_ready):
         yield url
 
 
@@ -60,14 +67,6 @@ def query(url: str, expression: str, *, timeout_s: float = 0.0) -> list[Any]:
         if found or time.monotonic() >= ends_s:
             return found
         time.sleep(0.1)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1):  # noqa: S310 - loopback; another status is an OSError
-            return True
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True)

@@ -108,14 +108,23 @@ def facts(url: str) -> Mapping[str, str]:
 
 @contextmanager
 def _external(configured: str) -> Iterator[str]:
+    """Refuse a server that would falsify results or lose existing keys; remove the run's keys at the end."""
     url = _normalized(configured)
-    _check(url)
+    problem = None
     with _token() as prefix:
-        # A key detects a full server or missing rights early.
         with _client(url) as client:
+            info = client.info()
+            if info.get("redis_mode", info.get("server_mode")) == "cluster":
+                problem = "is a cluster, which keeps keys on other servers"
+            elif info.get("role") != "master":
+                problem = "is a replica, which is read-only"
+            elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
+                problem = "has a memory limit and may evict your keys to make room for the harness's"
+            if problem:
+                raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
             if next(client.scan_iter(match=f"{prefix}*", count=_BATCH), None) is not None:
                 raise UsageError(f"the Redis at {_address(url)} has keys that begin with {prefix}; run again for another prefix")
-            client.set(f"{prefix}probe", "1", ex=60)
+            client.set(f"{prefix}probe", "1", ex=60)  # detects a full server or missing rights early
             client.unlink(f"{prefix}probe")
         with _cleared(url, prefix):
             yield url
@@ -146,21 +155,6 @@ def _cleared(url: str, prefix: str) -> Iterator[None]:
             error.add_note(f"keys that begin with {prefix} may remain: {failure}")
         raise
     clear(url, prefix)
-
-
-def _check(url: str) -> None:
-    """Refuse a server that would falsify results or lose existing keys."""
-    with _client(url) as client:
-        info = client.info()
-    if info.get("redis_mode", info.get("server_mode")) == "cluster":
-        problem = "is a cluster, which keeps keys on other servers"
-    elif info.get("role") != "master":
-        problem = "is a replica, which is read-only"
-    elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
-        problem = "has a memory limit and may evict your keys to make room for the harness's"
-    else:
-        return
-    raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
 
 
 def _local(port: int, log: Path) -> tuple[Command, Callable[[], bool], str]:
