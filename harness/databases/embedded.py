@@ -49,15 +49,13 @@ class FileDatabases(Databases):
     """SQLAlchemy's name of the synchronous driver, for migrations."""
     dbapi: ClassVar[ModuleType]
     """The synchronous driver's module."""
-    drivers: ClassVar[tuple[str, ...]] = ()
-    """Distributions whose versions are recorded, in addition to the engine's own."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
 
     @abstractmethod
     async def versions(self, connection: AsyncConnection) -> dict[str, str]:
-        """Return the engine's version and how it was built, for the run record."""
+        """Return the versions of the engine and its driver, for the run record."""
 
     def path(self, name: str) -> Path:
         """Return the path of a database, which need not exist."""
@@ -151,7 +149,7 @@ class FileDatabases(Databases):
                 if result.returns_rows:
                     described[f"PRAGMA {name}"] = str(result.scalar_one_or_none())
         described["begin"] = str(engine.sync_engine.get_execution_options().get(BEGIN_OPTION, "left to the driver"))
-        return described | client_facts(engine, *self.drivers)
+        return described | client_facts(engine)
 
 
 def set_up(engine: AsyncEngine, options: ConnectionOptions, *, small_cache_kib: int | None, **others: object) -> None:

@@ -150,11 +150,10 @@ async def open_pool(
         await engine.dispose()
 
 
-def client_facts(engine: AsyncEngine, *drivers: str) -> dict[str, str]:
-    """Return the versions of drivers, SQLAlchemy and Python, and the class and size of an engine's pool, for the run record."""
+def client_facts(engine: AsyncEngine) -> dict[str, str]:
+    """Return the versions of SQLAlchemy and Python, and the class and size of an engine's pool, for the run record."""
     pool = engine.sync_engine.pool
-    described = {name: version(name) for name in (*drivers, "sqlalchemy")} | {"python": platform.python_version()}
-    described["pool"] = type(pool).__name__
+    described = {"sqlalchemy": version("sqlalchemy"), "python": platform.python_version(), "pool": type(pool).__name__}
     if isinstance(pool, QueuePool):
         overflow = pool._max_overflow  # noqa: SLF001 - it has no public name
         described |= {"pool size": str(pool.size()), "pool overflow": str(overflow)}

@@ -148,10 +148,7 @@ def encode(block: RowBlock, types: Mapping[str, str]) -> memoryview:
     A row is its number of fields (int16), then per field the size in bytes (int32, -1 for NULL) and the value, in network byte
     order: PostgreSQL manual, COPY, "Binary Format". A column or value that does not match is a UsageError.
     """
-    for name, column in block.columns.items():
-        if len(column) != block.rows:
-            raise UsageError(f"{block.table}.{name} has {len(column)} values for {block.rows} rows; make them equal")
-    fields = [_values(block.table, name, column, types) for name, column in block.columns.items()]
+    fields = [_values(block, name, types) for name in block.columns]
     if not block.rows:
         return memoryview(b"")
     widths = np.full(block.rows, 2, np.int64)
@@ -187,7 +184,10 @@ def _by_size(sizes: NDArray[np.int64]) -> Iterable[tuple[int, NDArray[np.int64] 
     return [(int(sizes[run[0]]), run) for run in runs]
 
 
-def _values(table: str, name: str, column: Column, types: Mapping[str, str]) -> _Values:
+def _values(block: RowBlock, name: str, types: Mapping[str, str]) -> _Values:
+    table, column = block.table, block.columns[name]
+    if len(column) != block.rows:
+        raise UsageError(f"{table}.{name} has {len(column)} values for {block.rows} rows; make them equal")
     if name not in types:
         raise UsageError(f"unknown column {table}.{name}; choose from {', '.join(types)}")
     if types[name] not in _ENCODERS:

@@ -41,7 +41,10 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, a
             # A new connection reads the schema with the primary keys that were added afterwards.
             with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous = OFF")
-                _check_primary_keys(connection, deferred)
+                for table in deferred:
+                    made = connection.execute(f"PRAGMA index_list({_quoted(table.name)})").fetchall()
+                    if not any(name == _key_index(table) and unique and origin == "pk" for _, name, unique, origin, _ in made):
+                        raise sqlite3.DatabaseError(f"the primary key of {table.name} is not in the schema")
                 if analyse:
                     connection.execute("ANALYZE")
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -142,13 +145,6 @@ def _add_primary_key(connection: sqlite3.Connection, table: Table) -> None:
     connection.execute(edit, (table.name, _ddl(CreateTable(table)), table.name))
     connection.execute(edit, (_key_index(table), None, unique))
     connection.execute("PRAGMA writable_schema = OFF")
-
-
-def _check_primary_keys(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
-    for table in tables:
-        made = connection.execute(f"PRAGMA index_list({_quoted(table.name)})").fetchall()
-        if not any(name == _key_index(table) and unique and origin == "pk" for _, name, unique, origin, _ in made):
-            raise sqlite3.DatabaseError(f"the primary key of {table.name} is not in the schema")
 
 
 def _ddl(statement: CreateTable | CreateIndex) -> str:

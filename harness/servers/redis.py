@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -45,8 +45,7 @@ _PREFIX = re.compile(rf"{_ROOT}[0-9a-f]+:(?:[\w.-]+:)*", re.ASCII)
 _DATABASE = re.compile(r"db\d+")  # name of a database with keys in INFO
 
 
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
+def server(folder: Path) -> AbstractContextManager[str]:
     """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
 
     A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts, which
@@ -58,8 +57,7 @@ def server(folder: Path) -> Iterator[str]:
         NotMeasurableError: the variable is not set, and no server program is installed.
     """
     external = os.environ.get(URL_VARIABLE)
-    with _external(external) if external else guarded_on_free_port(folder, "redis", _local) as url:
-        yield url
+    return _external(external) if external else guarded_on_free_port(folder, "redis", _local)
 
 
 @contextmanager

@@ -36,8 +36,13 @@ def program() -> str:
 @contextmanager
 def sync_server(folder: Path, port: int) -> Iterator[str]:
     """Start a server with an empty database in a folder, yield its URL, and stop it at the end; errors as for `program`."""
-    command = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
-    with guarded(Command("Turso's sync server", command, folder / "tursodb.log", stop_s=2.0), lambda: _listens(port)):
+    arguments = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, port)) == 0
+
+    with guarded(Command("Turso's sync server", arguments, folder / "tursodb.log", stop_s=2.0), listens):
         yield f"http://{LOOPBACK}:{port}"
 
 
@@ -45,8 +50,3 @@ def facts() -> dict[str, str]:
     """Return the program's version, for the run record."""
     printed = subprocess.run([program(), "--version"], capture_output=True, text=True, check=False).stdout
     return {"tursodb": printed.strip() or "unknown"}
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -174,7 +175,8 @@ class PostgresDatabases(Databases):
         async with engine.connect() as connection:
             full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
             rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-        return {"postgresql": full} | {f"setting {name}": value for name, value in rows} | client_facts(engine, "asyncpg")
+        versions = {"postgresql": full, "asyncpg": version("asyncpg")}
+        return versions | {f"setting {name}": value for name, value in rows} | client_facts(engine)
 
     def _direct(self, name: str) -> URL:
         return self.direct_url.set(database=self._full(name))

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,7 +31,6 @@ class SqliteDatabases(embedded.FileDatabases):
     driver: ClassVar = "sqlite+aiosqlite"
     migrator: ClassVar = "sqlite+pysqlite"
     dbapi: ClassVar = sqlite3
-    drivers: ClassVar = ("aiosqlite",)
 
     @staticmethod
     def configure(engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
@@ -48,6 +48,7 @@ class SqliteDatabases(embedded.FileDatabases):
             "sqlite": sqlite3.sqlite_version,
             "sqlite source": str((await connection.exec_driver_sql("SELECT sqlite_source_id()")).scalar_one()),
             "sqlite compile options": ", ".join(filter(_RECORDED_OPTIONS.match, options)),
+            "aiosqlite": version("aiosqlite"),
             "mode": str(connection.engine.url.query.get("mode", "rwc")),
         }
 
