@@ -37,7 +37,6 @@ PRAGMAS = sorted((*_FILE, *_MEMORY, *_ACCESS, "automatic_index", "foreign_keys",
 
 _FOLDER_ADVICE = "free disk space there or choose another folder"
 _LOCK_WAIT_MS = 1_000
-_SIDECARS = ("-wal", "-shm", "-journal")
 
 
 class FileDatabases(Databases):
@@ -157,8 +156,8 @@ def set_up(engine: AsyncEngine, options: ConnectionOptions, *, small_cache_kib: 
 
     SQLAlchemy begins the transactions, unless the connections are for undoing.
     """
-    pragmas = {"busy_timeout": BUSY_TIMEOUT_MS, "foreign_keys": int(not options.undo), "synchronous": "NORMAL"}
-    pragmas |= {"temp_store": "MEMORY", **others}
+    pragmas: dict[str, object] = {"busy_timeout": BUSY_TIMEOUT_MS}  # first, so that a change of the journal mode waits for its lock
+    pragmas |= {"foreign_keys": int(not options.undo), "synchronous": "NORMAL", "temp_store": "MEMORY", **others}
     if cache_kib := small_cache_kib if options.small_cache else CACHE_KIB:
         pragmas["cache_size"] = -cache_kib
     script = "".join(f"PRAGMA {name}={value};" for name, value in pragmas.items())
@@ -201,4 +200,4 @@ def _usage_errors(path: Path, action: str) -> Iterator[None]:
 
 
 def _sidecars(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
