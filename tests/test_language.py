@@ -120,9 +120,7 @@ def test_messages_have_none_of_the_replaced_idioms(package: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_pages_have_none_of_the_replaced_idioms(page: str) -> None:
     """Code blocks and printed output left out, since commands wrote them."""
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)

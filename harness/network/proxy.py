@@ -1,11 +1,10 @@
 """The latency proxy from its starter's side: start it, send it commands, stop it."""
 
+import contextlib
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
 
@@ -31,19 +30,15 @@ class RelayCommand(StrEnum):
     TRAFFIC = "traffic"
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """Counters of a proxy."""
+class Traffic(msgspec.Struct, tag=True, frozen=True):
+    """Counters of a proxy, added up over its targets: a relay process's reply to a command."""
 
     accepted: int
     """Connections accepted so far."""
-
     open: int
     """Connections open now."""
-
     held_bytes: int
     """Bytes in flight."""
-
     round_trips: int
     """Round trips so far: a client's turns, each in one or more packets."""
 
@@ -51,21 +46,15 @@ class Traffic:
 class RelayJob(msgspec.Struct, tag=True, frozen=True):
     """The first message to a relay process."""
 
-    targets: Sequence[str | tuple[str, int]]
-    """Paths of Unix sockets, or numeric addresses with a port; each gets a relay."""
-
+    targets: list[tuple[str, int]]
+    """Numeric addresses with a port; each gets a relay."""
     conditions: Conditions
-    """Latency, jitter and bandwidth."""
-
-    port: int
-    """The port to listen on; 0 for a free one per target."""
 
 
 class RelayOrder(msgspec.Struct, tag=True, frozen=True):
     """A further message to a relay process."""
 
     command: RelayCommand
-    """The command to execute on every relay."""
 
 
 class Listening(msgspec.Struct, tag=True, frozen=True):
@@ -75,14 +64,7 @@ class Listening(msgspec.Struct, tag=True, frozen=True):
     """The port of each target, in their order."""
 
 
-class RelayReport(msgspec.Struct, tag=True, frozen=True):
-    """A relay process's reply to an order."""
-
-    traffic: list[Traffic]
-    """The counters of each target, in their order."""
-
-
-_Reply = Listening | RelayReport | JobFailed
+_Reply = Listening | Traffic | JobFailed
 _decoder: msgspec.json.Decoder[_Reply] = msgspec.json.Decoder(_Reply)
 
 
@@ -100,97 +82,68 @@ class Link:
         """Reset every open connection at both ends (RST) and discard the data in flight."""
         self._send(RelayCommand.RESET)
 
-    @contextmanager
-    def black_hole(self) -> Iterator[None]:
+    def black_hole(self) -> AbstractContextManager[None]:
         """Deliver nothing in either direction within the context: neither data nor the end of a connection.
 
         Neither side is notified: connections open, and data is accepted up to `window_bytes`. Afterwards all of it is delivered in
         order, as after a retransmission, half a round trip later.
         """
-        self._send(RelayCommand.PAUSE)
-        try:
-            yield
-        finally:
-            self._send(RelayCommand.RESUME)
+        return self._between(RelayCommand.PAUSE, RelayCommand.RESUME)
 
-    @contextmanager
-    def refuse(self) -> Iterator[None]:
+    def refuse(self) -> AbstractContextManager[None]:
         """Refuse new connections within the context; open ones are not affected."""
-        self._send(RelayCommand.REFUSE)
-        try:
-            yield
-        finally:
-            self._send(RelayCommand.LISTEN)
+        return self._between(RelayCommand.REFUSE, RelayCommand.LISTEN)
 
     def traffic(self) -> Traffic:
         """Return the counters, added up over all targets."""
         return self._send(RelayCommand.TRAFFIC)
 
+    @contextmanager
+    def _between(self, begin: RelayCommand, end: RelayCommand) -> Iterator[None]:
+        self._send(begin)
+        try:
+            yield
+        finally:
+            self._send(end)
+
     def _send(self, command: RelayCommand) -> Traffic:
-        """Send a command, and return the traffic once it was executed.
-
-        Raises:
-            UsageError: the proxy has exited.
-        """
+        """Send a command, and return the traffic once it was executed; raise a UsageError if the proxy has exited."""
         self._child.send(RelayOrder(command))
-        report = self._child.receive()
-        if not isinstance(report, RelayReport):
+        traffic = self._child.receive()
+        if not isinstance(traffic, Traffic):
             raise UsageError(f"the network proxy on port {self.port} exited unexpectedly; see its error above")
-        found = report.traffic
-        return Traffic(
-            accepted=sum(one.accepted for one in found),
-            open=sum(one.open for one in found),
-            held_bytes=sum(one.held_bytes for one in found),
-            round_trips=sum(one.round_trips for one in found),
-        )
+        return traffic
+
+
+def link(target: tuple[str, int], conditions: Conditions) -> AbstractContextManager[Link]:
+    """Start a proxy in front of `target`, a host and port; yield it; stop it and its connections at the end.
+
+    It listens on a free port of 127.0.0.1 and exits when this process ends in any way. A client of a target that refuses gets a
+    reset, as on a network. An address that is not valid is a UsageError.
+    """
+    return _started([target], conditions)
+
+
+def links(targets: Sequence[tuple[str, int]]) -> AbstractContextManager[Link]:
+    """Start one proxy process in front of several targets, without latency; `ports` of the yielded link are in their order."""
+    return _started(targets, Conditions())
 
 
 @contextmanager
-def link(target: tuple[str, int] | Path, conditions: Conditions, *, port: int = 0) -> Iterator[Link]:
-    """Start a proxy in front of `target`, a host and port or a Unix socket; yield it; stop it and its connections at the end.
-
-    It listens on 127.0.0.1, on `port` or on a free one. It exits when this process ends in any way. A client of a target that
-    refuses gets a reset, as on a network.
-
-    Raises:
-        UsageError: the port is in use, or the target's address is not valid.
-    """
-    with _started([_address(target)], conditions, port) as started:
-        yield started
-
-
-@contextmanager
-def links(targets: Sequence[tuple[str, int]]) -> Iterator[Link]:
-    """Start one proxy process in front of several targets, without latency; `ports` of the yielded link are in their order.
-
-    Raises:
-        UsageError: the address of a target is not valid.
-    """
-    with _started([_address(target) for target in targets], Conditions(), 0) as started:
-        yield started
+def _started(targets: Sequence[tuple[str, int]], conditions: Conditions) -> Iterator[Link]:
+    job = RelayJob([_numeric(*target) for target in targets], conditions)
+    with Child(python_module("harness.network.relay"), _decoder, capture=False, exit_timeout_s=STOP_S) as child:
+        child.send(job)
+        reply = child.receive()
+        if isinstance(reply, Listening):
+            yield Link(child, reply.ports)
+            return
+        cause = f"{reply.message}; fix that" if isinstance(reply, JobFailed) else "it exited unexpectedly; see its error above"
+        raise UsageError(f"the network proxy cannot listen on {LOOPBACK}: {cause}")
 
 
-@contextmanager
-def _started(targets: Sequence[str | tuple[str, int]], conditions: Conditions, port: int) -> Iterator[Link]:
-    command = python_module("harness.network")
-    with Child(command, _decoder, capture=False, exit_timeout_s=STOP_S) as child:
-        child.send(RelayJob(targets, conditions, port))
-        first = child.receive()
-        if not isinstance(first, Listening):
-            reason = "it exited without a message" if first is None or isinstance(first, RelayReport) else first.message
-            advice = "choose another port, or leave it out for a free one" if port else "see its error above"
-            raise UsageError(f"the network proxy cannot listen on {LOOPBACK}:{port}: {reason}; {advice}")
-        yield Link(child, first.ports)
-
-
-def _address(target: tuple[str, int] | Path) -> str | tuple[str, int]:
-    """Return a Unix socket's path, or a numeric address and port.
-
-    Of several addresses of a name, such as `localhost`, it is the first one that accepts connections, IPv4 before IPv6.
-    """
-    if isinstance(target, Path):
-        return str(target)
-    host, port = target
+def _numeric(host: str, port: int) -> tuple[str, int]:
+    """Return an address: of several of a name, such as `localhost`, the first that accepts connections, IPv4 before IPv6."""
     if not 0 < port < 2**16:
         raise UsageError(f"{host}:{port} is not a valid address; choose a port from 1 to {2**16 - 1}")
     try:
@@ -200,12 +153,7 @@ def _address(target: tuple[str, int] | Path) -> str | tuple[str, int]:
         raise UsageError(f"{host}:{port} is not a valid address: {reason}; check the server's host") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     addresses = [(str(address[0]), int(address[1])) for *_, address in found]
-    return next((address for address in addresses if len(addresses) > 1 and _accepts(address)), addresses[0])
-
-
-def _accepts(address: tuple[str, int]) -> bool:
-    try:
-        with socket.create_connection(address, timeout=_CONNECT_S):
-            return True
-    except OSError:
-        return False
+    for address in addresses if len(addresses) > 1 else ():
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=_CONNECT_S):
+            return address
+    return addresses[0]

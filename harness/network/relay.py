@@ -10,16 +10,16 @@
 - A server that refuses shows as a reset at 1.5 R, because `connect` has succeeded by then.
 - Limited bandwidth is one queue per direction, shared by the chunks of all connections.
 
-Not modelled: slow start, packet loss and segments. A chunk is the data of one read.
-
-A round trip is counted when a client sends after data from the server, or sends first on a new connection. The number of packets
-per turn does not matter.
+Not modelled: slow start, packet loss and segments. A chunk is the data of one read. A round trip is counted when a client sends
+after data from the server, or sends first on a new connection, in one or more packets.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
+import itertools
 import os
 import resource
 import select
@@ -28,24 +28,22 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import msgspec
 
+from harness.network.addresses import LOOPBACK
 from harness.network.conditions import Conditions, Direction, RateLimiter, jitters_ns, window_bytes
-from harness.network.event_loop import TimerLoop
-from harness.network.proxy import Listening, RelayCommand, RelayJob, RelayOrder, RelayReport, Traffic
+from harness.network.proxy import Listening, RelayCommand, RelayJob, RelayOrder, Traffic
 from harness.runtime import channel
 from harness.runtime.child import JobFailed
 
-READ_BYTES = 256 * 1024
-"""Upper limit of one read in bytes. On a slow link it is what the link sends in a millisecond, so that connections alternate."""
-
+# Limits of one read; on a slow link it is what the link sends in a millisecond, so that connections alternate.
+_READ_BYTES = 256 * 1024
 _SEGMENT_BYTES = 1448
-_RETRY_NS = 1_000_000
 _BACKLOG = 4096
+_NEVER_NS = 2**63
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _SO_TIMESTAMPNS = 35  # Linux's constant is in no Python module
 _TIMESTAMP = struct.Struct("@ll")
@@ -60,6 +58,74 @@ class Ending(Enum):
     RST = "rst"
 
 
+class TimerLoop:
+    """A single-threaded event loop for descriptors and timers, in nanoseconds of the monotonic clock.
+
+    Timeouts of epoll, and therefore of asyncio and uvloop, are whole milliseconds. This loop waits in `select` on the epoll's own
+    descriptor, whose timeout has the resolution of the kernel's clock. It wakes up slightly early and polls for the rest.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._early_ns = 50_000
+        self._not_before_ns = 0
+
+    def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
+        """Call `handler` with the epoll events of a descriptor from now on; a `mask` of 0 stops that."""
+        known = fd in self._handlers
+        if not mask:
+            if known:
+                del self._handlers[fd]
+                self._epoll.unregister(fd)
+            return
+        self._handlers[fd] = handler
+        (self._epoll.modify if known else self._epoll.register)(fd, mask)
+
+    def call_at(self, due_ns: int, callback: Callable[[], None]) -> None:
+        """Call `callback` once at `due_ns`, never earlier."""
+        heapq.heappush(self._timers, (due_ns, next(self._numbers), callback))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether timers are paused."""
+        return self._not_before_ns == _NEVER_NS
+
+    def pause(self) -> None:
+        """Fire no timer until `resume`; descriptors are still served."""
+        self._not_before_ns = _NEVER_NS
+
+    def resume(self, not_before_ns: int) -> None:
+        """Fire timers again, none of them before `not_before_ns`."""
+        self._not_before_ns = not_before_ns
+
+    def run_once(self) -> None:
+        """Wait for the next event or timer and handle it."""
+        if not self._timers or self.is_paused:
+            events = self._epoll.poll()
+        else:
+            events = self._wait(max(self._timers[0][0], self._not_before_ns))
+        for fd, mask in events:
+            if handler := self._handlers.get(fd):
+                handler(mask)
+        while self._timers and max(self._timers[0][0], self._not_before_ns) <= time.monotonic_ns():
+            heapq.heappop(self._timers)[2]()
+
+    def _wait(self, until_ns: int) -> list[tuple[int, int]]:
+        """Wait for a descriptor or until just before a time; the lead adapts so that about four in five wake-ups are in time."""
+        left_ns = until_ns - self._early_ns - time.monotonic_ns()
+        if left_ns <= 0:
+            return self._epoll.poll(0)
+        ready, _, _ = select.select([self._epoll], [], [], left_ns / 1e9)
+        if ready:
+            return self._epoll.poll(0)
+        late = time.monotonic_ns() > until_ns
+        self._early_ns = min(200_000, self._early_ns + 8_000) if late else max(0, self._early_ns - 2_000)
+        return []
+
+
 class Endpoint:
     """One socket of a relayed connection, with the flow that reads from it and the flow that writes to it."""
 
@@ -68,8 +134,7 @@ class Endpoint:
 
     def __init__(self, loop: TimerLoop, sock: socket.socket) -> None:
         sock.settimeout(0)
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.sock = sock
         self._loop = loop
@@ -103,47 +168,32 @@ class Endpoint:
             self.reader.finish(Ending.RST)
 
 
-@dataclass(frozen=True)
-class Shaping:
-    """Delay, jitter and bandwidth of one flow."""
-
-    limiter: RateLimiter
-    """Bandwidth limit, shared by all flows of the same direction."""
-
-    one_way_ns: int
-    """Latency in nanoseconds."""
-
-    jitter_ns: Iterator[int]
-    """Extra latency of each chunk in nanoseconds, drawn for this flow alone."""
-
-    window_bytes: int
-    """Bytes that the flow may hold before its sender has to wait."""
-
-    is_direct: bool
-    """Whether chunks are forwarded at once."""
-
-    read_buffer: memoryview
-    """Buffer for reads, shared by all flows of the process; its size is the upper limit of a chunk."""
-
-
 class Flow:
-    """One direction of a connection: reads chunks at `source`, holds them for the latency, writes them to `sink`."""
+    """One direction of a connection: reads chunks at `source`, holds them for the latency, writes them to `sink`.
+
+    It calls `on_data` after each chunk that it has read, and its owner after it has delivered its ending.
+    """
 
     def __init__(
-        self, loop: TimerLoop, shaping: Shaping, source: Endpoint, sink: Endpoint, *, ended: Callable[[Ending], None]
+        self, owner: RelayedConnection, direction: Direction, source: Endpoint, sink: Endpoint, *, on_data: Callable[[], None]
     ) -> None:
+        relay = owner.relay
         source.reader = sink.writer = self
         self.held_bytes = 0
         self.is_blocked = False
         self.is_connected = False
         self.is_delivered = False
-        self.on_data: Callable[[], None] | None = None
-        """Called for each chunk that was read."""
-        self._loop = loop
-        self._shaping = shaping
         self._source = source
         self._sink = sink
-        self._ended = ended
+        self._on_data = on_data
+        self._on_end = owner.flow_ended
+        self._loop = relay.loop
+        self._read_buffer = relay.read_buffer
+        self._limiter = relay.limiters[direction]
+        self._one_way_ns = relay.conditions.one_way_ns
+        self._jitters_ns = jitters_ns(relay.conditions, owner.number, direction)
+        self._window_bytes = window_bytes(relay.conditions)
+        self._is_direct = relay.conditions.is_direct
         self._queue: deque[tuple[int, bytes | memoryview | Ending]] = deque()
         self._ending: Ending | None = None
         self._is_dropped = False
@@ -152,11 +202,11 @@ class Flow:
     @property
     def is_reading(self) -> bool:
         """Whether the stream has not ended and the window has space."""
-        return self._ending is None and self.held_bytes < self._shaping.window_bytes
+        return self._ending is None and self.held_bytes < self._window_bytes
 
     def read(self) -> None:
         """Read a chunk and forward or queue it."""
-        buffer = self._shaping.read_buffer
+        buffer = self._read_buffer
         try:
             size, ancillary, _, _ = self._source.sock.recvmsg_into([buffer], 64)
         except BlockingIOError:
@@ -167,10 +217,9 @@ class Flow:
         if not size:
             self.finish(Ending.FIN)
             return
-        if self.on_data is not None:
-            self.on_data()
+        self._on_data()
         written = 0
-        if self._shaping.is_direct and self.is_connected and not self._queue and not self._loop.is_paused:
+        if self._is_direct and self.is_connected and not self._queue and not self._loop.is_paused:
             written = self._write(buffer[:size])
         if written < size and self._ending is None:
             self.held_bytes += size - written
@@ -204,8 +253,7 @@ class Flow:
         self.is_blocked = False
 
     def _send(self, item: bytes | Ending, size_bytes: int, sent_ns: int) -> None:
-        shaping = self._shaping
-        due_ns = shaping.limiter.departure_ns(sent_ns, size_bytes) + shaping.one_way_ns + next(shaping.jitter_ns)
+        due_ns = self._limiter.departure_ns(sent_ns, size_bytes) + self._one_way_ns + next(self._jitters_ns)
         self._queue.append((due_ns, item))
         if not self.is_blocked:
             self._schedule(due_ns)
@@ -224,7 +272,11 @@ class Flow:
         while self._queue and self._queue[0][0] <= now_ns and not self.is_blocked:
             due_ns, item = self._queue.popleft()
             if isinstance(item, Ending):
-                self._end(item)
+                if item is Ending.FIN:
+                    with contextlib.suppress(OSError):  # its peer may have closed meanwhile; then a reset comes from there
+                        self._sink.sock.shutdown(socket.SHUT_WR)
+                self.is_delivered = True
+                self._on_end(item)
                 continue
             written = self._write(item)
             if self._is_dropped:
@@ -235,13 +287,6 @@ class Flow:
         if self._queue and not self.is_blocked:
             self._schedule(self._queue[0][0])
         self._source.watch()  # the window may have space again
-
-    def _end(self, ending: Ending) -> None:
-        if ending is Ending.FIN:
-            with contextlib.suppress(OSError):  # its peer may have closed meanwhile; then a reset comes from there
-                self._sink.sock.shutdown(socket.SHUT_WR)
-        self.is_delivered = True
-        self._ended(ending)
 
     def _write(self, chunk: bytes | memoryview) -> int:
         """Write as much as the sink accepts and return the number of bytes. A sink without a peer causes a reset."""
@@ -254,7 +299,7 @@ class Flow:
             self.drop()
             self._source.watch()
             if both_reset:
-                self._ended(Ending.RST)
+                self._on_end(Ending.RST)
             else:
                 self._sink.reader.finish(Ending.RST)
             return 0
@@ -279,49 +324,51 @@ class RelayedConnection:
     """A client's connection and the matching connection to the target."""
 
     def __init__(self, relay: Relay, number: int, client: socket.socket) -> None:
-        family = socket.AF_UNIX if isinstance(relay.target, str) else socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
-        self._relay = relay
+        family = socket.AF_INET6 if ":" in relay.target[0] else socket.AF_INET
+        self.relay = relay
+        self.number = number
+        self._is_clients_turn = True
         self._client = Endpoint(relay.loop, client)
         self._server = Endpoint(relay.loop, socket.socket(family, socket.SOCK_STREAM))
-        to_target, to_client = (relay.shaping(direction, number) for direction in (Direction.TO_TARGET, Direction.TO_CLIENT))
-        self._to_target = Flow(relay.loop, to_target, self._client, self._server, ended=self._flow_ended)
-        self._to_client = Flow(relay.loop, to_client, self._server, self._client, ended=self._flow_ended)
-        self.flows = (self._to_target, self._to_client)
-        self._to_target.on_data, self._to_client.on_data = self._count_turn, self._server_sent
-        self._is_clients_turn = True
-        self._to_client.is_connected = True
+        self._to_target = Flow(self, Direction.TO_TARGET, self._client, self._server, on_data=self._count_turn)
+        to_client = Flow(self, Direction.TO_CLIENT, self._server, self._client, on_data=self._server_sent)
+        to_client.is_connected = True
+        self.flows = (self._to_target, to_client)
         self._client.watch()
         relay.loop.call_at(time.monotonic_ns() + 3 * relay.conditions.one_way_ns, self._connect)
 
     def close(self, *, reset: bool) -> None:
         """Close both sockets, with a reset or in order, and discard the data in flight."""
-        self._relay.connections.discard(self)
+        self.relay.connections.discard(self)
         for flow in self.flows:
             flow.drop()
         for endpoint in (self._client, self._server):
             endpoint.close(reset=reset)
 
+    def flow_ended(self, ending: Ending) -> None:
+        """Close both sockets after a reset, or once both directions have ended."""
+        if ending is Ending.RST:
+            self.close(reset=True)
+        elif all(flow.is_delivered for flow in self.flows):
+            self.close(reset=False)
+
     def _count_turn(self) -> None:
-        self._relay.round_trips += self._is_clients_turn
+        self.relay.round_trips += self._is_clients_turn
         self._is_clients_turn = False
 
     def _server_sent(self) -> None:
         self._is_clients_turn = True
 
     def _connect(self) -> None:
-        if self not in self._relay.connections:
+        if self not in self.relay.connections:
             return
-        failed = self._server.sock.connect_ex(self._relay.target)
-        if failed == errno.EAGAIN:  # a Unix socket whose queue is full
-            self._relay.loop.call_at(time.monotonic_ns() + _RETRY_NS, self._connect)
-        elif failed == errno.EINPROGRESS:
-            self._relay.loop.watch(self._server.sock.fileno(), select.EPOLLOUT, lambda _: self._connect_completed())
+        sock = self._server.sock
+        failed = sock.connect_ex(self.relay.target)
+        if failed == errno.EINPROGRESS:
+            result = (socket.SOL_SOCKET, socket.SO_ERROR)
+            self.relay.loop.watch(sock.fileno(), select.EPOLLOUT, lambda _: self._connected(sock.getsockopt(*result)))
         else:
             self._connected(failed)
-
-    def _connect_completed(self) -> None:
-        self._relay.loop.watch(self._server.sock.fileno(), 0, lambda _: None)
-        self._connected(self._server.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _connected(self, failed: int) -> None:
         if failed:
@@ -330,39 +377,23 @@ class RelayedConnection:
             self._server.watch()
             self._to_target.connected()
 
-    def _flow_ended(self, ending: Ending) -> None:
-        if ending is Ending.RST:
-            self.close(reset=True)
-        elif all(flow.is_delivered for flow in self.flows):
-            self.close(reset=False)
-
 
 class Relay:
-    """A listening port, the target behind it, and the connections between them. Port 0 is a free one."""
+    """A listening port, the target behind it, and the connections between them."""
 
-    def __init__(self, loop: TimerLoop, target: str | tuple[str, int], conditions: Conditions, port: int) -> None:
+    def __init__(self, loop: TimerLoop, target: tuple[str, int], conditions: Conditions) -> None:
         self.loop = loop
         self.target = target
         self.conditions = conditions
         self.connections: set[RelayedConnection] = set()
         self.round_trips = 0
-        self._limiters = {direction: RateLimiter(conditions.bandwidth_bytes_per_s) for direction in Direction}
-        self._read_buffer = memoryview(bytearray(_read_bytes(conditions.bandwidth_bytes_per_s)))
-        self._accepted = 0
-        self._listener = _bound(port)
+        self.limiters = {direction: RateLimiter(conditions.bandwidth_bytes_per_s) for direction in Direction}
+        millisecond_bytes = _READ_BYTES if (bandwidth := conditions.bandwidth_bytes_per_s) is None else round(bandwidth / 1000)
+        self.read_buffer = memoryview(bytearray(max(_SEGMENT_BYTES, min(_READ_BYTES, millisecond_bytes))))
+        self.accepted = 0
+        self._listener = _bound(0)
         self.port: int = self._listener.getsockname()[1]
         self.execute(RelayCommand.LISTEN)
-
-    def shaping(self, direction: Direction, connection: int) -> Shaping:
-        """Return the delay, jitter and bandwidth of a new connection's flow."""
-        return Shaping(
-            limiter=self._limiters[direction],
-            one_way_ns=self.conditions.one_way_ns,
-            jitter_ns=jitters_ns(self.conditions, connection, direction),
-            window_bytes=window_bytes(self.conditions),
-            is_direct=self.conditions.is_direct,
-            read_buffer=self._read_buffer,
-        )
 
     def execute(self, command: RelayCommand) -> None:
         """Execute a command of `harness.network.Link`."""
@@ -387,33 +418,22 @@ class Relay:
             case RelayCommand.TRAFFIC:
                 pass
 
-    def traffic(self) -> Traffic:
-        """Return the relay's counters."""
-        held_bytes = sum(flow.held_bytes for connection in self.connections for flow in connection.flows)
-        return Traffic(self._accepted, len(self.connections), held_bytes, self.round_trips)
-
     def _accept(self) -> None:
         """Accept all waiting connections: to their clients they are open already."""
         with contextlib.suppress(OSError):  # none left, or not listening
             while True:
                 client, _ = self._listener.accept()
-                self.connections.add(RelayedConnection(self, self._accepted, client))
-                self._accepted += 1
+                self.connections.add(RelayedConnection(self, self.accepted, client))
+                self.accepted += 1
 
 
 def _bound(port: int) -> socket.socket:
-    """Return a socket bound to a port of 127.0.0.1; it is not listening yet."""
+    """Return a socket bound to a port of 127.0.0.1, 0 for a free one; it is not listening yet."""
     sock = socket.socket()
     sock.settimeout(0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
+    sock.bind((LOOPBACK, port))
     return sock
-
-
-def _read_bytes(bandwidth_bytes_per_s: float | None) -> int:
-    if bandwidth_bytes_per_s is None:
-        return READ_BYTES
-    return max(_SEGMENT_BYTES, min(READ_BYTES, round(bandwidth_bytes_per_s / 1000)))
 
 
 def main() -> None:
@@ -427,9 +447,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
     loop = TimerLoop()
     try:
-        relays = [Relay(loop, target, job.conditions, job.port) for target in job.targets]
-    except (OSError, OverflowError) as error:
-        _send(parent, JobFailed(getattr(error, "strerror", None) or str(error)))
+        relays = [Relay(loop, target, job.conditions) for target in job.targets]
+    except OSError as error:
+        _send(parent, JobFailed(error.strerror or str(error)))
         sys.exit(1)
     _send(parent, Listening([relay.port for relay in relays]))
     loop.watch(parent.fileno(), select.EPOLLIN, lambda _: _receive(parent, relays))
@@ -444,9 +464,16 @@ def _receive(parent: channel.Channel, relays: Sequence[Relay]) -> None:
     order = msgspec.json.decode(line, type=RelayOrder)
     for relay in relays:
         relay.execute(order.command)
-    _send(parent, RelayReport([relay.traffic() for relay in relays]))
+    connections = [connection for relay in relays for connection in relay.connections]
+    held_bytes = sum(flow.held_bytes for connection in connections for flow in connection.flows)
+    accepted, round_trips = sum(relay.accepted for relay in relays), sum(relay.round_trips for relay in relays)
+    _send(parent, Traffic(accepted, len(connections), held_bytes, round_trips))
 
 
-def _send(parent: channel.Channel, message: Listening | RelayReport | JobFailed) -> None:
+def _send(parent: channel.Channel, message: Listening | Traffic | JobFailed) -> None:
     with contextlib.suppress(OSError):  # the parent has exited
         parent.write_line(msgspec.json.encode(message))
+
+
+if __name__ == "__main__":
+    main()

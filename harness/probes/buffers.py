@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 MAX_QUERIES = 500
 """Limit of queries per operation; one that sends more is not counted."""
@@ -28,22 +28,23 @@ class Buffers:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._sent: list[tuple[str, Any]] = []
-        self._buffers: int | None = None
 
     async def __aenter__(self) -> Self:
-        """Start recording queries."""
-        self._sent, self._buffers = [], None
+        self._sent: list[tuple[str, Any]] = []
+        self._buffers: int | None = None
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._before)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop recording, and execute each query again with EXPLAIN."""
         event.remove(self._engine.sync_engine, "before_cursor_execute", self._before)
         if len(self._sent) > MAX_QUERIES:
             return
+        self._buffers = 0
         async with self._engine.connect() as connection:
-            self._buffers = sum([await _shared_buffers(connection, sql, parameters) for sql, parameters in self._sent])
+            for sql, parameters in self._sent:
+                explain = (await connection.exec_driver_sql(_EXPLAIN + sql, parameters)).scalar_one()
+                (explained,) = json.loads(explain) if isinstance(explain, str) else explain
+                self._buffers += sum(int(explained["Plan"].get(f"Shared {kind} Blocks", 0)) for kind in ("Hit", "Read"))
             await connection.rollback()
 
     def counts(self) -> Mapping[str, float]:
@@ -58,11 +59,3 @@ class Buffers:
 def is_read_only(sql: str) -> bool:
     """Return whether a statement only reads, so that it can be executed again."""
     return _QUERY.match(sql) is not None and _HAS_EFFECTS.search(sql) is None
-
-
-async def _shared_buffers(connection: AsyncConnection, sql: str, parameters: Any) -> int:
-    """Return the number of shared buffers that one execution of a query hits or reads."""
-    explain = (await connection.exec_driver_sql(_EXPLAIN + sql, parameters)).scalar_one()
-    (explained,) = json.loads(explain) if isinstance(explain, str) else explain
-    plan = explained["Plan"]
-    return int(plan.get("Shared Hit Blocks", 0)) + int(plan.get("Shared Read Blocks", 0))

@@ -31,7 +31,6 @@ class StoredBytes:
 
     indexes: Mapping[str, int]
     """Size of each index by name, those of primary keys included."""
-
     tables: Mapping[str, int]
     """Size of each table by name, in PostgreSQL with its TOAST table."""
 
@@ -40,21 +39,12 @@ class StoredBytes:
         """Size of all indexes."""
         return sum(self.indexes.values())
 
-    @property
-    def table_bytes(self) -> int:
-        """Size of all tables without their indexes."""
-        return sum(self.tables.values())
-
 
 async def database_bytes(found: Databases, name: str) -> int:
-    """Return the size of a database's tables and indexes in bytes.
-
-    Raises:
-        NotMeasurableError: the engine does not report sizes.
-    """
+    """Return the size of a database's tables and indexes in bytes; errors as for `stored_bytes`."""
     async with found.open(name) as engine:
         stored = await stored_bytes(engine)
-    return stored.index_bytes + stored.table_bytes
+    return stored.index_bytes + sum(stored.tables.values())
 
 
 async def stored_bytes(engine: AsyncEngine) -> StoredBytes:
@@ -63,16 +53,15 @@ async def stored_bytes(engine: AsyncEngine) -> StoredBytes:
     Raises:
         NotMeasurableError: the engine does not report sizes: Turso, and a SQLite built without dbstat.
     """
+    sizes: dict[str, dict[str, int]] = {"index": {}, "table": {}}
     async with engine.connect() as connection:
         try:
-            rows = (await connection.exec_driver_sql(_POSTGRESQL if engine.dialect.name == "postgresql" else _SQLITE)).all()
+            rows = await connection.exec_driver_sql(_POSTGRESQL if engine.dialect.name == "postgresql" else _SQLITE)
         except DatabaseError as error:
             if "dbstat" not in str(error.orig):
                 raise
-            raise NotMeasurableError(
-                "index sizes: this engine has no dbstat table; use a SQLite built with it, or PostgreSQL"
-            ) from error
-    return StoredBytes(
-        indexes={name: size for kind, name, size in rows if kind == "index"},
-        tables={name: size for kind, name, size in rows if kind == "table"},
-    )
+            advice = "use a SQLite built with it, or PostgreSQL"
+            raise NotMeasurableError(f"index sizes: this engine has no dbstat table; {advice}") from error
+        for kind, name, size in rows:
+            sizes[kind][name] = size
+    return StoredBytes(sizes["index"], sizes["table"])

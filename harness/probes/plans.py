@@ -4,9 +4,10 @@ The plans of SQLite and Turso have one format, those of PostgreSQL another; both
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -36,9 +37,9 @@ async def plans(engine: AsyncEngine | Engine, sent: Iterable[SentStatement], *, 
     Statements that differ only in white space, in the length of an IN list or in the number of rows after VALUES have the same
     shape. A statement without a plan, such as an INSERT of values, has an empty one.
     """
-    shapes: dict[str, list[SentStatement]] = {}
+    shapes: defaultdict[str, list[SentStatement]] = defaultdict(list)
     for statement in sent:
-        shapes.setdefault(shape(statement.sql), []).append(statement)
+        shapes[shape(statement.sql)].append(statement)
 
     def explained(connection: Connection) -> list[Statement]:
         return [_statement(connection, sql, members, arm, group) for sql, members in shapes.items()]
@@ -55,9 +56,13 @@ def _statement(connection: Connection, sql: str, members: Sequence[SentStatement
     if connection.dialect.name == "postgresql":
         indexed, scanning = any(map(_PG_BY_INDEX.search, plan)), any(map(_PG_SCAN.search, plan))
     else:
-        names = [*_ephemeral(plan), *_named_queries(sql)]
-        indexed = any(uses_index(line) for line in plan)
-        scanning = any(scans_table(line, sql, names) for line in plan)
+        # Subqueries and table functions are not tables; Turso's plan does not distinguish them, so their names are the statement's.
+        named = [match[1] for pattern in (_NAMED_QUERY, _NAMED_SUBQUERY) for match in pattern.finditer(sql)]
+        names = [match[1] for line in plan if (match := _EPHEMERAL.match(line.strip()))] + named
+        lines = [line.strip() for line in plan]
+        # An index that SQLite builds for the query (AUTOMATIC) does not count.
+        indexed = any(_BY_SEVERAL.match(line) or (_SCAN.match(line) and _BY_INDEX.search(line)) for line in lines)
+        scanning = any(_scans_table(line, sql, names) for line in lines)
     return Statement(arm, group, sql, sum(member.count for member in members), plan, indexed, scanning)
 
 
@@ -67,37 +72,19 @@ def shape(sql: str) -> str:
     return _MANY_ROWS.sub(r"VALUES \1, …", _PARAMETER_LIST.sub("IN (?, …)", flat))
 
 
-def uses_index(line: str) -> bool:
-    """Return whether a line of a plan uses an existing index, not one that SQLite builds for the query."""
-    return _BY_SEVERAL.match(line.strip()) is not None or (_SCAN.match(line.strip()) is not None and bool(_BY_INDEX.search(line)))
+def _scans_table(line: str, sql: str, ephemeral: Sequence[str]) -> bool:
+    """Return whether a line of a statement's plan reads a whole table row by row; `ephemeral` names its subqueries and CTEs.
 
-
-def scans_table(line: str, sql: str = "", ephemeral: Sequence[str] = ()) -> bool:
-    """Return whether a line of a plan reads a whole table row by row.
-
-    `ephemeral` names the subqueries and CTEs of the plan; `sql` is the statement, for its aliases. A SEARCH without an index finds
-    a minimum or maximum by reading all rows, so it counts; virtual tables and constant rows do not.
+    A SEARCH without an index finds a minimum or maximum by reading all rows, so it counts; virtual tables and constant rows do not.
     """
-    match = _SCAN.match(line.strip())
+    match = _SCAN.match(line)
     if match is None or " USING " in match["how"] or "VIRTUAL TABLE" in match["how"]:
         return False
     name = match["name"]
-    if name.startswith("(") or re.fullmatch(r"SCAN (?:CONSTANT ROW|\d+ CONSTANT ROWS)", line.strip()):
+    if name.startswith("(") or re.fullmatch(r"SCAN (?:CONSTANT ROW|\d+ CONSTANT ROWS)", line):
         return False
-    return not {name, match["alias"]} & {*ephemeral} and not any(_is_alias_of(name, other, sql) for other in ephemeral)
-
-
-def _is_alias_of(alias: str, name: str, sql: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\W+AS\W+{re.escape(alias)}\b", sql, re.IGNORECASE) is not None
-
-
-def _named_queries(sql: str) -> list[str]:
-    """Return the names of a statement's subqueries and table functions, which Turso's plan does not distinguish from tables."""
-    return [match[1] for pattern in (_NAMED_QUERY, _NAMED_SUBQUERY) for match in pattern.finditer(sql)]
-
-
-def _ephemeral(plan: Iterable[str]) -> list[str]:
-    return [match[1] for line in plan if (match := _EPHEMERAL.match(line.strip()))]
+    aliases = (rf"\b{re.escape(other)}\W+AS\W+{re.escape(name)}\b" for other in ephemeral)
+    return not {name, match["alias"]} & {*ephemeral} and not any(re.search(alias, sql, re.IGNORECASE) for alias in aliases)
 
 
 def _explain(connection: Connection, statement: SentStatement) -> list[str]:
@@ -111,12 +98,9 @@ def _explain(connection: Connection, statement: SentStatement) -> list[str]:
     except SQLAlchemyError as error:
         error.add_note(f"while explaining {shape(statement.sql)}")
         raise
-    return [line for (line,) in rows] if is_postgresql else _indented(rows)
-
-
-def _indented(rows: Sequence[Row[tuple[int, int, int, str]]]) -> list[str]:
-    depth = {0: -1}
-    lines = []
+    if is_postgresql:
+        return [line for (line,) in rows]
+    depth, lines = {0: -1}, []
     for number, parent, _, detail in rows:
         depth[number] = depth.get(parent, -1) + 1
         lines.append("  " * depth[number] + detail)

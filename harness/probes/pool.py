@@ -28,18 +28,19 @@ class PoolUse:
         self._engine = engine.sync_engine
         self._clock = clock or MonotonicClock()
         self._watched: list[Pool] = []
-        self._clear()
 
     async def __aenter__(self) -> Self:
-        """Start counting from zero."""
-        self._clear()
+        self.waits_ns: list[int] = []
+        self.waiting_peak = 0
+        self.overflow_peak = 0
+        self._waiting = 0
+        self._counts = {"checkouts": 0, "connects": 0, "timeouts": 0}
         event.listen(self._engine, "engine_disposed", self._watch)
         event.listen(self._engine, "connect", self._connected)
         self._watch(self._engine)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop counting."""
         event.remove(self._engine, "engine_disposed", self._watch)
         event.remove(self._engine, "connect", self._connected)
         while self._watched:
@@ -47,16 +48,7 @@ class PoolUse:
 
     def counts(self) -> Mapping[str, float]:
         """Return checkouts, connects and timeouts."""
-        return {"checkouts": self._checkouts, "connects": self._connects, "timeouts": self._timeouts}
-
-    def _clear(self) -> None:
-        self.waits_ns: list[int] = []
-        self.waiting_peak = 0
-        self.overflow_peak = 0
-        self._waiting = 0
-        self._checkouts = 0
-        self._connects = 0
-        self._timeouts = 0
+        return dict(self._counts)
 
     def _watch(self, engine: Engine) -> None:
         """Wrap `connect` of the engine's current pool."""
@@ -69,9 +61,9 @@ class PoolUse:
             started_ns = self._clock.now_ns()
             try:
                 connection = check_out()
-                self._checkouts += 1
+                self._counts["checkouts"] += 1
             except errors.TimeoutError:
-                self._timeouts += 1
+                self._counts["timeouts"] += 1
                 raise
             finally:
                 self.waits_ns.append(self._clock.now_ns() - started_ns)
@@ -84,4 +76,4 @@ class PoolUse:
         self._watched.append(pool)
 
     def _connected(self, _connection: object, _record: object) -> None:
-        self._connects += 1
+        self._counts["connects"] += 1

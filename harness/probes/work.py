@@ -43,13 +43,11 @@ class _Sum:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start counting from zero."""
         for probe in self._probes:
             await self._stack.enter_async_context(probe)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop counting."""
         await self._stack.aclose()
 
     def counts(self) -> Mapping[str, float]:

@@ -1,9 +1,8 @@
 """A server that never outlives its starter: not after success, failure or Ctrl-C, and not if the starter is killed.
 
 A small process between the two, the guard, holds one end of a pipe whose other end the starter holds. When the starter ends in any
-way, the kernel closes that end; the guard then stops the server and removes its folder.
-
-The server of a process that is pinned to one core for timing runs on the other cores, so that client and server do not compete.
+way, the kernel closes that end; the guard then stops the server and removes its folder. The server of a process that is pinned to
+one core for timing runs on the other cores, so that client and server do not compete.
 """
 
 import contextlib
@@ -15,73 +14,49 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import psutil
 
 from harness.errors import UsageError
+from harness.network.addresses import free_port
 from harness.runtime import channel
 from harness.runtime.child import Child, child_environment, decode_path, last_error_line, python_module
 from harness.runtime.cores import elsewhere
 
-START_S = 30.0
-"""Timeout of a server's start, in seconds."""
-
 _POLL_S = 0.02
+_PORTS_TRIED = 5
 _IGNORED = (signal.SIGINT, signal.SIGHUP)  # by the guard: the starter handles them
 _ROUNDS = 10
 _PR_SET_CHILD_SUBREAPER = 36
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class Command:
-    """A server to start."""
+class Command(msgspec.Struct, tag=True, frozen=True):
+    """A server to start: the first message to its guard."""
 
     name: str
     """Name of the server in messages."""
-
-    words: Sequence[str]
+    arguments: Sequence[str]
     """Command line."""
-
     log: Path
     """File for the server's output; it should not be in `remove`."""
-
     stop: signal.Signals = signal.SIGTERM
     """Signal for a quick but orderly shutdown."""
-
     remove: Path | None = None
     """Folder of the server, created if necessary and deleted after the server has stopped."""
-
     user: tuple[int, int] | None = None
     """The uid and gid to run as, for servers that refuse to run as root."""
-
-    bring: Mapping[Path, str] = field(default_factory=dict)
-    """Folders to copy into `remove` first, with their names there, for programs that the user may not read in place."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
+    bring: dict[str, Path] = {}
+    """Folders to copy into `remove` first, by their names there, for programs that the user may not read in place."""
+    environment: dict[str, str] = {}
     """Variables in addition to the starter's environment."""
-
     stop_s: float = 10.0
     """Seconds until a server that does not stop is killed."""
-
-
-class GuardJob(msgspec.Struct, tag=True, frozen=True):
-    """The server that a guard is to start; see `Command` for the fields."""
-
-    words: list[str]
-    log: Path
-    stop: int
-    remove: Path | None
-    user: tuple[int, int] | None
-    bring: dict[str, str]
-    environment: dict[str, str]
-    stop_s: float
-    cores: list[int]
-    """Cores for the server; empty for those of its starter."""
 
 
 class ServerStarted(msgspec.Struct, tag=True, frozen=True):
@@ -95,32 +70,21 @@ _decoder = msgspec.json.Decoder(ServerStarted)
 
 
 @contextmanager
-def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = START_S) -> Iterator[int]:
-    """Start a server, wait until it is ready, yield its process id, and stop it at the end.
+def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 30.0) -> Iterator[int]:
+    """Start a server, wait at most `start_s` seconds until it is ready, yield its process id, and stop it at the end.
 
     Raises:
         UsageError: the server exited before it was ready, or was not ready in time; the message ends with its last log line.
     """
-    job = GuardJob(
-        words=list(command.words),
-        log=command.log,
-        stop=command.stop,
-        remove=command.remove,
-        user=command.user,
-        bring={str(source): name for source, name in command.bring.items()},
-        environment=dict(command.environment),
-        stop_s=command.stop_s,
-        cores=sorted(elsewhere()),
-    )
-    environment = child_environment(unbuffered=False)  # the server inherits it
+    inherited = child_environment(unbuffered=False)  # by the server, like the cores
+    module = python_module("harness.servers.guard")
     try:
-        with Child(
-            python_module("harness.servers.guard"), _decoder, environment=environment, capture=False, exit_timeout_s=None
-        ) as guard:
-            guard.send(job)  # not an argument, which every user of the machine can read: the environment may contain a password
+        with Child(module, _decoder, environment=inherited, cores=elsewhere(), capture=False, exit_timeout_s=None) as guard:
+            guard.send(command)  # not an argument, which every user of the machine can read: the environment may contain a password
             started = guard.receive()
             if started is None:
-                raise UsageError(f"{command.name} cannot be started: {last_words(command.log)}; check {command.words[0]}")
+                advice = f"check {command.arguments[0]}"
+                raise UsageError(f"{command.name} cannot be started: {last_log_line(command.log)}; {advice}")
             _wait(command, guard.process, is_ready, start_s)
             yield started.pid
     finally:
@@ -128,12 +92,32 @@ def guarded(command: Command, is_ready: Callable[[], bool], *, start_s: float = 
             shutil.rmtree(command.remove, ignore_errors=True)  # still there if the guard was killed
 
 
-def last_words(log: Path) -> str:
+@contextmanager
+def guarded_on_free_port(
+    folder: Path, name: str, prepare: Callable[[int, Path], tuple[Command, Callable[[], bool], _Result]]
+) -> Iterator[_Result]:
+    """Start a server on a free port, again on another one if that is taken meanwhile; yield the last value of `prepare`.
+
+    That returns the command for a port and a log file in `folder`, and a check whether this server is ready. Errors are those of
+    `guarded`.
+    """
+    for attempt in range(1, _PORTS_TRIED + 1):
+        log = folder / f"{name}-{attempt}.log"
+        command, is_ready, found = prepare(free_port(), log)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(guarded(command, is_ready))
+            except UsageError:
+                if attempt == _PORTS_TRIED or not log.exists() or "Address already in use" not in log.read_text(errors="replace"):
+                    raise
+                continue
+            yield found
+            return
+
+
+def last_log_line(log: Path) -> str:
     """Return the last line of a log that reports an error, else its last line that is not empty."""
-    try:
-        text = log.read_text(errors="replace")
-    except OSError:
-        text = ""
+    text = log.read_text(errors="replace") if log.is_file() else ""
     return last_error_line(text) or "its log is empty"
 
 
@@ -147,7 +131,7 @@ def _wait(command: Command, guard: subprocess.Popen[bytes], is_ready: Callable[[
         else:
             time.sleep(_POLL_S)
             continue
-        raise UsageError(f"{command.name} {why}: {last_words(command.log)}; fix that, or configure a server of your own")
+        raise UsageError(f"{command.name} {why}: {last_log_line(command.log)}; fix that, or configure a server of your own")
 
 
 def main() -> None:
@@ -163,63 +147,55 @@ def main() -> None:
     line = starter.read_line()
     if not line:
         return  # the starter has exited already
-    job = msgspec.json.decode(line, type=GuardJob, dec_hook=decode_path)
-    if job.cores:
-        os.sched_setaffinity(0, job.cores)  # the server inherits them
+    command = msgspec.json.decode(line, type=Command, dec_hook=decode_path)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the guard adopts and ends what the server leaves behind
     server = None
     try:
-        server = _started(job)
+        server = _started(command)
         starter.write_line(msgspec.json.encode(ServerStarted(server.pid)))
-        _wait_for_an_end(server, starter, ended)
+        while server.poll() is None:  # until it has exited, the starter has closed the channel, or SIGTERM has arrived
+            ready, _, _ = select.select([starter.fileno(), ended], [], [])
+            if starter.fileno() in ready and not starter.read_line():
+                break
+            if ended in ready and signal.SIGTERM in os.read(ended, 1024):
+                break
     except OSError as error:
-        with contextlib.suppress(OSError), job.log.open("a") as log:
-            log.write(f"{error.strerror or error}: {error.filename or job.words[0]}\n")
+        with contextlib.suppress(OSError), command.log.open("a") as log:
+            log.write(f"{error.strerror or error}: {error.filename or command.arguments[0]}\n")
         sys.exit(1)
     finally:
-        _stop(server, job)
-        if job.remove:
-            shutil.rmtree(job.remove, ignore_errors=True)
+        _stop(server, command)
+        if command.remove:
+            shutil.rmtree(command.remove, ignore_errors=True)
 
 
-def _wait_for_an_end(server: subprocess.Popen[bytes], starter: channel.Channel, signals: int) -> None:
-    """Return once the server has exited, the starter has closed the channel, or SIGTERM has arrived."""
-    while server.poll() is None:
-        ready, _, _ = select.select([starter.fileno(), signals], [], [])
-        if starter.fileno() in ready and not starter.read_line():
-            return
-        if signals in ready and signal.SIGTERM in os.read(signals, 1024):
-            return
-
-
-def _started(job: GuardJob) -> subprocess.Popen[bytes]:
-    uid, gid = job.user or (None, None)
-    if job.remove:
-        folder = job.remove
+def _started(command: Command) -> subprocess.Popen[bytes]:
+    uid, gid = command.user or (None, None)
+    if folder := command.remove:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for source, name in job.bring.items():
+        for name, source in command.bring.items():
             shutil.copytree(source, folder / name, symlinks=True)
-        if job.user is not None:
+        if command.user is not None:
             for path in (folder, *folder.rglob("*")):
-                os.chown(path, *job.user, follow_symlinks=False)
+                os.chown(path, *command.user, follow_symlinks=False)
     guard = os.getpid()
 
     def set_up() -> None:
         """Let the kernel stop the server if its guard is killed. The change of user, which would clear this, has happened."""
         for ignored in _IGNORED:
             signal.signal(ignored, signal.SIG_DFL)
-        channel.set_parent_death_signal(job.stop)
+        channel.set_parent_death_signal(command.stop)
         if os.getppid() != guard:
             os._exit(1)
 
-    with job.log.open("ab") as log:
+    with command.log.open("ab") as log:
         return subprocess.Popen(
-            job.words,
+            command.arguments,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **job.environment},
+            env={**os.environ, **command.environment},
             start_new_session=True,
             user=uid,
             group=gid,
@@ -228,12 +204,12 @@ def _started(job: GuardJob) -> subprocess.Popen[bytes]:
         )
 
 
-def _stop(server: subprocess.Popen[bytes] | None, job: GuardJob) -> None:
+def _stop(server: subprocess.Popen[bytes] | None, command: Command) -> None:
     """Stop the server, then kill all of its processes that are still running."""
     if server is not None and server.poll() is None:
-        server.send_signal(job.stop)
+        server.send_signal(command.stop)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(job.stop_s)
+            server.wait(command.stop_s)
     for _ in range(_ROUNDS):  # a killed process may have started another one meanwhile
         left = psutil.Process().children(recursive=True)
         if not left:

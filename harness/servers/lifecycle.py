@@ -1,13 +1,10 @@
 """The servers of a setting: each started once for all scenarios of a run, behind a latency proxy at an RTT above 0."""
 
 import importlib
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -23,7 +20,7 @@ from harness.scenario import Server, Setting
 class _SharedContext:
     """An entered context that several scenarios use; the last one to leave exits it."""
 
-    value: Any
+    url: str
     stack: ExitStack
     users: int = 0
 
@@ -48,23 +45,19 @@ def servers(setting: Setting, *others: str) -> Iterator[dict[str, Server]]:
         started = {}
         for name, module in modules.items():
             folder = setting.shared / name
-            direct_url: str = stack.enter_context(_shared((folder,), lambda module=module, folder=folder: _started(module, folder)))
-            url = direct_url
+            folder.mkdir(exist_ok=True)
+            url = direct_url = stack.enter_context(_shared(module.server, folder))
             if setting.rtt_ms:
-                conditions = Conditions(rtt_ms=setting.rtt_ms)
-                url = stack.enter_context(
-                    _shared((folder, setting.rtt_ms), lambda url=direct_url, conditions=conditions: _proxied(url, conditions))
-                )
+                url = stack.enter_context(_shared(_proxied, direct_url, setting.rtt_ms))
             started[name] = Server(direct_url, url)
         yield started
 
 
 def with_cache(setting: Setting) -> AbstractContextManager[dict[str, Server]]:
-    """Start Redis, and the setting's engine unless it is embedded.
+    """Start Redis, and the setting's engine unless it is embedded, like `servers`.
 
     Raises:
         NotMeasurableError: the cache would have a higher RTT than the embedded database behind it, or a server cannot run here.
-        UsageError: as for `servers`.
     """
     if setting.rtt_ms and is_embedded(setting.engine):
         raise NotMeasurableError("a cache over the network is slower than an embedded database; measure it at --rtt 0")
@@ -72,11 +65,7 @@ def with_cache(setting: Setting) -> AbstractContextManager[dict[str, Server]]:
 
 
 def is_embedded(engine: str) -> bool:
-    """Return whether an engine runs inside the process, without a server.
-
-    Raises:
-        UsageError: there is no such engine, or its driver is not installed.
-    """
+    """Return whether an engine runs inside the process, without a server; UsageError as for `load_engine`."""
     return bool(load_engine(engine).EMBEDDED)
 
 
@@ -87,12 +76,8 @@ def processes(servers: Mapping[str, Server]) -> dict[str, int]:
         port = getattr(connection.laddr, "port", None)  # a socket that is not bound has no address
         if connection.status == psutil.CONN_LISTEN and port is not None and connection.pid is not None:
             listening[port] = connection.pid
-    found = {}
-    for name, server in servers.items():
-        address = local_address(server.direct_url)
-        if address is not None and address[1] in listening:
-            found[name] = listening[address[1]]
-    return found
+    addresses = {name: local_address(server.direct_url) for name, server in servers.items()}
+    return {name: listening[address[1]] for name, address in addresses.items() if address and address[1] in listening}
 
 
 def _load_server(name: str) -> ModuleType:
@@ -103,42 +88,35 @@ def _load_server(name: str) -> ModuleType:
         if error.name != full:
             raise missing_extra(str(error.name), extra_of(error) or "all", f"the server {name}") from error
         module = None
-    if module is None or list(inspect.signature(getattr(module, "server", len)).parameters) != ["folder"]:
+    if module is None or not hasattr(module, "server"):
         raise UsageError(f"unknown server {name!r}; name a module of {__package__} with server(folder), such as redis")
     return module
 
 
 @contextmanager
-def _started(module: ModuleType, folder: Path) -> Iterator[str]:
-    folder.mkdir(exist_ok=True)
-    with module.server(folder) as url:
-        yield url
-
-
-@contextmanager
-def _proxied(url: str, conditions: Conditions) -> Iterator[str]:
+def _proxied(url: str, rtt_ms: float) -> Iterator[str]:
     parts = urlsplit(url)
-    with link((parts.hostname or LOOPBACK, parts.port or 0), conditions) as proxy:
+    with link((parts.hostname or LOOPBACK, parts.port or 0), Conditions(rtt_ms=rtt_ms)) as proxy:
         yield with_address(url, proxy.host, proxy.port)
 
 
 @contextmanager
-def _shared(key: tuple[object, ...], create: Any) -> Iterator[Any]:
-    """Enter a context, or share the one that another scenario has entered."""
+def _shared(create: Callable[..., AbstractContextManager[str]], *arguments: object) -> Iterator[str]:
+    """Enter a context, or share the one that another scenario has entered with the same arguments."""
+    key = (create, *arguments)
     if key in _failures:
         raise _failures[key]
     shared = _shared_contexts.get(key)
     if shared is None:
         stack = ExitStack()
-        context: AbstractContextManager[Any] = create()
         try:
-            shared = _shared_contexts[key] = _SharedContext(stack.enter_context(context), stack)
+            shared = _shared_contexts[key] = _SharedContext(stack.enter_context(create(*arguments)), stack)
         except HarnessError as failure:
             _failures[key] = failure
             raise
     shared.users += 1
     try:
-        yield shared.value
+        yield shared.url
     finally:
         shared.users -= 1
         if not shared.users:

@@ -1,7 +1,6 @@
 """Prometheus: a server that scrapes an application, and the same metrics read from their text without one."""
 
-from __future__ import annotations
-
+import contextlib
 import json
 import math
 import os
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -26,80 +25,48 @@ from harness.servers.guard import Command, guarded
 PATH_VARIABLE = "HARNESS_PROMETHEUS"
 """Environment variable with the path of the program, if it is not on PATH."""
 
+_SCRAPE_INTERVAL = "200ms"
 _REPLY_TIMEOUT_S = 5.0
-_OK = 200
 
 
 @contextmanager
-def server(folder: Path, target: str, *, scrape_interval_s: float = 0.2) -> Iterator[str]:
-    """Start a Prometheus that scrapes `http://TARGET/metrics`, and yield its URL; its log is in `folder`.
-
-    Raises:
-        NotMeasurableError: the program is not installed.
-        UsageError: it does not start.
-    """
-    program = program_path("prometheus", os.environ.get(PATH_VARIABLE))
+def scraper(folder: Path, target: str) -> Iterator[str]:
+    """Start a Prometheus that scrapes `http://TARGET/metrics`, and yield its URL; NotMeasurableError if it is not installed."""
+    name = os.environ.get(PATH_VARIABLE) or "prometheus"
+    program = shutil.which(name)
+    if program is None:
+        raise NotMeasurableError(f"{name} is not on PATH; install Prometheus, or set {PATH_VARIABLE}")
     home = Path(tempfile.mkdtemp(prefix="harness-prometheus-"))
     config = home / "prometheus.yml"
-    interval = f"{round(scrape_interval_s * 1000)}ms"
-    # JSON is valid YAML.
-    scrape = {
-        "job_name": "service",
-        "scrape_interval": interval,
-        "scrape_timeout": interval,
-        "static_configs": [{"targets": [target]}],
-    }
-    config.write_text(json.dumps({"scrape_configs": [scrape]}))
-    port = free_port()
-    command = [
-        program,
-        f"--config.file={config}",
-        f"--storage.tsdb.path={home / 'data'}",
-        f"--web.listen-address={LOOPBACK}:{port}",
-    ]
-    url = f"http://{LOOPBACK}:{port}"
-    with guarded(Command("Prometheus", command, folder / "prometheus.log", remove=home), lambda: _is_ready(url)):
+    scrape = {"job_name": "service", "static_configs": [{"targets": [target]}]}
+    scrape |= {"scrape_interval": _SCRAPE_INTERVAL, "scrape_timeout": _SCRAPE_INTERVAL}
+    config.write_text(json.dumps({"scrape_configs": [scrape]}))  # JSON is valid YAML
+    address = f"{LOOPBACK}:{free_port()}"
+    arguments = [f"--config.file={config}", f"--storage.tsdb.path={home / 'data'}", f"--web.listen-address={address}"]
+    url = f"http://{address}"
+
+    def is_ready() -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready", timeout=1):  # noqa: S310 - loopback
+            return True
+        return False
+
+    with guarded(Command("Prometheus", [program, *arguments], folder / "prometheus.log", remove=home), is_ready):
         yield url
 
 
-def program_path(name: str, configured: str | None = None) -> str:
-    """Return the path of one of Prometheus's programs: the configured one, or the one on PATH.
-
-    Raises:
-        NotMeasurableError: there is no such program.
-    """
-    found = shutil.which(configured or name)
-    if found is None:
-        raise NotMeasurableError(f"{configured or name} is not on PATH; install Prometheus, or set {PATH_VARIABLE}")
-    return found
-
-
-def query(url: str, expression: str) -> list[Any]:
+def query(url: str, expression: str, *, timeout_s: float = 0.0) -> list[Any]:
     """Return Prometheus's result of an expression: a list of series, each with its "metric" labels and its "value".
 
-    Raises:
-        OSError: the server does not reply, or rejects the expression.
+    The query is repeated until it has a result, for at most `timeout_s` seconds: the first scrapes take a moment.
     """
-    parameters = urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=_REPLY_TIMEOUT_S) as reply:  # noqa: S310 - loopback
-        found: list[Any] = json.load(reply)["data"]["result"]
-    return found
-
-
-def query_until_available(url: str, expression: str, *, timeout_s: float = 10.0) -> list[Any]:
-    """Repeat a query until it has a result, since the first scrapes take a moment; return an empty list after the timeout."""
     ends_s = time.monotonic() + timeout_s
-    while not (found := query(url, expression)) and time.monotonic() < ends_s:
+    parameters = urllib.parse.urlencode({"query": expression})
+    while True:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=_REPLY_TIMEOUT_S) as reply:  # noqa: S310 - loopback
+            found: list[Any] = json.load(reply)["data"]["result"]
+        if found or time.monotonic() >= ends_s:
+            return found
         time.sleep(0.1)
-    return found
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1) as reply:  # noqa: S310 - loopback
-            return bool(reply.status == _OK)
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -108,10 +75,8 @@ class Distribution:
 
     bounds_s: tuple[float, ...] = ()
     """Upper bounds of the buckets in seconds, the last one infinite; empty if there are no series."""
-
     cumulative: tuple[float, ...] = ()
     """Number of observations up to each bound."""
-
     sum_s: float = 0.0
     """Sum of all observations in seconds."""
 
@@ -120,18 +85,14 @@ class Distribution:
         """Number of observations."""
         return self.cumulative[-1] if self.cumulative else 0.0
 
-    def since(self, earlier: Distribution) -> Distribution:
-        """Return the observations after an earlier reading of the same histogram, which may have had no series yet.
-
-        Raises:
-            ValueError: the bounds of the two differ.
-        """
+    def since(self, earlier: Self) -> Self:
+        """Return the observations after an earlier reading of the same histogram, which may have had no series yet."""
         if not earlier.bounds_s:
             return self
         if earlier.bounds_s != self.bounds_s:
             raise ValueError("two histograms with different bounds cannot be subtracted")
         between = tuple(now - before for now, before in zip(self.cumulative, earlier.cumulative, strict=True))
-        return Distribution(self.bounds_s, between, self.sum_s - earlier.sum_s)
+        return type(self)(self.bounds_s, between, self.sum_s - earlier.sum_s)
 
     def quantile(self, share: float) -> float:
         """Return a quantile in seconds as `histogram_quantile` does; NaN without observations.
@@ -152,26 +113,23 @@ class Distribution:
 
 def distribution(exposed: bytes, name: str, **labels: str) -> Distribution:
     """Return the histogram `name` in exposed metrics, the series with these labels added up; an empty one if there are none."""
-    cumulative: dict[float, float] = defaultdict(float)
+    cumulative: defaultdict[float, float] = defaultdict(float)
     sum_s = 0.0
     for family in text_string_to_metric_families(exposed.decode()):
-        if family.name != name:
-            continue
-        for sample in family.samples:
-            if any(sample.labels.get(label) != value for label, value in labels.items()):
-                continue
-            if sample.name == f"{name}_bucket":
-                cumulative[float(sample.labels["le"])] += sample.value
-            elif sample.name == f"{name}_sum":
-                sum_s += sample.value
+        for sample in family.samples if family.name == name else []:
+            if labels.items() <= sample.labels.items():
+                if sample.name == f"{name}_bucket":
+                    cumulative[float(sample.labels["le"])] += sample.value
+                elif sample.name == f"{name}_sum":
+                    sum_s += sample.value
     bounds = sorted(cumulative)
     return Distribution(tuple(bounds), tuple(cumulative[bound] for bound in bounds), sum_s)
 
 
 def series(exposed: bytes) -> dict[str, frozenset[str]]:
     """Return the names of all series in exposed metrics, each with the names of its labels."""
-    found: dict[str, frozenset[str]] = {}
+    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
     for family in text_string_to_metric_families(exposed.decode()):
         for sample in family.samples:
-            found[sample.name] = found.get(sample.name, frozenset()) | frozenset(sample.labels)
-    return found
+            found[sample.name] |= set(sample.labels)
+    return dict(found)

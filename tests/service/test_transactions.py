@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoResultFound, OperationalError, PendingR
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from harness.databases.engines import postgres, sqlite
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions
 from harness.errors import NotMeasurableError
 from harness.scenario import Setting
 from service import transactions as tx
@@ -46,8 +47,8 @@ EVALUATION: dict[str, Any] = {
 }
 TEMPLATES = ("t00", "t07")
 ARMS = ("baseline", "proposed", "optimised")
-LEFT_TO_DRIVER = sqlite.SqliteOptions(begin=None)
-WRITE_LOCK_FIRST = sqlite.SqliteOptions(begin="BEGIN IMMEDIATE")
+LEFT_TO_DRIVER = ConnectionOptions(undo=True)
+WRITE_LOCK_FIRST = ConnectionOptions(write_lock_first=True)
 
 Check = Callable[[AsyncEngine], Awaitable[Any]]
 
@@ -61,7 +62,7 @@ class BusyError(OperationalError):
         super().__init__("UPDATE", {}, cause)
 
 
-def run(database: Path, check: Check, options: sqlite.SqliteOptions = sqlite.DEFAULTS) -> Any:
+def run(database: Path, check: Check, options: ConnectionOptions = DEFAULT_OPTIONS) -> Any:
     """Call a check with an engine for the database."""
 
     async def opened() -> Any:
@@ -168,15 +169,13 @@ def test_every_technique_refuses_a_template_that_does_not_exist(database: Path, 
 @pytest.mark.parametrize(
     ("arm", "options", "expected"),
     [
-        ("baseline", sqlite.DEFAULTS, (1, 1)),
-        ("proposed", sqlite.DEFAULTS, (0, 0)),
+        ("baseline", DEFAULT_OPTIONS, (1, 1)),
+        ("proposed", DEFAULT_OPTIONS, (0, 0)),
         ("proposed", LEFT_TO_DRIVER, (1, 1)),
         ("optimised", WRITE_LOCK_FIRST, (0, 0)),
     ],
 )
-def test_the_rows_left_by_a_failed_request(
-    database: Path, arm: str, options: sqlite.SqliteOptions, expected: tuple[int, int]
-) -> None:
+def test_the_rows_left_by_a_failed_request(database: Path, arm: str, options: ConnectionOptions, expected: tuple[int, int]) -> None:
     """A SAVEPOINT without a transaction of the driver is committed when it is released; one transaction leaves nothing."""
 
     async def check(engine: AsyncEngine) -> tuple[int, int]:
@@ -205,7 +204,7 @@ def test_a_write_in_the_read_only_block_leaves_the_connection_read_only(database
         with pytest.raises(OperationalError, match="readonly"):
             await act(engine, "create", "proposed", PROMPT, EVALUATION)
 
-    run(database, check, sqlite.SqliteOptions(pool_size=1))
+    run(database, check, ConnectionOptions(pool_size=1))
 
 
 def test_readers_cannot_write_and_writers_still_can(database: Path) -> None:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import URL, make_url
 
-from harness.databases.postgres_connection import connect
-from harness.databases.postgres_server import URL_VARIABLE
+from harness.databases.postgres_server import URL_VARIABLE, connect
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
 from tools import bench_copy

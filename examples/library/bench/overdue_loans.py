@@ -28,12 +28,12 @@ class OverdueLoans(SqlScenario):
     def data(self, setting):
         """Yield loans, one of ten not returned."""
         draw = random.Random(setting.seed)
-        for_days = (NOW - timedelta(days=draw.randrange(-30, 400)) for _ in range(LOANS))
+        due_dates = (NOW - timedelta(days=draw.randrange(-30, 400)) for _ in range(LOANS))
         yield (
             "loans",
             (
                 {"id": n, "branch": draw.choice(BRANCHES), "due": due, "returned": None if n % 10 == 0 else due}
-                for n, due in enumerate(for_days)
+                for n, due in enumerate(due_dates)
             ),
         )
 

@@ -4,29 +4,23 @@ A run's databases are named `<namespace>.<name>`, where the namespace is the dat
 is a new one; at the end it is dropped with all databases named after it, and nothing else on the server is changed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
-import platform
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, MetaData, NullPool, event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy import URL, MetaData, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from harness.databases.interface import DEFAULT_OPTIONS, SHARED_PREFIX, ConnectionOptions, Migration, RowBlock, pool_settings
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, Migration, RowBlock, client_facts, open_pool
 from harness.databases.load_postgres import load_postgres
-from harness.databases.postgres_connection import connect, run_coroutine, usage_errors
-from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, local_server
+from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, connect, external_url, local_server, run, run_coroutine
 from harness.errors import UsageError
 from harness.scenario import Setting
 
@@ -39,6 +33,7 @@ _PARTIAL = ".partial"
 _NAME_BYTES = 63
 _HAS_STRATEGIES = (15,)
 
+# Other settings may contain paths and secrets.
 _RECORDED = """
 SELECT name, current_setting(name) AS value FROM pg_settings
 WHERE name = ANY($1) OR name IN ('block_size', 'data_checksums', 'server_encoding', 'wal_level')
@@ -65,8 +60,7 @@ def server(folder: Path) -> Iterator[str]:
 def _namespace(url: URL) -> Iterator[URL]:
     """Create a database with a unique name; at the end drop it and all databases named after it."""
     name = f"harness-{secrets.token_hex(4)}"
-    with usage_errors("create a database", url):
-        run_coroutine(_execute(url, f"CREATE DATABASE {_quoted(name)}"))
+    run("create a database", url, _execute(url, f"CREATE DATABASE {_quoted(name)}"))
     try:
         yield url.set(database=name)
     except BaseException:
@@ -77,22 +71,13 @@ def _namespace(url: URL) -> Iterator[URL]:
 
 
 def _drop_namespace(url: URL, name: str) -> None:
-    async def drop() -> None:
-        async with connect(url) as connection:
-            query = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
-            for (each,) in await connection.fetch(query, name):
-                await connection.execute(_drop(each))
-
-    with usage_errors(f"drop the databases named {name}", url):
-        run_coroutine(drop())
+    query = "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '.') ORDER BY datname DESC"
+    action = f"drop the databases named {name}"
+    run(action, url, _execute(url, *(_drop(each) for (each,) in run(action, url, _fetch(url, query, name)))))
 
 
-def databases(setting: Setting) -> PostgresDatabases:
-    """Return the databases of a setting on its server.
-
-    Raises:
-        UsageError: the setting has no PostgreSQL server.
-    """
+def databases(setting: Setting) -> "PostgresDatabases":
+    """Return the databases of a setting on its server; UsageError if it has none."""
     if "postgres" not in setting.servers:
         raise UsageError("the setting has no PostgreSQL server; start it in the scenario's `servers`")
     server = setting.servers["postgres"]
@@ -100,34 +85,23 @@ def databases(setting: Setting) -> PostgresDatabases:
 
 
 @dataclass(frozen=True)
-class PostgresDatabases:
-    """The databases of one run on one server; see `harness.databases.interface.Databases`."""
+class PostgresDatabases(Databases):
+    """The databases of one run on one server."""
 
     direct_url: URL
     """URL of the server itself; its database is the namespace."""
-
     client_url: URL
     """The same through the network latency of the setting."""
-
     folder: Path
     """The scenario's folder, which keeps its databases apart from those of other scenarios."""
 
     def exists(self, name: str) -> bool:
         """Return whether there is such a database, completely filled."""
-
-        async def query() -> bool:
-            async with connect(self.direct_url) as connection:
-                return bool(await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", self._full(name)))
-
-        with usage_errors(f"look for the database {name}", self.direct_url):
-            return run_coroutine(query())
+        query = _fetch(self.direct_url, "SELECT FROM pg_database WHERE datname = $1", self._full(name))
+        return bool(run(f"look for the database {name}", self.direct_url, query))
 
     def fill(self, name: str, metadata: MetaData, blocks: Iterable[RowBlock]) -> dict[str, int]:
-        """Create a database with these tables, their indexes and rows; return the number of rows by table.
-
-        Raises:
-            UsageError: it exists, the disk is full, or the rows do not match the tables.
-        """
+        """Create a database with these tables, their indexes and rows; return the number of rows by table."""
         if self.exists(name):
             raise UsageError(f"the database {name} exists already; remove it or choose another name")
 
@@ -145,15 +119,10 @@ class PostgresDatabases:
                 raise
             return rows
 
-        with usage_errors(f"fill the database {name}", self.direct_url):
-            return run_coroutine(fill())
+        return run(f"fill the database {name}", self.direct_url, fill())
 
     def copy(self, source: str, target: str) -> None:
-        """Replace `target` by a copy of `source`. Neither may have open connections.
-
-        Raises:
-            UsageError: there is no such source, it is in use, or the disk is full.
-        """
+        """Replace `target` by a copy of `source`. Neither may have open connections."""
 
         async def make() -> None:
             async with connect(self.direct_url) as connection:
@@ -164,115 +133,71 @@ class PostgresDatabases:
                 create = f"CREATE DATABASE {_quoted(self._full(target))} TEMPLATE {_quoted(self._full(source))}{strategy}"
                 await connection.execute(create)
 
-        with usage_errors(f"copy the database {source} to {target}", self.direct_url):
-            run_coroutine(make())
+        run(f"copy the database {source} to {target}", self.direct_url, make())
 
     def migrate(self, name: str, migration: Migration) -> None:
         """Execute a migration on a synchronous connection, in one transaction."""
 
         async def make() -> None:
-            engine = create_async_engine(self.direct_url.set(database=self._full(name)), poolclass=NullPool)
-            try:
-                async with engine.begin() as connection:
-                    await connection.run_sync(migration)
-            finally:
-                await engine.dispose()
+            async with open_pool(self._direct(name), DEFAULT_OPTIONS, self.configure) as engine, engine.begin() as connection:
+                await connection.run_sync(migration)
 
         run_coroutine(make())
 
     def rename(self, name: str, to: str) -> None:
-        """Rename a database without open connections, atomically.
-
-        Raises:
-            UsageError: there is no such database, it is in use, or the new name is taken.
-        """
-        with usage_errors(f"rename the database {name} to {to}", self.direct_url):
-            run_coroutine(_execute(self.direct_url, _rename(self._full(name), self._full(to))))
+        """Rename a database without open connections, atomically; the new name may not be taken."""
+        statement = _rename(self._full(name), self._full(to))
+        run(f"rename the database {name} to {to}", self.direct_url, _execute(self.direct_url, statement))
 
     def checkpoint(self, name: str) -> None:
         """Do nothing: a server's database can be copied once it has no open connections."""
 
     def remove(self, name: str) -> None:
         """Delete a database, even with open connections; a missing one is not an error."""
-        with usage_errors(f"remove the database {name}", self.direct_url):
-            run_coroutine(_execute(self.direct_url, _drop(self._full(name))))
+        run(f"remove the database {name}", self.direct_url, _execute(self.direct_url, _drop(self._full(name))))
 
     def url(self, name: str) -> URL:
         """Return the database's URL through the network latency of the setting."""
         return self.client_url.set(database=self._full(name))
 
     def configure(self, engine: AsyncEngine, options: ConnectionOptions = DEFAULT_OPTIONS) -> None:
-        """Do nothing: the server's settings apply to every connection."""
+        """Let foreign keys be unchecked for undoing, if the user has the right to that; otherwise the server's settings apply."""
+        if options.undo:
+            event.listen(engine.sync_engine, "connect", lambda connection, _record: connection.run_async(_disable_triggers))
 
-    @asynccontextmanager
-    async def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AsyncIterator[AsyncEngine]:
-        """Open a connection pool through the network latency of the setting; close it at the end."""
-        async with _opened(self.url(name), options) as engine:
-            yield engine
-
-    @asynccontextmanager
-    async def open_undo(self, name: str) -> AsyncIterator[AsyncEngine]:
-        """Open one connection without network latency; foreign keys are unchecked if the user has the right to that."""
-        async with _opened(self.direct_url.set(database=self._full(name)), ConnectionOptions(pool_size=1)) as engine:
-            event.listen(engine.sync_engine, "connect", _disable_triggers)
-            yield engine
+    def open(self, name: str, options: ConnectionOptions = DEFAULT_OPTIONS) -> AbstractAsyncContextManager[AsyncEngine]:
+        """Open a connection pool through the network latency of the setting, for undoing without it; close it at the end."""
+        url = self._direct(name) if options.undo else self.url(name)
+        return open_pool(url, options, self.configure, connect_args={"server_settings": {"application_name": APPLICATION}})
 
     async def settings(self, engine: AsyncEngine) -> dict[str, str]:
-        """Return versions, the server settings that affect speed, and the pool, for the run record."""
-        return await settings(engine)
+        """Return versions, the settings in `SETTINGS`, those of work and memory that differ from the default, and the pool."""
+        async with engine.connect() as connection:
+            full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
+            rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
+        versions = {"postgresql": full, "asyncpg": version("asyncpg")}
+        return versions | {f"setting {name}": value for name, value in rows} | client_facts(engine)
+
+    def _direct(self, name: str) -> URL:
+        return self.direct_url.set(database=self._full(name))
 
     def _full(self, name: str) -> str:
         """Return a name that is unique among the scenarios' databases and short enough for PostgreSQL."""
-        owner = "" if name.startswith(SHARED_PREFIX) else str(self.folder)
+        owner = "" if self.is_shared(name) else str(self.folder)
         ending = f"-{hashlib.sha256(f'{owner}/{name}'.encode()).hexdigest()[:10]}"
         beginning = f"{self.direct_url.database}.{name}"
         return beginning[: _NAME_BYTES - len(ending) - len(_PARTIAL)] + ending
 
 
-async def settings(engine: AsyncEngine) -> dict[str, str]:
-    """Return versions, the server settings that affect speed, and the pool, for the run record.
-
-    The settings are those in `SETTINGS`, and those about work and memory that differ from the default. Others may contain paths and
-    secrets.
-    """
-    async with engine.connect() as connection:
-        full = str((await connection.exec_driver_sql("SELECT version()")).scalar_one())
-        rows = (await connection.exec_driver_sql(_RECORDED, (list(SETTINGS),))).all()
-    return {
-        "postgresql": full,
-        **{f"setting {name}": value for name, value in rows},
-        "asyncpg": version("asyncpg"),
-        "sqlalchemy": version("sqlalchemy"),
-        "python": platform.python_version(),
-        **pool_settings(engine),
-    }
+async def _disable_triggers(driver: asyncpg.Connection) -> None:
+    """Disable triggers, including foreign-key checks, on a connection: a right of superusers that can also be granted."""
+    with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+        await driver.execute("SET session_replication_role = replica")
 
 
-@asynccontextmanager
-async def _opened(url: URL, options: ConnectionOptions) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=options.pool_size,
-        max_overflow=options.max_overflow,
-        pool_timeout=options.pool_timeout_s,
-        pool_pre_ping=options.pool_pre_ping,
-        connect_args={"server_settings": {"application_name": APPLICATION}},
-    )
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
-def _disable_triggers(connection: Any, _record: object) -> None:
-    """Disable triggers, including foreign-key checks, on a new connection: a right of superusers that can also be granted."""
-
-    async def disable(driver: asyncpg.Connection) -> None:
-        with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
-            await driver.execute("SET session_replication_role = replica")
-
-    connection.run_async(disable)
+async def _fetch(url: URL, query: str, *arguments: object) -> list[asyncpg.Record]:
+    async with connect(url) as connection:
+        return list(await connection.fetch(query, *arguments))
 
 
 async def _execute(url: URL, *statements: str) -> None:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from harness.databases.load_postgres import copy_in, encode, load_postgres
-from harness.databases.postgres_connection import connect
+from harness.databases.postgres_server import connect
 from harness.errors import UsageError
 from tests.harness.databases.blocks import Rows
 

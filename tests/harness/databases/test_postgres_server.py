@@ -19,11 +19,19 @@ import psutil
 import pytest
 from sqlalchemy import URL, make_url
 
-from harness.databases import postgres_connection, postgres_server
-from harness.databases.postgres_connection import connect, is_reachable
-from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, external_url, installed_binaries, local_server
+from harness.databases import postgres_server
+from harness.databases.postgres_server import (
+    SETTINGS,
+    URL_VARIABLE,
+    connect,
+    external_url,
+    installed_binaries,
+    is_reachable,
+    local_server,
+)
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
+from harness.servers import guard
 
 needs_binaries = pytest.mark.skipif(installed_binaries() is None, reason="PostgreSQL is not installed")
 
@@ -50,7 +58,7 @@ def test_a_local_server_has_the_chosen_settings_and_leaves_nothing(tmp_path: Pat
     """It listens on loopback only and needs its password; only its log remains."""
     with local_server(tmp_path) as url:
         for name, setting in SETTINGS.items():
-            assert asyncio.run(value(url, f"SHOW {name}")) == setting.value
+            assert asyncio.run(value(url, f"SHOW {name}")) == setting
         assert asyncio.run(value(url, "SHOW unix_socket_directories")) == ""
         assert asyncio.run(value(url, "SELECT datcollate || pg_encoding_to_char(encoding) FROM pg_database")) == "CUTF8"
         running = processes(url)
@@ -63,7 +71,7 @@ def test_a_local_server_has_the_chosen_settings_and_leaves_nothing(tmp_path: Pat
         [home] = homes() & {path for path in homes() if str(path) in " ".join(running[0].cmdline())}
     assert not any(each.is_running() for each in running)
     assert not home.exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["postgres-0.log"]
+    assert [path.name for path in tmp_path.iterdir()] == ["postgres-1.log"]
 
 
 @needs_binaries
@@ -112,6 +120,8 @@ def pause_initdb() -> list[int]:
                 paused = [shell.pid, *running]
                 for pid in paused:
                     os.kill(pid, signal.SIGSTOP)
+                    while psutil.Process(pid).status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
+                        time.sleep(0.001)  # a signal that is sent before it has stopped would be taken first
                 return paused
     return []
 
@@ -132,7 +142,7 @@ def resume_once_stopped(paused: list[int]) -> None:
 def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If interrupted while initdb runs, which would leave shared memory behind if killed, initdb completes and no server starts."""
     for attempt in range(20):  # on a busy machine initdb may have ended before it is paused
-        log = tmp_path / str(attempt) / "postgres-0.log"
+        log = tmp_path / str(attempt) / "postgres-1.log"
         paused: list[int] = []
 
         def interrupt(_: URL, log: Path = log, paused: list[int] = paused) -> bool:
@@ -162,11 +172,11 @@ def test_a_taken_port_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         ports = chain([port], iter(free_port, None))
-        monkeypatch.setattr(postgres_server, "free_port", lambda: next(ports))
+        monkeypatch.setattr(guard, "free_port", lambda: next(ports))
         with local_server(tmp_path) as url:
             assert url.port != port
-        monkeypatch.setattr(postgres_server, "free_port", lambda: port)
-        monkeypatch.setattr(postgres_server, "_PORTS_TRIED", 1)
+        monkeypatch.setattr(guard, "free_port", lambda: port)
+        monkeypatch.setattr(guard, "_PORTS_TRIED", 1)
         message = r"^PostgreSQL exited while starting: .*could not create any TCP/IP sockets; "
         with pytest.raises(UsageError, match=message), local_server(tmp_path):
             pass
@@ -232,7 +242,6 @@ def refusal_of(address: str) -> str:
 def test_an_unreachable_address_is_one_line(monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
     """A closed port, an unknown host and a silent server are named by host and port, with the next step."""
     monkeypatch.setattr(postgres_server, "REPLY_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(postgres_connection, "REPLY_TIMEOUT_S", 0.2)
     advice = f"correct {URL_VARIABLE}, or unset it to start a local server"
     port = free_port()
     assert refusal_of(f"postgres://me:swordfish@127.0.0.1:{port}/db") == (

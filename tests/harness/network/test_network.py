@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.network import Conditions, Link, link, links, relay
-from harness.network.accuracy import added_latency, round_trips_ns
+from harness.network import proxy as proxy_module
+from harness.network.accuracy import ECHO, added_latency, echo_server, round_trips_ns, transfers_mb_per_s
 from harness.network.conditions import BUFFER_BYTES, Direction, RateLimiter, jitters_ns, window_bytes
-from harness.network.echo import ECHO, echo_server, transfers_mb_per_s
-from harness.network.event_loop import TimerLoop
+from harness.network.relay import TimerLoop
 
 TIMEOUT_S = 10.0
 CONDITIONS = {
@@ -410,23 +410,6 @@ def test_a_slow_reader_stops_the_writer() -> None:
         assert len(read_all(pair.server)) == sent_bytes
 
 
-def test_a_target_may_be_a_unix_socket(tmp_path: Path) -> None:
-    """A Unix socket works as a target; a missing one is a reset connection."""
-    path = tmp_path / "server.sock"
-    with socket.socket(socket.AF_UNIX) as listener, link(path, Conditions(rtt_ms=1)) as proxy:
-        with pytest.raises(ConnectionResetError), connect_to(proxy) as client:
-            client.recv(1)
-        listener.settimeout(TIMEOUT_S)
-        listener.bind(str(path))
-        listener.listen()
-        with connect_to(proxy) as client:
-            with accept(listener) as server:
-                client.sendall(b"over there?")
-                assert read(server, 11) == b"over there?"
-                server.sendall(b"yes")
-            assert read_all(client) == b"yes"
-
-
 def test_one_process_can_relay_to_several_targets() -> None:
     """Each target has its own port, and the counters are those of all targets together."""
     with listening() as one, listening() as other, links([one.getsockname(), other.getsockname()]) as proxy, ExitStack() as stack:
@@ -466,24 +449,33 @@ def test_a_refusing_target_is_a_reset() -> None:
             accept(again).close()
 
 
-def test_a_port_can_be_chosen() -> None:
-    """A free port is used; one in use is a one-line error that names it."""
-    with listening() as free:
-        port = free.getsockname()[1]
-    with link(("127.0.0.1", 1), Conditions(), port=port) as proxy:
-        assert proxy.port == port
-        with (
-            pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: Address already in use; choose another port") as refused,
-            link(("127.0.0.1", 1), Conditions(), port=port),
-        ):
-            pass
-        assert "\n" not in str(refused.value)
-
-
 @pytest.mark.parametrize("target", [("127.0.0.1", 0), ("127.0.0.1", 70_000), ("no..host", 5432)], ids=str)
 def test_an_invalid_target_is_refused(target: tuple[str, int]) -> None:
     """A port out of range or an unknown host is an error that names the target."""
     with pytest.raises(UsageError, match=rf"{target[0]}:{target[1]} is not a valid address"), link(target, Conditions()):
+        pass
+
+
+FAILING = """
+from harness.network import relay
+def fail(_):
+    raise OSError(24, "Too many open files")
+relay._bound = fail
+relay.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [("", "it exited unexpectedly; see its error above"), (FAILING, "Too many open files; fix that")],
+)
+def test_the_advice_fits_the_reason(monkeypatch: pytest.MonkeyPatch, program: str, cause: str) -> None:
+    """A crashed proxy has printed its error; one that cannot listen has sent the reason."""
+    monkeypatch.setattr(proxy_module, "python_module", lambda _: [sys.executable, "-c", program])
+    with (
+        pytest.raises(UsageError, match=rf"^the network proxy cannot listen on 127\.0\.0\.1: {cause}$"),
+        link(("127.0.0.1", 1), Conditions()),
+    ):
         pass
 
 

@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.servers import guard as module
-from harness.servers.guard import Command, guarded, last_words
+from harness.servers.guard import Command, guarded, last_log_line
 
 UNPRIVILEGED = (65534, 65534)
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -158,7 +158,7 @@ def test_the_server_gets_its_signal_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "words", "message"),
+    ("program", "arguments", "message"),
     [
         ("echo first; echo 'FATAL: disk full'; echo goodbye; exit 3", None, r"^toy exited while starting: FATAL: disk full; "),
         ("exit 3", None, r"^toy exited while starting: its log is empty; "),
@@ -166,10 +166,10 @@ def test_the_server_gets_its_signal_first(tmp_path: Path) -> None:
         ("", ["/no/such/server"], r"^toy cannot be started: No such file or directory: /no/such/server; check /no/such/server$"),
     ],
 )
-def test_a_server_that_does_not_start_is_one_line(tmp_path: Path, program: str, words: list[str] | None, message: str) -> None:
+def test_a_server_that_does_not_start_is_one_line(tmp_path: Path, program: str, arguments: list[str] | None, message: str) -> None:
     """The error has its last log line, and nothing of it remains."""
     command = toy(tmp_path, program)
-    command = replace(command, words=words or command.words)
+    command = replace(command, arguments=arguments or command.arguments)
     with (
         pytest.raises(UsageError, match=message) as refusal,
         guarded(command, is_ready(tmp_path), start_s=0.3 if program == "sleep 600" else TIMEOUT_S),
@@ -210,7 +210,7 @@ def test_a_server_may_run_as_another_user(tmp_path: Path) -> None:
     home = Path("/tmp") / f"harness-guard-{os.getpid()}"
     script = f"cd {home}; id -u > id; id -G >> id; cat programs/greeting > received; echo $$ > ready; exec sleep 600"
     command = Command(
-        "toy", ["/bin/sh", "-c", script], tmp_path / "log", remove=home, user=UNPRIVILEGED, bring={closed: "programs"}
+        "toy", ["/bin/sh", "-c", script], tmp_path / "log", remove=home, user=UNPRIVILEGED, bring={"programs": closed}
     )
     with guarded(command, (home / "ready").exists) as server:
         assert (home / "id").read_text() == "65534\n65534\n"
@@ -232,9 +232,9 @@ def test_a_server_may_run_as_another_user(tmp_path: Path) -> None:
 def test_the_last_error_line_of_a_log_is_preferred(tmp_path: Path, text: str, last: str) -> None:
     """The last line that reports an error is returned, else the last one that is not empty."""
     (tmp_path / "log").write_text(text)
-    assert last_words(tmp_path / "log") == last
+    assert last_log_line(tmp_path / "log") == last
 
 
 def test_a_missing_log_is_empty(tmp_path: Path) -> None:
     """A server that never wrote a line has an empty log."""
-    assert last_words(tmp_path / "log") == "its log is empty"
+    assert last_log_line(tmp_path / "log") == "its log is empty"

@@ -34,7 +34,7 @@ def test_without_a_program_it_is_not_measurable(tmp_path: Path, monkeypatch: pyt
     """The reason names what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(prometheus.PATH_VARIABLE, raising=False)
-    with pytest.raises(NotMeasurableError, match="install Prometheus"), prometheus.server(tmp_path, "127.0.0.1:1"):
+    with pytest.raises(NotMeasurableError, match="install Prometheus"), prometheus.scraper(tmp_path, "127.0.0.1:1"):
         pass
 
 
@@ -100,7 +100,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Mon
     with Service(folder) as service:
         httpd, thread = start_http_server(0, "127.0.0.1", service.monitoring.registry)
         try:
-            with prometheus.server(folder, f"127.0.0.1:{httpd.server_port}") as url:
+            with prometheus.scraper(folder, f"127.0.0.1:{httpd.server_port}") as url:
                 yield url, service.monitoring
         except NotMeasurableError as reason:
             pytest.skip(str(reason))
@@ -116,7 +116,7 @@ def test_every_panel_has_a_result(running: tuple[str, Monitoring]) -> None:
     url, _ = running
     for panel in panels():
         for target in panel.targets:
-            found = prometheus.query_until_available(url, target.expression.replace(WINDOW, "5s"))
+            found = prometheus.query(url, target.expression.replace(WINDOW, "5s"), timeout_s=10.0)
             assert found, f"{panel.title}: no result of {target.expression}"
             assert all(series["value"][1] != "NaN" for series in found), target.expression
 
@@ -125,7 +125,7 @@ def test_every_panel_has_a_result(running: tuple[str, Monitoring]) -> None:
 def test_all_but_one_of_the_reviews_panels_are_empty(running: tuple[str, Monitoring]) -> None:
     """The review's metrics are scraped too, and three of its four panels query series that do not exist."""
     url, _ = running
-    assert prometheus.query_until_available(url, "rate(db_query_duration_seconds_bucket[5s])")
+    assert prometheus.query(url, "rate(db_query_duration_seconds_bucket[5s])", timeout_s=10.0)
     shown = [title for title, expression in PANELS.items() if prometheus.query(url, expression)]
     assert shown == ["Queries per Second"]
 
@@ -135,7 +135,7 @@ def test_all_but_one_of_the_reviews_panels_are_empty(running: tuple[str, Monitor
 def test_a_quantile_equals_prometheus(running: tuple[str, Monitoring], share: float) -> None:
     """The quantile of a histogram that no longer changes is equal to the last digits."""
     url, monitoring = running
-    [result] = prometheus.query_until_available(url, f"histogram_quantile({share}, {STILL}_bucket)")
+    [result] = prometheus.query(url, f"histogram_quantile({share}, {STILL}_bucket)", timeout_s=10.0)
     assert float(result["value"][1]) == pytest.approx(distribution(monitoring.render(), STILL).quantile(share), rel=1e-9)
 
 

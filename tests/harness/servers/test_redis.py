@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from harness.errors import NotMeasurableError, UsageError
 from harness.network.addresses import free_port
+from harness.servers import guard
 from harness.servers import redis as module
 
 FOREIGN = {"string": b"\x00\xff existing", "harness:other": b"same root", "harness:0": b"same run", "": b"empty name"}
@@ -126,7 +127,7 @@ def test_a_taken_port_is_replaced(tmp_path: Path, url: str, monkeypatch: pytest.
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ports = iter([taken.getsockname()[1], other])
-        monkeypatch.setattr(module, "free_port", lambda: next(ports, None) or free())
+        monkeypatch.setattr(guard, "free_port", lambda: next(ports, None) or free())
         with module.server(tmp_path) as found:
             assert urlsplit(found).port not in {taken.getsockname()[1], other}
             with client_of(found) as client:
@@ -136,8 +137,8 @@ def test_a_taken_port_is_replaced(tmp_path: Path, url: str, monkeypatch: pytest.
 
 def test_ports_that_are_always_taken_are_one_line(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a few attempts the error has the server's log line."""
-    monkeypatch.setattr(module, "free_port", lambda: urlsplit(url).port)
-    monkeypatch.setattr(module, "_PORTS_TRIED", 2)
+    monkeypatch.setattr(guard, "free_port", lambda: urlsplit(url).port)
+    monkeypatch.setattr(guard, "_PORTS_TRIED", 2)
     with pytest.raises(UsageError, match="redis exited while starting: "), module.server(tmp_path):
         pass
     assert len(list(tmp_path.glob("redis-*.log"))) == 2
@@ -386,14 +387,6 @@ def test_facts_for_the_record(url: str) -> None:
     assert int(found["redis maxmemory"]) == module.MEMORY_MB * 2**20
     assert set(found) & {"redis", "valkey"}
     assert not {"", "None"} & set(found.values())
-
-
-def test_an_unsupported_command_is_named(url: str) -> None:
-    """Known commands pass; an unknown command or subcommand is named."""
-    module.require(url, "CLIENT TRACKING OFF", "PING")
-    for command in ("NO.SUCHTHING x", "CLIENT NOSUCHTHING"):
-        with pytest.raises(NotMeasurableError, match=rf"Redis \S+ at 127\.0\.0\.1:\d+ does not support {command}"):
-            module.require(url, command)
 
 
 def test_it_is_importable_as_a_module_of_its_package() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from sqlalchemy import create_engine, select
@@ -29,7 +30,7 @@ def followed(filled: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Return a function that creates a copy of the small database, with the table of changes."""
 
     def make(name: str) -> Path:
-        path = sqlite.restore(filled, tmp_path / f"{name}.db")
+        path = copyfile(filled, tmp_path / f"{name}.db")
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
         with engine.begin() as connection:
             replication.upgrade(connection)

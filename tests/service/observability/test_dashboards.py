@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def exposed(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     async def see() -> bytes:
         monitoring = Monitoring(SlowQueryLog(tmp_path_factory.mktemp("log") / "slow.jsonl"))
         monitoring.watch_cache(lambda: {"lookups": 2, "loads": 1})
-        own = sqlite.restore(filled, tmp_path_factory.mktemp("own") / "own.db")
+        own = copyfile(filled, tmp_path_factory.mktemp("own") / "own.db")
         async with sqlite.engine(own) as engine:
             await see_errors(engine, monitoring)
 

@@ -18,8 +18,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 from harness.databases.engines import postgres
 from harness.databases.engines.postgres import PostgresDatabases, databases, server
 from harness.databases.interface import ConnectionOptions, Databases
-from harness.databases.postgres_connection import connect, run_coroutine
-from harness.databases.postgres_server import SETTINGS, URL_VARIABLE
+from harness.databases.postgres_server import SETTINGS, URL_VARIABLE, connect, run_coroutine
 from harness.errors import UsageError
 from harness.scenario import Server, Setting
 from tests.harness.databases.blocks import Rows

@@ -10,23 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL, event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from harness.databases import embedded
 from harness.databases.engines import sqlite
+from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions
 from harness.errors import UsageError
+from harness.scenario import Setting
 
 Check = Callable[[AsyncEngine], Awaitable[Any]]
 
 
-def on(path: Path, check: Check, options: sqlite.SqliteOptions = sqlite.DEFAULTS, *, read_only: bool = False) -> Any:
+def on(path: Path, check: Check, options: ConnectionOptions = DEFAULT_OPTIONS) -> Any:
     """Run a check on an engine for a file."""
 
     async def opened() -> Any:
-        async with sqlite.engine(path, options, read_only=read_only) as engine:
+        async with sqlite.engine(path, options) as engine:
             return await check(engine)
 
     return asyncio.run(opened())
+
+
+def of(path: Path) -> sqlite.SqliteDatabases:
+    """Return the databases in a file's folder."""
+    return sqlite.databases(Setting(path.parent, path.parent))
 
 
 async def make(engine: AsyncEngine) -> None:
@@ -66,14 +75,14 @@ def test_a_rollback_undoes_a_released_savepoint(tmp_path: Path) -> None:
 
 def test_with_the_drivers_transactions_the_row_survives(tmp_path: Path) -> None:
     """The driver alone begins no transaction before the SAVEPOINT, and the row survives the rollback."""
-    legacy = sqlite.SqliteOptions(begin=None)
+    legacy = ConnectionOptions(undo=True)
     on(tmp_path / "a.db", make, legacy)
     assert on(tmp_path / "a.db", insert_in_savepoint_and_roll_back, legacy) == 2
 
 
 def test_options_apply_to_every_connection(tmp_path: Path) -> None:
     """Two connections at the same time both have the PRAGMAs of the options."""
-    options = sqlite.SqliteOptions(busy_timeout_ms=1234, cache_size_kib=2048, synchronous="FULL", temp_store="FILE", pool_size=2)
+    options = ConnectionOptions(small_cache=True, pool_size=2)
 
     async def pragmas(engine: AsyncEngine) -> list[list[Any]]:
         async with engine.connect() as first, engine.connect() as second:
@@ -85,15 +94,15 @@ def test_options_apply_to_every_connection(tmp_path: Path) -> None:
                 for connection in (first, second)
             ]
 
-    assert on(tmp_path / "a.db", pragmas, options) == [[1234, -2048, 2, 1, 1, "wal"]] * 2
+    assert on(tmp_path / "a.db", pragmas, options) == [[5000, -2048, 1, 2, 1, "wal"]] * 2
 
 
 def test_the_record_contains_versions_settings_and_pool(tmp_path: Path) -> None:
     """The settings contain versions, limits, PRAGMAs, how transactions begin, and the pool."""
-    found = on(tmp_path / "a.db", sqlite.settings, sqlite.SqliteOptions(pool_size=3, max_overflow=2))
+    found = on(tmp_path / "a.db", of(tmp_path / "a.db").settings, ConnectionOptions(pool_size=3, max_overflow=2))
     assert found["sqlite"] == sqlite3.sqlite_version
     assert {"aiosqlite", "sqlalchemy", "python", "sqlite source", "sqlite compile options"} <= set(found)
-    assert {f"PRAGMA {name}" for name in sqlite.PRAGMAS} <= set(found)
+    assert {f"PRAGMA {name}" for name in embedded.PRAGMAS} <= set(found)
     assert found["PRAGMA journal_mode"] == "wal"
     assert (found["begin"], found["mode"]) == ("BEGIN", "rwc")
     assert (found["pool"], found["pool size"], found["pool overflow"]) == ("AsyncAdaptedQueuePool", "3", "2")
@@ -105,30 +114,35 @@ def test_a_read_only_engine_cannot_write(tmp_path: Path) -> None:
     path = tmp_path / "a ?#%.db"
     on(path, make)
 
-    async def write(engine: AsyncEngine) -> Any:
+    async def write() -> Any:
+        url = URL.create("sqlite+aiosqlite", database=path.as_uri(), query={"mode": "ro", "uri": "true"})
+        engine = create_async_engine(url)
+        of(path).configure(engine)
         async with engine.connect() as connection:
             with pytest.raises(OperationalError, match="readonly"):
                 await connection.exec_driver_sql("INSERT INTO t VALUES (2)")
-        return await count(engine)
+        rows, mode = await count(engine), (await of(path).settings(engine))["mode"]
+        await engine.dispose()
+        return rows, mode
 
-    assert on(path, write, read_only=True) == 1
+    assert asyncio.run(write()) == (1, "ro")
 
 
 def test_immediate_transactions_take_the_write_lock_at_once(tmp_path: Path) -> None:
     """With BEGIN IMMEDIATE, for an engine or one of its connections, a second transaction waits before its first statement."""
     on(tmp_path / "a.db", make)
-    options = sqlite.SqliteOptions(busy_timeout_ms=0)
 
     async def two(engine: AsyncEngine) -> None:
+        event.listen(engine.sync_engine, "connect", _no_busy_timeout)
         async with engine.begin(), engine.begin():
             pass  # two readers do not block each other
-        immediate = engine.execution_options(**{sqlite.BEGIN_OPTION: "BEGIN IMMEDIATE"})
+        immediate = engine.execution_options(**{embedded.BEGIN_OPTION: "BEGIN IMMEDIATE"})
         async with immediate.begin():
             with pytest.raises(OperationalError, match="locked"):
                 async with immediate.begin():
                     pass
 
-    on(tmp_path / "a.db", two, options)
+    on(tmp_path / "a.db", two)
 
 
 def test_a_checkpoint_leaves_one_complete_file(tmp_path: Path) -> None:
@@ -140,7 +154,7 @@ def test_a_checkpoint_leaves_one_complete_file(tmp_path: Path) -> None:
         writer.commit()
         for suffix in ("", "-wal"):
             shutil.copy(f"{live}{suffix}", tmp_path / f"crashed.db{suffix}")
-    assert sqlite.checkpoint(tmp_path / "crashed.db") == tmp_path / "crashed.db"
+    of(live).checkpoint("crashed")
     assert sorted(file.name for file in tmp_path.glob("crashed*")) == ["crashed.db"]
     assert rows(tmp_path / "crashed.db") == 2
 
@@ -155,7 +169,7 @@ def test_a_checkpoint_of_a_database_in_use_is_refused(tmp_path: Path) -> None:
         writer.execute("INSERT INTO t VALUES (2)")
         writer.commit()
         with pytest.raises(UsageError, match=r"a\.db.*close its connections"):
-            sqlite.checkpoint(path)
+            of(path).checkpoint("a")
 
 
 def test_a_restored_copy_has_nothing_of_the_old_database(tmp_path: Path) -> None:
@@ -168,18 +182,9 @@ def test_a_restored_copy_has_nothing_of_the_old_database(tmp_path: Path) -> None
         writer.commit()
         shutil.copy(f"{target}-wal", tmp_path / "stale")
     shutil.copy(tmp_path / "stale", f"{target}-wal")
-    assert sqlite.restore(first, target) == target
+    of(target).copy("first", "target")
     assert sorted(file.name for file in tmp_path.glob("*target*")) == ["target.db"]
     assert rows(target) == 1
-
-
-def test_a_snapshot_with_a_log_is_not_restored(tmp_path: Path) -> None:
-    """A copy of the file alone would miss the log's transactions, so it is refused."""
-    path = tmp_path / "a.db"
-    on(path, make)
-    (tmp_path / "a.db-wal").write_bytes(b"something")
-    with pytest.raises(UsageError, match=r"a\.db has a log and is not the whole database.*checkpoint\(\)"):
-        sqlite.restore(path, tmp_path / "b.db")
 
 
 def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,8 +198,8 @@ def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(UsageError, match=r"^cannot restore .*target\.db: No space left on device; free disk space"):
-        sqlite.restore(source, target)
+    with pytest.raises(UsageError, match=r"^cannot copy .*target\.db: No space left on device; free disk space"):
+        of(target).copy("source", "target")
     assert rows(target) == 1
     assert not list(tmp_path.glob("*.partial"))
 
@@ -203,20 +208,18 @@ def test_a_corrupt_file_is_one_line(tmp_path: Path) -> None:
     """A file that is not a database is a one-line error that names it."""
     (tmp_path / "a.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(UsageError, match=r"a\.db: file is not a database"):
-        sqlite.checkpoint(tmp_path / "a.db")
+        of(tmp_path / "a.db").checkpoint("a")
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    """A missing database, snapshot or folder is named with the next step."""
+    """A missing database or folder is named with the next step."""
     missing = tmp_path / "none" / "a.db"
     with pytest.raises(UsageError, match=r"no folder .*none"):
         on(missing, count)
-    with pytest.raises(UsageError, match=r"no database .*a\.db; create it"):
-        on(missing, count, read_only=True)
     with pytest.raises(UsageError, match=r"no database .*a\.db"):
-        sqlite.checkpoint(missing)
-    with pytest.raises(UsageError, match=r"no snapshot .*a\.db"):
-        sqlite.restore(missing, tmp_path / "b.db")
+        of(missing).checkpoint("a")
+    with pytest.raises(UsageError, match=r"no database .*a\.db"):
+        of(missing).copy("a", "b")
 
 
 def test_remove_deletes_the_log_too(tmp_path: Path) -> None:
@@ -225,5 +228,9 @@ def test_remove_deletes_the_log_too(tmp_path: Path) -> None:
         (tmp_path / f"a.db{suffix}").touch()
     (tmp_path / "a.db-notes").touch()
     for _ in range(2):
-        sqlite.remove(tmp_path / "a.db")
+        of(tmp_path / "a.db").remove("a")
     assert [file.name for file in tmp_path.iterdir()] == ["a.db-notes"]
+
+
+def _no_busy_timeout(connection: Any, _record: object) -> None:
+    connection.run_async(lambda driver: driver.execute("PRAGMA busy_timeout = 0"))
