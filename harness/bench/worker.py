@@ -190,8 +190,8 @@ _running: set[Child[Event]] = set()
 def run_job(job: BenchJob) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its messages as they arrive.
 
-    If the process crashes, the last one is a `JobFailed` with its signal or exit code. Closing the generator, or an exception in
-    the caller, ends the process and everything it started.
+    The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code. Closing the
+    generator, or an exception in the caller, ends the process and everything it started.
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
@@ -203,7 +203,8 @@ def run_job(job: BenchJob) -> Generator[Event, None, None]:
             while (event := child.receive()) is not None:
                 last = event
                 yield event
-            if child.process.wait() != 0 or last is None:
+            code = child.process.wait()
+            if not (isinstance(last, JobFailed) or (isinstance(last, JobDone) and code == 0)):
                 yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
         finally:
             _running.discard(child)
