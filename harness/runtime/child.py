@@ -158,7 +158,8 @@ class Child(Generic[M]):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(self._exit_timeout_s)
         finally:
-            kill_group(self.process)
+            if self._exit_timeout_s is not None or self.process.returncode is not None:  # an interrupt leaves it its time
+                kill_group(self.process)
             self._channel.shut_down()
 
     def close(self) -> None:
