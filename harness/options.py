@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Callable
 
+from harness.databases.engines import engine_names
+
 SIZES = ("tiny", "small", "medium", "large")
 """Sizes of a dataset, smallest first."""
 
@@ -137,8 +139,6 @@ def size(text: str) -> str:
 
 def known_engines() -> list[str]:
     """Return the names of the database engines, sorted."""
-    from harness.databases.engines import engine_names  # noqa: PLC0415 - only if an engine is named
-
     return engine_names()
 
 

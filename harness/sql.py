@@ -28,7 +28,8 @@ except ModuleNotFoundError as error:
     raise missing_extra(str(error.name), "sql", "SqlScenario") from error
 
 from harness.databases.copies import borrowed_copy, temporary_copy
-from harness.databases.embedded import emit_begin
+from harness.databases.embedded import disable_driver_transactions, emit_begin
+from harness.databases.engines import engine_names
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
 from harness.databases.interface import Migration as SchemaChange
 from harness.databases.synchronous import copy_pragmas, synchronous_url
@@ -41,9 +42,6 @@ from harness.results.store import write_bytes
 from harness.runnable import resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
-
-ENGINES = ("sqlite", "turso", "postgres")
-"""The engines that there are."""
 
 BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
@@ -129,7 +127,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                     return await newest_orders(session, case.args)
     """
 
-    engines: ClassVar[Sequence[str]] = ENGINES
+    engines: ClassVar[Sequence[str]] = engine_names()
     metadata: ClassVar[MetaData]
     """The tables. All of them are made, with their keys and indexes."""
     migrations: ClassVar[Mapping[str, Migration]] = {}
@@ -363,13 +361,9 @@ async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine
     )
     await copy_pragmas(engine, model)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _leave_transactions)
+        event.listen(engine, "connect", disable_driver_transactions)
         emit_begin(engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
     return engine
-
-
-def _leave_transactions(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy begins transactions, as on every other engine
 
 
 def _change(migration: Migration) -> SchemaChange:

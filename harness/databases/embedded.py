@@ -76,7 +76,7 @@ class FileDatabases(ABC):
             UsageError: there is no such database.
         """
         engine = create_engine(URL.create(self.migrator, database=str(self.existing_path(name))), poolclass=NullPool)
-        event.listen(engine, "connect", _disable_driver_transactions)
+        event.listen(engine, "connect", disable_driver_transactions)
         emit_begin(engine, "BEGIN")
         with engine.begin() as connection:
             migration(connection)
@@ -222,5 +222,6 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options()[BEGIN_OPTION])
 
 
-def _disable_driver_transactions(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver begins no transaction
+def disable_driver_transactions(connection: Any, _record: object) -> None:
+    """Let a connection's driver begin no transaction: SQLAlchemy begins them, as on every other engine."""
+    connection.isolation_level = None
