@@ -22,10 +22,8 @@ class Server:
 
     direct_url: str
     """URL of the server itself."""
-
     url: str
     """URL for instances, through the network latency of the setting; equal to `direct_url` at an RTT of 0."""
-
     facts: Mapping[str, str] = field(default_factory=dict)
     """Version and settings, for the run record."""
 

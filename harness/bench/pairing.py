@@ -46,10 +46,8 @@ class SlotTimes(msgspec.Struct, frozen=True):
 
     arm: str
     """Name of the arm."""
-
     position: int
     """Place in the pair's random order, from 0."""
-
     latencies_ns: list[int]
     """The nanoseconds of each operation, in the order they ran."""
 
@@ -59,13 +57,10 @@ class PairTimes(msgspec.Struct, tag=True, frozen=True):
 
     group: str
     """Name of the case's group."""
-
     case: str
     """Name of the case."""
-
     slots: list[SlotTimes]
     """The slots in the order they ran."""
-
     controls_ns: dict[str, int] = {}
     """Name → nanoseconds of the controls that were timed after the pair."""
 
@@ -76,19 +71,14 @@ class TimeBudget:
 
     groups: tuple[str, ...]
     """Names of the groups to time."""
-
     budget_ns: int
     """Nanoseconds in all; each group that is not slow gets the same part of them."""
-
     minimum_pairs: int
     """Pairs of each group whatever they cost: a median needs them."""
-
     slow: tuple[str, ...] = ()
     """Groups whose operation takes seconds: one pair each, not counted towards the budget."""
-
     spent_ns: dict[str, int] = field(default_factory=dict)
     """Group → nanoseconds spent so far, resets included."""
-
     pairs: dict[str, int] = field(default_factory=dict)
     """Group → pairs timed so far."""
 

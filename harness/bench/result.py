@@ -60,61 +60,42 @@ class ScenarioEvidence:
 
     loaded: LoadedScenario
     """The scenario."""
-
     engine: str
     """Name of the engine."""
-
     rtt_ms: float
     """Round-trip time to its servers, in milliseconds."""
-
     samples: list[Sample] = field(default_factory=list)
     """The time of every operation."""
-
     dataset: dict[str, str | int] = field(default_factory=dict)
     """Description of the data, with their digest."""
-
     engine_settings: dict[str, str] = field(default_factory=dict)
     """Version and settings of the engine."""
-
     cannot_run: list[tuple[str, str, str]] = field(default_factory=list)
     """(arm, group, error) of arms that raised as written."""
-
     verified_cases: int = 0
     """Number of cases on which the arms agree."""
-
     work_counts: list[WorkCount] = field(default_factory=list)
     """Work counts at every scale."""
-
     statements: list[Statement] = field(default_factory=list)
     """Statements with their plans."""
-
     findings: list[Finding] = field(default_factory=list)
     """Findings, demonstrated or not."""
-
     memory: list[Memory] = field(default_factory=list)
     """Memory measurements, one per process."""
-
     error: str | None = None
     """The reason why it failed."""
-
     code: int = 0
     """The exit code that the failure means."""
-
     detail: str = ""
     """Traceback or output of the process that failed."""
-
     interrupted: bool = False
     """Whether the run was interrupted."""
-
     not_run: str | None = None
     """The reason why it does not support this engine or RTT, or cannot run here."""
-
     lowest_rtt: ScenarioEvidence | None = None
     """The evidence of the same scenario and engine at the lowest RTT, where everything that latency cannot change is counted."""
-
     injected: float = 0.0
     """The share by which a baseline instance was slowed."""
-
     warnings: list[RunWarning] = field(default_factory=list)
     """Warnings that do not follow from a figure."""
     _pairs: int = 0

@@ -47,25 +47,18 @@ class Effort:
 
     minimum_pairs: int = 3
     """Pairs of every group in a process."""
-
     slow_processes: int = 3
     """Number of the processes that time slow groups as well."""
-
     slow_at_higher_rtt: bool = True
     """Whether they do so at a higher RTT, which adds little to an operation of seconds."""
-
     slow_from_ns: int = 500_000_000
     """Nanoseconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
-
     processes_at_higher_rtt: int | None = None
     """Limit of the processes at a higher RTT; None: the same number as at the lowest."""
-
     secondary_groups: bool = True
     """Whether secondary groups are timed."""
-
     interpreter: bool = True
     """Whether calls and allocations are counted in addition to the data layer's work."""
-
     side_by_side: bool = False
     """Whether scenarios without a server, and then those with network latency, are timed in parallel, each on one core."""
 
@@ -105,7 +98,6 @@ class ScenarioRun:
 
     evidence: ScenarioEvidence
     """What was measured so far."""
-
     setting: Setting
     """The setting of its instances."""
 
@@ -175,28 +167,20 @@ class RunPlan:
 
     scenarios: Sequence[LoadedScenario]
     """The scenarios, in the order of the report."""
-
     settings: RunSettings
     """Engines, RTTs, size, processes and budget."""
-
     out: Path
     """The run's folder."""
-
     command: str
     """The command line that repeats the run."""
-
     memory: bool = True
     """Whether memory is measured."""
-
     counting: bool = True
     """Whether work is counted and findings are tried."""
-
     review: Review | None = None
     """The review on trial, for the report."""
-
     injected: float = 0.0
     """The share by which a baseline instance is slowed, to see whether that is detected."""
-
     instructions: bool = False
     """Whether instructions are counted, which takes minutes."""
 

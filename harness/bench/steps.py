@@ -20,19 +20,14 @@ class RunStep:
 
     description: str
     """Text for the progress display."""
-
     kind: str
     """Steps of the same kind are expected to take the same time."""
-
     expected_s: float
     """First estimate of its duration, in seconds, until a step of its kind has run."""
-
     act: Callable[[], None]
     """The function that does it."""
-
     chain: str = ""
     """Steps of a chain run in their order, consecutive chains in parallel; a step without a chain runs on its own."""
-
     stage: str = ""
     """Steps of different stages never run in parallel."""
 
@@ -65,19 +60,14 @@ class StepRunner:
 
     steps: Sequence[RunStep]
     """The steps in their order."""
-
     observer: Observer
     """Receives each step and the time left."""
-
     clock: Clock = field(default_factory=MonotonicClock)
     """Measures the steps' durations."""
-
     lanes: int = 1
     """Limit of chains in parallel."""
-
     abandon: Callable[[], None] = lambda: None
     """Called when a step fails or Ctrl-C is pressed, before waiting for the other lanes: it ends their current steps."""
-
     _taken_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _begun: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -16,7 +16,6 @@ class Verification:
 
     cases: int = 0
     """Number of cases on which the arms agree."""
-
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
     """(arm, group) → the error of an arm that raised as written, or the reason why it is skipped."""
 

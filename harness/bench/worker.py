@@ -40,25 +40,18 @@ class Task(StrEnum):
 
     PREPARE = "prepare"
     """Build the data that instances start from."""
-
     TRY = "try"
     """Build the data, verify the answers and try the findings."""
-
     EXAMINE = "examine"
     """Verify the answers, count the work, collect the statements with their plans and try the findings."""
-
     REVISIT = "revisit"
     """Verify the answers and collect the arms' own figures, at a higher RTT than the lowest."""
-
     COUNT = "count"
     """Count the work at another scale."""
-
     PAIRS = "pairs"
     """Time pairs."""
-
     MEMORY = "memory"
     """Measure the memory of one operation of one arm and group."""
-
     INSTRUCTIONS = "instructions"
     """Count the instructions of one arm; the process runs under callgrind."""
 
@@ -73,61 +66,42 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
 
     task: Task
     """The kind of job."""
-
     file: Path
     """The scenario's file."""
-
     setting: Setting
     """The setting of its instances."""
-
     process: int = 0
     """Number of the process among those that time pairs, from 1."""
-
     budget_ns: int = 0
     """Nanoseconds to spend on pairs."""
-
     minimum_pairs: int = 1
     """Pairs of each group, whatever the budget."""
-
     arm: str = ""
     """The arm to measure, for memory and instructions."""
-
     group: str = ""
     """The group to measure, for memory."""
-
     limit_bytes: int | None = None
     """Memory that the operation may add; None: no limit."""
-
     timeout_s: int = 0
     """Seconds until the process is ended by the kernel; 0: no timeout."""
-
     slow_groups: bool = True
     """Whether to time the groups declared slow."""
-
     slow_from_ns: int = sys.maxsize
     """Nanoseconds of a baseline operation from which its group counts as slow."""
-
     secondary_groups: bool = True
     """Whether to time the secondary groups."""
-
     interpreter: bool = True
     """Whether to count calls and allocations in addition to the data layer's work."""
-
     cases_per_group: int | None = None
     """Cases of each group to verify; None verifies all."""
-
     excluded: tuple[tuple[str, str], ...] = ()
     """The (arm, group) that cannot run."""
-
     ablate: bool = False
     """Whether the arms are sets of the scenario's switches."""
-
     cpus: tuple[int, ...] = ()
     """Cores to pin the process to; empty for those of its parent."""
-
     injected: float = 0.0
     """Share by which a baseline instance is slowed, to see whether that is detected."""
-
     prefix: tuple[str, ...] = ()
     """Command to run the process under."""
 
@@ -137,7 +111,6 @@ class DataPrepared(msgspec.Struct, tag=True, frozen=True):
 
     dataset: dict[str, str | int]
     """Description of the data, with their digest."""
-
     engine_settings: dict[str, str]
     """Version and settings of the engine."""
 
@@ -147,7 +120,6 @@ class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
 
     cases: int
     """Number of cases verified."""
-
     cannot_run: list[tuple[str, str, str]]
     """(arm, group, error) of arms that raised as written."""
 
@@ -157,7 +129,6 @@ class WorkCounted(msgspec.Struct, tag=True, frozen=True):
 
     work_counts: list[WorkCount]
     """The counts."""
-
     statements: list[Statement] = []
     """The statements with their plans."""
 

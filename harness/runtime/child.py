@@ -31,13 +31,10 @@ class JobFailed(msgspec.Struct, tag=True, frozen=True):
 
     message: str
     """The reason, in one line."""
-
     code: int = ScenarioFailedError.code
     """The exit code that this failure means for the command."""
-
     detail: str = ""
     """The traceback or the process's output, for a file and never for the terminal."""
-
     kind: str = ""
     """The type of the exception; empty if there was none."""
 

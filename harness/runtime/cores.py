@@ -20,10 +20,8 @@ class Cores:
 
     coordinator: int | None
     """The coordinator's core while something is timed; None leaves it to the system."""
-
     worker: int | None
     """The core of the process that is timed; None leaves it to the system."""
-
     all: tuple[int, ...] = ()
     """The cores that this process may use; empty if they are not known or there is only one."""
 
@@ -33,10 +31,8 @@ class Isolation(StrEnum):
 
     SHARED = "shared"
     """Nothing: it is not timed and runs next to any other process."""
-
     CORE = "core"
     """One core: it is timed while others are timed on other cores."""
-
     MACHINE = "machine"
     """Everything: it is timed while no other process of the run is active."""
 

@@ -33,13 +33,10 @@ class MemoryUse:
 
     idle_bytes: int
     """Resident set before the operation."""
-
     peak_bytes: int
     """Peak of the resident set."""
-
     seconds: float
     """Duration of the operation."""
-
     curve: list[tuple[float, int]]
     """The resident set over time, as (seconds from the start, bytes)."""
 
