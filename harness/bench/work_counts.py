@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.bench.operations import repeated_counts, run_counted
-from harness.bench.probes.allocations import Allocations
-from harness.bench.probes.calls import Calls
+from harness.bench.probes.interpreter import Allocations, Calls
 from harness.bench.probes.round_trips import CountingRelay, RoundTrips
 from harness.errors import NotMeasurableError
 from harness.results.run import WorkCount

@@ -1,17 +1,24 @@
-"""A bench worker: a fresh process that does one job of a run. Its job, its messages, the parent's `run_job`, and what it does.
+"""A bench worker: a fresh process that does one job of a run. Its job, its messages, the parent's `run_job`, and the work itself.
 
 Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
+
+Pairs: the same case on every arm, in random order, in slots of at least a millisecond. Orders are drawn independently and are not
+balanced: balanced blocks make the order predictable, which the sign of a paired difference must not be. Evidence
+(`harness.stats.sequential_test`) ends no group's pairs early. Intervals are over processes, and most groups get fewer pairs in each
+than evidence needs: little time would be saved, at the price of process medians that rest on less.
 """
 
 import asyncio
 import gc
+import math
 import random
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,19 +26,19 @@ from typing import Any
 import msgspec
 
 from harness.bench import work_counts
-from harness.bench.operations import cached_cases, first_of_each_group
-from harness.bench.pairing import SLOWED, Pairing, PairTimes, TimeBudget
+from harness.bench.operations import cached_cases, first_of_each_group, run_timed
 from harness.bench.probes import instructions
-from harness.bench.probes.calls import watch_new_threads
+from harness.bench.probes.cpu_control import spin
+from harness.bench.probes.interpreter import watch_new_threads
 from harness.bench.probes.round_trips import CountingRelay
 from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.results.run import AA_CONTROL, BASELINE, Finding, Memory, Statement, WorkCount
+from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, Statement, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
 from harness.runtime.child import Child, JobFailed, decode_path, encode_path, kill_group, python_module
-from harness.runtime.clock import MonotonicClock
+from harness.runtime.clock import Clock, MonotonicClock
 from harness.scenario import Case, DeclaredFinding, Setting
 
 
@@ -55,6 +62,22 @@ class Task(StrEnum):
     INSTRUCTIONS = "instructions"
     """Count the instructions of one arm; the process runs under callgrind."""
 
+
+SLOT_NS = 1_000_000
+"""A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
+
+CONTROL_EVERY = 4
+"""The A/A control takes part in one of this number of a group's pairs.
+
+In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less
+often has colder caches and a shorter log, and would differ from the other for that alone.
+"""
+
+SLOWED = "baseline slowed"
+"""The arm name of a third baseline instance, the one that gets an injected slowdown."""
+
+BASELINE_COPIES = (AA_CONTROL, SLOWED)
+"""Arms that are further instances of the baseline."""
 
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
 COUNTING_HASH_SEED = 0
@@ -138,6 +161,30 @@ class FindingTried(msgspec.Struct, tag=True, frozen=True):
 
     finding: Finding
     """The finding and whether it was demonstrated."""
+
+
+class SlotTimes(msgspec.Struct, frozen=True):
+    """One arm's slot in a pair."""
+
+    arm: str
+    """Name of the arm."""
+    position: int
+    """Place in the pair's random order, from 0."""
+    latencies_ns: list[int]
+    """The nanoseconds of each operation, in the order they ran."""
+
+
+class PairTimes(msgspec.Struct, tag=True, frozen=True):
+    """One pair: a case timed on every arm. Sent by a worker after each pair."""
+
+    group: str
+    """Name of the case's group."""
+    case: str
+    """Name of the case."""
+    slots: list[SlotTimes]
+    """The slots in the order they ran."""
+    controls_ns: dict[str, int] = {}
+    """Name → nanoseconds of the controls that were timed after the pair."""
 
 
 class MemoryMeasured(msgspec.Struct, tag=True, frozen=True):
@@ -224,16 +271,17 @@ def _do(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     if job.task in {Task.PREPARE, Task.TRY}:
         ready = loaded.scenario.prepare(job.setting)
         send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
-    if job.task in {Task.TRY, Task.EXAMINE, Task.REVISIT}:
-        asyncio.run(_examine(job, loaded, send))
-    elif job.task is Task.COUNT:
-        asyncio.run(_count(job, loaded, send))
-    elif job.task is Task.INSTRUCTIONS:
-        asyncio.run(_instructions(job, loaded.scenario, send))
-    elif job.task is Task.PAIRS:
-        asyncio.run(_pairs(job, loaded, send))
-    elif job.task is Task.MEMORY:
-        send(MemoryMeasured(_memory(job, loaded.scenario)))
+    match job.task:
+        case Task.TRY | Task.EXAMINE | Task.REVISIT:
+            asyncio.run(_examine(job, loaded, send))
+        case Task.COUNT:
+            asyncio.run(_count(job, loaded, send))
+        case Task.INSTRUCTIONS:
+            asyncio.run(_instructions(job, loaded, send))
+        case Task.PAIRS:
+            asyncio.run(_pairs(job, loaded, send))
+        case Task.MEMORY:
+            send(MemoryMeasured(_memory(job, loaded.scenario)))
 
 
 async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
@@ -285,12 +333,12 @@ async def _count(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
 
 
 async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
-    scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
+    scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
-    slow = tuple(scenario.groups_with("slow"))
+    slow = scenario.groups_with("slow")
     excluded_groups = {*(() if job.slow_groups else slow), *(() if job.secondary_groups else scenario.groups_with("secondary"))}
     groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in excluded_groups)
-    budget = TimeBudget(groups, job.budget_ns, job.minimum_pairs, slow)
+    budget = TimeBudget(groups, job.budget_ns, job.minimum_pairs, tuple(slow))
     rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
@@ -298,37 +346,142 @@ async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
         for copy in (AA_CONTROL, *([SLOWED] if job.injected else [])):
             instances[copy] = await stack.enter_async_context(scenario.open(BASELINE, setting))
-        pairing = Pairing(
-            scenario,
-            instances,
-            cases,
-            budget,
-            rng,
-            clock,
-            excluded=job.excluded,
-            slow_from_ns=job.slow_from_ns,
-            injected=job.injected,
-        )
+        clock = MonotonicClock()
+        pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.slow_from_ns, job.injected)
         await pairing.warm_up()
         async for pair in pairing.pairs():
             send(pair)
 
 
-async def _instructions(job: BenchJob, scenario: RunnableScenario, send: Send) -> None:
+@dataclass
+class TimeBudget:
+    """Divides a process's time among its groups, whose costs differ by orders of magnitude, and decides which one is timed next."""
+
+    groups: tuple[str, ...]
+    """Names of the groups to time."""
+    budget_ns: int
+    """Nanoseconds in all; each group that is not slow gets the same part of them."""
+    minimum_pairs: int
+    """Pairs of each group whatever they cost: a median needs them."""
+    slow: tuple[str, ...] = ()
+    """Groups whose operation takes seconds: one pair each, not counted towards the budget."""
+    spent_ns: Counter[str] = field(default_factory=Counter)
+    """Group → nanoseconds spent so far, resets included."""
+    pairs: Counter[str] = field(default_factory=Counter)
+    """Group → pairs timed so far."""
+
+    def add(self, group: str, duration_ns: int) -> None:
+        """Count one pair of a group and the time it took."""
+        self.pairs[group] += 1
+        self.spent_ns[group] += duration_ns
+
+    def next_group(self) -> str | None:
+        """Return the group to time next; None when every group has its pairs and its part of the time."""
+        short = [g for g in self.groups if self.pairs[g] < (1 if g in self.slow else self.minimum_pairs)]
+        if short:
+            return min(short, key=lambda g: self.pairs[g])
+        quick = [g for g in self.groups if g not in self.slow]
+        behind = [g for g in quick if self.spent_ns[g] < self.budget_ns / len(quick)]
+        return min(behind, key=lambda g: self.spent_ns[g], default=None)
+
+
+@dataclass
+class Pairing:
+    """Times the pairs of one scenario in one process."""
+
+    scenario: RunnableScenario
+    instances: Mapping[str, Any]
+    """Open instances by arm, the A/A control's among them. That of SLOWED, if there is one, takes part in every pair."""
+    cases: Sequence[Case]
+    budget: TimeBudget
+    rng: random.Random
+    clock: Clock
+    excluded: Collection[tuple[str, str]] = ()
+    """The (arm, group) that cannot run."""
+    slow_from_ns: int = sys.maxsize
+    """Nanoseconds of a baseline operation from which its group counts as slow."""
+    injected: float = 0.0
+    """Share of its time by which the instance of SLOWED is slowed."""
+    _repeats: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def warm_up(self) -> None:
+        """Run every group on every arm, to fill caches and to size the slots; declared slow groups are left to their one pair."""
+        cases, declared = {c.group: c for c in reversed(self.cases)}, self.budget.slow
+        for group in self.budget.groups:
+            arms = self._arms(group, BASELINE_COPIES)
+            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is slow
+                if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
+                    self._repeats[arm, group] = 1
+                    continue
+                fastest: float = math.inf
+                for _ in range(2):
+                    _, passed_ns = await self._time(self.instances[arm], cases[group])
+                    fastest = min(fastest, passed_ns)
+                    if fastest > SLOT_NS:
+                        break
+                self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
+                if arm == BASELINE and fastest >= self.slow_from_ns:
+                    self.budget.slow += (group,)
+        gc.collect()
+        gc.freeze()
+
+    async def pairs(self) -> AsyncIterator[PairTimes]:
+        """Yield pairs until the budget is spent. The cases of a group alternate."""
+        cases = {g: [c for c in self.cases if c.group == g] for g in self.budget.groups}
+        while (group := self.budget.next_group()) is not None:
+            started, number = self.clock.now_ns(), self.budget.pairs[group]
+            quick = group not in self.budget.slow
+            copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
+            pair = await self._pair(cases[group][number % len(cases[group])], copies)
+            self.budget.add(group, self.clock.now_ns() - started)
+            yield pair
+
+    async def _pair(self, case: Case, copies: Sequence[str]) -> PairTimes:
+        order = self._arms(case.group, copies)
+        self.rng.shuffle(order)
+        equal = [arm for arm in (BASELINE, *BASELINE_COPIES) if arm in self.instances]
+        exchanged = self.rng.sample([self.instances[arm] for arm in equal], len(equal))
+        instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
+        slots = []
+        for position, arm in enumerate(order):
+            slowdown = self.injected if arm == SLOWED else 0.0
+            times = [(await self._time(instances[arm], case, slowdown))[0] for _ in range(self._repeats[arm, case.group])]
+            slots.append(SlotTimes(arm, position, times))
+        controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
+        return PairTimes(case.group, case.name, slots, controls_ns)
+
+    async def _controls_ns(self, instance: Any) -> dict[str, int]:
+        """Time what depends on no arm: the interpreter, and a ping of the baseline instance's server."""
+        now_ns = self.clock.now_ns
+        start = now_ns()
+        spin()
+        found = {PURE_CPU: now_ns() - start}
+        start = now_ns()
+        if await self.scenario.ping(instance) is not NotImplemented:
+            found[PING] = now_ns() - start
+        return found
+
+    def _arms(self, group: str, copies: Sequence[str]) -> list[str]:
+        present = [arm for arm in self.instances if arm not in BASELINE_COPIES or arm in copies]
+        return [arm for arm in present if (BASELINE if arm in BASELINE_COPIES else arm, group) not in self.excluded]
+
+    async def _time(self, instance: Any, case: Case, slowdown: float = 0.0) -> tuple[int, int]:
+        return await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown)
+
+
+async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     """Count one arm's instructions, twice for each group that is not slow; the process runs under callgrind."""
-    excluded_groups = {*scenario.groups_with("slow"), *scenario.groups_with("uncounted")}
-    cases = [c for c in first_of_each_group(_cases(scenario, job)) if c.group not in excluded_groups]
+    scenario, files = loaded.scenario, instructions.folder(job.setting.folder, job.arm)
     async with scenario.open(job.arm, job.setting) as instance:
-        for case in cases:
-            if (job.arm, case.group) in job.excluded:
+        for case in first_of_each_group(_cases(scenario, job)):
+            group = scenario.group[case.group]
+            if group.slow or group.uncounted or (job.arm, case.group) in job.excluded:
                 continue
 
             async def operation(case: Case = case) -> None:
                 await scenario.reset(instance, case, await scenario.run(instance, case))
 
-            first, second = [
-                await instructions.per_operation(operation, instructions.folder(job.setting.folder, job.arm)) for _ in range(2)
-            ]
+            first, second = [await instructions.per_operation(operation, files) for _ in range(2)]
             repeats = abs(second - first) <= instructions.SAME * first
             send(WorkCounted([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
 
@@ -336,7 +489,6 @@ async def _instructions(job: BenchJob, scenario: RunnableScenario, send: Send) -
 def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
     from harness.bench.probes import memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
 
-    clock = MonotonicClock()
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
@@ -352,28 +504,14 @@ def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
 
         used, answer, error = memory.MemoryUse(0, 0, 0.0, []), None, None
         try:
-            if job.limit_bytes is None:
-                used, answer = memory.measure(operation, clock)
-            else:
-                used, answer = memory.measure_limited(operation, job.limit_bytes, clock)
+            used, answer = memory.measure(operation, MonotonicClock(), job.limit_bytes)
         except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
             error = "out of memory" if _is_memory_error(raised) else f"{type(raised).__name__}: {raised}"
         rows = None if answer is None else scenario.rows(case, answer)
         if error is None:
             runner.run(scenario.reset(instance, case, answer))
             runner.run(stack.aclose())
-    return Memory(
-        arm=job.arm,
-        group=job.group,
-        idle_bytes=used.idle_bytes,
-        peak_bytes=used.peak_bytes,
-        seconds=used.seconds,
-        curve=used.curve,
-        rows=rows,
-        scale=job.setting.scale,
-        limit_bytes=job.limit_bytes,
-        error=error,
-    )
+    return Memory(job.arm, job.group, *used, rows=rows, scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)
 
 
 def _is_memory_error(error: BaseException | None) -> bool:

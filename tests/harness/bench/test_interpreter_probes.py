@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.bench.probes import instructions
-from harness.bench.probes.allocations import Allocations
-from harness.bench.probes.calls import Calls, watch_new_threads
+from harness.bench.probes.interpreter import Allocations, Calls, watch_new_threads
 from harness.bench.worker import COUNTING_HASH_SEED
 from harness.errors import NotMeasurableError
 from harness.runtime.child import child_environment

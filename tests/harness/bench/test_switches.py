@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.pairing import PairTimes, SlotTimes
-from harness.bench.result import ScenarioEvidence
-from harness.bench.session import ScenarioRun
+from harness.bench.result import ScenarioRun
 from harness.bench.switches import ablated
-from harness.bench.worker import Task
+from harness.bench.worker import PairTimes, SlotTimes, Task
 from harness.discovery import LoadedScenario, load
 from harness.errors import UsageError
 from harness.runnable import runnable
@@ -103,17 +101,14 @@ def test_what_cannot_be_ablated_is_refused_in_one_line(
 
 def test_jobs_of_an_ablated_scenario_are_marked(toy: LoadedScenario, tmp_path: Path) -> None:
     """Workers load the scenario by its file, so the job states that it is ablated."""
-    jobs = [
-        ScenarioRun(ScenarioEvidence(one, "sqlite", 0.0), Setting(tmp_path, tmp_path)).job(Task.EXAMINE)()
-        for one in (toy, ablated(toy))
-    ]
+    jobs = [ScenarioRun(one, Setting(tmp_path, tmp_path)).job(Task.EXAMINE) for one in (toy, ablated(toy))]
     assert [job.ablate for job in jobs] == [False, True]
 
 
-def test_pairs_become_an_ablation(toy: LoadedScenario) -> None:
+def test_pairs_become_an_ablation(toy: LoadedScenario, tmp_path: Path) -> None:
     """What was timed stands in the result as gains; a scenario as it is has none, and neither has one that timed nothing."""
     one = ablated(toy)
-    evidence, plain = ScenarioEvidence(one, "sqlite", 0.0), ScenarioEvidence(toy, "sqlite", 0.0)
+    evidence, plain = (ScenarioRun(each, Setting(tmp_path, tmp_path)) for each in (one, toy))
     assert evidence.result().ablation == []
     slots = [SlotTimes(arm, place, [100, 300]) for place, arm in enumerate(one.scenario.arms)]
     for process in (1, 2):
