@@ -15,7 +15,17 @@ from harness.gate import matching, work_counts
 from harness.gate.matching import MatchedPair
 from harness.gate.verdict import counted, overall
 from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
-from harness.results.run import Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
+from harness.results.run import (
+    AA_CONTROL,
+    Latency,
+    Run,
+    RunKind,
+    RunSettings,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+    WorkCount,
+)
 from harness.results.store import SCHEMA_VERSION
 
 SAVED_VERSION = 3
@@ -187,6 +197,36 @@ class ComparedItem:
         return GateRow(
             RowKind.TIME, now_item.scenario, now_item.engine, now_item.rtt_ms, now_item.arm, now_item.group, "time", verdict, reason
         )
+
+
+def saved_item(run: Run, result: ScenarioResult, latency: Latency) -> SavedItem:
+    """Return the item of the arm and the group with these latencies, from the result of its scenario."""
+    group, arm = latency.group, latency.arm
+    ratio, control = (next((r for r in result.ratios if (r.arm, r.group) == (a, group)), None) for a in (arm, AA_CONTROL))
+    groups = {group, ""} if group == next(iter(result.groups), group) else {group}
+    return SavedItem(
+        schema_version=SAVED_VERSION,
+        scenario=result.name,
+        group=group,
+        arm=arm,
+        engine=result.engine,
+        rtt_ms=result.rtt_ms,
+        size=run.settings.size,
+        seed=run.settings.seed,
+        dataset=result.dataset,
+        verified_cases=result.verified_cases,
+        engine_settings=result.engine_settings,
+        environment={key: value for key, value in run.environment.items() if key != matching.ALWAYS_DIFFERS},
+        work_counts=[count for count in result.work_counts if count.arm == arm and count.group in groups],
+        tolerances=result.tolerances,
+        higher_is_better=result.higher_is_better,
+        percentiles_ns=latency.percentiles_ns,
+        times_faster=ratio.ratio if ratio else None,
+        interval_95=(ratio.low, ratio.high) if ratio else None,
+        control_95=(control.low, control.high) if control else None,
+        process_ratios=ratio.processes if ratio else [],
+        pairs=ratio.pairs if ratio else 0,
+    )
 
 
 def read(saved: Mapping[str, Any]) -> SavedItem | str:

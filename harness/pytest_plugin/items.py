@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
     from harness.pytest_plugin.compared import ComparedItem, SavedItem
     from harness.pytest_plugin.saved import SavedRun
-    from harness.results.run import Latency, Run, ScenarioResult
+    from harness.results.run import Run, ScenarioResult
 
 ADVICE = (
     "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
@@ -122,6 +122,8 @@ class Trials:
 
     def run_item(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
         """Fail if the scenario failed, skip if it or its arm cannot run here, and replay the samples when measuring."""
+        import msgspec  # noqa: PLC0415 - only when scenarios run
+
         from harness.results.run import ScenarioStatus  # noqa: PLC0415 - only when scenarios run
 
         result = self._result(item.loaded)
@@ -144,7 +146,7 @@ class Trials:
             self._skip(item, benchmark, reason)
         samples_s = self._samples_s(result, item)
         replay.load(samples_s)
-        benchmark.extra_info["harness"] = _builtins(measured)
+        benchmark.extra_info["harness"] = msgspec.to_builtins(measured)
         benchmark.pedantic(_nothing, rounds=len(samples_s), iterations=1)
         self._gate(measured)
 
@@ -255,9 +257,11 @@ class Trials:
     @cached_property
     def _measured(self) -> list[SavedItem]:
         """Each arm in each group that it was timed in, of the scenarios that did not fail."""
+        from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
+
         scenarios = {loaded.name: loaded.scenario for loaded in self.scenarios}
         return [
-            _saved_item(self._run, result, latency)
+            compared.saved_item(self._run, result, latency)
             for result in self._run.scenarios
             for latency in result.latencies
             if result.error is None and latency.arm in scenarios[result.name].arms
@@ -277,43 +281,3 @@ TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
 
 def _nothing() -> None:
     """Stand for the work, which was done and timed before."""
-
-
-def _builtins(item: SavedItem) -> Any:
-    import msgspec  # noqa: PLC0415 - only when measuring
-
-    return msgspec.to_builtins(item)
-
-
-def _saved_item(run: Run, result: ScenarioResult, latency: Latency) -> SavedItem:
-    from harness.gate.matching import ALWAYS_DIFFERS  # noqa: PLC0415 - only when measuring
-    from harness.pytest_plugin.compared import SAVED_VERSION, SavedItem  # noqa: PLC0415 - only when measuring
-    from harness.results.run import AA_CONTROL  # noqa: PLC0415 - only when measuring
-
-    group, arm = latency.group, latency.arm
-    ratio = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
-    control = next((r for r in result.ratios if (r.arm, r.group) == (AA_CONTROL, group)), None)
-    groups = {group, ""} if group == next(iter(result.groups), group) else {group}
-    return SavedItem(
-        schema_version=SAVED_VERSION,
-        scenario=result.name,
-        group=group,
-        arm=arm,
-        engine=result.engine,
-        rtt_ms=result.rtt_ms,
-        size=run.settings.size,
-        seed=run.settings.seed,
-        dataset=result.dataset,
-        verified_cases=result.verified_cases,
-        engine_settings=result.engine_settings,
-        environment={key: value for key, value in run.environment.items() if key != ALWAYS_DIFFERS},
-        work_counts=[count for count in result.work_counts if count.arm == arm and count.group in groups],
-        tolerances=result.tolerances,
-        higher_is_better=result.higher_is_better,
-        percentiles_ns=latency.percentiles_ns,
-        times_faster=ratio.ratio if ratio else None,
-        interval_95=(ratio.low, ratio.high) if ratio else None,
-        control_95=(control.low, control.high) if control else None,
-        process_ratios=ratio.processes if ratio else [],
-        pairs=ratio.pairs if ratio else 0,
-    )
