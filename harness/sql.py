@@ -1,6 +1,7 @@
 """A base class for scenarios of SQLAlchemy applications: databases on every engine, rows, snapshots, statements, plans and ping."""
 
 import fcntl
+import functools
 import hashlib
 import inspect
 import itertools
@@ -9,11 +10,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -31,7 +32,6 @@ from harness.databases.copies import borrowed_copy, temporary_copy
 from harness.databases.embedded import disable_driver_transactions, emit_begin
 from harness.databases.engines import engine_names
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
-from harness.databases.interface import Migration as SchemaChange
 from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.probes.ping import ping, ping_synchronously
 from harness.probes.plans import plans
@@ -53,42 +53,39 @@ Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
 """Rows of one table: its name with one dictionary per row, or a block of columns."""
 
 Instance = TypeVar("Instance")
+AnyEngine = TypeVar("AnyEngine", AsyncEngine, Engine)
+Sessions = TypeVar("Sessions")
+Block = TypeVar("Block", bound=RowBlock)
 
 _copies = itertools.count()
 
 
 @dataclass(frozen=True)
-class SqlInstance:
+class SqlStore(Generic[AnyEngine, Sessions]):
+    """One arm's own database, opened with SQLAlchemy."""
+
+    arm: str
+    """Name of the arm."""
+    name: str
+    """The database's name among `databases`."""
+    engine: AnyEngine
+    """A pool of connections, at the setting's RTT."""
+    sessions: Sessions
+    """Makes sessions on `engine`; objects stay readable after a commit."""
+    undo: AnyEngine
+    """One more connection, at no RTT, for `reset` and `state`; with asyncio it checks no foreign keys where the engine allows that."""
+    databases: Databases
+    """The databases of the setting's engine."""
+    setting: Setting
+    """The setting of the scenario."""
+
+
+class SqlInstance(SqlStore[AsyncEngine, async_sessionmaker[AsyncSession]]):
     """One arm's own database, opened with SQLAlchemy's asyncio engine."""
 
-    arm: str
-    name: str
-    """The database's name among `databases`."""
-    engine: AsyncEngine
-    """A pool of connections, at the setting's RTT."""
-    sessions: async_sessionmaker[AsyncSession]
-    """Makes sessions on `engine`; objects stay readable after a commit."""
-    undo: AsyncEngine
-    """One more connection, at no RTT and without foreign key checks where the engine allows it: for `reset` and `state`."""
-    databases: Databases
-    setting: Setting
 
-
-@dataclass(frozen=True)
-class SyncSqlInstance:
+class SyncSqlInstance(SqlStore[Engine, sessionmaker[Session]]):
     """One arm's own database, opened with SQLAlchemy's synchronous engine: for a scenario whose `run` is a plain function."""
-
-    arm: str
-    name: str
-    """The database's name among `databases`."""
-    engine: Engine
-    """A pool of connections, at the setting's RTT."""
-    sessions: sessionmaker[Session]
-    """Makes sessions on `engine`; objects stay readable after a commit."""
-    undo: Engine
-    """One more connection, at no RTT: for `reset` and `state`."""
-    databases: Databases
-    setting: Setting
 
 
 class SqlScenario(Scenario[Instance], Generic[Instance]):
@@ -190,7 +187,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                 if not found.exists(snapshot):
                     partial = f"{snapshot}-partial"
                     found.copy(base, partial)
-                    found.migrate(partial, _change(migration))
+                    found.migrate(partial, functools.partial(_execute, migration))
                     found.rename(partial, snapshot)
         return prepared
 
@@ -246,11 +243,10 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
 
     async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
         """Run the case once, reset it, and return its statements with their plans, where they have any."""
-        engine = _engine(instance)
-        async with Statements(engine) as sent:
+        async with Statements(_engine(instance)) as sent:
             answer = await resolved(self.run(instance, case))
         await resolved(self.reset(instance, case, answer))
-        return await plans(engine, sent.sent(), arm=_store(instance).arm, group=case.group)
+        return await plans(_engine(instance), sent.sent(), arm=_store(instance).arm, group=case.group)
 
     def _base(self, setting: Setting) -> str:
         return f"shared-{setting.size}-{setting.scale:g}-{setting.seed}-{self.data_name()}"
@@ -277,13 +273,21 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
         sha, loaded = hashlib.sha256(f"generator {self.data_version}".encode()), dict[str, None]()
 
+        def digested(block: Block) -> Block:
+            sha.update(self.block_digest(block))
+            loaded[block.table] = None
+            return block
+
         def blocks() -> Iterator[RowBlock]:
             dialect = found.url(base).get_dialect()()
             for rows in self.data(setting):
-                for block in _blocks(*rows, self.metadata) if isinstance(rows, tuple) else [rows]:
-                    sha.update(self.block_digest(block))
-                    loaded[block.table] = None
-                    yield block.converted(dialect) if isinstance(block, _DictRows) else block
+                if not isinstance(rows, tuple):
+                    yield digested(rows)
+                elif (table := self.metadata.tables.get(rows[0])) is not None:
+                    yield from (_converted(table, digested(block), dialect) for block in _blocks(table, rows[1]))
+                else:
+                    known = ", ".join(self.metadata.tables)
+                    raise UsageError(f"data() yields rows of an unknown table {rows[0]!r}; choose from {known}")
 
         counts = found.fill(base, self.metadata, blocks())
         described: dict[str, str | int] = {"digest": sha.hexdigest(), "size": setting.size, "seed": setting.seed}
@@ -299,38 +303,28 @@ class _ColumnRows:
     rows: int
 
 
-@dataclass(frozen=True)
-class _DictRows(_ColumnRows):
-    """Rows that came as dictionaries, their values as the application has them."""
-
-    of: Table
-
-    def converted(self, dialect: Dialect) -> _ColumnRows:
-        """Return the rows with values as a dialect hands them to its driver."""
-        columns = {name: _converted(self.of, name, values, dialect) for name, values in self.columns.items()}
-        return _ColumnRows(self.table, columns, self.rows)
-
-
-def _blocks(table: str, rows: Iterable[Mapping[str, Any]], metadata: MetaData) -> Iterator[_DictRows]:
-    if table not in metadata.tables:
-        raise UsageError(f"data() yields rows of an unknown table {table!r}; choose from {', '.join(metadata.tables)}")
-    of, left = metadata.tables[table], iter(rows)
+def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[_ColumnRows]:
+    """Yield blocks of rows that came as dictionaries, their values as the application has them."""
+    left = iter(rows)
     while some := list(itertools.islice(left, BLOCK_ROWS)):
         names = list(some[0])
-        if unknown := [name for name in names if name not in of.columns]:
-            raise UsageError(f"{table} has no column {unknown[0]!r}; choose from {', '.join(of.columns.keys())}")
+        if unknown := [name for name in names if name not in table.columns]:
+            raise UsageError(f"{table} has no column {unknown[0]!r}; choose from {', '.join(table.columns.keys())}")
         for row in some:
             if row.keys() != some[0].keys():
                 raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")
-        yield _DictRows(table, {name: [row[name] for row in some] for name in names}, len(some), of)
+        yield _ColumnRows(table.key, {name: [row[name] for row in some] for name in names}, len(some))
 
 
-def _converted(table: Table, name: str, values: Iterable[Any], dialect: Dialect) -> Sequence[Any] | np.ndarray[Any, Any]:
-    process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
-    found = list(values) if process is None else [process(value) for value in values]
-    if any(isinstance(value, datetime) for value in found):
-        return np.array([_utc(value) for value in found], "datetime64[us]")
-    return found
+def _converted(table: Table, block: _ColumnRows, dialect: Dialect) -> _ColumnRows:
+    """Return a block with values as a dialect hands them to its driver."""
+    columns: dict[str, Sequence[Any] | np.ndarray[Any, Any]] = {}
+    for name, values in block.columns.items():
+        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
+        found = list(values) if process is None else [process(value) for value in values]
+        is_time = any(isinstance(value, datetime) for value in found)
+        columns[name] = np.array([_utc(value) for value in found], "datetime64[us]") if is_time else found
+    return replace(block, columns=columns)
 
 
 def _utc(value: datetime | None) -> datetime | None:
@@ -339,14 +333,12 @@ def _utc(value: datetime | None) -> datetime | None:
 
 def _store(instance: Any) -> SqlInstance | SyncSqlInstance:
     """Return the database of an instance, which is one or has one as its `store`."""
-    found: SqlInstance | SyncSqlInstance = instance if isinstance(instance, SqlInstance | SyncSqlInstance) else instance.store
-    return found
+    return cast("SqlInstance | SyncSqlInstance", instance if isinstance(instance, SqlStore) else instance.store)
 
 
-def _engine(instance: Any) -> AsyncEngine | Engine:
+def _engine(instance: Any) -> Any:
     """Return the engine whose statements are counted: the instance's own, or that of its database."""
-    found: AsyncEngine | Engine = instance.engine if hasattr(instance, "engine") else _store(instance).engine
-    return found
+    return instance.engine if hasattr(instance, "engine") else _store(instance).engine
 
 
 async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine:
@@ -366,15 +358,12 @@ async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine
     return engine
 
 
-def _change(migration: Migration) -> SchemaChange:
-    def execute(connection: Connection) -> None:
-        if callable(migration):
-            migration(connection)
-            return
-        for statement in [migration] if isinstance(migration, str) else migration:
-            connection.exec_driver_sql(statement)
-
-    return execute
+def _execute(migration: Migration, connection: Connection) -> None:
+    if callable(migration):
+        migration(connection)
+        return
+    for statement in [migration] if isinstance(migration, str) else migration:
+        connection.exec_driver_sql(statement)
 
 
 def _named(what: type | FunctionType) -> str:

@@ -11,6 +11,7 @@ than evidence needs: little time would be saved, at the price of process medians
 import asyncio
 import gc
 import math
+import os
 import random
 import signal
 import sys
@@ -37,7 +38,7 @@ from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
 from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, Statement, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
-from harness.runtime.child import Child, JobFailed, decode_path, encode_path, kill_group, python_module
+from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
 from harness.runtime.clock import Clock, MonotonicClock
 from harness.scenario import Case, DeclaredFinding, Setting
 
@@ -246,7 +247,7 @@ def main() -> None:
     if not line:
         return
     job = decode_job(line)
-    encoder = msgspec.json.Encoder(enc_hook=encode_path)
+    encoder = msgspec.json.Encoder(enc_hook=os.fspath)
 
     def send(event: Event) -> None:
         parent.write_line(encoder.encode(event))

@@ -15,17 +15,15 @@ import sys
 import threading
 from typing import Any
 
+# Environment variables of a child
 FD = "HARNESS_CHANNEL_FD"
-"""Environment variable with the file descriptor of the child's end of the channel."""
-
+"""The file descriptor of the child's end of the channel."""
 PARENT = "HARNESS_PARENT_PID"
-"""Environment variable with the parent's process id, to notice an exit of the parent before the kernel was asked to watch it."""
-
+"""The parent's process id, to notice an exit of the parent before the kernel was asked to watch it."""
 CORES = "HARNESS_CORES"
-"""Environment variable with the cores to pin the child to, separated by commas."""
-
+"""The cores to pin the child to, separated by commas."""
 PADDING = "HARNESS_PADDING"
-"""Environment variable without meaning: its length moves the start of the stack."""
+"""Without meaning: its length moves the start of the stack."""
 
 FAILED = "JobFailed"
 """Type of the message with which a worker gives up; see `harness.runtime.child.JobFailed`."""
@@ -52,20 +50,13 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, kind: str, /, **fields: Any) -> None:
-        """Send a message of type `kind`.
-
-        Raises:
-            OSError: the other side has closed its end.
-        """
+        """Send a message of type `kind`; raises as `write_line` does."""
         self.write_line(json.dumps({"type": kind, **fields}).encode())
 
     def receive(self) -> dict[str, Any] | None:
         """Wait for the next message and return it; None if the other side has closed its end."""
         line = self.read_line()
-        if not line:
-            return None
-        message: dict[str, Any] = json.loads(line)
-        return message
+        return json.loads(line) if line else None
 
     def write_line(self, line: bytes) -> None:
         """Send an encoded message.
@@ -87,12 +78,9 @@ class Channel:
         searched = 0
         while (end := self._received.find(b"\n", searched)) < 0:
             searched = len(self._received)
-            try:
+            chunk = b""
+            with contextlib.suppress(ConnectionError):  # such as a reset: the other side crashed with unread messages
                 chunk = self._socket.recv(_CHUNK_BYTES)
-            except TimeoutError:
-                raise
-            except OSError:  # such as a reset: the other side crashed with unread messages
-                chunk = b""
             if not chunk:
                 return b""
             self._received += chunk
@@ -149,20 +137,15 @@ def pin() -> None:
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
 
 
-def disable_address_randomization() -> None:
-    """Let the program that this process executes next have the same addresses every time; Linux only."""
+def main() -> None:
+    """Become the command in the arguments, with the same addresses every time; exits with 127 and one line if that fails."""
+    pin()
+    set_parent_death_signal(signal.SIGKILL)
     if sys.platform == "linux":
         system = ctypes.CDLL(None)
         persona = system.personality(_QUERY)
         if persona != -1:  # a container may forbid it: addresses then differ between processes, which costs precision only
             system.personality(persona | _ADDR_NO_RANDOMIZE)
-
-
-def main() -> None:
-    """Become the command in the arguments; exits with 127 and one line if it cannot be executed."""
-    pin()
-    set_parent_death_signal(signal.SIGKILL)
-    disable_address_randomization()
     command = sys.argv[1:]
     try:
         os.execvp(command[0], command)  # noqa: S606 - the parent's own list of arguments, no shell

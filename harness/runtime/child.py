@@ -19,15 +19,13 @@ from harness.errors import ScenarioFailedError
 from harness.runtime import channel
 from harness.runtime.cores import keep_to
 
-LAUNCHER = Path(channel.__file__)
-
 M = TypeVar("M")
 
 _ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
 
 
 class JobFailed(msgspec.Struct, tag=True, frozen=True):
-    """The last message of a worker that gives up, whichever kind of worker it is."""
+    """The last message of a worker that gives up, whatever its kind."""
 
     message: str
     """The reason, in one line."""
@@ -64,12 +62,18 @@ class Child(Generic[M]):
     ) -> None:
         """Start a command whose program calls `harness.runtime.channel.connect`.
 
-        `prefix` is put in front of it, such as valgrind's command line. `environment` replaces that of `child_environment()`.
-        `cores` are those the process is pinned to; none leaves it to the system. `hash_seed` fixes the order of sets. With
-        `padding`, a number of bytes, the process starts through the launcher, without address-space randomisation and with an
-        environment that is longer by that number. Its output is kept for `output()` with `capture`, and goes to standard error
-        without. `exit_timeout_s` is the time that it gets to exit by itself once its channel is closed, before it is killed; None:
-        no limit.
+        Args:
+            command: Its words.
+            decoder: Decodes its messages.
+            prefix: Put in front of the command, such as valgrind's command line.
+            environment: Replaces that of `child_environment()`.
+            folder: Its working folder; by default that of this process.
+            cores: The cores to pin it to; none leaves it to the system.
+            hash_seed: Fixes the order of sets.
+            padding: Bytes to add to the environment. The process then starts through the launcher, without address randomisation.
+            capture: Whether its output is kept for `output()`; otherwise it goes to standard error.
+            exit_timeout_s: Seconds to exit by itself once its channel is closed, before it is killed. None: no limit, and an
+                interrupt does not kill it either.
         """
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s
@@ -84,7 +88,7 @@ class Child(Generic[M]):
         launcher: list[str] = []
         if padding is not None:
             extra[channel.PADDING] = "." * padding
-            launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
+            launcher = [sys.executable, "-I", "-S", channel.__file__]
         try:
             with theirs:
                 self.process = subprocess.Popen(
@@ -115,10 +119,8 @@ class Child(Generic[M]):
     def send(self, message: object) -> bool:
         """Send a message, a tagged struct or a dict with a `type`; return False if the process has exited or closed its end."""
         try:
-            self._channel.write_line(msgspec.json.encode(message, enc_hook=encode_path))
-        except TimeoutError:
-            raise
-        except OSError:
+            self._channel.write_line(msgspec.json.encode(message, enc_hook=os.fspath))
+        except ConnectionError:
             return False
         return True
 
@@ -144,7 +146,7 @@ class Child(Generic[M]):
         return self._output.read().decode(errors="replace")
 
     def exit_description(self) -> str:
-        """Wait for the process to exit and return the way it did, such as `exit code 3` or `SIGKILL`."""
+        """Wait for the process to exit; return its exit code or signal, such as `exit code 3` or `SIGKILL`."""
         return exit_description(self.process.wait())
 
     def end(self) -> None:
@@ -191,10 +193,7 @@ def exit_description(code: int) -> str:
     """Return the meaning of a return code of `subprocess`, such as `exit code 3` or `SIGKILL`."""
     if code >= 0:
         return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
+    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
 
 
 def last_error_line(text: str) -> str:
@@ -204,23 +203,6 @@ def last_error_line(text: str) -> str:
     return (errors or lines or [""])[-1]
 
 
-def encode_path(value: object) -> str:
-    """Return a path as a JSON string; a hook for msgspec.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"cannot send {type(value).__name__} to a child process")
-
-
 def decode_path(kind: type, value: object) -> object:
-    """Return a path from a JSON string; a hook for msgspec.
-
-    Raises:
-        TypeError: another type is expected.
-    """
-    if kind is Path:
-        return Path(str(value))
-    raise TypeError(f"cannot read {kind.__name__} from the parent process")
+    """Return a path from a JSON string; a hook for msgspec, which knows all other types of messages."""
+    return kind(value)
