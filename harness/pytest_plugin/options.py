@@ -9,7 +9,6 @@ from harness import options as converters
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
 """pytest-benchmark's options that request times."""
-
 FAIL = "--harness-compare-fail"
 
 FAIL_HELP = (
@@ -19,7 +18,6 @@ FAIL_HELP = (
 
 share = converters.percent(zero=True, example="25%")
 """Converts the limit of `FAIL`, such as 25%, to a share."""
-
 OPTIONS: tuple[tuple[str, object, Callable[[str], object], str, str], ...] = (
     ("--harness-size", SIZE, converters.size, "SIZE", f"size of the dataset (default: {SIZE})"),
     ("--harness-engine", "sqlite", converters.engine, "ENGINE", "database engine (default: sqlite)"),
@@ -41,11 +39,7 @@ def add(parser: pytest.Parser) -> None:
 
 
 def check(config: pytest.Config) -> None:
-    """Refuse options that can only mislead.
-
-    Raises:
-        pytest.UsageError: times requested from parallel workers, or a gate without a run to compare with.
-    """
+    """Raise UsageError for times requested from parallel workers, and for a gate without a run to compare with."""
     if has_scenarios(config) and is_measuring(config) and config.getoption("dist", default="no") != "no":
         raise pytest.UsageError(
             "times are requested (--benchmark-…), but pytest-xdist runs tests in parallel (-n, --dist), which would disturb them, "
