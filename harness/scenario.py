@@ -127,15 +127,12 @@ class Probe(Protocol):
 
     async def __aenter__(self) -> Self:
         """Start counting from zero."""
-        ...
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop counting."""
-        ...
 
     def counts(self) -> Mapping[str, float]:
         """Return the counts by metric name."""
-        ...
 
 
 Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str] | str]
@@ -221,11 +218,8 @@ class Scenario(Generic[Instance]):
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the servers of the instances, and stop them at the end. Entered once, by the coordinator, for the whole run.
 
-        Several scenarios of a run may share them. A setting with a round-trip time and no server is not run.
-
-        Raises, when entered:
-            NotMeasurableError: it cannot run here; the reason stands in the report.
-            UsageError: it should run and does not, such as an address without a server; the scenario has failed.
+        Several scenarios of a run may share them. A setting with a round-trip time and no server is not run. Entering it raises
+        NotMeasurableError if it cannot run here, with the reason for the report, or UsageError if it should run and does not.
         """
         return nullcontext({})
 
@@ -249,9 +243,6 @@ class Scenario(Generic[Instance]):
         """Build an instance in which the switches in `on` are turned on and all others are off; never timed.
 
         An ablation of n switches has 2 n + 3 of them open at once in a process, so an instance should be light.
-
-        Raises:
-            TypeError: the scenario has switches and does not define this.
         """
         raise TypeError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
 
@@ -285,10 +276,7 @@ class Scenario(Generic[Instance]):
         return {}
 
     def ping(self, instance: Instance) -> object:
-        """Make the cheapest round trip to the instance's server, such as `SELECT 1`: a control of the machine's drift.
-
-        NotImplemented, which is the default: there is no such thing.
-        """
+        """Make the cheapest round trip to the server, such as `SELECT 1`, to control drift; NotImplemented if there is none."""
         return NotImplemented
 
     def counts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
@@ -302,10 +290,7 @@ class Scenario(Generic[Instance]):
         """Undo the writes of `run`, between pairs; not timed."""
 
     def settle(self, instance: Instance) -> Awaitable[None] | None:
-        """Undo everything that `reset` has put off under load: called after each block, when nothing is in flight.
-
-        A `reset` while other operations are timed takes time from them, and from the load generator.
-        """
+        """Undo everything that `reset`, which takes time from other operations, has put off under load: called after each block."""
 
     def probes(self, instance: Instance) -> Sequence[Probe]:
         """Return the probes of the pass that counts work."""
@@ -316,11 +301,7 @@ class Scenario(Generic[Instance]):
         return ()
 
     def facts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
-        """Return figures of the arm itself, not of an operation: bytes of index, number of connections.
-
-        Raises:
-            NotMeasurableError: this engine does not report them.
-        """
+        """Return figures of the arm itself, such as bytes of index; raise NotMeasurableError if the engine reports none."""
         return {}
 
     def memory_limits_bytes(self, setting: Setting) -> Mapping[str, int]:

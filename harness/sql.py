@@ -45,13 +45,10 @@ from harness.servers.lifecycle import is_embedded, processes, servers
 
 BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
-
 Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
-
 Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
 """Rows of one table: its name with one dictionary per row, or a block of columns."""
-
 Instance = TypeVar("Instance")
 AnyEngine = TypeVar("AnyEngine", AsyncEngine, Engine)
 Sessions = TypeVar("Sessions")
@@ -73,7 +70,7 @@ class SqlStore(Generic[AnyEngine, Sessions]):
     sessions: Sessions
     """Makes sessions on `engine`; objects stay readable after a commit."""
     undo: AnyEngine
-    """One more connection, at no RTT, for `reset` and `state`; with asyncio it checks no foreign keys where the engine allows that."""
+    """One more connection, at no RTT, for `reset` and `state`; with asyncio it ignores foreign keys where the engine can."""
     databases: Databases
     """The databases of the setting's engine."""
     setting: Setting
@@ -147,10 +144,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
 
     def data_name(self) -> str:
-        """Return the name of the rows: scenarios of a run with the same name share one filled database.
-
-        It may have letters, digits, dashes, dots and underscores. By default every scenario has a different one.
-        """
+        """Return the name of the rows (letters, digits, `-`, `.`, `_`): scenarios with the same name share one filled database."""
         return _named(type(self))
 
     def block_digest(self, block: RowBlock) -> bytes:
@@ -167,8 +161,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     async def prepare(self, setting: Setting) -> Prepared:
         """Fill a database with the rows, and make a snapshot for every migration; what exists is not made again.
 
-        Raises:
-            UsageError: the rows do not fit the tables, the disk is full, or the working folder cannot be written.
+        Raises UsageError if the rows do not fit the tables, the disk is full, or the working folder cannot be written.
         """
         found, base = databases(setting), self._base(setting)
         record = setting.shared / f"{base}.json"
@@ -201,8 +194,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     async def database(self, arm: str, setting: Setting, options: ConnectionOptions | None = None) -> AsyncIterator[SqlInstance]:
         """Open the arm's own copy for asyncio, and remove it at the end; `options` go before `connections`.
 
-        Raises:
-            UsageError: the scenario was not prepared, or the disk is full.
+        Raises UsageError if the scenario was not prepared, or the disk is full.
         """
         found = databases(setting)
         with self._copy(found, arm, setting) as name:
@@ -213,11 +205,9 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     async def sync_database(
         self, arm: str, setting: Setting, options: ConnectionOptions | None = None
     ) -> AsyncIterator[SyncSqlInstance]:
-        """Open the arm's own copy with synchronous engines, and remove it at the end; `options` go before `connections`.
+        """Open the arm's own copy with synchronous engines; otherwise as `database` does.
 
-        Raises:
-            NotMeasurableError: the engine's synchronous driver is not installed.
-            UsageError: the scenario was not prepared, or the disk is full.
+        Raises NotMeasurableError if the engine's synchronous driver is not installed.
         """
         found, options = databases(setting), options or self.connections
         with self._copy(found, arm, setting) as name, ExitStack() as stack:
