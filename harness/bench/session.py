@@ -14,7 +14,7 @@ import msgspec
 from harness.bench.result import ScenarioRun, clean_controls
 from harness.bench.serving import served
 from harness.bench.steps import Observer, RunStep, StepRunner
-from harness.bench.worker import Task, end_all
+from harness.bench.worker import Effort, Task, end_all
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError, NotMeasurableError
 from harness.results.run import Review, Run, RunKind, RunSettings, RunWarning
@@ -29,47 +29,14 @@ from harness.verdicts import controls
 
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
-
 CASES_AT_HIGHER_RTT = 1
 """Cases of each group that are verified at a higher RTT: it changes no answer, and all were verified at the lowest one."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """The time and the processes that a run gives to each scenario on one engine at one RTT."""
-
-    minimum_pairs: int = 3
-    """Pairs of every group in a process."""
-    slow_processes: int = 3
-    """Number of the processes that time slow groups as well."""
-    slow_at_higher_rtt: bool = True
-    """Whether they do so at a higher RTT, which adds little to an operation of seconds."""
-    slow_from_ns: int = 500_000_000
-    """Nanoseconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
-    processes_at_higher_rtt: int | None = None
-    """Limit of the processes at a higher RTT; None: the same number as at the lowest."""
-    secondary_groups: bool = True
-    """Whether secondary groups are timed."""
-    interpreter: bool = True
-    """Whether calls and allocations are counted in addition to the data layer's work."""
-    side_by_side: bool = False
-    """Whether scenarios without a server, and then those with network latency, are timed in parallel, each on one core."""
-
-
 USUAL = Effort()
 QUICK = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=100_000_000)
-SEVERAL = Effort(
-    minimum_pairs=2,
-    slow_processes=2,
-    slow_at_higher_rtt=False,
-    slow_from_ns=50_000_000,
-    processes_at_higher_rtt=2,
-    secondary_groups=False,
-    interpreter=False,
-    side_by_side=True,
-)
-"""For several engines or RTTs, which are many trials; a run of one engine at one RTT has what is left out here."""
-
+SEVERAL = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=50_000_000, is_full=False)
+"""For several engines or RTTs, which are many trials."""
+PROCESSES_AT_HIGHER_RTT = 2
+"""Limit of the processes at a higher RTT in a run of many trials."""
 SIDE_BY_SIDE = RunWarning(
     "side by side",
     "scenarios without a server, or with network latency, were timed in parallel, one per core, which slows all arms equally",
@@ -129,17 +96,13 @@ class RunSession:
         self.allocator = CoreAllocator(self.cores)
 
     def run(self) -> Run:
-        """Carry out the plan and return the run's record, also after Ctrl-C.
-
-        Raises:
-            UsageError: the output folder cannot be written, or the disk is full.
-        """
+        """Carry out the plan and return the run's record, also after Ctrl-C; raise UsageError if its folder cannot be written."""
         self._environment, self._commit = machine.describe(self.cores), git_commit()
         write_run(self._record(None), self.plan.out)  # a folder that is not writable must show before hours of measuring
         with workspace() as space, ExitStack() as servers:
             try:
                 self._begin(space, servers)
-                StepRunner(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._abandon).run()
+                StepRunner(self._steps(), self.observer, lanes=max(1, len(self.cores.all)), abandon=self._interrupt).run()
             except KeyboardInterrupt:
                 self._interrupt()
             finally:
@@ -152,9 +115,6 @@ class RunSession:
         self._interrupted = True
         for trial in self._trials:
             trial.interrupted = True
-
-    def _abandon(self) -> None:
-        self._interrupt()
         end_all()
 
     def _begin(self, space: Path, servers: ExitStack) -> None:
@@ -191,31 +151,21 @@ class RunSession:
                 steps.append(examination(Task.REVISIT, cases_per_group=CASES_AT_HIGHER_RTT))
             elif self.plan.counting:
                 steps.append(self._step(t, "preparing", 4.0, Task.PREPARE))
-                steps.append(examination(Task.EXAMINE, interpreter=given.interpreter))
+                steps.append(examination(Task.EXAMINE))
             else:
                 steps.append(examination(Task.TRY))
         in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_order:
-                if t.lowest_rtt is not None and process > (given.processes_at_higher_rtt or settings.processes):
+                is_lowest = t.lowest_rtt is None
+                if process > PROCESSES_AT_HIGHER_RTT and not (is_lowest or given.is_full):
                     continue
                 description = f"timing pairs, process {process} of {settings.processes}"
-                steps.append(
-                    self._step(
-                        t,
-                        description,
-                        slice_s + 3.0,
-                        Task.PAIRS,
-                        isolation=self._isolation(t),
-                        process=process,
-                        budget_ns=int(slice_s * 1e9),
-                        minimum_pairs=given.minimum_pairs,
-                        slow_groups=process <= given.slow_processes and (t.lowest_rtt is None or given.slow_at_higher_rtt),
-                        slow_from_ns=given.slow_from_ns,
-                        secondary_groups=given.secondary_groups,
-                        injected=self.plan.injected,
-                    )
+                timing = partial(
+                    self._step, t, description, slice_s + 3.0, Task.PAIRS, isolation=self._isolation(t), process=process
                 )
+                slow = process <= given.slow_processes and (is_lowest or given.is_full)
+                steps.append(timing(budget_ns=int(slice_s * 1e9), slow_groups=slow, injected=self.plan.injected))
         if self.plan.memory:
             steps += [step for t in at_lowest_rtt for step in self._growth_steps(t)]
             steps += [step for t in at_lowest_rtt for step in self._memory_steps(t)]
@@ -235,7 +185,7 @@ class RunSession:
         itself busy.
         """
         idle = not trial.loaded.scenario.busy and (not trial.setting.servers or trial.setting.rtt_ms > 0)
-        return Isolation.CORE if self.cores.all and idle and effort(self.plan.settings).side_by_side else Isolation.MACHINE
+        return Isolation.CORE if self.cores.all and idle and not effort(self.plan.settings).is_full else Isolation.MACHINE
 
     def _growth_steps(self, trial: ScenarioRun) -> Iterator[RunStep]:
         for scale in dict.fromkeys(scale for group in trial.loaded.scenario.groups for scale in group.growth):
@@ -273,7 +223,7 @@ class RunSession:
         def act() -> None:
             if not trial.is_active or self._interrupted:
                 return
-            job = trial.job(task, **fields)
+            job = trial.job(task, effort=effort(self.plan.settings), **fields)
             if (job.arm, job.group) in trial.excluded:
                 return
             with self.allocator.allocate(isolation) as cpus:

@@ -31,10 +31,7 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
     """Return a scenario with sets of its switches as arms, verified, timed in pairs and controlled like any other.
 
     Its groups are those under load that are not secondary. Promises, findings, memory, growth and work counts belong to the
-    original arms and are left out.
-
-    Raises:
-        UsageError: it has fewer than two switches, does not define `open_switched`, or has no group to time.
+    original arms and are left out. Raises UsageError without two switches, `open_switched`, and a group to time.
     """
     kind = type(loaded.scenario.written)
     if len(kind.switches) < MIN_SWITCHES:

@@ -2,10 +2,9 @@
 
 Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
 
-Pairs: the same case on every arm, in random order, in slots of at least a millisecond. Orders are drawn independently and are not
-balanced: balanced blocks make the order predictable, which the sign of a paired difference must not be. Evidence
-(`harness.stats.sequential_test`) ends no group's pairs early. Intervals are over processes, and most groups get fewer pairs in each
-than evidence needs: little time would be saved, at the price of process medians that rest on less.
+Pairs: the same case on every arm, in random order, in slots of at least a millisecond. Orders are drawn independently: balanced
+blocks make the order predictable, which the sign of a paired difference must not be. Evidence (`harness.stats.sequential_test`)
+ends no group's pairs early: little time would be saved, at the price of process medians that rest on less.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ from harness.bench.operations import cached_cases, first_of_each_group, run_time
 from harness.bench.probes import instructions
 from harness.bench.probes.cpu_control import spin
 from harness.bench.probes.interpreter import watch_new_threads
-from harness.bench.probes.round_trips import CountingRelay
+from harness.bench.probes.round_trips import counting_relay
 from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
@@ -66,23 +65,35 @@ class Task(StrEnum):
 
 SLOT_NS = 1_000_000
 """A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
-
 CONTROL_EVERY = 4
 """The A/A control takes part in one of this number of a group's pairs.
 
 In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less
 often has colder caches and a shorter log, and would differ from the other for that alone.
 """
-
 SLOWED = "baseline slowed"
 """The arm name of a third baseline instance, the one that gets an injected slowdown."""
-
 BASELINE_COPIES = (AA_CONTROL, SLOWED)
 """Arms that are further instances of the baseline."""
-
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
 COUNTING_HASH_SEED = 0
 """Hash seed of processes that count work: the order of sets decides which functions are called, and how often."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The time and the processes that a run gives to each scenario on one engine at one RTT."""
+
+    minimum_pairs: int = 3
+    """Pairs of each group in a process, whatever the budget."""
+    slow_processes: int = 3
+    """Number of the processes that time slow groups as well."""
+    slow_from_ns: int = 500_000_000
+    """Nanoseconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
+    is_full: bool = True
+    """Whether secondary groups are timed too, slow ones at every RTT, calls and allocations counted in addition to the data layer's
+    work, and everything is timed alone. Otherwise scenarios without a server, and then those with network latency, are timed in
+    parallel, each on one core."""
 
 
 class BenchJob(msgspec.Struct, tag=True, frozen=True):
@@ -98,8 +109,6 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Number of the process among those that time pairs, from 1."""
     budget_ns: int = 0
     """Nanoseconds to spend on pairs."""
-    minimum_pairs: int = 1
-    """Pairs of each group, whatever the budget."""
     arm: str = ""
     """The arm to measure, for memory and instructions."""
     group: str = ""
@@ -110,12 +119,8 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Seconds until the process is ended by the kernel; 0: no timeout."""
     slow_groups: bool = True
     """Whether to time the groups declared slow."""
-    slow_from_ns: int = sys.maxsize
-    """Nanoseconds of a baseline operation from which its group counts as slow."""
-    secondary_groups: bool = True
-    """Whether to time the secondary groups."""
-    interpreter: bool = True
-    """Whether to count calls and allocations in addition to the data layer's work."""
+    effort: Effort = Effort()
+    """The effort of the run."""
     cases_per_group: int | None = None
     """Cases of each group to verify; None verifies all."""
     excluded: tuple[tuple[str, str], ...] = ()
@@ -133,35 +138,32 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
 class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """The scenario's data were built."""
 
-    dataset: dict[str, str | int]
+    dataset: dict[str, str | int] = {}
     """Description of the data, with their digest."""
-    engine_settings: dict[str, str]
+    engine_settings: dict[str, str] = {}
     """Version and settings of the engine."""
 
 
 class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
     """The arms' answers are equal."""
 
-    cases: int
+    cases: int = 0
     """Number of cases verified."""
-    cannot_run: list[tuple[str, str, str]]
+    cannot_run: list[tuple[str, str, str]] = []
     """(arm, group, error) of arms that raised as written."""
 
 
-class WorkCounted(msgspec.Struct, tag=True, frozen=True):
-    """Work counts and statements of one arm in one group."""
+class Figures(msgspec.Struct, tag=True, frozen=True):
+    """Something was counted, tried or measured."""
 
-    work_counts: list[WorkCount]
-    """The counts."""
+    work_counts: list[WorkCount] = []
+    """Work counts of one arm in one group."""
     statements: list[Statement] = []
-    """The statements with their plans."""
-
-
-class FindingTried(msgspec.Struct, tag=True, frozen=True):
-    """One finding was tried."""
-
-    finding: Finding
-    """The finding and whether it was demonstrated."""
+    """The statements that it sends there, with their plans."""
+    findings: list[Finding] = []
+    """Findings, demonstrated or not."""
+    memory: list[Memory] = []
+    """The memory of one operation."""
 
 
 class SlotTimes(msgspec.Struct, frozen=True):
@@ -188,18 +190,11 @@ class PairTimes(msgspec.Struct, tag=True, frozen=True):
     """Name → nanoseconds of the controls that were timed after the pair."""
 
 
-class MemoryMeasured(msgspec.Struct, tag=True, frozen=True):
-    """The memory of one operation was measured."""
-
-    memory: Memory
-    """The measurement."""
-
-
 class JobDone(msgspec.Struct, tag=True, frozen=True):
     """The job is complete."""
 
 
-Event = DataPrepared | AnswersVerified | WorkCounted | FindingTried | PairTimes | MemoryMeasured | JobFailed | JobDone
+Event = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
 Send = Callable[[Event], None]
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -235,18 +230,13 @@ def end_all() -> None:
         kill_group(child.process)
 
 
-def decode_job(line: bytes) -> BenchJob:
-    """Return the job in a line of JSON."""
-    return msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
-
-
 def main() -> None:
     """Do the job on the channel; exits with 0 whatever the job's outcome, which is in the messages."""
     parent = channel.connect()
     line = parent.read_line()
     if not line:
         return
-    job = decode_job(line)
+    job = msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
     encoder = msgspec.json.Encoder(enc_hook=os.fspath)
 
     def send(event: Event) -> None:
@@ -282,7 +272,7 @@ def _do(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         case Task.PAIRS:
             asyncio.run(_pairs(job, loaded, send))
         case Task.MEMORY:
-            send(MemoryMeasured(_memory(job, loaded.scenario)))
+            send(Figures(memory=[_memory(job, loaded.scenario)]))
 
 
 async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
@@ -290,8 +280,8 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     counted_groups = [g for g in scenario.groups if not g.uncounted] if job.task is Task.EXAMINE else []
     watch_new_threads()
     async with AsyncExitStack() as stack:
-        relay = stack.enter_context(CountingRelay(job.setting.servers if counted_groups else {}))
-        setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relay.servers})
+        relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted_groups else {}))
+        setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
         instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
         to_verify = [c for c in cases if job.task is not Task.REVISIT or not scenario.group[c.group].slow]
         verified = await verify(scenario, instances, first_of_each_group(to_verify, job.cases_per_group))
@@ -299,19 +289,19 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
         for arm, instance in instances.items():
-            send(WorkCounted(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
+            send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
             for case in first_of_each_group(cases) if job.task is Task.EXAMINE else ():
                 if (arm, case.group) in verified.cannot_run or scenario.group[case.group].uncounted:
                     continue
                 counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
-                if relay.counts and not scenario.group[case.group].slow:
-                    counted += await work_counts.round_trips(scenario, arm, instance, case, relay)
-                if job.interpreter and not scenario.group[case.group].slow:
+                if round_trips and not scenario.group[case.group].slow:
+                    counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
+                if job.effort.is_full and not scenario.group[case.group].slow:
                     counted += await work_counts.interpreter(scenario, arm, instance, case)
-                send(WorkCounted(counted, shapes))
+                send(Figures(counted, shapes))
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
-        send(FindingTried(await _demonstrate(scenario, finding, cases, job)))
+        send(Figures(findings=[await _demonstrate(scenario, finding, cases, job)]))
 
 
 async def _demonstrate(scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
@@ -330,16 +320,16 @@ async def _count(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         async with scenario.open(arm, job.setting) as instance:
             for case in cases:
                 if (arm, case.group) not in job.excluded:
-                    send(WorkCounted(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
+                    send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
 
 
 async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
     slow = scenario.groups_with("slow")
-    excluded_groups = {*(() if job.slow_groups else slow), *(() if job.secondary_groups else scenario.groups_with("secondary"))}
+    excluded_groups = {*(() if job.slow_groups else slow), *(() if job.effort.is_full else scenario.groups_with("secondary"))}
     groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in excluded_groups)
-    budget = TimeBudget(groups, job.budget_ns, job.minimum_pairs, tuple(slow))
+    budget = TimeBudget(groups, job.budget_ns, job.effort.minimum_pairs, tuple(slow))
     rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
@@ -348,7 +338,7 @@ async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         for copy in (AA_CONTROL, *([SLOWED] if job.injected else [])):
             instances[copy] = await stack.enter_async_context(scenario.open(BASELINE, setting))
         clock = MonotonicClock()
-        pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.slow_from_ns, job.injected)
+        pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.effort.slow_from_ns, job.injected)
         await pairing.warm_up()
         async for pair in pairing.pairs():
             send(pair)
@@ -414,12 +404,10 @@ class Pairing:
                 if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
                     self._repeats[arm, group] = 1
                     continue
-                fastest: float = math.inf
-                for _ in range(2):
-                    _, passed_ns = await self._time(self.instances[arm], cases[group])
-                    fastest = min(fastest, passed_ns)
-                    if fastest > SLOT_NS:
-                        break
+                _, fastest = await run_timed(self.scenario, self.instances[arm], cases[group], self.clock.now_ns)
+                if fastest <= SLOT_NS:
+                    _, again = await run_timed(self.scenario, self.instances[arm], cases[group], self.clock.now_ns)
+                    fastest = min(fastest, again)
                 self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
                 if arm == BASELINE and fastest >= self.slow_from_ns:
                     self.budget.slow += (group,)
@@ -445,8 +433,8 @@ class Pairing:
         instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
         slots = []
         for position, arm in enumerate(order):
-            slowdown = self.injected if arm == SLOWED else 0.0
-            times = [(await self._time(instances[arm], case, slowdown))[0] for _ in range(self._repeats[arm, case.group])]
+            operation = self.scenario, instances[arm], case, self.clock.now_ns, self.injected if arm == SLOWED else 0.0
+            times = [(await run_timed(*operation))[0] for _ in range(self._repeats[arm, case.group])]
             slots.append(SlotTimes(arm, position, times))
         controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
         return PairTimes(case.group, case.name, slots, controls_ns)
@@ -466,9 +454,6 @@ class Pairing:
         present = [arm for arm in self.instances if arm not in BASELINE_COPIES or arm in copies]
         return [arm for arm in present if (BASELINE if arm in BASELINE_COPIES else arm, group) not in self.excluded]
 
-    async def _time(self, instance: Any, case: Case, slowdown: float = 0.0) -> tuple[int, int]:
-        return await run_timed(self.scenario, instance, case, self.clock.now_ns, slowdown)
-
 
 async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     """Count one arm's instructions, twice for each group that is not slow; the process runs under callgrind."""
@@ -484,7 +469,7 @@ async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> No
 
             first, second = [await instructions.per_operation(operation, files) for _ in range(2)]
             repeats = abs(second - first) <= instructions.SAME * first
-            send(WorkCounted([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
+            send(Figures([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
 
 
 def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
@@ -516,27 +501,24 @@ def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
 
 
 def _is_memory_error(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, MemoryError) or "out of memory" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    if error is None or isinstance(error, MemoryError) or "out of memory" in str(error):
+        return error is not None
+    return _is_memory_error(error.__cause__ or error.__context__)
 
 
 def _cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     """Return the scenario's cases, made once per run and cached with its data."""
-    return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", lambda: _checked_cases(scenario, job))
 
+    def make() -> list[Case]:
+        cases = list(scenario.cases(job.setting))
+        if not cases:
+            raise ScenarioFailedError(f"{job.file} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
+        name, times = Counter(case.name for case in cases).most_common(1)[0]
+        if times > 1:
+            raise ScenarioFailedError(f"{job.file} has two cases named {name!r}; give every case a unique name")
+        return cases
 
-def _checked_cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
-    cases = list(scenario.cases(job.setting))
-    if not cases:
-        raise ScenarioFailedError(f"{job.file} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
-    names = [c.name for c in cases]
-    if len(set(names)) != len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise ScenarioFailedError(f"{job.file} has two cases named {twice!r}; give every case a unique name")
-    return cases
+    return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", make)
 
 
 if __name__ == "__main__":

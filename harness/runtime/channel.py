@@ -24,10 +24,8 @@ CORES = "HARNESS_CORES"
 """The cores to pin the child to, separated by commas."""
 PADDING = "HARNESS_PADDING"
 """Without meaning: its length moves the start of the stack."""
-
 FAILED = "JobFailed"
 """Type of the message with which a worker gives up; see `harness.runtime.child.JobFailed`."""
-
 _CHUNK_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
@@ -59,19 +57,14 @@ class Channel:
         return json.loads(line) if line else None
 
     def write_line(self, line: bytes) -> None:
-        """Send an encoded message.
-
-        Raises:
-            OSError: the other side has closed its end.
-        """
+        """Send an encoded message; raise OSError if the other side has closed its end."""
         with self._sending:
             self._socket.sendall(line + b"\n")
 
     def read_line(self, timeout_s: float | None = None) -> bytes:
         """Wait for the next encoded message; return b"" if the other side has closed its end, even within a line.
 
-        Raises:
-            TimeoutError: there was no message within `timeout_s` seconds.
+        Raises TimeoutError after `timeout_s` seconds.
         """
         if self._socket.gettimeout() != timeout_s:
             self._socket.settimeout(timeout_s)
@@ -101,8 +94,7 @@ class Channel:
 def connect(*, exit_with_parent: bool = True) -> Channel:
     """Return the channel to the parent, after pinning this process to the cores that the parent chose.
 
-    With `exit_with_parent` the kernel kills this process when its parent exits in any way (on Linux), and SIGINT is ignored: Ctrl-C
-    is for the parent to handle. Without it the process has to exit when the channel ends.
+    With `exit_with_parent` this process ends with its parent; see `die_with_parent`. Without it, it has to exit with the channel.
     """
     if exit_with_parent:
         die_with_parent()

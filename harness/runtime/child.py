@@ -60,20 +60,13 @@ class Child(Generic[M]):
         capture: bool = True,
         exit_timeout_s: float | None = 0.0,
     ) -> None:
-        """Start a command whose program calls `harness.runtime.channel.connect`.
+        """Start a command whose program calls `harness.runtime.channel.connect`, behind a `prefix` such as valgrind's command line.
 
-        Args:
-            command: Its words.
-            decoder: Decodes its messages.
-            prefix: Put in front of the command, such as valgrind's command line.
-            environment: Replaces that of `child_environment()`.
-            folder: Its working folder; by default that of this process.
-            cores: The cores to pin it to; none leaves it to the system.
-            hash_seed: Fixes the order of sets.
-            padding: Bytes to add to the environment. The process then starts through the launcher, without address randomisation.
-            capture: Whether its output is kept for `output()`; otherwise it goes to standard error.
-            exit_timeout_s: Seconds to exit by itself once its channel is closed, before it is killed. None: no limit, and an
-                interrupt does not kill it either.
+        `environment` replaces that of `child_environment()`. `cores` are those to pin it to; none leaves it to the system.
+        `hash_seed` fixes the order of sets. `padding` is a number of bytes to add to the environment; the process then starts
+        through the launcher, without address-space randomisation. Without `capture` its output, instead of being kept for
+        `output()`, goes to standard error. `exit_timeout_s` is the time to exit by itself once its channel is closed, before it is
+        killed; None: no limit, and an interrupt does not kill it either.
         """
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s
@@ -125,10 +118,9 @@ class Child(Generic[M]):
         return True
 
     def receive(self, timeout_s: float | None = None) -> M | None:
-        """Wait for the next message and return it; None if the process has exited or closed its end.
+        """Wait for the next message; return None if the process has exited or closed its end.
 
-        Raises:
-            TimeoutError: there was no message within `timeout_s` seconds.
+        Raises TimeoutError after `timeout_s` seconds.
         """
         line = self._channel.read_line(timeout_s)
         return self._decoder.decode(line) if line else None
@@ -181,10 +173,7 @@ def python_module(name: str, *arguments: str) -> list[str]:
 
 
 def child_environment(*, unbuffered: bool = True) -> dict[str, str]:
-    """Return this process's environment with its import path, so that a child finds the same modules and scenarios.
-
-    With `unbuffered`, what the child prints is not lost when it is killed.
-    """
+    """Return this process's environment and import path for a child; `unbuffered` keeps the output of one that is killed."""
     paths = dict.fromkeys(p for p in sys.path if p)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **({"PYTHONUNBUFFERED": "1"} if unbuffered else {})}
 

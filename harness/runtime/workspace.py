@@ -12,11 +12,7 @@ from harness.errors import UsageError
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """Yield a folder for databases and snapshots on the system's temporary disk; it is removed at the end.
-
-    Raises:
-        UsageError: it cannot be created.
-    """
+    """Yield a folder for databases on the temporary disk, removed at the end; raise UsageError if it cannot be created."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="harness-"))
     except OSError as error:

@@ -1,12 +1,11 @@
 """Probes of an operation's work in the interpreter: its function calls, and the memory that Python allocates for it.
 
-Calls are those in Python and C and in every thread, exact for one minor version of the interpreter, which reports each of them
-(`sys.setprofile`). Code that hands work between tasks and threads is not counted: the number of iterations of an event loop, and
-whether a coroutine has to wait and is resumed, depends on timing and differs between repetitions of an operation that uses a
-driver's thread. Garbage is not collected meanwhile, since finalisers would run at moments that do not repeat.
+Calls are those in Python and C and in every thread (`sys.setprofile`), exact for one minor version of the interpreter. Code that
+hands work between tasks and threads is not counted: the iterations of an event loop, and whether a coroutine has to wait, depend on
+timing. Garbage is not collected meanwhile, since finalisers would run at moments that do not repeat.
 
-Allocations are those at their peak beyond what was in use before, nearly exact. They come from the interpreter's record of its
-blocks (tracemalloc) and so do not include the allocator's caches or the kernel's pages. The total number is not reported.
+Allocations are those at their peak beyond what was in use before, nearly exact: the interpreter's record of its blocks
+(tracemalloc), without the allocator's caches and the kernel's pages. It does not report the total number.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ _FILES = (selectors.__file__, threading.__file__, queue.__file__)
 NOT_COUNTED = (*(f"{folder}{os.sep}" for folder in _FOLDERS), *_FILES)
 """Code that is not part of an operation: it hands work over, depending on timing, or it measures. Its calls and their
 calls of C functions are not counted."""
-
 RESUMABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 NEVER, ANYWHERE = -2, -1
 
@@ -109,11 +107,12 @@ def _profile_all(profiler: Callable[[FrameType, str, Any], object] | None) -> No
 class Allocations:
     """Measures `bytes_in_allocations` while it is entered.
 
-    A dictionary may happen to grow meanwhile: take the minimum of several runs.
+    Take the minimum of several runs, since a dictionary may grow meanwhile.
     """
 
     def __init__(self) -> None:
-        self._before = self._highest = 0
+        self._before = 0
+        self._highest = 0
 
     async def __aenter__(self) -> Self:
         """Start from the memory in use."""
@@ -121,12 +120,12 @@ class Allocations:
         gc.disable()
         tracemalloc.start()
         tracemalloc.reset_peak()
-        self._before, _ = tracemalloc.get_traced_memory()
+        self._before = tracemalloc.get_traced_memory()[0]  # not unpacked, which would allocate and so change the figure
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop measuring."""
-        _, self._highest = tracemalloc.get_traced_memory()
+        self._highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         gc.enable()
 

@@ -16,14 +16,9 @@ from harness.runtime.clock import Clock
 
 INTERVAL_S = 0.01
 """Seconds between two samples of the curve. Shorter spikes are still part of the kernel's peak."""
-
 CURVE_POINTS = 400
 """Number of points that a longer curve is thinned to, keeping its peaks."""
-
-_MIB = 1024 * 1024
 _STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"
 
 
 class MemoryUse(NamedTuple):
@@ -36,12 +31,9 @@ class MemoryUse(NamedTuple):
 
 
 def measure(operation: Callable[[], Any], clock: Clock, limit_bytes: int | None = None) -> tuple[MemoryUse, Any]:
-    """Run `operation` once; return its memory use and its answer. Its exceptions propagate.
-
-    With at most `limit_bytes` of additional private memory it is not sampled, and the curve is empty.
-    """
+    """Run `operation` once; return its memory use, without a curve if it may add `limit_bytes` at most, and its answer."""
     gc.collect()
-    _CLEAR_REFS.write_text(_RESET_PEAK)
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     idle, samples = status_bytes("VmRSS"), []
     if limit_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (status_bytes("VmData") + limit_bytes,) * 2)
@@ -53,16 +45,12 @@ def measure(operation: Callable[[], Any], clock: Clock, limit_bytes: int | None 
             (operation, (), {}), interval=INTERVAL_S, max_iterations=1, timestamps=True, retval=True, backend="psutil"
         )
     seconds = (clock.now_ns() - start_ns) / 1e9
-    curve = [(round(stamp - samples[0][1], 4), int(mib * _MIB)) for mib, stamp in samples]
+    curve = [(round(stamp - samples[0][1], 4), int(mib * 2**20)) for mib, stamp in samples]
     return MemoryUse(idle, max([status_bytes("VmHWM"), *(b for _, b in curve)]), seconds, thin(curve)), answer
 
 
 def status_bytes(name: str) -> int:
-    """Return a figure of `/proc/self/status` such as VmRSS, VmHWM or VmData, in bytes.
-
-    Raises:
-        OSError: the file or the figure does not exist on this system.
-    """
+    """Return a figure of `/proc/self/status` such as VmRSS, VmHWM or VmData, in bytes; raise OSError if it does not exist."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

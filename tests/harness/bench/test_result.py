@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios
-from harness.bench.worker import AnswersVerified, PairTimes, SlotTimes
+from harness.bench.worker import AnswersVerified, DataPrepared, PairTimes, SlotTimes
 from harness.discovery import load
 from harness.results.run import AA_CONTROL, Memory, Ratio, Sample, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.child import JobFailed
@@ -102,7 +102,7 @@ def test_rows_are_in_the_scenarios_order() -> None:
 
 def test_a_synchronous_scenario_is_recorded_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine settings state where it ran, if it was timed."""
-    evidence = ScenarioRun(load(TOY), SETTING, engine_settings={"version": "1"})
+    evidence = ScenarioRun(load(TOY), SETTING, prepared=DataPrepared({}, {"version": "1"}))
     monkeypatch.setattr(evidence.loaded.scenario, "is_synchronous", True)
     assert evidence.result().engine_settings == {"version": "1"}
     evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)

@@ -9,7 +9,7 @@ from harness.bench import result as module
 from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
 from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
-from harness.bench.worker import SLOWED, AnswersVerified, BenchJob, Event, JobDone, MemoryMeasured, PairTimes, SlotTimes, Task
+from harness.bench.worker import SLOWED, AnswersVerified, BenchJob, Event, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.discovery import load
 from harness.results.run import Memory, RunSettings, RunWarning
 from harness.runtime.cores import Cores, Isolation
@@ -75,8 +75,8 @@ def test_the_timeout_under_a_limit_grows_with_the_time_without_one(tmp_path: Pat
         return found.job(Task.MEMORY, arm="baseline", group="sum", limit_bytes=1_000_000)
 
     assert limited().timeout_s == LIMITED_S
-    found.add(MemoryMeasured(Memory("baseline", "sum", 0, 1, 7.0, [])))
-    found.add(MemoryMeasured(Memory("proposed", "sum", 0, 1, 70.0, [])))
+    found.add(Figures(memory=[Memory("baseline", "sum", 0, 1, 7.0, [])]))
+    found.add(Figures(memory=[Memory("proposed", "sum", 0, 1, 70.0, [])]))
     assert limited().timeout_s == LIMITED_S + 7 * LIMITED_TIMES
     assert limited().limit_bytes == 1_000_000
 

@@ -12,8 +12,8 @@ import msgspec
 import psutil
 import pytest
 
-from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, decode_job, end_all, run_job
-from harness.runtime.child import Child, JobFailed, exit_description, last_error_line
+from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, end_all, run_job
+from harness.runtime.child import Child, JobFailed, decode_path, exit_description, last_error_line
 from harness.scenario import Setting
 
 ROOT = str(Path(__file__).parents[3])
@@ -73,7 +73,7 @@ def stops(pid: int) -> bool:
 def test_a_job_is_unchanged_by_the_wire_format(tmp_path: Path) -> None:
     """Paths and settings are decoded as they were encoded, with the message's type."""
     line = msgspec.json.encode(job(tmp_path), enc_hook=os.fspath)
-    assert decode_job(line) == job(tmp_path)
+    assert msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path) == job(tmp_path)
     assert msgspec.json.decode(line)["type"] == "BenchJob"
 
 
