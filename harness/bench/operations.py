@@ -25,12 +25,12 @@ def cached_cases(file: Path, make: Callable[[], Iterable[Any]]) -> list[Any]:
     return cases
 
 
-def first_of_each_group(cases: Sequence[Any], count: int | None = 1) -> list[Any]:
-    """Return the first `count` cases of each group, in their order; None keeps all."""
+def first_of_each_group(cases: Sequence[Any], count: int = 1) -> list[Any]:
+    """Return the first `count` cases of each group, in their order."""
     taken, first = Counter[str](), []
     for case in cases:
         taken[case.group] += 1
-        if count is None or taken[case.group] <= count:
+        if taken[case.group] <= count:
             first.append(case)
     return first
 

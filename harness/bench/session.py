@@ -29,8 +29,6 @@ from harness.verdicts import controls
 
 MEMORY_CHILDREN = 2
 """Processes that measure the same memory, so that there is a range."""
-CASES_AT_HIGHER_RTT = 1
-"""Cases of each group that are verified at a higher RTT: it changes no answer, and all were verified at the lowest one."""
 USUAL = Effort()
 QUICK = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=100_000_000)
 SEVERAL = Effort(minimum_pairs=2, slow_processes=2, slow_from_ns=50_000_000, is_full=False)
@@ -146,14 +144,10 @@ class RunSession:
         slice_s = settings.budget_s / max(1, settings.processes * len(trials))
         steps = []
         for t in trials:
-            examination = partial(self._step, t, "comparing answers", 6.0)
-            if t.lowest_rtt is not None:
-                steps.append(examination(Task.REVISIT, cases_per_group=CASES_AT_HIGHER_RTT))
-            elif self.plan.counting:
+            task = Task.REVISIT if t.lowest_rtt is not None else Task.EXAMINE if self.plan.counting else Task.TRY
+            if task is Task.EXAMINE:
                 steps.append(self._step(t, "preparing", 4.0, Task.PREPARE))
-                steps.append(examination(Task.EXAMINE))
-            else:
-                steps.append(examination(Task.TRY))
+            steps.append(self._step(t, "comparing answers", 6.0, task))
         in_order = sorted(trials, key=lambda t: (self._isolation(t) is Isolation.MACHINE, t.setting.rtt_ms > 0))
         for process in range(1, settings.processes + 1):
             for t in in_order:

@@ -39,16 +39,12 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
         raise UsageError(f"{loaded.name} has {has}, so there is nothing to ablate; try `harness run {loaded.name}`")
     if kind.open_switched is Scenario.open_switched:
         raise UsageError(f"{loaded.file}: {kind.__name__} has switches and must define open_switched(on, setting)")
-    groups = [
-        Group(group.name, group.description, slow=group.slow, uncounted=True)
-        for group in kind.groups
-        if group.load and not group.secondary
-    ]
-    if not groups:
+    under_load = [group for group in kind.groups if group.load and not group.secondary]
+    if not under_load:
         raise UsageError(f"{loaded.name} has only secondary groups under load; a group with `load` must not be `secondary` too")
     declared = {
         "arms": {name: _description(name, on, kind.switches) for name, on in arms(list(kind.switches)).items()},
-        "groups": groups,
+        "groups": [Group(group.name, group.description, slow=group.slow, uncounted=True) for group in under_load],
         "promises": (),
         "facts": Scenario.facts,
         "memory_limits_bytes": Scenario.memory_limits_bytes,

@@ -52,7 +52,7 @@ class Task(StrEnum):
     EXAMINE = "examine"
     """Verify the answers, count the work, collect the statements with their plans and try the findings."""
     REVISIT = "revisit"
-    """Verify the answers and collect the arms' own figures, at a higher RTT than the lowest."""
+    """Verify the answer to a case of each group and collect the arms' own figures, at a higher RTT, which changes no answer."""
     COUNT = "count"
     """Count the work at another scale."""
     PAIRS = "pairs"
@@ -121,8 +121,6 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
     """Whether to time the groups declared slow."""
     effort: Effort = Effort()
     """The effort of the run."""
-    cases_per_group: int | None = None
-    """Cases of each group to verify; None verifies all."""
     excluded: tuple[tuple[str, str], ...] = ()
     """The (arm, group) that cannot run."""
     ablate: bool = False
@@ -283,8 +281,8 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted_groups else {}))
         setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
         instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
-        to_verify = [c for c in cases if job.task is not Task.REVISIT or not scenario.group[c.group].slow]
-        verified = await verify(scenario, instances, first_of_each_group(to_verify, job.cases_per_group))
+        first = [c for c in first_of_each_group(cases) if not scenario.group[c.group].slow]
+        verified = await verify(scenario, instances, first if job.task is Task.REVISIT else cases)
         send(AnswersVerified(verified.cases, [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]))
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
