@@ -1,11 +1,11 @@
 """Scenario files: find them in a folder, load them, and refuse an invalid one by its name."""
 
-import ast
 import importlib.machinery
 import importlib.util
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +26,15 @@ class LoadedScenario:
     """A scenario found in a file."""
 
     name: str
+    """The file's name without its suffix."""
     file: Path
+    """The file."""
     scenario: RunnableScenario
+    """An object of its class."""
     title: str
+    """The first line of its docstring."""
     doc: str
+    """Its docstring."""
 
     @property
     def findings(self) -> list[DeclaredFinding]:
@@ -44,8 +49,7 @@ class LoadedScenario:
 def scenario_files(folder: Path) -> list[Path]:
     """Return the scenario files of a folder, sorted: every `*.py` except the locustfile and names that start with `_`.
 
-    Raises:
-        UsageError: there is no such folder, or no scenario file in it.
+    Raises UsageError if there is no such folder, or no scenario file in it.
     """
     if folder.is_file():
         return [folder]
@@ -66,8 +70,7 @@ def _candidates(folder: Path) -> list[Path]:
 def find(names: Sequence[str], folder: Path) -> list[Path]:
     """Return the files of the scenarios in `names`: "all", a name in `folder`, a file, or a folder of scenario files.
 
-    Raises:
-        UsageError: a name is none of these.
+    Raises UsageError for any other name.
     """
     found: dict[Path, None] = {}
     for name in names:
@@ -88,9 +91,8 @@ def find(names: Sequence[str], folder: Path) -> list[Path]:
 def load(file: Path) -> LoadedScenario:
     """Import a scenario file and check the scenario in it.
 
-    Raises:
-        UsageError: the file cannot be imported, has no scenario or several, or shadows an importable module; or the scenario is
-            invalid, for instance without a baseline.
+    Raises UsageError if the file cannot be imported, has no scenario or several, or shadows an importable module; or if the
+    scenario is invalid, for instance without a baseline.
     """
     file = file.resolve()
     _refuse_shadowing(file)
@@ -138,14 +140,11 @@ OLD_ATTRIBUTES = {
 
 def _refuse_old_contract(file: Path, kind: type[Scenario[Any]]) -> None:
     """Refuse a scenario that was written before `Group`, with the line to change."""
-    members = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.stmt)]
+    lines = file.read_text(encoding="utf-8").splitlines()
 
     def line_of(name: str) -> str:
-        for node in members:
-            names = [*getattr(node, "targets", ()), getattr(node, "target", None)]
-            if getattr(node, "name", None) == name or any(isinstance(n, ast.Name) and n.id == name for n in names):
-                return f", line {node.lineno}"
-        return ""
+        declared = re.compile(rf"\s*((async )?def )?{name}\s*[:=(]")
+        return next((f", line {number}" for number, line in enumerate(lines, 1) if declared.match(line)), "")
 
     for name, remedy in OLD_ATTRIBUTES.items():
         if hasattr(kind, name):
@@ -195,13 +194,11 @@ def _import(file: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except UsageError as error:
-        del sys.modules[spec.name]
-        raise UsageError(f"{file} cannot be imported: {error}") from error
     except Exception as error:
         del sys.modules[spec.name]
-        where = _line_in(file, error)
-        raise UsageError(f"{file}{where} cannot be imported: {_import_error(error)}") from error
+        if isinstance(error, UsageError):
+            raise UsageError(f"{file} cannot be imported: {error}") from error
+        raise UsageError(f"{file}{_line_in(file, error)} cannot be imported: {_import_error(error)}") from error
     return module
 
 
@@ -222,7 +219,5 @@ def _import_error(error: BaseException) -> str:
 def _line_in(file: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno},"
-    lines = (
-        [f.lineno for f in inspect.getinnerframes(error.__traceback__) if f.filename == str(file)] if error.__traceback__ else []
-    )
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return f", line {lines[-1]}," if lines else ""

@@ -8,30 +8,27 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from functools import partial
+
+from harness.databases.engines import engine_names
 
 SIZES = ("tiny", "small", "medium", "large")
 """Sizes of a dataset, smallest first."""
-
 MAX_SEED = 2**63 - 1
 MAX_PORT = 65_535
 MAX_DURATION_S = 86_400.0
 
 MAX_RTT_MS = 2_000.0
 """Longer than several hops by satellite; a larger number is a typing error."""
-
 _UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 
 
 def percent(limit: float = math.inf, *, zero: bool = False, example: str = "3%") -> Callable[[str], float]:
-    """Return a converter from `3%`, `3 %` or `0.03` to a share, here 0.03.
+    """Return a converter from `3%`, `3 %` or `0.03` to a share, here 0.03, up to `limit` and above 0, or from 0 with `zero`.
 
-    A number without a percent sign is a share and must be below 1, because `3` could mean 3 % or three times as much.
-
-    Args:
-        limit: The largest share allowed.
-        zero: Whether 0 is allowed.
-        example: A valid value, for the message.
+    A number without a percent sign is a share and must be below 1, because `3` could mean 3 % or three times as much. `example` is
+    a valid value, for the message.
     """
     bounds = f"{'from' if zero else 'above'} 0" + ("" if math.isinf(limit) else f" and up to {100 * limit:g} %")
 
@@ -72,34 +69,24 @@ def _seconds(text: str) -> float | None:
 def count(limit: int | None = None) -> Callable[[str], int]:
     """Return a converter to a whole number from 1 to `limit`; without an upper limit for None."""
     wanted = "a whole number above 0" if limit is None else f"a whole number from 1 to {limit}"
-
-    def convert(text: str) -> int:
-        number = _whole(text)
-        if number is None or number < 1 or (limit is not None and number > limit):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-        return number
-
-    return convert
+    return partial(_whole, wanted, 1, MAX_SEED if limit is None else limit)
 
 
 def seed(text: str) -> int:
     """Return a seed from 0 to `MAX_SEED`."""
-    number = _whole(text)
-    if number is None or number > MAX_SEED:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}; try 0")
-    return number
+    return _whole(f"a whole number from 0 to {MAX_SEED}; try 0", 0, MAX_SEED, text)
 
 
 def port(text: str) -> int | None:
     """Return a TCP port; None for `0`, which means a free one."""
-    number = _whole(text)
-    if number is None or number > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {MAX_PORT}; 0 means a free port")
-    return number or None
+    return _whole(f"a port from 0 to {MAX_PORT}; 0 means a free port", 0, MAX_PORT, text) or None
 
 
-def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEED)) else None
+def _whole(wanted: str, lowest: int, highest: int, text: str) -> int:
+    is_short = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEED))
+    if not (is_short and lowest <= int(text) <= highest):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return int(text)
 
 
 def names(text: str) -> list[str]:
@@ -111,21 +98,16 @@ def names(text: str) -> list[str]:
 
 
 def names_of(noun: str, known: Callable[[], list[str]], *, all_of_them: bool = False) -> Callable[[str], list[str]]:
-    """Return a converter to a comma-separated list of known names.
+    """Return a converter from a comma-separated list to names of `known`, which is called when text is converted.
 
-    Args:
-        noun: What the names stand for, for the message, such as "engine".
-        known: Returns the known names; called when text is converted.
-        all_of_them: Whether `all` means every known name.
+    `noun`, such as "engine", is for the message. With `all_of_them` the text `all` means every known name.
     """
 
     def convert(text: str) -> list[str]:
         choices = known()
         if text == "all" and all_of_them:
             return choices
-        for name in names(text):
-            _choose(noun, name, choices, ", all" if all_of_them else "")
-        return names(text)
+        return [_choose(noun, name, choices, ", all" if all_of_them else "") for name in names(text)]
 
     return convert
 
@@ -137,8 +119,6 @@ def size(text: str) -> str:
 
 def known_engines() -> list[str]:
     """Return the names of the database engines, sorted."""
-    from harness.databases.engines import engine_names  # noqa: PLC0415 - only if an engine is named
-
     return engine_names()
 
 
@@ -147,9 +127,8 @@ def engine(text: str) -> str:
     return _choose("engine", text, known_engines())
 
 
-def engines(text: str) -> list[str]:
-    """Return the names of database engines from a comma-separated list; every engine for `all`."""
-    return names_of("engine", known_engines, all_of_them=True)(text)
+engines = names_of("engine", known_engines, all_of_them=True)
+"""Converts a comma-separated list to the names of database engines; `all` to every engine."""
 
 
 def _choose(noun: str, name: str, choices: list[str] | tuple[str, ...], more: str = "") -> str:

@@ -15,10 +15,8 @@ from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 
 DECLARED = ("groups", "promises", "engines", "busy", "tolerances", "higher_is_better", "switches")
 """What a scenario declares in its class."""
-
 AS_WRITTEN = ("servers", "cases", "normalise", "self_reported_ns", "load_cases", "targets", "probes", "memory_limits_bytes", "rows")
 """Methods that are synchronous by contract."""
-
 AWAITED = ("run", "ping", "counts", "state", "reset", "settle", "statements", "facts")
 """Methods that may be written either way."""
 
@@ -34,25 +32,15 @@ class RunnableScenario(Scenario[Any]):
     if TYPE_CHECKING:
 
         def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[Any]: ...  # noqa: D102 - the scenario's own
-
         def open_switched(self, on: frozenset[str], setting: Setting) -> AbstractAsyncContextManager[Any]: ...  # noqa: D102
-
         def prepare(self, setting: Setting) -> Prepared: ...  # noqa: D102
-
         async def run(self, instance: Any, case: Case) -> Any: ...  # noqa: D102
-
         async def ping(self, instance: Any) -> object: ...  # noqa: D102
-
         async def counts(self, instance: Any) -> Mapping[str, float]: ...  # noqa: D102
-
         async def state(self, instance: Any, case: Case) -> Any: ...  # noqa: D102
-
         async def reset(self, instance: Any, case: Case, answer: Any) -> None: ...  # noqa: D102
-
         async def settle(self, instance: Any) -> None: ...  # noqa: D102
-
         async def statements(self, instance: Any, case: Case) -> Sequence[Statement]: ...  # noqa: D102
-
         async def facts(self, instance: Any) -> Mapping[str, float]: ...  # noqa: D102
 
     @property
@@ -71,15 +59,10 @@ class RunnableScenario(Scenario[Any]):
 
     def in_threads(self, pool: Executor) -> RunnableScenario:
         """Return the same scenario with its synchronous methods run in a pool, so that they do not block the event loop."""
-        made = runnable(self.written)
-        for name in AWAITED:
-            method = getattr(self.written, name)
-            if not inspect.iscoroutinefunction(method):
-                setattr(made, name, _threaded(method, pool))
-        return made
+        return runnable(self.written, pool)
 
 
-def runnable(scenario: Scenario[Any]) -> RunnableScenario:
+def runnable(scenario: Scenario[Any], pool: Executor | None = None) -> RunnableScenario:
     """Return a scenario with every method of an instance asynchronous; asynchronous ones are the author's, without a layer more."""
     made = RunnableScenario()
     made.written = scenario
@@ -89,7 +72,9 @@ def runnable(scenario: Scenario[Any]) -> RunnableScenario:
         setattr(made, name, getattr(scenario, name))
     for name in AWAITED:
         method = getattr(scenario, name)
-        setattr(made, name, method if inspect.iscoroutinefunction(method) else _awaitable(method))
+        if not inspect.iscoroutinefunction(method):
+            method = _awaitable(method) if pool is None else _threaded(method, pool)
+        setattr(made, name, method)
     for name in ("open", "open_switched"):
         setattr(made, name, _entered(getattr(scenario, name)))
     setattr(made, "prepare", _prepared(scenario))  # noqa: B010 - it is declared for the type checker alone, as all of these
@@ -120,9 +105,7 @@ def _threaded(method: Callable[..., Any], pool: Executor) -> Callable[..., Await
 def _prepared(scenario: Scenario[Any]) -> Callable[[Setting], Prepared]:
     def prepare(setting: Setting) -> Prepared:
         made = scenario.prepare(setting)
-        if inspect.isawaitable(made):
-            made = asyncio.run(resolved(made))
-        return made or Prepared()
+        return (asyncio.run(resolved(made)) if inspect.isawaitable(made) else made) or Prepared()
 
     return prepare
 

@@ -1,7 +1,7 @@
 """The contract that a scenario file fulfils.
 
-A scenario file holds one subclass of `Scenario`; the file's name is the scenario's name. It imports neither pytest nor Locust.
-How such files are found and loaded is in `harness.discovery`.
+A scenario file has one subclass of `Scenario`; the file's name is the scenario's name. It imports neither pytest nor Locust.
+`harness.discovery` finds and loads such files.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,47 +22,50 @@ class Server:
 
     direct_url: str
     """URL of the server itself."""
-
     url: str
     """URL for instances, through the network latency of the setting; equal to `direct_url` at an RTT of 0."""
-
     facts: Mapping[str, str] = field(default_factory=dict)
     """Version and settings, for the run record."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and on what a scenario runs.
-
-    `scale` is the share of the size's rows (growth passes use less than 1); `folder` is this scenario's own working folder, kept
-    for the whole run; `shared` is one for all scenarios of the run, for what several of them can use. `stream` numbers an
-    independent stream of cases: the first process is 0, each virtual user has its own. `servers` are those that the scenario's
-    `servers` started, by name. `resets` says that every operation will be reset, so that an instance may use data that others have
-    used before it.
-    """
+    """The place and the data of a scenario's instances."""
 
     folder: Path
+    """The scenario's own working folder, kept for the whole run."""
     shared: Path
+    """The working folder of all scenarios of the run, for data that several of them use."""
     engine: str = "sqlite"
+    """Name of the engine."""
     size: str = "small"
+    """Size of the dataset."""
     scale: float = 1.0
+    """Share of the size's rows; growth passes use less than 1."""
     seed: int = 0
+    """Seed of the data, the cases and the order."""
     rtt_ms: float = 0.0
+    """Round-trip time to the servers, in milliseconds."""
     quick: bool = False
+    """Whether a first impression is enough."""
     stream: int = 0
+    """Number of an independent stream of cases: the first process has 0, each virtual user a different one."""
     servers: Mapping[str, Server] = field(default_factory=dict)
+    """The servers that the scenario's `servers` started, by name."""
     resets: bool = False
+    """Whether every operation will be reset, so that an instance may use data that others have used before it."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a comparison, where its description is not all there is to say.
+    """One side of a comparison, where there is more to declare than its description.
 
     Example:
         arms = {"baseline": "one query per row", "advised": Arm("the advice, literally", as_written=True)}
     """
 
     description: str
+    """The change, in a few words."""
     as_written: bool = False
     """It tests advice literally and may fail to run: that is then a finding, not a failure of the run."""
 
@@ -76,7 +79,9 @@ class Group:
     """
 
     name: str
+    """The name by which cases and measures refer to it."""
     description: str
+    """The operation, in a few words."""
     slow: bool = False
     """One operation takes seconds: timed once in a few processes, without warm-up or A/A control."""
     secondary: bool = False
@@ -97,23 +102,24 @@ class Group:
 
 @dataclass(frozen=True)
 class Case:
-    """One input.
-
-    `group` collects cases of one kind, which are timed and judged together; `name` is unique and is shown when arms disagree;
-    `args` is whatever `run` needs; it is pickled once a run for all processes.
-    """
+    """One input."""
 
     group: str
+    """Name of its group."""
     name: str
+    """A unique name, shown when arms disagree."""
     args: Any
+    """The arguments of `run`, in any form; pickled once per run for all processes."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The result of `prepare`: the data's digest and counts, and the engine's settings and version, for the record."""
+    """The result of `prepare`, for the run record."""
 
     dataset: Mapping[str, str | int] = field(default_factory=dict)
+    """The data's digest and counts."""
     engine_settings: Mapping[str, str] = field(default_factory=dict)
+    """The engine's settings and version."""
 
 
 class Probe(Protocol):
@@ -121,15 +127,12 @@ class Probe(Protocol):
 
     async def __aenter__(self) -> Self:
         """Start counting from zero."""
-        ...
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop counting."""
-        ...
 
     def counts(self) -> Mapping[str, float]:
-        """Return what was counted, by metric name."""
-        ...
+        """Return the counts by metric name."""
 
 
 Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str] | str]
@@ -137,14 +140,14 @@ Demonstration = Callable[[Any, Any, Sequence[Case]], Awaitable[str] | str]
 
 @dataclass(frozen=True)
 class DeclaredFinding:
-    """A finding about an arm as written, with the code that shows it.
-
-    Made by `demonstrates`; `arm` is "" for the one as written.
-    """
+    """A finding about an arm as written, made by `demonstrates`."""
 
     arm: str
+    """Name of the arm; "" for the one as written."""
     message: str
+    """The fault, in a sentence."""
     demonstrate: Demonstration
+    """The method that shows it."""
 
 
 def demonstrates(message: str, *, arm: str = "") -> Callable[[Demonstration], Demonstration]:
@@ -194,11 +197,11 @@ class Scenario(Generic[Instance]):
     """
 
     arms: ClassVar[Mapping[str, str | Arm]] = {}
-    """Name → what the arm does, in the order they are shown; `baseline` first. `Arm` where there is more to say of one."""
+    """Name → description, in the order they are shown; `baseline` first. `Arm` where there is more to declare of one."""
     groups: ClassVar[Sequence[Group]] = ()
     """The groups of cases, in the order they are shown."""
     promises: ClassVar[Sequence[Promise]] = ()
-    """What is promised, each with how it is measured."""
+    """The promises, each with its measure."""
     engines: ClassVar[Sequence[str]] = ("sqlite",)
     """The engines that the scenario supports."""
     busy: ClassVar[bool] = False
@@ -209,29 +212,23 @@ class Scenario(Generic[Instance]):
     higher_is_better: ClassVar[Sequence[str]] = ()
     """Metrics of which more is better; cache hits are known, of everything else more is worse."""
     switches: ClassVar[Mapping[str, str]] = {}
-    """Name → what it turns on. A scenario with at least two can be ablated by `harness ablate`; every set of switches has to give
-    the same answers."""
+    """Name → description. A scenario with at least two can be ablated by `harness ablate`; every set of switches has to give the
+    same answers."""
 
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
-        """Start what the instances connect to, and stop it at the end. Entered once, by the coordinator, for the whole run.
+        """Start the servers of the instances, and stop them at the end. Entered once, by the coordinator, for the whole run.
 
-        Several scenarios of a run may share what they start. A setting with a round-trip time and nothing to lengthen is not run.
-
-        Raises, when entered:
-            NotMeasurableError: it cannot run here; the reason stands in the report.
-            UsageError: it should run and does not, such as an address without a server; the scenario has failed.
+        Several scenarios of a run may share them. A setting with a round-trip time and no server is not run. Entering it raises
+        NotMeasurableError if it cannot run here, with the reason for the report, or UsageError if it should run and does not.
         """
-        del setting
         return nullcontext({})
 
     def prepare(self, setting: Setting) -> Awaitable[Prepared | None] | Prepared | None:
-        """Build what all instances start from, once per setting, in a child process; never timed. Must be safe to call again."""
-        del setting
+        """Build the data that all instances start from, once per setting, in a child process; never timed. It may be repeated."""
         return Prepared()
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the inputs: the same for every arm, a pure function of the setting's seed and stream."""
-        del setting
         raise TypeError(f"{type(self).__name__} must define cases(setting)")
 
     def open(self, arm: str, setting: Setting) -> Any:
@@ -240,39 +237,31 @@ class Scenario(Generic[Instance]):
         Return the instance, or a context manager that enters as the instance and is left at the end; or be a generator that yields
         it once. All of these may be asynchronous.
         """
-        del arm, setting
         raise TypeError(f"{type(self).__name__} must define open(arm, setting)")
 
     def open_switched(self, on: frozenset[str], setting: Setting) -> Any:
         """Build an instance in which the switches in `on` are turned on and all others are off; never timed.
 
         An ablation of n switches has 2 n + 3 of them open at once in a process, so an instance should be light.
-
-        Raises:
-            TypeError: the scenario has switches and does not define this.
         """
-        del on, setting
         raise TypeError(f"{type(self).__name__} must define open_switched(on, setting) for its switches")
 
     def run(self, instance: Instance, case: Case) -> Any:
         """Do the operation and return its answer. The only timed line."""
-        del instance, case
         raise TypeError(f"{type(self).__name__} must define run(instance, case)")
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Return the answer in a form that is equal between arms that agree; not timed."""
-        del case
         return answer
 
     def self_reported_ns(self, case: Case, answer: Any) -> int | None:
         """Return the nanoseconds that count, where an operation measures itself: a wait inside it, or CPU time. None: all of it."""
-        del case, answer
         return None
 
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return the cases of one stream of operations under load, repeated in a loop: a pure function of seed and stream.
 
-        By default those of the groups with `load`, interleaved. An operation is one request: it is what an arrival brings.
+        By default those of the groups with `load`, interleaved. An operation is one request: an arrival brings one.
         """
         by_group: dict[str, list[Case]] = {}
         loaded = {group.name for group in self.groups if group.load}
@@ -283,65 +272,42 @@ class Scenario(Generic[Instance]):
         return [group[i % len(group)] for i in range(rounds) for group in by_group.values()]
 
     def targets(self, instance: Instance) -> Mapping[str, int]:
-        """Return name → process id of what serves the instance, whose CPU and memory are watched under load; none: in-process."""
-        del instance
+        """Return name → process id of the instance's servers, whose CPU and memory are watched under load; none: in-process."""
         return {}
 
     def ping(self, instance: Instance) -> object:
-        """Make the cheapest round trip to what serves the instance, such as `SELECT 1`: a control of the machine's drift.
-
-        NotImplemented, which is the default, says that there is no such thing.
-        """
-        del instance
+        """Make the cheapest round trip to the server, such as `SELECT 1`, to control drift; NotImplemented if there is none."""
         return NotImplemented
 
     def counts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
-        """Return what the instance has counted so far, ever growing, such as statements and hits; watched under load. Be cheap."""
-        del instance
+        """Return the instance's counts so far, ever growing, such as statements and hits; watched under load. Be cheap."""
         return {}
 
     def state(self, instance: Instance, case: Case) -> Any:
-        """Return what the operation left behind, which must be equal between arms as well; only in the verification pass."""
-        del instance, case
+        """Return the state that the operation left behind, also to be equal between arms; only in the verification pass."""
 
     def reset(self, instance: Instance, case: Case, answer: Any) -> Awaitable[None] | None:
-        """Undo what `run` wrote or made, between pairs; not timed."""
-        del instance, case, answer
-        return None
+        """Undo the writes of `run`, between pairs; not timed."""
 
     def settle(self, instance: Instance) -> Awaitable[None] | None:
-        """Undo what `reset` has put off under load: called after each block, when nothing is in flight.
-
-        What `reset` does while others are being timed takes time from them, and from the load generator.
-        """
-        del instance
-        return None
+        """Undo everything that `reset`, which takes time from other operations, has put off under load: called after each block."""
 
     def probes(self, instance: Instance) -> Sequence[Probe]:
-        """Return what is counted in the exact-work pass."""
-        del instance
+        """Return the probes of the pass that counts work."""
         return ()
 
     def statements(self, instance: Instance, case: Case) -> Awaitable[Sequence[Statement]] | Sequence[Statement]:
         """Return the statements one operation sends, each with its plan; outside timing."""
-        del instance, case
         return ()
 
     def facts(self, instance: Instance) -> Awaitable[Mapping[str, float]] | Mapping[str, float]:
-        """Return figures of the arm itself, not of an operation: bytes of index, number of connections.
-
-        Raises:
-            NotMeasurableError: this engine cannot tell.
-        """
-        del instance
+        """Return figures of the arm itself, such as bytes of index; raise NotMeasurableError if the engine reports none."""
         return {}
 
     def memory_limits_bytes(self, setting: Setting) -> Mapping[str, int]:
-        """Return group → how much memory an operation may add before it is ended; groups without a limit are left out."""
-        del setting
+        """Return group → the memory that an operation may add before it is ended; groups without a limit are left out."""
         return {}
 
     def rows(self, case: Case, answer: Any) -> int | None:
-        """Return how many rows the answer stands for, where that is worth a line beside the memory curve."""
-        del case, answer
+        """Return the number of rows in the answer, where that is worth a line beside the memory curve."""
         return None

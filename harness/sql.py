@@ -1,6 +1,7 @@
 """A base class for scenarios of SQLAlchemy applications: databases on every engine, rows, snapshots, statements, plans and ping."""
 
 import fcntl
+import functools
 import hashlib
 import inspect
 import itertools
@@ -9,11 +10,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -28,9 +29,9 @@ except ModuleNotFoundError as error:
     raise missing_extra(str(error.name), "sql", "SqlScenario") from error
 
 from harness.databases.copies import borrowed_copy, temporary_copy
-from harness.databases.embedded import emit_begin
+from harness.databases.embedded import disable_driver_transactions, emit_begin
+from harness.databases.engines import engine_names
 from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, Databases, RowBlock, databases
-from harness.databases.interface import Migration as SchemaChange
 from harness.databases.synchronous import copy_pragmas, synchronous_url
 from harness.probes.ping import ping, ping_synchronously
 from harness.probes.plans import plans
@@ -42,55 +43,46 @@ from harness.runnable import resolved
 from harness.scenario import Case, Prepared, Probe, Scenario, Server, Setting
 from harness.servers.lifecycle import is_embedded, processes, servers
 
-ENGINES = ("sqlite", "turso", "postgres")
-"""The engines that there are."""
-
 BLOCK_ROWS = 10_000
 """Rows that are loaded at a time, of those that come as dictionaries."""
-
 Migration = Callable[[Connection], object] | str | Sequence[str]
 """A function of a synchronous `Connection`, or SQL: one statement or several."""
-
 Rows = RowBlock | tuple[str, Iterable[Mapping[str, Any]]]
 """Rows of one table: its name with one dictionary per row, or a block of columns."""
-
 Instance = TypeVar("Instance")
+AnyEngine = TypeVar("AnyEngine", AsyncEngine, Engine)
+Sessions = TypeVar("Sessions")
+Block = TypeVar("Block", bound=RowBlock)
 
 _copies = itertools.count()
 
 
 @dataclass(frozen=True)
-class SqlInstance:
+class SqlStore(Generic[AnyEngine, Sessions]):
+    """One arm's own database, opened with SQLAlchemy."""
+
+    arm: str
+    """Name of the arm."""
+    name: str
+    """The database's name among `databases`."""
+    engine: AnyEngine
+    """A pool of connections, at the setting's RTT."""
+    sessions: Sessions
+    """Makes sessions on `engine`; objects stay readable after a commit."""
+    undo: AnyEngine
+    """One more connection, at no RTT, for `reset` and `state`; with asyncio it ignores foreign keys where the engine can."""
+    databases: Databases
+    """The databases of the setting's engine."""
+    setting: Setting
+    """The setting of the scenario."""
+
+
+class SqlInstance(SqlStore[AsyncEngine, async_sessionmaker[AsyncSession]]):
     """One arm's own database, opened with SQLAlchemy's asyncio engine."""
 
-    arm: str
-    name: str
-    """The database's name among `databases`."""
-    engine: AsyncEngine
-    """A pool of connections, at the setting's RTT."""
-    sessions: async_sessionmaker[AsyncSession]
-    """Makes sessions on `engine`; objects stay readable after a commit."""
-    undo: AsyncEngine
-    """One more connection, at no RTT and without foreign key checks where the engine allows it: for `reset` and `state`."""
-    databases: Databases
-    setting: Setting
 
-
-@dataclass(frozen=True)
-class SyncSqlInstance:
+class SyncSqlInstance(SqlStore[Engine, sessionmaker[Session]]):
     """One arm's own database, opened with SQLAlchemy's synchronous engine: for a scenario whose `run` is a plain function."""
-
-    arm: str
-    name: str
-    """The database's name among `databases`."""
-    engine: Engine
-    """A pool of connections, at the setting's RTT."""
-    sessions: sessionmaker[Session]
-    """Makes sessions on `engine`; objects stay readable after a commit."""
-    undo: Engine
-    """One more connection, at no RTT: for `reset` and `state`."""
-    databases: Databases
-    setting: Setting
 
 
 class SqlScenario(Scenario[Instance], Generic[Instance]):
@@ -129,7 +121,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                     return await newest_orders(session, case.args)
     """
 
-    engines: ClassVar[Sequence[str]] = ENGINES
+    engines: ClassVar[Sequence[str]] = engine_names()
     metadata: ClassVar[MetaData]
     """The tables. All of them are made, with their keys and indexes."""
     migrations: ClassVar[Mapping[str, Migration]] = {}
@@ -152,10 +144,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
         raise TypeError(f"{type(self).__name__} must define data(setting): the rows of its tables")
 
     def data_name(self) -> str:
-        """Return the name of the rows: scenarios of a run with the same name share one filled database.
-
-        It may have letters, digits, dashes, dots and underscores. By default every scenario has a different one.
-        """
+        """Return the name of the rows (letters, digits, `-`, `.`, `_`): scenarios with the same name share one filled database."""
         return _named(type(self))
 
     def block_digest(self, block: RowBlock) -> bytes:
@@ -172,8 +161,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     async def prepare(self, setting: Setting) -> Prepared:
         """Fill a database with the rows, and make a snapshot for every migration; what exists is not made again.
 
-        Raises:
-            UsageError: the rows do not fit the tables, the disk is full, or the working folder cannot be written.
+        Raises UsageError if the rows do not fit the tables, the disk is full, or the working folder cannot be written.
         """
         found, base = databases(setting), self._base(setting)
         record = setting.shared / f"{base}.json"
@@ -192,7 +180,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
                 if not found.exists(snapshot):
                     partial = f"{snapshot}-partial"
                     found.copy(base, partial)
-                    found.migrate(partial, _change(migration))
+                    found.migrate(partial, functools.partial(_execute, migration))
                     found.rename(partial, snapshot)
         return prepared
 
@@ -206,8 +194,7 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     async def database(self, arm: str, setting: Setting, options: ConnectionOptions | None = None) -> AsyncIterator[SqlInstance]:
         """Open the arm's own copy for asyncio, and remove it at the end; `options` go before `connections`.
 
-        Raises:
-            UsageError: the scenario was not prepared, or the disk is full.
+        Raises UsageError if the scenario was not prepared, or the disk is full.
         """
         found = databases(setting)
         with self._copy(found, arm, setting) as name:
@@ -218,11 +205,9 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
     async def sync_database(
         self, arm: str, setting: Setting, options: ConnectionOptions | None = None
     ) -> AsyncIterator[SyncSqlInstance]:
-        """Open the arm's own copy with synchronous engines, and remove it at the end; `options` go before `connections`.
+        """Open the arm's own copy with synchronous engines; otherwise as `database` does.
 
-        Raises:
-            NotMeasurableError: the engine's synchronous driver is not installed.
-            UsageError: the scenario was not prepared, or the disk is full.
+        Raises NotMeasurableError if the engine's synchronous driver is not installed.
         """
         found, options = databases(setting), options or self.connections
         with self._copy(found, arm, setting) as name, ExitStack() as stack:
@@ -248,11 +233,10 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
 
     async def statements(self, instance: Instance, case: Case) -> Sequence[Statement]:
         """Run the case once, reset it, and return its statements with their plans, where they have any."""
-        engine = _engine(instance)
-        async with Statements(engine) as sent:
+        async with Statements(_engine(instance)) as sent:
             answer = await resolved(self.run(instance, case))
         await resolved(self.reset(instance, case, answer))
-        return await plans(engine, sent.sent(), arm=_store(instance).arm, group=case.group)
+        return await plans(_engine(instance), sent.sent(), arm=_store(instance).arm, group=case.group)
 
     def _base(self, setting: Setting) -> str:
         return f"shared-{setting.size}-{setting.scale:g}-{setting.seed}-{self.data_name()}"
@@ -279,13 +263,21 @@ class SqlScenario(Scenario[Instance], Generic[Instance]):
             raise TypeError(f"{type(self).__name__} must declare metadata: the MetaData of its tables")
         sha, loaded = hashlib.sha256(f"generator {self.data_version}".encode()), dict[str, None]()
 
+        def digested(block: Block) -> Block:
+            sha.update(self.block_digest(block))
+            loaded[block.table] = None
+            return block
+
         def blocks() -> Iterator[RowBlock]:
             dialect = found.url(base).get_dialect()()
             for rows in self.data(setting):
-                for block in _blocks(*rows, self.metadata) if isinstance(rows, tuple) else [rows]:
-                    sha.update(self.block_digest(block))
-                    loaded[block.table] = None
-                    yield block.converted(dialect) if isinstance(block, _DictRows) else block
+                if not isinstance(rows, tuple):
+                    yield digested(rows)
+                elif (table := self.metadata.tables.get(rows[0])) is not None:
+                    yield from (_converted(table, digested(block), dialect) for block in _blocks(table, rows[1]))
+                else:
+                    known = ", ".join(self.metadata.tables)
+                    raise UsageError(f"data() yields rows of an unknown table {rows[0]!r}; choose from {known}")
 
         counts = found.fill(base, self.metadata, blocks())
         described: dict[str, str | int] = {"digest": sha.hexdigest(), "size": setting.size, "seed": setting.seed}
@@ -301,38 +293,28 @@ class _ColumnRows:
     rows: int
 
 
-@dataclass(frozen=True)
-class _DictRows(_ColumnRows):
-    """Rows that came as dictionaries, their values as the application has them."""
-
-    of: Table
-
-    def converted(self, dialect: Dialect) -> _ColumnRows:
-        """Return the rows with values as a dialect hands them to its driver."""
-        columns = {name: _converted(self.of, name, values, dialect) for name, values in self.columns.items()}
-        return _ColumnRows(self.table, columns, self.rows)
-
-
-def _blocks(table: str, rows: Iterable[Mapping[str, Any]], metadata: MetaData) -> Iterator[_DictRows]:
-    if table not in metadata.tables:
-        raise UsageError(f"data() yields rows of an unknown table {table!r}; choose from {', '.join(metadata.tables)}")
-    of, left = metadata.tables[table], iter(rows)
+def _blocks(table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[_ColumnRows]:
+    """Yield blocks of rows that came as dictionaries, their values as the application has them."""
+    left = iter(rows)
     while some := list(itertools.islice(left, BLOCK_ROWS)):
         names = list(some[0])
-        if unknown := [name for name in names if name not in of.columns]:
-            raise UsageError(f"{table} has no column {unknown[0]!r}; choose from {', '.join(of.columns.keys())}")
+        if unknown := [name for name in names if name not in table.columns]:
+            raise UsageError(f"{table} has no column {unknown[0]!r}; choose from {', '.join(table.columns.keys())}")
         for row in some:
             if row.keys() != some[0].keys():
                 raise UsageError(f"rows of {table} have different columns: {names} and {list(row)}; give every row the same")
-        yield _DictRows(table, {name: [row[name] for row in some] for name in names}, len(some), of)
+        yield _ColumnRows(table.key, {name: [row[name] for row in some] for name in names}, len(some))
 
 
-def _converted(table: Table, name: str, values: Iterable[Any], dialect: Dialect) -> Sequence[Any] | np.ndarray[Any, Any]:
-    process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
-    found = list(values) if process is None else [process(value) for value in values]
-    if any(isinstance(value, datetime) for value in found):
-        return np.array([_utc(value) for value in found], "datetime64[us]")
-    return found
+def _converted(table: Table, block: _ColumnRows, dialect: Dialect) -> _ColumnRows:
+    """Return a block with values as a dialect hands them to its driver."""
+    columns: dict[str, Sequence[Any] | np.ndarray[Any, Any]] = {}
+    for name, values in block.columns.items():
+        process = table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
+        found = list(values) if process is None else [process(value) for value in values]
+        is_time = any(isinstance(value, datetime) for value in found)
+        columns[name] = np.array([_utc(value) for value in found], "datetime64[us]") if is_time else found
+    return replace(block, columns=columns)
 
 
 def _utc(value: datetime | None) -> datetime | None:
@@ -341,14 +323,12 @@ def _utc(value: datetime | None) -> datetime | None:
 
 def _store(instance: Any) -> SqlInstance | SyncSqlInstance:
     """Return the database of an instance, which is one or has one as its `store`."""
-    found: SqlInstance | SyncSqlInstance = instance if isinstance(instance, SqlInstance | SyncSqlInstance) else instance.store
-    return found
+    return cast("SqlInstance | SyncSqlInstance", instance if isinstance(instance, SqlStore) else instance.store)
 
 
-def _engine(instance: Any) -> AsyncEngine | Engine:
+def _engine(instance: Any) -> Any:
     """Return the engine whose statements are counted: the instance's own, or that of its database."""
-    found: AsyncEngine | Engine = instance.engine if hasattr(instance, "engine") else _store(instance).engine
-    return found
+    return instance.engine if hasattr(instance, "engine") else _store(instance).engine
 
 
 async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine:
@@ -363,24 +343,17 @@ async def _synchronous(model: AsyncEngine, options: ConnectionOptions) -> Engine
     )
     await copy_pragmas(engine, model)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _leave_transactions)
+        event.listen(engine, "connect", disable_driver_transactions)
         emit_begin(engine, "BEGIN IMMEDIATE" if options.write_lock_first else "BEGIN")
     return engine
 
 
-def _leave_transactions(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy begins transactions, as on every other engine
-
-
-def _change(migration: Migration) -> SchemaChange:
-    def execute(connection: Connection) -> None:
-        if callable(migration):
-            migration(connection)
-            return
-        for statement in [migration] if isinstance(migration, str) else migration:
-            connection.exec_driver_sql(statement)
-
-    return execute
+def _execute(migration: Migration, connection: Connection) -> None:
+    if callable(migration):
+        migration(connection)
+        return
+    for statement in [migration] if isinstance(migration, str) else migration:
+        connection.exec_driver_sql(statement)
 
 
 def _named(what: type | FunctionType) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pickle
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,14 +25,11 @@ def cached_cases(file: Path, make: Callable[[], Iterable[Any]]) -> list[Any]:
     return cases
 
 
-def first_of_each_group(cases: Sequence[Any], count: int | None = 1) -> list[Any]:
-    """Return the first `count` cases of each group, in their order; None keeps all."""
-    if count is None:
-        return list(cases)
-    taken: dict[str, int] = {}
-    first = []
+def first_of_each_group(cases: Sequence[Any], count: int = 1) -> list[Any]:
+    """Return the first `count` cases of each group, in their order."""
+    taken, first = Counter[str](), []
     for case in cases:
-        taken[case.group] = taken.get(case.group, 0) + 1
+        taken[case.group] += 1
         if taken[case.group] <= count:
             first.append(case)
     return first
@@ -42,8 +40,7 @@ async def run_counted(
 ) -> tuple[dict[str, float], Any]:
     """Run one operation under probes and reset what it wrote.
 
-    Returns:
-        The counts of all probes by metric, and what `inspect` returned for the answer before the reset.
+    Return the counts by metric, and what `inspect` returned for the answer.
     """
     async with AsyncExitStack() as stack:
         for probe in probes:
@@ -65,10 +62,8 @@ async def run_timed(
 ) -> tuple[int, int]:
     """Time one operation, then reset what it wrote; neither the reset nor reading the answer is timed.
 
-    `slowdown` is a share of the operation's time to add to it by busy waiting.
-
-    Returns:
-        The nanoseconds that count, which are the operation's self-reported ones if it has any (at least 1), and those that passed.
+    `slowdown` is a share of the operation's time to add to it by busy waiting. Returns the nanoseconds that count, which are the
+    operation's self-reported ones if it has any (at least 1), and those that passed.
     """
     run = scenario.run
     start = now_ns()

@@ -31,10 +31,7 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
     """Return a scenario with sets of its switches as arms, verified, timed in pairs and controlled like any other.
 
     Its groups are those under load that are not secondary. Promises, findings, memory, growth and work counts belong to the
-    original arms and are left out.
-
-    Raises:
-        UsageError: it has fewer than two switches, does not define `open_switched`, or has no group to time.
+    original arms and are left out. Raises UsageError without two switches, `open_switched`, and a group to time.
     """
     kind = type(loaded.scenario.written)
     if len(kind.switches) < MIN_SWITCHES:
@@ -42,16 +39,12 @@ def ablated(loaded: LoadedScenario) -> LoadedScenario:
         raise UsageError(f"{loaded.name} has {has}, so there is nothing to ablate; try `harness run {loaded.name}`")
     if kind.open_switched is Scenario.open_switched:
         raise UsageError(f"{loaded.file}: {kind.__name__} has switches and must define open_switched(on, setting)")
-    groups = [
-        Group(group.name, group.description, slow=group.slow, uncounted=True)
-        for group in kind.groups
-        if group.load and not group.secondary
-    ]
-    if not groups:
+    under_load = [group for group in kind.groups if group.load and not group.secondary]
+    if not under_load:
         raise UsageError(f"{loaded.name} has only secondary groups under load; a group with `load` must not be `secondary` too")
     declared = {
         "arms": {name: _description(name, on, kind.switches) for name, on in arms(list(kind.switches)).items()},
-        "groups": groups,
+        "groups": [Group(group.name, group.description, slow=group.slow, uncounted=True) for group in under_load],
         "promises": (),
         "facts": Scenario.facts,
         "memory_limits_bytes": Scenario.memory_limits_bytes,

@@ -16,7 +16,6 @@ class Verification:
 
     cases: int = 0
     """Number of cases on which the arms agree."""
-
     cannot_run: dict[tuple[str, str], str] = field(default_factory=dict)
     """(arm, group) → the error of an arm that raised as written, or the reason why it is skipped."""
 
@@ -24,8 +23,7 @@ class Verification:
 async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases: Sequence[Case]) -> Verification:
     """Run every case on every arm and compare the normalised answers with the baseline's.
 
-    Raises:
-        ScenarioFailedError: an arm disagrees, or an arm that has to work raised; names the arm and the case.
+    Raises ScenarioFailedError, with the arm and the case, if an arm disagrees or one that has to work raises.
     """
     verified = Verification(cannot_run=dict(scenario.skipped))
     for case in cases:
@@ -41,17 +39,13 @@ async def verify(scenario: RunnableScenario, instances: Mapping[str, Any], cases
                 verified.cannot_run[arm, case.group] = str(error.__cause__ and _describe(error.__cause__))
                 continue
             if answer != expected:
-                raise ScenarioFailedError(_disagreement(arm, case, answer, expected))
+                difference, part = ("leaves another state behind", 1) if answer[0] == expected[0] else ("gives another answer", 0)
+                raise ScenarioFailedError(
+                    f"{arm} {difference} than {BASELINE} to case {case.name!r}: {_short(answer[part])} instead of "
+                    f"{_short(expected[part])}; no arm is timed until they agree"
+                )
         verified.cases += 1
     return verified
-
-
-def _disagreement(arm: str, case: Case, answer: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
-    difference, part = ("gives another answer", 0) if answer[0] != expected[0] else ("leaves another state behind", 1)
-    return (
-        f"{arm} {difference} than {BASELINE} to case {case.name!r}: {_short(answer[part])} instead of {_short(expected[part])}; "
-        "no arm is timed until they agree"
-    )
 
 
 async def _answer(scenario: RunnableScenario, instance: Any, arm: str, case: Case) -> tuple[Any, Any]:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.bench.operations import repeated_counts, run_counted
-from harness.bench.probes.allocations import Allocations
-from harness.bench.probes.calls import Calls
-from harness.bench.probes.round_trips import CountingRelay, RoundTrips
+from harness.bench.probes.interpreter import Allocations, Calls
+from harness.bench.probes.round_trips import RoundTrips
 from harness.errors import NotMeasurableError
 from harness.results.run import WorkCount
 from harness.runnable import RunnableScenario
@@ -15,10 +14,8 @@ from harness.scenario import Case
 
 OWN = ""
 """The group of figures that belong to an arm and not to an operation."""
-
 INTERPRETER: tuple[tuple[type[Calls | Allocations], int], ...] = ((Calls, 1), (Allocations, 3))
 """Probes that slow the operation down and so get separate passes, each with the number of runs whose minimum is taken."""
-
 LONG_NS = 50_000_000
 """An operation that takes longer is run once per pass: it allocates so much that the growth of a dictionary does not show."""
 
@@ -45,10 +42,10 @@ async def interpreter(scenario: RunnableScenario, arm: str, instance: Any, case:
     return found
 
 
-async def round_trips(scenario: RunnableScenario, arm: str, instance: Any, case: Case, relay: CountingRelay) -> list[WorkCount]:
+async def round_trips(scenario: RunnableScenario, arm: str, instance: Any, case: Case, probe: RoundTrips) -> list[WorkCount]:
     """Count one operation's round trips to its servers, in two runs, once connections and prepared statements exist."""
     await run_counted(scenario, instance, case)
-    first, second = [(await run_counted(scenario, instance, case, (RoundTrips(relay),)))[0] for _ in range(2)]
+    first, second = [(await run_counted(scenario, instance, case, (probe,)))[0] for _ in range(2)]
     return _counted(arm, case, first, second)
 
 

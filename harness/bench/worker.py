@@ -1,17 +1,24 @@
-"""A bench worker: a fresh process that does one job of a run. Its job, its messages, the parent's `run_job`, and what it does.
+"""A bench worker: a fresh process that does one job of a run. Its job, its messages, the parent's `run_job`, and the work itself.
 
 Always a fresh interpreter, so that hash seed, memory layout and caches differ between processes as they do in production.
+
+Pairs: the same case on every arm, in random order, in slots of at least a millisecond. Orders are drawn independently: balanced
+blocks make the order predictable, which the sign of a paired difference must not be. Evidence (`harness.stats.sequential_test`)
+ends no group's pairs early: little time would be saved, at the price of process medians that rest on less.
 """
 
 import asyncio
 import gc
+import math
+import os
 import random
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,19 +26,19 @@ from typing import Any
 import msgspec
 
 from harness.bench import work_counts
-from harness.bench.operations import cached_cases, first_of_each_group
-from harness.bench.pairing import SLOWED, Pairing, PairTimes, TimeBudget
+from harness.bench.operations import cached_cases, first_of_each_group, run_timed
 from harness.bench.probes import instructions
-from harness.bench.probes.calls import watch_new_threads
-from harness.bench.probes.round_trips import CountingRelay
+from harness.bench.probes.cpu_control import spin
+from harness.bench.probes.interpreter import watch_new_threads
+from harness.bench.probes.round_trips import counting_relay
 from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
-from harness.results.run import AA_CONTROL, BASELINE, Finding, Memory, Statement, WorkCount
+from harness.results.run import AA_CONTROL, BASELINE, PING, PURE_CPU, Finding, Memory, Statement, WorkCount
 from harness.runnable import RunnableScenario, resolved
 from harness.runtime import channel
-from harness.runtime.child import Child, JobFailed, decode_path, encode_path, kill_group, python_module
-from harness.runtime.clock import MonotonicClock
+from harness.runtime.child import Child, JobFailed, decode_path, kill_group, python_module
+from harness.runtime.clock import Clock, MonotonicClock
 from harness.scenario import Case, DeclaredFinding, Setting
 
 
@@ -40,32 +47,53 @@ class Task(StrEnum):
 
     PREPARE = "prepare"
     """Build the data that instances start from."""
-
     TRY = "try"
     """Build the data, verify the answers and try the findings."""
-
     EXAMINE = "examine"
     """Verify the answers, count the work, collect the statements with their plans and try the findings."""
-
     REVISIT = "revisit"
-    """Verify the answers and collect the arms' own figures, at a higher RTT than the lowest."""
-
+    """Verify the answer to a case of each group and collect the arms' own figures, at a higher RTT, which changes no answer."""
     COUNT = "count"
     """Count the work at another scale."""
-
     PAIRS = "pairs"
     """Time pairs."""
-
     MEMORY = "memory"
     """Measure the memory of one operation of one arm and group."""
-
     INSTRUCTIONS = "instructions"
     """Count the instructions of one arm; the process runs under callgrind."""
 
 
+SLOT_NS = 1_000_000
+"""A slot repeats its operation until about this duration: shorter slots measure the clock and the scheduler."""
+CONTROL_EVERY = 4
+"""The A/A control takes part in one of this number of a group's pairs.
+
+In every pair the baseline instances exchange their roles at random, so that both are used equally: an instance that runs less
+often has colder caches and a shorter log, and would differ from the other for that alone.
+"""
+SLOWED = "baseline slowed"
+"""The arm name of a third baseline instance, the one that gets an injected slowdown."""
+BASELINE_COPIES = (AA_CONTROL, SLOWED)
+"""Arms that are further instances of the baseline."""
 COUNTING = (Task.EXAMINE, Task.COUNT, Task.INSTRUCTIONS)
 COUNTING_HASH_SEED = 0
 """Hash seed of processes that count work: the order of sets decides which functions are called, and how often."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The time and the processes that a run gives to each scenario on one engine at one RTT."""
+
+    minimum_pairs: int = 3
+    """Pairs of each group in a process, whatever the budget."""
+    slow_processes: int = 3
+    """Number of the processes that time slow groups as well."""
+    slow_from_ns: int = 500_000_000
+    """Nanoseconds of a baseline operation from which its group counts as slow; at a high RTT many do."""
+    is_full: bool = True
+    """Whether secondary groups are timed too, slow ones at every RTT, calls and allocations counted in addition to the data layer's
+    work, and everything is timed alone. Otherwise scenarios without a server, and then those with network latency, are timed in
+    parallel, each on one core."""
 
 
 class BenchJob(msgspec.Struct, tag=True, frozen=True):
@@ -73,61 +101,34 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
 
     task: Task
     """The kind of job."""
-
     file: Path
     """The scenario's file."""
-
     setting: Setting
     """The setting of its instances."""
-
     process: int = 0
     """Number of the process among those that time pairs, from 1."""
-
     budget_ns: int = 0
     """Nanoseconds to spend on pairs."""
-
-    minimum_pairs: int = 1
-    """Pairs of each group, whatever the budget."""
-
     arm: str = ""
     """The arm to measure, for memory and instructions."""
-
     group: str = ""
     """The group to measure, for memory."""
-
     limit_bytes: int | None = None
     """Memory that the operation may add; None: no limit."""
-
     timeout_s: int = 0
     """Seconds until the process is ended by the kernel; 0: no timeout."""
-
     slow_groups: bool = True
     """Whether to time the groups declared slow."""
-
-    slow_from_ns: int = sys.maxsize
-    """Nanoseconds of a baseline operation from which its group counts as slow."""
-
-    secondary_groups: bool = True
-    """Whether to time the secondary groups."""
-
-    interpreter: bool = True
-    """Whether to count calls and allocations in addition to the data layer's work."""
-
-    cases_per_group: int | None = None
-    """Cases of each group to verify; None verifies all."""
-
+    effort: Effort = Effort()
+    """The effort of the run."""
     excluded: tuple[tuple[str, str], ...] = ()
     """The (arm, group) that cannot run."""
-
     ablate: bool = False
     """Whether the arms are sets of the scenario's switches."""
-
     cpus: tuple[int, ...] = ()
     """Cores to pin the process to; empty for those of its parent."""
-
     injected: float = 0.0
     """Share by which a baseline instance is slowed, to see whether that is detected."""
-
     prefix: tuple[str, ...] = ()
     """Command to run the process under."""
 
@@ -135,52 +136,63 @@ class BenchJob(msgspec.Struct, tag=True, frozen=True):
 class DataPrepared(msgspec.Struct, tag=True, frozen=True):
     """The scenario's data were built."""
 
-    dataset: dict[str, str | int]
+    dataset: dict[str, str | int] = {}
     """Description of the data, with their digest."""
-
-    engine_settings: dict[str, str]
+    engine_settings: dict[str, str] = {}
     """Version and settings of the engine."""
 
 
 class AnswersVerified(msgspec.Struct, tag=True, frozen=True):
     """The arms' answers are equal."""
 
-    cases: int
+    cases: int = 0
     """Number of cases verified."""
-
-    cannot_run: list[tuple[str, str, str]]
+    cannot_run: list[tuple[str, str, str]] = []
     """(arm, group, error) of arms that raised as written."""
 
 
-class WorkCounted(msgspec.Struct, tag=True, frozen=True):
-    """Work counts and statements of one arm in one group."""
+class Figures(msgspec.Struct, tag=True, frozen=True):
+    """Something was counted, tried or measured."""
 
-    work_counts: list[WorkCount]
-    """The counts."""
-
+    work_counts: list[WorkCount] = []
+    """Work counts of one arm in one group."""
     statements: list[Statement] = []
-    """The statements with their plans."""
+    """The statements that it sends there, with their plans."""
+    findings: list[Finding] = []
+    """Findings, demonstrated or not."""
+    memory: list[Memory] = []
+    """The memory of one operation."""
 
 
-class FindingTried(msgspec.Struct, tag=True, frozen=True):
-    """One finding was tried."""
+class SlotTimes(msgspec.Struct, frozen=True):
+    """One arm's slot in a pair."""
 
-    finding: Finding
-    """The finding and whether it was demonstrated."""
+    arm: str
+    """Name of the arm."""
+    position: int
+    """Place in the pair's random order, from 0."""
+    latencies_ns: list[int]
+    """The nanoseconds of each operation, in the order they ran."""
 
 
-class MemoryMeasured(msgspec.Struct, tag=True, frozen=True):
-    """The memory of one operation was measured."""
+class PairTimes(msgspec.Struct, tag=True, frozen=True):
+    """One pair: a case timed on every arm. Sent by a worker after each pair."""
 
-    memory: Memory
-    """The measurement."""
+    group: str
+    """Name of the case's group."""
+    case: str
+    """Name of the case."""
+    slots: list[SlotTimes]
+    """The slots in the order they ran."""
+    controls_ns: dict[str, int] = {}
+    """Name → nanoseconds of the controls that were timed after the pair."""
 
 
 class JobDone(msgspec.Struct, tag=True, frozen=True):
     """The job is complete."""
 
 
-Event = DataPrepared | AnswersVerified | WorkCounted | FindingTried | PairTimes | MemoryMeasured | JobFailed | JobDone
+Event = DataPrepared | AnswersVerified | Figures | PairTimes | JobFailed | JobDone
 Send = Callable[[Event], None]
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -190,8 +202,8 @@ _running: set[Child[Event]] = set()
 def run_job(job: BenchJob) -> Generator[Event, None, None]:
     """Run a job in a fresh process and yield its messages as they arrive.
 
-    If the process crashes, the last one is a `JobFailed` with its signal or exit code. Closing the generator, or an exception in
-    the caller, ends the process and everything it started.
+    The last one is a `JobDone` or a `JobFailed`; that of a process that exits before has its signal or exit code. Closing the
+    generator, or an exception in the caller, ends the process and everything it started.
     """
     command = python_module("harness.bench.worker")
     hash_seed = COUNTING_HASH_SEED if job.task in COUNTING else None
@@ -203,7 +215,8 @@ def run_job(job: BenchJob) -> Generator[Event, None, None]:
             while (event := child.receive()) is not None:
                 last = event
                 yield event
-            if child.process.wait() != 0 or last is None:
+            code = child.process.wait()
+            if not (isinstance(last, JobFailed) or (isinstance(last, JobDone) and code == 0)):
                 yield JobFailed(f"worker exited unexpectedly ({child.exit_description()})", detail=child.output())
         finally:
             _running.discard(child)
@@ -215,19 +228,14 @@ def end_all() -> None:
         kill_group(child.process)
 
 
-def decode_job(line: bytes) -> BenchJob:
-    """Return the job in a line of JSON."""
-    return msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
-
-
 def main() -> None:
     """Do the job on the channel; exits with 0 whatever the job's outcome, which is in the messages."""
     parent = channel.connect()
     line = parent.read_line()
     if not line:
         return
-    job = decode_job(line)
-    encoder = msgspec.json.Encoder(enc_hook=encode_path)
+    job = msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path)
+    encoder = msgspec.json.Encoder(enc_hook=os.fspath)
 
     def send(event: Event) -> None:
         parent.write_line(encoder.encode(event))
@@ -252,16 +260,17 @@ def _do(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     if job.task in {Task.PREPARE, Task.TRY}:
         ready = loaded.scenario.prepare(job.setting)
         send(DataPrepared(dict(ready.dataset), dict(ready.engine_settings)))
-    if job.task in {Task.TRY, Task.EXAMINE, Task.REVISIT}:
-        asyncio.run(_examine(job, loaded, send))
-    elif job.task is Task.COUNT:
-        asyncio.run(_count(job, loaded, send))
-    elif job.task is Task.INSTRUCTIONS:
-        asyncio.run(_instructions(job, loaded.scenario, send))
-    elif job.task is Task.PAIRS:
-        asyncio.run(_pairs(job, loaded, send))
-    elif job.task is Task.MEMORY:
-        send(MemoryMeasured(_memory(job, loaded.scenario)))
+    match job.task:
+        case Task.TRY | Task.EXAMINE | Task.REVISIT:
+            asyncio.run(_examine(job, loaded, send))
+        case Task.COUNT:
+            asyncio.run(_count(job, loaded, send))
+        case Task.INSTRUCTIONS:
+            asyncio.run(_instructions(job, loaded, send))
+        case Task.PAIRS:
+            asyncio.run(_pairs(job, loaded, send))
+        case Task.MEMORY:
+            send(Figures(memory=[_memory(job, loaded.scenario)]))
 
 
 async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
@@ -269,28 +278,28 @@ async def _examine(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     counted_groups = [g for g in scenario.groups if not g.uncounted] if job.task is Task.EXAMINE else []
     watch_new_threads()
     async with AsyncExitStack() as stack:
-        relay = stack.enter_context(CountingRelay(job.setting.servers if counted_groups else {}))
-        setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relay.servers})
+        relayed, round_trips = stack.enter_context(counting_relay(job.setting.servers if counted_groups else {}))
+        setting = replace(job.setting, resets=True, servers={**job.setting.servers, **relayed})
         instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in scenario.arms}
-        to_verify = [c for c in cases if job.task is not Task.REVISIT or not scenario.group[c.group].slow]
-        verified = await verify(scenario, instances, first_of_each_group(to_verify, job.cases_per_group))
+        first = [c for c in first_of_each_group(cases) if not scenario.group[c.group].slow]
+        verified = await verify(scenario, instances, first if job.task is Task.REVISIT else cases)
         send(AnswersVerified(verified.cases, [(arm, group, error) for (arm, group), error in verified.cannot_run.items()]))
         if job.task is Task.TRY:  # only whether the arms agree is shown
             return
         for arm, instance in instances.items():
-            send(WorkCounted(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
+            send(Figures(await work_counts.facts(scenario, arm, instance, job.setting.scale)))
             for case in first_of_each_group(cases) if job.task is Task.EXAMINE else ():
                 if (arm, case.group) in verified.cannot_run or scenario.group[case.group].uncounted:
                     continue
                 counted = await work_counts.count(scenario, arm, instance, case, job.setting.scale)
                 shapes = [replace(s, arm=arm, group=case.group) for s in await scenario.statements(instance, case)]
-                if relay.counts and not scenario.group[case.group].slow:
-                    counted += await work_counts.round_trips(scenario, arm, instance, case, relay)
-                if job.interpreter and not scenario.group[case.group].slow:
+                if round_trips and not scenario.group[case.group].slow:
+                    counted += await work_counts.round_trips(scenario, arm, instance, case, round_trips)
+                if job.effort.is_full and not scenario.group[case.group].slow:
                     counted += await work_counts.interpreter(scenario, arm, instance, case)
-                send(WorkCounted(counted, shapes))
+                send(Figures(counted, shapes))
     for finding in loaded.findings if job.task is not Task.REVISIT else ():
-        send(FindingTried(await _demonstrate(scenario, finding, cases, job)))
+        send(Figures(findings=[await _demonstrate(scenario, finding, cases, job)]))
 
 
 async def _demonstrate(scenario: RunnableScenario, finding: DeclaredFinding, cases: list[Case], job: BenchJob) -> Finding:
@@ -309,16 +318,16 @@ async def _count(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         async with scenario.open(arm, job.setting) as instance:
             for case in cases:
                 if (arm, case.group) not in job.excluded:
-                    send(WorkCounted(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
+                    send(Figures(await work_counts.count(scenario, arm, instance, case, job.setting.scale)))
 
 
 async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
-    scenario, cases, clock = loaded.scenario, _cases(loaded.scenario, job), MonotonicClock()
+    scenario, cases = loaded.scenario, _cases(loaded.scenario, job)
     setting = replace(job.setting, resets=True)
-    slow = tuple(scenario.groups_with("slow"))
-    excluded_groups = {*(() if job.slow_groups else slow), *(() if job.secondary_groups else scenario.groups_with("secondary"))}
+    slow = scenario.groups_with("slow")
+    excluded_groups = {*(() if job.slow_groups else slow), *(() if job.effort.is_full else scenario.groups_with("secondary"))}
     groups = tuple(g for g in dict.fromkeys(c.group for c in cases) if g not in excluded_groups)
-    budget = TimeBudget(groups, job.budget_ns, job.minimum_pairs, slow)
+    budget = TimeBudget(groups, job.budget_ns, job.effort.minimum_pairs, tuple(slow))
     rng = random.Random(f"{job.setting.seed}/{loaded.name}/{job.process}")  # noqa: S311 - reproducible, not cryptographic
     arms = list(scenario.arms)
     rng.shuffle(arms)  # the first instance to be built must not always be the same arm's
@@ -326,45 +335,144 @@ async def _pairs(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
         instances = {arm: await stack.enter_async_context(scenario.open(arm, setting)) for arm in arms}
         for copy in (AA_CONTROL, *([SLOWED] if job.injected else [])):
             instances[copy] = await stack.enter_async_context(scenario.open(BASELINE, setting))
-        pairing = Pairing(
-            scenario,
-            instances,
-            cases,
-            budget,
-            rng,
-            clock,
-            excluded=job.excluded,
-            slow_from_ns=job.slow_from_ns,
-            injected=job.injected,
-        )
+        clock = MonotonicClock()
+        pairing = Pairing(scenario, instances, cases, budget, rng, clock, job.excluded, job.effort.slow_from_ns, job.injected)
         await pairing.warm_up()
         async for pair in pairing.pairs():
             send(pair)
 
 
-async def _instructions(job: BenchJob, scenario: RunnableScenario, send: Send) -> None:
+@dataclass
+class TimeBudget:
+    """Divides a process's time among its groups, whose costs differ by orders of magnitude, and decides which one is timed next."""
+
+    groups: tuple[str, ...]
+    """Names of the groups to time."""
+    budget_ns: int
+    """Nanoseconds in all; each group that is not slow gets the same part of them."""
+    minimum_pairs: int
+    """Pairs of each group whatever they cost: a median needs them."""
+    slow: tuple[str, ...] = ()
+    """Groups whose operation takes seconds: one pair each, not counted towards the budget."""
+    spent_ns: Counter[str] = field(default_factory=Counter)
+    """Group → nanoseconds spent so far, resets included."""
+    pairs: Counter[str] = field(default_factory=Counter)
+    """Group → pairs timed so far."""
+
+    def add(self, group: str, duration_ns: int) -> None:
+        """Count one pair of a group and the time it took."""
+        self.pairs[group] += 1
+        self.spent_ns[group] += duration_ns
+
+    def next_group(self) -> str | None:
+        """Return the group to time next; None when every group has its pairs and its part of the time."""
+        short = [g for g in self.groups if self.pairs[g] < (1 if g in self.slow else self.minimum_pairs)]
+        if short:
+            return min(short, key=lambda g: self.pairs[g])
+        quick = [g for g in self.groups if g not in self.slow]
+        behind = [g for g in quick if self.spent_ns[g] < self.budget_ns / len(quick)]
+        return min(behind, key=lambda g: self.spent_ns[g], default=None)
+
+
+@dataclass
+class Pairing:
+    """Times the pairs of one scenario in one process."""
+
+    scenario: RunnableScenario
+    instances: Mapping[str, Any]
+    """Open instances by arm, the A/A control's among them. That of SLOWED, if there is one, takes part in every pair."""
+    cases: Sequence[Case]
+    budget: TimeBudget
+    rng: random.Random
+    clock: Clock
+    excluded: Collection[tuple[str, str]] = ()
+    """The (arm, group) that cannot run."""
+    slow_from_ns: int = sys.maxsize
+    """Nanoseconds of a baseline operation from which its group counts as slow."""
+    injected: float = 0.0
+    """Share of its time by which the instance of SLOWED is slowed."""
+    _repeats: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def warm_up(self) -> None:
+        """Run every group on every arm, to fill caches and to size the slots; declared slow groups are left to their one pair."""
+        cases, declared = {c.group: c for c in reversed(self.cases)}, self.budget.slow
+        for group in self.budget.groups:
+            arms = self._arms(group, BASELINE_COPIES)
+            for arm in sorted(arms, key=lambda arm: arm != BASELINE):  # the baseline first: it may show that the group is slow
+                if group in declared or (arm in BASELINE_COPIES and group in self.budget.slow):
+                    self._repeats[arm, group] = 1
+                    continue
+                _, fastest = await run_timed(self.scenario, self.instances[arm], cases[group], self.clock.now_ns)
+                if fastest <= SLOT_NS:
+                    _, again = await run_timed(self.scenario, self.instances[arm], cases[group], self.clock.now_ns)
+                    fastest = min(fastest, again)
+                self._repeats[arm, group] = max(1, math.ceil(SLOT_NS / max(1, fastest)))
+                if arm == BASELINE and fastest >= self.slow_from_ns:
+                    self.budget.slow += (group,)
+        gc.collect()
+        gc.freeze()
+
+    async def pairs(self) -> AsyncIterator[PairTimes]:
+        """Yield pairs until the budget is spent. The cases of a group alternate."""
+        cases = {g: [c for c in self.cases if c.group == g] for g in self.budget.groups}
+        while (group := self.budget.next_group()) is not None:
+            started, number = self.clock.now_ns(), self.budget.pairs[group]
+            quick = group not in self.budget.slow
+            copies = [arm for arm in BASELINE_COPIES if quick and (arm == SLOWED or number % CONTROL_EVERY == 0)]
+            pair = await self._pair(cases[group][number % len(cases[group])], copies)
+            self.budget.add(group, self.clock.now_ns() - started)
+            yield pair
+
+    async def _pair(self, case: Case, copies: Sequence[str]) -> PairTimes:
+        order = self._arms(case.group, copies)
+        self.rng.shuffle(order)
+        equal = [arm for arm in (BASELINE, *BASELINE_COPIES) if arm in self.instances]
+        exchanged = self.rng.sample([self.instances[arm] for arm in equal], len(equal))
+        instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
+        slots = []
+        for position, arm in enumerate(order):
+            operation = self.scenario, instances[arm], case, self.clock.now_ns, self.injected if arm == SLOWED else 0.0
+            times = [(await run_timed(*operation))[0] for _ in range(self._repeats[arm, case.group])]
+            slots.append(SlotTimes(arm, position, times))
+        controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
+        return PairTimes(case.group, case.name, slots, controls_ns)
+
+    async def _controls_ns(self, instance: Any) -> dict[str, int]:
+        """Time what depends on no arm: the interpreter, and a ping of the baseline instance's server."""
+        now_ns = self.clock.now_ns
+        start = now_ns()
+        spin()
+        found = {PURE_CPU: now_ns() - start}
+        start = now_ns()
+        if await self.scenario.ping(instance) is not NotImplemented:
+            found[PING] = now_ns() - start
+        return found
+
+    def _arms(self, group: str, copies: Sequence[str]) -> list[str]:
+        present = [arm for arm in self.instances if arm not in BASELINE_COPIES or arm in copies]
+        return [arm for arm in present if (BASELINE if arm in BASELINE_COPIES else arm, group) not in self.excluded]
+
+
+async def _instructions(job: BenchJob, loaded: LoadedScenario, send: Send) -> None:
     """Count one arm's instructions, twice for each group that is not slow; the process runs under callgrind."""
-    excluded_groups = {*scenario.groups_with("slow"), *scenario.groups_with("uncounted")}
-    cases = [c for c in first_of_each_group(_cases(scenario, job)) if c.group not in excluded_groups]
+    scenario, files = loaded.scenario, instructions.folder(job.setting.folder, job.arm)
     async with scenario.open(job.arm, job.setting) as instance:
-        for case in cases:
-            if (job.arm, case.group) in job.excluded:
+        for case in first_of_each_group(_cases(scenario, job)):
+            group = scenario.group[case.group]
+            if group.slow or group.uncounted or (job.arm, case.group) in job.excluded:
                 continue
 
             async def operation(case: Case = case) -> None:
                 await scenario.reset(instance, case, await scenario.run(instance, case))
 
-            first, second = [
-                await instructions.per_operation(operation, instructions.folder(job.setting.folder, job.arm)) for _ in range(2)
-            ]
+            first, second = [await instructions.per_operation(operation, files) for _ in range(2)]
             repeats = abs(second - first) <= instructions.SAME * first
-            send(WorkCounted([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
+            send(Figures([WorkCount(job.arm, case.group, "instructions", first, repeats_exactly=repeats)]))
 
 
 def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
     from harness.bench.probes import memory  # noqa: PLC0415 - memory-profiler must run only in a dedicated process
 
-    clock = MonotonicClock()
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         instance = runner.run(stack.enter_async_context(scenario.open(job.arm, job.setting)))
@@ -380,52 +488,35 @@ def _memory(job: BenchJob, scenario: RunnableScenario) -> Memory:
 
         used, answer, error = memory.MemoryUse(0, 0, 0.0, []), None, None
         try:
-            if job.limit_bytes is None:
-                used, answer = memory.measure(operation, clock)
-            else:
-                used, answer = memory.measure_limited(operation, job.limit_bytes, clock)
+            used, answer = memory.measure(operation, MonotonicClock(), job.limit_bytes)
         except Exception as raised:  # noqa: BLE001 - running out of memory raises many types; each is a result
             error = "out of memory" if _is_memory_error(raised) else f"{type(raised).__name__}: {raised}"
         rows = None if answer is None else scenario.rows(case, answer)
         if error is None:
             runner.run(scenario.reset(instance, case, answer))
             runner.run(stack.aclose())
-    return Memory(
-        arm=job.arm,
-        group=job.group,
-        idle_bytes=used.idle_bytes,
-        peak_bytes=used.peak_bytes,
-        seconds=used.seconds,
-        curve=used.curve,
-        rows=rows,
-        scale=job.setting.scale,
-        limit_bytes=job.limit_bytes,
-        error=error,
-    )
+    return Memory(job.arm, job.group, *used, rows=rows, scale=job.setting.scale, limit_bytes=job.limit_bytes, error=error)
 
 
 def _is_memory_error(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, MemoryError) or "out of memory" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    if error is None or isinstance(error, MemoryError) or "out of memory" in str(error):
+        return error is not None
+    return _is_memory_error(error.__cause__ or error.__context__)
 
 
 def _cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
     """Return the scenario's cases, made once per run and cached with its data."""
-    return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", lambda: _checked_cases(scenario, job))
 
+    def make() -> list[Case]:
+        cases = list(scenario.cases(job.setting))
+        if not cases:
+            raise ScenarioFailedError(f"{job.file} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
+        name, times = Counter(case.name for case in cases).most_common(1)[0]
+        if times > 1:
+            raise ScenarioFailedError(f"{job.file} has two cases named {name!r}; give every case a unique name")
+        return cases
 
-def _checked_cases(scenario: RunnableScenario, job: BenchJob) -> list[Case]:
-    cases = list(scenario.cases(job.setting))
-    if not cases:
-        raise ScenarioFailedError(f"{job.file} returns no cases for size {job.setting.size!r}, seed {job.setting.seed}")
-    names = [c.name for c in cases]
-    if len(set(names)) != len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise ScenarioFailedError(f"{job.file} has two cases named {twice!r}; give every case a unique name")
-    return cases
+    return cached_cases(job.setting.folder / f"cases-{job.setting.scale:g}.pickle", make)
 
 
 if __name__ == "__main__":

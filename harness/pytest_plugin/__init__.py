@@ -2,13 +2,13 @@
 
 Plain `pytest` runs each arm once: the arms must agree. With any of pytest-benchmark's measuring options (`--benchmark-compare`,
 `--benchmark-only`, `--benchmark-autosave`, …) the harness times the arms in interleaved pairs, in fresh processes, and each item
-replays its arm's paired samples to pytest-benchmark, so that its tables, files and comparisons work on them. Against a saved run
-each item's paired ratio and work counts are compared as well; with `--harness-compare-fail` they decide.
+replays its arm's samples to pytest-benchmark, for its tables, files and comparisons. Against a saved run each item's paired ratio
+and work counts are compared as well; with `--harness-compare-fail` they decide.
 
-Scenario files are collected from the folder that the ini option `harness_scenarios` names. In such a project all benchmarks of a
-session are guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing,
-has other parameters, or would be compared with times of another machine, is an error. In every project a coroutine function given
-to `benchmark` fails its test. Otherwise this plugin does nothing, and imports nothing but this package.
+Scenario files are those of the folder in the ini option `harness_scenarios`. In such a project all benchmarks of a session are
+guarded, scenarios or not: a failed run is not saved as the next one to compare with; a saved benchmark that is missing, has other
+parameters, or would be compared with times of another machine, is an error. In every project a coroutine function given to
+`benchmark` fails its test. Otherwise this plugin does nothing, and imports nothing but this package.
 """
 
 from collections.abc import Generator
@@ -23,34 +23,22 @@ from harness.pytest_plugin.items import TRIALS, ArmItem, ReplayedSamples, Scenar
 
 __all__ = ["ArmItem", "ReplayedSamples", "ScenarioFile", "Trials"]
 
-_LOADED = pytest.StashKey[saved.SavedRuns]()
-_WHOLE = pytest.StashKey[set[str]]()
-_FAILED = pytest.StashKey[str]()
-_NOT_SAVED = pytest.StashKey[bool]()
-"""Whether this run would have been saved, and was not."""
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options."""
-    options.add(parser)
+pytest_addoption = options.add
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and prepare to run scenarios."""
     options.check(config)
     config.stash[TRIALS] = Trials(config)
-    config.stash[_LOADED] = saved.SavedRuns()
-    config.stash[_WHOLE] = set()
+    config.add_cleanup(config.stash[TRIALS].close)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Leave out the current clock rate, which differs from run to run on the same machine."""
     if options.has_scenarios(config):
-        cpu = machine_info.get("cpu") or {}
-        for key in [
-            key for key in cpu if key.startswith("hz_")
-        ]:  # "advertised" is a current reading as well, where the CPU's name does not contain it
+        cpu = machine_info.get("cpu") or {}  # "advertised" is a current reading as well, where the CPU's name does not contain it
+        for key in [key for key in cpu if key.startswith("hz_")]:
             del cpu[key]
 
 
@@ -59,22 +47,21 @@ def pytest_benchmark_compare_machine_info(
     config: pytest.Config, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> None:
     """Record a saved run while pytest-benchmark loads it."""
-    config.stash[_LOADED].add(compared_benchmark, machine_info)
+    config.stash[TRIALS].loaded.append((compared_benchmark, machine_info))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Mark the file of a run that failed."""
     if options.has_scenarios(config):
-        output_json[saved.MARK] = {"failed": config.stash.get(_FAILED, "")}
+        output_json[saved.MARK] = {"failed": config.stash[TRIALS].failed}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the scenario files of the folder that the ini file names."""
     folder = parent.config.getini("harness_scenarios")
-    if not folder or file_path.parent != parent.config.rootpath / folder or file_path.suffix != ".py":
-        return None
-    if file_path.name.startswith("_") or file_path.stem == "locustfile":
+    in_it = folder and file_path.parent == parent.config.rootpath / folder and file_path.suffix == ".py"
+    if not in_it or file_path.name.startswith("_") or file_path.stem == "locustfile":
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
 
@@ -84,24 +71,23 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
     """Record which files were collected whole."""
     report = yield
     if report.passed and isinstance(collector, pytest.File):
-        collector.config.stash[_WHOLE].add(collector.nodeid)
+        collector.config.stash[TRIALS].whole_files.add(collector.nodeid)
     return report
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Record that the files of these items are not whole."""
     for item in items:
-        item.config.stash[_WHOLE].discard(item.nodeid.partition("::")[0])
+        item.config.stash[TRIALS].whole_files.discard(item.nodeid.partition("::")[0])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Record the collected scenarios, which are run together when the first of their items runs, and check the saved runs.
+    """Record the scenarios, which run together when the first of their items runs.
 
-    Raises:
-        pytest.UsageError: a saved run cannot be compared with.
+    Raise UsageError if a saved run is incomparable.
     """
     config = session.config
-    runs = config.stash[_LOADED].runs(config) if options.has_scenarios(config) else []
+    runs = saved.runs(config, config.stash[TRIALS].loaded) if options.has_scenarios(config) else []
     scenarios = [item for item in session.items if isinstance(item, ArmItem)]
     config.stash[TRIALS].collect(scenarios, runs)
     if session.testsfailed or config.getoption("collectonly"):
@@ -137,14 +123,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     """Keep a failed run from being saved: the next run would be compared with it, and pass."""
     config = session.config
     if options.has_scenarios(config):
-        found = saved.regressions(config)
-        if exitstatus:
-            number = session.testsfailed
-            config.stash[_FAILED] = f"{number} test{'s' * (number > 1)} failed" if number else "it did not finish"
-        elif found:
-            config.stash[_FAILED] = "; ".join(found)
-        if _FAILED in config.stash:
-            config.stash[_NOT_SAVED] = saved.withhold(config)
+        trials, number = config.stash[TRIALS], session.testsfailed
+        found = "; ".join(saved.regressions(config))
+        trials.failed = f"{number} test{'s' * (number > 1)} failed" if number else "it did not finish" if exitstatus else found
+        trials.is_withheld = bool(trials.failed) and saved.withhold(config)
     return (yield)
 
 
@@ -154,16 +136,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     try:
         return (yield)  # pytest-benchmark raises here where --benchmark-compare-fail has found something
     finally:
-        config.stash[TRIALS].report(terminalreporter)
-        if config.stash.get(_NOT_SAVED, False):
-            terminalreporter.write_line(f"not saved, since later runs would be compared with it: {config.stash[_FAILED]}", red=True)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the working folder."""
-    trials = config.stash.get(TRIALS, None)
-    if trials is not None:
-        trials.close()
+        trials = config.stash[TRIALS]
+        trials.report(terminalreporter)
+        if trials.is_withheld:
+            terminalreporter.write_line(f"not saved, since later runs would be compared with it: {trials.failed}", red=True)
 
 
 def _whole_files(config: pytest.Config) -> set[str]:
@@ -172,4 +148,4 @@ def _whole_files(config: pytest.Config) -> set[str]:
         return set()
     parts = [Path(arg.partition("::")[0]) for arg in config.args if "::" in arg]
     named = {(config.invocation_params.dir / part).resolve() for part in parts}
-    return {file for file in config.stash[_WHOLE] if (config.rootpath / file).resolve() not in named}
+    return {file for file in config.stash[TRIALS].whole_files if (config.rootpath / file).resolve() not in named}

@@ -6,7 +6,7 @@ ratio is compared with a ratio, both from pairs, never with a time of another ru
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -14,13 +14,12 @@ import msgspec
 from harness.gate import matching, work_counts
 from harness.gate.matching import MatchedPair
 from harness.gate.verdict import counted, overall
+from harness.results import run as records
 from harness.results.gate import EXIT_CODES, GateRow, GateVerdict, RowKind
-from harness.results.run import Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.results.store import SCHEMA_VERSION
 
 SAVED_VERSION = 3
 """The version of `SavedItem`. 2 added work counts and the environment; 3 renamed `exact` to `work_counts`."""
-
 BoundedRatio = tuple[float, float, float]
 """A ratio, and the bounds of its 95 % interval."""
 
@@ -41,7 +40,7 @@ class SavedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     engine_settings: dict[str, str]
     environment: dict[str, str]
     """The description of the machine."""
-    work_counts: list[WorkCount]
+    work_counts: list[records.WorkCount]
     """The counts per operation; an arm's own figures, of group "", are with its first group."""
     tolerances: dict[str, float] = {}
     higher_is_better: list[str] = []
@@ -66,8 +65,7 @@ class SavedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         low, high = self.interval_95 or (None, None)
         if self.times_faster is None or low is None or high is None:
             return None
-        found = self.times_faster, low, high
-        return found if all(math.isfinite(x) and x > 0 for x in found) else None
+        return (self.times_faster, low, high) if all(0 < x < math.inf for x in (self.times_faster, low, high)) else None
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,11 @@ class ComparedItem:
     def work_message(self) -> str:
         """The comparison of its work counts, in words."""
         verdicts = [row.verdict for row in self.rows]
-        changed = [_change(row) for row in self.rows if row.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED}]
+        changed = [
+            f"{row.metric.replace('_', ' ')} {row.base:,.12g} → {row.candidate:,.12g}, {row.reason}"
+            for row in self.rows
+            if row.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED}
+        ]
         excluded = list(dict.fromkeys(row.reason for row in self.rows if row.verdict == GateVerdict.NOT_COMPARABLE))
         parts = []
         if changed:
@@ -115,10 +117,7 @@ class ComparedItem:
     @property
     def moved(self) -> bool:
         """Whether the intervals of the two ratios are apart."""
-        if self.ratios is None:
-            return False
-        then, now = self.ratios
-        return now[2] < then[1] or now[1] > then[2]
+        return self.ratios is not None and (self.ratios[1][2] < self.ratios[0][1] or self.ratios[1][1] > self.ratios[0][2])
 
     def noisy(self, limit: float) -> str:
         """Return why these ratios cannot show a change beyond `limit`, "" if they can.
@@ -148,9 +147,9 @@ class ComparedItem:
 
     def verdict(self, limit: float) -> GateVerdict:
         """Return the gate's verdict on the item, if its ratio may become smaller by the share `limit`."""
-        incomparable = [RunWarning("not comparable", reason, "") for reason in (self.refused, *self.missing) if reason]
-        ratio = [self._ratio_row(limit)] if self.then.times_faster is not None else []
-        return overall([*self.rows, *ratio], incomparable)[0]
+        incomparable = [records.RunWarning("not comparable", reason, "") for reason in (self.refused, *self.missing) if reason]
+        rows = self.rows if self.then.times_faster is None else [*self.rows, self._ratio_row(limit)]
+        return overall(rows, incomparable)[0]
 
     def failures(self, limit: float) -> Iterator[str]:
         """Yield why the item fails a gate that lets its ratio become smaller by the share `limit`.
@@ -165,17 +164,16 @@ class ComparedItem:
         if EXIT_CODES[self.verdict(limit)] == 0 or not was_saved:
             return
         work_failed = bool(self.missing) or any(row.verdict == GateVerdict.REGRESSED for row in self.rows)
-        ratio_row = self._ratio_row(limit)
+        ratio = self._ratio_row(limit)
         if work_failed:
             yield self.work_message
-        if ratio_row.verdict == GateVerdict.REGRESSED:
-            yield ratio_row.reason
+        if ratio.verdict == GateVerdict.REGRESSED:
+            yield ratio.reason
         elif not work_failed:
             messages = (self.work_message, self.ratio_message, self.noisy(limit) if self.ratios else "")
             yield f"nothing could be compared: {'; '.join(message for message in messages if message)}"
 
     def _ratio_row(self, limit: float) -> GateRow:
-        """Return the row of its paired ratio."""
         verdict, reason = GateVerdict.NOT_JUDGED, self.ratio_message
         if self.ratios is not None and not self.noisy(limit):
             then, now = self.ratios
@@ -183,10 +181,40 @@ class ComparedItem:
             if now[2] * (1 + limit) < then[1]:
                 verdict = GateVerdict.REGRESSED
                 reason = f"{_both(then, now)}: the whole interval is more than {limit * 100:g} % below"
-        now_item = self.now
-        return GateRow(
-            RowKind.TIME, now_item.scenario, now_item.engine, now_item.rtt_ms, now_item.arm, now_item.group, "time", verdict, reason
-        )
+        item = self.now
+        return GateRow(RowKind.TIME, item.scenario, item.engine, item.rtt_ms, item.arm, item.group, "time", verdict, reason)
+
+
+def saved_item(run: records.Run, result: records.ScenarioResult, latency: records.Latency) -> SavedItem:
+    """Return the item of the arm and the group with these latencies, from the result of its scenario."""
+    group, arm = latency.group, latency.arm
+    ratio, control = (next((r for r in result.ratios if (r.arm, r.group) == (a, group)), None) for a in (arm, records.AA_CONTROL))
+    groups = {group, ""} if group == next(iter(result.groups), group) else {group}
+    item = SavedItem(
+        schema_version=SAVED_VERSION,
+        scenario=result.name,
+        group=group,
+        arm=arm,
+        engine=result.engine,
+        rtt_ms=result.rtt_ms,
+        size=run.settings.size,
+        seed=run.settings.seed,
+        dataset=result.dataset,
+        verified_cases=result.verified_cases,
+        engine_settings=result.engine_settings,
+        environment={key: value for key, value in run.environment.items() if key != matching.ALWAYS_DIFFERS},
+        work_counts=[count for count in result.work_counts if count.arm == arm and count.group in groups],
+        tolerances=result.tolerances,
+        higher_is_better=result.higher_is_better,
+        percentiles_ns=latency.percentiles_ns,
+        control_95=(control.low, control.high) if control else None,
+    )
+    if ratio is None:
+        return item
+    interval = (ratio.low, ratio.high)
+    return msgspec.structs.replace(
+        item, times_faster=ratio.ratio, interval_95=interval, process_ratios=ratio.processes, pairs=ratio.pairs
+    )
 
 
 def read(saved: Mapping[str, Any]) -> SavedItem | str:
@@ -250,31 +278,17 @@ def _compare_item(then: SavedItem, now: SavedItem, old: Sequence[SavedItem], new
     )
 
 
-def _run(item: SavedItem) -> Run:
-    settings = RunSettings([item.engine], item.size, item.seed, [item.rtt_ms], quick=True, processes=0, budget_s=0.0)
-    return Run(SCHEMA_VERSION, RunKind.PAIRS, "", "", None, "", None, False, False, settings, item.environment)  # noqa: FBT003 - flags of a record
+def _run(item: SavedItem) -> records.Run:
+    settings = records.RunSettings([item.engine], item.size, item.seed, [item.rtt_ms], quick=True, processes=0, budget_s=0.0)
+    return records.Run(SCHEMA_VERSION, records.RunKind.PAIRS, "", "", None, "", None, False, False, settings, item.environment)  # noqa: FBT003 - flags of a record
 
 
-def _result(item: SavedItem, scenario: Sequence[SavedItem]) -> ScenarioResult:
+def _result(item: SavedItem, scenario: Sequence[SavedItem]) -> records.ScenarioResult:
     """Return the result of an item's scenario: whether a metric is steady depends on all of its counts."""
-    return ScenarioResult(
-        name=item.scenario,
-        title="",
-        doc="",
-        file="",
-        engine=item.engine,
-        rtt_ms=item.rtt_ms,
-        status=ScenarioStatus.OK,
-        dataset=item.dataset,
-        engine_settings=item.engine_settings,
-        work_counts=[count for each in scenario for count in each.work_counts],
-    )
+    blank = records.ScenarioResult(item.scenario, "", "", "", item.engine, item.rtt_ms, records.ScenarioStatus.OK)
+    counts = [count for each in scenario for count in each.work_counts]
+    return replace(blank, dataset=item.dataset, engine_settings=item.engine_settings, work_counts=counts)
 
 
-def _change(row: GateRow) -> str:
-    return f"{row.metric.replace('_', ' ')} {row.base:,.12g} → {row.candidate:,.12g}, {row.reason}"
-
-
-def _both(then: BoundedRatio, now: BoundedRatio) -> str:
-    shown = [f"{ratio:.3g}× [{low:.3g}, {high:.3g}]" for ratio, low, high in (then, now)]
-    return f"{shown[0]} before, {shown[1]} now"
+def _both(*then_and_now: BoundedRatio) -> str:
+    return "{} before, {} now".format(*(f"{ratio:.3g}× [{low:.3g}, {high:.3g}]" for ratio, low, high in then_and_now))

@@ -5,7 +5,6 @@ Given such a function, the fixtures of pytest-benchmark and pytest-codspeed time
 
 import functools
 import inspect
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
@@ -48,11 +47,8 @@ def guard(fixture: Any) -> None:
 
 def _refuse_function(fixture: Any, function: Any) -> None:
     called = inspect.getattr_static(type(function), "__call__", None)  # of an object that is not a function itself
-    if any(is_async(f) for f in (function, called) for is_async in _IS_ASYNC):
+    if any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (function, called)):
         _refuse(fixture, f"the coroutine function {_name(function)}")
-
-
-_IS_ASYNC: tuple[Callable[[Any], bool], ...] = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def _checked(fixture: Any, function: Any, returned: Any) -> Any:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate, chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from harness.discovery import LoadedScenario
     from harness.pytest_plugin.compared import ComparedItem, SavedItem
     from harness.pytest_plugin.saved import SavedRun
-    from harness.results.run import Latency, Run, ScenarioResult
+    from harness.results.run import Run, ScenarioResult
 
 ADVICE = (
     "--benchmark-compare-fail compares absolute times of separate runs, which differ this much on the same code; "
@@ -82,20 +83,16 @@ class ReplayedSamples:
     __name__ = "paired_samples"
 
     def __init__(self) -> None:
-        self._durations_s: list[float] = []
-        self._now_s = 0.0
-        self._reads = 0
+        self._readings_s: Iterator[float] = repeat(0.0)
 
     def load(self, durations_s: list[float]) -> None:
         """Set the durations to replay, in seconds."""
-        self._durations_s, self._now_s, self._reads = durations_s, 0.0, 0
+        times_s = list(accumulate((step for duration in durations_s for step in (0.0, duration)), initial=0.0))[1:]
+        self._readings_s = chain(times_s, repeat(times_s[-1] if times_s else 0.0))
 
     def __call__(self) -> float:
         """Return the time of the next reading, in seconds."""
-        if self._reads % 2 and self._reads // 2 < len(self._durations_s):
-            self._now_s += self._durations_s[self._reads // 2]
-        self._reads += 1
-        return self._now_s
+        return next(self._readings_s)
 
 
 class Trials:
@@ -103,17 +100,21 @@ class Trials:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._measuring = is_measuring(config)
         self.folder: Path | None = None
         self.scenarios: list[LoadedScenario] = []
         self.items: list[ArmItem] = []
         self.saved: list[SavedRun] = []
+        self.loaded: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        """Each saved run that pytest-benchmark loads, with its description of this machine."""
+        self.whole_files: set[str] = set()
+        """The files that were collected whole."""
+        self.failed = ""
+        """The reason why this run failed; "" if it did not."""
+        self.is_withheld = False
+        """Whether this run would have been saved, and was not."""
         self.record: Run | None = None
         self._alone: dict[str, ScenarioResult] = {}
-
-    @property
-    def measuring(self) -> bool:
-        """Whether pytest-benchmark's options request times."""
-        return is_measuring(self._config)
 
     def collect(self, items: list[ArmItem], saved: list[SavedRun]) -> None:
         """Set the items of this session, and the runs that they are compared with."""
@@ -122,7 +123,10 @@ class Trials:
 
     def run_item(self, item: ArmItem, benchmark: Any, replay: ReplayedSamples) -> None:
         """Fail if the scenario failed, skip if it or its arm cannot run here, and replay the samples when measuring."""
+        import msgspec  # noqa: PLC0415 - only when scenarios run
+
         from harness.results.run import ScenarioStatus  # noqa: PLC0415 - only when scenarios run
+        from harness.results.store import read_samples  # noqa: PLC0415 - only when scenarios run
 
         result = self._result(item.loaded)
         if result.status == ScenarioStatus.NOT_RUN:
@@ -134,18 +138,21 @@ class Trials:
             self._skip(item, benchmark, f"cannot run as written: {item.group}: {error}")
         if not hasattr(benchmark, "disabled"):
             return  # another plugin's fixture, such as pytest-codspeed's: there is no function that it could time
-        if not self.measuring:
+        if not self._measuring:
             benchmark.disabled = True
-            benchmark.pedantic(_nothing)
+            benchmark.pedantic(lambda: None)
             return
         measured = next((m for m in self._measured if m.key == item.key), None)
         if measured is None:
             reason = "the arms agree, but the time budget was exhausted before this group was timed; raise --harness-budget"
             self._skip(item, benchmark, reason)
-        samples_s = self._samples_s(result, item)
+        assert self.folder is not None
+        assert result.samples_file is not None
+        samples = read_samples(self.folder / result.samples_file)
+        samples_s = [s.latency_ns / 1e9 for s in samples if (s.arm, s.group) == (item.arm, item.group)]
         replay.load(samples_s)
-        benchmark.extra_info["harness"] = _builtins(measured)
-        benchmark.pedantic(_nothing, rounds=len(samples_s), iterations=1)
+        benchmark.extra_info["harness"] = msgspec.to_builtins(measured)
+        benchmark.pedantic(lambda: None, rounds=len(samples_s), iterations=1)
         self._gate(measured)
 
     @cached_property
@@ -166,7 +173,7 @@ class Trials:
 
     def report(self, reporter: pytest.TerminalReporter) -> None:
         """Write paired ratios, and the comparison with saved runs, to the terminal."""
-        if self.folder is not None and self.measuring and self.record is not None:
+        if self.folder is not None and self._measuring and self.record is not None:
             from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
 
             command = [sys.executable, "-m", "harness", "report", str(self.folder), "--format", "terminal"]
@@ -237,16 +244,15 @@ class Trials:
 
         option = self._config.getoption
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="harness-pytest-"))
-        settings = RunSettings(
-            engines=[option("harness_engine")],
-            size=option("harness_size"),
-            seed=option("harness_seed"),
-            rtts_ms=[option("harness_rtt")],
-            quick=True,
-            processes=option("harness_processes") if self.measuring else 0,
-            budget_s=option("harness_budget"),
+        engines, size, seed, rtts_ms = (
+            [option("harness_engine")],
+            option("harness_size"),
+            option("harness_seed"),
+            [option("harness_rtt")],
         )
-        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self.measuring)
+        processes, budget_s = option("harness_processes") if self._measuring else 0, option("harness_budget")
+        settings = RunSettings(engines, size, seed, rtts_ms, quick=True, processes=processes, budget_s=budget_s)
+        plan = RunPlan(scenarios, settings, self.folder, "pytest", memory=False, counting=self._measuring)
         record = RunSession(plan, Silent()).run()
         if record.interrupted:
             raise KeyboardInterrupt
@@ -255,65 +261,15 @@ class Trials:
     @cached_property
     def _measured(self) -> list[SavedItem]:
         """Each arm in each group that it was timed in, of the scenarios that did not fail."""
+        from harness.pytest_plugin import compared  # noqa: PLC0415 - only when measuring
+
         scenarios = {loaded.name: loaded.scenario for loaded in self.scenarios}
         return [
-            _saved_item(self._run, result, latency)
+            compared.saved_item(self._run, result, latency)
             for result in self._run.scenarios
             for latency in result.latencies
             if result.error is None and latency.arm in scenarios[result.name].arms
         ]
 
-    def _samples_s(self, result: ScenarioResult, item: ArmItem) -> list[float]:
-        from harness.results.store import read_samples  # noqa: PLC0415 - only when measuring
-
-        assert self.folder is not None
-        assert result.samples_file is not None
-        samples = read_samples(self.folder / result.samples_file)
-        return [s.latency_ns / 1e9 for s in samples if (s.arm, s.group) == (item.arm, item.group)]
-
 
 TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
-
-
-def _nothing() -> None:
-    """Stand for the work, which was done and timed before."""
-
-
-def _builtins(item: SavedItem) -> Any:
-    import msgspec  # noqa: PLC0415 - only when measuring
-
-    return msgspec.to_builtins(item)
-
-
-def _saved_item(run: Run, result: ScenarioResult, latency: Latency) -> SavedItem:
-    from harness.gate.matching import ALWAYS_DIFFERS  # noqa: PLC0415 - only when measuring
-    from harness.pytest_plugin.compared import SAVED_VERSION, SavedItem  # noqa: PLC0415 - only when measuring
-    from harness.results.run import AA_CONTROL  # noqa: PLC0415 - only when measuring
-
-    group, arm = latency.group, latency.arm
-    ratio = next((r for r in result.ratios if (r.arm, r.group) == (arm, group)), None)
-    control = next((r for r in result.ratios if (r.arm, r.group) == (AA_CONTROL, group)), None)
-    groups = {group, ""} if group == next(iter(result.groups), group) else {group}
-    return SavedItem(
-        schema_version=SAVED_VERSION,
-        scenario=result.name,
-        group=group,
-        arm=arm,
-        engine=result.engine,
-        rtt_ms=result.rtt_ms,
-        size=run.settings.size,
-        seed=run.settings.seed,
-        dataset=result.dataset,
-        verified_cases=result.verified_cases,
-        engine_settings=result.engine_settings,
-        environment={key: value for key, value in run.environment.items() if key != ALWAYS_DIFFERS},
-        work_counts=[count for count in result.work_counts if count.arm == arm and count.group in groups],
-        tolerances=result.tolerances,
-        higher_is_better=result.higher_is_better,
-        percentiles_ns=latency.percentiles_ns,
-        times_faster=ratio.ratio if ratio else None,
-        interval_95=(ratio.low, ratio.high) if ratio else None,
-        control_95=(control.low, control.high) if control else None,
-        process_ratios=ratio.processes if ratio else [],
-        pairs=ratio.pairs if ratio else 0,
-    )

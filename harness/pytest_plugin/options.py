@@ -1,5 +1,7 @@
 """The plugin's command-line options, checked before anything is collected."""
 
+from collections.abc import Callable
+
 import pytest
 
 from harness import options as converters
@@ -7,64 +9,37 @@ from harness import options as converters
 SIZE, BUDGET_S, PROCESSES = "tiny", 20.0, 3
 MEASURING = ("only", "compare", "autosave", "save", "save_data", "json", "histogram")
 """pytest-benchmark's options that request times."""
-
 FAIL = "--harness-compare-fail"
+
+FAIL_HELP = (
+    "with --benchmark-compare: fail a scenario's item if a work count regressed, or if its paired ratio fell below the saved one "
+    "by more than this, intervals included, unless a run's A/A control is as noisy; saved ratios drift, so use 25%% or more"
+)
 
 share = converters.percent(zero=True, example="25%")
 """Converts the limit of `FAIL`, such as 25%, to a share."""
+OPTIONS: tuple[tuple[str, object, Callable[[str], object], str, str], ...] = (
+    ("--harness-size", SIZE, converters.size, "SIZE", f"size of the dataset (default: {SIZE})"),
+    ("--harness-engine", "sqlite", converters.engine, "ENGINE", "database engine (default: sqlite)"),
+    ("--harness-rtt", 0.0, converters.rtt_ms, "MS", "round-trip time to servers, in ms (default: 0)"),
+    ("--harness-seed", 0, converters.seed, "SEED", "seed of the data, the cases and the order (default: 0)"),
+    ("--harness-budget", BUDGET_S, converters.duration, "DURATION", f"time for timing pairs (default: {BUDGET_S:g}s)"),
+    ("--harness-processes", PROCESSES, converters.count(), "COUNT", f"fresh processes per arm (default: {PROCESSES})"),
+    (FAIL, None, share, "PERCENT", FAIL_HELP),
+)
+"""Name, default, converter, metavar and help of each option."""
 
 
 def add(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("harness", "performance scenarios")
-    group.addoption(
-        "--harness-size", default=SIZE, type=converters.size, metavar="SIZE", help=f"size of the dataset (default: {SIZE})"
-    )
-    group.addoption(
-        "--harness-engine", default="sqlite", type=converters.engine, metavar="ENGINE", help="database engine (default: sqlite)"
-    )
-    group.addoption(
-        "--harness-rtt", default=0.0, type=converters.rtt_ms, metavar="MS", help="round-trip time to servers, in ms (default: 0)"
-    )
-    group.addoption(
-        "--harness-seed",
-        default=0,
-        type=converters.seed,
-        metavar="SEED",
-        help="seed of the data, the cases and the order (default: 0)",
-    )
-    group.addoption(
-        "--harness-budget",
-        default=BUDGET_S,
-        type=converters.duration,
-        metavar="DURATION",
-        help=f"time for timing pairs (default: {BUDGET_S:g}s)",
-    )
-    group.addoption(
-        "--harness-processes",
-        default=PROCESSES,
-        type=converters.count(),
-        metavar="COUNT",
-        help=f"fresh processes per arm (default: {PROCESSES})",
-    )
-    group.addoption(
-        FAIL,
-        default=None,
-        type=share,
-        metavar="PERCENT",
-        help="with --benchmark-compare: fail a scenario's item if a work count regressed, or if its paired ratio fell below the "
-        "saved one by more than this, intervals included, unless a run's A/A control is as noisy; saved ratios drift, so use 25%% "
-        "or more",
-    )
+    for name, default, convert, metavar, text in OPTIONS:
+        group.addoption(name, default=default, type=convert, metavar=metavar, help=text)
     parser.addini("harness_scenarios", "folder of scenario files, relative to the root directory", default="")
 
 
 def check(config: pytest.Config) -> None:
-    """Refuse options that can only mislead.
-
-    Raises:
-        pytest.UsageError: times requested from parallel workers, or a gate without a run to compare with.
-    """
+    """Raise UsageError for times requested from parallel workers, and for a gate without a run to compare with."""
     if has_scenarios(config) and is_measuring(config) and config.getoption("dist", default="no") != "no":
         raise pytest.UsageError(
             "times are requested (--benchmark-…), but pytest-xdist runs tests in parallel (-n, --dist), which would disturb them, "

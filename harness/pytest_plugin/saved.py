@@ -6,7 +6,7 @@ by pytest-codspeed) the functions here do nothing.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,10 @@ from harness.pytest_plugin.options import FAIL, fail_beyond
 
 MARK = "harness"
 """The key of pytest-benchmark's JSON under which a run stores whether it failed."""
-
 MACHINE = ("system", "machine", "python_implementation", "cpu")
 """The facts that must be equal for times to be compared, in addition to the interpreter's minor version."""
-
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
-
 REMEDY = "restore the old names, or save a new run to compare with: --benchmark-autosave without --benchmark-compare"
 
 
@@ -46,23 +43,13 @@ class SavedRun:
         return str((self.data.get(MARK) or {}).get("failed") or "")
 
 
-@dataclass
-class SavedRuns:
-    """The files that pytest-benchmark loads, in its order, each with its description of this machine."""
-
-    received: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
-
-    def add(self, data: Mapping[str, Any], machine_info: Mapping[str, Any]) -> None:
-        """Add a file while it is loaded."""
-        self.received.append((data, machine_info))
-
-    def runs(self, config: pytest.Config) -> list[SavedRun]:
-        """Return the files by name."""
-        mapping = getattr(session(config), "compared_mapping", None) or {}
-        return [
-            SavedRun(str(path), data, another_machine(data.get("machine_info") or {}, machine_info))
-            for path, (data, machine_info) in zip(mapping, self.received, strict=True)
-        ]
+def runs(config: pytest.Config, received: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[SavedRun]:
+    """Return the files that pytest-benchmark loaded, from the contents of each with its description of this machine."""
+    mapping = getattr(session(config), "compared_mapping", None) or {}
+    return [
+        SavedRun(str(path), data, another_machine(data.get("machine_info") or {}, machine_info))
+        for path, (data, machine_info) in zip(mapping, received, strict=True)
+    ]
 
 
 def session(config: pytest.Config) -> Any:
@@ -74,14 +61,13 @@ def another_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return the differences between two machines or interpreters that change times, "" if there are none."""
     from harness.gate import matching  # noqa: PLC0415 - only when runs are compared
 
-    return matching.another_machine(_facts(old), _facts(new), MACHINE)
+    def facts(info: Mapping[str, Any]) -> dict[str, str]:
+        cpu = info.get("cpu")
+        known = {**info, "cpu": cpu.get("brand_raw") if isinstance(cpu, Mapping) else None}
+        python = ".".join(str(info.get("python_version", "")).split(".")[:2])
+        return {key: str(known.get(key)) for key in MACHINE} | {"python": python}
 
-
-def _facts(machine_info: Mapping[str, Any]) -> dict[str, str]:
-    cpu = machine_info.get("cpu")
-    facts = dict(machine_info) | {"cpu": cpu.get("brand_raw") if isinstance(cpu, Mapping) else None}
-    python = ".".join(str(machine_info.get("python_version", "")).split(".")[:2])
-    return {key: str(facts.get(key)) for key in MACHINE} | {"python": python}
+    return matching.another_machine(facts(old), facts(new), MACHINE)
 
 
 def refusals(
@@ -114,30 +100,26 @@ def refusals(
 
 def renamed(saved: Sequence[SavedRun], collected: Sequence[str], whole_files: set[str], root: Path) -> str:
     """Return which saved benchmarks are missing though their file was collected whole, or is missing too; "" if none is."""
-    now = set(collected)
-    missing = {}
-    for name in dict.fromkeys(name for run in saved for name in run.benchmarks):
-        file = name.partition("::")[0]
-        if name not in now and (file in whole_files or not (root / file).exists()):
-            missing[name] = ""
+    before = dict.fromkeys((name for run in saved for name in run.benchmarks), "")
+    files = {name: name.partition("::")[0] for name in before if name not in set(collected)}
+    missing = {name: "" for name, file in files.items() if file in whole_files or not (root / file).exists()}
     if not missing:
         return ""
     from harness.gate import matching, verdict  # noqa: PLC0415 - only when runs are compared
 
-    new = {name: "" for name in collected if not any(name in run.benchmarks for run in saved)}
+    new = {name: "" for name in collected if name not in before}
     hints = matching.rename_hints(matching.renamed(missing, new, CLOSE))
-    files = " and ".join(run.path for run in saved)
-    return f"in {files} and not collected now: {verdict.listed(list(missing), quote=False)}{hints}; {REMEDY}"
+    paths = " and ".join(run.path for run in saved)
+    return f"in {paths} and not collected now: {verdict.listed(list(missing), quote=False)}{hints}; {REMEDY}"
 
 
 def other_parameters(saved: Sequence[SavedRun], items: Sequence[pytest.Item]) -> str:
     """Return which tests have the name of a saved benchmark but other parameters, "" if none: pytest numbers unnamed ones."""
     other = []
     for item in items:
-        callspec = getattr(item, "callspec", None)
+        now, _ = _parameters(item)
         for run in saved:
             before = (run.benchmarks.get(item.nodeid) or {}).get("params") or {}
-            now = callspec.params if callspec is not None else {}
             other += [item.nodeid for key, old in before.items() if key in now and not _same(old, now[key])]
     if not other:
         return ""
@@ -145,6 +127,12 @@ def other_parameters(saved: Sequence[SavedRun], items: Sequence[pytest.Item]) ->
 
     names = verdict.listed(list(dict.fromkeys(other)), quote=False)
     return f"saved under the same name with other parameters: {names}; give the parameters ids, and save a new run"
+
+
+def _parameters(item: pytest.Item) -> tuple[Mapping[str, Any], str]:
+    """Return the parameters of a test and their id; none and "" without any."""
+    callspec = getattr(item, "callspec", None)
+    return (callspec.params, callspec.id) if callspec is not None else ({}, "")
 
 
 def _same(old: Any, now: Any) -> bool:
@@ -185,12 +173,10 @@ def is_saving(config: pytest.Config) -> bool:
 
 def not_json(item: pytest.Item, extra_info: Mapping[str, Any]) -> Iterator[str]:
     """Yield what of a benchmark JSON cannot hold: NaN and infinity, and objects, unless the test's name identifies them."""
-    callspec = getattr(item, "callspec", None)
-    params = callspec.params if callspec is not None else {}
-    parts = callspec.id.split("-") if callspec is not None else []
+    params, identifier = _parameters(item)
     for key, value in params.items():
         problem = _json_problem(value)
-        numbered = any(part.removeprefix(key).isdecimal() for part in parts if part.startswith(key))
+        numbered = any(part.removeprefix(key).isdecimal() for part in identifier.split("-") if part.startswith(key))
         if problem and (numbered or problem == NOT_FINITE):
             yield f"parameter {key!r} is {problem}; give it an id and a plain value, and create the object in the test"
     for key, value in extra_info.items():

@@ -15,21 +15,17 @@ import sys
 import threading
 from typing import Any
 
+# Environment variables of a child
 FD = "HARNESS_CHANNEL_FD"
-"""Environment variable with the file descriptor of the child's end of the channel."""
-
+"""The file descriptor of the child's end of the channel."""
 PARENT = "HARNESS_PARENT_PID"
-"""Environment variable with the parent's process id, to notice an exit of the parent before the kernel was asked to watch it."""
-
+"""The parent's process id, to notice an exit of the parent before the kernel was asked to watch it."""
 CORES = "HARNESS_CORES"
-"""Environment variable with the cores to pin the child to, separated by commas."""
-
+"""The cores to pin the child to, separated by commas."""
 PADDING = "HARNESS_PADDING"
-"""Environment variable without meaning: its length moves the start of the stack."""
-
+"""Without meaning: its length moves the start of the stack."""
 FAILED = "JobFailed"
 """Type of the message with which a worker gives up; see `harness.runtime.child.JobFailed`."""
-
 _CHUNK_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _ADDR_NO_RANDOMIZE = 0x0040000
@@ -52,47 +48,32 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, kind: str, /, **fields: Any) -> None:
-        """Send a message of type `kind`.
-
-        Raises:
-            OSError: the other side has closed its end.
-        """
+        """Send a message of type `kind`; raises as `write_line` does."""
         self.write_line(json.dumps({"type": kind, **fields}).encode())
 
     def receive(self) -> dict[str, Any] | None:
         """Wait for the next message and return it; None if the other side has closed its end."""
         line = self.read_line()
-        if not line:
-            return None
-        message: dict[str, Any] = json.loads(line)
-        return message
+        return json.loads(line) if line else None
 
     def write_line(self, line: bytes) -> None:
-        """Send an encoded message.
-
-        Raises:
-            OSError: the other side has closed its end.
-        """
+        """Send an encoded message; raise OSError if the other side has closed its end."""
         with self._sending:
             self._socket.sendall(line + b"\n")
 
     def read_line(self, timeout_s: float | None = None) -> bytes:
         """Wait for the next encoded message; return b"" if the other side has closed its end, even within a line.
 
-        Raises:
-            TimeoutError: there was no message within `timeout_s` seconds.
+        Raises TimeoutError after `timeout_s` seconds.
         """
         if self._socket.gettimeout() != timeout_s:
             self._socket.settimeout(timeout_s)
         searched = 0
         while (end := self._received.find(b"\n", searched)) < 0:
             searched = len(self._received)
-            try:
+            chunk = b""
+            with contextlib.suppress(ConnectionError):  # such as a reset: the other side crashed with unread messages
                 chunk = self._socket.recv(_CHUNK_BYTES)
-            except TimeoutError:
-                raise
-            except OSError:  # such as a reset: the other side crashed with unread messages
-                chunk = b""
             if not chunk:
                 return b""
             self._received += chunk
@@ -113,8 +94,7 @@ class Channel:
 def connect(*, exit_with_parent: bool = True) -> Channel:
     """Return the channel to the parent, after pinning this process to the cores that the parent chose.
 
-    With `exit_with_parent` the kernel kills this process when its parent exits in any way (on Linux), and SIGINT is ignored: Ctrl-C
-    is for the parent to handle. Without it the process has to exit when the channel ends.
+    With `exit_with_parent` this process ends with its parent; see `die_with_parent`. Without it, it has to exit with the channel.
     """
     if exit_with_parent:
         die_with_parent()
@@ -149,20 +129,15 @@ def pin() -> None:
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
 
 
-def disable_address_randomization() -> None:
-    """Let the program that this process executes next have the same addresses every time; Linux only."""
+def main() -> None:
+    """Become the command in the arguments, with the same addresses every time; exits with 127 and one line if that fails."""
+    pin()
+    set_parent_death_signal(signal.SIGKILL)
     if sys.platform == "linux":
         system = ctypes.CDLL(None)
         persona = system.personality(_QUERY)
         if persona != -1:  # a container may forbid it: addresses then differ between processes, which costs precision only
             system.personality(persona | _ADDR_NO_RANDOMIZE)
-
-
-def main() -> None:
-    """Become the command in the arguments; exits with 127 and one line if it cannot be executed."""
-    pin()
-    set_parent_death_signal(signal.SIGKILL)
-    disable_address_randomization()
     command = sys.argv[1:]
     try:
         os.execvp(command[0], command)  # noqa: S606 - the parent's own list of arguments, no shell

@@ -19,25 +19,20 @@ from harness.errors import ScenarioFailedError
 from harness.runtime import channel
 from harness.runtime.cores import keep_to
 
-LAUNCHER = Path(channel.__file__)
-
 M = TypeVar("M")
 
 _ERROR = re.compile(r"error|\b(?:fatal|panic|failed|cannot|could not)\b", re.IGNORECASE)
 
 
 class JobFailed(msgspec.Struct, tag=True, frozen=True):
-    """The last message of a worker that gives up, whichever kind of worker it is."""
+    """The last message of a worker that gives up, whatever its kind."""
 
     message: str
     """The reason, in one line."""
-
     code: int = ScenarioFailedError.code
     """The exit code that this failure means for the command."""
-
     detail: str = ""
     """The traceback or the process's output, for a file and never for the terminal."""
-
     kind: str = ""
     """The type of the exception; empty if there was none."""
 
@@ -65,14 +60,13 @@ class Child(Generic[M]):
         capture: bool = True,
         exit_timeout_s: float | None = 0.0,
     ) -> None:
-        """Start a command whose program calls `harness.runtime.channel.connect`.
+        """Start a command whose program calls `harness.runtime.channel.connect`, behind a `prefix` such as valgrind's command line.
 
-        `prefix` is put in front of it, such as valgrind's command line. `environment` replaces that of `child_environment()`.
-        `cores` are those the process is pinned to; none leaves it to the system. `hash_seed` fixes the order of sets. With
-        `padding`, a number of bytes, the process starts through the launcher, without address-space randomisation and with an
-        environment that is longer by that number. Its output is kept for `output()` with `capture`, and goes to standard error
-        without. `exit_timeout_s` is the time that it gets to exit by itself once its channel is closed, before it is killed; None:
-        no limit.
+        `environment` replaces that of `child_environment()`. `cores` are those to pin it to; none leaves it to the system.
+        `hash_seed` fixes the order of sets. `padding` is a number of bytes to add to the environment; the process then starts
+        through the launcher, without address-space randomisation. Without `capture` its output, instead of being kept for
+        `output()`, goes to standard error. `exit_timeout_s` is the time to exit by itself once its channel is closed, before it is
+        killed; None: no limit, and an interrupt does not kill it either.
         """
         self._decoder = decoder
         self._exit_timeout_s = exit_timeout_s
@@ -87,7 +81,7 @@ class Child(Generic[M]):
         launcher: list[str] = []
         if padding is not None:
             extra[channel.PADDING] = "." * padding
-            launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
+            launcher = [sys.executable, "-I", "-S", channel.__file__]
         try:
             with theirs:
                 self.process = subprocess.Popen(
@@ -118,18 +112,15 @@ class Child(Generic[M]):
     def send(self, message: object) -> bool:
         """Send a message, a tagged struct or a dict with a `type`; return False if the process has exited or closed its end."""
         try:
-            self._channel.write_line(msgspec.json.encode(message, enc_hook=encode_path))
-        except TimeoutError:
-            raise
-        except OSError:
+            self._channel.write_line(msgspec.json.encode(message, enc_hook=os.fspath))
+        except ConnectionError:
             return False
         return True
 
     def receive(self, timeout_s: float | None = None) -> M | None:
-        """Wait for the next message and return it; None if the process has exited or closed its end.
+        """Wait for the next message; return None if the process has exited or closed its end.
 
-        Raises:
-            TimeoutError: there was no message within `timeout_s` seconds.
+        Raises TimeoutError after `timeout_s` seconds.
         """
         line = self._channel.read_line(timeout_s)
         return self._decoder.decode(line) if line else None
@@ -147,7 +138,7 @@ class Child(Generic[M]):
         return self._output.read().decode(errors="replace")
 
     def exit_description(self) -> str:
-        """Wait for the process to exit and return the way it did, such as `exit code 3` or `SIGKILL`."""
+        """Wait for the process to exit; return its exit code or signal, such as `exit code 3` or `SIGKILL`."""
         return exit_description(self.process.wait())
 
     def end(self) -> None:
@@ -158,7 +149,8 @@ class Child(Generic[M]):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(self._exit_timeout_s)
         finally:
-            kill_group(self.process)
+            if self._exit_timeout_s is not None or self.process.returncode is not None:  # an interrupt leaves it its time
+                kill_group(self.process)
             self._channel.shut_down()
 
     def close(self) -> None:
@@ -181,10 +173,7 @@ def python_module(name: str, *arguments: str) -> list[str]:
 
 
 def child_environment(*, unbuffered: bool = True) -> dict[str, str]:
-    """Return this process's environment with its import path, so that a child finds the same modules and scenarios.
-
-    With `unbuffered`, what the child prints is not lost when it is killed.
-    """
+    """Return this process's environment and import path for a child; `unbuffered` keeps the output of one that is killed."""
     paths = dict.fromkeys(p for p in sys.path if p)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **({"PYTHONUNBUFFERED": "1"} if unbuffered else {})}
 
@@ -193,10 +182,7 @@ def exit_description(code: int) -> str:
     """Return the meaning of a return code of `subprocess`, such as `exit code 3` or `SIGKILL`."""
     if code >= 0:
         return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
+    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
 
 
 def last_error_line(text: str) -> str:
@@ -206,23 +192,6 @@ def last_error_line(text: str) -> str:
     return (errors or lines or [""])[-1]
 
 
-def encode_path(value: object) -> str:
-    """Return a path as a JSON string; a hook for msgspec.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"cannot send {type(value).__name__} to a child process")
-
-
 def decode_path(kind: type, value: object) -> object:
-    """Return a path from a JSON string; a hook for msgspec.
-
-    Raises:
-        TypeError: another type is expected.
-    """
-    if kind is Path:
-        return Path(str(value))
-    raise TypeError(f"cannot read {kind.__name__} from the parent process")
+    """Return a path from a JSON string; a hook for msgspec, which knows all other types of messages."""
+    return kind(value)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from queue import SimpleQueue
+from queue import Queue
 
 import psutil
 
@@ -20,10 +20,8 @@ class Cores:
 
     coordinator: int | None
     """The coordinator's core while something is timed; None leaves it to the system."""
-
     worker: int | None
     """The core of the process that is timed; None leaves it to the system."""
-
     all: tuple[int, ...] = ()
     """The cores that this process may use; empty if they are not known or there is only one."""
 
@@ -33,10 +31,8 @@ class Isolation(StrEnum):
 
     SHARED = "shared"
     """Nothing: it is not timed and runs next to any other process."""
-
     CORE = "core"
     """One core: it is timed while others are timed on other cores."""
-
     MACHINE = "machine"
     """Everything: it is timed while no other process of the run is active."""
 
@@ -59,9 +55,9 @@ def keep_to(cores: Collection[int], root: psutil.Process | None = None) -> None:
 
 
 def elsewhere() -> frozenset[int]:
-    """Return the cores for a server that this process starts: those that this process ran on before it was pinned, without its own.
+    """Return the cores for a server that this process starts: those that it ran on before it was pinned, without its own.
 
-    Empty if there are no others or it was not pinned: the server then runs on the cores of its starter.
+    Empty if there are no others or it was not pinned: the server then runs on the same cores.
     """
     return channel.cores_before - os.sched_getaffinity(0) if channel.cores_before else frozenset()
 
@@ -73,7 +69,7 @@ class CoreAllocator:
         self._cores = cores
         self._is_moved = False
         self._moving = threading.Lock()
-        self._free: SimpleQueue[int] = SimpleQueue()
+        self._free = Queue[int]()
         for core in cores.all:
             self._free.put(core)
 
@@ -84,10 +80,9 @@ class CoreAllocator:
         With `Isolation.CORE` it waits until a core is free.
         """
         self._move(away=isolation is not Isolation.SHARED)
-        if isolation is Isolation.SHARED or not self._cores.all:
+        if isolation is Isolation.SHARED or self._cores.worker is None:
             yield self._cores.all
         elif isolation is Isolation.MACHINE:
-            assert self._cores.worker is not None, "with known cores there is one for the workers"
             yield (self._cores.worker,)
         else:
             core = self._free.get()

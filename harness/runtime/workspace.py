@@ -12,17 +12,12 @@ from harness.errors import UsageError
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """Yield a folder for databases and snapshots on the system's temporary disk; it is removed at the end.
-
-    Raises:
-        UsageError: it cannot be created.
-    """
+    """Yield a folder for databases on the temporary disk, removed at the end; raise UsageError if it cannot be created."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="harness-"))
     except OSError as error:
-        raise UsageError(
-            f"cannot create a folder for databases: {error.strerror or error}; set TMPDIR to a disk with free space"
-        ) from error
+        message = f"cannot create a folder for databases: {error.strerror or error}; set TMPDIR to a disk with free space"
+        raise UsageError(message) from error
     try:
         yield folder
     finally:
@@ -32,8 +27,10 @@ def workspace() -> Iterator[Path]:
 def git_commit() -> tuple[str | None, bool]:
     """Return the short commit of the current folder and whether it has uncommitted changes; (None, False) outside a checkout."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607 - the user's git
-        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607 - as above
+        commit, status = (
+            subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607 - the user's git
+            for arguments in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain"])
+        )
     except (OSError, subprocess.CalledProcessError):
         return None, False
-    return commit.stdout.strip(), bool(status.stdout.strip())
+    return commit, bool(status)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from harness.bench.worker import BenchJob, Task, WorkCounted, run_job
+from harness.bench.worker import BenchJob, Figures, Task, run_job
 from harness.errors import ScenarioFailedError
 from harness.gate.work_counts import Rules, work
 from harness.results.gate import GateRow, GateVerdict
@@ -74,7 +74,7 @@ def count(folder: Path) -> list[WorkCount]:
     for event in run_job(BenchJob(Task.EXAMINE, Path(counted.__file__), Setting(folder, folder))):
         if isinstance(event, JobFailed):
             raise ScenarioFailedError(f"counting failed: {event.message}")
-        if isinstance(event, WorkCounted):
+        if isinstance(event, Figures):
             found += event.work_counts
     return found
 

@@ -2,7 +2,6 @@
 
 ROUNDS = 7_000
 """Number of rounds that makes one call take about a millisecond on a usual machine, like a slot of a pair."""
-
 CHECK = 7 * ROUNDS * (ROUNDS - 1) // 2
 """The return value of `spin`."""
 

@@ -7,9 +7,8 @@ runs a short function again unless `max_iterations=1`.
 import gc
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from memory_profiler import memory_usage
 
@@ -17,62 +16,41 @@ from harness.runtime.clock import Clock
 
 INTERVAL_S = 0.01
 """Seconds between two samples of the curve. Shorter spikes are still part of the kernel's peak."""
-
 CURVE_POINTS = 400
 """Number of points that a longer curve is thinned to, keeping its peaks."""
-
-_MIB = 1024 * 1024
 _STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"
 
 
-@dataclass(frozen=True)
-class MemoryUse:
-    """Memory of a process during one operation."""
+class MemoryUse(NamedTuple):
+    """Memory of a process during one operation; the fields are those of `harness.results.run.Memory`."""
 
     idle_bytes: int
-    """Resident set before the operation."""
-
     peak_bytes: int
-    """Peak of the resident set."""
-
     seconds: float
-    """Duration of the operation."""
-
     curve: list[tuple[float, int]]
-    """The resident set over time, as (seconds from the start, bytes)."""
 
 
-def measure(operation: Callable[[], Any], clock: Clock) -> tuple[MemoryUse, Any]:
-    """Run `operation` once under the sampler; return its memory use and its answer. Its exceptions propagate."""
-    idle = _settle()
+def measure(operation: Callable[[], Any], clock: Clock, limit_bytes: int | None = None) -> tuple[MemoryUse, Any]:
+    """Run `operation` once; return its memory use, without a curve if it may add `limit_bytes` at most, and its answer."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    idle, samples = status_bytes("VmRSS"), []
+    if limit_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (status_bytes("VmData") + limit_bytes,) * 2)
     start_ns = clock.now_ns()
-    samples, answer = memory_usage(
-        (operation, (), {}), interval=INTERVAL_S, max_iterations=1, timestamps=True, retval=True, backend="psutil"
-    )
+    if limit_bytes is not None:
+        answer = operation()
+    else:
+        samples, answer = memory_usage(
+            (operation, (), {}), interval=INTERVAL_S, max_iterations=1, timestamps=True, retval=True, backend="psutil"
+        )
     seconds = (clock.now_ns() - start_ns) / 1e9
-    origin = samples[0][1] if samples else 0.0
-    curve = [(round(stamp - origin, 4), int(mib * _MIB)) for mib, stamp in samples]
-    peak = max(status_bytes("VmHWM"), *(b for _, b in curve)) if curve else status_bytes("VmHWM")
-    return MemoryUse(idle, peak, seconds, thin(curve)), answer
-
-
-def measure_limited(operation: Callable[[], Any], limit_bytes: int, clock: Clock) -> tuple[MemoryUse, Any]:
-    """Run `operation` once with at most `limit_bytes` of additional private memory, without a curve. Its exceptions propagate."""
-    idle = _settle()
-    resource.setrlimit(resource.RLIMIT_DATA, (status_bytes("VmData") + limit_bytes,) * 2)
-    start_ns = clock.now_ns()
-    answer = operation()
-    return MemoryUse(idle, status_bytes("VmHWM"), (clock.now_ns() - start_ns) / 1e9, []), answer
+    curve = [(round(stamp - samples[0][1], 4), int(mib * 2**20)) for mib, stamp in samples]
+    return MemoryUse(idle, max([status_bytes("VmHWM"), *(b for _, b in curve)]), seconds, thin(curve)), answer
 
 
 def status_bytes(name: str) -> int:
-    """Return a figure of `/proc/self/status` such as VmRSS, VmHWM or VmData, in bytes.
-
-    Raises:
-        OSError: the file or the figure does not exist on this system.
-    """
+    """Return a figure of `/proc/self/status` such as VmRSS, VmHWM or VmData, in bytes; raise OSError if it does not exist."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
@@ -86,9 +64,3 @@ def thin(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:
     stretch = -(-len(curve) // CURVE_POINTS)
     kept = [max(curve[i : i + stretch], key=lambda point: point[1]) for i in range(0, len(curve), stretch)]
     return kept if kept[-1] == curve[-1] else [*kept, curve[-1]]
-
-
-def _settle() -> int:
-    gc.collect()
-    _CLEAR_REFS.write_text(_RESET_PEAK)
-    return status_bytes("VmRSS")

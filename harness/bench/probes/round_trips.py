@@ -4,8 +4,8 @@ The relay is a separate process, so that it adds nothing to the work counted in 
 relayed: their certificates may be valid for their own host name only.
 """
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -14,75 +14,48 @@ from harness.network import Link, links
 from harness.network.addresses import local_address, with_address
 from harness.scenario import Server
 
-ROUND_TRIPS = "round_trips"
 
+@contextmanager
+def counting_relay(servers: Mapping[str, Server]) -> Iterator[tuple[dict[str, Server], "RoundTrips | None"]]:
+    """Yield the servers, those on this machine at the address of a relay, and the probe of round trips to them; None without any.
 
-class CountingRelay:
-    """Counts round trips to servers while it is entered.
-
-    `servers` are the servers given to it; those on this machine are reached through the relay.
+    Raises ScenarioFailedError if the relay does not start.
     """
-
-    def __init__(self, servers: Mapping[str, Server]) -> None:
-        self.servers = dict(servers)
-        self._addresses = {name: address for name, server in servers.items() if (address := local_address(server.url)) is not None}
-        self._stack = ExitStack()
-        self._link: Link | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether there is a server to count round trips to."""
-        return bool(self._addresses)
-
-    def __enter__(self) -> Self:
-        """Start the relay.
-
-        Raises:
-            ScenarioFailedError: it does not start.
-        """
-        if self._addresses:
-            try:
-                self._link = self._stack.enter_context(links(list(self._addresses.values())))
-            except UsageError as error:
-                raise ScenarioFailedError(f"round trips cannot be counted: {error}") from error
-            for name, port in zip(self._addresses, self._link.ports, strict=True):
-                server = self.servers[name]
-                self.servers[name] = replace(server, url=with_address(server.url, self._link.host, port))
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Stop the relay and end the connections that are still open."""
-        self._stack.close()
-
-    def trips(self) -> int:
-        """Return the number of round trips since the start.
-
-        Raises:
-            ScenarioFailedError: the relay exited.
-        """
-        assert self._link is not None
+    addresses = {name: address for name, server in servers.items() if (address := local_address(server.url)) is not None}
+    with ExitStack() as stack:
+        if not addresses:
+            yield dict(servers), None
+            return
         try:
-            return self._link.traffic().round_trips
+            link = stack.enter_context(links(list(addresses.values())))
         except UsageError as error:
             raise ScenarioFailedError(f"round trips cannot be counted: {error}") from error
+        urls = {name: with_address(servers[name].url, link.host, port) for name, port in zip(addresses, link.ports, strict=True)}
+        yield {**servers, **{name: replace(servers[name], url=url) for name, url in urls.items()}}, RoundTrips(link)
 
 
 class RoundTrips:
     """Probe that counts the round trips through a relay while it is entered."""
 
-    def __init__(self, relay: CountingRelay) -> None:
-        self._relay = relay
-        self._before = self._trips = 0
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._trips = 0
 
     async def __aenter__(self) -> Self:
         """Start counting from zero."""
-        self._before = self._relay.trips()
+        self._trips = -self._total()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop counting."""
-        self._trips = self._relay.trips() - self._before
+        self._trips += self._total()
 
     def counts(self) -> Mapping[str, float]:
         """Return round_trips."""
-        return {ROUND_TRIPS: self._trips}
+        return {"round_trips": self._trips}
+
+    def _total(self) -> int:
+        try:
+            return self._link.traffic().round_trips
+        except UsageError as error:
+            raise ScenarioFailedError(f"round trips cannot be counted: {error}") from error

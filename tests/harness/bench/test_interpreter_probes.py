@@ -1,4 +1,4 @@
-"""Calls, allocations and instructions: they count what is done, in every thread, the same each time."""
+"""Tests of the probes of calls, allocations and instructions: they count the work of every thread, and repeat."""
 
 import asyncio
 import functools
@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.bench.probes import instructions
-from harness.bench.probes.allocations import Allocations
-from harness.bench.probes.calls import Calls, watch_new_threads
+from harness.bench.probes.interpreter import Allocations, Calls, watch_new_threads
 from harness.bench.worker import COUNTING_HASH_SEED
 from harness.errors import NotMeasurableError
 from harness.runtime.child import child_environment
@@ -45,7 +44,7 @@ async def _count(probe: Calls | Allocations, operation: Callable[[], Awaitable[o
     return value
 
 
-def test_each_call_is_counted_python_s_and_c_s() -> None:
+def test_calls_of_python_and_c_functions_are_counted() -> None:
     """Ten more rounds are ten more calls of the function and ten more of `len` in it."""
 
     async def ten() -> int:
@@ -61,15 +60,15 @@ def test_each_call_is_counted_python_s_and_c_s() -> None:
     assert (many - few, again) == (20, few)
 
 
-def test_work_in_a_driver_s_thread_is_counted_and_handing_over_is_not() -> None:
-    """Through a thread that lives longer than the count: the loop and the executor between are no part of it."""
+def test_calls_in_another_thread_are_counted_without_the_hand_over() -> None:
+    """The thread lives longer than the count; calls of the event loop and the executor are not counted."""
     watch_new_threads()
     try:
 
         async def compare() -> list[float]:
             loop = asyncio.get_running_loop()
             with ThreadPoolExecutor(1) as pool:
-                await loop.run_in_executor(pool, _inner)  # the thread starts before anybody counts
+                await loop.run_in_executor(pool, _inner)  # the thread starts before the count
 
                 def through(times: int) -> Callable[[], Awaitable[int]]:
                     return lambda: loop.run_in_executor(pool, _work, times)
@@ -82,11 +81,11 @@ def test_work_in_a_driver_s_thread_is_counted_and_handing_over_is_not() -> None:
         assert 100 <= few < 110
     finally:
         if sys.version_info < (3, 12):
-            threading.setprofile(None)  # which takes it away again
+            threading.setprofile(None)  # removes the profiler
 
 
-def test_being_resumed_is_no_call() -> None:
-    """Whether a coroutine waits once or ten times, it was called once."""
+def test_a_resumed_coroutine_is_not_another_call() -> None:
+    """A coroutine that waits ten times is called once, as one that waits once."""
 
     async def compare() -> set[float]:
         async def waits(times: int) -> None:
@@ -98,8 +97,8 @@ def test_being_resumed_is_no_call() -> None:
     assert calls >= 2
 
 
-def test_after_counting_nobody_is_profiled_and_garbage_is_collected_again() -> None:
-    """Also where the operation raised."""
+def test_probes_restore_the_profiler_and_the_garbage_collector() -> None:
+    """Also if the operation raises."""
 
     async def fails() -> None:
         raise RuntimeError
@@ -112,8 +111,8 @@ def test_after_counting_nobody_is_profiled_and_garbage_is_collected_again() -> N
         assert not tracemalloc.is_tracing()
 
 
-def test_memory_is_what_an_operation_holds_at_most() -> None:
-    """What is dropped before the end counts, what was there before does not."""
+def test_allocations_are_the_peak_of_an_operation() -> None:
+    """Memory that is freed before the end counts, memory in use before the start does not."""
     before = [bytes(1_000_000)]
 
     async def holds(size: int) -> int:
@@ -130,17 +129,17 @@ def test_memory_is_what_an_operation_holds_at_most() -> None:
     assert before
 
 
-def test_the_file_that_callgrind_wrote_last_is_read_to_its_sum(tmp_path: Path) -> None:
-    """By number and not by name, and only the first event counts."""
-    for number, sum_of in ((2, "7"), (10, "12345 6"), (9, "8")):
-        (tmp_path / f"callgrind.out.{number}").write_text(f"version: 1\nevents: Ir\nfn=(1) f\n0 5\nsummary: {sum_of}\n")
+def test_the_total_of_the_last_callgrind_file_is_read(tmp_path: Path) -> None:
+    """Files are ordered by number and not by name, and only the first event counts."""
+    for number, total in ((2, "7"), (10, "12345 6"), (9, "8")):
+        (tmp_path / f"callgrind.out.{number}").write_text(f"version: 1\nevents: Ir\nfn=(1) f\n0 5\nsummary: {total}\n")
     (tmp_path / "callgrind.out").write_text("")
     assert instructions.newest(tmp_path).name == "callgrind.out.10"
     assert instructions.total(instructions.newest(tmp_path)) == 12345
 
 
-def test_nothing_written_down_is_not_measurable(tmp_path: Path) -> None:
-    """Neither a missing file nor one without a sum is a count of zero."""
+def test_a_missing_total_is_not_measurable(tmp_path: Path) -> None:
+    """Neither a missing file nor one without a total is a count of zero."""
     with pytest.raises(NotMeasurableError, match="wrote nothing"):
         instructions.newest(tmp_path)
     (tmp_path / "callgrind.out.1").write_text("version: 1\n")
@@ -148,8 +147,8 @@ def test_nothing_written_down_is_not_measurable(tmp_path: Path) -> None:
         instructions.total(tmp_path / "callgrind.out.1")
 
 
-def test_without_valgrind_there_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It names what is missing."""
+def test_without_valgrind_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It names the missing program."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(NotMeasurableError, match="need valgrind"):
         instructions.command(tmp_path)
@@ -172,8 +171,8 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-def test_instructions_repeat_and_twice_the_work_is_twice_as_many(tmp_path: Path) -> None:
-    """In a real process under callgrind."""
+def test_instructions_repeat_and_grow_with_the_work(tmp_path: Path) -> None:
+    """Twice the work is twice the instructions, in a real process under callgrind."""
     try:
         prefix = instructions.command(tmp_path)
     except NotMeasurableError as reason:

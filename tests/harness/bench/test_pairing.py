@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bench.pairing import CONTROL_EVERY, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget
+from harness.bench.worker import CONTROL_EVERY, SLOT_NS, SLOWED, Pairing, PairTimes, TimeBudget
 from harness.results.run import AA_CONTROL, PING, PURE_CPU
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock

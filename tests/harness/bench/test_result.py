@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.pairing import PairTimes, SlotTimes
-from harness.bench.result import ScenarioEvidence, clean_controls, growths, in_order, latencies, ratios
-from harness.bench.worker import AnswersVerified
+from harness.bench.result import ScenarioRun, clean_controls, growths, in_order, latencies, ratios
+from harness.bench.worker import AnswersVerified, DataPrepared, PairTimes, SlotTimes
 from harness.discovery import load
 from harness.results.run import AA_CONTROL, Memory, Ratio, Sample, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.child import JobFailed
+from harness.scenario import Setting
 
 TOY = Path(__file__).parents[2] / "toys" / "adding.py"
+SETTING = Setting(Path(), Path())
 
 
 def sample(process: int, pair: int, arm: str, ns: int) -> Sample:
@@ -48,7 +49,7 @@ def test_growth_uses_the_median_of_repeated_measurements_without_failures() -> N
 
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
     """Times from before the failure are not in the result."""
-    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
+    evidence = ScenarioRun(load(TOY), SETTING)
     evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
     evidence.add(JobFailed("optimised gives another answer", 1))
     result = evidence.result()
@@ -58,7 +59,7 @@ def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
 
 def test_ratios_of_percentiles_are_in_the_whole_result_only() -> None:
     """They take long to compute, so intermediate results lack them."""
-    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
+    evidence = ScenarioRun(load(TOY), SETTING)
     evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
     assert evidence.result(whole=False).percentile_ratios == []
     assert [(r.percentile, r.ratio) for r in evidence.result().percentile_ratios] == [("50", None), ("95", None), ("99", None)]
@@ -66,7 +67,7 @@ def test_ratios_of_percentiles_are_in_the_whole_result_only() -> None:
 
 def test_an_interrupted_scenario_keeps_its_results() -> None:
     """It has verdicts, and a warning about the interruption."""
-    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0)
+    evidence = ScenarioRun(load(TOY), SETTING)
     evidence.add(AnswersVerified(3, [("proposed", "sum", "TypeError: x")]))
     for process in (1, 2):
         evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [8]), SlotTimes("optimised", 1, [2])]), process)
@@ -101,7 +102,7 @@ def test_rows_are_in_the_scenarios_order() -> None:
 
 def test_a_synchronous_scenario_is_recorded_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine settings state where it ran, if it was timed."""
-    evidence = ScenarioEvidence(load(TOY), "sqlite", 0.0, engine_settings={"version": "1"})
+    evidence = ScenarioRun(load(TOY), SETTING, prepared=DataPrepared({}, {"version": "1"}))
     monkeypatch.setattr(evidence.loaded.scenario, "is_synchronous", True)
     assert evidence.result().engine_settings == {"version": "1"}
     evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)

@@ -5,21 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.pairing import SLOWED, PairTimes, SlotTimes
-from harness.bench.result import ScenarioEvidence
-from harness.bench.session import (
-    LIMITED_S,
-    LIMITED_TIMES,
-    QUICK,
-    SEVERAL,
-    USUAL,
-    RunPlan,
-    RunSession,
-    ScenarioRun,
-    effort,
-)
+from harness.bench import result as module
+from harness.bench.result import LIMITED_S, LIMITED_TIMES, ScenarioRun
+from harness.bench.session import QUICK, SEVERAL, USUAL, RunPlan, RunSession, effort
 from harness.bench.steps import Silent
-from harness.bench.worker import AnswersVerified, MemoryMeasured, Task
+from harness.bench.worker import SLOWED, AnswersVerified, BenchJob, Event, Figures, JobDone, PairTimes, SlotTimes, Task
 from harness.discovery import load
 from harness.results.run import Memory, RunSettings, RunWarning
 from harness.runtime.cores import Cores, Isolation
@@ -33,7 +23,7 @@ SEVERAL_RTTS = RunSettings(["sqlite"], "tiny", 0, [0.0, 5.0], quick=False, proce
 
 def trial(tmp_path: Path, rtt_ms: float = 0.0) -> ScenarioRun:
     """Return a run of the toy scenario."""
-    return ScenarioRun(ScenarioEvidence(load(TOYS / "adding.py"), "sqlite", rtt_ms), Setting(tmp_path, tmp_path))
+    return ScenarioRun(load(TOYS / "adding.py"), Setting(tmp_path, tmp_path, rtt_ms=rtt_ms))
 
 
 def test_several_engines_or_rtts_get_less_each() -> None:
@@ -56,27 +46,39 @@ def test_only_trials_that_leave_a_core_idle_are_timed_in_parallel(
     monkeypatch.setattr(loaded.scenario, "busy", busy)
     plan = RunPlan([loaded], SEVERAL_RTTS, tmp_path, "harness run distant")
     session = RunSession(plan, Silent(), Cores(0, 1, (0, 1)))
-    trial = ScenarioRun(ScenarioEvidence(loaded, "sqlite", rtt_ms), Setting(tmp_path, tmp_path, rtt_ms=rtt_ms, servers=SERVERS))
+    trial = ScenarioRun(loaded, Setting(tmp_path, tmp_path, rtt_ms=rtt_ms, servers=SERVERS))
     assert session._isolation(trial) is isolation
 
 
-def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path) -> None:
+def test_a_job_excludes_what_was_found_not_to_run_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that was planned before the answers were compared excludes what the comparison shows."""
+    jobs: list[BenchJob] = []
+
+    def run_job(job: BenchJob) -> list[Event]:
+        jobs.append(job)
+        return [JobDone()]
+
+    monkeypatch.setattr(module, "run_job", run_job)
     found = trial(tmp_path)
-    make = found.job(Task.PAIRS, process=2)
-    found.evidence.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
-    assert (make().process, make().excluded) == (2, (("proposed", "sum"),))
+    session = RunSession(RunPlan([found.loaded], ONE, tmp_path / "run", "harness run adding"), Silent(), Cores(None, None))
+    step = session._step(found, "timing pairs", 1.0, Task.PAIRS, process=2)
+    found.add(AnswersVerified(1, [("proposed", "sum", "it raises")]))
+    step.act()
+    assert [(job.process, job.excluded) for job in jobs] == [(2, (("proposed", "sum"),))]
 
 
 def test_the_timeout_under_a_limit_grows_with_the_time_without_one(tmp_path: Path) -> None:
     """A slow operation gets a multiple of its time under a limit, and one that was not measured gets the minimum."""
     found = trial(tmp_path)
-    make = found.limited("baseline", "sum", 1_000_000)
-    assert make().timeout_s == LIMITED_S
-    found.evidence.add(MemoryMeasured(Memory("baseline", "sum", 0, 1, 7.0, [])))
-    found.evidence.add(MemoryMeasured(Memory("proposed", "sum", 0, 1, 70.0, [])))
-    assert make().timeout_s == LIMITED_S + 7 * LIMITED_TIMES
-    assert make().limit_bytes == 1_000_000
+
+    def limited() -> BenchJob:
+        return found.job(Task.MEMORY, arm="baseline", group="sum", limit_bytes=1_000_000)
+
+    assert limited().timeout_s == LIMITED_S
+    found.add(Figures(memory=[Memory("baseline", "sum", 0, 1, 7.0, [])]))
+    found.add(Figures(memory=[Memory("proposed", "sum", 0, 1, 70.0, [])]))
+    assert limited().timeout_s == LIMITED_S + 7 * LIMITED_TIMES
+    assert limited().limit_bytes == 1_000_000
 
 
 def test_samples_of_each_rtt_have_a_separate_file(tmp_path: Path) -> None:
@@ -84,27 +86,27 @@ def test_samples_of_each_rtt_have_a_separate_file(tmp_path: Path) -> None:
     assert trial(tmp_path).samples_file is None
     lowest, higher = trial(tmp_path), trial(tmp_path, 5.0)
     for one in (lowest, higher):
-        one.evidence.samples.append(object())  # type: ignore[arg-type]  # any will do
+        one.samples.append(object())  # type: ignore[arg-type]  # any will do
     assert lowest.samples_file != higher.samples_file
 
 
 def test_a_warning_that_follows_from_no_figure_is_in_the_result(tmp_path: Path) -> None:
     """It is listed with those that follow from figures."""
     found = trial(tmp_path)
-    found.evidence.warnings.append(RunWarning("instructions", "could not be counted", "leave it out"))
-    assert [warning.name for warning in found.evidence.result().warnings] == ["instructions"]
+    found.warnings.append(RunWarning("instructions", "could not be counted", "leave it out"))
+    assert [warning.name for warning in found.result().warnings] == ["instructions"]
 
 
 def test_controls_are_not_arms(tmp_path: Path) -> None:
     """Times of a slowed baseline go to the injected slowdowns and other controls to the drifts; neither is among the samples."""
     found = trial(tmp_path)
-    found.evidence.injected = 0.5
+    found.injected = 0.5
     slots = [SlotTimes("baseline", 0, [100, 100]), SlotTimes("optimised", 1, [50]), SlotTimes(SLOWED, 2, [150, 152])]
     for process in (1, 2):
         for _ in range(8):
-            found.evidence.add(PairTimes("sum", "sum 20000", slots, {"pure CPU": 1000}), process)
-    result = found.evidence.result()
-    assert {s.arm for s in found.evidence.samples} == {"baseline", "optimised"}
+            found.add(PairTimes("sum", "sum 20000", slots, {"pure CPU": 1000}), process)
+    result = found.result()
+    assert {s.arm for s in found.samples} == {"baseline", "optimised"}
     assert [(d.name, d.samples, d.ratio) for d in result.controls.drifts] == [("pure CPU", 16, 1.0)]
     (injected,) = result.controls.injected
     assert (injected.group, injected.share, injected.pairs, injected.found) == ("sum", 0.5, 16, True)

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.pairing import PairTimes, SlotTimes
-from harness.bench.result import ScenarioEvidence
-from harness.bench.session import ScenarioRun
+from harness.bench.result import ScenarioRun
 from harness.bench.switches import ablated
-from harness.bench.worker import Task
+from harness.bench.worker import PairTimes, SlotTimes, Task
 from harness.discovery import LoadedScenario, load
 from harness.errors import UsageError
 from harness.runnable import runnable
@@ -36,8 +34,8 @@ def changed(toy: LoadedScenario) -> Callable[..., LoadedScenario]:
     return change
 
 
-def test_arms_are_sets_of_switches_in_words(toy: LoadedScenario) -> None:
-    """Each arm says what is on; the one that all is compared with is all off."""
+def test_arms_are_described_sets_of_switches(toy: LoadedScenario) -> None:
+    """Each description names the switches that are on; in the baseline all are off."""
     found = ablated(toy).scenario.arms
     assert list(found) == [
         "baseline",
@@ -64,7 +62,7 @@ def test_each_arm_opens_its_set_of_switches(toy: LoadedScenario, tmp_path: Path)
     assert found["all"] == found["all but idle"] == 600
 
 
-def test_only_what_many_users_run_is_tried(toy: LoadedScenario, changed: Callable[..., LoadedScenario], tmp_path: Path) -> None:
+def test_only_groups_under_load_are_ablated(toy: LoadedScenario, changed: Callable[..., LoadedScenario], tmp_path: Path) -> None:
     """Secondary groups and groups that are not for load have no cases."""
     setting = Setting(tmp_path, tmp_path)
     assert {c.group for c in ablated(toy).scenario.cases(setting)} == {"count"}
@@ -74,8 +72,8 @@ def test_only_what_many_users_run_is_tried(toy: LoadedScenario, changed: Callabl
     } == {"count", "single"}
 
 
-def test_what_is_the_arms_own_is_left_out(changed: Callable[..., LoadedScenario]) -> None:
-    """No promise is judged, no memory measured and nothing counted: they speak of the scenario's own arms."""
+def test_declarations_about_the_original_arms_are_left_out(changed: Callable[..., LoadedScenario]) -> None:
+    """No promise is judged, no memory measured and no work counted: these are about the scenario's original arms."""
     scenario = ablated(
         changed(promises=("p",), groups=[Group("count", "count up", slow=True, memory=True, growth=(0.5,))])
     ).scenario
@@ -92,10 +90,10 @@ def test_what_is_the_arms_own_is_left_out(changed: Callable[..., LoadedScenario]
         ({"open_switched": Scenario.open_switched}, "must define open_switched"),
     ],
 )
-def test_what_cannot_be_ablated_is_refused_in_one_line(
+def test_a_scenario_that_cannot_be_ablated_is_refused(
     changed: Callable[..., LoadedScenario], declared: dict[str, object], complaint: str
 ) -> None:
-    """The line names the scenario and what it lacks."""
+    """One line names the scenario and the missing declaration."""
     with pytest.raises(UsageError, match=complaint) as refused:
         ablated(changed(**declared))
     assert "\n" not in str(refused.value)
@@ -103,17 +101,14 @@ def test_what_cannot_be_ablated_is_refused_in_one_line(
 
 def test_jobs_of_an_ablated_scenario_are_marked(toy: LoadedScenario, tmp_path: Path) -> None:
     """Workers load the scenario by its file, so the job states that it is ablated."""
-    jobs = [
-        ScenarioRun(ScenarioEvidence(one, "sqlite", 0.0), Setting(tmp_path, tmp_path)).job(Task.EXAMINE)()
-        for one in (toy, ablated(toy))
-    ]
+    jobs = [ScenarioRun(one, Setting(tmp_path, tmp_path)).job(Task.EXAMINE) for one in (toy, ablated(toy))]
     assert [job.ablate for job in jobs] == [False, True]
 
 
-def test_pairs_become_an_ablation(toy: LoadedScenario) -> None:
-    """What was timed stands in the result as gains; a scenario as it is has none, and neither has one that timed nothing."""
+def test_pairs_become_an_ablation(toy: LoadedScenario, tmp_path: Path) -> None:
+    """The result has the gains of its switches; one without pairs has none, nor has a scenario that is not ablated."""
     one = ablated(toy)
-    evidence, plain = ScenarioEvidence(one, "sqlite", 0.0), ScenarioEvidence(toy, "sqlite", 0.0)
+    evidence, plain = (ScenarioRun(each, Setting(tmp_path, tmp_path)) for each in (one, toy))
     assert evidence.result().ablation == []
     slots = [SlotTimes(arm, place, [100, 300]) for place, arm in enumerate(one.scenario.arms)]
     for process in (1, 2):

@@ -1,4 +1,4 @@
-"""Verification: arms that disagree are named with the case, and only a proposal may fail to run."""
+"""Tests of verification: arms that disagree are named with the case, and only an arm as written may fail to run."""
 
 import asyncio
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Answering(Scenario[dict[int, Any]]):
         return answer
 
     async def state(self, instance: dict[int, Any], case: Case) -> Any:
-        """Look at what the arm wrote."""
+        """Return the state that the arm left behind."""
         return instance.get(-case.args)
 
     def normalise(self, case: Case, answer: Any) -> Any:
@@ -56,33 +56,33 @@ def test_a_wrong_answer_names_arm_and_case() -> None:
         check(optimised={2: 9})
 
 
-def test_a_proposal_that_raises_is_a_finding() -> None:
-    """It sits out that group, with its error, and the others go on."""
+def test_an_arm_as_written_that_raises_is_a_finding() -> None:
+    """It is excluded from that group, with its error, and the other arms are verified."""
     seen = check(proposed={1: AttributeError("no on_conflict\nmore")}, optimised={})
     assert seen.cannot_run == {("proposed", "g"): "AttributeError: no on_conflict"}
     assert seen.cases == 3
 
 
 @pytest.mark.parametrize("instances", [{"optimised": {3: ValueError("x")}}, {"mine": {3: ValueError("x")}}])
-def test_any_other_arm_has_to_work(instances: dict[str, dict[int, Any]]) -> None:
-    """An error there fails the scenario, by the case's name."""
+def test_any_other_arm_must_not_raise(instances: dict[str, dict[int, Any]]) -> None:
+    """An error of it fails the scenario; the message names the case."""
     with pytest.raises(ScenarioFailedError, match=r"raised in case 'third': ValueError: x"):
         check(**instances)
 
 
 def test_a_baseline_that_raises_fails_the_scenario() -> None:
-    """There is nothing to compare with."""
+    """Without its answer there is nothing to compare with."""
     with pytest.raises(ScenarioFailedError, match="baseline raised in case 'first'"):
         asyncio.run(verify(runnable(Answering()), {"baseline": {1: ValueError()}, "proposed": {}}, CASES))
 
 
-def test_what_an_operation_leaves_behind_must_be_equal_too() -> None:
-    """An arm that answers right and writes wrong is named."""
+def test_the_state_after_an_operation_must_be_equal() -> None:
+    """An arm that gives the right answer and writes something else is named."""
     with pytest.raises(ScenarioFailedError, match=r"optimised leaves another state behind than baseline to case 'second': 'x'"):
         check(optimised={-2: "x"})
 
 
-def test_an_arm_sits_out_where_the_scenario_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the scenario's reason, and without being run there."""
+def test_a_skipped_arm_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is excluded from the group with the scenario's reason."""
     monkeypatch.setattr(Answering, "groups", [Group("g", "a word", skip={"optimised": "it loses rows"})])
     assert check(optimised={1: 13, 2: 13}).cannot_run == {("optimised", "g"): "it loses rows"}

@@ -53,7 +53,7 @@ class Working(Scenario[dict[str, int]]):
         return {"runs": instance["runs"]}
 
 
-def test_work_is_counted_twice_and_what_differs_is_marked() -> None:
+def test_counts_that_do_not_repeat_are_marked() -> None:
     """Each metric has one value and whether the second run counted the same; resets are not counted."""
     instance = {"runs": 0, "statements": 0, "steps": 0}
     found = asyncio.run(count(runnable(Working()), "optimised", instance, Case("g", "first", None), 0.25))
@@ -64,14 +64,14 @@ def test_work_is_counted_twice_and_what_differs_is_marked() -> None:
     assert instance["runs"] == 2
 
 
-def test_an_arms_own_figures_belong_to_no_group() -> None:
-    """They are recorded beside the operations'."""
+def test_figures_of_an_arm_have_no_group() -> None:
+    """They are recorded beside the counts of operations."""
     instance = {"runs": 7, "statements": 0, "steps": 0}
     assert asyncio.run(facts(runnable(Working()), "baseline", instance, 1.0)) == [WorkCount("baseline", OWN, "runs", 7)]
 
 
-def test_what_an_operation_asks_of_the_interpreter_is_counted_twice_in_passes_of_its_own() -> None:
-    """Calls repeat for the same work; the scenario's own probes are not in these passes."""
+def test_calls_and_allocations_are_counted_in_separate_passes() -> None:
+    """Calls repeat for the same work; the scenario's own probes are not part of these passes."""
     instance = {"runs": 0, "statements": 0, "steps": 0}
     found = {e.metric: e for e in asyncio.run(interpreter(runnable(Working()), "optimised", instance, Case("g", "first", None)))}
     assert sorted(found) == ["bytes_in_allocations", "python_calls"]

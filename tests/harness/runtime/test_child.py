@@ -1,6 +1,7 @@
 """Tests of child processes and their channel: messages arrive, crashes are reported, and nothing keeps running."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -11,8 +12,8 @@ import msgspec
 import psutil
 import pytest
 
-from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, decode_job, end_all, run_job
-from harness.runtime.child import Child, JobFailed, encode_path, exit_description, last_error_line
+from harness.bench.worker import BenchJob, DataPrepared, JobDone, Task, end_all, run_job
+from harness.runtime.child import Child, JobFailed, decode_path, exit_description, last_error_line
 from harness.scenario import Setting
 
 ROOT = str(Path(__file__).parents[3])
@@ -40,6 +41,12 @@ def preparing(body: str) -> str:
     )
 
 
+def running(body: str) -> str:
+    """Return the toy with another `run`."""
+    text = TOY.read_text()
+    return re.sub(r'(async def run\(.*\n)( +)""".*\n', rf"\1\2import os\n\2{body}\n", text)
+
+
 def child(body: str, **options: Any) -> Child[dict[str, Any]]:
     """Start a child that runs `body`, with `channel` as its channel."""
     return Child([sys.executable, "-c", f"{CHANNEL}{body}"], msgspec.json.Decoder(dict[str, Any]), **options)
@@ -65,8 +72,8 @@ def stops(pid: int) -> bool:
 
 def test_a_job_is_unchanged_by_the_wire_format(tmp_path: Path) -> None:
     """Paths and settings are decoded as they were encoded, with the message's type."""
-    line = msgspec.json.encode(job(tmp_path), enc_hook=encode_path)
-    assert decode_job(line) == job(tmp_path)
+    line = msgspec.json.encode(job(tmp_path), enc_hook=os.fspath)
+    assert msgspec.json.decode(line, type=BenchJob, dec_hook=decode_path) == job(tmp_path)
     assert msgspec.json.decode(line)["type"] == "BenchJob"
 
 
@@ -94,6 +101,7 @@ def test_a_child_that_hangs_is_ended_after_its_timeout(tmp_path: Path) -> None:
     [
         ("raise RuntimeError('no room')", "RuntimeError: no room"),
         ("os._exit(3)", "worker exited unexpectedly (exit code 3)"),
+        ("os._exit(0)", "worker exited unexpectedly (exit code 0)"),
         ("os.kill(os.getpid(), 9)", "worker exited unexpectedly (SIGKILL)"),
     ],
 )
@@ -102,6 +110,21 @@ def test_a_failure_is_reported_in_one_line(tmp_path: Path, body: str, message: s
     last = list(run_job(job(tmp_path, preparing(body))))[-1]
     assert isinstance(last, JobFailed)
     assert last.message == message
+
+
+def test_an_exit_within_a_job_is_a_failure(tmp_path: Path) -> None:
+    """A worker that exits with 0 before its job is complete has failed, whatever it has sent before."""
+    exits = msgspec.structs.replace(job(tmp_path, running("os._exit(0)")), task=Task.TRY)
+    prepared, *rest = run_job(exits)
+    assert isinstance(prepared, DataPrepared)
+    assert rest == [JobFailed("worker exited unexpectedly (exit code 0)")]
+
+
+def test_the_first_reason_is_kept(tmp_path: Path) -> None:
+    """A failure that was sent is the only one, also if the process then exits with another code."""
+    (failed,) = run_job(job(tmp_path, preparing("import atexit; atexit.register(os._exit, 3); raise RuntimeError('no room')")))
+    assert isinstance(failed, JobFailed)
+    assert failed.message == "RuntimeError: no room"
 
 
 def test_a_crash_keeps_the_output(tmp_path: Path) -> None:

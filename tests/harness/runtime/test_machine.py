@@ -1,4 +1,4 @@
-"""The machine's description: what a reader needs to compare runs, and nothing that names a person or a host."""
+"""Tests of the machine's description: it has the facts for comparing runs, and identifies neither a user nor a host."""
 
 import getpass
 import socket
@@ -9,8 +9,8 @@ from harness.runtime.cores import Cores
 from harness.runtime.machine import describe
 
 
-def test_versions_and_pinning_are_in_it() -> None:
-    """Interpreter, libraries, cores."""
+def test_versions_and_pinning_are_described() -> None:
+    """The interpreter, the libraries and the cores are in it."""
     facts = describe(Cores(0, 1, (0, 1)))
     assert facts["sqlalchemy"] == version("sqlalchemy")
     assert facts["python"].startswith("CPython 3.")
@@ -18,8 +18,8 @@ def test_versions_and_pinning_are_in_it() -> None:
     assert describe(Cores(None, None))["workers pinned to"] == "no core"
 
 
-def test_nobody_is_named() -> None:
-    """Neither the host nor the user nor the home folder."""
+def test_neither_user_nor_host_is_identified() -> None:
+    """Neither the host's name nor the user's nor the home folder is in it."""
     text = " ".join(f"{k} {v}" for k, v in describe(Cores(None, None)).items()).split()
     assert socket.gethostname() not in text
     assert not any(str(Path.home()) in word for word in text if len(str(Path.home())) > 1)

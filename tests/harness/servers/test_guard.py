@@ -90,30 +90,55 @@ def test_after_a_failure_nothing_remains(tmp_path: Path) -> None:
 
 STARTER = """
 import sys, time
+from dataclasses import replace
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from harness.servers.guard import guarded
 from test_guard import toy, is_ready
 folder = Path({folder!r})
-with guarded(toy(folder), is_ready(folder)) as server:
+with guarded({command}, is_ready(folder)) as server:
     print(server, flush=True)
     time.sleep(600)
 """
+
+
+def starting(folder: Path, command: str) -> subprocess.Popen[bytes]:
+    """Start a program that runs a server, given as an expression, until it is ended; it prints the server's process id."""
+    program = STARTER.format(
+        root=str(Path(__file__).parents[3]), tests=str(Path(__file__).parent), folder=str(folder), command=command
+    )
+    arguments = [sys.executable, "-c", program]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_however_the_starter_ends_nothing_remains(tmp_path: Path, ending: signal.Signals) -> None:
     """SIGINT, SIGHUP, SIGTERM and SIGKILL of the starter all stop the server and remove its folder."""
-    root = str(Path(__file__).parents[3])
-    program = STARTER.format(root=root, tests=str(Path(__file__).parent), folder=str(tmp_path))
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as starter:
+    with starting(tmp_path, "toy(folder)") as starter:
         assert starter.stdout is not None
         server = int(starter.stdout.readline())
         helper, guard = helper_of(tmp_path), psutil.Process(server).ppid()
         os.killpg(starter.pid, ending)  # to the whole process group, as a terminal does
     assert nothing_remains(tmp_path, server, helper, guard)
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_leaves_the_guard_its_time(tmp_path: Path) -> None:
+    """A starter that is interrupted again while its server stops exits at once, and the guard still stops the server in order."""
+    stops = f"echo > {tmp_path}/stopping; until [ -e {tmp_path}/go ]; do sleep 0.01; done; echo in order > {tmp_path}/output; exit"
+    program = f"trap '{stops}' TERM; sleep 600 & echo $! > helper; echo $$ > ready; wait"
+    with starting(tmp_path, f"replace(toy(folder, {program!r}), stop_s={TIMEOUT_S})") as starter:
+        assert starter.stdout is not None
+        server = int(starter.stdout.readline())
+        helper, guard = helper_of(tmp_path), psutil.Process(server).ppid()
+        starter.send_signal(signal.SIGINT)
+        assert comes_true((tmp_path / "stopping").exists)
+        starter.send_signal(signal.SIGINT)
+        starter.wait(TIMEOUT_S)
+        (tmp_path / "go").touch()
+    assert nothing_remains(tmp_path, server, helper, guard)
+    assert (tmp_path / "output").read_text() == "in order\n"
 
 
 def test_a_killed_guard_stops_the_server(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from itertools import count
 from pathlib import Path
 from statistics import fmean
 
-from harness.bench.pairing import PairTimes
-from harness.bench.worker import BenchJob, Task, run_job
+from harness.bench.worker import BenchJob, PairTimes, Task, run_job
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE
 from harness.runtime.child import JobFailed

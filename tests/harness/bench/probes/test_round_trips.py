@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.bench.probes.round_trips import CountingRelay, RoundTrips
+from harness.bench.probes.round_trips import counting_relay
 from harness.scenario import Server
 
 pytestmark = pytest.mark.slow
@@ -40,17 +40,18 @@ def echo() -> Iterator[str]:
 
 def test_a_turn_is_one_trip_in_any_number_of_packets() -> None:
     """Three turns are three trips, one of them in two packets; the replies are the server's own."""
-    with echo() as url, CountingRelay({"toy": Server(url, url)}) as relay:
-        relayed = relay.servers["toy"].url
+    with echo() as url, counting_relay({"toy": Server(url, url)}) as (servers, probe):
+        assert probe is not None
+        relayed = servers["toy"].url
         assert relayed != url
         assert relayed.startswith("toy://someone:secret@127.0.0.1:")
         assert relayed.endswith("/place?x=1")
-        assert relay.servers["toy"].direct_url == url
+        assert servers["toy"].direct_url == url
         with socket.create_connection(("127.0.0.1", int(relayed.rpartition(":")[2].partition("/")[0])), timeout=10) as client:
             lines = client.makefile("rb")
 
             async def turns() -> int:
-                async with RoundTrips(relay) as probe:
+                async with probe:
                     for parts in ((b"one\n",), (b"tw", b"o\n"), (b"x" * 500_000 + b"\n",)):
                         for part in parts:
                             client.sendall(part)
@@ -64,17 +65,17 @@ def test_a_turn_is_one_trip_in_any_number_of_packets() -> None:
 def test_remote_servers_and_unix_sockets_are_not_relayed() -> None:
     """No relay is started for them, and there is nothing to count."""
     servers = {"remote": Server("toy://db.example:5432/x", "toy://db.example:5432/x"), "file": Server("unix:/x", "unix:/x")}
-    with CountingRelay(servers) as relay:
-        assert relay.servers == servers
-        assert not relay.counts
+    with counting_relay(servers) as (relayed, probe):
+        assert relayed == servers
+        assert probe is None
 
 
 def test_a_stopped_server_ends_the_connection() -> None:
     """The client gets a reset, as it would get a refusal without a relay."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"toy://127.0.0.1:{listening.getsockname()[1]}"
-    with CountingRelay({"toy": Server(url, url)}) as relay:
-        port = int(relay.servers["toy"].url.rpartition(":")[2])
+    with counting_relay({"toy": Server(url, url)}) as (servers, _):
+        port = int(servers["toy"].url.rpartition(":")[2])
         # The reset may arrive while the connection is being made.
         with pytest.raises(ConnectionResetError), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             client.recv(1)

@@ -1,9 +1,11 @@
-"""Probe of the function calls of an operation, in Python and C and in every thread: exact for one minor version of the interpreter.
+"""Probes of an operation's work in the interpreter: its function calls, and the memory that Python allocates for it.
 
-The interpreter reports each call (`sys.setprofile`). Code that hands work between tasks and threads is not counted: the number of
-iterations of an event loop, and whether a coroutine has to wait and is resumed, depends on timing and differs between repetitions
-of an operation that uses a driver's thread. Garbage is not collected meanwhile, since finalisers would run at moments that do not
-repeat.
+Calls are those in Python and C and in every thread (`sys.setprofile`), exact for one minor version of the interpreter. Code that
+hands work between tasks and threads is not counted: the iterations of an event loop, and whether a coroutine has to wait, depend on
+timing. Garbage is not collected meanwhile, since finalisers would run at moments that do not repeat.
+
+Allocations are those at their peak beyond what was in use before, nearly exact: the interpreter's record of its blocks
+(tracemalloc), without the allocator's caches and the kernel's pages. It does not report the total number.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import queue
 import selectors
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
@@ -28,11 +31,8 @@ _FILES = (selectors.__file__, threading.__file__, queue.__file__)
 NOT_COUNTED = (*(f"{folder}{os.sep}" for folder in _FOLDERS), *_FILES)
 """Code that is not part of an operation: it hands work over, depending on timing, or it measures. Its calls and their
 calls of C functions are not counted."""
-
 RESUMABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 NEVER, ANYWHERE = -2, -1
-
-Profiler = Callable[[FrameType, str, Any], object]
 
 _counting: Calls | None = None
 
@@ -96,9 +96,39 @@ def _first_instruction(code: CodeType) -> int:
     return next((i.offset for i in dis.get_instructions(code) if i.opname == "RESUME"), ANYWHERE)
 
 
-def _profile_all(profiler: Profiler | None) -> None:
+def _profile_all(profiler: Callable[[FrameType, str, Any], object] | None) -> None:
     """Set the profiler of this thread and, from Python 3.12 on, of all other threads."""
     if sys.version_info >= (3, 12):
         threading.setprofile_all_threads(profiler)
     else:
         sys.setprofile(profiler)
+
+
+class Allocations:
+    """Measures `bytes_in_allocations` while it is entered.
+
+    Take the minimum of several runs, since a dictionary may grow meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._before = 0
+        self._highest = 0
+
+    async def __aenter__(self) -> Self:
+        """Start from the memory in use."""
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        tracemalloc.reset_peak()
+        self._before = tracemalloc.get_traced_memory()[0]  # not unpacked, which would allocate and so change the figure
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop measuring."""
+        self._highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        gc.enable()
+
+    def counts(self) -> Mapping[str, float]:
+        """Return bytes_in_allocations."""
+        return {"bytes_in_allocations": max(0, self._highest - self._before)}
