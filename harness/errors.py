@@ -4,6 +4,9 @@ from typing import ClassVar
 
 from harness.version import DISTRIBUTION
 
+INTERRUPTED = 3
+"""The exit code of a run that is inconclusive or was interrupted."""
+
 
 class HarnessError(Exception):
     """An error with a one-line message: what is wrong, with its name, and what to do next. The command line prints it."""

@@ -105,7 +105,7 @@ class CapacitySession:
     started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
     _searches: list[_ArmSearch] = field(default_factory=list)
     _facts: dict[str, str] = field(default_factory=dict)
-    _lost: list[str] = field(default_factory=list)
+    _crashed: list[str] = field(default_factory=list)
     _steps: int = 0
     _has_targets: bool = False
     _interrupted: bool = False
@@ -163,8 +163,8 @@ class CapacitySession:
                 try:
                     self._step(search, step, supervisor)
                 except HarnessError as error:
-                    self._lost.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
-                    search.end = SearchEnd(f"lost at {step.level:g}: {error}")
+                    self._crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
+                    search.end = SearchEnd(f"the load worker crashed at {step.level:g}: {error}")
                     return False
             write_run(self._record(environment, None), self.plan.out)
             order.reverse()
@@ -251,7 +251,7 @@ class CapacitySession:
                 block_s=plan.plans[0].step_s,
                 warm_up_s=plan.warm_up_s,
                 capacities=found,
-                lost_workers=self._lost,
+                lost_workers=self._crashed,
             ),
         )
         return replace(result, verdicts=verdicts(loaded, result))

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from harness.bench.serving import served
 from harness.bench.worker import BenchJob, DataPrepared, Task, run_job
 from harness.discovery import LoadedScenario
-from harness.errors import NotMeasurableError, ScenarioFailedError, UsageError
+from harness.errors import NotMeasurableError, UsageError
 from harness.runtime.child import JobFailed
 from harness.runtime.workspace import workspace
 from harness.scenario import Setting
@@ -77,7 +77,7 @@ class LoadEnvironment:
             refuse_remote(server.direct_url, allow=self.allow_remote)
         for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting)):
             if isinstance(event, JobFailed):
-                raise ScenarioFailedError(f"{loaded.name}: {event.message}")
+                raise event.error(loaded.name)
             if isinstance(event, DataPrepared):
                 self.datasets[loaded.name], self.engine_settings[loaded.name] = event.dataset, event.engine_settings
         return setting

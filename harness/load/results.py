@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.bench.result import in_order
 from harness.discovery import LoadedScenario
+from harness.errors import HarnessError
 from harness.load import arrivals
 from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.protocol import LoadJob
@@ -50,11 +51,11 @@ class CollectedResults:
     blocks: dict[int, list[LoadBlock]] = field(default_factory=dict)
     """A load worker's number, from 1 → its blocks."""
     ticks: list[Tick] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
+    crashed: list[str] = field(default_factory=list)
     """A message for each load worker that ended early."""
     interrupted: bool = False
     """Whether Ctrl-C ended the run."""
-    failed: str | None = None
+    failed: HarnessError | None = None
     """The reason why the scenario cannot be loaded at all."""
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
@@ -332,7 +333,7 @@ def load_result(collected: CollectedResults, scenario: str, job: LoadJob) -> Loa
             of_group = latency_ratios(cycles(collected.blocks, scenario, group), group)
             ratios += [r for r in of_group if (r.arm, group) not in incomparable]
     return LoadResult(
-        models=[LoadModel(job.model)],
+        models=[job.model],
         arrivals=arrivals.parse(job.arrivals).description if job.model == LoadModel.OPEN else _users(collected.blocks),
         block_s=job.block_s,
         warm_up_s=job.warm_up_s,
@@ -340,7 +341,7 @@ def load_result(collected: CollectedResults, scenario: str, job: LoadJob) -> Loa
         ratios=ratios,
         ticks=collected.ticks,
         invalid=invalid,
-        lost_workers=collected.lost,
+        lost_workers=collected.crashed,
     )
 
 
@@ -409,7 +410,7 @@ def _users(blocks: Blocks) -> str:
 
 def _status(load: LoadResult, collected: CollectedResults, *, completed: bool) -> tuple[ScenarioStatus, str | None, int]:
     if collected.failed is not None:
-        return ScenarioStatus.FAILED, collected.failed, 1
+        return ScenarioStatus.FAILED, str(collected.failed), collected.failed.code
     if completed:
         return ScenarioStatus.OK, None, 0
     if collected.interrupted:

@@ -89,7 +89,7 @@ class LoadSession:
         return self._save(environment)
 
     def _run_worker(self, environment: LoadEnvironment, number: int, cycles: int) -> None:
-        """Have one load worker run its cycles; if it ends early, its remaining cycles are lost and the next worker follows."""
+        """Have one load worker run its cycles; if it ends early, the next worker follows."""
         plan, workers = self.plan, len(self.plan.cycles_per_worker())
         step = f"{plan.loaded.name} · under load, worker {number} of {workers}"
         self.observer.step(step, number + 1, workers + 1, self._expected_s(number - 1))
@@ -115,7 +115,7 @@ class LoadSession:
             raise
         except HarnessError as error:
             if number == 1:  # the scenario cannot be loaded at all
-                self.collected.failed = str(error)
+                self.collected.failed = error
             else:
                 supervisor.failed = str(error)
         finally:
@@ -123,7 +123,7 @@ class LoadSession:
             supervisor.close()
         if supervisor.failed:
             blocks = len(self.collected.blocks.get(number, []))
-            self.collected.lost.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
+            self.collected.crashed.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
 
     def _collect(self, supervisor: Supervisor, number: int) -> None:
         self.collected.add(number, supervisor.blocks(), supervisor.ticks())
@@ -175,7 +175,7 @@ def scenario_environment(environment: LoadEnvironment, loaded: LoadedScenario) -
 
 def load_facts(job: LoadJob, users: int) -> dict[str, str]:
     """Return the load model and its parameters in words, for the record."""
-    facts = {"model": MODELS[LoadModel(job.model)], "in-flight limit": str(job.in_flight_limit)}
+    facts = {"model": MODELS[job.model], "in-flight limit": str(job.in_flight_limit)}
     load = {"users": str(users)} if job.model == LoadModel.CLOSED else {"arrivals": arrivals.parse(job.arrivals).description}
     return facts | load
 

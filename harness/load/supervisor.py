@@ -53,7 +53,8 @@ class Supervisor:
         """Start the worker and wait until its instances are open and their answers compared.
 
         Raises:
-            ScenarioFailedError: it cannot start, or the arms' answers differ.
+            UsageError: the scenario cannot be loaded as requested.
+            ScenarioFailedError: the worker cannot start, or the arms' answers differ.
         """
         self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
         try:
@@ -124,7 +125,7 @@ class Supervisor:
         if isinstance(report, WorkerReady):
             return report
         if isinstance(report, JobFailed):
-            raise ScenarioFailedError(report.message)
+            raise report.error()
         raise ScenarioFailedError(f"load worker exited unexpectedly ({child.exit_description()})")
 
     def _read(self, child: Child[_Report]) -> None:

@@ -59,7 +59,7 @@ THREADS = 32
 
 ASYNCHRONOUS = "asynchronous, in one event loop"
 SYNCHRONOUS = f"synchronous, in a pool of {THREADS} threads"
-"""How the operations of a scenario run, for the record: concurrency beyond the pool's size is queueing for a thread."""
+"""Execution modes of a scenario's operations, for the record: concurrency beyond the pool's size is queueing for a thread."""
 
 LANES = 8
 """Streams of cases between which arrivals of the open model alternate."""

@@ -13,6 +13,7 @@ import msgspec
 from flask import Blueprint, Response, make_response, request
 from locust.env import Environment
 
+from harness.errors import INTERRUPTED, ScenarioFailedError
 from harness.load.block import LoadBlock
 from harness.load.results import CollectedResults, ScenarioEnvironment, combined, histogram_rows
 from harness.load.session import load_facts, record, samples_file
@@ -25,9 +26,6 @@ from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
 from harness.runtime.workspace import git_commit
-
-INTERRUPTED = 3
-"""The exit code of a run that is inconclusive or was interrupted."""
 
 KEY = "verdicts"
 _COLUMNS = {
@@ -53,7 +51,7 @@ class RunResults:
     facts: dict[str, str] = field(default_factory=dict)
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
-    lost: list[str] = field(default_factory=list)
+    crashed: list[str] = field(default_factory=list)
     """A message for each load worker that ended early."""
     interrupted: bool = False
 
@@ -76,7 +74,7 @@ def write(results: RunResults, request: RunRequest, out: str) -> tuple[Path, Run
     collected = CollectedResults(
         blocks={1: combined(took_part.values())} if took_part else {},
         ticks=ticks,
-        lost=results.lost,
+        crashed=results.crashed,
         interrupted=results.interrupted,
         cannot_run=results.cannot_run,
     )
@@ -110,12 +108,13 @@ def exit_code(run: Run) -> int | None:
 
 
 def report(folder: Path) -> int:
-    """Print the tables and write the HTML report in unpatched processes; return the highest exit code."""
+    """Print the tables and write the HTML report in unpatched processes; return the highest exit code; a signal is a failure."""
     sys.stdout.flush()
     commands: Mapping[str, list[str]] = {
         form: [sys.executable, "-m", "harness", "report", str(folder), "--format", form] for form in ("terminal", "html")
     }
-    return max(subprocess.run(command, check=False).returncode for command in commands.values())
+    codes = [subprocess.run(command, check=False).returncode for command in commands.values()]
+    return max(ScenarioFailedError.code if code < 0 else code for code in codes)
 
 
 def _by_several(scenario: ScenarioResult, workers: int) -> ScenarioResult:

@@ -10,13 +10,13 @@ import msgspec
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from harness.errors import HarnessError, ScenarioFailedError
+from harness.errors import INTERRUPTED, HarnessError, ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
 from harness.load.results import ScenarioEnvironment
 from harness.load.supervisor import STOP_S
 from harness.locust_adapter.engine_handle import EngineHandle
 from harness.locust_adapter.request import RunRequest
-from harness.locust_adapter.results import INTERRUPTED, RunResults, VerdictPage, exit_code, report, write
+from harness.locust_adapter.results import RunResults, VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
 from harness.results.load import Tick
 
@@ -173,7 +173,7 @@ class Alone(Reporter):
         self.receive(self.handle.drain(), self.handle.ticks())
         if self.handle.failed:
             blocks = len(self.results.blocks[ALONE])
-            self.results.lost.append(f"the load worker, after {blocks} of its blocks: {self.handle.failed}")
+            self.results.crashed.append(f"the load worker, after {blocks} of its blocks: {self.handle.failed}")
         self.handle.release()
         self.finish()
 
@@ -282,7 +282,7 @@ class Master(Reporter):
             reason = self.done.get(worker, "it no longer responds")
             if reason is not None:
                 blocks, workers = len(self.results.blocks.get(worker, [])), len(self.request.workers)
-                self.results.lost.append(f"worker {number} of {workers}, after {blocks} of its blocks: {reason}")
+                self.results.crashed.append(f"worker {number} of {workers}, after {blocks} of its blocks: {reason}")
         self.finish()
         self.environment.process_exit_code = code or self.environment.process_exit_code
 

@@ -18,6 +18,7 @@ from harness.results.load import LoadModel
 from harness.runtime.child import Child, python_module
 
 TOYS = Path(__file__).parents[2] / "toys"
+TOY_TEXT = (TOYS / "adding.py").read_text(encoding="utf-8")
 pytestmark = pytest.mark.slow
 
 
@@ -29,7 +30,7 @@ def environment() -> Iterator[LoadEnvironment]:
 
 
 def supervisor(environment: LoadEnvironment, **how: Any) -> Supervisor:
-    """Return an worker of short blocks, started."""
+    """Return a worker of short blocks, started."""
     usual: dict[str, Any] = {"block_s": 0.1, "arrivals": "100", "drain_s": 1.0, **how}
     found = Supervisor(LoadJob([str(s.file) for s in environment.scenarios], environment.settings(0), **usual))
     found.start()
@@ -90,11 +91,24 @@ def test_a_killed_worker_is_named_with_its_signal(environment: LoadEnvironment) 
 def test_a_worker_that_cannot_start_reports_the_reason(environment: LoadEnvironment, tmp_path: Path) -> None:
     """The error is its message, not a traceback."""
     wrong = tmp_path / "adding.py"
-    wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
+    wrong.write_text(TOY_TEXT.replace("return sum(list(range(case.args)))", "return 13"))
     worker = Supervisor(LoadJob([str(wrong)], environment.settings(0), block_s=0.1))
     with pytest.raises(ScenarioFailedError, match="adding: proposed gives another answer"):
         worker.start()
     assert not worker.running
+
+
+def test_a_usage_error_keeps_its_exit_code(environment: LoadEnvironment, tmp_path: Path) -> None:
+    """A scenario that cannot be used as requested is a usage error, while data are built and while the worker starts."""
+    refusal = 'raise UsageError("no numbers; name a file")'
+    imported = TOY_TEXT.replace("from harness.scenario", "from harness.errors import UsageError\nfrom harness.scenario")
+    data, opening = tmp_path / "data.py", tmp_path / "opening.py"
+    data.write_text(imported.replace("        return Prepared(", f"        {refusal}\n        return Prepared("))
+    with pytest.raises(UsageError, match="data: no numbers; name a file"), LoadEnvironment([load(data)], "sqlite", "tiny", 0):
+        pass
+    opening.write_text(imported.replace("        yield {", f"        {refusal}\n        yield {{"))
+    with pytest.raises(UsageError, match="no numbers; name a file"):
+        Supervisor(LoadJob([str(opening)], environment.settings(0), block_s=0.1)).start()
 
 
 def test_a_worker_without_a_supervisor_exits_without_output(environment: LoadEnvironment) -> None:
