@@ -256,9 +256,9 @@ class LoadWorker:
         if self._job.model == LoadModel.CLOSED:
             return []
         schedule = self._arrivals if rate_factor == 1 else self._arrivals.scaled(rate_factor)
-        schedule, warm_up_ns = schedule.share(*self._job.share), int(self._job.warm_up_s * 1e9)
-        before = schedule.offsets_ns(max(block_s, self._job.warm_up_s), f"{self._seed}/{cycle}/warm-up")
-        measured = schedule.offsets_ns(block_s, f"{self._seed}/{cycle}")
+        (worker, workers), warm_up_ns = self._job.share, int(self._job.warm_up_s * 1e9)
+        before = schedule.offsets_ns(max(block_s, self._job.warm_up_s), f"{self._seed}/{cycle}/warm-up")[worker::workers]
+        measured = schedule.offsets_ns(block_s, f"{self._seed}/{cycle}")[worker::workers]
         return [*before[before < warm_up_ns].tolist(), *(measured + warm_up_ns).tolist()]
 
     async def _block(

@@ -99,18 +99,20 @@ def test_a_rate_factor_multiplies_the_arrivals(stage: Stage) -> None:
     assert sum(g.planned for g in block.groups.values()) == 30
 
 
-def test_workers_share_a_schedule(stage: Stage) -> None:
-    """The parts of three workers add up to the schedule, whatever the streams of their settings."""
-    planned = []
-    for worker in range(3):
-        stage.scenario.under_load = False
+@pytest.mark.parametrize("plan", ["1000", "poisson:1000", "ramp:500..1500", "steps:500,1500"])
+def test_workers_share_a_schedule(stage: Stage, plan: str) -> None:
+    """Arrival i belongs to worker i mod 3: the parts of three workers add up to the schedule."""
+
+    def starts(worker: int, workers: int) -> list[int]:
+        stage.scenario.under_load, stage.scenario.ran = False, []
         setting = Setting(stage.folder, stage.folder, stream=1000 * worker)
-        found = stage.blocks(arms=["baseline"], arrivals="poisson:1000", share=(worker, 3), settings=[setting])
-        planned.append(sum(g.planned for g in found[0].groups.values()))
-    stage.scenario.under_load = False
-    (whole,) = stage.blocks(arms=["baseline"], arrivals="poisson:1000", share=(0, 1))
-    assert max(planned) - min(planned) <= 1
-    assert sum(planned) == sum(g.planned for g in whole.groups.values())
+        stage.blocks(arms=["baseline"], arrivals=plan, share=(worker, workers), settings=[setting])
+        return [at_ns for _, _, at_ns in stage.scenario.ran]
+
+    whole = starts(0, 1)
+    for worker in range(3):
+        part = starts(worker, 3)
+        assert [at_ns - part[0] for at_ns in part] == [at_ns - whole[worker] for at_ns in whole[worker::3]]
 
 
 def test_an_arm_skips_only_the_groups_it_cannot_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
