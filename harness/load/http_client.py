@@ -17,7 +17,6 @@ import re
 import socket
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -41,48 +40,40 @@ NOT_HTTP = "the server's response is not HTTP"
 SWITCHED = "the server switched to another protocol, which was not requested"
 HEAD_TOO_LARGE = "the head of the server's response exceeds the limit"
 BODY_TOO_LARGE = "the body of the server's response exceeds the limit"
-CLIENT_CLOSED = "the client was closed before the server responded"
-
-_SWITCHING = 101
-_WITHOUT_BODY = frozenset({204, 304})
-
-FINAL = 200
-"""The lowest status of a final response; lower ones are interim responses (RFC 9110 §15.2), followed by the final one."""
-
-MAX_DECODED_BYTES = 256 * 2**20
-"""The largest decoded body: a few kilobytes of zeros, compressed twice, are gigabytes."""
-
 NOT_GZIP = "the server's response is declared as compressed, but is incomplete or not gzip"
 DECODED_TOO_LARGE = "the server's response decodes to more bytes than the limit"
-
-_MAY_BE_ENCODED = re.compile(rb"\ncontent-encoding:", re.IGNORECASE)
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
-
+CLIENT_CLOSED = "the client was closed before the server responded"
 CONNECT_TIMED_OUT = "no connection to the server before the deadline"
 REFUSED = "the server refuses connections"
 UNKNOWN_HOST = "the server's host name is unknown"
 
+MAX_HEAD_BYTES = 64 * 2**10
+"""The largest accepted status line with headers."""
+
+MAX_BODY_BYTES = 64 * 2**20
+"""The largest accepted body as transferred, before decoding."""
+
+MAX_DECODED_BYTES = 256 * 2**20
+"""The largest decoded body: a few kilobytes of zeros, compressed twice, are gigabytes."""
+
 DEADLINE_S = 30.0
 """The default deadline of a request, from the call to the complete response."""
+
+FINAL = 200
+"""The lowest status of a final response; lower ones are interim responses (RFC 9110 §15.2), followed by the final one."""
 
 _MIN_SWEEP_GAP_S = 0.001
 """The minimum time between two checks of the deadlines: some loops' timers fire early, and would check again at once."""
 
+_SWITCHING = 101
+_WITHOUT_BODY = frozenset({204, 304})
 _WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _INVALID_IN_METHOD = re.compile(r"[^A-Z]")
 _INVALID_IN_PATH = re.compile(r"[^\x21-\x7e]")
 _INVALID_IN_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _INVALID_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The largest accepted response."""
-
-    head_bytes: int = 64 * 2**10
-    """Bytes of the status line and the headers."""
-    body_bytes: int = 64 * 2**20
-    """Bytes of the body as transferred, before decoding."""
+_MAY_BE_ENCODED = re.compile(rb"\ncontent-encoding:", re.IGNORECASE)
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 @dataclass(frozen=True)
@@ -110,14 +101,12 @@ class Client:
         client.close()
     """
 
-    def __init__(self, host: str, port: int, limits: Limits = Limits()) -> None:
+    def __init__(self, host: str, port: int) -> None:
         if httptools is None:
             raise missing_extra("httptools", "load", "the HTTP client")
         self.opened = 0
         self.reused = 0
-        self._host = host
-        self._port = port
-        self._limits = limits
+        self._host, self._port = host, port
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
         self._next_sweep_s = math.inf
@@ -198,12 +187,9 @@ class Client:
         self._idle.clear()
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, due_s: float) -> HttpConnection:
-        def connection() -> HttpConnection:
-            return HttpConnection(self._open, self._limits)
-
         try:
             async with asyncio.timeout_at(due_s):
-                _, made = await loop.create_connection(connection, self._host, self._port)
+                _, made = await loop.create_connection(lambda: HttpConnection(self._open), self._host, self._port)
         except TimeoutError:
             raise TimeoutError(CONNECT_TIMED_OUT) from None
         except ConnectionRefusedError:
@@ -239,16 +225,13 @@ class HttpConnection(asyncio.Protocol):
     `due_s` is the deadline of its request by the loop's clock, infinite while it is idle.
     """
 
-    def __init__(self, open_connections: set[HttpConnection], limits: Limits) -> None:
+    def __init__(self, open_connections: set[HttpConnection]) -> None:
         self.is_open = False
         self.due_s = math.inf
         self._open_connections = open_connections
-        self._limits = limits
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[Response] | None = None
-        self._is_head = False
-        self._is_kept = False
-        self._in_body = False
+        self._is_head = self._is_kept = self._in_body = False
         self._status = 0
         self._head = b""
         self._parts: list[bytes] = []
@@ -264,9 +247,7 @@ class HttpConnection(asyncio.Protocol):
 
     def end(self) -> None:
         """Close at once, and leave the pending request's future alone."""
-        self.is_open = False
-        self.due_s = math.inf
-        self._waiting = None
+        self.is_open, self.due_s, self._waiting = False, math.inf, None
         self._transport.abort()
 
     def fail(self, error: OSError) -> None:
@@ -311,7 +292,7 @@ class HttpConnection(asyncio.Protocol):
             self.fail(ConnectionError(SWITCHED))
         except httptools.HttpParserError as error:
             self.fail(ConnectionError(f"{NOT_HTTP}: {error}"))
-        if len(self._head) > self._limits.head_bytes and not self._in_body:
+        if len(self._head) > MAX_HEAD_BYTES and not self._in_body:
             self.fail(ConnectionError(HEAD_TOO_LARGE))
 
     def on_message_begin(self) -> None:
@@ -322,13 +303,12 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Read the status, and complete a response that has no body whatever its headers declare."""
         status = self._status = self._parser.get_status_code()
+        if status == _SWITCHING:
+            self.fail(ConnectionError(SWITCHED))
         if status < FINAL:
-            if status == _SWITCHING:
-                self.fail(ConnectionError(SWITCHED))
             return
         self._in_body = True
-        limit = self._limits.head_bytes
-        if len(self._head) > limit and self._head.find(b"\r\n\r\n", 0, limit) < 0:
+        if len(self._head) > MAX_HEAD_BYTES and self._head.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) < 0:
             self.fail(ConnectionError(HEAD_TOO_LARGE))
         elif self._is_head or status in _WITHOUT_BODY:
             headers = Response(status, self._head, b"").headers
@@ -343,7 +323,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._parts.append(body)
         self._body_bytes += len(body)
-        if self._body_bytes > self._limits.body_bytes:
+        if self._body_bytes > MAX_BODY_BYTES:
             self.fail(ConnectionError(BODY_TOO_LARGE))
 
     def on_message_complete(self) -> None:
@@ -353,13 +333,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _complete(self, *, keep: bool) -> None:
         """Pass the response to the pending request, and reset for the next one."""
-        waiting = self._waiting
+        waiting, self._waiting = self._waiting, None
         response = Response(self._status, self._head, b"".join(self._parts))
-        self._waiting = None
-        self.due_s = math.inf
-        self._is_kept = True
-        self._in_body = False
-        self._head = b""
+        self.due_s, self._is_kept, self._in_body, self._head = math.inf, True, False, b""
         self._parts.clear()
         self._body_bytes = 0
         if not keep:
@@ -379,6 +355,7 @@ class Response:
     """A response; headers and body are decoded when they are first read."""
 
     status: int
+    """The status code."""
     head: bytes
     """The bytes received up to and including the first part of the body, with interim responses such as `100 Continue`."""
     sent: bytes
@@ -387,9 +364,15 @@ class Response:
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """The final response's headers by lower-case name; values of a repeated one are joined by commas (RFC 9110 §5.3)."""
-        reader = _HeaderReader()
-        reader.read(self.head)
-        return reader.found
+        head, _, more = self.head.lstrip().partition(b"\r\n\r\n")
+        while int(head.split(None, 2)[1]) < FINAL:
+            head, _, more = more.lstrip().partition(b"\r\n\r\n")
+        found: dict[str, str] = {}
+        for line in head.decode("latin-1").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            key, text = name.lower(), value.strip()
+            found[key] = f"{found[key]}, {text}" if key in found else text
+        return found
 
     @cached_property
     def body(self) -> bytes:
@@ -411,36 +394,6 @@ class Response:
     def has_length(self) -> bool:
         """Whether a length or a last chunk delimits the body, and not the end of the connection."""
         return "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
-
-
-class _HeaderReader:
-    """Collects the headers of the final response, without interim responses before it and trailers after it."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, str] = {}
-        self._complete = False
-        self._parser = httptools.HttpResponseParser(self)
-
-    def read(self, head: bytes) -> None:
-        """Parse a head that has been parsed before; any bytes may follow it."""
-        with suppress(httptools.HttpParserError):
-            self._parser.feed_data(head)
-
-    def on_message_begin(self) -> None:
-        """Drop the headers of an interim response."""
-        if not self._complete:
-            self.found.clear()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header."""
-        if self._complete:
-            return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        self.found[key] = f"{self.found[key]}, {text}" if key in self.found else text
-
-    def on_headers_complete(self) -> None:
-        """Stop collecting: a trailer may be in the same packet as the head."""
-        self._complete = self._parser.get_status_code() >= FINAL
 
 
 def _decoded(sent: bytes) -> bytes:
