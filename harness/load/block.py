@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from harness.load.pacing import PacerProtocol
 from harness.results.load import Phase
@@ -85,7 +85,9 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     """One arm of one scenario under load for one block; also the message with which a load worker reports it."""
 
     scenario: str
+    """The scenario's name."""
     arm: str
+    """The arm's name."""
     cycle: int
     """The index of the round over all arms, from 0."""
     position: int
@@ -115,31 +117,25 @@ class Phases:
     """No operation starts; the longest wait for those in flight."""
 
 
-@dataclass(frozen=True)
-class ArrivalSchedule:
-    """The operations of one block of the open model."""
-
-    offsets_ns: Sequence[int]
-    """Due times in nanoseconds from the block's start, ascending."""
-    cases: Sequence[Case]
-    """The case of each arrival."""
-
-
+@dataclass(slots=True, eq=False)
 class InFlight:
-    """One operation in flight. `due_ns` is its intended start; `end_ns` is 0 until it has completed."""
+    """One operation in flight."""
 
-    __slots__ = ("case", "due_ns", "end_ns", "given_up", "start_ns", "task")
-
-    def __init__(self, case: Case, due_ns: int) -> None:
-        self.case, self.due_ns = case, due_ns
-        self.start_ns = self.end_ns = 0
-        self.given_up = False
-        self.task: asyncio.Task[Any] | None = None
+    case: Case
+    due_ns: int
+    """Its intended start."""
+    start_ns: int = 0
+    """Its actual start."""
+    end_ns: int = 0
+    """0 until it has completed."""
+    given_up: bool = False
+    """Whether it has been counted as unfinished."""
+    task: asyncio.Task[Any] | None = None
 
 
 async def run_open(
     recorder: Recorder,
-    schedule: ArrivalSchedule,
+    schedule: Iterable[tuple[int, Case]],
     phases: Phases,
     in_flight_limit: int,
     clock: Clock,
@@ -148,12 +144,13 @@ async def run_open(
 ) -> None:
     """Run one block of the open model; `stopped()` cuts it short.
 
-    Arrivals that are due while `in_flight_limit` operations are in flight are dropped.
+    `schedule` is each operation's due time in nanoseconds from the block's start, ascending, and its case. Arrivals that are due
+    while `in_flight_limit` operations are in flight are dropped.
     """
     start_ns = clock.now_ns() + LEAD_NS
     recorder.begin(start_ns, phases)
     loop, in_flight, in_a_row = asyncio.get_running_loop(), recorder.in_flight, 0
-    for offset_ns, case in zip(schedule.offsets_ns, schedule.cases, strict=True):
+    for offset_ns, case in schedule:
         due_ns = start_ns + offset_ns
         now_ns = clock.now_ns()
         if now_ns < due_ns:
@@ -257,8 +254,7 @@ async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_n
             spans_ns.append(clock.now_ns() - first_ns)
 
 
-def _times() -> array[int]:
-    return array("q")
+_times: Callable[[], array[int]] = partial(array, "q")
 
 
 @dataclass
@@ -274,41 +270,24 @@ class _GroupRecord:
     planned: int = 0
     completed: int = 0
 
-    def histograms(self) -> LatencyHistograms:
-        """Return the group's histograms and counts."""
-        return LatencyHistograms(
-            response=wire(self.response_ns + self.unfinished_ns),
-            service=wire(self.service_ns),
-            queue=wire(self.queue_ns),
-            operations=len(self.response_ns),
-            errors=dict(self.errors),
-            dropped=self.dropped,
-            unfinished=len(self.unfinished_ns),
-            planned=self.planned,
-            completed=self.completed,
-        )
-
 
 class Recorder:
     """Times and counts one block's operations on one arm's instance; the open and the closed model share it.
 
-    An operation belongs to measured time if its intended start does. It is timed until it completes; `Scenario.reset` runs after
-    that, and the operation stays in flight until it is done. One that raises, also in `reset`, is an error and has no time.
-    `finished_ns` holds the response time of every completed operation of all phases, in the order of completion, for the sampler;
-    `cpu_percent` is this process's CPU usage until the end of measured time, by `cpu_ns`.
+    An operation belongs to measured time, `from_ns` to `until_ns`, if its intended start does. It is timed until it completes;
+    `Scenario.reset` runs after that, and the operation stays `in_flight` until it is done. One that raises, also in `reset`, has
+    `failed` and has no time. For the sampler, `finished_ns` holds the response times of all phases in the order of completion.
+    `lateness_ns` is the generator's own delays, and `cpu_percent` its CPU usage until the end of measured time, by `cpu_ns`.
     """
 
     def __init__(self, scenario: RunnableScenario, instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
         self.in_flight: set[InFlight] = set()
-        self.finished_ns = _times()
-        self.failed = 0
-        self.lateness_ns = _times()
-        self.from_ns = self.until_ns = 0
-        self.cpu_percent = 0.0
-        self.cpu_ns = cpu_ns
+        self.finished_ns, self.lateness_ns = _times(), _times()
+        self.from_ns = self.until_ns = self.failed = 0
+        self.cpu_percent, self.cpu_ns = 0.0, cpu_ns
         self._began_ns = self._cpu_at_begin_ns = 0
         self._idle = asyncio.Event()
-        self._groups: dict[str, _GroupRecord] = {}
+        self._groups: defaultdict[str, _GroupRecord] = defaultdict(_GroupRecord)
         self._scenario, self._instance, self._now_ns = scenario, instance, clock.now_ns
 
     def begin(self, start_ns: int, phases: Phases) -> None:
@@ -339,12 +318,12 @@ class Recorder:
     def plan(self, case: Case, due_ns: int) -> None:
         """Count an operation as planned."""
         if self.is_measured(due_ns):
-            self._group(case).planned += 1
+            self._groups[case.group].planned += 1
 
     def drop(self, case: Case, due_ns: int) -> None:
         """Count an operation that was due and did not start."""
         if self.is_measured(due_ns):
-            self._group(case).dropped += 1
+            self._groups[case.group].dropped += 1
 
     def start(self, operation: InFlight) -> None:
         """Count an operation as in flight from now on: its task may run later, and a burst must not exceed the limit."""
@@ -383,46 +362,48 @@ class Recorder:
             if operation.end_ns:  # completed; only its `reset` has not
                 self._count_completed(operation)
             elif self.is_measured(operation.due_ns):
-                self._group(operation.case).unfinished_ns.append(now_ns - operation.due_ns)
+                self._groups[operation.case.group].unfinished_ns.append(now_ns - operation.due_ns)
         return left
 
     def groups(self) -> dict[str, LatencyHistograms]:
         """Return each group's histograms and counts, of measured time."""
-        return {name: group.histograms() for name, group in self._groups.items() if group.planned}
+        return {
+            name: LatencyHistograms(
+                response=wire(group.response_ns + group.unfinished_ns),
+                service=wire(group.service_ns),
+                queue=wire(group.queue_ns),
+                operations=len(group.response_ns),
+                errors=dict(group.errors),
+                dropped=group.dropped,
+                unfinished=len(group.unfinished_ns),
+                planned=group.planned,
+                completed=group.completed,
+            )
+            for name, group in self._groups.items()
+            if group.planned
+        }
 
     def _count_completed(self, operation: InFlight) -> None:
         due_ns, start_ns, end_ns = operation.due_ns, operation.start_ns, operation.end_ns
         self.finished_ns.append(end_ns - due_ns)
         if self.is_measured(due_ns):
-            group = self._group(operation.case)
+            group = self._groups[operation.case.group]
             group.response_ns.append(end_ns - due_ns)
             group.service_ns.append(end_ns - start_ns)
             group.queue_ns.append(start_ns - due_ns)
         if self.is_measured(end_ns):
-            self._group(operation.case).completed += 1
+            self._groups[operation.case.group].completed += 1
 
     def _count_error(self, operation: InFlight, error: BaseException) -> None:
         self.failed += 1
         if self.is_measured(operation.due_ns):
-            errors, message = self._group(operation.case).errors, _first_line(error)
+            errors, lines, kind = self._groups[operation.case.group].errors, str(error).strip().splitlines(), type(error).__name__
+            message = f"{kind}: {lines[0][:MESSAGE_CHARS]}" if lines else kind
             errors[message if message in errors or len(errors) < MAX_MESSAGES else OTHER_MESSAGES] += 1
-
-    def _group(self, case: Case) -> _GroupRecord:
-        found = self._groups.get(case.group)
-        if found is None:
-            found = self._groups[case.group] = _GroupRecord()
-        return found
 
 
 def wire(times_ns: Sequence[int]) -> HistogramWire:
     """Return the histogram of some times, in the form that is sent between processes."""
     histogram = Histogram()
-    found: npt.NDArray[np.int64] = np.asarray(times_ns, dtype=np.int64)
-    histogram.record_many(found)
+    histogram.record_many(np.asarray(times_ns, dtype=np.int64))
     return histogram.to_wire()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    kind = type(error).__name__
-    return f"{kind}: {lines[0][:MESSAGE_CHARS]}" if lines else kind

@@ -14,8 +14,8 @@ from harness.discovery import LoadedScenario, load
 from harness.errors import ScenarioFailedError, UsageError
 from harness.load.block import LoadBlock
 from harness.load.pacing import Pacer
-from harness.load.protocol import LoadJob
-from harness.load.worker import LANES, THREADS, LoadedInstances, LoadLevel, LoadWorker
+from harness.load.protocol import LoadJob, Order
+from harness.load.worker import LANES, THREADS, LoadedInstances, LoadWorker
 from harness.results.load import LoadModel
 from harness.runnable import runnable
 from harness.runtime.clock import MonotonicClock
@@ -148,12 +148,12 @@ def test_a_requested_block_has_its_arm_level_and_duration(stage: Stage) -> None:
         await worker.open()
         stage.scenario.under_load = True
         stage.scenario.takes_ns = lambda arm, case: 10 * MS
-        rate = await worker.run_block("optimised", 0, LoadLevel(0, 2.0), 0.2, lambda: False)
-        users = await worker.run_block("baseline", 1, LoadLevel(3), None, lambda: False)
+        rate = await worker.run_block(Order(0, 2.0, "optimised", 0.2), 0, lambda: False)
+        users = await worker.run_block(Order(3, arm="baseline"), 1, lambda: False)
         assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("optimised", 0, 40)
         assert (users.arm, users.users, sum(g.operations for g in users.groups.values())) == ("baseline", 3, 30)
         with pytest.raises(ScenarioFailedError, match="timed: arm other cannot take load"):
-            await worker.run_block("other", 2, LoadLevel(1), None, lambda: False)
+            await worker.run_block(Order(1, arm="other"), 2, lambda: False)
         await worker.close()
 
     stage.run(go())
@@ -239,7 +239,7 @@ def test_synchronous_operations_run_concurrently_in_threads(tmp_path: Path) -> N
             assert worker.facts == {"execution": f"synchronous, in a pool of {THREADS} threads"}
             scenario.under_load = True
             try:
-                return [block async for block in worker.cycles(lambda: LoadLevel(users=5), lambda: False)]
+                return [block async for block in worker.cycles(lambda: Order(users=5), lambda: False)]
             finally:
                 await worker.close()
 
