@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from harness.bench.steps import Observer
@@ -9,30 +10,20 @@ from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
 from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
-from harness.load.environment import LoadEnvironment
+from harness.load.environment import load_environment
 from harness.load.protocol import LoadJob
-from harness.load.results import generator_limit, shared_process_warning, total
-from harness.load.session import generator_core
+from harness.load.results import CollectedResults, generator_limit, shared_process_warning, started_result, total
+from harness.load.session import generator_core, record
 from harness.load.supervisor import Supervisor
 from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
-from harness.results.run import (
-    ArmResult,
-    PromiseVerdict,
-    Run,
-    RunKind,
-    RunSettings,
-    RunWarning,
-    ScenarioResult,
-    ScenarioStatus,
-    Verdict,
-)
-from harness.results.store import SCHEMA_VERSION, write_run
+from harness.results.run import PromiseVerdict, Run, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
+from harness.results.store import write_run
 from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores
-from harness.runtime.workspace import git_commit
+from harness.scenario import Setting
 from harness.stats.histogram import Histogram
-from harness.verdicts.promise import Promise, judge
+from harness.verdicts.promise import judge
 from harness.verdicts.slo import LoadObservation
 
 USUAL_STEPS = 13
@@ -102,13 +93,11 @@ class CapacitySession:
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
     clock: Clock = field(default_factory=MonotonicClock)
-    started_at: str = field(default_factory=lambda: utc_now().isoformat(timespec="seconds"))
+    collected: CollectedResults = field(default_factory=CollectedResults)
+    """The results so far, besides the steps."""
     _searches: list[_ArmSearch] = field(default_factory=list)
-    _facts: dict[str, str] = field(default_factory=dict)
-    _crashed: list[str] = field(default_factory=list)
     _steps: int = 0
     _has_targets: bool = False
-    _interrupted: bool = False
 
     @property
     def unfinished(self) -> bool:
@@ -122,32 +111,31 @@ class CapacitySession:
             UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
             ScenarioFailedError: the data cannot be built, or the arms' answers differ.
         """
-        plan, settings = self.plan, self.plan.settings
-        self._facts = machine.describe(self.cores)
-        write_run(self._record(None, None), plan.out)  # a folder that cannot be written has to show before minutes of load
+        plan, collected = self.plan, self.collected
+        collected.facts = machine.describe(self.cores)
+        write_run(self._record(), plan.out)  # a folder that cannot be written has to show before minutes of load
         self._searches = [_ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
         self._show("preparing")
-        environment = LoadEnvironment(
-            [plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote
-        )
-        with generator_core(self.cores), environment:
+        prepared = load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote)
+        with generator_core(self.cores), prepared as environment:
+            collected.environments = environment.scenarios
             try:
-                self._search(environment)
+                self._search(environment.settings(0))
             except KeyboardInterrupt:
-                self._interrupted = True
-        record = self._record(environment, utc_now().isoformat(timespec="seconds"))
-        write_run(record, plan.out)
-        return record
+                collected.interrupted = True
+        finished = self._record(utc_now())
+        write_run(finished, plan.out)
+        return finished
 
-    def _search(self, environment: LoadEnvironment) -> None:
+    def _search(self, settings: list[Setting]) -> None:
         """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
         while any(search.next_step() for search in self._searches):
-            supervisor = Supervisor(self._job(environment))
+            supervisor = Supervisor(self._job(settings))
             try:
                 supervisor.start()
-                self._facts |= supervisor.facts
+                self.collected.facts |= supervisor.facts
                 for plan in self.plan.plans:
-                    if not self._alternate([s for s in self._searches if s.plan is plan], supervisor, environment):
+                    if not self._alternate([s for s in self._searches if s.plan is plan], supervisor):
                         break
             except KeyboardInterrupt:
                 supervisor.stop()
@@ -155,7 +143,7 @@ class CapacitySession:
             finally:
                 supervisor.close()
 
-    def _alternate(self, searches: Sequence[_ArmSearch], supervisor: Supervisor, environment: LoadEnvironment) -> bool:
+    def _alternate(self, searches: Sequence[_ArmSearch], supervisor: Supervisor) -> bool:
         """Alternate between arms, every second time in reverse order, until all have ended; False if the worker has crashed."""
         order = list(searches)
         while steps := [(search, step) for search in order if (step := search.next_step())]:
@@ -163,10 +151,10 @@ class CapacitySession:
                 try:
                     self._step(search, step, supervisor)
                 except HarnessError as error:
-                    self._crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
+                    self.collected.crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
                     search.end = SearchEnd(f"the load worker crashed at {step.level:g}: {error}")
                     return False
-            write_run(self._record(environment, None), self.plan.out)
+            write_run(self._record(), self.plan.out)
             order.reverse()
         return True
 
@@ -185,11 +173,11 @@ class CapacitySession:
         self._steps += 1
         self.observer.tick()
 
-    def _job(self, environment: LoadEnvironment) -> LoadJob:
+    def _job(self, settings: list[Setting]) -> LoadJob:
         plan = self.plan
         return LoadJob(
             files=[str(plan.loaded.file)],
-            settings=environment.settings(0),
+            settings=settings,
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
             drain_s=plan.drain_s,
@@ -206,55 +194,27 @@ class CapacitySession:
         left_s = (steps - self._steps) * (self.plan.plans[0].step_s + self.plan.warm_up_s)
         self.observer.step(f"{self.plan.loaded.name} · {step}", self._steps + 1, steps, left_s)
 
-    def _record(self, environment: LoadEnvironment | None, finished_at: str | None) -> Run:
-        commit, dirty = git_commit()
-        plan = self.plan
+    def _record(self, finished_at: datetime | None = None) -> Run:
+        plan, collected = self.plan, self.collected
         objectives = {f"objective, {p.kind}": p.objective.description(offered=p.kind == CapacityKind.RATE) for p in plan.plans}
-        return Run(
-            schema_version=SCHEMA_VERSION,
-            kind=RunKind.LOAD,
-            name=plan.out.name,
-            started_at=self.started_at,
-            finished_at=finished_at,
-            command=plan.command,
-            commit=commit,
-            dirty=dirty,
-            interrupted=self._interrupted,
-            settings=plan.settings,
-            environment={**self._facts, **objectives},
-            scenarios=[] if environment is None else [self._result(environment)],
-        )
+        found = [self._result()] if collected.environments else []
+        return record(found, collected, collected.facts | objectives, plan.settings, plan.out, plan.command, finished_at)
 
-    def _result(self, environment: LoadEnvironment) -> ScenarioResult:
-        plan, loaded = self.plan, self.plan.loaded
+    def _result(self) -> ScenarioResult:
+        plan, collected = self.plan, self.collected
         kinds = [search.kind for search in plan.plans]
         found = [search.capacity() for search in self._searches if search.history or search.end]
-        status, error, exit_code = _status(found, interrupted=self._interrupted)
-        result = ScenarioResult(
-            name=loaded.name,
-            title=loaded.title,
-            doc=loaded.doc,
-            file=loaded.file.name,
-            engine=environment.engine,
-            rtt_ms=environment.rtt_ms,
-            status=status,
-            error=error,
-            exit_code=exit_code,
-            arms=[ArmResult(name, arm.description) for name, arm in loaded.scenario.arms.items()],
-            processes=1,
-            dataset=environment.datasets.get(loaded.name, {}),
-            engine_settings=environment.engine_settings.get(loaded.name, {}),
-            warnings=self._warnings(found),
-            load=LoadResult(
-                models=[MODELS[kind] for kind in kinds],
-                arrivals="; ".join(LOADS[kind] for kind in kinds),
-                block_s=plan.plans[0].step_s,
-                warm_up_s=plan.warm_up_s,
-                capacities=found,
-                lost_workers=self._crashed,
-            ),
+        load = LoadResult(
+            models=[MODELS[kind] for kind in kinds],
+            arrivals="; ".join(LOADS[kind] for kind in kinds),
+            block_s=plan.plans[0].step_s,
+            warm_up_s=plan.warm_up_s,
+            capacities=found,
+            lost_workers=collected.crashed,
         )
-        return replace(result, verdicts=verdicts(loaded, result))
+        started = started_result(plan.loaded, collected, _status(found, interrupted=collected.interrupted), load)
+        result = replace(started, processes=1, warnings=self._warnings(found))
+        return replace(result, verdicts=verdicts(plan.loaded, result))
 
     def _warnings(self, found: Sequence[Capacity]) -> list[RunWarning]:
         warnings = []
@@ -284,13 +244,12 @@ def observation(level: float, block: LoadBlock) -> LoadObservation:
 
 def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
     """Return the verdicts on the promises that a capacity decides: those that are not measured without one."""
-    promises = loaded.scenario.promises
-    pairs = zip(_judged(promises, result), _judged(promises, replace(result, load=None)), strict=True)
-    return [verdict for verdict, without in pairs if without.verdict == PromiseVerdict.NOT_MEASURED != verdict.verdict]
-
-
-def _judged(promises: Sequence[Promise], result: ScenarioResult) -> list[Verdict]:
-    return [verdict for promise in promises for verdict in judge(promise, result)]
+    found, without = (
+        [verdict for promise in loaded.scenario.promises for verdict in judge(promise, judged)]
+        for judged in (result, replace(result, load=None))
+    )
+    pairs = zip(found, without, strict=True)
+    return [verdict for verdict, other in pairs if other.verdict == PromiseVerdict.NOT_MEASURED != verdict.verdict]
 
 
 def _status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[ScenarioStatus, str | None, int]:

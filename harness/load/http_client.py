@@ -162,12 +162,7 @@ class Client:
         return response
 
     async def request(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        deadline_s: float = DEADLINE_S,
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"", deadline_s: float = DEADLINE_S
     ) -> Response:
         """Encode and send a request.
 

@@ -8,6 +8,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from harness.bench.result import in_order
 from harness.discovery import LoadedScenario
@@ -17,6 +20,7 @@ from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.protocol import LoadJob
 from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult, ScenarioStatus
+from harness.runtime.clock import utc_now
 from harness.stats.histogram import Histogram, HistogramWire, bounds_ns, latency_ratios, summary
 
 MIN_ACHIEVED_SHARE = 0.98
@@ -39,9 +43,26 @@ EARLY_QUANTILE = 0.1
 """The quantile of response times that stands for the duration of an operation with little queueing."""
 
 MEDIAN = "50"
+"""The percentile label of the ratios that other runs have as well."""
+
+KINDS = ("response", "service", "queue")
+"""The times of an operation, as fields of `LatencyHistograms`."""
+
+COUNTS = ("planned", "operations", "completed", "dropped", "unfinished")
+"""The numbers of operations, as fields of `LatencyHistograms`."""
 
 Blocks = Mapping[int, Sequence[LoadBlock]]
 """A load worker's number, from 1 → its blocks."""
+
+
+@dataclass(frozen=True)
+class ScenarioEnvironment:
+    """The database engine, RTT and data of one scenario, for the record."""
+
+    engine: str
+    rtt_ms: float
+    dataset: Mapping[str, str | int] = field(default_factory=dict)
+    engine_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,22 +80,17 @@ class CollectedResults:
     """The reason why the scenario cannot be loaded at all."""
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
+    environments: dict[str, ScenarioEnvironment] = field(default_factory=dict)
+    """Scenario name → its environment."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Description of the machine and of the load workers' processes."""
+    started_at: datetime = field(default_factory=utc_now)
 
     def add(self, worker: int, blocks: Sequence[LoadBlock], ticks: Sequence[Tick]) -> None:
         """Add blocks and ticks of a load worker."""
         if blocks:
             self.blocks.setdefault(worker, []).extend(blocks)
         self.ticks += [replace(tick, process=worker) for tick in ticks]
-
-
-@dataclass(frozen=True)
-class ScenarioEnvironment:
-    """The database engine, RTT and data of one scenario, for the record."""
-
-    engine: str
-    rtt_ms: float
-    dataset: Mapping[str, str | int] = field(default_factory=dict)
-    engine_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 # Blocks combined and added up
@@ -112,29 +128,14 @@ def _combined_block(parts: Sequence[LoadBlock]) -> LoadBlock:
 
 
 def _combined_group(parts: Sequence[LatencyHistograms]) -> LatencyHistograms:
-    errors: Counter[str] = Counter()
-    for part in parts:
-        errors.update(part.errors)
-    return LatencyHistograms(
-        response=merged(part.response for part in parts).to_wire(),
-        service=merged(part.service for part in parts).to_wire(),
-        queue=merged(part.queue for part in parts).to_wire(),
-        operations=sum(part.operations for part in parts),
-        errors=dict(errors),
-        dropped=sum(part.dropped for part in parts),
-        unfinished=sum(part.unfinished for part in parts),
-        planned=sum(part.planned for part in parts),
-        completed=sum(part.completed for part in parts),
-    )
+    errors = sum((Counter(part.errors) for part in parts), Counter[str]())
+    times: dict[str, Any] = {kind: merged(getattr(part, kind) for part in parts).to_wire() for kind in KINDS}
+    return LatencyHistograms(errors=dict(errors), **times, **{name: sum(getattr(part, name) for part in parts) for name in COUNTS})
 
 
 def merged(wires: Iterable[HistogramWire]) -> Histogram:
     """Return the histogram of all operations of some histograms."""
     return Histogram.merged(map(Histogram.from_wire, wires))
-
-
-def _by_worker() -> dict[int, list[Histogram]]:
-    return defaultdict(list)
 
 
 @dataclass
@@ -152,10 +153,10 @@ class Total:
     dropped: int = 0
     unfinished: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    response: dict[int, list[Histogram]] = field(default_factory=_by_worker)
+    response: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
     """A load worker's number → one histogram per block; as are `service` and `queue`."""
-    service: dict[int, list[Histogram]] = field(default_factory=_by_worker)
-    queue: dict[int, list[Histogram]] = field(default_factory=_by_worker)
+    service: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
+    queue: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def offered_per_s(self) -> float | None:
@@ -183,16 +184,12 @@ class Total:
         self.open_model = not block.users
         self.blocks += 1
         self.measured_ns += block.measured_ns
-        for g in found:
-            self.planned += g.planned
-            self.operations += g.operations
-            self.completed += g.completed
-            self.dropped += g.dropped
-            self.unfinished += g.unfinished
-            self.errors.update(g.errors)
-        self.response[worker].append(merged(g.response for g in found))
-        self.service[worker].append(merged(g.service for g in found))
-        self.queue[worker].append(merged(g.queue for g in found))
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + sum(getattr(group, name) for group in found))
+        for group in found:
+            self.errors.update(group.errors)
+        for kind in KINDS:
+            getattr(self, kind)[worker].append(merged(getattr(group, kind) for group in found))
 
 
 def total(blocks: Iterable[LoadBlock], group: str = ALL) -> Total:
@@ -203,38 +200,42 @@ def total(blocks: Iterable[LoadBlock], group: str = ALL) -> Total:
     return whole
 
 
-def totals(blocks: Blocks, scenario: str) -> dict[tuple[str, str], Total]:
-    """Return (arm, group) → its sum, for one scenario; the group `ALL` is every operation."""
+def totals(blocks: Blocks) -> dict[tuple[str, str], Total]:
+    """Return (arm, group) → its sum over the blocks of one scenario; the group `ALL` is every operation."""
     groups: dict[str, dict[str, None]] = defaultdict(lambda: {ALL: None})
-    for _, block in _each(blocks, scenario):
+    for block in chain(*blocks.values()):
         groups[block.arm].update(dict.fromkeys(block.groups))
     found: dict[tuple[str, str], Total] = defaultdict(Total)
-    for worker, block in _each(blocks, scenario):
-        for group in groups[block.arm]:
-            found[block.arm, group].add(worker, block, _groups(block, group))
+    for worker, of_worker in blocks.items():
+        for block in of_worker:
+            for group in groups[block.arm]:
+                found[block.arm, group].add(worker, block, _groups(block, group))
     return dict(found)
 
 
-def cycles(blocks: Blocks, scenario: str, group: str) -> dict[int, list[dict[str, Histogram]]]:
-    """Return worker → its cycles in order → arm → the response times of its block, for one group; `ALL` is every operation."""
+def cycles(blocks: Blocks, group: str) -> dict[int, list[dict[str, Histogram]]]:
+    """Return worker → its cycles in order → arm → the response times of its block of one scenario, for one group or `ALL`."""
     found: dict[int, dict[int, dict[str, Histogram]]] = defaultdict(lambda: defaultdict(dict))
-    for worker, block in _each(blocks, scenario):
-        if group == ALL or group in block.groups:
-            found[worker][block.cycle][block.arm] = merged(g.response for g in _groups(block, group))
+    for worker, of_worker in blocks.items():
+        for block in of_worker:
+            if group == ALL or group in block.groups:
+                found[worker][block.cycle][block.arm] = merged(g.response for g in _groups(block, group))
     return {worker: [arms for _, arms in sorted(numbered.items())] for worker, numbered in found.items()}
 
 
 def histogram_rows(blocks: Blocks, scenario: str) -> Iterator[tuple[int | str, ...]]:
     """Yield one scenario's histograms as rows of `harness.results.histograms.HISTOGRAM_COLUMNS`."""
-    for worker, block in _each(blocks, scenario):
-        for group, times in block.groups.items():
-            for kind, wire in (("response", times.response), ("service", times.service), ("queue", times.queue)):
-                for bucket, count in zip(wire.buckets, wire.counts, strict=True):
-                    yield worker, block.cycle, block.position, block.arm, group, kind, bounds_ns(bucket)[0], count
+    for worker, of_worker in _of_scenario(blocks, scenario).items():
+        for block, (group, times), kind in ((b, g, kind) for b in of_worker for g in b.groups.items() for kind in KINDS):
+            wire: HistogramWire = getattr(times, kind)
+            for bucket, count in zip(wire.buckets, wire.counts, strict=True):
+                yield worker, block.cycle, block.position, block.arm, group, kind, bounds_ns(bucket)[0], count
 
 
-def _each(blocks: Blocks, scenario: str) -> Iterator[tuple[int, LoadBlock]]:
-    return ((worker, block) for worker, found in sorted(blocks.items()) for block in found if block.scenario == scenario)
+def _of_scenario(blocks: Blocks, scenario: str) -> Blocks:
+    """Return the blocks of one scenario by load worker, in ascending order."""
+    found = {worker: [block for block in blocks[worker] if block.scenario == scenario] for worker in sorted(blocks)}
+    return {worker: of_worker for worker, of_worker in found.items() if of_worker}
 
 
 def _groups(block: LoadBlock, group: str) -> list[LatencyHistograms]:
@@ -318,10 +319,56 @@ def _of(count: int, total: Total) -> str:
 # Records of the run file
 
 
-def load_result(collected: CollectedResults, scenario: str, job: LoadJob) -> LoadResult:
+def started_result(
+    loaded: LoadedScenario, collected: CollectedResults, status: tuple[ScenarioStatus, str | None, int], load: LoadResult
+) -> ScenarioResult:
+    """Return the part of a scenario's result that load tests and capacity searches share, from its status, error and exit code."""
+    environment = collected.environments[loaded.name]
+    errors: dict[str, dict[str, str]] = defaultdict(dict)
+    for scenario, arm, group, error in collected.cannot_run:
+        if scenario == loaded.name:
+            errors[arm][group] = error
+    return ScenarioResult(
+        name=loaded.name,
+        title=loaded.title,
+        doc=loaded.doc,
+        file=loaded.file.name,
+        engine=environment.engine,
+        rtt_ms=environment.rtt_ms,
+        status=status[0],
+        error=status[1],
+        exit_code=status[2],
+        arms=[ArmResult(name, arm.description, errors[name]) for name, arm in loaded.scenario.arms.items()],
+        dataset=dict(environment.dataset),
+        engine_settings=dict(environment.engine_settings),
+        load=load,
+    )
+
+
+def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: LoadJob) -> ScenarioResult:
+    """Return one scenario's result; a scenario of which no operation completed has failed."""
+    blocks, scenario = _of_scenario(collected.blocks, loaded.name), loaded.scenario
+    load = _load_result(blocks, collected, job)
+    completed = any(a.operations for a in load.arms)
+    result = started_result(loaded, collected, _status(load, collected, completed=completed), load)
+    arms = [a for a in load.arms if a.group != ALL]
+    medians = [ratio for ratio in load.ratios if ratio.percentile == MEDIAN and ratio.group != ALL]
+    return replace(
+        result,
+        groups={group.name: group.description for group in scenario.groups if group.name in {a.group for a in arms}},
+        pairs=sum(len(found) for found in cycles(blocks, ALL).values()),
+        processes=len(blocks),
+        latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
+        ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
+        warnings=_warnings(load, blocks),
+        samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
+    )
+
+
+def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> LoadResult:
     """Return one scenario's results under load, with ratios between arms unless a check forbids them."""
-    found = totals(collected.blocks, scenario)
-    invalid = generator_limit(block for _, block in _each(collected.blocks, scenario))
+    found = totals(blocks)
+    invalid = generator_limit(chain(*blocks.values()))
     arms = [_arm(arm, group, total, overloaded(found[arm, ALL])) for (arm, group), total in found.items()]
     incomparable = {(a.arm, a.group) for a in arms if a.overloaded}
     groups = {name: {a.group for a in arms if a.arm == name} for name in {a.arm for a in arms}}
@@ -330,11 +377,14 @@ def load_result(collected: CollectedResults, scenario: str, job: LoadJob) -> Loa
     ratios: list[LoadRatio] = []
     for group in dict.fromkeys(a.group for a in arms) if invalid is None else ():
         if (BASELINE, group) not in incomparable:
-            of_group = latency_ratios(cycles(collected.blocks, scenario, group), group)
-            ratios += [r for r in of_group if (r.arm, group) not in incomparable]
+            ratios += [r for r in latency_ratios(cycles(blocks, group), group) if (r.arm, group) not in incomparable]
+    users = [block.users for block in chain(*collected.blocks.values())]
+    load = arrivals.parse(job.arrivals).description
+    if job.model == LoadModel.CLOSED:
+        load = f"{max(users)} concurrent users" if users else "no users"
     return LoadResult(
         models=[job.model],
-        arrivals=arrivals.parse(job.arrivals).description if job.model == LoadModel.OPEN else _users(collected.blocks),
+        arrivals=load,
         block_s=job.block_s,
         warm_up_s=job.warm_up_s,
         arms=arms,
@@ -342,41 +392,6 @@ def load_result(collected: CollectedResults, scenario: str, job: LoadJob) -> Loa
         ticks=collected.ticks,
         invalid=invalid,
         lost_workers=collected.crashed,
-    )
-
-
-def scenario_result(
-    loaded: LoadedScenario, environment: ScenarioEnvironment, collected: CollectedResults, job: LoadJob, samples_file: str
-) -> ScenarioResult:
-    """Return one scenario's result; a scenario of which no operation completed has failed."""
-    load = load_result(collected, loaded.name, job)
-    completed = any(a.operations for a in load.arms)
-    arms = [a for a in load.arms if a.group != ALL]
-    status, error, exit_code = _status(load, collected, completed=completed)
-    scenario = loaded.scenario
-    return ScenarioResult(
-        name=loaded.name,
-        title=loaded.title,
-        doc=loaded.doc,
-        file=loaded.file.name,
-        engine=environment.engine,
-        rtt_ms=environment.rtt_ms,
-        status=status,
-        error=error,
-        exit_code=exit_code,
-        arms=[ArmResult(name, arm.description, _errors(name, loaded.name, collected)) for name, arm in scenario.arms.items()],
-        groups={group.name: group.description for group in scenario.groups if group.name in {a.group for a in arms}},
-        pairs=sum(len(found) for found in cycles(collected.blocks, loaded.name, ALL).values()),
-        processes=sum(any(b.scenario == loaded.name for b in found) for found in collected.blocks.values()),
-        dataset=dict(environment.dataset),
-        engine_settings=dict(environment.engine_settings),
-        latencies=in_order(
-            [_latency(a, collected.blocks, loaded.name) for a in arms if a.operations and not a.overloaded], scenario
-        ),
-        ratios=in_order([_ratio(r, collected.blocks, loaded.name) for r in load.ratios if _is_median(r)], scenario),
-        warnings=_warnings(load, collected, loaded.name),
-        samples_file=samples_file if completed else None,
-        load=load,
     )
 
 
@@ -398,16 +413,6 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> Load
     )
 
 
-def _errors(arm: str, scenario: str, collected: CollectedResults) -> dict[str, str]:
-    """Return group → error, of the groups that an arm cannot run as written."""
-    return {g: error for name, broken, g, error in collected.cannot_run if (name, broken) == (scenario, arm)}
-
-
-def _users(blocks: Blocks) -> str:
-    users = {b.users for found in blocks.values() for b in found}
-    return f"{max(users)} concurrent users" if users else "no users"
-
-
 def _status(load: LoadResult, collected: CollectedResults, *, completed: bool) -> tuple[ScenarioStatus, str | None, int]:
     if collected.failed is not None:
         return ScenarioStatus.FAILED, str(collected.failed), collected.failed.code
@@ -420,14 +425,10 @@ def _status(load: LoadResult, collected: CollectedResults, *, completed: bool) -
     return ScenarioStatus.FAILED, f"no operation completed{reason}; run longer, or lower the load", 1
 
 
-def _is_median(ratio: LoadRatio) -> bool:
-    return ratio.percentile == MEDIAN and ratio.group != ALL
-
-
-def _latency(arm: LoadedArm, blocks: Blocks, scenario: str) -> Latency:
+def _latency(arm: LoadedArm, blocks: Blocks) -> Latency:
     """Return an arm's response times in the form that other runs have."""
     times = arm.response
-    medians = [_median_ns(found, scenario, arm.arm, arm.group) for _, found in sorted(blocks.items())]
+    medians = [_median_ns(of_worker, arm.arm, arm.group) for of_worker in blocks.values()]
     return Latency(
         arm=arm.arm,
         group=arm.group,
@@ -440,18 +441,14 @@ def _latency(arm: LoadedArm, blocks: Blocks, scenario: str) -> Latency:
     )
 
 
-def _ratio(ratio: LoadRatio, blocks: Blocks, scenario: str) -> Ratio:
-    by_worker = []
-    for _, found in sorted(blocks.items()):
-        base, arm = (_median_ns(found, scenario, name, ratio.group) for name in (BASELINE, ratio.arm))
-        if base is not None and arm:
-            by_worker.append(base / arm)
+def _ratio(ratio: LoadRatio, blocks: Blocks) -> Ratio:
+    medians = [[_median_ns(found, arm, ratio.group) for arm in (BASELINE, ratio.arm)] for found in blocks.values()]
+    by_worker = [base / arm for base, arm in medians if base is not None and arm]
     return Ratio(ratio.arm, ratio.group, ratio.ratio, ratio.low, ratio.high, by_worker, ratio.cycles)
 
 
-def _median_ns(blocks: Sequence[LoadBlock], scenario: str, arm: str, group: str) -> float | None:
-    found = (b.groups[group].response for b in blocks if b.scenario == scenario and b.arm == arm and group in b.groups)
-    return merged(found).percentile_ns(0.5)
+def _median_ns(blocks: Sequence[LoadBlock], arm: str, group: str) -> float | None:
+    return merged(b.groups[group].response for b in blocks if b.arm == arm and group in b.groups).percentile_ns(0.5)
 
 
 def shared_process_warning(remedy: str) -> RunWarning:
@@ -460,17 +457,16 @@ def shared_process_warning(remedy: str) -> RunWarning:
     return RunWarning("one process for both", message, remedy)
 
 
-def _warnings(load: LoadResult, collected: CollectedResults, scenario: str) -> list[RunWarning]:
-    blocks = [block for _, block in _each(collected.blocks, scenario)]
+def _warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
     warnings = [
         RunWarning("failed operations", f"{a.arm}: {count} × {message}", "fix them, or lower the load; they have no response time")
         for a in load.arms
         if a.group == ALL
         for message, count in a.error_messages.items()
     ]
-    if blocks and not any(b.targets for b in blocks):
+    if blocks and not any(block.targets for block in chain(*blocks.values())):
         warnings.append(shared_process_warning("read ratios; a rate is not the data layer's own"))
-    if blocks and len(collected.blocks) == 1:
+    if len(blocks) == 1:
         message = "intervals are over the cycles of a single load worker"
         warnings.append(RunWarning("one process", message, "add --processes 2 or more"))
     return warnings

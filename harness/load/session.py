@@ -1,9 +1,10 @@
 """One load test from start to end: load workers one after another, their blocks, the run's folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -12,13 +13,13 @@ from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
 from harness.load import arrivals
-from harness.load.environment import LoadEnvironment
+from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
-from harness.load.results import CollectedResults, ScenarioEnvironment, generator_facts, histogram_rows, scenario_result
+from harness.load.results import CollectedResults, generator_facts, histogram_rows, scenario_result
 from harness.load.supervisor import Supervisor
 from harness.results.histograms import write_histograms
 from harness.results.load import LoadModel
-from harness.results.run import Run, RunKind, RunSettings
+from harness.results.run import Run, RunKind, RunSettings, ScenarioResult
 from harness.results.store import SCHEMA_VERSION, write_run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
@@ -61,9 +62,9 @@ class LoadSession:
     plan: LoadPlan
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
-    started_at: datetime = field(default_factory=utc_now)
+    """The cores of the load generator and of everything else."""
     collected: CollectedResults = field(default_factory=CollectedResults)
-    _facts: dict[str, str] = field(default_factory=dict)
+    """The results so far."""
 
     def run(self) -> Run:
         """Run the plan, write the folder and return the record, also after Ctrl-C.
@@ -72,27 +73,27 @@ class LoadSession:
             UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
             ScenarioFailedError: the data cannot be built.
         """
-        plan, settings = self.plan, self.plan.settings
-        self._facts = machine.describe(self.cores)
-        self.observer.step(f"{plan.loaded.name} · preparing", 1, len(plan.cycles_per_worker()) + 1, self._expected_s(0))
-        environment = LoadEnvironment(
-            [plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote
-        )
-        with generator_core(self.cores), environment:
-            write_run(self._record(None, None), plan.out)  # a folder that cannot be written has to show before minutes of load
+        plan, collected = self.plan, self.collected
+        collected.facts = machine.describe(self.cores)
+        self._show("preparing", 0)
+        prepared = load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote)
+        with generator_core(self.cores), prepared as environment:
+            collected.environments = environment.scenarios
+            write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
             try:
                 for number, cycles in enumerate(plan.cycles_per_worker(), 1):
-                    if self.collected.failed is None:
+                    if collected.failed is None:
                         self._run_worker(environment, number, cycles)
             except KeyboardInterrupt:
-                self.collected.interrupted = True
-        return self._save(environment)
+                collected.interrupted = True
+        finished = self._record([plan.loaded], utc_now())
+        save(finished, collected, plan.out)
+        return finished
 
     def _run_worker(self, environment: LoadEnvironment, number: int, cycles: int) -> None:
         """Have one load worker run its cycles; if it ends early, the next worker follows."""
         plan, workers = self.plan, len(self.plan.cycles_per_worker())
-        step = f"{plan.loaded.name} · under load, worker {number} of {workers}"
-        self.observer.step(step, number + 1, workers + 1, self._expected_s(number - 1))
+        self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
             plan.job,
             files=[str(plan.loaded.file)],
@@ -104,7 +105,7 @@ class LoadSession:
         supervisor = Supervisor(job)
         try:
             supervisor.start()
-            self._facts |= supervisor.facts
+            self.collected.facts |= supervisor.facts
             self.collected.cannot_run = supervisor.cannot_run
             supervisor.load(plan.users)
             while supervisor.running:
@@ -129,28 +130,18 @@ class LoadSession:
         self.collected.add(number, supervisor.blocks(), supervisor.ticks())
         self.observer.tick()
 
-    def _expected_s(self, done: int) -> float:
-        """Return the expected remaining seconds after `done` load workers, without draining."""
-        job, arms = self.plan.job, len(self.plan.job.arms or self.plan.loaded.scenario.arms)
-        left = self.plan.cycles_per_worker()[done:]
-        return sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in left)
+    def _show(self, step: str, number: int) -> None:
+        """Show the step of load worker `number`, 0 before the first, with the expected remaining seconds without draining."""
+        job, shares = self.plan.job, self.plan.cycles_per_worker()
+        arms = len(job.arms or self.plan.loaded.scenario.arms)
+        left_s = sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in shares[max(0, number - 1) :])
+        self.observer.step(f"{self.plan.loaded.name} · {step}", number + 1, len(shares) + 1, left_s)
 
-    def _save(self, environment: LoadEnvironment) -> Run:
-        plan = self.plan
-        finished = self._record(environment, utc_now())
-        for found in finished.scenarios:
-            if found.samples_file:
-                write_histograms(histogram_rows(self.collected.blocks, plan.loaded.name), plan.out / found.samples_file)
-        write_run(finished, plan.out)
-        return finished
-
-    def _record(self, environment: LoadEnvironment | None, finished_at: datetime | None) -> Run:
-        plan, settings = self.plan, self.plan.settings
-        environments = {} if environment is None else {plan.loaded.name: scenario_environment(environment, plan.loaded)}
-        facts = {**self._facts, **load_facts(plan.job, plan.users)}
-        loaded = [] if environment is None else [plan.loaded]
-        times = self.started_at, finished_at
-        return record(loaded, environments, self.collected, plan.job, settings, facts, times, plan.out, plan.command)
+    def _record(self, scenarios: Sequence[LoadedScenario], finished_at: datetime | None = None) -> Run:
+        plan, collected = self.plan, self.collected
+        facts = load_facts(collected, plan.job, plan.users)
+        found = [scenario_result(loaded, collected, plan.job) for loaded in scenarios]
+        return record(found, collected, facts, plan.settings, plan.out, plan.command, finished_at)
 
 
 @contextmanager
@@ -166,52 +157,47 @@ def generator_core(cores: Cores) -> Iterator[None]:
         keep_to(cores.all)
 
 
-def scenario_environment(environment: LoadEnvironment, loaded: LoadedScenario) -> ScenarioEnvironment:
-    """Return a scenario's environment for the record."""
-    name = loaded.name
-    datasets, engine_settings = environment.datasets.get(name, {}), environment.engine_settings.get(name, {})
-    return ScenarioEnvironment(environment.engine, environment.rtt_ms, datasets, engine_settings)
-
-
-def load_facts(job: LoadJob, users: int) -> dict[str, str]:
-    """Return the load model and its parameters in words, for the record."""
-    facts = {"model": MODELS[job.model], "in-flight limit": str(job.in_flight_limit)}
+def load_facts(collected: CollectedResults, job: LoadJob, users: int) -> dict[str, str]:
+    """Return the machine, the load model with its parameters, and the generator's own figures in words, for the record."""
+    facts = {**collected.facts, "model": MODELS[job.model], "in-flight limit": str(job.in_flight_limit)}
     load = {"users": str(users)} if job.model == LoadModel.CLOSED else {"arrivals": arrivals.parse(job.arrivals).description}
-    return facts | load
-
-
-def samples_file(loaded: LoadedScenario, engine: str) -> str:
-    """Return the path of a scenario's histograms, relative to the run's folder."""
-    return f"samples/{loaded.name}-{engine}.csv"
+    return facts | load | generator_facts(chain(*collected.blocks.values()))
 
 
 def record(
-    scenarios: Sequence[LoadedScenario],
-    environments: Mapping[str, ScenarioEnvironment],
+    scenarios: list[ScenarioResult],
     collected: CollectedResults,
-    job: LoadJob,
+    facts: dict[str, str],
     settings: RunSettings,
-    facts: Mapping[str, str],
-    times: tuple[datetime, datetime | None],
     out: Path,
     command: str,
+    finished_at: datetime | None,
 ) -> Run:
-    """Return the record of a load test with each scenario's result; `times` are those of its start and its end."""
+    """Return the record of a load test or of a capacity search."""
     commit, dirty = git_commit()
-    found = [
-        scenario_result(s, environments[s.name], collected, job, samples_file(s, environments[s.name].engine)) for s in scenarios
-    ]
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=RunKind.LOAD,
         name=out.name,
-        started_at=times[0].isoformat(timespec="seconds"),
-        finished_at=None if times[1] is None else times[1].isoformat(timespec="seconds"),
+        started_at=collected.started_at.isoformat(timespec="seconds"),
+        finished_at=None if finished_at is None else finished_at.isoformat(timespec="seconds"),
         command=command,
         commit=commit,
         dirty=dirty,
         interrupted=collected.interrupted,
         settings=settings,
-        environment={**facts, **generator_facts(b for blocks in collected.blocks.values() for b in blocks)},
-        scenarios=found,
+        environment=facts,
+        scenarios=scenarios,
     )
+
+
+def save(run: Run, collected: CollectedResults, out: Path) -> None:
+    """Write the record and the histograms of a load test to its folder.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    for found in run.scenarios:
+        if found.samples_file:
+            write_histograms(histogram_rows(collected.blocks, found.name), out / found.samples_file)
+    write_run(run, out)

@@ -143,12 +143,7 @@ class LoadWorker:
     """
 
     def __init__(
-        self,
-        loaded: Sequence[LoadedScenario],
-        job: LoadJob,
-        clock: Clock,
-        pacer: PacerProtocol,
-        sampler: Sampler | None = None,
+        self, loaded: Sequence[LoadedScenario], job: LoadJob, clock: Clock, pacer: PacerProtocol, sampler: Sampler | None = None
     ) -> None:
         self._loaded = list(zip(loaded, job.settings, strict=True))
         self._job, self._clock, self._pacer, self._sampler = job, clock, pacer, sampler

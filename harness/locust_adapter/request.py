@@ -17,9 +17,10 @@ from harness import options as converters
 from harness.discovery import LoadedScenario, load, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
+from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.results.load import LoadModel
-from harness.scenario import Setting
+from harness.results.run import RunSettings
 
 Converted = TypeVar("Converted")
 
@@ -27,7 +28,6 @@ ALL_ARMS = "all"
 
 CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
 """Blocks are short, so that Locust's tables are updated often, and a short run includes every arm of every scenario."""
-
 
 _files: dict[str, Path] = {}
 """Locust class name → scenario file, as `users` found them."""
@@ -57,23 +57,9 @@ def users(folder: Path) -> dict[str, type[User]]:
     return classes
 
 
-def scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
+def _scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
     """Return the scenarios of Locust classes, without those of other locustfiles."""
     return [load(_files[name]) for name in names if name in _files]
-
-
-def chosen_arms(loaded: LoadedScenario, arm: str, tags: Iterable[str], excluded_tags: Iterable[str]) -> list[str]:
-    """Return the arms that --arm, --tags and --exclude-tags select; `arm` is "all" or a name, and an arm's tag is its name.
-
-    Raises:
-        UsageError: no arm is selected.
-    """
-    included, excluded = set(tags), set(excluded_tags)
-    arms = loaded.scenario.arms
-    selected = [n for n in arms if arm in {ALL_ARMS, n} and (not included or n in included) and n not in excluded]
-    if not selected:
-        raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
-    return selected
 
 
 class _VirtualUser(User):
@@ -145,31 +131,35 @@ class RunRequest(msgspec.Struct, frozen=True):
         )
 
     @property
+    def settings(self) -> RunSettings:
+        """The settings of a run with a single process."""
+        return RunSettings([self.engine], self.size, self.seed, [self.rtt_ms], quick=False, processes=1, budget_s=0.0)
+
+    @property
     def scenarios(self) -> list[LoadedScenario]:
         """The scenarios of the classes.
 
         Raises:
             UsageError: there are none.
         """
-        found = scenarios_of(self.classes)
+        found = _scenarios_of(self.classes)
         if not found:
             raise UsageError("no scenario selected; name a class of `locust --list`, or none for all of them")
         return found
 
-    def job(self, settings: Callable[[int], list[Setting]], client: str = "") -> LoadJob:
-        """Return the job of one load worker; `settings` returns the settings of a share.
+    def job(self, environment: LoadEnvironment, client: str = "") -> LoadJob:
+        """Return the job of a client's load worker, without one that of the first worker.
 
         In the open model the number of users is the limit of in-flight operations.
 
         Raises:
             UsageError: no arm of a scenario is selected.
         """
-        index, workers = (self.workers.index(client), len(self.workers)) if self.workers else (0, 1)
-        arms = {name for s in self.scenarios for name in chosen_arms(s, self.arm, self.tags, self.excluded_tags)}
+        index, workers = self.workers.index(client) if client else 0, max(1, len(self.workers))
         own_duration_s = arrivals.parse(self.rate).own_duration_s if self.rate else None
         return LoadJob(
             files=[str(loaded.file) for loaded in self.scenarios],
-            settings=settings(index),
+            settings=environment.settings(index),
             block_s=self.block_s or own_duration_s or (OPEN_BLOCK_S if self.rate else CLOSED_BLOCK_S),
             warm_up_s=OPEN_WARM_UP_S if self.rate else 0.0,
             drain_s=self.drain_s,
@@ -177,13 +167,22 @@ class RunRequest(msgspec.Struct, frozen=True):
             arrivals=self.rate or LoadJob([], [], 0.0).arrivals,
             share=(index, workers),
             in_flight_limit=max(1, math.ceil(self.users / workers)),
-            arms=sorted(arms),
+            arms=sorted({arm for loaded in self.scenarios for arm in self._arms(loaded)}),
         )
 
+    def _arms(self, loaded: LoadedScenario) -> list[str]:
+        """Return the arms that --arm, --tags and --exclude-tags select; an arm's tag is its name."""
+        arms = loaded.scenario.arms
+        tagged = [name for name in arms if (not self.tags or name in self.tags) and name not in self.excluded_tags]
+        selected = [name for name in tagged if self.arm in {ALL_ARMS, name}]
+        if not selected:
+            raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
+        return selected
 
-def add_options(parser: Any) -> None:
+
+def add_options(parser: Any, **_: Any) -> None:
     """Add the harness's options to Locust's; most of them are in the web UI's form as well."""
-    found = scenarios_of(_files)
+    found = _scenarios_of(_files)
     engines = sorted({engine for loaded in found for engine in loaded.scenario.engines} | {"sqlite"})
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
     parser.add_argument("--size", default="tiny", choices=list(converters.SIZES), help="size of the dataset")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,6 +19,8 @@ from harness.load import capacity_run as capacity_session
 from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
 from harness.load.capacity_run import CapacityPlan, CapacitySession, observation, verdicts
+from harness.load.environment import LoadEnvironment
+from harness.load.results import ScenarioEnvironment
 from harness.results.load import CapacityKind
 from harness.results.run import RunSettings
 from harness.results.store import read_run
@@ -88,26 +90,9 @@ class FakeWorker:
         self.closed += 1
 
 
-class FakeEnvironment:
-    """Replaces servers and data."""
-
-    engine, rtt_ms = "sqlite", 0.0
-
-    def __init__(self, *_: object) -> None:
-        """Accept the arguments of the real environment."""
-        self.datasets: dict[str, dict[str, str | int]] = {"adding": {"digest": "numbers"}}
-        self.engine_settings: dict[str, dict[str, str]] = {}
-
-    def __enter__(self) -> Self:
-        """Do nothing."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing."""
-
-    def settings(self, index: int) -> list[object]:
-        """Return an empty list."""
-        return []
+def environment(*_: object, **__: object) -> nullcontext[LoadEnvironment]:
+    """Replace servers and data."""
+    return nullcontext(LoadEnvironment({"adding": ScenarioEnvironment("sqlite", 0.0, {"digest": "numbers"})}))
 
 
 @pytest.fixture
@@ -115,7 +100,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     """Replace the load worker and its environment by fakes."""
     made = FakeWorker()
     monkeypatch.setattr(capacity_session, "Supervisor", made)
-    monkeypatch.setattr(capacity_session, "LoadEnvironment", FakeEnvironment)
+    monkeypatch.setattr(capacity_session, "load_environment", environment)
     monkeypatch.setattr(capacity_session, "generator_core", lambda _: nullcontext())
     return made
 

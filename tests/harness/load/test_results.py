@@ -69,7 +69,8 @@ def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[L
 
 def judged(collected: CollectedResults, job: LoadJob = JOB) -> ScenarioResult:
     """Return the toy scenario's result."""
-    return scenario_result(TOY, ScenarioEnvironment("sqlite", 0.0, {"rows": 3}), collected, job, "samples/adding-sqlite.csv")
+    collected.environments = {"adding": ScenarioEnvironment("sqlite", 0.0, {"rows": 3})}
+    return scenario_result(TOY, collected, job)
 
 
 def test_each_arm_has_figures_by_group_and_over_all_groups() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from harness.discovery import load
 from harness.load.protocol import LoadJob
+from harness.load.results import CollectedResults
 from harness.load.session import LoadPlan, load_facts
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
@@ -22,5 +23,5 @@ def test_cycles_are_distributed_over_load_workers(tmp_path: Path, cycles: int, p
 
 def test_the_record_describes_the_load() -> None:
     """The facts have the schedule of the open model, and the users of the closed model."""
-    assert load_facts(LoadJob([], [], 1.0, arrivals="200"), 0)["arrivals"] == "200 per second, evenly spaced"
-    assert load_facts(LoadJob([], [], 1.0, model=LoadModel.CLOSED), 8)["users"] == "8"
+    assert load_facts(CollectedResults(), LoadJob([], [], 1.0, arrivals="200"), 0)["arrivals"] == "200 per second, evenly spaced"
+    assert load_facts(CollectedResults(), LoadJob([], [], 1.0, model=LoadModel.CLOSED), 8)["users"] == "8"
