@@ -84,6 +84,8 @@ class CollectedResults:
     """Scenario name → its environment."""
     facts: dict[str, str] = field(default_factory=dict)
     """Description of the machine and of the load workers' processes."""
+    sharing: int = 1
+    """The load workers that shared each block at the same time, and whose blocks are combined."""
     started_at: datetime = field(default_factory=utc_now)
 
     def add(self, worker: int, blocks: Sequence[LoadBlock], ticks: Sequence[Tick]) -> None:
@@ -357,10 +359,10 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         result,
         groups={group.name: group.description for group in scenario.groups if group.name in {a.group for a in arms}},
         pairs=sum(len(found) for found in cycles(blocks, ALL).values()),
-        processes=len(blocks),
+        processes=len(blocks) * collected.sharing,
         latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
-        warnings=_warnings(load, blocks),
+        warnings=_warnings(load, blocks, collected.sharing),
         samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
     )
 
@@ -457,7 +459,7 @@ def shared_process_warning(remedy: str) -> RunWarning:
     return RunWarning("one process for both", message, remedy)
 
 
-def _warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
+def _warnings(load: LoadResult, blocks: Blocks, sharing: int) -> list[RunWarning]:
     warnings = [
         RunWarning("failed operations", f"{a.arm}: {count} × {message}", "fix them, or lower the load; they have no response time")
         for a in load.arms
@@ -466,7 +468,7 @@ def _warnings(load: LoadResult, blocks: Blocks) -> list[RunWarning]:
     ]
     if blocks and not any(block.targets for block in chain(*blocks.values())):
         warnings.append(shared_process_warning("read ratios; a rate is not the data layer's own"))
-    if len(blocks) == 1:
+    if len(blocks) == sharing == 1:
         message = "intervals are over the cycles of a single load worker"
         warnings.append(RunWarning("one process", message, "add --processes 2 or more"))
     return warnings

@@ -82,22 +82,10 @@ class RunRequest(msgspec.Struct, frozen=True):
 
     classes: list[str]
     """Names of Locust user classes."""
-    size: str
-    engine: str
-    """The database engine."""
-    rtt_ms: float
-    seed: int
-    arm: str
-    tags: list[str]
-    excluded_tags: list[str]
-    rate: str
-    """An arrival schedule; "" for the closed model."""
-    block_s: float
-    """Measured time of a block; 0 for the load model's default."""
-    drain_s: float
+    settings: RunSettings
+    load: LoadJob
+    """The load of each load worker, without its files, settings and share."""
     allow_remote: bool
-    users: int
-    """All users together."""
     workers: list[str]
     """Client ids of the Locust workers that share the load, in the order of their shares; empty with a single process."""
     run: int = 1
@@ -109,75 +97,51 @@ class RunRequest(msgspec.Struct, frozen=True):
     ) -> RunRequest:
         """Read Locust's parsed options, also as the web UI submits them, which does not validate.
 
-        Raises:
-            UsageError: an option has an invalid value.
-        """
-        return cls(
-            classes=list(classes),
-            size=options.size,
-            engine=options.engine,
-            rtt_ms=_checked(converters.rtt_ms, "--rtt", options.rtt),
-            seed=_checked(converters.seed, "--seed", options.seed),
-            arm=options.arm,
-            tags=list(options.tags or ()),
-            excluded_tags=list(options.exclude_tags or ()),
-            rate=_checked(rate, "--rate", options.rate),
-            block_s=_checked(block, "--block", options.block),
-            drain_s=float(options.stop_timeout) or DRAIN_S,
-            allow_remote=bool(options.allow_remote),
-            users=users,
-            workers=list(workers),
-            run=run,
-        )
+        In the open model the number of users, of all workers together, is the limit of in-flight operations.
 
-    @property
-    def settings(self) -> RunSettings:
-        """The settings of a run with a single process."""
-        return RunSettings([self.engine], self.size, self.seed, [self.rtt_ms], quick=False, processes=1, budget_s=0.0)
+        Raises:
+            UsageError: an option has an invalid value, or no scenario or no arm of a scenario is selected.
+        """
+        rtt_ms, seed = _checked(converters.rtt_ms, "--rtt", options.rtt), _checked(converters.seed, "--seed", options.seed)
+        schedule, block_s = _checked(rate, "--rate", options.rate), _checked(block, "--block", options.block)
+        scenarios = _scenarios_of(classes)
+        if not scenarios:
+            raise UsageError("no scenario selected; name a class of `locust --list`, or none for all of them")
+        own_duration_s = arrivals.parse(schedule).own_duration_s if schedule else None
+        load = LoadJob(
+            files=[],
+            settings=[],
+            block_s=block_s or own_duration_s or (OPEN_BLOCK_S if schedule else CLOSED_BLOCK_S),
+            warm_up_s=OPEN_WARM_UP_S if schedule else 0.0,
+            drain_s=float(options.stop_timeout) or DRAIN_S,
+            model=LoadModel.OPEN if schedule else LoadModel.CLOSED,
+            in_flight_limit=max(1, math.ceil(users / max(1, len(workers)))),
+            arms=sorted({arm for loaded in scenarios for arm in _selected_arms(loaded, options)}),
+        )
+        if schedule:
+            load = msgspec.structs.replace(load, arrivals=schedule)
+        settings = RunSettings([options.engine], options.size, seed, [rtt_ms], quick=False, processes=1, budget_s=0.0)
+        return cls(list(classes), settings, load, bool(options.allow_remote), list(workers), run)
 
     @property
     def scenarios(self) -> list[LoadedScenario]:
-        """The scenarios of the classes.
+        """The scenarios of the classes, from this process's files."""
+        return _scenarios_of(self.classes)
 
-        Raises:
-            UsageError: there are none.
-        """
-        found = _scenarios_of(self.classes)
-        if not found:
-            raise UsageError("no scenario selected; name a class of `locust --list`, or none for all of them")
-        return found
+    def job(self, environment: LoadEnvironment, client: str) -> LoadJob:
+        """Return the job of a client's load worker, or of the only one if there are no Locust workers."""
+        index = self.workers.index(client) if self.workers else 0
+        files, share = [str(loaded.file) for loaded in self.scenarios], (index, max(1, len(self.workers)))
+        return msgspec.structs.replace(self.load, files=files, settings=environment.settings(index), share=share)
 
-    def job(self, environment: LoadEnvironment, client: str = "") -> LoadJob:
-        """Return the job of a client's load worker, without one that of the first worker.
 
-        In the open model the number of users is the limit of in-flight operations.
-
-        Raises:
-            UsageError: no arm of a scenario is selected.
-        """
-        index, workers = self.workers.index(client) if client else 0, max(1, len(self.workers))
-        own_duration_s = arrivals.parse(self.rate).own_duration_s if self.rate else None
-        return LoadJob(
-            files=[str(loaded.file) for loaded in self.scenarios],
-            settings=environment.settings(index),
-            block_s=self.block_s or own_duration_s or (OPEN_BLOCK_S if self.rate else CLOSED_BLOCK_S),
-            warm_up_s=OPEN_WARM_UP_S if self.rate else 0.0,
-            drain_s=self.drain_s,
-            model=LoadModel.OPEN if self.rate else LoadModel.CLOSED,
-            arrivals=self.rate or LoadJob([], [], 0.0).arrivals,
-            share=(index, workers),
-            in_flight_limit=max(1, math.ceil(self.users / workers)),
-            arms=sorted({arm for loaded in self.scenarios for arm in self._arms(loaded)}),
-        )
-
-    def _arms(self, loaded: LoadedScenario) -> list[str]:
-        """Return the arms that --arm, --tags and --exclude-tags select; an arm's tag is its name."""
-        arms = loaded.scenario.arms
-        tagged = [name for name in arms if (not self.tags or name in self.tags) and name not in self.excluded_tags]
-        selected = [name for name in tagged if self.arm in {ALL_ARMS, name}]
-        if not selected:
-            raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
-        return selected
+def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[str]:
+    """Return the arms that --arm, --tags and --exclude-tags select; an arm's tag is its name."""
+    arms, tags, excluded = loaded.scenario.arms, options.tags or loaded.scenario.arms, options.exclude_tags or ()
+    selected = [name for name in arms if options.arm in {ALL_ARMS, name} and name in tags and name not in excluded]
+    if not selected:
+        raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
+    return selected
 
 
 def add_options(parser: Any, **_: Any) -> None:

@@ -12,11 +12,10 @@ from flask import Blueprint, Response, make_response, request
 from locust.env import Environment
 
 from harness.errors import INTERRUPTED, ScenarioFailedError
-from harness.load.environment import LoadEnvironment
 from harness.load.results import CollectedResults, ScenarioEnvironment, combined, scenario_result
 from harness.load.session import load_facts, record, save
 from harness.locust_adapter.request import RunRequest
-from harness.results.run import Run, ScenarioResult
+from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
@@ -41,20 +40,20 @@ def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Pat
     """
     folder = Path(out or f"runs/{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}-load")
     scenarios, blocks, took_part = request.scenarios, combined(results.blocks.values()), len(results.blocks)
+    engine, rtt_ms = request.settings.engines[0], request.settings.rtts_ms[0]
     collected = replace(
         results,
         blocks={1: blocks} if blocks else {},
+        sharing=max(1, took_part),
         ticks=results.ticks if len(scenarios) == 1 else [],  # a tick does not name its scenario
-        environments={s.name: ScenarioEnvironment(request.engine, request.rtt_ms) for s in scenarios} | results.environments,
+        environments={s.name: ScenarioEnvironment(engine, rtt_ms) for s in scenarios} | results.environments,
         facts={**machine.describe(Cores(None, None)), **results.facts, "workers": str(took_part)},
     )
-    job = request.job(LoadEnvironment())
-    whole = msgspec.structs.replace(job, in_flight_limit=job.in_flight_limit * max(1, len(request.workers)))
+    limit = request.load.in_flight_limit * max(1, len(request.workers))
+    whole = msgspec.structs.replace(request.load, in_flight_limit=limit)
     facts = load_facts(collected, whole, max((block.users for block in blocks), default=0))
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     judged = [scenario_result(loaded, collected, whole) for loaded in scenarios]
-    if took_part > 1:
-        judged = [_by_several(result, took_part) for result in judged]
     found = record(judged, collected, facts, replace(request.settings, processes=took_part), folder, command, utc_now())
     save(found, collected, folder)
     return folder, found
@@ -74,12 +73,6 @@ def report(folder: Path) -> int:
     command = [sys.executable, "-m", "harness", "report", str(folder), "--format"]
     codes = [subprocess.run([*command, form], check=False).returncode for form in ("terminal", "html")]
     return max(ScenarioFailedError.code if code < 0 else code for code in codes)
-
-
-def _by_several(scenario: ScenarioResult, workers: int) -> ScenarioResult:
-    """Return a scenario's result with the number of its load workers, without the warning about a single one."""
-    warnings = [warning for warning in scenario.warnings if warning.name != "one process"]
-    return replace(scenario, warnings=warnings, processes=workers)
 
 
 class VerdictPage:
@@ -124,21 +117,12 @@ class VerdictPage:
 
 def rows(run: Run) -> list[dict[str, str]]:
     """Return one row of the tab per ratio, or the reason why a scenario has none."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for scenario in run.scenarios:
         load = scenario.load
-        reason = scenario.error or (load.invalid if load else None)
-        if reason:
-            found.append({"name": scenario.name, "arm": "", "percentile": "", "faster": reason, "interval": ""})
-        for ratio in load.ratios if load and not reason else ():
-            interval = "too few cycles" if ratio.low is None or ratio.high is None else f"{ratio.low:.3g} to {ratio.high:.3g}"
-            found.append(
-                {
-                    "name": f"{scenario.name}: {ratio.group}",
-                    "arm": ratio.arm,
-                    "percentile": f"p{ratio.percentile}",
-                    "faster": f"{ratio.ratio:.3g} ×",
-                    "interval": interval,
-                }
-            )
-    return found
+        if reason := scenario.error or (load.invalid if load else None):
+            found.append((scenario.name, "", "", reason, ""))
+        for r in load.ratios if load and not reason else ():
+            interval = "too few cycles" if r.low is None or r.high is None else f"{r.low:.3g} to {r.high:.3g}"
+            found.append((f"{scenario.name}: {r.group}", r.arm, f"p{r.percentile}", f"{r.ratio:.3g} ×", interval))
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in found]

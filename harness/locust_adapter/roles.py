@@ -14,13 +14,13 @@ from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
 
 from harness.errors import INTERRUPTED, HarnessError, ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
-from harness.load.environment import LoadEnvironment, load_environment
+from harness.load.environment import load_environment
 from harness.load.results import CollectedResults, ScenarioEnvironment
 from harness.load.supervisor import STOP_S, Supervisor
 from harness.locust_adapter.request import RunRequest
 from harness.locust_adapter.results import VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
-from harness.results.load import Tick
+from harness.results.load import LoadModel, Tick
 
 POLL_S = 0.2
 """The interval at which load workers and Locust workers are polled."""
@@ -84,7 +84,7 @@ class EngineHandle:
         """Set the number of users; in the open model start the schedule."""
         if self._supervisor is None or self.request is None:
             return
-        if self.request.rate:
+        if self.request.load.model == LoadModel.OPEN:
             self._supervisor.load()
         elif users:
             self._supervisor.load(users)
@@ -167,9 +167,7 @@ class Reporter(Role):
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return the request of a run, validated before any process prepares for it."""
-        request = RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
-        request.job(LoadEnvironment())
-        return request
+        return RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
 
     def quitting(self) -> None:
         """End with Locust; a run that was to last longer counts as interrupted."""
@@ -335,7 +333,7 @@ class Master(Reporter):
         self.running = False
         code, request = self.environment.process_exit_code, self.request
         self.runner.send_message(DRAIN, {})
-        with gevent.Timeout(request.drain_s + GIVE_UP_S + STOP_S, False):  # noqa: FBT003 - gevent's way to raise nothing
+        with gevent.Timeout(request.load.drain_s + GIVE_UP_S + STOP_S, False):  # noqa: FBT003 - gevent's way to raise nothing
             while set(request.workers) - set(self.done) - self._missing():
                 gevent.sleep(POLL_S)
         for number, worker in enumerate(request.workers, 1):
