@@ -102,17 +102,6 @@ class Pacer:
             self._timer.set(waiting[0][0])
 
 
-class _TimerSpec(ctypes.Structure):
-    """`struct itimerspec`: an interval, which stays zero so that the timer fires once, and the expiration time."""
-
-    _fields_ = (
-        ("interval_s", ctypes.c_long),
-        ("interval_ns", ctypes.c_long),
-        ("value_s", ctypes.c_long),
-        ("value_ns", ctypes.c_long),
-    )
-
-
 class TimerFd:
     """One Linux timerfd on the monotonic clock; `fileno` becomes readable at the time that was set last.
 
@@ -123,13 +112,13 @@ class TimerFd:
         self.fileno: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
         if self.fileno < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        self._spec = _TimerSpec()
+        # `struct itimerspec`: interval and expiration in seconds and nanoseconds; with an interval of zero it fires once.
+        self._spec = (ctypes.c_long * 4)()
         self._at = ctypes.byref(self._spec)
 
     def set(self, at_ns: int) -> None:
         """Fire at a time of the monotonic clock, in nanoseconds, instead of any time set before; at once if it has passed."""
-        # A value of zero would disarm the timer.
-        self._spec.value_s, self._spec.value_ns = divmod(max(1, at_ns), 1_000_000_000)
+        self._spec[2], self._spec[3] = divmod(max(1, at_ns), 1_000_000_000)  # zero would disarm the timer
         if _libc.timerfd_settime(self.fileno, _ABSOLUTE, self._at, None) < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 

@@ -238,7 +238,7 @@ class Alone(Reporter):
             self.finish(self.request)
 
 
-class FromWorker(msgspec.Struct, frozen=True):
+class FromWorker(msgspec.Struct):
     """The harness's part of a worker's report to the master."""
 
     run: int
@@ -373,11 +373,8 @@ class Worker(Role):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.handle = EngineHandle(self.runner.client_id)
-        self.run = 0
-        self.failure: tuple[str, int] | None = None
-        self.done = False
-        self.unsent: list[LoadBlock] = []
-        self.ticks: list[Tick] = []
+        self.next = FromWorker(0)
+        """The next report, so far."""
 
     def ready(self) -> None:
         """Wait for the master's messages."""
@@ -390,10 +387,10 @@ class Worker(Role):
         """Prepare before the run, and report it."""
         try:
             request = msgspec.convert(data, RunRequest)
-            self.run = request.run
+            self.next.run = request.run
             self.handle.prepare(request)
         except HarnessError as error:
-            self.failure = str(error), error.code
+            self.next.failed, self.next.code = str(error), error.code
         self.send_report()
         self.runner.send_message(READY, {})
 
@@ -403,7 +400,7 @@ class Worker(Role):
         if data is None:
             return
         request = msgspec.convert(data, RunRequest)
-        self.run, self.done, self.failure, self.unsent, self.ticks = request.run, False, None, [], []
+        self.next = FromWorker(request.run)
         if self.runner.client_id not in request.workers:
             sys.stderr.write("harness: this worker joined after the load was distributed; it takes part from the next run on\n")
             return
@@ -417,13 +414,13 @@ class Worker(Role):
 
     def fail(self, reason: str, code: int) -> None:
         """Report to the master that there will be no more blocks."""
-        self.failure = reason, code
+        self.next.failed, self.next.code = reason, code
         self.drain()
 
     def receive(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
         """Add blocks to Locust's statistics and to the next report."""
-        self.unsent += blocks
-        self.ticks += ticks
+        self.next.blocks += blocks
+        self.next.ticks += ticks
         for block in blocks:
             count(self.environment.stats, block, self.runner.client_id)
 
@@ -432,7 +429,7 @@ class Worker(Role):
         if self.running:
             self.running = False
             self.receive(*self.handle.drain())
-            self.done = True
+            self.next.done = True
             self.send_report()
 
     def stop(self) -> None:
@@ -448,8 +445,7 @@ class Worker(Role):
 
     def report(self, data: dict[str, Any], **_: Any) -> None:
         """Add the harness's part to a report."""
-        (blocks, self.unsent), (ticks, self.ticks) = (self.unsent, []), (self.ticks, [])
-        reason, code = self.failure or (None, 0)
-        handle = self.handle
-        message = FromWorker(self.run, blocks, ticks, handle.environments, handle.facts, handle.cannot_run, reason, code, self.done)
+        message, handle = self.next, self.handle
+        message.environments, message.facts, message.cannot_run = handle.environments, handle.facts, handle.cannot_run
         data[REPORT_KEY] = msgspec.to_builtins(message)
+        message.blocks, message.ticks = [], []
