@@ -133,20 +133,33 @@ class InFlight:
     task: asyncio.Task[Any] | None = None
 
 
+@dataclass(frozen=True)
+class BlockTime:
+    """The time of a block: the clock, waits until a time, and a request to stop, which cuts the block short."""
+
+    clock: Clock
+    pacer: PacerProtocol
+    stopped: Callable[[], bool]
+
+    async def wait_until(self, due_ns: int) -> bool:
+        """Wait until a time; return False if the block is stopped before."""
+        while not self.stopped():
+            now_ns = self.clock.now_ns()
+            if now_ns >= due_ns:
+                return True
+            await self.pacer.until(min(due_ns, now_ns + STOP_CHECK_NS))
+        return False
+
+
 async def run_open(
-    recorder: Recorder,
-    schedule: Iterable[tuple[int, Case]],
-    phases: Phases,
-    in_flight_limit: int,
-    clock: Clock,
-    pacer: PacerProtocol,
-    stopped: Callable[[], bool],
+    recorder: Recorder, schedule: Iterable[tuple[int, Case]], phases: Phases, in_flight_limit: int, time: BlockTime
 ) -> None:
-    """Run one block of the open model; `stopped()` cuts it short.
+    """Run one block of the open model.
 
     `schedule` is each operation's due time in nanoseconds from the block's start, ascending, and its case. Arrivals that are due
     while `in_flight_limit` operations are in flight are dropped.
     """
+    clock = time.clock
     start_ns = clock.now_ns() + LEAD_NS
     recorder.begin(start_ns, phases)
     loop, in_flight, in_a_row = asyncio.get_running_loop(), recorder.in_flight, 0
@@ -155,7 +168,7 @@ async def run_open(
         now_ns = clock.now_ns()
         if now_ns < due_ns:
             in_a_row = 0
-            if not await _wait_until(due_ns, clock, pacer, stopped):
+            if not await time.wait_until(due_ns):
                 break
             now_ns = clock.now_ns()
         else:
@@ -172,24 +185,18 @@ async def run_open(
         recorder.start(operation)
         operation.task = loop.create_task(recorder.operate(operation))
     else:
-        await _wait_until(recorder.until_ns, clock, pacer, stopped)
+        await time.wait_until(recorder.until_ns)
     recorder.end()
-    await drain(recorder, phases.drain_ns, clock, pacer)
+    await drain(recorder, phases.drain_ns, time)
 
 
-async def run_closed(
-    recorder: Recorder,
-    users: Sequence[Iterator[Case]],
-    phases: Phases,
-    clock: Clock,
-    pacer: PacerProtocol,
-    stopped: Callable[[], bool],
-) -> int:
+async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], phases: Phases, time: BlockTime) -> int:
     """Run one block of the closed model and return the time that its rates divide by, in nanoseconds.
 
     `users` holds each user's endless cases. The time is the mean over users from the start of their first measured operation to the
     end of their last: it consists of whole operations, so that neither a long last one nor an idle rest biases the rate.
     """
+    clock, pacer, stopped = time.clock, time.pacer, time.stopped
     recorder.begin(clock.now_ns(), phases)
     spans_ns: list[int] = []
     tasks = [asyncio.ensure_future(_user(recorder, cases, clock, spans_ns)) for cases in users]
@@ -201,15 +208,15 @@ async def run_closed(
     if not stopped():
         await pacer.until(recorder.until_ns)
     recorder.end()
-    await drain(recorder, phases.drain_ns, clock, pacer)
+    await drain(recorder, phases.drain_ns, time)
     await asyncio.wait(tasks, timeout=GIVE_UP_S)
     return round(math.fsum(spans_ns) / len(spans_ns)) if spans_ns else recorder.measured_ns
 
 
-async def drain(recorder: Recorder, drain_ns: int, clock: Clock, pacer: PacerProtocol) -> None:
+async def drain(recorder: Recorder, drain_ns: int, time: BlockTime) -> None:
     """Wait up to the drain timeout for operations in flight, then cancel the rest, so that the loop is idle for the next block."""
     if recorder.in_flight:
-        timeout = asyncio.ensure_future(pacer.until(clock.now_ns() + drain_ns))
+        timeout = asyncio.ensure_future(time.pacer.until(time.clock.now_ns() + drain_ns))
         idle = asyncio.ensure_future(recorder.idle())
         await asyncio.wait({timeout, idle}, return_when=asyncio.FIRST_COMPLETED)
         for waiting in (timeout, idle):
@@ -220,17 +227,6 @@ async def drain(recorder: Recorder, drain_ns: int, clock: Clock, pacer: PacerPro
         task.cancel()
     if left:
         await asyncio.wait(left, timeout=GIVE_UP_S)
-
-
-async def _wait_until(due_ns: int, clock: Clock, pacer: PacerProtocol, stopped: Callable[[], bool]) -> bool:
-    """Wait until `due_ns`; return False if the block is stopped before."""
-    while True:
-        if stopped():
-            return False
-        now_ns = clock.now_ns()
-        if now_ns >= due_ns:
-            return True
-        await pacer.until(min(due_ns, now_ns + STOP_CHECK_NS))
 
 
 async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
