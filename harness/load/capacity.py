@@ -78,19 +78,10 @@ class TriedStep:
 
 def tried_step(plan: SearchPlan, planned: NextStep, observation: LoadObservation, spent_s: float) -> TriedStep:
     """Return a step with its judgement. Its figures are the percentiles, "mean" and "max" of the response times."""
-    judgement = plan.objective.judge(observation)
-    response = observation.response
-    figures = {**response.percentiles_ns, **{name: statistic_ns(response, name) for name in ("mean", "max")}}
-    step = CapacityStep(
-        level=planned.level,
-        achieved_per_s=observation.achieved_per_s,
-        operations=observation.completed,
-        errors=observation.sent - observation.completed,
-        percentiles_ns=figures,
-        sustained=judgement.is_met,
-        reason=judgement.reason,
-        invalid=observation.invalid,
-    )
+    judged, completed, response = plan.objective.judge(observation), observation.completed, observation.response
+    figures = response.percentiles_ns | {name: statistic_ns(response, name) for name in ("mean", "max")}
+    rate_per_s, errors = observation.achieved_per_s, observation.sent - completed
+    step = CapacityStep(planned.level, rate_per_s, completed, errors, figures, judged.is_met, judged.reason, observation.invalid)
     return TriedStep(planned, step, spent_s)
 
 
@@ -155,6 +146,8 @@ class _Bracket:
     """The highest sustained level below every failed one."""
     failed: float | None = None
     """The lowest failed level."""
+    limit: float | None = None
+    """The lowest level at which the generator was the limit in every try, unless a lower level failed."""
 
     def __post_init__(self) -> None:
         for t in self.history:
@@ -164,11 +157,7 @@ class _Bracket:
         self.failed = min(failing, default=None)
         top = math.inf if self.failed is None else self.failed
         self.sustained = max((at for at, tries in self.levels.items() if tries.sustained > tries.failed and at < top), default=None)
-
-    def generator_limit(self) -> float | None:
-        """Return the lowest level at which the generator was the limit in every try, unless a lower level failed."""
-        top = math.inf if self.failed is None else self.failed
-        return min((at for at, tries in self.levels.items() if tries.invalid >= TRIES and at <= top), default=None)
+        self.limit = min((at for at, tries in self.levels.items() if tries.invalid >= TRIES and at <= top), default=None)
 
 
 def _again(plan: SearchPlan, bracket: _Bracket) -> NextStep | None:
@@ -188,7 +177,7 @@ def _again(plan: SearchPlan, bracket: _Bracket) -> NextStep | None:
 
 
 def _next_level(plan: SearchPlan, bracket: _Bracket) -> float | SearchEnd:
-    limit = bracket.generator_limit()
+    limit = bracket.limit
     if not bracket.levels:
         return min(max(plan.first_level, plan.min_level), plan.max_level)
     if limit is not None and bracket.sustained is not None:

@@ -12,7 +12,7 @@ from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
 from harness.load.environment import load_environment
 from harness.load.protocol import LoadJob
-from harness.load.results import CollectedResults, generator_limit, shared_process_warning, started_result, total
+from harness.load.results import CollectedResults, generator_limit, merged, shared_process_warning, started_result, total
 from harness.load.session import generator_core, record
 from harness.load.supervisor import Supervisor
 from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
@@ -22,7 +22,6 @@ from harness.runtime import machine
 from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores
 from harness.scenario import Setting
-from harness.stats.histogram import Histogram
 from harness.verdicts.promise import judge
 from harness.verdicts.slo import LoadObservation
 
@@ -52,7 +51,6 @@ class CapacityPlan:
     """The run's folder."""
     command: str
     warm_up_s: float = 1.0
-    drain_s: float = 10.0
     allow_remote: bool = False
 
 
@@ -162,12 +160,10 @@ class CapacitySession:
         kind = search.plan.kind
         self._show(f"{search.arm} at {step.level:g} {kind}")
         started_ns = self.clock.now_ns()
-        if kind == CapacityKind.USERS:
-            block = supervisor.run_block(search.arm, users=int(step.level), block_s=step.seconds)
-        else:
-            block = supervisor.run_block(search.arm, rate_factor=step.level, block_s=step.seconds)
+        users, rate_factor = (int(step.level), 1.0) if kind == CapacityKind.USERS else (0, step.level)
+        block = supervisor.run_block(search.arm, users, rate_factor, step.seconds)
         spent_s = (self.clock.now_ns() - started_ns) / 1e9
-        supervisor.ticks()  # dropped: a search has no timeline to show
+        supervisor.received()  # dropped: a search has no timeline to show
         self._has_targets |= block.targets
         search.history.append(tried_step(search.plan, step, observation(step.level, block), spent_s))
         self._steps += 1
@@ -180,7 +176,6 @@ class CapacitySession:
             settings=settings,
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
-            drain_s=plan.drain_s,
             arrivals=UNIT_RATE,
             arms=list(plan.arms),
             on_request=True,
@@ -229,17 +224,9 @@ class CapacitySession:
 
 def observation(level: float, block: LoadBlock) -> LoadObservation:
     """Return a step's figures from its block, all groups of operations together."""
-    whole = total([block])
-    response = Histogram.merged(h for blocks in whole.response.values() for h in blocks).summary()
-    return LoadObservation(
-        level=level,
-        offered_per_s=whole.offered_per_s,
-        achieved_per_s=whole.achieved_per_s,
-        sent=whole.planned,
-        completed=whole.operations,
-        response=response,
-        invalid=generator_limit([block]),
-    )
+    whole, invalid = total([block]), generator_limit([block])
+    response = merged(group.response for group in block.groups.values()).summary()
+    return LoadObservation(level, whole.offered_per_s, whole.achieved_per_s, whole.planned, whole.operations, response, invalid)
 
 
 def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:

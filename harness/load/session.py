@@ -127,7 +127,7 @@ class LoadSession:
             self.collected.crashed.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
 
     def _collect(self, supervisor: Supervisor, number: int) -> None:
-        self.collected.add(number, supervisor.blocks(), supervisor.ticks())
+        self.collected.add(number, *supervisor.received())
         self.observer.tick()
 
     def _show(self, step: str, number: int) -> None:

@@ -97,13 +97,10 @@ class Supervisor:
         self._received.wait(POLL_S)
         self._received.clear()
 
-    def blocks(self) -> list[LoadBlock]:
-        """Return the blocks received since the last call."""
-        return [self._blocks.popleft() for _ in range(len(self._blocks))]
-
-    def ticks(self) -> list[Tick]:
-        """Return the ticks received since the last call."""
-        return [self._ticks.popleft() for _ in range(len(self._ticks))]
+    def received(self) -> tuple[list[LoadBlock], list[Tick]]:
+        """Return the blocks and the ticks received since the last call."""
+        blocks, ticks = len(self._blocks), len(self._ticks)
+        return [self._blocks.popleft() for _ in range(blocks)], [self._ticks.popleft() for _ in range(ticks)]
 
     def stop(self) -> None:
         """Let the worker cut its block short, drain and exit, and collect the rest."""

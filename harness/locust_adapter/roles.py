@@ -91,7 +91,7 @@ class EngineHandle:
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
         """Return the blocks and the ticks received since the last call."""
-        return (self._supervisor.blocks(), self._supervisor.ticks()) if self._supervisor else ([], [])
+        return self._supervisor.received() if self._supervisor else ([], [])
 
     def drain(self) -> tuple[list[LoadBlock], list[Tick]]:
         """Stop the load worker after its operations in flight; return the rest of its blocks and ticks."""

@@ -78,9 +78,9 @@ class FakeWorker:
         self.clock.advance(int((block_s + 1) * 1e9))
         return block(arm, users, 0.0 if users else rate_factor, block_s)
 
-    def ticks(self) -> list[object]:
-        """Return an empty list."""
-        return []
+    def received(self) -> tuple[list[object], list[object]]:
+        """Return neither blocks nor ticks."""
+        return [], []
 
     def stop(self) -> None:
         """Do nothing."""

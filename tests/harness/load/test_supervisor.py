@@ -46,7 +46,7 @@ def test_a_worker_takes_its_cycles_and_ends_by_itself(environment: LoadEnvironme
     worker.load()
     while worker.running:
         worker.wait()
-    found = worker.blocks()
+    found, _ = worker.received()
     worker.close()
     assert sorted(b.arm for b in found) == sorted(["baseline", "proposed", "optimised"] * 2)
     assert all(sum(g.planned for g in b.groups.values()) == 10 for b in found)
@@ -73,7 +73,7 @@ def test_stopping_lets_the_block_end(environment: LoadEnvironment) -> None:
     worker.load(users=2)
     time.sleep(0.3)
     worker.stop()
-    (block,) = worker.blocks()
+    (block,), _ = worker.received()
     worker.close()
     assert not worker.running
     assert 0 < block.measured_ns < 600e9
