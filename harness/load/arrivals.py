@@ -152,8 +152,7 @@ def parse(text: str) -> Arrivals:
     """Parse the text of a schedule (see `SYNTAX`); the file of a replay is read here.
 
     Raises:
-        UsageError: the text is not a schedule, a rate is not a number above 0 and at most `MAX_RATE_PER_S`, or the file is not a
-            recording.
+        UsageError: the text is not a schedule, a rate is not above 0 and at most `MAX_RATE_PER_S`, or the file has no arrivals.
 
     Example:
         parse("poisson:200").offsets_ns(10.0, "seed")
@@ -205,11 +204,7 @@ def _before(offsets: Offsets, duration_s: float) -> Offsets:
 
 
 def read_trace(path: Path) -> Offsets:
-    """Read a file of recorded arrivals: nanoseconds from the start, shape (n,), n from 1 to `MAX_PLANNED`.
-
-    Raises:
-        UsageError: the file cannot be read, or a line is not a number from 0 to `MAX_AT_S`, or is less than the one before.
-    """
+    """Read arrivals in nanoseconds from the start, shape (n,), n from 1 to `MAX_PLANNED`; raise `UsageError` if one is invalid."""
     found: list[int] = []
     try:
         with path.open(encoding="utf-8-sig") as file:

@@ -231,10 +231,7 @@ def _rounded(plan: SearchPlan, level: float) -> float:
 
 
 def _seconds(plan: SearchPlan, history: Sequence[TriedStep], level: float) -> float:
-    """Return the duration that a step's percentiles need.
-
-    More users are expected to complete at least as many operations as fewer do, and fewer users at least their proportion.
-    """
+    """Return the duration that percentiles need, if more users complete as many operations and fewer their proportion, at least."""
     if plan.kind == CapacityKind.RATE:
         expected_per_s = level
     else:

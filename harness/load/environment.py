@@ -77,11 +77,7 @@ def _built(loaded: LoadedScenario, setting: Setting) -> ScenarioEnvironment:
 
 
 def refuse_remote(url: str, *, allow: bool) -> None:
-    """Refuse a server that is not on this machine.
-
-    Raises:
-        UsageError: a host in the URL is, or may be, another machine and `allow` is false.
-    """
+    """Raise `UsageError` if a host in the URL is, or may be, another machine, unless `allow`."""
     for host in hosts(url):
         if not allow and not is_loopback(host):
             raise UsageError(f"{host} is not this machine; to load another machine with its owner's consent, add --allow-remote")

@@ -2,10 +2,8 @@
 
 A client's work is part of every latency that it measures, and takes CPU time from other requests. So a request is encoded once and
 sent repeatedly; of a response only the status and the end are parsed until the caller reads more; and one timer watches the
-deadlines of all connections. The parser is `httptools`, as in uvicorn. Bodies are held whole; there is no TLS, no redirect, no
-cookie and no pipelining, and nothing is sent a second time.
-
-Needs the extra `load` (httptools), from the first `Client` on.
+deadlines of all connections. The parser is `httptools` of the extra `load`, as in uvicorn. Bodies are held whole; there is no TLS,
+no redirect, no cookie and no pipelining, and nothing is sent a second time.
 """
 
 from __future__ import annotations
@@ -87,12 +85,9 @@ class HttpRequest:
 
 
 class Client:
-    """Sends requests to one server, on one kept-alive connection per concurrent request.
+    """Sends requests to one server, on one kept-alive connection per concurrent request. Needs httptools, or raises `UsageError`.
 
     `opened` counts the connections made, `reused` the requests sent on a kept-alive one.
-
-    Raises:
-        UsageError: httptools is not installed.
 
     Example:
         client = Client("127.0.0.1", 8000)
@@ -113,11 +108,7 @@ class Client:
         self._timer: asyncio.TimerHandle | None = None
 
     def encode(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpRequest:
-        """Encode a request, which can be sent any number of times; add `host` and `content-length` if missing.
-
-        Raises:
-            UsageError: the method, the path or a header contains an invalid character.
-        """
+        """Encode a request for any number of sends, adding `host` and `content-length`; raise `UsageError` if it is invalid."""
         if not method or _INVALID_IN_METHOD.search(method):
             raise UsageError(f"{method!r} is not an HTTP method; use capital letters, as in GET")
         if not path.startswith("/") or _INVALID_IN_PATH.search(path):
@@ -164,12 +155,7 @@ class Client:
     async def request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"", deadline_s: float = DEADLINE_S
     ) -> Response:
-        """Encode and send a request.
-
-        Raises:
-            UsageError: as `encode` does.
-            OSError: as `send` does.
-        """
+        """Encode and send a request; raise the errors of `encode` and `send`."""
         return await self.send(self.encode(method, path, headers, body), deadline_s)
 
     def close(self) -> None:
@@ -371,11 +357,7 @@ class Response:
 
     @cached_property
     def body(self) -> bytes:
-        """The body, decoded from gzip or deflate if it was compressed.
-
-        Raises:
-            OSError: it is not gzip, is incomplete, decodes to more than `MAX_DECODED_BYTES`, or has another encoding.
-        """
+        """The body, decoded from gzip or deflate; `OSError` if it is invalid, has another encoding or is above the limit."""
         if not self.sent or _MAY_BE_ENCODED.search(self.head) is None:
             return self.sent
         encoding = self.headers.get("content-encoding", "identity").lower()

@@ -43,7 +43,6 @@ class PacerProtocol(Protocol):
 
     async def until(self, due_ns: int) -> None:
         """Return at or after `due_ns`, after at least one turn of the loop."""
-        ...
 
 
 class Pacer:

@@ -192,11 +192,7 @@ def record(
 
 
 def save(run: Run, collected: CollectedResults, out: Path) -> None:
-    """Write the record and the histograms of a load test to its folder.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
+    """Write the record and the histograms of a load test; raise `UsageError` if the folder cannot be written."""
     for found in run.scenarios:
         if found.samples_file:
             write_histograms(histogram_rows(collected.blocks, found.name), out / found.samples_file)

@@ -80,11 +80,7 @@ class Supervisor:
             self._last = order
 
     def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
-        """Run one block of an arm in a worker on request, by the closed model with `users`, and by the open model without.
-
-        Raises:
-            ScenarioFailedError: the worker has exited.
-        """
+        """Run one block, of the closed model with `users`, else of the open one; `ScenarioFailedError` if the worker exits."""
         self._order(Order(users, rate_factor, arm, block_s))
         while not self._blocks:
             if not self.running and not self._blocks:  # in this order: its last block may arrive before it exits

@@ -92,11 +92,7 @@ class LoadedInstances:
     """Arrivals of the cycles so far."""
 
     def stream(self, number: int) -> Sequence[Case]:
-        """Return a stream's cases, the same in every process and at every call.
-
-        Raises:
-            ScenarioFailedError: there are none.
-        """
+        """Return a stream's cases, the same in every process and at every call; `ScenarioFailedError` if there are none."""
         if number not in self.streams:
             cases = self.loaded.scenario.load_cases(replace(self.setting, stream=self.setting.stream + number + 1))
             if not cases:
@@ -121,10 +117,9 @@ class LoadedInstances:
         return cases()
 
     def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> list[tuple[int, Case]]:
-        """Pair arrivals with cases: they alternate between lanes, each of which goes through its stream.
+        """Return the arrivals with their cases, from lanes that alternate and each go through a stream, without excluded groups.
 
-        Cases that the arm cannot run are left out. Each lane is a case ahead of the one before, so that a few arrivals include
-        cases of every group.
+        Each lane is a case ahead of the one before, so that a few arrivals include cases of every group.
         """
         lanes = [self.stream(number) for number in range(LANES)]
         pairs = []
@@ -137,10 +132,7 @@ class LoadedInstances:
 
 
 class LoadWorker:
-    """Runs blocks of load on every scenario's instances.
-
-    `cannot_run` holds (scenario, arm, group, error) of groups that an arm cannot run as written.
-    """
+    """Runs blocks of load on every scenario's instances. `cannot_run` is the same as in `WorkerReady`."""
 
     def __init__(
         self, loaded: Sequence[LoadedScenario], job: LoadJob, clock: Clock, pacer: PacerProtocol, sampler: Sampler | None = None
@@ -164,11 +156,7 @@ class LoadWorker:
         return {"execution": modes.pop()} if len(modes) == 1 else {f"execution of {n}": mode for n, mode in self._execution.items()}
 
     async def open(self) -> None:
-        """Open every arm's instance, create its cases and compare the arms' answers.
-
-        Raises:
-            ScenarioFailedError: answers differ, or there are no cases.
-        """
+        """Open every arm's instance, create its cases and compare the answers; `ScenarioFailedError` if they differ."""
         for loaded, setting in self._loaded:
             scenario = loaded.scenario
             self._execution[loaded.name] = SYNCHRONOUS if scenario.is_synchronous else ASYNCHRONOUS
@@ -218,11 +206,7 @@ class LoadWorker:
             cycle += 1
 
     async def run_block(self, order: Order, number: int, stopped: Callable[[], bool]) -> LoadBlock:
-        """Run one block of an arm of the first scenario, by the closed model if there are users; `number` stands for its cycle.
-
-        Raises:
-            ScenarioFailedError: the arm cannot take load.
-        """
+        """Run one block of the first scenario, `number` instead of its cycle; `ScenarioFailedError` if the arm cannot take load."""
         scenario, arm = self._scenarios[0], order.arm
         if arm not in scenario.instances:
             name = scenario.loaded.name

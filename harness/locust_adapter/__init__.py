@@ -3,8 +3,6 @@
 Importing Locust patches the process, and a patched process is a different program from the one to measure. So nothing is measured
 here: Locust provides the command line, the web UI and the distribution, and each of its local or worker processes supervises one
 unpatched load worker (`harness.load`), sends it the number of users and receives every block's histograms.
-
-Locust's events are forwarded to this process's role.
 """
 
 from typing import Any

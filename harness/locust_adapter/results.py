@@ -33,11 +33,7 @@ _NO_REPORT = "No report yet: it is written when a run ends."
 
 
 def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Path, Run]:
-    """Write a run and return its folder and the record. Several workers at the same time are one load: one process's.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
+    """Write a run and return its folder and record; `UsageError` if it cannot be written. Several workers are one load."""
     folder = Path(out or f"runs/{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}-load")
     scenarios, blocks, took_part = request.scenarios, combined(results.blocks.values()), len(results.blocks)
     engine, rtt_ms = request.settings.engines[0], request.settings.rtts_ms[0]
