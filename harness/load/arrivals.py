@@ -26,20 +26,14 @@ from harness.errors import UsageError
 Offsets: TypeAlias = npt.NDArray[np.int64]
 Seconds: TypeAlias = npt.NDArray[np.float64]
 
-MAX_RATE_PER_S = 1e6
-"""The highest accepted rate, in operations per second; anything beyond it is a typing error."""
-
-MAX_PLANNED = 50_000_000
-"""The largest number of arrivals of one schedule, which is held in memory at 8 bytes each."""
+MAX_RATE_PER_S = 1e6  # the highest accepted rate, in operations per second; anything beyond it is a typing error
+MAX_PLANNED = 50_000_000  # the largest number of arrivals of one schedule, which is held in memory at 8 bytes each
 
 SYNTAX = "200 (evenly spaced), poisson:200, ramp:10..500, steps:50,100,200 or replay:FILE"
 """The texts that `parse` accepts, for help and error messages."""
 
-TRACE_COLUMN = "at_s"
-"""The CSV column that holds recorded arrivals."""
-
-MAX_AT_S = 1_000_000
-"""The latest recorded arrival, in seconds: more than eleven days, beyond which a file is rather in milliseconds."""
+TRACE_COLUMN = "at_s"  # the CSV column that holds recorded arrivals
+MAX_AT_S = 1_000_000  # the latest recorded arrival, in seconds: eleven days; a file beyond it is rather in milliseconds
 
 
 def _constant_s(rates: tuple[float, ...], duration_s: float, _seed: str) -> Seconds:

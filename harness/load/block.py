@@ -30,29 +30,14 @@ from harness.runtime.clock import Clock, cpu_ns
 from harness.scenario import Case
 from harness.stats.histogram import Histogram, HistogramWire
 
-LEAD_NS = 1_000_000
-"""Time between planning and the first arrival, so that the first one is not late already."""
-
-STOP_CHECK_NS = 200_000_000
-"""The longest time until a request to stop is noticed."""
-
-BURST = 64
-"""Overdue arrivals that start in a row before the loop gets a turn for the operations themselves."""
-
-GIVE_UP_S = 5.0
-"""The time an operation may take to end after it was cancelled."""
-
-LAG_CHECK_NS = 10_000_000
-"""The interval at which the closed model measures the loop's lag."""
-
-MESSAGE_CHARS = 120
-"""The length of an error's first line by which failed operations are grouped."""
-
-MAX_MESSAGES = 50
-"""Distinct error messages per group; messages that contain a number of their own would be without limit."""
-
-OTHER_MESSAGES = "other messages"
-"""The name under which errors beyond `MAX_MESSAGES` are counted."""
+LEAD_NS = 1_000_000  # time between planning and the first arrival, so that the first one is not late already
+STOP_CHECK_NS = 200_000_000  # the longest time until a request to stop is noticed
+BURST = 64  # overdue arrivals that start in a row before the loop gets a turn for the operations themselves
+GIVE_UP_S = 5.0  # the time an operation may take to end after it was cancelled
+LAG_CHECK_NS = 10_000_000  # the interval at which the closed model measures the loop's lag
+MESSAGE_CHARS = 120  # the length of an error's first line by which failed operations are grouped
+MAX_MESSAGES = 50  # distinct error messages per group; messages that contain a number of their own would be without limit
+OTHER_MESSAGES = "other messages"  # the name under which errors beyond `MAX_MESSAGES` are counted
 
 
 class LatencyHistograms(msgspec.Struct, frozen=True):

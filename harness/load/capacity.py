@@ -12,20 +12,11 @@ from dataclasses import dataclass, field
 from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.verdicts.slo import LoadObservation, Objective, statistic_ns
 
-PRECISION = 1.1
-"""The search ends when the lowest failed level ÷ the highest sustained level is at most this."""
-
-TRIES = 2
-"""Tries of an end of the bracket before it counts, and of a level at which the generator was the limit."""
-
-SPARE = 1.2
-"""Factor on the number of operations that a step is planned for, since arrivals are random."""
-
-FIRST_LEVEL = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}
-"""The level that is tried first."""
-
-MAX_LEVEL = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}
-"""The highest level that is tried."""
+PRECISION = 1.1  # the search ends when the lowest failed level ÷ the highest sustained level is at most this
+TRIES = 2  # tries of an end of the bracket before it counts, and of a level at which the generator was the limit
+SPARE = 1.2  # factor on the number of operations that a step is planned for, since arrivals are random
+FIRST_LEVEL = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}  # the level that is tried first
+MAX_LEVEL = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}  # the highest level that is tried
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from harness.scenario import Setting
 from harness.verdicts.promise import judge
 from harness.verdicts.slo import LoadObservation
 
-USUAL_STEPS = 13
-"""The usual number of steps of a search, for the expected remaining time."""
+USUAL_STEPS = 13  # the usual number of steps of a search, for the expected remaining time
 
 LOADS = {
     CapacityKind.RATE: "search over rates, operations due at random times (Poisson)",
@@ -34,8 +33,7 @@ LOADS = {
 }
 MODELS = {CapacityKind.RATE: LoadModel.OPEN, CapacityKind.USERS: LoadModel.CLOSED}
 
-UNIT_RATE = "poisson:1"
-"""One operation per second, so that a level is the factor on it."""
+UNIT_RATE = "poisson:1"  # one operation per second, so that a level is the factor on it
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from harness.runtime.child import JobFailed
 from harness.runtime.workspace import workspace
 from harness.scenario import Setting
 
-STREAMS_PER_WORKER = 1000
-"""The offset between the streams of cases of two load workers: more than one of them uses."""
+STREAMS_PER_WORKER = 1000  # the offset between the streams of cases of two load workers: more than one of them uses
 
 
 @dataclass

@@ -45,23 +45,12 @@ CONNECT_TIMED_OUT = "no connection to the server before the deadline"
 REFUSED = "the server refuses connections"
 UNKNOWN_HOST = "the server's host name is unknown"
 
-MAX_HEAD_BYTES = 64 * 2**10
-"""The largest accepted status line with headers."""
-
-MAX_BODY_BYTES = 64 * 2**20
-"""The largest accepted body as transferred, before decoding."""
-
-MAX_DECODED_BYTES = 256 * 2**20
-"""The largest decoded body: a few kilobytes of zeros, compressed twice, are gigabytes."""
-
-DEADLINE_S = 30.0
-"""The default deadline of a request, from the call to the complete response."""
-
-FINAL = 200
-"""The lowest status of a final response; lower ones are interim responses (RFC 9110 §15.2), followed by the final one."""
-
-_MIN_SWEEP_GAP_S = 0.001
-"""The minimum time between two checks of the deadlines: some loops' timers fire early, and would check again at once."""
+MAX_HEAD_BYTES = 64 * 2**10  # the largest accepted status line with headers
+MAX_BODY_BYTES = 64 * 2**20  # the largest accepted body as transferred, before decoding
+MAX_DECODED_BYTES = 256 * 2**20  # the largest decoded body: a few kilobytes of zeros, compressed twice, are gigabytes
+DEADLINE_S = 30.0  # the default deadline of a request, from the call to the complete response
+FINAL = 200  # the lowest status of a final response; lower ones are interim responses (RFC 9110 §15.2), followed by the final one
+_MIN_SWEEP_GAP_S = 0.001  # the minimum time between two checks of the deadlines, because some timers fire early
 
 _SWITCHING = 101
 _WITHOUT_BODY = frozenset({204, 304})

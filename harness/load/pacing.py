@@ -21,14 +21,9 @@ import numpy as np
 
 from harness.runtime.clock import Clock, FakeClock
 
-EARLY_SHARE = 10
-"""The timer fires early by one part in this many of the wait."""
-
-MAX_EARLY_NS = 200_000
-"""The timer fires early by at most this much, so that at most this much of a wait is spent in turns of the loop."""
-
-IDLE_TURN_NS = 20_000
-"""The longest turn of the loop that counts as idle: handling any event takes longer."""
+EARLY_SHARE = 10  # the timer fires early by one part in this many of the wait
+MAX_EARLY_NS = 200_000  # the timer fires early by at most this much: the part of a wait that is spent in turns of the loop
+IDLE_TURN_NS = 20_000  # the longest turn of the loop that counts as idle: handling any event takes longer
 
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _ABSOLUTE = 1
@@ -167,8 +162,7 @@ class KeepAwake:
             before_ns = now_ns
 
 
-SETTLING_TURNS = 50
-"""Turns of the loop within which every coroutine that can continue does so, before a `FakePacer` advances the clock."""
+SETTLING_TURNS = 50  # turns of the loop in which all coroutines that can continue do so, before a `FakePacer` advances
 
 
 class FakePacer:

@@ -23,11 +23,8 @@ from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning,
 from harness.runtime.clock import utc_now
 from harness.stats.histogram import Histogram, HistogramWire, bounds_ns, latency_ratios, summary
 
-MIN_ACHIEVED_SHARE = 0.98
-"""An arm that completes a smaller share of the offered rate does not sustain it."""
-
-MAX_CPU_PERCENT = 90.0
-"""The highest CPU usage of a generator's core: above it, nothing is left for arrivals that coincide."""
+MIN_ACHIEVED_SHARE = 0.98  # an arm that completes a smaller share of the offered rate does not sustain it
+MAX_CPU_PERCENT = 90.0  # the highest CPU usage of a generator's core: above it, nothing is left for arrivals that coincide
 
 LATE_NS = 1_000_000
 LATE_SHARE = 0.1
@@ -36,14 +33,9 @@ LATE_SHARE = 0.1
 LATENESS_PERCENTILES = {0.5: "half of the operations", 0.99: "1 % of the operations"}
 """The percentiles at which lateness is compared with response times: typical operations, and slow ones."""
 
-CHANCE_SD = 3.0
-"""Standard deviations that are attributed to chance: the number in flight varies by its square root (Poisson arrivals)."""
-
-EARLY_QUANTILE = 0.1
-"""The quantile of response times that stands for the duration of an operation with little queueing."""
-
-MEDIAN = "50"
-"""The percentile label of the ratios that other runs have as well."""
+CHANCE_SD = 3.0  # standard deviations that are attributed to chance; the number in flight varies by its square root (Poisson)
+EARLY_QUANTILE = 0.1  # the quantile of response times that stands for the duration of an operation with little queueing
+MEDIAN = "50"  # the percentile label of the ratios that other runs have as well
 
 KINDS = ("response", "service", "queue")
 """The times of an operation, as fields of `LatencyHistograms`."""

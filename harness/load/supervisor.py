@@ -16,11 +16,8 @@ from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, Wor
 from harness.results.load import Tick
 from harness.runtime.child import Child, JobFailed, python_module
 
-STOP_S = 10.0
-"""Seconds that the worker may take to close its instances, in addition to draining."""
-
-POLL_S = 0.1
-"""Seconds between two checks, while waiting for a block, that the worker is still running."""
+STOP_S = 10.0  # seconds that the worker may take to close its instances, in addition to draining
+POLL_S = 0.1  # seconds between two checks, while waiting for a block, that the worker is still running
 
 _Report = WorkerReport | JobFailed
 _decoder: msgspec.json.Decoder[_Report] = msgspec.json.Decoder(_Report)

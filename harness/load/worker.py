@@ -50,24 +50,16 @@ except ImportError:  # asyncio's own loop works as well; the record names the on
 else:
     new_event_loop, EVENT_LOOP = uvloop.new_event_loop, f"uvloop {importlib.metadata.version('uvloop')}"
 
-SWITCH_S = 0.0002
-"""Seconds that the sampling thread may keep the interpreter from the loop: Python's default of 5 ms would show in the times."""
-
-VERIFIED_CASES = 2
-"""Cases of each group on which the arms must agree before any load."""
-
-THREADS = 32
-"""Threads of the pool that runs the operations of a synchronous scenario; further concurrent operations wait for a thread."""
+SWITCH_S = 0.0002  # seconds that the sampling thread may keep the loop waiting; Python's default of 5 ms would show in the times
+VERIFIED_CASES = 2  # cases of each group on which the arms must agree before any load
+THREADS = 32  # threads that run the operations of a synchronous scenario; further concurrent operations wait for one
 
 ASYNCHRONOUS = "asynchronous, in one event loop"
 SYNCHRONOUS = f"synchronous, in a pool of {THREADS} threads"
 """Execution modes of a scenario's operations, for the record: concurrency beyond the pool's size is queueing for a thread."""
 
-LANES = 8
-"""Streams of cases between which arrivals of the open model alternate."""
-
-MAX_STREAMS = 64
-"""The limit of streams of cases; further users share them, and each case goes to the next user that starts an operation."""
+LANES = 8  # streams of cases between which arrivals of the open model alternate
+MAX_STREAMS = 64  # the limit of streams of cases; further users share them: each case goes to the next user that starts
 
 Send = Callable[[WorkerReport | JobFailed], None]
 

@@ -22,20 +22,14 @@ from harness.locust_adapter.results import VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
 from harness.results.load import LoadModel, Tick
 
-POLL_S = 0.2
-"""The interval at which load workers and Locust workers are polled."""
-
-ALONE = "here"
-"""The client id of a single process."""
+POLL_S = 0.2  # the interval at which load workers and Locust workers are polled
+ALONE = "here"  # the client id of a single process
 
 HERE, PREPARE, READY, DRAIN = "harness_here", "harness_prepare", "harness_ready", "harness_drain"
 """Messages between master and workers, in addition to Locust's own; a worker's blocks are in its reports."""
 
-REQUEST = "harness_request"
-"""The name among Locust's options under which the master sends the request to its workers; None if it cannot be run."""
-
-REPORT_KEY = "harness"
-"""The key of the harness's data in a worker's report."""
+REQUEST = "harness_request"  # the name of the request among the options that the master sends to its workers; None without one
+REPORT_KEY = "harness"  # the key of the harness's data in a worker's report
 
 
 @dataclass

@@ -19,8 +19,7 @@ from harness.stats.histogram import Histogram
 DROPPED = "dropped: the limit of in-flight operations was reached"
 UNFINISHED = "unfinished at the drain timeout"
 
-_PLAIN_MS = 100
-"""Times of at least this much are printed without decimals."""
+_PLAIN_MS = 100  # times of at least this much are printed without decimals
 
 
 def install() -> None:
