@@ -69,7 +69,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the searches; return 0, 1 if the scenario failed, 3 if interrupted or out of time before there was a result."""
     from harness.cli._console import Progress
-    from harness.load.capacity_run import CapacityPlan, CapacitySession
+    from harness.load.session import CapacityPlan, CapacitySession
 
     plans = _plans(options)
     loaded = _options.load_one(options.scenario, options.scenarios)
