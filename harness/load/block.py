@@ -160,8 +160,7 @@ async def run_open(
             in_a_row += 1
             if in_a_row % BURST == 0:
                 await asyncio.sleep(0)
-        recorder.plan(case, due_ns)
-        if recorder.is_measured(due_ns):
+        if recorder.plan(case, due_ns):
             recorder.lateness_ns.append(now_ns - due_ns)
         if len(in_flight) >= in_flight_limit:
             recorder.drop(case, due_ns)
@@ -220,8 +219,7 @@ async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_n
         for case in cases:
             operation = InFlight(case, clock.now_ns())
             operation.task = asyncio.current_task()
-            recorder.plan(case, operation.due_ns)
-            if first_ns is None and recorder.is_measured(operation.due_ns):
+            if recorder.plan(case, operation.due_ns) and first_ns is None:
                 first_ns = operation.due_ns
             recorder.start(operation)
             await recorder.operate(operation)
@@ -296,10 +294,11 @@ class Recorder:
         """Return whether an operation due at that time counts."""
         return self.from_ns <= due_ns < self.until_ns
 
-    def plan(self, case: Case, due_ns: int) -> None:
-        """Count an operation as planned."""
-        if self.is_measured(due_ns):
+    def plan(self, case: Case, due_ns: int) -> bool:
+        """Count an operation as planned, and return whether it belongs to measured time."""
+        if is_measured := self.is_measured(due_ns):
             self._groups[case.group].planned += 1
+        return is_measured
 
     def drop(self, case: Case, due_ns: int) -> None:
         """Count an operation that was due and did not start."""

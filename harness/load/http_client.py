@@ -17,17 +17,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from harness.errors import UsageError, missing_extra
 
-if TYPE_CHECKING:
+try:
     import httptools
-else:
-    try:
-        import httptools
-    except ModuleNotFoundError:  # an extra; `Client` raises with the command that installs it
-        httptools = None
+except ModuleNotFoundError:  # an extra; `Client` raises with the command that installs it
+    httptools = None  # type: ignore[assignment]  # as above
 
 TIMED_OUT = "no response from the server before the deadline"
 RESET = "the server reset the connection"

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -18,7 +19,7 @@ from harness.errors import HarnessError
 from harness.load import arrivals
 from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.protocol import LoadJob
-from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
 from harness.stats.histogram import Histogram, HistogramWire, bounds_ns, latency_ratios, summary
@@ -132,79 +133,58 @@ def merged(wires: Iterable[HistogramWire]) -> Histogram:
     return Histogram.merged(map(Histogram.from_wire, wires))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Total:
-    """One arm's operations of one group over several blocks; counts are sums."""
+    """One arm's operations of one group over several blocks."""
 
-    open_model: bool = True
-    blocks: int = 0
-    measured_ns: int = 0
-    planned: int = 0
-    operations: int = 0
-    """Operations that were due in measured time and completed without an error."""
-    completed: int = 0
-    """Operations that completed without an error within measured time."""
-    dropped: int = 0
-    unfinished: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    response: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
-    """A load worker's number → one histogram per block; as are `service` and `queue`."""
-    service: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
-    queue: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
+    blocks: Blocks
+    group: str
+    """The group's name; `ALL` is every operation."""
+
+    @cached_property
+    def sums(self) -> LatencyHistograms:
+        """The operations of all blocks together."""
+        return _combined_group([times for block in chain(*self.blocks.values()) for times in _groups(block, self.group)])
 
     @property
     def offered_per_s(self) -> float | None:
         """Planned operations per second of measured time; None in the closed model."""
-        return self.planned / self.seconds if self.open_model else None
+        return self.sums.planned / self.seconds if self.is_open else None
 
     @property
     def achieved_per_s(self) -> float:
         """Operations completed without an error per second of measured time."""
-        return (self.completed if self.open_model else self.operations) / self.seconds
+        return (self.sums.completed if self.is_open else self.sums.operations) / self.seconds
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the load was that of the open model."""
+        return not any(block.users for block in chain(*self.blocks.values()))
 
     @property
     def seconds(self) -> float:
         """The measured time."""
-        return max(1, self.measured_ns) / 1e9
+        return max(1, sum(block.measured_ns for block in chain(*self.blocks.values()))) / 1e9
 
-    @property
-    def failed(self) -> int:
-        """The number of operations that raised."""
-        return self.errors.total()
-
-    def add(self, worker: int, block: LoadBlock, groups: Iterable[LatencyHistograms]) -> None:
-        """Add a block's groups as one; without groups its measured time counts nevertheless."""
-        found = list(groups)
-        self.open_model = not block.users
-        self.blocks += 1
-        self.measured_ns += block.measured_ns
-        for name in COUNTS:
-            setattr(self, name, getattr(self, name) + sum(getattr(group, name) for group in found))
-        for group in found:
-            self.errors.update(group.errors)
-        for kind in KINDS:
-            getattr(self, kind)[worker].append(merged(getattr(group, kind) for group in found))
+    def times(self, kind: str) -> LatencySummary:
+        """Return the distribution of one of `KINDS`; a block without the group counts as one without operations."""
+        workers = self.blocks.items()
+        return summary({n: [merged(getattr(g, kind) for g in _groups(b, self.group)) for b in found] for n, found in workers})
 
 
-def total(blocks: Iterable[LoadBlock], group: str = ALL) -> Total:
-    """Return the sum of some blocks of one load worker, such as a single block."""
-    whole = Total()
-    for block in blocks:
-        whole.add(1, block, _groups(block, group))
-    return whole
+def total(blocks: Sequence[LoadBlock]) -> Total:
+    """Return the sum of all operations in some blocks of one load worker, such as a single block."""
+    return Total({1: blocks}, ALL)
 
 
 def totals(blocks: Blocks) -> dict[tuple[str, str], Total]:
     """Return (arm, group) → its sum over the blocks of one scenario; the group `ALL` is every operation."""
-    groups: dict[str, dict[str, None]] = defaultdict(lambda: {ALL: None})
-    for block in chain(*blocks.values()):
-        groups[block.arm].update(dict.fromkeys(block.groups))
-    found: dict[tuple[str, str], Total] = defaultdict(Total)
-    for worker, of_worker in blocks.items():
-        for block in of_worker:
-            for group in groups[block.arm]:
-                found[block.arm, group].add(worker, block, _groups(block, group))
-    return dict(found)
+    found: dict[tuple[str, str], Total] = {}
+    for arm in dict.fromkeys(block.arm for block in chain(*blocks.values())):
+        of_arm = {worker: [block for block in of_worker if block.arm == arm] for worker, of_worker in blocks.items()}
+        groups = dict.fromkeys([ALL, *(group for block in chain(*of_arm.values()) for group in block.groups)])
+        found |= {(arm, group): Total(of_arm, group) for group in groups}
+    return found
 
 
 def cycles(blocks: Blocks, group: str) -> dict[int, list[dict[str, Histogram]]]:
@@ -287,27 +267,23 @@ def overloaded(total: Total) -> str | None:
     Only operations that complete within measured time count: an arm that is too slow may still complete its backlog while draining.
     Operations in flight at the end for as long as an operation takes with little queueing are not a backlog.
     """
-    if total.unfinished:
-        return f"{_of(total.unfinished, total)} were unfinished at the drain timeout"
-    if not total.open_model:
+    sums, blocks = total.sums, len([*chain(*total.blocks.values())])
+    failed, missing, response = sum(sums.errors.values()), sums.planned - sums.completed, Histogram.from_wire(sums.response)
+    if sums.unfinished:
+        return f"{sums.unfinished} of {sums.planned} operations were unfinished at the drain timeout"
+    if not total.is_open:
         return None
-    if total.dropped:
-        return f"{_of(total.dropped, total)} were dropped at the limit of in-flight operations"
-    if total.failed > (1 - MIN_ACHIEVED_SHARE) * total.planned:
-        return f"{_of(total.failed, total)} failed"
-    missing = total.planned - total.completed
-    response = Histogram.merged(h for blocks in total.response.values() for h in blocks)
-    rate_per_s = total.planned / total.seconds
-    in_flight = total.blocks * (1 + rate_per_s * (response.percentile_ns(EARLY_QUANTILE) or 0.0) / 1e9)
+    if sums.dropped:
+        return f"{sums.dropped} of {sums.planned} operations were dropped at the limit of in-flight operations"
+    if failed > (1 - MIN_ACHIEVED_SHARE) * sums.planned:
+        return f"{failed} of {sums.planned} operations failed"
+    rate_per_s = sums.planned / total.seconds
+    in_flight = blocks * (1 + rate_per_s * (response.percentile_ns(EARLY_QUANTILE) or 0.0) / 1e9)
     # Operations in flight at the start and at the end of measured time cancel on average; their difference has both variances.
-    chance = CHANCE_SD * math.sqrt(2 * total.blocks * rate_per_s * (response.mean_ns or 0.0) / 1e9)
-    if missing <= (1 - MIN_ACHIEVED_SHARE) * total.planned or missing <= in_flight + chance + total.failed:
+    chance = CHANCE_SD * math.sqrt(2 * blocks * rate_per_s * (response.mean_ns or 0.0) / 1e9)
+    if missing <= (1 - MIN_ACHIEVED_SHARE) * sums.planned or missing <= in_flight + chance + failed:
         return None
     return f"it completed {total.achieved_per_s:.4g} of {rate_per_s:.4g} operations per second"
-
-
-def _of(count: int, total: Total) -> str:
-    return f"{count} of {total.planned} operations"
 
 
 # Records of the run file
@@ -395,14 +371,14 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> Load
         group=group,
         offered_per_s=total.offered_per_s,
         achieved_per_s=total.achieved_per_s,
-        operations=total.operations,
-        errors=total.failed,
-        dropped=total.dropped,
-        unfinished=total.unfinished,
-        response=summary(total.response),
-        service=summary(total.service),
-        queue=summary(total.queue),
-        error_messages=dict(total.errors),
+        operations=total.sums.operations,
+        errors=sum(total.sums.errors.values()),
+        dropped=total.sums.dropped,
+        unfinished=total.sums.unfinished,
+        response=total.times("response"),
+        service=total.times("service"),
+        queue=total.times("queue"),
+        error_messages=total.sums.errors,
         overloaded=all_overloaded or overloaded(total),
     )
 

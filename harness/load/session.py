@@ -343,8 +343,10 @@ class CapacitySession:
 def observation(level: float, block: LoadBlock) -> LoadObservation:
     """Return a step's figures from its block, all groups of operations together."""
     whole, invalid = total([block]), generator_limit([block])
-    response = merged(group.response for group in block.groups.values()).summary()
-    return LoadObservation(level, whole.offered_per_s, whole.achieved_per_s, whole.planned, whole.operations, response, invalid)
+    response = merged([whole.sums.response]).summary()
+    return LoadObservation(
+        level, whole.offered_per_s, whole.achieved_per_s, whole.sums.planned, whole.sums.operations, response, invalid
+    )
 
 
 def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:

@@ -17,7 +17,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.locust_adapter.request import add_options, users
-from harness.locust_adapter.roles import Alone, Master, Worker
+from harness.locust_adapter.roles import Alone, Master, Reporter, Worker
 from harness.locust_adapter.statistics import install
 
 __all__ = ["users"]
@@ -29,9 +29,12 @@ events.init_command_line_parser.add_listener(add_options)
 @events.init.add_listener
 def _ready(environment: Environment, **_: Any) -> None:
     runner = environment.runner
-    role = (Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone)(environment)
+    kind = Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone
+    role: Alone | Master | Worker = kind(environment)
     environment.events.test_start.add_listener(lambda **_: role.start())
     environment.events.test_stop.add_listener(lambda **_: role.stop())
     # Locust calls these in reverse order: added after its runner's own, this one has a worker report before the runner disconnects.
-    environment.events.quitting.add_listener(lambda **_: role.quitting())
+    environment.events.quitting.add_listener(lambda **_: role.stop())
+    if isinstance(role, Reporter):
+        environment.events.quitting.add_listener(lambda **_: role.quitting())
     role.ready()

@@ -1,7 +1,6 @@
 """The role of each Locust process in a run: a single process, or a master that distributes the load over workers."""
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -99,8 +98,11 @@ class EngineHandle:
         self._stack.close()
 
 
-class Role(ABC):
-    """The role of one Locust process. `harness.locust_adapter` calls its methods on Locust's events."""
+class Role:
+    """The role of one Locust process. `harness.locust_adapter` calls `ready`, `start` and `stop` on Locust's events.
+
+    `ready` prepares in advance what would otherwise shorten a run of limited time; `stop` ends a run, if there is one.
+    """
 
     runner: Runner
     """Locust's runner of this process."""
@@ -108,28 +110,8 @@ class Role(ABC):
     def __init__(self, environment: Environment) -> None:
         assert environment.runner is not None
         self.environment, self.runner = environment, environment.runner
+        self.options: Any = environment.parsed_options
         self.running = False
-
-    @property
-    def options(self) -> Any:
-        """Locust's options and the harness's."""
-        return self.environment.parsed_options
-
-    @abstractmethod
-    def ready(self) -> None:
-        """Prepare in advance what would otherwise shorten a run of limited time."""
-
-    @abstractmethod
-    def start(self) -> None:
-        """Start a run."""
-
-    @abstractmethod
-    def stop(self) -> None:
-        """End the run, if there is one: wait for operations in flight and have the results written."""
-
-    def quitting(self) -> None:
-        """End with Locust, also in the middle of a run."""
-        self.stop()
 
     def give_up(self, message: str, code: int) -> None:
         """End with one line on standard error; with the web UI the run ends and the page stays."""
@@ -164,9 +146,8 @@ class Reporter(Role):
         return RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
 
     def quitting(self) -> None:
-        """End with Locust; a run that was to last longer counts as interrupted."""
+        """Note whether the run was to last longer, which counts as an interruption."""
         self.results.interrupted = self.running and bool(self.options.headless and self.options.run_time)
-        self.stop()
 
     def finish(self, request: RunRequest) -> None:
         """Write the run and its report."""
