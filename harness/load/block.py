@@ -90,18 +90,6 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     """Whether the system under load is another process."""
 
 
-@dataclass(frozen=True)
-class Phases:
-    """The durations of a block's parts, in nanoseconds."""
-
-    warm_up_ns: int
-    """Operations start and are not recorded."""
-    measured_ns: int
-    """Operations start and are recorded."""
-    drain_ns: int
-    """No operation starts; the longest wait for those in flight."""
-
-
 @dataclass(slots=True, eq=False)
 class InFlight:
     """One operation in flight."""
@@ -120,11 +108,17 @@ class InFlight:
 
 @dataclass(frozen=True)
 class BlockTime:
-    """The time of a block: the clock, waits until a time, and a request to stop, which cuts the block short."""
+    """The clock of a block and the durations of its parts, in nanoseconds; `stopped()` cuts it short."""
 
     clock: Clock
     pacer: PacerProtocol
     stopped: Callable[[], bool]
+    warm_up_ns: int
+    """Operations start and are not recorded."""
+    measured_ns: int
+    """Operations start and are recorded."""
+    drain_ns: int
+    """No operation starts; the longest wait for those in flight."""
 
     async def wait_until(self, due_ns: int) -> bool:
         """Wait until a time; return False if the block is stopped before."""
@@ -136,9 +130,7 @@ class BlockTime:
         return False
 
 
-async def run_open(
-    recorder: Recorder, schedule: Iterable[tuple[int, Case]], phases: Phases, in_flight_limit: int, time: BlockTime
-) -> None:
+async def run_open(recorder: Recorder, schedule: Iterable[tuple[int, Case]], in_flight_limit: int, time: BlockTime) -> None:
     """Run one block of the open model.
 
     `schedule` is each operation's due time in nanoseconds from the block's start, ascending, and its case. Arrivals that are due
@@ -146,7 +138,7 @@ async def run_open(
     """
     clock = time.clock
     start_ns = clock.now_ns() + LEAD_NS
-    recorder.begin(start_ns, phases)
+    recorder.begin(start_ns, time)
     loop, in_flight, in_a_row = asyncio.get_running_loop(), recorder.in_flight, 0
     for offset_ns, case in schedule:
         due_ns = start_ns + offset_ns
@@ -166,22 +158,22 @@ async def run_open(
             recorder.drop(case, due_ns)
             continue
         operation = InFlight(case, due_ns)
-        recorder.start(operation)
+        in_flight.add(operation)  # its task may run later, and a burst must not exceed the limit
         operation.task = loop.create_task(recorder.operate(operation))
     else:
         await time.wait_until(recorder.until_ns)
     recorder.end()
-    await drain(recorder, phases.drain_ns, time)
+    await drain(recorder, time)
 
 
-async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], phases: Phases, time: BlockTime) -> int:
+async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], time: BlockTime) -> int:
     """Run one block of the closed model and return the time that its rates divide by, in nanoseconds.
 
     `users` holds each user's endless cases. The time is the mean over users from the start of their first measured operation to the
     end of their last: it consists of whole operations, so that neither a long last one nor an idle rest biases the rate.
     """
     clock, pacer, stopped = time.clock, time.pacer, time.stopped
-    recorder.begin(clock.now_ns(), phases)
+    recorder.begin(clock.now_ns(), time)
     spans_ns: list[int] = []
     tasks = [asyncio.ensure_future(_user(recorder, cases, clock, spans_ns)) for cases in users]
     due_ns = clock.now_ns()
@@ -192,16 +184,16 @@ async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], phases
     if not stopped():
         await pacer.until(recorder.until_ns)
     recorder.end()
-    await drain(recorder, phases.drain_ns, time)
+    await drain(recorder, time)
     await asyncio.wait(tasks, timeout=GIVE_UP_S)
     return round(math.fsum(spans_ns) / len(spans_ns)) if spans_ns else recorder.measured_ns
 
 
-async def drain(recorder: Recorder, drain_ns: int, time: BlockTime) -> None:
+async def drain(recorder: Recorder, time: BlockTime) -> None:
     """Wait up to the drain timeout for operations in flight, then cancel the rest, so that the loop is idle for the next block."""
-    if recorder.in_flight:
-        timeout = asyncio.ensure_future(time.pacer.until(time.clock.now_ns() + drain_ns))
-        idle = asyncio.ensure_future(recorder.idle())
+    if tasks := [operation.task for operation in recorder.in_flight if operation.task is not None]:
+        timeout = asyncio.ensure_future(time.pacer.until(time.clock.now_ns() + time.drain_ns))
+        idle = asyncio.ensure_future(asyncio.wait(tasks))
         await asyncio.wait({timeout, idle}, return_when=asyncio.FIRST_COMPLETED)
         for waiting in (timeout, idle):
             waiting.cancel()
@@ -221,7 +213,7 @@ async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_n
             operation.task = asyncio.current_task()
             if recorder.plan(case, operation.due_ns) and first_ns is None:
                 first_ns = operation.due_ns
-            recorder.start(operation)
+            recorder.in_flight.add(operation)
             await recorder.operate(operation)
             if operation.given_up:
                 return
@@ -265,14 +257,13 @@ class Recorder:
         self.from_ns = self.until_ns = self.failed = 0
         self.cpu_percent, self.cpu_ns = 0.0, cpu_ns
         self._began_ns = self._cpu_at_begin_ns = 0
-        self._idle = asyncio.Event()
         self._groups: defaultdict[str, _GroupRecord] = defaultdict(_GroupRecord)
         self._scenario, self._instance, self._now_ns = scenario, instance, clock.now_ns
 
-    def begin(self, start_ns: int, phases: Phases) -> None:
+    def begin(self, start_ns: int, time: BlockTime) -> None:
         """Set the block's start, from which the limits of measured time follow."""
-        self.from_ns = start_ns + phases.warm_up_ns
-        self.until_ns = self.from_ns + phases.measured_ns
+        self.from_ns = start_ns + time.warm_up_ns
+        self.until_ns = self.from_ns + time.measured_ns
         self._began_ns, self._cpu_at_begin_ns = self._now_ns(), self.cpu_ns()
 
     def end(self) -> None:
@@ -305,13 +296,8 @@ class Recorder:
         if self.is_measured(due_ns):
             self._groups[case.group].dropped += 1
 
-    def start(self, operation: InFlight) -> None:
-        """Count an operation as in flight from now on: its task may run later, and a burst must not exceed the limit."""
-        self.in_flight.add(operation)
-        self._idle.clear()
-
     async def operate(self, operation: InFlight) -> None:
-        """Run one started operation, and record its outcome."""
+        """Run one operation that is in flight, and record its outcome."""
         scenario, instance, case, now_ns = self._scenario, self._instance, operation.case, self._now_ns
         operation.start_ns = now_ns()
         try:
@@ -326,13 +312,6 @@ class Recorder:
                 self._count_completed(operation)
         finally:
             self.in_flight.discard(operation)
-            if not self.in_flight:
-                self._idle.set()
-
-    async def idle(self) -> None:
-        """Return when no operation is in flight."""
-        if self.in_flight:
-            await self._idle.wait()
 
     def give_up(self) -> list[InFlight]:
         """Count and return the operations in flight as unfinished, with the time they have waited (right-censored)."""

@@ -13,6 +13,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+import msgspec
+
 from harness.bench.result import in_order
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
@@ -108,17 +110,13 @@ def combined(workers: Iterable[Sequence[LoadBlock]]) -> list[LoadBlock]:
 def _combined_block(parts: Sequence[LoadBlock]) -> LoadBlock:
     first = parts[0]
     groups = dict.fromkeys(group for part in parts for group in part.groups)
-    return LoadBlock(
-        scenario=first.scenario,
-        arm=first.arm,
-        cycle=first.cycle,
-        position=first.position,
+    return msgspec.structs.replace(
+        first,
         users=sum(part.users for part in parts),
         measured_ns=round(math.fsum(part.measured_ns for part in parts) / len(parts)),
         groups={group: _combined_group([part.groups[group] for part in parts if group in part.groups]) for group in groups},
         lateness=merged(part.lateness for part in parts).to_wire(),
         cpu_percent=max(part.cpu_percent for part in parts),  # the busiest one limits the load
-        targets=first.targets,
     )
 
 

@@ -32,7 +32,7 @@ from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
-from harness.load.block import BlockTime, LoadBlock, Phases, Recorder, run_closed, run_open, wire
+from harness.load.block import BlockTime, LoadBlock, Recorder, run_closed, run_open, wire
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
 from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
 from harness.load.sampler import Sampler
@@ -236,16 +236,16 @@ class LoadWorker:
         # Without targets, the operations in this process need the core.
         keep_awake = KeepAwake(self._clock, wanted=bool(targets) and job.alone)
         recorder = Recorder(runnable, instance, self._clock, lambda: cpu_ns() - keep_awake.idle_ns)
-        phases = Phases(int(job.warm_up_s * 1e9), int(self._block_s(order) * 1e9), int(job.drain_s * 1e9))
-        schedule, time = scenario.arrivals(arm, offsets_ns), BlockTime(self._clock, self._pacer, stopped)
+        parts_ns = int(job.warm_up_s * 1e9), int(self._block_s(order) * 1e9), int(job.drain_s * 1e9)
+        schedule, time = scenario.arrivals(arm, offsets_ns), BlockTime(self._clock, self._pacer, stopped, *parts_ns)
         cases = [scenario.user(arm, user) for user in range(users)]
         if self._sampler is not None:
             await self._sampler.begin(arm, recorder, targets, lambda: runnable.counts(instance))
         async with keep_awake:
             if users:
-                measured_ns = await run_closed(recorder, cases, phases, time)
+                measured_ns = await run_closed(recorder, cases, time)
             else:
-                await run_open(recorder, schedule, phases, job.in_flight_limit, time)
+                await run_open(recorder, schedule, job.in_flight_limit, time)
                 measured_ns = recorder.measured_ns
         if self._sampler is not None:
             self._sampler.end()
