@@ -231,31 +231,25 @@ def generator_limit(blocks: Iterable[LoadBlock]) -> str | None:
 
     Judged over all blocks of an arm together, because other processes may have disturbed a single block.
     """
-    by_arm: dict[str, list[LoadBlock]] = {}
+    by_arm: dict[str, list[LoadBlock]] = defaultdict(list)
     for block in blocks:
         if block.targets:
-            by_arm.setdefault(block.arm, []).append(block)
-    found = (_limit(arm, of_arm) for arm, of_arm in by_arm.items())
-    return next((reason for reason in found if reason), None)
-
-
-def _limit(arm: str, blocks: Sequence[LoadBlock]) -> str | None:
-    cpu_percent = sum(b.cpu_percent for b in blocks) / len(blocks)
-    if cpu_percent > MAX_CPU_PERCENT:
-        return (
-            f"the load generator was the limit: it used {cpu_percent:.0f} % of its core with {arm}; "
-            "lower the load, or distribute it over several generators"
-        )
-    late = merged(b.lateness for b in blocks)
-    response = merged(g.response for b in blocks for g in b.groups.values())
-    for percentile, part in LATENESS_PERCENTILES.items():
-        late_ns, response_ns = late.percentile_ns(percentile), response.percentile_ns(percentile)
-        if late_ns is None or response_ns is None or late_ns <= max(LATE_NS, LATE_SHARE * response_ns):
-            continue
-        return (
-            f"the load generator was the limit: with {arm} it started {part} at least {late_ns / 1e6:.1f} ms late, where response "
-            f"times are {response_ns / 1e6:.1f} ms; lower the load, or give the generator a core to itself"
-        )
+            by_arm[block.arm].append(block)
+    for arm, of_arm in by_arm.items():
+        cpu_percent = sum(block.cpu_percent for block in of_arm) / len(of_arm)
+        if cpu_percent > MAX_CPU_PERCENT:
+            return (
+                f"the load generator was the limit: it used {cpu_percent:.0f} % of its core with {arm}; "
+                "lower the load, or distribute it over several generators"
+            )
+        late, response = merged(b.lateness for b in of_arm), merged(g.response for b in of_arm for g in b.groups.values())
+        for percentile, part in LATENESS_PERCENTILES.items():
+            late_ns, response_ns = late.percentile_ns(percentile), response.percentile_ns(percentile)
+            if late_ns is not None and response_ns is not None and late_ns > max(LATE_NS, LATE_SHARE * response_ns):
+                return (
+                    f"the load generator was the limit: with {arm} it started {part} at least {late_ns / 1e6:.1f} ms late, where "
+                    f"response times are {response_ns / 1e6:.1f} ms; lower the load, or give the generator a core to itself"
+                )
     return None
 
 

@@ -230,9 +230,7 @@ class CapacitySession:
     def run(self) -> Run:
         """Run all searches, write the folder after every step and return the record, also after Ctrl-C.
 
-        Raises:
-            UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
-            ScenarioFailedError: the data cannot be built, or the arms' answers differ.
+        Raises the errors of `LoadSession.run`, and `ScenarioFailedError` if the arms' answers differ.
         """
         plan, self.collected.facts = self.plan, machine.describe(self.cores)
         write_run(self._record(), plan.out)  # a folder that cannot be written has to show before minutes of load

@@ -45,12 +45,7 @@ class Supervisor:
     _closing: bool = False
 
     def start(self) -> None:
-        """Start the worker and wait until its instances are open and their answers compared.
-
-        Raises:
-            UsageError: the scenario cannot be loaded as requested.
-            ScenarioFailedError: the worker cannot start, or the arms' answers differ.
-        """
+        """Start the worker and wait until its instances are open and their answers compared; raise its error if it cannot."""
         self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
         with ExitStack() as on_error:
             on_error.callback(self.close)

@@ -53,19 +53,13 @@ def users(folder: Path) -> dict[str, type[User]]:
         _files[name] = scenario.file
         arms = {arm: _idle_task(arm) for arm in scenario.scenario.arms}
         module = {"__doc__": scenario.title, "__module__": __name__, "abstract": False}
-        classes[name] = type(name, (_VirtualUser,), {**module, **arms})
+        classes[name] = type(name, (User,), {**module, **arms})
     return classes
 
 
 def _scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
     """Return the scenarios of Locust classes, without those of other locustfiles."""
     return [load(_files[name]) for name in names if name in _files]
-
-
-class _VirtualUser(User):
-    """Represents one coroutine of the load worker, which runs the operations."""
-
-    abstract = True
 
 
 def _idle_task(arm: str) -> Callable[[Any], None]:

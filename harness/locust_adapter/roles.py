@@ -54,12 +54,7 @@ class EngineHandle:
         return self._supervisor.failed if self._supervisor else None
 
     def prepare(self, request: RunRequest) -> None:
-        """Build the data and start the load worker, unless both are ready for the same request.
-
-        Raises:
-            UsageError: a scenario does not run here.
-            ScenarioFailedError: preparing failed, or the arms' answers differ.
-        """
+        """Build the data and start the load worker, unless both are ready for the same request; raise a `HarnessError` if not."""
         if self.request == request:
             return
         self.release()
