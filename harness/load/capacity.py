@@ -103,10 +103,8 @@ class _LevelTries:
 
     sustained: int = 0
     failed: int = 0
-    invalid: int = 0
-    """Tries in which the generator was the limit."""
-    too_few: bool = False
-    """Whether even the longest step had too few operations."""
+    invalid: int = 0  # tries in which the generator was the limit
+    too_few: bool = False  # whether even the longest step had too few operations
     reason: str = ""
 
     @property
@@ -133,12 +131,9 @@ class _Bracket:
     plan: SearchPlan
     history: Sequence[TriedStep]
     levels: dict[float, _LevelTries] = field(default_factory=dict)
-    sustained: float | None = None
-    """The highest sustained level below every failed one."""
-    failed: float | None = None
-    """The lowest failed level."""
-    limit: float | None = None
-    """The lowest level at which the generator was the limit in every try, unless a lower level failed."""
+    sustained: float | None = None  # the highest sustained level below every failed one
+    failed: float | None = None  # the lowest failed level
+    limit: float | None = None  # the lowest level at which the generator was the limit in every try, unless a lower level failed
 
     def __post_init__(self) -> None:
         for t in self.history:
@@ -188,9 +183,8 @@ def _up(plan: SearchPlan, bracket: _Bracket) -> float | SearchEnd:
         return min(plan.max_level, 2 * top)
     if not bracket.levels[top].is_settled:
         return top
-    if bracket.sustained != top:
-        return SearchEnd(f"too few operations at {top:g}, the highest level tried")
-    return SearchEnd(f"at least {top:g}, the highest level tried")
+    found = "at least" if bracket.sustained == top else "too few operations at"
+    return SearchEnd(f"{found} {top:g}, the highest level tried")
 
 
 def _down(plan: SearchPlan, bracket: _Bracket, lowest: float) -> float | SearchEnd:

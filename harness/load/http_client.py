@@ -128,7 +128,7 @@ class Client:
         else:
             connection = await self._connect(loop, due_s)
         if due_s < self._next_sweep_s:
-            self._schedule_sweep(loop, due_s)
+            self._schedule_sweep(due_s)
         try:
             response = await connection.send(request, loop, due_s)
         except BaseException:
@@ -146,9 +146,7 @@ class Client:
 
     def close(self) -> None:
         """Close all connections; requests in flight fail."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._next_sweep_s = None, math.inf
+        self._schedule_sweep(math.inf)
         for connection in list(self._open):
             connection.fail(ConnectionAbortedError(CLIENT_CLOSED))
         self._idle.clear()
@@ -168,22 +166,20 @@ class Client:
         self.opened += 1
         return made
 
-    def _schedule_sweep(self, loop: asyncio.AbstractEventLoop, at_s: float) -> None:
+    def _schedule_sweep(self, at_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._next_sweep_s = at_s
-        self._timer = loop.call_at(at_s, self._sweep, loop)
+        self._timer = asyncio.get_running_loop().call_at(at_s, self._sweep) if at_s < math.inf else None
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _sweep(self) -> None:
         """Fail the overdue requests, and sweep again at the next deadline: seldom, because most requests complete before theirs."""
-        now_s = loop.time()
-        self._timer, self._next_sweep_s = None, math.inf
+        now_s = asyncio.get_running_loop().time()
         for connection in list(self._open):
             if connection.due_s <= now_s:
                 connection.fail(TimeoutError(TIMED_OUT))
         due_s = min((connection.due_s for connection in self._open), default=math.inf)
-        if due_s < math.inf:
-            self._schedule_sweep(loop, max(due_s, now_s + _MIN_SWEEP_GAP_S))
+        self._schedule_sweep(max(due_s, now_s + _MIN_SWEEP_GAP_S))
 
 
 class HttpConnection(asyncio.Protocol):

@@ -145,25 +145,18 @@ def add_options(parser: Any, **_: Any) -> None:
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
     parser.add_argument("--size", default="tiny", choices=list(converters.SIZES), help="size of the dataset")
     parser.add_argument("--engine", default="sqlite", choices=engines, help="database engine")
-    parser.add_argument(
-        "--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help="the arm under load; with all, arms alternate in blocks"
-    )
-    parser.add_argument(
-        "--rate",
-        default="",
-        type=rate,
-        metavar="SCHEDULE",
-        help=f"arrival schedule in operations per second, all workers together (open model; users limit the operations in flight): "
-        f"{arrivals.SYNTAX}; default: closed model with the given users",
-    )
+    about = "the arm under load; with all, arms alternate in blocks"
+    parser.add_argument("--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help=about)
+    about = "in operations per second, all workers together (open model; users limit the operations in flight)"
+    about = f"arrival schedule {about}: {arrivals.SYNTAX}; default: closed model with the given users"
+    parser.add_argument("--rate", default="", type=rate, metavar="SCHEDULE", help=about)
     parser.add_argument("--block", default="", type=block, metavar="DURATION", help="measured time of one arm's block")
     parser.add_argument("--rtt", default="0", type=converters.rtt_ms, metavar="MS", help="round-trip time to the servers, in ms")
     parser.add_argument("--seed", default="0", type=converters.seed, metavar="SEED", help="seed of data, cases and order")
-    parser.add_argument(
-        "--allow-remote", action="store_true", default=False, include_in_web_ui=False, help="allow servers on other machines"
-    )
-    out = "folder of the run (default: runs/<UTC time>-<commit>-load)"
-    parser.add_argument("--out", default="", metavar="DIR", include_in_web_ui=False, help=out)
+    about = "allow servers on other machines"
+    parser.add_argument("--allow-remote", action="store_true", default=False, include_in_web_ui=False, help=about)
+    about = "folder of the run (default: runs/<UTC time>-<commit>-load)"
+    parser.add_argument("--out", default="", metavar="DIR", include_in_web_ui=False, help=about)
 
 
 def rate(text: str) -> str:
