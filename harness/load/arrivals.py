@@ -28,12 +28,11 @@ Seconds: TypeAlias = npt.NDArray[np.float64]
 
 MAX_RATE_PER_S = 1e6  # the highest accepted rate, in operations per second; anything beyond it is a typing error
 MAX_PLANNED = 50_000_000  # the largest number of arrivals of one schedule, which is held in memory at 8 bytes each
+TRACE_COLUMN = "at_s"  # the CSV column that holds recorded arrivals
+MAX_AT_S = 1_000_000  # the latest recorded arrival, in seconds: eleven days; a file beyond it is rather in milliseconds
 
 SYNTAX = "200 (evenly spaced), poisson:200, ramp:10..500, steps:50,100,200 or replay:FILE"
 """The texts that `parse` accepts, for help and error messages."""
-
-TRACE_COLUMN = "at_s"  # the CSV column that holds recorded arrivals
-MAX_AT_S = 1_000_000  # the latest recorded arrival, in seconds: eleven days; a file beyond it is rather in milliseconds
 
 
 def _constant_s(rates: tuple[float, ...], duration_s: float, _seed: str) -> Seconds:
@@ -108,7 +107,8 @@ class RateSchedule:
         if not 0 <= duration_s < math.inf:
             raise ValueError(f"a schedule cannot last {duration_s} s")
         due_s = _KINDS[self.kind][0](self.rates_per_s, duration_s, seed) if duration_s else np.empty(0)
-        return _before(np.rint(due_s[due_s < duration_s] * 1e9).astype(np.int64), duration_s)
+        offsets_ns = np.rint(due_s[due_s < duration_s] * 1e9).astype(np.int64)
+        return offsets_ns[offsets_ns < duration_s * 1e9]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class Replay:
 
     def offsets_ns(self, duration_s: float, _seed: str) -> Offsets:
         """Return the recorded arrivals before the duration's end, in nanoseconds."""
-        return _before(self.recorded_ns, duration_s)
+        return self.recorded_ns[self.recorded_ns < duration_s * 1e9]
 
 
 Arrivals: TypeAlias = RateSchedule | Replay
@@ -173,28 +173,21 @@ def _rate(token: str, text: str) -> float:
     except ValueError:
         rate = math.nan
     if not 0 < rate <= MAX_RATE_PER_S:  # false for NaN
-        raise UsageError(
-            f"arrivals {text!r}: {token.strip()!r} is not a rate; use operations per second, above 0 and at most "
-            f"{MAX_RATE_PER_S:.0f}, as in {SYNTAX}"
-        )
+        use = f"use operations per second, above 0 and at most {MAX_RATE_PER_S:.0f}, as in {SYNTAX}"
+        raise UsageError(f"arrivals {text!r}: {token.strip()!r} is not a rate; {use}")
     return rate
 
 
 def _checked(expected: float) -> float:
     if expected > MAX_PLANNED:
-        raise UsageError(
-            f"a schedule of {expected:.3g} arrivals is too large (limit {MAX_PLANNED}); lower the rate or the duration"
-        )
+        size = f"{expected:.3g} arrivals is too large (limit {MAX_PLANNED})"
+        raise UsageError(f"a schedule of {size}; lower the rate or the duration")
     return expected
 
 
 def _indices(expected: float) -> Seconds:
     """Return the indices of the arrivals, 0, 1, 2 … below the cumulative rate at the end, and one more for rounding."""
     return np.arange(math.ceil(_checked(expected)) + 1, dtype=np.float64)
-
-
-def _before(offsets: Offsets, duration_s: float) -> Offsets:
-    return offsets[offsets < duration_s * 1e9]
 
 
 def read_trace(path: Path) -> Offsets:

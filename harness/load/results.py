@@ -28,23 +28,14 @@ from harness.stats.histogram import Histogram, HistogramWire, bounds_ns, latency
 
 MIN_ACHIEVED_SHARE = 0.98  # an arm that completes a smaller share of the offered rate does not sustain it
 MAX_CPU_PERCENT = 90.0  # the highest CPU usage of a generator's core: above it, nothing is left for arrivals that coincide
-
-LATE_NS = 1_000_000
+LATE_NS = 1_000_000  # lateness above this, and above `LATE_SHARE` of the response time, distorts the response times
 LATE_SHARE = 0.1
-"""Lateness above `LATE_NS` and above this share of the response time at the same percentile distorts the response times."""
-
-LATENESS_PERCENTILES = {0.5: "half of the operations", 0.99: "1 % of the operations"}
-"""The percentiles at which lateness is compared with response times: typical operations, and slow ones."""
-
+LATENESS_PERCENTILES = {0.5: "half of the operations", 0.99: "1 % of the operations"}  # where it is compared with them
 CHANCE_SD = 3.0  # standard deviations that are attributed to chance; the number in flight varies by its square root (Poisson)
 EARLY_QUANTILE = 0.1  # the quantile of response times that stands for the duration of an operation with little queueing
 MEDIAN = "50"  # the percentile label of the ratios that other runs have as well
-
-KINDS = ("response", "service", "queue")
-"""The times of an operation, as fields of `LatencyHistograms`."""
-
-COUNTS = ("planned", "operations", "completed", "dropped", "unfinished")
-"""The numbers of operations, as fields of `LatencyHistograms`."""
+KINDS = ("response", "service", "queue")  # the times of an operation, as fields of `LatencyHistograms`
+COUNTS = ("planned", "operations", "completed", "dropped", "unfinished")  # its numbers of operations
 
 Blocks = Mapping[int, Sequence[LoadBlock]]
 """A load worker's number, from 1 → its blocks."""
@@ -222,8 +213,7 @@ def generator_facts(blocks: Iterable[LoadBlock]) -> dict[str, str]:
     found = list(blocks)
     late_ns = merged(b.lateness for b in found).percentile_ns(0.99)
     facts = {"generator's busiest block": f"{max(b.cpu_percent for b in found):.0f} % of a core"} if found else {}
-    late = {} if late_ns is None else {"generator's lateness (p99)": f"{late_ns / 1e6:.3f} ms"}
-    return facts | late
+    return facts if late_ns is None else facts | {"generator's lateness (p99)": f"{late_ns / 1e6:.3f} ms"}
 
 
 def generator_limit(blocks: Iterable[LoadBlock]) -> str | None:
@@ -286,10 +276,9 @@ def started_result(
 ) -> ScenarioResult:
     """Return the part of a scenario's result that load tests and capacity searches share, from its status, error and exit code."""
     environment = collected.environments[loaded.name]
-    errors: dict[str, dict[str, str]] = defaultdict(dict)
-    for scenario, arm, group, error in collected.cannot_run:
-        if scenario == loaded.name:
-            errors[arm][group] = error
+    errors: dict[str, dict[str, str]] = {name: {} for name in loaded.scenario.arms}
+    for _, arm, group, error in (broken for broken in collected.cannot_run if broken[0] == loaded.name):
+        errors[arm][group] = error
     return ScenarioResult(
         name=loaded.name,
         title=loaded.title,

@@ -129,7 +129,8 @@ class LoadSession:
             supervisor.load(plan.users)
             while supervisor.running:
                 supervisor.wait()
-                self._collect(supervisor, number)
+                self.collected.add(number, *supervisor.received())
+                self.observer.tick()
         except KeyboardInterrupt:
             supervisor.stop()
             raise
@@ -139,15 +140,11 @@ class LoadSession:
             else:
                 supervisor.failed = str(error)
         finally:
-            self._collect(supervisor, number)
+            self.collected.add(number, *supervisor.received())
             supervisor.close()
         if supervisor.failed:
             blocks = len(self.collected.blocks.get(number, []))
             self.collected.crashed.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
-
-    def _collect(self, supervisor: Supervisor, number: int) -> None:
-        self.collected.add(number, *supervisor.received())
-        self.observer.tick()
 
     def _show(self, step: str, number: int) -> None:
         """Show the step of load worker `number`, 0 before the first, with the expected remaining seconds without draining."""

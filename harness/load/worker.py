@@ -53,15 +53,10 @@ else:
 SWITCH_S = 0.0002  # seconds that the sampling thread may keep the loop waiting; Python's default of 5 ms would show in the times
 VERIFIED_CASES = 2  # cases of each group on which the arms must agree before any load
 THREADS = 32  # threads that run the operations of a synchronous scenario; further concurrent operations wait for one
-
-ASYNCHRONOUS = "asynchronous, in one event loop"
+ASYNCHRONOUS = "asynchronous, in one event loop"  # an execution mode of a scenario's operations, for the record
 SYNCHRONOUS = f"synchronous, in a pool of {THREADS} threads"
-"""Execution modes of a scenario's operations, for the record: concurrency beyond the pool's size is queueing for a thread."""
-
 LANES = 8  # streams of cases between which arrivals of the open model alternate
 MAX_STREAMS = 64  # the limit of streams of cases; further users share them: each case goes to the next user that starts
-
-Send = Callable[[WorkerReport | JobFailed], None]
 
 
 @dataclass
@@ -88,9 +83,8 @@ class LoadedInstances:
         if number not in self.streams:
             cases = self.loaded.scenario.load_cases(replace(self.setting, stream=self.setting.stream + number + 1))
             if not cases:
-                raise ScenarioFailedError(
-                    f"{self.loaded.file} has no cases for a load test; check `load` of its groups, and load_cases"
-                )
+                file = self.loaded.file
+                raise ScenarioFailedError(f"{file} has no cases for a load test; check `load` of its groups, and load_cases")
             self.streams[number] = cases
         return self.streams[number]
 
@@ -288,7 +282,7 @@ def main() -> None:
     os._exit(0)  # the thread that waits for orders must not keep the process alive
 
 
-async def _serve(job: LoadJob, supervisor: channel.Channel, send: Send) -> None:
+async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
     clock = MonotonicClock()
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
         worker = LoadWorker([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
