@@ -180,7 +180,8 @@ def test_users_of_all_workers_add_up(locust: Run, two: list[str], tmp_path: Path
 def test_a_crashed_worker_is_reported(command: Callable[..., list[str]], two: list[str], tmp_path: Path) -> None:
     """The other worker's figures are kept, the crash is in the record, and the exit code is 1."""
     arguments = command("--headless", "-u", "4", "-r", "4", "-t", "9s", *two, "--rate", "40", "--arm", "optimised")
-    child = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    soon = {**os.environ, "LIVENESS": "5"}
+    child = subprocess.Popen(arguments, cwd=tmp_path, env=soon, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert child.stdout is not None
     for line in child.stdout:
         if "adding: sum" in line:  # Locust's table: workers have reported
