@@ -41,10 +41,7 @@ OTHER_MESSAGES = "other messages"  # the name under which errors beyond `MAX_MES
 
 
 class LatencyHistograms(msgspec.Struct, frozen=True):
-    """One group's operations in one block that were due in measured time, and their outcomes.
-
-    `operations`, `unfinished`, `dropped` and all `errors` add up to `planned`.
-    """
+    """One group's operations in one block that were due in measured time, and their outcomes, which add up to `planned`."""
 
     response: HistogramWire
     """Times from the due time; completed operations, and unfinished ones with the time they had waited (right-censored)."""
@@ -130,8 +127,8 @@ class BlockTime:
         return False
 
 
-async def run_open(recorder: Recorder, schedule: Iterable[tuple[int, Case]], in_flight_limit: int, time: BlockTime) -> None:
-    """Run one block of the open model.
+async def run_open(recorder: Recorder, schedule: Iterable[tuple[int, Case]], in_flight_limit: int, time: BlockTime) -> int:
+    """Run one block of the open model and return its measured time, in nanoseconds.
 
     `schedule` is each operation's due time in nanoseconds from the block's start, ascending, and its case. Arrivals that are due
     while `in_flight_limit` operations are in flight are dropped.
@@ -164,6 +161,7 @@ async def run_open(recorder: Recorder, schedule: Iterable[tuple[int, Case]], in_
         await time.wait_until(recorder.until_ns)
     recorder.end()
     await drain(recorder, time)
+    return recorder.measured_ns
 
 
 async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], time: BlockTime) -> int:

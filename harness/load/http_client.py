@@ -183,10 +183,7 @@ class Client:
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection, for one request at a time; it is in `open_connections` while it is open.
-
-    `due_s` is the deadline of its request by the loop's clock, infinite while it is idle.
-    """
+    """One connection, for one request at a time; `due_s` is the request's deadline by the loop's clock, infinite without one."""
 
     def __init__(self, open_connections: set[HttpConnection]) -> None:
         self.is_open = False

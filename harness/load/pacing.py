@@ -41,10 +41,7 @@ class PacerProtocol(Protocol):
 
 
 class Pacer:
-    """Wakes coroutines at given times; any number of them may wait. An async context manager, bound to the running loop.
-
-    `clock` must count as `time.perf_counter_ns()` does, which is the monotonic clock on Linux.
-    """
+    """Wakes any number of coroutines at times of `clock`, a monotonic one. An async context manager, bound to the running loop."""
 
     def __init__(self, clock: Clock) -> None:
         self._now_ns: Callable[[], int] = clock.now_ns
@@ -67,10 +64,7 @@ class Pacer:
         self._waiting.clear()
 
     async def until(self, due_ns: int) -> None:
-        """Return at or after `due_ns`, never before.
-
-        The loop gets a turn even if that time has passed, so that a caller that is behind cannot starve the other coroutines.
-        """
+        """Return at or after `due_ns`, and after a turn of the loop, so that a caller that is behind cannot starve the others."""
         wait_ns = due_ns - self._now_ns()
         if wait_ns <= 0:
             await asyncio.sleep(0)
@@ -97,10 +91,7 @@ class Pacer:
 
 
 class TimerFd:
-    """One Linux timerfd on the monotonic clock; `fileno` becomes readable at the time that was set last.
-
-    Called through ctypes, because `os.timerfd_create` exists from Python 3.13 only.
-    """
+    """One Linux timerfd, readable at the time that was set last; by ctypes, since `os.timerfd_create` is new in Python 3.13."""
 
     def __init__(self) -> None:
         self.fileno: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
@@ -129,9 +120,8 @@ class TimerFd:
 class KeepAwake:
     """Keeps the running loop turning while it is entered and `wanted`, so that its core never sleeps. An async context manager.
 
-    The time that a sleeping core takes to wake up would be part of every time that the generator measures, so the loop polls, as
-    packet generators do. This uses a whole core: enable it only in a process that has one to itself. `idle_ns` is the total time
-    of turns in which nothing happened, from which the process's real CPU usage follows.
+    Waking a sleeping core takes time that every measured time would include, so the loop polls, as packet generators do. This uses
+    a whole core. `idle_ns` is the total time of turns in which nothing happened, from which the real CPU usage follows.
     """
 
     def __init__(self, clock: Clock, *, wanted: bool = True) -> None:

@@ -217,11 +217,8 @@ def generator_facts(blocks: Iterable[LoadBlock]) -> dict[str, str]:
 
 
 def generator_limit(blocks: Iterable[LoadBlock]) -> str | None:
-    """Return the reason why the generator, not the target, was the limit, or None; only a target in another process can be judged.
-
-    Judged over all blocks of an arm together, because other processes may have disturbed a single block.
-    """
-    by_arm: dict[str, list[LoadBlock]] = defaultdict(list)
+    """Return the reason why the generator, not the target, was the limit, or None; only a target in another process is judged."""
+    by_arm: dict[str, list[LoadBlock]] = defaultdict(list)  # because other processes may have disturbed a single block
     for block in blocks:
         if block.targets:
             by_arm[block.arm].append(block)

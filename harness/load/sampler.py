@@ -24,11 +24,8 @@ Counts: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 def watched(targets: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
-    """Return the generator's process (this one) and each target's with its children, by name, without those that have exited.
-
-    Children are looked up here, before a block, because listing all processes of a machine takes milliseconds.
-    """
-    found = {GENERATOR: [psutil.Process()]}
+    """Return the generator's process (this one) and each target's with its children, by name, without those that have exited."""
+    found = {GENERATOR: [psutil.Process()]}  # before a block: listing all processes of a machine takes milliseconds
     for name, pid in targets.items():
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
@@ -103,10 +100,9 @@ class Watch:
 
 
 class Sampler:
-    """Samples each block every half second, in a separate thread that avoids the loop's core. An async context manager.
+    """Samples each block every half second, in a thread that avoids the loop's core. An async context manager.
 
-    The scenario's counts are read in the loop, to which its instances belong; if the loop is too busy to return them within an
-    interval, the tick has none.
+    Counts are read in the loop, to which instances belong; a tick has none if the loop is too busy to return them in time.
     """
 
     def __init__(self, send: Callable[[Tick], None], clock: Clock, interval_s: float = INTERVAL_S) -> None:

@@ -236,11 +236,8 @@ class LoadWorker:
         if self._sampler is not None:
             await self._sampler.begin(arm, recorder, targets, lambda: runnable.counts(instance))
         async with keep_awake:
-            if users:
-                measured_ns = await run_closed(recorder, cases, time)
-            else:
-                await run_open(recorder, schedule, job.in_flight_limit, time)
-                measured_ns = recorder.measured_ns
+            run = run_closed(recorder, cases, time) if users else run_open(recorder, schedule, job.in_flight_limit, time)
+            measured_ns = await run
         if self._sampler is not None:
             self._sampler.end()
         await runnable.settle(instance)

@@ -72,10 +72,7 @@ def report(folder: Path) -> int:
 
 
 class VerdictPage:
-    """The last run in Locust's web UI: a tab with the ratios, the report at /verdicts, and a link to it among the downloads.
-
-    Uses Locust's own extension points: a Flask blueprint, its template's arguments, and the statistics that its page polls.
-    """
+    """The last run in Locust's web UI: a tab with the ratios, the report at /verdicts, and a link to it among the downloads."""
 
     def __init__(self, environment: Environment) -> None:
         web_ui = environment.web_ui
