@@ -201,8 +201,7 @@ class _ArmSearch:
     def is_unfinished(self) -> bool:
         """Whether it was stopped before it had both a sustained and a failed level."""
         found = self.capacity()
-        stopped = self.end is None or self.end.out_of_budget
-        return stopped and (found.sustained is None or found.failed_at is None)
+        return (self.end is None or self.end.out_of_budget) and None in {found.sustained, found.failed_at}
 
 
 @dataclass
@@ -216,7 +215,6 @@ class CapacitySession:
     collected: CollectedResults = field(default_factory=CollectedResults)
     """The results so far, besides the steps."""
     _searches: list[_ArmSearch] = field(default_factory=list)
-    _steps: int = 0
     _has_targets: bool = False
 
     @property
@@ -241,13 +239,25 @@ class CapacitySession:
 
     def _search(self, settings: list[Setting]) -> None:
         """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
+        plan = self.plan
+        job = LoadJob(
+            files=[str(plan.loaded.file)],
+            settings=settings,
+            block_s=plan.plans[0].step_s,
+            warm_up_s=plan.warm_up_s,
+            arrivals=UNIT_RATE,
+            arms=list(plan.arms),
+            on_request=True,
+            cpus=() if self.cores.worker is None else (self.cores.worker,),
+            alone=self.cores.worker is not None,
+        )
         while any(search.next_step() for search in self._searches):
-            supervisor = Supervisor(self._job(settings))
+            supervisor = Supervisor(job)
             try:
                 supervisor.start()
                 self.collected.facts |= supervisor.facts
-                for plan in self.plan.plans:
-                    if not self._alternate([s for s in self._searches if s.plan is plan], supervisor):
+                for kind in plan.plans:
+                    if not self._alternate([s for s in self._searches if s.plan is kind], supervisor):
                         break
             except KeyboardInterrupt:
                 supervisor.stop()
@@ -280,28 +290,13 @@ class CapacitySession:
         supervisor.received()  # dropped: a search has no timeline to show
         self._has_targets |= block.targets
         search.history.append(tried_step(search.plan, step, observation(step.level, block), spent_s))
-        self._steps += 1
         self.observer.tick()
 
-    def _job(self, settings: list[Setting]) -> LoadJob:
-        plan = self.plan
-        return LoadJob(
-            files=[str(plan.loaded.file)],
-            settings=settings,
-            block_s=plan.plans[0].step_s,
-            warm_up_s=plan.warm_up_s,
-            arrivals=UNIT_RATE,
-            arms=list(plan.arms),
-            on_request=True,
-            cpus=() if self.cores.worker is None else (self.cores.worker,),
-            alone=self.cores.worker is not None,
-        )
-
     def _show(self, step: str) -> None:
-        searches = max(1, len(self._searches))
-        steps = max(self._steps + 1, USUAL_STEPS * searches)
-        left_s = (steps - self._steps) * (self.plan.plans[0].step_s + self.plan.warm_up_s)
-        self.observer.step(f"{self.plan.loaded.name} · {step}", self._steps + 1, steps, left_s)
+        done = sum(len(search.history) for search in self._searches)
+        steps = max(done + 1, USUAL_STEPS * max(1, len(self._searches)))
+        left_s = (steps - done) * (self.plan.plans[0].step_s + self.plan.warm_up_s)
+        self.observer.step(f"{self.plan.loaded.name} · {step}", done + 1, steps, left_s)
 
     def _record(self, finished_at: datetime | None = None) -> Run:
         plan, collected = self.plan, self.collected

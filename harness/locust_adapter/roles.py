@@ -70,12 +70,9 @@ class EngineHandle:
 
     def load(self, users: int) -> None:
         """Set the number of users; in the open model start the schedule."""
-        if self._supervisor is None or self.request is None:
-            return
-        if self.request.load.model == LoadModel.OPEN:
-            self._supervisor.load()
-        elif users:
-            self._supervisor.load(users)
+        is_open = self.request is not None and self.request.load.model == LoadModel.OPEN
+        if self._supervisor is not None and (is_open or users):
+            self._supervisor.load(0 if is_open else users)
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
         """Return the blocks and the ticks received since the last call."""
