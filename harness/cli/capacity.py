@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the searches; return 0, 1 if the scenario failed, 3 if interrupted or out of time before there was a result."""
     from harness.cli._console import Progress
     from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
-    from harness.load.capacity_run import CapacityPlan, CapacitySession
+    from harness.load.session import CapacityPlan, CapacitySession
     from harness.verdicts import slo
 
     if options.budget < options.step:

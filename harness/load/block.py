@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from harness.load.pacing import PacerProtocol
 from harness.results.load import Phase
@@ -30,36 +30,18 @@ from harness.runtime.clock import Clock, cpu_ns
 from harness.scenario import Case
 from harness.stats.histogram import Histogram, HistogramWire
 
-LEAD_NS = 1_000_000
-"""Time between planning and the first arrival, so that the first one is not late already."""
-
-STOP_CHECK_NS = 200_000_000
-"""The longest time until a request to stop is noticed."""
-
-BURST = 64
-"""Overdue arrivals that start in a row before the loop gets a turn for the operations themselves."""
-
-GIVE_UP_S = 5.0
-"""The time an operation may take to end after it was cancelled."""
-
-LAG_CHECK_NS = 10_000_000
-"""The interval at which the closed model measures the loop's lag."""
-
-MESSAGE_CHARS = 120
-"""The length of an error's first line by which failed operations are grouped."""
-
-MAX_MESSAGES = 50
-"""Distinct error messages per group; messages that contain a number of their own would be without limit."""
-
-OTHER_MESSAGES = "other messages"
-"""The name under which errors beyond `MAX_MESSAGES` are counted."""
+LEAD_NS = 1_000_000  # time between planning and the first arrival, so that the first one is not late already
+STOP_CHECK_NS = 200_000_000  # the longest time until a request to stop is noticed
+BURST = 64  # overdue arrivals that start in a row before the loop gets a turn for the operations themselves
+GIVE_UP_S = 5.0  # the time an operation may take to end after it was cancelled
+LAG_CHECK_NS = 10_000_000  # the interval at which the closed model measures the loop's lag
+MESSAGE_CHARS = 120  # the length of an error's first line by which failed operations are grouped
+MAX_MESSAGES = 50  # distinct error messages per group; messages that contain a number of their own would be without limit
+OTHER_MESSAGES = "other messages"  # the name under which errors beyond `MAX_MESSAGES` are counted
 
 
 class LatencyHistograms(msgspec.Struct, frozen=True):
-    """One group's operations in one block that were due in measured time, and their outcomes.
-
-    `operations`, `unfinished`, `dropped` and all `errors` add up to `planned`.
-    """
+    """One group's operations in one block that were due in measured time, and their outcomes, which add up to `planned`."""
 
     response: HistogramWire
     """Times from the due time; completed operations, and unfinished ones with the time they had waited (right-censored)."""
@@ -85,7 +67,9 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     """One arm of one scenario under load for one block; also the message with which a load worker reports it."""
 
     scenario: str
+    """The scenario's name."""
     arm: str
+    """The arm's name."""
     cycle: int
     """The index of the round over all arms, from 0."""
     position: int
@@ -103,10 +87,29 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     """Whether the system under load is another process."""
 
 
-@dataclass(frozen=True)
-class Phases:
-    """The durations of a block's parts, in nanoseconds."""
+@dataclass(slots=True, eq=False)
+class InFlight:
+    """One operation in flight."""
 
+    case: Case
+    due_ns: int
+    """Its intended start."""
+    start_ns: int = 0
+    """Its actual start."""
+    end_ns: int = 0
+    """0 until it has completed."""
+    given_up: bool = False
+    """Whether it has been counted as unfinished."""
+    task: asyncio.Task[Any] | None = None
+
+
+@dataclass(frozen=True)
+class BlockTime:
+    """The clock of a block and the durations of its parts, in nanoseconds; `stopped()` cuts it short."""
+
+    clock: Clock
+    pacer: PacerProtocol
+    stopped: Callable[[], bool]
     warm_up_ns: int
     """Operations start and are not recorded."""
     measured_ns: int
@@ -114,86 +117,61 @@ class Phases:
     drain_ns: int
     """No operation starts; the longest wait for those in flight."""
 
-
-@dataclass(frozen=True)
-class ArrivalSchedule:
-    """The operations of one block of the open model."""
-
-    offsets_ns: Sequence[int]
-    """Due times in nanoseconds from the block's start, ascending."""
-    cases: Sequence[Case]
-    """The case of each arrival."""
-
-
-class InFlight:
-    """One operation in flight. `due_ns` is its intended start; `end_ns` is 0 until it has completed."""
-
-    __slots__ = ("case", "due_ns", "end_ns", "given_up", "start_ns", "task")
-
-    def __init__(self, case: Case, due_ns: int) -> None:
-        self.case, self.due_ns = case, due_ns
-        self.start_ns = self.end_ns = 0
-        self.given_up = False
-        self.task: asyncio.Task[Any] | None = None
+    async def wait_until(self, due_ns: int) -> bool:
+        """Wait until a time; return False if the block is stopped before."""
+        while not self.stopped():
+            now_ns = self.clock.now_ns()
+            if now_ns >= due_ns:
+                return True
+            await self.pacer.until(min(due_ns, now_ns + STOP_CHECK_NS))
+        return False
 
 
-async def run_open(
-    recorder: Recorder,
-    schedule: ArrivalSchedule,
-    phases: Phases,
-    in_flight_limit: int,
-    clock: Clock,
-    pacer: PacerProtocol,
-    stopped: Callable[[], bool],
-) -> None:
-    """Run one block of the open model; `stopped()` cuts it short.
+async def run_open(recorder: Recorder, schedule: Iterable[tuple[int, Case]], in_flight_limit: int, time: BlockTime) -> int:
+    """Run one block of the open model and return its measured time, in nanoseconds.
 
-    Arrivals that are due while `in_flight_limit` operations are in flight are dropped.
+    `schedule` is each operation's due time in nanoseconds from the block's start, ascending, and its case. Arrivals that are due
+    while `in_flight_limit` operations are in flight are dropped.
     """
+    clock = time.clock
     start_ns = clock.now_ns() + LEAD_NS
-    recorder.begin(start_ns, phases)
+    recorder.begin(start_ns, time)
     loop, in_flight, in_a_row = asyncio.get_running_loop(), recorder.in_flight, 0
-    for offset_ns, case in zip(schedule.offsets_ns, schedule.cases, strict=True):
+    for offset_ns, case in schedule:
         due_ns = start_ns + offset_ns
         now_ns = clock.now_ns()
         if now_ns < due_ns:
             in_a_row = 0
-            if not await _wait_until(due_ns, clock, pacer, stopped):
+            if not await time.wait_until(due_ns):
                 break
             now_ns = clock.now_ns()
         else:
             in_a_row += 1
             if in_a_row % BURST == 0:
                 await asyncio.sleep(0)
-        recorder.plan(case, due_ns)
-        if recorder.is_measured(due_ns):
+        if recorder.plan(case, due_ns):
             recorder.lateness_ns.append(now_ns - due_ns)
         if len(in_flight) >= in_flight_limit:
             recorder.drop(case, due_ns)
             continue
         operation = InFlight(case, due_ns)
-        recorder.start(operation)
+        in_flight.add(operation)  # its task may run later, and a burst must not exceed the limit
         operation.task = loop.create_task(recorder.operate(operation))
     else:
-        await _wait_until(recorder.until_ns, clock, pacer, stopped)
+        await time.wait_until(recorder.until_ns)
     recorder.end()
-    await drain(recorder, phases.drain_ns, clock, pacer)
+    await drain(recorder, time)
+    return recorder.measured_ns
 
 
-async def run_closed(
-    recorder: Recorder,
-    users: Sequence[Iterator[Case]],
-    phases: Phases,
-    clock: Clock,
-    pacer: PacerProtocol,
-    stopped: Callable[[], bool],
-) -> int:
+async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], time: BlockTime) -> int:
     """Run one block of the closed model and return the time that its rates divide by, in nanoseconds.
 
     `users` holds each user's endless cases. The time is the mean over users from the start of their first measured operation to the
     end of their last: it consists of whole operations, so that neither a long last one nor an idle rest biases the rate.
     """
-    recorder.begin(clock.now_ns(), phases)
+    clock, pacer, stopped = time.clock, time.pacer, time.stopped
+    recorder.begin(clock.now_ns(), time)
     spans_ns: list[int] = []
     tasks = [asyncio.ensure_future(_user(recorder, cases, clock, spans_ns)) for cases in users]
     due_ns = clock.now_ns()
@@ -204,16 +182,16 @@ async def run_closed(
     if not stopped():
         await pacer.until(recorder.until_ns)
     recorder.end()
-    await drain(recorder, phases.drain_ns, clock, pacer)
+    await drain(recorder, time)
     await asyncio.wait(tasks, timeout=GIVE_UP_S)
     return round(math.fsum(spans_ns) / len(spans_ns)) if spans_ns else recorder.measured_ns
 
 
-async def drain(recorder: Recorder, drain_ns: int, clock: Clock, pacer: PacerProtocol) -> None:
+async def drain(recorder: Recorder, time: BlockTime) -> None:
     """Wait up to the drain timeout for operations in flight, then cancel the rest, so that the loop is idle for the next block."""
-    if recorder.in_flight:
-        timeout = asyncio.ensure_future(pacer.until(clock.now_ns() + drain_ns))
-        idle = asyncio.ensure_future(recorder.idle())
+    if tasks := [operation.task for operation in recorder.in_flight if operation.task is not None]:
+        timeout = asyncio.ensure_future(time.pacer.until(time.clock.now_ns() + time.drain_ns))
+        idle = asyncio.ensure_future(asyncio.wait(tasks))
         await asyncio.wait({timeout, idle}, return_when=asyncio.FIRST_COMPLETED)
         for waiting in (timeout, idle):
             waiting.cancel()
@@ -225,27 +203,15 @@ async def drain(recorder: Recorder, drain_ns: int, clock: Clock, pacer: PacerPro
         await asyncio.wait(left, timeout=GIVE_UP_S)
 
 
-async def _wait_until(due_ns: int, clock: Clock, pacer: PacerProtocol, stopped: Callable[[], bool]) -> bool:
-    """Wait until `due_ns`; return False if the block is stopped before."""
-    while True:
-        if stopped():
-            return False
-        now_ns = clock.now_ns()
-        if now_ns >= due_ns:
-            return True
-        await pacer.until(min(due_ns, now_ns + STOP_CHECK_NS))
-
-
 async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
     first_ns: int | None = None
     try:
         for case in cases:
             operation = InFlight(case, clock.now_ns())
             operation.task = asyncio.current_task()
-            recorder.plan(case, operation.due_ns)
-            if first_ns is None and recorder.is_measured(operation.due_ns):
+            if recorder.plan(case, operation.due_ns) and first_ns is None:
                 first_ns = operation.due_ns
-            recorder.start(operation)
+            recorder.in_flight.add(operation)
             await recorder.operate(operation)
             if operation.given_up:
                 return
@@ -257,8 +223,7 @@ async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_n
             spans_ns.append(clock.now_ns() - first_ns)
 
 
-def _times() -> array[int]:
-    return array("q")
+_times: Callable[[], array[int]] = partial(array, "q")
 
 
 @dataclass
@@ -274,47 +239,29 @@ class _GroupRecord:
     planned: int = 0
     completed: int = 0
 
-    def histograms(self) -> LatencyHistograms:
-        """Return the group's histograms and counts."""
-        return LatencyHistograms(
-            response=wire(self.response_ns + self.unfinished_ns),
-            service=wire(self.service_ns),
-            queue=wire(self.queue_ns),
-            operations=len(self.response_ns),
-            errors=dict(self.errors),
-            dropped=self.dropped,
-            unfinished=len(self.unfinished_ns),
-            planned=self.planned,
-            completed=self.completed,
-        )
-
 
 class Recorder:
     """Times and counts one block's operations on one arm's instance; the open and the closed model share it.
 
-    An operation belongs to measured time if its intended start does. It is timed until it completes; `Scenario.reset` runs after
-    that, and the operation stays in flight until it is done. One that raises, also in `reset`, is an error and has no time.
-    `finished_ns` holds the response time of every completed operation of all phases, in the order of completion, for the sampler;
-    `cpu_percent` is this process's CPU usage until the end of measured time, by `cpu_ns`.
+    An operation belongs to measured time, `from_ns` to `until_ns`, if its intended start does. It is timed until it completes;
+    `Scenario.reset` runs after that, and the operation stays `in_flight` until it is done. One that raises, also in `reset`, has
+    `failed` and has no time. For the sampler, `finished_ns` holds the response times of all phases in the order of completion.
+    `lateness_ns` is the generator's own delays, and `cpu_percent` its CPU usage until the end of measured time, by `cpu_ns`.
     """
 
     def __init__(self, scenario: RunnableScenario, instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
         self.in_flight: set[InFlight] = set()
-        self.finished_ns = _times()
-        self.failed = 0
-        self.lateness_ns = _times()
-        self.from_ns = self.until_ns = 0
-        self.cpu_percent = 0.0
-        self.cpu_ns = cpu_ns
+        self.finished_ns, self.lateness_ns = _times(), _times()
+        self.from_ns = self.until_ns = self.failed = 0
+        self.cpu_percent, self.cpu_ns = 0.0, cpu_ns
         self._began_ns = self._cpu_at_begin_ns = 0
-        self._idle = asyncio.Event()
-        self._groups: dict[str, _GroupRecord] = {}
+        self._groups: defaultdict[str, _GroupRecord] = defaultdict(_GroupRecord)
         self._scenario, self._instance, self._now_ns = scenario, instance, clock.now_ns
 
-    def begin(self, start_ns: int, phases: Phases) -> None:
+    def begin(self, start_ns: int, time: BlockTime) -> None:
         """Set the block's start, from which the limits of measured time follow."""
-        self.from_ns = start_ns + phases.warm_up_ns
-        self.until_ns = self.from_ns + phases.measured_ns
+        self.from_ns = start_ns + time.warm_up_ns
+        self.until_ns = self.from_ns + time.measured_ns
         self._began_ns, self._cpu_at_begin_ns = self._now_ns(), self.cpu_ns()
 
     def end(self) -> None:
@@ -336,23 +283,19 @@ class Recorder:
         """Return whether an operation due at that time counts."""
         return self.from_ns <= due_ns < self.until_ns
 
-    def plan(self, case: Case, due_ns: int) -> None:
-        """Count an operation as planned."""
-        if self.is_measured(due_ns):
-            self._group(case).planned += 1
+    def plan(self, case: Case, due_ns: int) -> bool:
+        """Count an operation as planned, and return whether it belongs to measured time."""
+        if is_measured := self.is_measured(due_ns):
+            self._groups[case.group].planned += 1
+        return is_measured
 
     def drop(self, case: Case, due_ns: int) -> None:
         """Count an operation that was due and did not start."""
         if self.is_measured(due_ns):
-            self._group(case).dropped += 1
-
-    def start(self, operation: InFlight) -> None:
-        """Count an operation as in flight from now on: its task may run later, and a burst must not exceed the limit."""
-        self.in_flight.add(operation)
-        self._idle.clear()
+            self._groups[case.group].dropped += 1
 
     async def operate(self, operation: InFlight) -> None:
-        """Run one started operation, and record its outcome."""
+        """Run one operation that is in flight, and record its outcome."""
         scenario, instance, case, now_ns = self._scenario, self._instance, operation.case, self._now_ns
         operation.start_ns = now_ns()
         try:
@@ -367,13 +310,6 @@ class Recorder:
                 self._count_completed(operation)
         finally:
             self.in_flight.discard(operation)
-            if not self.in_flight:
-                self._idle.set()
-
-    async def idle(self) -> None:
-        """Return when no operation is in flight."""
-        if self.in_flight:
-            await self._idle.wait()
 
     def give_up(self) -> list[InFlight]:
         """Count and return the operations in flight as unfinished, with the time they have waited (right-censored)."""
@@ -383,46 +319,48 @@ class Recorder:
             if operation.end_ns:  # completed; only its `reset` has not
                 self._count_completed(operation)
             elif self.is_measured(operation.due_ns):
-                self._group(operation.case).unfinished_ns.append(now_ns - operation.due_ns)
+                self._groups[operation.case.group].unfinished_ns.append(now_ns - operation.due_ns)
         return left
 
     def groups(self) -> dict[str, LatencyHistograms]:
         """Return each group's histograms and counts, of measured time."""
-        return {name: group.histograms() for name, group in self._groups.items() if group.planned}
+        return {
+            name: LatencyHistograms(
+                response=wire(group.response_ns + group.unfinished_ns),
+                service=wire(group.service_ns),
+                queue=wire(group.queue_ns),
+                operations=len(group.response_ns),
+                errors=dict(group.errors),
+                dropped=group.dropped,
+                unfinished=len(group.unfinished_ns),
+                planned=group.planned,
+                completed=group.completed,
+            )
+            for name, group in self._groups.items()
+            if group.planned
+        }
 
     def _count_completed(self, operation: InFlight) -> None:
         due_ns, start_ns, end_ns = operation.due_ns, operation.start_ns, operation.end_ns
         self.finished_ns.append(end_ns - due_ns)
         if self.is_measured(due_ns):
-            group = self._group(operation.case)
+            group = self._groups[operation.case.group]
             group.response_ns.append(end_ns - due_ns)
             group.service_ns.append(end_ns - start_ns)
             group.queue_ns.append(start_ns - due_ns)
         if self.is_measured(end_ns):
-            self._group(operation.case).completed += 1
+            self._groups[operation.case.group].completed += 1
 
     def _count_error(self, operation: InFlight, error: BaseException) -> None:
         self.failed += 1
         if self.is_measured(operation.due_ns):
-            errors, message = self._group(operation.case).errors, _first_line(error)
+            errors, lines, kind = self._groups[operation.case.group].errors, str(error).strip().splitlines(), type(error).__name__
+            message = f"{kind}: {lines[0][:MESSAGE_CHARS]}" if lines else kind
             errors[message if message in errors or len(errors) < MAX_MESSAGES else OTHER_MESSAGES] += 1
-
-    def _group(self, case: Case) -> _GroupRecord:
-        found = self._groups.get(case.group)
-        if found is None:
-            found = self._groups[case.group] = _GroupRecord()
-        return found
 
 
 def wire(times_ns: Sequence[int]) -> HistogramWire:
     """Return the histogram of some times, in the form that is sent between processes."""
     histogram = Histogram()
-    found: npt.NDArray[np.int64] = np.asarray(times_ns, dtype=np.int64)
-    histogram.record_many(found)
+    histogram.record_many(np.asarray(times_ns, dtype=np.int64))
     return histogram.to_wire()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    kind = type(error).__name__
-    return f"{kind}: {lines[0][:MESSAGE_CHARS]}" if lines else kind

@@ -12,20 +12,11 @@ from dataclasses import dataclass, field
 from harness.results.load import Capacity, CapacityKind, CapacityStep
 from harness.verdicts.slo import LoadObservation, Objective, statistic_ns
 
-PRECISION = 1.1
-"""The search ends when the lowest failed level ÷ the highest sustained level is at most this."""
-
-TRIES = 2
-"""Tries of an end of the bracket before it counts, and of a level at which the generator was the limit."""
-
-SPARE = 1.2
-"""Factor on the number of operations that a step is planned for, since arrivals are random."""
-
-FIRST_LEVEL = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}
-"""The level that is tried first."""
-
-MAX_LEVEL = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}
-"""The highest level that is tried."""
+PRECISION = 1.1  # the search ends when the lowest failed level ÷ the highest sustained level is at most this
+TRIES = 2  # tries of an end of the bracket before it counts, and of a level at which the generator was the limit
+SPARE = 1.2  # factor on the number of operations that a step is planned for, since arrivals are random
+FIRST_LEVEL = {CapacityKind.RATE: 50.0, CapacityKind.USERS: 8.0}  # the level that is tried first
+MAX_LEVEL = {CapacityKind.RATE: 100_000.0, CapacityKind.USERS: 2_000.0}  # the highest level that is tried
 
 
 @dataclass(frozen=True)
@@ -78,19 +69,10 @@ class TriedStep:
 
 def tried_step(plan: SearchPlan, planned: NextStep, observation: LoadObservation, spent_s: float) -> TriedStep:
     """Return a step with its judgement. Its figures are the percentiles, "mean" and "max" of the response times."""
-    judgement = plan.objective.judge(observation)
-    response = observation.response
-    figures = {**response.percentiles_ns, **{name: statistic_ns(response, name) for name in ("mean", "max")}}
-    step = CapacityStep(
-        level=planned.level,
-        achieved_per_s=observation.achieved_per_s,
-        operations=observation.completed,
-        errors=observation.sent - observation.completed,
-        percentiles_ns=figures,
-        sustained=judgement.is_met,
-        reason=judgement.reason,
-        invalid=observation.invalid,
-    )
+    judged, completed, response = plan.objective.judge(observation), observation.completed, observation.response
+    figures = response.percentiles_ns | {name: statistic_ns(response, name) for name in ("mean", "max")}
+    rate_per_s, errors = observation.achieved_per_s, observation.sent - completed
+    step = CapacityStep(planned.level, rate_per_s, completed, errors, figures, judged.is_met, judged.reason, observation.invalid)
     return TriedStep(planned, step, spent_s)
 
 
@@ -121,10 +103,8 @@ class _LevelTries:
 
     sustained: int = 0
     failed: int = 0
-    invalid: int = 0
-    """Tries in which the generator was the limit."""
-    too_few: bool = False
-    """Whether even the longest step had too few operations."""
+    invalid: int = 0  # tries in which the generator was the limit
+    too_few: bool = False  # whether even the longest step had too few operations
     reason: str = ""
 
     @property
@@ -151,10 +131,9 @@ class _Bracket:
     plan: SearchPlan
     history: Sequence[TriedStep]
     levels: dict[float, _LevelTries] = field(default_factory=dict)
-    sustained: float | None = None
-    """The highest sustained level below every failed one."""
-    failed: float | None = None
-    """The lowest failed level."""
+    sustained: float | None = None  # the highest sustained level below every failed one
+    failed: float | None = None  # the lowest failed level
+    limit: float | None = None  # the lowest level at which the generator was the limit in every try, unless a lower level failed
 
     def __post_init__(self) -> None:
         for t in self.history:
@@ -164,11 +143,7 @@ class _Bracket:
         self.failed = min(failing, default=None)
         top = math.inf if self.failed is None else self.failed
         self.sustained = max((at for at, tries in self.levels.items() if tries.sustained > tries.failed and at < top), default=None)
-
-    def generator_limit(self) -> float | None:
-        """Return the lowest level at which the generator was the limit in every try, unless a lower level failed."""
-        top = math.inf if self.failed is None else self.failed
-        return min((at for at, tries in self.levels.items() if tries.invalid >= TRIES and at <= top), default=None)
+        self.limit = min((at for at, tries in self.levels.items() if tries.invalid >= TRIES and at <= top), default=None)
 
 
 def _again(plan: SearchPlan, bracket: _Bracket) -> NextStep | None:
@@ -188,7 +163,7 @@ def _again(plan: SearchPlan, bracket: _Bracket) -> NextStep | None:
 
 
 def _next_level(plan: SearchPlan, bracket: _Bracket) -> float | SearchEnd:
-    limit = bracket.generator_limit()
+    limit = bracket.limit
     if not bracket.levels:
         return min(max(plan.first_level, plan.min_level), plan.max_level)
     if limit is not None and bracket.sustained is not None:
@@ -208,9 +183,8 @@ def _up(plan: SearchPlan, bracket: _Bracket) -> float | SearchEnd:
         return min(plan.max_level, 2 * top)
     if not bracket.levels[top].is_settled:
         return top
-    if bracket.sustained != top:
-        return SearchEnd(f"too few operations at {top:g}, the highest level tried")
-    return SearchEnd(f"at least {top:g}, the highest level tried")
+    found = "at least" if bracket.sustained == top else "too few operations at"
+    return SearchEnd(f"{found} {top:g}, the highest level tried")
 
 
 def _down(plan: SearchPlan, bracket: _Bracket, lowest: float) -> float | SearchEnd:
@@ -242,10 +216,7 @@ def _rounded(plan: SearchPlan, level: float) -> float:
 
 
 def _seconds(plan: SearchPlan, history: Sequence[TriedStep], level: float) -> float:
-    """Return the duration that a step's percentiles need.
-
-    More users are expected to complete at least as many operations as fewer do, and fewer users at least their proportion.
-    """
+    """Return the duration that percentiles need, if more users complete as many operations and fewer their proportion, at least."""
     if plan.kind == CapacityKind.RATE:
         expected_per_s = level
     else:

@@ -2,93 +2,81 @@
 
 import ipaddress
 import socket
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from harness.bench.serving import served
 from harness.bench.worker import BenchJob, DataPrepared, Task, run_job
 from harness.discovery import LoadedScenario
-from harness.errors import NotMeasurableError, ScenarioFailedError, UsageError
+from harness.errors import NotMeasurableError, UsageError
+from harness.load.results import ScenarioEnvironment
+from harness.results.run import RunSettings
 from harness.runtime.child import JobFailed
 from harness.runtime.workspace import workspace
 from harness.scenario import Setting
 
-STREAMS_PER_WORKER = 1000
-"""The offset between the streams of cases of two load workers: more than one of them uses."""
+STREAMS_PER_WORKER = 1000  # the offset between the streams of cases of two load workers: more than one of them uses
 
 
 @dataclass
 class LoadEnvironment:
-    """Scenarios on one database engine at one RTT: their servers run and their data are ready while the context is entered."""
+    """Scenarios whose servers run and whose data are ready."""
 
-    scenarios: Sequence[LoadedScenario]
-    engine: str
-    """The database engine."""
-    size: str
-    seed: int
-    rtt_ms: float = 0.0
-    allow_remote: bool = False
-    datasets: dict[str, dict[str, str | int]] = field(default_factory=dict)
-    """Scenario name → its dataset, for the record."""
-    engine_settings: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Scenario name → the database engine's settings, for the record."""
-    _settings: list[Setting] = field(default_factory=list)
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Self:
-        """Start the servers and build the data.
-
-        Raises:
-            UsageError: a scenario does not run here, or one of its servers is on another machine.
-            ScenarioFailedError: its data cannot be built.
-        """
-        try:
-            space = self._stack.enter_context(workspace())
-            shared = space / f"shared-{self.engine}"
-            shared.mkdir()
-            for loaded in self.scenarios:
-                folder = space / loaded.name
-                folder.mkdir()
-                setting = Setting(folder, shared, self.engine, self.size, 1.0, self.seed, self.rtt_ms, quick=True)
-                self._settings.append(self._prepare(loaded, setting))
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop the servers and remove the data."""
-        self._stack.close()
+    scenarios: dict[str, ScenarioEnvironment] = field(default_factory=dict)
+    """Scenario name → its environment, for the record."""
+    first: list[Setting] = field(default_factory=list)
+    """Each scenario's setting for the first load worker."""
 
     def settings(self, index: int) -> list[Setting]:
         """Return each scenario's setting for load worker `index`, from 0, which gets separate streams of cases."""
-        return [replace(setting, stream=STREAMS_PER_WORKER * index) for setting in self._settings]
+        return [replace(setting, stream=STREAMS_PER_WORKER * index) for setting in self.first]
 
-    def _prepare(self, loaded: LoadedScenario, requested: Setting) -> Setting:
-        try:
-            setting = served(loaded.scenario, requested, self._stack)
-        except NotMeasurableError as reason:
-            raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or RTT") from reason
-        for server in setting.servers.values():
-            refuse_remote(server.direct_url, allow=self.allow_remote)
-        for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting)):
-            if isinstance(event, JobFailed):
-                raise ScenarioFailedError(f"{loaded.name}: {event.message}")
-            if isinstance(event, DataPrepared):
-                self.datasets[loaded.name], self.engine_settings[loaded.name] = event.dataset, event.engine_settings
-        return setting
+
+@contextmanager
+def load_environment(
+    scenarios: Sequence[LoadedScenario], settings: RunSettings, *, allow_remote: bool = False
+) -> Iterator[LoadEnvironment]:
+    """Start the servers of scenarios on the first database engine at the first RTT, build their data, and remove both at the end.
+
+    Raises:
+        UsageError: a scenario does not run here, or one of its servers is on another machine.
+        ScenarioFailedError: its data cannot be built.
+    """
+    found, engine = LoadEnvironment(), settings.engines[0]
+    with ExitStack() as stack:
+        space = stack.enter_context(workspace())
+        shared = space / f"shared-{engine}"
+        shared.mkdir()
+        for loaded in scenarios:
+            folder = space / loaded.name
+            folder.mkdir()
+            wanted = Setting(folder, shared, engine, settings.size, 1.0, settings.seed, settings.rtts_ms[0], quick=True)
+            try:
+                setting = served(loaded.scenario, wanted, stack)
+            except NotMeasurableError as reason:
+                raise UsageError(f"{loaded.name} does not run here: {reason}; choose another scenario, engine or RTT") from reason
+            for server in setting.servers.values():
+                refuse_remote(server.direct_url, allow=allow_remote)
+            found.first.append(setting)
+            found.scenarios[loaded.name] = _built(loaded, setting)
+        yield found
+
+
+def _built(loaded: LoadedScenario, setting: Setting) -> ScenarioEnvironment:
+    """Build a scenario's data in another process."""
+    found = ScenarioEnvironment(setting.engine, setting.rtt_ms)
+    for event in run_job(BenchJob(Task.PREPARE, loaded.file, setting)):
+        if isinstance(event, JobFailed):
+            raise event.error(loaded.name)
+        if isinstance(event, DataPrepared):
+            found = replace(found, dataset=event.dataset, engine_settings=event.engine_settings)
+    return found
 
 
 def refuse_remote(url: str, *, allow: bool) -> None:
-    """Refuse a server that is not on this machine.
-
-    Raises:
-        UsageError: a host in the URL is, or may be, another machine and `allow` is false.
-    """
+    """Raise `UsageError` if a host in the URL is, or may be, another machine, unless `allow`."""
     for host in hosts(url):
         if not allow and not is_loopback(host):
             raise UsageError(f"{host} is not this machine; to load another machine with its owner's consent, add --allow-remote")

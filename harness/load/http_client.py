@@ -2,10 +2,8 @@
 
 A client's work is part of every latency that it measures, and takes CPU time from other requests. So a request is encoded once and
 sent repeatedly; of a response only the status and the end are parsed until the caller reads more; and one timer watches the
-deadlines of all connections. The parser is `httptools`, as in uvicorn. Bodies are held whole; there is no TLS, no redirect, no
-cookie and no pipelining, and nothing is sent a second time.
-
-Needs the extra `load` (httptools), from the first `Client` on.
+deadlines of all connections. The parser is `httptools` of the extra `load`, as in uvicorn. Bodies are held whole; there is no TLS,
+no redirect, no cookie and no pipelining, and nothing is sent a second time.
 """
 
 from __future__ import annotations
@@ -17,20 +15,16 @@ import re
 import socket
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from harness.errors import UsageError, missing_extra
 
-if TYPE_CHECKING:
+try:
     import httptools
-else:
-    try:
-        import httptools
-    except ModuleNotFoundError:  # an extra; `Client` raises with the command that installs it
-        httptools = None
+except ModuleNotFoundError:  # an extra; `Client` raises with the command that installs it
+    httptools = None  # type: ignore[assignment]  # as above
 
 TIMED_OUT = "no response from the server before the deadline"
 RESET = "the server reset the connection"
@@ -41,48 +35,29 @@ NOT_HTTP = "the server's response is not HTTP"
 SWITCHED = "the server switched to another protocol, which was not requested"
 HEAD_TOO_LARGE = "the head of the server's response exceeds the limit"
 BODY_TOO_LARGE = "the body of the server's response exceeds the limit"
-CLIENT_CLOSED = "the client was closed before the server responded"
-
-_SWITCHING = 101
-_WITHOUT_BODY = frozenset({204, 304})
-
-FINAL = 200
-"""The lowest status of a final response; lower ones are interim responses (RFC 9110 §15.2), followed by the final one."""
-
-MAX_DECODED_BYTES = 256 * 2**20
-"""The largest decoded body: a few kilobytes of zeros, compressed twice, are gigabytes."""
-
 NOT_GZIP = "the server's response is declared as compressed, but is incomplete or not gzip"
 DECODED_TOO_LARGE = "the server's response decodes to more bytes than the limit"
-
-_MAY_BE_ENCODED = re.compile(rb"\ncontent-encoding:", re.IGNORECASE)
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
-
+CLIENT_CLOSED = "the client was closed before the server responded"
 CONNECT_TIMED_OUT = "no connection to the server before the deadline"
 REFUSED = "the server refuses connections"
 UNKNOWN_HOST = "the server's host name is unknown"
 
-DEADLINE_S = 30.0
-"""The default deadline of a request, from the call to the complete response."""
+MAX_HEAD_BYTES = 64 * 2**10  # the largest accepted status line with headers
+MAX_BODY_BYTES = 64 * 2**20  # the largest accepted body as transferred, before decoding
+MAX_DECODED_BYTES = 256 * 2**20  # the largest decoded body: a few kilobytes of zeros, compressed twice, are gigabytes
+DEADLINE_S = 30.0  # the default deadline of a request, from the call to the complete response
+FINAL = 200  # the lowest status of a final response; lower ones are interim responses (RFC 9110 §15.2), followed by the final one
+_MIN_SWEEP_GAP_S = 0.001  # the minimum time between two checks of the deadlines, because some timers fire early
 
-_MIN_SWEEP_GAP_S = 0.001
-"""The minimum time between two checks of the deadlines: some loops' timers fire early, and would check again at once."""
-
+_SWITCHING = 101
+_WITHOUT_BODY = frozenset({204, 304})
 _WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _INVALID_IN_METHOD = re.compile(r"[^A-Z]")
 _INVALID_IN_PATH = re.compile(r"[^\x21-\x7e]")
 _INVALID_IN_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _INVALID_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The largest accepted response."""
-
-    head_bytes: int = 64 * 2**10
-    """Bytes of the status line and the headers."""
-    body_bytes: int = 64 * 2**20
-    """Bytes of the body as transferred, before decoding."""
+_MAY_BE_ENCODED = re.compile(rb"\ncontent-encoding:", re.IGNORECASE)
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 @dataclass(frozen=True)
@@ -96,12 +71,9 @@ class HttpRequest:
 
 
 class Client:
-    """Sends requests to one server, on one kept-alive connection per concurrent request.
+    """Sends requests to one server, on one kept-alive connection per concurrent request. Needs httptools, or raises `UsageError`.
 
     `opened` counts the connections made, `reused` the requests sent on a kept-alive one.
-
-    Raises:
-        UsageError: httptools is not installed.
 
     Example:
         client = Client("127.0.0.1", 8000)
@@ -110,25 +82,19 @@ class Client:
         client.close()
     """
 
-    def __init__(self, host: str, port: int, limits: Limits = Limits()) -> None:
+    def __init__(self, host: str, port: int) -> None:
         if httptools is None:
             raise missing_extra("httptools", "load", "the HTTP client")
         self.opened = 0
         self.reused = 0
-        self._host = host
-        self._port = port
-        self._limits = limits
+        self._host, self._port = host, port
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
         self._next_sweep_s = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def encode(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpRequest:
-        """Encode a request, which can be sent any number of times; add `host` and `content-length` if missing.
-
-        Raises:
-            UsageError: the method, the path or a header contains an invalid character.
-        """
+        """Encode a request for any number of sends, adding `host` and `content-length`; raise `UsageError` if it is invalid."""
         if not method or _INVALID_IN_METHOD.search(method):
             raise UsageError(f"{method!r} is not an HTTP method; use capital letters, as in GET")
         if not path.startswith("/") or _INVALID_IN_PATH.search(path):
@@ -162,7 +128,7 @@ class Client:
         else:
             connection = await self._connect(loop, due_s)
         if due_s < self._next_sweep_s:
-            self._schedule_sweep(loop, due_s)
+            self._schedule_sweep(due_s)
         try:
             response = await connection.send(request, loop, due_s)
         except BaseException:
@@ -173,37 +139,22 @@ class Client:
         return response
 
     async def request(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        deadline_s: float = DEADLINE_S,
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"", deadline_s: float = DEADLINE_S
     ) -> Response:
-        """Encode and send a request.
-
-        Raises:
-            UsageError: as `encode` does.
-            OSError: as `send` does.
-        """
+        """Encode and send a request; raise the errors of `encode` and `send`."""
         return await self.send(self.encode(method, path, headers, body), deadline_s)
 
     def close(self) -> None:
         """Close all connections; requests in flight fail."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._next_sweep_s = None, math.inf
+        self._schedule_sweep(math.inf)
         for connection in list(self._open):
             connection.fail(ConnectionAbortedError(CLIENT_CLOSED))
         self._idle.clear()
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, due_s: float) -> HttpConnection:
-        def connection() -> HttpConnection:
-            return HttpConnection(self._open, self._limits)
-
         try:
             async with asyncio.timeout_at(due_s):
-                _, made = await loop.create_connection(connection, self._host, self._port)
+                _, made = await loop.create_connection(lambda: HttpConnection(self._open), self._host, self._port)
         except TimeoutError:
             raise TimeoutError(CONNECT_TIMED_OUT) from None
         except ConnectionRefusedError:
@@ -215,40 +166,32 @@ class Client:
         self.opened += 1
         return made
 
-    def _schedule_sweep(self, loop: asyncio.AbstractEventLoop, at_s: float) -> None:
+    def _schedule_sweep(self, at_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._next_sweep_s = at_s
-        self._timer = loop.call_at(at_s, self._sweep, loop)
+        self._timer = asyncio.get_running_loop().call_at(at_s, self._sweep) if at_s < math.inf else None
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _sweep(self) -> None:
         """Fail the overdue requests, and sweep again at the next deadline: seldom, because most requests complete before theirs."""
-        now_s = loop.time()
-        self._timer, self._next_sweep_s = None, math.inf
+        now_s = asyncio.get_running_loop().time()
         for connection in list(self._open):
             if connection.due_s <= now_s:
                 connection.fail(TimeoutError(TIMED_OUT))
         due_s = min((connection.due_s for connection in self._open), default=math.inf)
-        if due_s < math.inf:
-            self._schedule_sweep(loop, max(due_s, now_s + _MIN_SWEEP_GAP_S))
+        self._schedule_sweep(max(due_s, now_s + _MIN_SWEEP_GAP_S))
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection, for one request at a time; it is in `open_connections` while it is open.
+    """One connection, for one request at a time; `due_s` is the request's deadline by the loop's clock, infinite without one."""
 
-    `due_s` is the deadline of its request by the loop's clock, infinite while it is idle.
-    """
-
-    def __init__(self, open_connections: set[HttpConnection], limits: Limits) -> None:
+    def __init__(self, open_connections: set[HttpConnection]) -> None:
         self.is_open = False
         self.due_s = math.inf
         self._open_connections = open_connections
-        self._limits = limits
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[Response] | None = None
-        self._is_head = False
-        self._is_kept = False
-        self._in_body = False
+        self._is_head = self._is_kept = self._in_body = False
         self._status = 0
         self._head = b""
         self._parts: list[bytes] = []
@@ -264,9 +207,7 @@ class HttpConnection(asyncio.Protocol):
 
     def end(self) -> None:
         """Close at once, and leave the pending request's future alone."""
-        self.is_open = False
-        self.due_s = math.inf
-        self._waiting = None
+        self.is_open, self.due_s, self._waiting = False, math.inf, None
         self._transport.abort()
 
     def fail(self, error: OSError) -> None:
@@ -311,7 +252,7 @@ class HttpConnection(asyncio.Protocol):
             self.fail(ConnectionError(SWITCHED))
         except httptools.HttpParserError as error:
             self.fail(ConnectionError(f"{NOT_HTTP}: {error}"))
-        if len(self._head) > self._limits.head_bytes and not self._in_body:
+        if len(self._head) > MAX_HEAD_BYTES and not self._in_body:
             self.fail(ConnectionError(HEAD_TOO_LARGE))
 
     def on_message_begin(self) -> None:
@@ -322,13 +263,12 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Read the status, and complete a response that has no body whatever its headers declare."""
         status = self._status = self._parser.get_status_code()
+        if status == _SWITCHING:
+            self.fail(ConnectionError(SWITCHED))
         if status < FINAL:
-            if status == _SWITCHING:
-                self.fail(ConnectionError(SWITCHED))
             return
         self._in_body = True
-        limit = self._limits.head_bytes
-        if len(self._head) > limit and self._head.find(b"\r\n\r\n", 0, limit) < 0:
+        if len(self._head) > MAX_HEAD_BYTES and self._head.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) < 0:
             self.fail(ConnectionError(HEAD_TOO_LARGE))
         elif self._is_head or status in _WITHOUT_BODY:
             headers = Response(status, self._head, b"").headers
@@ -343,7 +283,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._parts.append(body)
         self._body_bytes += len(body)
-        if self._body_bytes > self._limits.body_bytes:
+        if self._body_bytes > MAX_BODY_BYTES:
             self.fail(ConnectionError(BODY_TOO_LARGE))
 
     def on_message_complete(self) -> None:
@@ -353,13 +293,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _complete(self, *, keep: bool) -> None:
         """Pass the response to the pending request, and reset for the next one."""
-        waiting = self._waiting
+        waiting, self._waiting = self._waiting, None
         response = Response(self._status, self._head, b"".join(self._parts))
-        self._waiting = None
-        self.due_s = math.inf
-        self._is_kept = True
-        self._in_body = False
-        self._head = b""
+        self.due_s, self._is_kept, self._in_body, self._head = math.inf, True, False, b""
         self._parts.clear()
         self._body_bytes = 0
         if not keep:
@@ -379,6 +315,7 @@ class Response:
     """A response; headers and body are decoded when they are first read."""
 
     status: int
+    """The status code."""
     head: bytes
     """The bytes received up to and including the first part of the body, with interim responses such as `100 Continue`."""
     sent: bytes
@@ -387,17 +324,19 @@ class Response:
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """The final response's headers by lower-case name; values of a repeated one are joined by commas (RFC 9110 §5.3)."""
-        reader = _HeaderReader()
-        reader.read(self.head)
-        return reader.found
+        head, _, more = self.head.lstrip().partition(b"\r\n\r\n")
+        while int(head.split(None, 2)[1]) < FINAL:
+            head, _, more = more.lstrip().partition(b"\r\n\r\n")
+        found: dict[str, str] = {}
+        for line in head.decode("latin-1").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            key, text = name.lower(), value.strip()
+            found[key] = f"{found[key]}, {text}" if key in found else text
+        return found
 
     @cached_property
     def body(self) -> bytes:
-        """The body, decoded from gzip or deflate if it was compressed.
-
-        Raises:
-            OSError: it is not gzip, is incomplete, decodes to more than `MAX_DECODED_BYTES`, or has another encoding.
-        """
+        """The body, decoded from gzip or deflate; `OSError` if it is invalid, has another encoding or is above the limit."""
         if not self.sent or _MAY_BE_ENCODED.search(self.head) is None:
             return self.sent
         encoding = self.headers.get("content-encoding", "identity").lower()
@@ -411,36 +350,6 @@ class Response:
     def has_length(self) -> bool:
         """Whether a length or a last chunk delimits the body, and not the end of the connection."""
         return "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
-
-
-class _HeaderReader:
-    """Collects the headers of the final response, without interim responses before it and trailers after it."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, str] = {}
-        self._complete = False
-        self._parser = httptools.HttpResponseParser(self)
-
-    def read(self, head: bytes) -> None:
-        """Parse a head that has been parsed before; any bytes may follow it."""
-        with suppress(httptools.HttpParserError):
-            self._parser.feed_data(head)
-
-    def on_message_begin(self) -> None:
-        """Drop the headers of an interim response."""
-        if not self._complete:
-            self.found.clear()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header."""
-        if self._complete:
-            return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        self.found[key] = f"{self.found[key]}, {text}" if key in self.found else text
-
-    def on_headers_complete(self) -> None:
-        """Stop collecting: a trailer may be in the same packet as the head."""
-        self._complete = self._parser.get_status_code() >= FINAL
 
 
 def _decoded(sent: bytes) -> bytes:

@@ -21,14 +21,9 @@ import numpy as np
 
 from harness.runtime.clock import Clock, FakeClock
 
-EARLY_SHARE = 10
-"""The timer fires early by one part in this many of the wait."""
-
-MAX_EARLY_NS = 200_000
-"""The timer fires early by at most this much, so that at most this much of a wait is spent in turns of the loop."""
-
-IDLE_TURN_NS = 20_000
-"""The longest turn of the loop that counts as idle: handling any event takes longer."""
+EARLY_SHARE = 10  # the timer fires early by one part in this many of the wait
+MAX_EARLY_NS = 200_000  # the timer fires early by at most this much: the part of a wait that is spent in turns of the loop
+IDLE_TURN_NS = 20_000  # the longest turn of the loop that counts as idle: handling any event takes longer
 
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _ABSOLUTE = 1
@@ -43,14 +38,10 @@ class PacerProtocol(Protocol):
 
     async def until(self, due_ns: int) -> None:
         """Return at or after `due_ns`, after at least one turn of the loop."""
-        ...
 
 
 class Pacer:
-    """Wakes coroutines at given times; any number of them may wait. An async context manager, bound to the running loop.
-
-    `clock` must count as `time.perf_counter_ns()` does, which is the monotonic clock on Linux.
-    """
+    """Wakes any number of coroutines at times of `clock`, a monotonic one. An async context manager, bound to the running loop."""
 
     def __init__(self, clock: Clock) -> None:
         self._now_ns: Callable[[], int] = clock.now_ns
@@ -73,10 +64,7 @@ class Pacer:
         self._waiting.clear()
 
     async def until(self, due_ns: int) -> None:
-        """Return at or after `due_ns`, never before.
-
-        The loop gets a turn even if that time has passed, so that a caller that is behind cannot starve the other coroutines.
-        """
+        """Return at or after `due_ns`, and after a turn of the loop, so that a caller that is behind cannot starve the others."""
         wait_ns = due_ns - self._now_ns()
         if wait_ns <= 0:
             await asyncio.sleep(0)
@@ -102,34 +90,20 @@ class Pacer:
             self._timer.set(waiting[0][0])
 
 
-class _TimerSpec(ctypes.Structure):
-    """`struct itimerspec`: an interval, which stays zero so that the timer fires once, and the expiration time."""
-
-    _fields_ = (
-        ("interval_s", ctypes.c_long),
-        ("interval_ns", ctypes.c_long),
-        ("value_s", ctypes.c_long),
-        ("value_ns", ctypes.c_long),
-    )
-
-
 class TimerFd:
-    """One Linux timerfd on the monotonic clock; `fileno` becomes readable at the time that was set last.
-
-    Called through ctypes, because `os.timerfd_create` exists from Python 3.13 only.
-    """
+    """One Linux timerfd, readable at the time that was set last; by ctypes, since `os.timerfd_create` is new in Python 3.13."""
 
     def __init__(self) -> None:
         self.fileno: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
         if self.fileno < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        self._spec = _TimerSpec()
+        # `struct itimerspec`: interval and expiration in seconds and nanoseconds; with an interval of zero it fires once.
+        self._spec = (ctypes.c_long * 4)()
         self._at = ctypes.byref(self._spec)
 
     def set(self, at_ns: int) -> None:
         """Fire at a time of the monotonic clock, in nanoseconds, instead of any time set before; at once if it has passed."""
-        # A value of zero would disarm the timer.
-        self._spec.value_s, self._spec.value_ns = divmod(max(1, at_ns), 1_000_000_000)
+        self._spec[2], self._spec[3] = divmod(max(1, at_ns), 1_000_000_000)  # zero would disarm the timer
         if _libc.timerfd_settime(self.fileno, _ABSOLUTE, self._at, None) < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -146,9 +120,8 @@ class TimerFd:
 class KeepAwake:
     """Keeps the running loop turning while it is entered and `wanted`, so that its core never sleeps. An async context manager.
 
-    The time that a sleeping core takes to wake up would be part of every time that the generator measures, so the loop polls, as
-    packet generators do. This uses a whole core: enable it only in a process that has one to itself. `idle_ns` is the total time
-    of turns in which nothing happened, from which the process's real CPU usage follows.
+    Waking a sleeping core takes time that every measured time would include, so the loop polls, as packet generators do. This uses
+    a whole core. `idle_ns` is the total time of turns in which nothing happened, from which the real CPU usage follows.
     """
 
     def __init__(self, clock: Clock, *, wanted: bool = True) -> None:
@@ -179,8 +152,7 @@ class KeepAwake:
             before_ns = now_ns
 
 
-SETTLING_TURNS = 50
-"""Turns of the loop within which every coroutine that can continue does so, before a `FakePacer` advances the clock."""
+SETTLING_TURNS = 50  # turns of the loop in which all coroutines that can continue do so, before a `FakePacer` advances
 
 
 class FakePacer:

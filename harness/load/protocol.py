@@ -6,51 +6,35 @@ from harness.load.block import LoadBlock
 from harness.results.load import LoadModel, Tick
 from harness.scenario import Setting
 
-IN_FLIGHT_CAP = 1000
-"""Default limit of operations in flight; arrivals beyond it are dropped and counted."""
-
 
 class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """The load that a worker generates: scenario files, each with its setting, in blocks of one arm each."""
 
     files: list[str]
     """Scenario files."""
-
     settings: list[Setting]
     """The setting of each file."""
-
     block_s: float
     """Measured seconds of a block."""
-
     warm_up_s: float = 0.0
     """Seconds before them in which operations are sent and not recorded."""
-
     drain_s: float = 10.0
     """Timeout of the operations in flight after them, in seconds; no operation starts meanwhile."""
-
     model: LoadModel = LoadModel.OPEN
-
     arrivals: str = "50"
     """Open model: the arrival schedule (see `harness.load.arrivals`); every block replays all of it."""
-
     share: tuple[int, int] = (0, 1)
     """Open model: this worker's part of the schedule, as (worker, number of workers)."""
-
-    in_flight_limit: int = IN_FLIGHT_CAP
-    """Limit of operations in flight."""
-
+    in_flight_limit: int = 1000
+    """Limit of operations in flight; arrivals beyond it are dropped and counted."""
     arms: list[str] | None = None
     """The arms that take part; None for all."""
-
     cycles: int | None = None
     """Number of blocks of each arm; None until stopped."""
-
     on_request: bool = False
     """Whether every `Order` is one block, instead of cycles over the arms."""
-
     cpus: tuple[int, ...] = ()
     """Cores to pin the worker to; empty for those of its parent."""
-
     alone: bool = False
     """Whether no other process uses these cores, so that the worker need not let them sleep."""
 
@@ -58,17 +42,16 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
 class Order(msgspec.Struct, tag=True, frozen=True):
     """The load from the next cycle on. To a worker on request, each order is one block."""
 
-    users: int | None
-    """Users of the closed model; 0 for the open one. None ends the run after the current block."""
-
+    users: int = 0
+    """Concurrent users of the closed model; 0 in the open model."""
     rate_factor: float = 1.0
-    """Factor on the planned rates of the open model."""
-
+    """Factor on the rates of the arrival schedule in the open model."""
     arm: str = ""
     """On request: the arm of the block."""
-
     block_s: float | None = None
     """On request: measured seconds of the block; None for the job's."""
+    stop: bool = False
+    """Whether the run ends after the current block, which is cut short; nothing else counts then."""
 
 
 class WorkerReady(msgspec.Struct, tag=True, frozen=True):
@@ -76,7 +59,6 @@ class WorkerReady(msgspec.Struct, tag=True, frozen=True):
 
     facts: dict[str, str]
     """Description of the worker's process, for the record."""
-
     cannot_run: list[tuple[str, str, str, str]]
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
 

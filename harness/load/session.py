@@ -1,9 +1,13 @@
-"""One load test from start to end: load workers one after another, their blocks, the run's folder."""
+"""Load tests and capacity searches from start to end: load workers, their blocks, and the run's folder.
 
-from collections.abc import Iterator, Mapping, Sequence
+A load test runs load workers one after another. In a capacity search arms alternate step by step, so that drift affects all alike.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -12,22 +16,43 @@ from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
 from harness.errors import HarnessError
 from harness.load import arrivals
-from harness.load.environment import LoadEnvironment
+from harness.load.block import LoadBlock
+from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
+from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
-from harness.load.results import CollectedResults, ScenarioEnvironment, generator_facts, histogram_rows, scenario_result
+from harness.load.results import (
+    CollectedResults,
+    generator_facts,
+    generator_limit,
+    histogram_rows,
+    merged,
+    scenario_result,
+    shared_process_warning,
+    started_result,
+    total,
+)
 from harness.load.supervisor import Supervisor
-from harness.results.load import LoadModel
-from harness.results.run import Run, RunKind, RunSettings
+from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
+from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
 from harness.runtime import machine
-from harness.runtime.clock import utc_now
+from harness.runtime.clock import Clock, MonotonicClock, utc_now
 from harness.runtime.cores import Cores, choose_cores, keep_to
 from harness.runtime.workspace import git_commit
+from harness.scenario import Setting
+from harness.verdicts.promise import judge
+from harness.verdicts.slo import LoadObservation
 
 MODELS = {
     LoadModel.OPEN: "open: operations start when they are due",
     LoadModel.CLOSED: "closed: a user waits for each operation to complete",
 }
+SEARCHES = {
+    CapacityKind.RATE: (LoadModel.OPEN, "search over rates, operations due at random times (Poisson)"),
+    CapacityKind.USERS: (LoadModel.CLOSED, "search over numbers of concurrent users"),
+}
+UNIT_RATE = "poisson:1"  # one operation per second, so that a level of a search is the factor on it
+USUAL_STEPS = 13  # the usual number of steps of a search, for the expected remaining time
 
 
 @dataclass(frozen=True)
@@ -60,9 +85,9 @@ class LoadSession:
     plan: LoadPlan
     observer: Observer
     cores: Cores = field(default_factory=choose_cores)
-    started_at: datetime = field(default_factory=utc_now)
+    """The cores of the load generator and of everything else."""
     collected: CollectedResults = field(default_factory=CollectedResults)
-    _facts: dict[str, str] = field(default_factory=dict)
+    """The results so far."""
 
     def run(self) -> Run:
         """Run the plan, write the folder and return the record, also after Ctrl-C.
@@ -71,27 +96,22 @@ class LoadSession:
             UsageError: the scenario does not run here, a server is on another machine, or the folder cannot be written.
             ScenarioFailedError: the data cannot be built.
         """
-        plan, settings = self.plan, self.plan.settings
-        self._facts = machine.describe(self.cores)
-        self.observer.step(f"{plan.loaded.name} · preparing", 1, len(plan.cycles_per_worker()) + 1, self._expected_s(0))
-        environment = LoadEnvironment(
-            [plan.loaded], settings.engines[0], settings.size, settings.seed, settings.rtts_ms[0], plan.allow_remote
-        )
-        with generator_core(self.cores), environment:
-            write_run(self._record(None, None), plan.out)  # a folder that cannot be written has to show before minutes of load
-            try:
-                for number, cycles in enumerate(plan.cycles_per_worker(), 1):
-                    if self.collected.failed is None:
-                        self._run_worker(environment, number, cycles)
-            except KeyboardInterrupt:
-                self.collected.interrupted = True
-        return self._save(environment)
+        plan, collected = self.plan, self.collected
+        collected.facts = machine.describe(self.cores)
+        self._show("preparing", 0)
+        with _prepared(plan, self.cores, collected) as environment:
+            write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
+            for number, cycles in enumerate(plan.cycles_per_worker(), 1):
+                if collected.failed is None:
+                    self._run_worker(environment, number, cycles)
+        finished = self._record([plan.loaded], utc_now())
+        save(finished, collected, plan.out)
+        return finished
 
     def _run_worker(self, environment: LoadEnvironment, number: int, cycles: int) -> None:
-        """Have one load worker run its cycles; if it ends early, its remaining cycles are lost and the next worker follows."""
+        """Have one load worker run its cycles; if it ends early, the next worker follows."""
         plan, workers = self.plan, len(self.plan.cycles_per_worker())
-        step = f"{plan.loaded.name} · under load, worker {number} of {workers}"
-        self.observer.step(step, number + 1, workers + 1, self._expected_s(number - 1))
+        self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
             plan.job,
             files=[str(plan.loaded.file)],
@@ -103,114 +123,294 @@ class LoadSession:
         supervisor = Supervisor(job)
         try:
             supervisor.start()
-            self._facts |= supervisor.facts
+            self.collected.facts |= supervisor.facts
             self.collected.cannot_run = supervisor.cannot_run
             supervisor.load(plan.users)
             while supervisor.running:
                 supervisor.wait()
-                self._collect(supervisor, number)
+                self.collected.add(number, *supervisor.received())
+                self.observer.tick()
         except KeyboardInterrupt:
             supervisor.stop()
             raise
         except HarnessError as error:
             if number == 1:  # the scenario cannot be loaded at all
-                self.collected.failed = str(error)
+                self.collected.failed = error
             else:
                 supervisor.failed = str(error)
         finally:
-            self._collect(supervisor, number)
+            self.collected.add(number, *supervisor.received())
             supervisor.close()
         if supervisor.failed:
             blocks = len(self.collected.blocks.get(number, []))
-            self.collected.lost.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
+            self.collected.crashed.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
 
-    def _collect(self, supervisor: Supervisor, number: int) -> None:
-        self.collected.add(number, supervisor.blocks(), supervisor.ticks())
-        self.observer.tick()
+    def _show(self, step: str, number: int) -> None:
+        """Show the step of load worker `number`, 0 before the first, with the expected remaining seconds without draining."""
+        job, shares = self.plan.job, self.plan.cycles_per_worker()
+        arms = len(job.arms or self.plan.loaded.scenario.arms)
+        left_s = sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in shares[max(0, number - 1) :])
+        self.observer.step(f"{self.plan.loaded.name} · {step}", number + 1, len(shares) + 1, left_s)
 
-    def _expected_s(self, done: int) -> float:
-        """Return the expected remaining seconds after `done` load workers, without draining."""
-        job, arms = self.plan.job, len(self.plan.job.arms or self.plan.loaded.scenario.arms)
-        left = self.plan.cycles_per_worker()[done:]
-        return sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in left)
+    def _record(self, scenarios: Sequence[LoadedScenario], finished_at: datetime | None = None) -> Run:
+        plan, collected = self.plan, self.collected
+        facts = load_facts(collected, plan.job, plan.users)
+        found = [scenario_result(loaded, collected, plan.job) for loaded in scenarios]
+        return record(found, collected, facts, plan.settings, plan.out, plan.command, finished_at)
 
-    def _save(self, environment: LoadEnvironment) -> Run:
-        plan = self.plan
-        finished = self._record(environment, utc_now())
-        for found in finished.scenarios:
-            if found.samples_file:
-                write_histograms(histogram_rows(self.collected.blocks, plan.loaded.name), plan.out / found.samples_file)
+
+@dataclass(frozen=True)
+class CapacityPlan:
+    """A capacity run: each search for each of the arms, on one database engine at one RTT."""
+
+    loaded: LoadedScenario
+    settings: RunSettings
+    plans: Sequence[SearchPlan]
+    """One search per kind of capacity."""
+    arms: Sequence[str]
+    out: Path
+    """The run's folder."""
+    command: str
+    warm_up_s: float = 1.0
+    allow_remote: bool = False
+
+
+@dataclass
+class _ArmSearch:
+    """One arm's search of one kind so far."""
+
+    plan: SearchPlan
+    arm: str
+    history: list[TriedStep] = field(default_factory=list)
+    end: SearchEnd | None = None
+
+    def next_step(self) -> NextStep | None:
+        """Return the next step; None if the search has ended."""
+        step = next_step(self.plan, self.history) if self.end is None else self.end
+        if isinstance(step, NextStep):
+            return step
+        self.end = step
+        return None
+
+    def capacity(self) -> Capacity:
+        """Return the result so far."""
+        return capacity(self.plan, self.arm, self.history, self.end.reason if self.end else "stopped before the end")
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it was stopped before it had both a sustained and a failed level."""
+        found = self.capacity()
+        return (self.end is None or self.end.out_of_budget) and None in {found.sustained, found.failed_at}
+
+
+@dataclass
+class CapacitySession:
+    """Runs the searches. `run()` returns the record; results from before Ctrl-C or a worker's crash are kept."""
+
+    plan: CapacityPlan
+    observer: Observer
+    cores: Cores = field(default_factory=choose_cores)
+    clock: Clock = field(default_factory=MonotonicClock)
+    collected: CollectedResults = field(default_factory=CollectedResults)
+    """The results so far, besides the steps."""
+    _searches: list[_ArmSearch] = field(default_factory=list)
+    _has_targets: bool = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a search was stopped before it had both a sustained and a failed level."""
+        return any(search.is_unfinished for search in self._searches)
+
+    def run(self) -> Run:
+        """Run all searches, write the folder after every step and return the record, also after Ctrl-C.
+
+        Raises the errors of `LoadSession.run`, and `ScenarioFailedError` if the arms' answers differ.
+        """
+        plan, self.collected.facts = self.plan, machine.describe(self.cores)
+        write_run(self._record(), plan.out)  # a folder that cannot be written has to show before minutes of load
+        self._searches = [_ArmSearch(search, arm) for search in plan.plans for arm in plan.arms]
+        self._show("preparing")
+        with _prepared(plan, self.cores, self.collected) as environment:
+            self._search(environment.settings(0))
+        finished = self._record(utc_now())
         write_run(finished, plan.out)
         return finished
 
-    def _record(self, environment: LoadEnvironment | None, finished_at: datetime | None) -> Run:
-        plan, settings = self.plan, self.plan.settings
-        environments = {} if environment is None else {plan.loaded.name: scenario_environment(environment, plan.loaded)}
-        facts = {**self._facts, **load_facts(plan.job, plan.users)}
-        loaded = [] if environment is None else [plan.loaded]
-        times = self.started_at, finished_at
-        return record(loaded, environments, self.collected, plan.job, settings, facts, times, plan.out, plan.command)
+    def _search(self, settings: list[Setting]) -> None:
+        """Run until every search has ended. A worker that crashes in a step ends that search; the others get a new one."""
+        plan = self.plan
+        job = LoadJob(
+            files=[str(plan.loaded.file)],
+            settings=settings,
+            block_s=plan.plans[0].step_s,
+            warm_up_s=plan.warm_up_s,
+            arrivals=UNIT_RATE,
+            arms=list(plan.arms),
+            on_request=True,
+            cpus=() if self.cores.worker is None else (self.cores.worker,),
+            alone=self.cores.worker is not None,
+        )
+        while any(search.next_step() for search in self._searches):
+            supervisor = Supervisor(job)
+            try:
+                supervisor.start()
+                self.collected.facts |= supervisor.facts
+                for kind in plan.plans:
+                    if not self._alternate([s for s in self._searches if s.plan is kind], supervisor):
+                        break
+            except KeyboardInterrupt:
+                supervisor.stop()
+                raise
+            finally:
+                supervisor.close()
+
+    def _alternate(self, searches: Sequence[_ArmSearch], supervisor: Supervisor) -> bool:
+        """Alternate between arms, every second time in reverse order, until all have ended; False if the worker has crashed."""
+        order = list(searches)
+        while steps := [(search, step) for search in order if (step := search.next_step())]:
+            for search, step in steps:
+                try:
+                    self._step(search, step, supervisor)
+                except HarnessError as error:
+                    self.collected.crashed.append(f"{search.arm} at {step.level:g} {search.plan.kind}: {error}")
+                    search.end = SearchEnd(f"the load worker crashed at {step.level:g}: {error}")
+                    return False
+            write_run(self._record(), self.plan.out)
+            order.reverse()
+        return True
+
+    def _step(self, search: _ArmSearch, step: NextStep, supervisor: Supervisor) -> None:
+        kind = search.plan.kind
+        self._show(f"{search.arm} at {step.level:g} {kind}")
+        started_ns = self.clock.now_ns()
+        users, rate_factor = (int(step.level), 1.0) if kind == CapacityKind.USERS else (0, step.level)
+        block = supervisor.run_block(search.arm, users, rate_factor, step.seconds)
+        spent_s = (self.clock.now_ns() - started_ns) / 1e9
+        supervisor.received()  # dropped: a search has no timeline to show
+        self._has_targets |= block.targets
+        search.history.append(tried_step(search.plan, step, observation(step.level, block), spent_s))
+        self.observer.tick()
+
+    def _show(self, step: str) -> None:
+        done = sum(len(search.history) for search in self._searches)
+        steps = max(done + 1, USUAL_STEPS * max(1, len(self._searches)))
+        left_s = (steps - done) * (self.plan.plans[0].step_s + self.plan.warm_up_s)
+        self.observer.step(f"{self.plan.loaded.name} · {step}", done + 1, steps, left_s)
+
+    def _record(self, finished_at: datetime | None = None) -> Run:
+        plan, collected = self.plan, self.collected
+        objectives = {f"objective, {p.kind}": p.objective.description(offered=p.kind == CapacityKind.RATE) for p in plan.plans}
+        found = [self._result()] if collected.environments else []
+        return record(found, collected, collected.facts | objectives, plan.settings, plan.out, plan.command, finished_at)
+
+    def _result(self) -> ScenarioResult:
+        plan, collected = self.plan, self.collected
+        found = [search.capacity() for search in self._searches if search.history or search.end]
+        load = LoadResult(
+            models=[SEARCHES[search.kind][0] for search in plan.plans],
+            arrivals="; ".join(SEARCHES[search.kind][1] for search in plan.plans),
+            block_s=plan.plans[0].step_s,
+            warm_up_s=plan.warm_up_s,
+            capacities=found,
+            lost_workers=collected.crashed,
+        )
+        started = started_result(plan.loaded, collected, _search_status(found, interrupted=collected.interrupted), load)
+        result = replace(started, processes=1, warnings=self._warnings(found))
+        return replace(result, verdicts=verdicts(plan.loaded, result))
+
+    def _warnings(self, found: Sequence[Capacity]) -> list[RunWarning]:
+        warnings = []
+        if any(c.steps for c in found) and not self._has_targets:
+            warnings.append(shared_process_warning("compare arms; a level is not the data layer's own capacity"))
+        short = [f"{s.arm}, {s.plan.kind}" for s in self._searches if s.end is not None and s.end.out_of_budget]
+        if short:
+            message = f"the time budget was exhausted: {'; '.join(short)}"
+            warnings.append(RunWarning("search cut short", message, "raise it with --budget"))
+        return warnings
+
+
+def observation(level: float, block: LoadBlock) -> LoadObservation:
+    """Return a step's figures from its block, all groups of operations together."""
+    whole, invalid = total([block]), generator_limit([block])
+    response = merged([whole.sums.response]).summary()
+    return LoadObservation(
+        level, whole.offered_per_s, whole.achieved_per_s, whole.sums.planned, whole.sums.operations, response, invalid
+    )
+
+
+def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
+    """Return the verdicts on the promises that a capacity decides: those that are not measured without one."""
+    found, without = (
+        [verdict for promise in loaded.scenario.promises for verdict in judge(promise, judged)]
+        for judged in (result, replace(result, load=None))
+    )
+    pairs = zip(found, without, strict=True)
+    return [verdict for verdict, other in pairs if other.verdict == PromiseVerdict.NOT_MEASURED != verdict.verdict]
+
+
+def _search_status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[ScenarioStatus, str | None, int]:
+    """Return a scenario's status, error and exit code; a scenario of which no operation completed has failed."""
+    if interrupted:
+        return ScenarioStatus.INTERRUPTED, None, 0
+    if found and not any(step.operations for c in found for step in c.steps):
+        return ScenarioStatus.FAILED, f"no operation completed; {found[0].reason}", 1
+    return ScenarioStatus.OK, None, 0
 
 
 @contextmanager
-def generator_core(cores: Cores) -> Iterator[None]:
-    """Keep this process, and the processes that it starts meanwhile, off the load generator's core, if there is another core."""
-    if cores.worker is None:
-        yield
-        return
-    keep_to([core for core in cores.all if core != cores.worker])
+def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedResults) -> Iterator[LoadEnvironment]:
+    """Prepare the environment, off the load generator's core if there is another one. Ctrl-C ends the context without an error."""
     try:
-        yield
+        if cores.worker is not None:
+            keep_to([core for core in cores.all if core != cores.worker])
+        with load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote) as environment:
+            collected.environments = environment.scenarios
+            try:
+                yield environment
+            except KeyboardInterrupt:
+                collected.interrupted = True
     finally:
-        keep_to(cores.all)
+        if cores.worker is not None:
+            keep_to(cores.all)
 
 
-def scenario_environment(environment: LoadEnvironment, loaded: LoadedScenario) -> ScenarioEnvironment:
-    """Return a scenario's environment for the record."""
-    name = loaded.name
-    datasets, engine_settings = environment.datasets.get(name, {}), environment.engine_settings.get(name, {})
-    return ScenarioEnvironment(environment.engine, environment.rtt_ms, datasets, engine_settings)
-
-
-def load_facts(job: LoadJob, users: int) -> dict[str, str]:
-    """Return the load model and its parameters in words, for the record."""
-    facts = {"model": MODELS[LoadModel(job.model)], "in-flight limit": str(job.in_flight_limit)}
+def load_facts(collected: CollectedResults, job: LoadJob, users: int) -> dict[str, str]:
+    """Return the machine, the load model with its parameters, and the generator's own figures in words, for the record."""
+    facts = {**collected.facts, "model": MODELS[job.model], "in-flight limit": str(job.in_flight_limit)}
     load = {"users": str(users)} if job.model == LoadModel.CLOSED else {"arrivals": arrivals.parse(job.arrivals).description}
-    return facts | load
-
-
-def samples_file(loaded: LoadedScenario, engine: str) -> str:
-    """Return the path of a scenario's histograms, relative to the run's folder."""
-    return f"samples/{loaded.name}-{engine}.csv"
+    return facts | load | generator_facts(chain(*collected.blocks.values()))
 
 
 def record(
-    scenarios: Sequence[LoadedScenario],
-    environments: Mapping[str, ScenarioEnvironment],
+    scenarios: list[ScenarioResult],
     collected: CollectedResults,
-    job: LoadJob,
+    facts: dict[str, str],
     settings: RunSettings,
-    facts: Mapping[str, str],
-    times: tuple[datetime, datetime | None],
     out: Path,
     command: str,
+    finished_at: datetime | None,
 ) -> Run:
-    """Return the record of a load test with each scenario's result; `times` are those of its start and its end."""
+    """Return the record of a load test or of a capacity search."""
     commit, dirty = git_commit()
-    found = [
-        scenario_result(s, environments[s.name], collected, job, samples_file(s, environments[s.name].engine)) for s in scenarios
-    ]
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=RunKind.LOAD,
         name=out.name,
-        started_at=times[0].isoformat(timespec="seconds"),
-        finished_at=None if times[1] is None else times[1].isoformat(timespec="seconds"),
+        started_at=collected.started_at.isoformat(timespec="seconds"),
+        finished_at=None if finished_at is None else finished_at.isoformat(timespec="seconds"),
         command=command,
         commit=commit,
         dirty=dirty,
         interrupted=collected.interrupted,
         settings=settings,
-        environment={**facts, **generator_facts(b for blocks in collected.blocks.values() for b in blocks)},
-        scenarios=found,
+        environment=facts,
+        scenarios=scenarios,
     )
+
+
+def save(run: Run, collected: CollectedResults, out: Path) -> None:
+    """Write the record and the histograms of a load test; raise `UsageError` if the folder cannot be written."""
+    for found in run.scenarios:
+        if found.samples_file:
+            write_histograms(histogram_rows(collected.blocks, found.name), out / found.samples_file)
+    write_run(run, out)

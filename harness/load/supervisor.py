@@ -5,6 +5,7 @@ It works in a process that Locust has patched and in one that it has not: all me
 
 import threading
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,11 +16,8 @@ from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, Wor
 from harness.results.load import Tick
 from harness.runtime.child import Child, JobFailed, python_module
 
-STOP_S = 10.0
-"""Seconds that the worker may take to close its instances, in addition to draining."""
-
-POLL_S = 0.1
-"""Seconds between two checks, while waiting for a block, that the worker is still running."""
+STOP_S = 10.0  # seconds that the worker may take to close its instances, in addition to draining
+POLL_S = 0.1  # seconds between two checks, while waiting for a block, that the worker is still running
 
 _Report = WorkerReport | JobFailed
 _decoder: msgspec.json.Decoder[_Report] = msgspec.json.Decoder(_Report)
@@ -31,13 +29,10 @@ class Supervisor:
 
     job: LoadJob
     """The load it generates."""
-
     failed: str | None = None
     """The reason why it ended early."""
-
     facts: dict[str, str] = field(default_factory=dict)
     """Description of its process."""
-
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
 
@@ -50,18 +45,18 @@ class Supervisor:
     _closing: bool = False
 
     def start(self) -> None:
-        """Start the worker and wait until its instances are open and their answers compared.
-
-        Raises:
-            ScenarioFailedError: it cannot start, or the arms' answers differ.
-        """
+        """Start the worker and wait until its instances are open and their answers compared; raise its error if it cannot."""
         self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
-        try:
-            ready = self._prepare(self._child)
-        except BaseException:
-            self.close()
-            raise
-        self.facts, self.cannot_run = ready.facts, ready.cannot_run
+        with ExitStack() as on_error:
+            on_error.callback(self.close)
+            self._child.send(self.job)
+            report = self._child.receive()
+            if isinstance(report, JobFailed):
+                raise report.error()
+            if not isinstance(report, WorkerReady):
+                raise ScenarioFailedError(f"load worker exited unexpectedly ({self._child.exit_description()})")
+            on_error.pop_all()
+        self.facts, self.cannot_run = report.facts, report.cannot_run
         self._reader = threading.Thread(target=self._read, args=(self._child,), daemon=True)
         self._reader.start()
 
@@ -70,21 +65,17 @@ class Supervisor:
         """Whether more reports may arrive."""
         return self._reader is not None and self._reader.is_alive()
 
-    def load(self, users: int = 0, rate_factor: float = 1.0) -> None:
-        """Set the load from the worker's next cycle on; the first call starts it."""
-        order = Order(users, rate_factor)
+    def load(self, users: int = 0) -> None:
+        """Set the number of users from the worker's next cycle on; the first call starts the load."""
+        order = Order(users)
         if order != self._last and self._order(order):
             self._last = order
 
     def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
-        """Run one block of an arm in a worker on request, by the closed model with `users`, and by the open model without.
-
-        Raises:
-            ScenarioFailedError: the worker has exited.
-        """
+        """Run one block, of the closed model with `users`, else of the open one; `ScenarioFailedError` if the worker exits."""
         self._order(Order(users, rate_factor, arm, block_s))
         while not self._blocks:
-            if not self.running and not self._blocks:
+            if not self.running and not self._blocks:  # in this order: its last block may arrive before it exits
                 raise ScenarioFailedError(self.failed or "the load worker has exited")
             self.wait()
         return self._blocks.popleft()
@@ -94,17 +85,14 @@ class Supervisor:
         self._received.wait(POLL_S)
         self._received.clear()
 
-    def blocks(self) -> list[LoadBlock]:
-        """Return the blocks received since the last call."""
-        return [self._blocks.popleft() for _ in range(len(self._blocks))]
-
-    def ticks(self) -> list[Tick]:
-        """Return the ticks received since the last call."""
-        return [self._ticks.popleft() for _ in range(len(self._ticks))]
+    def received(self) -> tuple[list[LoadBlock], list[Tick]]:
+        """Return the blocks and the ticks received since the last call."""
+        blocks, ticks = len(self._blocks), len(self._ticks)
+        return [self._blocks.popleft() for _ in range(blocks)], [self._ticks.popleft() for _ in range(ticks)]
 
     def stop(self) -> None:
         """Let the worker cut its block short, drain and exit, and collect the rest."""
-        self._order(Order(None))
+        self._order(Order(stop=True))
         if self._reader is not None:
             self._reader.join(self.job.drain_s + GIVE_UP_S + STOP_S)
 
@@ -117,15 +105,6 @@ class Supervisor:
         if self._reader is not None:
             self._reader.join()
         self._child.close()
-
-    def _prepare(self, child: Child[_Report]) -> WorkerReady:
-        child.send(self.job)
-        report = child.receive()
-        if isinstance(report, WorkerReady):
-            return report
-        if isinstance(report, JobFailed):
-            raise ScenarioFailedError(report.message)
-        raise ScenarioFailedError(f"load worker exited unexpectedly ({child.exit_description()})")
 
     def _read(self, child: Child[_Report]) -> None:
         while (report := child.receive()) is not None:

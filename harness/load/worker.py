@@ -12,10 +12,12 @@ import asyncio
 import contextlib
 import gc
 import importlib.metadata
+import itertools
 import os
 import random
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -30,7 +32,7 @@ from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
-from harness.load.block import ArrivalSchedule, LoadBlock, Phases, Recorder, run_closed, run_open, wire
+from harness.load.block import BlockTime, LoadBlock, Recorder, run_closed, run_open, wire
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
 from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
 from harness.load.sampler import Sampler
@@ -48,36 +50,13 @@ except ImportError:  # asyncio's own loop works as well; the record names the on
 else:
     new_event_loop, EVENT_LOOP = uvloop.new_event_loop, f"uvloop {importlib.metadata.version('uvloop')}"
 
-SWITCH_S = 0.0002
-"""Seconds that the sampling thread may keep the interpreter from the loop: Python's default of 5 ms would show in the times."""
-
-VERIFIED_CASES = 2
-"""Cases of each group on which the arms must agree before any load."""
-
-THREADS = 32
-"""Threads of the pool that runs the operations of a synchronous scenario; further concurrent operations wait for a thread."""
-
-ASYNCHRONOUS = "asynchronous, in one event loop"
+SWITCH_S = 0.0002  # seconds that the sampling thread may keep the loop waiting; Python's default of 5 ms would show in the times
+VERIFIED_CASES = 2  # cases of each group on which the arms must agree before any load
+THREADS = 32  # threads that run the operations of a synchronous scenario; further concurrent operations wait for one
+ASYNCHRONOUS = "asynchronous, in one event loop"  # an execution mode of a scenario's operations, for the record
 SYNCHRONOUS = f"synchronous, in a pool of {THREADS} threads"
-"""How the operations of a scenario run, for the record: concurrency beyond the pool's size is queueing for a thread."""
-
-LANES = 8
-"""Streams of cases between which arrivals of the open model alternate."""
-
-MAX_STREAMS = 64
-"""The limit of streams of cases; further users share them, and each case goes to the next user that starts an operation."""
-
-Send = Callable[[WorkerReport | JobFailed], None]
-
-
-@dataclass(frozen=True)
-class LoadLevel:
-    """The amount of load of a block."""
-
-    users: int = 0
-    """Concurrent users of the closed model; 0 in the open model."""
-    rate_factor: float = 1.0
-    """Factor on the rates of the arrival schedule in the open model."""
+LANES = 8  # streams of cases between which arrivals of the open model alternate
+MAX_STREAMS = 64  # the limit of streams of cases; further users share them: each case goes to the next user that starts
 
 
 @dataclass
@@ -94,23 +73,18 @@ class LoadedInstances:
     """(arm, group) pairs that raised when answers were compared, in arms that may."""
     streams: dict[int, Sequence[Case]] = field(default_factory=dict)
     """Stream number → its cases."""
-    taken: dict[int, int] = field(default_factory=dict)
+    taken: Counter[int] = field(default_factory=Counter)
     """Stream number → cases that users have taken from it."""
     arrived: int = 0
     """Arrivals of the cycles so far."""
 
     def stream(self, number: int) -> Sequence[Case]:
-        """Return a stream's cases, the same in every process and at every call.
-
-        Raises:
-            ScenarioFailedError: there are none.
-        """
+        """Return a stream's cases, the same in every process and at every call; `ScenarioFailedError` if there are none."""
         if number not in self.streams:
             cases = self.loaded.scenario.load_cases(replace(self.setting, stream=self.setting.stream + number + 1))
             if not cases:
-                raise ScenarioFailedError(
-                    f"{self.loaded.file} has no cases for a load test; check `load` of its groups, and load_cases"
-                )
+                file = self.loaded.file
+                raise ScenarioFailedError(f"{file} has no cases for a load test; check `load` of its groups, and load_cases")
             self.streams[number] = cases
         return self.streams[number]
 
@@ -121,18 +95,17 @@ class LoadedInstances:
 
         def cases() -> Iterator[Case]:
             while True:
-                case = stream[self.taken.get(number, 0) % len(stream)]
-                self.taken[number] = self.taken.get(number, 0) + 1
+                case = stream[self.taken[number] % len(stream)]
+                self.taken[number] += 1
                 if (arm, case.group) not in self.excluded:
                     yield case
 
         return cases()
 
-    def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> ArrivalSchedule:
-        """Pair arrivals with cases: they alternate between lanes, each of which goes through its stream.
+    def arrivals(self, arm: str, offsets_ns: Sequence[int]) -> list[tuple[int, Case]]:
+        """Return the arrivals with their cases, from lanes that alternate and each go through a stream, without excluded groups.
 
-        Cases that the arm cannot run are left out. Each lane is a case ahead of the one before, so that a few arrivals include
-        cases of every group.
+        Each lane is a case ahead of the one before, so that a few arrivals include cases of every group.
         """
         lanes = [self.stream(number) for number in range(LANES)]
         pairs = []
@@ -141,22 +114,14 @@ class LoadedInstances:
             case = lane[(number // LANES + number % LANES) % len(lane)]
             if (arm, case.group) not in self.excluded:
                 pairs.append((offset_ns, case))
-        return ArrivalSchedule([offset for offset, _ in pairs], [case for _, case in pairs])
+        return pairs
 
 
 class LoadWorker:
-    """Runs blocks of load on every scenario's instances.
-
-    `cannot_run` holds (scenario, arm, group, error) of groups that an arm cannot run as written.
-    """
+    """Runs blocks of load on every scenario's instances. `cannot_run` is the same as in `WorkerReady`."""
 
     def __init__(
-        self,
-        loaded: Sequence[LoadedScenario],
-        job: LoadJob,
-        clock: Clock,
-        pacer: PacerProtocol,
-        sampler: Sampler | None = None,
+        self, loaded: Sequence[LoadedScenario], job: LoadJob, clock: Clock, pacer: PacerProtocol, sampler: Sampler | None = None
     ) -> None:
         self._loaded = list(zip(loaded, job.settings, strict=True))
         self._job, self._clock, self._pacer, self._sampler = job, clock, pacer, sampler
@@ -177,11 +142,7 @@ class LoadWorker:
         return {"execution": modes.pop()} if len(modes) == 1 else {f"execution of {n}": mode for n, mode in self._execution.items()}
 
     async def open(self) -> None:
-        """Open every arm's instance, create its cases and compare the arms' answers.
-
-        Raises:
-            ScenarioFailedError: answers differ, or there are no cases.
-        """
+        """Open every arm's instance, create its cases and compare the answers; `ScenarioFailedError` if they differ."""
         for loaded, setting in self._loaded:
             scenario = loaded.scenario
             self._execution[loaded.name] = SYNCHRONOUS if scenario.is_synchronous else ASYNCHRONOUS
@@ -214,19 +175,15 @@ class LoadWorker:
         """Close every instance."""
         await self._stack.aclose()
 
-    async def cycles(self, level: Callable[[], LoadLevel], stopped: Callable[[], bool]) -> AsyncIterator[LoadBlock]:
-        """Yield the blocks of the job's cycles, or until `stopped()`, which cuts the last block short.
-
-        `level` is called before every cycle.
-        """
+    async def cycles(self, last: Callable[[], Order], stopped: Callable[[], bool]) -> AsyncIterator[LoadBlock]:
+        """Yield the blocks of the job's cycles, each under the load of the last order; `stopped()` cuts the last block short."""
         cycle = 0
-        while not stopped() and cycle != self._job.cycles:
-            now = level()
+        while cycle != self._job.cycles and not (order := last()).stop:
             for scenario in self._scenarios:
-                taken, offsets_ns = dict(scenario.taken), self._offsets_ns(cycle, now.rate_factor, self._job.block_s)
+                taken, offsets_ns = scenario.taken, self._offsets_ns(cycle, order)
                 for position, arm in enumerate(scenario.order if cycle % 2 == 0 else scenario.order[::-1]):
-                    scenario.taken = dict(taken)  # every arm of a cycle starts each user at the same case
-                    block = await self._block(scenario, arm, (cycle, position), now, offsets_ns, self._job.block_s, stopped)
+                    scenario.taken = taken.copy()  # every arm of a cycle starts each user at the same case
+                    block = await self._block(scenario, arm, (cycle, position), order, offsets_ns, stopped)
                     if block.measured_ns:
                         yield block
                     if stopped():
@@ -234,31 +191,29 @@ class LoadWorker:
                 scenario.arrived += len(offsets_ns)
             cycle += 1
 
-    async def run_block(
-        self, arm: str, number: int, level: LoadLevel, block_s: float | None, stopped: Callable[[], bool]
-    ) -> LoadBlock:
-        """Run one block of an arm of the first scenario, by the closed model if there are users; `number` stands for its cycle.
-
-        Raises:
-            ScenarioFailedError: the arm cannot take load.
-        """
-        scenario, duration_s = self._scenarios[0], self._job.block_s if block_s is None else block_s
+    async def run_block(self, order: Order, number: int, stopped: Callable[[], bool]) -> LoadBlock:
+        """Run one block of the first scenario, `number` instead of its cycle; `ScenarioFailedError` if the arm cannot take load."""
+        scenario, arm = self._scenarios[0], order.arm
         if arm not in scenario.instances:
             name = scenario.loaded.name
             raise ScenarioFailedError(f"{name}: arm {arm} cannot take load; it is not selected, or runs no group as written")
-        offsets_ns = [] if level.users else self._offsets_ns(number, level.rate_factor, duration_s)
-        block = await self._block(scenario, arm, (number, 0), level, offsets_ns, duration_s, stopped)
+        offsets_ns = self._offsets_ns(number, order)
+        block = await self._block(scenario, arm, (number, 0), order, offsets_ns, stopped)
         scenario.arrived += len(offsets_ns)
         return block
 
-    def _offsets_ns(self, cycle: int, rate_factor: float, block_s: float) -> list[int]:
+    def _block_s(self, order: Order) -> float:
+        return self._job.block_s if order.block_s is None else order.block_s
+
+    def _offsets_ns(self, cycle: int, order: Order) -> list[int]:
         """Return the due times in a cycle's blocks; warm-up takes the beginning of a separate schedule."""
-        if self._job.model == LoadModel.CLOSED:
+        if order.users or self._job.model == LoadModel.CLOSED:
             return []
-        schedule = self._arrivals if rate_factor == 1 else self._arrivals.scaled(rate_factor)
-        schedule, warm_up_ns = schedule.share(*self._job.share), int(self._job.warm_up_s * 1e9)
-        before = schedule.offsets_ns(max(block_s, self._job.warm_up_s), f"{self._seed}/{cycle}/warm-up")
-        measured = schedule.offsets_ns(block_s, f"{self._seed}/{cycle}")
+        schedule = self._arrivals if order.rate_factor == 1 else self._arrivals.scaled(order.rate_factor)
+        block_s = self._block_s(order)
+        (worker, workers), warm_up_ns = self._job.share, int(self._job.warm_up_s * 1e9)
+        before = schedule.offsets_ns(max(block_s, self._job.warm_up_s), f"{self._seed}/{cycle}/warm-up")[worker::workers]
+        measured = schedule.offsets_ns(block_s, f"{self._seed}/{cycle}")[worker::workers]
         return [*before[before < warm_up_ns].tolist(), *(measured + warm_up_ns).tolist()]
 
     async def _block(
@@ -266,28 +221,23 @@ class LoadWorker:
         scenario: LoadedInstances,
         arm: str,
         cycle_position: tuple[int, int],
-        level: LoadLevel,
+        order: Order,
         offsets_ns: Sequence[int],
-        block_s: float,
         stopped: Callable[[], bool],
     ) -> LoadBlock:
-        runnable, instance, job = scenario.loaded.scenario, scenario.instances[arm], self._job
-        users = level.users if job.model == LoadModel.CLOSED or job.on_request else 0
+        runnable, instance, job, users = scenario.loaded.scenario, scenario.instances[arm], self._job, order.users
         targets = runnable.targets(instance)
         # Without targets, the operations in this process need the core.
         keep_awake = KeepAwake(self._clock, wanted=bool(targets) and job.alone)
         recorder = Recorder(runnable, instance, self._clock, lambda: cpu_ns() - keep_awake.idle_ns)
-        phases = Phases(int(job.warm_up_s * 1e9), int(block_s * 1e9), int(job.drain_s * 1e9))
-        schedule = scenario.arrivals(arm, offsets_ns)
+        parts_ns = int(job.warm_up_s * 1e9), int(self._block_s(order) * 1e9), int(job.drain_s * 1e9)
+        schedule, time = scenario.arrivals(arm, offsets_ns), BlockTime(self._clock, self._pacer, stopped, *parts_ns)
         cases = [scenario.user(arm, user) for user in range(users)]
         if self._sampler is not None:
             await self._sampler.begin(arm, recorder, targets, lambda: runnable.counts(instance))
         async with keep_awake:
-            if users:
-                measured_ns = await run_closed(recorder, cases, phases, self._clock, self._pacer, stopped)
-            else:
-                await run_open(recorder, schedule, phases, job.in_flight_limit, self._clock, self._pacer, stopped)
-                measured_ns = recorder.measured_ns
+            run = run_closed(recorder, cases, time) if users else run_open(recorder, schedule, job.in_flight_limit, time)
+            measured_ns = await run
         if self._sampler is not None:
             self._sampler.end()
         await runnable.settle(instance)
@@ -329,7 +279,7 @@ def main() -> None:
     os._exit(0)  # the thread that waits for orders must not keep the process alive
 
 
-async def _serve(job: LoadJob, supervisor: channel.Channel, send: Send) -> None:
+async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
     clock = MonotonicClock()
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
         worker = LoadWorker([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
@@ -340,52 +290,33 @@ async def _serve(job: LoadJob, supervisor: channel.Channel, send: Send) -> None:
             orders = _Orders(asyncio.get_running_loop())
             send(WorkerReady({"event loop": EVENT_LOOP, **worker.facts}, worker.cannot_run))
             threading.Thread(target=orders.listen, args=(supervisor,), daemon=True).start()
-            await (_on_request if job.on_request else _in_cycles)(worker, orders, send)
+            if job.on_request:
+                for number in itertools.count():
+                    if (order := await orders.waiting.get()).stop:
+                        break
+                    send(await worker.run_block(order, number, lambda: orders.last.stop))
+            else:
+                await orders.waiting.get()
+                async for block in worker.cycles(lambda: orders.last, lambda: orders.last.stop):
+                    send(block)
         finally:
             await worker.close()
-
-
-async def _in_cycles(worker: LoadWorker, orders: _Orders, send: Send) -> None:
-    await orders.first.wait()
-    async for block in worker.cycles(lambda: orders.level, lambda: orders.stop):
-        send(block)
-
-
-async def _on_request(worker: LoadWorker, orders: _Orders, send: Send) -> None:
-    number = 0
-    while (order := await orders.waiting.get()).users is not None:
-        block = await worker.run_block(
-            order.arm, number, LoadLevel(order.users, order.rate_factor), order.block_s, lambda: orders.stop
-        )
-        send(block)
-        number += 1
 
 
 class _Orders:
     """The orders so far, received by a thread so that waiting for one never blocks the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.level = LoadLevel()
-        self.stop = False
-        self.first = asyncio.Event()
+        self.last = Order()
         self.waiting: asyncio.Queue[Order] = asyncio.Queue()
         self._loop = loop
 
     def listen(self, supervisor: channel.Channel) -> None:
         """Receive orders until one of them, or the end of the supervisor, stops the run."""
-        while line := supervisor.read_line():
-            order = msgspec.json.decode(line, type=Order)
-            if order.users is None:
-                break
-            self._loop.call_soon_threadsafe(self._take, order)
-        self.stop = True
-        self._loop.call_soon_threadsafe(self._take, Order(None))
-
-    def _take(self, order: Order) -> None:
-        if order.users is not None:
-            self.level = LoadLevel(order.users, order.rate_factor)
-        self.waiting.put_nowait(order)
-        self.first.set()
+        while not self.last.stop:
+            line = supervisor.read_line()
+            self.last = msgspec.json.decode(line, type=Order) if line else Order(stop=True)
+            self._loop.call_soon_threadsafe(self.waiting.put_nowait, self.last)
 
 
 if __name__ == "__main__":

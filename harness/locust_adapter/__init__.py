@@ -3,13 +3,9 @@
 Importing Locust patches the process, and a patched process is a different program from the one to measure. So nothing is measured
 here: Locust provides the command line, the web UI and the distribution, and each of its local or worker processes supervises one
 unpatched load worker (`harness.load`), sends it the number of users and receives every block's histograms.
-
-Locust's events are forwarded to this process's role. Locust calls listeners in the order in which they were added.
 """
 
 from typing import Any
-
-import msgspec
 
 from harness.errors import missing_extra
 
@@ -21,61 +17,24 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.locust_adapter.request import add_options, users
-from harness.locust_adapter.roles import Alone, FromWorker, Master, Role, Worker
+from harness.locust_adapter.roles import Alone, Master, Reporter, Worker
 from harness.locust_adapter.statistics import install
 
 __all__ = ["users"]
 
-REPORT_KEY = "harness"
-"""The key of the harness's data in a worker's report."""
-
-_role: list[Role] = []
-"""This process's role, once Locust is ready."""
-
 install()
-
-
-@events.init_command_line_parser.add_listener
-def _options(parser: Any) -> None:
-    add_options(parser)
+events.init_command_line_parser.add_listener(add_options)
 
 
 @events.init.add_listener
 def _ready(environment: Environment, **_: Any) -> None:
     runner = environment.runner
     kind = Master if isinstance(runner, MasterRunner) else Worker if isinstance(runner, WorkerRunner) else Alone
-    _role[:] = [kind(environment)]
+    role: Alone | Master | Worker = kind(environment)
+    environment.events.test_start.add_listener(lambda **_: role.start())
+    environment.events.test_stop.add_listener(lambda **_: role.stop())
     # Locust calls these in reverse order: added after its runner's own, this one has a worker report before the runner disconnects.
-    environment.events.quitting.add_listener(_quitting)
-    _role[0].ready()
-
-
-@events.test_start.add_listener
-def _start(**_: Any) -> None:
-    for role in _role:
-        role.start()
-
-
-@events.test_stop.add_listener
-def _stop(**_: Any) -> None:
-    for role in _role:
-        role.stop()
-
-
-def _quitting(**_: Any) -> None:
-    for role in _role:
-        role.quitting()
-
-
-@events.report_to_master.add_listener
-def _report(data: dict[str, Any], **_: Any) -> None:
-    for role in _role:
-        if isinstance(role, Worker):
-            data[REPORT_KEY] = role.report()
-
-
-@events.worker_report.add_listener
-def _receive(client_id: str, data: dict[str, Any], **_: Any) -> None:
-    for role in _role:
-        if isinstance(role, Master) and REPORT_KEY in data:
-            role.receive(client_id, msgspec.convert(data[REPORT_KEY], FromWorker))
+    environment.events.quitting.add_listener(lambda **_: role.stop())
+    if isinstance(role, Reporter):
+        environment.events.quitting.add_listener(lambda **_: role.quitting())
+    role.ready()

@@ -17,9 +17,10 @@ from harness import options as converters
 from harness.discovery import LoadedScenario, load, scenario_files
 from harness.errors import HarnessError, UsageError
 from harness.load import arrivals
+from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.results.load import LoadModel
-from harness.scenario import Setting
+from harness.results.run import RunSettings
 
 Converted = TypeVar("Converted")
 
@@ -27,7 +28,6 @@ ALL_ARMS = "all"
 
 CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
 """Blocks are short, so that Locust's tables are updated often, and a short run includes every arm of every scenario."""
-
 
 _files: dict[str, Path] = {}
 """Locust class name → scenario file, as `users` found them."""
@@ -53,33 +53,13 @@ def users(folder: Path) -> dict[str, type[User]]:
         _files[name] = scenario.file
         arms = {arm: _idle_task(arm) for arm in scenario.scenario.arms}
         module = {"__doc__": scenario.title, "__module__": __name__, "abstract": False}
-        classes[name] = type(name, (_VirtualUser,), {**module, **arms})
+        classes[name] = type(name, (User,), {**module, **arms})
     return classes
 
 
-def scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
+def _scenarios_of(names: Iterable[str]) -> list[LoadedScenario]:
     """Return the scenarios of Locust classes, without those of other locustfiles."""
     return [load(_files[name]) for name in names if name in _files]
-
-
-def chosen_arms(loaded: LoadedScenario, arm: str, tags: Iterable[str], excluded_tags: Iterable[str]) -> list[str]:
-    """Return the arms that --arm, --tags and --exclude-tags select; `arm` is "all" or a name, and an arm's tag is its name.
-
-    Raises:
-        UsageError: no arm is selected.
-    """
-    included, excluded = set(tags), set(excluded_tags)
-    arms = loaded.scenario.arms
-    selected = [n for n in arms if arm in {ALL_ARMS, n} and (not included or n in included) and n not in excluded]
-    if not selected:
-        raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
-    return selected
-
-
-class _VirtualUser(User):
-    """Represents one coroutine of the load worker, which runs the operations."""
-
-    abstract = True
 
 
 def _idle_task(arm: str) -> Callable[[Any], None]:
@@ -96,22 +76,10 @@ class RunRequest(msgspec.Struct, frozen=True):
 
     classes: list[str]
     """Names of Locust user classes."""
-    size: str
-    engine: str
-    """The database engine."""
-    rtt_ms: float
-    seed: int
-    arm: str
-    tags: list[str]
-    excluded_tags: list[str]
-    rate: str
-    """An arrival schedule; "" for the closed model."""
-    block_s: float
-    """Measured time of a block; 0 for the load model's default."""
-    drain_s: float
+    settings: RunSettings
+    load: LoadJob
+    """The load of each load worker, without its files, settings and share."""
     allow_remote: bool
-    users: int
-    """All users together."""
     workers: list[str]
     """Client ids of the Locust workers that share the load, in the order of their shares; empty with a single process."""
     run: int = 1
@@ -123,90 +91,72 @@ class RunRequest(msgspec.Struct, frozen=True):
     ) -> RunRequest:
         """Read Locust's parsed options, also as the web UI submits them, which does not validate.
 
+        In the open model the number of users, of all workers together, is the limit of in-flight operations.
+
         Raises:
-            UsageError: an option has an invalid value.
+            UsageError: an option has an invalid value, or no scenario or no arm of a scenario is selected.
         """
-        return cls(
-            classes=list(classes),
-            size=options.size,
-            engine=options.engine,
-            rtt_ms=_checked(converters.rtt_ms, "--rtt", options.rtt),
-            seed=_checked(converters.seed, "--seed", options.seed),
-            arm=options.arm,
-            tags=list(options.tags or ()),
-            excluded_tags=list(options.exclude_tags or ()),
-            rate=_checked(rate, "--rate", options.rate),
-            block_s=_checked(block, "--block", options.block),
+        rtt_ms, seed = _checked(converters.rtt_ms, "--rtt", options.rtt), _checked(converters.seed, "--seed", options.seed)
+        schedule, block_s = _checked(rate, "--rate", options.rate), _checked(block, "--block", options.block)
+        scenarios = _scenarios_of(classes)
+        if not scenarios:
+            raise UsageError("no scenario selected; name a class of `locust --list`, or none for all of them")
+        own_duration_s = arrivals.parse(schedule).own_duration_s if schedule else None
+        load = LoadJob(
+            files=[],
+            settings=[],
+            block_s=block_s or own_duration_s or (OPEN_BLOCK_S if schedule else CLOSED_BLOCK_S),
+            warm_up_s=OPEN_WARM_UP_S if schedule else 0.0,
             drain_s=float(options.stop_timeout) or DRAIN_S,
-            allow_remote=bool(options.allow_remote),
-            users=users,
-            workers=list(workers),
-            run=run,
+            model=LoadModel.OPEN if schedule else LoadModel.CLOSED,
+            in_flight_limit=max(1, math.ceil(users / max(1, len(workers)))),
+            arms=sorted({arm for loaded in scenarios for arm in _selected_arms(loaded, options)}),
         )
+        if schedule:
+            load = msgspec.structs.replace(load, arrivals=schedule)
+        settings = RunSettings([options.engine], options.size, seed, [rtt_ms], quick=False, processes=1, budget_s=0.0)
+        return cls(list(classes), settings, load, bool(options.allow_remote), list(workers), run)
 
     @property
     def scenarios(self) -> list[LoadedScenario]:
-        """The scenarios of the classes.
+        """The scenarios of the classes, from this process's files."""
+        return _scenarios_of(self.classes)
 
-        Raises:
-            UsageError: there are none.
-        """
-        found = scenarios_of(self.classes)
-        if not found:
-            raise UsageError("no scenario selected; name a class of `locust --list`, or none for all of them")
-        return found
-
-    def job(self, settings: Callable[[int], list[Setting]], client: str = "") -> LoadJob:
-        """Return the job of one load worker; `settings` returns the settings of a share.
-
-        In the open model the number of users is the limit of in-flight operations.
-
-        Raises:
-            UsageError: no arm of a scenario is selected.
-        """
-        index, workers = (self.workers.index(client), len(self.workers)) if self.workers else (0, 1)
-        arms = {name for s in self.scenarios for name in chosen_arms(s, self.arm, self.tags, self.excluded_tags)}
-        own_duration_s = arrivals.parse(self.rate).own_duration_s if self.rate else None
-        return LoadJob(
-            files=[str(loaded.file) for loaded in self.scenarios],
-            settings=settings(index),
-            block_s=self.block_s or own_duration_s or (OPEN_BLOCK_S if self.rate else CLOSED_BLOCK_S),
-            warm_up_s=OPEN_WARM_UP_S if self.rate else 0.0,
-            drain_s=self.drain_s,
-            model=LoadModel.OPEN if self.rate else LoadModel.CLOSED,
-            arrivals=self.rate or LoadJob([], [], 0.0).arrivals,
-            share=(index, workers),
-            in_flight_limit=max(1, math.ceil(self.users / workers)),
-            arms=sorted(arms),
-        )
+    def job(self, environment: LoadEnvironment, client: str) -> LoadJob:
+        """Return the job of a client's load worker, or of the only one if there are no Locust workers."""
+        index = self.workers.index(client) if self.workers else 0
+        files, share = [str(loaded.file) for loaded in self.scenarios], (index, max(1, len(self.workers)))
+        return msgspec.structs.replace(self.load, files=files, settings=environment.settings(index), share=share)
 
 
-def add_options(parser: Any) -> None:
+def _selected_arms(loaded: LoadedScenario, options: argparse.Namespace) -> list[str]:
+    """Return the arms that --arm, --tags and --exclude-tags select; an arm's tag is its name."""
+    arms, tags, excluded = loaded.scenario.arms, options.tags or loaded.scenario.arms, options.exclude_tags or ()
+    selected = [name for name in arms if options.arm in {ALL_ARMS, name} and name in tags and name not in excluded]
+    if not selected:
+        raise UsageError(f"{loaded.name}: --arm and tags select no arm; arms, which are also the tags: {', '.join(arms)}")
+    return selected
+
+
+def add_options(parser: Any, **_: Any) -> None:
     """Add the harness's options to Locust's; most of them are in the web UI's form as well."""
-    found = scenarios_of(_files)
+    found = _scenarios_of(_files)
     engines = sorted({engine for loaded in found for engine in loaded.scenario.engines} | {"sqlite"})
     arms = dict.fromkeys(arm for loaded in found for arm in loaded.scenario.arms)
     parser.add_argument("--size", default="tiny", choices=list(converters.SIZES), help="size of the dataset")
     parser.add_argument("--engine", default="sqlite", choices=engines, help="database engine")
-    parser.add_argument(
-        "--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help="the arm under load; with all, arms alternate in blocks"
-    )
-    parser.add_argument(
-        "--rate",
-        default="",
-        type=rate,
-        metavar="SCHEDULE",
-        help=f"arrival schedule in operations per second, all workers together (open model; users limit the operations in flight): "
-        f"{arrivals.SYNTAX}; default: closed model with the given users",
-    )
+    about = "the arm under load; with all, arms alternate in blocks"
+    parser.add_argument("--arm", default=ALL_ARMS, choices=[ALL_ARMS, *arms], help=about)
+    about = "in operations per second, all workers together (open model; users limit the operations in flight)"
+    about = f"arrival schedule {about}: {arrivals.SYNTAX}; default: closed model with the given users"
+    parser.add_argument("--rate", default="", type=rate, metavar="SCHEDULE", help=about)
     parser.add_argument("--block", default="", type=block, metavar="DURATION", help="measured time of one arm's block")
     parser.add_argument("--rtt", default="0", type=converters.rtt_ms, metavar="MS", help="round-trip time to the servers, in ms")
     parser.add_argument("--seed", default="0", type=converters.seed, metavar="SEED", help="seed of data, cases and order")
-    parser.add_argument(
-        "--allow-remote", action="store_true", default=False, include_in_web_ui=False, help="allow servers on other machines"
-    )
-    out = "folder of the run (default: runs/<UTC time>-<commit>-load)"
-    parser.add_argument("--out", default="", metavar="DIR", include_in_web_ui=False, help=out)
+    about = "allow servers on other machines"
+    parser.add_argument("--allow-remote", action="store_true", default=False, include_in_web_ui=False, help=about)
+    about = "folder of the run (default: runs/<UTC time>-<commit>-load)"
+    parser.add_argument("--out", default="", metavar="DIR", include_in_web_ui=False, help=about)
 
 
 def rate(text: str) -> str:

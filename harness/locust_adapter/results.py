@@ -2,9 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,15 @@ import msgspec
 from flask import Blueprint, Response, make_response, request
 from locust.env import Environment
 
-from harness.load.block import LoadBlock
-from harness.load.results import CollectedResults, ScenarioEnvironment, combined, histogram_rows
-from harness.load.session import load_facts, record, samples_file
+from harness.errors import INTERRUPTED, ScenarioFailedError
+from harness.load.results import CollectedResults, ScenarioEnvironment, combined, scenario_result
+from harness.load.session import load_facts, record, save
 from harness.locust_adapter.request import RunRequest
-from harness.results.load import Tick
-from harness.results.run import Run, RunSettings, ScenarioResult
-from harness.results.store import write_histograms, write_run
+from harness.results.run import Run
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
 from harness.runtime.workspace import git_commit
-
-INTERRUPTED = 3
-"""The exit code of a run that is inconclusive or was interrupted."""
 
 KEY = "verdicts"
 _COLUMNS = {
@@ -39,64 +32,26 @@ _COLUMNS = {
 _NO_REPORT = "No report yet: it is written when a run ends."
 
 
-@dataclass
-class RunResults:
-    """The results of a run's load workers so far."""
-
-    started_at: datetime = field(default_factory=utc_now)
-    blocks: dict[str, list[LoadBlock]] = field(default_factory=dict)
-    """Locust client id → the blocks of its load worker."""
-    ticks: list[Tick] = field(default_factory=list)
-    environments: dict[str, ScenarioEnvironment] = field(default_factory=dict)
-    """Scenario name → its environment."""
-    facts: dict[str, str] = field(default_factory=dict)
-    cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """(scenario, arm, group, error) of groups that an arm cannot run as written."""
-    lost: list[str] = field(default_factory=list)
-    """A message for each load worker that ended early."""
-    interrupted: bool = False
-
-    def add(self, client: str, blocks: Sequence[LoadBlock], ticks: Sequence[Tick]) -> None:
-        """Add blocks and ticks of a client's load worker."""
-        self.blocks.setdefault(client, []).extend(blocks)
-        number = list(self.blocks).index(client) + 1
-        self.ticks += [replace(tick, process=number) for tick in ticks]
-
-
-def write(results: RunResults, request: RunRequest, out: str) -> tuple[Path, Run]:
-    """Write a run and return its folder and the record. Several workers at the same time are one load: one process's.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
+def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Path, Run]:
+    """Write a run and return its folder and record; `UsageError` if it cannot be written. Several workers are one load."""
     folder = Path(out or f"runs/{utc_now():%Y%m%dT%H%M%SZ}-{git_commit()[0] or 'nocommit'}-load")
-    took_part = {client: found for client, found in results.blocks.items() if found}
-    ticks = results.ticks if len(request.scenarios) == 1 else []  # a tick does not name its scenario
-    collected = CollectedResults(
-        blocks={1: combined(took_part.values())} if took_part else {},
-        ticks=ticks,
-        lost=results.lost,
-        interrupted=results.interrupted,
-        cannot_run=results.cannot_run,
+    scenarios, blocks, took_part = request.scenarios, combined(results.blocks.values()), len(results.blocks)
+    engine, rtt_ms = request.settings.engines[0], request.settings.rtts_ms[0]
+    collected = replace(
+        results,
+        blocks={1: blocks} if blocks else {},
+        sharing=max(1, took_part),
+        ticks=results.ticks if len(scenarios) == 1 else [],  # a tick does not name its scenario
+        environments={s.name: ScenarioEnvironment(engine, rtt_ms) for s in scenarios} | results.environments,
+        facts={**machine.describe(Cores(None, None)), **results.facts, "workers": str(took_part)},
     )
-    job, scenarios = request.job(lambda _: [], request.workers[0] if request.workers else ""), request.scenarios
-    settings = RunSettings(
-        [request.engine], request.size, request.seed, [request.rtt_ms], quick=False, processes=len(took_part), budget_s=0.0
-    )
-    default = ScenarioEnvironment(request.engine, request.rtt_ms)
-    environments = {s.name: results.environments.get(s.name, default) for s in scenarios}
-    max_users = max((block.users for found in collected.blocks.values() for block in found), default=0)
-    whole = msgspec.structs.replace(job, in_flight_limit=job.in_flight_limit * max(1, len(request.workers)))
-    facts = {**machine.describe(Cores(None, None)), **results.facts, **load_facts(whole, max_users)}
-    facts["workers"] = str(len(took_part))
+    limit = request.load.in_flight_limit * max(1, len(request.workers))
+    whole = msgspec.structs.replace(request.load, in_flight_limit=limit)
+    facts = load_facts(collected, whole, max((block.users for block in blocks), default=0))
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    times = results.started_at, utc_now()
-    found = record(scenarios, environments, collected, whole, settings, facts, times, folder, command)
-    if len(took_part) > 1:
-        found = replace(found, scenarios=[_by_several(s, len(took_part)) for s in found.scenarios])
-    for scenario in scenarios:
-        write_histograms(histogram_rows(collected.blocks, scenario.name), folder / samples_file(scenario, request.engine))
-    write_run(found, folder)
+    judged = [scenario_result(loaded, collected, whole) for loaded in scenarios]
+    found = record(judged, collected, facts, replace(request.settings, processes=took_part), folder, command, utc_now())
+    save(found, collected, folder)
     return folder, found
 
 
@@ -109,25 +64,15 @@ def exit_code(run: Run) -> int | None:
 
 
 def report(folder: Path) -> int:
-    """Print the tables and write the HTML report in unpatched processes; return the highest exit code."""
+    """Print the tables and write the HTML report in unpatched processes; return the highest exit code; a signal is a failure."""
     sys.stdout.flush()
-    commands: Mapping[str, list[str]] = {
-        form: [sys.executable, "-m", "harness", "report", str(folder), "--format", form] for form in ("terminal", "html")
-    }
-    return max(subprocess.run(command, check=False).returncode for command in commands.values())
-
-
-def _by_several(scenario: ScenarioResult, workers: int) -> ScenarioResult:
-    """Return a scenario's result with the number of its load workers, without the warning about a single one."""
-    warnings = [warning for warning in scenario.warnings if warning.name != "one process"]
-    return replace(scenario, warnings=warnings, processes=workers)
+    command = [sys.executable, "-m", "harness", "report", str(folder), "--format"]
+    codes = [subprocess.run([*command, form], check=False).returncode for form in ("terminal", "html")]
+    return max(ScenarioFailedError.code if code < 0 else code for code in codes)
 
 
 class VerdictPage:
-    """The last run in Locust's web UI: a tab with the ratios, the report at /verdicts, and a link to it among the downloads.
-
-    Uses Locust's own extension points: a Flask blueprint, its template's arguments, and the statistics that its page polls.
-    """
+    """The last run in Locust's web UI: a tab with the ratios, the report at /verdicts, and a link to it among the downloads."""
 
     def __init__(self, environment: Environment) -> None:
         web_ui = environment.web_ui
@@ -165,21 +110,12 @@ class VerdictPage:
 
 def rows(run: Run) -> list[dict[str, str]]:
     """Return one row of the tab per ratio, or the reason why a scenario has none."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for scenario in run.scenarios:
         load = scenario.load
-        reason = scenario.error or (load.invalid if load else None)
-        if reason:
-            found.append({"name": scenario.name, "arm": "", "percentile": "", "faster": reason, "interval": ""})
-        for ratio in load.ratios if load and not reason else ():
-            interval = "too few cycles" if ratio.low is None or ratio.high is None else f"{ratio.low:.3g} to {ratio.high:.3g}"
-            found.append(
-                {
-                    "name": f"{scenario.name}: {ratio.group}",
-                    "arm": ratio.arm,
-                    "percentile": f"p{ratio.percentile}",
-                    "faster": f"{ratio.ratio:.3g} ×",
-                    "interval": interval,
-                }
-            )
-    return found
+        if reason := scenario.error or (load.invalid if load else None):
+            found.append((scenario.name, "", "", reason, ""))
+        for r in load.ratios if load and not reason else ():
+            interval = "too few cycles" if r.low is None or r.high is None else f"{r.low:.3g} to {r.high:.3g}"
+            found.append((f"{scenario.name}: {r.group}", r.arm, f"p{r.percentile}", f"{r.ratio:.3g} ×", interval))
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in found]

@@ -1,85 +1,123 @@
 """The role of each Locust process in a run: a single process, or a master that distributes the load over workers."""
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
 import msgspec
 from locust.env import Environment
-from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
 
-from harness.errors import HarnessError, ScenarioFailedError
+from harness.errors import INTERRUPTED, HarnessError, ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
-from harness.load.results import ScenarioEnvironment
-from harness.load.supervisor import STOP_S
-from harness.locust_adapter.engine_handle import EngineHandle
+from harness.load.environment import load_environment
+from harness.load.results import CollectedResults, ScenarioEnvironment
+from harness.load.supervisor import STOP_S, Supervisor
 from harness.locust_adapter.request import RunRequest
-from harness.locust_adapter.results import INTERRUPTED, RunResults, VerdictPage, exit_code, report, write
+from harness.locust_adapter.results import VerdictPage, exit_code, report, write
 from harness.locust_adapter.statistics import count
-from harness.results.load import Tick
+from harness.results.load import LoadModel, Tick
 
-POLL_S = 0.2
-"""The interval at which load workers and Locust workers are polled."""
-
-ALONE = "here"
-"""The client id of a single process."""
+POLL_S = 0.2  # the interval at which load workers and Locust workers are polled
+ALONE = "here"  # the client id of a single process
 
 HERE, PREPARE, READY, DRAIN = "harness_here", "harness_prepare", "harness_ready", "harness_drain"
 """Messages between master and workers, in addition to Locust's own; a worker's blocks are in its reports."""
 
-REQUEST = "harness_request"
-"""The name among Locust's options under which the master sends the request to its workers; None if it cannot be run."""
+REQUEST = "harness_request"  # the name of the request among the options that the master sends to its workers; None without one
+REPORT_KEY = "harness"  # the key of the harness's data in a worker's report
 
 
-class Role(ABC):
-    """The role of one Locust process. `harness.locust_adapter` calls its methods on Locust's events."""
+@dataclass
+class EngineHandle:
+    """One load worker with the servers and data of its scenarios, from `prepare` to `release`; it can be prepared again."""
 
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
-        self.running = False
+    client: str = ""
+    """The client id of this Locust worker; empty with a single process."""
+    request: RunRequest | None = None
+    """The request that it is ready for."""
+    environments: dict[str, ScenarioEnvironment] = field(default_factory=dict)
+    """Scenario name → its environment, for the record."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Description of the load worker's process."""
+    cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """(scenario, arm, group, error) of groups that an arm cannot run as written."""
+    _supervisor: Supervisor | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
-    def options(self) -> Any:
-        """Locust's options and the harness's."""
-        return self.environment.parsed_options
+    def failed(self) -> str | None:
+        """The reason why the load worker ended early, or None."""
+        return self._supervisor.failed if self._supervisor else None
 
-    @abstractmethod
-    def ready(self) -> None:
-        """Prepare in advance what would otherwise shorten a run of limited time."""
+    def prepare(self, request: RunRequest) -> None:
+        """Build the data and start the load worker, unless both are ready for the same request; raise a `HarnessError` if not."""
+        if self.request == request:
+            return
+        self.release()
+        with ExitStack() as stack:
+            prepared = load_environment(request.scenarios, request.settings, allow_remote=request.allow_remote)
+            environment = stack.enter_context(prepared)
+            supervisor = Supervisor(request.job(environment, self.client))
+            supervisor.start()
+            stack.callback(supervisor.close)
+            self._stack = stack.pop_all()
+        self.request, self._supervisor, self.environments = request, supervisor, environment.scenarios
+        self.facts, self.cannot_run = supervisor.facts, supervisor.cannot_run
 
-    @abstractmethod
-    def start(self) -> None:
-        """Start a run."""
+    def load(self, users: int) -> None:
+        """Set the number of users; in the open model start the schedule."""
+        is_open = self.request is not None and self.request.load.model == LoadModel.OPEN
+        if self._supervisor is not None and (is_open or users):
+            self._supervisor.load(0 if is_open else users)
 
-    @abstractmethod
-    def stop(self) -> None:
-        """End the run, if there is one: wait for operations in flight and have the results written."""
+    def received(self) -> tuple[list[LoadBlock], list[Tick]]:
+        """Return the blocks and the ticks received since the last call."""
+        return self._supervisor.received() if self._supervisor else ([], [])
 
-    def quitting(self) -> None:
-        """End with Locust, also in the middle of a run."""
-        self.stop()
+    def drain(self) -> tuple[list[LoadBlock], list[Tick]]:
+        """Stop the load worker after its operations in flight; return the rest of its blocks and ticks."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        return self.received()
+
+    def release(self) -> None:
+        """End the load worker, stop the servers and remove the data."""
+        self.request = self._supervisor = None
+        self._stack.close()
+
+
+class Role:
+    """The role of one Locust process. `harness.locust_adapter` calls `ready`, `start` and `stop` on Locust's events.
+
+    `ready` prepares in advance what would otherwise shorten a run of limited time; `stop` ends a run, if there is one.
+    """
+
+    runner: Runner
+    """Locust's runner of this process."""
+
+    def __init__(self, environment: Environment) -> None:
+        assert environment.runner is not None
+        self.environment, self.runner = environment, environment.runner
+        self.options: Any = environment.parsed_options
+        self.running = False
 
     def give_up(self, message: str, code: int) -> None:
         """End with one line on standard error; with the web UI the run ends and the page stays."""
         sys.stderr.write(f"harness: {message}\n")
         self.environment.process_exit_code = code
-        runner = self.environment.runner
-        if runner is not None:
-            gevent.spawn(runner.stop if self.environment.web_ui is not None else runner.quit)
+        gevent.spawn(self.runner.stop if self.environment.web_ui is not None else self.runner.quit)
 
     def poll(
-        self,
-        handle: EngineHandle,
-        receive: Callable[[list[LoadBlock], list[Tick]], None],
-        fail: Callable[[str], None],
+        self, handle: EngineHandle, receive: Callable[[list[LoadBlock], list[Tick]], None], fail: Callable[[str], None]
     ) -> None:
         """Send the load worker the number of users and receive its blocks, until the run ends."""
         while self.running:
-            assert self.environment.runner is not None
-            handle.load(self.environment.runner.user_count)
-            receive(handle.blocks(), handle.ticks())
+            handle.load(self.runner.user_count)
+            receive(*handle.received())
             if handle.failed:
                 fail(handle.failed)
                 return
@@ -91,34 +129,27 @@ class Reporter(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.results = RunResults()
+        self.results = CollectedResults()
         self.request: RunRequest | None = None
         self.page = VerdictPage(environment) if environment.web_ui is not None else None
 
     def requested(self, users: int, workers: list[str], run: int = 1) -> RunRequest:
         """Return the request of a run, validated before any process prepares for it."""
-        request = RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
-        request.job(lambda _: [], workers[0] if workers else "")
-        return request
+        return RunRequest.of(self.options, [c.__name__ for c in self.environment.user_classes], users, workers, run)
 
     def quitting(self) -> None:
-        """End with Locust; a run that was to last longer counts as interrupted."""
+        """Note whether the run was to last longer, which counts as an interruption."""
         self.results.interrupted = self.running and bool(self.options.headless and self.options.run_time)
-        self.stop()
 
-    def finish(self) -> None:
+    def finish(self, request: RunRequest) -> None:
         """Write the run and its report."""
-        if self.request is None:
-            return
         try:
-            folder, run = write(self.results, self.request, self.options.out)
+            folder, run = write(self.results, request, self.options.out)
         except HarnessError as error:
             self.environment.process_exit_code = error.code
             sys.stderr.write(f"harness: {error}\n")
             return
-        code = exit_code(run)
-        if failed := report(folder):
-            code = failed
+        code = report(folder) or exit_code(run)
         if code is not None:
             self.environment.process_exit_code = code
         if self.page is not None:
@@ -144,41 +175,37 @@ class Alone(Reporter):
 
     def start(self) -> None:
         """Prepare the load worker, if it is not ready, and start the load."""
-        assert self.environment.runner is not None
-        self.results = RunResults()
+        results, handle = CollectedResults(), self.handle
         try:
             self.request = self.requested(self.options.num_users or 1, [])
-            self.handle.prepare(self.request)
+            handle.prepare(self.request)
         except HarnessError as error:
-            self.request = None
             self.give_up(str(error), error.code)
             return
-        self.results.environments = self.handle.environments
-        self.results.facts, self.results.cannot_run = self.handle.facts, self.handle.cannot_run
-        self.running = True
-        gevent.spawn(self.poll, self.handle, self.receive, lambda reason: self.give_up(reason, 1))
+        results.environments, results.facts, results.cannot_run = handle.environments, handle.facts, handle.cannot_run
+        self.results, self.running = results, True
+        gevent.spawn(self.poll, handle, self.receive, lambda reason: self.give_up(reason, 1))
 
     def receive(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
         """Add blocks to Locust's statistics and to the results."""
-        self.results.add(ALONE, blocks, ticks)
+        self.results.add(1, blocks, ticks)
         for block in blocks:
             count(self.environment.stats, block, ALONE)
 
     def stop(self) -> None:
         """Drain and report."""
-        if not self.running:
-            self.handle.release()
-            return
-        self.running = False
-        self.receive(self.handle.drain(), self.handle.ticks())
-        if self.handle.failed:
-            blocks = len(self.results.blocks[ALONE])
-            self.results.lost.append(f"the load worker, after {blocks} of its blocks: {self.handle.failed}")
+        was_running, self.running = self.running, False
+        if was_running:
+            self.receive(*self.handle.drain())
+            if self.handle.failed:
+                blocks = len(self.results.blocks.get(1, []))
+                self.results.crashed.append(f"the load worker, after {blocks} of its blocks: {self.handle.failed}")
         self.handle.release()
-        self.finish()
+        if was_running and self.request is not None:
+            self.finish(self.request)
 
 
-class FromWorker(msgspec.Struct, frozen=True):
+class FromWorker(msgspec.Struct):
     """The harness's part of a worker's report to the master."""
 
     run: int
@@ -200,6 +227,8 @@ class FromWorker(msgspec.Struct, frozen=True):
 class Master(Reporter):
     """The process that distributes the load over workers, and to which they report."""
 
+    runner: MasterRunner
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.here: set[str] = set()
@@ -207,14 +236,9 @@ class Master(Reporter):
         self.done: dict[str, str | None] = {}
         self.run = 0
 
-    @property
-    def runner(self) -> MasterRunner:
-        """Locust's runner of this master."""
-        assert isinstance(self.environment.runner, MasterRunner)
-        return self.environment.runner
-
     def ready(self) -> None:
         """Have the expected number of workers prepare for a headless run."""
+        self.environment.events.worker_report.add_listener(self.receive)
         self.runner.register_message(HERE, lambda msg, **_: self.here.add(msg.node_id))
         self.runner.register_message(READY, lambda msg, **_: self.prepared.add(msg.node_id))
         if not self.options.headless:
@@ -238,7 +262,7 @@ class Master(Reporter):
     def start(self) -> None:
         """Distribute the load; the request is sent with Locust's own message to spawn users."""
         before = self.results
-        self.results = RunResults(environments=before.environments, facts=before.facts, cannot_run=before.cannot_run)
+        self.results = CollectedResults(environments=before.environments, facts=before.facts, cannot_run=before.cannot_run)
         self.done = {}
         self.run += 1
         self.request = None
@@ -251,39 +275,40 @@ class Master(Reporter):
         setattr(self.options, REQUEST, msgspec.to_builtins(self.request))
         self.running = True
 
-    def receive(self, worker: str, message: FromWorker) -> None:
+    def receive(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Add the harness's part of a worker's report."""
-        if message.run != max(1, self.run):
+        message = msgspec.convert(data[REPORT_KEY], FromWorker) if REPORT_KEY in data else None
+        if message is None or message.run != max(1, self.run):
             return
-        self.results.add(worker, message.blocks, message.ticks)
+        if self.request is not None and client_id in self.request.workers:
+            self.results.add(self.request.workers.index(client_id) + 1, message.blocks, message.ticks)
         self.results.environments |= message.environments
         self.results.facts |= message.facts
         self.results.cannot_run = message.cannot_run or self.results.cannot_run
-        if message.failed and worker not in self.done:
-            self.done[worker] = message.failed
+        if message.failed and client_id not in self.done:
+            self.done[client_id] = message.failed
             self.environment.process_exit_code = message.code
             if self.running:
                 self.give_up(message.failed, message.code)
         elif message.done:
-            self.done.setdefault(worker, None)
+            self.done.setdefault(client_id, None)
 
     def stop(self) -> None:
         """Have the workers drain, note those that stopped early, and report."""
         if not self.running or self.request is None:
             return
         self.running = False
-        code = self.environment.process_exit_code
+        code, request = self.environment.process_exit_code, self.request
         self.runner.send_message(DRAIN, {})
-        timeout = gevent.Timeout(self.request.drain_s + GIVE_UP_S + STOP_S, False)  # noqa: FBT003 - gevent's way to raise nothing
-        with timeout:
-            while set(self.request.workers) - set(self.done) - self._missing():
+        with gevent.Timeout(request.load.drain_s + GIVE_UP_S + STOP_S, False):  # noqa: FBT003 - gevent's way to raise nothing
+            while set(request.workers) - set(self.done) - self._missing():
                 gevent.sleep(POLL_S)
-        for number, worker in enumerate(self.request.workers, 1):
+        for number, worker in enumerate(request.workers, 1):
             reason = self.done.get(worker, "it no longer responds")
             if reason is not None:
-                blocks, workers = len(self.results.blocks.get(worker, [])), len(self.request.workers)
-                self.results.lost.append(f"worker {number} of {workers}, after {blocks} of its blocks: {reason}")
-        self.finish()
+                blocks = len(self.results.blocks.get(number, []))
+                self.results.crashed.append(f"worker {number} of {len(request.workers)}, after {blocks} of its blocks: {reason}")
+        self.finish(request)
         self.environment.process_exit_code = code or self.environment.process_exit_code
 
     def _workers(self) -> list[str]:
@@ -310,23 +335,17 @@ class Master(Reporter):
 class Worker(Role):
     """A process that carries a share of the load and reports to its master."""
 
+    runner: WorkerRunner
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.handle = EngineHandle(self.runner.client_id)
-        self.unsent: list[LoadBlock] = []
-        self.ticks: list[Tick] = []
-        self.failure: tuple[str, int] | None = None
-        self.run = 0
-        self.done = False
-
-    @property
-    def runner(self) -> WorkerRunner:
-        """Locust's runner of this worker."""
-        assert isinstance(self.environment.runner, WorkerRunner)
-        return self.environment.runner
+        self.next = FromWorker(0)
+        """The next report, so far."""
 
     def ready(self) -> None:
         """Wait for the master's messages."""
+        self.environment.events.report_to_master.add_listener(self.report)
         self.runner.register_message(PREPARE, lambda msg, **_: self.prepare(msg.data), concurrent=True)
         self.runner.register_message(DRAIN, lambda **_: self.drain(), concurrent=True)
         self.runner.send_message(HERE, {})
@@ -335,10 +354,10 @@ class Worker(Role):
         """Prepare before the run, and report it."""
         try:
             request = msgspec.convert(data, RunRequest)
-            self.run = request.run
+            self.next.run = request.run
             self.handle.prepare(request)
         except HarnessError as error:
-            self.failure = str(error), error.code
+            self.next.failed, self.next.code = str(error), error.code
         self.send_report()
         self.runner.send_message(READY, {})
 
@@ -348,7 +367,7 @@ class Worker(Role):
         if data is None:
             return
         request = msgspec.convert(data, RunRequest)
-        self.run, self.done, self.failure, self.unsent, self.ticks = request.run, False, None, [], []
+        self.next = FromWorker(request.run)
         if self.runner.client_id not in request.workers:
             sys.stderr.write("harness: this worker joined after the load was distributed; it takes part from the next run on\n")
             return
@@ -362,24 +381,23 @@ class Worker(Role):
 
     def fail(self, reason: str, code: int) -> None:
         """Report to the master that there will be no more blocks."""
-        self.failure = reason, code
+        self.next.failed, self.next.code = reason, code
         self.drain()
 
     def receive(self, blocks: list[LoadBlock], ticks: list[Tick]) -> None:
         """Add blocks to Locust's statistics and to the next report."""
-        self.unsent += blocks
-        self.ticks += ticks
+        self.next.blocks += blocks
+        self.next.ticks += ticks
         for block in blocks:
             count(self.environment.stats, block, self.runner.client_id)
 
     def drain(self) -> None:
         """Wait for operations in flight, and report to the master at once: a worker that quits sends no other report."""
-        if not self.running:
-            return
-        self.running = False
-        self.receive(self.handle.drain(), self.handle.ticks())
-        self.done = True
-        self.send_report()
+        if self.running:
+            self.running = False
+            self.receive(*self.handle.drain())
+            self.next.done = True
+            self.send_report()
 
     def stop(self) -> None:
         """Drain and release the load worker."""
@@ -392,11 +410,9 @@ class Worker(Role):
         self.environment.events.report_to_master.fire(client_id=self.runner.client_id, data=data)
         self.runner.send_message("stats", data)
 
-    def report(self) -> dict[str, Any]:
-        """Return the harness's part of the next report."""
-        (blocks, self.unsent), (ticks, self.ticks) = (self.unsent, []), (self.ticks, [])
-        reason, code = self.failure or (None, 0)
-        handle = self.handle
-        message = FromWorker(self.run, blocks, ticks, handle.environments, handle.facts, handle.cannot_run, reason, code, self.done)
-        found: dict[str, Any] = msgspec.to_builtins(message)
-        return found
+    def report(self, data: dict[str, Any], **_: Any) -> None:
+        """Add the harness's part to a report."""
+        message, handle = self.next, self.handle
+        message.environments, message.facts, message.cannot_run = handle.environments, handle.facts, handle.cannot_run
+        data[REPORT_KEY] = msgspec.to_builtins(message)
+        message.blocks, message.ticks = [], []

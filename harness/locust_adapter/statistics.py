@@ -7,7 +7,7 @@ is loaded, before anything is counted, which fixes the console, CSV, HTML and we
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import locust.stats
@@ -19,8 +19,7 @@ from harness.stats.histogram import Histogram
 DROPPED = "dropped: the limit of in-flight operations was reached"
 UNFINISHED = "unfinished at the drain timeout"
 
-_PLAIN_MS = 100
-"""Times of at least this much are printed without decimals."""
+_PLAIN_MS = 100  # times of at least this much are printed without decimals
 
 
 def install() -> None:
@@ -60,15 +59,11 @@ def count(stats: RequestStats, block: LoadBlock, source: str) -> None:
         assert isinstance(total, Entry)
         entry.add(response, untimed, failed, (source, seconds), now)
         total.add(response, untimed, failed, (source, 0.0 if index else seconds), now)
-        _add_errors(stats, block.arm, name, failures)
-
-
-def _add_errors(stats: RequestStats, method: str, name: str, failures: Mapping[str, int]) -> None:
-    for message, occurrences in failures.items():
-        key = StatsError.create_key(method, name, message)
-        error = stats.errors.setdefault(key, StatsError(method, name, message))
-        error.occurred()
-        error.occurrences += occurrences - 1
+        for message, occurrences in failures.items():
+            key = StatsError.create_key(block.arm, name, message)
+            error = stats.errors.setdefault(key, StatsError(block.arm, name, message))
+            error.occurred()
+            error.occurrences += occurrences - 1
 
 
 class Entry(StatsEntry):
@@ -91,26 +86,24 @@ class Entry(StatsEntry):
         self.num_none_requests += untimed
         self.num_failures += failed
         if found.min_ns is not None and found.max_ns is not None:
-            shortest_ms, longest_ms = found.min_ns / 1e6, found.max_ns / 1e6
             # Locust declares its times in milliseconds as int, and works with floats.
             self.total_response_time += found.sum_ns / 1e6  # type: ignore[assignment]
-            minimum_ms = shortest_ms if self.min_response_time is None else min(shortest_ms, self.min_response_time)
-            self.min_response_time = minimum_ms  # type: ignore[assignment]
-            self.max_response_time = max(longest_ms, self.max_response_time)  # type: ignore[assignment]
+            shortest_ms, minimum_ms = found.min_ns / 1e6, self.min_response_time
+            self.min_response_time = shortest_ms if minimum_ms is None else min(shortest_ms, minimum_ms)  # type: ignore[assignment]
+            self.max_response_time = max(found.max_ns / 1e6, self.max_response_time)  # type: ignore[assignment]
         for middle_ns, number in zip(*found.arrays(), strict=True):
             self.response_times[digits(float(middle_ns) / 1e6)] += int(number)  # type: ignore[index]
         self.last_request_timestamp = now
-        source, seconds = measured
-        self._spread(int(now), max(1, math.ceil(seconds)), requests, failed)
-        sums = self.measured.setdefault(source, [0.0, 0.0, 0.0])
-        self.measured[source] = [a + b for a, b in zip(sums, (requests, failed, seconds), strict=True)]
-
-    def _spread(self, until: int, seconds: int, requests: int, failed: int) -> None:
-        """Distribute a block's operations over the seconds of its duration, instead of counting all in the last one."""
-        for number in range(seconds):
-            second = until - number
+        source, measured_s = measured
+        self._add_measured(source, (requests, failed, measured_s))
+        seconds = max(1, math.ceil(measured_s))
+        for number in range(seconds):  # over the seconds of the block's duration, instead of counting all in the last one
             for per_second, whole in ((self.num_reqs_per_sec, requests), (self.num_fail_per_sec, failed)):
-                per_second[second] += whole // seconds + (number < whole % seconds)
+                per_second[int(now) - number] += whole // seconds + (number < whole % seconds)
+
+    def _add_measured(self, source: str, sums: Sequence[float]) -> None:
+        mine = self.measured.setdefault(source, [0.0, 0.0, 0.0])
+        self.measured[source] = [a + b for a, b in zip(mine, sums, strict=True)]
 
     @property
     def total_rps(self) -> float:
@@ -130,8 +123,7 @@ class Entry(StatsEntry):
         """Add another process's entry."""
         super().extend(other)
         for source, sums in getattr(other, "measured", {}).items():
-            mine = self.measured.setdefault(source, [0.0, 0.0, 0.0])
-            self.measured[source] = [a + b for a, b in zip(mine, sums, strict=True)]
+            self._add_measured(source, sums)
 
     def serialize(self) -> Any:
         """Return the row as a worker sends it to its master."""

@@ -15,7 +15,7 @@ from typing import Generic, Self, TypeVar
 import msgspec
 import psutil
 
-from harness.errors import ScenarioFailedError
+from harness.errors import HarnessError, ScenarioFailedError, UsageError
 from harness.runtime import channel
 from harness.runtime.cores import keep_to
 
@@ -35,6 +35,11 @@ class JobFailed(msgspec.Struct, tag=True, frozen=True):
     """The traceback or the process's output, for a file and never for the terminal."""
     kind: str = ""
     """The type of the exception; empty if there was none."""
+
+    def error(self, subject: str = "") -> HarnessError:
+        """Return the exception to raise for it, with its exit code; the message begins with the subject, such as a scenario."""
+        kind = UsageError if self.code == UsageError.code else ScenarioFailedError
+        return kind(f"{subject}: {self.message}" if subject else self.message)
 
 
 class Child(Generic[M]):

@@ -12,8 +12,8 @@ import pytest
 from harness.discovery import LoadedScenario
 from harness.load.block import LoadBlock
 from harness.load.pacing import FakePacer
-from harness.load.protocol import LoadJob
-from harness.load.worker import LoadLevel, LoadWorker
+from harness.load.protocol import LoadJob, Order
+from harness.load.worker import LoadWorker
 from harness.runnable import runnable
 from harness.runtime.clock import FakeClock
 from harness.scenario import Case, Group, Scenario, Setting
@@ -120,7 +120,7 @@ class Stage:
             worker = LoadWorker([self.loaded], self.job(**how), self.clock, self.pacer)
             await worker.open()
             self.scenario.under_load = True
-            found = [block async for block in worker.cycles(lambda: LoadLevel(users, rate_factor), lambda: self.stopped)]
+            found = [block async for block in worker.cycles(lambda: Order(users, rate_factor), lambda: self.stopped)]
             await worker.close()
             return found
 

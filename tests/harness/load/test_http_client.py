@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.load import http_client
-from harness.load.http_client import DECODED_TOO_LARGE, NOT_GZIP, Client, HttpConnection, HttpRequest, Limits, Response
+from harness.load.http_client import DECODED_TOO_LARGE, NOT_GZIP, Client, HttpConnection, HttpRequest, Response
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -58,10 +58,10 @@ async def server(serve: Serve) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def asking(serve: Serve, limits: Limits | None = None) -> AsyncIterator[Client]:
+async def asking(serve: Serve) -> AsyncIterator[Client]:
     """Serve; yield a client of the server."""
     async with server(serve) as port:
-        client = Client("127.0.0.1", port, limits or Limits())
+        client = Client("127.0.0.1", port)
         try:
             yield client
         finally:
@@ -83,6 +83,13 @@ def play(request: pytest.FixtureRequest) -> Callable[[Awaitable[Any]], Any]:
 
 
 Play = Callable[[Any], Any]
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limit responses to heads of 1000 and bodies of 2000 bytes."""
+    monkeypatch.setattr(http_client, "MAX_HEAD_BYTES", 1000)
+    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 2000)
 
 
 async def request_of(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
@@ -534,15 +541,15 @@ def test_unrequested_data_closes_the_connection(play: Play) -> None:
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3000, http_client.BODY_TOO_LARGE),
     ],
 )
-def test_responses_above_the_limits_are_errors(answer: bytes, message: str, play: Play) -> None:
+def test_responses_above_the_limits_are_errors(answer: bytes, message: str, play: Play, limits: None) -> None:
     """Heads and bodies each have a limit."""
-    assert str(play(failure(asking(answering(answer), Limits(head_bytes=1000, body_bytes=2000))))) == message
+    assert str(play(failure(asking(answering(answer))))) == message
 
 
-def test_a_response_at_the_limits_is_read(play: Play) -> None:
+def test_a_response_at_the_limits_is_read(play: Play, limits: None) -> None:
     """A body of the limit's size is complete, and a large body in the first packet does not count as head."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000
-    found, _ = play(bodies(asking(answering(answer), Limits(head_bytes=1000, body_bytes=2000))))
+    found, _ = play(bodies(asking(answering(answer))))
     assert found == [b"x" * 2000] * 3
 
 
@@ -614,7 +621,7 @@ def response_of(*packets: bytes) -> Response:
     """Return the response that a connection makes of these packets."""
     loop = asyncio.new_event_loop()
     try:
-        connection = HttpConnection(set(), Limits())
+        connection = HttpConnection(set())
         connection.connection_made(NoTransport())
         waiting = connection.send(HttpRequest(b"", is_head=False), loop, 0.0)
         for packet in packets:

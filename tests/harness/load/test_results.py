@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.discovery import load
+from harness.errors import ScenarioFailedError, UsageError
 from harness.load.block import LatencyHistograms, LoadBlock
 from harness.load.protocol import LoadJob
 from harness.load.results import (
@@ -68,7 +69,8 @@ def cycles(number: int, base_ms: float, arm_ms: float, users: int = 0) -> list[L
 
 def judged(collected: CollectedResults, job: LoadJob = JOB) -> ScenarioResult:
     """Return the toy scenario's result."""
-    return scenario_result(TOY, ScenarioEnvironment("sqlite", 0.0, {"rows": 3}), collected, job, "samples/adding-sqlite.csv")
+    collected.environments = {"adding": ScenarioEnvironment("sqlite", 0.0, {"rows": 3})}
+    return scenario_result(TOY, collected, job)
 
 
 def test_each_arm_has_figures_by_group_and_over_all_groups() -> None:
@@ -161,8 +163,10 @@ def test_a_run_without_operations_has_failed(blocks: list[LoadBlock]) -> None:
 def test_the_reason_that_stopped_a_run_is_its_status() -> None:
     """Ctrl-C before any operation completed is not a failure; a scenario that cannot be loaded is one, with its reason."""
     assert judged(CollectedResults(interrupted=True)).status == "interrupted"
-    failed = judged(CollectedResults(failed="adding: proposed gives another answer"))
-    assert (failed.status, failed.error) == ("failed", "adding: proposed gives another answer")
+    failed = judged(CollectedResults(failed=ScenarioFailedError("adding: proposed gives another answer")))
+    assert (failed.status, failed.error, failed.exit_code) == ("failed", "adding: proposed gives another answer", 1)
+    refused = judged(CollectedResults(failed=UsageError("adding: its file of numbers is missing")))
+    assert (refused.status, refused.exit_code) == ("failed", 2)
 
 
 def test_ticks_and_lost_workers_are_in_the_result() -> None:
@@ -288,16 +292,16 @@ def test_an_arm_that_falls_behind_is_overloaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("found", "text"),
     [
         (one_group_block([10.0] * 999, dropped=1), "1 of 1000 operations were dropped at the limit of in-flight operations"),
         (one_group_block([10.0] * 999, unfinished=1), "1 of 1000 operations were unfinished at the drain timeout"),
         (one_group_block([10.0] * 970, errors={"locked": 30}), "30 of 1000 operations failed"),
     ],
 )
-def test_operations_that_do_not_complete_are_an_overload(found: LoadBlock, says: str) -> None:
+def test_operations_that_do_not_complete_are_an_overload(found: LoadBlock, text: str) -> None:
     """The reason has their number; a few errors are not an overload."""
-    assert overloaded(total([found])) == says
+    assert overloaded(total([found])) == text
     assert overloaded(total([one_group_block([10.0] * 999, errors={"locked": 1})])) is None
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.load.block import InFlight, Phases, Recorder
+from harness.load.block import BlockTime, InFlight, Recorder
 from harness.load.sampler import GENERATOR, Sampler, Watch, usage, watched
 from harness.results.load import Tick
 from harness.runnable import runnable
@@ -27,7 +27,7 @@ CASE = Case("read", "read 0", 0)
 def recorder(stage: Stage) -> Recorder:
     """Return a recorder with 100 ms of warm-up and 1 s of measured time."""
     found = Recorder(runnable(stage.scenario), "baseline", stage.clock)
-    found.begin(0, Phases(100 * MS, 1000 * MS, 0))
+    found.begin(0, BlockTime(stage.clock, stage.pacer, lambda: False, 100 * MS, 1000 * MS, 0))
     return found
 
 
@@ -35,7 +35,7 @@ async def operations(found: Recorder, number: int) -> None:
     """Run a number of operations."""
     for _ in range(number):
         operation = InFlight(CASE, 0)
-        found.start(operation)
+        found.in_flight.add(operation)
         await found.operate(operation)
 
 

@@ -1,26 +1,256 @@
-"""A load test: its distribution over load workers."""
+"""Load tests and capacity searches: the order of steps on a fake load worker, results after failures, and verdicts."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
+from harness.bench.steps import Silent
 from harness.discovery import load
+from harness.errors import ScenarioFailedError
+from harness.load import session as sessions
+from harness.load.block import LatencyHistograms, LoadBlock
+from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
+from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
-from harness.load.session import LoadPlan, load_facts
-from harness.results.load import LoadModel
+from harness.load.results import CollectedResults, ScenarioEnvironment
+from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, load_facts, observation, verdicts
+from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import RunSettings
+from harness.results.store import read_run
+from harness.runtime.clock import FakeClock
+from harness.runtime.cores import Cores
+from harness.stats.histogram import Histogram
+from harness.verdicts.capacity import times_the_capacity
+from harness.verdicts.measures import speedup
+from harness.verdicts.promise import Promise, times
+from harness.verdicts.slo import parse
 
-TOY = load(Path(__file__).parents[2] / "toys" / "adding.py")
+TOY = Path(__file__).parents[2] / "toys" / "adding.py"
+COMPLETED_PER_S = 400.0
+SUSTAINS = {"baseline": 20, "proposed": 40, "optimised": 200}
+"""The users and, divided by ten, the operations per second that an arm sustains within 100 ms."""
+
+
+def block(arm: str, users: int, rate: float, seconds: float, **changed: Any) -> LoadBlock:
+    """Return a block whose operations all took the arm's time at that load: 100 ms at the highest sustained level."""
+    load_share = (users or rate / 10) / SUSTAINS[arm]
+    operations = round((rate or COMPLETED_PER_S) * seconds)
+    histogram = Histogram()
+    histogram.record_many(np.full(operations, round(100e6 * load_share), dtype=np.int64))
+    wire = histogram.to_wire()
+    group = LatencyHistograms(wire, wire, wire, operations, {}, 0, 0, operations, operations)
+    whole = LoadBlock("adding", arm, 0, 0, users, round(seconds * 1e9), {"sum": group}, Histogram().to_wire(), 10.0, targets=True)
+    return msgspec.structs.replace(whole, **changed)
+
+
+@dataclass
+class FakeWorker:
+    """Replaces load workers: every step is recorded, takes its time on the clock, and may be made to fail."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    steps: list[tuple[str, float, str]] = field(default_factory=list)
+    started: int = 0
+    closed: int = 0
+    fail: Callable[[str, float], None] = lambda _arm, _level: None
+    facts: dict[str, str] = field(default_factory=lambda: {"event loop": "made up"})
+
+    def __call__(self, job: object) -> FakeWorker:
+        """Return itself as a new process."""
+        return self
+
+    def start(self) -> None:
+        """Count the call."""
+        self.started += 1
+
+    def run_block(self, arm: str, users: int = 0, rate_factor: float = 1.0, block_s: float | None = None) -> LoadBlock:
+        """Return a step's block."""
+        assert block_s is not None
+        level = users or rate_factor
+        self.fail(arm, level)
+        self.steps.append((arm, level, CapacityKind.USERS if users else CapacityKind.RATE))
+        self.clock.advance(int((block_s + 1) * 1e9))
+        return block(arm, users, 0.0 if users else rate_factor, block_s)
+
+    def received(self) -> tuple[list[object], list[object]]:
+        """Return neither blocks nor ticks."""
+        return [], []
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Count the call."""
+        self.closed += 1
+
+
+def environment(*_: object, **__: object) -> nullcontext[LoadEnvironment]:
+    """Replace servers and data."""
+    return nullcontext(LoadEnvironment({"adding": ScenarioEnvironment("sqlite", 0.0, {"digest": "numbers"})}))
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
+    """Replace the load worker and its environment by fakes."""
+    made = FakeWorker()
+    monkeypatch.setattr(sessions, "Supervisor", made)
+    monkeypatch.setattr(sessions, "load_environment", environment)
+    return made
+
+
+def session(
+    worker: FakeWorker,
+    out: Path,
+    kinds: tuple[CapacityKind, ...] = (CapacityKind.USERS,),
+    arms: tuple[str, ...] = ("baseline", "optimised"),
+    **others: float,
+) -> CapacitySession:
+    """Return a session that searches for the capacity of the toy scenario within 100 ms."""
+    plans = [SearchPlan(kind, parse("p95 <= 100ms"), FIRST_LEVEL[kind], MAX_LEVEL[kind], **others) for kind in kinds]
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=1, budget_s=120.0)
+    searches = CapacityPlan(load(TOY), settings, plans, arms, out, "harness capacity adding")
+    return CapacitySession(searches, Silent(), Cores(None, None), worker.clock)
+
+
+def test_every_arm_is_searched_and_the_run_is_written(worker: FakeWorker, tmp_path: Path) -> None:
+    """The search of each kind finds what the arm sustains, and the written record equals the returned one."""
+    out = tmp_path / "run"
+    record = session(worker, out, (CapacityKind.RATE, CapacityKind.USERS)).run()
+    (result,) = record.scenarios
+    assert result.load is not None
+    for found in result.load.capacities:
+        held = SUSTAINS[found.arm] * (10 if found.kind == CapacityKind.RATE else 1)
+        assert found.sustained == pytest.approx(held, rel=0.1)
+        assert found.failed_at is not None
+    assert [(c.kind, c.arm) for c in result.load.capacities] == [
+        (k, a) for k in (CapacityKind.RATE, CapacityKind.USERS) for a in ("baseline", "optimised")
+    ]
+    assert (record.kind, result.status, result.dataset) == ("load", "ok", {"digest": "numbers"})
+    assert record.environment["event loop"] == "made up"
+    assert read_run(out) == record
+    assert worker.started == worker.closed == 1
+
+
+def test_arms_alternate_and_the_order_is_reversed_every_second_time(worker: FakeWorker, tmp_path: Path) -> None:
+    """Drift of the machine does not favour the first arm."""
+    session(worker, tmp_path / "run", arms=("baseline", "proposed", "optimised")).run()
+    assert [arm for arm, _, _ in worker.steps[:6]] == ["baseline", "proposed", "optimised", "optimised", "proposed", "baseline"]
+
+
+def test_a_crashed_worker_ends_only_one_search(worker: FakeWorker, tmp_path: Path) -> None:
+    """The arm under load keeps its steps and has the reason; the others continue in a new worker."""
+
+    def crash(arm: str, level: float) -> None:
+        if arm == "baseline" and level > 10:
+            raise ScenarioFailedError("the load worker exited unexpectedly (SIGKILL)")
+
+    worker.fail = crash
+    (result,) = session(worker, tmp_path / "run").run().scenarios
+    assert result.load is not None
+    crashed, kept = result.load.capacities
+    assert (crashed.arm, crashed.sustained, crashed.failed_at) == ("baseline", 8, None)
+    assert crashed.reason == "the load worker crashed at 16: the load worker exited unexpectedly (SIGKILL)"
+    assert kept.sustained == pytest.approx(200, rel=0.1)
+    assert result.load.lost_workers == ["baseline at 16 concurrent users: the load worker exited unexpectedly (SIGKILL)"]
+    assert worker.started == worker.closed == 2
+
+
+def test_ctrl_c_keeps_the_results_so_far(worker: FakeWorker, tmp_path: Path) -> None:
+    """The levels so far are in the record, which is marked as interrupted."""
+
+    def interrupt(_arm: str, level: float) -> None:
+        if level > 100:
+            raise KeyboardInterrupt
+
+    worker.fail = interrupt
+    searching = session(worker, tmp_path / "run")
+    record = searching.run()
+    assert record.interrupted
+    assert searching.unfinished
+    (result,) = record.scenarios
+    assert result.status == "interrupted"
+    assert result.load is not None
+    assert {c.arm: c.sustained for c in result.load.capacities}["optimised"] == 64
+    assert worker.closed == 1
+
+
+def test_an_exhausted_budget_leaves_the_search_unfinished_with_a_warning(worker: FakeWorker, tmp_path: Path) -> None:
+    """A search with a failed level has a result, if a rough one; a search without one is unfinished."""
+    searching = session(worker, tmp_path / "short", budget_s=10.0)
+    (result,) = searching.run().scenarios
+    assert searching.unfinished
+    assert "search cut short" in {d.name for d in result.warnings}
+    rough = session(worker, tmp_path / "rough", arms=("baseline",), budget_s=18.0)
+    (result,) = rough.run().scenarios
+    assert result.load is not None
+    assert result.load.capacities[0].failed_at is not None
+    assert not rough.unfinished
+
+
+def test_a_data_layer_in_the_generators_process_is_a_warning(
+    worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a target in another process the two take CPU time from each other."""
+    assert not session(worker, tmp_path / "elsewhere").run().scenarios[0].warnings
+
+    def inside(*a: Any, **k: Any) -> LoadBlock:
+        return msgspec.structs.replace(FakeWorker.run_block(worker, *a, **k), targets=False)
+
+    monkeypatch.setattr(worker, "run_block", inside)
+    warnings = session(worker, tmp_path / "inside").run().scenarios[0].warnings
+    assert [d.name for d in warnings] == ["one process for both"]
+
+
+def test_only_promises_about_capacity_are_judged(worker: FakeWorker, tmp_path: Path) -> None:
+    """A promise of nine times the users is confirmed by a tenfold capacity; a promise of speed has no verdict here."""
+    (result,) = session(worker, tmp_path / "run").run().scenarios
+    loaded = load(TOY)
+    promises = (
+        Promise("X1", "twice as fast", times(2), speedup("sum"), arms=("optimised",)),
+        Promise("S4", "nine times the users", times(8), times_the_capacity(CapacityKind.USERS), arms=("optimised",)),
+    )
+    monkey = replace(loaded, scenario=type("Promising", (type(loaded.scenario),), {"promises": promises})())
+    (verdict,) = verdicts(monkey, result)
+    assert (verdict.promise, verdict.verdict) == ("S4", "confirmed")
+    assert result.verdicts == []
+
+
+def test_a_steps_observation_covers_all_groups_and_all_due_operations() -> None:
+    """Errors, dropped and unfinished operations count as sent and not as completed; the offered rate is the planned one."""
+    found = block("baseline", 0, 100.0, 2.0)
+    group = msgspec.structs.replace(
+        found.groups["sum"], planned=230, errors={"OSError": 10}, dropped=15, unfinished=5, completed=190
+    )
+    step = observation(100.0, msgspec.structs.replace(found, groups={"a": group, "b": found.groups["sum"]}))
+    assert (step.sent, step.completed) == (430, 400)
+    assert step.failed_share == pytest.approx(30 / 430)
+    assert (step.offered_per_s, step.achieved_per_s) == (215, 195)
+    assert step.response.operations == 400
+    assert step.invalid is None
+
+
+def test_a_busy_generator_makes_a_step_invalid() -> None:
+    """The reason is the same as that of a load test."""
+    step = observation(100.0, block("baseline", 0, 100.0, 2.0, cpu_percent=97.0))
+    assert step.invalid is not None
+    assert "97 % of its core" in step.invalid
 
 
 @pytest.mark.parametrize(("cycles", "processes", "shares"), [(6, 2, [3, 3]), (7, 2, [4, 3]), (1, 2, [1]), (5, 4, [2, 1, 1, 1])])
 def test_cycles_are_distributed_over_load_workers(tmp_path: Path, cycles: int, processes: int, shares: list[int]) -> None:
     """The distribution is as even as possible, and every worker has at least one."""
     settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=processes, budget_s=1.0)
-    assert LoadPlan(TOY, settings, LoadJob([], [], 1.0), cycles, tmp_path, "harness load").cycles_per_worker() == shares
+    assert LoadPlan(load(TOY), settings, LoadJob([], [], 1.0), cycles, tmp_path, "harness load").cycles_per_worker() == shares
 
 
 def test_the_record_describes_the_load() -> None:
     """The facts have the schedule of the open model, and the users of the closed model."""
-    assert load_facts(LoadJob([], [], 1.0, arrivals="200"), 0)["arrivals"] == "200 per second, evenly spaced"
-    assert load_facts(LoadJob([], [], 1.0, model=LoadModel.CLOSED), 8)["users"] == "8"
+    assert load_facts(CollectedResults(), LoadJob([], [], 1.0, arrivals="200"), 0)["arrivals"] == "200 per second, evenly spaced"
+    assert load_facts(CollectedResults(), LoadJob([], [], 1.0, model=LoadModel.CLOSED), 8)["users"] == "8"

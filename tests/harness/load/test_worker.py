@@ -14,8 +14,8 @@ from harness.discovery import LoadedScenario, load
 from harness.errors import ScenarioFailedError, UsageError
 from harness.load.block import LoadBlock
 from harness.load.pacing import Pacer
-from harness.load.protocol import LoadJob
-from harness.load.worker import LANES, THREADS, LoadedInstances, LoadLevel, LoadWorker
+from harness.load.protocol import LoadJob, Order
+from harness.load.worker import LANES, THREADS, LoadedInstances, LoadWorker
 from harness.results.load import LoadModel
 from harness.runnable import runnable
 from harness.runtime.clock import MonotonicClock
@@ -99,18 +99,20 @@ def test_a_rate_factor_multiplies_the_arrivals(stage: Stage) -> None:
     assert sum(g.planned for g in block.groups.values()) == 30
 
 
-def test_workers_share_a_schedule(stage: Stage) -> None:
-    """The parts of three workers add up to the schedule, whatever the streams of their settings."""
-    planned = []
-    for worker in range(3):
-        stage.scenario.under_load = False
+@pytest.mark.parametrize("plan", ["1000", "poisson:1000", "ramp:500..1500", "steps:500,1500"])
+def test_workers_share_a_schedule(stage: Stage, plan: str) -> None:
+    """Arrival i belongs to worker i mod 3: the parts of three workers add up to the schedule."""
+
+    def starts(worker: int, workers: int) -> list[int]:
+        stage.scenario.under_load, stage.scenario.ran = False, []
         setting = Setting(stage.folder, stage.folder, stream=1000 * worker)
-        found = stage.blocks(arms=["baseline"], arrivals="poisson:1000", share=(worker, 3), settings=[setting])
-        planned.append(sum(g.planned for g in found[0].groups.values()))
-    stage.scenario.under_load = False
-    (whole,) = stage.blocks(arms=["baseline"], arrivals="poisson:1000", share=(0, 1))
-    assert max(planned) - min(planned) <= 1
-    assert sum(planned) == sum(g.planned for g in whole.groups.values())
+        stage.blocks(arms=["baseline"], arrivals=plan, share=(worker, workers), settings=[setting])
+        return [at_ns for _, _, at_ns in stage.scenario.ran]
+
+    whole = starts(0, 1)
+    for worker in range(3):
+        part = starts(worker, 3)
+        assert [at_ns - part[0] for at_ns in part] == [at_ns - whole[worker] for at_ns in whole[worker::3]]
 
 
 def test_an_arm_skips_only_the_groups_it_cannot_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,12 +148,12 @@ def test_a_requested_block_has_its_arm_level_and_duration(stage: Stage) -> None:
         await worker.open()
         stage.scenario.under_load = True
         stage.scenario.takes_ns = lambda arm, case: 10 * MS
-        rate = await worker.run_block("optimised", 0, LoadLevel(0, 2.0), 0.2, lambda: False)
-        users = await worker.run_block("baseline", 1, LoadLevel(3), None, lambda: False)
+        rate = await worker.run_block(Order(0, 2.0, "optimised", 0.2), 0, lambda: False)
+        users = await worker.run_block(Order(3, arm="baseline"), 1, lambda: False)
         assert (rate.arm, rate.users, sum(g.planned for g in rate.groups.values())) == ("optimised", 0, 40)
         assert (users.arm, users.users, sum(g.operations for g in users.groups.values())) == ("baseline", 3, 30)
         with pytest.raises(ScenarioFailedError, match="timed: arm other cannot take load"):
-            await worker.run_block("other", 2, LoadLevel(1), None, lambda: False)
+            await worker.run_block(Order(1, arm="other"), 2, lambda: False)
         await worker.close()
 
     stage.run(go())
@@ -237,7 +239,7 @@ def test_synchronous_operations_run_concurrently_in_threads(tmp_path: Path) -> N
             assert worker.facts == {"execution": f"synchronous, in a pool of {THREADS} threads"}
             scenario.under_load = True
             try:
-                return [block async for block in worker.cycles(lambda: LoadLevel(users=5), lambda: False)]
+                return [block async for block in worker.cycles(lambda: Order(users=5), lambda: False)]
             finally:
                 await worker.close()
 
