@@ -56,8 +56,8 @@ def _about_controls(result: ScenarioResult) -> Iterator[RunWarning]:
 
 
 def _about_work_counts(result: ScenarioResult) -> Iterator[RunWarning]:
-    loose = (e for e in result.work_counts if not e.repeats_exactly and e.metric not in NEARLY_EXACT)
-    moving = sorted({f"{e.metric} of {e.arm} in {e.group}" for e in loose})
+    loose = (c for c in result.work_counts if not c.repeats_exactly and c.metric not in NEARLY_EXACT)
+    moving = sorted({f"{c.metric} of {c.arm} in {c.group}" for c in loose})
     if moving:
         message = ", ".join(moving[:LISTED]) + " …" * (len(moving) > LISTED)
         remedy = "look for caches, clocks or background work in the operation"
