@@ -97,15 +97,11 @@ def load(file: Path) -> LoadedScenario:
     file = file.resolve()
     _refuse_shadowing(file)
     module = _import(file)
-    classes = [
-        member
-        for member in vars(module).values()
-        if inspect.isclass(member) and issubclass(member, Scenario) and member.__module__ == module.__name__
-    ]
-    if len(classes) != 1:
-        names = ", ".join(c.__name__ for c in classes) or "none"
+    own = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Scenario) and c.__module__ == module.__name__]
+    if len(own) != 1:
+        names = ", ".join(c.__name__ for c in own) or "none"
         raise UsageError(f"{file} must have exactly one subclass of Scenario, found {names}; put each scenario in a separate file")
-    (kind,) = classes
+    (kind,) = own
     doc = inspect.cleandoc(kind.__doc__ or "")
     if not doc or kind.__doc__ == Scenario.__doc__:
         raise UsageError(f"{file}: {kind.__name__} has no docstring; add one, its first line is the scenario's title in the report")

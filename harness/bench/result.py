@@ -144,8 +144,8 @@ class ScenarioRun:
     def _add_pair(self, pair: worker.PairTimes, process: int) -> None:
         self._pairs += 1
         self.samples += [
-            records.Sample(process, self._pairs, slot.position, slot.arm, pair.group, pair.case, latency_ns)
-            for slot in pair.slots
+            records.Sample(process, self._pairs, position, slot.arm, pair.group, pair.case, latency_ns)
+            for position, slot in enumerate(pair.slots)
             if slot.arm != worker.SLOWED
             for latency_ns in slot.latencies_ns
         ]

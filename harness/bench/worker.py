@@ -169,8 +169,6 @@ class SlotTimes(msgspec.Struct, frozen=True):
 
     arm: str
     """Name of the arm."""
-    position: int
-    """Place in the pair's random order, from 0."""
     latencies_ns: list[int]
     """The nanoseconds of each operation, in the order they ran."""
 
@@ -183,7 +181,7 @@ class PairTimes(msgspec.Struct, tag=True, frozen=True):
     case: str
     """Name of the case."""
     slots: list[SlotTimes]
-    """The slots in the order they ran."""
+    """The slots in the random order in which they ran."""
     controls_ns: dict[str, int] = {}
     """Name → nanoseconds of the controls that were timed after the pair."""
 
@@ -430,10 +428,10 @@ class Pairing:
         exchanged = self.rng.sample([self.instances[arm] for arm in equal], len(equal))
         instances = {**self.instances, **dict(zip(equal, exchanged, strict=True))}
         slots = []
-        for position, arm in enumerate(order):
+        for arm in order:
             operation = self.scenario, instances[arm], case, self.clock.now_ns, self.injected if arm == SLOWED else 0.0
             times = [(await run_timed(*operation))[0] for _ in range(self._repeats[arm, case.group])]
-            slots.append(SlotTimes(arm, position, times))
+            slots.append(SlotTimes(arm, times))
         controls_ns = await self._controls_ns(instances[BASELINE]) if AA_CONTROL in copies else {}
         return PairTimes(case.group, case.name, slots, controls_ns)
 

@@ -50,7 +50,7 @@ def test_growth_uses_the_median_of_repeated_measurements_without_failures() -> N
 def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
     """Times from before the failure are not in the result."""
     evidence = ScenarioRun(load(TOY), SETTING)
-    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", [2]), SlotTimes("optimised", [1])]), process=1)
     evidence.add(JobFailed("optimised gives another answer", 1))
     result = evidence.result()
     assert (result.status, result.error, result.exit_code) == ("failed", "optimised gives another answer", 1)
@@ -60,7 +60,7 @@ def test_a_failed_scenario_has_no_timings_and_no_verdicts() -> None:
 def test_ratios_of_percentiles_are_in_the_whole_result_only() -> None:
     """They take long to compute, so intermediate results lack them."""
     evidence = ScenarioRun(load(TOY), SETTING)
-    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", [2]), SlotTimes("optimised", [1])]), process=1)
     assert evidence.result(whole=False).percentile_ratios == []
     assert [(r.percentile, r.ratio) for r in evidence.result().percentile_ratios] == [("50", None), ("95", None), ("99", None)]
 
@@ -70,7 +70,7 @@ def test_an_interrupted_scenario_keeps_its_results() -> None:
     evidence = ScenarioRun(load(TOY), SETTING)
     evidence.add(AnswersVerified(3, [("proposed", "sum", "TypeError: x")]))
     for process in (1, 2):
-        evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [8]), SlotTimes("optimised", 1, [2])]), process)
+        evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", [8]), SlotTimes("optimised", [2])]), process)
     evidence.interrupted = True
     result = evidence.result()
     assert (result.status, result.pairs, result.processes, result.verified_cases) == ("interrupted", 2, 2, 3)
@@ -105,7 +105,7 @@ def test_a_synchronous_scenario_is_recorded_as_such(monkeypatch: pytest.MonkeyPa
     evidence = ScenarioRun(load(TOY), SETTING, prepared=DataPrepared({}, {"version": "1"}))
     monkeypatch.setattr(evidence.loaded.scenario, "is_synchronous", True)
     assert evidence.result().engine_settings == {"version": "1"}
-    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", 0, [2]), SlotTimes("optimised", 1, [1])]), process=1)
+    evidence.add(PairTimes("sum", "case", [SlotTimes("baseline", [2]), SlotTimes("optimised", [1])]), process=1)
     assert evidence.result().engine_settings == {"version": "1", "execution": "synchronous, in the worker's thread"}
     monkeypatch.setattr(evidence.loaded.scenario, "is_synchronous", False)
     assert evidence.result().engine_settings == {"version": "1"}

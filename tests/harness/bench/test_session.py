@@ -101,7 +101,7 @@ def test_controls_are_not_arms(tmp_path: Path) -> None:
     """Times of a slowed baseline go to the injected slowdowns and other controls to the drifts; neither is among the samples."""
     found = trial(tmp_path)
     found.injected = 0.5
-    slots = [SlotTimes("baseline", 0, [100, 100]), SlotTimes("optimised", 1, [50]), SlotTimes(SLOWED, 2, [150, 152])]
+    slots = [SlotTimes("baseline", [100, 100]), SlotTimes("optimised", [50]), SlotTimes(SLOWED, [150, 152])]
     for process in (1, 2):
         for _ in range(8):
             found.add(PairTimes("sum", "sum 20000", slots, {"pure CPU": 1000}), process)

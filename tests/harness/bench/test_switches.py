@@ -110,7 +110,7 @@ def test_pairs_become_an_ablation(toy: LoadedScenario, tmp_path: Path) -> None:
     one = ablated(toy)
     evidence, plain = (ScenarioRun(each, Setting(tmp_path, tmp_path)) for each in (one, toy))
     assert evidence.result().ablation == []
-    slots = [SlotTimes(arm, place, [100, 300]) for place, arm in enumerate(one.scenario.arms)]
+    slots = [SlotTimes(arm, [100, 300]) for arm in one.scenario.arms]
     for process in (1, 2):
         evidence.add(PairTimes("count", "count 1", slots), process)
         plain.add(PairTimes("count", "count 1", slots), process)
