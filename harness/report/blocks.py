@@ -28,20 +28,20 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class CellStatus:
-    """A verdict or an outcome: one word from a closed set, with a sign that is shown next to it."""
+    """A verdict or an outcome from a closed set, with a sign that is shown next to it."""
 
-    word: str
+    name: str
     sign: str = ""
     tone: Tone = Tone.FLAT
 
     @property
     def label(self) -> str:
-        """The sign and the word: `✓ confirmed`."""
-        return f"{self.sign} {self.word}".strip()
+        """The sign and the name: `✓ confirmed`."""
+        return f"{self.sign} {self.name}".strip()
 
 
 STATUSES = {
-    found.word: found
+    found.name: found
     for found in (
         CellStatus("exceeded", "▲", Tone.GREAT),
         CellStatus("confirmed", "✓", Tone.GOOD),
@@ -64,9 +64,9 @@ STATUSES = {
 """Every status of promises, gates, comparisons and findings."""
 
 
-def status(word: str) -> CellStatus:
-    """Return the status of a verdict; one without a sign for a word that is not in `STATUSES`."""
-    return STATUSES.get(word) or CellStatus(word)
+def status(name: str) -> CellStatus:
+    """Return the status of a verdict; one without a sign for a name that is not in `STATUSES`."""
+    return STATUSES.get(name) or CellStatus(name)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,21 @@ from collections import Counter
 
 from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
-from harness.results.run import BASELINE, Latency, PromiseVerdict, Run, RunKind, RunWarning, ScenarioResult, Verdict
+from harness.results.run import (
+    BASELINE,
+    UNPAIRED_VERDICTS,
+    Latency,
+    PromiseVerdict,
+    Run,
+    RunKind,
+    RunWarning,
+    ScenarioResult,
+    Verdict,
+)
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
 """The kinds of runs that are shown here."""
-
-VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
-"""Every verdict on unpaired times, the most pressing first."""
 
 TAIL = ("90", "95", "99", "99.9")
 UNKNOWN = "not in the file"
@@ -27,7 +34,7 @@ READ = (
 def tally(run: Run) -> dict[PromiseVerdict, int]:
     """Return the number of benchmarks with each verdict, the most pressing first."""
     counts = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return {verdict: counts[verdict] for verdict in VERDICTS}
+    return {verdict: counts[verdict] for verdict in UNPAIRED_VERDICTS}
 
 
 def counts(run: Run) -> str:
@@ -99,7 +106,7 @@ def _compared(result: ScenarioResult) -> list[tuple[Cell, ...]]:
 
 def _urgency(verdict: Verdict) -> tuple[int, float, str]:
     change = max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
-    return (VERDICTS.index(verdict.verdict) if verdict.verdict in VERDICTS else len(VERDICTS), -change, verdict.promise)
+    return (UNPAIRED_VERDICTS.index(verdict.verdict), -change, verdict.promise)
 
 
 def _compared_row(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:

@@ -103,4 +103,4 @@ def full(result: GateResult) -> list[Block]:
         ReportSection(f"{len(unjudged):,} times that could not be judged", times) if unjudged else None,
     )
     verdict = status(result.verdict)
-    return [ReportSection(f"{verdict.sign} Gate: {verdict.word}", tuple(found), folded=False)]
+    return [ReportSection(f"{verdict.sign} Gate: {verdict.name}", tuple(found), folded=False)]

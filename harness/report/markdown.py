@@ -69,7 +69,7 @@ def _cell(cell: Cell) -> str:
     if cell.status is None:
         return escape(cell.full)
     sign = f"{escape(cell.status.sign)} " if cell.status.sign else ""
-    return f"{sign}**{escape(cell.status.word)}** {escape(cell.full or cell.note)}".rstrip()
+    return f"{sign}**{escape(cell.status.name)}** {escape(cell.full or cell.note)}".rstrip()
 
 
 def _code(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.report.blocks import Cell, Table, TableKind, status
 from harness.report.numbers import DASH, interval
 from harness.results.run import AA_CONTROL, BASELINE, ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
-from harness.verdicts.promise import LESS, TIME, format_figure
+from harness.verdicts.promise import EXPONENT, LESS, TIME, WORKS, format_figure
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
 """The verdicts that a promise can have, best first; the other two are of compared files."""
@@ -284,7 +284,7 @@ def kept(verdict: Verdict) -> KeptShare | None:
     figures without a promise, have no position.
     """
     promised = verdict.promised_low
-    if promised is None or verdict.value is None or verdict.unit == "works":
+    if promised is None or verdict.value is None or verdict.unit == WORKS:
         return None
     value = _share(verdict, verdict.value)
     if value is None:
@@ -302,11 +302,11 @@ def _share(verdict: Verdict, value: float) -> float | None:
     promised = verdict.promised_low
     assert promised is not None
     infinite = float("inf")
-    if verdict.unit == "less":
+    if verdict.unit == LESS:
         if promised >= 1:
             return None
         return infinite if value >= 1 else (1 - promised) / (1 - value)
-    if verdict.unit == "exponent" and verdict.less_is_better:
+    if verdict.unit == EXPONENT and verdict.less_is_better:
         return float(10.0 ** (promised - value))
     if promised <= 0:
         return None

@@ -8,9 +8,8 @@ from harness.report.blocks import Cell, Table
 from harness.report.numbers import DASH, interval
 from harness.report.promises import PromiseRow, columns_of, rows, verdict_cell
 from harness.results.run import Priority, Review, Run, SwitchGain, Verdict
-from harness.verdicts.promise import format_value
+from harness.verdicts.promise import TIMES, format_value
 
-TIMES = "×"
 PRIORITY = ("area", "priority", "impact", "effort", "gain, in the review")
 """The columns with the review's own statements on an area."""
 

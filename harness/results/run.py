@@ -101,6 +101,10 @@ class PromiseVerdict(StrEnum):
     """Measured, nothing promised: a figure that the reader should know, such as a cost."""
 
 
+UNPAIRED_VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
+"""The possible verdicts on times of two result files, the most severe first."""
+
+
 class Interaction(StrEnum):
     """The interaction of a switch with the others: its gain last compared with its gain alone."""
 

@@ -13,9 +13,6 @@ import numpy.typing as npt
 from harness.results.run import PromiseVerdict
 from harness.stats.intervals import Interval
 
-VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
-"""The possible verdicts on unpaired times, the most severe first."""
-
 DRIFT = 0.25
 """The default drift, as a share, from runs of the same code in separate processes on two shared cores. Two runs of the same code on
 the machine in question give a better value."""

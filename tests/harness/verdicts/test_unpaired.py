@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.run import PromiseVerdict
-from harness.verdicts.unpaired import DRIFT, MIN_VALUES, VERDICTS, Unpaired, compare, median_ratio
+from harness.results.run import UNPAIRED_VERDICTS, PromiseVerdict
+from harness.verdicts.unpaired import DRIFT, MIN_VALUES, Unpaired, compare, median_ratio
 
 TIMES = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=30)
 
@@ -39,7 +39,7 @@ def test_the_interval_contains_the_ratio_of_the_medians(before: list[float], aft
 def test_swapping_the_runs_swaps_the_verdict(before: list[float], after: list[float], drift: float) -> None:
     """An improvement one way is not one the other way, and the verdict is always one of three."""
     one, other = compare(raw(before), raw(after), drift), compare(raw(after), raw(before), drift)
-    assert {one.verdict, other.verdict} <= set(VERDICTS)
+    assert {one.verdict, other.verdict} <= set(UNPAIRED_VERDICTS)
     assert not (one.verdict == other.verdict != PromiseVerdict.INCONCLUSIVE)
 
 
