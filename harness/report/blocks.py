@@ -89,6 +89,11 @@ class Cell:
         return f"{self.text} {self.detail}".strip()
 
 
+def cells(*values: str | Cell) -> tuple[Cell, ...]:
+    """Return a row of a table; texts become plain cells."""
+    return tuple(value if isinstance(value, Cell) else Cell(value) for value in values)
+
+
 class TableKind(StrEnum):
     """The form in which the statuses of a table are written."""
 
@@ -185,12 +190,9 @@ class ReportSection:
 Block = Table | SideBySide | Paragraph | Notice | Notices | Code | ReportSection
 
 
-def warning_notices(
-    title: str, warnings: Iterable[RunWarning], where: str = "", *, label: str = "warning", tone: Tone = Tone.SHORT
-) -> list[Block]:
-    """Return a box with warnings and their remedies, each named after `where` too; nothing for no warnings."""
-    prefix = f"{where}: " if where else ""
-    items = tuple(Notice(label, prefix + w.name, w.message, tone, w.remedy) for w in warnings)
+def warning_notices(title: str, warnings: Iterable[RunWarning], label: str = "warning", tone: Tone = Tone.SHORT) -> list[Block]:
+    """Return a box with warnings and their remedies; nothing for no warnings."""
+    items = tuple(Notice(label, w.name, w.message, tone, w.remedy) for w in warnings)
     return [Notices(title, items)] if items else []
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from harness.report import tables
 from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
 from harness.results.run import (
@@ -64,10 +65,7 @@ def blocks(run: Run) -> list[Block]:
 
 def files(run: Run) -> Table:
     """Return the facts about the files."""
-    rows = tuple((Cell(name), Cell(value)) for name, value in run.environment.items())
-    return Table(
-        "Facts about the files" if run.kind == RunKind.COMPARISON else "Facts about the file", ("fact", "value"), rows, names=2
-    )
+    return tables.facts(f"Facts about the file{'s' if run.kind == RunKind.COMPARISON else ''}", "fact", run.environment)
 
 
 def table(run: Run) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.results.run import Ratio
+from harness.results.run import Gain, Ratio
 
 DASH = "–"
 """Stands for a missing figure; its cell has the reason."""
@@ -69,7 +69,7 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{significant(low)}, {significant(high)}]"
 
 
-def ratio_with_interval(ratio: Ratio) -> str:
+def ratio_with_interval(ratio: Gain | Ratio) -> str:
     """Return a ratio with its confidence interval: `7.21× [6.80, 7.60]`."""
     return f"{times(ratio.ratio)} {interval(ratio.low, ratio.high)}".strip()
 
@@ -80,8 +80,8 @@ def percent(share: float | None) -> str:
 
 
 def exponent(value: float) -> str:
-    """Return a growth exponent: `exponent 1.02`; constant cost is `exponent 0.00`, never `-0.00`."""
-    return f"exponent {round(value, 2) + 0.0:.2f}"
+    """Return a growth exponent: `1.02`; constant cost is `0.00`, never `-0.00`."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def megabytes(value_bytes: float) -> str:

@@ -1,5 +1,6 @@
 """A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from harness.report import ablation, comparison, load, promises, review, tables
@@ -18,8 +19,8 @@ from harness.report.blocks import (
     warning_notices,
 )
 from harness.report.numbers import clock_time, ratio_with_interval, whole
-from harness.report.promises import locations, named
-from harness.results.run import Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
+from harness.report.promises import LocatedResult, located
+from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
 CANNOT_RUN = "cannot run as written"
 NO_REASON = "no error was recorded"
@@ -38,7 +39,7 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
         return comparison.blocks(run)
     judged = verdicts(run)
     switches = [] if judged else ablations(run)
-    under_load = [block for part in load.parts(run) for block in load.brief(part)]
+    under_load = [block for heading, result in load.parts(run) for block in load.brief(heading, result)]
     found = [*judged, *switches, *under_load]
     if not run.scenarios:
         found = [Paragraph(NOTHING, tone=Tone.BAD)]
@@ -52,7 +53,6 @@ def full(run: Run) -> list[Block]:
     """Return a run as a document: notices, verdicts, answers to the review, switches, load, warnings, and each scenario folded."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
-    each = zip(run.scenarios, locations(run), strict=True)
     found = of(
         Paragraph(_facts(run)),
         *([] if run.scenarios else [Paragraph(NOTHING, tone=Tone.BAD)]),
@@ -63,7 +63,7 @@ def full(run: Run) -> list[Block]:
         *ablations(run),
         *_load(run),
         *warning_notices("Warnings", run.warnings),
-        *(scenario(result, where) for result, where in each),
+        *map(scenario, located(run)),
         Paragraph("Reproduce:"),
         Code(run.command),
     )
@@ -80,20 +80,17 @@ def _facts(run: Run) -> str:
 
 def notices(run: Run) -> list[Notice]:
     """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
-    found = (
-        [Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD)]
-        if run.interrupted
-        else []
-    )
-    for result, anchor, where in zip(run.scenarios, promises.anchors(run), locations(run), strict=True):
-        if result.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
-            found.append(
-                Notice(result.status, named(result.name, where), result.error or NO_REASON, Tone.BAD, link=anchor, verbatim=True)
-            )
-    for place, reason, results in promises.not_run(run):
+    found = []
+    if run.interrupted:
+        found.append(Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD))
+    for x in located(run):
+        r = x.result
+        if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
+            found.append(Notice(r.status, x.named(r.name), r.error or NO_REASON, Tone.BAD, link=x.anchor, verbatim=True))
+    for (place, reason), results in promises.not_run(run).items():
         found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, Tone.FLAT))
-    broken = promises.broken_arms(run.scenarios)
-    return [*found, *(Notice(CANNOT_RUN, f"{r.name}, {arm.name}", arm.cannot_run or "") for r, arm in broken)]
+    broken = [(f"{r.name}, {arm.name}", arm.cannot_run) for r in run.scenarios for arm in r.arms if arm.cannot_run]
+    return [*found, *(Notice(CANNOT_RUN, name, reason) for name, reason in dict.fromkeys(broken))]
 
 
 def verdicts(run: Run) -> list[Block]:
@@ -119,16 +116,11 @@ def ablations(run: Run) -> list[Block]:
 
 
 def _load(run: Run) -> list[Block]:
-    found = load.parts(run)
     blocks: list[Block] = []
-    for part in found:
-        blocks += of(
-            Paragraph(load.planned(part.load), f"{part.heading} under load:"),
-            *load.notices(part.result),
-            load.summary(part.result),
-            load.ratios(part.result),
-        )
-    return [*blocks, Paragraph(load.READ, quiet=True)] if found else []
+    for heading, result in load.parts(run):
+        plan = Paragraph(load.planned(result), f"{heading} under load:")
+        blocks += of(plan, *load.notices(result), load.summary(result), load.ratios(result))
+    return [*blocks, Paragraph(load.READ, quiet=True)] if blocks else []
 
 
 def aa_control(control: Ratio) -> Paragraph:
@@ -146,10 +138,10 @@ def measurements(result: ScenarioResult) -> list[Block]:
     """Return a scenario's warnings and tables. Under load its own tables replace the ordinary ones, which ignore overload."""
     timed: list[Block] = []
     if result.load:
-        timed = [Paragraph(f"{load.planned(result.load)}.", quiet=True), *load.notices(result), *load.detail(result)]
+        timed = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
     elif result.ratios or result.latencies:
         timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
-    controls = [aa_control(control) for control in tables.aa_controls(result)]
+    controls = [aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
     more = of(
         tables.percentile_ratios(result),
         tables.work_counts(result),
@@ -164,29 +156,29 @@ def measurements(result: ScenarioResult) -> list[Block]:
     ]
 
 
-def scenario(result: ScenarioResult, where: str) -> ReportSection | None:
+def scenario(found: LocatedResult) -> ReportSection | None:
     """Return one scenario's findings, warnings and measurements, folded; None without any."""
     findings = tuple(
         Notice(status("observed" if f.holds else "not observed").label, f.message, f"{f.arm}: {f.evidence}")
-        for f in result.findings
+        for f in found.result.findings
     )
-    found = of(Notices("Findings", findings) if findings else None, *measurements(result))
-    return ReportSection(named(result.title, where), tuple(found)) if found else None
+    blocks = of(Notices("Findings", findings) if findings else None, *measurements(found.result))
+    return ReportSection(found.named(found.result.title), tuple(blocks)) if blocks else None
 
 
 def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
     """Return each scenario's warnings; at several places, unless `in_full`, only each kind, with where it occurred."""
-    each = list(zip(run.scenarios, locations(run), strict=True))
+    each = [(x.named(x.result.name), warning) for x in located(run) for warning in x.result.warnings]
     if in_full or len(promises.places(run)) < 2:  # noqa: PLR2004 - one place, or none
-        return [block for r, where in each for block in warning_notices("Warnings", r.warnings, named(r.name, where))]
-    found: dict[str, list[str]] = {}
-    for result, where in each:
-        for warning in result.warnings:
-            found.setdefault(warning.name, []).append(named(result.name, where))
-    made = []
-    for name, names in found.items():
-        some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
-        made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
+        made = [Notice("warning", f"{name}: {w.name}", w.message, remedy=w.remedy) for name, w in each]
+    else:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, warning in each:
+            found[warning.name].append(name)
+        made = []
+        for name, names in found.items():
+            some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
+            made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
     return [Notices("Warnings", tuple(made))] if made else []
 
 

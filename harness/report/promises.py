@@ -1,13 +1,14 @@
 """Verdicts side by side: a row per promise, a column per arm or per place, and each verdict's position on one common axis."""
 
+import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.report.blocks import Cell, Table, TableKind, status
+from harness.report.blocks import Cell, Table, TableKind, cells, status
 from harness.report.numbers import DASH, interval
-from harness.results.run import AA_CONTROL, BASELINE, ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
+from harness.results.run import AA_CONTROL, BASELINE, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
 from harness.verdicts.promise import EXPONENT, LESS, TIME, WORKS, format_figure
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
@@ -34,17 +35,32 @@ class KeptShare:
 
 
 @dataclass(frozen=True)
+class LocatedResult:
+    """A scenario result and its location in the run."""
+
+    result: ScenarioResult
+    anchor: str
+    """The id of the scenario's card on the page: readable, unique, the same in a part of the run."""
+    where: str
+    """The location as far as it distinguishes the result from others of its scenario: engine, RTT, both or nothing."""
+
+    def named(self, name: str) -> str:
+        """Return a name with the location, if there is one."""
+        return f"{name}, {self.where}" if self.where else name
+
+
+@dataclass(frozen=True)
 class PromiseRow:
     """One promise, or a part of one, of one scenario result."""
 
     result: ScenarioResult
     anchor: str
-    """The id of the scenario's card on the page."""
     where: str
-    """The place, for a scenario that ran at several."""
     promise: str
     part: str
     text: str
+    again: int
+    """The number of rows above it with the same promise, part and text."""
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -54,7 +70,7 @@ class PromiseRow:
 
     @property
     def label(self) -> str:
-        """The promise, its part and its place: `N2 · list · RTT 5 ms`."""
+        """The promise, its part and its location: `N2 · list · RTT 5 ms`."""
         return f"{self.name} · {self.where}" if self.where else self.name
 
     def of(self, arm: str) -> Verdict | None:
@@ -75,62 +91,42 @@ class EnginePlace:
         return f"{self.engine}, RTT {self.rtt_ms:g} ms"
 
 
-def anchors(run: Run) -> list[str]:
-    """Return the id of each scenario's card, in the run's order: readable, unique, the same in a part of the run."""
-    texts = [f"{r.name}-{r.engine}" + (f"-rtt-{r.rtt_ms:g}" if r.rtt_ms else "") for r in run.scenarios]
-    slugs = [f"card-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')}" for text in texts]
+def located(run: Run) -> list[LocatedResult]:
+    """Return every result of a run with its location, in the run's order."""
     taken: Counter[str] = Counter()
     found = []
-    for slug in slugs:
+    for r in run.scenarios:
+        text = f"{r.name}-{r.engine}" + (f"-rtt-{r.rtt_ms:g}" if r.rtt_ms else "")
+        slug = f"card-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')}"
         taken[slug] += 1
-        found.append(slug if taken[slug] == 1 else f"{slug}-{taken[slug]}")
+        same = [other for other in run.scenarios if other.name == r.name]
+        engine = [r.engine] if len({other.engine for other in same}) > 1 else []
+        rtt = [f"RTT {r.rtt_ms:g} ms"] if len({other.rtt_ms for other in same}) > 1 else []
+        found.append(LocatedResult(r, slug if taken[slug] == 1 else f"{slug}-{taken[slug]}", ", ".join(engine + rtt)))
     return found
-
-
-def locations(run: Run) -> list[str]:
-    """Return for each result what distinguishes it from others of its scenario: its engine, its RTT, both or nothing."""
-    return [_location(result, [r for r in run.scenarios if r.name == result.name]) for result in run.scenarios]
-
-
-def _location(result: ScenarioResult, same: list[ScenarioResult]) -> str:
-    engine = result.engine if len({r.engine for r in same}) > 1 else ""
-    rtt = f"RTT {result.rtt_ms:g} ms" if len({r.rtt_ms for r in same}) > 1 else ""
-    return ", ".join(text for text in (engine, rtt) if text)
-
-
-def named(name: str, where: str) -> str:
-    """Return a name with its location, if there is one."""
-    return f"{name}, {where}" if where else name
 
 
 def rows(run: Run) -> list[PromiseRow]:
     """Return every promise of a run, in the order of its scenarios."""
-    each = zip(run.scenarios, anchors(run), locations(run), strict=True)
-    return [row for result, anchor, where in each for row in rows_of(result, anchor, where)]
+    return [row for x in located(run) for row in rows_of(x.result, x.anchor, x.where)]
 
 
 def rows_of(result: ScenarioResult, anchor: str = "", where: str = "") -> Iterator[PromiseRow]:
     """Yield the promises of one scenario result in their order, parts apart. A second verdict on one arm gets its own row."""
-    found: dict[tuple[str, str, str, int], list[Verdict]] = {}
-    for verdict in result.verdicts:
-        again = sum(_identity(v) == _identity(verdict) for row in found.values() for v in row)
-        found.setdefault((verdict.promise, verdict.part, verdict.text, again), []).append(verdict)
-    for (promise, part, text, _), verdicts in found.items():
-        yield PromiseRow(result, anchor, where, promise, part, text, tuple(verdicts))
+    seen: Counter[tuple[str, str, str, str]] = Counter()
+    found: defaultdict[tuple[str, str, str, int], list[Verdict]] = defaultdict(list)
+    for v in result.verdicts:
+        found[v.promise, v.part, v.text, seen[v.promise, v.part, v.text, v.arm]].append(v)
+        seen[v.promise, v.part, v.text, v.arm] += 1
+    for identity, verdicts in found.items():
+        yield PromiseRow(result, anchor, where, *identity, tuple(verdicts))
 
 
-def _identity(verdict: Verdict) -> tuple[str, str, str, str]:
-    return (verdict.promise, verdict.part, verdict.text, verdict.arm)
-
-
-def arms_of(promises: Iterable[PromiseRow]) -> list[str]:
+def arms_of(promises: Sequence[PromiseRow]) -> list[str]:
     """Return the arms that have verdicts, in the scenarios' order."""
-    found: dict[str, None] = {}
-    tried: set[str] = set()
-    for row in promises:
-        tried.update(v.arm for v in row.verdicts)
-        found |= dict.fromkeys([*(arm.name for arm in row.result.arms), *(v.arm for v in row.verdicts)])
-    return [arm for arm in found if arm in tried and arm not in {BASELINE, AA_CONTROL}]
+    tried = {v.arm for row in promises for v in row.verdicts} - {BASELINE, AA_CONTROL}
+    names = (name for row in promises for name in (*(a.name for a in row.result.arms), *(v.arm for v in row.verdicts)))
+    return [arm for arm in dict.fromkeys(names) if arm in tried]
 
 
 def columns_of(promises: Sequence[PromiseRow]) -> list[str]:
@@ -148,12 +144,10 @@ def tally(run: Run) -> dict[PromiseVerdict, Counter[str]]:
 
 def tally_sentence(run: Run) -> str:
     """Return the tally as text, arm by arm: `proposed: 1 confirmed, 2 fell short. optimised: 3 confirmed.`."""
-    counts, parts = tally(run), []
-    for arm in arms_of(rows(run)):
-        counted = [f"{of_arm[arm]} {outcome}" for outcome, of_arm in counts.items() if of_arm[arm]]
-        if counted:
-            parts.append(f"{arm}: {', '.join(counted)}.")
-    return " ".join(parts)
+    counted = {
+        arm: [f"{of_arm[arm]} {outcome}" for outcome, of_arm in tally(run).items() if of_arm[arm]] for arm in arms_of(rows(run))
+    }
+    return " ".join(f"{arm}: {', '.join(counts)}." for arm, counts in counted.items() if counts)
 
 
 def heading(run: Run) -> str:
@@ -188,11 +182,10 @@ def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = F
     made = []
     for row in promises:
         label = Cell(row.label, link=row.anchor if linked else "")
-        made.append((label, Cell(row.text), *(verdict_cell(row.of(arm)) for arm in arms)))
+        made.append(cells(label, row.text, *(verdict_cell(row.of(arm)) for arm in arms)))
         further = [v for v in row.verdicts if v.arm not in arms]
-        made += [(label, Cell(f"arm {v.arm}"), verdict_cell(v), *([Cell("")] * (len(arms) - 1))) for v in further]
-    names = 2 + len(arms)
-    return Table("", ("promise", head, *arms), tuple(made), names=names, kind=TableKind.VERDICTS)
+        made += [cells(label, f"arm {v.arm}", verdict_cell(v), *([""] * (len(arms) - 1))) for v in further]
+    return Table("", ("promise", head, *arms), tuple(made), names=2 + len(arms), kind=TableKind.VERDICTS)
 
 
 def matrix_table(run: Run) -> Table:
@@ -203,8 +196,8 @@ def matrix_table(run: Run) -> Table:
         first = next(cell for cell in row if cell)
         tried = [arm for arm in arms if any(cell and cell.of(arm) for cell in row)]
         for number, arm in enumerate(tried):
-            label = (Cell(first.name, first.text), Cell(first.text)) if not number else (Cell(""), Cell(""))
-            made.append((*label, Cell(arm), *(_matrix_cell(cell, arm) for cell in row)))
+            label = ("", "") if number else (Cell(first.name, first.text), first.text)
+            made.append(cells(*label, arm, *(_matrix_cell(cell, arm) for cell in row)))
     head = ("promise", heading(run), "arm", *(place.label for place in places(run)))
     return Table("Verdicts by engine and RTT", head, tuple(made), names=len(head), wide=(heading(run),), kind=TableKind.MATRIX)
 
@@ -241,39 +234,24 @@ def at(run: Run, place: EnginePlace) -> Run:
 def matrix(run: Run) -> list[list[PromiseRow | None]]:
     """Return every promise of a run at each of `places`, None where it has no verdict, in the order of the scenarios."""
     columns = places(run)
-    found: dict[tuple[str, str, str, str, int], list[PromiseRow | None]] = {}
-    for result, anchor in zip(run.scenarios, anchors(run), strict=True):
-        again: Counter[tuple[str, str, str]] = Counter()
-        for row in rows_of(result, anchor) if _place(result) in columns else ():
-            identity = (row.promise, row.part, row.text)
-            cells = found.setdefault((result.name, *identity, again[identity]), [None] * len(columns))
-            cells[columns.index(_place(result))] = row
-            again[identity] += 1
-    return list(found.values())
+    found: defaultdict[tuple[str, str, str, str, int], dict[EnginePlace, PromiseRow]] = defaultdict(dict)
+    for row in rows(run):
+        if (place := _place(row.result)) in columns:
+            found[row.result.name, row.promise, row.part, row.text, row.again][place] = row
+    return [[by_place.get(place) for place in columns] for by_place in found.values()]
 
 
-def not_run(run: Run) -> Iterator[tuple[EnginePlace, str, list[ScenarioResult]]]:
-    """Yield the scenarios that were not run, by place and reason."""
-    found: dict[tuple[EnginePlace, str], list[ScenarioResult]] = {}
+def not_run(run: Run) -> dict[tuple[EnginePlace, str], list[ScenarioResult]]:
+    """Return the scenarios that were not run, by place and reason."""
+    found: defaultdict[tuple[EnginePlace, str], list[ScenarioResult]] = defaultdict(list)
     for result in run.scenarios:
         if result.status == ScenarioStatus.NOT_RUN:
-            found.setdefault((_place(result), result.error or "no reason was recorded"), []).append(result)
-    for (place, reason), results in found.items():
-        yield place, reason, results
+            found[_place(result), result.error or "no reason was recorded"].append(result)
+    return found
 
 
 def _place(result: ScenarioResult) -> EnginePlace:
     return EnginePlace(result.engine, result.rtt_ms)
-
-
-def broken_arms(results: Sequence[ScenarioResult]) -> list[tuple[ScenarioResult, ArmResult]]:
-    """Return the arms that cannot run as written, once per reason, whatever the number of engines and RTTs."""
-    found: dict[tuple[str, str, str], tuple[ScenarioResult, ArmResult]] = {}
-    for result in results:
-        for arm in result.arms:
-            if arm.cannot_run:
-                found.setdefault((result.name, arm.name, arm.cannot_run), (result, arm))
-    return list(found.values())
 
 
 def kept(verdict: Verdict) -> KeptShare | None:
@@ -283,33 +261,31 @@ def kept(verdict: Verdict) -> KeptShare | None:
     twice. Limits: limit ÷ measured. Exponents: promised ÷ measured growth over ten times the rows. Promises that merely work, and
     figures without a promise, have no position.
     """
-    promised = verdict.promised_low
-    if promised is None or verdict.value is None or verdict.unit == WORKS:
+    if verdict.promised_low is None or verdict.value is None or verdict.unit == WORKS:
         return None
     value = _share(verdict, verdict.value)
     if value is None:
         return None
     exact = verdict.low is not None and verdict.low == verdict.value == verdict.high
-    bounds = [] if exact else [_share(verdict, b) for b in (verdict.low, verdict.high) if b is not None]
-    known = sorted(b for b in bounds if b is not None)
-    low, high = (known[0], known[1]) if len(known) == 2 else (None, None)  # noqa: PLR2004 - both ends or no interval
-    promised_high = None if verdict.promised_high is None else _share(verdict, verdict.promised_high)
-    neutral = None if verdict.neutral is None else _share(verdict, verdict.neutral)
-    return KeptShare(value, low, high, promised_high, neutral, exact)
+    low, high = (None, None) if exact else (_share(verdict, verdict.low), _share(verdict, verdict.high))
+    if low is None or high is None:
+        low = high = None
+    elif low > high:
+        low, high = high, low
+    return KeptShare(value, low, high, _share(verdict, verdict.promised_high), _share(verdict, verdict.neutral), exact)
 
 
-def _share(verdict: Verdict, value: float) -> float | None:
+def _share(verdict: Verdict, value: float | None) -> float | None:
     promised = verdict.promised_low
-    assert promised is not None
-    infinite = float("inf")
-    if verdict.unit == LESS:
-        if promised >= 1:
-            return None
-        return infinite if value >= 1 else (1 - promised) / (1 - value)
-    if verdict.unit == EXPONENT and verdict.less_is_better:
-        return float(10.0 ** (promised - value))
-    if promised <= 0:
+    if value is None or promised is None:
         return None
-    if verdict.less_is_better:
-        return infinite if value <= 0 else promised / value
+    limit, cost = promised, value
+    if verdict.unit == LESS:
+        limit, cost = 1 - promised, 1 - value
+    elif verdict.unit == EXPONENT and verdict.less_is_better:
+        limit, cost = 10.0**promised, 10.0**value
+    if limit <= 0:
+        return None
+    if verdict.less_is_better or verdict.unit == LESS:
+        return limit / cost if cost > 0 else math.inf
     return max(value, 0.0) / promised

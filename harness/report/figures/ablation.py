@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.ablation import AblationPart, gain_with_interval, parts, rank
+from harness.report.ablation import AblationPart, parts, rank
+from harness.report.numbers import ratio_with_interval
 from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, INCH, INK, MUTED, interval_mark, legend_of, log_axis, row_axes, shorten
 from harness.results.run import Run, SwitchGain
 
@@ -63,7 +64,7 @@ def draw_run(run: Run) -> Figure | None:
 def _block(drawing: Figure, axes: Axes, block: AblationPart, top: float) -> None:
     found = block.found
     _write(drawing, 16, top + HEADING / 2, shorten(block.heading, LEFT - 40), weight="bold", fontsize=11)
-    words = f"all on {gain_with_interval(found.total)}, product {gain_with_interval(found.product)}"
+    words = f"all on {ratio_with_interval(found.total)}, product {ratio_with_interval(found.product)}"
     _write(drawing, WIDTH - RIGHT + 16, top + HEADING / 2, shorten(words, RIGHT - 24), fontsize=9.5, color=MUTED)
     end = top + HEADING + ROW * len(found.switches)
     if found.total.low is not None and found.total.high is not None:
@@ -82,7 +83,7 @@ def _row(drawing: Figure, axes: Axes, switch: SwitchGain, middle: float) -> None
     for gain, mark, y in ((switch.alone, ALONE, middle - APART), (switch.last, LAST, middle + APART)):
         interval_mark(axes, gain.ratio, (gain.low, gain.high), y, mark.colour, marker=mark.sign, hollow=not gain.is_clear)
         _write(drawing, start + 16, y, mark.name, fontsize=10, color=mark.colour)
-        _write(drawing, start + 56, y, gain_with_interval(gain), fontsize=10)
+        _write(drawing, start + 56, y, ratio_with_interval(gain), fontsize=10)
     _write(drawing, start + 226, middle - APART, switch.interaction, fontsize=10)
     _write(drawing, start + 226, middle + APART, f"rank {rank(switch)}", fontsize=9.5, color=MUTED)
 

@@ -40,7 +40,7 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # n
             scales, values = [x for x, _ in points], [y for _, y in points]
             axes.plot(scales, values, linewidth=1.6, markersize=5, **style)
             axes.annotate(
-                exponent(line.exponent),
+                f"exponent {exponent(line.exponent)}",
                 (scales[-1], values[-1]),
                 xytext=(7, 0),
                 textcoords="offset points",

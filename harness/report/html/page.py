@@ -9,19 +9,16 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, load, numbers, overview, promises, review, tables
-from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, of, status, warning_notices
+from harness.report import ablation, comparison, figures, load, numbers, overview, promises, review, tables
+from harness.report.blocks import Block, CellStatus, Paragraph, Table, of, status, warning_notices
+from harness.report.promises import EnginePlace, LocatedResult
 from harness.results.run import AA_CONTROL, BASELINE, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
 try:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-    from markupsafe import Markup
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 except ModuleNotFoundError as error:
     raise missing_extra(error.name or "jinja2", "report", "the HTML report") from error
-
-from harness.report.html import figure_boxes
-from harness.report.html.figure_boxes import FigureBox
 
 REPORT_FILE = "report.html"
 FOLDER = Path(__file__).parent
@@ -33,40 +30,13 @@ MANY = 12
 
 
 @dataclass(frozen=True)
-class Plans:
-    """The statements of one group of cases, by arm: plans before and after."""
-
-    group: str
-    by_arm: tuple[tuple[str, tuple[Statement, ...]], ...]
-
-
-@dataclass(frozen=True)
-class LoadBox:
-    """One scenario under load, for the top of the page."""
-
-    heading: str
-    anchor: str
-    planned: str
-    top: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class PlaceBox:
-    """One engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
-
-    label: str
-    blocks: tuple[Block | FigureBox, ...]
-    ablated: bool
-    classes: dict[str, str]
-    """The CSS class of each arm that has a verdict here, as the figure of the promises colours them."""
-
-
-@dataclass(frozen=True)
 class Card:
     """Everything that the page shows of one scenario."""
 
     anchor: str
     where: str
+    heading: str
+    """The scenario's title and location."""
     result: ScenarioResult
     classes: dict[str, str]
     """The CSS class of each arm."""
@@ -74,9 +44,11 @@ class Card:
     promises: Table | None
     findings: tuple[tuple[CellStatus, Finding], ...]
     measurements: tuple[Block, ...]
-    plans: tuple[Plans, ...]
-    figures: tuple[FigureBox, ...]
-    load: LoadBox | None = None
+    plans: dict[str, dict[str, list[Statement]]]
+    """Group of cases → arm → its statements."""
+    figures: tuple[figures.FigureBox, ...]
+    under_load: tuple[Block, ...]
+    """The summary of a scenario under load, for the top of the page."""
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
@@ -92,18 +64,17 @@ def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
-        autoescape=select_autoescape(default=True),
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["plan_words"] = plan_words
-    style = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    name, values = (
-        ("comparison.html.j2", _compared(run)) if run.kind in comparison.KINDS else ("report.html.j2", _measured(run, folder))
-    )
-    return environment.get_template(name).render(run=run, style=style, numbers=numbers, **values)
+    environment.filters |= {"plan_words": plan_words, "planned": load.planned}
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    compared = run.kind in comparison.KINDS
+    template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
+    return template.render(run=run, style=style, numbers=numbers, **(_compared(run) if compared else _measured(run, folder)))
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
@@ -121,7 +92,7 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "no_promise": overview.NO_PROMISE,
         "read_ablation": ablation.READ,
         "read_load": load.READ,
-        "environment": Table("Environment", ("name", "value"), _rows(run.environment), names=2),
+        "environment": tables.facts("Environment", "name", run.environment),
         "cards": cards(run, folder),
     }
 
@@ -144,10 +115,6 @@ def _commit(run: Run) -> str:
     return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
 
 
-def _rows(facts: dict[str, str]) -> tuple[tuple[Cell, ...], ...]:
-    return tuple((Cell(name), Cell(value)) for name, value in facts.items())
-
-
 def _compared(run: Run) -> dict[str, object]:
     compared = run.kind == RunKind.COMPARISON
     facts = [
@@ -159,7 +126,7 @@ def _compared(run: Run) -> dict[str, object]:
     return {
         "facts": [(name, value) for name, value in facts if value],
         "tally": [(status(word), number) for word, number in comparison.tally(run).items()],
-        "drawing": next(figure_boxes.of_run(run, "compared"), None) if compared else None,
+        "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
         "tails": comparison.tails(run),
         "warnings": warning_notices("Warnings", comparison.warnings(run)),
@@ -168,50 +135,48 @@ def _compared(run: Run) -> dict[str, object]:
     }
 
 
-def _place_box(run: Run, place: promises.EnginePlace) -> PlaceBox:
+def _place_box(run: Run, place: EnginePlace) -> dict[str, object]:
+    """Return one engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
     there = promises.at(run, place)
-    slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
-    judged = promises.rows(there)
-    ablated = ablation.parts(there)
-    switches = [] if judged else [block for part in ablated for block in _ablated(part)]
-    found: list[Block | FigureBox] = list(figure_boxes.of_run(there, slug)) if judged or ablated else []
-    table = [promises.promise_table(judged, promises.heading(run), linked=True)] if judged else []
-    blocks = (*found, *table, *switches, *review.answers(there))
-    return PlaceBox(place.label, blocks, bool(ablated), _numbered(promises.arms_of(judged)))
-
-
-def _ablated(part: ablation.AblationPart) -> list[Block]:
-    return [ablation.table(part), Paragraph(ablation.total(part.found), quiet=True)]
+    judged, ablated = promises.rows(there), ablation.parts(there)
+    found: list[Block | figures.FigureBox] = []
+    if judged or ablated:
+        found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.label.lower()))
+    if judged:
+        found.append(promises.promise_table(judged, promises.heading(run), linked=True))
+    for part in () if judged else ablated:
+        found += [ablation.table(part), Paragraph(ablation.total(part.found), quiet=True)]
+    # The classes colour arms as the figure of the promises does.
+    classes = _numbered(promises.arms_of(judged))
+    return {"label": place.label, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
 
 
 def cards(run: Run, folder: Path | None) -> list[Card]:
     """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
-    each = zip(run.scenarios, promises.anchors(run), promises.locations(run), strict=True)
-    wanted = [(result, anchor, where) for result, anchor, where in each if result.status != ScenarioStatus.NOT_RUN]
+    wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
     make = partial(_card, folder=folder, head=promises.heading(run))
     if len(wanted) < MANY:
-        return [make(*card) for card in wanted]
-    with ProcessPoolExecutor(
-        mp_context=get_context("spawn")
-    ) as processes:  # drawing is Python code: threads would not run in parallel
-        return list(processes.map(make, *zip(*wanted, strict=True)))
+        return [make(found) for found in wanted]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is Python code: threads would not help
+        return list(processes.map(make, wanted))
 
 
-def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, head: str) -> Card:
-    judged = list(promises.rows_of(result, anchor))
-    found = [(status("observed" if f.holds else "not observed"), f) for f in result.findings]
+def _card(found: LocatedResult, *, folder: Path | None, head: str) -> Card:
+    result = found.result
+    judged = list(promises.rows_of(result, found.anchor))
     return Card(
-        anchor=anchor,
-        where=where,
+        anchor=found.anchor,
+        where=found.where,
+        heading=found.named(result.title),
         result=result,
         classes=_classes(result),
         paragraphs=_paragraphs(result),
         promises=promises.promise_table(judged, head) if judged else None,
-        findings=tuple(found),
+        findings=tuple((status("observed" if f.holds else "not observed"), f) for f in result.findings),
         measurements=tuple(overview.measurements(result)),
-        plans=tuple(_plans(result)),
-        figures=tuple(figure_boxes.of_scenario(result, anchor, folder)),
-        load=_load_box(result, anchor, where),
+        plans=_plans(result),
+        figures=tuple(figures.of_scenario(result, found.anchor, folder)),
+        under_load=tuple(of(*load.notices(result), load.summary(result))),
     )
 
 
@@ -225,19 +190,11 @@ def _numbered(arms: Iterable[str]) -> dict[str, str]:
     return {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(dict.fromkeys(arms))}
 
 
-def _load_box(result: ScenarioResult, anchor: str, where: str) -> LoadBox | None:
-    if result.load is None:
-        return None
-    top = of(*load.notices(result), load.summary(result))
-    return LoadBox(promises.named(result.title, where), anchor, load.planned(result.load), tuple(top))
-
-
-def _plans(result: ScenarioResult) -> Iterator[Plans]:
-    arms = [arm.name for arm in result.arms] + [s.arm for s in result.statements]
-    for group in tables.groups_of(result, result.statements):
-        of_group = [s for s in result.statements if s.group == group]
-        by_arm = ((arm, tuple(s for s in of_group if s.arm == arm)) for arm in dict.fromkeys(arms))
-        yield Plans(group, tuple((arm, found) for arm, found in by_arm if found))
+def _plans(result: ScenarioResult) -> dict[str, dict[str, list[Statement]]]:
+    plans: dict[str, dict[str, list[Statement]]] = {}
+    for s in tables.in_order(result, result.statements):
+        plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
+    return plans
 
 
 def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:

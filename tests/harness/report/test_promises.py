@@ -10,14 +10,13 @@ from harness.report.blocks import TableKind
 from harness.report.promises import (
     COLUMNS,
     EnginePlace,
-    anchors,
     arms_of,
     at,
     columns_of,
     figure,
     heading,
     kept,
-    locations,
+    located,
     matrix,
     matrix_table,
     not_run,
@@ -90,8 +89,8 @@ def test_tiny_exponents_are_constant_cost() -> None:
 def test_parts_and_rtts_are_distinguished(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
     """Two results of one scenario have their RTT in the label; a scenario that ran once does not."""
     run = make_run(make_result(), make_result(rtt_ms=5.0), make_result(name="other"))
-    assert locations(run) == ["RTT 0 ms", "RTT 5 ms", ""]
-    assert len(set(anchors(run))) == 3
+    assert [found.where for found in located(run)] == ["RTT 0 ms", "RTT 5 ms", ""]
+    assert [found.anchor for found in located(run)] == ["card-indexes-sqlite", "card-indexes-sqlite-rtt-5", "card-other-sqlite"]
     labels = [row.label for row in rows(run)]
     assert "I4 · growth · RTT 5 ms" in labels
     assert len(labels) == len(set(labels))
@@ -168,7 +167,8 @@ def test_a_part_of_a_run_keeps_the_links_to_its_cards(
 ) -> None:
     """The id of a scenario's card is the same in the part as in the whole."""
     run = make_run(make_result(), make_result(engine="postgres", rtt_ms=5.0))
-    assert anchors(at(run, EnginePlace("postgres", 5.0))) == [anchors(run)[1]]
+    (part,) = located(at(run, EnginePlace("postgres", 5.0)))
+    assert part.anchor == located(run)[1].anchor
 
 
 def test_scenarios_not_run_are_listed_once_per_reason(
@@ -177,7 +177,7 @@ def test_scenarios_not_run_are_listed_once_per_reason(
     """Scenarios with the same reason at the same place share a line."""
     null = make_result(status=ScenarioStatus.NOT_RUN, error=NO_NETWORK, rtt_ms=5.0)
     run = make_run(make_result(), null, replace(null, name="bulk"))
-    assert [(p.label, reason, [r.name for r in found]) for p, reason, found in not_run(run)] == [
+    assert [(p.label, reason, [r.name for r in found]) for (p, reason), found in not_run(run).items()] == [
         ("sqlite, RTT 5 ms", NO_NETWORK, ["indexes", "bulk"])
     ]
 
