@@ -5,9 +5,10 @@ the light and the dark page. The same figure gives the same bytes.
 """
 
 import io
+import math
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from html import escape
 from typing import Any
@@ -15,10 +16,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Transform, blended_transform_factory
 
 from harness.report.numbers import Unit, significant
 from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
@@ -39,10 +40,13 @@ VARIABLES = {
     CONTROL_COLOUR: "--arm-control",
     **{colour: f"--arm-{number}" for number, colour in enumerate(ARM_COLOURS, start=1)},
 }
-MARKERS = ("s", "D", "^", "v", "P", "X")
-"""The markers of arms by position, so that colour is never the only difference."""
-
 LINES: tuple[Any, ...] = ((0, (5, 1.6)), "-", *["-."] * 4)
+MARKERS = ("s", "D", "^", "v", "P", "X")
+"""The lines and markers of arms by position, so that colour is never the only difference."""
+
+Styles = dict[str, dict[str, Any]]
+"""Arm → what Matplotlib takes to draw its lines: `color`, `linestyle`, `marker`."""
+
 INCH = 72.0
 """Matplotlib's SVG has 72 units per inch, so a figure's size in these units is its view box."""
 
@@ -86,9 +90,7 @@ def look() -> AbstractContextManager[None]:
 
 def figure(width: float, height: float) -> Figure:
     """Return an empty figure of `width` by `height` view-box units, which pyplot does not know."""
-    drawing = Figure(figsize=(width / INCH, height / INCH))
-    FigureCanvasSVG(drawing)
-    return drawing
+    return Figure(figsize=(width / INCH, height / INCH))
 
 
 def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[float, float]) -> tuple[Figure, Axes]:
@@ -104,6 +106,16 @@ def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[
     return drawing, axes
 
 
+def beside_rows(axes: Axes) -> Transform:
+    """Return the coordinates for what stands beside rows: x in inches from the figure's left edge, y of the axis."""
+    return blended_transform_factory(axes.figure.dpi_scale_trans, axes.transData)
+
+
+def write(axes: Axes, x: float, y: float, text: str, room: float = math.inf, **style: Any) -> None:
+    """Write beside rows, `x` units from the figure's left edge and at `y` of the axis, cut to `room` units."""
+    axes.figure.text(x / INCH, y, shorten(text, room), va="center", transform=beside_rows(axes), **style)
+
+
 def interval_mark(
     axes: Axes, value: float, bounds: tuple[float | None, float | None], y: float, colour: str, *, marker: str = "o", hollow: bool
 ) -> None:
@@ -115,48 +127,49 @@ def interval_mark(
     axes.plot([value], [y], marker, color=colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5, clip_on=False)
 
 
-def panels(number: int, *, width: float = 560, height: float = 200, columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `number` small multiples of `height` units each, with room above them for a legend."""
-    across = min(number, columns)
-    down = -(-number // across)
-    tall = height if number > 1 else height * 1.25
-    legend = 30.0
-    drawing = figure(width, legend + down * tall)
+def panels(titles: Sequence[str], height: float = 200) -> tuple[Figure, list[Axes]]:
+    """Return a figure of small multiples of `height` units each, two in a row, with room above them for a legend."""
+    width, legend_height = 560, 30
+    across, down = min(len(titles), 2), -(-len(titles) // 2)
+    tall = height if len(titles) > 1 else height * 1.25
+    whole = legend_height + down * tall
+    drawing = figure(width, whole)
     grid = drawing.add_gridspec(
-        down,
-        across,
+        *(down, across),
         left=58 / width,
         right=1 - 14 / width,
-        top=1 - (legend + 22) / (legend + down * tall),
-        bottom=42 / (legend + down * tall),
-        hspace=66 / (tall - 66) if down > 1 else 0,
-        wspace=66 / ((width - 72) / across - 33) if across > 1 else 0,
+        top=1 - (legend_height + 22) / whole,
+        bottom=42 / whole,
+        hspace=66 / (tall - 66),
+        wspace=66 / ((width - 72) / across - 33),
     )
-    axes = [drawing.add_subplot(grid[place // across, place % across]) for place in range(number)]
+    axes = [drawing.add_subplot(grid[place // across, place % across]) for place in range(len(titles))]
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(shorten(title, 200))
     return drawing, axes
 
 
-def arm_styles(order: Iterable[str], shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+def arm_styles(order: Iterable[str], shown: Iterable[str]) -> Styles:
     """Return colour, line and marker of each arm by its position in `order`, the same in every figure of a scenario.
 
     Positions count without the baseline and the A/A control, which have their own styles, and only the arms shown if there are more
     arms than colours.
     """
-    drawn = list(dict.fromkeys(shown))
+    drawn = dict.fromkeys(shown)
     arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
     if len(arms) > len(ARM_COLOURS):
         arms = [name for name in arms if name in drawn]
-    styles: dict[str, dict[str, Any]] = {
+    looks = [
+        dict(zip(("color", "linestyle", "marker"), of_arm, strict=True)) for of_arm in zip(ARM_COLOURS, LINES, MARKERS, strict=True)
+    ]
+    return {
         BASELINE: {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
         AA_CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
+        **{name: looks[place % len(looks)] for place, name in enumerate(arms)},
     }
-    for place, name in enumerate(arms):
-        at = place % len(ARM_COLOURS)
-        styles[name] = {"color": ARM_COLOURS[at], "linestyle": LINES[at], "marker": MARKERS[at]}
-    return styles
 
 
-def styles_of(result: ScenarioResult, shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+def styles_of(result: ScenarioResult, shown: Iterable[str]) -> Styles:
     """Return the styles of a scenario's arms."""
     return arm_styles((arm.name for arm in result.arms), shown)
 
@@ -166,38 +179,27 @@ def is_crowded(arms: Iterable[str]) -> bool:
     return len(set(arms) - {BASELINE, AA_CONTROL}) > len(ARM_COLOURS)
 
 
-def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Write a legend in one row at the top left, from names and their styles."""
-    legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in handles])
+def legend(drawing: Figure, styles: Mapping[str, dict[str, Any]]) -> None:
+    """Write a legend of lines in one row at the top left, from names and their styles."""
+    legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in styles.items()])
 
 
-def legend_of(drawing: Figure, artists: Sequence[Artist]) -> None:
+def legend_of(drawing: Figure, artists: Sequence[Artist], **style: Any) -> None:
     """Write a legend in one row at the top left, from artists with labels."""
-    drawing.legend(
-        handles=artists,
-        loc="upper left",
-        bbox_to_anchor=(8 / (drawing.get_figwidth() * INCH), 1.0),
-        borderaxespad=0.2,
-        ncols=len(artists),
-        handlelength=2.4,
-        columnspacing=1.6,
-        labelcolor=INK,
-    )
+    anchor = (8 / (drawing.get_figwidth() * INCH), 1.0)
+    usual = {"ncols": len(artists), "handlelength": 2.4, "columnspacing": 1.6, "bbox_to_anchor": anchor}
+    drawing.legend(handles=artists, loc="upper left", borderaxespad=0.2, labelcolor=INK, **usual | style)
 
 
 def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
     """Make the `which` ("x" or "y") axis logarithmic with plain labels; with a `unit`, values are in nanoseconds."""
-    if which == "x":
-        axes.set_xscale("log")
-    else:
-        axes.set_yscale("log")
+    axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    low, high = axis.get_view_interval()
     decades = high / low
     steps = (1.0,) if decades > 2e3 else (1.0, 3.0) if decades > 60 else (1.0, 2.0, 5.0) if decades > 4 else None  # noqa: PLR2004
     axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]) if steps is None else LogLocator(subs=steps))
     axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
     scale = unit.ns if unit else 1.0
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / scale)))
     axes.tick_params(which="both", length=0)
@@ -220,12 +222,12 @@ def shorten(text: str, width: float) -> str:
 
 def inline(drawing: Figure, identity: str, label: str) -> str:
     """Return a figure as an SVG element: coloured by the page, ids prefixed by `identity`, `label` for screen readers."""
-    sink = io.BytesIO()
+    sink = io.StringIO()
     with look(), warnings.catch_warnings():
         # The browser has the glyphs that Matplotlib's font lacks (Japanese): it only needs the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         drawing.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
-    text = sink.getvalue().decode()
+    text = sink.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
     referenced = set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', text))

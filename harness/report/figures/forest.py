@@ -1,20 +1,31 @@
 """The verdict strip: every promise of a run on one axis, where 1 is the promise."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.report.blocks import status
 from harness.report.promises import KeptShare, PromiseRow, arms_of, figure, kept, rows
-from harness.report.svg import ARM_COLOURS, BAND, INCH, INK, KEEPS, MUTED, arm_styles, interval_mark, row_axes, shorten
+from harness.report.svg import (
+    ARM_COLOURS,
+    BAND,
+    INCH,
+    INK,
+    KEEPS,
+    MUTED,
+    arm_styles,
+    beside_rows,
+    interval_mark,
+    legend_of,
+    row_axes,
+    write,
+)
 from harness.results.run import Run, Verdict
 from harness.verdicts.promise import EXPONENT, format_claim, format_figure
 
@@ -55,15 +66,17 @@ def draw_run(run: Run) -> Figure | None:
     tall = [max(2, len(row.verdicts)) * LINE + 13 for row in promises]
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (HEAD, FOOT))
     low, high = _reach([k for row in promises for v in row.verdicts if (k := kept(v)) is not None])
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
+    axes.set(xscale="log", xlim=(low, high))
     axes.axvspan(1, high, color=KEEPS, linewidth=0)
-    top = 0.0
-    for row, tallness in zip(promises, tall, strict=True):
-        _row(drawing, axes, row, marks, (top, tallness))
-        top += tallness
+    for number, row in enumerate(promises):
+        top = float(sum(tall[:number]))
+        if top:
+            ends = [14 / INCH, (WIDTH - 14) / INCH]
+            line = Line2D(ends, [top, top], transform=beside_rows(axes), color=MUTED, linewidth=0.5, alpha=0.35)
+            drawing.add_artist(line)
+        _row(axes, row, marks, top, tall[number])
     axes.axvline(1, color=INK, linewidth=1.1)
-    _frame(drawing, axes, (low, high), marks)
+    _frame(drawing, axes, marks)
     return drawing
 
 
@@ -73,24 +86,22 @@ def _reach(places: Sequence[KeptShare]) -> tuple[float, float]:
     return max(1 / FURTHEST, min(0.4, min(known) * 0.8)), min(FURTHEST, max(2.5, max(known) * 1.25))
 
 
-def _row(drawing: Figure, axes: Axes, row: PromiseRow, marks: dict[str, ArmMark], span: tuple[float, float]) -> None:
-    top, tall = span
+def _row(axes: Axes, row: PromiseRow, marks: dict[str, ArmMark], top: float, tall: float) -> None:
     middle = top + tall / 2
-    if top:
-        line = Line2D([14 / WIDTH, 1 - 14 / WIDTH], [_up(axes, top)] * 2, color=MUTED, linewidth=0.5, alpha=0.35)
-        drawing.add_artist(line)
-    at = _up(axes, middle)
-    offset = 7.5 / (drawing.get_figheight() * INCH)
-    drawing.text(16 / WIDTH, at + offset, shorten(row.label, 330), va="center", fontsize=10.5, weight="bold", url=f"#{row.anchor}")
+    write(axes, 16, middle - 7.5, row.label, 330, fontsize=10.5, weight="bold", url=f"#{row.anchor}")
     promised = next((_promised(v) for v in row.verdicts if v.promised_low is not None), "")
-    claim = f"{promised}: {row.text}" if promised else row.text
-    drawing.text(16 / WIDTH, at - offset, shorten(claim, 330), va="center", fontsize=9.5, color=MUTED)
+    write(axes, 16, middle + 7.5, f"{promised}: {row.text}" if promised else row.text, 330, fontsize=9.5, color=MUTED)
     place = next((k for v in row.verdicts if (k := kept(v)) is not None), None)
     if place is not None:
         _promise(axes, place, middle, tall)
-    first = middle - (len(row.verdicts) - 1) * LINE / 2
+    first, start = middle - (len(row.verdicts) - 1) * LINE / 2, WIDTH - RIGHT
     for number, verdict in enumerate(row.verdicts):
-        _verdict(drawing, axes, verdict, marks[verdict.arm], first + number * LINE)
+        y, mark = first + number * LINE, marks[verdict.arm]
+        if (place := kept(verdict)) is not None:
+            _mark(axes, place, mark, y)
+        write(axes, start + 16, y, verdict.arm, 80, fontsize=10, color=mark.colour)
+        write(axes, start + 216, y, figure(verdict), 126, ha="right", fontsize=10)
+        write(axes, start + 228, y, status(verdict.verdict).label, fontsize=10, color=INK)
 
 
 def _promised(verdict: Verdict) -> str:
@@ -110,17 +121,6 @@ def _promise(axes: Axes, place: KeptShare, middle: float, tall: float) -> None:
         axes.plot([place.neutral] * 2, [middle - half, middle + half], color=MUTED, linewidth=1.4, alpha=0.7)
 
 
-def _verdict(drawing: Figure, axes: Axes, verdict: Verdict, mark: ArmMark, y: float) -> None:
-    place = kept(verdict)
-    if place is not None:
-        _mark(axes, place, mark, y)
-    up = _up(axes, y)
-    start = 1 - RIGHT / WIDTH
-    drawing.text(start + 16 / WIDTH, up, shorten(verdict.arm, 80), va="center", fontsize=10, color=mark.colour)
-    drawing.text(start + 216 / WIDTH, up, shorten(figure(verdict), 126), va="center", ha="right", fontsize=10)
-    drawing.text(start + 228 / WIDTH, up, status(verdict.verdict).label, va="center", fontsize=10, color=INK)
-
-
 def _mark(axes: Axes, place: KeptShare, mark: ArmMark, y: float) -> None:
     """Draw a verdict's mark and interval; an arrow at the end of the axis if it lies beyond."""
     low, high = axes.get_xlim()
@@ -132,39 +132,24 @@ def _mark(axes: Axes, place: KeptShare, mark: ArmMark, y: float) -> None:
     interval_mark(axes, at, ends, y, mark.colour, marker=sign, hollow=hollow)
 
 
-def _up(axes: Axes, y: float) -> float:
-    """Return a row's position on the axis as a share of the figure's height."""
-    bottom, top = axes.get_position().y0, axes.get_position().y1
-    return float(top - (top - bottom) * y / axes.get_ylim()[0])
-
-
-def _frame(drawing: Figure, axes: Axes, reach: tuple[float, float], marks: dict[str, ArmMark]) -> None:
-    low, high = reach
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def _frame(drawing: Figure, axes: Axes, marks: dict[str, ArmMark]) -> None:
+    """Write the ticks and names of the axis above the rows, and the legend."""
+    axes.spines[:].set_visible(False)
     axes.tick_params(length=0, top=False, labeltop=True)
-    axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if low <= t <= high]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    height = drawing.get_figheight() * INCH
-    names = [(LEFT, "left", "← falls short"), (WIDTH - RIGHT, "right", "kept →")]
-    for x, side, text in names:
-        drawing.text(x / WIDTH, 1 - 36 / height, text, ha=side, va="center", fontsize=9.5, color=MUTED)
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    write(axes, LEFT, 36 - HEAD, "← falls short", ha="left", fontsize=9.5, color=MUTED)
+    write(axes, WIDTH - RIGHT, 36 - HEAD, "kept →", ha="right", fontsize=9.5, color=MUTED)
     one = LEFT + (WIDTH - LEFT - RIGHT) * math.log(1 / low) / math.log(high / low)
-    drawing.text(one / WIDTH, 1 - 36 / height, "promised", ha="center", va="center", fontsize=9.5, weight="bold")
+    write(axes, one, 36 - HEAD, "promised", ha="center", fontsize=9.5, weight="bold")
     shown = list(marks.items())[: len(ARM_COLOURS)]
-    handles = [Line2D([], [], linewidth=2, markersize=6, marker=m.interval, color=m.colour, label=arm) for arm, m in shown]
-    handles += [
-        Line2D([], [], linestyle="", markersize=6, marker=m.exact, color=m.colour, label=f"{arm}, exact") for arm, m in shown
+    handles: list[Artist] = [
+        *(Line2D([], [], linewidth=2, markersize=6, marker=m.interval, color=m.colour, label=arm) for arm, m in shown),
+        *(Line2D([], [], linestyle="", markersize=6, marker=m.exact, color=m.colour, label=f"{arm}, exact") for arm, m in shown),
+        Patch(color=BAND, label="promised range", linewidth=0),
+        Line2D([], [], linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=MUTED, label="no effect"),
     ]
-    extra: list[Line2D | Patch] = [Patch(color=BAND, label="promised range", linewidth=0)]
-    extra.append(Line2D([], [], linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=MUTED, label="no effect"))
-    drawing.legend(
-        handles=[*handles, *extra],
-        loc="upper left",
-        bbox_to_anchor=(10 / WIDTH, 1.0),
-        borderaxespad=0.2,
-        ncols=min(6, len(handles) + 2),
-        columnspacing=1.8,
-        labelcolor=INK,
-    )
+    anchor = (10 / WIDTH, 1.0)
+    legend_of(drawing, handles, ncols=min(6, len(handles)), handlelength=2.0, columnspacing=1.8, bbox_to_anchor=anchor)
