@@ -40,27 +40,15 @@ class CellStatus:
         return f"{self.sign} {self.name}".strip()
 
 
-STATUSES = {
-    found.name: found
-    for found in (
-        CellStatus("exceeded", "▲", Tone.GREAT),
-        CellStatus("confirmed", "✓", Tone.GOOD),
-        CellStatus("fell short", "▽", Tone.SHORT),
-        CellStatus("refuted", "✗", Tone.BAD),
-        CellStatus("inconclusive", "?", Tone.OPEN),
-        CellStatus("withheld", "⊘", Tone.OPEN),
-        CellStatus("not measured", "–"),
-        CellStatus("measured", "•"),
-        CellStatus("regressed", "✗", Tone.BAD),
-        CellStatus("not comparable", "≠", Tone.OPEN),
-        CellStatus("improved", "▲", Tone.GOOD),
-        CellStatus("equivalent", "✓", Tone.GOOD),
-        CellStatus("equal", "="),
-        CellStatus("not judged", "·"),
-        CellStatus("observed", "!", Tone.BAD),
-        CellStatus("not observed", "○"),
-    )
+_SIGNS = {
+    Tone.GREAT: {"exceeded": "▲"},
+    Tone.GOOD: {"confirmed": "✓", "improved": "▲", "equivalent": "✓"},
+    Tone.SHORT: {"fell short": "▽"},
+    Tone.BAD: {"refuted": "✗", "regressed": "✗", "observed": "!"},
+    Tone.OPEN: {"inconclusive": "?", "withheld": "⊘", "not comparable": "≠"},
+    Tone.FLAT: {"not measured": "–", "measured": "•", "equal": "=", "not judged": "·", "not observed": "○"},
 }
+STATUSES = {name: CellStatus(name, sign, tone) for tone, signs in _SIGNS.items() for name, sign in signs.items()}
 """Every status of promises, gates, comparisons and findings."""
 
 

@@ -1,6 +1,6 @@
 """The capacity of arms as tables: the highest load at which each meets its SLO, and every step of the search."""
 
-from dataclasses import dataclass
+import math
 from itertools import groupby
 
 from harness.errors import UsageError
@@ -12,7 +12,7 @@ from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
-USUAL = "95"
+USUAL = "p95"
 """The percentile that is drawn if an objective has no limit of time."""
 
 SUSTAINED, FAILED, UNDECIDED = "sustained", "failed", "undecided"
@@ -21,28 +21,18 @@ NO_LOAD = LoadResult([], "", 0.0, 0.0)
 """The load of a scenario that was not under load."""
 
 
-@dataclass(frozen=True)
-class Limit:
-    """The limit of time in an objective."""
-
-    percentile: str
-    """`95`, `mean` or `max`."""
-    limit_ns: float | None = None
-    """None if the objective limits errors only."""
-
-    @property
-    def name(self) -> str:
-        """The percentile as text: `p95`, `mean`."""
-        return f"p{self.percentile}" if self.percentile[0].isdigit() else self.percentile
-
-
-def limit(objective: str) -> Limit:
-    """Return the first limit of time in an objective such as "p95 < 150 ms, errors < 0.1 %"; `USUAL` without one."""
+def limit(objective: str) -> slo.Bound:
+    """Return the first limit of time in an objective such as "p95 < 150 ms, errors < 0.1 %"; without one, no limit of `USUAL`."""
     try:
         bounds = slo.parse(objective).latencies
     except UsageError:
-        return Limit(USUAL)
-    return Limit(bounds[0].name.removeprefix("p"), bounds[0].limit) if bounds else Limit(USUAL)
+        bounds = ()
+    return bounds[0] if bounds else slo.Bound(USUAL, math.inf)
+
+
+def time_ns(step: CapacityStep, limited: slo.Bound) -> float | None:
+    """Return the response time of a step that a bound limits."""
+    return step.percentiles_ns.get(limited.name.removeprefix("p"))
 
 
 def level(value: float | None, kind: str) -> str:
@@ -120,7 +110,7 @@ def steps(result: ScenarioResult) -> Table | None:
     if not tried:
         return None
     limited = limit(tried[0][0].objective)
-    times_ns = [step.percentiles_ns.get(limited.percentile) for _, step in tried]
+    times_ns = [time_ns(step, limited) for _, step in tried]
     unit = unit_of(times_ns)
     rows = tuple(
         cells(

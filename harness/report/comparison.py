@@ -3,7 +3,7 @@
 from collections import Counter
 
 from harness.report import tables
-from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices
+from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
 from harness.results.run import (
     BASELINE,
@@ -70,69 +70,61 @@ def files(run: Run) -> Table:
 
 def table(run: Run) -> Table:
     """Return a row per benchmark: before, after, ratio, interval and verdict, or the times alone for one file."""
-    rows = tuple(row for result in run.scenarios for row in (_compared(result) if result.verdicts else _alone(result)))
     if any(result.verdicts for result in run.scenarios):
         head: tuple[str, ...] = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
+        rows = tuple(_compared(*pair) for result in run.scenarios for pair in sorted(_pairs(result), key=_urgency))
         return Table("Medians, before and after", head, rows, names=2, wide=("values",))
     head = ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values")
+    rows = tuple(_alone(latency) for result in run.scenarios for latency in result.latencies)
     return Table("Times", head, rows, wide=("p95", "p99", "p99.9", "mean"))
 
 
 def tails(run: Run) -> Table | None:
     """Return the percentiles above the median, before → after; None for one file, or if no file has any."""
     rows = []
-    for result in run.scenarios:
-        for old, new in _pairs(result):
-            cells = [_arrow(old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
-            if any(cell.text != DASH for cell in cells):
-                rows.append((Cell(old.group), *cells, Cell(f"{duration(old.max_ns)} → {duration(new.max_ns)}")))
+    for old, new, _ in (pair for result in run.scenarios for pair in _pairs(result)):
+        arrows = [_arrow(old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
+        if any(cell.text != DASH for cell in arrows):
+            rows.append(cells(old.group, *arrows, f"{duration(old.max_ns)} → {duration(new.max_ns)}"))
     head = ("benchmark", *(f"p{label}" for label in TAIL), "max")
     return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
 
 
-def _pairs(result: ScenarioResult) -> list[tuple[Latency, Latency]]:
+def _pairs(result: ScenarioResult) -> list[tuple[Latency, Latency, Verdict]]:
+    """Return every benchmark of two files: before, after, verdict."""
     after = {x.group: x for x in result.latencies if x.arm != BASELINE}
-    return [(x, after[x.group]) for x in result.latencies if x.arm == BASELINE and x.group in after]
-
-
-def _compared(result: ScenarioResult) -> list[tuple[Cell, ...]]:
-    """Return the rows of a comparison, the most pressing verdict first, then the largest change."""
     verdicts = {verdict.promise: verdict for verdict in result.verdicts}
-    pairs = sorted(_pairs(result), key=lambda pair: _urgency(verdicts[pair[0].group]))
-    return [_compared_row(old, new, verdicts[old.group]) for old, new in pairs]
+    both = [x for x in result.latencies if x.arm == BASELINE and x.group in after]
+    return [(x, after[x.group], verdicts[x.group]) for x in both]
 
 
-def _urgency(verdict: Verdict) -> tuple[int, float, str]:
+def _urgency(pair: tuple[Latency, Latency, Verdict]) -> tuple[int, float, str]:
+    """Return the place in the order: the most pressing verdict first, then the largest change."""
+    verdict = pair[-1]
     change = max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
     return (UNPAIRED_VERDICTS.index(verdict.verdict), -change, verdict.promise)
 
 
-def _compared_row(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
+def _compared(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
     samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
     bounds = interval(verdict.low, verdict.high)
     ratio = DASH if verdict.value is None else times(verdict.value)
-    return (
-        Cell(old.group),
-        Cell("", verdict.sentence, status=status(verdict.verdict)),
-        Cell(duration(median_ns(old))),
-        Cell(duration(median_ns(new))),
+    return cells(
+        *(
+            old.group,
+            Cell("", verdict.sentence, status=status(verdict.verdict)),
+            duration(median_ns(old)),
+            duration(median_ns(new)),
+        ),
         Cell(ratio, "" if bounds else verdict.sentence, bounds or "(no interval)"),
         Cell(" → ".join(dict.fromkeys(samples)), "" if DASH not in samples else UNKNOWN),
     )
 
 
-def _alone(result: ScenarioResult) -> list[tuple[Cell, ...]]:
-    return [
-        (
-            Cell(x.group),
-            Cell(duration(median_ns(x))),
-            *(_percentile(x.percentiles_ns.get(label), label) for label in TAIL),
-            Cell(duration(x.max_ns)),
-            Cell(duration(x.mean_ns)),
-            Cell(whole(x.samples)) if x.samples else Cell(DASH, UNKNOWN),
-        )
-        for x in result.latencies
-    ]
+def _alone(x: Latency) -> tuple[Cell, ...]:
+    shown = [_percentile(x.percentiles_ns.get(label), label) for label in TAIL]
+    values = whole(x.samples) if x.samples else Cell(DASH, UNKNOWN)
+    return cells(x.group, duration(median_ns(x)), *shown, duration(x.max_ns), duration(x.mean_ns), values)
 
 
 def _percentile(value_ns: float | None, label: str) -> Cell:

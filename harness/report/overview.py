@@ -72,10 +72,13 @@ def full(run: Run) -> list[Block]:
 
 def _facts(run: Run) -> str:
     users = f", {run.environment['users']} users" if run.kind == RunKind.LOAD and "users" in run.environment else ""
-    commit = f", commit {run.commit[:12]}" if run.commit else ""
-    changed = " with uncommitted changes" if run.dirty else ""
-    settings = f"{', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}"
-    return f"{clock_time(run.started_at)}{commit}{changed}, {settings}{users}"
+    measured = ", commit ".join(text for text in (clock_time(run.started_at), commit(run)) if text)
+    return f"{measured}, {', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}{users}"
+
+
+def commit(run: Run) -> str:
+    """Return the short commit, and whether there were changes on top of it; empty for an unknown commit."""
+    return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
 
 
 def notices(run: Run) -> list[Notice]:
@@ -88,7 +91,7 @@ def notices(run: Run) -> list[Notice]:
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
             found.append(Notice(r.status, x.named(r.name), r.error or NO_REASON, Tone.BAD, link=x.anchor, verbatim=True))
     for (place, reason), results in promises.not_run(run).items():
-        found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, Tone.FLAT))
+        found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place}", reason, Tone.FLAT))
     broken = [(f"{r.name}, {arm.name}", arm.cannot_run) for r in run.scenarios for arm in r.arms if arm.cannot_run]
     return [*found, *(Notice(CANNOT_RUN, name, reason) for name, reason in dict.fromkeys(broken))]
 
@@ -106,7 +109,7 @@ def verdicts(run: Run) -> list[Block]:
 def _answers(run: Run) -> Iterator[ReportSection]:
     for place in promises.places(run):
         for table in review.answers(promises.at(run, place)):
-            yield ReportSection(f"{table.caption}: {place.label}", (table,))
+            yield ReportSection(f"{table.caption}: {place}", (table,))
 
 
 def ablations(run: Run) -> list[Block]:

@@ -19,22 +19,6 @@ COLUMNS = 4
 
 
 @dataclass(frozen=True)
-class KeptShare:
-    """A verdict on the common axis: 1 is the promise's lower bound, and from 1 on the promise is kept."""
-
-    value: float
-    """Infinite if nothing is left of the cost."""
-    low: float | None
-    high: float | None
-    promised_high: float | None
-    """The promise's upper bound on the axis."""
-    neutral: float | None
-    """"No effect" on the axis."""
-    exact: bool
-    """Whether it is an exact count, which has no interval."""
-
-
-@dataclass(frozen=True)
 class LocatedResult:
     """A scenario result and its location in the run."""
 
@@ -76,19 +60,6 @@ class PromiseRow:
     def of(self, arm: str) -> Verdict | None:
         """Return the verdict of one arm, if it was tried."""
         return next((v for v in self.verdicts if v.arm == arm), None)
-
-
-@dataclass(frozen=True)
-class EnginePlace:
-    """An engine at one RTT."""
-
-    engine: str
-    rtt_ms: float
-
-    @property
-    def label(self) -> str:
-        """The place in words: `postgres, RTT 5 ms`."""
-        return f"{self.engine}, RTT {self.rtt_ms:g} ms"
 
 
 def located(run: Run) -> list[LocatedResult]:
@@ -164,16 +135,13 @@ def verdict_cell(verdict: Verdict | None, *, link: str = "") -> Cell:
     """Return a verdict with its figure, interval and sentence."""
     if verdict is None:
         return Cell(DASH, "not tried on this arm")
-    return Cell(figure(verdict), verdict.sentence, _bounds(verdict), status(verdict.verdict), link)
-
-
-def _bounds(verdict: Verdict) -> str:
-    low, high = verdict.low, verdict.high
-    if low is None or high is None or low == high:
-        return ""
-    if verdict.unit in {LESS, "share"}:
-        return f"{interval(low * 100, high * 100)} %"
-    return f"{interval((low - 1) * 100, (high - 1) * 100)} %" if verdict.unit == TIME else interval(low, high)
+    low, high, bounds = verdict.low, verdict.high, ""
+    if low is not None and high is not None and low != high:
+        if verdict.unit in {LESS, "share"}:
+            bounds = f"{interval(low * 100, high * 100)} %"
+        else:
+            bounds = f"{interval((low - 1) * 100, (high - 1) * 100)} %" if verdict.unit == TIME else interval(low, high)
+    return Cell(figure(verdict), verdict.sentence, bounds, status(verdict.verdict), link)
 
 
 def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = False) -> Table:
@@ -198,7 +166,7 @@ def matrix_table(run: Run) -> Table:
         for number, arm in enumerate(tried):
             label = ("", "") if number else (Cell(first.name, first.text), first.text)
             made.append(cells(*label, arm, *(_matrix_cell(cell, arm) for cell in row)))
-    head = ("promise", heading(run), "arm", *(place.label for place in places(run)))
+    head = ("promise", heading(run), "arm", *places(run))
     return Table("Verdicts by engine and RTT", head, tuple(made), names=len(head), wide=(heading(run),), kind=TableKind.MATRIX)
 
 
@@ -211,68 +179,63 @@ def _matrix_cell(row: PromiseRow | None, arm: str) -> Cell:
 
 def legend() -> str:
     """Return the signs of all verdicts with their words, for a matrix."""
-    signs = (f"{status(outcome).label}{', nothing promised' if outcome == PromiseVerdict.MEASURED else ''}" for outcome in OUTCOMES)
-    return "  ".join(signs)
+    return "  ".join(f"{status(v).label}{', nothing promised' if v == PromiseVerdict.MEASURED else ''}" for v in OUTCOMES)
 
 
-def places(run: Run) -> list[EnginePlace]:
+def place_of(result: ScenarioResult) -> str:
+    """Return the engine and the RTT of a result in words: `postgres, RTT 5 ms`."""
+    return f"{result.engine}, RTT {result.rtt_ms:g} ms"
+
+
+def places(run: Run) -> list[str]:
     """Return the places at which something was tried, engines in the run's order, each by rising RTT; all if nothing was tried.
 
     A place at which nothing was run has no column; `not_run` has the reason.
     """
-    found = dict.fromkeys(_place(result) for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN)
-    found = found or dict.fromkeys(map(_place, run.scenarios))
-    engines = list(dict.fromkeys(place.engine for place in found))
-    return sorted(found, key=lambda place: (engines.index(place.engine), place.rtt_ms))
+    tried = [result for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN] or run.scenarios
+    engines = [result.engine for result in tried]
+    return list(dict.fromkeys(map(place_of, sorted(tried, key=lambda result: (engines.index(result.engine), result.rtt_ms)))))
 
 
-def at(run: Run, place: EnginePlace) -> Run:
+def at(run: Run, place: str) -> Run:
     """Return the part of a run that was measured at one place."""
-    return replace(run, scenarios=[result for result in run.scenarios if _place(result) == place])
+    return replace(run, scenarios=[result for result in run.scenarios if place_of(result) == place])
 
 
 def matrix(run: Run) -> list[list[PromiseRow | None]]:
     """Return every promise of a run at each of `places`, None where it has no verdict, in the order of the scenarios."""
     columns = places(run)
-    found: defaultdict[tuple[str, str, str, str, int], dict[EnginePlace, PromiseRow]] = defaultdict(dict)
+    found: defaultdict[tuple[str, str, str, str, int], dict[str, PromiseRow]] = defaultdict(dict)
     for row in rows(run):
-        if (place := _place(row.result)) in columns:
+        if (place := place_of(row.result)) in columns:
             found[row.result.name, row.promise, row.part, row.text, row.again][place] = row
     return [[by_place.get(place) for place in columns] for by_place in found.values()]
 
 
-def not_run(run: Run) -> dict[tuple[EnginePlace, str], list[ScenarioResult]]:
+def not_run(run: Run) -> dict[tuple[str, str], list[ScenarioResult]]:
     """Return the scenarios that were not run, by place and reason."""
-    found: defaultdict[tuple[EnginePlace, str], list[ScenarioResult]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[ScenarioResult]] = defaultdict(list)
     for result in run.scenarios:
         if result.status == ScenarioStatus.NOT_RUN:
-            found[_place(result), result.error or "no reason was recorded"].append(result)
+            found[place_of(result), result.error or "no reason was recorded"].append(result)
     return found
 
 
-def _place(result: ScenarioResult) -> EnginePlace:
-    return EnginePlace(result.engine, result.rtt_ms)
-
-
-def kept(verdict: Verdict) -> KeptShare | None:
-    """Return a verdict's position on the common axis; None if it has none.
+def kept(verdict: Verdict) -> Verdict | None:
+    """Return a verdict with its figures on a common axis, where 1 is the promise's lower bound; None if it has no position there.
 
     Times faster and floors: measured ÷ promised. A share less: promised remainder ÷ measured remainder, so that 50 % less counts as
-    twice. Limits: limit ÷ measured. Exponents: promised ÷ measured growth over ten times the rows. Promises that merely work, and
-    figures without a promise, have no position.
+    twice, and infinite if nothing is left. Limits: limit ÷ measured. Exponents: promised ÷ measured growth over ten times the rows.
+    Promises that merely work, and figures without a promise, have no position.
     """
-    if verdict.promised_low is None or verdict.value is None or verdict.unit == WORKS:
-        return None
-    value = _share(verdict, verdict.value)
+    value = None if verdict.unit == WORKS else _share(verdict, verdict.value)
     if value is None:
         return None
-    exact = verdict.low is not None and verdict.low == verdict.value == verdict.high
-    low, high = (None, None) if exact else (_share(verdict, verdict.low), _share(verdict, verdict.high))
-    if low is None or high is None:
-        low = high = None
-    elif low > high:
-        low, high = high, low
-    return KeptShare(value, low, high, _share(verdict, verdict.promised_high), _share(verdict, verdict.neutral), exact)
+    bounds = [_share(verdict, bound) for bound in (verdict.low, verdict.high)]
+    known = sorted(bound for bound in bounds if bound is not None)
+    low, high = known if len(known) == len(bounds) else (None, None)
+    promised_high, neutral = _share(verdict, verdict.promised_high), _share(verdict, verdict.neutral)
+    return replace(verdict, value=value, low=low, high=high, promised_high=promised_high, neutral=neutral)
 
 
 def _share(verdict: Verdict, value: float | None) -> float | None:

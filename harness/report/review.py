@@ -1,13 +1,14 @@
 """A run's answers to a review: its scorecard and its priorities next to the measured figures."""
 
-import math
 from collections.abc import Sequence
+from statistics import geometric_mean
 
 from harness.report import ablation
-from harness.report.blocks import Cell, Table
-from harness.report.numbers import DASH, interval
+from harness.report.blocks import Cell, Table, cells
+from harness.report.numbers import DASH
 from harness.report.promises import PromiseRow, columns_of, rows, verdict_cell
-from harness.results.run import Priority, Review, Run, SwitchGain, Verdict
+from harness.report.tables import with_interval
+from harness.results.run import Priority, Review, Run
 from harness.verdicts.promise import TIMES, format_value
 
 PRIORITY = ("area", "priority", "impact", "effort", "gain, in the review")
@@ -29,12 +30,13 @@ def scorecard(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     if not review.scorecard:
         return None
     arms = columns_of(promises)
+    known = {row.promise for row in promises}
     lines = []
     for score in review.scorecard:
         of_score = [row for row in promises if row.promise in score.promises]
-        missing = [f"{p} not in this run" for p in score.promises if p not in {row.promise for row in of_score}]
-        cells = [Cell("; ".join([*_figures(of_score, arm), *missing]) or DASH) for arm in arms]
-        lines.append((Cell(score.aspect), Cell(score.today), Cell(score.goal), *cells))
+        missing = [f"{promise} not in this run" for promise in score.promises if promise not in known]
+        figures = ("; ".join([*_figures(of_score, arm), *missing]) or DASH for arm in arms)
+        lines.append(cells(score.aspect, score.today, score.goal, *figures))
     head = ("aspect", "today, in the review", "goal, in the review", *arms)
     return Table("The review's scorecard, and what was measured", head, tuple(lines), names=len(head))
 
@@ -54,7 +56,7 @@ def ranking(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     measured = [(gain, area) for area, by_arm in gains.items() if (gain := by_arm.get(leading)) is not None]
     ranks = {area: rank for rank, (_, area) in enumerate(sorted(measured, reverse=True), start=1)}
     lines = [
-        (*_stated(p, review), *(_times(gains[p.area][arm], p.answers) for arm in arms), Cell(str(ranks.get(p.area, DASH))))
+        cells(*_stated(p, review), *(_times(gains[p.area][arm], p.answers) for arm in arms), str(ranks.get(p.area, DASH)))
         for p in review.priorities
     ]
     head = (*PRIORITY, *arms, "measured rank")
@@ -66,36 +68,30 @@ def ablated_ranking(review: Review, part: ablation.AblationPart) -> Table | None
     found = {switch.switch: switch for switch in part.found.switches}
     if not any(p.switch in found for p in review.priorities):
         return None
-    lines = [(*_stated(p, review), *_switched(found.get(p.switch or ""))) for p in review.priorities]
+    lines = []
+    for p in review.priorities:
+        measured = [Cell(DASH, "not a switch of this ablation")] * 3
+        if switch := found.get(p.switch or ""):
+            alone, last = (with_interval(ablation.gain_text(gain), gain.low, gain.high) for gain in (switch.alone, switch.last))
+            measured = [Cell(alone.text), last, Cell(ablation.rank(switch))]
+        lines.append(cells(*_stated(p, review), *measured))
     head = (*PRIORITY, "gain alone", "gain last, 95 % CI", "measured rank")
     return Table(f"The review's priorities, and the ranks by ablation ({part.heading})", head, tuple(lines), names=len(PRIORITY))
 
 
-def _stated(priority: Priority, review: Review) -> tuple[Cell, ...]:
-    words = (review.areas.get(priority.area, priority.area), priority.priority, priority.impact, priority.effort, priority.gain)
-    return tuple(map(Cell, words))
-
-
-def _switched(switch: SwitchGain | None) -> tuple[Cell, ...]:
-    if switch is None:
-        return (Cell(DASH, "not a switch of this ablation"),) * 3
-    last = Cell(ablation.gain_text(switch.last), detail=interval(switch.last.low, switch.last.high))
-    return (Cell(ablation.gain_text(switch.alone)), last, Cell(ablation.rank(switch)))
+def _stated(priority: Priority, review: Review) -> tuple[str, ...]:
+    return (review.areas.get(priority.area, priority.area), priority.priority, priority.impact, priority.effort, priority.gain)
 
 
 def _figures(promises: Sequence[PromiseRow], arm: str) -> list[str]:
-    cells = [(row.label, verdict_cell(row.of(arm))) for row in promises]
-    return [f"{label} {cell.status.sign} {cell.text}" for label, cell in cells if cell.status and cell.text]
+    found = [(row.label, verdict_cell(row.of(arm))) for row in promises]
+    return [f"{label} {cell.status.sign} {cell.text}" for label, cell in found if cell.status and cell.text]
 
 
 def _gain(priority: Priority, promises: Sequence[PromiseRow], arm: str) -> float | None:
-    verdicts = [row.of(arm) for row in promises if row.name in set(priority.answers)]
-    found = [v.value for v in verdicts if v is not None and _is_times(v) and v.value]
-    return math.exp(math.fsum(map(math.log, found)) / len(found)) if found else None
-
-
-def _is_times(verdict: Verdict) -> bool:
-    return verdict.unit == TIMES and verdict.value is not None and verdict.value > 0
+    verdicts = [row.of(arm) for row in promises if row.name in priority.answers]
+    found = [v.value for v in verdicts if v is not None and v.unit == TIMES and v.value is not None and v.value > 0]
+    return geometric_mean(found) if found else None
 
 
 def _times(gain: float | None, answers: Sequence[str]) -> Cell:

@@ -51,35 +51,20 @@ INCH = 72.0
 """Matplotlib's SVG has 72 units per inch, so a figure's size in these units is its view box."""
 
 LOOK: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "reports",
-    "text.parse_math": False,
-    "font.size": 10.5,
+    **dict.fromkeys(("text.color", "axes.titlecolor"), INK),
+    **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), MUTED),
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), GRID),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon", "text.parse_math"), False),
+    **dict.fromkeys(("axes.grid", "axes.axisbelow"), True),
+    **dict.fromkeys(("grid.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
     "axes.linewidth": 0.7,
-    "axes.edgecolor": GRID,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
     "axes.titlepad": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
+    "axes.titlesize": 11.5,
+    "font.size": 10.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reports",
 }
 
 
@@ -188,7 +173,7 @@ def legend_of(drawing: Figure, artists: Sequence[Artist], **style: Any) -> None:
     """Write a legend in one row at the top left, from artists with labels."""
     anchor = (8 / (drawing.get_figwidth() * INCH), 1.0)
     usual = {"ncols": len(artists), "handlelength": 2.4, "columnspacing": 1.6, "bbox_to_anchor": anchor}
-    drawing.legend(handles=artists, loc="upper left", borderaxespad=0.2, labelcolor=INK, **usual | style)
+    drawing.legend(handles=artists, loc="upper left", borderaxespad=0.2, **usual | style)
 
 
 def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
@@ -227,17 +212,12 @@ def inline(drawing: Figure, identity: str, label: str) -> str:
         # The browser has the glyphs that Matplotlib's font lacks (Japanese): it only needs the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         drawing.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
-    text = sink.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", sink.getvalue(), flags=re.DOTALL)
     referenced = set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', text))
     text = re.sub(r"<[^>]+>", lambda tag: _for_the_page(tag[0], identity, referenced), text)
-    text = re.sub(r"\n\s*", "\n", text)
-    box = re.search(r'viewBox="[^"]*"', text)
-    assert box is not None
-    width = drawing.get_figwidth() * INCH
-    opening = f'<svg class="figure" {box[0]} style="--natural: {width:.0f}px" role="img" aria-label="{escape(label)}">'
-    return opening + text[text.index(">", text.index("<svg")) + 1 :].strip()
+    _, box, inner = re.split(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', re.sub(r"\n\s*", "\n", text), maxsplit=1)
+    style = f"--natural: {drawing.get_figwidth() * INCH:.0f}px"
+    return f'<svg class="figure" {box} style="{style}" role="img" aria-label="{escape(label)}">{inner.strip()}'
 
 
 def _for_the_page(tag: str, identity: str, referenced: set[str]) -> str:

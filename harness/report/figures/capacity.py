@@ -1,5 +1,6 @@
 """Latency against throughput, a line per arm: where more load only adds waiting, and what each arm sustains below the limit."""
 
+import math
 from itertools import groupby
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.capacity import FAILED, SUSTAINED, in_order, level, limit, outcome
+from harness.report.capacity import FAILED, SUSTAINED, in_order, level, limit, outcome, time_ns
 from harness.report.figures import Samples
 from harness.report.load import arms_of
 from harness.report.numbers import duration, unit_of
@@ -15,6 +16,7 @@ from harness.report.svg import INK, KEEPS, MUTED, PAPER, is_crowded, legend, log
 from harness.results.load import Capacity, CapacityStep
 from harness.results.run import ScenarioResult
 from harness.verdicts.capacity import knee
+from harness.verdicts.slo import Bound
 
 ORDER = 13
 TITLE = "Capacity: latency against throughput"
@@ -30,7 +32,7 @@ ROOM_FOR_LEVELS = 0.3
 
 def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     """Draw one panel per kind of capacity; None if none was searched."""
-    capacities = [c for c in in_order(result) if _points(c, limit(c.objective).percentile)]
+    capacities = [c for c in in_order(result) if _points(c, limit(c.objective))]
     arms = arms_of(result)
     if not capacities or is_crowded(arms):
         return None
@@ -43,31 +45,32 @@ def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     return drawing
 
 
-def _points(capacity: Capacity, percentile: str) -> list[tuple[CapacityStep, float]]:
+def _points(capacity: Capacity, limited: Bound) -> list[tuple[CapacityStep, float]]:
     """Return the steps that have a throughput and a response time, by level, with that time."""
     steps = sorted((s for s in capacity.steps if s.achieved_per_s > 0), key=lambda s: s.level)
-    return [(s, ns) for s in steps if (ns := s.percentiles_ns.get(percentile))]
+    return [(s, ns) for s in steps if (ns := time_ns(s, limited))]
 
 
 def _panel(axes: Axes, found: list[tuple[Capacity, int, dict[str, Any]]]) -> None:
     """Draw capacities of one kind, each with its arm's position and style."""
     limited = limit(found[0][0].objective)
-    points = [_points(capacity, limited.percentile) for capacity, _, _ in found]
+    points = [_points(capacity, limited) for capacity, _, _ in found]
     for (capacity, _, style), of_arm in zip(found, points, strict=True):
-        _line(axes, capacity, of_arm, limited.percentile, style)
+        _line(axes, capacity, of_arm, limited, style)
     unit = unit_of(ns for of_arm in points for _, ns in of_arm)
     axes.set(xlabel="throughput per second (log)", ylabel=f"{limited.name} ({unit.name})", yscale="log")
     axes.margins(x=0.12, y=0.14)
     log_axis(axes, "x")
     low, high = axes.get_ylim()
-    high = max(high, (limited.limit_ns or 0) * 1.6)
+    limit_ns = limited.limit if math.isfinite(limited.limit) else 0.0
+    high = max(high, limit_ns * 1.6)
     low /= (high / low) ** ROOM_FOR_LEVELS
     axes.set_ylim(low, high)
     log_axis(axes, "y", unit)
-    if limited.limit_ns is not None:
-        axes.axhspan(low, limited.limit_ns, color=KEEPS, linewidth=0, zorder=0)
-        axes.axhline(limited.limit_ns, color=INK, linewidth=1.0, linestyle=(0, (5, 3)))
-        _write(axes, f"{limited.name} < {duration(limited.limit_ns)}", axes.get_xlim()[0], limited.limit_ns, 8, MUTED)
+    if limit_ns:
+        axes.axhspan(low, limit_ns, color=KEEPS, linewidth=0, zorder=0)
+        axes.axhline(limit_ns, color=INK, linewidth=1.0, linestyle=(0, (5, 3)))
+        _write(axes, f"{limited.name} < {duration(limit_ns)}", axes.get_xlim()[0], limit_ns, 8, MUTED)
     for (capacity, position, style), of_arm in zip(found, points, strict=True):
         sustained = [(s.achieved_per_s, ns) for s, ns in of_arm if s.level == capacity.sustained]
         if capacity.sustained is not None and sustained:
@@ -77,7 +80,7 @@ def _panel(axes: Axes, found: list[tuple[Capacity, int, dict[str, Any]]]) -> Non
             _write(axes, level(capacity.sustained, capacity.kind), x, place, 0, style["color"])
 
 
-def _line(axes: Axes, capacity: Capacity, points: list[tuple[CapacityStep, float]], percentile: str, style: dict[str, Any]) -> None:
+def _line(axes: Axes, capacity: Capacity, points: list[tuple[CapacityStep, float]], limited: Bound, style: dict[str, Any]) -> None:
     """Draw a mark per step, a line through the geometric mean of each level, and a ring around the knee."""
     colour = style["color"]
     for step, ns in points:
@@ -88,7 +91,7 @@ def _line(axes: Axes, capacity: Capacity, points: list[tuple[CapacityStep, float
     centres = [np.exp(np.log([(step.achieved_per_s, ns) for step, ns in same]).mean(axis=0)) for _, same in by_level]
     axes.plot(*np.transpose(centres), color=colour, linestyle=style["linestyle"], linewidth=1.5)
     bend = knee(capacity.steps)
-    if bend and (ns_at_knee := bend.percentiles_ns.get(percentile)):
+    if bend and (ns_at_knee := time_ns(bend, limited)):
         ring: dict[str, Any] = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.2}
         axes.plot([bend.achieved_per_s], [ns_at_knee], linestyle="", color=colour, alpha=0.8, **ring)
 

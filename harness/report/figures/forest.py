@@ -1,8 +1,6 @@
 """The verdict strip: every promise of a run on one axis, where 1 is the promise."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -11,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.report.blocks import status
-from harness.report.promises import KeptShare, PromiseRow, arms_of, figure, kept, rows
+from harness.report.promises import PromiseRow, arms_of, figure, kept, rows
 from harness.report.svg import (
     ARM_COLOURS,
     BAND,
@@ -44,14 +42,8 @@ FURTHEST = 30.0
 MARKS = (("s", "D"), ("o", "d"), ("^", "D"), ("v", "d"), ("P", "D"), ("X", "d"))
 """An arm's mark with an interval, and for exact counts, by the arm's position."""
 
-
-@dataclass(frozen=True)
-class ArmMark:
-    """The style of one arm."""
-
-    colour: str
-    interval: str
-    exact: str
+ArmMarks = dict[str, tuple[str, str, str]]
+"""Arm → its colour, its mark with an interval, and its mark for exact counts."""
 
 
 def draw_run(run: Run) -> Figure | None:
@@ -62,10 +54,12 @@ def draw_run(run: Run) -> Figure | None:
         return None
     order, shown = arms_of(judged), arms_of(promises)  # the table below has the same colours, also if an arm has no mark here
     styles = arm_styles(order, order)
-    marks = {arm: ArmMark(str(styles[arm]["color"]), *MARKS[place % len(MARKS)]) for place, arm in enumerate(order) if arm in shown}
+    marks = {arm: (styles[arm]["color"], *MARKS[place % len(MARKS)]) for place, arm in enumerate(order) if arm in shown}
     tall = [max(2, len(row.verdicts)) * LINE + 13 for row in promises]
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (HEAD, FOOT))
-    low, high = _reach([k for row in promises for v in row.verdicts if (k := kept(v)) is not None])
+    shares = [k for row in promises for v in row.verdicts if (k := kept(v)) is not None]
+    values = [v for k in shares for v in (k.value, k.low, k.high, k.promised_high, k.neutral) if v and math.isfinite(v)] or [1.0]
+    low, high = max(1 / FURTHEST, min(0.4, min(values) * 0.8)), min(FURTHEST, max(2.5, max(values) * 1.25))
     axes.set(xscale="log", xlim=(low, high))
     axes.axvspan(1, high, color=KEEPS, linewidth=0)
     for number, row in enumerate(promises):
@@ -80,28 +74,27 @@ def draw_run(run: Run) -> Figure | None:
     return drawing
 
 
-def _reach(places: Sequence[KeptShare]) -> tuple[float, float]:
-    values = [v for k in places for v in (k.value, k.low, k.high, k.promised_high, k.neutral) if v]
-    known = [v for v in values if math.isfinite(v)] or [1.0]
-    return max(1 / FURTHEST, min(0.4, min(known) * 0.8)), min(FURTHEST, max(2.5, max(known) * 1.25))
-
-
-def _row(axes: Axes, row: PromiseRow, marks: dict[str, ArmMark], top: float, tall: float) -> None:
+def _row(axes: Axes, row: PromiseRow, marks: ArmMarks, top: float, tall: float) -> None:
     middle = top + tall / 2
     write(axes, 16, middle - 7.5, row.label, 330, fontsize=10.5, weight="bold", url=f"#{row.anchor}")
     promised = next((_promised(v) for v in row.verdicts if v.promised_low is not None), "")
     write(axes, 16, middle + 7.5, f"{promised}: {row.text}" if promised else row.text, 330, fontsize=9.5, color=MUTED)
-    place = next((k for v in row.verdicts if (k := kept(v)) is not None), None)
-    if place is not None:
-        _promise(axes, place, middle, tall)
+    shares = [kept(v) for v in row.verdicts]
+    if place := next((k for k in shares if k is not None), None):
+        if (end := place.promised_high or 0) > 1:
+            heights = [middle - tall / 2 + 5, middle + tall / 2 - 5]
+            axes.fill_betweenx(heights, 1, min(end, axes.get_xlim()[1]), color=BAND, linewidth=0)
+        if place.neutral is not None and place.neutral < 1:
+            half = tall / 2 - 6
+            axes.plot([place.neutral] * 2, [middle - half, middle + half], color=MUTED, linewidth=1.4, alpha=0.7)
     first, start = middle - (len(row.verdicts) - 1) * LINE / 2, WIDTH - RIGHT
-    for number, verdict in enumerate(row.verdicts):
+    for number, (verdict, share) in enumerate(zip(row.verdicts, shares, strict=True)):
         y, mark = first + number * LINE, marks[verdict.arm]
-        if (place := kept(verdict)) is not None:
-            _mark(axes, place, mark, y)
-        write(axes, start + 16, y, verdict.arm, 80, fontsize=10, color=mark.colour)
+        if share is not None:
+            _mark(axes, share, mark, y)
+        write(axes, start + 16, y, verdict.arm, 80, fontsize=10, color=mark[0])
         write(axes, start + 216, y, figure(verdict), 126, ha="right", fontsize=10)
-        write(axes, start + 228, y, status(verdict.verdict).label, fontsize=10, color=INK)
+        write(axes, start + 228, y, status(verdict.verdict).label, fontsize=10)
 
 
 def _promised(verdict: Verdict) -> str:
@@ -111,28 +104,20 @@ def _promised(verdict: Verdict) -> str:
     return limit + format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
 
 
-def _promise(axes: Axes, place: KeptShare, middle: float, tall: float) -> None:
-    end = place.promised_high
-    if end is not None and end > 1:
-        heights = [middle - tall / 2 + 5, middle + tall / 2 - 5]
-        axes.fill_betweenx(heights, 1, min(end, axes.get_xlim()[1]), color=BAND, linewidth=0)
-    if place.neutral is not None and place.neutral < 1:
-        half = tall / 2 - 6
-        axes.plot([place.neutral] * 2, [middle - half, middle + half], color=MUTED, linewidth=1.4, alpha=0.7)
-
-
-def _mark(axes: Axes, place: KeptShare, mark: ArmMark, y: float) -> None:
+def _mark(axes: Axes, share: Verdict, mark: tuple[str, str, str], y: float) -> None:
     """Draw a verdict's mark and interval; an arrow at the end of the axis if it lies beyond."""
+    assert share.value is not None
     low, high = axes.get_xlim()
-    ends = (None, None) if place.low is None or place.high is None else (max(place.low, low), min(place.high, high))
-    sign, at = mark.exact if place.exact else mark.interval, place.value
+    is_exact = share.low == share.value == share.high
+    ends = (None, None) if share.low is None or share.high is None or is_exact else (max(share.low, low), min(share.high, high))
+    colour, sign, at = mark[0], mark[2] if is_exact else mark[1], share.value
     if not low <= at <= high:
         sign, at = (">", high / 1.03) if at > high else ("<", low * 1.03)
-    hollow = place.low is None and not place.exact and at == place.value
-    interval_mark(axes, at, ends, y, mark.colour, marker=sign, hollow=hollow)
+    hollow = share.low is None and at == share.value
+    interval_mark(axes, at, ends, y, colour, marker=sign, hollow=hollow)
 
 
-def _frame(drawing: Figure, axes: Axes, marks: dict[str, ArmMark]) -> None:
+def _frame(drawing: Figure, axes: Axes, marks: ArmMarks) -> None:
     """Write the ticks and names of the axis above the rows, and the legend."""
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, top=False, labeltop=True)
@@ -146,8 +131,11 @@ def _frame(drawing: Figure, axes: Axes, marks: dict[str, ArmMark]) -> None:
     write(axes, one, 36 - HEAD, "promised", ha="center", fontsize=9.5, weight="bold")
     shown = list(marks.items())[: len(ARM_COLOURS)]
     handles: list[Artist] = [
-        *(Line2D([], [], linewidth=2, markersize=6, marker=m.interval, color=m.colour, label=arm) for arm, m in shown),
-        *(Line2D([], [], linestyle="", markersize=6, marker=m.exact, color=m.colour, label=f"{arm}, exact") for arm, m in shown),
+        *(Line2D([], [], linewidth=2, markersize=6, marker=sign, color=colour, label=arm) for arm, (colour, sign, _) in shown),
+        *(
+            Line2D([], [], linestyle="", markersize=6, marker=exact, color=colour, label=f"{arm}, exact")
+            for arm, (colour, _, exact) in shown
+        ),
         Patch(color=BAND, label="promised range", linewidth=0),
         Line2D([], [], linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=MUTED, label="no effect"),
     ]

@@ -193,4 +193,4 @@ def _draw_strip(axes: Axes, strip: Strip, spans: Sequence[TickSpan], stretches: 
         Line2D([], [], **{"color": INK} | line.style, label=shorten(line.name, RIGHT - 56)) for line in strip.lines if line.name
     ]
     if handles:
-        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.08), fontsize=9.5, handlelength=2.4, labelcolor=INK)
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.08), fontsize=9.5, handlelength=2.4)

@@ -3,16 +3,15 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, figures, load, numbers, overview, promises, review, tables
-from harness.report.blocks import Block, CellStatus, Paragraph, Table, of, status, warning_notices
-from harness.report.promises import EnginePlace, LocatedResult
-from harness.results.run import AA_CONTROL, BASELINE, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
+from harness.report.blocks import Block, Paragraph, of, status, warning_notices
+from harness.report.promises import LocatedResult
+from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
 try:
@@ -27,28 +26,6 @@ ARM_CLASSES = 6
 
 MANY = 12
 """From this number of cards on, drawing them on all cores saves more than starting processes costs."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """Everything that the page shows of one scenario."""
-
-    anchor: str
-    where: str
-    heading: str
-    """The scenario's title and location."""
-    result: ScenarioResult
-    classes: dict[str, str]
-    """The CSS class of each arm."""
-    paragraphs: tuple[str, ...]
-    promises: Table | None
-    findings: tuple[tuple[CellStatus, Finding], ...]
-    measurements: tuple[Block, ...]
-    plans: dict[str, dict[str, list[Statement]]]
-    """Group of cases → arm → its statements."""
-    figures: tuple[figures.FigureBox, ...]
-    under_load: tuple[Block, ...]
-    """The summary of a scenario under load, for the top of the page."""
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
@@ -70,11 +47,12 @@ def render(run: Run, folder: Path | None = None) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"plan_words": plan_words, "planned": load.planned}
+    environment.filters["plan_words"] = plan_words
+    environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
     compared = run.kind in comparison.KINDS
     template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
-    return template.render(run=run, style=style, numbers=numbers, **(_compared(run) if compared else _measured(run, folder)))
+    return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
@@ -87,13 +65,9 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "arms": promises.arms_of(judged),
         "places": [_place_box(run, place) for place in promises.places(run)],
         "matrix": promises.matrix_table(run),
-        "legend": promises.legend(),
         "warnings": warning_notices("Warnings", run.warnings),
-        "no_promise": overview.NO_PROMISE,
-        "read_ablation": ablation.READ,
-        "read_load": load.READ,
         "environment": tables.facts("Environment", "name", run.environment),
-        "cards": cards(run, folder),
+        "cards": _cards(run, folder),
     }
 
 
@@ -101,7 +75,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     settings = run.settings
     yield "measured", numbers.clock_time(run.started_at)
     yield "duration", numbers.elapsed(run.started_at, run.finished_at)
-    yield "commit", _commit(run) or "unknown"
+    yield "commit", overview.commit(run) or "unknown"
     yield "engines", ", ".join(settings.engines) or numbers.DASH
     yield "size", f"{settings.size or numbers.DASH}, seed {settings.seed}"
     yield "RTT", f"{', '.join(f'{rtt:g}' for rtt in settings.rtts_ms) or '0'} ms"
@@ -111,16 +85,12 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "mode", "quick: a first look, few pairs"
 
 
-def _commit(run: Run) -> str:
-    return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
-
-
 def _compared(run: Run) -> dict[str, object]:
     compared = run.kind == RunKind.COMPARISON
     facts = [
         ("measured by", ", ".join(run.settings.engines)),
         ("after was measured" if compared else "measured", numbers.clock_time(run.started_at) if run.started_at else ""),
-        ("commit, after" if compared else "commit", _commit(run)),
+        ("commit, after" if compared else "commit", overview.commit(run)),
         ("drift allowed for", run.environment.get("drift", "not recorded") if compared else ""),
     ]
     return {
@@ -135,23 +105,23 @@ def _compared(run: Run) -> dict[str, object]:
     }
 
 
-def _place_box(run: Run, place: EnginePlace) -> dict[str, object]:
+def _place_box(run: Run, place: str) -> dict[str, object]:
     """Return one engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
     there = promises.at(run, place)
     judged, ablated = promises.rows(there), ablation.parts(there)
     found: list[Block | figures.FigureBox] = []
     if judged or ablated:
-        found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.label.lower()))
+        found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.lower()))
     if judged:
         found.append(promises.promise_table(judged, promises.heading(run), linked=True))
     for part in () if judged else ablated:
         found += [ablation.table(part), Paragraph(ablation.total(part.found), quiet=True)]
     # The classes colour arms as the figure of the promises does.
     classes = _numbered(promises.arms_of(judged))
-    return {"label": place.label, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
+    return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
 
 
-def cards(run: Run, folder: Path | None) -> list[Card]:
+def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
     """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
     wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
     make = partial(_card, folder=folder, head=promises.heading(run))
@@ -161,46 +131,35 @@ def cards(run: Run, folder: Path | None) -> list[Card]:
         return list(processes.map(make, wanted))
 
 
-def _card(found: LocatedResult, *, folder: Path | None, head: str) -> Card:
+def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
+    """Return everything that the page shows of one scenario."""
     result = found.result
     judged = list(promises.rows_of(result, found.anchor))
-    return Card(
-        anchor=found.anchor,
-        where=found.where,
-        heading=found.named(result.title),
-        result=result,
-        classes=_classes(result),
-        paragraphs=_paragraphs(result),
-        promises=promises.promise_table(judged, head) if judged else None,
-        findings=tuple((status("observed" if f.holds else "not observed"), f) for f in result.findings),
-        measurements=tuple(overview.measurements(result)),
-        plans=_plans(result),
-        figures=tuple(figures.of_scenario(result, found.anchor, folder)),
-        under_load=tuple(of(*load.notices(result), load.summary(result))),
-    )
-
-
-def _classes(result: ScenarioResult) -> dict[str, str]:
     met = [*(arm.name for arm in result.arms), *(s.arm for s in result.statements), *(v.arm for v in result.verdicts)]
     others = _numbered(name for name in met if name not in {BASELINE, AA_CONTROL})
-    return {name: others.get(name, "baseline") for name in met}
+    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
+    repeats_title = bool(paragraphs) and paragraphs[0].rstrip(".") == result.title.rstrip(".")
+    plans: dict[str, dict[str, list[Statement]]] = {}
+    for s in tables.in_order(result, result.statements):
+        plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
+    return {
+        "anchor": found.anchor,
+        "where": found.where,
+        "heading": found.named(result.title),
+        "result": result,
+        "classes": {name: others.get(name, "baseline") for name in met},
+        "paragraphs": paragraphs[1:] if repeats_title else paragraphs,
+        "promises": promises.promise_table(judged, head) if judged else None,
+        "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
+        "measurements": overview.measurements(result),
+        "plans": plans,
+        "figures": list(figures.of_scenario(result, found.anchor, folder)),
+        "under_load": of(*load.notices(result), load.summary(result)),
+    }
 
 
 def _numbered(arms: Iterable[str]) -> dict[str, str]:
     return {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(dict.fromkeys(arms))}
-
-
-def _plans(result: ScenarioResult) -> dict[str, dict[str, list[Statement]]]:
-    plans: dict[str, dict[str, list[Statement]]] = {}
-    for s in tables.in_order(result, result.statements):
-        plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
-    return plans
-
-
-def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:
-    """Return the scenario's documentation, without a first paragraph that only repeats the title."""
-    found = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
-    return tuple(found[1:] if found and found[0].rstrip(".") == result.title.rstrip(".") else found)
 
 
 def plan_words(line: str) -> Sequence[tuple[str, bool]]:
