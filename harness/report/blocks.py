@@ -6,7 +6,7 @@ know no writer. `markdown`, `terminal` and `html` write blocks and know no conte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -131,6 +131,8 @@ class Paragraph:
     quiet: bool = False
     """Whether it explains how to read something, or adds a detail."""
     tone: Tone | None = None
+    code: str = ""
+    """Preformatted text below it, such as a command."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,6 @@ class Notices:
 
 
 @dataclass(frozen=True)
-class Code:
-    """Preformatted text, such as a command."""
-
-    text: str
-
-
-@dataclass(frozen=True)
 class ReportSection:
     """Blocks under a title. A folded one is left out in the terminal."""
 
@@ -175,7 +170,7 @@ class ReportSection:
     level: int = 2
 
 
-Block = Table | SideBySide | Paragraph | Notice | Notices | Code | ReportSection
+Block = Table | SideBySide | Paragraph | Notice | Notices | ReportSection
 
 
 def warning_notices(title: str, warnings: Iterable[RunWarning], label: str = "warning", tone: Tone = Tone.SHORT) -> list[Block]:
@@ -187,8 +182,3 @@ def warning_notices(title: str, warnings: Iterable[RunWarning], label: str = "wa
 def of(*blocks: Block | None) -> list[Block]:
     """Return the blocks that are there."""
     return [block for block in blocks if block is not None]
-
-
-def section(title: str, blocks: Sequence[Block]) -> list[Block]:
-    """Return an unfolded section of blocks; nothing without blocks."""
-    return [ReportSection(title, tuple(blocks), folded=False, level=3)] if blocks else []

@@ -72,11 +72,15 @@ def table(run: Run) -> Table:
     """Return a row per benchmark: before, after, ratio, interval and verdict, or the times alone for one file."""
     if any(result.verdicts for result in run.scenarios):
         head: tuple[str, ...] = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
-        rows = tuple(_compared(*pair) for result in run.scenarios for pair in sorted(_pairs(result), key=_urgency))
-        return Table("Medians, before and after", head, rows, names=2, wide=("values",))
+        compared = (_compared(*pair) for result in run.scenarios for pair in sorted(_pairs(result), key=_urgency))
+        return Table("Medians, before and after", head, tuple(compared), names=2, wide=("values",))
     head = ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values")
-    rows = tuple(_alone(latency) for result in run.scenarios for latency in result.latencies)
-    return Table("Times", head, rows, wide=("p95", "p99", "p99.9", "mean"))
+    rows = []
+    for x in (latency for result in run.scenarios for latency in result.latencies):
+        shown = [_percentile(x.percentiles_ns.get(label), label) for label in TAIL]
+        values = whole(x.samples) if x.samples else Cell(DASH, UNKNOWN)
+        rows.append(cells(x.group, duration(median_ns(x)), *shown, duration(x.max_ns), duration(x.mean_ns), values))
+    return Table("Times", head, tuple(rows), wide=("p95", "p99", "p99.9", "mean"))
 
 
 def tails(run: Run) -> Table | None:
@@ -119,12 +123,6 @@ def _compared(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
         Cell(ratio, "" if bounds else verdict.sentence, bounds or "(no interval)"),
         Cell(" → ".join(dict.fromkeys(samples)), "" if DASH not in samples else UNKNOWN),
     )
-
-
-def _alone(x: Latency) -> tuple[Cell, ...]:
-    shown = [_percentile(x.percentiles_ns.get(label), label) for label in TAIL]
-    values = whole(x.samples) if x.samples else Cell(DASH, UNKNOWN)
-    return cells(x.group, duration(median_ns(x)), *shown, duration(x.max_ns), duration(x.mean_ns), values)
 
 
 def _percentile(value_ns: float | None, label: str) -> Cell:

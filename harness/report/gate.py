@@ -16,12 +16,9 @@ MOST = 100
 
 def shown(result: GateResult) -> list[GateRow]:
     """Return the rows to show: the most pressing verdict first, then the largest change."""
-    rows = [row for row in result.rows if row.verdict not in FOLDED or _did_not_run(row)]
+    did_not_run = (GateVerdict.NOT_COMPARABLE, RowKind.STATUS)
+    rows = [row for row in result.rows if row.verdict not in FOLDED or (row.verdict, row.kind) == did_not_run]
     return sorted(rows, key=lambda row: (list(GateVerdict).index(row.verdict), -_size(row)))
-
-
-def _did_not_run(row: GateRow) -> bool:
-    return row.verdict == GateVerdict.NOT_COMPARABLE and row.kind == RowKind.STATUS
 
 
 def _size(row: GateRow) -> float:

@@ -34,7 +34,9 @@ def commands(result: GateResult) -> list[str]:
         if len(of_level) > MOST:
             of_level[MOST - 1 :] = [(name, "harness gate", f"and {len(of_level) - MOST + 1} more; see the job's summary")]
         found += of_level
-    return [_command(*line) for line in found]
+    return [
+        f"::{name} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(text)}" for name, title, text in found
+    ]
 
 
 def summary(result: GateResult) -> str:
@@ -47,11 +49,7 @@ def summary(result: GateResult) -> str:
     return text + "\n"
 
 
-def _command(level: str, title: str, text: str) -> str:
-    """Return a workflow command, escaped as GitHub's toolkit does, so that no text can start another command."""
-    return f"::{level} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(text)}"
-
-
 def _escaped(text: str) -> str:
+    """Return a text escaped as GitHub's toolkit does, so that it cannot start another command."""
     printable = "".join(c if c.isprintable() or c in "\r\n\t" else "\ufffd" for c in text)
     return printable.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,5 +1,7 @@
 """Response times and throughput under load, as tables and in words."""
 
+from collections.abc import Iterator
+
 from harness.report import capacity
 from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, SideBySide, Table, Tone, cells, of
 from harness.report.capacity import IS_BASELINE, NO_LOAD
@@ -126,30 +128,30 @@ def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
 def arms(result: ScenarioResult) -> list[Table]:
     """Return a table per group of operations: a row per figure, arms side by side."""
     load = result.load or NO_LOAD
-    return [
-        _group_table(load, [row for arm in arms_of(result) if (row := row_of(load, arm, group)) is not None], group)
-        for group in groups(result)
-    ]
+    tables = []
+    for group in groups(result):
+        found = [row for arm in arms_of(result) if (row := row_of(load, arm, group)) is not None]
+        unit = _unit(load, [group])
+        head = ("", *(row.arm for row in found))
+        tables.append(Table(f"{_caption(load, group)}, times in {unit.name}", head, tuple(_figures(load, found, group, unit))))
+    return tables
 
 
-def _group_table(load: LoadResult, found: list[LoadedArm], group: str) -> Table:
+def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -> Iterator[tuple[Cell, ...]]:
+    """Yield a row per figure of a group."""
     is_open = any(row.offered_per_s is not None for row in found)
-    unit = _unit(load, [group])
-    rows = []
     if is_open or any(overloaded(load, row.arm, group) for row in found):
-        rows.append(cells("this rate", *(_sustains(load, row) for row in found)))
+        yield cells("this rate", *(_sustains(load, row) for row in found))
     if is_open:
-        offered = (DASH if row.offered_per_s is None else significant(row.offered_per_s) for row in found)
-        rows.append(cells("offered per second", *offered))
-    rows.append(cells("throughput per second", *(significant(row.achieved_per_s) for row in found)))
-    counts = ("operations", "errors", *(["dropped"] * is_open), "unfinished")
-    rows += [cells(name, *(whole(getattr(row, name)) for row in found)) for name in counts]
+        yield cells("offered per second", *(DASH if x.offered_per_s is None else significant(x.offered_per_s) for x in found))
+    yield cells("throughput per second", *(significant(row.achieved_per_s) for row in found))
+    for name in ("operations", "errors", *(["dropped"] * is_open), "unfinished"):
+        yield cells(name, *(whole(getattr(row, name)) for row in found))
     wanted = [("response", label) for label in (*QUANTILES, "max")]
     wanted += [*(("service", label) for label in TIMED), ("queue", "99")] if is_open else []
     for kind, label in wanted:
         name = f"{kind} {label if label == 'max' else f'p{label}'}"
-        rows.append(cells(name, *(_time(load, row, kind, label, unit) for row in found)))
-    return Table(f"{_caption(load, group)}, times in {unit.name}", ("", *(row.arm for row in found)), tuple(rows))
+        yield cells(name, *(_time(load, row, kind, label, unit) for row in found))
 
 
 def _sustains(load: LoadResult, row: LoadedArm) -> Cell:

@@ -1,23 +1,9 @@
 """A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 from harness.report import ablation, comparison, load, promises, review, tables
-from harness.report.blocks import (
-    Block,
-    Code,
-    Notice,
-    Notices,
-    Paragraph,
-    ReportSection,
-    SideBySide,
-    Tone,
-    of,
-    section,
-    status,
-    warning_notices,
-)
+from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, SideBySide, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
 from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
@@ -37,6 +23,7 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     """
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
+    every_speed = [block for result in run.scenarios for block in speed(result)]
     judged = verdicts(run)
     switches = [] if judged else ablations(run)
     under_load = [block for heading, result in load.parts(run) for block in load.brief(heading, result)]
@@ -44,28 +31,32 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     if not run.scenarios:
         found = [Paragraph(NOTHING, tone=Tone.BAD)]
     elif not found:
-        found = _speeds(run) if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
+        found = every_speed if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
     warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
-    return [*found, *notices(run), *warnings, *(_speeds(run) if speeds and run.kind != RunKind.LOAD else [])]
+    return [*found, *notices(run), *warnings, *(every_speed if speeds and run.kind != RunKind.LOAD else [])]
 
 
 def full(run: Run) -> list[Block]:
     """Return a run as a document: notices, verdicts, answers to the review, switches, load, warnings, and each scenario folded."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
+    answers = [
+        ReportSection(f"{table.caption}: {place}", (table,))
+        for place in promises.places(run)
+        for table in review.answers(promises.at(run, place))
+    ]
     found = of(
         Paragraph(_facts(run)),
         *([] if run.scenarios else [Paragraph(NOTHING, tone=Tone.BAD)]),
         *notices(run),
         Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None,
         *verdicts(run),
-        *_answers(run),
+        *answers,
         *ablations(run),
         *_load(run),
         *warning_notices("Warnings", run.warnings),
         *map(scenario, located(run)),
-        Paragraph("Reproduce:"),
-        Code(run.command),
+        Paragraph("Reproduce:", code=run.command),
     )
     return [ReportSection(f"Advice on trial: {run.name}", tuple(found), folded=False)]
 
@@ -106,12 +97,6 @@ def verdicts(run: Run) -> list[Block]:
     return [promises.promise_table(found, promises.heading(run))]
 
 
-def _answers(run: Run) -> Iterator[ReportSection]:
-    for place in promises.places(run):
-        for table in review.answers(promises.at(run, place)):
-            yield ReportSection(f"{table.caption}: {place}", (table,))
-
-
 def ablations(run: Run) -> list[Block]:
     """Return the gain of each switch, a table per group, with how to read it; none for a run without ablation."""
     found = [block for part in ablation.parts(run) for block in (ablation.table(part), Paragraph(ablation.total(part.found)))]
@@ -126,17 +111,6 @@ def _load(run: Run) -> list[Block]:
     return [*blocks, Paragraph(load.READ, quiet=True)] if blocks else []
 
 
-def aa_control(control: Ratio) -> Paragraph:
-    """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
-    reading = f"the baseline against itself measured {ratio_with_interval(control)}"
-    if control.low is None or control.high is None:
-        return Paragraph(f"{reading}; one process gives no confidence interval.", f"A/A control, {control.group}:", quiet=True)
-    if control.low <= 1 <= control.high:
-        return Paragraph(f"{reading}.", f"A/A control passed, {control.group}:", quiet=True)
-    noise = "the interval excludes 1: read differences of this size as noise."
-    return Paragraph(f"{reading}; {noise}", f"A/A control, {control.group}:", quiet=True)
-
-
 def measurements(result: ScenarioResult) -> list[Block]:
     """Return a scenario's warnings and tables. Under load its own tables replace the ordinary ones, which ignore overload."""
     timed: list[Block] = []
@@ -144,19 +118,27 @@ def measurements(result: ScenarioResult) -> list[Block]:
         timed = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
     elif result.ratios or result.latencies:
         timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
-    controls = [aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
-    more = of(
-        tables.percentile_ratios(result),
-        tables.work_counts(result),
-        tables.memory(result),
-        tables.growth(result),
-        *tables.controls(result),
-    )
-    return [
-        *warning_notices("Warnings", result.warnings),
-        *section("Under load" if result.load else "Speed", [*timed, *controls]),
-        *section("Work, memory, growth", more),
-    ]
+    controls = [_aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
+    sections = {
+        "Under load" if result.load else "Speed": [*timed, *controls],
+        "Work, memory, growth": of(
+            *(make(result) for make in (tables.percentile_ratios, tables.work_counts, tables.memory, tables.growth)),
+            *tables.controls(result),
+        ),
+    }
+    shown = [ReportSection(title, tuple(blocks), folded=False, level=3) for title, blocks in sections.items() if blocks]
+    return [*warning_notices("Warnings", result.warnings), *shown]
+
+
+def _aa_control(control: Ratio) -> Paragraph:
+    """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
+    passed, end = "", "; one process gives no confidence interval."
+    if control.low is not None and control.high is not None:
+        passed, end = "", "; the interval excludes 1: read differences of this size as noise."
+        if control.low <= 1 <= control.high:
+            passed, end = " passed", "."
+    reading = f"the baseline against itself measured {ratio_with_interval(control)}{end}"
+    return Paragraph(reading, f"A/A control{passed}, {control.group}:", quiet=True)
 
 
 def scenario(found: LocatedResult) -> ReportSection | None:
@@ -183,10 +165,6 @@ def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
             some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
             made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
     return [Notices("Warnings", tuple(made))] if made else []
-
-
-def _speeds(run: Run) -> list[Block]:
-    return [block for result in run.scenarios for block in speed(result)]
 
 
 def speed(result: ScenarioResult) -> list[Block]:

@@ -35,7 +35,11 @@ def scorecard(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     for score in review.scorecard:
         of_score = [row for row in promises if row.promise in score.promises]
         missing = [f"{promise} not in this run" for promise in score.promises if promise not in known]
-        figures = ("; ".join([*_figures(of_score, arm), *missing]) or DASH for arm in arms)
+        figures = []
+        for arm in arms:
+            found = [(row.label, verdict_cell(row.of(arm))) for row in of_score]
+            measured = [f"{label} {cell.status.sign} {cell.text}" for label, cell in found if cell.status and cell.text]
+            figures.append("; ".join([*measured, *missing]) or DASH)
         lines.append(cells(score.aspect, score.today, score.goal, *figures))
     head = ("aspect", "today, in the review", "goal, in the review", *arms)
     return Table("The review's scorecard, and what was measured", head, tuple(lines), names=len(head))
@@ -81,11 +85,6 @@ def ablated_ranking(review: Review, part: ablation.AblationPart) -> Table | None
 
 def _stated(priority: Priority, review: Review) -> tuple[str, ...]:
     return (review.areas.get(priority.area, priority.area), priority.priority, priority.impact, priority.effort, priority.gain)
-
-
-def _figures(promises: Sequence[PromiseRow], arm: str) -> list[str]:
-    found = [(row.label, verdict_cell(row.of(arm))) for row in promises]
-    return [f"{label} {cell.status.sign} {cell.text}" for label, cell in found if cell.status and cell.text]
 
 
 def _gain(priority: Priority, promises: Sequence[PromiseRow], arm: str) -> float | None:

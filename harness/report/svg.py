@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from matplotlib.transforms import Transform, blended_transform_factory
+from matplotlib.transforms import blended_transform_factory
 
 from harness.report.numbers import Unit, significant
 from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
@@ -91,14 +91,10 @@ def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[
     return drawing, axes
 
 
-def beside_rows(axes: Axes) -> Transform:
-    """Return the coordinates for what stands beside rows: x in inches from the figure's left edge, y of the axis."""
-    return blended_transform_factory(axes.figure.dpi_scale_trans, axes.transData)
-
-
 def write(axes: Axes, x: float, y: float, text: str, room: float = math.inf, **style: Any) -> None:
     """Write beside rows, `x` units from the figure's left edge and at `y` of the axis, cut to `room` units."""
-    axes.figure.text(x / INCH, y, shorten(text, room), va="center", transform=beside_rows(axes), **style)
+    place = blended_transform_factory(axes.figure.dpi_scale_trans, axes.transData)
+    axes.figure.text(x / INCH, y, shorten(text, room), va="center", transform=place, **style)
 
 
 def interval_mark(

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
 
 STYLES = {
     Tone.GREAT: "bold cyan",
@@ -26,20 +26,9 @@ GAP, INDENT = 2, 2
 """Spaces between columns, and before the rows of a group."""
 
 
-def write(blocks: Iterable[Block]) -> RenderableType:
-    """Return blocks as something that a `rich.console.Console` prints, laid out for its width."""
-    return _Blocks(tuple(blocks))
-
-
-class _Blocks:
-    """Blocks, laid out when the width is known."""
-
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        self._blocks = blocks
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for block in self._blocks:
-            yield from _block(block, options.max_width)
+def write(blocks: Iterable[Block], width: int) -> RenderableType:
+    """Return blocks as something that a `rich.console.Console` prints, laid out for `width` columns."""
+    return Group(*(part for block in blocks for part in _block(block, width)))
 
 
 def _block(block: Block, width: int) -> Iterator[RenderableType]:
@@ -52,12 +41,11 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
         case Paragraph():
             style = STYLES[block.tone] if block.tone else "dim" if block.quiet else ""
             yield Text.assemble((block.lead, "bold"), " " if block.lead and block.text else "", (block.text, style))
+            yield from [Text(block.code)] if block.code else []
         case Notice():
             yield _notice(block)
         case Notices():
             yield from map(_notice, block.items)
-        case Code():
-            yield Text(block.text)
         case ReportSection() if not block.folded:
             yield Text(block.title, style="bold")
             for inner in block.blocks:

@@ -10,20 +10,7 @@ from matplotlib.patches import Patch
 
 from harness.report.blocks import status
 from harness.report.promises import PromiseRow, arms_of, figure, kept, rows
-from harness.report.svg import (
-    ARM_COLOURS,
-    BAND,
-    INCH,
-    INK,
-    KEEPS,
-    MUTED,
-    arm_styles,
-    beside_rows,
-    interval_mark,
-    legend_of,
-    row_axes,
-    write,
-)
+from harness.report.svg import BAND, INK, KEEPS, MUTED, arm_styles, interval_mark, legend_of, row_axes, write
 from harness.results.run import Run, Verdict
 from harness.verdicts.promise import EXPONENT, format_claim, format_figure
 
@@ -62,12 +49,12 @@ def draw_run(run: Run) -> Figure | None:
     low, high = max(1 / FURTHEST, min(0.4, min(values) * 0.8)), min(FURTHEST, max(2.5, max(values) * 1.25))
     axes.set(xscale="log", xlim=(low, high))
     axes.axvspan(1, high, color=KEEPS, linewidth=0)
+    inner = WIDTH - LEFT - RIGHT
     for number, row in enumerate(promises):
         top = float(sum(tall[:number]))
         if top:
-            ends = [14 / INCH, (WIDTH - 14) / INCH]
-            line = Line2D(ends, [top, top], transform=beside_rows(axes), color=MUTED, linewidth=0.5, alpha=0.35)
-            drawing.add_artist(line)
+            ends = ((14 - LEFT) / inner, (WIDTH - 14 - LEFT) / inner)
+            axes.axhline(top, *ends, clip_on=False, color=MUTED, linewidth=0.5, alpha=0.35)
         _row(axes, row, marks, top, tall[number])
     axes.axvline(1, color=INK, linewidth=1.1)
     _frame(drawing, axes, marks)
@@ -129,7 +116,7 @@ def _frame(drawing: Figure, axes: Axes, marks: ArmMarks) -> None:
     write(axes, WIDTH - RIGHT, 36 - HEAD, "kept →", ha="right", fontsize=9.5, color=MUTED)
     one = LEFT + (WIDTH - LEFT - RIGHT) * math.log(1 / low) / math.log(high / low)
     write(axes, one, 36 - HEAD, "promised", ha="center", fontsize=9.5, weight="bold")
-    shown = list(marks.items())[: len(ARM_COLOURS)]
+    shown = list(marks.items())[: len(MARKS)]
     handles: list[Artist] = [
         *(Line2D([], [], linewidth=2, markersize=6, marker=sign, color=colour, label=arm) for arm, (colour, sign, _) in shown),
         *(
