@@ -87,16 +87,13 @@ def tables(result: ScenarioResult) -> list[Table]:
     for kind, of_kind in groupby(in_order(result), key=lambda x: x.kind):
         capacities = list(of_kind)
         objectives = ", or ".join(dict.fromkeys(x.objective for x in capacities))
-        rows = tuple(_row(result.load or NO_LOAD, x) for x in capacities)
-        made.append(Table(f"Highest {kind} at which {objectives}", head, rows))
+        rows = []
+        for x in capacities:
+            levels, bend = (_level_cell(value, x) for value in (x.sustained, x.failed_at)), knee(x.steps)
+            at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, x.kind)
+            rows.append(cells(x.arm, *levels, against(result.load or NO_LOAD, x), at_knee, whole(len(x.steps))))
+        made.append(Table(f"Highest {kind} at which {objectives}", head, tuple(rows)))
     return made
-
-
-def _row(load: LoadResult, capacity: Capacity) -> tuple[Cell, ...]:
-    levels = (_level_cell(value, capacity) for value in (capacity.sustained, capacity.failed_at))
-    bend = knee(capacity.steps)
-    at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, capacity.kind)
-    return cells(capacity.arm, *levels, against(load, capacity), at_knee, whole(len(capacity.steps)))
 
 
 def reasons(result: ScenarioResult) -> list[Paragraph]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, cells, of, status, warning_notices
-from harness.report.numbers import DASH, duration, interval, megabytes, significant, whole
+from harness.report.numbers import DASH, duration, interval, significant, whole
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 
 FOLDED = {GateVerdict.EQUAL, GateVerdict.NOT_JUDGED, GateVerdict.NOT_COMPARABLE}
@@ -29,7 +29,7 @@ def figure(value: float | None, unit: str) -> str:
     """Return a figure with its unit; a dash for a missing one."""
     if value is None:
         return DASH
-    return duration(value) if unit == "ns" else f"{megabytes(value)} MB" if unit == "bytes" else whole(value)
+    return duration(value) if unit == "ns" else f"{significant(value / 1e6)} MB" if unit == "bytes" else whole(value)
 
 
 def change(row: GateRow) -> Cell:
@@ -56,11 +56,6 @@ def headline(result: GateResult) -> str:
     return f"{status(result.verdict).label}: {result.sentence}"
 
 
-def changes(result: GateResult) -> list[Block]:
-    """Return a row per figure that changed or could not be decided, at most `MOST`."""
-    return _table(shown(result), "verdict")
-
-
 def _table(rows: Sequence[GateRow], last: str) -> list[Block]:
     """Return figures in a table, at most `MOST`, with verdict or reason in the `last` column; nothing without figures."""
     lines = []
@@ -82,7 +77,9 @@ def remarks(result: GateResult) -> list[Block]:
 def brief(result: GateResult) -> list[Block]:
     """Return the result for the terminal: the verdict is the last line."""
     tally = Paragraph(counts(result)) if result.rows else None
-    return of(*changes(result), *remarks(result), tally, Paragraph(headline(result), tone=status(result.verdict).tone))
+    return of(
+        *_table(shown(result), "verdict"), *remarks(result), tally, Paragraph(headline(result), tone=status(result.verdict).tone)
+    )
 
 
 def full(result: GateResult) -> list[Block]:
@@ -93,7 +90,7 @@ def full(result: GateResult) -> list[Block]:
     found = of(
         Paragraph(f"{result.sentence}."),
         Paragraph(sides),
-        *changes(result),
+        *_table(shown(result), "verdict"),
         *remarks(result),
         ReportSection(f"{len(unjudged):,} times that could not be judged", tuple(_table(unjudged, "reason"))) if unjudged else None,
     )

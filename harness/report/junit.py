@@ -37,18 +37,15 @@ def render(result: GateResult) -> bytes:
     _suite(root, "gate", [overall, *incomparable])
     by_place: dict[str, dict[str, list[GateRow]]] = defaultdict(lambda: defaultdict(list))
     for row in result.rows:
-        by_place[row.place][_name(row)].append(row)
+        group = row.group or (OWN_FIGURE if row.kind != RowKind.STATUS and row.arm else "")
+        name = " · ".join(part for part in (row.arm, group, KINDS[row.kind]) if part)
+        by_place[row.place][name].append(row)
     for place, cases in by_place.items():
         _suite(root, place, [_case(place, name, rows) for name, rows in cases.items()])
     root.attrib |= {key: str(sum(int(suite.get(key, "0")) for suite in root)) for key in ("tests", "failures", "errors", "skipped")}
     ET.indent(root)
     text = INVALID_CHARACTERS.sub("\ufffd", ET.tostring(root, encoding="unicode"))
     return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n".encode()
-
-
-def _name(row: GateRow) -> str:
-    group = row.group or (OWN_FIGURE if row.kind != RowKind.STATUS and row.arm else "")
-    return " · ".join(part for part in (row.arm, group, KINDS.get(row.kind, row.kind)) if part)
 
 
 def _suite(root: ET.Element, name: str, cases: Sequence[ET.Element]) -> None:

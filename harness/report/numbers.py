@@ -84,11 +84,6 @@ def exponent(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
-def megabytes(value_bytes: float) -> str:
-    """Return bytes as megabytes (10^6) with three significant digits, without the unit's name."""
-    return significant(value_bytes / 1e6)
-
-
 def clock_time(moment: str) -> str:
     """Return an ISO time as `2026-01-05 10:22 UTC`; anything else unchanged."""
     try:

@@ -21,31 +21,23 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from harness.report.numbers import Unit, significant
+from harness.report.numbers import Unit
 from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
-INK, MUTED, GRID, PAPER, KEEPS, BAND = ("#f00001", "#f00002", "#f00003", "#f00004", "#f00005", "#f00006")
-BASELINE_COLOUR, CONTROL_COLOUR = "#f00010", "#f00013"
-ARM_COLOURS = ("#f00011", "#f00012", "#f00014", "#f00015", "#f00016", "#f00017")
-"""The colours of arms by position; the page's style sheet has them as `--arm-1` to `--arm-6`."""
+_NAMES = ("ink", "muted", "grid", "card", "keeps", "band", "arm-baseline", "arm-control", *(f"arm-{n}" for n in range(1, 7)))
+VARIABLES = {f"#f000{number:02}": f"--{name}" for number, name in enumerate(_NAMES)}
+"""The variable of the page's style sheet for each placeholder colour."""
 
-VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    GRID: "--grid",
-    PAPER: "--card",
-    KEEPS: "--keeps",
-    BAND: "--band",
-    BASELINE_COLOUR: "--arm-baseline",
-    CONTROL_COLOUR: "--arm-control",
-    **{colour: f"--arm-{number}" for number, colour in enumerate(ARM_COLOURS, start=1)},
-}
-LINES: tuple[Any, ...] = ((0, (5, 1.6)), "-", *["-."] * 4)
-MARKERS = ("s", "D", "^", "v", "P", "X")
-"""The lines and markers of arms by position, so that colour is never the only difference."""
+INK, MUTED, GRID, PAPER, KEEPS, BAND, BASELINE_COLOUR, CONTROL_COLOUR, *ARM_COLOURS = VARIABLES
 
 Styles = dict[str, dict[str, Any]]
 """Arm → what Matplotlib takes to draw its lines: `color`, `linestyle`, `marker`."""
+
+ARM_STYLES = [
+    {"color": colour, "linestyle": line, "marker": marker}
+    for colour, line, marker in zip(ARM_COLOURS, ((0, (5, 1.6)), "-", *["-."] * 4), "sD^vPX", strict=True)
+]
+"""The styles of arms by position; lines and markers differ too, so that colour is never the only difference."""
 
 INCH = 72.0
 """Matplotlib's SVG has 72 units per inch, so a figure's size in these units is its view box."""
@@ -140,13 +132,10 @@ def arm_styles(order: Iterable[str], shown: Iterable[str]) -> Styles:
     arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
     if len(arms) > len(ARM_COLOURS):
         arms = [name for name in arms if name in drawn]
-    looks = [
-        dict(zip(("color", "linestyle", "marker"), of_arm, strict=True)) for of_arm in zip(ARM_COLOURS, LINES, MARKERS, strict=True)
-    ]
     return {
         BASELINE: {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
         AA_CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
-        **{name: looks[place % len(looks)] for place, name in enumerate(arms)},
+        **{name: ARM_STYLES[place % len(ARM_STYLES)] for place, name in enumerate(arms)},
     }
 
 
@@ -182,13 +171,8 @@ def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
     axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]) if steps is None else LogLocator(subs=steps))
     axis.set_minor_locator(NullLocator())
     scale = unit.ns if unit else 1.0
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / scale)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:,.10g}"))
     axes.tick_params(which="both", length=0)
-
-
-def _tick(value: float) -> str:
-    text = significant(value)
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def shorten(text: str, width: float) -> str:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from harness.report.blocks import Cell, Table, cells
-from harness.report.numbers import DASH, Unit, exponent, interval, megabytes, percent, significant, times, unit_of, whole
+from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
 from harness.results.load import LoadedArm
 from harness.results.run import (
     AA_CONTROL,
@@ -150,18 +150,15 @@ def work_counts(result: ScenarioResult) -> Table | None:
 
 
 def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
+    """Return a count with its change from the baseline's."""
     if found is None:
         return Cell(DASH, "not counted for this arm")
-    text = whole(found.value) + ("" if base is None else _change(base.value, found.value))
-    return Cell(text) if found.repeats_exactly else Cell(f"≈ {text}", "differed between repeats")
-
-
-def _change(before: float, after: float) -> str:
-    if before == after:
-        return ""
-    if before == 0 or after == 0:
-        return " (none before)" if before == 0 else " (none left)"
-    return f" ({significant(before / after)}× less)" if after < before else f" ({significant(after / before)}× as much)"
+    before, after, change = found.value if base is None else base.value, found.value, ""
+    if before == 0 != after or after == 0 != before:
+        change = " (none before)" if before == 0 else " (none left)"
+    elif before != after:
+        change = f" ({significant(before / after)}× less)" if after < before else f" ({significant(after / before)}× as much)"
+    return Cell(whole(after) + change) if found.repeats_exactly else Cell(f"≈ {whole(after)}{change}", "differed between repeats")
 
 
 def memory(result: ScenarioResult) -> Table | None:
@@ -177,10 +174,10 @@ def memory(result: ScenarioResult) -> Table | None:
     rows = [
         cells(
             *(m.group, m.arm, m.error or "completed", *([f"{m.scale:g}"] * scales)),
-            *map(megabytes, (m.idle_bytes, m.peak_bytes, m.added_bytes)),
+            *(significant(size / 1e6) for size in (m.idle_bytes, m.peak_bytes, m.added_bytes)),
             _added(m, baselines.get((m.group, m.scale, m.limit_bytes))),
             *(significant(m.seconds), Cell(DASH, "not counted") if m.rows is None else whole(m.rows)),
-            *([megabytes(m.limit_bytes) if m.limit_bytes else Cell(DASH, "no limit")] * limits),
+            *([significant(m.limit_bytes / 1e6) if m.limit_bytes else Cell(DASH, "no limit")] * limits),
         )
         for m in found
     ]

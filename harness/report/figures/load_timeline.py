@@ -34,15 +34,6 @@ SHADE, PALE = 0.13, 0.05
 
 
 @dataclass(frozen=True)
-class TickSpan:
-    """A tick on the axis of the whole run: it covers the seconds from `start_s` to `end_s`."""
-
-    tick: Tick
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
 class Stretch:
     """Neighbouring ticks of one block, all measured or none. A block is one arm, until another follows or it warms up again."""
 
@@ -78,48 +69,50 @@ class Strip:
 
 def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     """Draw a strip per kind of figure, processes one after another; None without ticks."""
-    ticks = result.load.ticks if result.load else []
+    ticks = sorted(result.load.ticks if result.load else [], key=lambda t: (t.process, t.at_s))
     arms = arms_of(result) or list(dict.fromkeys(tick.arm for tick in ticks))
     if not ticks or is_crowded(arms):
         return None
-    spans = _spans(ticks)
-    stretches, styles, strips = _stretches(spans), styles_of(result, arms), _strips(spans)
+    styles, stretches, spans_s = styles_of(result, arms), _stretches(ticks), _spans_s(ticks)
+    borders_s = [
+        (a[1] + b[0]) / 2 for (a, b), (t, u) in zip(pairwise(spans_s), pairwise(ticks), strict=True) if t.process != u.process
+    ]
+    strips = _strips(ticks, spans_s)
     height = TOP + len(strips) * (ROW + APART) - APART + FOOT
     drawing = figure(WIDTH, height)
     box = {"left": LEFT / WIDTH, "right": 1 - RIGHT / WIDTH, "top": 1 - TOP / height, "bottom": FOOT / height}
     panels = drawing.subplots(len(strips), sharex=True, squeeze=False, gridspec_kw=box | {"hspace": APART / ROW})[:, 0]
     for axes, strip in zip(panels, strips, strict=True):
-        _draw_strip(axes, strip, spans, stretches, styles)
-        axes.tick_params(length=0)
-    panels[0].set_xlim(spans[0].start_s, spans[-1].end_s)
-    one = len({tick.process for tick in ticks}) == 1
-    panels[-1].set_xlabel("seconds" if one else "seconds, engine processes one after another")
+        _draw_strip(axes, strip, spans_s, stretches, styles)
+        for border_s in borders_s:
+            axes.axvline(border_s, color=INK, linewidth=0.8)
+    panels[0].set_xlim(spans_s[0][0], spans_s[-1][1])
+    panels[-1].set_xlabel("seconds, engine processes one after another" if borders_s else "seconds")
     handles = [Patch(color=styles[arm]["color"], alpha=0.5, label=arm) for arm in arms]
     legend_of(drawing, [*handles, Patch(color=MUTED, alpha=0.18, label="paler: warm-up, drain")])
     return drawing
 
 
-def _spans(ticks: Sequence[Tick]) -> list[TickSpan]:
-    found: list[TickSpan] = []
+def _spans_s(ticks: Sequence[Tick]) -> list[tuple[float, float]]:
+    """Return the seconds from which to which each tick is on an axis on which processes follow one after another."""
+    found: list[tuple[float, float]] = []
     offset_s = 0.0
-    for _, of_process in groupby(sorted(ticks, key=lambda t: (t.process, t.at_s)), key=lambda t: t.process):
-        own = list(of_process)
-        usual_s = median([b.at_s - a.at_s for a, b in pairwise(own)] or [1.0]) or 1.0
-        before_s = max(0.0, own[0].at_s - usual_s)
-        start_s = before_s
-        for tick in own:
+    for _, of_process in groupby(ticks, key=lambda t: t.process):
+        at_s = [tick.at_s for tick in of_process]
+        usual_s = median([b - a for a, b in pairwise(at_s)] or [1.0]) or 1.0
+        before_s = max(0.0, at_s[0] - usual_s)
+        for start_s, end_s in pairwise([before_s, *at_s]):
             # A gap belongs to no block: arms are being set up, or a process was idle.
-            begun_s = start_s if tick.at_s - start_s < 3 * usual_s else tick.at_s - usual_s
-            found.append(TickSpan(tick, offset_s + begun_s - before_s, offset_s + tick.at_s - before_s))
-            start_s = tick.at_s
-        offset_s += own[-1].at_s - before_s + usual_s
+            begun_s = start_s if end_s - start_s < 3 * usual_s else end_s - usual_s
+            found.append((offset_s + begun_s - before_s, offset_s + end_s - before_s))
+        offset_s += at_s[-1] - before_s + usual_s
     return found
 
 
-def _stretches(spans: Sequence[TickSpan]) -> list[Stretch]:
+def _stretches(ticks: Sequence[Tick]) -> list[Stretch]:
     found: list[Stretch] = []
-    for place, span in enumerate(spans):
-        tick, last = span.tick, spans[place - 1].tick if place else None
+    for place, tick in enumerate(ticks):
+        last = ticks[place - 1] if place else None
         warms_up_again = last is not None and tick.phase == Phase.WARM_UP != last.phase
         starts_block = last is None or warms_up_again or (last.process, last.arm) != (tick.process, tick.arm)
         is_measured = tick.phase == Phase.MEASURED
@@ -130,9 +123,8 @@ def _stretches(spans: Sequence[TickSpan]) -> list[Stretch]:
     return found
 
 
-def _strips(spans: Sequence[TickSpan]) -> list[Strip]:
-    ticks = [span.tick for span in spans]
-    spent_s = [max(span.end_s - span.start_s, 1e-9) for span in spans]
+def _strips(ticks: Sequence[Tick], spans_s: Sequence[tuple[float, float]]) -> list[Strip]:
+    spent_s = [max(end_s - start_s, 1e-9) for start_s, end_s in spans_s]
     strips = []
     if any(t.p50_ns for t in ticks):
         unit = unit_of(t.p50_ns for t in ticks)
@@ -168,21 +160,19 @@ def _line(name: str, values: Iterable[float | None], unit: float = 1.0, **style:
     return StripLine(name, [math.nan if value is None else value / unit for value in values], usual | style)
 
 
-def _draw_strip(axes: Axes, strip: Strip, spans: Sequence[TickSpan], stretches: Sequence[Stretch], styles: Styles) -> None:
-    ends_s = [span.end_s for span in spans]
+def _draw_strip(
+    axes: Axes, strip: Strip, spans_s: Sequence[tuple[float, float]], stretches: Sequence[Stretch], styles: Styles
+) -> None:
     for line in strip.lines:
         for s in stretches:
-            part = slice(s.line_from, s.end)
-            style = {"color": styles[s.arm]["color"], "alpha": 1.0 if s.is_measured else 0.4} | line.style
-            axes.plot(ends_s[part], line.values[part], **style)
+            xs, ys = [end_s for _, end_s in spans_s[s.line_from : s.end]], line.values[s.line_from : s.end]
+            axes.plot(xs, ys, **{"color": styles[s.arm]["color"], "alpha": 1.0 if s.is_measured else 0.4} | line.style)
     for s in stretches:
         shade = {"color": styles[s.arm]["color"], "alpha": SHADE if s.is_measured else PALE}
-        axes.axvspan(spans[s.first].start_s, spans[s.end - 1].end_s, linewidth=0, **shade)
-    for before, after in pairwise(spans):
-        if before.tick.process != after.tick.process:
-            axes.axvline((before.end_s + after.start_s) / 2, color=INK, linewidth=0.8)
+        axes.axvspan(spans_s[s.first][0], spans_s[s.end - 1][1], linewidth=0, **shade)
     axes.set_title(shorten(strip.title, 600), fontsize=10.5, pad=4)
     axes.grid(visible=False, axis="x")
+    axes.tick_params(length=0)
     if strip.is_log:
         log_axis(axes, "y")
     else:
