@@ -1,8 +1,4 @@
-"""The model of every report: blocks of text, tables of cells, statuses. Built once per kind of content, written by three writers.
-
-Content modules (`promises`, `tables`, `load`, `capacity`, `ablation`, `review`, `comparison`, `gate`, `overview`) return blocks and
-know no writer. `markdown`, `terminal` and `html` write blocks and know no content.
-"""
+"""The model of every report: blocks of text, tables of cells, statuses. Built once per kind of content, for three writers."""
 
 from __future__ import annotations
 

@@ -47,20 +47,17 @@ def found(load: LoadResult, arm: str, kind: str) -> Capacity | None:
     return next((x for x in load.capacities if (x.arm, x.kind) == (arm, kind)), None)
 
 
-def sustained(load: LoadResult, arm: str, kind: str) -> tuple[Cell, Cell]:
-    """Return the highest level that an arm sustains, and its ratio to the baseline's; dashes with the reason if unknown."""
-    capacity = found(load, arm, kind)
+def level_cell(capacity: Capacity | None, value: float | None) -> Cell:
+    """Return a level of a search, or a dash with the reason."""
     if capacity is None:
-        return Cell(DASH, "not searched"), Cell(DASH, "not searched")
-    return _level_cell(capacity.sustained, capacity), against(load, capacity)
-
-
-def _level_cell(value: float | None, capacity: Capacity) -> Cell:
+        return Cell(DASH, "not searched")
     return Cell(level(value, capacity.kind), capacity.reason if value is None else "")
 
 
-def against(load: LoadResult, capacity: Capacity) -> Cell:
+def against(load: LoadResult, capacity: Capacity | None) -> Cell:
     """Return an arm's capacity ÷ the baseline's with its bounds, or a dash with the reason."""
+    if capacity is None:
+        return Cell(DASH, "not searched")
     base = found(load, BASELINE, capacity.kind)
     if base is None or capacity.arm == BASELINE or not base.sustained or not capacity.sustained:
         return Cell(DASH, IS_BASELINE if capacity.arm == BASELINE else "not known for both arms")
@@ -89,7 +86,7 @@ def tables(result: ScenarioResult) -> list[Table]:
         objectives = ", or ".join(dict.fromkeys(x.objective for x in capacities))
         rows = []
         for x in capacities:
-            levels, bend = (_level_cell(value, x) for value in (x.sustained, x.failed_at)), knee(x.steps)
+            levels, bend = (level_cell(x, value) for value in (x.sustained, x.failed_at)), knee(x.steps)
             at_knee = Cell(DASH, "no step has a response time") if bend is None else level(bend.level, x.kind)
             rows.append(cells(x.arm, *levels, against(result.load or NO_LOAD, x), at_knee, whole(len(x.steps))))
         made.append(Table(f"Highest {kind} at which {objectives}", head, tuple(rows)))

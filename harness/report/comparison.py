@@ -5,17 +5,7 @@ from collections import Counter
 from harness.report import tables
 from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
-from harness.results.run import (
-    BASELINE,
-    UNPAIRED_VERDICTS,
-    Latency,
-    PromiseVerdict,
-    Run,
-    RunKind,
-    RunWarning,
-    ScenarioResult,
-    Verdict,
-)
+from harness.results.run import BASELINE, UNPAIRED_VERDICTS, Latency, PromiseVerdict, Run, RunKind, ScenarioResult, Verdict
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
@@ -43,9 +33,10 @@ def counts(run: Run) -> str:
     return ", ".join(f"{status(word).sign} {number} {word}" for word, number in tally(run).items() if number)
 
 
-def warnings(run: Run) -> list[RunWarning]:
-    """Return the warnings of the run and of its files."""
-    return [*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)]
+def warnings(run: Run) -> list[Block]:
+    """Return the warnings of the run and of its files in a box; nothing for no warnings."""
+    of_files = (warning for result in run.scenarios for warning in result.warnings)
+    return warning_notices("Warnings", [*run.warnings, *of_files])
 
 
 def blocks(run: Run) -> list[Block]:
@@ -55,7 +46,7 @@ def blocks(run: Run) -> list[Block]:
     found = of(
         table(run),
         Paragraph("", f"{counts(run)}.") if counts(run) else None,
-        *warning_notices("Warnings", warnings(run)),
+        *warnings(run),
         ReportSection(beyond.caption, (beyond,)) if beyond else None,
         ReportSection("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
         ReportSection("Files", (files(run),)) if run.environment else None,
@@ -110,19 +101,14 @@ def _urgency(pair: tuple[Latency, Latency, Verdict]) -> tuple[int, float, str]:
 
 
 def _compared(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
-    samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
     bounds = interval(verdict.low, verdict.high)
-    ratio = DASH if verdict.value is None else times(verdict.value)
-    return cells(
-        *(
-            old.group,
-            Cell("", verdict.sentence, status=status(verdict.verdict)),
-            duration(median_ns(old)),
-            duration(median_ns(new)),
-        ),
-        Cell(ratio, "" if bounds else verdict.sentence, bounds or "(no interval)"),
-        Cell(" → ".join(dict.fromkeys(samples)), "" if DASH not in samples else UNKNOWN),
+    ratio = Cell(
+        DASH if verdict.value is None else times(verdict.value), "" if bounds else verdict.sentence, bounds or "(no interval)"
     )
+    samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
+    values = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
+    judged = Cell("", verdict.sentence, status=status(verdict.verdict))
+    return cells(old.group, judged, duration(median_ns(old)), duration(median_ns(new)), ratio, values)
 
 
 def _percentile(value_ns: float | None, label: str) -> Cell:

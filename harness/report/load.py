@@ -91,7 +91,8 @@ def summary(result: ScenarioResult) -> Table | None:
     for kind in capacity.kinds(result):
         head += [f"{kind}, sustained", "÷ the baseline's"]
         for arm, row in rows.items():
-            row.extend(capacity.sustained(load, arm, kind))
+            found = capacity.found(load, arm, kind)
+            row.extend([capacity.level_cell(found, found.sustained if found else None), capacity.against(load, found)])
     return Table(caption, tuple(head), tuple(map(tuple, rows.values())), names=2 if load.arms else 1) if rows else None
 
 

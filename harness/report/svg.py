@@ -76,8 +76,7 @@ def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[
     height = top + tall + foot
     drawing = figure(width, height)
     axes = drawing.add_axes((left / width, foot / height, 1 - (left + right) / width, tall / height))
-    axes.set_ylim(tall, 0)
-    axes.set_yticks([])
+    axes.set(ylim=(tall, 0), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
     return drawing, axes
@@ -107,15 +106,9 @@ def panels(titles: Sequence[str], height: float = 200) -> tuple[Figure, list[Axe
     tall = height if len(titles) > 1 else height * 1.25
     whole = legend_height + down * tall
     drawing = figure(width, whole)
-    grid = drawing.add_gridspec(
-        *(down, across),
-        left=58 / width,
-        right=1 - 14 / width,
-        top=1 - (legend_height + 22) / whole,
-        bottom=42 / whole,
-        hspace=66 / (tall - 66),
-        wspace=66 / ((width - 72) / across - 33),
-    )
+    sides = {"left": 58 / width, "right": 1 - 14 / width, "top": 1 - (legend_height + 22) / whole, "bottom": 42 / whole}
+    gaps = {"hspace": 66 / (tall - 66), "wspace": 66 / ((width - 72) / across - 33)}
+    grid = drawing.add_gridspec(down, across, **sides, **gaps)
     axes = [drawing.add_subplot(grid[place // across, place % across]) for place in range(len(titles))]
     for panel, title in zip(axes, titles, strict=True):
         panel.set_title(shorten(title, 200))

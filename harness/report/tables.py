@@ -3,29 +3,27 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH, Unit, exponent, interval, percent, significant, times, unit_of, whole
-from harness.results.load import LoadedArm
-from harness.results.run import (
-    AA_CONTROL,
-    BASELINE,
-    Growth,
-    Latency,
-    Memory,
-    PercentileRatio,
-    Ratio,
-    ScenarioResult,
-    Statement,
-    WorkCount,
-)
+from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, ScenarioResult, WorkCount
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 FEW_PROCESSES = "a confidence interval needs at least two processes"
 
-Measured = Growth | Latency | LoadedArm | Memory | PercentileRatio | Ratio | Statement | WorkCount
-M = TypeVar("M", bound=Measured)
+
+class _Measured(Protocol):
+    """A record of one arm and one group of cases."""
+
+    @property
+    def arm(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
+
+
+M = TypeVar("M", bound=_Measured)
 
 
 def listed(order: Iterable[str], names: Iterable[str]) -> list[str]:
@@ -39,7 +37,7 @@ def arms_in_order(result: ScenarioResult, names: Iterable[str]) -> list[str]:
     return listed((arm.name for arm in result.arms), names)
 
 
-def groups_of(result: ScenarioResult, items: Iterable[Measured]) -> list[str]:
+def groups_of(result: ScenarioResult, items: Iterable[_Measured]) -> list[str]:
     """Return the groups of cases that `items` have, in the scenario's order."""
     return listed(result.groups, (item.group for item in items))
 

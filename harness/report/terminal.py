@@ -63,12 +63,10 @@ def _notice(notice: Notice) -> RenderableType:
 def _table(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield the caption and the rows; of a grouped table a line per group, with all groups' columns below each other."""
     is_wide = width >= WIDE
-    shown = [place for place, name in enumerate(table.head) if is_wide or name not in table.wide]
-    groups = [(name, list(rows)) for name, rows in groupby(table.rows, key=lambda row: row[0].full)] if table.grouped else []
-    shown = shown[1:] if groups else shown
+    shown = [place for place, name in enumerate(table.head) if is_wide or name not in table.wide][1 if table.grouped else 0 :]
     heads = [Text(table.head[place], style="dim") for place in shown]
     right = [not table.is_text(place) for place in shown]
-    indent = INDENT if groups else 0
+    indent = INDENT if table.grouped else 0
     for beside in (True, False):
         body = [
             [_cell(row[place], table.kind, wide=is_wide, beside=beside, first=place == shown[0]) for place in shown]
@@ -79,14 +77,13 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
             break
     if table.caption:
         yield Text(table.caption, style="bold")
-    if not groups:
-        yield _grid([heads, *body], widths, right, 0)
-        return
     yield _grid([heads], widths, right, indent)
-    for name, rows in groups:
-        yield Text(name)
-        yield _grid(body[: len(rows)], widths, right, indent)
-        body = body[len(rows) :]
+    for name, rows in groupby(table.rows, key=lambda row: row[0].full if table.grouped else ""):
+        if table.grouped:
+            yield Text(name)
+        count = len(list(rows))
+        yield _grid(body[:count], widths, right, indent)
+        body = body[count:]
 
 
 def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool) -> Text:

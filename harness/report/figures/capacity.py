@@ -100,14 +100,6 @@ def _write(axes: Axes, text: str, x: float, y: float, up: float, colour: str) ->
     """Write to the right of a point, or to its left at the panel's edge."""
     left, right = axes.get_xlim()
     at_edge = x > left * (right / left) ** 0.7
-    axes.annotate(
-        text,
-        (x, y),
-        xytext=(-4 if at_edge else 4, up),
-        textcoords="offset points",
-        ha="right" if at_edge else "left",
-        va="center",
-        fontsize=9.5,
-        color=colour,
-        bbox={"facecolor": PAPER, "alpha": 0.75, "linewidth": 0, "pad": 0.8},
-    )
+    box = {"facecolor": PAPER, "alpha": 0.75, "linewidth": 0, "pad": 0.8}
+    offset, side = ((-4, up), "right") if at_edge else ((4, up), "left")
+    axes.annotate(text, (x, y), offset, textcoords="offset points", ha=side, va="center", fontsize=9.5, color=colour, bbox=box)

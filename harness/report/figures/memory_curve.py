@@ -26,16 +26,15 @@ def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     styles = styles_of(result, arms)
     drawing, panel = panels(groups)
     for axes, group in zip(panel, groups, strict=True):
-        _panel(axes, [m for m in runs if m.group == group], styles)
+        of_group = [m for m in runs if m.group == group]
+        whole = [m for m in of_group if m.scale == max(m.scale for m in of_group)]
+        _panel(axes, [m for m in whole if m.limit_bytes is None] or whole, styles)
     legend(drawing, {arm: styles[arm] for arm in arms})
     return drawing
 
 
 def _panel(axes: Axes, runs: list[Memory], styles: Styles) -> None:
-    largest = max(m.scale for m in runs)
-    whole = [m for m in runs if m.scale == largest]
-    chosen = [m for m in whole if m.limit_bytes is None] or whole
-    for run in chosen:
+    for run in runs:
         style = styles[run.arm]
         seconds = [moment for moment, _ in run.curve]
         added = [max(0.0, (held - run.idle_bytes) / 1e6) for _, held in run.curve]
@@ -43,7 +42,7 @@ def _panel(axes: Axes, runs: list[Memory], styles: Styles) -> None:
         top = seconds[added.index(max(added))]
         mark = "X" if run.error else style["marker"]
         axes.plot([top], [run.added_bytes / 1e6], color=style["color"], marker=mark, markersize=6, linestyle="")
-    for limit in {m.limit_bytes for m in chosen if m.limit_bytes}:
+    for limit in {m.limit_bytes for m in runs if m.limit_bytes}:
         axes.axhline(limit / 1e6, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
     axes.set(xlim=(0, None), xlabel="seconds", ylim=(0, None), ylabel="MB above idle")
     axes.tick_params(length=0)

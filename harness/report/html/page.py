@@ -99,7 +99,7 @@ def _compared(run: Run) -> dict[str, object]:
         "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
         "tails": comparison.tails(run),
-        "warnings": warning_notices("Warnings", comparison.warnings(run)),
+        "warnings": comparison.warnings(run),
         "read": comparison.READ if compared else (),
         "files": comparison.files(run),
     }
