@@ -59,12 +59,9 @@ def total(found: Ablation) -> str:
 def table(part: AblationPart) -> Table:
     """Return a row per switch, the largest gain last first."""
     head = ("switch", "turns on", "interaction", "rank", "gain alone, 95 % CI", "gain last, 95 % CI", "last ÷ alone, 95 % CI")
-    rows = tuple(
-        cells(
-            *(x.switch, x.description, x.interaction, rank(x)),
-            *(with_interval(gain_text(gain), gain.low, gain.high) for gain in (x.alone, x.last)),
-            with_interval(times(x.difference.ratio), x.difference.low, x.difference.high),
-        )
-        for x in part.found.switches
-    )
-    return Table(f"{part.heading}, {part.found.pairs} pairs", head, rows, names=3, wide=(head[1], head[-1]))
+    rows = []
+    for x in part.found.switches:
+        gains = (with_interval(gain_text(gain), gain.low, gain.high) for gain in (x.alone, x.last))
+        difference = with_interval(times(x.difference.ratio), x.difference.low, x.difference.high)
+        rows.append(cells(x.switch, x.description, x.interaction, rank(x), *gains, difference))
+    return Table(f"{part.heading}, {part.found.pairs} pairs", head, tuple(rows), names=3, wide=(head[1], head[-1]))

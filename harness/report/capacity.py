@@ -12,9 +12,6 @@ from harness.results.run import BASELINE, ScenarioResult
 from harness.verdicts import slo
 from harness.verdicts.capacity import knee, ratio
 
-USUAL = "p95"
-"""The percentile that is drawn if an objective has no limit of time."""
-
 SUSTAINED, FAILED, UNDECIDED = "sustained", "failed", "undecided"
 IS_BASELINE = "the baseline itself"
 NO_LOAD = LoadResult([], "", 0.0, 0.0)
@@ -22,12 +19,12 @@ NO_LOAD = LoadResult([], "", 0.0, 0.0)
 
 
 def limit(objective: str) -> slo.Bound:
-    """Return the first limit of time in an objective such as "p95 < 150 ms, errors < 0.1 %"; without one, no limit of `USUAL`."""
+    """Return the first limit of time in an objective such as "p95 < 150 ms, errors < 0.1 %"; without one, no limit of p95."""
     try:
         bounds = slo.parse(objective).latencies
     except UsageError:
         bounds = ()
-    return bounds[0] if bounds else slo.Bound(USUAL, math.inf)
+    return bounds[0] if bounds else slo.Bound("p95", math.inf)
 
 
 def time_ns(step: CapacityStep, limited: slo.Bound) -> float | None:
@@ -106,15 +103,12 @@ def steps(result: ScenarioResult) -> Table | None:
     limited = limit(tried[0][0].objective)
     times_ns = [time_ns(step, limited) for _, step in tried]
     unit = unit_of(times_ns)
-    rows = tuple(
-        cells(
-            *(x.kind, x.arm, Cell(outcome(step), step.invalid or step.reason), level(step.level, x.kind)),
-            *(significant(step.achieved_per_s), unit.write(ns), whole(step.operations), whole(step.errors)),
-        )
-        for (x, step), ns in zip(tried, times_ns, strict=True)
-    )
+    rows = []
+    for (x, step), ns in zip(tried, times_ns, strict=True):
+        where = (x.kind, x.arm, Cell(outcome(step), step.invalid or step.reason), level(step.level, x.kind))
+        rows.append(cells(*where, significant(step.achieved_per_s), unit.write(ns), whole(step.operations), whole(step.errors)))
     head = ("capacity", "arm", "outcome", "level", "throughput per second", f"{limited.name}, {unit.name}", "operations", "errors")
-    return Table("Every step of the search", head, rows, names=3)
+    return Table("Every step of the search", head, tuple(rows), names=3)
 
 
 def outcome(step: CapacityStep) -> str:

@@ -68,7 +68,7 @@ def table(run: Run) -> Table:
     head = ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values")
     rows = []
     for x in (latency for result in run.scenarios for latency in result.latencies):
-        shown = [_percentile(x.percentiles_ns.get(label), label) for label in TAIL]
+        shown = [_percentile(label, x.percentiles_ns.get(label)) for label in TAIL]
         values = whole(x.samples) if x.samples else Cell(DASH, UNKNOWN)
         rows.append(cells(x.group, duration(median_ns(x)), *shown, duration(x.max_ns), duration(x.mean_ns), values))
     return Table("Times", head, tuple(rows), wide=("p95", "p99", "p99.9", "mean"))
@@ -78,7 +78,7 @@ def tails(run: Run) -> Table | None:
     """Return the percentiles above the median, before → after; None for one file, or if no file has any."""
     rows = []
     for old, new, _ in (pair for result in run.scenarios for pair in _pairs(result)):
-        arrows = [_arrow(old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
+        arrows = [_percentile(label, old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
         if any(cell.text != DASH for cell in arrows):
             rows.append(cells(old.group, *arrows, f"{duration(old.max_ns)} → {duration(new.max_ns)}"))
     head = ("benchmark", *(f"p{label}" for label in TAIL), "max")
@@ -111,18 +111,14 @@ def _compared(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
     return cells(old.group, judged, duration(median_ns(old)), duration(median_ns(new)), ratio, values)
 
 
-def _percentile(value_ns: float | None, label: str) -> Cell:
+def _percentile(label: str, *values_ns: float | None) -> Cell:
+    """Return a percentile of one file, or of two: before → after."""
+    if any(value is not None for value in values_ns):
+        return Cell(" → ".join(DASH if value is None else duration(value) for value in values_ns))
     needed = round(SAMPLES_BEYOND / (1 - QUANTILES[label]))
-    missing = f"not in the file, or too few values: {needed:,} are needed"
-    return Cell(DASH, missing) if value_ns is None else Cell(duration(value_ns))
+    return Cell(DASH, f"not in the file{'s' if len(values_ns) > 1 else ''}, or too few values: {needed:,} are needed")
 
 
 def median_ns(latency: Latency) -> float:
     """Return the median that a file gives, however few values it rests on, in nanoseconds."""
     return latency.process_medians_ns[0] if latency.process_medians_ns else latency.percentiles_ns.get("50") or latency.mean_ns
-
-
-def _arrow(old_ns: float | None, new_ns: float | None) -> Cell:
-    if old_ns is None and new_ns is None:
-        return Cell(DASH, "not in the files, or too few values")
-    return Cell(" → ".join(DASH if value is None else duration(value) for value in (old_ns, new_ns)))

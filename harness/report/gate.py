@@ -87,12 +87,8 @@ def full(result: GateResult) -> list[Block]:
     sides = f"Baseline {result.base}, candidate {result.candidate}. {counts(result)}".rstrip()
     unjudged = [row for row in result.rows if row.verdict == GateVerdict.NOT_JUDGED and row.kind == RowKind.TIME]
     unjudged.sort(key=lambda row: -_size(row) if row.change else 0.0)
-    found = of(
-        Paragraph(f"{result.sentence}."),
-        Paragraph(sides),
-        *_table(shown(result), "verdict"),
-        *remarks(result),
-        ReportSection(f"{len(unjudged):,} times that could not be judged", tuple(_table(unjudged, "reason"))) if unjudged else None,
-    )
+    folded = ReportSection(f"{len(unjudged):,} times that could not be judged", tuple(_table(unjudged, "reason")))
+    changes = [*_table(shown(result), "verdict"), *remarks(result)]
+    found = of(Paragraph(f"{result.sentence}."), Paragraph(sides), *changes, folded if unjudged else None)
     verdict = status(result.verdict)
     return [ReportSection(f"{verdict.sign} Gate: {verdict.name}", tuple(found), folded=False)]

@@ -98,14 +98,9 @@ def summary(result: ScenarioResult) -> Table | None:
 
 def by_group(result: ScenarioResult) -> Table | None:
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
-    load, shown = result.load or NO_LOAD, groups(result)
+    load, shown, names = result.load or NO_LOAD, groups(result), arms_of(result)
     unit = _unit(load, shown)
-    rows = [
-        cells(group, arm, *_overall(load, arm, group, unit))
-        for group in shown
-        for arm in arms_of(result)
-        if row_of(load, arm, group) is not None
-    ]
+    rows = [cells(group, arm, *_overall(load, arm, group, unit)) for group in shown for arm in names if row_of(load, arm, group)]
     head = ("operations", "arm", *_heads(unit))
     caption = f"Throughput and response time{f': {INVALID_CAPTION}' if load.invalid else ''}"
     return Table(caption, head, tuple(rows), names=3, wide=("errors",), grouped=True) if rows else None
@@ -191,12 +186,8 @@ def ratios(result: ScenarioResult) -> Table | None:
     load = result.load or NO_LOAD
     names = [arm for arm in arms_of(result) if arm != BASELINE]
     known = {(x.group, x.percentile) for x in load.ratios}
-    rows = [
-        cells(group, f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names))
-        for group in groups(result)
-        for label in QUANTILES
-        if (group, label) in known
-    ]
+    wanted = [(group, label) for group in groups(result) for label in QUANTILES if (group, label) in known]
+    rows = [cells(group, f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted]
     rows = [row for row in rows if any(cell.text != DASH for cell in row[2:])]
     head = ("operations", "percentile", *names)
     return Table("Response time, baseline ÷ arm: above 1 is faster", head, tuple(rows), names=2, grouped=True) if rows else None

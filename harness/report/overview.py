@@ -8,8 +8,6 @@ from harness.report.numbers import clock_time, ratio_with_interval, whole
 from harness.report.promises import LocatedResult, located
 from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
-CANNOT_RUN = "cannot run as written"
-NO_REASON = "no error was recorded"
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
 NOTHING = "No scenario finished: there is nothing to judge."
 SOME = 3
@@ -40,25 +38,13 @@ def full(run: Run) -> list[Block]:
     """Return a run as a document: notices, verdicts, answers to the review, switches, load, warnings, and each scenario folded."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
-    answers = [
-        ReportSection(f"{table.caption}: {place}", (table,))
-        for place in promises.places(run)
-        for table in review.answers(promises.at(run, place))
-    ]
-    found = of(
-        Paragraph(_facts(run)),
-        *([] if run.scenarios else [Paragraph(NOTHING, tone=Tone.BAD)]),
-        *notices(run),
-        Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None,
-        *verdicts(run),
-        *answers,
-        *ablations(run),
-        *_load(run),
-        *warning_notices("Warnings", run.warnings),
-        *map(scenario, located(run)),
-        Paragraph("Reproduce:", code=run.command),
-    )
-    return [ReportSection(f"Advice on trial: {run.name}", tuple(found), folded=False)]
+    answers = [(table, place) for place in promises.places(run) for table in review.answers(promises.at(run, place))]
+    found: list[Block | None] = [Paragraph(_facts(run)), None if run.scenarios else Paragraph(NOTHING, tone=Tone.BAD)]
+    found += [*notices(run), Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None, *verdicts(run)]
+    found += [ReportSection(f"{table.caption}: {place}", (table,)) for table, place in answers]
+    found += [*ablations(run), *_load(run), *warning_notices("Warnings", run.warnings)]
+    found += [*map(scenario, located(run)), Paragraph("Reproduce:", code=run.command)]
+    return [ReportSection(f"Advice on trial: {run.name}", tuple(of(*found)), folded=False)]
 
 
 def _facts(run: Run) -> str:
@@ -80,11 +66,13 @@ def notices(run: Run) -> list[Notice]:
     for x in located(run):
         r = x.result
         if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
-            found.append(Notice(r.status, x.named(r.name), r.error or NO_REASON, Tone.BAD, link=x.anchor, verbatim=True))
+            found.append(
+                Notice(r.status, x.named(r.name), r.error or "no error was recorded", Tone.BAD, link=x.anchor, verbatim=True)
+            )
     for (place, reason), results in promises.not_run(run).items():
         found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place}", reason, Tone.FLAT))
     broken = [(f"{r.name}, {arm.name}", arm.cannot_run) for r in run.scenarios for arm in r.arms if arm.cannot_run]
-    return [*found, *(Notice(CANNOT_RUN, name, reason) for name, reason in dict.fromkeys(broken))]
+    return [*found, *(Notice("cannot run as written", name, reason) for name, reason in dict.fromkeys(broken))]
 
 
 def verdicts(run: Run) -> list[Block]:
@@ -119,12 +107,10 @@ def measurements(result: ScenarioResult) -> list[Block]:
     elif result.ratios or result.latencies:
         timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
     controls = [_aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
+    work = (make(result) for make in (tables.percentile_ratios, tables.work_counts, tables.memory, tables.growth))
     sections = {
         "Under load" if result.load else "Speed": [*timed, *controls],
-        "Work, memory, growth": of(
-            *(make(result) for make in (tables.percentile_ratios, tables.work_counts, tables.memory, tables.growth)),
-            *tables.controls(result),
-        ),
+        "Work, memory, growth": of(*work, *tables.controls(result)),
     }
     shown = [ReportSection(title, tuple(blocks), folded=False, level=3) for title, blocks in sections.items() if blocks]
     return [*warning_notices("Warnings", result.warnings), *shown]

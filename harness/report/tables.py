@@ -169,16 +169,14 @@ def memory(result: ScenarioResult) -> Table | None:
     scales = len({m.scale for m in found}) > 1
     limits = any(m.limit_bytes for m in found)
     baselines = {(m.group, m.scale, m.limit_bytes): m for m in found if m.arm == BASELINE and m.error is None}
-    rows = [
-        cells(
-            *(m.group, m.arm, m.error or "completed", *([f"{m.scale:g}"] * scales)),
-            *(significant(size / 1e6) for size in (m.idle_bytes, m.peak_bytes, m.added_bytes)),
-            _added(m, baselines.get((m.group, m.scale, m.limit_bytes))),
-            *(significant(m.seconds), Cell(DASH, "not counted") if m.rows is None else whole(m.rows)),
-            *([significant(m.limit_bytes / 1e6) if m.limit_bytes else Cell(DASH, "no limit")] * limits),
-        )
-        for m in found
-    ]
+    rows = []
+    for m in found:
+        outcome = (m.group, m.arm, m.error or "completed", *([f"{m.scale:g}"] * scales))
+        sizes = (significant(size / 1e6) for size in (m.idle_bytes, m.peak_bytes, m.added_bytes))
+        change = _added(m, baselines.get((m.group, m.scale, m.limit_bytes)))
+        counted = Cell(DASH, "not counted") if m.rows is None else whole(m.rows)
+        limit = significant(m.limit_bytes / 1e6) if m.limit_bytes else Cell(DASH, "no limit")
+        rows.append(cells(*outcome, *sizes, change, significant(m.seconds), counted, *([limit] * limits)))
     head = ["cases", "arm", "outcome", *(["share of the rows"] * scales), "idle MB", "peak MB", "added MB", "change from baseline"]
     head += ["seconds", "rows", *(["limit MB"] * limits)]
     return Table("Memory of one operation, each arm in its own process", tuple(head), tuple(rows), names=3, grouped=True)
@@ -195,16 +193,13 @@ def _added(run: Memory, base: Memory | None) -> Cell:
 
 def growth(result: ScenarioResult) -> Table | None:
     """Return how each figure grows with the rows; None if it was not measured at several sizes."""
-    rows = tuple(
-        cells(
-            *(g.group, g.metric.replace("_", " "), g.arm, f"{times(10**g.exponent)} the cost"),
-            Cell(exponent(g.exponent), "0 is constant, 1 is linear, 2 is quadratic"),
-            ", ".join(f"{scale:g}" for scale in g.scales),
-        )
-        for g in in_order(result, result.growth)
-    )
+    rows = []
+    for g in in_order(result, result.growth):
+        slope = Cell(exponent(g.exponent), "0 is constant, 1 is linear, 2 is quadratic")
+        scales = ", ".join(f"{scale:g}" for scale in g.scales)
+        rows.append(cells(g.group, g.metric.replace("_", " "), g.arm, f"{times(10**g.exponent)} the cost", slope, scales))
     head = ("cases", "figure", "arm", "10× the rows", "exponent", "fitted at shares of the rows")
-    return Table("Growth of the cost with the rows", head, rows, names=3, grouped=True) if rows else None
+    return Table("Growth of the cost with the rows", head, tuple(rows), names=3, grouped=True) if rows else None
 
 
 def controls(result: ScenarioResult) -> list[Table]:

@@ -11,14 +11,7 @@ from rich.text import Text
 
 from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
 
-STYLES = {
-    Tone.GREAT: "bold cyan",
-    Tone.GOOD: "green",
-    Tone.SHORT: "yellow",
-    Tone.BAD: "red",
-    Tone.OPEN: "magenta",
-    Tone.FLAT: "dim",
-}
+STYLE = {Tone.GREAT: "bold cyan", Tone.GOOD: "green", Tone.SHORT: "yellow", Tone.BAD: "red", Tone.OPEN: "magenta", Tone.FLAT: "dim"}
 WIDE = 110
 """The number of columns from which tables show all their columns and intervals stand next to their figures."""
 
@@ -39,7 +32,7 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
             for table in block.tables:
                 yield from _table(table, width)
         case Paragraph():
-            style = STYLES[block.tone] if block.tone else "dim" if block.quiet else ""
+            style = STYLE[block.tone] if block.tone else "dim" if block.quiet else ""
             yield Text.assemble((block.lead, "bold"), " " if block.lead and block.text else "", (block.text, style))
             yield from [Text(block.code)] if block.code else []
         case Notice():
@@ -90,7 +83,7 @@ def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool)
     if cell.status is None:
         detail = f"{' ' if beside else chr(10)}{cell.detail}" if cell.detail else ""
         return Text(cell.text + detail, style="bold" if first else "")
-    style = STYLES[cell.status.tone]
+    style = STYLE[cell.status.tone]
     if kind == TableKind.MATRIX:
         return Text.assemble((cell.status.sign, style), " ", cell.text)
     text = Text.assemble(

@@ -5,16 +5,14 @@ figure, or None if the run has nothing to draw. Each has `ORDER`, its position o
 `NEEDS_SAMPLES` marks those that cannot be drawn from the record alone.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
@@ -22,9 +20,6 @@ from harness.errors import UsageError, missing_extra
 from harness.results.histograms import read_histograms
 from harness.results.run import Run, ScenarioResult
 from harness.results.store import SAMPLE_COLUMNS, read_columns
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Samples = Mapping[str, npt.NDArray[Any]]
 """Raw samples of one scenario as columns of equal length, one entry per operation: `harness.results.store.SAMPLE_COLUMNS`, or under
@@ -66,7 +61,7 @@ def of_run(run: Run, place: str) -> Iterator[FigureBox]:
     for drawing in drawings():
         if hasattr(drawing, "draw_run"):
             label = f"{drawing.TITLE}. The table below has the same figures."
-            yield from _boxed(drawing, drawing.draw_run, (run,), f"run-{place}", label)
+            yield from _boxed(drawing, (run,), f"run-{place}", label)
 
 
 def of_scenario(result: ScenarioResult, anchor: str, folder: Path | None) -> Iterator[FigureBox]:
@@ -78,19 +73,17 @@ def of_scenario(result: ScenarioResult, anchor: str, folder: Path | None) -> Ite
             continue  # under load the times of single operations are not kept, and there are other figures
         if not needs_samples or not missing:
             label = f"{drawing.TITLE}, {result.title}. The tables of this scenario have the figures."
-            yield from _boxed(drawing, drawing.draw, (result, samples), anchor, label)
+            yield from _boxed(drawing, (result, samples), anchor, label)
         elif result.latencies:
             yield FigureBox(drawing.TITLE, drawing.HOW_TO_READ, missing=missing)
 
 
-def _boxed(
-    drawing: ModuleType, draw: Callable[..., Figure | None], data: tuple[object, ...], prefix: str, label: str
-) -> list[FigureBox]:
-    """Return the figure that `draw` makes of the data, in its box; nothing if it has nothing to draw."""
+def _boxed(drawing: ModuleType, data: tuple[object, ...], prefix: str, label: str) -> list[FigureBox]:
+    """Return the figure that a module draws of the data, in its box; nothing if it has nothing to draw."""
     from harness.report.svg import INCH, inline, look  # noqa: PLC0415 - needs Matplotlib, whose absence `drawings` reports
 
     with look():
-        made = draw(*data)
+        made = (drawing.draw if hasattr(drawing, "draw") else drawing.draw_run)(*data)
         if made is None:
             return []
         svg = inline(made, f"{prefix}-{drawing.__name__.rpartition('.')[2]}", label)

@@ -1,11 +1,10 @@
 """Response and service time by percentile under load, a line per arm: the tail, and how much of it is waiting."""
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from harness.report.figures import Samples
-from harness.report.figures.percentile_curve import NINES, curve, nines_axis
+from harness.report.figures.percentile_curve import NINES, Points, curve, nines_axis
 from harness.report.load import arms_of, groups, overloaded, row_of
 from harness.report.numbers import unit_of
 from harness.report.svg import is_crowded, legend, log_axis, panels, styles_of
@@ -23,9 +22,6 @@ HOW_TO_READ = (
 POINTS = 120
 FIRST = 1.25
 """The start of a curve (p20): faster operations would only flatten the rest."""
-
-Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
-"""Nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond: arrays of equal length."""
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
@@ -46,8 +42,8 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     for axes, found in zip(panel, shown.values(), strict=True):
         for row in found:
             style = styles[row.arm]
-            curve(axes, *_points(row.service, samples, row, "service"), style | {"linewidth": 0.9}, {"alpha": 0.3})
-            curve(axes, *_points(row.response, samples, row, "response"), style | {"linewidth": 2.0}, {"alpha": 0.35})
+            curve(axes, _points(row.service, samples, row, "service"), style | {"linewidth": 0.9}, {"alpha": 0.3})
+            curve(axes, _points(row.response, samples, row, "response"), style | {"linewidth": 2.0}, {"alpha": 0.35})
             for label, nines in NINES.items():
                 within = row.response.intervals_ns.get(label)
                 if within is not None and row.response.percentiles_ns.get(label) is not None:

@@ -28,6 +28,9 @@ CROWDED = "95"
 """The percentile whose label does not fit next to p90 in a small panel; the table has it."""
 POINTS = 160
 
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+"""A curve: nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond; arrays of equal length."""
+
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     """Draw one panel per group of cases; None without samples, or with too many arms."""
@@ -45,9 +48,8 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
             latencies = np.sort(samples["latency_ns"][of_group & (samples["arm"] == arm)].astype(np.float64))
             if len(latencies) > 1:
                 nines = np.geomspace(1.0, len(latencies), POINTS)
-                supported = nines <= len(latencies) / SAMPLES_BEYOND
-                faint = {"linewidth": 1.2, "alpha": 0.35}
-                curve(axes, nines, np.quantile(latencies, 1 - 1 / nines), supported, styles[arm] | {"linewidth": 1.8}, faint)
+                points = (nines, np.quantile(latencies, 1 - 1 / nines), nines <= len(latencies) / SAMPLES_BEYOND)
+                curve(axes, points, styles[arm] | {"linewidth": 1.8}, {"linewidth": 1.2, "alpha": 0.35})
         unit = unit_of(np.median(samples["latency_ns"][of_group], keepdims=True).tolist() if of_group.any() else [])
         axes.set_ylabel(f"latency ({unit.name})")
         log_axis(axes, "y", unit)
@@ -56,15 +58,9 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     return drawing
 
 
-def curve(
-    axes: Axes,
-    nines: npt.NDArray[np.float64],
-    values: npt.NDArray[np.float64],
-    supported: npt.NDArray[np.bool_],
-    style: Mapping[str, Any],
-    faint: Mapping[str, Any],
-) -> None:
-    """Draw values over nines, in a `faint` style where they are not `supported`; arrays of equal length."""
+def curve(axes: Axes, points: Points, style: Mapping[str, Any], faint: Mapping[str, Any]) -> None:
+    """Draw a curve, in a `faint` style where too few operations lie beyond."""
+    nines, values, supported = points
     axes.plot(nines[supported], values[supported], **style)
     beyond = ~supported
     if beyond.any():

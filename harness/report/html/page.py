@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from harness.errors import missing_extra
 from harness.report import ablation, comparison, figures, load, numbers, overview, promises, review, tables
@@ -39,14 +40,8 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
 
 def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
     environment.filters["plan_words"] = plan_words
     environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
