@@ -45,15 +45,12 @@ def rank(switch: SwitchGain) -> str:
 
 def total(found: Ablation) -> str:
     """Return in a sentence what all switches gain together, against the product of what each gains alone."""
-    compared = (
-        "not enough data to say whether all together gain more or less than the product"
-        if found.together == GainSum.INCONCLUSIVE
-        else f"all together gain {found.together}"
-    )
-    return (
-        f"All on is {ratio_with_interval(found.total)} as fast as all off; the gains alone multiply to "
-        f"{ratio_with_interval(found.product)}; {compared} (total ÷ product {ratio_with_interval(found.surplus)})."
-    )
+    compared = f"all together gain {found.together}"
+    if found.together == GainSum.INCONCLUSIVE:
+        compared = "not enough data to say whether all together gain more or less than the product"
+    total, product, surplus = map(ratio_with_interval, (found.total, found.product, found.surplus))
+    sums = f"All on is {total} as fast as all off; the gains alone multiply to {product}"
+    return f"{sums}; {compared} (total ÷ product {surplus})."
 
 
 def table(part: AblationPart) -> Table:

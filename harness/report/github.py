@@ -22,21 +22,17 @@ def commands(result: GateResult) -> list[str]:
     level = {1: "error", 4: "error", 3: "warning"}.get(result.exit_code, "notice")
     lines = [(level, "harness gate", headline(result))]
     lines += [("error", f"not comparable: {d.name}", f"{d.message}; {d.remedy}") for d in result.incomparable]
-    lines += [
-        (LEVELS[row.verdict], f"{row.verdict}: {row.place}", message(row, row.label))
-        for row in shown(result)
-        if row.verdict in LEVELS
-    ]
+    annotated = [row for row in shown(result) if row.verdict in LEVELS]
+    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", message(row, row.label)) for row in annotated]
     lines += [("warning", f"warning: {d.name}", f"{d.message}; {d.remedy}") for d in result.warnings]
     found = []
     for name in ("error", "warning", "notice"):
         of_level = [line for line in lines if line[0] == name]
         if len(of_level) > MOST:
             of_level[MOST - 1 :] = [(name, "harness gate", f"and {len(of_level) - MOST + 1} more; see the job's summary")]
-        found += of_level
-    return [
-        f"::{name} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(text)}" for name, title, text in found
-    ]
+        titled = [(_escaped(title).replace(":", "%3A").replace(",", "%2C"), text) for _, title, text in of_level]
+        found += [f"::{name} title={title}::{_escaped(text)}" for title, text in titled]
+    return found
 
 
 def summary(result: GateResult) -> str:

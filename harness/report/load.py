@@ -70,9 +70,8 @@ def notices(result: ScenarioResult) -> list[Notice]:
     load = result.load or NO_LOAD
     found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
     for arm in arms_of(result):
-        by_group = {group: overloaded(load, arm, group) for group in groups(result)}
-        reason = overloaded(load, arm) or "; ".join(f"{group}: {reason}" for group, reason in by_group.items() if reason)
-        if reason:
+        in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
+        if reason := overloaded(load, arm) or "; ".join(in_groups):
             found.append(Notice("note", f"{arm} {OVERLOADED}", reason))
     return [*found, *(Notice("note", "crashed worker", message) for message in load.lost_workers)]
 
@@ -102,7 +101,7 @@ def by_group(result: ScenarioResult) -> Table | None:
     unit = _unit(load, shown)
     rows = [cells(group, arm, *_overall(load, arm, group, unit)) for group in shown for arm in names if row_of(load, arm, group)]
     head = ("operations", "arm", *_heads(unit))
-    caption = f"Throughput and response time{f': {INVALID_CAPTION}' if load.invalid else ''}"
+    caption = _caption(load, "Throughput and response time")
     return Table(caption, head, tuple(rows), names=3, wide=("errors",), grouped=True) if rows else None
 
 
@@ -157,8 +156,7 @@ def _sustains(load: LoadResult, row: LoadedArm) -> Cell:
 
 def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
     """Return one figure of a distribution with its interval; a dash with the reason if it is missing or must not be used."""
-    reason = overloaded(load, row.arm, row.group)
-    if reason:
+    if reason := overloaded(load, row.arm, row.group):
         return Cell(DASH, f"{OVERLOADED}: {reason}")
     summed: LatencySummary = getattr(row, kind)
     if label == "max":
@@ -224,9 +222,7 @@ def brief(heading: str, result: ScenarioResult) -> list[Block]:
 
 
 def detail(result: ScenarioResult) -> list[Block]:
-    """Return all tables of one scenario under load; none without load."""
-    if result.load is None:
-        return []
+    """Return all tables of one scenario under load."""
     shown = tuple(table for table in (ratios(result), *arms(result), *capacity.tables(result)) if table)
     every = capacity.steps(result)
     steps = ReportSection(f"{every.caption}: {len(every.rows)} steps", (every,)) if every else None

@@ -90,8 +90,7 @@ def clock_time(moment: str) -> str:
         parsed = datetime.fromisoformat(moment)
     except ValueError:
         return moment
-    zone = parsed.strftime(" %Z") if parsed.tzinfo else ""
-    return f"{parsed:%Y-%m-%d %H:%M}{zone}"
+    return f"{parsed:%Y-%m-%d %H:%M %Z}".rstrip()
 
 
 def elapsed(started_at: str, finished_at: str | None) -> str:
@@ -102,5 +101,4 @@ def elapsed(started_at: str, finished_at: str | None) -> str:
         return DASH
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "under 1 s"
+    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if n) or "under 1 s"

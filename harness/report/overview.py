@@ -15,10 +15,7 @@ SOME = 3
 
 
 def brief(run: Run, *, speeds: bool = False) -> list[Block]:
-    """Return a run for the terminal: verdicts or load, notices, warnings; with `speeds` each scenario's speed as well.
-
-    Without colour and in 80 columns nothing is cut off.
-    """
+    """Return a run for the terminal: verdicts or load, notices, warnings; with `speeds` each scenario's speed as well."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
     every_speed = [block for result in run.scenarios for block in speed(result)]
@@ -118,13 +115,12 @@ def measurements(result: ScenarioResult) -> list[Block]:
 
 def _aa_control(control: Ratio) -> Paragraph:
     """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
-    passed, end = "", "; one process gives no confidence interval."
+    passed, end = False, "; one process gives no confidence interval."
     if control.low is not None and control.high is not None:
-        passed, end = "", "; the interval excludes 1: read differences of this size as noise."
-        if control.low <= 1 <= control.high:
-            passed, end = " passed", "."
-    reading = f"the baseline against itself measured {ratio_with_interval(control)}{end}"
-    return Paragraph(reading, f"A/A control{passed}, {control.group}:", quiet=True)
+        passed = control.low <= 1 <= control.high
+        end = "." if passed else "; the interval excludes 1: read differences of this size as noise."
+    lead = f"A/A control{' passed' if passed else ''}, {control.group}:"
+    return Paragraph(f"the baseline against itself measured {ratio_with_interval(control)}{end}", lead, quiet=True)
 
 
 def scenario(found: LocatedResult) -> ReportSection | None:
@@ -154,10 +150,7 @@ def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
 
 
 def speed(result: ScenarioResult) -> list[Block]:
-    """Return one scenario's speed: a row per group and arm, the A/A control included; nothing if nothing was timed or compared.
-
-    Verdicts, notices and warnings are not repeated: `brief` has them.
-    """
+    """Return one scenario's speed: a row per group and arm, the A/A control included; nothing if nothing was timed or compared."""
     verified = result.verified_cases and result.status != ScenarioStatus.FAILED
     found = of(
         tables.ratios(result, with_control=True),

@@ -115,10 +115,9 @@ def tally(run: Run) -> dict[PromiseVerdict, Counter[str]]:
 
 def tally_sentence(run: Run) -> str:
     """Return the tally as text, arm by arm: `proposed: 1 confirmed, 2 fell short. optimised: 3 confirmed.`."""
-    counted = {
-        arm: [f"{of_arm[arm]} {outcome}" for outcome, of_arm in tally(run).items() if of_arm[arm]] for arm in arms_of(rows(run))
-    }
-    return " ".join(f"{arm}: {', '.join(counts)}." for arm, counts in counted.items() if counts)
+    counts = tally(run)
+    counted = [(arm, [f"{by[arm]} {outcome}" for outcome, by in counts.items() if by[arm]]) for arm in arms_of(rows(run))]
+    return " ".join(f"{arm}: {', '.join(found)}." for arm, found in counted if found)
 
 
 def heading(run: Run) -> str:

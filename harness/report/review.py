@@ -57,12 +57,16 @@ def ranking(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     literal = {arm.name for row in promises for arm in row.result.arms if arm.as_written}
     leading = next((arm for arm in reversed(arms) if arm not in literal), arms[-1] if arms else "")
     gains = {p.area: {arm: _gain(p, promises, arm) for arm in arms} for p in review.priorities}
-    measured = [(gain, area) for area, by_arm in gains.items() if (gain := by_arm.get(leading)) is not None]
+    measured = [(gain, area) for area, of_arms in gains.items() if (gain := of_arms.get(leading)) is not None]
     ranks = {area: rank for rank, (_, area) in enumerate(sorted(measured, reverse=True), start=1)}
-    lines = [
-        cells(*_stated(p, review), *(_times(gains[p.area][arm], p.answers) for arm in arms), str(ranks.get(p.area, DASH)))
-        for p in review.priorities
-    ]
+    lines = []
+    for p in review.priorities:
+        answers = ", ".join(p.answers)
+        missing = Cell(DASH, f"no speedup was measured for {answers or 'it'}")
+        by_arm = [
+            missing if gain is None else Cell(format_value(gain, TIMES), f"from {answers}") for gain in gains[p.area].values()
+        ]
+        lines.append(cells(*_stated(p, review), *by_arm, str(ranks.get(p.area, DASH))))
     head = (*PRIORITY, *arms, "measured rank")
     return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=len(PRIORITY))
 
@@ -91,9 +95,3 @@ def _gain(priority: Priority, promises: Sequence[PromiseRow], arm: str) -> float
     verdicts = [row.of(arm) for row in promises if row.name in priority.answers]
     found = [v.value for v in verdicts if v is not None and v.unit == TIMES and v.value is not None and v.value > 0]
     return geometric_mean(found) if found else None
-
-
-def _times(gain: float | None, answers: Sequence[str]) -> Cell:
-    if gain is None:
-        return Cell(DASH, f"no speedup was measured for {', '.join(answers) or 'it'}")
-    return Cell(format_value(gain, TIMES), f"from {', '.join(answers)}")

@@ -1,4 +1,4 @@
-"""The terminal writer: blocks for 80 columns and more. Everything is readable without colour; folded sections are left out."""
+"""The terminal writer. From 80 columns on nothing is cut off, and all is readable without colour; folded sections are left out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -86,9 +86,8 @@ def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool)
     style = STYLE[cell.status.tone]
     if kind == TableKind.MATRIX:
         return Text.assemble((cell.status.sign, style), " ", cell.text)
-    text = Text.assemble(
-        (cell.status.label, style), (" " if wide and kind == TableKind.VERDICTS else "\n") if cell.text else "", cell.text
-    )
+    gap = " " if wide and kind == TableKind.VERDICTS else "\n"
+    text = Text.assemble((cell.status.label, style), gap if cell.text else "", cell.text)
     return text.append(f" {cell.detail}", style="dim") if wide and cell.detail else text
 
 

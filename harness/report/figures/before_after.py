@@ -19,8 +19,8 @@ TOP, FOOT, ROW = 8.0, 34.0, 22.0
 MOST = 60
 """The most rows that are drawn, those with the largest changes; the table has all."""
 
-LEAST_REACH, LARGE_REACH = 2.2, 100.0
-"""The smallest end of the axis, and the end from which only powers of ten are labelled."""
+LARGE_REACH = 100.0
+"""The end of the axis from which only powers of ten are labelled."""
 
 
 def draw_run(run: Run) -> Figure | None:
@@ -30,7 +30,7 @@ def draw_run(run: Run) -> Figure | None:
     if not verdicts:
         return None
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), ROW * len(verdicts), (TOP, FOOT))
-    reach = max(LEAST_REACH, *(abs_change(b) * 1.1 for v in verdicts for b in (v.value, v.low, v.high) if b))
+    reach = max(2.2, *(abs_change(b) * 1.1 for v in verdicts for b in (v.value, v.low, v.high) if b))
     axes.set(xscale="log", xlim=(1 / reach, reach), xlabel="times faster (log)")
     drift = drift_of(run)
     if drift is not None:

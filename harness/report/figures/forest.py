@@ -49,11 +49,10 @@ def draw_run(run: Run) -> Figure | None:
     low, high = max(1 / FURTHEST, min(0.4, min(values) * 0.8)), min(FURTHEST, max(2.5, max(values) * 1.25))
     axes.set(xscale="log", xlim=(low, high))
     axes.axvspan(1, high, color=KEEPS, linewidth=0)
-    inner = WIDTH - LEFT - RIGHT
+    ends = [(x - LEFT) / (WIDTH - LEFT - RIGHT) for x in (14, WIDTH - 14)]
     for number, row in enumerate(promises):
-        top = float(sum(tall[:number]))
-        if top:
-            ends = ((14 - LEFT) / inner, (WIDTH - 14 - LEFT) / inner)
+        top = sum(tall[:number])
+        if number:
             axes.axhline(top, *ends, clip_on=False, color=MUTED, linewidth=0.5, alpha=0.35)
         _row(axes, row, marks, top, tall[number])
     axes.axvline(1, color=INK, linewidth=1.1)

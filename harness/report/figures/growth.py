@@ -13,7 +13,6 @@ TITLE = "Growth with the data"
 HOW_TO_READ = (
     "both axes are logarithmic, so the slope is the exponent at the end of the line: 0 is constant, 1 is linear, 2 is quadratic."
 )
-ROOM_FOR_LABELS = 0.55
 
 
 def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
@@ -37,7 +36,7 @@ def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
         axes.margins(x=0.05, y=0.15)
         log_axis(axes, "x")
         low, high = axes.get_xlim()
-        axes.set_xlim(right=high * (high / low) ** ROOM_FOR_LABELS)
+        axes.set_xlim(right=high * (high / low) ** 0.55)  # room for the labels
         axes.set_xticks(scales)
         log_axis(axes, "y")
     legend(drawing, {arm: styles[arm] for arm in arms})

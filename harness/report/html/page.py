@@ -138,9 +138,7 @@ def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, 
     for s in tables.in_order(result, result.statements):
         plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
     return {
-        "anchor": found.anchor,
-        "where": found.where,
-        "heading": found.named(result.title),
+        "located": found,
         "result": result,
         "classes": {name: others.get(name, "baseline") for name in met},
         "paragraphs": paragraphs[1:] if repeats_title else paragraphs,
