@@ -1,7 +1,5 @@
 """The gain of each switch of an ablated scenario, alone and last, as tables and in words."""
 
-from dataclasses import dataclass
-
 from harness.report.blocks import Table, cells
 from harness.report.numbers import DASH, ratio_with_interval, times
 from harness.report.promises import located
@@ -17,17 +15,9 @@ READ = (
 )
 
 
-@dataclass(frozen=True)
-class AblationPart:
-    """One group of an ablated scenario, with its heading."""
-
-    heading: str
-    found: Ablation
-
-
-def parts(run: Run) -> list[AblationPart]:
-    """Return every group of every ablated scenario of a run."""
-    return [AblationPart(x.named(f"{x.result.name}: {found.group}"), found) for x in located(run) for found in x.result.ablation]
+def parts(run: Run) -> list[tuple[str, Ablation]]:
+    """Return every group of every ablated scenario of a run, with its heading."""
+    return [(x.named(f"{x.result.name}: {found.group}"), found) for x in located(run) for found in x.result.ablation]
 
 
 def gain_text(gain: Gain) -> str:
@@ -53,12 +43,12 @@ def total(found: Ablation) -> str:
     return f"{sums}; {compared} (total ÷ product {surplus})."
 
 
-def table(part: AblationPart) -> Table:
+def table(heading: str, found: Ablation) -> Table:
     """Return a row per switch, the largest gain last first."""
     head = ("switch", "turns on", "interaction", "rank", "gain alone, 95 % CI", "gain last, 95 % CI", "last ÷ alone, 95 % CI")
     rows = []
-    for x in part.found.switches:
+    for x in found.switches:
         gains = (with_interval(gain_text(gain), gain.low, gain.high) for gain in (x.alone, x.last))
         difference = with_interval(times(x.difference.ratio), x.difference.low, x.difference.high)
         rows.append(cells(x.switch, x.description, x.interaction, rank(x), *gains, difference))
-    return Table(f"{part.heading}, {part.found.pairs} pairs", head, tuple(rows), names=3, wide=(head[1], head[-1]))
+    return Table(f"{heading}, {found.pairs} pairs", head, tuple(rows), names=3, wide=(head[1], head[-1]))

@@ -19,8 +19,7 @@ MOST_SUMMARY_BYTES = 1_000_000
 
 def commands(result: GateResult) -> list[str]:
     """Return `::error`, `::warning` and `::notice` commands, the worst first, at most as many per level as GitHub shows."""
-    level = {1: "error", 4: "error", 3: "warning"}.get(result.exit_code, "notice")
-    lines = [(level, "harness gate", headline(result))]
+    lines = [(LEVELS.get(result.verdict, "notice"), "harness gate", headline(result))]
     lines += [("error", f"not comparable: {d.name}", f"{d.message}; {d.remedy}") for d in result.incomparable]
     annotated = [row for row in shown(result) if row.verdict in LEVELS]
     lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", message(row, row.label)) for row in annotated]

@@ -84,7 +84,9 @@ def verdicts(run: Run) -> list[Block]:
 
 def ablations(run: Run) -> list[Block]:
     """Return the gain of each switch, a table per group, with how to read it; none for a run without ablation."""
-    found = [block for part in ablation.parts(run) for block in (ablation.table(part), Paragraph(ablation.total(part.found)))]
+    found: list[Block] = []
+    for heading, ablated in ablation.parts(run):
+        found += [ablation.table(heading, ablated), Paragraph(ablation.total(ablated))]
     return [*found, Paragraph(ablation.READ, quiet=True)] if found else []
 
 

@@ -8,7 +8,7 @@ from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH
 from harness.report.promises import PromiseRow, columns_of, rows, verdict_cell
 from harness.report.tables import with_interval
-from harness.results.run import Priority, Review, Run
+from harness.results.run import Ablation, Priority, Review, Run
 from harness.verdicts.promise import TIMES, format_value
 
 PRIORITY = ("area", "priority", "impact", "effort", "gain, in the review")
@@ -21,7 +21,7 @@ def answers(run: Run) -> list[Table]:
         return []
     promises = rows(run)
     found = (scorecard(run.review, promises), ranking(run.review, promises)) if promises else ()
-    ablated = (ablated_ranking(run.review, part) for part in ablation.parts(run))
+    ablated = (ablated_ranking(run.review, *part) for part in ablation.parts(run))
     return [table for table in (*found, *ablated) if table is not None]
 
 
@@ -71,9 +71,9 @@ def ranking(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
     return Table("The review's priorities, and the gain that was measured", head, tuple(lines), names=len(PRIORITY))
 
 
-def ablated_ranking(review: Review, part: ablation.AblationPart) -> Table | None:
+def ablated_ranking(review: Review, heading: str, ablated: Ablation) -> Table | None:
     """Return the review's priorities next to the rank by each switch's gain last; None if the review names no such switch."""
-    found = {switch.switch: switch for switch in part.found.switches}
+    found = {switch.switch: switch for switch in ablated.switches}
     if not any(p.switch in found for p in review.priorities):
         return None
     lines = []
@@ -84,7 +84,7 @@ def ablated_ranking(review: Review, part: ablation.AblationPart) -> Table | None
             measured = [Cell(alone.text), last, Cell(ablation.rank(switch))]
         lines.append(cells(*_stated(p, review), *measured))
     head = (*PRIORITY, "gain alone", "gain last, 95 % CI", "measured rank")
-    return Table(f"The review's priorities, and the ranks by ablation ({part.heading})", head, tuple(lines), names=len(PRIORITY))
+    return Table(f"The review's priorities, and the ranks by ablation ({heading})", head, tuple(lines), names=len(PRIORITY))
 
 
 def _stated(priority: Priority, review: Review) -> tuple[str, ...]:

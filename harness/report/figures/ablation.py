@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.ablation import AblationPart, parts, rank
+from harness.report.ablation import parts, rank
 from harness.report.numbers import ratio_with_interval
 from harness.report.svg import ARM_COLOURS, BASELINE_COLOUR, INK, MUTED, interval_mark, legend_of, log_axis, row_axes, write
-from harness.results.run import Run
+from harness.results.run import Ablation, Run
 
 ORDER = 1
 TITLE = "Gain of each switch, alone and last"
@@ -35,10 +35,10 @@ def draw_run(run: Run) -> Figure | None:
     blocks = parts(run)
     if not blocks:
         return None
-    tall = [HEADING + ROW * len(block.found.switches) for block in blocks]
+    tall = [HEADING + ROW * len(found.switches) for _, found in blocks]
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (TOP, FOOT))
-    for number, block in enumerate(blocks):
-        _block(axes, block, sum(tall[:number]))
+    for number, (heading, found) in enumerate(blocks):
+        _block(axes, heading, found, sum(tall[:number]))
     axes.axvline(1, color=INK, linewidth=0.9)
     axes.margins(x=0.06)
     log_axis(axes, "x")
@@ -52,9 +52,9 @@ def draw_run(run: Run) -> Figure | None:
     return drawing
 
 
-def _block(axes: Axes, block: AblationPart, top: float) -> None:
-    found, start = block.found, WIDTH - RIGHT
-    write(axes, 16, top + HEADING / 2, block.heading, LEFT - 40, weight="bold", fontsize=11)
+def _block(axes: Axes, heading: str, found: Ablation, top: float) -> None:
+    start = WIDTH - RIGHT
+    write(axes, 16, top + HEADING / 2, heading, LEFT - 40, weight="bold", fontsize=11)
     sums = f"all on {ratio_with_interval(found.total)}, product {ratio_with_interval(found.product)}"
     write(axes, start + 16, top + HEADING / 2, sums, RIGHT - 24, fontsize=9.5, color=MUTED)
     span = [top + HEADING, top + HEADING + ROW * len(found.switches)]

@@ -109,8 +109,8 @@ def _place_box(run: Run, place: str) -> dict[str, object]:
         found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.lower()))
     if judged:
         found.append(promises.promise_table(judged, promises.heading(run), linked=True))
-    for part in () if judged else ablated:
-        found += [ablation.table(part), Paragraph(ablation.total(part.found), quiet=True)]
+    for heading, switches in () if judged else ablated:
+        found += [ablation.table(heading, switches), Paragraph(ablation.total(switches), quiet=True)]
     # The classes colour arms as the figure of the promises does.
     classes = _numbered(promises.arms_of(judged))
     return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
