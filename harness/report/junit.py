@@ -20,7 +20,6 @@ KINDS = {RowKind.WORK: "work counts", RowKind.MEMORY: "memory", RowKind.TIME: "t
 MOST = 50
 """The most figures of a case that are listed."""
 
-
 TAGS = {GateVerdict.REGRESSED: "failure", GateVerdict.NOT_COMPARABLE: "error", GateVerdict.INCONCLUSIVE: "error"}
 """The element of each verdict that is not a pass, the most severe first."""
 
