@@ -74,7 +74,8 @@ def print_blocks(blocks: Iterable[Block]) -> None:
     """Print blocks of a report on standard output, laid out for its width."""
     from harness.report import terminal
 
-    Console().print(terminal.write(blocks))
+    console = Console()
+    console.print(terminal.write(blocks, console.width))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> None:

@@ -107,7 +107,7 @@ def _regressed(target: Path, path: Path, reason: str | None) -> bool:
     if result.verdict != GateVerdict.REGRESSED:
         return False
     if reason is None:
-        worse = [f"{row.place} · {row.label} {change(row)}" for row in shown(result) if row.verdict == GateVerdict.REGRESSED]
+        worse = [f"{row.place} · {row.label} {change(row).full}" for row in shown(result) if row.verdict == GateVerdict.REGRESSED]
         more = f" and {len(worse) - MAX_LISTED} more" if len(worse) > MAX_LISTED else ""
         raise ScenarioFailedError(
             f"{path} regressed against {target}: {'; '.join(worse[:MAX_LISTED])}{more}; fix it, "

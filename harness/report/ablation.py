@@ -1,11 +1,9 @@
 """The gain of each switch of an ablated scenario, alone and last, as tables and in words."""
 
-from dataclasses import dataclass
-
-from harness.report.blocks import Cell, Table
-from harness.report.numbers import DASH, interval, times
-from harness.report.promises import locations, named
-from harness.report.tables import FEW_PROCESSES
+from harness.report.blocks import Table, cells
+from harness.report.numbers import DASH, ratio_with_interval, times
+from harness.report.promises import located
+from harness.report.tables import with_interval
 from harness.results.run import Ablation, Gain, GainSum, Run, SwitchGain
 
 READ = (
@@ -17,26 +15,9 @@ READ = (
 )
 
 
-@dataclass(frozen=True)
-class AblationPart:
-    """One group of an ablated scenario, with its heading."""
-
-    heading: str
-    found: Ablation
-
-
-def parts(run: Run) -> list[AblationPart]:
-    """Return every group of every ablated scenario of a run."""
-    return [
-        AblationPart(named(f"{result.name}: {found.group}", where), found)
-        for result, where in zip(run.scenarios, locations(run), strict=True)
-        for found in result.ablation
-    ]
-
-
-def gain_with_interval(gain: Gain) -> str:
-    """Return a gain with its confidence interval: `1.96× [1.90, 2.02]`."""
-    return f"{times(gain.ratio)} {interval(gain.low, gain.high)}".strip()
+def parts(run: Run) -> list[tuple[str, Ablation]]:
+    """Return every group of every ablated scenario of a run, with its heading."""
+    return [(x.named(f"{x.result.name}: {found.group}"), found) for x in located(run) for found in x.result.ablation]
 
 
 def gain_text(gain: Gain) -> str:
@@ -54,36 +35,20 @@ def rank(switch: SwitchGain) -> str:
 
 def total(found: Ablation) -> str:
     """Return in a sentence what all switches gain together, against the product of what each gains alone."""
-    compared = (
-        "not enough data to say whether all together gain more or less than the product"
-        if found.together == GainSum.INCONCLUSIVE
-        else f"all together gain {found.together}"
-    )
-    return (
-        f"All on is {gain_with_interval(found.total)} as fast as all off; the gains alone multiply to "
-        f"{gain_with_interval(found.product)}; {compared} (total ÷ product {gain_with_interval(found.surplus)})."
-    )
+    compared = f"all together gain {found.together}"
+    if found.together == GainSum.INCONCLUSIVE:
+        compared = "not enough data to say whether all together gain more or less than the product"
+    total, product, surplus = map(ratio_with_interval, (found.total, found.product, found.surplus))
+    sums = f"All on is {total} as fast as all off; the gains alone multiply to {product}"
+    return f"{sums}; {compared} (total ÷ product {surplus})."
 
 
-def table(part: AblationPart) -> Table:
+def table(heading: str, found: Ablation) -> Table:
     """Return a row per switch, the largest gain last first."""
     head = ("switch", "turns on", "interaction", "rank", "gain alone, 95 % CI", "gain last, 95 % CI", "last ÷ alone, 95 % CI")
-    rows = tuple(
-        (
-            Cell(switch.switch),
-            Cell(switch.description),
-            Cell(switch.interaction),
-            Cell(rank(switch)),
-            _cell(gain_text(switch.alone), switch.alone),
-            _cell(gain_text(switch.last), switch.last),
-            _cell(times(switch.difference.ratio), switch.difference),
-        )
-        for switch in part.found.switches
-    )
-    wide = ("turns on", "last ÷ alone, 95 % CI")
-    return Table(f"{part.heading}, {part.found.pairs} pairs", head, rows, names=3, wide=wide)
-
-
-def _cell(text: str, gain: Gain) -> Cell:
-    bounds = interval(gain.low, gain.high)
-    return Cell(text, "" if bounds else FEW_PROCESSES, bounds)
+    rows = []
+    for x in found.switches:
+        gains = (with_interval(gain_text(gain), gain.low, gain.high) for gain in (x.alone, x.last))
+        difference = with_interval(times(x.difference.ratio), x.difference.low, x.difference.high)
+        rows.append(cells(x.switch, x.description, x.interaction, rank(x), *gains, difference))
+    return Table(f"{heading}, {found.pairs} pairs", head, tuple(rows), names=3, wide=(head[1], head[-1]))

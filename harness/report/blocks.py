@@ -1,12 +1,8 @@
-"""The model of every report: blocks of text, tables of cells, statuses. Built once per kind of content, written by three writers.
-
-Content modules (`promises`, `tables`, `load`, `capacity`, `ablation`, `review`, `comparison`, `gate`, `overview`) return blocks and
-know no writer. `markdown`, `terminal` and `html` write blocks and know no content.
-"""
+"""The model of every report: blocks of text, tables of cells, statuses. Built once per kind of content, for three writers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,46 +24,33 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class CellStatus:
-    """A verdict or an outcome: one word from a closed set, with a sign that is shown next to it."""
+    """A verdict or an outcome from a closed set, with a sign that is shown next to it."""
 
-    word: str
+    name: str
     sign: str = ""
     tone: Tone = Tone.FLAT
 
     @property
     def label(self) -> str:
-        """The sign and the word: `✓ confirmed`."""
-        return f"{self.sign} {self.word}".strip()
+        """The sign and the name: `✓ confirmed`."""
+        return f"{self.sign} {self.name}".strip()
 
 
-STATUSES = {
-    found.word: found
-    for found in (
-        CellStatus("exceeded", "▲", Tone.GREAT),
-        CellStatus("confirmed", "✓", Tone.GOOD),
-        CellStatus("fell short", "▽", Tone.SHORT),
-        CellStatus("missed", "▼", Tone.SHORT),
-        CellStatus("refuted", "✗", Tone.BAD),
-        CellStatus("inconclusive", "?", Tone.OPEN),
-        CellStatus("withheld", "⊘", Tone.OPEN),
-        CellStatus("not measured", "–"),
-        CellStatus("measured", "•"),
-        CellStatus("regressed", "✗", Tone.BAD),
-        CellStatus("not comparable", "≠", Tone.OPEN),
-        CellStatus("improved", "▲", Tone.GOOD),
-        CellStatus("equivalent", "✓", Tone.GOOD),
-        CellStatus("equal", "="),
-        CellStatus("not judged", "·"),
-        CellStatus("observed", "!", Tone.BAD),
-        CellStatus("not observed", "○"),
-    )
+_SIGNS = {
+    Tone.GREAT: {"exceeded": "▲"},
+    Tone.GOOD: {"confirmed": "✓", "improved": "▲", "equivalent": "✓"},
+    Tone.SHORT: {"fell short": "▽", "missed": "▼"},
+    Tone.BAD: {"refuted": "✗", "regressed": "✗", "observed": "!"},
+    Tone.OPEN: {"inconclusive": "?", "withheld": "⊘", "not comparable": "≠"},
+    Tone.FLAT: {"not measured": "–", "measured": "•", "equal": "=", "not judged": "·", "not observed": "○"},
 }
+STATUSES = {name: CellStatus(name, sign, tone) for tone, signs in _SIGNS.items() for name, sign in signs.items()}
 """Every status of promises, gates, comparisons and findings."""
 
 
-def status(word: str) -> CellStatus:
-    """Return the status of a verdict; one without a sign for a word that is not in `STATUSES`."""
-    return STATUSES.get(word) or CellStatus(word)
+def status(name: str) -> CellStatus:
+    """Return the status of a verdict; one without a sign for a name that is not in `STATUSES`."""
+    return STATUSES.get(name) or CellStatus(name)
 
 
 @dataclass(frozen=True)
@@ -88,6 +71,11 @@ class Cell:
     def full(self) -> str:
         """The figure with its interval: `7.21× [6.80, 7.60]`."""
         return f"{self.text} {self.detail}".strip()
+
+
+def cells(*values: str | Cell) -> tuple[Cell, ...]:
+    """Return a row of a table; texts become plain cells."""
+    return tuple(value if isinstance(value, Cell) else Cell(value) for value in values)
 
 
 class TableKind(StrEnum):
@@ -139,6 +127,8 @@ class Paragraph:
     quiet: bool = False
     """Whether it explains how to read something, or adds a detail."""
     tone: Tone | None = None
+    code: str = ""
+    """Preformatted text below it, such as a command."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +157,6 @@ class Notices:
 
 
 @dataclass(frozen=True)
-class Code:
-    """Preformatted text, such as a command."""
-
-    text: str
-
-
-@dataclass(frozen=True)
 class ReportSection:
     """Blocks under a title. A folded one is left out in the terminal."""
 
@@ -183,23 +166,15 @@ class ReportSection:
     level: int = 2
 
 
-Block = Table | SideBySide | Paragraph | Notice | Notices | Code | ReportSection
+Block = Table | SideBySide | Paragraph | Notice | Notices | ReportSection
 
 
-def warning_notices(
-    title: str, warnings: Iterable[RunWarning], where: str = "", *, label: str = "warning", tone: Tone = Tone.SHORT
-) -> list[Block]:
-    """Return a box with warnings and their remedies, each named after `where` too; nothing for no warnings."""
-    prefix = f"{where}: " if where else ""
-    items = tuple(Notice(label, prefix + w.name, w.message, tone, w.remedy) for w in warnings)
+def warning_notices(title: str, warnings: Iterable[RunWarning], label: str = "warning", tone: Tone = Tone.SHORT) -> list[Block]:
+    """Return a box with warnings and their remedies; nothing for no warnings."""
+    items = tuple(Notice(label, w.name, w.message, tone, w.remedy) for w in warnings)
     return [Notices(title, items)] if items else []
 
 
 def of(*blocks: Block | None) -> list[Block]:
     """Return the blocks that are there."""
     return [block for block in blocks if block is not None]
-
-
-def section(title: str, blocks: Sequence[Block]) -> list[Block]:
-    """Return an unfolded section of blocks; nothing without blocks."""
-    return [ReportSection(title, tuple(blocks), folded=False, level=3)] if blocks else []

@@ -2,16 +2,14 @@
 
 from collections import Counter
 
-from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, of, status, warning_notices
+from harness.report import tables
+from harness.report.blocks import Block, Cell, Paragraph, ReportSection, Table, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, interval, times, whole
-from harness.results.run import BASELINE, Latency, PromiseVerdict, Run, RunKind, RunWarning, ScenarioResult, Verdict
+from harness.results.run import BASELINE, UNPAIRED_VERDICTS, Latency, PromiseVerdict, Run, RunKind, ScenarioResult, Verdict
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 KINDS = {RunKind.FILE, RunKind.COMPARISON}
 """The kinds of runs that are shown here."""
-
-VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
-"""Every verdict on unpaired times, the most pressing first."""
 
 TAIL = ("90", "95", "99", "99.9")
 UNKNOWN = "not in the file"
@@ -27,7 +25,7 @@ READ = (
 def tally(run: Run) -> dict[PromiseVerdict, int]:
     """Return the number of benchmarks with each verdict, the most pressing first."""
     counts = Counter(verdict.verdict for result in run.scenarios for verdict in result.verdicts)
-    return {verdict: counts[verdict] for verdict in VERDICTS}
+    return {verdict: counts[verdict] for verdict in UNPAIRED_VERDICTS}
 
 
 def counts(run: Run) -> str:
@@ -35,9 +33,10 @@ def counts(run: Run) -> str:
     return ", ".join(f"{status(word).sign} {number} {word}" for word, number in tally(run).items() if number)
 
 
-def warnings(run: Run) -> list[RunWarning]:
-    """Return the warnings of the run and of its files."""
-    return [*run.warnings, *(warning for result in run.scenarios for warning in result.warnings)]
+def warnings(run: Run) -> list[Block]:
+    """Return the warnings of the run and of its files in a box; nothing for no warnings."""
+    of_files = (warning for result in run.scenarios for warning in result.warnings)
+    return warning_notices("Warnings", [*run.warnings, *of_files])
 
 
 def blocks(run: Run) -> list[Block]:
@@ -47,7 +46,7 @@ def blocks(run: Run) -> list[Block]:
     found = of(
         table(run),
         Paragraph("", f"{counts(run)}.") if counts(run) else None,
-        *warning_notices("Warnings", warnings(run)),
+        *warnings(run),
         ReportSection(beyond.caption, (beyond,)) if beyond else None,
         ReportSection("How to read this", tuple(Paragraph(text) for text in READ)) if compared else None,
         ReportSection("Files", (files(run),)) if run.environment else None,
@@ -57,91 +56,69 @@ def blocks(run: Run) -> list[Block]:
 
 def files(run: Run) -> Table:
     """Return the facts about the files."""
-    rows = tuple((Cell(name), Cell(value)) for name, value in run.environment.items())
-    return Table(
-        "Facts about the files" if run.kind == RunKind.COMPARISON else "Facts about the file", ("fact", "value"), rows, names=2
-    )
+    return tables.facts(f"Facts about the file{'s' if run.kind == RunKind.COMPARISON else ''}", "fact", run.environment)
 
 
 def table(run: Run) -> Table:
     """Return a row per benchmark: before, after, ratio, interval and verdict, or the times alone for one file."""
-    rows = tuple(row for result in run.scenarios for row in (_compared(result) if result.verdicts else _alone(result)))
     if any(result.verdicts for result in run.scenarios):
         head: tuple[str, ...] = ("benchmark", "verdict", "before", "after", "times faster, 95 % CI", "values")
-        return Table("Medians, before and after", head, rows, names=2, wide=("values",))
+        compared = (_compared(*pair) for result in run.scenarios for pair in sorted(_pairs(result), key=_urgency))
+        return Table("Medians, before and after", head, tuple(compared), names=2, wide=("values",))
     head = ("benchmark", "median", *(f"p{label}" for label in TAIL), "max", "mean", "values")
-    return Table("Times", head, rows, wide=("p95", "p99", "p99.9", "mean"))
+    rows = []
+    for x in (latency for result in run.scenarios for latency in result.latencies):
+        shown = [_percentile(label, x.percentiles_ns.get(label)) for label in TAIL]
+        values = whole(x.samples) if x.samples else Cell(DASH, UNKNOWN)
+        rows.append(cells(x.group, duration(median_ns(x)), *shown, duration(x.max_ns), duration(x.mean_ns), values))
+    return Table("Times", head, tuple(rows), wide=("p95", "p99", "p99.9", "mean"))
 
 
 def tails(run: Run) -> Table | None:
     """Return the percentiles above the median, before → after; None for one file, or if no file has any."""
     rows = []
-    for result in run.scenarios:
-        for old, new in _pairs(result):
-            cells = [_arrow(old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
-            if any(cell.text != DASH for cell in cells):
-                rows.append((Cell(old.group), *cells, Cell(f"{duration(old.max_ns)} → {duration(new.max_ns)}")))
+    for old, new, _ in (pair for result in run.scenarios for pair in _pairs(result)):
+        arrows = [_percentile(label, old.percentiles_ns.get(label), new.percentiles_ns.get(label)) for label in TAIL]
+        if any(cell.text != DASH for cell in arrows):
+            rows.append(cells(old.group, *arrows, f"{duration(old.max_ns)} → {duration(new.max_ns)}"))
     head = ("benchmark", *(f"p{label}" for label in TAIL), "max")
     return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
 
 
-def _pairs(result: ScenarioResult) -> list[tuple[Latency, Latency]]:
+def _pairs(result: ScenarioResult) -> list[tuple[Latency, Latency, Verdict]]:
+    """Return every benchmark of two files: before, after, verdict."""
     after = {x.group: x for x in result.latencies if x.arm != BASELINE}
-    return [(x, after[x.group]) for x in result.latencies if x.arm == BASELINE and x.group in after]
-
-
-def _compared(result: ScenarioResult) -> list[tuple[Cell, ...]]:
-    """Return the rows of a comparison, the most pressing verdict first, then the largest change."""
     verdicts = {verdict.promise: verdict for verdict in result.verdicts}
-    pairs = sorted(_pairs(result), key=lambda pair: _urgency(verdicts[pair[0].group]))
-    return [_compared_row(old, new, verdicts[old.group]) for old, new in pairs]
+    both = [x for x in result.latencies if x.arm == BASELINE and x.group in after]
+    return [(x, after[x.group], verdicts[x.group]) for x in both]
 
 
-def _urgency(verdict: Verdict) -> tuple[int, float, str]:
+def _urgency(pair: tuple[Latency, Latency, Verdict]) -> tuple[int, float, str]:
+    """Return the place in the order: the most pressing verdict first, then the largest change."""
+    verdict = pair[-1]
     change = max(verdict.value, 1 / verdict.value) if verdict.value else 0.0
-    return (VERDICTS.index(verdict.verdict) if verdict.verdict in VERDICTS else len(VERDICTS), -change, verdict.promise)
+    return (UNPAIRED_VERDICTS.index(verdict.verdict), -change, verdict.promise)
 
 
-def _compared_row(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
-    samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
+def _compared(old: Latency, new: Latency, verdict: Verdict) -> tuple[Cell, ...]:
     bounds = interval(verdict.low, verdict.high)
-    ratio = DASH if verdict.value is None else times(verdict.value)
-    return (
-        Cell(old.group),
-        Cell("", verdict.sentence, status=status(verdict.verdict)),
-        Cell(duration(median_ns(old))),
-        Cell(duration(median_ns(new))),
-        Cell(ratio, "" if bounds else verdict.sentence, bounds or "(no interval)"),
-        Cell(" → ".join(dict.fromkeys(samples)), "" if DASH not in samples else UNKNOWN),
+    ratio = Cell(
+        DASH if verdict.value is None else times(verdict.value), "" if bounds else verdict.sentence, bounds or "(no interval)"
     )
+    samples = [whole(x.samples) if x.samples else DASH for x in (old, new)]
+    values = Cell(" → ".join(dict.fromkeys(samples)), UNKNOWN if DASH in samples else "")
+    judged = Cell("", verdict.sentence, status=status(verdict.verdict))
+    return cells(old.group, judged, duration(median_ns(old)), duration(median_ns(new)), ratio, values)
 
 
-def _alone(result: ScenarioResult) -> list[tuple[Cell, ...]]:
-    return [
-        (
-            Cell(x.group),
-            Cell(duration(median_ns(x))),
-            *(_percentile(x.percentiles_ns.get(label), label) for label in TAIL),
-            Cell(duration(x.max_ns)),
-            Cell(duration(x.mean_ns)),
-            Cell(whole(x.samples)) if x.samples else Cell(DASH, UNKNOWN),
-        )
-        for x in result.latencies
-    ]
-
-
-def _percentile(value_ns: float | None, label: str) -> Cell:
+def _percentile(label: str, *values_ns: float | None) -> Cell:
+    """Return a percentile of one file, or of two: before → after."""
+    if any(value is not None for value in values_ns):
+        return Cell(" → ".join(DASH if value is None else duration(value) for value in values_ns))
     needed = round(SAMPLES_BEYOND / (1 - QUANTILES[label]))
-    missing = f"not in the file, or too few values: {needed:,} are needed"
-    return Cell(DASH, missing) if value_ns is None else Cell(duration(value_ns))
+    return Cell(DASH, f"not in the file{'s' if len(values_ns) > 1 else ''}, or too few values: {needed:,} are needed")
 
 
 def median_ns(latency: Latency) -> float:
     """Return the median that a file gives, however few values it rests on, in nanoseconds."""
     return latency.process_medians_ns[0] if latency.process_medians_ns else latency.percentiles_ns.get("50") or latency.mean_ns
-
-
-def _arrow(old_ns: float | None, new_ns: float | None) -> Cell:
-    if old_ns is None and new_ns is None:
-        return Cell(DASH, "not in the files, or too few values")
-    return Cell(" → ".join(DASH if value is None else duration(value) for value in (old_ns, new_ns)))

@@ -1,8 +1,8 @@
 """A gate's result for GitHub Actions: annotations, which are one workflow command per line, and the job's summary."""
 
 from harness.report import markdown
-from harness.report.gate import change, figure, full, headline, shown
-from harness.results.gate import GateResult, GateRow, GateVerdict
+from harness.report.gate import full, headline, message, shown
+from harness.results.gate import GateResult, GateVerdict
 
 MOST = 10
 """The most annotations per level and step; GitHub drops the rest silently."""
@@ -19,19 +19,19 @@ MOST_SUMMARY_BYTES = 1_000_000
 
 def commands(result: GateResult) -> list[str]:
     """Return `::error`, `::warning` and `::notice` commands, the worst first, at most as many per level as GitHub shows."""
-    level = {1: "error", 4: "error", 3: "warning"}.get(result.exit_code, "notice")
-    lines = [(level, "harness gate", headline(result))]
+    lines = [(LEVELS.get(result.verdict, "notice"), "harness gate", headline(result))]
     lines += [("error", f"not comparable: {d.name}", f"{d.message}; {d.remedy}") for d in result.incomparable]
-    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", _message(row)) for row in shown(result) if row.verdict in LEVELS]
+    annotated = [row for row in shown(result) if row.verdict in LEVELS]
+    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", message(row, row.label)) for row in annotated]
     lines += [("warning", f"warning: {d.name}", f"{d.message}; {d.remedy}") for d in result.warnings]
     found = []
     for name in ("error", "warning", "notice"):
         of_level = [line for line in lines if line[0] == name]
         if len(of_level) > MOST:
-            left = len(of_level) - MOST + 1
-            of_level = [*of_level[: MOST - 1], (name, "harness gate", f"and {left} more; see the job's summary")]
-        found += of_level
-    return [_command(*line) for line in found]
+            of_level[MOST - 1 :] = [(name, "harness gate", f"and {len(of_level) - MOST + 1} more; see the job's summary")]
+        titled = [(_escaped(title).replace(":", "%3A").replace(",", "%2C"), text) for _, title, text in of_level]
+        found += [f"::{name} title={title}::{_escaped(text)}" for title, text in titled]
+    return found
 
 
 def summary(result: GateResult) -> str:
@@ -44,20 +44,7 @@ def summary(result: GateResult) -> str:
     return text + "\n"
 
 
-def _message(row: GateRow) -> str:
-    values = f" {figure(row.base, row.unit)} → {figure(row.candidate, row.unit)} ({change(row)})" if row.base is not None else ""
-    return f"{row.label}{values}: {row.reason}"
-
-
-def _command(level: str, title: str, message: str) -> str:
-    """Return a workflow command, escaped as GitHub's toolkit does, so that no text can start another command."""
-    return f"::{level} title={_property(title)}::{_data(message)}"
-
-
-def _data(text: str) -> str:
+def _escaped(text: str) -> str:
+    """Return a text escaped as GitHub's toolkit does, so that it cannot start another command."""
     printable = "".join(c if c.isprintable() or c in "\r\n\t" else "\ufffd" for c in text)
     return printable.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

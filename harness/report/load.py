@@ -1,14 +1,14 @@
 """Response times and throughput under load, as tables and in words."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from harness.report import capacity
-from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, SideBySide, Table, Tone, of
-from harness.report.capacity import IS_BASELINE
-from harness.report.numbers import DASH, Unit, interval, significant, times, unit_of, whole
-from harness.report.promises import locations, named
-from harness.report.tables import groups_of, too_few
-from harness.results.load import ALL, LatencySummary, LoadedArm, LoadRatio, LoadResult
+from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, SideBySide, Table, Tone, cells, of
+from harness.report.capacity import IS_BASELINE, NO_LOAD
+from harness.report.numbers import DASH, Unit, significant, times, unit_of, whole
+from harness.report.promises import located
+from harness.report.tables import arms_in_order, groups_of, percentile, with_interval
+from harness.results.load import ALL, LatencySummary, LoadedArm, LoadResult
 from harness.results.run import BASELINE, Run, ScenarioResult
 from harness.stats.intervals import QUANTILES
 
@@ -27,24 +27,14 @@ TIMED = [label for label in QUANTILES if label in {"50", "99"}]
 """The percentiles shown of service time, and in summaries."""
 
 
-@dataclass(frozen=True)
-class LoadPart:
-    """One scenario under load, with its heading and its place among the run's results."""
-
-    heading: str
-    number: int
-    result: ScenarioResult
-    load: LoadResult
+def parts(run: Run) -> list[tuple[str, ScenarioResult]]:
+    """Return every scenario of a run that was under load, with its heading."""
+    return [(x.named(x.result.name), x.result) for x in located(run) if x.result.load is not None]
 
 
-def parts(run: Run) -> list[LoadPart]:
-    """Return every scenario of a run that was under load."""
-    each = enumerate(zip(run.scenarios, locations(run), strict=True))
-    return [LoadPart(named(x.name, where), number, x, x.load) for number, (x, where) in each if x.load is not None]
-
-
-def planned(load: LoadResult) -> str:
+def planned(result: ScenarioResult) -> str:
     """Return the plan of the load: `open model, 200 per second; arms interleaved in blocks of 5 s, each after 1 s of warm-up`."""
+    load = result.load or NO_LOAD
     plan = f"{' and '.join(load.models)} model, {load.arrivals}"
     if not load.arms:
         return plan
@@ -53,17 +43,13 @@ def planned(load: LoadResult) -> str:
 
 def arms_of(result: ScenarioResult) -> list[str]:
     """Return the arms that were under load, in the scenario's order."""
-    load = result.load
-    if load is None:
-        return []
-    met = dict.fromkeys([*(x.arm for x in load.arms), *(x.arm for x in load.capacities)])
-    listed = [arm.name for arm in result.arms if arm.name in met]
-    return [*listed, *(name for name in met if name not in listed)]
+    load = result.load or NO_LOAD
+    return arms_in_order(result, [*(x.arm for x in load.arms), *(x.arm for x in load.capacities)])
 
 
 def groups(result: ScenarioResult) -> list[str]:
     """Return the groups that have figures, `ALL` first; without it if there is only one other group."""
-    found = groups_of(result, result.load.arms if result.load else [])
+    found = groups_of(result, (result.load or NO_LOAD).arms)
     others = [group for group in found if group != ALL]
     return others if len(others) == 1 or ALL not in found else [ALL, *others]
 
@@ -81,65 +67,47 @@ def overloaded(load: LoadResult, arm: str, group: str = ALL) -> str | None:
 
 def notices(result: ScenarioResult) -> list[Notice]:
     """Return what makes figures unusable or incomplete: an invalid run, arms that cannot sustain the rate, crashed workers."""
-    load = result.load
-    if load is None:
-        return []
+    load = result.load or NO_LOAD
     found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
     for arm in arms_of(result):
-        by_group = {group: overloaded(load, arm, group) for group in groups(result)}
-        reason = overloaded(load, arm) or "; ".join(f"{group}: {reason}" for group, reason in by_group.items() if reason)
-        if reason:
+        in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
+        if reason := overloaded(load, arm) or "; ".join(in_groups):
             found.append(Notice("note", f"{arm} {OVERLOADED}", reason))
     return [*found, *(Notice("note", "crashed worker", message) for message in load.lost_workers)]
 
 
-def failures(result: ScenarioResult) -> list[Notice]:
-    """Return the failed operations as notices, one per arm, group and message."""
-    table = errors(result)
-    rows = table.rows if table else ()
-    return [Notice("failed", f"{n.text} × {arm.text}, {group.text}", message.text, Tone.BAD) for arm, group, message, n in rows]
-
-
 def summary(result: ScenarioResult) -> Table | None:
     """Return a row per arm over all operations: throughput, errors, median and tail against the baseline's, and its capacity."""
-    load = result.load
-    if load is None or not arms_of(result):
-        return None
-    head, rows = ["arm"], {arm: [Cell(arm)] for arm in arms_of(result)}
+    load = result.load or NO_LOAD
+    head, rows, caption = ["arm"], {arm: [Cell(arm)] for arm in arms_of(result)}, "Capacity of each arm"
     if load.arms:
         group = groups(result)[0]
         unit = _unit(load, [group])
         head += _heads(unit)
+        caption = _caption(load, group)
         for arm, row in rows.items():
             row.extend(_overall(load, arm, group, unit))
     for kind in capacity.kinds(result):
         head += [f"{kind}, sustained", "÷ the baseline's"]
         for arm, row in rows.items():
-            row.extend(capacity.sustained(load, arm, kind))
-    caption = _caption(load, groups(result)[0]) if load.arms else "Capacity of each arm"
-    return Table(caption, tuple(head), tuple(map(tuple, rows.values())), names=2 if load.arms else 1)
+            found = capacity.found(load, arm, kind)
+            row.extend([capacity.level_cell(found, found.sustained if found else None), capacity.against(load, found)])
+    return Table(caption, tuple(head), tuple(map(tuple, rows.values())), names=2 if load.arms else 1) if rows else None
 
 
 def by_group(result: ScenarioResult) -> Table | None:
     """Return the figures of `summary` for every group of operations, without capacities; None without any."""
-    load = result.load
-    if load is None or not load.arms:
-        return None
-    unit = _unit(load, groups(result))
-    rows = [
-        (Cell(group), Cell(arm), *_overall(load, arm, group, unit))
-        for group in groups(result)
-        for arm in arms_of(result)
-        if row_of(load, arm, group) is not None
-    ]
+    load, shown, names = result.load or NO_LOAD, groups(result), arms_of(result)
+    unit = _unit(load, shown)
+    rows = [cells(group, arm, *_overall(load, arm, group, unit)) for group in shown for arm in names if row_of(load, arm, group)]
     head = ("operations", "arm", *_heads(unit))
-    caption = f"Throughput and response time{f': {INVALID_CAPTION}' if load.invalid else ''}"
-    return Table(caption, head, tuple(rows), names=3, wide=("errors",), grouped=True)
+    caption = _caption(load, "Throughput and response time")
+    return Table(caption, head, tuple(rows), names=3, wide=("errors",), grouped=True) if rows else None
 
 
 def _heads(unit: Unit) -> list[str]:
-    times_ = [f"response p{label}, {unit.name}" for label in TIMED]
-    return ["this rate", "per second", "errors", *times_, *(f"baseline ÷ arm, p{label}" for label in TIMED)]
+    response = [f"response p{label}, {unit.name}" for label in TIMED]
+    return ["this rate", "per second", "errors", *response, *(f"baseline ÷ arm, p{label}" for label in TIMED)]
 
 
 def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
@@ -148,34 +116,37 @@ def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
         return [Cell(DASH, "not under load")] * len(_heads(unit))
     offered = "" if row.offered_per_s is None else f"of {significant(row.offered_per_s)}"
     rate = Cell(significant(row.achieved_per_s), "" if offered else "the closed model offers no rate", offered)
-    times_ = [_time(load, row, "response", label, unit, bounds=False) for label in TIMED]
-    return [_sustains(load, row), rate, Cell(whole(row.errors)), *times_, *(ratio_cell(load, arm, group, q) for q in TIMED)]
+    response = [_time(load, row, "response", label, unit, bounds=False) for label in TIMED]
+    return [_sustains(load, row), rate, Cell(whole(row.errors)), *response, *(ratio_cell(load, arm, group, q) for q in TIMED)]
 
 
 def arms(result: ScenarioResult) -> list[Table]:
     """Return a table per group of operations: a row per figure, arms side by side."""
-    load = result.load
-    return [] if load is None else [_group_table(load, arms_of(result), group) for group in groups(result)]
+    load = result.load or NO_LOAD
+    tables = []
+    for group in groups(result):
+        found = [row for arm in arms_of(result) if (row := row_of(load, arm, group)) is not None]
+        unit = _unit(load, [group])
+        head = ("", *(row.arm for row in found))
+        tables.append(Table(f"{_caption(load, group)}, times in {unit.name}", head, tuple(_figures(load, found, group, unit))))
+    return tables
 
 
-def _group_table(load: LoadResult, names: list[str], group: str) -> Table:
-    found = {arm: row for arm in names if (row := row_of(load, arm, group)) is not None}
-    is_open = any(row.offered_per_s is not None for row in found.values())
-    unit = _unit(load, [group])
-    rows: list[tuple[Cell, ...]] = []
-    if is_open or any(overloaded(load, arm, group) for arm in found):
-        rows.append((Cell("this rate"), *(_sustains(load, row) for row in found.values())))
-    rates = {"offered per second": [x.offered_per_s for x in found.values()]} if is_open else {}
-    rates["throughput per second"] = [x.achieved_per_s for x in found.values()]
-    rows += [(Cell(name), *(Cell(DASH if v is None else significant(v)) for v in values)) for name, values in rates.items()]
-    for name in ("operations", "errors", *(("dropped", "unfinished") if is_open else ("unfinished",))):
-        rows.append((Cell(name), *(Cell(whole(getattr(row, name))) for row in found.values())))
+def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -> Iterator[tuple[Cell, ...]]:
+    """Yield a row per figure of a group."""
+    is_open = any(row.offered_per_s is not None for row in found)
+    if is_open or any(overloaded(load, row.arm, group) for row in found):
+        yield cells("this rate", *(_sustains(load, row) for row in found))
+    if is_open:
+        yield cells("offered per second", *(DASH if x.offered_per_s is None else significant(x.offered_per_s) for x in found))
+    yield cells("throughput per second", *(significant(row.achieved_per_s) for row in found))
+    for name in ("operations", "errors", *(["dropped"] * is_open), "unfinished"):
+        yield cells(name, *(whole(getattr(row, name)) for row in found))
     wanted = [("response", label) for label in (*QUANTILES, "max")]
     wanted += [*(("service", label) for label in TIMED), ("queue", "99")] if is_open else []
     for kind, label in wanted:
-        cells = (_time(load, row, kind, label, unit) for row in found.values())
-        rows.append((Cell(f"{kind} {label if label == 'max' else f'p{label}'}"), *cells))
-    return Table(f"{_caption(load, group)}, times in {unit.name}", ("", *found), tuple(rows))
+        name = f"{kind} {label if label == 'max' else f'p{label}'}"
+        yield cells(name, *(_time(load, row, kind, label, unit) for row in found))
 
 
 def _sustains(load: LoadResult, row: LoadedArm) -> Cell:
@@ -185,18 +156,16 @@ def _sustains(load: LoadResult, row: LoadedArm) -> Cell:
 
 def _time(load: LoadResult, row: LoadedArm, kind: str, label: str, unit: Unit, *, bounds: bool = True) -> Cell:
     """Return one figure of a distribution with its interval; a dash with the reason if it is missing or must not be used."""
-    reason = overloaded(load, row.arm, row.group)
-    if reason:
+    if reason := overloaded(load, row.arm, row.group):
         return Cell(DASH, f"{OVERLOADED}: {reason}")
-    times_: LatencySummary = getattr(row, kind)
+    summed: LatencySummary = getattr(row, kind)
     if label == "max":
-        return Cell(unit.write(times_.max_ns), "" if times_.max_ns is not None else "no operation completed")
-    value = times_.percentiles_ns.get(label)
-    if value is None:
-        return Cell(DASH, too_few(times_.operations, QUANTILES[label]))
-    within = times_.intervals_ns.get(label)
-    if not bounds or within is None:
-        return Cell(unit.write(value), "a confidence interval needs more cycles of blocks" if bounds else "")
+        return Cell(unit.write(summed.max_ns), "" if summed.max_ns is not None else "no operation completed")
+    value, within = summed.percentiles_ns.get(label), summed.intervals_ns.get(label)
+    if value is None or not bounds:
+        return percentile(value, unit, label, summed.operations)
+    if within is None:
+        return Cell(unit.write(value), "a confidence interval needs more cycles of blocks")
     return Cell(unit.write(value), detail=f"[{unit.write(within[0])}, {unit.write(within[1])}]")
 
 
@@ -212,77 +181,49 @@ def _caption(load: LoadResult, group: str) -> str:
 
 def ratios(result: ScenarioResult) -> Table | None:
     """Return how many times shorter response times are than the baseline's, by percentile; None if nothing can be compared."""
-    load = result.load
-    if load is None or load.invalid or not load.ratios:
-        return None
+    load = result.load or NO_LOAD
     names = [arm for arm in arms_of(result) if arm != BASELINE]
-    rows = []
-    for group in groups(result):
-        for label in (q for q in QUANTILES if any((x.group, x.percentile) == (group, q) for x in load.ratios)):
-            cells = [ratio_cell(load, arm, group, label) for arm in names]
-            if any(cell.text != DASH for cell in cells):
-                rows.append((Cell(group), Cell(f"p{label}"), *cells))
-    if not rows:
-        return None
+    known = {(x.group, x.percentile) for x in load.ratios}
+    wanted = [(group, label) for group in groups(result) for label in QUANTILES if (group, label) in known]
+    rows = [cells(group, f"p{label}", *(ratio_cell(load, arm, group, label) for arm in names)) for group, label in wanted]
+    rows = [row for row in rows if any(cell.text != DASH for cell in row[2:])]
     head = ("operations", "percentile", *names)
-    return Table("Response time, baseline ÷ arm: above 1 is faster", head, tuple(rows), names=2, grouped=True)
-
-
-def ratio_of(load: LoadResult, arm: str, group: str, label: str) -> LoadRatio | None:
-    """Return an arm's ratio at a percentile; None without one, or if either side cannot sustain the rate."""
-    if load.invalid or overloaded(load, arm, group) or overloaded(load, BASELINE, group):
-        return None
-    return next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)
+    return Table("Response time, baseline ÷ arm: above 1 is faster", head, tuple(rows), names=2, grouped=True) if rows else None
 
 
 def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
-    """Return a ratio with its interval, or a dash with the reason."""
-    found = ratio_of(load, arm, group, label)
-    if found is None:
-        return Cell(DASH, _no_ratio(load, arm, group))
-    bounds = interval(found.low, found.high)
-    note = f"from {found.cycles} cycles of blocks" if bounds else "too few cycles for a confidence interval"
-    return Cell(times(found.ratio), note, bounds)
-
-
-def _no_ratio(load: LoadResult, arm: str, group: str) -> str:
-    if arm == BASELINE:
-        return IS_BASELINE
-    if load.invalid:
-        return load.invalid
+    """Return an arm's ratio at a percentile with its interval, or a dash with the reason."""
+    if arm == BASELINE or load.invalid:
+        return Cell(DASH, IS_BASELINE if arm == BASELINE else load.invalid or "")
     for name in (arm, BASELINE):
         if overloaded(load, name, group):
-            return f"{name} {OVERLOADED}"
-    return "too few operations for this percentile"
+            return Cell(DASH, f"{name} {OVERLOADED}")
+    found = next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)
+    if found is None:
+        return Cell(DASH, "too few operations for this percentile")
+    missing, note = "too few cycles for a confidence interval", f"from {found.cycles} cycles of blocks"
+    return with_interval(times(found.ratio), found.low, found.high, missing, note)
 
 
 def errors(result: ScenarioResult) -> Table | None:
     """Return the failed operations, the most frequent first: a row per arm, group and message; None without failures."""
-    load = result.load
-    if load is None:
-        return None
-    rows = [x for x in load.arms if x.group != ALL and x.error_messages] or load.arms
-    found = [(number, x.arm, x.group, message) for x in rows for message, number in x.error_messages.items()]
-    if not found:
-        return None
+    load = result.load or NO_LOAD
+    failed = [x for x in load.arms if x.group != ALL and x.error_messages] or load.arms
+    found = [(count, x.arm, x.group, message) for x in failed for message, count in x.error_messages.items()]
     found.sort(key=lambda row: -row[0])
-    cells = tuple((Cell(arm), Cell(group), Cell(message), Cell(whole(number))) for number, arm, group, message in found)
-    return Table("Failed operations", ("arm", "operations", "message", "count"), cells, names=3)
+    rows = tuple(cells(arm, group, message, whole(count)) for count, arm, group, message in found)
+    return Table("Failed operations", ("arm", "operations", "message", "count"), rows, names=3) if rows else None
 
 
-def brief(part: LoadPart) -> list[Block]:
+def brief(heading: str, result: ScenarioResult) -> list[Block]:
     """Return one scenario for the terminal: plan, notices, throughput and times by group, capacities, failures."""
-    reasons = [Paragraph(reason, f"{name}:", quiet=True) for name, reason in capacity.reasons(part.result)]
-    head = Paragraph(planned(part.load), f"{part.heading}:")
-    return of(head, *notices(part.result), by_group(part.result), *capacity.tables(part.result), *reasons, *failures(part.result))
+    plan = Paragraph(planned(result), f"{heading}:")
+    return of(plan, *notices(result), by_group(result), *capacity.tables(result), *capacity.reasons(result), errors(result))
 
 
 def detail(result: ScenarioResult) -> list[Block]:
-    """Return all tables of one scenario under load; none without load."""
-    if result.load is None:
-        return []
-    shown = [ratios(result), *arms(result), *capacity.tables(result)]
-    reasons = [Paragraph(reason, f"{name}:", quiet=True) for name, reason in capacity.reasons(result)]
+    """Return all tables of one scenario under load."""
+    shown = tuple(table for table in (ratios(result), *arms(result), *capacity.tables(result)) if table)
     every = capacity.steps(result)
     steps = ReportSection(f"{every.caption}: {len(every.rows)} steps", (every,)) if every else None
-    return of(SideBySide(tuple(table for table in shown if table is not None)), *reasons, errors(result), steps)
+    return of(SideBySide(shown), *capacity.reasons(result), errors(result), steps)

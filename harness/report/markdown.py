@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, ReportSection, SideBySide, Table
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table
 
 TITLED = {"", "warning", "not comparable", "invalid", "note"}
 """Labels that the title above the notices, or their names, make redundant."""
@@ -24,35 +24,29 @@ def _block(block: Block) -> Iterator[str]:
         case Paragraph():
             lead = f"**{escape(block.lead)}** " if block.lead else ""
             yield from (f"{lead}{escape(block.text)}".rstrip(), "")
+            if block.code:
+                yield from (*_code(block.code), "")
         case Notice():
             yield from (*_notice(block), "")
         case Notices():
             yield from (f"{escape(block.title)}:", "", *(line for item in block.items for line in _notice(item)), "")
-        case Code():
-            yield from (*_code(block.text), "")
         case ReportSection():
-            yield from _section(block)
-
-
-def _section(section: ReportSection) -> Iterator[str]:
-    inner = [line for block in section.blocks for line in _block(block)]
-    if section.folded:
-        yield from ("<details>", f"<summary>{escape(section.title)}</summary>", "", *inner, "</details>", "")
-    else:
-        yield from (f"{'#' * section.level} {escape(section.title)}", "", *inner)
+            title = escape(block.title)
+            folded = ("<details>", f"<summary>{title}</summary>")
+            yield from (*(folded if block.folded else (f"{'#' * block.level} {title}",)), "")
+            for inner in block.blocks:
+                yield from _block(inner)
+            yield from ("</details>", "") if block.folded else ()
 
 
 def _notice(notice: Notice) -> Iterator[str]:
-    head = f"- **{escape(' '.join(part for part in (_label(notice), notice.name) if part))}**"
+    label = "" if notice.label in TITLED else f"{notice.label}:" if notice.name else notice.label
+    head = f"- **{escape(f'{label} {notice.name}'.strip())}**"
     if notice.verbatim:
         yield from (f"{head}:", "", *_code(notice.message), "")
         return
     remedy = f". Remedy: {escape(notice.remedy)}" if notice.remedy else ""
     yield f"{head}: {escape(notice.message)}{remedy}." if notice.message else head
-
-
-def _label(notice: Notice) -> str:
-    return "" if notice.label in TITLED else f"{notice.label}:" if notice.name else notice.label
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -69,7 +63,7 @@ def _cell(cell: Cell) -> str:
     if cell.status is None:
         return escape(cell.full)
     sign = f"{escape(cell.status.sign)} " if cell.status.sign else ""
-    return f"{sign}**{escape(cell.status.word)}** {escape(cell.full or cell.note)}".rstrip()
+    return f"{sign}**{escape(cell.status.name)}** {escape(cell.full or cell.note)}".rstrip()
 
 
 def _code(text: str) -> list[str]:

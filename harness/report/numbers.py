@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.results.run import Ratio
+from harness.results.run import Gain, Ratio
 
 DASH = "–"
 """Stands for a missing figure; its cell has the reason."""
@@ -69,7 +69,7 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{significant(low)}, {significant(high)}]"
 
 
-def ratio_with_interval(ratio: Ratio) -> str:
+def ratio_with_interval(ratio: Gain | Ratio) -> str:
     """Return a ratio with its confidence interval: `7.21× [6.80, 7.60]`."""
     return f"{times(ratio.ratio)} {interval(ratio.low, ratio.high)}".strip()
 
@@ -80,13 +80,8 @@ def percent(share: float | None) -> str:
 
 
 def exponent(value: float) -> str:
-    """Return a growth exponent: `exponent 1.02`; constant cost is `exponent 0.00`, never `-0.00`."""
-    return f"exponent {round(value, 2) + 0.0:.2f}"
-
-
-def megabytes(value_bytes: float) -> str:
-    """Return bytes as megabytes (10^6) with three significant digits, without the unit's name."""
-    return significant(value_bytes / 1e6)
+    """Return a growth exponent: `1.02`; constant cost is `0.00`, never `-0.00`."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def clock_time(moment: str) -> str:
@@ -95,8 +90,7 @@ def clock_time(moment: str) -> str:
         parsed = datetime.fromisoformat(moment)
     except ValueError:
         return moment
-    zone = parsed.strftime(" %Z") if parsed.tzinfo else ""
-    return f"{parsed:%Y-%m-%d %H:%M}{zone}"
+    return f"{parsed:%Y-%m-%d %H:%M %Z}".rstrip()
 
 
 def elapsed(started_at: str, finished_at: str | None) -> str:
@@ -107,5 +101,4 @@ def elapsed(started_at: str, finished_at: str | None) -> str:
         return DASH
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "under 1 s"
+    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if n) or "under 1 s"

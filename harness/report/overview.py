@@ -1,28 +1,13 @@
 """A whole run as blocks: a brief version for the terminal, a full one for Markdown. The page is composed in `html.page`."""
 
-from collections.abc import Iterator
+from collections import defaultdict
 
 from harness.report import ablation, comparison, load, promises, review, tables
-from harness.report.blocks import (
-    Block,
-    Code,
-    Notice,
-    Notices,
-    Paragraph,
-    ReportSection,
-    SideBySide,
-    Tone,
-    of,
-    section,
-    status,
-    warning_notices,
-)
+from harness.report.blocks import Block, Notice, Notices, Paragraph, ReportSection, SideBySide, Tone, of, status, warning_notices
 from harness.report.numbers import clock_time, ratio_with_interval, whole
-from harness.report.promises import locations, named
-from harness.results.run import Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
+from harness.report.promises import LocatedResult, located
+from harness.results.run import AA_CONTROL, Ratio, Run, RunKind, ScenarioResult, ScenarioStatus
 
-CANNOT_RUN = "cannot run as written"
-NO_REASON = "no error was recorded"
 NO_PROMISE = "No promise was tested in this run: it shows measurements, not verdicts."
 NOTHING = "No scenario finished: there is nothing to judge."
 SOME = 3
@@ -30,70 +15,61 @@ SOME = 3
 
 
 def brief(run: Run, *, speeds: bool = False) -> list[Block]:
-    """Return a run for the terminal: verdicts or load, notices, warnings; with `speeds` each scenario's speed as well.
-
-    Without colour and in 80 columns nothing is cut off.
-    """
+    """Return a run for the terminal: verdicts or load, notices, warnings; with `speeds` each scenario's speed as well."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
+    every_speed = [block for result in run.scenarios for block in speed(result)]
     judged = verdicts(run)
     switches = [] if judged else ablations(run)
-    under_load = [block for part in load.parts(run) for block in load.brief(part)]
+    under_load = [block for heading, result in load.parts(run) for block in load.brief(heading, result)]
     found = [*judged, *switches, *under_load]
     if not run.scenarios:
         found = [Paragraph(NOTHING, tone=Tone.BAD)]
     elif not found:
-        found = _speeds(run) if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
+        found = every_speed if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
     warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
-    return [*found, *notices(run), *warnings, *(_speeds(run) if speeds and run.kind != RunKind.LOAD else [])]
+    return [*found, *notices(run), *warnings, *(every_speed if speeds and run.kind != RunKind.LOAD else [])]
 
 
 def full(run: Run) -> list[Block]:
     """Return a run as a document: notices, verdicts, answers to the review, switches, load, warnings, and each scenario folded."""
     if run.kind in comparison.KINDS:
         return comparison.blocks(run)
-    each = zip(run.scenarios, locations(run), strict=True)
-    found = of(
-        Paragraph(_facts(run)),
-        *([] if run.scenarios else [Paragraph(NOTHING, tone=Tone.BAD)]),
-        *notices(run),
-        Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None,
-        *verdicts(run),
-        *_answers(run),
-        *ablations(run),
-        *_load(run),
-        *warning_notices("Warnings", run.warnings),
-        *(scenario(result, where) for result, where in each),
-        Paragraph("Reproduce:"),
-        Code(run.command),
-    )
-    return [ReportSection(f"Advice on trial: {run.name}", tuple(found), folded=False)]
+    answers = [(table, place) for place in promises.places(run) for table in review.answers(promises.at(run, place))]
+    found: list[Block | None] = [Paragraph(_facts(run)), None if run.scenarios else Paragraph(NOTHING, tone=Tone.BAD)]
+    found += [*notices(run), Paragraph(promises.tally_sentence(run)) if promises.rows(run) else None, *verdicts(run)]
+    found += [ReportSection(f"{table.caption}: {place}", (table,)) for table, place in answers]
+    found += [*ablations(run), *_load(run), *warning_notices("Warnings", run.warnings)]
+    found += [*map(scenario, located(run)), Paragraph("Reproduce:", code=run.command)]
+    return [ReportSection(f"Advice on trial: {run.name}", tuple(of(*found)), folded=False)]
 
 
 def _facts(run: Run) -> str:
     users = f", {run.environment['users']} users" if run.kind == RunKind.LOAD and "users" in run.environment else ""
-    commit = f", commit {run.commit[:12]}" if run.commit else ""
-    changed = " with uncommitted changes" if run.dirty else ""
-    settings = f"{', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}"
-    return f"{clock_time(run.started_at)}{commit}{changed}, {settings}{users}"
+    measured = ", commit ".join(text for text in (clock_time(run.started_at), commit(run)) if text)
+    return f"{measured}, {', '.join(run.settings.engines)}, {run.settings.size}, seed {run.settings.seed}{users}"
+
+
+def commit(run: Run) -> str:
+    """Return the short commit, and whether there were changes on top of it; empty for an unknown commit."""
+    return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
 
 
 def notices(run: Run) -> list[Notice]:
     """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
-    found = (
-        [Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD)]
-        if run.interrupted
-        else []
-    )
-    for result, anchor, where in zip(run.scenarios, promises.anchors(run), locations(run), strict=True):
-        if result.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
+    found = []
+    if run.interrupted:
+        found.append(Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD))
+    for x in located(run):
+        r = x.result
+        if r.status not in {ScenarioStatus.OK, ScenarioStatus.NOT_RUN}:
             found.append(
-                Notice(result.status, named(result.name, where), result.error or NO_REASON, Tone.BAD, link=anchor, verbatim=True)
+                Notice(r.status, x.named(r.name), r.error or "no error was recorded", Tone.BAD, link=x.anchor, verbatim=True)
             )
-    for place, reason, results in promises.not_run(run):
-        found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place.label}", reason, Tone.FLAT))
-    broken = promises.broken_arms(run.scenarios)
-    return [*found, *(Notice(CANNOT_RUN, f"{r.name}, {arm.name}", arm.cannot_run or "") for r, arm in broken)]
+    for (place, reason), results in promises.not_run(run).items():
+        found.append(Notice("not run", f"{', '.join(r.name for r in results)} on {place}", reason, Tone.FLAT))
+    broken = [(f"{r.name}, {arm.name}", arm.cannot_run) for r in run.scenarios for arm in r.arms if arm.cannot_run]
+    return [*found, *(Notice("cannot run as written", name, reason) for name, reason in dict.fromkeys(broken))]
 
 
 def verdicts(run: Run) -> list[Block]:
@@ -106,99 +82,77 @@ def verdicts(run: Run) -> list[Block]:
     return [promises.promise_table(found, promises.heading(run))]
 
 
-def _answers(run: Run) -> Iterator[ReportSection]:
-    for place in promises.places(run):
-        for table in review.answers(promises.at(run, place)):
-            yield ReportSection(f"{table.caption}: {place.label}", (table,))
-
-
 def ablations(run: Run) -> list[Block]:
     """Return the gain of each switch, a table per group, with how to read it; none for a run without ablation."""
-    found = [block for part in ablation.parts(run) for block in (ablation.table(part), Paragraph(ablation.total(part.found)))]
+    found: list[Block] = []
+    for heading, ablated in ablation.parts(run):
+        found += [ablation.table(heading, ablated), Paragraph(ablation.total(ablated))]
     return [*found, Paragraph(ablation.READ, quiet=True)] if found else []
 
 
 def _load(run: Run) -> list[Block]:
-    found = load.parts(run)
     blocks: list[Block] = []
-    for part in found:
-        blocks += of(
-            Paragraph(load.planned(part.load), f"{part.heading} under load:"),
-            *load.notices(part.result),
-            load.summary(part.result),
-            load.ratios(part.result),
-        )
-    return [*blocks, Paragraph(load.READ, quiet=True)] if found else []
-
-
-def aa_control(control: Ratio) -> Paragraph:
-    """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
-    reading = f"the baseline against itself measured {ratio_with_interval(control)}"
-    if control.low is None or control.high is None:
-        return Paragraph(f"{reading}; one process gives no confidence interval.", f"A/A control, {control.group}:", quiet=True)
-    if control.low <= 1 <= control.high:
-        return Paragraph(f"{reading}.", f"A/A control passed, {control.group}:", quiet=True)
-    noise = "the interval excludes 1: read differences of this size as noise."
-    return Paragraph(f"{reading}; {noise}", f"A/A control, {control.group}:", quiet=True)
+    for heading, result in load.parts(run):
+        plan = Paragraph(load.planned(result), f"{heading} under load:")
+        blocks += of(plan, *load.notices(result), load.summary(result), load.ratios(result))
+    return [*blocks, Paragraph(load.READ, quiet=True)] if blocks else []
 
 
 def measurements(result: ScenarioResult) -> list[Block]:
     """Return a scenario's warnings and tables. Under load its own tables replace the ordinary ones, which ignore overload."""
     timed: list[Block] = []
     if result.load:
-        timed = [Paragraph(f"{load.planned(result.load)}.", quiet=True), *load.notices(result), *load.detail(result)]
+        timed = [Paragraph(f"{load.planned(result)}.", quiet=True), *load.notices(result), *load.detail(result)]
     elif result.ratios or result.latencies:
         timed = of(tables.ratios(result), SideBySide(tuple(tables.percentiles(result))))
-    controls = [aa_control(control) for control in tables.aa_controls(result)]
-    more = of(
-        tables.percentile_ratios(result),
-        tables.work_counts(result),
-        tables.memory(result),
-        tables.growth(result),
-        *tables.controls(result),
-    )
-    return [
-        *warning_notices("Warnings", result.warnings),
-        *section("Under load" if result.load else "Speed", [*timed, *controls]),
-        *section("Work, memory, growth", more),
-    ]
+    controls = [_aa_control(ratio) for ratio in result.ratios if ratio.arm == AA_CONTROL]
+    work = (make(result) for make in (tables.percentile_ratios, tables.work_counts, tables.memory, tables.growth))
+    sections = {
+        "Under load" if result.load else "Speed": [*timed, *controls],
+        "Work, memory, growth": of(*work, *tables.controls(result)),
+    }
+    shown = [ReportSection(title, tuple(blocks), folded=False, level=3) for title, blocks in sections.items() if blocks]
+    return [*warning_notices("Warnings", result.warnings), *shown]
 
 
-def scenario(result: ScenarioResult, where: str) -> ReportSection | None:
+def _aa_control(control: Ratio) -> Paragraph:
+    """Return an A/A control's reading: passed if the interval includes 1. Whether one failed is decided over all of a run."""
+    passed, end = False, "; one process gives no confidence interval."
+    if control.low is not None and control.high is not None:
+        passed = control.low <= 1 <= control.high
+        end = "." if passed else "; the interval excludes 1: read differences of this size as noise."
+    lead = f"A/A control{' passed' if passed else ''}, {control.group}:"
+    return Paragraph(f"the baseline against itself measured {ratio_with_interval(control)}{end}", lead, quiet=True)
+
+
+def scenario(found: LocatedResult) -> ReportSection | None:
     """Return one scenario's findings, warnings and measurements, folded; None without any."""
     findings = tuple(
         Notice(status("observed" if f.holds else "not observed").label, f.message, f"{f.arm}: {f.evidence}")
-        for f in result.findings
+        for f in found.result.findings
     )
-    found = of(Notices("Findings", findings) if findings else None, *measurements(result))
-    return ReportSection(named(result.title, where), tuple(found)) if found else None
+    blocks = of(Notices("Findings", findings) if findings else None, *measurements(found.result))
+    return ReportSection(found.named(found.result.title), tuple(blocks)) if blocks else None
 
 
 def _scenario_warnings(run: Run, *, in_full: bool) -> list[Block]:
     """Return each scenario's warnings; at several places, unless `in_full`, only each kind, with where it occurred."""
-    each = list(zip(run.scenarios, locations(run), strict=True))
+    each = [(x.named(x.result.name), warning) for x in located(run) for warning in x.result.warnings]
     if in_full or len(promises.places(run)) < 2:  # noqa: PLR2004 - one place, or none
-        return [block for r, where in each for block in warning_notices("Warnings", r.warnings, named(r.name, where))]
-    found: dict[str, list[str]] = {}
-    for result, where in each:
-        for warning in result.warnings:
-            found.setdefault(warning.name, []).append(named(result.name, where))
-    made = []
-    for name, names in found.items():
-        some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
-        made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
+        made = [Notice("warning", f"{name}: {w.name}", w.message, remedy=w.remedy) for name, w in each]
+    else:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, warning in each:
+            found[warning.name].append(name)
+        made = []
+        for name, names in found.items():
+            some = "; ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
+            made.append(Notice("warning", name, f"in {len(names)} of {len(run.scenarios)} results ({some}); see the report"))
     return [Notices("Warnings", tuple(made))] if made else []
 
 
-def _speeds(run: Run) -> list[Block]:
-    return [block for result in run.scenarios for block in speed(result)]
-
-
 def speed(result: ScenarioResult) -> list[Block]:
-    """Return one scenario's speed: a row per group and arm, the A/A control included; nothing if nothing was timed or compared.
-
-    Verdicts, notices and warnings are not repeated: `brief` has them.
-    """
+    """Return one scenario's speed: a row per group and arm, the A/A control included; nothing if nothing was timed or compared."""
     verified = result.verified_cases and result.status != ScenarioStatus.FAILED
     found = of(
         tables.ratios(result, with_control=True),

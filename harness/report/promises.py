@@ -1,14 +1,15 @@
 """Verdicts side by side: a row per promise, a column per arm or per place, and each verdict's position on one common axis."""
 
+import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.report.blocks import Cell, Table, TableKind, status
+from harness.report.blocks import Cell, Table, TableKind, cells, status
 from harness.report.numbers import DASH, interval
-from harness.results.run import AA_CONTROL, BASELINE, ArmResult, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
-from harness.verdicts.promise import LESS, TIME, format_figure
+from harness.results.run import AA_CONTROL, BASELINE, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
+from harness.verdicts.promise import EXPONENT, LESS, TIME, WORKS, format_figure
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
 """The verdicts that a promise can have, best first; the other two are of compared files."""
@@ -18,19 +19,18 @@ COLUMNS = 4
 
 
 @dataclass(frozen=True)
-class KeptShare:
-    """A verdict on the common axis: 1 is the promise's lower bound, and from 1 on the promise is kept."""
+class LocatedResult:
+    """A scenario result and its location in the run."""
 
-    value: float
-    """Infinite if nothing is left of the cost."""
-    low: float | None
-    high: float | None
-    promised_high: float | None
-    """The promise's upper bound on the axis."""
-    neutral: float | None
-    """"No effect" on the axis."""
-    exact: bool
-    """Whether it is an exact count, which has no interval."""
+    result: ScenarioResult
+    anchor: str
+    """The id of the scenario's card on the page: readable, unique, the same in a part of the run."""
+    where: str
+    """The location as far as it distinguishes the result from others of its scenario: engine, RTT, both or nothing."""
+
+    def named(self, name: str) -> str:
+        """Return a name with the location, if there is one."""
+        return f"{name}, {self.where}" if self.where else name
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class PromiseRow:
 
     result: ScenarioResult
     anchor: str
-    """The id of the scenario's card on the page."""
     where: str
-    """The place, for a scenario that ran at several."""
     promise: str
     part: str
     text: str
+    again: int
+    """The number of rows above it with the same promise, part and text."""
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -54,7 +54,7 @@ class PromiseRow:
 
     @property
     def label(self) -> str:
-        """The promise, its part and its place: `N2 · list · RTT 5 ms`."""
+        """The promise, its part and its location: `N2 · list · RTT 5 ms`."""
         return f"{self.name} · {self.where}" if self.where else self.name
 
     def of(self, arm: str) -> Verdict | None:
@@ -62,75 +62,42 @@ class PromiseRow:
         return next((v for v in self.verdicts if v.arm == arm), None)
 
 
-@dataclass(frozen=True)
-class EnginePlace:
-    """An engine at one RTT."""
-
-    engine: str
-    rtt_ms: float
-
-    @property
-    def label(self) -> str:
-        """The place in words: `postgres, RTT 5 ms`."""
-        return f"{self.engine}, RTT {self.rtt_ms:g} ms"
-
-
-def anchors(run: Run) -> list[str]:
-    """Return the id of each scenario's card, in the run's order: readable, unique, the same in a part of the run."""
-    texts = [f"{r.name}-{r.engine}" + (f"-rtt-{r.rtt_ms:g}" if r.rtt_ms else "") for r in run.scenarios]
-    slugs = [f"card-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')}" for text in texts]
+def located(run: Run) -> list[LocatedResult]:
+    """Return every result of a run with its location, in the run's order."""
     taken: Counter[str] = Counter()
     found = []
-    for slug in slugs:
+    for r in run.scenarios:
+        text = f"{r.name}-{r.engine}" + (f"-rtt-{r.rtt_ms:g}" if r.rtt_ms else "")
+        slug = f"card-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')}"
         taken[slug] += 1
-        found.append(slug if taken[slug] == 1 else f"{slug}-{taken[slug]}")
+        same = [other for other in run.scenarios if other.name == r.name]
+        engine = [r.engine] if len({other.engine for other in same}) > 1 else []
+        rtt = [f"RTT {r.rtt_ms:g} ms"] if len({other.rtt_ms for other in same}) > 1 else []
+        found.append(LocatedResult(r, slug if taken[slug] == 1 else f"{slug}-{taken[slug]}", ", ".join(engine + rtt)))
     return found
-
-
-def locations(run: Run) -> list[str]:
-    """Return for each result what distinguishes it from others of its scenario: its engine, its RTT, both or nothing."""
-    return [_location(result, [r for r in run.scenarios if r.name == result.name]) for result in run.scenarios]
-
-
-def _location(result: ScenarioResult, same: list[ScenarioResult]) -> str:
-    engine = result.engine if len({r.engine for r in same}) > 1 else ""
-    rtt = f"RTT {result.rtt_ms:g} ms" if len({r.rtt_ms for r in same}) > 1 else ""
-    return ", ".join(text for text in (engine, rtt) if text)
-
-
-def named(name: str, where: str) -> str:
-    """Return a name with its location, if there is one."""
-    return f"{name}, {where}" if where else name
 
 
 def rows(run: Run) -> list[PromiseRow]:
     """Return every promise of a run, in the order of its scenarios."""
-    each = zip(run.scenarios, anchors(run), locations(run), strict=True)
-    return [row for result, anchor, where in each for row in rows_of(result, anchor, where)]
+    return [row for x in located(run) for row in rows_of(x.result, x.anchor, x.where)]
 
 
 def rows_of(result: ScenarioResult, anchor: str = "", where: str = "") -> Iterator[PromiseRow]:
     """Yield the promises of one scenario result in their order, parts apart. A second verdict on one arm gets its own row."""
-    found: dict[tuple[str, str, str, int], list[Verdict]] = {}
-    for verdict in result.verdicts:
-        again = sum(_identity(v) == _identity(verdict) for row in found.values() for v in row)
-        found.setdefault((verdict.promise, verdict.part, verdict.text, again), []).append(verdict)
-    for (promise, part, text, _), verdicts in found.items():
-        yield PromiseRow(result, anchor, where, promise, part, text, tuple(verdicts))
+    seen: Counter[tuple[str, str, str, str]] = Counter()
+    found: defaultdict[tuple[str, str, str, int], list[Verdict]] = defaultdict(list)
+    for v in result.verdicts:
+        found[v.promise, v.part, v.text, seen[v.promise, v.part, v.text, v.arm]].append(v)
+        seen[v.promise, v.part, v.text, v.arm] += 1
+    for identity, verdicts in found.items():
+        yield PromiseRow(result, anchor, where, *identity, tuple(verdicts))
 
 
-def _identity(verdict: Verdict) -> tuple[str, str, str, str]:
-    return (verdict.promise, verdict.part, verdict.text, verdict.arm)
-
-
-def arms_of(promises: Iterable[PromiseRow]) -> list[str]:
+def arms_of(promises: Sequence[PromiseRow]) -> list[str]:
     """Return the arms that have verdicts, in the scenarios' order."""
-    found: dict[str, None] = {}
-    tried: set[str] = set()
-    for row in promises:
-        tried.update(v.arm for v in row.verdicts)
-        found |= dict.fromkeys([*(arm.name for arm in row.result.arms), *(v.arm for v in row.verdicts)])
-    return [arm for arm in found if arm in tried and arm not in {BASELINE, AA_CONTROL}]
+    tried = {v.arm for row in promises for v in row.verdicts} - {BASELINE, AA_CONTROL}
+    names = (name for row in promises for name in (*(a.name for a in row.result.arms), *(v.arm for v in row.verdicts)))
+    return [arm for arm in dict.fromkeys(names) if arm in tried]
 
 
 def columns_of(promises: Sequence[PromiseRow]) -> list[str]:
@@ -148,12 +115,9 @@ def tally(run: Run) -> dict[PromiseVerdict, Counter[str]]:
 
 def tally_sentence(run: Run) -> str:
     """Return the tally as text, arm by arm: `proposed: 1 confirmed, 2 fell short. optimised: 3 confirmed.`."""
-    counts, parts = tally(run), []
-    for arm in arms_of(rows(run)):
-        counted = [f"{of_arm[arm]} {outcome}" for outcome, of_arm in counts.items() if of_arm[arm]]
-        if counted:
-            parts.append(f"{arm}: {', '.join(counted)}.")
-    return " ".join(parts)
+    counts = tally(run)
+    counted = [(arm, [f"{by[arm]} {outcome}" for outcome, by in counts.items() if by[arm]]) for arm in arms_of(rows(run))]
+    return " ".join(f"{arm}: {', '.join(found)}." for arm, found in counted if found)
 
 
 def heading(run: Run) -> str:
@@ -170,16 +134,13 @@ def verdict_cell(verdict: Verdict | None, *, link: str = "") -> Cell:
     """Return a verdict with its figure, interval and sentence."""
     if verdict is None:
         return Cell(DASH, "not tried on this arm")
-    return Cell(figure(verdict), verdict.sentence, _bounds(verdict), status(verdict.verdict), link)
-
-
-def _bounds(verdict: Verdict) -> str:
-    low, high = verdict.low, verdict.high
-    if low is None or high is None or low == high:
-        return ""
-    if verdict.unit in {LESS, "share"}:
-        return f"{interval(low * 100, high * 100)} %"
-    return f"{interval((low - 1) * 100, (high - 1) * 100)} %" if verdict.unit == TIME else interval(low, high)
+    low, high, bounds = verdict.low, verdict.high, ""
+    if low is not None and high is not None and low != high:
+        if verdict.unit in {LESS, "share"}:
+            bounds = f"{interval(low * 100, high * 100)} %"
+        else:
+            bounds = f"{interval((low - 1) * 100, (high - 1) * 100)} %" if verdict.unit == TIME else interval(low, high)
+    return Cell(figure(verdict), verdict.sentence, bounds, status(verdict.verdict), link)
 
 
 def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = False) -> Table:
@@ -188,11 +149,10 @@ def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = F
     made = []
     for row in promises:
         label = Cell(row.label, link=row.anchor if linked else "")
-        made.append((label, Cell(row.text), *(verdict_cell(row.of(arm)) for arm in arms)))
+        made.append(cells(label, row.text, *(verdict_cell(row.of(arm)) for arm in arms)))
         further = [v for v in row.verdicts if v.arm not in arms]
-        made += [(label, Cell(f"arm {v.arm}"), verdict_cell(v), *([Cell("")] * (len(arms) - 1))) for v in further]
-    names = 2 + len(arms)
-    return Table("", ("promise", head, *arms), tuple(made), names=names, kind=TableKind.VERDICTS)
+        made += [cells(label, f"arm {v.arm}", verdict_cell(v), *([""] * (len(arms) - 1))) for v in further]
+    return Table("", ("promise", head, *arms), tuple(made), names=2 + len(arms), kind=TableKind.VERDICTS)
 
 
 def matrix_table(run: Run) -> Table:
@@ -203,9 +163,9 @@ def matrix_table(run: Run) -> Table:
         first = next(cell for cell in row if cell)
         tried = [arm for arm in arms if any(cell and cell.of(arm) for cell in row)]
         for number, arm in enumerate(tried):
-            label = (Cell(first.name, first.text), Cell(first.text)) if not number else (Cell(""), Cell(""))
-            made.append((*label, Cell(arm), *(_matrix_cell(cell, arm) for cell in row)))
-    head = ("promise", heading(run), "arm", *(place.label for place in places(run)))
+            label = ("", "") if number else (Cell(first.name, first.text), first.text)
+            made.append(cells(*label, arm, *(_matrix_cell(cell, arm) for cell in row)))
+    head = ("promise", heading(run), "arm", *places(run))
     return Table("Verdicts by engine and RTT", head, tuple(made), names=len(head), wide=(heading(run),), kind=TableKind.MATRIX)
 
 
@@ -218,98 +178,76 @@ def _matrix_cell(row: PromiseRow | None, arm: str) -> Cell:
 
 def legend() -> str:
     """Return the signs of all verdicts with their words, for a matrix."""
-    signs = (f"{status(outcome).label}{', nothing promised' if outcome == PromiseVerdict.MEASURED else ''}" for outcome in OUTCOMES)
-    return "  ".join(signs)
+    return "  ".join(f"{status(v).label}{', nothing promised' if v == PromiseVerdict.MEASURED else ''}" for v in OUTCOMES)
 
 
-def places(run: Run) -> list[EnginePlace]:
+def place_of(result: ScenarioResult) -> str:
+    """Return the engine and the RTT of a result in words: `postgres, RTT 5 ms`."""
+    return f"{result.engine}, RTT {result.rtt_ms:g} ms"
+
+
+def places(run: Run) -> list[str]:
     """Return the places at which something was tried, engines in the run's order, each by rising RTT; all if nothing was tried.
 
     A place at which nothing was run has no column; `not_run` has the reason.
     """
-    found = dict.fromkeys(_place(result) for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN)
-    found = found or dict.fromkeys(map(_place, run.scenarios))
-    engines = list(dict.fromkeys(place.engine for place in found))
-    return sorted(found, key=lambda place: (engines.index(place.engine), place.rtt_ms))
+    tried = [result for result in run.scenarios if result.status != ScenarioStatus.NOT_RUN] or run.scenarios
+    engines = [result.engine for result in tried]
+    return list(dict.fromkeys(map(place_of, sorted(tried, key=lambda result: (engines.index(result.engine), result.rtt_ms)))))
 
 
-def at(run: Run, place: EnginePlace) -> Run:
+def at(run: Run, place: str) -> Run:
     """Return the part of a run that was measured at one place."""
-    return replace(run, scenarios=[result for result in run.scenarios if _place(result) == place])
+    return replace(run, scenarios=[result for result in run.scenarios if place_of(result) == place])
 
 
 def matrix(run: Run) -> list[list[PromiseRow | None]]:
     """Return every promise of a run at each of `places`, None where it has no verdict, in the order of the scenarios."""
     columns = places(run)
-    found: dict[tuple[str, str, str, str, int], list[PromiseRow | None]] = {}
-    for result, anchor in zip(run.scenarios, anchors(run), strict=True):
-        again: Counter[tuple[str, str, str]] = Counter()
-        for row in rows_of(result, anchor) if _place(result) in columns else ():
-            identity = (row.promise, row.part, row.text)
-            cells = found.setdefault((result.name, *identity, again[identity]), [None] * len(columns))
-            cells[columns.index(_place(result))] = row
-            again[identity] += 1
-    return list(found.values())
+    found: defaultdict[tuple[str, str, str, str, int], dict[str, PromiseRow]] = defaultdict(dict)
+    for row in rows(run):
+        if (place := place_of(row.result)) in columns:
+            found[row.result.name, row.promise, row.part, row.text, row.again][place] = row
+    return [[by_place.get(place) for place in columns] for by_place in found.values()]
 
 
-def not_run(run: Run) -> Iterator[tuple[EnginePlace, str, list[ScenarioResult]]]:
-    """Yield the scenarios that were not run, by place and reason."""
-    found: dict[tuple[EnginePlace, str], list[ScenarioResult]] = {}
+def not_run(run: Run) -> dict[tuple[str, str], list[ScenarioResult]]:
+    """Return the scenarios that were not run, by place and reason."""
+    found: defaultdict[tuple[str, str], list[ScenarioResult]] = defaultdict(list)
     for result in run.scenarios:
         if result.status == ScenarioStatus.NOT_RUN:
-            found.setdefault((_place(result), result.error or "no reason was recorded"), []).append(result)
-    for (place, reason), results in found.items():
-        yield place, reason, results
+            found[place_of(result), result.error or "no reason was recorded"].append(result)
+    return found
 
 
-def _place(result: ScenarioResult) -> EnginePlace:
-    return EnginePlace(result.engine, result.rtt_ms)
-
-
-def broken_arms(results: Sequence[ScenarioResult]) -> list[tuple[ScenarioResult, ArmResult]]:
-    """Return the arms that cannot run as written, once per reason, whatever the number of engines and RTTs."""
-    found: dict[tuple[str, str, str], tuple[ScenarioResult, ArmResult]] = {}
-    for result in results:
-        for arm in result.arms:
-            if arm.cannot_run:
-                found.setdefault((result.name, arm.name, arm.cannot_run), (result, arm))
-    return list(found.values())
-
-
-def kept(verdict: Verdict) -> KeptShare | None:
-    """Return a verdict's position on the common axis; None if it has none.
+def kept(verdict: Verdict) -> Verdict | None:
+    """Return a verdict with its figures on a common axis, where 1 is the promise's lower bound; None if it has no position there.
 
     Times faster and floors: measured ÷ promised. A share less: promised remainder ÷ measured remainder, so that 50 % less counts as
-    twice. Limits: limit ÷ measured. Exponents: promised ÷ measured growth over ten times the rows. Promises that merely work, and
-    figures without a promise, have no position.
+    twice, and infinite if nothing is left. Limits: limit ÷ measured. Exponents: promised ÷ measured growth over ten times the rows.
+    Promises that merely work, and figures without a promise, have no position.
     """
-    promised = verdict.promised_low
-    if promised is None or verdict.value is None or verdict.unit == "works":
-        return None
-    value = _share(verdict, verdict.value)
+    value = None if verdict.unit == WORKS else _share(verdict, verdict.value)
     if value is None:
         return None
-    exact = verdict.low is not None and verdict.low == verdict.value == verdict.high
-    bounds = [] if exact else [_share(verdict, b) for b in (verdict.low, verdict.high) if b is not None]
-    known = sorted(b for b in bounds if b is not None)
-    low, high = (known[0], known[1]) if len(known) == 2 else (None, None)  # noqa: PLR2004 - both ends or no interval
-    promised_high = None if verdict.promised_high is None else _share(verdict, verdict.promised_high)
-    neutral = None if verdict.neutral is None else _share(verdict, verdict.neutral)
-    return KeptShare(value, low, high, promised_high, neutral, exact)
+    bounds = [_share(verdict, bound) for bound in (verdict.low, verdict.high)]
+    known = sorted(bound for bound in bounds if bound is not None)
+    low, high = known if len(known) == len(bounds) else (None, None)
+    promised_high, neutral = _share(verdict, verdict.promised_high), _share(verdict, verdict.neutral)
+    return replace(verdict, value=value, low=low, high=high, promised_high=promised_high, neutral=neutral)
 
 
-def _share(verdict: Verdict, value: float) -> float | None:
+def _share(verdict: Verdict, value: float | None) -> float | None:
     promised = verdict.promised_low
-    assert promised is not None
-    infinite = float("inf")
-    if verdict.unit == "less":
-        if promised >= 1:
-            return None
-        return infinite if value >= 1 else (1 - promised) / (1 - value)
-    if verdict.unit == "exponent" and verdict.less_is_better:
-        return float(10.0 ** (promised - value))
-    if promised <= 0:
+    if value is None or promised is None:
         return None
-    if verdict.less_is_better:
-        return infinite if value <= 0 else promised / value
+    limit, cost = promised, value
+    if verdict.unit == LESS:
+        limit, cost = 1 - promised, 1 - value
+    elif verdict.unit == EXPONENT and verdict.less_is_better:
+        limit, cost = 10.0**promised, 10.0**value
+    if limit <= 0:
+        return None
+    if verdict.less_is_better or verdict.unit == LESS:
+        return limit / cost if cost > 0 else math.inf
     return max(value, 0.0) / promised

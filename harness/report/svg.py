@@ -5,9 +5,10 @@ the light and the dark page. The same figure gives the same bytes.
 """
 
 import io
+import math
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from html import escape
 from typing import Any
@@ -15,67 +16,47 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import blended_transform_factory
 
-from harness.report.numbers import Unit, significant
+from harness.report.numbers import Unit
 from harness.results.run import AA_CONTROL, BASELINE, ScenarioResult
 
-INK, MUTED, GRID, PAPER, KEEPS, BAND = ("#f00001", "#f00002", "#f00003", "#f00004", "#f00005", "#f00006")
-BASELINE_COLOUR, CONTROL_COLOUR = "#f00010", "#f00013"
-ARM_COLOURS = ("#f00011", "#f00012", "#f00014", "#f00015", "#f00016", "#f00017")
-"""The colours of arms by position; the page's style sheet has them as `--arm-1` to `--arm-6`."""
+_NAMES = ("ink", "muted", "grid", "card", "keeps", "band", "arm-baseline", "arm-control", *(f"arm-{n}" for n in range(1, 7)))
+VARIABLES = {f"#f000{number:02}": f"--{name}" for number, name in enumerate(_NAMES)}
+"""The variable of the page's style sheet for each placeholder colour."""
 
-VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    GRID: "--grid",
-    PAPER: "--card",
-    KEEPS: "--keeps",
-    BAND: "--band",
-    BASELINE_COLOUR: "--arm-baseline",
-    CONTROL_COLOUR: "--arm-control",
-    **{colour: f"--arm-{number}" for number, colour in enumerate(ARM_COLOURS, start=1)},
-}
-MARKERS = ("s", "D", "^", "v", "P", "X")
-"""The markers of arms by position, so that colour is never the only difference."""
+INK, MUTED, GRID, PAPER, KEEPS, BAND, BASELINE_COLOUR, CONTROL_COLOUR, *ARM_COLOURS = VARIABLES
 
-LINES: tuple[Any, ...] = ((0, (5, 1.6)), "-", *["-."] * 4)
+Styles = dict[str, dict[str, Any]]
+"""Arm → what Matplotlib takes to draw its lines: `color`, `linestyle`, `marker`."""
+
+ARM_STYLES = [
+    {"color": colour, "linestyle": line, "marker": marker}
+    for colour, line, marker in zip(ARM_COLOURS, ((0, (5, 1.6)), "-", *["-."] * 4), "sD^vPX", strict=True)
+]
+"""The styles of arms by position; lines and markers differ too, so that colour is never the only difference."""
+
 INCH = 72.0
 """Matplotlib's SVG has 72 units per inch, so a figure's size in these units is its view box."""
 
 LOOK: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "reports",
-    "text.parse_math": False,
-    "font.size": 10.5,
+    **dict.fromkeys(("text.color", "axes.titlecolor"), INK),
+    **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), MUTED),
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), GRID),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon", "text.parse_math"), False),
+    **dict.fromkeys(("axes.grid", "axes.axisbelow"), True),
+    **dict.fromkeys(("grid.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
     "axes.linewidth": 0.7,
-    "axes.edgecolor": GRID,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
     "axes.titlepad": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
+    "axes.titlesize": 11.5,
+    "font.size": 10.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reports",
 }
 
 
@@ -86,9 +67,7 @@ def look() -> AbstractContextManager[None]:
 
 def figure(width: float, height: float) -> Figure:
     """Return an empty figure of `width` by `height` view-box units, which pyplot does not know."""
-    drawing = Figure(figsize=(width / INCH, height / INCH))
-    FigureCanvasSVG(drawing)
-    return drawing
+    return Figure(figsize=(width / INCH, height / INCH))
 
 
 def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[float, float]) -> tuple[Figure, Axes]:
@@ -97,11 +76,16 @@ def row_axes(width: float, sides: tuple[float, float], tall: float, ends: tuple[
     height = top + tall + foot
     drawing = figure(width, height)
     axes = drawing.add_axes((left / width, foot / height, 1 - (left + right) / width, tall / height))
-    axes.set_ylim(tall, 0)
-    axes.set_yticks([])
+    axes.set(ylim=(tall, 0), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
     return drawing, axes
+
+
+def write(axes: Axes, x: float, y: float, text: str, room: float = math.inf, **style: Any) -> None:
+    """Write beside rows, `x` units from the figure's left edge and at `y` of the axis, cut to `room` units."""
+    place = blended_transform_factory(axes.figure.dpi_scale_trans, axes.transData)
+    axes.figure.text(x / INCH, y, shorten(text, room), va="center", transform=place, **style)
 
 
 def interval_mark(
@@ -115,48 +99,40 @@ def interval_mark(
     axes.plot([value], [y], marker, color=colour, markersize=6.2, markerfacecolor=face, markeredgewidth=1.5, clip_on=False)
 
 
-def panels(number: int, *, width: float = 560, height: float = 200, columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `number` small multiples of `height` units each, with room above them for a legend."""
-    across = min(number, columns)
-    down = -(-number // across)
-    tall = height if number > 1 else height * 1.25
-    legend = 30.0
-    drawing = figure(width, legend + down * tall)
-    grid = drawing.add_gridspec(
-        down,
-        across,
-        left=58 / width,
-        right=1 - 14 / width,
-        top=1 - (legend + 22) / (legend + down * tall),
-        bottom=42 / (legend + down * tall),
-        hspace=66 / (tall - 66) if down > 1 else 0,
-        wspace=66 / ((width - 72) / across - 33) if across > 1 else 0,
-    )
-    axes = [drawing.add_subplot(grid[place // across, place % across]) for place in range(number)]
+def panels(titles: Sequence[str], height: float = 200) -> tuple[Figure, list[Axes]]:
+    """Return a figure of small multiples of `height` units each, two in a row, with room above them for a legend."""
+    width, legend_height = 560, 30
+    across, down = min(len(titles), 2), -(-len(titles) // 2)
+    tall = height if len(titles) > 1 else height * 1.25
+    whole = legend_height + down * tall
+    drawing = figure(width, whole)
+    sides = {"left": 58 / width, "right": 1 - 14 / width, "top": 1 - (legend_height + 22) / whole, "bottom": 42 / whole}
+    gaps = {"hspace": 66 / (tall - 66), "wspace": 66 / ((width - 72) / across - 33)}
+    grid = drawing.add_gridspec(down, across, **sides, **gaps)
+    axes = [drawing.add_subplot(grid[place // across, place % across]) for place in range(len(titles))]
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(shorten(title, 200))
     return drawing, axes
 
 
-def arm_styles(order: Iterable[str], shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+def arm_styles(order: Iterable[str], shown: Iterable[str]) -> Styles:
     """Return colour, line and marker of each arm by its position in `order`, the same in every figure of a scenario.
 
     Positions count without the baseline and the A/A control, which have their own styles, and only the arms shown if there are more
     arms than colours.
     """
-    drawn = list(dict.fromkeys(shown))
+    drawn = dict.fromkeys(shown)
     arms = [name for name in dict.fromkeys([*order, *drawn]) if name not in {BASELINE, AA_CONTROL}]
     if len(arms) > len(ARM_COLOURS):
         arms = [name for name in arms if name in drawn]
-    styles: dict[str, dict[str, Any]] = {
+    return {
         BASELINE: {"color": BASELINE_COLOUR, "linestyle": "-", "marker": "o"},
         AA_CONTROL: {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "x"},
+        **{name: ARM_STYLES[place % len(ARM_STYLES)] for place, name in enumerate(arms)},
     }
-    for place, name in enumerate(arms):
-        at = place % len(ARM_COLOURS)
-        styles[name] = {"color": ARM_COLOURS[at], "linestyle": LINES[at], "marker": MARKERS[at]}
-    return styles
 
 
-def styles_of(result: ScenarioResult, shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+def styles_of(result: ScenarioResult, shown: Iterable[str]) -> Styles:
     """Return the styles of a scenario's arms."""
     return arm_styles((arm.name for arm in result.arms), shown)
 
@@ -166,46 +142,30 @@ def is_crowded(arms: Iterable[str]) -> bool:
     return len(set(arms) - {BASELINE, AA_CONTROL}) > len(ARM_COLOURS)
 
 
-def legend(drawing: Figure, handles: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Write a legend in one row at the top left, from names and their styles."""
-    legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in handles])
+def legend(drawing: Figure, styles: Mapping[str, dict[str, Any]]) -> None:
+    """Write a legend of lines in one row at the top left, from names and their styles."""
+    legend_of(drawing, [Line2D([], [], markersize=5, linewidth=1.6, label=name, **style) for name, style in styles.items()])
 
 
-def legend_of(drawing: Figure, artists: Sequence[Artist]) -> None:
+def legend_of(drawing: Figure, artists: Sequence[Artist], **style: Any) -> None:
     """Write a legend in one row at the top left, from artists with labels."""
-    drawing.legend(
-        handles=artists,
-        loc="upper left",
-        bbox_to_anchor=(8 / (drawing.get_figwidth() * INCH), 1.0),
-        borderaxespad=0.2,
-        ncols=len(artists),
-        handlelength=2.4,
-        columnspacing=1.6,
-        labelcolor=INK,
-    )
+    anchor = (8 / (drawing.get_figwidth() * INCH), 1.0)
+    usual = {"ncols": len(artists), "handlelength": 2.4, "columnspacing": 1.6, "bbox_to_anchor": anchor}
+    drawing.legend(handles=artists, loc="upper left", borderaxespad=0.2, **usual | style)
 
 
 def log_axis(axes: Axes, which: str, unit: Unit | None = None) -> None:
     """Make the `which` ("x" or "y") axis logarithmic with plain labels; with a `unit`, values are in nanoseconds."""
-    if which == "x":
-        axes.set_xscale("log")
-    else:
-        axes.set_yscale("log")
+    axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    low, high = axis.get_view_interval()
     decades = high / low
     steps = (1.0,) if decades > 2e3 else (1.0, 3.0) if decades > 60 else (1.0, 2.0, 5.0) if decades > 4 else None  # noqa: PLR2004
     axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]) if steps is None else LogLocator(subs=steps))
     axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
     scale = unit.ns if unit else 1.0
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / scale)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:,.10g}"))
     axes.tick_params(which="both", length=0)
-
-
-def _tick(value: float) -> str:
-    text = significant(value)
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def shorten(text: str, width: float) -> str:
@@ -220,22 +180,17 @@ def shorten(text: str, width: float) -> str:
 
 def inline(drawing: Figure, identity: str, label: str) -> str:
     """Return a figure as an SVG element: coloured by the page, ids prefixed by `identity`, `label` for screen readers."""
-    sink = io.BytesIO()
+    sink = io.StringIO()
     with look(), warnings.catch_warnings():
         # The browser has the glyphs that Matplotlib's font lacks (Japanese): it only needs the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         drawing.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
-    text = sink.getvalue().decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", sink.getvalue(), flags=re.DOTALL)
     referenced = set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', text))
     text = re.sub(r"<[^>]+>", lambda tag: _for_the_page(tag[0], identity, referenced), text)
-    text = re.sub(r"\n\s*", "\n", text)
-    box = re.search(r'viewBox="[^"]*"', text)
-    assert box is not None
-    width = drawing.get_figwidth() * INCH
-    opening = f'<svg class="figure" {box[0]} style="--natural: {width:.0f}px" role="img" aria-label="{escape(label)}">'
-    return opening + text[text.index(">", text.index("<svg")) + 1 :].strip()
+    _, box, inner = re.split(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', re.sub(r"\n\s*", "\n", text), maxsplit=1)
+    style = f"--natural: {drawing.get_figwidth() * INCH:.0f}px"
+    return f'<svg class="figure" {box} style="{style}" role="img" aria-label="{escape(label)}">{inner.strip()}'
 
 
 def _for_the_page(tag: str, identity: str, referenced: set[str]) -> str:

@@ -1,24 +1,17 @@
-"""The terminal writer: blocks for 80 columns and more. Everything is readable without colour; folded sections are left out."""
+"""The terminal writer. From 80 columns on nothing is cut off, and all is readable without colour; folded sections are left out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.report.blocks import Block, Cell, Code, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
+from harness.report.blocks import Block, Cell, Notice, Notices, Paragraph, ReportSection, SideBySide, Table, TableKind, Tone
 
-STYLES = {
-    Tone.GREAT: "bold cyan",
-    Tone.GOOD: "green",
-    Tone.SHORT: "yellow",
-    Tone.BAD: "red",
-    Tone.OPEN: "magenta",
-    Tone.FLAT: "dim",
-}
+STYLE = {Tone.GREAT: "bold cyan", Tone.GOOD: "green", Tone.SHORT: "yellow", Tone.BAD: "red", Tone.OPEN: "magenta", Tone.FLAT: "dim"}
 WIDE = 110
 """The number of columns from which tables show all their columns and intervals stand next to their figures."""
 
@@ -26,20 +19,9 @@ GAP, INDENT = 2, 2
 """Spaces between columns, and before the rows of a group."""
 
 
-def write(blocks: Iterable[Block]) -> RenderableType:
-    """Return blocks as something that a `rich.console.Console` prints, laid out for its width."""
-    return _Blocks(tuple(blocks))
-
-
-class _Blocks:
-    """Blocks, laid out when the width is known."""
-
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        self._blocks = blocks
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for block in self._blocks:
-            yield from _block(block, options.max_width)
+def write(blocks: Iterable[Block], width: int) -> RenderableType:
+    """Return blocks as something that a `rich.console.Console` prints, laid out for `width` columns."""
+    return Group(*(part for block in blocks for part in _block(block, width)))
 
 
 def _block(block: Block, width: int) -> Iterator[RenderableType]:
@@ -50,14 +32,13 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
             for table in block.tables:
                 yield from _table(table, width)
         case Paragraph():
-            style = STYLES[block.tone] if block.tone else "dim" if block.quiet else ""
+            style = STYLE[block.tone] if block.tone else "dim" if block.quiet else ""
             yield Text.assemble((block.lead, "bold"), " " if block.lead and block.text else "", (block.text, style))
+            yield from [Text(block.code)] if block.code else []
         case Notice():
             yield _notice(block)
         case Notices():
             yield from map(_notice, block.items)
-        case Code():
-            yield Text(block.text)
         case ReportSection() if not block.folded:
             yield Text(block.title, style="bold")
             for inner in block.blocks:
@@ -75,12 +56,10 @@ def _notice(notice: Notice) -> RenderableType:
 def _table(table: Table, width: int) -> Iterator[RenderableType]:
     """Yield the caption and the rows; of a grouped table a line per group, with all groups' columns below each other."""
     is_wide = width >= WIDE
-    shown = [place for place, name in enumerate(table.head) if is_wide or name not in table.wide]
-    groups = [(name, list(rows)) for name, rows in groupby(table.rows, key=lambda row: row[0].full)] if table.grouped else []
-    shown = shown[1:] if groups else shown
+    shown = [place for place, name in enumerate(table.head) if is_wide or name not in table.wide][1 if table.grouped else 0 :]
     heads = [Text(table.head[place], style="dim") for place in shown]
     right = [not table.is_text(place) for place in shown]
-    indent = INDENT if groups else 0
+    indent = INDENT if table.grouped else 0
     for beside in (True, False):
         body = [
             [_cell(row[place], table.kind, wide=is_wide, beside=beside, first=place == shown[0]) for place in shown]
@@ -91,26 +70,24 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
             break
     if table.caption:
         yield Text(table.caption, style="bold")
-    if not groups:
-        yield _grid([heads, *body], widths, right, 0)
-        return
     yield _grid([heads], widths, right, indent)
-    for name, rows in groups:
-        yield Text(name)
-        yield _grid(body[: len(rows)], widths, right, indent)
-        body = body[len(rows) :]
+    for name, rows in groupby(table.rows, key=lambda row: row[0].full if table.grouped else ""):
+        if table.grouped:
+            yield Text(name)
+        count = len(list(rows))
+        yield _grid(body[:count], widths, right, indent)
+        body = body[count:]
 
 
 def _cell(cell: Cell, kind: TableKind, *, wide: bool, beside: bool, first: bool) -> Text:
     if cell.status is None:
         detail = f"{' ' if beside else chr(10)}{cell.detail}" if cell.detail else ""
         return Text(cell.text + detail, style="bold" if first else "")
-    style = STYLES[cell.status.tone]
+    style = STYLE[cell.status.tone]
     if kind == TableKind.MATRIX:
         return Text.assemble((cell.status.sign, style), " ", cell.text)
-    text = Text.assemble(
-        (cell.status.label, style), (" " if wide and kind == TableKind.VERDICTS else "\n") if cell.text else "", cell.text
-    )
+    gap = " " if wide and kind == TableKind.VERDICTS else "\n"
+    text = Text.assemble((cell.status.label, style), gap if cell.text else "", cell.text)
     return text.append(f" {cell.detail}", style="dim") if wide and cell.detail else text
 
 

@@ -1,14 +1,12 @@
 """Two compared files: every benchmark's ratio with its interval, and the band of the drift."""
 
-from __future__ import annotations
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from harness.report.numbers import times
-from harness.report.svg import ARM_COLOURS, GRID, INCH, INK, MUTED, interval_mark, row_axes, shorten
-from harness.results.run import PromiseVerdict, Run, Verdict
+from harness.report.svg import ARM_COLOURS, GRID, INK, MUTED, interval_mark, row_axes, write
+from harness.results.run import PromiseVerdict, Run, RunKind, Verdict
 
 ORDER = 90
 TITLE = "How many times faster, before ÷ after"
@@ -21,34 +19,28 @@ TOP, FOOT, ROW = 8.0, 34.0, 22.0
 MOST = 60
 """The most rows that are drawn, those with the largest changes; the table has all."""
 
-LEAST_REACH, LARGE_REACH = 2.2, 100.0
-"""The smallest end of the axis, and the end from which only powers of ten are labelled."""
+LARGE_REACH = 100.0
+"""The end of the axis from which only powers of ten are labelled."""
 
 
 def draw_run(run: Run) -> Figure | None:
     """Draw one row per benchmark, the largest changes first; None for any other kind of run."""
-    if run.kind != "comparison":
-        return None
-    found = [v for result in run.scenarios for v in result.verdicts if v.value]
+    found = [v for result in run.scenarios for v in result.verdicts if v.value] if run.kind == RunKind.COMPARISON else []
     verdicts = sorted(found, key=lambda v: abs_change(v.value or 1.0), reverse=True)[:MOST]
     if not verdicts:
         return None
-    tall = ROW * len(verdicts)
-    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), tall, (TOP, FOOT))
-    axes.set_xscale("log")
-    bounds = [b for v in verdicts for b in (v.value, v.low, v.high) if b]
-    reach = max(LEAST_REACH, *(abs_change(b) * 1.1 for b in bounds))
-    axes.set_xlim(1 / reach, reach)
+    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), ROW * len(verdicts), (TOP, FOOT))
+    reach = max(2.2, *(abs_change(b) * 1.1 for v in verdicts for b in (v.value, v.low, v.high) if b))
+    axes.set(xscale="log", xlim=(1 / reach, reach), xlabel="times faster (log)")
     drift = drift_of(run)
     if drift is not None:
         axes.axvspan(1 / (1 + drift), 1 + drift, color=GRID, linewidth=0)
     axes.axvline(1, color=INK, linewidth=0.9)
     for number, verdict in enumerate(verdicts):
-        _row(drawing, axes, verdict, ROW * (number + 0.5), 1 - (TOP + ROW * (number + 0.5)) / (drawing.get_figheight() * INCH))
+        _row(axes, verdict, ROW * (number + 0.5))
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if reach < LARGE_REACH else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("times faster (log)")
+    axes.xaxis.set_minor_formatter("")
     return drawing
 
 
@@ -65,12 +57,11 @@ def drift_of(run: Run) -> float | None:
         return None
 
 
-def _row(drawing: Figure, axes: Axes, verdict: Verdict, y: float, at: float) -> None:
+def _row(axes: Axes, verdict: Verdict, y: float) -> None:
     assert verdict.value is not None
     colours = {PromiseVerdict.IMPROVED: ARM_COLOURS[1], PromiseVerdict.REGRESSED: ARM_COLOURS[0]}
-    colour = colours.get(verdict.verdict, MUTED)
     bounds = (verdict.low or None, verdict.high or None)
-    interval_mark(axes, verdict.value, bounds, y, colour, hollow=None in bounds)
-    drawing.text(8 / WIDTH, at, shorten(verdict.promise, LEFT - 24), va="center", fontsize=10)
-    words = f"{times(verdict.value)}  {verdict.verdict}"
-    drawing.text(1 - (RIGHT - 12) / WIDTH, at, words, va="center", fontsize=10, color=INK if verdict.verdict in colours else MUTED)
+    interval_mark(axes, verdict.value, bounds, y, colours.get(verdict.verdict, MUTED), hollow=None in bounds)
+    write(axes, 8, y, verdict.promise, LEFT - 24, fontsize=10)
+    colour = INK if verdict.verdict in colours else MUTED
+    write(axes, WIDTH - RIGHT + 12, y, f"{times(verdict.value)}  {verdict.verdict}", fontsize=10, color=colour)

@@ -1,20 +1,16 @@
 """The verdict strip: every promise of a run on one axis, where 1 is the promise."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.report.blocks import status
-from harness.report.promises import KeptShare, PromiseRow, arms_of, figure, kept, rows
-from harness.report.svg import ARM_COLOURS, BAND, INCH, INK, KEEPS, MUTED, arm_styles, interval_mark, row_axes, shorten
+from harness.report.promises import PromiseRow, arms_of, figure, kept, rows
+from harness.report.svg import BAND, INK, KEEPS, MUTED, arm_styles, interval_mark, legend_of, row_axes, write
 from harness.results.run import Run, Verdict
 from harness.verdicts.promise import EXPONENT, format_claim, format_figure
 
@@ -33,14 +29,8 @@ FURTHEST = 30.0
 MARKS = (("s", "D"), ("o", "d"), ("^", "D"), ("v", "d"), ("P", "D"), ("X", "d"))
 """An arm's mark with an interval, and for exact counts, by the arm's position."""
 
-
-@dataclass(frozen=True)
-class ArmMark:
-    """The style of one arm."""
-
-    colour: str
-    interval: str
-    exact: str
+ArmMarks = dict[str, tuple[str, str, str]]
+"""Arm → its colour, its mark with an interval, and its mark for exact counts."""
 
 
 def draw_run(run: Run) -> Figure | None:
@@ -51,46 +41,46 @@ def draw_run(run: Run) -> Figure | None:
         return None
     order, shown = arms_of(judged), arms_of(promises)  # the table below has the same colours, also if an arm has no mark here
     styles = arm_styles(order, order)
-    marks = {arm: ArmMark(str(styles[arm]["color"]), *MARKS[place % len(MARKS)]) for place, arm in enumerate(order) if arm in shown}
+    marks = {arm: (styles[arm]["color"], *MARKS[place % len(MARKS)]) for place, arm in enumerate(order) if arm in shown}
     tall = [max(2, len(row.verdicts)) * LINE + 13 for row in promises]
     drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), sum(tall), (HEAD, FOOT))
-    low, high = _reach([k for row in promises for v in row.verdicts if (k := kept(v)) is not None])
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
+    shares = [k for row in promises for v in row.verdicts if (k := kept(v)) is not None]
+    values = [v for k in shares for v in (k.value, k.low, k.high, k.promised_high, k.neutral) if v and math.isfinite(v)] or [1.0]
+    low, high = max(1 / FURTHEST, min(0.4, min(values) * 0.8)), min(FURTHEST, max(2.5, max(values) * 1.25))
+    axes.set(xscale="log", xlim=(low, high))
     axes.axvspan(1, high, color=KEEPS, linewidth=0)
-    top = 0.0
-    for row, tallness in zip(promises, tall, strict=True):
-        _row(drawing, axes, row, marks, (top, tallness))
-        top += tallness
+    ends = [(x - LEFT) / (WIDTH - LEFT - RIGHT) for x in (14, WIDTH - 14)]
+    for number, row in enumerate(promises):
+        top = sum(tall[:number])
+        if number:
+            axes.axhline(top, *ends, clip_on=False, color=MUTED, linewidth=0.5, alpha=0.35)
+        _row(axes, row, marks, top, tall[number])
     axes.axvline(1, color=INK, linewidth=1.1)
-    _frame(drawing, axes, (low, high), marks)
+    _frame(drawing, axes, marks)
     return drawing
 
 
-def _reach(places: Sequence[KeptShare]) -> tuple[float, float]:
-    values = [v for k in places for v in (k.value, k.low, k.high, k.promised_high, k.neutral) if v]
-    known = [v for v in values if math.isfinite(v)] or [1.0]
-    return max(1 / FURTHEST, min(0.4, min(known) * 0.8)), min(FURTHEST, max(2.5, max(known) * 1.25))
-
-
-def _row(drawing: Figure, axes: Axes, row: PromiseRow, marks: dict[str, ArmMark], span: tuple[float, float]) -> None:
-    top, tall = span
+def _row(axes: Axes, row: PromiseRow, marks: ArmMarks, top: float, tall: float) -> None:
     middle = top + tall / 2
-    if top:
-        line = Line2D([14 / WIDTH, 1 - 14 / WIDTH], [_up(axes, top)] * 2, color=MUTED, linewidth=0.5, alpha=0.35)
-        drawing.add_artist(line)
-    at = _up(axes, middle)
-    offset = 7.5 / (drawing.get_figheight() * INCH)
-    drawing.text(16 / WIDTH, at + offset, shorten(row.label, 330), va="center", fontsize=10.5, weight="bold", url=f"#{row.anchor}")
+    write(axes, 16, middle - 7.5, row.label, 330, fontsize=10.5, weight="bold", url=f"#{row.anchor}")
     promised = next((_promised(v) for v in row.verdicts if v.promised_low is not None), "")
-    claim = f"{promised}: {row.text}" if promised else row.text
-    drawing.text(16 / WIDTH, at - offset, shorten(claim, 330), va="center", fontsize=9.5, color=MUTED)
-    place = next((k for v in row.verdicts if (k := kept(v)) is not None), None)
-    if place is not None:
-        _promise(axes, place, middle, tall)
-    first = middle - (len(row.verdicts) - 1) * LINE / 2
-    for number, verdict in enumerate(row.verdicts):
-        _verdict(drawing, axes, verdict, marks[verdict.arm], first + number * LINE)
+    write(axes, 16, middle + 7.5, f"{promised}: {row.text}" if promised else row.text, 330, fontsize=9.5, color=MUTED)
+    shares = [kept(v) for v in row.verdicts]
+    if place := next((k for k in shares if k is not None), None):
+        if (end := place.promised_high or 0) > 1:
+            heights = [middle - tall / 2 + 5, middle + tall / 2 - 5]
+            axes.fill_betweenx(heights, 1, min(end, axes.get_xlim()[1]), color=BAND, linewidth=0)
+        if place.neutral is not None and place.neutral < 1:
+            half = tall / 2 - 6
+            axes.plot([place.neutral] * 2, [middle - half, middle + half], color=MUTED, linewidth=1.4, alpha=0.7)
+    first, start = middle - (len(row.verdicts) - 1) * LINE / 2, WIDTH - RIGHT
+    for number, (verdict, share) in enumerate(zip(row.verdicts, shares, strict=True)):
+        y, mark = first + number * LINE, marks[verdict.arm]
+        if share is not None:
+            _mark(axes, share, mark, y)
+        write(axes, start + 16, y, verdict.arm, 80, fontsize=10, color=mark[0])
+        write(axes, start + 216, y, figure(verdict), 126, ha="right", fontsize=10)
+        write(axes, start + 228, y, status(verdict.verdict).label, fontsize=10)
 
 
 def _promised(verdict: Verdict) -> str:
@@ -100,71 +90,40 @@ def _promised(verdict: Verdict) -> str:
     return limit + format_claim(verdict.promised_low, verdict.promised_high, verdict.unit)
 
 
-def _promise(axes: Axes, place: KeptShare, middle: float, tall: float) -> None:
-    end = place.promised_high
-    if end is not None and end > 1:
-        heights = [middle - tall / 2 + 5, middle + tall / 2 - 5]
-        axes.fill_betweenx(heights, 1, min(end, axes.get_xlim()[1]), color=BAND, linewidth=0)
-    if place.neutral is not None and place.neutral < 1:
-        half = tall / 2 - 6
-        axes.plot([place.neutral] * 2, [middle - half, middle + half], color=MUTED, linewidth=1.4, alpha=0.7)
-
-
-def _verdict(drawing: Figure, axes: Axes, verdict: Verdict, mark: ArmMark, y: float) -> None:
-    place = kept(verdict)
-    if place is not None:
-        _mark(axes, place, mark, y)
-    up = _up(axes, y)
-    start = 1 - RIGHT / WIDTH
-    drawing.text(start + 16 / WIDTH, up, shorten(verdict.arm, 80), va="center", fontsize=10, color=mark.colour)
-    drawing.text(start + 216 / WIDTH, up, shorten(figure(verdict), 126), va="center", ha="right", fontsize=10)
-    drawing.text(start + 228 / WIDTH, up, status(verdict.verdict).label, va="center", fontsize=10, color=INK)
-
-
-def _mark(axes: Axes, place: KeptShare, mark: ArmMark, y: float) -> None:
+def _mark(axes: Axes, share: Verdict, mark: tuple[str, str, str], y: float) -> None:
     """Draw a verdict's mark and interval; an arrow at the end of the axis if it lies beyond."""
+    assert share.value is not None
     low, high = axes.get_xlim()
-    ends = (None, None) if place.low is None or place.high is None else (max(place.low, low), min(place.high, high))
-    sign, at = mark.exact if place.exact else mark.interval, place.value
+    is_exact = share.low == share.value == share.high
+    ends = (None, None) if share.low is None or share.high is None or is_exact else (max(share.low, low), min(share.high, high))
+    colour, sign, at = mark[0], mark[2] if is_exact else mark[1], share.value
     if not low <= at <= high:
         sign, at = (">", high / 1.03) if at > high else ("<", low * 1.03)
-    hollow = place.low is None and not place.exact and at == place.value
-    interval_mark(axes, at, ends, y, mark.colour, marker=sign, hollow=hollow)
+    hollow = share.low is None and at == share.value
+    interval_mark(axes, at, ends, y, colour, marker=sign, hollow=hollow)
 
 
-def _up(axes: Axes, y: float) -> float:
-    """Return a row's position on the axis as a share of the figure's height."""
-    bottom, top = axes.get_position().y0, axes.get_position().y1
-    return float(top - (top - bottom) * y / axes.get_ylim()[0])
-
-
-def _frame(drawing: Figure, axes: Axes, reach: tuple[float, float], marks: dict[str, ArmMark]) -> None:
-    low, high = reach
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def _frame(drawing: Figure, axes: Axes, marks: ArmMarks) -> None:
+    """Write the ticks and names of the axis above the rows, and the legend."""
+    axes.spines[:].set_visible(False)
     axes.tick_params(length=0, top=False, labeltop=True)
-    axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if low <= t <= high]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    height = drawing.get_figheight() * INCH
-    names = [(LEFT, "left", "← falls short"), (WIDTH - RIGHT, "right", "kept →")]
-    for x, side, text in names:
-        drawing.text(x / WIDTH, 1 - 36 / height, text, ha=side, va="center", fontsize=9.5, color=MUTED)
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    write(axes, LEFT, 36 - HEAD, "← falls short", ha="left", fontsize=9.5, color=MUTED)
+    write(axes, WIDTH - RIGHT, 36 - HEAD, "kept →", ha="right", fontsize=9.5, color=MUTED)
     one = LEFT + (WIDTH - LEFT - RIGHT) * math.log(1 / low) / math.log(high / low)
-    drawing.text(one / WIDTH, 1 - 36 / height, "promised", ha="center", va="center", fontsize=9.5, weight="bold")
-    shown = list(marks.items())[: len(ARM_COLOURS)]
-    handles = [Line2D([], [], linewidth=2, markersize=6, marker=m.interval, color=m.colour, label=arm) for arm, m in shown]
-    handles += [
-        Line2D([], [], linestyle="", markersize=6, marker=m.exact, color=m.colour, label=f"{arm}, exact") for arm, m in shown
+    write(axes, one, 36 - HEAD, "promised", ha="center", fontsize=9.5, weight="bold")
+    shown = list(marks.items())[: len(MARKS)]
+    handles: list[Artist] = [
+        *(Line2D([], [], linewidth=2, markersize=6, marker=sign, color=colour, label=arm) for arm, (colour, sign, _) in shown),
+        *(
+            Line2D([], [], linestyle="", markersize=6, marker=exact, color=colour, label=f"{arm}, exact")
+            for arm, (colour, _, exact) in shown
+        ),
+        Patch(color=BAND, label="promised range", linewidth=0),
+        Line2D([], [], linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=MUTED, label="no effect"),
     ]
-    extra: list[Line2D | Patch] = [Patch(color=BAND, label="promised range", linewidth=0)]
-    extra.append(Line2D([], [], linestyle="", marker="|", markersize=11, markeredgewidth=1.4, color=MUTED, label="no effect"))
-    drawing.legend(
-        handles=[*handles, *extra],
-        loc="upper left",
-        bbox_to_anchor=(10 / WIDTH, 1.0),
-        borderaxespad=0.2,
-        ncols=min(6, len(handles) + 2),
-        columnspacing=1.8,
-        labelcolor=INK,
-    )
+    anchor = (10 / WIDTH, 1.0)
+    legend_of(drawing, handles, ncols=min(6, len(handles)), handlelength=2.0, columnspacing=1.8, bbox_to_anchor=anchor)

@@ -1,10 +1,8 @@
 """A run under load over time: response times, throughput, and the processes' CPU and memory, on one axis."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 from typing import Any
@@ -17,7 +15,7 @@ from matplotlib.patches import Patch
 from harness.report.figures import Samples
 from harness.report.load import arms_of
 from harness.report.numbers import unit_of
-from harness.report.svg import INK, MUTED, figure, is_crowded, legend_of, log_axis, shorten, styles_of
+from harness.report.svg import INK, MUTED, Styles, figure, is_crowded, legend_of, log_axis, shorten, styles_of
 from harness.results.load import Phase, Tick
 from harness.results.run import ScenarioResult
 
@@ -29,33 +27,35 @@ HOW_TO_READ = (
 )
 GENERATOR = "generator"
 WIDTH, LEFT, RIGHT = 1160.0, 74.0, 158.0
-TOP, FOOT = 34.0, 40.0
+TOP, FOOT = 44.0, 60.0
 ROW, APART = 88.0, 30.0
-STYLES: tuple[object, ...] = ("-", (0, (5, 1.6)), "-.", (0, (1, 1)))
+PROCESS_LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), "-.", (0, (1, 1)))
 SHADE, PALE = 0.13, 0.05
-Styles = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class TickSpan:
-    """A tick on the axis of the whole run: it covers the seconds from `start_s` to `end_s`."""
+class Stretch:
+    """Neighbouring ticks of one block, all measured or none. A block is one arm, until another follows or it warms up again."""
 
-    tick: Tick
-    start_s: float
-    end_s: float
+    arm: str
+    is_measured: bool
+    first: int
+    """The position of its first tick."""
+    end: int
+    """The position after its last tick."""
+    line_from: int
+    """The position at which its line starts: the tick before the first, of the same block, so that lines do not break."""
 
 
 @dataclass(frozen=True)
 class StripLine:
-    """One line of a strip: its name, style, and value at a tick."""
+    """One line of a strip."""
 
     name: str
-    value: Callable[[TickSpan], float | None]
-    linestyle: object = "-"
-    linewidth: float = 1.5
-    colour: str | None = INK
-    """None for the arms' colours."""
-    marker: str = ""
+    values: list[float]
+    """One per tick; NaN where there is none."""
+    style: dict[str, Any]
+    """Without a colour the line has the arms'."""
 
 
 @dataclass(frozen=True)
@@ -63,166 +63,124 @@ class Strip:
     """One strip of the figure."""
 
     title: str
-    lines: tuple[StripLine, ...]
+    lines: Sequence[StripLine]
     is_log: bool = False
 
 
-def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # noqa: ARG001 - all figures have one signature
+def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     """Draw a strip per kind of figure, processes one after another; None without ticks."""
-    ticks = result.load.ticks if result.load else []
+    ticks = sorted(result.load.ticks if result.load else [], key=lambda t: (t.process, t.at_s))
     arms = arms_of(result) or list(dict.fromkeys(tick.arm for tick in ticks))
     if not ticks or is_crowded(arms):
         return None
-    spans = _spans(ticks)
-    styles = styles_of(result, arms)
-    rows = _rows(ticks)
-    height = TOP + len(rows) * (ROW + APART) + FOOT
+    styles, stretches, spans_s = styles_of(result, arms), _stretches(ticks), _spans_s(ticks)
+    borders_s = [
+        (a[1] + b[0]) / 2 for (a, b), (t, u) in zip(pairwise(spans_s), pairwise(ticks), strict=True) if t.process != u.process
+    ]
+    strips = _strips(ticks, spans_s)
+    height = TOP + len(strips) * (ROW + APART) - APART + FOOT
     drawing = figure(WIDTH, height)
-    first: Axes | None = None
-    for number, row in enumerate(rows):
-        bottom = height - TOP - (number + 1) * (ROW + APART)
-        box = (LEFT / WIDTH, (bottom + FOOT * 0.5) / height, 1 - (LEFT + RIGHT) / WIDTH, ROW / height)
-        axes = drawing.add_axes(box, sharex=first)
-        first = first or axes
-        _strip(axes, row, spans, styles)
-        axes.tick_params(length=0, labelbottom=number == len(rows) - 1)
-    assert first is not None
-    first.set_xlim(spans[0].start_s, spans[-1].end_s)
-    drawing.axes[-1].set_xlabel(
-        "seconds" if len({t.process for t in ticks}) == 1 else "seconds, engine processes one after another"
-    )
-    _legend(drawing, arms, styles)
+    box = {"left": LEFT / WIDTH, "right": 1 - RIGHT / WIDTH, "top": 1 - TOP / height, "bottom": FOOT / height}
+    panels = drawing.subplots(len(strips), sharex=True, squeeze=False, gridspec_kw=box | {"hspace": APART / ROW})[:, 0]
+    for axes, strip in zip(panels, strips, strict=True):
+        _draw_strip(axes, strip, spans_s, stretches, styles)
+        for border_s in borders_s:
+            axes.axvline(border_s, color=INK, linewidth=0.8)
+    panels[0].set_xlim(spans_s[0][0], spans_s[-1][1])
+    panels[-1].set_xlabel("seconds, engine processes one after another" if borders_s else "seconds")
+    handles = [Patch(color=styles[arm]["color"], alpha=0.5, label=arm) for arm in arms]
+    legend_of(drawing, [*handles, Patch(color=MUTED, alpha=0.18, label="paler: warm-up, drain")])
     return drawing
 
 
-def _spans(ticks: Sequence[Tick]) -> list[TickSpan]:
-    found: list[TickSpan] = []
+def _spans_s(ticks: Sequence[Tick]) -> list[tuple[float, float]]:
+    """Return the seconds from which to which each tick is on an axis on which processes follow one after another."""
+    found: list[tuple[float, float]] = []
     offset_s = 0.0
-    for _, of_process in groupby(sorted(ticks, key=lambda t: (t.process, t.at_s)), key=lambda t: t.process):
-        own = list(of_process)
-        usual_s = median([b.at_s - a.at_s for a, b in pairwise(own)] or [1.0]) or 1.0
-        before_s = max(0.0, own[0].at_s - usual_s)
-        start_s = before_s
-        for tick in own:
+    for _, of_process in groupby(ticks, key=lambda t: t.process):
+        at_s = [tick.at_s for tick in of_process]
+        usual_s = median([b - a for a, b in pairwise(at_s)] or [1.0]) or 1.0
+        before_s = max(0.0, at_s[0] - usual_s)
+        for start_s, end_s in pairwise([before_s, *at_s]):
             # A gap belongs to no block: arms are being set up, or a process was idle.
-            begun_s = start_s if tick.at_s - start_s < 3 * usual_s else tick.at_s - usual_s
-            found.append(TickSpan(tick, offset_s + begun_s - before_s, offset_s + tick.at_s - before_s))
-            start_s = tick.at_s
-        offset_s += own[-1].at_s - before_s + usual_s
+            begun_s = start_s if end_s - start_s < 3 * usual_s else end_s - usual_s
+            found.append((offset_s + begun_s - before_s, offset_s + end_s - before_s))
+        offset_s += at_s[-1] - before_s + usual_s
     return found
 
 
-def _rows(ticks: Sequence[Tick]) -> list[Strip]:
-    unit = unit_of(t.p50_ns for t in ticks)
-    times = [StripLine("p50", lambda m: _in(m.tick.p50_ns, unit.ns), linewidth=1.9, colour=None, marker=".")]
-    if any(t.p99_ns for t in ticks):
-        times.append(StripLine("p99", lambda m: _in(m.tick.p99_ns, unit.ns), linewidth=0.9, colour=None))
-    completed = [StripLine("completed", lambda m: m.tick.operations / _spent_s(m), linewidth=1.6, colour=None)]
-    if any(t.errors for t in ticks):
-        completed.append(StripLine("errors", lambda m: m.tick.errors / _spent_s(m) if m.tick.errors else None, "", marker="x"))
-    rows = [Strip("operations per second", tuple(completed))]
+def _stretches(ticks: Sequence[Tick]) -> list[Stretch]:
+    found: list[Stretch] = []
+    for place, tick in enumerate(ticks):
+        last = ticks[place - 1] if place else None
+        warms_up_again = last is not None and tick.phase == Phase.WARM_UP != last.phase
+        starts_block = last is None or warms_up_again or (last.process, last.arm) != (tick.process, tick.arm)
+        is_measured = tick.phase == Phase.MEASURED
+        if starts_block or is_measured != found[-1].is_measured:
+            found.append(Stretch(tick.arm, is_measured, place, place + 1, place if starts_block else place - 1))
+        else:
+            found[-1] = replace(found[-1], end=place + 1)
+    return found
+
+
+def _strips(ticks: Sequence[Tick], spans_s: Sequence[tuple[float, float]]) -> list[Strip]:
+    spent_s = [max(end_s - start_s, 1e-9) for start_s, end_s in spans_s]
+    strips = []
     if any(t.p50_ns for t in ticks):
-        rows.insert(0, Strip(f"response time, {unit.name} (log)", tuple(times), is_log=True))
+        unit = unit_of(t.p50_ns for t in ticks)
+        times = [_line("p50", (t.p50_ns for t in ticks), unit.ns, linewidth=1.9, marker=".")]
+        if any(t.p99_ns for t in ticks):
+            times.append(_line("p99", (t.p99_ns for t in ticks), unit.ns, linewidth=0.9))
+        strips.append(Strip(f"response time, {unit.name} (log)", times, is_log=True))
+    rates = [_line("completed", (t.operations / s for t, s in zip(ticks, spent_s, strict=True)), linewidth=1.6)]
+    if any(t.errors for t in ticks):
+        errors = (t.errors / s if t.errors else None for t, s in zip(ticks, spent_s, strict=True))
+        rates.append(_line("errors", errors, color=INK, linestyle="", marker="x", markersize=4.5))
+    strips.append(Strip("operations per second", rates))
     names = sorted({name for t in ticks for name in (*t.cpu_percent, *t.rss_bytes)}, key=lambda name: (name == GENERATOR, name))
-    if any(t.cpu_percent for t in ticks):
-        rows.append(Strip("CPU, % of a core", _by_process(names, lambda t, name: t.cpu_percent.get(name))))
-    if any(t.rss_bytes for t in ticks):
-        rows.append(Strip("resident memory, MB", _by_process(names, lambda t, name: _in(t.rss_bytes.get(name), 1e6))))
-    counts = dict.fromkeys(name for t in ticks for name in t.counts)
-    rows += [
-        Strip(
-            f"{name.replace('_', ' ')} per operation",
-            (StripLine("", _at(name, lambda t, name: t.counts.get(name)), linewidth=1.6, colour=None),),
-        )
-        for name in counts
-    ]
-    return rows
+    for title, unit_size, by_tick in (
+        ("CPU, % of a core", 1.0, [t.cpu_percent for t in ticks]),
+        ("resident memory, MB", 1e6, [t.rss_bytes for t in ticks]),
+    ):
+        if any(by_tick):
+            lines = []
+            for place, name in enumerate(names):
+                own = {"color": INK, "linestyle": PROCESS_LINES[place % len(PROCESS_LINES)]}
+                style = {"color": MUTED, "linestyle": ":"} if name == GENERATOR else own
+                lines.append(_line(name, (found.get(name) for found in by_tick), unit_size, linewidth=1.4, **style))
+            strips.append(Strip(title, lines))
+    for name in dict.fromkeys(name for t in ticks for name in t.counts):
+        counts = _line("", (t.counts.get(name) for t in ticks), linewidth=1.6)
+        strips.append(Strip(f"{name.replace('_', ' ')} per operation", [counts]))
+    return strips
 
 
-def _by_process(names: Sequence[str], value: Callable[[Tick, str], float | None]) -> tuple[StripLine, ...]:
-    lines = []
-    for place, name in enumerate(names):
-        own = name == GENERATOR
-        style = ":" if own else STYLES[place % len(STYLES)]
-        lines.append(StripLine(name, _at(name, value), style, 1.4, MUTED if own else INK))
-    return tuple(lines)
+def _line(name: str, values: Iterable[float | None], unit: float = 1.0, **style: Any) -> StripLine:
+    usual = {"linestyle": "-", "linewidth": 1.5, "marker": "", "markersize": 2.5}
+    return StripLine(name, [math.nan if value is None else value / unit for value in values], usual | style)
 
 
-def _at(name: str, value: Callable[[Tick, str], float | None]) -> Callable[[TickSpan], float | None]:
-    return lambda span: value(span.tick, name)
-
-
-def _spent_s(span: TickSpan) -> float:
-    return max(span.end_s - span.start_s, 1e-9)
-
-
-def _in(value: float | None, unit: float) -> float | None:
-    return None if value is None else value / unit
-
-
-def _strip(axes: Axes, row: Strip, spans: Sequence[TickSpan], styles: Styles) -> None:
-    for line in row.lines:
-        for of_block in _blocks(spans):
-            for measured, part in _phases(of_block):
-                xs = [m.end_s for m in part]
-                ys = [math.nan if (v := line.value(m)) is None else v for m in part]
-                colour = line.colour or str(styles[part[0].tick.arm]["color"])
-                alpha = 1.0 if measured else 0.4
-                axes.plot(xs, ys, color=colour, linewidth=line.linewidth, alpha=alpha, **_signs(line))
-    for of_block in _blocks(spans):
-        for measured, stretch in groupby(of_block, key=lambda m: m.tick.phase == Phase.MEASURED):
-            own = list(stretch)
-            shade = SHADE if measured else PALE
-            colour = str(styles[own[0].tick.arm]["color"])
-            axes.axvspan(own[0].start_s, own[-1].end_s, color=colour, alpha=shade, linewidth=0)
-    for before, after in pairwise(spans):
-        if before.tick.process != after.tick.process:
-            axes.axvline((before.end_s + after.start_s) / 2, color=INK, linewidth=0.8)
-    axes.set_title(shorten(row.title, 600), fontsize=10.5, pad=4)
+def _draw_strip(
+    axes: Axes, strip: Strip, spans_s: Sequence[tuple[float, float]], stretches: Sequence[Stretch], styles: Styles
+) -> None:
+    for line in strip.lines:
+        for s in stretches:
+            xs, ys = [end_s for _, end_s in spans_s[s.line_from : s.end]], line.values[s.line_from : s.end]
+            axes.plot(xs, ys, **{"color": styles[s.arm]["color"], "alpha": 1.0 if s.is_measured else 0.4} | line.style)
+    for s in stretches:
+        shade = {"color": styles[s.arm]["color"], "alpha": SHADE if s.is_measured else PALE}
+        axes.axvspan(spans_s[s.first][0], spans_s[s.end - 1][1], linewidth=0, **shade)
+    axes.set_title(shorten(strip.title, 600), fontsize=10.5, pad=4)
     axes.grid(visible=False, axis="x")
-    if row.is_log:
+    axes.tick_params(length=0)
+    if strip.is_log:
         log_axis(axes, "y")
     else:
         axes.set_ylim(bottom=0)
         axes.margins(y=0.12)
         axes.locator_params(axis="y", nbins=4)
-    _names(axes, row)
-
-
-def _blocks(spans: Sequence[TickSpan]) -> list[list[TickSpan]]:
-    """Return the ticks of each block: one arm, until another arm follows or it warms up again."""
-    found: list[list[TickSpan]] = []
-    for span in spans:
-        last = found[-1][-1].tick if found else None
-        again = last is not None and span.tick.phase == Phase.WARM_UP != last.phase
-        if last is None or again or (last.process, last.arm) != (span.tick.process, span.tick.arm):
-            found.append([])
-        found[-1].append(span)
-    return found
-
-
-def _phases(block: Sequence[TickSpan]) -> list[tuple[bool, list[TickSpan]]]:
-    """Return a block's ticks by whether they are measured; each part starts at the end of the last, so that lines do not break."""
-    found: list[tuple[bool, list[TickSpan]]] = []
-    for measured, part in groupby(block, key=lambda m: m.tick.phase == Phase.MEASURED):
-        before = [found[-1][1][-1]] if found else []
-        found.append((measured, [*before, *part]))
-    return found
-
-
-def _signs(line: StripLine) -> dict[str, Any]:
-    return {"linestyle": line.linestyle, "marker": line.marker, "markersize": 4.5 if line.marker == "x" else 2.5}
-
-
-def _names(axes: Axes, row: Strip) -> None:
-    named = [line for line in row.lines if line.name]
-    handles = [Line2D([], [], color=line.colour or INK, linewidth=line.linewidth, **_signs(line)) for line in named]
+    handles = [
+        Line2D([], [], **{"color": INK} | line.style, label=shorten(line.name, RIGHT - 56)) for line in strip.lines if line.name
+    ]
     if handles:
-        labels = [shorten(line.name, RIGHT - 56) for line in named]
-        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.0, 1.08), fontsize=9.5, handlelength=2.4, labelcolor=INK)
-
-
-def _legend(drawing: Figure, arms: Sequence[str], styles: Styles) -> None:
-    handles = [Patch(color=str(styles[arm]["color"]), alpha=0.5, label=arm) for arm in arms]
-    handles.append(Patch(color=MUTED, alpha=0.18, label="paler: warm-up, drain"))
-    legend_of(drawing, handles)
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.08), fontsize=9.5, handlelength=2.4)

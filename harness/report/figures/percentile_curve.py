@@ -1,21 +1,19 @@
 """Latency by percentile, a line per arm: where the tail begins, and whether a change reaches it."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from harness.report.figures import Samples
 from harness.report.numbers import unit_of
-from harness.report.svg import is_crowded, legend, log_axis, panels, shorten, styles_of
-from harness.report.tables import groups_of
+from harness.report.svg import is_crowded, legend, log_axis, panels, styles_of
+from harness.report.tables import arms_in_order, groups_of
 from harness.results.run import AA_CONTROL, ScenarioResult
-from harness.stats.intervals import SAMPLES_BEYOND
+from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
 ORDER = 20
 TITLE = "Latency by percentile"
@@ -24,10 +22,14 @@ HOW_TO_READ = (
     "The line is faint where fewer than ten samples lie beyond."
 )
 NEEDS_SAMPLES = True
-NINES = {50: 2.0, 90: 10.0, 95: 20.0, 99: 100.0, 99.9: 1000.0, 99.99: 10000.0}
-CROWDED = 95
+NINES = {label: 1 / (1 - quantile) for label, quantile in QUANTILES.items()}
+"""Percentiles by their position on an axis of nines: 1 ÷ (1 - p)."""
+CROWDED = "95"
 """The percentile whose label does not fit next to p90 in a small panel; the table has it."""
 POINTS = 160
+
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+"""A curve: nines (1 ÷ (1 - p)), nanoseconds, and whether enough operations lie beyond; arrays of equal length."""
 
 
 def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
@@ -35,38 +37,42 @@ def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:
     if samples is None or not len(samples["arm"]):
         return None
     groups = groups_of(result, result.latencies) or list(dict.fromkeys(samples["group"].tolist()))
-    timed = set(samples["arm"].tolist()) - {AA_CONTROL}
-    arms = [name for name in dict.fromkeys([a.name for a in result.arms] + sorted(timed)) if name in timed]
+    arms = arms_in_order(result, sorted(set(samples["arm"].tolist()) - {AA_CONTROL}))
     if is_crowded(arms):
         return None
-    styles = styles_of(result, arms)
-    drawing, panel = panels(len(groups))
+    styles = {arm: style | {"marker": ""} for arm, style in styles_of(result, arms).items()}
+    drawing, panel = panels(groups)
     for axes, group in zip(panel, groups, strict=True):
         of_group = samples["group"] == group
         for arm in arms:
             latencies = np.sort(samples["latency_ns"][of_group & (samples["arm"] == arm)].astype(np.float64))
             if len(latencies) > 1:
-                _line(axes, latencies, styles[arm] | {"marker": ""})
+                nines = np.geomspace(1.0, len(latencies), POINTS)
+                points = (nines, np.quantile(latencies, 1 - 1 / nines), nines <= len(latencies) / SAMPLES_BEYOND)
+                curve(axes, points, styles[arm] | {"linewidth": 1.8}, {"linewidth": 1.2, "alpha": 0.35})
         unit = unit_of(np.median(samples["latency_ns"][of_group], keepdims=True).tolist() if of_group.any() else [])
-        axes.set_title(shorten(group, 200))
         axes.set_ylabel(f"latency ({unit.name})")
         log_axis(axes, "y", unit)
-        axes.set_xscale("log")
-        shown = {label: x for label, x in NINES.items() if x <= axes.get_xlim()[1] and not (label == CROWDED and len(groups) > 1)}
-        axes.xaxis.set_major_locator(FixedLocator(list(shown.values())))
-        axes.xaxis.set_major_formatter(FixedFormatter([f"p{label:g}" for label in shown]))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.margins(x=0.02)
-    legend(drawing, [(arm, styles[arm] | {"marker": ""}) for arm in arms])
+        nines_axis(axes, NINES | {"99.99": 10000.0}, is_small=len(groups) > 1)
+    legend(drawing, {arm: styles[arm] for arm in arms})
     return drawing
 
 
-def _line(axes: Axes, latencies: npt.NDArray[np.float64], style: dict[str, Any]) -> None:
-    number = len(latencies)
-    nines = np.geomspace(1.0, number, POINTS)
-    values = np.quantile(latencies, 1 - 1 / nines)
-    supported = nines <= number / SAMPLES_BEYOND
-    axes.plot(nines[supported], values[supported], linewidth=1.8, **style)
+def curve(axes: Axes, points: Points, style: Mapping[str, Any], faint: Mapping[str, Any]) -> None:
+    """Draw a curve, in a `faint` style where too few operations lie beyond."""
+    nines, values, supported = points
+    axes.plot(nines[supported], values[supported], **style)
     beyond = ~supported
-    beyond[max(0, int(supported.sum()) - 1)] = True
-    axes.plot(nines[beyond], values[beyond], linewidth=1.2, alpha=0.35, **style)
+    if beyond.any():
+        beyond[max(0, int(supported.sum()) - 1)] = True  # so that the line does not break
+        axes.plot(nines[beyond], values[beyond], **{**style, **faint})
+
+
+def nines_axis(axes: Axes, nines: Mapping[str, float], *, is_small: bool) -> None:
+    """Make the x axis logarithmic, with the percentiles of `nines` that are in view, in a small panel without `CROWDED`."""
+    axes.set_xscale("log")
+    end = axes.get_xlim()[1] * 1.01
+    shown = {f"p{label}": x for label, x in nines.items() if x <= end and not (is_small and label == CROWDED)}
+    axes.set_xticks(list(shown.values()), list(shown))
+    axes.minorticks_off()
+    axes.margins(x=0.02)

@@ -1,17 +1,12 @@
 """The paired ratio with its interval, and the fresh processes that it comes from."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.figures import Samples
 from harness.report.numbers import ratio_with_interval
-from harness.report.svg import INK, MUTED, log_axis, row_axes, shorten, styles_of
+from harness.report.svg import INK, MUTED, log_axis, row_axes, styles_of, write
 from harness.report.tables import groups_of
-from harness.results.run import AA_CONTROL, Ratio, ScenarioResult
+from harness.results.run import AA_CONTROL, ScenarioResult
 
 ORDER = 10
 TITLE = "Times faster than the baseline, by process"
@@ -24,38 +19,29 @@ TOP, FOOT = 6.0, 40.0
 HEADING, ROW = 24.0, 19.0
 
 
-def draw(result: ScenarioResult, samples: Samples | None) -> Figure | None:  # noqa: ARG001 - all figures have one signature
+def draw(result: ScenarioResult, _: Samples | None) -> Figure | None:
     """Draw one row per arm and group, with the A/A control; None without ratios, or under load, which has other figures."""
     groups = groups_of(result, result.ratios)
     if not groups or result.load is not None:
         return None
     styles = styles_of(result, (r.arm for r in result.ratios))
-    tall = HEADING * len(groups) + ROW * len(result.ratios) + 4
-    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), tall, (TOP, FOOT))
-    height = TOP + tall + FOOT
-    y = 0.0
+    drawing, axes = row_axes(WIDTH, (LEFT, RIGHT), HEADING * len(groups) + ROW * len(result.ratios) + 4, (TOP, FOOT))
+    y = -ROW / 2
     for group in groups:
         y += HEADING
-        drawing.text(8 / WIDTH, 1 - (TOP + y - ROW / 2) / height, shorten(group, WIDTH - 20), va="center", weight="bold")
+        write(axes, 8, y, group, WIDTH - 20, weight="bold")
         for ratio in (r for r in result.ratios if r.group == group):
             y += ROW
-            _marks(axes, ratio, styles[ratio.arm], y - ROW / 2)
-            _words(drawing, ratio, 1 - (TOP + y - ROW / 2) / height)
+            style = styles[ratio.arm] | {"linestyle": ""}
+            dots = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0, "alpha": 0.5}
+            axes.plot(ratio.processes, [y] * len(ratio.processes), **style | dots)
+            if ratio.low is not None and ratio.high is not None:
+                axes.plot([ratio.low, ratio.high], [y, y], color=style["color"], linewidth=2.2, solid_capstyle="butt")
+            edge = 1.6 if ratio.arm == AA_CONTROL else 0.6
+            axes.plot([ratio.ratio], [y], **style | {"markersize": 6.5, "markeredgewidth": edge})
+            write(axes, 8, y, ratio.arm, LEFT - 24, fontsize=10, color=MUTED)
+            write(axes, WIDTH - RIGHT + 10, y, ratio_with_interval(ratio), fontsize=10)
     axes.axvline(1, color=INK, linewidth=0.9)
     log_axis(axes, "x")
     axes.set_xlabel("times faster (log)")
     return drawing
-
-
-def _marks(axes: Axes, ratio: Ratio, style: dict[str, Any], y: float) -> None:
-    dots = style | {"linestyle": "", "marker": "o", "markersize": 3.2, "markeredgewidth": 0, "alpha": 0.5}
-    axes.plot(ratio.processes, [y] * len(ratio.processes), **dots)
-    if ratio.low is not None and ratio.high is not None:
-        axes.plot([ratio.low, ratio.high], [y, y], color=style["color"], linewidth=2.2, solid_capstyle="butt")
-    edge = 1.6 if ratio.arm == AA_CONTROL else 0.6
-    axes.plot([ratio.ratio], [y], **style | {"linestyle": "", "markersize": 6.5, "markeredgewidth": edge})
-
-
-def _words(drawing: Figure, ratio: Ratio, at: float) -> None:
-    drawing.text(8 / WIDTH, at, shorten(ratio.arm, LEFT - 24), va="center", fontsize=10, color=MUTED)
-    drawing.text(1 - (RIGHT - 10) / WIDTH, at, ratio_with_interval(ratio), va="center", fontsize=10)

@@ -3,25 +3,22 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from harness.errors import missing_extra
-from harness.report import ablation, comparison, load, numbers, overview, promises, review, tables
-from harness.report.blocks import Block, Cell, CellStatus, Paragraph, Table, of, status, warning_notices
-from harness.results.run import AA_CONTROL, BASELINE, Finding, Run, RunKind, ScenarioResult, ScenarioStatus, Statement
+from harness.report import ablation, comparison, figures, load, numbers, overview, promises, review, tables
+from harness.report.blocks import Block, Paragraph, of, status, warning_notices
+from harness.report.promises import LocatedResult
+from harness.results.run import AA_CONTROL, BASELINE, Run, RunKind, ScenarioStatus, Statement
 from harness.results.store import write_bytes
 
 try:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-    from markupsafe import Markup
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 except ModuleNotFoundError as error:
     raise missing_extra(error.name or "jinja2", "report", "the HTML report") from error
-
-from harness.report.html import figure_boxes
-from harness.report.html.figure_boxes import FigureBox
 
 REPORT_FILE = "report.html"
 FOLDER = Path(__file__).parent
@@ -30,53 +27,6 @@ ARM_CLASSES = 6
 
 MANY = 12
 """From this number of cards on, drawing them on all cores saves more than starting processes costs."""
-
-
-@dataclass(frozen=True)
-class Plans:
-    """The statements of one group of cases, by arm: plans before and after."""
-
-    group: str
-    by_arm: tuple[tuple[str, tuple[Statement, ...]], ...]
-
-
-@dataclass(frozen=True)
-class LoadBox:
-    """One scenario under load, for the top of the page."""
-
-    heading: str
-    anchor: str
-    planned: str
-    top: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class PlaceBox:
-    """One engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
-
-    label: str
-    blocks: tuple[Block | FigureBox, ...]
-    ablated: bool
-    classes: dict[str, str]
-    """The CSS class of each arm that has a verdict here, as the figure of the promises colours them."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """Everything that the page shows of one scenario."""
-
-    anchor: str
-    where: str
-    result: ScenarioResult
-    classes: dict[str, str]
-    """The CSS class of each arm."""
-    paragraphs: tuple[str, ...]
-    promises: Table | None
-    findings: tuple[tuple[CellStatus, Finding], ...]
-    measurements: tuple[Block, ...]
-    plans: tuple[Plans, ...]
-    figures: tuple[FigureBox, ...]
-    load: LoadBox | None = None
 
 
 def write(run: Run, folder: Path, out: Path | None = None) -> Path:
@@ -90,20 +40,14 @@ def write(run: Run, folder: Path, out: Path | None = None) -> Path:
 
 def render(run: Run, folder: Path | None = None) -> str:
     """Return the page of a run. Figures that need raw samples are drawn from `folder`, or left out with the reason."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **options)
     environment.filters["plan_words"] = plan_words
-    style = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    name, values = (
-        ("comparison.html.j2", _compared(run)) if run.kind in comparison.KINDS else ("report.html.j2", _measured(run, folder))
-    )
-    return environment.get_template(name).render(run=run, style=style, numbers=numbers, **values)
+    environment.globals |= {"ablation": ablation, "load": load, "numbers": numbers, "overview": overview, "promises": promises}
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    compared = run.kind in comparison.KINDS
+    template = environment.get_template("comparison.html.j2" if compared else "report.html.j2")
+    return template.render(run=run, style=style, **(_compared(run) if compared else _measured(run, folder)))
 
 
 def _measured(run: Run, folder: Path | None) -> dict[str, object]:
@@ -116,13 +60,9 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "arms": promises.arms_of(judged),
         "places": [_place_box(run, place) for place in promises.places(run)],
         "matrix": promises.matrix_table(run),
-        "legend": promises.legend(),
         "warnings": warning_notices("Warnings", run.warnings),
-        "no_promise": overview.NO_PROMISE,
-        "read_ablation": ablation.READ,
-        "read_load": load.READ,
-        "environment": Table("Environment", ("name", "value"), _rows(run.environment), names=2),
-        "cards": cards(run, folder),
+        "environment": tables.facts("Environment", "name", run.environment),
+        "cards": _cards(run, folder),
     }
 
 
@@ -130,7 +70,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     settings = run.settings
     yield "measured", numbers.clock_time(run.started_at)
     yield "duration", numbers.elapsed(run.started_at, run.finished_at)
-    yield "commit", _commit(run) or "unknown"
+    yield "commit", overview.commit(run) or "unknown"
     yield "engines", ", ".join(settings.engines) or numbers.DASH
     yield "size", f"{settings.size or numbers.DASH}, seed {settings.seed}"
     yield "RTT", f"{', '.join(f'{rtt:g}' for rtt in settings.rtts_ms) or '0'} ms"
@@ -140,110 +80,79 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "mode", "quick: a first look, few pairs"
 
 
-def _commit(run: Run) -> str:
-    return f"{run.commit[:12]}{' with uncommitted changes' if run.dirty else ''}" if run.commit else ""
-
-
-def _rows(facts: dict[str, str]) -> tuple[tuple[Cell, ...], ...]:
-    return tuple((Cell(name), Cell(value)) for name, value in facts.items())
-
-
 def _compared(run: Run) -> dict[str, object]:
     compared = run.kind == RunKind.COMPARISON
     facts = [
         ("measured by", ", ".join(run.settings.engines)),
         ("after was measured" if compared else "measured", numbers.clock_time(run.started_at) if run.started_at else ""),
-        ("commit, after" if compared else "commit", _commit(run)),
+        ("commit, after" if compared else "commit", overview.commit(run)),
         ("drift allowed for", run.environment.get("drift", "not recorded") if compared else ""),
     ]
     return {
         "facts": [(name, value) for name, value in facts if value],
         "tally": [(status(word), number) for word, number in comparison.tally(run).items()],
-        "drawing": next(figure_boxes.of_run(run, "compared"), None) if compared else None,
+        "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
         "tails": comparison.tails(run),
-        "warnings": warning_notices("Warnings", comparison.warnings(run)),
+        "warnings": comparison.warnings(run),
         "read": comparison.READ if compared else (),
         "files": comparison.files(run),
     }
 
 
-def _place_box(run: Run, place: promises.EnginePlace) -> PlaceBox:
+def _place_box(run: Run, place: str) -> dict[str, object]:
+    """Return one engine at one RTT: its figures, promises, answers to the review, and gains of switches."""
     there = promises.at(run, place)
-    slug = re.sub(r"[^a-z0-9]+", "-", place.label.lower())
-    judged = promises.rows(there)
-    ablated = ablation.parts(there)
-    switches = [] if judged else [block for part in ablated for block in _ablated(part)]
-    found: list[Block | FigureBox] = list(figure_boxes.of_run(there, slug)) if judged or ablated else []
-    table = [promises.promise_table(judged, promises.heading(run), linked=True)] if judged else []
-    blocks = (*found, *table, *switches, *review.answers(there))
-    return PlaceBox(place.label, blocks, bool(ablated), _numbered(promises.arms_of(judged)))
+    judged, ablated = promises.rows(there), ablation.parts(there)
+    found: list[Block | figures.FigureBox] = []
+    if judged or ablated:
+        found += figures.of_run(there, re.sub(r"[^a-z0-9]+", "-", place.lower()))
+    if judged:
+        found.append(promises.promise_table(judged, promises.heading(run), linked=True))
+    for heading, switches in () if judged else ablated:
+        found += [ablation.table(heading, switches), Paragraph(ablation.total(switches), quiet=True)]
+    # The classes colour arms as the figure of the promises does.
+    classes = _numbered(promises.arms_of(judged))
+    return {"label": place, "blocks": [*found, *review.answers(there)], "ablated": bool(ablated), "classes": classes}
 
 
-def _ablated(part: ablation.AblationPart) -> list[Block]:
-    return [ablation.table(part), Paragraph(ablation.total(part.found), quiet=True)]
-
-
-def cards(run: Run, folder: Path | None) -> list[Card]:
+def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
     """Return a card for each scenario result, in the run's order; scenarios that were not run have none."""
-    each = zip(run.scenarios, promises.anchors(run), promises.locations(run), strict=True)
-    wanted = [(result, anchor, where) for result, anchor, where in each if result.status != ScenarioStatus.NOT_RUN]
+    wanted = [found for found in promises.located(run) if found.result.status != ScenarioStatus.NOT_RUN]
     make = partial(_card, folder=folder, head=promises.heading(run))
     if len(wanted) < MANY:
-        return [make(*card) for card in wanted]
-    with ProcessPoolExecutor(
-        mp_context=get_context("spawn")
-    ) as processes:  # drawing is Python code: threads would not run in parallel
-        return list(processes.map(make, *zip(*wanted, strict=True)))
+        return [make(found) for found in wanted]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:  # drawing is Python code: threads would not help
+        return list(processes.map(make, wanted))
 
 
-def _card(result: ScenarioResult, anchor: str, where: str, *, folder: Path | None, head: str) -> Card:
-    judged = list(promises.rows_of(result, anchor))
-    found = [(status("observed" if f.holds else "not observed"), f) for f in result.findings]
-    return Card(
-        anchor=anchor,
-        where=where,
-        result=result,
-        classes=_classes(result),
-        paragraphs=_paragraphs(result),
-        promises=promises.promise_table(judged, head) if judged else None,
-        findings=tuple(found),
-        measurements=tuple(overview.measurements(result)),
-        plans=tuple(_plans(result)),
-        figures=tuple(figure_boxes.of_scenario(result, anchor, folder)),
-        load=_load_box(result, anchor, where),
-    )
-
-
-def _classes(result: ScenarioResult) -> dict[str, str]:
+def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
+    """Return everything that the page shows of one scenario."""
+    result = found.result
+    judged = list(promises.rows_of(result, found.anchor))
     met = [*(arm.name for arm in result.arms), *(s.arm for s in result.statements), *(v.arm for v in result.verdicts)]
     others = _numbered(name for name in met if name not in {BASELINE, AA_CONTROL})
-    return {name: others.get(name, "baseline") for name in met}
+    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
+    repeats_title = bool(paragraphs) and paragraphs[0].rstrip(".") == result.title.rstrip(".")
+    plans: dict[str, dict[str, list[Statement]]] = {}
+    for s in tables.in_order(result, result.statements):
+        plans.setdefault(s.group, {}).setdefault(s.arm, []).append(s)
+    return {
+        "located": found,
+        "result": result,
+        "classes": {name: others.get(name, "baseline") for name in met},
+        "paragraphs": paragraphs[1:] if repeats_title else paragraphs,
+        "promises": promises.promise_table(judged, head) if judged else None,
+        "findings": [(status("observed" if f.holds else "not observed"), f) for f in result.findings],
+        "measurements": overview.measurements(result),
+        "plans": plans,
+        "figures": list(figures.of_scenario(result, found.anchor, folder)),
+        "under_load": of(*load.notices(result), load.summary(result)),
+    }
 
 
 def _numbered(arms: Iterable[str]) -> dict[str, str]:
     return {name: f"arm-{place % ARM_CLASSES + 1}" for place, name in enumerate(dict.fromkeys(arms))}
-
-
-def _load_box(result: ScenarioResult, anchor: str, where: str) -> LoadBox | None:
-    if result.load is None:
-        return None
-    top = of(*load.notices(result), load.summary(result))
-    return LoadBox(promises.named(result.title, where), anchor, load.planned(result.load), tuple(top))
-
-
-def _plans(result: ScenarioResult) -> Iterator[Plans]:
-    arms = [arm.name for arm in result.arms] + [s.arm for s in result.statements]
-    for group in tables.groups_of(result, result.statements):
-        of_group = [s for s in result.statements if s.group == group]
-        by_arm = ((arm, tuple(s for s in of_group if s.arm == arm)) for arm in dict.fromkeys(arms))
-        yield Plans(group, tuple((arm, found) for arm, found in by_arm if found))
-
-
-def _paragraphs(result: ScenarioResult) -> tuple[str, ...]:
-    """Return the scenario's documentation, without a first paragraph that only repeats the title."""
-    found = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]
-    return tuple(found[1:] if found and found[0].rstrip(".") == result.title.rstrip(".") else found)
 
 
 def plan_words(line: str) -> Sequence[tuple[str, bool]]:

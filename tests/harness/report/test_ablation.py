@@ -44,7 +44,9 @@ def run(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
 def test_each_switch_has_a_row_with_its_gains(run: Run) -> None:
     """The table has gains, intervals, ranks and interactions; a gain that is not significant is called unclear."""
     (part,) = ablation.parts(run)
-    first, second, bare = [[text for cell in row for text in (cell.text, cell.detail) if text] for row in ablation.table(part).rows]
+    first, second, bare = [
+        [text for cell in row for text in (cell.text, cell.detail) if text] for row in ablation.table(*part).rows
+    ]
     assert first[:8] == [
         "caching",
         "answers from memory",
@@ -57,7 +59,7 @@ def test_each_switch_has_a_row_with_its_gains(run: Run) -> None:
     ]
     assert second[2:4] == ["adds up", "2–3"]
     assert bare[2:6] == ["inconclusive", "–", "1.40× unclear", "1.40× unclear"]
-    assert "two processes" in ablation.table(part).rows[2][4].note
+    assert "two processes" in ablation.table(*part).rows[2][4].note
 
 
 def test_the_sum_is_a_sentence() -> None:
@@ -84,7 +86,7 @@ def test_each_place_has_its_table(run: Run) -> None:
     page = html.render(replace(run, scenarios=[near, replace(near, rtt_ms=5.0)]))
     assert "<h3>sqlite, RTT 0 ms</h3>" in page
     assert "<h3>sqlite, RTT 5 ms</h3>" in page
-    assert [p.heading for p in ablation.parts(replace(run, scenarios=[near, replace(near, rtt_ms=5.0)]))] == [
+    assert [heading for heading, _ in ablation.parts(replace(run, scenarios=[near, replace(near, rtt_ms=5.0)]))] == [
         "indexes: mix, RTT 0 ms",
         "indexes: mix, RTT 5 ms",
     ]

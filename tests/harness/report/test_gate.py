@@ -80,9 +80,9 @@ def test_figures_are_written_in_their_unit() -> None:
         "20.0 MB",
         "–",
     ]
-    assert change(row("equal", change=1.0)) == "+0 %"
-    assert change(row("equal", change=0.5, low=0.4, high=0.6)) == "-50 % [0.400, 0.600]"
-    assert change(row("equal", change=None)) == "–"
+    assert change(row("equal", change=1.0)).full == "+0 %"
+    assert change(row("equal", change=0.5, low=0.4, high=0.6)).full == "-50 % [0.400, 0.600]"
+    assert change(row("equal", change=None)).full == "–"
 
 
 def test_a_result_without_rows_is_shown() -> None:

@@ -9,15 +9,13 @@ import pytest
 from harness.report.blocks import TableKind
 from harness.report.promises import (
     COLUMNS,
-    EnginePlace,
-    anchors,
     arms_of,
     at,
     columns_of,
     figure,
     heading,
     kept,
-    locations,
+    located,
     matrix,
     matrix_table,
     not_run,
@@ -72,14 +70,17 @@ def test_intervals_are_reversed_for_limits() -> None:
     """The worse bound of a limit is the left one on the axis."""
     place = kept(verdict("ms", 5.0, 10.0, limit=True, low=4.0, high=20.0))
     assert place is not None
-    assert (place.low, place.high, place.exact) == (0.5, 2.5, False)
+    assert (place.low, place.high) == (0.5, 2.5)
 
 
 def test_a_value_without_interval_is_not_exact() -> None:
     """A figure from one process has no interval and is not an exact count."""
     place = kept(verdict("×", 10.0, 5.0))
     assert place is not None
-    assert (place.low, place.high, place.exact) == (None, None, False)
+    assert (place.low, place.high) == (None, None)
+    exact = kept(verdict("×", 10.0, 5.0, low=10.0, high=10.0))
+    assert exact is not None
+    assert exact.low == exact.value == exact.high == 2.0
 
 
 def test_tiny_exponents_are_constant_cost() -> None:
@@ -90,8 +91,8 @@ def test_tiny_exponents_are_constant_cost() -> None:
 def test_parts_and_rtts_are_distinguished(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
     """Two results of one scenario have their RTT in the label; a scenario that ran once does not."""
     run = make_run(make_result(), make_result(rtt_ms=5.0), make_result(name="other"))
-    assert locations(run) == ["RTT 0 ms", "RTT 5 ms", ""]
-    assert len(set(anchors(run))) == 3
+    assert [found.where for found in located(run)] == ["RTT 0 ms", "RTT 5 ms", ""]
+    assert [found.anchor for found in located(run)] == ["card-indexes-sqlite", "card-indexes-sqlite-rtt-5", "card-other-sqlite"]
     labels = [row.label for row in rows(run)]
     assert "I4 · growth · RTT 5 ms" in labels
     assert len(labels) == len(set(labels))
@@ -148,7 +149,7 @@ def test_places_are_sorted_by_engine_and_rtt(make_run: Callable[..., Run], make_
     """Columns are by engine and rising RTT, whatever the order of measuring."""
     there = [("postgres", 5.0), ("sqlite", 0.0), ("postgres", 0.0)]
     run = make_run(*(make_result(engine=engine, rtt_ms=rtt) for engine, rtt in there))
-    assert places(run) == [EnginePlace("postgres", 0.0), EnginePlace("postgres", 5.0), EnginePlace("sqlite", 0.0)]
+    assert places(run) == ["postgres, RTT 0 ms", "postgres, RTT 5 ms", "sqlite, RTT 0 ms"]
     found = [[cell for cell in row if cell] for row in matrix(run)]
     assert len({row[0].name for row in found}) == len(found)
     assert all(len(row) == 3 for row in found)
@@ -168,7 +169,8 @@ def test_a_part_of_a_run_keeps_the_links_to_its_cards(
 ) -> None:
     """The id of a scenario's card is the same in the part as in the whole."""
     run = make_run(make_result(), make_result(engine="postgres", rtt_ms=5.0))
-    assert anchors(at(run, EnginePlace("postgres", 5.0))) == [anchors(run)[1]]
+    (part,) = located(at(run, "postgres, RTT 5 ms"))
+    assert part.anchor == located(run)[1].anchor
 
 
 def test_scenarios_not_run_are_listed_once_per_reason(
@@ -177,7 +179,7 @@ def test_scenarios_not_run_are_listed_once_per_reason(
     """Scenarios with the same reason at the same place share a line."""
     null = make_result(status=ScenarioStatus.NOT_RUN, error=NO_NETWORK, rtt_ms=5.0)
     run = make_run(make_result(), null, replace(null, name="bulk"))
-    assert [(p.label, reason, [r.name for r in found]) for p, reason, found in not_run(run)] == [
+    assert [(place, reason, [r.name for r in found]) for (place, reason), found in not_run(run).items()] == [
         ("sqlite, RTT 5 ms", NO_NETWORK, ["indexes", "bulk"])
     ]
 
@@ -187,6 +189,6 @@ def test_a_place_where_nothing_was_run_has_no_column(
 ) -> None:
     """Its reason is listed instead; if nothing ran anywhere, every place is kept."""
     null = make_result(status=ScenarioStatus.NOT_RUN, error=NO_NETWORK, rtt_ms=5.0)
-    assert places(make_run(make_result(), null)) == [EnginePlace("sqlite", 0.0)]
+    assert places(make_run(make_result(), null)) == ["sqlite, RTT 0 ms"]
     assert all(len(row) == 1 for row in matrix(make_run(make_result(), null)))
-    assert places(make_run(null, replace(null, engine="turso"))) == [EnginePlace("sqlite", 5.0), EnginePlace("turso", 5.0)]
+    assert places(make_run(null, replace(null, engine="turso"))) == ["sqlite, RTT 5 ms", "turso, RTT 5 ms"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.html.figure_boxes import of_scenario
+from harness.report.figures import of_scenario
 from harness.results.run import ScenarioResult
 
 UNDER_LOAD = ["Response time by percentile, under load", "Capacity: latency against throughput", "The run over time"]
