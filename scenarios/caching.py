@@ -13,8 +13,7 @@ from fixtures.caching.faults import ANSWERS_REPR, DELETES_NOTHING, READERS, Cach
 from fixtures.caching.history import COLD, PERCENTS, SEQUENCE, following, place, sequences
 from fixtures.caching.instance import CacheWork, CachingInstance, open_instance, plain
 from fixtures.requests import READS, read, send
-from fixtures.store import dataset
-from fixtures.with_redis import WithRedis
+from fixtures.store import WithRedis, dataset
 from harness import (
     Arm,
     Case,

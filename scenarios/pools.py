@@ -1,13 +1,10 @@
 """The review's first recommendation: connection pools by environment."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import datasets
-from fixtures.pools.bursts import between_bursts, p95_ns, read_at_once
-from fixtures.pools.faults import PoolFaults
-from fixtures.pools.instance import WORKERS, PoolsInstance, pool_figures, pooled
-from fixtures.store import PromptScenario, dataset
+from fixtures.pools import WORKERS, PoolFaults, PoolsInstance, between_bursts, pool_figures, pooled, read_at_once
+from fixtures.store import SelfTimedScenario, TimedAnswer, dataset, p95_ns
 from harness import (
     Arm,
     Case,
@@ -34,14 +31,7 @@ SINGLES = 16
 CLAIM_P3 = "settings for local, staging and production construct"
 
 
-class TimedBurst(NamedTuple):
-    """The answer of an operation, and the nanoseconds that count; None where the whole operation does."""
-
-    rows: list[Any]
-    self_ns: int | None = None
-
-
-class ConnectionPools(PoolFaults, PromptScenario[PoolsInstance]):
+class ConnectionPools(PoolFaults, SelfTimedScenario[PoolsInstance]):
     """Connections that are open before a request arrives.
 
     Eighty concurrent requests on fewer connections: the time that they wait for one. A wait ends when the connection can be used,
@@ -94,26 +84,16 @@ class ConnectionPools(PoolFaults, PromptScenario[PoolsInstance]):
         async with self.database(arm, setting) as store, pooled(store) as instance:
             yield instance
 
-    async def run(self, instance: PoolsInstance, case: Case) -> TimedBurst:
+    async def run(self, instance: PoolsInstance, case: Case) -> TimedAnswer:
         """Let the case's workers read, each its prompts one after another."""
         if case.group == "one_request":
-            return TimedBurst(await read_at_once(instance.engine, case.args))
+            return TimedAnswer(await read_at_once(instance.engine, case.args))
         clock = MonotonicClock()
         async with between_bursts(instance.engine), PoolUse(instance.engine) as use:
             started_ns = clock.now_ns()
             rows = await read_at_once(instance.engine, case.args)
             took_ns = clock.now_ns() - started_ns
-        return TimedBurst(rows, p95_ns(use.waits_ns) if case.group == "wait" else took_ns)
-
-    def self_reported_ns(self, case: Case, answer: TimedBurst) -> int | None:
-        """Return the time that counts: a wait, or a burst without the preparation of its pool."""
-        del case
-        return answer.self_ns
-
-    def normalise(self, case: Case, answer: TimedBurst) -> Any:
-        """Compare the rows."""
-        del case
-        return answer.rows
+        return TimedAnswer(rows, round(p95_ns(use.waits_ns)) if case.group == "wait" else took_ns)
 
     def probes(self, instance: PoolsInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, checkouts and connects."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 from fixtures.store import SMALL_CACHE, PromptScenario, dataset
-from fixtures.streaming.pages import LOSES_ROWS, PAGE, CursorFaults, Position, deep_page, export, live_prompts
+from fixtures.streaming import LOSES_ROWS, PAGE, CursorFaults, Position, deep_page, export, live_prompts
 from harness import (
     WORK,
     Arm,
@@ -35,6 +35,7 @@ from service.migrations import keyset_index
 USERS = 4
 LIMIT_BYTES = 64_000_000
 CONSTANT_MEMORY = "constant memory (an exponent of at most 0.2)"
+DEEP_PAGE, NO_ROW_LOST = "time of a deep page, compared with the first page", "no row lost or repeated"
 WALKS = {"baseline": streaming.walk_by_offset, "optimised": streaming.walk_by_key}
 
 
@@ -79,16 +80,10 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         Promise("M3", CONSTANT_MEMORY, at_most(0.2, "exponent"), growth("peak_memory", "export_all"), part="memory"),
         Promise("M3", "unlimited data: total work", measured("exponent"), growth(WORK, "export_all"), part="work counts"),
         Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
-        Promise(
-            "M4",
-            "time of a deep page, compared with the first page",
-            measured("×"),
-            times_as_long("deep_page", "first_page"),
-            part="deep page",
-        ),
+        Promise("M4", DEEP_PAGE, measured("×"), times_as_long("deep_page", "first_page"), part="deep page"),
         Promise("M4", "a deep page is faster than by OFFSET", times(1), speedup("deep_page"), part="deep page, speed"),
-        Promise("M4", "no row lost or repeated", works(), shown(LOSES_ROWS), part="rows", arms=("proposed",)),
-        Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
+        Promise("M4", NO_ROW_LOST, works(), shown(LOSES_ROWS), part="rows", arms=("proposed",)),
+        Promise("M4", NO_ROW_LOST, works(), verified("walk"), part="rows", arms=("optimised",)),
     )
     tables = ("prompts",)
     migrations = {"optimised": keyset_index.upgrade}
@@ -132,9 +127,8 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
                 return Counter(map(tuple, csv.reader(file)))
         return answer if case.group == "walk" else sorted(answer)
 
-    async def reset(self, instance: SqlInstance, case: Case, answer: Any) -> None:
+    async def reset(self, _instance: SqlInstance, case: Case, answer: Any) -> None:
         """Remove the file."""
-        del instance
         if case.group.startswith("export"):
             answer.file.unlink(missing_ok=True)
 

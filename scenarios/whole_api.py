@@ -11,8 +11,7 @@ from fixtures.api.faults import ApiFaults
 from fixtures.api.instance import CLIENTS, ApiInstance, check, serve
 from fixtures.api.mix import DECK, IN_WORDS
 from fixtures.api.work import BATCH, ApiOutcome, ApiWork, decks, figure_ns, operations, warm
-from fixtures.store import RemotePromptScenario, dataset
-from fixtures.with_redis import WithRedis
+from fixtures.store import RemotePromptScenario, WithRedis, dataset
 from harness import (
     Arm,
     CapacityKind,
