@@ -42,7 +42,7 @@ from harness.probes.work import work
 
 CASES = 4
 READS = 4
-ATOMIC = "transactions are kept whole, 100 %"
+ATOMIC = "transactions are atomic, 100 %"
 NO_LOCKS = "no locks for readers"
 
 
