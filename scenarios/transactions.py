@@ -174,7 +174,7 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
             answer = await self.run(instance, case)
         await self.reset(instance, case, answer)
         sent = {s.sql: s for s in (*written.sent(), *read.sent())}
-        return await plans(instance.store.undo, sent.values(), arm=instance.arm, group=case.group)
+        return await plans(instance.store.undo, sent.values(), arm=instance.store.arm, group=case.group)
 
     async def facts(self, instance: TransactionInstance) -> Mapping[str, float]:
         """Return the figures of faults at each step, of competing tasks, and of reads and writes that had to wait."""
