@@ -10,7 +10,7 @@ import datasets
 from fixtures.caching import history
 from fixtures.caching.facts import figures
 from fixtures.caching.faults import ANSWERS_REPR, DELETES_NOTHING, READERS, CacheFaults
-from fixtures.caching.history import COLD, PERCENTS, SEQUENCE, following, place, sequences
+from fixtures.caching.history import COLD, MEASURED, SEQUENCE, following, place, sequences
 from fixtures.caching.instance import CacheWork, CachingInstance, open_instance, plain
 from fixtures.requests import READS, read, send
 from fixtures.store import WithRedis, dataset
@@ -50,7 +50,7 @@ CLAIM_C3, CLAIM_C4 = "hit rate at least 80 %", "writes clear what they change"
 
 def _by_writes(promise: str, claim: str, threshold: Claim, measure: Callable[[int], Measure]) -> list[Promise]:
     """Return a promise in parts, one for each percentage of writes."""
-    parts = {percent: f"{percent} % writes" if percent else "no writes" for percent in PERCENTS}
+    parts = {percent: f"{percent} % writes" if percent else "no writes" for percent in MEASURED}
     return [Promise(promise, claim, threshold, measure(percent), part=part) for percent, part in parts.items()]
 
 
@@ -81,12 +81,12 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
         Group("templates", "a category's most used templates"),
         Group("statistics", "the best-scoring prompts, over all evaluations"),
         Group("hot_prompt", f"a popular prompt, {HOT_READS} times in a row", load=False),
-        *(Group(f"requests_{n}", f"{SEQUENCE} requests in a row, {n} % of them writes", load=False) for n in PERCENTS),
+        *(Group(f"requests_{n}", f"{SEQUENCE} requests in a row, {n} % of them writes", load=False) for n in MEASURED),
         Group("update", "another title for a prompt", load=False),
         Group("stampede", f"{READERS} concurrent readers of one answer that is in no cache", secondary=True, load=False),
     )
     promises = (
-        *_by_writes("C1", "60–80 % less load on the database", cut(0.6, 0.8), lambda p: fewer(f"statements_a_request_{p}", "")),
+        *_by_writes("C1", "60–80 % less load on the database", cut(0.6, 0.8), lambda p: fewer(f"statements_per_request_{p}", "")),
         Promise("C1", "statements of a stampede", measured("statements"), count("statements", "stampede"), part="stampede"),
         Promise("C2", "P50 ten times faster", times(10), speedup(*READS), part="the five reads"),
         Promise("C2", "P50 ten times faster", times(10), speedup("hot_prompt"), part="a popular prompt"),
@@ -117,7 +117,8 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
 
     async def prepare(self, setting: Setting) -> Prepared:
         """Load all tables, and make the histories."""
-        history.make(setting, PERCENTS)
+        for percent in MEASURED:
+            history.kept(setting, percent)
         return await super().prepare(setting)
 
     def cases(self, setting: Setting) -> Sequence[Case]:
@@ -130,7 +131,7 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
         found = {
             **{kind: [CacheWork(USUAL, stream, (r,)) for r in usual if r.method == kind][:SINGLES] for kind in READS},
             "hot_prompt": [CacheWork(USUAL, stream, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
-            **{f"requests_{percent}": list(sequences(rows, stream, percent)) for percent in PERCENTS},
+            **{f"requests_{percent}": list(sequences(rows, stream, percent)) for percent in MEASURED},
             "update": [CacheWork(WRITING, stream, (update,)) for update in updates[:UPDATES]],
             "stampede": [CacheWork(COLD, stream, (read(("user_prompts", user)),) * READERS, at_once=True) for user in users],
         }
@@ -152,27 +153,27 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Return tuples, with times as text; statistics may be old after a write, and are then left out."""
-        sent = case.args.requests
-        old = any(request.writes for request in sent)
-        return [None if old and request.method == "statistics" else plain(a) for request, a in zip(sent, answer, strict=True)]
+        work: CacheWork = case.args
+        answered = zip(work.requests, answer, strict=True)
+        return [None if work.writes and request.method == "statistics" else plain(found) for request, found in answered]
 
     async def state(self, instance: CachingInstance, case: Case) -> Any:
         """Return what was written, from the rows and from the arm: nothing old may be left in its cache."""
-        if not any(request.writes for request in case.args.requests):
+        if not case.args.writes:
             return None
-        keys = sorted({key for request in case.args.requests for key in request.keys if key[0] != "statistics"})
+        keys = sorted(key for key in case.args.keys if key[0] != "statistics")
         ways = (DatabaseCatalogue(sessionmaker(instance.store.undo)), instance.places[case.args.place].front.catalogue)
         return [[plain(await send(way, read(key))) for key in keys] for way in ways]
 
-    async def reset(self, instance: CachingInstance, case: Case, answer: Any) -> None:
+    async def reset(self, instance: CachingInstance, case: Case, _answer: Any) -> None:
         """Restore the rows and Redis, and empty the process's memory. Under load, concurrent users share a cache that is kept."""
-        del answer
+        here = instance.places[case.args.place]
         if case.args.stream != instance.store.setting.stream:
-            await instance.places[case.args.place].tidy()
+            await here.front.tidy()
             return
-        if any(request.writes for request in case.args.requests):
+        if case.args.writes:
             await instance.originals.restore(case.args.requests)
-        await instance.places[case.args.place].restore(case.args.requests)
+        await here.restore(case.args.requests)
 
     def probes(self, instance: CachingInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, and the cache's lookups and hits."""
