@@ -6,16 +6,13 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-import msgspec
-
-from fixtures.edges import facts as edge_facts
 from fixtures.edges import topology as edges
-from fixtures.edges.facts import AT, title_of
+from fixtures.edges.facts import hit_counts, own_writes, replica_lag
 from fixtures.edges.faults import NOT_SENT, EdgeFaults
-from fixtures.edges.instance import EdgeInstance, open_instance
-from fixtures.edges.measures import back_after, replica_lag
-from fixtures.edges.outage import outage
+from fixtures.edges.instance import EdgeInstance, open_instance, title_of
+from fixtures.edges.outage import back_after, outage
 from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
+from fixtures.requests import AT
 from fixtures.store import RemotePromptScenario, dataset
 from harness import (
     Arm,
@@ -107,7 +104,7 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
         """
         if setting.rtt_ms:
             raise NotMeasurableError("the regions have fixed RTTs; run it with --rtt 0")
-        return edges.instance(setting.folder / FOLDER, turso=setting.engine == "turso")
+        return edges.start_regions(setting.folder / FOLDER, turso=setting.engine == "turso")
 
     async def prepare(self, setting: Setting) -> Prepared:
         """Load the prompts, give every node its copy, and wait until all answer."""
@@ -157,16 +154,13 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     async def state(self, instance: EdgeInstance, case: Case) -> Any:
         """Return the title at the origin."""
-        return (
-            title_of((await instance.at_origin("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
-        )
+        return await instance.title_at_origin(case.args[1]) if case.group == "write_read" else None
 
-    async def reset(self, instance: EdgeInstance, case: Case, answer: Any) -> None:
+    async def reset(self, instance: EdgeInstance, case: Case, _answer: Any) -> None:
         """Restore the title, or restore the caches to what the history left in them."""
-        del answer
         if case.group == "write_read":
             _, prompt_id, user_id = case.args
-            await instance.at_origin("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
+            await instance.retitle_at_origin(prompt_id, user_id, AT_REST)
         elif not isinstance(case.args, Ask):
             await instance.restore(case.args)
 
@@ -180,6 +174,6 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     async def facts(self, instance: EdgeInstance) -> Mapping[str, float]:
         """Return hits over many requests, whether own writes are read, and the effects of an edge's death."""
-        found = {**edge_facts.hit_counts(instance.arm, instance.rows), **await edge_facts.own_writes(instance)}
+        found = {**hit_counts(instance.arm, instance.rows), **await own_writes(instance)}
         # It does not depend on the engine, and is tested where the edge that dies can have its own copy of the file.
         return found if edges.SYNC in instance.servers else {**found, **await outage(instance)}
