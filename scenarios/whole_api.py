@@ -8,8 +8,8 @@ from typing import Any
 from fixtures.api.answers import comparable, left_behind
 from fixtures.api.facts import figures, peak_memory_cut, watched_counts
 from fixtures.api.faults import ApiFaults
-from fixtures.api.instance import CLIENTS, ApiInstance, check, serve
-from fixtures.api.mix import DECK, IN_WORDS
+from fixtures.api.instance import CLIENTS, ApiInstance, check, serve, shares_connection
+from fixtures.api.requests import DECK, IN_WORDS
 from fixtures.api.work import BATCH, ApiOutcome, ApiWork, decks, figure_ns, operations, warm
 from fixtures.store import RemotePromptScenario, WithRedis, dataset
 from harness import (
@@ -137,7 +137,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         """
         unknown = sorted(on - set(self.switches))
         if unknown:
-            raise ValueError(f"no switch named {unknown[0]!r}; choose from {', '.join(self.switches)}")
+            raise ValueError(f"unknown switch {unknown[0]!r}; choose from {', '.join(self.switches)}")
         switches = replace(Switches.all(Level.BASELINE), **dict.fromkeys(on, Level.OPTIMISED))
         arm = switches.indexes.value
         async with self.database(arm, setting) as store, serve(store, switches, warm(setting), few=True) as instance:
@@ -146,7 +146,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
     async def run(self, instance: ApiInstance, case: Case) -> Any:
         """Send the requests."""
         requests = case.args.requests
-        if instance.shares_connection and any(request.writes for request in requests):
+        if shares_connection(instance.switches, instance.store.setting) and any(request.writes for request in requests):
             raise NotMeasurableError(SHARED)
         if case.args.alone:
             sent = [instance.with_free_ids(request) for request in requests]
