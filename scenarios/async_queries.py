@@ -18,28 +18,18 @@ from fixtures.async_queries import (
 )
 from fixtures.rows import delete_rows, stored
 from fixtures.store import SelfTimedScenario, TimedAnswer, dataset
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Promise,
-    Setting,
-    Statement,
-    combine,
-    measured,
-    shown,
-    speedup,
-    times,
-    verified,
-    works,
-)
+from harness import Arm, Case, Group, Promise, Setting, Statement
 from harness.probes.cpu import CpuTime
+from harness.verdicts.measures import combine, shown, speedup, verified
+from harness.verdicts.promise import measured, times, works
 from service.dashboard import API, queries, query
 from service.migrations import composite_indexes
 
 DASHBOARDS = 12
 API_SUBJECTS = 3
 CREATED = 20
+CLAIM_A3 = "asyncio endpoints work"
+AS_WRITTEN = combine([shown(ADDRESS_REFUSED), shown(GATHER_FAILS), shown(NOT_COMMITTED), verified("api")], fmean)
 
 
 class AsyncQueries(SessionFaults, SelfTimedScenario[AsyncQueriesInstance]):
@@ -68,15 +58,8 @@ class AsyncQueries(SessionFaults, SelfTimedScenario[AsyncQueriesInstance]):
         Promise("A1", "several queries in parallel 5–10× faster", times(5, 10), speedup("dashboard"), part="one request"),
         Promise("A1", "with concurrent requests", measured("×"), speedup("dashboards"), part=f"{CONCURRENT} requests at once"),
         Promise("A2", "30 % more done with the same CPU", times(1.3), speedup("cpu")),
-        Promise(
-            "A3",
-            "asyncio endpoints work",
-            works(),
-            combine([shown(ADDRESS_REFUSED), shown(GATHER_FAILS), shown(NOT_COMMITTED), verified("api")], fmean),
-            part="as written",
-            arms=("proposed",),
-        ),
-        Promise("A3", "asyncio endpoints work", works(), verified("api", "dashboard", "create"), part="once it runs"),
+        Promise("A3", CLAIM_A3, works(), AS_WRITTEN, part="as written", arms=("proposed",)),
+        Promise("A3", CLAIM_A3, works(), verified("api", "dashboard", "create"), part="once it runs"),
     )
     migrations = dict.fromkeys(arms, composite_indexes.upgrade_optimised)
     reusable = True

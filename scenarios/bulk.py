@@ -12,25 +12,9 @@ import datasets
 from fixtures.requests import AT
 from fixtures.rows import PROMPTS, delete_rows, stored
 from fixtures.store import SMALL_CACHE, PromptScenario, by_arm, dataset, first_args
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Promise,
-    Setting,
-    SqlInstance,
-    at_most,
-    combine,
-    cut,
-    demonstrates,
-    latency,
-    memory_cut,
-    shown,
-    speedup,
-    times,
-    verified,
-    works,
-)
+from harness import Arm, Case, Group, Promise, Setting, SqlInstance, demonstrates
+from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
+from harness.verdicts.promise import at_most, cut, times, works
 from service import bulk
 
 MANY, THOUSAND, FEW = 10_000, 1_000, 100
@@ -39,13 +23,15 @@ STREAMS = 8
 
 CLAIM_B4 = "insert and upsert, bulk status update and bulk soft delete work"
 CANNOT_RUN = "the bulk insert cannot run as written: the generic insert() has no on_conflict_do_update"
+AS_WRITTEN = combine([shown(CANNOT_RUN), verified("set_status_100"), verified("soft_delete_100")], fmean)
+ONCE_IT_RUNS = verified("insert_10000", "upsert_100", "set_status_100", "soft_delete_100")
 
-Technique = Callable[..., Awaitable[int]]
-INSERTS: Mapping[str, Technique] = by_arm(bulk.insert_baseline, bulk.insert_repaired, bulk.insert_optimised)
-UPSERTS: Mapping[str, Technique] = by_arm(bulk.upsert_baseline, bulk.upsert_repaired, bulk.upsert_optimised)
-STATUS: Mapping[str, Technique] = by_arm(bulk.set_status_baseline, bulk.set_status_proposed, bulk.set_status_optimised)
-DELETES: Mapping[str, Technique] = by_arm(bulk.soft_delete_baseline, bulk.soft_delete_proposed, bulk.soft_delete_optimised)
-OPERATIONS: Mapping[str, tuple[Mapping[str, Technique], Sequence[Any]]] = {
+Techniques = Mapping[str, Callable[..., Awaitable[int]]]
+INSERTS: Techniques = by_arm(bulk.insert_baseline, bulk.insert_repaired, bulk.insert_optimised)
+UPSERTS: Techniques = by_arm(bulk.upsert_baseline, bulk.upsert_repaired, bulk.upsert_optimised)
+STATUS: Techniques = by_arm(bulk.set_status_baseline, bulk.set_status_proposed, bulk.set_status_optimised)
+DELETES: Techniques = by_arm(bulk.soft_delete_baseline, bulk.soft_delete_proposed, bulk.soft_delete_optimised)
+OPERATIONS: Mapping[str, tuple[Techniques, Sequence[Any]]] = {
     "insert_10000": (INSERTS, ()),
     "insert_1000": (INSERTS, ()),
     "insert_100": (INSERTS, ()),
@@ -83,21 +69,8 @@ class Bulk(PromptScenario[SqlInstance]):
         Promise("B1", "bulk insert 5–10× faster", times(5, 10), speedup("insert_10000"), part="10 000 rows"),
         Promise("B2", "10 000 rows within 5 s", at_most(5, "s"), latency("insert_10000", "s")),
         Promise("B3", "50 % less memory for the insert", cut(0.5), memory_cut("insert_10000")),
-        Promise(
-            "B4",
-            CLAIM_B4,
-            works(),
-            combine([shown(CANNOT_RUN), verified("set_status_100"), verified("soft_delete_100")], fmean),
-            part="as written",
-            arms=("proposed",),
-        ),
-        Promise(
-            "B4",
-            CLAIM_B4,
-            works(),
-            verified("insert_10000", "upsert_100", "set_status_100", "soft_delete_100"),
-            "once it runs",
-        ),
+        Promise("B4", CLAIM_B4, works(), AS_WRITTEN, part="as written", arms=("proposed",)),
+        Promise("B4", CLAIM_B4, works(), ONCE_IT_RUNS, part="once it runs"),
     )
     tables = ("prompts",)
     connections = SMALL_CACHE

@@ -14,38 +14,19 @@ from fixtures.caching.history import COLD, MEASURED, SEQUENCE, following, place,
 from fixtures.caching.instance import CacheWork, CachingInstance, open_instance, plain
 from fixtures.requests import READS, read, send
 from fixtures.store import WithRedis, dataset
-from harness import (
-    Arm,
-    Case,
-    Claim,
-    Group,
-    Measure,
-    Prepared,
-    Probe,
-    Promise,
-    Scenario,
-    Setting,
-    at_least,
-    at_most,
-    combine,
-    count,
-    cut,
-    fewer,
-    measured,
-    share_of,
-    shown,
-    slowdown,
-    speedup,
-    times,
-    works,
-)
+from harness import Arm, Case, Group, Prepared, Probe, Promise, Scenario, Setting, share_of
 from harness.probes.cache import Counters
+from harness.verdicts.measures import combine, count, fewer, shown, slowdown, speedup
+from harness.verdicts.promise import Claim, Measure, at_least, at_most, cut, measured, times, works
 from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
 from service.sessions import sessionmaker
 
 SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 10, 8
 CLAIM_C3, CLAIM_C4 = "hit rate at least 80 %", "writes clear what they change"
+ONE_CLIENT, STALE_WITH_ONE = "no stale read, once calls share a client", count("stale_reads_with_one_client", "")
+HITS_AS_WRITTEN = share_of("hits_as_written", "lookups_as_written")
+CLEARED_AS_WRITTEN = combine([shown(DELETES_NOTHING), shown(ANSWERS_REPR)], fmean)
 
 
 def _by_writes(promise: str, claim: str, threshold: Claim, measure: Callable[[int], Measure]) -> list[Promise]:
@@ -93,23 +74,12 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
         *_by_writes("C2", "ten times faster", times(10), lambda p: speedup(f"requests_{p}")),
         Promise("C2", "slower updates (a cost, not in the review)", measured("×"), slowdown("update"), part="update"),
         *_by_writes("C3", CLAIM_C3, at_least(0.8, "share"), lambda p: share_of(f"hits_{p}", f"lookups_{p}")),
-        Promise(
-            "C3", CLAIM_C3, at_least(0.8, "share"), share_of("hits_as_written", "lookups_as_written"), "as written", ("proposed",)
-        ),
+        Promise("C3", CLAIM_C3, at_least(0.8, "share"), HITS_AS_WRITTEN, "as written", ("proposed",)),
         Promise("C4", "lifetimes by type of data", works(), count("lifetimes_right", ""), part="lifetimes"),
         Promise("C4", CLAIM_C4, works(), count("invalidations_right", ""), part="invalidation"),
-        Promise(
-            "C4", CLAIM_C4, works(), combine([shown(DELETES_NOTHING), shown(ANSWERS_REPR)], fmean), "as written", ("proposed",)
-        ),
+        Promise("C4", CLAIM_C4, works(), CLEARED_AS_WRITTEN, "as written", ("proposed",)),
         Promise("C4", "no stale read", at_most(0, "stale reads"), count("stale_reads", ""), part="stale reads"),
-        Promise(
-            "C4",
-            "no stale read, once calls share a client",
-            at_most(0, "stale reads"),
-            count("stale_reads_with_one_client", ""),
-            part="stale reads, one client",
-            arms=("proposed",),
-        ),
+        Promise("C4", ONE_CLIENT, at_most(0, "stale reads"), STALE_WITH_ONE, "stale reads, one client", ("proposed",)),
     )
     migrations = dict.fromkeys(arms, composite_indexes.upgrade_optimised)
     reusable = True

@@ -14,26 +14,10 @@ from fixtures.edges.outage import back_after, outage
 from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
 from fixtures.requests import AT
 from fixtures.store import RemotePromptScenario, dataset
-from harness import (
-    Arm,
-    Case,
-    Group,
-    NotMeasurableError,
-    Prepared,
-    Promise,
-    Server,
-    Setting,
-    at_least,
-    at_most,
-    count,
-    latency,
-    measured,
-    share_of,
-    speedup,
-    times,
-    works,
-)
+from harness import Arm, Case, Group, NotMeasurableError, Prepared, Promise, Server, Setting, share_of
 from harness.servers.lifecycle import processes
+from harness.verdicts.measures import count, latency, speedup
+from harness.verdicts.promise import at_least, at_most, measured, times, works
 from service.edges.api import NewTitle
 from service.edges.regions import REGIONS
 
@@ -45,6 +29,7 @@ LOAD_READS = 2_000
 
 WRITTEN, AT_REST = NewTitle("Another title", AT), NewTitle("Title at rest", AT)
 
+WORKER_AS_WRITTEN = "the review's worker with its cache, in front of its application with an engine for every request"
 CLAIM_E1, CLAIM_E2 = "mean latency worldwide 100 → 20 ms", "Asia to the US 300 → 50 ms"
 CLAIM_E3, CLAIM_E4 = "edge cache hit rate at least 70 %", "health check and fail-over"
 OWN_WRITES, READ_BACK = "a writer reads what it wrote", "a write, read back at once (not in the review)"
@@ -67,9 +52,7 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     arms = {
         "baseline": "one region: all clients connect to Virginia",
-        "proposed": Arm(
-            "the review's worker with its cache, in front of its application with an engine for every request", as_written=True
-        ),
+        "proposed": Arm(WORKER_AS_WRITTEN, as_written=True),
         "optimised": "a router by measured RTT, in front of edges with a replica and a cache that follow the primary",
     }
     groups = (
@@ -99,8 +82,7 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the nodes of four regions and the proxies between them.
 
-        Raises:
-            NotMeasurableError: an RTT was requested, though the regions have fixed ones; or Turso's replicas have no sync server.
+        NotMeasurableError if an RTT was requested, though the regions have fixed ones; or Turso's replicas have no sync server.
         """
         if setting.rtt_ms:
             raise NotMeasurableError("the regions have fixed RTTs; run it with --rtt 0")

@@ -10,35 +10,19 @@ import datasets
 from fixtures.requests import categories, models
 from fixtures.rows import delete_rows
 from fixtures.store import PromptScenario, dataset, first_args
-from harness import (
-    WORK,
-    Arm,
-    Case,
-    Group,
-    NotMeasurableError,
-    Promise,
-    Setting,
-    SqlInstance,
-    at_least,
-    at_most,
-    count,
-    demonstrates,
-    fewer_times,
-    growth,
-    latency,
-    measured,
-    plan_share,
-    slowdown,
-    speedup,
-    times,
-)
+from harness import Arm, Case, Group, NotMeasurableError, Promise, Setting, SqlInstance, demonstrates
 from harness.probes.index_bytes import stored_bytes
 from harness.probes.vm_steps import VmSteps
+from harness.verdicts.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
+from harness.verdicts.promise import at_least, at_most, measured, times
 from service import bulk, prompts
 from service.migrations import building, composite_indexes
 
 CASES = 24
 INSERTED = 100
+USER_PROMPTS = "a user's active prompts, newest first, 50 of them: the review's most frequent query"
+ANALYSIS = "mean score of every prompt with more than five scored evaluations, best twenty"
+CLAIM_WORK = "work of the composite queries"
 CLAIM_GROWTH = "growth of the work with the rows"
 
 COMPOSITE = {
@@ -83,20 +67,11 @@ class Indexes(PromptScenario[SqlInstance]):
         "optimised": "partial and covering indexes where they pay off, redundant indexes dropped",
     }
     groups = (
-        Group(
-            "user_prompts",
-            "a user's active prompts, newest first, 50 of them: the review's most frequent query",
-            growth=(1 / 16, 1 / 4),
-        ),
+        Group("user_prompts", USER_PROMPTS, growth=(1 / 16, 1 / 4)),
         Group("prompt_evaluations", "a prompt's completed evaluations, best first"),
         Group("evaluation_results", "an evaluation's failed test results, best first"),
         Group("category_templates", "a category's most used templates", load=False),
-        Group(
-            "analysis",
-            "mean score of every prompt with more than five scored evaluations, best twenty",
-            growth=(1 / 16, 1 / 4),
-            load=False,
-        ),
+        Group("analysis", ANALYSIS, growth=(1 / 16, 1 / 4), load=False),
         Group("prompt_detail", "one prompt by its id", secondary=True),
         Group("version_history", "all versions of a prompt", secondary=True, load=False),
         Group("evaluation_detail", "one evaluation by its id", secondary=True, load=False),
@@ -108,7 +83,7 @@ class Indexes(PromptScenario[SqlInstance]):
         for promise in (
             *(Promise("I1", "composite queries 5–10× faster", times(5, 10), speedup(g), part=p) for g, p in COMPOSITE.items()),
             *(
-                Promise("I1", "work of the composite queries", measured("×"), fewer_times(WORK, g), part=f"{p}, work counts")
+                Promise("I1", CLAIM_WORK, measured("×"), fewer_times(WORK, g), part=f"{p}, work counts")
                 for g, p in COMPOSITE.items()
             ),
             Promise("I2", "index coverage at least 95 %", at_least(0.95, "share"), plan_share(using_index=True)),

@@ -5,29 +5,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import datasets
 from fixtures.pools import WORKERS, PoolFaults, PoolsInstance, between_bursts, pool_figures, pooled, read_at_once
 from fixtures.store import SelfTimedScenario, TimedAnswer, dataset, p95_ns
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Probe,
-    Promise,
-    Scenario,
-    Setting,
-    at_least,
-    count,
-    cut,
-    less_time,
-    measured,
-    speedup,
-    works,
-)
+from harness import Arm, Case, Group, Probe, Promise, Scenario, Setting
 from harness.probes.pool import PoolUse
 from harness.runtime.clock import MonotonicClock
+from harness.verdicts.measures import count, less_time, speedup
+from harness.verdicts.promise import at_least, cut, measured, works
 
 READS = 3
 """Reads that each worker sends one after another: together enough waits for a 95th percentile."""
 
 SINGLES = 16
+P95_OF_WAITS = f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each"
 CLAIM_P3 = "settings for local, staging and production construct"
 
 
@@ -49,12 +37,7 @@ class ConnectionPools(PoolFaults, SelfTimedScenario[PoolsInstance]):
         "optimised": "a fixed number for the engine, opened beforehand, last used first, a ping only after a pause",
     }
     groups = (
-        Group(
-            "wait",
-            f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each",
-            uncounted=True,
-            load=False,
-        ),
+        Group("wait", P95_OF_WAITS, uncounted=True, load=False),
         Group("burst", f"{WORKERS} requests that arrive at the same time, until the last is answered", uncounted=True, load=False),
         Group("one_request", "one request at a time"),
     )

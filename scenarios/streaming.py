@@ -8,32 +8,15 @@ from typing import Any
 import datasets
 from fixtures.store import SMALL_CACHE, PromptScenario, dataset
 from fixtures.streaming import LOSES_ROWS, PAGE, CursorFaults, Position, deep_page, export, live_prompts
-from harness import (
-    WORK,
-    Arm,
-    Case,
-    Group,
-    Promise,
-    Setting,
-    SqlInstance,
-    at_most,
-    cut,
-    growth,
-    measured,
-    memory_cut,
-    shown,
-    speedup,
-    survives,
-    times,
-    times_as_long,
-    verified,
-    works,
-)
+from harness import Arm, Case, Group, Promise, Setting, SqlInstance
+from harness.verdicts.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
+from harness.verdicts.promise import at_most, cut, measured, times, works
 from service import streaming
 from service.migrations import keyset_index
 
 USERS = 4
 LIMIT_BYTES = 64_000_000
+EXPORT_ALL, WALK = "all users' prompts as a CSV file", "all pages of a busy user's prompts, one after another"
 CONSTANT_MEMORY = "constant memory (an exponent of at most 0.2)"
 DEEP_PAGE, NO_ROW_LOST = "time of a deep page, compared with the first page", "no row lost or repeated"
 WALKS = {"baseline": streaming.walk_by_offset, "optimised": streaming.walk_by_key}
@@ -54,25 +37,11 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         "optimised": "pages by key, written one by one; a cursor on (created_at, id) with its index",
     }
     groups = (
-        Group(
-            "export_all",
-            "all users' prompts as a CSV file",
-            slow=True,
-            uncounted=True,
-            memory=True,
-            growth=(1 / 8, 1 / 2),
-            load=False,
-        ),
+        Group("export_all", EXPORT_ALL, slow=True, uncounted=True, memory=True, growth=(1 / 8, 1 / 2), load=False),
         Group("export_user", "one busy user's prompts as a CSV file", secondary=True),
         Group("first_page", f"the first page of {PAGE} of a busy user's prompts", memory_warm_up=True),
         Group("deep_page", f"a page of {PAGE} far down the same list"),
-        Group(
-            "walk",
-            "all pages of a busy user's prompts, one after another",
-            secondary=True,
-            load=False,
-            skip={"proposed": "it loses rows that tie in created_at"},
-        ),
+        Group("walk", WALK, secondary=True, load=False, skip={"proposed": "it loses rows that tie in created_at"}),
     )
     promises = (
         Promise("M1", "70 % less memory for a large read", cut(0.7), memory_cut("export_all")),
@@ -112,13 +81,13 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         async with instance.sessions() as session:
             if case.group == "walk":
                 return await WALKS[instance.arm](session, case.args, PAGE)
-            place: Position = case.args
+            user_id, offset, created_at, prompt_id = case.args
             if instance.arm == "proposed":
-                return (await streaming.page_by_time(session, place.user_id, place.created_at, PAGE)).rows
+                return (await streaming.page_by_time(session, user_id, created_at, PAGE)).rows
             if instance.arm == "optimised":
-                cursor = streaming.encode_cursor(place.created_at, place.prompt_id) if place.created_at else None
-                return (await streaming.page_by_key(session, place.user_id, cursor, PAGE)).rows
-            return (await streaming.page_by_offset(session, place.user_id, place.offset, PAGE)).rows
+                cursor = streaming.encode_cursor(created_at, prompt_id) if created_at else None
+                return (await streaming.page_by_key(session, user_id, cursor, PAGE)).rows
+            return (await streaming.page_by_offset(session, user_id, offset, PAGE)).rows
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Compare exports and pages as sets of rows: the review's order leaves ties to the plan."""

@@ -12,27 +12,10 @@ from fixtures.api.instance import CLIENTS, ApiInstance, check, serve, shares_con
 from fixtures.api.requests import DECK, IN_WORDS
 from fixtures.api.work import BATCH, ApiOutcome, ApiWork, decks, figure_ns, operations, warm
 from fixtures.store import RemotePromptScenario, WithRedis, dataset
-from harness import (
-    Arm,
-    CapacityKind,
-    Case,
-    Group,
-    NotMeasurableError,
-    Prepared,
-    Promise,
-    Setting,
-    at_least,
-    at_most,
-    cut,
-    latency,
-    less_time,
-    measured,
-    share_of,
-    speedup,
-    times,
-    times_the_capacity,
-)
+from harness import Arm, CapacityKind, Case, Group, NotMeasurableError, Prepared, Promise, Setting, share_of, times_the_capacity
 from harness.servers.lifecycle import processes
+from harness.verdicts.measures import latency, less_time, speedup
+from harness.verdicts.promise import at_least, at_most, cut, measured, times
 from service.migrations import levels
 from service.switches import Level, Switches
 
@@ -132,8 +115,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
     async def open_switched(self, on: AbstractSet[str], setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service with these switches optimised and the others as in the baseline, with few connections and clients.
 
-        Raises:
-            ValueError: a switch is unknown.
+        ValueError if a switch is unknown.
         """
         unknown = sorted(on - set(self.switches))
         if unknown:
@@ -159,9 +141,8 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         if before is None:
             return ApiOutcome(requests, answers)
         after = await instance.counts()
-        return ApiOutcome(
-            requests, answers, (after["statements_ns"] - before["statements_ns"]) / (after["statements"] - before["statements"])
-        )
+        took_ns, number = (after[name] - before[name] for name in ("statements_ns", "statements"))
+        return ApiOutcome(requests, answers, took_ns / number)
 
     def self_reported_ns(self, case: Case, answer: Any) -> int | None:
         """Return the group's figure: mean, median or 95th percentile of the requests' times, or the mean time of a statement."""
