@@ -7,11 +7,10 @@ from statistics import fmean
 from typing import Any
 
 import datasets
-from fixtures.caching import history
+from fixtures.caching import instance as cached
 from fixtures.caching.facts import figures
 from fixtures.caching.faults import ANSWERS_REPR, DELETES_NOTHING, READERS, CacheFaults
-from fixtures.caching.history import COLD, MEASURED, SEQUENCE, following, place, sequences
-from fixtures.caching.instance import CacheWork, CachingInstance, open_instance, plain
+from fixtures.caching.instance import COLD, MEASURED, SEQUENCE, CacheWork, CachingInstance
 from fixtures.requests import READS, read, send
 from fixtures.store import WithRedis, dataset
 from harness import Arm, Case, Group, Prepared, Probe, Promise, Scenario, Setting, share_of
@@ -35,7 +34,7 @@ def _by_writes(promise: str, claim: str, threshold: Claim, measure: Callable[[in
     return [Promise(promise, claim, threshold, measure(percent), part=part) for percent, part in parts.items()]
 
 
-USUAL, WRITING = place(5), place(50)
+USUAL, WRITING = cached.place(5), cached.place(50)
 
 
 class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
@@ -88,20 +87,20 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
     async def prepare(self, setting: Setting) -> Prepared:
         """Load all tables, and make the histories."""
         for percent in MEASURED:
-            history.kept(setting, percent)
+            cached.kept(setting, percent)
         return await super().prepare(setting)
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the requests that follow the history."""
         rows, stream = dataset(setting), setting.stream
-        usual = following(rows, stream, 5)
+        usual = cached.following(rows, stream, 5)
         asked = Counter(request.keys[0] for request in usual if request.method == "prompt")
-        updates = [request for request in following(rows, stream, 50) if request.method == "update_prompt"]
+        updates = [request for request in cached.following(rows, stream, 50) if request.method == "update_prompt"]
         users = datasets.heavy_users(rows, HOT)
         found = {
             **{kind: [CacheWork(USUAL, stream, (r,)) for r in usual if r.method == kind][:SINGLES] for kind in READS},
             "hot_prompt": [CacheWork(USUAL, stream, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
-            **{f"requests_{percent}": list(sequences(rows, stream, percent)) for percent in MEASURED},
+            **{f"requests_{percent}": list(cached.sequences(rows, stream, percent)) for percent in MEASURED},
             "update": [CacheWork(WRITING, stream, (update,)) for update in updates[:UPDATES]],
             "stampede": [CacheWork(COLD, stream, (read(("user_prompts", user)),) * READERS, at_once=True) for user in users],
         }
@@ -110,8 +109,8 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[CachingInstance]:
         """Open the arm's own copy, and fill its caches as the histories left them."""
         cases = self.cases(setting)
-        sent, warm = [r for case in cases for r in case.args.requests], history.warm_keys(cases, setting)
-        async with self.database(arm, setting) as store, open_instance(store, sent, warm) as instance:
+        sent, warm = [r for case in cases for r in case.args.requests], cached.warm_keys(cases, setting)
+        async with self.database(arm, setting) as store, cached.open_instance(store, sent, warm) as instance:
             yield instance
 
     async def run(self, instance: CachingInstance, case: Case) -> Any:
@@ -125,7 +124,7 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
         """Return tuples, with times as text; statistics may be old after a write, and are then left out."""
         work: CacheWork = case.args
         answered = zip(work.requests, answer, strict=True)
-        return [None if work.writes and request.method == "statistics" else plain(found) for request, found in answered]
+        return [None if work.writes and request.method == "statistics" else cached.plain(found) for request, found in answered]
 
     async def state(self, instance: CachingInstance, case: Case) -> Any:
         """Return what was written, from the rows and from the arm: nothing old may be left in its cache."""
@@ -133,7 +132,7 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
             return None
         keys = sorted(key for key in case.args.keys if key[0] != "statistics")
         ways = (DatabaseCatalogue(sessionmaker(instance.store.undo)), instance.places[case.args.place].front.catalogue)
-        return [[plain(await send(way, read(key))) for key in keys] for way in ways]
+        return [[cached.plain(await send(way, read(key))) for key in keys] for way in ways]
 
     async def reset(self, instance: CachingInstance, case: Case, _answer: Any) -> None:
         """Restore the rows and Redis, and empty the process's memory. Under load, concurrent users share a cache that is kept."""

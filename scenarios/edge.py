@@ -7,10 +7,9 @@ from statistics import fmean
 from typing import Any
 
 from fixtures.edges import topology as edges
-from fixtures.edges.facts import hit_counts, own_writes, replica_lag
+from fixtures.edges.facts import back_after, hit_counts, outage, own_writes, replica_lag
 from fixtures.edges.faults import NOT_SENT, EdgeFaults
 from fixtures.edges.instance import EdgeInstance, open_instance, title_of
-from fixtures.edges.outage import back_after, outage
 from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
 from fixtures.requests import AT
 from fixtures.store import RemotePromptScenario, dataset
