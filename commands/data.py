@@ -42,10 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the action and print its result; return 0.
-
-    UsageError if the target exists or cannot be written, or a package is not installed.
-    """
+    """Run the action, print its result and return 0; UsageError if the target cannot be written, or a package is missing."""
     dataset, lines = Dataset(options.size, options.seed), _figure_lines
     try:
         if options.action == "describe":
