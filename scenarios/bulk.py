@@ -18,9 +18,7 @@ from harness.verdicts.promise import at_most, cut, times, works
 from service import bulk
 
 MANY, THOUSAND, FEW = 10_000, 1_000, 100
-STREAMS = 8
-"""Streams of new rows for each stream of cases, so that no two cases insert the same id."""
-
+STREAMS = 8  # streams of new rows for each stream of cases, so that no two cases insert the same id
 CLAIM_B4 = "insert and upsert, bulk status update and bulk soft delete work"
 CANNOT_RUN = "the bulk insert cannot run as written: the generic insert() has no on_conflict_do_update"
 AS_WRITTEN = combine([shown(CANNOT_RUN), verified("set_status_100"), verified("soft_delete_100")], fmean)

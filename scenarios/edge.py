@@ -23,9 +23,7 @@ from service.edges.regions import REGIONS
 WRITERS = ("ap-northeast", "ap-southeast", "eu-west")
 FOLDER = "edges"
 PRIMARY = "primary"
-LOAD_READS = 2_000
-"""Reads of a stream under load, before it begins again."""
-
+LOAD_READS = 2_000  # reads of a stream under load, before it begins again
 WRITTEN, AT_REST = NewTitle("Another title", AT), NewTitle("Title at rest", AT)
 
 WORKER_AS_WRITTEN = "the review's worker with its cache, in front of its application with an engine for every request"

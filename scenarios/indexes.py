@@ -45,8 +45,7 @@ OPERATIONS: Mapping[str, Callable[[AsyncSession, Any], Awaitable[Any]]] = {
     "insert": bulk.insert_optimised,
 }
 
-ADVISED = ("proposed", "optimised")
-"""The arms that promises are judged for; `analysed` shows what ANALYZE alone contributes."""
+ADVISED = ("proposed", "optimised")  # the arms that promises are judged for; `analysed` shows what ANALYZE alone contributes
 
 
 class Indexes(PromptScenario[SqlInstance]):

@@ -12,9 +12,7 @@ from service.migrations import composite_indexes
 
 CASES = 24
 IN_A_ROW = 20
-REQUESTS = 200
-"""Requests for each figure of an arm: enough for a 95th percentile."""
-
+REQUESTS = 200  # requests for each figure of an arm: enough for a 95th percentile
 CLAIM_O1 = "a bottleneck is found in minutes, not days"
 CLAIM_O2 = "a regression is seen in real time"
 CLAIM_O3 = "figures within 5 % of what was measured"

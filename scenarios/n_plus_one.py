@@ -10,9 +10,7 @@ from harness import Arm, Case, Group, Promise, Setting, SqlInstance, at_most, co
 from service import dataloader, loading
 from service.migrations import composite_indexes
 
-USERS = 4
-"""The busiest users: few enough that even the smallest data set has fifty prompts for each."""
-
+USERS = 4  # the busiest users: few enough that even the smallest data set has fifty prompts for each
 KEYS, BATCHES = 50, 16
 CLAIM_N3 = "DataLoader: N statements become 2–3"
 

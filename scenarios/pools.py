@@ -11,9 +11,7 @@ from harness.runtime.clock import MonotonicClock
 from harness.verdicts.measures import count, less_time, speedup
 from harness.verdicts.promise import at_least, cut, measured, works
 
-READS = 3
-"""Reads that each worker sends one after another: together enough waits for a 95th percentile."""
-
+READS = 3  # reads that each worker sends one after another: together enough waits for a 95th percentile
 SINGLES = 16
 P95_OF_WAITS = f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each"
 CLAIM_P3 = "settings for local, staging and production construct"

@@ -18,9 +18,7 @@ from harness.verdicts.promise import at_least, at_most, cut, measured, times
 from service.migrations import levels
 from service.switches import Level, Switches
 
-LOAD_DECKS = 2
-"""Decks of a stream of single requests under load, before it begins again."""
-
+LOAD_DECKS = 2  # decks of a stream of single requests under load, before it begins again
 OF_THE_MIX = f"{BATCH} requests of the mix by {CLIENTS} clients"
 SHARED = "concurrent requests share one connection to SQLite, on which writes during reads fail (see the findings)"
 CLAIM_S2, CLAIM_S4 = "95th percentile at most 150 ms", "1000 connections instead of 100"
