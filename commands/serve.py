@@ -97,10 +97,9 @@ def _slow_log(options: argparse.Namespace) -> Mapping[str, Any]:
     """Return the settings of the slow-query log; none without `--slow-log`."""
     if options.slow_log is None:
         return {}
-    if options.arm.monitoring is not Level.OPTIMISED:
-        raise UsageError(
-            f"--slow-log: monitoring={options.arm.monitoring} keeps no slow-query log; add monitoring=optimised to --arm"
-        )
+    level = options.arm.monitoring
+    if level is not Level.OPTIMISED:
+        raise UsageError(f"--slow-log: monitoring={level} keeps no slow-query log; add monitoring=optimised to --arm")
     if not options.slow_log.parent.is_dir():
         raise UsageError(f"--slow-log: folder {options.slow_log.parent} does not exist; create it or name another file")
     return {"slow_log": options.slow_log.absolute(), "slow_ms": options.slow_ms}

@@ -81,10 +81,7 @@ class Indexes(PromptScenario[SqlInstance]):
         replace(promise, arms=ADVISED)
         for promise in (
             *(Promise("I1", "composite queries 5–10× faster", times(5, 10), speedup(g), part=p) for g, p in COMPOSITE.items()),
-            *(
-                Promise("I1", CLAIM_WORK, measured("×"), fewer_times(WORK, g), part=f"{p}, work counts")
-                for g, p in COMPOSITE.items()
-            ),
+            *(Promise("I1", CLAIM_WORK, measured("×"), fewer_times(WORK, g), f"{p}, work counts") for g, p in COMPOSITE.items()),
             Promise("I2", "index coverage at least 95 %", at_least(0.95, "share"), plan_share(using_index=True)),
             Promise("I3", "no full table scans", at_most(0, "statement shapes"), plan_share(using_index=False)),
             Promise("I4", "user's prompts within 10 ms", at_most(10, "ms"), latency("user_prompts"), part="user's prompts"),

@@ -78,10 +78,9 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
         """Return pairs to create, of this stream alone; the other groups have one case each."""
         pairs = new_pairs(dataset(setting), setting.stream, CASES)
         single = ("read_only", "read_beside_writer", "read_after_writer", "use_at_once")
-        creating = [
-            (group, f"{group} {i}", pair) for group in ("create_pair", "create_from_template") for i, pair in enumerate(pairs)
-        ]
-        return [Case(*each) for each in (*creating, *((group, group.replace("_", " "), None) for group in single))]
+        creating = ("create_pair", "create_from_template")
+        created = [Case(group, f"{group} {i}", pair) for group in creating for i, pair in enumerate(pairs)]
+        return [*created, *(Case(group, group.replace("_", " "), None) for group in single)]
 
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[TransactionInstance]:
         """Open the arm's own copy with the arm's engines."""

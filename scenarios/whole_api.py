@@ -98,10 +98,8 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
 
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return single requests of the mix, of some decks of the stream."""
-        requests = work.decks(setting, 0, LOAD_DECKS)
-        return [
-            Case(IN_WORDS[r.kind], f"{r.kind} {number}", ApiWork((r,), alone=True)) for number, r in enumerate(requests, start=1)
-        ]
+        requests = enumerate(work.decks(setting, 0, LOAD_DECKS), start=1)
+        return [Case(IN_WORDS[r.kind], f"{r.kind} {number}", ApiWork((r,), alone=True)) for number, r in requests]
 
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service on the arm's own copy, and fill its cache as the history left it."""
