@@ -1,7 +1,6 @@
 """The review's summary: the whole service behind its API, with all recommendations at once."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +65,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         Promise("S4", "failed requests", measured("share"), share_of("failed_requests", "requests"), part=AT_ONCE),
         Promise("S5", CLAIM_S5, at_least(0.8, "share"), share_of("hits", "lookups"), part="of what is looked up"),
         Promise("S5", CLAIM_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
-        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), work.peak_memory_cut()),
+        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), work.peak_memory_cut),
     )
     migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
     busy = True
@@ -107,7 +106,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         async with self.database(arm, setting) as store, serve(store, switches, work.warm(setting)) as instance:
             yield instance
 
-    async def open_switched(self, on: AbstractSet[str], setting: Setting) -> AsyncIterator[ApiInstance]:
+    async def open_switched(self, on: frozenset[str], setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service with these switches optimised and the others as in the baseline, with few connections and clients.
 
         ValueError if a switch is unknown.
