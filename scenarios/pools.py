@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import datasets
-from fixtures.pools import WORKERS, PoolFaults, PoolsInstance, between_bursts, pool_figures, pooled, read_at_once
+from fixtures.pools import WORKERS, PoolFaults, between_bursts, pool_figures, pooled, read_at_once
 from fixtures.store import SelfTimedScenario, TimedAnswer, dataset, p95_ns
-from harness import Arm, Case, Group, Probe, Promise, Scenario, Setting
+from harness import Arm, Case, Group, Probe, Promise, Scenario, Setting, SqlInstance
 from harness.probes.pool import PoolUse
 from harness.runtime.clock import MonotonicClock
 from harness.verdicts.measures import count, less_time, speedup
@@ -17,7 +17,7 @@ P95_OF_WAITS = f"the 95th percentile of the waits for a connection, {WORKERS} wo
 CLAIM_P3 = "settings for local, staging and production construct"
 
 
-class ConnectionPools(PoolFaults, SelfTimedScenario[PoolsInstance]):
+class ConnectionPools(PoolFaults, SelfTimedScenario[SqlInstance]):
     """Connections that are open before a request arrives.
 
     Eighty concurrent requests on fewer connections: the time that they wait for one. A wait ends when the connection can be used,
@@ -60,12 +60,12 @@ class ConnectionPools(PoolFaults, SelfTimedScenario[PoolsInstance]):
             *(Case("one_request", f"request {i}", [[prompt_id]]) for i, prompt_id in enumerate(ids[:SINGLES])),
         ]
 
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[PoolsInstance]:
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[SqlInstance]:
         """Open the arm's own copy, and the pool that it has in production."""
         async with self.database(arm, setting) as store, pooled(store) as instance:
             yield instance
 
-    async def run(self, instance: PoolsInstance, case: Case) -> TimedAnswer:
+    async def run(self, instance: SqlInstance, case: Case) -> TimedAnswer:
         """Let the case's workers read, each its prompts one after another."""
         if case.group == "one_request":
             return TimedAnswer(await read_at_once(instance.engine, case.args))
@@ -76,10 +76,10 @@ class ConnectionPools(PoolFaults, SelfTimedScenario[PoolsInstance]):
             took_ns = clock.now_ns() - started_ns
         return TimedAnswer(rows, round(p95_ns(use.waits_ns)) if case.group == "wait" else took_ns)
 
-    def probes(self, instance: PoolsInstance) -> Sequence[Probe]:
+    def probes(self, instance: SqlInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, checkouts and connects."""
         return (*super().probes(instance), PoolUse(instance.engine))
 
-    async def facts(self, instance: PoolsInstance) -> Mapping[str, float]:
+    async def facts(self, instance: SqlInstance) -> Mapping[str, float]:
         """Return the behaviour of the pool over several bursts, and the share of environments whose engines work."""
         return await pool_figures(instance)
