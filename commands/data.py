@@ -8,9 +8,9 @@ import asyncio
 import json
 import resource
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from datasets import DESCRIPTIONS, GENERATOR_VERSION, SIZES, Block, Dataset, Digest, blocks, count_rows
 from harness import options as converters
 from harness.errors import UsageError
-from harness.runtime.clock import Clock, MonotonicClock
+from harness.runtime.clock import MonotonicClock
 
 ENGINES = converters.known_engines()
 
@@ -42,34 +42,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the action and print its result; return 0.
-
-    Raises:
-        UsageError: the target exists or cannot be written, or a package is not installed.
-    """
-    dataset = Dataset(options.size, options.seed)
+    """Run the action, print its result and return 0; UsageError if the target cannot be written, or a package is missing."""
+    dataset, lines = Dataset(options.size, options.seed), _figure_lines
     try:
         if options.action == "describe":
-            _print(_described(dataset), _description_lines, as_json=options.json)
+            outcome, lines = _described(dataset), _description_lines
         elif options.action == "generate":
-            _print(_generated(dataset, options.out), _figure_lines, as_json=options.json)
+            outcome = _generated(dataset, options.out)
         else:
-            _print(_loaded(dataset, options.engine, options.out), _figure_lines, as_json=options.json)
+            outcome = _loaded(dataset, options.engine, options.out)
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{error.name} is not installed; install what the trial needs: pip install -r requirements.lock"
         ) from error
+    outcome = {"size": dataset.size, "seed": dataset.seed, **outcome}
+    print(json.dumps(outcome, indent=2, ensure_ascii=False) if options.json else "\n".join(lines(outcome)))
     return 0
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:
     digest = Digest(dataset)
-    with _watched(dataset, blocks(dataset)) as made:
+    with _watched(dataset) as made:
         for block in made:
             digest.add(block)
     rows = count_rows(dataset)
     return {
-        **_identity(dataset),
         "generator_version": GENERATOR_VERSION,
         "digest": digest.hexdigest(),
         "users": dataset.users,
@@ -78,44 +75,19 @@ def _described(dataset: Dataset) -> dict[str, Any]:
 
 
 def _generated(dataset: Dataset, out: Path | None) -> dict[str, Any]:
-    digest = Digest(dataset)
-    clock = MonotonicClock()
-    start_ns = clock.now_ns()
-    with _watched(dataset, blocks(dataset)) as made, ExitStack() as stack:
+    digest, now_ns = Digest(dataset), MonotonicClock().now_ns
+    start_ns = now_ns()
+    with _watched(dataset) as made, ExitStack() as stack:
         write = stack.enter_context(_csv_folder(out)) if out else None
         for block in made:
             digest.add(block)
             if write:
                 write(block)
-    figures = _figures(count_rows(dataset), clock.now_ns() - start_ns)
-    return {**_identity(dataset), **figures, "digest": digest.hexdigest(), "out": str(out) if out else None}
+    figures = _figures(count_rows(dataset), now_ns() - start_ns)
+    return {**figures, "digest": digest.hexdigest(), "out": str(out) if out else None}
 
 
 def _loaded(dataset: Dataset, engine: str, out: Path | None) -> dict[str, Any]:
-    with ExitStack() as stack:
-        fill = _into(stack, engine, out)
-        clock = MonotonicClock()
-        start_ns = clock.now_ns()
-        made = _Timed(clock, stack.enter_context(_watched(dataset, blocks(dataset))))
-        rows, size_bytes = fill(made)
-        duration_ns = clock.now_ns() - start_ns
-    inserted_s = (made.end_ns - start_ns) / 1e9
-    return {
-        **_identity(dataset),
-        "engine": engine,
-        **_figures(rows, duration_ns),
-        "rows_per_second_before_indexes": round(sum(rows.values()) / inserted_s),
-        "seconds_before_indexes": round(inserted_s, 3),
-        "stored_mb": round(size_bytes / 1e6, 1),
-        "out": str(out) if out else None,
-    }
-
-
-def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable[Block]], tuple[dict[str, int], int]]:
-    """Return a function that loads blocks into an engine and returns row counts per table and bytes on disk.
-
-    The stack closes the servers and files that it needs.
-    """
     from harness.databases.interface import databases
     from harness.databases.load_sqlite import load_sqlite
     from harness.probes.index_bytes import database_bytes
@@ -123,39 +95,42 @@ def _into(stack: ExitStack, engine: str, out: Path | None) -> Callable[[Iterable
     from harness.servers.lifecycle import is_embedded, servers
     from service.models import Base
 
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))
-    if is_embedded(engine):  # every embedded engine reads the file that SQLite writes
+    now_ns = MonotonicClock().now_ns
+    inserted_ns = 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="harness-data-")))
+        setting = Setting(folder, folder, engine)
+        if not is_embedded(engine):
+            if out is not None:
+                raise UsageError(f"--out {out}: {engine} stores its rows in a server, not in a file; omit --out")
+            setting = replace(setting, servers=stack.enter_context(servers(setting)))
+        watched = stack.enter_context(_watched(dataset))
 
-        def into_file(made: Iterable[Block]) -> tuple[dict[str, int], int]:
+        def timed() -> Iterator[Block]:
+            """Yield the blocks; the loader starts to build the indexes after the last one."""
+            nonlocal inserted_ns
+            yield from watched
+            inserted_ns = now_ns()
+
+        start_ns = now_ns()
+        if is_embedded(engine):  # every embedded engine reads the file that SQLite writes
             file = out or folder / "rows.db"
-            rows = load_sqlite(file, Base.metadata, made)
-            return rows, file.stat().st_size
-
-        return into_file
-    if out is not None:
-        raise UsageError(f"--out {out}: {engine} stores its rows in a server, not in a file; omit --out")
-    setting = Setting(folder, folder, engine)
-    setting = replace(setting, servers=stack.enter_context(servers(setting)))
-    found = databases(setting)
-
-    def into_server(made: Iterable[Block]) -> tuple[dict[str, int], int]:
-        rows = found.fill("rows", Base.metadata, made)
-        return rows, asyncio.run(database_bytes(found, "rows"))
-
-    return into_server
-
-
-@dataclass
-class _Timed:
-    """Blocks that record when the last one was taken, which is when the loader starts to build the indexes."""
-
-    clock: Clock
-    blocks: Iterable[Block]
-    end_ns: int = 0
-
-    def __iter__(self) -> Iterator[Block]:
-        yield from self.blocks
-        self.end_ns = self.clock.now_ns()
+            rows = load_sqlite(file, Base.metadata, timed())
+            size_bytes = file.stat().st_size
+        else:
+            found = databases(setting)
+            rows = found.fill("rows", Base.metadata, timed())
+            size_bytes = asyncio.run(database_bytes(found, "rows"))
+        duration_ns = now_ns() - start_ns
+    inserted_s = (inserted_ns - start_ns) / 1e9
+    return {
+        "engine": engine,
+        **_figures(rows, duration_ns),
+        "rows_per_second_before_indexes": round(sum(rows.values()) / inserted_s),
+        "seconds_before_indexes": round(inserted_s, 3),
+        "stored_mb": round(size_bytes / 1e6, 1),
+        "out": str(out) if out else None,
+    }
 
 
 @contextmanager
@@ -182,10 +157,10 @@ def _csv_folder(out: Path) -> Iterator[Callable[[Block], None]]:
 
 
 @contextmanager
-def _watched(dataset: Dataset, blocks: Iterator[Block]) -> Iterator[Iterator[Block]]:
-    """Yield the blocks, with a progress bar on stderr if that is a terminal."""
+def _watched(dataset: Dataset) -> Iterator[Iterator[Block]]:
+    """Yield the blocks of a dataset, with a progress bar on stderr if that is a terminal."""
     if not sys.stderr.isatty():
-        yield blocks
+        yield blocks(dataset)
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -194,15 +169,11 @@ def _watched(dataset: Dataset, blocks: Iterator[Block]) -> Iterator[Iterator[Blo
         task = progress.add_task("rows", total=sum(count_rows(dataset).values()))
 
         def counted() -> Iterator[Block]:
-            for block in blocks:
+            for block in blocks(dataset):
                 yield block
                 progress.advance(task, block.rows)
 
         yield counted()
-
-
-def _identity(dataset: Dataset) -> dict[str, Any]:
-    return {"size": dataset.size, "seed": dataset.seed}
 
 
 def _figures(rows: dict[str, int], duration_ns: int) -> dict[str, Any]:
@@ -216,10 +187,6 @@ def _figures(rows: dict[str, int], duration_ns: int) -> dict[str, Any]:
     }
 
 
-def _print(outcome: dict[str, Any], lines: Callable[[dict[str, Any]], Iterable[str]], *, as_json: bool) -> None:
-    print(json.dumps(outcome, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(outcome)))
-
-
 def _description_lines(outcome: dict[str, Any]) -> Iterator[str]:
     yield f"size {outcome['size']}, seed {outcome['seed']}, {outcome['users']:,} users"
     for table, facts in outcome["tables"].items():
@@ -230,15 +197,17 @@ def _description_lines(outcome: dict[str, Any]) -> Iterator[str]:
 
 
 def _figure_lines(outcome: dict[str, Any]) -> Iterator[str]:
-    for table, rows in outcome["rows"].items():
-        yield f"{table:<17}{rows:>12,} rows"
-    yield f"{'total':<17}{outcome['total_rows']:>12,} rows"
-    yield f"{'time':<17}{outcome['seconds']:>12,.2f} s"
-    yield f"{'speed':<17}{outcome['rows_per_second']:>12,} rows/s"
+    figures = [(table, f"{rows:,}", "rows") for table, rows in outcome["rows"].items()]
+    figures += [
+        ("total", f"{outcome['total_rows']:,}", "rows"),
+        ("time", f"{outcome['seconds']:,.2f}", "s"),
+        ("speed", f"{outcome['rows_per_second']:,}", "rows/s"),
+    ]
     if "engine" in outcome:
-        yield f"{'  before indexes':<17}{outcome['rows_per_second_before_indexes']:>12,} rows/s"
-        yield f"{'stored':<17}{outcome['stored_mb']:>12,.1f} MB"
-    yield f"{'peak memory':<17}{outcome['peak_rss_mb']:>12,.1f} MB"
+        figures.append(("  before indexes", f"{outcome['rows_per_second_before_indexes']:,}", "rows/s"))
+        figures.append(("stored", f"{outcome['stored_mb']:,.1f}", "MB"))
+    figures.append(("peak memory", f"{outcome['peak_rss_mb']:,.1f}", "MB"))
+    yield from (f"{name:<17}{number:>12} {unit}" for name, number, unit in figures)
     if "digest" in outcome:
         yield f"digest {outcome['digest']}"
     if outcome["out"]:

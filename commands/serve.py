@@ -26,7 +26,6 @@ from service.switches import Level, Switches
 if TYPE_CHECKING:
     from fixtures.api.http_service import HttpService
     from harness.scenario import Setting
-    from service.settings import ServiceSettings
 
 ENGINES = ("postgres", "sqlite")
 NAME = "served"
@@ -34,58 +33,40 @@ NAME = "served"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--arm",
         default=Switches.all(Level.OPTIMISED),
         type=_switches,
         metavar="ARM",
         help="the service's switches (default: optimised)",
     )
-    parser.add_argument(
-        "--engine",
-        default="sqlite",
-        choices=ENGINES,
-        metavar="ENGINE",
-        help=f"database engine: {' or '.join(ENGINES)} (default: sqlite)",
-    )
-    parser.add_argument(
-        "--size",
-        default="tiny",
-        choices=tuple(SIZES),
-        metavar="SIZE",
-        help=f"size of the dataset: {', '.join(SIZES)} (default: tiny)",
-    )
-    parser.add_argument("--seed", default=0, type=converters.seed, metavar="SEED", help="seed of the rows (default: 0)")
-    parser.add_argument(
-        "--port", default=None, type=converters.port, metavar="PORT", help="port on this machine (default: a free port)"
-    )
-    help_ = "write slow statements to FILE, one JSON object with the query plan per line"
-    parser.add_argument("--slow-log", metavar="FILE", type=Path, help=help_)
-    parser.add_argument(
-        "--slow-ms",
-        default=100.0,
-        type=_milliseconds,
-        metavar="MS",
-        help="threshold for a slow statement in milliseconds (default: 100)",
-    )
+    engine_help = f"database engine: {' or '.join(ENGINES)} (default: sqlite)"
+    add("--engine", default="sqlite", choices=ENGINES, metavar="ENGINE", help=engine_help)
+    size_help = f"size of the dataset: {', '.join(SIZES)} (default: tiny)"
+    add("--size", default="tiny", choices=tuple(SIZES), metavar="SIZE", help=size_help)
+    add("--seed", default=0, type=converters.seed, metavar="SEED", help="seed of the rows (default: 0)")
+    add("--port", default=None, type=converters.port, metavar="PORT", help="port on this machine (default: a free port)")
+    log_help = "write slow statements to FILE, one JSON object with the query plan per line"
+    add("--slow-log", metavar="FILE", type=Path, help=log_help)
+    slow_help = "threshold for a slow statement in milliseconds (default: 100)"
+    add("--slow-ms", default=100.0, type=_milliseconds, metavar="MS", help=slow_help)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return 0.
 
-    Raises:
-        UsageError: the slow-query log cannot be kept, or a package is not installed.
-        NotMeasurableError: a server that the arm needs cannot run on this machine.
+    UsageError if the slow-query log cannot be kept, or a package is not installed; NotMeasurableError if a server that the arm
+    needs cannot run on this machine.
     """
     slow_log = _slow_log(options)
-    dataset = Dataset(options.size, options.seed)
     try:
         from harness.scenario import Setting
 
         with TemporaryDirectory(prefix="harness-serve-") as folder:
             setting = Setting(Path(folder), Path(folder), options.engine, options.size, seed=options.seed)
             with contextlib.suppress(KeyboardInterrupt), _serving(setting, options.arm, options.port, slow_log) as service:
-                _announce(setting, options.arm, service, dataset)
+                _announce(setting, options.arm, service)
                 threading.Event().wait()
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -116,10 +97,9 @@ def _slow_log(options: argparse.Namespace) -> Mapping[str, Any]:
     """Return the settings of the slow-query log; none without `--slow-log`."""
     if options.slow_log is None:
         return {}
-    if options.arm.monitoring is not Level.OPTIMISED:
-        raise UsageError(
-            f"--slow-log: monitoring={options.arm.monitoring} keeps no slow-query log; add monitoring=optimised to --arm"
-        )
+    level = options.arm.monitoring
+    if level is not Level.OPTIMISED:
+        raise UsageError(f"--slow-log: monitoring={level} keeps no slow-query log; add monitoring=optimised to --arm")
     if not options.slow_log.parent.is_dir():
         raise UsageError(f"--slow-log: folder {options.slow_log.parent} does not exist; create it or name another file")
     return {"slow_log": options.slow_log.absolute(), "slow_ms": options.slow_ms}
@@ -127,40 +107,35 @@ def _slow_log(options: argparse.Namespace) -> Mapping[str, Any]:
 
 @contextmanager
 def _serving(setting: Setting, switches: Switches, port: int | None, slow_log: Mapping[str, Any]) -> Iterator[HttpService]:
-    """Fill a database, start the servers that the service needs, and the service."""
-    from fixtures.api.http_service import http_service
-    from harness.servers import lifecycle
-
-    required = [] if switches.caching is Level.BASELINE else ["redis"]
-    with ExitStack() as stack:
-        setting = replace(setting, servers=stack.enter_context(lifecycle.servers(setting, *required)))
-        settings = replace(_prepared(stack, setting, switches), **slow_log)
-        yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
-
-
-def _prepared(stack: ExitStack, setting: Setting, switches: Switches) -> ServiceSettings:
-    """Load the rows, with the indexes of the arm, and return the service's settings for them."""
+    """Fill a database, with the indexes of the arm, and start the servers that the service needs, and the service."""
     from datasets import TABLES, blocks
+    from fixtures.api.http_service import http_service
     from fixtures.store import dataset
     from harness.databases.interface import databases
+    from harness.servers import lifecycle
     from service.migrations import levels
     from service.models import Base
     from service.settings import ServiceSettings
 
-    opened = databases(setting)
-    opened.fill(NAME, Base.metadata, blocks(dataset(setting), TABLES))
-    opened.migrate(NAME, lambda connection: levels.upgrade(connection, switches.indexes))
-    url = opened.url(NAME).render_as_string(hide_password=False)
-    if "redis" not in setting.servers:
-        return ServiceSettings(url, None, switches)
-    from harness.servers import redis
+    required = [] if switches.caching is Level.BASELINE else ["redis"]
+    with ExitStack() as stack:
+        setting = replace(setting, servers=stack.enter_context(lifecycle.servers(setting, *required)))
+        opened = databases(setting)
+        opened.fill(NAME, Base.metadata, blocks(dataset(setting), TABLES))
+        opened.migrate(NAME, lambda connection: levels.upgrade(connection, switches.indexes))
+        cache: dict[str, Any] = {}
+        if required:
+            from harness.servers import redis
 
-    address = setting.servers["redis"].direct_url
-    return ServiceSettings(url, address, switches, stack.enter_context(redis.namespace(address, NAME)))
+            address = setting.servers["redis"].direct_url
+            cache = {"redis_url": address, "namespace": stack.enter_context(redis.namespace(address, NAME))}
+        url = opened.url(NAME).render_as_string(hide_password=False)
+        settings = ServiceSettings(url, switches=switches, **cache, **slow_log)
+        yield stack.enter_context(http_service(settings, setting.folder / "service.log", port))
 
 
-def _announce(setting: Setting, switches: Switches, service: HttpService, dataset: Dataset) -> None:
-    live = next(row for row in rows(dataset, "prompts") if row["deleted_at"] is None)
+def _announce(setting: Setting, switches: Switches, service: HttpService) -> None:
+    live = next(row for row in rows(Dataset(setting.size, setting.seed), "prompts") if row["deleted_at"] is None)
     print(f"prompt service, {switches}, on {setting.engine}, size {setting.size}: {service.url}")
     print(f"  curl {service.url}/prompts/{live['id']}")
     print(f"  curl '{service.url}/users/{live['user_id']}/prompts?limit=3'")

@@ -3,48 +3,36 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
-
-from sqlalchemy import select, text
+from typing import Any
 
 import datasets
-from fixtures.async_queries.faults import ADDRESS_REFUSED, GATHER_FAILS, NOT_COMMITTED, SessionFaults
-from fixtures.async_queries.instance import CONCURRENT, AsyncQueriesInstance, answering
-from fixtures.store import PromptScenario, dataset
-from fixtures.subjects import subjects
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Promise,
-    Setting,
-    Statement,
-    combine,
-    measured,
-    shown,
-    speedup,
-    times,
-    verified,
-    works,
+from fixtures.async_queries import (
+    ADDRESS_REFUSED,
+    CONCURRENT,
+    GATHER_FAILS,
+    NOT_COMMITTED,
+    AsyncQueriesInstance,
+    SessionFaults,
+    answering,
+    subjects,
 )
+from fixtures.rows import delete_rows, stored
+from fixtures.store import SelfTimedScenario, TimedAnswer, dataset
+from harness import Arm, Case, Group, Promise, Setting, Statement
 from harness.probes.cpu import CpuTime
+from harness.verdicts.measures import combine, shown, speedup, verified
+from harness.verdicts.promise import measured, times, works
 from service.dashboard import API, queries, query
 from service.migrations import composite_indexes
-from service.models import Prompt
 
 DASHBOARDS = 12
 API_SUBJECTS = 3
 CREATED = 20
+CLAIM_A3 = "asyncio endpoints work"
+AS_WRITTEN = combine([shown(ADDRESS_REFUSED), shown(GATHER_FAILS), shown(NOT_COMMITTED), verified("api")], fmean)
 
 
-class TimedReads(NamedTuple):
-    """The answers of an operation, and the nanoseconds that count; None where the whole operation does."""
-
-    answers: Any
-    cpu_ns: int | None = None
-
-
-class AsyncQueries(SessionFaults, PromptScenario[AsyncQueriesInstance]):
+class AsyncQueries(SessionFaults, SelfTimedScenario[AsyncQueriesInstance]):
     """Independent queries at the same time.
 
     A dashboard sends eight queries that do not need each other's answers. The baseline runs them one after another on a synchronous
@@ -70,15 +58,8 @@ class AsyncQueries(SessionFaults, PromptScenario[AsyncQueriesInstance]):
         Promise("A1", "several queries in parallel 5–10× faster", times(5, 10), speedup("dashboard"), part="one request"),
         Promise("A1", "with concurrent requests", measured("×"), speedup("dashboards"), part=f"{CONCURRENT} requests at once"),
         Promise("A2", "30 % more done with the same CPU", times(1.3), speedup("cpu")),
-        Promise(
-            "A3",
-            "asyncio endpoints work",
-            works(),
-            combine([shown(ADDRESS_REFUSED), shown(GATHER_FAILS), shown(NOT_COMMITTED), verified("api")], fmean),
-            part="as written",
-            arms=("proposed",),
-        ),
-        Promise("A3", "asyncio endpoints work", works(), verified("api", "dashboard", "create"), part="once it runs"),
+        Promise("A3", CLAIM_A3, works(), AS_WRITTEN, part="as written", arms=("proposed",)),
+        Promise("A3", CLAIM_A3, works(), verified("api", "dashboard", "create"), part="once it runs"),
     )
     migrations = dict.fromkeys(arms, composite_indexes.upgrade_optimised)
     reusable = True
@@ -99,43 +80,30 @@ class AsyncQueries(SessionFaults, PromptScenario[AsyncQueriesInstance]):
         async with self.database(arm, setting) as store, answering(store) as instance:
             yield instance
 
-    async def run(self, instance: AsyncQueriesInstance, case: Case) -> TimedReads:
+    async def run(self, instance: AsyncQueriesInstance, case: Case) -> TimedAnswer:
         """Answer the case's requests as the arm does."""
         if case.group == "create":
-            return TimedReads(await instance.requests.create(case.args))
+            return TimedAnswer(await instance.requests.create(case.args))
         if case.group == "api":
             name, subject = case.args
-            return TimedReads(await instance.requests.run_queries([query(API[name], subject)]))
+            return TimedAnswer(await instance.requests.run_queries([query(API[name], subject)]))
         with CpuTime() as cpu:
             answers = await asyncio.gather(*(instance.requests.run_queries(queries(subject)) for subject in case.args))
-        return TimedReads(answers, cpu.used_ns if case.group == "cpu" else None)
-
-    def self_reported_ns(self, case: Case, answer: TimedReads) -> int | None:
-        """Return the CPU time in the group that is about it."""
-        del case
-        return answer.cpu_ns
-
-    def normalise(self, case: Case, answer: TimedReads) -> Any:
-        """Compare the answers."""
-        del case
-        return answer.answers
+        return TimedAnswer(answers, cpu.used_ns if case.group == "cpu" else None)
 
     async def state(self, instance: AsyncQueriesInstance, case: Case) -> Any:
         """Read back what was created."""
-        if case.group == "create":
-            async with instance.store.undo.connect() as connection:
-                chosen = select(Prompt.__table__).where(Prompt.id.in_([row["id"] for row in case.args])).order_by(Prompt.id)
-                return [tuple(row) for row in await connection.execute(chosen)]
-        return None
+        return await stored(instance.store.undo, "prompts", _ids(case)) if case.group == "create" else None
 
-    async def reset(self, instance: AsyncQueriesInstance, case: Case, answer: TimedReads) -> None:
+    async def reset(self, instance: AsyncQueriesInstance, case: Case, _answer: TimedAnswer) -> None:
         """Delete the created prompts."""
-        del answer
         if case.group == "create":
-            async with instance.store.undo.connect() as connection:
-                await connection.execute(text("DELETE FROM prompts WHERE id = :id"), [{"id": row["id"]} for row in case.args])
-                await connection.commit()
+            await delete_rows(instance.store.undo, "prompts", _ids(case))
 
     async def statements(self, instance: AsyncQueriesInstance, case: Case) -> Sequence[Statement]:
         """Return the statements and their plans; none for psycopg, whose statements are those of the other arms."""
         return () if instance.engine.driver == "psycopg" else await super().statements(instance, case)
+
+
+def _ids(case: Case) -> list[str]:
+    return [row["id"] for row in case.args]

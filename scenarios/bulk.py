@@ -1,81 +1,46 @@
 """The review's sixth recommendation: Core inserts in batches, and bulk updates."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from statistics import fmean
 from typing import Any
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import insert
 
 import datasets
-from fixtures.bulk.faults import CANNOT_RUN, BulkFaults
-from fixtures.store import SMALL_CACHE, PromptScenario, dataset
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Promise,
-    Setting,
-    SqlInstance,
-    at_most,
-    combine,
-    cut,
-    latency,
-    memory_cut,
-    shown,
-    speedup,
-    times,
-    verified,
-    works,
-)
+from fixtures.requests import AT
+from fixtures.rows import PROMPTS, delete_rows, stored
+from fixtures.store import SMALL_CACHE, PromptScenario, by_arm, dataset, first_args
+from harness import Arm, Case, Group, Promise, Setting, SqlInstance, demonstrates
+from harness.verdicts.measures import combine, latency, memory_cut, shown, speedup, verified
+from harness.verdicts.promise import at_most, cut, times, works
 from service import bulk
-from service.loading import KEYS_PER_STATEMENT, chunks
-from service.models import Base
 
-PROMPTS = Base.metadata.tables["prompts"]
 MANY, THOUSAND, FEW = 10_000, 1_000, 100
-STREAMS = 8
-"""Streams of new rows for each stream of cases, so that no two cases insert the same id."""
-
-AT = datetime(2025, 10, 2, 3, 4, 5, 678_901)  # noqa: DTZ001 - the service keeps UTC without a zone
-
+STREAMS = 8  # streams of new rows for each stream of cases, so that no two cases insert the same id
 CLAIM_B4 = "insert and upsert, bulk status update and bulk soft delete work"
+CANNOT_RUN = "the bulk insert cannot run as written: the generic insert() has no on_conflict_do_update"
+AS_WRITTEN = combine([shown(CANNOT_RUN), verified("set_status_100"), verified("soft_delete_100")], fmean)
+ONCE_IT_RUNS = verified("insert_10000", "upsert_100", "set_status_100", "soft_delete_100")
 
-Technique = Callable[[AsyncSession, Any], Awaitable[int]]
-INSERTS: Mapping[str, Technique] = {
-    "baseline": bulk.insert_baseline,
-    "proposed": bulk.insert_repaired,
-    "optimised": bulk.insert_optimised,
+Techniques = Mapping[str, Callable[..., Awaitable[int]]]
+INSERTS: Techniques = by_arm(bulk.insert_baseline, bulk.insert_repaired, bulk.insert_optimised)
+UPSERTS: Techniques = by_arm(bulk.upsert_baseline, bulk.upsert_repaired, bulk.upsert_optimised)
+STATUS: Techniques = by_arm(bulk.set_status_baseline, bulk.set_status_proposed, bulk.set_status_optimised)
+DELETES: Techniques = by_arm(bulk.soft_delete_baseline, bulk.soft_delete_proposed, bulk.soft_delete_optimised)
+OPERATIONS: Mapping[str, tuple[Techniques, Sequence[Any]]] = {
+    "insert_10000": (INSERTS, ()),
+    "insert_1000": (INSERTS, ()),
+    "insert_100": (INSERTS, ()),
+    "upsert_100": (UPSERTS, ()),
+    "set_status_100": (STATUS, ("archived", AT)),
+    "soft_delete_100": (DELETES, (AT,)),
 }
-UPSERTS: Mapping[str, Technique] = {
-    "baseline": bulk.upsert_baseline,
-    "proposed": bulk.upsert_repaired,
-    "optimised": bulk.upsert_optimised,
-}
-STATUS: Mapping[str, Technique] = {
-    "baseline": lambda session, ids: bulk.set_status_baseline(session, ids, "archived", AT),
-    "proposed": lambda session, ids: bulk.set_status_proposed(session, ids, "archived", AT),
-    "optimised": lambda session, ids: bulk.set_status_optimised(session, ids, "archived", AT),
-}
-DELETES: Mapping[str, Technique] = {
-    "baseline": lambda session, ids: bulk.soft_delete_baseline(session, ids, AT),
-    "proposed": lambda session, ids: bulk.soft_delete_proposed(session, ids, AT),
-    "optimised": lambda session, ids: bulk.soft_delete_optimised(session, ids, AT),
-}
-OPERATIONS: Mapping[str, Mapping[str, Technique]] = {
-    "insert_10000": INSERTS,
-    "insert_1000": INSERTS,
-    "insert_100": INSERTS,
-    "upsert_100": UPSERTS,
-    "set_status_100": STATUS,
-    "soft_delete_100": DELETES,
-}
+"""Group → its techniques by arm, and their arguments after the rows or ids."""
 
 
-class Bulk(BulkFaults, PromptScenario[SqlInstance]):
+class Bulk(PromptScenario[SqlInstance]):
     """Many rows in few statements.
 
     Inserting, upserting, changing the status of and soft-deleting many prompts. The baseline handles ORM objects one by one. As
@@ -102,21 +67,8 @@ class Bulk(BulkFaults, PromptScenario[SqlInstance]):
         Promise("B1", "bulk insert 5–10× faster", times(5, 10), speedup("insert_10000"), part="10 000 rows"),
         Promise("B2", "10 000 rows within 5 s", at_most(5, "s"), latency("insert_10000", "s")),
         Promise("B3", "50 % less memory for the insert", cut(0.5), memory_cut("insert_10000")),
-        Promise(
-            "B4",
-            CLAIM_B4,
-            works(),
-            combine([shown(CANNOT_RUN), verified("set_status_100"), verified("soft_delete_100")], fmean),
-            part="as written",
-            arms=("proposed",),
-        ),
-        Promise(
-            "B4",
-            CLAIM_B4,
-            works(),
-            verified("insert_10000", "upsert_100", "set_status_100", "soft_delete_100"),
-            part="once it runs",
-        ),
+        Promise("B4", CLAIM_B4, works(), AS_WRITTEN, part="as written", arms=("proposed",)),
+        Promise("B4", CLAIM_B4, works(), ONCE_IT_RUNS, part="once it runs"),
     )
     tables = ("prompts",)
     connections = SMALL_CACHE
@@ -140,27 +92,31 @@ class Bulk(BulkFaults, PromptScenario[SqlInstance]):
     async def run(self, instance: SqlInstance, case: Case) -> int:
         """Write as the arm does."""
         async with instance.sessions() as session:
-            return await OPERATIONS[case.group][instance.arm](session, case.args)
+            techniques, more = OPERATIONS[case.group]
+            return await techniques[instance.arm](session, case.args, *more)
 
     async def state(self, instance: SqlInstance, case: Case) -> Any:
         """Read back what was written."""
-        found: list[Any] = []
-        async with instance.undo.connect() as connection:
-            for ids in chunks(sorted(_ids(case)), KEYS_PER_STATEMENT):
-                found += await connection.execute(select(PROMPTS).where(PROMPTS.c.id.in_(ids)))
-        return sorted(tuple(row) for row in found)
+        return await stored(instance.undo, "prompts", _ids(case))
 
-    async def reset(self, instance: SqlInstance, case: Case, answer: int) -> None:
+    async def reset(self, instance: SqlInstance, case: Case, _answer: int) -> None:
         """Put the rows that were written back as they were."""
-        del answer
         ids, before = _ids(case), _rows_to_change(dataset(instance.setting))
-        async with instance.undo.connect() as connection:
-            for some in chunks(ids, KEYS_PER_STATEMENT):
-                await connection.execute(delete(PROMPTS).where(PROMPTS.c.id.in_(some)))
-            original = [before[key] for key in ids if key in before]
-            if original:
+        await delete_rows(instance.undo, "prompts", ids)
+        original = [before[key] for key in ids if key in before]
+        if original:
+            async with instance.undo.begin() as connection:
                 await connection.execute(insert(PROMPTS), original)
-            await connection.commit()
+
+    @demonstrates(CANNOT_RUN)
+    async def generic_insert(self, instance: SqlInstance, cases: Sequence[Case]) -> str:
+        """Insert as written."""
+        async with instance.sessions() as session:
+            try:
+                await bulk.insert_as_written(session, first_args(cases, "insert_100"))
+            except AttributeError as error:
+                return f"AttributeError: {error}"
+        raise AssertionError("it inserted")
 
 
 @lru_cache(maxsize=1)

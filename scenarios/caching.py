@@ -7,55 +7,34 @@ from statistics import fmean
 from typing import Any
 
 import datasets
-from fixtures.caching import history
+from fixtures.caching import instance as cached
 from fixtures.caching.facts import figures
 from fixtures.caching.faults import ANSWERS_REPR, DELETES_NOTHING, READERS, CacheFaults
-from fixtures.caching.history import COLD, PERCENTS, SEQUENCE, following, place, sequences
-from fixtures.caching.instance import CacheWork, CachingInstance, open_instance, plain
+from fixtures.caching.instance import COLD, MEASURED, SEQUENCE, CacheWork, CachingInstance
 from fixtures.requests import READS, read, send
-from fixtures.store import dataset
-from fixtures.with_redis import WithRedis
-from harness import (
-    Arm,
-    Case,
-    Claim,
-    Group,
-    Measure,
-    Prepared,
-    Probe,
-    Promise,
-    Scenario,
-    Setting,
-    at_least,
-    at_most,
-    combine,
-    count,
-    cut,
-    fewer,
-    measured,
-    share_of,
-    shown,
-    slowdown,
-    speedup,
-    times,
-    works,
-)
+from fixtures.store import WithRedis, dataset
+from harness import Arm, Case, Group, Prepared, Probe, Promise, Scenario, Setting, share_of
 from harness.probes.cache import Counters
+from harness.verdicts.measures import combine, count, fewer, shown, slowdown, speedup
+from harness.verdicts.promise import Claim, Measure, at_least, at_most, cut, measured, times, works
 from service.catalogue import DatabaseCatalogue
 from service.migrations import composite_indexes
 from service.sessions import sessionmaker
 
 SINGLES, HOT, HOT_READS, UPDATES = 12, 3, 10, 8
 CLAIM_C3, CLAIM_C4 = "hit rate at least 80 %", "writes clear what they change"
+ONE_CLIENT, STALE_WITH_ONE = "no stale read, once calls share a client", count("stale_reads_with_one_client", "")
+HITS_AS_WRITTEN = share_of("hits_as_written", "lookups_as_written")
+CLEARED_AS_WRITTEN = combine([shown(DELETES_NOTHING), shown(ANSWERS_REPR)], fmean)
 
 
 def _by_writes(promise: str, claim: str, threshold: Claim, measure: Callable[[int], Measure]) -> list[Promise]:
     """Return a promise in parts, one for each percentage of writes."""
-    parts = {percent: f"{percent} % writes" if percent else "no writes" for percent in PERCENTS}
+    parts = {percent: f"{percent} % writes" if percent else "no writes" for percent in MEASURED}
     return [Promise(promise, claim, threshold, measure(percent), part=part) for percent, part in parts.items()]
 
 
-USUAL, WRITING = place(5), place(50)
+USUAL, WRITING = cached.place(5), cached.place(50)
 
 
 class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
@@ -82,35 +61,24 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
         Group("templates", "a category's most used templates"),
         Group("statistics", "the best-scoring prompts, over all evaluations"),
         Group("hot_prompt", f"a popular prompt, {HOT_READS} times in a row", load=False),
-        *(Group(f"requests_{n}", f"{SEQUENCE} requests in a row, {n} % of them writes", load=False) for n in PERCENTS),
+        *(Group(f"requests_{n}", f"{SEQUENCE} requests in a row, {n} % of them writes", load=False) for n in MEASURED),
         Group("update", "another title for a prompt", load=False),
         Group("stampede", f"{READERS} concurrent readers of one answer that is in no cache", secondary=True, load=False),
     )
     promises = (
-        *_by_writes("C1", "60–80 % less load on the database", cut(0.6, 0.8), lambda p: fewer(f"statements_a_request_{p}", "")),
+        *_by_writes("C1", "60–80 % less load on the database", cut(0.6, 0.8), lambda p: fewer(f"statements_per_request_{p}", "")),
         Promise("C1", "statements of a stampede", measured("statements"), count("statements", "stampede"), part="stampede"),
         Promise("C2", "P50 ten times faster", times(10), speedup(*READS), part="the five reads"),
         Promise("C2", "P50 ten times faster", times(10), speedup("hot_prompt"), part="a popular prompt"),
         *_by_writes("C2", "ten times faster", times(10), lambda p: speedup(f"requests_{p}")),
         Promise("C2", "slower updates (a cost, not in the review)", measured("×"), slowdown("update"), part="update"),
         *_by_writes("C3", CLAIM_C3, at_least(0.8, "share"), lambda p: share_of(f"hits_{p}", f"lookups_{p}")),
-        Promise(
-            "C3", CLAIM_C3, at_least(0.8, "share"), share_of("hits_as_written", "lookups_as_written"), "as written", ("proposed",)
-        ),
+        Promise("C3", CLAIM_C3, at_least(0.8, "share"), HITS_AS_WRITTEN, "as written", ("proposed",)),
         Promise("C4", "lifetimes by type of data", works(), count("lifetimes_right", ""), part="lifetimes"),
         Promise("C4", CLAIM_C4, works(), count("invalidations_right", ""), part="invalidation"),
-        Promise(
-            "C4", CLAIM_C4, works(), combine([shown(DELETES_NOTHING), shown(ANSWERS_REPR)], fmean), "as written", ("proposed",)
-        ),
+        Promise("C4", CLAIM_C4, works(), CLEARED_AS_WRITTEN, "as written", ("proposed",)),
         Promise("C4", "no stale read", at_most(0, "stale reads"), count("stale_reads", ""), part="stale reads"),
-        Promise(
-            "C4",
-            "no stale read, once calls share a client",
-            at_most(0, "stale reads"),
-            count("stale_reads_with_one_client", ""),
-            part="stale reads, one client",
-            arms=("proposed",),
-        ),
+        Promise("C4", ONE_CLIENT, at_most(0, "stale reads"), STALE_WITH_ONE, "stale reads, one client", ("proposed",)),
     )
     migrations = dict.fromkeys(arms, composite_indexes.upgrade_optimised)
     reusable = True
@@ -118,20 +86,21 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
 
     async def prepare(self, setting: Setting) -> Prepared:
         """Load all tables, and make the histories."""
-        history.make(setting, PERCENTS)
+        for percent in MEASURED:
+            cached.kept(setting, percent)
         return await super().prepare(setting)
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return the requests that follow the history."""
         rows, stream = dataset(setting), setting.stream
-        usual = following(rows, stream, 5)
+        usual = cached.following(rows, stream, 5)
         asked = Counter(request.keys[0] for request in usual if request.method == "prompt")
-        updates = [request for request in following(rows, stream, 50) if request.method == "update_prompt"]
+        updates = [request for request in cached.following(rows, stream, 50) if request.method == "update_prompt"]
         users = datasets.heavy_users(rows, HOT)
         found = {
             **{kind: [CacheWork(USUAL, stream, (r,)) for r in usual if r.method == kind][:SINGLES] for kind in READS},
             "hot_prompt": [CacheWork(USUAL, stream, (read(key),) * HOT_READS) for key, _ in asked.most_common(HOT)],
-            **{f"requests_{percent}": list(sequences(rows, stream, percent)) for percent in PERCENTS},
+            **{f"requests_{percent}": list(cached.sequences(rows, stream, percent)) for percent in MEASURED},
             "update": [CacheWork(WRITING, stream, (update,)) for update in updates[:UPDATES]],
             "stampede": [CacheWork(COLD, stream, (read(("user_prompts", user)),) * READERS, at_once=True) for user in users],
         }
@@ -140,8 +109,8 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[CachingInstance]:
         """Open the arm's own copy, and fill its caches as the histories left them."""
         cases = self.cases(setting)
-        sent, warm = [r for case in cases for r in case.args.requests], history.warm_keys(cases, setting)
-        async with self.database(arm, setting) as store, open_instance(store, sent, warm) as instance:
+        sent, warm = [r for case in cases for r in case.args.requests], cached.warm_keys(cases, setting)
+        async with self.database(arm, setting) as store, cached.open_instance(store, sent, warm) as instance:
             yield instance
 
     async def run(self, instance: CachingInstance, case: Case) -> Any:
@@ -153,27 +122,27 @@ class RedisCaching(CacheFaults, WithRedis[CachingInstance]):
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Return tuples, with times as text; statistics may be old after a write, and are then left out."""
-        sent = case.args.requests
-        old = any(request.writes for request in sent)
-        return [None if old and request.method == "statistics" else plain(a) for request, a in zip(sent, answer, strict=True)]
+        work: CacheWork = case.args
+        answered = zip(work.requests, answer, strict=True)
+        return [None if work.writes and request.method == "statistics" else cached.plain(found) for request, found in answered]
 
     async def state(self, instance: CachingInstance, case: Case) -> Any:
         """Return what was written, from the rows and from the arm: nothing old may be left in its cache."""
-        if not any(request.writes for request in case.args.requests):
+        if not case.args.writes:
             return None
-        keys = sorted({key for request in case.args.requests for key in request.keys if key[0] != "statistics"})
+        keys = sorted(key for key in case.args.keys if key[0] != "statistics")
         ways = (DatabaseCatalogue(sessionmaker(instance.store.undo)), instance.places[case.args.place].front.catalogue)
-        return [[plain(await send(way, read(key))) for key in keys] for way in ways]
+        return [[cached.plain(await send(way, read(key))) for key in keys] for way in ways]
 
-    async def reset(self, instance: CachingInstance, case: Case, answer: Any) -> None:
+    async def reset(self, instance: CachingInstance, case: Case, _answer: Any) -> None:
         """Restore the rows and Redis, and empty the process's memory. Under load, concurrent users share a cache that is kept."""
-        del answer
+        here = instance.places[case.args.place]
         if case.args.stream != instance.store.setting.stream:
-            await instance.places[case.args.place].tidy()
+            await here.front.tidy()
             return
-        if any(request.writes for request in case.args.requests):
+        if case.args.writes:
             await instance.originals.restore(case.args.requests)
-        await instance.places[case.args.place].restore(case.args.requests)
+        await here.restore(case.args.requests)
 
     def probes(self, instance: CachingInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, and the cache's lookups and hits."""

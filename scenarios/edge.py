@@ -6,48 +6,27 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-import msgspec
-
-from fixtures.edges import facts as edge_facts
 from fixtures.edges import topology as edges
-from fixtures.edges.facts import AT, title_of
+from fixtures.edges.facts import back_after, hit_counts, outage, own_writes, replica_lag
 from fixtures.edges.faults import NOT_SENT, EdgeFaults
-from fixtures.edges.instance import EdgeInstance, open_instance
-from fixtures.edges.measures import back_after, replica_lag
-from fixtures.edges.outage import outage
+from fixtures.edges.instance import EdgeInstance, open_instance, title_of
 from fixtures.edges.traffic import IN_WORDS, SAMPLED, Ask, asks, samples, writable
+from fixtures.requests import AT
 from fixtures.store import RemotePromptScenario, dataset
-from harness import (
-    Arm,
-    Case,
-    Group,
-    NotMeasurableError,
-    Prepared,
-    Promise,
-    Server,
-    Setting,
-    at_least,
-    at_most,
-    count,
-    latency,
-    measured,
-    share_of,
-    speedup,
-    times,
-    works,
-)
+from harness import Arm, Case, Group, NotMeasurableError, Prepared, Promise, Server, Setting, share_of
 from harness.servers.lifecycle import processes
+from harness.verdicts.measures import count, latency, speedup
+from harness.verdicts.promise import at_least, at_most, measured, times, works
 from service.edges.api import NewTitle
 from service.edges.regions import REGIONS
 
 WRITERS = ("ap-northeast", "ap-southeast", "eu-west")
 FOLDER = "edges"
 PRIMARY = "primary"
-LOAD_READS = 2_000
-"""Reads of a stream under load, before it begins again."""
-
+LOAD_READS = 2_000  # reads of a stream under load, before it begins again
 WRITTEN, AT_REST = NewTitle("Another title", AT), NewTitle("Title at rest", AT)
 
+WORKER_AS_WRITTEN = "the review's worker with its cache, in front of its application with an engine for every request"
 CLAIM_E1, CLAIM_E2 = "mean latency worldwide 100 → 20 ms", "Asia to the US 300 → 50 ms"
 CLAIM_E3, CLAIM_E4 = "edge cache hit rate at least 70 %", "health check and fail-over"
 OWN_WRITES, READ_BACK = "a writer reads what it wrote", "a write, read back at once (not in the review)"
@@ -70,9 +49,7 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     arms = {
         "baseline": "one region: all clients connect to Virginia",
-        "proposed": Arm(
-            "the review's worker with its cache, in front of its application with an engine for every request", as_written=True
-        ),
+        "proposed": Arm(WORKER_AS_WRITTEN, as_written=True),
         "optimised": "a router by measured RTT, in front of edges with a replica and a cache that follow the primary",
     }
     groups = (
@@ -102,12 +79,11 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
     def servers(self, setting: Setting) -> AbstractContextManager[Mapping[str, Server]]:
         """Start the nodes of four regions and the proxies between them.
 
-        Raises:
-            NotMeasurableError: an RTT was requested, though the regions have fixed ones; or Turso's replicas have no sync server.
+        NotMeasurableError if an RTT was requested, though the regions have fixed ones; or Turso's replicas have no sync server.
         """
         if setting.rtt_ms:
             raise NotMeasurableError("the regions have fixed RTTs; run it with --rtt 0")
-        return edges.instance(setting.folder / FOLDER, turso=setting.engine == "turso")
+        return edges.start_regions(setting.folder / FOLDER, turso=setting.engine == "turso")
 
     async def prepare(self, setting: Setting) -> Prepared:
         """Load the prompts, give every node its copy, and wait until all answer."""
@@ -157,16 +133,13 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     async def state(self, instance: EdgeInstance, case: Case) -> Any:
         """Return the title at the origin."""
-        return (
-            title_of((await instance.at_origin("GET", f"/prompts/{case.args[1]}")).content) if case.group == "write_read" else None
-        )
+        return await instance.title_at_origin(case.args[1]) if case.group == "write_read" else None
 
-    async def reset(self, instance: EdgeInstance, case: Case, answer: Any) -> None:
+    async def reset(self, instance: EdgeInstance, case: Case, _answer: Any) -> None:
         """Restore the title, or restore the caches to what the history left in them."""
-        del answer
         if case.group == "write_read":
             _, prompt_id, user_id = case.args
-            await instance.at_origin("PUT", f"/prompts/{prompt_id}", user_id, msgspec.json.encode(AT_REST))
+            await instance.retitle_at_origin(prompt_id, user_id, AT_REST)
         elif not isinstance(case.args, Ask):
             await instance.restore(case.args)
 
@@ -180,6 +153,6 @@ class Edges(EdgeFaults, RemotePromptScenario[EdgeInstance]):
 
     async def facts(self, instance: EdgeInstance) -> Mapping[str, float]:
         """Return hits over many requests, whether own writes are read, and the effects of an edge's death."""
-        found = {**edge_facts.hit_counts(instance.arm, instance.rows), **await edge_facts.own_writes(instance)}
+        found = {**hit_counts(instance.arm, instance.rows), **await own_writes(instance)}
         # It does not depend on the engine, and is tested where the edge that dies can have its own copy of the file.
         return found if edges.SYNC in instance.servers else {**found, **await outage(instance)}

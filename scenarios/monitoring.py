@@ -3,19 +3,16 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from fixtures.monitoring.facts import POLL_S, SEEN_WITHIN_S, accuracy, regression_figures, report_figures, traffic_of
+from fixtures.monitoring.facts import POLL_S, SEEN_WITHIN_S, accuracy, added_us, figure, regression_figures, report_figures
 from fixtures.monitoring.faults import MonitoringFaults
-from fixtures.monitoring.instance import MonitoringInstance, monitored
-from fixtures.monitoring.measures import added_us, figure
+from fixtures.monitoring.instance import MonitoringInstance, monitored, traffic_of
 from fixtures.store import PromptScenario
 from harness import Arm, Case, Group, Promise, Setting, at_most, count, measured, slowdown, works
 from service.migrations import composite_indexes
 
 CASES = 24
 IN_A_ROW = 20
-REQUESTS = 200
-"""Requests for each figure of an arm: enough for a 95th percentile."""
-
+REQUESTS = 200  # requests for each figure of an arm: enough for a 95th percentile
 CLAIM_O1 = "a bottleneck is found in minutes, not days"
 CLAIM_O2 = "a regression is seen in real time"
 CLAIM_O3 = "figures within 5 % of what was measured"

@@ -1,32 +1,24 @@
 """The review's fifth recommendation: eager loading and a DataLoader instead of N+1 statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
-from fixtures.n_plus_one.faults import DataLoaderFaults
-from fixtures.store import PromptScenario, dataset
+from fixtures.n_plus_one import DataLoaderFaults
+from fixtures.store import PromptScenario, by_arm, dataset
 from harness import Arm, Case, Group, Promise, Setting, SqlInstance, at_most, count, cut, fewer, speedup, times
 from service import dataloader, loading
 from service.migrations import composite_indexes
 
-USERS = 4
-"""The busiest users: few enough that even the smallest data set has fifty prompts for each."""
-
+USERS = 4  # the busiest users: few enough that even the smallest data set has fifty prompts for each
 KEYS, BATCHES = 50, 16
 CLAIM_N3 = "DataLoader: N statements become 2–3"
 
-LISTS: dict[str, Any] = {
-    "baseline": loading.with_evaluations_one_by_one,
-    "proposed": loading.with_evaluations_proposed,
-    "optimised": loading.with_evaluations_optimised,
-}
-LOADS: dict[str, dict[str, Any]] = {
-    "prompts_by_id": {
-        "baseline": dataloader.prompts_one_by_one,
-        "proposed": dataloader.prompts_repaired,
-        "optimised": dataloader.prompts_gathered,
-    },
+LISTS: Mapping[str, Any] = by_arm(
+    loading.with_evaluations_one_by_one, loading.with_evaluations_proposed, loading.with_evaluations_optimised
+)
+LOADS: Mapping[str, Mapping[str, Any]] = {
+    "prompts_by_id": by_arm(dataloader.prompts_one_by_one, dataloader.prompts_repaired, dataloader.prompts_gathered),
     "prompts_in_turn": {"baseline": dataloader.prompts_one_by_one, "optimised": dataloader.prompts_sequential},
 }
 

@@ -1,47 +1,23 @@
 """The review's first recommendation: connection pools by environment."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import datasets
-from fixtures.pools.bursts import between_bursts, p95_ns, read_at_once
-from fixtures.pools.faults import PoolFaults
-from fixtures.pools.instance import WORKERS, PoolsInstance, pool_figures, pooled
-from fixtures.store import PromptScenario, dataset
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Probe,
-    Promise,
-    Scenario,
-    Setting,
-    at_least,
-    count,
-    cut,
-    less_time,
-    measured,
-    speedup,
-    works,
-)
+from fixtures.pools import WORKERS, PoolFaults, between_bursts, pool_figures, pooled, read_at_once
+from fixtures.store import SelfTimedScenario, TimedAnswer, dataset, p95_ns
+from harness import Arm, Case, Group, Probe, Promise, Scenario, Setting, SqlInstance
 from harness.probes.pool import PoolUse
 from harness.runtime.clock import MonotonicClock
+from harness.verdicts.measures import count, less_time, speedup
+from harness.verdicts.promise import at_least, cut, measured, works
 
-READS = 3
-"""Reads that each worker sends one after another: together enough waits for a 95th percentile."""
-
+READS = 3  # reads that each worker sends one after another: together enough waits for a 95th percentile
 SINGLES = 16
+P95_OF_WAITS = f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each"
 CLAIM_P3 = "settings for local, staging and production construct"
 
 
-class TimedBurst(NamedTuple):
-    """The answer of an operation, and the nanoseconds that count; None where the whole operation does."""
-
-    rows: list[Any]
-    self_ns: int | None = None
-
-
-class ConnectionPools(PoolFaults, PromptScenario[PoolsInstance]):
+class ConnectionPools(PoolFaults, SelfTimedScenario[SqlInstance]):
     """Connections that are open before a request arrives.
 
     Eighty concurrent requests on fewer connections: the time that they wait for one. A wait ends when the connection can be used,
@@ -59,12 +35,7 @@ class ConnectionPools(PoolFaults, PromptScenario[PoolsInstance]):
         "optimised": "a fixed number for the engine, opened beforehand, last used first, a ping only after a pause",
     }
     groups = (
-        Group(
-            "wait",
-            f"the 95th percentile of the waits for a connection, {WORKERS} workers with {READS} reads each",
-            uncounted=True,
-            load=False,
-        ),
+        Group("wait", P95_OF_WAITS, uncounted=True, load=False),
         Group("burst", f"{WORKERS} requests that arrive at the same time, until the last is answered", uncounted=True, load=False),
         Group("one_request", "one request at a time"),
     )
@@ -89,36 +60,26 @@ class ConnectionPools(PoolFaults, PromptScenario[PoolsInstance]):
             *(Case("one_request", f"request {i}", [[prompt_id]]) for i, prompt_id in enumerate(ids[:SINGLES])),
         ]
 
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[PoolsInstance]:
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[SqlInstance]:
         """Open the arm's own copy, and the pool that it has in production."""
         async with self.database(arm, setting) as store, pooled(store) as instance:
             yield instance
 
-    async def run(self, instance: PoolsInstance, case: Case) -> TimedBurst:
+    async def run(self, instance: SqlInstance, case: Case) -> TimedAnswer:
         """Let the case's workers read, each its prompts one after another."""
         if case.group == "one_request":
-            return TimedBurst(await read_at_once(instance.engine, case.args))
+            return TimedAnswer(await read_at_once(instance.engine, case.args))
         clock = MonotonicClock()
         async with between_bursts(instance.engine), PoolUse(instance.engine) as use:
             started_ns = clock.now_ns()
             rows = await read_at_once(instance.engine, case.args)
             took_ns = clock.now_ns() - started_ns
-        return TimedBurst(rows, p95_ns(use.waits_ns) if case.group == "wait" else took_ns)
+        return TimedAnswer(rows, round(p95_ns(use.waits_ns)) if case.group == "wait" else took_ns)
 
-    def self_reported_ns(self, case: Case, answer: TimedBurst) -> int | None:
-        """Return the time that counts: a wait, or a burst without the preparation of its pool."""
-        del case
-        return answer.self_ns
-
-    def normalise(self, case: Case, answer: TimedBurst) -> Any:
-        """Compare the rows."""
-        del case
-        return answer.rows
-
-    def probes(self, instance: PoolsInstance) -> Sequence[Probe]:
+    def probes(self, instance: SqlInstance) -> Sequence[Probe]:
         """Count statements, rows, the engine's work, checkouts and connects."""
         return (*super().probes(instance), PoolUse(instance.engine))
 
-    async def facts(self, instance: PoolsInstance) -> Mapping[str, float]:
+    async def facts(self, instance: SqlInstance) -> Mapping[str, float]:
         """Return the behaviour of the pool over several bursts, and the share of environments whose engines work."""
         return await pool_figures(instance)

@@ -7,34 +7,18 @@ from typing import Any
 
 import datasets
 from fixtures.store import SMALL_CACHE, PromptScenario, dataset
-from fixtures.streaming.pages import LOSES_ROWS, PAGE, CursorFaults, Position, deep_page, export, live_prompts
-from harness import (
-    WORK,
-    Arm,
-    Case,
-    Group,
-    Promise,
-    Setting,
-    SqlInstance,
-    at_most,
-    cut,
-    growth,
-    measured,
-    memory_cut,
-    shown,
-    speedup,
-    survives,
-    times,
-    times_as_long,
-    verified,
-    works,
-)
+from fixtures.streaming import LOSES_ROWS, PAGE, CursorFaults, Position, deep_page, export, live_prompts
+from harness import Arm, Case, Group, Promise, Setting, SqlInstance
+from harness.verdicts.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
+from harness.verdicts.promise import at_most, cut, measured, times, works
 from service import streaming
 from service.migrations import keyset_index
 
 USERS = 4
 LIMIT_BYTES = 64_000_000
+EXPORT_ALL, WALK = "all users' prompts as a CSV file", "all pages of a busy user's prompts, one after another"
 CONSTANT_MEMORY = "constant memory (an exponent of at most 0.2)"
+DEEP_PAGE, NO_ROW_LOST = "time of a deep page, compared with the first page", "no row lost or repeated"
 WALKS = {"baseline": streaming.walk_by_offset, "optimised": streaming.walk_by_key}
 
 
@@ -53,25 +37,11 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         "optimised": "pages by key, written one by one; a cursor on (created_at, id) with its index",
     }
     groups = (
-        Group(
-            "export_all",
-            "all users' prompts as a CSV file",
-            slow=True,
-            uncounted=True,
-            memory=True,
-            growth=(1 / 8, 1 / 2),
-            load=False,
-        ),
+        Group("export_all", EXPORT_ALL, slow=True, uncounted=True, memory=True, growth=(1 / 8, 1 / 2), load=False),
         Group("export_user", "one busy user's prompts as a CSV file", secondary=True),
         Group("first_page", f"the first page of {PAGE} of a busy user's prompts", memory_warm_up=True),
         Group("deep_page", f"a page of {PAGE} far down the same list"),
-        Group(
-            "walk",
-            "all pages of a busy user's prompts, one after another",
-            secondary=True,
-            load=False,
-            skip={"proposed": "it loses rows that tie in created_at"},
-        ),
+        Group("walk", WALK, secondary=True, load=False, skip={"proposed": "it loses rows that tie in created_at"}),
     )
     promises = (
         Promise("M1", "70 % less memory for a large read", cut(0.7), memory_cut("export_all")),
@@ -79,16 +49,10 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         Promise("M3", CONSTANT_MEMORY, at_most(0.2, "exponent"), growth("peak_memory", "export_all"), part="memory"),
         Promise("M3", "unlimited data: total work", measured("exponent"), growth(WORK, "export_all"), part="work counts"),
         Promise("M3", "an export takes no longer", times(1), speedup("export_all"), part="time of the export"),
-        Promise(
-            "M4",
-            "time of a deep page, compared with the first page",
-            measured("×"),
-            times_as_long("deep_page", "first_page"),
-            part="deep page",
-        ),
+        Promise("M4", DEEP_PAGE, measured("×"), times_as_long("deep_page", "first_page"), part="deep page"),
         Promise("M4", "a deep page is faster than by OFFSET", times(1), speedup("deep_page"), part="deep page, speed"),
-        Promise("M4", "no row lost or repeated", works(), shown(LOSES_ROWS), part="rows", arms=("proposed",)),
-        Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
+        Promise("M4", NO_ROW_LOST, works(), shown(LOSES_ROWS), part="rows", arms=("proposed",)),
+        Promise("M4", NO_ROW_LOST, works(), verified("walk"), part="rows", arms=("optimised",)),
     )
     tables = ("prompts",)
     migrations = {"optimised": keyset_index.upgrade}
@@ -117,13 +81,13 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         async with instance.sessions() as session:
             if case.group == "walk":
                 return await WALKS[instance.arm](session, case.args, PAGE)
-            place: Position = case.args
+            user_id, offset, created_at, prompt_id = case.args
             if instance.arm == "proposed":
-                return (await streaming.page_by_time(session, place.user_id, place.created_at, PAGE)).rows
+                return (await streaming.page_by_time(session, user_id, created_at, PAGE)).rows
             if instance.arm == "optimised":
-                cursor = streaming.encode_cursor(place.created_at, place.prompt_id) if place.created_at else None
-                return (await streaming.page_by_key(session, place.user_id, cursor, PAGE)).rows
-            return (await streaming.page_by_offset(session, place.user_id, place.offset, PAGE)).rows
+                cursor = streaming.encode_cursor(created_at, prompt_id) if created_at else None
+                return (await streaming.page_by_key(session, user_id, cursor, PAGE)).rows
+            return (await streaming.page_by_offset(session, user_id, offset, PAGE)).rows
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Compare exports and pages as sets of rows: the review's order leaves ties to the plan."""
@@ -132,9 +96,8 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
                 return Counter(map(tuple, csv.reader(file)))
         return answer if case.group == "walk" else sorted(answer)
 
-    async def reset(self, instance: SqlInstance, case: Case, answer: Any) -> None:
+    async def reset(self, _instance: SqlInstance, case: Case, answer: Any) -> None:
         """Remove the file."""
-        del instance
         if case.group.startswith("export"):
             answer.file.unlink(missing_ok=True)
 

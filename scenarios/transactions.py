@@ -15,35 +15,22 @@ from fixtures.transactions.instance import (
     open_instance,
 )
 from fixtures.transactions.trials import TIMED_EACH, TIMED_TASKS, blocking_facts, competition_facts, integrity_facts, use_at_once
-from harness import (
-    Arm,
-    Case,
-    Group,
-    Probe,
-    Promise,
-    Scenario,
-    Setting,
-    Statement,
-    at_least,
-    at_most,
-    count,
-    cut,
-    fewer_of,
-    latency,
-    measured,
-    shown,
-    speedup,
-    times_as_long,
-    works,
-)
+from harness import Arm, Case, Group, Probe, Promise, Scenario, Setting, Statement, fewer_of
 from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.probes.work import work
+from harness.verdicts.measures import count, latency, shown, speedup, times_as_long
+from harness.verdicts.promise import at_least, at_most, cut, measured, works
 
 CASES = 4
 READS = 4
-ATOMIC = "transactions are kept whole, 100 %"
+ATOMIC = "transactions are atomic, 100 %"
 NO_LOCKS = "no locks for readers"
+DURING = "time of reads during an open write, compared with reads after it"
+LOCK_ERRORS = fewer_of("lock_errors_per_1000", "competing_transactions")
+STEP = "a prompt with its evaluation, as a step of a request that also counts a use of its template"
+BESIDE = f"a transaction writes and stays open; statistics {READS} times; it is rolled back"
+AT_ONCE = f"{TIMED_TASKS} concurrent tasks count uses of the same two templates, {TIMED_EACH} times each"
 
 
 class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstance]):
@@ -65,46 +52,22 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
     }
     groups = (
         Group("create_pair", "a prompt with its evaluation"),
-        Group(
-            "create_from_template",
-            "a prompt with its evaluation, as a step of a request that also counts a use of its template",
-            secondary=True,
-            load=False,
-        ),
+        Group("create_from_template", STEP, secondary=True, load=False),
         Group("read_only", "statistics: the number of prompts and evaluations", secondary=True),
-        Group(
-            "read_beside_writer", f"a transaction writes and stays open; statistics {READS} times; it is rolled back", load=False
-        ),
+        Group("read_beside_writer", BESIDE, load=False),
         Group("read_after_writer", f"a transaction writes and is rolled back; statistics {READS} times", load=False),
-        Group(
-            "use_at_once",
-            f"{TIMED_TASKS} concurrent tasks count uses of the same two templates, {TIMED_EACH} times each",
-            uncounted=True,
-            load=False,
-        ),
+        Group("use_at_once", AT_ONCE, uncounted=True, load=False),
     )
     promises = (
         Promise("T1", ATOMIC, at_least(1, "share"), count("pair_integrity", ""), part="a prompt with its evaluation"),
         Promise("T1", ATOMIC, at_least(1, "share"), count("nested_integrity", ""), part="the same, nested"),
         Promise("T1", "time of creating the pair", measured("×"), speedup("create_pair"), part="time of the pair"),
-        Promise(
-            "T2",
-            "90 % fewer deadlocks and lock errors",
-            cut(0.9),
-            fewer_of("lock_errors_per_1000", "competing_transactions"),
-            part="lock errors",
-        ),
+        Promise("T2", "90 % fewer deadlocks and lock errors", cut(0.9), LOCK_ERRORS, part="lock errors"),
         Promise("T2", "no update lost", at_most(0, "per 1000"), count("lost_updates_per_1000", ""), part="lost updates"),
         Promise("T2", "time of the competition, losers included", measured("×"), speedup("use_at_once"), part="time"),
         Promise("T3", NO_LOCKS, at_most(0, "blocked reads"), count("blocked_reads", ""), part="reads beside a writer"),
         Promise("T3", NO_LOCKS, at_most(0, "blocked writes"), count("blocked_writes", ""), part="writes beside a reader"),
-        Promise(
-            "T3",
-            "time of reads during an open write, compared with reads after it",
-            measured("×"),
-            times_as_long("read_beside_writer", "read_after_writer"),
-            part="time of the reads",
-        ),
+        Promise("T3", DURING, measured("×"), times_as_long("read_beside_writer", "read_after_writer"), part="time of the reads"),
         Promise("T3", f"{READS} reads during an open write", measured("ms"), latency("read_beside_writer"), part="latency"),
         Promise("T3", NO_LOCKS, works(), shown(LEAKS, COMMIT_LEAKS, ELSEWHERE), part="as written", arms=("proposed",)),
     )
@@ -115,14 +78,9 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
         """Return pairs to create, of this stream alone; the other groups have one case each."""
         pairs = new_pairs(dataset(setting), setting.stream, CASES)
         single = ("read_only", "read_beside_writer", "read_after_writer", "use_at_once")
-        return [
-            *(
-                Case(group, f"{group} {i}", pair)
-                for group in ("create_pair", "create_from_template")
-                for i, pair in enumerate(pairs)
-            ),
-            *(Case(group, group.replace("_", " "), None) for group in single),
-        ]
+        creating = ("create_pair", "create_from_template")
+        created = [Case(group, f"{group} {i}", pair) for group in creating for i, pair in enumerate(pairs)]
+        return [*created, *(Case(group, group.replace("_", " "), None) for group in single)]
 
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[TransactionInstance]:
         """Open the arm's own copy with the arm's engines."""
@@ -158,9 +116,8 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
             return None
         return await instance.parts(case.args), (await instance.uses_now())[instance.template]
 
-    async def reset(self, instance: TransactionInstance, case: Case, answer: Any) -> None:
+    async def reset(self, instance: TransactionInstance, case: Case, _answer: Any) -> None:
         """Delete the pair, and put the templates' uses back."""
-        del answer
         if not case.group.startswith("read"):
             await instance.restore(case.args)
 
@@ -174,7 +131,7 @@ class TransactionManagement(TransactionFaults, PromptScenario[TransactionInstanc
             answer = await self.run(instance, case)
         await self.reset(instance, case, answer)
         sent = {s.sql: s for s in (*written.sent(), *read.sent())}
-        return await plans(instance.store.undo, sent.values(), arm=instance.arm, group=case.group)
+        return await plans(instance.store.undo, sent.values(), arm=instance.store.arm, group=case.group)
 
     async def facts(self, instance: TransactionInstance) -> Mapping[str, float]:
         """Return the figures of faults at each step, of competing tasks, and of reads and writes that had to wait."""

@@ -1,45 +1,23 @@
 """The review's summary: the whole service behind its API, with all recommendations at once."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
-from fixtures.api.answers import comparable, left_behind
-from fixtures.api.facts import figures, peak_memory_cut, watched_counts
+from fixtures.api import work
 from fixtures.api.faults import ApiFaults
-from fixtures.api.instance import CLIENTS, ApiInstance, check, serve
-from fixtures.api.mix import DECK, IN_WORDS
-from fixtures.api.work import BATCH, ApiOutcome, ApiWork, decks, figure_ns, operations, warm
-from fixtures.store import RemotePromptScenario, dataset
-from fixtures.with_redis import WithRedis
-from harness import (
-    Arm,
-    CapacityKind,
-    Case,
-    Group,
-    NotMeasurableError,
-    Prepared,
-    Promise,
-    Setting,
-    at_least,
-    at_most,
-    cut,
-    latency,
-    less_time,
-    measured,
-    share_of,
-    speedup,
-    times,
-    times_the_capacity,
-)
+from fixtures.api.instance import CLIENTS, ApiInstance, check, serve, shares_connection
+from fixtures.api.requests import DECK, IN_WORDS
+from fixtures.api.work import BATCH, ApiOutcome, ApiWork
+from fixtures.store import RemotePromptScenario, WithRedis, dataset
+from harness import Arm, CapacityKind, Case, Group, NotMeasurableError, Prepared, Promise, Setting, share_of, times_the_capacity
 from harness.servers.lifecycle import processes
+from harness.verdicts.measures import latency, less_time, speedup
+from harness.verdicts.promise import at_least, at_most, cut, measured, times
 from service.migrations import levels
 from service.switches import Level, Switches
 
-LOAD_DECKS = 2
-"""Decks of a stream of single requests under load, before it begins again."""
-
+LOAD_DECKS = 2  # decks of a stream of single requests under load, before it begins again
 OF_THE_MIX = f"{BATCH} requests of the mix by {CLIENTS} clients"
 SHARED = "concurrent requests share one connection to SQLite, on which writes during reads fail (see the findings)"
 CLAIM_S2, CLAIM_S4 = "95th percentile at most 150 ms", "1000 connections instead of 100"
@@ -87,7 +65,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         Promise("S4", "failed requests", measured("share"), share_of("failed_requests", "requests"), part=AT_ONCE),
         Promise("S5", CLAIM_S5, at_least(0.8, "share"), share_of("hits", "lookups"), part="of what is looked up"),
         Promise("S5", CLAIM_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
-        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), peak_memory_cut()),
+        Promise("S6", "30–41 % less memory", cut(0.3, 0.41), work.peak_memory_cut),
     )
     migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
     busy = True
@@ -106,48 +84,45 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
     async def prepare(self, setting: Setting) -> Prepared:
         """Load all tables, and make the history."""
         made = await super().prepare(setting)
-        warm(setting)
+        work.warm(setting)
         return made
 
     def cases(self, setting: Setting) -> Sequence[Case]:
         """Return batches and whole decks of the mix, and its reads and writes alone."""
         return [
             Case(group, f"{group} {number}", ApiWork(tuple(requests)))
-            for group, of_cases in operations(dataset(setting), setting.stream).items()
+            for group, of_cases in work.operations(dataset(setting), setting.stream).items()
             for number, requests in enumerate(of_cases, start=1)
         ]
 
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return single requests of the mix, of some decks of the stream."""
-        requests = decks(setting, 0, LOAD_DECKS)
-        return [
-            Case(IN_WORDS[r.kind], f"{r.kind} {number}", ApiWork((r,), alone=True)) for number, r in enumerate(requests, start=1)
-        ]
+        requests = enumerate(work.decks(setting, 0, LOAD_DECKS), start=1)
+        return [Case(IN_WORDS[r.kind], f"{r.kind} {number}", ApiWork((r,), alone=True)) for number, r in requests]
 
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service on the arm's own copy, and fill its cache as the history left it."""
         switches = Switches.all(Level(arm))
-        async with self.database(arm, setting) as store, serve(store, switches, warm(setting)) as instance:
+        async with self.database(arm, setting) as store, serve(store, switches, work.warm(setting)) as instance:
             yield instance
 
-    async def open_switched(self, on: AbstractSet[str], setting: Setting) -> AsyncIterator[ApiInstance]:
+    async def open_switched(self, on: frozenset[str], setting: Setting) -> AsyncIterator[ApiInstance]:
         """Start the service with these switches optimised and the others as in the baseline, with few connections and clients.
 
-        Raises:
-            ValueError: a switch is unknown.
+        ValueError if a switch is unknown.
         """
         unknown = sorted(on - set(self.switches))
         if unknown:
-            raise ValueError(f"no switch named {unknown[0]!r}; choose from {', '.join(self.switches)}")
+            raise ValueError(f"unknown switch {unknown[0]!r}; choose from {', '.join(self.switches)}")
         switches = replace(Switches.all(Level.BASELINE), **dict.fromkeys(on, Level.OPTIMISED))
         arm = switches.indexes.value
-        async with self.database(arm, setting) as store, serve(store, switches, warm(setting), few=True) as instance:
+        async with self.database(arm, setting) as store, serve(store, switches, work.warm(setting), few=True) as instance:
             yield instance
 
     async def run(self, instance: ApiInstance, case: Case) -> Any:
         """Send the requests."""
         requests = case.args.requests
-        if instance.shares_connection and any(request.writes for request in requests):
+        if shares_connection(instance.switches, instance.store.setting) and any(request.writes for request in requests):
             raise NotMeasurableError(SHARED)
         if case.args.alone:
             sent = [instance.with_free_ids(request) for request in requests]
@@ -160,21 +135,20 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         if before is None:
             return ApiOutcome(requests, answers)
         after = await instance.counts()
-        return ApiOutcome(
-            requests, answers, (after["statements_ns"] - before["statements_ns"]) / (after["statements"] - before["statements"])
-        )
+        took_ns, number = (after[name] - before[name] for name in ("statements_ns", "statements"))
+        return ApiOutcome(requests, answers, took_ns / number)
 
     def self_reported_ns(self, case: Case, answer: Any) -> int | None:
         """Return the group's figure: mean, median or 95th percentile of the requests' times, or the mean time of a statement."""
-        return figure_ns(case.group, answer)
+        return work.figure_ns(case.group, answer)
 
     def normalise(self, case: Case, answer: Any) -> Any:
         """Return the answers, except those that depend on what other requests of the operation change."""
-        return comparable(case.args.requests, answer.answers)
+        return work.comparable(case.args.requests, answer.answers)
 
     async def state(self, instance: ApiInstance, case: Case) -> Any:
         """Return what was written, from the rows and from the service: nothing old may be left in its cache."""
-        return await left_behind(instance, case.args.requests)
+        return await work.left_behind(instance, case.args.requests)
 
     async def reset(self, instance: ApiInstance, case: Case, answer: Any) -> None:
         """Undo what was written, and restore the cache. Under load, concurrent users share a cache that is kept: see `settle`."""
@@ -193,8 +167,8 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
 
     async def counts(self, instance: ApiInstance) -> Mapping[str, float]:
         """Return the service's statements, its cache's lookups and hits, and the time of waits for connections and of their use."""
-        return await watched_counts(instance)
+        return await work.watched_counts(instance)
 
     async def facts(self, instance: ApiInstance) -> Mapping[str, float]:
         """Return hits, failures and peak memory over many requests."""
-        return await figures(instance)
+        return await work.figures(instance)

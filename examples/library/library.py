@@ -22,10 +22,6 @@ class Loan(LibraryTables):
 
 def overdue(session: Session, branch: str, now: datetime, limit: int = 20) -> list[tuple[int, datetime]]:
     """Return the ids and due dates of a branch's longest overdue loans."""
-    chosen = (
-        select(Loan.id, Loan.due)
-        .where(Loan.branch == branch, Loan.returned.is_(None), Loan.due < now)
-        .order_by(Loan.due, Loan.id)
-        .limit(limit)
-    )
+    late = (Loan.branch == branch, Loan.returned.is_(None), Loan.due < now)
+    chosen = select(Loan.id, Loan.due).where(*late).order_by(Loan.due, Loan.id).limit(limit)
     return [(loan_id, due) for loan_id, due in session.execute(chosen)]

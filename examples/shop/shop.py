@@ -51,9 +51,6 @@ async def totals_eager(session: AsyncSession, ids: Sequence[int]) -> Totals:
 
 async def totals_grouped(session: AsyncSession, ids: Sequence[int]) -> Totals:
     """Let the database add up, with one query."""
-    chosen = (
-        select(ShopOrder.customer_id, func.sum(ShopOrder.cents))
-        .where(ShopOrder.customer_id.in_(ids))
-        .group_by(ShopOrder.customer_id)
-    )
+    customer = ShopOrder.customer_id
+    chosen = select(customer, func.sum(ShopOrder.cents)).where(customer.in_(ids)).group_by(customer)
     return {customer_id: int(cents) for customer_id, cents in await session.execute(chosen)}

@@ -13,7 +13,7 @@ NUMBERS = 20_000
 
 
 class Steps:
-    """Counts what the arm said it did."""
+    """Counts the steps that the arm reports."""
 
     def __init__(self, instance: Mapping[str, Any]) -> None:
         """Watch one instance."""
@@ -25,7 +25,7 @@ class Steps:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Leave everything as it is."""
+        """Stop counting."""
 
     def counts(self) -> Mapping[str, float]:
         """Return the steps taken."""
@@ -47,7 +47,7 @@ class Adding(Scenario[dict[str, Any]]):
     )
 
     def prepare(self, setting: Setting) -> Prepared:
-        """Say what the data are."""
+        """Return the digest of the data."""
         return Prepared({"digest": f"numbers-{setting.seed}"}, {"version": "1"})
 
     def cases(self, setting: Setting) -> Sequence[Case]:
@@ -56,11 +56,11 @@ class Adding(Scenario[dict[str, Any]]):
 
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[dict[str, Any]]:
-        """Give the arm its name and a counter."""
+        """Yield the arm's name and a counter."""
         yield {"arm": arm, "steps": [0]}
 
     async def run(self, instance: dict[str, Any], case: Case) -> int:
-        """Add up; giving way once, as a call to a server would."""
+        """Add up, and suspend once, as a call to a server would."""
         await asyncio.sleep(0)
         instance["steps"][0] += 1 if instance["arm"] == "optimised" else case.args
         if instance["arm"] == "optimised":
@@ -75,7 +75,7 @@ class Adding(Scenario[dict[str, Any]]):
 
     @demonstrates("the proposal still makes a list")
     async def makes_a_list(self, instance: dict[str, Any], cases: Sequence[Case]) -> str:
-        """Show that it takes as many steps as there are numbers."""
+        """Count its steps: one for each number."""
         await self.run(instance, cases[0])
         assert instance["steps"][0] > 1, "one step"
         return f"{instance['steps'][0]} steps"

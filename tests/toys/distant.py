@@ -14,19 +14,19 @@ from harness.verdicts.promise import Promise, times
 
 
 class Distant(Scenario[Any]):
-    """Ask an echo once in place of twice.
+    """Send one request to an echo server instead of two.
 
-    The engine "dead" has a server that nobody answers, "missing" one that cannot run here, "mortal" one that goes away.
+    The engine "dead" has a server that does not answer, "missing" one that cannot run here, "mortal" one that stops after a while.
     """
 
     arms = {"baseline": "two round trips", "optimised": "one"}
-    groups = (Group("echo", "hear a byte"),)
+    groups = (Group("echo", "receive a byte"),)
     promises = (Promise("D1", "twice as fast", times(2), speedup("echo"), arms=["optimised"]),)
     engines = ("sqlite", "dead", "missing", "mortal")
 
     @contextmanager
     def servers(self, setting: Setting) -> Iterator[Mapping[str, Server]]:
-        """Start an echo."""
+        """Start an echo server."""
         if setting.engine == "dead":
             raise UsageError("no echo answers at 127.0.0.1:1; start it, or name another")
         if setting.engine == "missing":
@@ -46,21 +46,21 @@ class Distant(Scenario[Any]):
 
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[int]:
-        """Return how often to ask."""
+        """Return the number of requests."""
         yield 2 if arm == "baseline" else 1
 
     async def run(self, instance: int, case: Case) -> bytes:
-        """Ask."""
+        """Send a byte and receive it, once per request."""
         for _ in range(instance):
             reader, writer = await asyncio.open_connection("127.0.0.1", case.args)
             writer.write(b"x")
-            heard = await reader.read(1)
+            received = await reader.read(1)
             writer.close()
-        return heard
+        return received
 
 
 def _echo(listening: socket.socket, most: int) -> None:
-    """Echo a byte a connection, so many times, then be gone."""
+    """Echo a byte per connection, up to the limit, then stop."""
     for _ in range(most):
         try:
             connection, _ = listening.accept()

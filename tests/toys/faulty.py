@@ -14,16 +14,16 @@ from harness.scenario import Case, Group, Scenario, Server, Setting
 GOOD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 HOW = ("good", "closes", "resets", "garbage", "half", "hangs")
 RESET = struct.pack("ii", 1, 0)
-"""What lingers for no time at all, so that closing is a reset."""
+"""SO_LINGER of 0 seconds: closing the connection resets it."""
 
 GOOD_AT_FIRST = 4
-"""So many of each kind are answered well: two cases of two arms, which are compared before any load."""
+"""Number of good answers of each kind: two cases of two arms, which are compared before any load."""
 
 
 class Faulty(Scenario[Client]):
-    """Ask a server that fails in every way.
+    """Send requests to a server that fails in every way.
 
-    Its own answers are compared first, and are good then.
+    Its first answers, which are compared between arms, are good.
     """
 
     arms = {"baseline": "one client", "optimised": "another"}
@@ -52,7 +52,7 @@ class Faulty(Scenario[Client]):
         client.close()
 
     async def run(self, instance: Client, case: Case) -> bytes:
-        """Ask; what hangs is given up by whoever measures."""
+        """Send a request; one that hangs ends at the deadline of the load generator."""
         return (await instance.request("GET", f"/{case.args}")).body
 
 
@@ -75,7 +75,7 @@ def _answer(connection: socket.socket, asked: Counter[str]) -> None:
             connection.sendall(GOOD)
             return
         if how == "hangs":
-            connection.recv(1)  # until the client has gone
+            connection.recv(1)  # until the client closes the connection
         if how == "resets":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         connection.sendall({"garbage": b"no such protocol\r\n\r\n", "half": GOOD[:-1]}.get(how, b""))

@@ -1,4 +1,4 @@
-"""A scenario with switches: a sum whose work is looped, of which one switch saves a part, one more with another's help."""
+"""A scenario with switches: counting in rounds, of which one switch saves half, and another one most of what is left."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ class Switching(Scenario[int]):
     arms = {"baseline": "every round", "optimised": "a few"}
     groups = (
         Group("count", "count up"),
-        Group("aside", "count up, for nobody", secondary=True),
+        Group("aside", "count up again", secondary=True),
         Group("single", "one user's count", load=False),
     )
     switches = {"halve": "half the rounds", "skip": "skip rounds that halving leaves", "idle": "a setting without effect"}
@@ -28,17 +28,17 @@ class Switching(Scenario[int]):
 
     @asynccontextmanager
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[int]:
-        """Give the arm its rounds."""
+        """Yield the arm's rounds."""
         yield ROUNDS if arm == "baseline" else ROUNDS // 10
 
     @asynccontextmanager
     async def open_switched(self, on: frozenset[str], setting: Setting) -> AsyncIterator[int]:
-        """Give the set of switches its rounds."""
+        """Yield the rounds of the set of switches."""
         rounds = ROUNDS // 2 if "halve" in on else ROUNDS
         yield rounds // 5 if {"halve", "skip"} <= on else rounds
 
     async def run(self, instance: int, case: Case) -> int:
-        """Loop, and answer what every arm answers."""
+        """Loop, and return what every arm returns."""
         for _ in range(instance):
             pass
         return int(case.args)
