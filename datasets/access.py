@@ -17,11 +17,8 @@ from datasets.quantiles import zipf
 from datasets.sizes import BLOCK_PROMPTS, Dataset
 from datasets.streams import Purpose, raw, uniforms
 
-LATEST_PROMPTS = 10_000
-"""Number of newest prompts that requests for recent prompts are drawn from."""
-
-_NUMBERS = 3
-"""64-bit numbers per request: its half, its rank, and the choice among a prompt's evaluations."""
+LATEST_PROMPTS = 10_000  # number of newest prompts that requests for recent prompts are drawn from
+_NUMBERS = 3  # 64-bit numbers per request: its half, its rank, and the choice among a prompt's evaluations
 
 
 @dataclass(frozen=True)
@@ -30,18 +27,14 @@ class _Survey:
 
     live: NDArray[np.bool_]
     evaluations: NDArray[np.int64]
-    latest: NDArray[np.int64]
-    """Positions of the newest live prompts, newest first."""
+    latest: NDArray[np.int64]  # positions of the newest live prompts, newest first
 
 
 def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
     """Return ids of live prompts, half of them by popularity, half of them recent.
 
     Popularity is Zipf 0.99, with the popular prompts scattered over the table; recency is Zipf 0.99 over the newest LATEST_PROMPTS.
-    Soft-deleted prompts are never returned.
-
-    Raises:
-        ValueError: the dataset is so small that it has no live prompt.
+    Soft-deleted prompts are never returned. Raises ValueError if the dataset is so small that it has no live prompt.
     """
     survey = _survey(dataset)
     prompts, _ = _requests(dataset, Purpose.ACCESS_PROMPT, stream, count, survey.live)
@@ -51,8 +44,7 @@ def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
 def evaluation_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
     """Return ids of evaluations: a random one of a live prompt, with prompts drawn as by `prompt_ids`.
 
-    Raises:
-        ValueError: the dataset is so small that no live prompt has an evaluation.
+    Raises ValueError if the dataset is so small that no live prompt has an evaluation.
     """
     survey = _survey(dataset)
     prompts, picks = _requests(dataset, Purpose.ACCESS_EVALUATION, stream, count, survey.live & (survey.evaluations > 0))

@@ -19,8 +19,7 @@ class Block:
 
     table: str
     index: int
-    columns: Mapping[str, Column]
-    """Columns by name, in the table's order, all of the same length."""
+    columns: Mapping[str, Column]  # columns by name, in the table's order, all of the same length
 
     @property
     def rows(self) -> int:

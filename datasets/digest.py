@@ -8,8 +8,7 @@ from datasets.block import Block, Column
 from datasets.sizes import Dataset
 from datasets.tables import TABLES, blocks, blocks_of
 
-GENERATOR_VERSION = 1
-"""Increase it whenever the rows of a seed change. 1: the first version."""
+GENERATOR_VERSION = 1  # increase it whenever the rows of a seed change. 1: the first version
 
 # Separators that do not occur in the rows' text.
 _BETWEEN = "\x1f"
@@ -30,8 +29,7 @@ class Digest:
     def hexdigest(self) -> str:
         """Return the digest of the whole dataset, 64 hexadecimal digits.
 
-        Raises:
-            ValueError: blocks are missing, so the digest would be that of another dataset.
+        Raises ValueError if blocks are missing, so the digest would be that of another dataset.
         """
         expected = [(table, index) for table in sorted(TABLES) for index in range(blocks_of(self._dataset, table))]
         missing = [f"{table} {index}" for table, index in expected if (table, index) not in self._of_blocks]

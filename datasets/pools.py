@@ -25,14 +25,9 @@ _EMOJI = "🙂🚀✅📝🔥🤖💡🎯"
 class WordPools:
     """Text to draw from."""
 
-    slabs: tuple[str, ...]
-    """One long text per language of LANGUAGES, of SLAB_CHARS characters each."""
-
-    titles: NDArray[np.object_]
-    """Titles per language; shape (languages, titles)."""
-
-    names: NDArray[np.object_]
-    """Names of test cases and templates, in every language."""
+    slabs: tuple[str, ...]  # one long text per language of LANGUAGES, of SLAB_CHARS characters each
+    titles: NDArray[np.object_]  # titles per language; shape (languages, titles)
+    names: NDArray[np.object_]  # names of test cases and templates, in every language
 
     def texts(self, languages: NDArray[np.uint8], lengths_chars: NDArray[np.int64], draws: NDArray[np.uint64]) -> list[str]:
         """Return one slice of a slab per row, at the position given by its draw."""
@@ -48,8 +43,7 @@ class WordPools:
 def pools(seed: int) -> WordPools:
     """Return the pools of a seed; the first call takes a fraction of a second.
 
-    Raises:
-        ModuleNotFoundError: Faker is not installed.
+    Raises ModuleNotFoundError if Faker is not installed.
     """
     from faker import Faker  # noqa: PLC0415 - 0.1 s that code which only needs sizes should not pay for
 

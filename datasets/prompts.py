@@ -49,12 +49,8 @@ class Skeleton:
     Times are in microseconds since 1970 UTC.
     """
 
-    chain: NDArray[np.int64]
-    """Position of the row that begins the row's chain of versions."""
-
-    imports: NDArray[np.int64]
-    """Position of the first row of the chains imported together with the row's chain."""
-
+    chain: NDArray[np.int64]  # position of the row that begins the row's chain of versions
+    imports: NDArray[np.int64]  # position of the first row of the chains imported together with the row's chain
     created_us: NDArray[np.int64]
     updated_us: NDArray[np.int64]
     deleted: NDArray[np.bool_]

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 SIZES = {"tiny": 1_000, "small": 10_000, "medium": 100_000, "large": 1_000_000}
 """Prompts by name of size. The other tables follow from the prompts."""
 
-BLOCK_PROMPTS = 1_000
-"""Prompts per block; a block of evaluations or test results holds those of one block of prompts."""
-
+BLOCK_PROMPTS = 1_000  # prompts per block; a block of evaluations or test results holds those of one block of prompts
 BLOCK_TEMPLATES = 1_000
 
 SEED_LIMIT = 2**63
@@ -24,20 +22,13 @@ class Dataset:
 
     Rows are generated one by one within their block, so a smaller dataset is a prefix of a larger one of the same seed, table by
     table, in every column except one: `prompts.user_id` is drawn from the dataset's own `users`, because a dataset a hundred times
-    larger has a hundred times the users, not users that are a hundred times busier.
-
-    Raises:
-        ValueError: an unknown size, a seed outside 0 … 2**63 - 1, or a scale outside (0, 1].
+    larger has a hundred times the users, not users that are a hundred times busier. Raises ValueError for an unknown
+    size, a seed outside 0 … 2**63 - 1, or a scale outside (0, 1].
     """
 
-    size: str = "small"
-    """Name of the number of prompts; a key of SIZES."""
-
+    size: str = "small"  # a key of SIZES
     seed: int = 0
-    """Determines the content of the rows."""
-
-    scale: float = 1.0
-    """Share of the size's prompts."""
+    scale: float = 1.0  # share of the size's prompts
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -73,19 +64,11 @@ class Dataset:
         return -(-self.templates // BLOCK_TEMPLATES)
 
     def prompts_in(self, index: int) -> int:
-        """Return the number of prompts in a block.
-
-        Raises:
-            IndexError: the dataset has no such block.
-        """
+        """Return the number of prompts in a block. Raises IndexError if the dataset has no such block."""
         return _rows_in("prompts", index, self.prompts, BLOCK_PROMPTS)
 
     def templates_in(self, index: int) -> int:
-        """Return the number of prompt templates in a block.
-
-        Raises:
-            IndexError: the dataset has no such block.
-        """
+        """Return the number of prompt templates in a block. Raises IndexError if the dataset has no such block."""
         return _rows_in("prompt_templates", index, self.templates, BLOCK_TEMPLATES)
 
 

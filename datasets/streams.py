@@ -41,10 +41,8 @@ class Purpose(IntEnum):
 def raw(seed: int, purpose: Purpose, index: int, draws: int) -> NDArray[np.uint64]:
     """Return the first `draws` numbers of a stream, each of 64 uniform bits.
 
-    `index` numbers the streams of one purpose: the block, or the access stream.
-
-    Raises:
-        ValueError: an index outside 0 … 2**48 - 1.
+    `index` numbers the streams of one purpose: the block, or the access stream. Raises ValueError for an index outside
+    0 … 2**48 - 1.
     """
     if not 0 <= index < 1 << _INDEX_BITS:
         raise ValueError(f"stream {index} is outside 0 … 2**{_INDEX_BITS} - 1; number streams from 0")

@@ -9,9 +9,7 @@ from datasets import evaluations, prompt_templates, prompts, results
 from datasets.block import Block, as_dicts
 from datasets.sizes import BLOCK_PROMPTS, Dataset
 
-TABLES = ("prompts", "evaluations", "test_results", "prompt_templates")
-"""The tables, parents before children."""
-
+TABLES = ("prompts", "evaluations", "test_results", "prompt_templates")  # the tables, parents before children
 DESCRIPTIONS = MappingProxyType(
     {
         "prompts": prompts.DESCRIPTION,
@@ -29,11 +27,7 @@ _MAX_STREAMS = 1 << 24
 
 
 def blocks_of(dataset: Dataset, table: str) -> int:
-    """Return the number of blocks of a table.
-
-    Raises:
-        ValueError: the table does not exist.
-    """
+    """Return the number of blocks of a table. Raises ValueError if the table does not exist."""
     _known(table)
     return dataset.template_blocks if table == "prompt_templates" else dataset.blocks
 
@@ -41,9 +35,7 @@ def blocks_of(dataset: Dataset, table: str) -> int:
 def block(dataset: Dataset, table: str, index: int) -> Block:
     """Return one block of a table: the same rows in any order, in any process.
 
-    Raises:
-        ValueError: the table does not exist.
-        IndexError: the block does not exist.
+    Raises ValueError if the table does not exist, IndexError if the block does not.
     """
     _known(table)
     if table == "prompt_templates":
@@ -59,8 +51,7 @@ def block(dataset: Dataset, table: str, index: int) -> Block:
 def blocks(dataset: Dataset, tables: Iterable[str] = TABLES) -> Iterator[Block]:
     """Yield the blocks of these tables one at a time, table after table, in constant memory.
 
-    Raises:
-        ValueError: a table does not exist.
+    Raises ValueError if a table does not exist.
     """
     for table in tables:
         for index in range(blocks_of(dataset, table)):
@@ -70,8 +61,7 @@ def blocks(dataset: Dataset, tables: Iterable[str] = TABLES) -> Iterator[Block]:
 def rows(dataset: Dataset, table: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table one at a time, as dicts of plain Python values; for small uses.
 
-    Raises:
-        ValueError: the table does not exist.
+    Raises ValueError if the table does not exist.
     """
     for made in blocks(dataset, (table,)):
         yield from as_dicts(made)
@@ -81,10 +71,7 @@ def prompts_to_insert(dataset: Dataset, stream: int, count: int) -> list[dict[st
     """Return new prompts of the dataset's users, a pure function of the arguments.
 
     A longer list starts with the shorter. They are distributed like the others, including chains: a row's parent precedes it in the
-    list. Their ids are neither in the dataset nor in another stream.
-
-    Raises:
-        ValueError: a stream outside 0 … 2**24 - 1.
+    list. Their ids are neither in the dataset nor in another stream. Raises ValueError for a stream outside 0 … 2**24 - 1.
     """
     if not 0 <= stream < _MAX_STREAMS:
         raise ValueError(f"stream {stream} is outside 0 … 2**24 - 1; number streams of inserts from 0")

@@ -32,11 +32,8 @@ from service.sessions import sessionmaker as async_sessions
 PromptRow = Mapping[str, Any]
 Insert = Callable[[AsyncSession, Sequence[PromptRow]], Awaitable[int]]
 
-THREADS = 40
-"""Number of threads that FastAPI uses for endpoints that are plain functions."""
-
-CONNECTIONS = 20
-"""Pool size of the optimised engines."""
+THREADS = 40  # number of threads that FastAPI uses for endpoints that are plain functions
+CONNECTIONS = 20  # pool size of the optimised engines
 
 
 class Requests(Protocol):
@@ -158,8 +155,7 @@ async def session_as_written(sessions: async_sessionmaker[AsyncSession]) -> Asyn
 async def gathered_on_one_session(session: AsyncSession, queries: Sequence[Query]) -> list[Any]:
     """Run all queries concurrently on one session.
 
-    Raises:
-        InvalidRequestError: the session has no connection yet. If it has one, the queries run one after another.
+    Raises InvalidRequestError if the session has no connection yet. If it has one, the queries run one after another.
     """
     return list(await asyncio.gather(*(query(session) for query in queries)))
 

@@ -38,8 +38,7 @@ async def insert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> i
 async def insert_as_written(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
     """Insert or update as the review writes it.
 
-    Raises:
-        AttributeError: always, for any rows: the generic `insert()` has no `on_conflict_do_update`.
+    Always raises AttributeError: the generic `insert()` has no `on_conflict_do_update`.
     """
     changed = 0
     for batch in chunks(rows, batch_size):
@@ -72,8 +71,7 @@ async def insert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batc
 async def insert_optimised(session: AsyncSession, rows: Iterable[PromptRow]) -> int:
     """Insert with executemany: a single-row statement run over batches of parameters. Accepts a generator of rows.
 
-    Raises:
-        IntegrityError: an id exists already; nothing is inserted.
+    Raises IntegrityError if an id exists already; nothing is inserted.
     """
     inserted = 0
     for batch in chunks(rows, BATCH):

@@ -14,23 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from service import prompts
 from service.models import Evaluation, Prompt, PromptTemplate, TestResult
 
-PromptDetail = tuple[str, str, str, str, int, datetime]
-"""(id, title, content, status, version, created_at)."""
-
-UserPrompts = tuple[tuple[str, str, datetime], ...]
-"""(id, title, created_at) of each prompt, newest first."""
-
-TestCase = tuple[str, str, float | None, bool]
-"""(id, test_case_name, score, passed)."""
-
+PromptDetail = tuple[str, str, str, str, int, datetime]  # (id, title, content, status, version, created_at)
+UserPrompts = tuple[tuple[str, str, datetime], ...]  # (id, title, created_at) of each prompt, newest first
+TestCase = tuple[str, str, float | None, bool]  # (id, test_case_name, score, passed)
 EvaluationDetail = tuple[tuple[str, str, str, str, str, float | None], tuple[TestCase, ...]]
 """(id, prompt_id, status, provider, model, overall_score), and its test results sorted by id."""
 
-Templates = tuple[tuple[str, str, int], ...]
-"""(id, name, usage_count) of each template, most used first."""
-
-Statistics = tuple[tuple[str, float, int], ...]
-"""(prompt_id, mean score, number of evaluations) of the best-scoring prompts."""
+Templates = tuple[tuple[str, str, int], ...]  # (id, name, usage_count) of each template, most used first
+Statistics = tuple[tuple[str, float, int], ...]  # (prompt_id, mean score, number of evaluations) of the best-scoring prompts
 
 
 class Catalogue(Protocol):

@@ -68,11 +68,8 @@ class PromptService:
     """The operations of the service. Rows are mappings with all columns, ids included."""
 
     switches: Switches
-    """The level of each optimisation."""
-
     database: Database
-    front: Front
-    """The catalogue, cached or not, and the invalidation for other writes."""
+    front: Front  # the catalogue, cached or not, and the invalidation for other writes
 
     @property
     def catalogue(self) -> Catalogue:
@@ -84,11 +81,7 @@ class PromptService:
         await self.database.read(lambda session: session.execute(select(1)))
 
     async def page(self, user_id: str, cursor: str | None, limit: int) -> Page[str]:
-        """Return a page of a user's live prompts by cursor.
-
-        Raises:
-            MalformedCursorError: the cursor was not issued by a page.
-        """
+        """Return a page of a user's live prompts by cursor. Raises MalformedCursorError if the cursor was not issued by a page."""
         return await self.database.read(lambda session: paging.page(session, self.switches.streaming, user_id, cursor, limit))
 
     async def page_from(self, user_id: str, offset: int, limit: int) -> Page[int]:
@@ -101,11 +94,7 @@ class PromptService:
         return await self.database.read(lambda session: load(session, user_id))
 
     async def create(self, prompt: Row, evaluation: Row) -> None:
-        """Save a prompt and its first evaluation.
-
-        Raises:
-            IntegrityError: one of the ids exists already.
-        """
+        """Save a prompt and its first evaluation. Raises IntegrityError if one of the ids exists already."""
         async with self.front.writing({prompt["id"]: prompt["user_id"]}):
             if self.switches.transactions is Level.OPTIMISED:
                 once = self.database.once
@@ -118,9 +107,8 @@ class PromptService:
     async def create_many(self, rows: Sequence[Row]) -> int:
         """Insert prompts and return their number.
 
-        Raises:
-            IntegrityError: an id exists already; nothing is inserted. The review's insert never raises it, since it replaces the
-                row.
+        Raises IntegrityError if an id exists already; nothing is inserted. The review's insert never raises it, since it replaces
+        the row.
         """
         insert = _INSERT[self.switches.bulk]
         async with self.front.writing({row["id"]: row["user_id"] for row in rows}):
@@ -161,8 +149,7 @@ class PromptService:
 async def open_service(settings: ServiceSettings) -> AsyncIterator[PromptService]:
     """Open the service with its settings, in the event loop that uses it, and close everything that it opened at the end.
 
-    Raises:
-        ValueError: the service does not support the database.
+    Raises ValueError if the service does not support the database.
     """
     async with (
         open_database(make_url(settings.database_url), settings.switches) as database,

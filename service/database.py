@@ -26,9 +26,7 @@ Answer = TypeVar("Answer")
 Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[AsyncSession], Awaitable[Answer]]
 
-WARM = 10
-"""Number of connections to open before the first request if opening one takes round trips; limited by the pool size."""
-
+WARM = 10  # number of connections to open before the first request if opening one takes round trips; limited by the pool size
 _UNREACHABLE = ("08", "53", "57P")
 """SQLSTATE prefixes of a server that is unreachable, out of resources, shutting down or starting up."""
 
@@ -56,21 +54,14 @@ class Database:
     engine: Engine | AsyncEngine
     readers: Sessions
     writers: Sessions
-    run: DatabaseRun
-    """Runs work once."""
-
+    run: DatabaseRun  # runs work once
     run_again: DatabaseRun
     """Runs work, again after a conflict, so the work must have no side effects other than those that a rollback undoes."""
 
     pieces: Pieces
-    once: Transactions
-    """Units of work without retries, for `run_again` to retry."""
-
-    retries: Callable[[], dict[str, int]]
-    """Returns the number of retries by kind of conflict."""
-
-    concurrent_reads: SessionEach | None = None
-    """Runs several queries of a request concurrently; None if the service does not."""
+    once: Transactions  # units of work without retries, for `run_again` to retry
+    retries: Callable[[], dict[str, int]]  # returns the number of retries by kind of conflict
+    concurrent_reads: SessionEach | None = None  # runs several queries of a request concurrently; None if the service does not
 
     async def read(self, work: Work[Answer]) -> Answer:
         """Run work that reads, on its own session."""
@@ -85,8 +76,7 @@ class Database:
 async def open_database(url: URL, switches: Switches) -> AsyncIterator[Database]:
     """Open the database with the switches, and close every connection at the end.
 
-    Raises:
-        ValueError: the service does not support the database.
+    Raises ValueError if the service does not support the database.
     """
     embedded = url.get_backend_name() == "sqlite"
     in_threads = switches.async_queries is Level.BASELINE or (switches.async_queries is Level.OPTIMISED and embedded)

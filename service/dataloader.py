@@ -16,8 +16,7 @@ from service.models import Prompt
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-PromptRow = tuple[str, str, str]
-"""(id, title, content)."""
+PromptRow = tuple[str, str, str]  # (id, title, content)
 
 
 class ReviewDataLoader(Generic[Key, Value]):

@@ -34,8 +34,7 @@ _SQLITE = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "forei
 def with_driver(url: URL, *, asyncio: bool) -> URL:
     """Return the URL of the same database with the driver for synchronous or asyncio sessions.
 
-    Raises:
-        ValueError: the service does not support the database.
+    Raises ValueError if the service does not support the database.
     """
     backend = url.get_backend_name()
     if backend not in DRIVERS:

@@ -12,9 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.streaming import Page, decode_cursor, page_by_key, page_by_offset, page_by_time
 from service.switches import Level
 
-MAX_OFFSET = 1_000_000
-"""The highest offset of a page."""
-
+MAX_OFFSET = 1_000_000  # the highest offset of a page
 Cursor = TypeVar("Cursor")
 
 
@@ -25,8 +23,7 @@ class MalformedCursorError(ValueError):
 async def page(session: AsyncSession, level: Level, user_id: str, cursor: str | None, limit: int) -> Page[str]:
     """Return a page by cursor, with the technique of the level; None requests the first page.
 
-    Raises:
-        MalformedCursorError: the cursor was not issued by a page of this level.
+    Raises MalformedCursorError if the cursor was not issued by a page of this level.
     """
     if level is Level.BASELINE:
         by_offset = await page_by_offset(session, user_id, None if cursor is None else offset(cursor), limit)
@@ -42,8 +39,7 @@ async def page(session: AsyncSession, level: Level, user_id: str, cursor: str | 
 def offset(cursor: str) -> int:
     """Return the number of rows before a page.
 
-    Raises:
-        MalformedCursorError: the cursor is not a whole number from 0 to MAX_OFFSET.
+    Raises MalformedCursorError if the cursor is not a whole number from 0 to MAX_OFFSET.
     """
     if cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(MAX_OFFSET)) and int(cursor) <= MAX_OFFSET:
         return int(cursor)

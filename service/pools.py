@@ -67,16 +67,11 @@ PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
 )
 """The review's settings, including the keyword that SQLAlchemy does not know."""
 
-UNKNOWN = "pool_timeout_retry"
-"""The keyword that SQLAlchemy does not know."""
+UNKNOWN = "pool_timeout_retry"  # the keyword that SQLAlchemy does not know
 
 
 def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
-    """Create an engine as the review writes it.
-
-    Raises:
-        TypeError: in production, if the URL does not contain "sqlite".
-    """
+    """Create an engine as the review writes it. Raises TypeError in production, unless the URL contains "sqlite"."""
     if "sqlite" in url.render_as_string():
         # `check_same_thread` is omitted: an asyncio driver has its own thread, and Turso's driver does not know the argument.
         return create_async_engine(url, poolclass=StaticPool)
@@ -84,11 +79,7 @@ def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
 
 
 def engine_with_settings_as_written(url: URL, environment: Environment) -> AsyncEngine:
-    """Create an engine with the review's settings of an environment, for any URL.
-
-    Raises:
-        TypeError: in production.
-    """
+    """Create an engine with the review's settings of an environment, for any URL. Raises TypeError in production."""
     return create_async_engine(url, **PROPOSED[environment], pool_logging_name="turso_pool")
 
 
@@ -118,12 +109,8 @@ class PoolSettings:
 
     size: int
     timeout_s: float
-    lifetime_s: float | None = None
-    """Maximum age of a connection in seconds; None for no limit."""
-
-    lifetime_jitter: float = 0.1
-    """Share of the lifetime by which each connection's lifetime is shortened at most, at random."""
-
+    lifetime_s: float | None = None  # maximum age of a connection in seconds; None for no limit
+    lifetime_jitter: float = 0.1  # share of the lifetime by which each connection's lifetime is shortened at most, at random
     ping_after_idle_s: float | None = None
     """Idle time in seconds after which a connection is pinged when it is taken; None for never."""
 

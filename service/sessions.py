@@ -121,11 +121,7 @@ class Threads:
 
 
 def run_to_end(work: Awaitable[Answer]) -> Answer:
-    """Run a coroutine to its end in one step.
-
-    Raises:
-        RuntimeError: it awaits something that has not completed.
-    """
+    """Run a coroutine to its end in one step. Raises RuntimeError if it awaits something that has not completed."""
     steps = cast("Coroutine[Any, Any, Answer]", work)
     try:
         steps.send(None)

@@ -16,38 +16,27 @@ SLOW_LOG, SLOW_MS = "PROMPT_SERVICE_SLOW_LOG", "PROMPT_SERVICE_SLOW_MS"
 
 ALL_BASELINE = Switches.all(Level.BASELINE)
 
-BODY_LIMIT_BYTES = 4 * 2**20
-"""Default limit of a request body: a thousand prompts of four thousand characters."""
-
-SLOW_THRESHOLD_MS = 100.0
-"""Default threshold of the slow-query log: statements that take this time or longer are logged."""
+BODY_LIMIT_BYTES = 4 * 2**20  # default limit of a request body: a thousand prompts of four thousand characters
+SLOW_THRESHOLD_MS = 100.0  # default threshold of the slow-query log: statements that take this time or longer are logged
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
     """The settings of one service process.
 
-    Raises:
-        ValueError: the switches need a cache, and no Redis is given; a limit is not above 0; or a slow-query log is requested
-            without the monitoring that keeps it.
+    Raises ValueError if the switches need a cache, and no Redis is given; a limit is not above 0; or a slow-query log is requested
+    without the monitoring that keeps it.
     """
 
     database_url: str = field(repr=False)  # it may hold a password
     """SQLAlchemy's URL of the database, with any driver; the driver used depends on the switches."""
 
-    redis_url: str | None = field(default=None, repr=False)
-    """URL of Redis; may be None if caching is at its baseline."""
-
+    redis_url: str | None = field(default=None, repr=False)  # URL of Redis; may be None if caching is at its baseline
     switches: Switches = ALL_BASELINE
-    namespace: str = "prompt-service:"
-    """Prefix of every key in Redis, including its last separator."""
-
+    namespace: str = "prompt-service:"  # prefix of every key in Redis, including its last separator
     body_limit_bytes: int = BODY_LIMIT_BYTES
-    slow_log: Path | None = None
-    """File of the slow-query log, kept by optimised monitoring only; None for no log."""
-
-    slow_ms: float = SLOW_THRESHOLD_MS
-    """Threshold of the slow-query log in milliseconds."""
+    slow_log: Path | None = None  # file of the slow-query log, kept by optimised monitoring only; None for no log
+    slow_ms: float = SLOW_THRESHOLD_MS  # threshold of the slow-query log in milliseconds
 
     def __post_init__(self) -> None:
         if self.switches.caching is not Level.BASELINE and self.redis_url is None:
@@ -69,8 +58,7 @@ class ServiceSettings:
     def from_environment(cls, variables: Mapping[str, str]) -> Self:
         """Return the settings given by environment variables.
 
-        Raises:
-            ValueError: a variable is missing or invalid; the message names it.
+        Raises ValueError if a variable is missing or invalid; the message names it.
         """
         if not variables.get(DATABASE):
             raise ValueError(f"{DATABASE} is not set; set it to the URL of the database, such as sqlite:////path/to/prompts.db")

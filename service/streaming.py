@@ -29,8 +29,7 @@ EXPORT_PAGE = 500
 PROPOSED_PAGE = 1000
 
 Cursor = TypeVar("Cursor")
-Listed = tuple[str, str, datetime]
-"""(id, title, created_at)."""
+Listed = tuple[str, str, datetime]  # (id, title, created_at)
 
 
 @dataclass(frozen=True)
@@ -125,10 +124,7 @@ async def page_by_time(session: AsyncSession, user_id: str, cursor: datetime | N
 async def page_by_key(session: AsyncSession, user_id: str, cursor: str | None = None, limit: int = 50) -> Page[str]:
     """Return a page of prompts after the time and id of the previous page's last one, newest first.
 
-    The cursor is opaque to the caller.
-
-    Raises:
-        ValueError: the cursor was not issued by a page.
+    The cursor is opaque to the caller. Raises ValueError if the cursor was not issued by a page.
     """
     statement = _newest_first(_live(select(Prompt.id, Prompt.title, Prompt.created_at), user_id)).limit(limit + 1)
     if cursor is not None:
@@ -160,11 +156,7 @@ def encode_cursor(created_at: datetime, prompt_id: str) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return a cursor's time and id.
-
-    Raises:
-        ValueError: the cursor was not created by `encode_cursor`.
-    """
+    """Return a cursor's time and id. Raises ValueError if the cursor was not created by `encode_cursor`."""
     try:
         time, _, prompt_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         created_at = datetime.fromisoformat(time)

@@ -27,12 +27,8 @@ class Switches:
     pools: Level = Level.BASELINE
     async_queries: Level = Level.BASELINE
     caching: Level = Level.BASELINE
-    indexes: Level = Level.BASELINE
-    """The migrations that the database has had."""
-
-    loading: Level = Level.BASELINE
-    """The way prompts are loaded with their evaluations (N+1)."""
-
+    indexes: Level = Level.BASELINE  # the migrations that the database has had
+    loading: Level = Level.BASELINE  # the way prompts are loaded with their evaluations (N+1)
     bulk: Level = Level.BASELINE
     transactions: Level = Level.BASELINE
     streaming: Level = Level.BASELINE
@@ -45,28 +41,19 @@ class Switches:
 
     @classmethod
     def alone(cls, name: str) -> Self:
-        """Return one switch optimised, the others at the baseline.
-
-        Raises:
-            ValueError: the switch does not exist.
-        """
+        """Return one switch optimised, the others at the baseline. Raises ValueError if the switch does not exist."""
         return replace(cls.all(Level.BASELINE), **{_known(name): Level.OPTIMISED})
 
     @classmethod
     def without(cls, name: str) -> Self:
-        """Return one switch at the baseline, the others optimised.
-
-        Raises:
-            ValueError: the switch does not exist.
-        """
+        """Return one switch at the baseline, the others optimised. Raises ValueError if the switch does not exist."""
         return replace(cls.all(Level.OPTIMISED), **{_known(name): Level.BASELINE})
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the switches of a text: a level, then any number of `NAME=LEVEL`, separated by commas.
 
-        Raises:
-            ValueError: a name or level is unknown, or a name occurs twice.
+        Raises ValueError if a name or level is unknown, or a name occurs twice.
         """
         first, *others = text.split(",")
         exceptions = [_exception(other) for other in others]

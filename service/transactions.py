@@ -22,18 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from service.models import Evaluation, Prompt, PromptTemplate
 
 Row = Mapping[str, Any]
-Counts = tuple[int, int]
-"""Number of prompts and of evaluations."""
-
+Counts = tuple[int, int]  # number of prompts and of evaluations
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncSession], Awaitable[Answer]]
 
 DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"
 """SQLSTATEs of the two conflicts after which PostgreSQL requires the whole transaction to be retried."""
 
-BUSY = "BUSY"
-"""A conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read."""
-
+BUSY = "BUSY"  # a conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read
 _SQLITE_BUSY = 5
 _PRIMARY_CODE = 0xFF
 _TURSO_BUSY = {"database is locked", "database snapshot is stale, rollback and retry the transaction"}
@@ -60,8 +56,7 @@ async def create_from_template_baseline(session: AsyncSession, template_id: str,
 async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> None:
     """Count a use of each template: read it, add one, write it back; rows are locked in the order given.
 
-    Raises:
-        NoResultFound: a template does not exist. The other techniques raise it as well.
+    Raises NoResultFound if a template does not exist. The other techniques raise it as well.
     """
     for template_id in template_ids:
         await _use(session, template_id)
@@ -174,20 +169,13 @@ class Transactions:
     writers: async_sessionmaker[AsyncSession]
     """Makes sessions whose transactions take the locks they need at the start (BEGIN IMMEDIATE) or lock rows in key order."""
 
-    readers: async_sessionmaker[AsyncSession]
-    """Makes sessions that cannot write and see one snapshot."""
-
-    attempts: int = 10
-    """Limit of attempts per unit of work."""
-
-    first_wait_s: float = 0.002
-    """Upper bound of the random wait before the first retry, in seconds; it doubles with each retry."""
-
+    readers: async_sessionmaker[AsyncSession]  # makes sessions that cannot write and see one snapshot
+    attempts: int = 10  # limit of attempts per unit of work
+    first_wait_s: float = 0.002  # upper bound of the random wait before the first retry, in seconds; it doubles with each retry
     longest_wait_s: float = 0.2
     """Limit of that upper bound, in seconds. The waits are random, so that transactions that collided do not collide again."""
 
-    retries: Counter[str] = field(default_factory=Counter)
-    """Number of retries by kind of conflict."""
+    retries: Counter[str] = field(default_factory=Counter)  # number of retries by kind of conflict
 
     async def write(self, work: Work[Answer]) -> Answer:
         """Run the work and commit all of it or nothing. The work may run several times, so it must have no other effects."""

@@ -84,8 +84,7 @@ class ReviewApplication:
     def __init__(self, url: str, origin: Handle) -> None:
         self._url = url
         self._origin = origin
-        self.counts: Counter[str] = Counter()
-        """Requests, and engines created for them."""
+        self.counts: Counter[str] = Counter()  # requests, and engines created for them
 
     async def handle(self, call: Call) -> Answer:
         """Serve a read on a session of its own engine, which is left to the garbage collector."""
@@ -105,8 +104,7 @@ class ReviewCache:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._kept: dict[str, tuple[float, Answer]] = {}
-        self.counts: Counter[str] = Counter()
-        """Lookups, and hits among them."""
+        self.counts: Counter[str] = Counter()  # lookups, and hits among them
 
     def match(self, key: str) -> Answer | None:
         """Return the response stored under a key, or None."""

@@ -15,9 +15,7 @@ from typing import Any, Final
 from service.cache.layers import Kind, Layers
 from service.catalogue import Catalogue, EvaluationDetail, PromptDetail, Statistics, Templates, UserPrompts
 
-MISSING_TTL_S = 30.0
-"""Lifetime of the information that a row is missing, in seconds."""
-
+MISSING_TTL_S = 30.0  # lifetime of the information that a row is missing, in seconds
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 
 PROMPT: Final = Kind[PromptDetail | None]("prompt", 10 * _MINUTE_S, PromptDetail | None, MISSING_TTL_S)

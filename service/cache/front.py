@@ -16,8 +16,7 @@ from service.catalogue import Catalogue
 from service.settings import ServiceSettings
 from service.switches import Level
 
-Owners = Mapping[str, str]
-"""Prompt → its user."""
+Owners = Mapping[str, str]  # prompt → its user
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,7 @@ class Front:
     changing: Callable[[Owners], AbstractAsyncContextManager[None]] | None = None
     """Wraps a write of prompts that bypasses the catalogue, and invalidates their cache entries; None without a cache."""
 
-    counts: Callable[[], Mapping[str, int]] = dict
-    """Returns the cache's counters."""
+    counts: Callable[[], Mapping[str, int]] = dict  # returns the cache's counters
 
     def writing(self, owners: Owners) -> AbstractAsyncContextManager[None]:
         """Return the context manager for a write of these prompts."""

@@ -25,12 +25,8 @@ from service.cache.redis import SharedCache, UnavailableError
 Value = TypeVar("Value")
 Clock = Callable[[], float]
 
-MEMORY_S = 1.0
-"""Time in seconds for which a process answers from its memory without a lookup in Redis."""
-
-MEMORY_ENTRIES = 1_000
-"""Limit of entries in a process's memory."""
-
+MEMORY_S = 1.0  # time in seconds for which a process answers from its memory without a lookup in Redis
+MEMORY_ENTRIES = 1_000  # limit of entries in a process's memory
 JITTER = (0.90, 0.99)
 """A value lives for a random share of its kind's lifetime, so that values cached together do not expire together.
 
@@ -55,11 +51,7 @@ class Kind(Generic[Value]):
         return self._encode(value)
 
     def decode(self, stored: bytes) -> Value:
-        """Return the decoded value.
-
-        Raises:
-            msgspec.DecodeError: the bytes do not encode a value of this type.
-        """
+        """Return the decoded value. Raises msgspec.DecodeError if the bytes do not encode a value of this type."""
         value: Value = self._decoder.decode(stored)
         return value
 
@@ -106,8 +98,7 @@ class _InFlight:
     """A read in flight, shared by the callers of its key."""
 
     work: asyncio.Task[Any] = field(init=False)
-    current: bool = True
-    """Whether no write of the key is known since the read began."""
+    current: bool = True  # whether no write of the key is known since the read began
 
 
 class Layers:

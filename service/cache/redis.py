@@ -30,15 +30,11 @@ from redis.exceptions import RedisError
 LEASE_S = 5.0
 """Time in seconds in which a reader may fill a missed key. Meanwhile other processes read the database for this key."""
 
-FENCE_S = 10.0
-"""Time in seconds for which a key stays fenced if the writer does not clear it: longer than a commit takes."""
-
+FENCE_S = 10.0  # time in seconds for which a key stays fenced if the writer does not clear it: longer than a commit takes
 FAILURES, PAUSE_S = 3, 1.0
 """Number of consecutive failures after which no call is sent to Redis, and for how many seconds; then one caller tries again."""
 
-RESUBSCRIBE_S = 0.2
-"""Pause in seconds before another attempt to subscribe."""
-
+RESUBSCRIBE_S = 0.2  # pause in seconds before another attempt to subscribe
 CONNECTIONS = 20
 
 _VALUE, _LEASE, _FENCE = b"v", b"l", b"w"
@@ -138,8 +134,7 @@ class SharedCache:
     async def look(self, key: str) -> RedisLookup:
         """Return the stored value, or take the lease of an empty key.
 
-        Raises:
-            UnavailableError: Redis is unavailable; read the database.
+        Raises UnavailableError if Redis is unavailable: read the database.
         """
         lease = _LEASE + secrets.token_bytes(8)
         held: bytes | None = await self._send(lambda: self._look([key], [lease, _ms(LEASE_S)]))
@@ -150,8 +145,7 @@ class SharedCache:
     async def fill(self, key: str, lease: bytes, value: bytes, ttl_s: float) -> bool:
         """Store a value if the key still holds the lease; return whether it did.
 
-        Raises:
-            UnavailableError: the state of the key is unknown; its lease expires.
+        Raises UnavailableError if the state of the key is unknown: its lease expires.
         """
         return bool(await self._send(lambda: self._fill([key], [lease, _VALUE + value, _ms(ttl_s)])))
 

@@ -41,12 +41,8 @@ class Call:
     """A request."""
 
     method: str
-    path: str
-    """The path without the query."""
-
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Header names are in lower case."""
-
+    path: str  # the path without the query
+    headers: Mapping[str, str] = field(default_factory=dict)  # header names are in lower case
     query: str = ""
     body: bytes = b""
 

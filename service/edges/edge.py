@@ -22,8 +22,7 @@ class Edge:
         self._origin = origin
         self._replica = replica
         self.cache = cache
-        self.counts: Counter[str] = Counter()
-        """Calls by source of the answer: cache, replica, origin."""
+        self.counts: Counter[str] = Counter()  # calls by source of the answer: cache, replica, origin
         self._refreshing: dict[str, asyncio.Task[None]] = {}
 
     async def handle(self, call: Call) -> Answer:

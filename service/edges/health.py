@@ -16,22 +16,16 @@ class EdgeHealth:
     lag_s: float = 0.0
 
 
-Probe = Callable[[str], Awaitable[EdgeHealth]]
-"""Checks an edge, by name; raises if it does not respond well."""
+Probe = Callable[[str], Awaitable[EdgeHealth]]  # checks an edge, by name; raises if it does not respond well
 
 
 @dataclass(frozen=True)
 class CheckSchedule:
     """The intervals and deadlines of health checks."""
 
-    interval_s: float = 0.5
-    """Mean time between two checks of an edge, in seconds."""
-
-    jitter: float = 0.2
-    """Share by which an interval varies at random, so that many checkers do not check simultaneously."""
-
-    deadline_s: float = 1.0
-    """Deadline per check, in seconds."""
+    interval_s: float = 0.5  # mean time between two checks of an edge, in seconds
+    jitter: float = 0.2  # share by which an interval varies at random, so that many checkers do not check simultaneously
+    deadline_s: float = 1.0  # deadline per check, in seconds
 
     def pause_s(self, draw: Random) -> float:
         """Return the time until the next check, in seconds."""

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_BYTES = 16 * 2**20
-_OVERHEAD_BYTES = 512
-"""Size of an entry in addition to its body and headers: keys, records, links."""
+_OVERHEAD_BYTES = 512  # size of an entry in addition to its body and headers: keys, records, links
 
 
 class LookupState(StrEnum):
     """The result of a lookup."""
 
     FRESH = "fresh"
-    STALE = "stale"
-    """May be served while it is refreshed."""
-
+    STALE = "stale"  # may be served while it is refreshed
     MISS = "miss"
     PASS = "pass"  # noqa: S105 - a state of a lookup
     """A request that no shared cache may serve, so it is not looked up."""
@@ -45,11 +42,8 @@ class EdgeLookup:
     """The result of a lookup."""
 
     state: LookupState
-    answer: Answer | None = None
-    """The stored response; None for a miss or a pass."""
-
-    age_s: float = 0.0
-    """Time in seconds since it was stored."""
+    answer: Answer | None = None  # the stored response; None for a miss or a pass
+    age_s: float = 0.0  # time in seconds since it was stored
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,7 @@ class EdgeCache:
         self._varies: dict[str, tuple[str, ...]] = {}
         self._keys: dict[str, set[tuple[str, ...]]] = {}
         self._bytes = 0
-        self.counts: Counter[str] = Counter()
-        """Lookups by result: fresh, stale, miss, pass; and `evicted`, `purged`."""
+        self.counts: Counter[str] = Counter()  # lookups by result: fresh, stale, miss, pass; and `evicted`, `purged`
 
     def lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         """Return the stored response for a request with these headers, and count the lookup."""

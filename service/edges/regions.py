@@ -10,8 +10,7 @@ EARTH_RADIUS_KM = 6371.0
 KM_PER_MS_OF_RTT = 60.0
 """Kilometres of a great circle per millisecond of round trip: light in fibre travels 200 km/ms one way, and cables detour."""
 
-MIN_RTT_MS = 1.0
-"""The round trip within one location, in milliseconds."""
+MIN_RTT_MS = 1.0  # the round trip within one location, in milliseconds
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,7 @@ REGIONS = {
         Region("ap-southeast", 1.28, 103.83),  # Singapore
     )
 }
-ORIGIN = "us-east"
-"""The region of the primary, and of clients whose location is unknown."""
-
+ORIGIN = "us-east"  # the region of the primary, and of clients whose location is unknown
 _NEVER_LOCATED = [
     ipaddress.ip_network(network)
     for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")  # private, and behind a carrier

@@ -19,9 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from service.catalogue import retitle
 from service.models import Prompt
 
-LAG_SAMPLES = 1000
-"""Number of replication lags that a replica keeps."""
-
+LAG_SAMPLES = 1000  # number of replication lags that a replica keeps
 changes = Table(
     "changes",
     MetaData(),
@@ -52,15 +50,13 @@ class Change(msgspec.Struct, frozen=True):
 class Versioned(Protocol):
     """An object that holds data of some version."""
 
-    version: int
-    """The number of the last write contained in the data."""
+    version: int  # the number of the last write contained in the data
 
 
 Fetch = Callable[[int], Awaitable[Sequence[Change]]]
 """Requests the changes after a version from the primary; takes as long as the primary holds the request."""
 
-NotifyStale = Callable[[Sequence[str]], None]
-"""Receives the paths whose answers have changed, once the data contains the change."""
+NotifyStale = Callable[[Sequence[str]], None]  # receives the paths whose answers have changed, once the data contains the change
 
 
 def paths(prompt_id: str, user_id: str) -> tuple[str, str]:

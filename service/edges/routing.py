@@ -19,29 +19,14 @@ from dataclasses import dataclass, field
 class Policy:
     """The parameters of a router."""
 
-    weight: float = 0.2
-    """Share of a new measurement in the average."""
-
-    better_share: float = 0.15
-    """Share by which another edge must be faster to be chosen instead."""
-
-    better_ms: float = 2.0
-    """Difference in milliseconds by which another edge must be faster to be chosen instead."""
-
-    failures: int = 2
-    """Number of consecutive failures that eject an edge."""
-
-    eject_s: float = 1.0
-    """Duration of the first ejection, in seconds."""
-
-    longest_s: float = 60.0
-    """Limit of the duration of an ejection, in seconds."""
-
-    good_probes: int = 2
-    """Number of consecutive successful probes that restore an edge."""
-
-    stale_s: float = 30.0
-    """Age of an edge's data in seconds beyond which the edge is avoided like an ejected one."""
+    weight: float = 0.2  # share of a new measurement in the average
+    better_share: float = 0.15  # share by which another edge must be faster to be chosen instead
+    better_ms: float = 2.0  # difference in milliseconds by which another edge must be faster to be chosen instead
+    failures: int = 2  # number of consecutive failures that eject an edge
+    eject_s: float = 1.0  # duration of the first ejection, in seconds
+    longest_s: float = 60.0  # limit of the duration of an ejection, in seconds
+    good_probes: int = 2  # number of consecutive successful probes that restore an edge
+    stale_s: float = 30.0  # age of an edge's data in seconds beyond which the edge is avoided like an ejected one
 
 
 @dataclass

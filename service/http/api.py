@@ -66,8 +66,7 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
 def from_environment() -> FastAPI:
     """Return the application configured by environment variables: `uvicorn --factory service.http.api:from_environment`.
 
-    Raises:
-        ValueError: a variable is missing or invalid.
+    Raises ValueError if a variable is missing or invalid.
     """
     settings = ServiceSettings.from_environment(os.environ)
     return create_app(settings, instruments_for(settings))

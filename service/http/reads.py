@@ -15,9 +15,7 @@ from service.paging import MAX_OFFSET
 
 MISSING, REFUSED = HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
 
-_BEGINNING = 2
-"""Chunks of an export that are produced before its response begins: the header, and the first rows."""
-
+_BEGINNING = 2  # chunks of an export that are produced before its response begins: the header, and the first rows
 router = APIRouter()
 
 PromptId = Annotated[schemas.Id, Path(description="A prompt's id.")]

@@ -12,9 +12,7 @@ from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-MAX_BULK_PROMPTS = 1_000
-"""Limit of prompts per bulk request."""
-
+MAX_BULK_PROMPTS = 1_000  # limit of prompts per bulk request
 _NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
 

@@ -21,9 +21,7 @@ from service.observability.metrics import (
     MetricKind,
 )
 
-WINDOW = "$__rate_interval"
-"""Grafana's variable: at least four scrapes, so that no window lacks a rate."""
-
+WINDOW = "$__rate_interval"  # Grafana's variable: at least four scrapes, so that no window lacks a rate
 QUANTILES = (0.5, 0.95, 0.99)
 COLUMNS, WIDTH, HEIGHT = 3, 8, 8
 

@@ -11,9 +11,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-NO_ROUTE = "no route"
-"""The route of a request that matches none: the path is chosen by the client and may differ every time."""
-
+NO_ROUTE = "no route"  # the route of a request that matches none: the path is chosen by the client and may differ every time
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

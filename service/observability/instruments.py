@@ -16,15 +16,11 @@ from service.switches import Level
 class Instruments:
     """The hooks that monitoring adds to the application."""
 
-    render: Callable[[], bytes]
-    """Returns the body of /metrics."""
-
+    render: Callable[[], bytes]  # returns the body of /metrics
     watch: Callable[[Engine | AsyncEngine, Callable[[], Mapping[str, int]]], None]
     """Receives the engine and the cache's counters once both exist."""
 
-    middleware: Callable[[ASGIApp], ASGIApp] | None = None
-    """Wraps the application; None for no middleware."""
-
+    middleware: Callable[[ASGIApp], ASGIApp] | None = None  # wraps the application; None for no middleware
     kept: Callable[[], AbstractContextManager[object]] = nullcontext
     """Entered while the application runs, for resources to open and close."""
 

@@ -19,8 +19,7 @@ FINE, COARSE = 1.1, 1.5
 def buckets_s(step: float, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[float, ...]:
     """Return upper bounds in seconds, three digits each, from `min_s` in steps of factor `step` until one is `max_s` or more.
 
-    Raises:
-        ValueError: the bounds do not ascend, or `step` is so small that two bounds round to the same value.
+    Raises ValueError if the bounds do not ascend, or `step` is so small that two bounds round to the same value.
     """
     if not 0 < min_s < max_s or step < 1.01:  # noqa: PLR2004 - three digits cannot distinguish smaller steps
         raise ValueError(f"cannot make buckets from {min_s} to {max_s} s with step {step}")
@@ -40,19 +39,12 @@ class MetricKind(StrEnum):
 class Metric:
     """One metric of the service."""
 
-    name: str
-    """Name as exposed."""
-
+    name: str  # name as exposed
     kind: MetricKind
-    help: str
-    """Description, in /metrics and on the dashboard."""
-
+    help: str  # description, in /metrics and on the dashboard
     labels: tuple[str, ...] = ()
-    unit: str = "short"
-    """Grafana's unit of the values: "s" for seconds, "short" for a number."""
-
-    step: float = COARSE
-    """Ratio between the bounds of consecutive buckets of a histogram."""
+    unit: str = "short"  # Grafana's unit of the values: "s" for seconds, "short" for a number
+    step: float = COARSE  # ratio between the bounds of consecutive buckets of a histogram
 
 
 STATEMENTS = Metric(

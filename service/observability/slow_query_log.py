@@ -34,9 +34,7 @@ from sqlalchemy.pool import NullPool
 
 from service.observability.redaction import kinds, plan_line
 
-PLAN_S = 5.0
-"""Timeout of a plan in seconds; EXPLAIN waits for locks as any statement does."""
-
+PLAN_S = 5.0  # timeout of a plan in seconds; EXPLAIN waits for locks as any statement does
 MAX_FORMS = 1000
 """Number of forms whose plan is taken. Later forms get no plan, which bounds the memory."""
 
@@ -51,16 +49,11 @@ class SlowStatement:
 
     engine: Engine
     sql: str
-    parameters: Any
-    """The parameters; a list of sets if `many`."""
-
+    parameters: Any  # a list of sets if `many`
     many: bool
     duration_s: float
-    rows: int | None
-    """Number of rows, if the driver reports it."""
-
-    call_site: Sequence[str]
-    """Places in the code that sent it; see `call_site`."""
+    rows: int | None  # number of rows, if the driver reports it
+    call_site: Sequence[str]  # places in the code that sent it; see `call_site`
 
 
 Explain = Callable[[SlowStatement], list[str]]
