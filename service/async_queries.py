@@ -41,11 +41,9 @@ class Requests(Protocol):
 
     async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
         """Run independent queries of one request; return the answers in the order of the queries."""
-        ...
 
     async def create(self, rows: Sequence[PromptRow]) -> int:
         """Insert prompts and commit; return their number."""
-        ...
 
 
 class Threaded:

@@ -7,7 +7,7 @@ An upsert replaces title, content and updated_at of an existing prompt, and inse
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Base, Prompt
 
 PromptRow = Mapping[str, Any]
+Insert = Callable[[AsyncSession, Sequence[PromptRow]], Awaitable[int]]
 
 BATCH = 1000
 """Rows per batch. Ten times as many take ten times the memory for parameters and gain nothing."""

@@ -36,7 +36,6 @@ class DatabaseRun(Protocol):
 
     async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Run the work and return its answer."""
-        ...
 
 
 class Pieces(Protocol):
@@ -44,7 +43,6 @@ class Pieces(Protocol):
 
     def __call__(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
         """Yield the chunks."""
-        ...
 
 
 @dataclass(frozen=True)

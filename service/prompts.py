@@ -61,6 +61,12 @@ async def results(
     return await _rows(session, statement)
 
 
+async def test_cases(session: AsyncSession, evaluation_id: str) -> list[tuple[str, str, float | None, bool]]:
+    """Return (id, test_case_name, score, passed) of all of an evaluation's test cases, sorted by id."""
+    columns = select(TestResult.id, TestResult.test_case_name, TestResult.score, TestResult.passed)
+    return await _rows(session, columns.where(TestResult.evaluation_id == evaluation_id).order_by(TestResult.id))
+
+
 async def top_templates(session: AsyncSession, category: str, limit: int = 20) -> list[tuple[str, str, int]]:
     """Return (id, name, usage_count) of a category's most used templates."""
     statement = (

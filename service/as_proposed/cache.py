@@ -74,7 +74,6 @@ class Caching(Protocol):
 
     def cache(self) -> AbstractContextManager[RedisCache]:
         """Yield a cache manager for one call."""
-        ...
 
 
 def salted_key(prefix: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

@@ -45,7 +45,6 @@ class Reader(Protocol):
 
     def get(self, ip_address: Any) -> Any:
         """Return the record of an address, or None."""
-        ...
 
 
 def distance_km(latitude: float, longitude: float, region: Region) -> float:

@@ -1,7 +1,7 @@
 """The prompt service over HTTP. All levels of all switches answer the same requests with the same responses.
 
-The remaining differences belong to the review and are documented where they occur: prompts that its cursor omits (`paging`), rows
-that its upsert replaces (`composition`), and writes that its shared connection to SQLite loses under concurrent requests
+The remaining differences belong to the review and are documented where they occur: prompts that its cursor omits (`streaming`),
+rows that its upsert replaces (`composition`), and writes that its shared connection to SQLite loses under concurrent requests
 (`engines`). Statistics may be as old as their lifetime in a cache.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.composition import open_service
-from service.http import problems, reads, writes
+from service.http import problems, routes
 from service.observability.instruments import Instruments, instruments_for
 from service.settings import ServiceSettings
 
@@ -54,8 +54,8 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
     app.state.now = now
     app.state.body_limit_bytes = settings.body_limit_bytes
     app.state.instruments = instruments
-    app.include_router(reads.router)
-    app.include_router(writes.router)
+    app.include_router(routes.reads)
+    app.include_router(routes.writes)
     problems.install(app)
     if instruments is not None and instruments.middleware is not None:
         app.add_middleware(instruments.middleware)

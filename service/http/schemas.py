@@ -29,16 +29,8 @@ def _distinct(ids: list[str]) -> list[str]:
     return ids
 
 
-Ids = Annotated[
-    list[Id],
-    Field(min_length=1, max_length=MAX_BULK_PROMPTS, json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_distinct),
-]
-
-
-def new_id() -> str:
-    """Return an id for an object that came without one."""
-    return str(uuid4())
+_UNIQUE = Field(min_length=1, max_length=MAX_BULK_PROMPTS, json_schema_extra={"uniqueItems": True})
+Ids = Annotated[list[Id], _UNIQUE, AfterValidator(_distinct)]
 
 
 class Status(StrEnum):
@@ -47,6 +39,10 @@ class Status(StrEnum):
     DRAFT = "draft"
     ACTIVE = "active"
     ARCHIVED = "archived"
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 class _In(BaseModel):
@@ -67,7 +63,7 @@ class _Out(BaseModel):
 class NewPrompt(_In):
     """A prompt to create. With an id from the client, the request can be repeated safely."""
 
-    id: Id = Field(default_factory=new_id)
+    id: Id = Field(default_factory=lambda: str(uuid4()))
     user_id: Id
     title: Title
     content: Content
@@ -82,7 +78,7 @@ class NewPrompt(_In):
 class NewEvaluation(_In):
     """The first evaluation of a new prompt, still to be run by a provider's model."""
 
-    id: Id = Field(default_factory=new_id)
+    id: Id = Field(default_factory=lambda: str(uuid4()))
     provider: Name
     model: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROL)]
 
@@ -95,17 +91,11 @@ class NewEvaluation(_In):
 class NewPromptEvaluated(NewPrompt):
     """A prompt to create together with its first evaluation."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "user_id": "user-1",
-                    "title": "Summarise a text",
-                    "content": "Summarise: {text}",
-                    "evaluation": {"provider": "openai", "model": "gpt-4o"},
-                }
-            ]
-        }
+    model_config = _example(
+        user_id="user-1",
+        title="Summarise a text",
+        content="Summarise: {text}",
+        evaluation={"provider": "openai", "model": "gpt-4o"},
     )
 
     evaluation: NewEvaluation
@@ -125,7 +115,7 @@ class NewPrompts(_In):
 class TitleChange(_In):
     """A new title for a user's prompt."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": "user-1", "title": "A better title"}]})
+    model_config = _example(user_id="user-1", title="A better title")
 
     user_id: Id
     title: Title
