@@ -72,16 +72,5 @@ CACHE_HITS = Metric("cache_hits_total", MetricKind.COUNTER, "Reads that were ans
 CACHE_MISSES = Metric("cache_misses_total", MetricKind.COUNTER, "Reads that had to go to the database", ("cache",))
 SLOW_DROPPED = Metric("slow_queries_dropped_total", MetricKind.COUNTER, "Slow statements that could not be written to the log")
 
-METRICS = (
-    REQUESTS,
-    STATEMENTS,
-    ERRORS,
-    POOL_WAIT,
-    POOL_SIZE,
-    POOL_CHECKED_OUT,
-    POOL_OVERFLOW,
-    POOL_WAITING,
-    CACHE_HITS,
-    CACHE_MISSES,
-    SLOW_DROPPED,
-)
+POOL_USE = (POOL_SIZE, POOL_CHECKED_OUT, POOL_OVERFLOW)
+METRICS = (REQUESTS, STATEMENTS, ERRORS, POOL_WAIT, *POOL_USE, POOL_WAITING, CACHE_HITS, CACHE_MISSES, SLOW_DROPPED)

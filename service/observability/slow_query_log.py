@@ -32,8 +32,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from service.observability.redaction import kinds, plan_line
-
 PLAN_S = 5.0  # timeout of a plan in seconds; EXPLAIN waits for locks as any statement does
 MAX_FORMS = 1000
 """Number of forms whose plan is taken. Later forms get no plan, which bounds the memory."""
@@ -153,10 +151,11 @@ class SlowQueryLog:
             self._queue.task_done()
 
     def _line(self, slow: SlowStatement) -> dict[str, Any]:
-        from service.observability.fingerprint import fingerprint, normal_form  # noqa: PLC0415 - sqlglot is slow to import, and most processes see no slow statement
+        from service.observability import redaction  # noqa: PLC0415 - sqlglot is slow to import, and most processes see no slow statement
 
-        normal = normal_form(slow.sql, slow.engine.dialect.name)
-        name = fingerprint(normal)
+        normal = redaction.normal_form(slow.sql, slow.engine.dialect.name)
+        name = redaction.fingerprint(normal)
+        plan = self._plan(name, slow)
         sets = slow.parameters if slow.many else [slow.parameters]
         return {
             "at": self._utc().isoformat(timespec="milliseconds"),
@@ -164,10 +163,10 @@ class SlowQueryLog:
             "sql": normal,
             "duration_ms": round(slow.duration_s * 1000, 3),
             "rows": slow.rows,
-            "parameters": kinds(sets[0]) if sets else [],
+            "parameters": redaction.kinds(sets[0]) if sets else [],
             "parameter_sets": len(sets),
             "call_site": list(slow.call_site),
-            "plan": self._plan(name, slow),
+            "plan": plan and [redaction.plan_line(line) for line in plan],
         }
 
     def _plan(self, name: str, slow: SlowStatement) -> list[str] | None:
@@ -180,7 +179,7 @@ class SlowQueryLog:
         self._next_plan_s = now_s + self._plan_every_s
         self._explained.add(name)
         try:
-            return [plan_line(line) for line in self._explain(slow)]
+            return self._explain(slow)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             return [f"no plan: {type(error).__name__}"]  # an error's text may repeat the parameters
 
