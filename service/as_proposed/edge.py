@@ -29,6 +29,7 @@ EDGE_LOCATIONS = {
 }
 """The review's edges and their URLs."""
 
+MIDDLE = -100  # longitude in degrees between the two edges in the US
 CACHE_S = 300.0
 CLIENT_HEADER = "cf-connecting-ip"
 HEALTH_DEADLINE_S = 5.0
@@ -36,17 +37,14 @@ HEALTH_DEADLINE_S = 5.0
 
 def client_location(record: Mapping[str, Any] | None) -> str:
     """Return the review's edge for a client's GeoLite2 record."""
-    if not record:
-        return "us-east"
-    continent = record.get("continent", {}).get("code")
-    country = record.get("country", {}).get("iso_code")
-    if continent == "AS":
-        return "ap-northeast"
-    if continent == "EU":
-        return "eu-west"
-    if country == "US":
-        middle = -100
-        return "us-east" if record.get("location", {}).get("longitude", middle) > middle else "us-west"
+    record = record or {}
+    match record.get("continent", {}).get("code"), record.get("country", {}).get("iso_code"):
+        case "AS", _:
+            return "ap-northeast"
+        case "EU", _:
+            return "eu-west"
+        case _, "US" if record.get("location", {}).get("longitude", MIDDLE) <= MIDDLE:
+            return "us-west"
     return "us-east"
 
 

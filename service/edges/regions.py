@@ -81,9 +81,7 @@ def client_address(peer: str, forwarded_for: str = "", trusted_hops: int = 1) ->
     known.
     """
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    chosen = peer
-    if trusted_hops and hops:
-        chosen = hops[-min(trusted_hops, len(hops))]
+    chosen = hops[-min(trusted_hops, len(hops))] if trusted_hops and hops else peer
     try:
         return ipaddress.ip_address(chosen.strip("[]").partition("%")[0])
     except ValueError:

@@ -171,7 +171,7 @@ class _StatementTimes:
         completed = lru_cache(_TEXTS_KEPT)(lambda sql: seconds.labels(*operation_and_entity(sql), "ok"))
 
         def execute(cursor: Any, sql: str, *rest: Any) -> bool:
-            *parameters, context = rest
+            context = rest[-1]
             started_ns = now_ns()
             try:
                 getattr(context.dialect, method)(cursor, sql, *rest)
@@ -181,9 +181,9 @@ class _StatementTimes:
             took_ns = now_ns() - started_ns
             completed(sql).observe(took_ns / 1e9)
             if took_ns >= slow_ns and slow is not None:
-                sets, rows = parameters[0] if parameters else (), cursor.rowcount
+                parameters, rows = () if rest[0] is context else rest[0], cursor.rowcount
                 engine = context.engine
-                slow.note(SlowStatement(engine, sql, sets, many, took_ns / 1e9, rows if rows >= 0 else None, call_site()))
+                slow.note(SlowStatement(engine, sql, parameters, many, took_ns / 1e9, rows if rows >= 0 else None, call_site()))
             return True
 
         return execute

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.edges.api import MIN_VERSION, PRIVATE, PUBLIC, Call, answer
-from service.edges.edge import Edge
+from service.edges.api import MIN_VERSION, PRIVATE, PUBLIC, Call, Edge, answer
 from service.edges.http_cache import Answer, EdgeCache
 
 

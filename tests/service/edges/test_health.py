@@ -7,8 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edges.health import CheckSchedule, EdgeHealth, check, keep_checking
-from service.edges.routing import Router
+from service.edges.routing import CheckSchedule, EdgeHealth, Router, check, keep_checking
 
 EDGES = {"a": 5.0, "b": 50.0, "c": 90.0}
 
