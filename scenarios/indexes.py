@@ -32,7 +32,7 @@ from harness import (
 )
 from harness.probes.index_bytes import stored_bytes
 from service import bulk, prompts
-from service.migrations import building, composite_indexes
+from service.migrations import composite_indexes
 
 CASES = 24
 INSERTED = 100
@@ -131,7 +131,7 @@ class Indexes(IndexFaults, PromptScenario[SqlInstance]):
         )
     )
     migrations = {
-        "analysed": building.analyse,
+        "analysed": composite_indexes.analyse,
         "proposed": composite_indexes.upgrade_proposed,
         "optimised": composite_indexes.upgrade_optimised,
     }

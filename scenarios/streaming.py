@@ -30,7 +30,7 @@ from harness import (
     works,
 )
 from service import streaming
-from service.migrations import keyset_index
+from service.migrations import composite_indexes
 
 USERS = 4
 LIMIT_BYTES = 64_000_000
@@ -91,7 +91,7 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         Promise("M4", "no row lost or repeated", works(), verified("walk"), part="rows", arms=("optimised",)),
     )
     tables = ("prompts",)
-    migrations = {"optimised": keyset_index.upgrade}
+    migrations = {"optimised": composite_indexes.upgrade_keyset}
     connections = SMALL_CACHE
     reusable = True
 

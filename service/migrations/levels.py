@@ -1,20 +1,15 @@
 """The migrations that a database has had at each level of the switch `indexes`."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
 from sqlalchemy import Connection
 
-from service.migrations import composite_indexes, keyset_index
+from service.migrations import composite_indexes
 from service.switches import Level
 
-UPGRADES: Mapping[Level, tuple[Callable[[Connection], None], ...]] = MappingProxyType(
-    {
-        Level.BASELINE: (),
-        Level.PROPOSED: (composite_indexes.upgrade_proposed,),
-        Level.OPTIMISED: (composite_indexes.upgrade_optimised, keyset_index.upgrade),
-    }
-)
+UPGRADES = {
+    Level.BASELINE: (),
+    Level.PROPOSED: (composite_indexes.upgrade_proposed,),
+    Level.OPTIMISED: (composite_indexes.upgrade_optimised, composite_indexes.upgrade_keyset),
+}
 
 
 def upgrade(connection: Connection, level: Level) -> None:
