@@ -10,12 +10,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.evaluations import evaluations_of
-from datasets.ids import chosen_row_ids, users_by_rank
 from datasets.prompts import skeleton
 from datasets.quantiles import zipf
 from datasets.sizes import BLOCK_PROMPTS, Dataset
-from datasets.streams import Purpose, raw, uniforms
+from datasets.streams import Purpose, chosen_row_ids, raw, uniforms, users_by_rank
+from datasets.tables import evaluations_of
 
 LATEST_PROMPTS = 10_000  # number of newest prompts that requests for recent prompts are drawn from
 _NUMBERS = 3  # 64-bit numbers per request: its half, its rank, and the choice among a prompt's evaluations

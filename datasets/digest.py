@@ -4,8 +4,7 @@ import hashlib
 
 import numpy as np
 
-from datasets.block import Block, Column
-from datasets.sizes import Dataset
+from datasets.sizes import Block, Column, Dataset
 from datasets.tables import TABLES, blocks, blocks_of
 
 GENERATOR_VERSION = 1  # increase it whenever the rows of a seed change. 1: the first version

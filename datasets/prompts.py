@@ -6,12 +6,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.block import Block
-from datasets.ids import row_ids, users_by_rank
 from datasets.pools import LANGUAGES, MAX_TEXT_CHARS, pools
 from datasets.quantiles import Choice, below, early_share, exponential, log_normal, part_of, zipf
-from datasets.sizes import BLOCK_PROMPTS
-from datasets.streams import Purpose, lanes, raw, uniforms
+from datasets.sizes import BLOCK_PROMPTS, Block
+from datasets.streams import Purpose, lanes, raw, row_ids, uniforms, users_by_rank
 
 DESCRIPTION = {
     "id": "UUID v4 from the stream",

@@ -28,9 +28,9 @@ from harness import (
     works,
 )
 from harness.probes.cpu import CpuTime
-from service.dashboard import API, queries, query
 from service.migrations import composite_indexes
 from service.models import Prompt
+from service.prompts import API, queries, query
 
 DASHBOARDS = 12
 API_SUBJECTS = 3

@@ -18,10 +18,10 @@ from service import bulk, loading, prompts, streaming, transactions
 from service.async_queries import SessionEach
 from service.cache.catalogue import Front, Owners, open_front
 from service.catalogue import DatabaseCatalogue, EvaluationDetail, PromptDetail, Statistics, Templates, UserPrompts
-from service.dashboard import Query
 from service.database import Database, open_database
 from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Prompt
+from service.prompts import Query
 from service.settings import ServiceSettings
 from service.streaming import Page
 from service.switches import Level, Switches

@@ -4,10 +4,11 @@ The same code runs in threads and on the event loop. In threads, all work of a r
 sessions. The optimised service does so if the database is embedded; if it is behind a network, work stays on the loop.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Protocol, TypeVar, cast
 
 from sqlalchemy import URL, Engine
@@ -58,7 +59,7 @@ class Database:
 
     pieces: Pieces
     once: Transactions  # units of work without retries, for `run_again` to retry
-    retries: Callable[[], dict[str, int]]  # returns the number of retries by kind of conflict
+    retries: Mapping[str, int]  # number of retries by kind of conflict, so far
     concurrent_reads: SessionEach | None = None  # runs several queries of a request concurrently; None if the service does not
 
     async def read(self, work: Work[Answer]) -> Answer:
@@ -98,7 +99,7 @@ def is_busy(error: BaseException) -> bool:
 @asynccontextmanager
 async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
     engine = engines.engine_in_threads(url, switches.pools)
-    engines.set_up(engine, explicit_begin=_explicit_begin(switches))
+    engines.set_up(engine, explicit_begin=switches.transactions is Level.OPTIMISED)
     size = async_queries.THREADS if switches.async_queries is Level.BASELINE else _size(engine)
     try:
         with ThreadPoolExecutor(size) as executor:
@@ -114,7 +115,7 @@ async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def _on_loop(url: URL, switches: Switches) -> AsyncIterator[Database]:
     engine = engines.engine_on_loop(url, switches.pools)
-    engines.set_up(engine.sync_engine, explicit_begin=_explicit_begin(switches))
+    engines.set_up(engine.sync_engine, explicit_begin=switches.transactions is Level.OPTIMISED)
     try:
         if _warms_up_early(engine.sync_engine, switches):
             await pools.warm_up(engine, min(WARM, _size(engine.sync_engine)))
@@ -137,7 +138,7 @@ def _database(
     pieces: Pieces,
     each: SessionEach | None = None,
 ) -> Database:
-    no_sessions = cast("Sessions", _NoSessions())
+    no_sessions = cast("Sessions", SimpleNamespace(begin=nullcontext))  # the work opens its own session
     retrying = Transactions(no_sessions, no_sessions)
 
     async def run_again(work: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -146,23 +147,12 @@ def _database(
 
     again = run_again if switches.transactions is Level.OPTIMISED else run
     once = Transactions(writers, readers, attempts=1)
-    return Database(engine, readers, writers, run, again, pieces, once, lambda: dict(retrying.retries), each)
-
-
-def _explicit_begin(switches: Switches) -> bool:
-    return switches.transactions is Level.OPTIMISED
+    return Database(engine, readers, writers, run, again, pieces, once, retrying.retries, each)
 
 
 def _warms_up_early(engine: Engine, switches: Switches) -> bool:
     """Return whether to open connections before the first request: if opening one takes round trips."""
     return switches.pools is Level.OPTIMISED and engine.dialect.name != "sqlite"
-
-
-class _NoSessions:
-    """A stand-in for a session maker, for work that opens its own session."""
-
-    def begin(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext()
 
 
 async def _directly(work: Callable[[], Awaitable[Answer]]) -> Answer:

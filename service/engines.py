@@ -14,8 +14,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from service import async_queries, pools
-from service.pools import PROPOSED, UNKNOWN, Environment
+from service import pools
+from service.pools import Environment
 from service.switches import Level
 
 DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "asyncpg")}
@@ -23,7 +23,6 @@ DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "async
 
 BEGIN_WITH = "begin_with"
 """Execution option: the statement that opens a transaction on SQLite, where SQLAlchemy sends it instead of the driver."""
-
 WRITE_AT_ONCE = {BEGIN_WITH: "BEGIN IMMEDIATE"}
 """For an engine whose transactions write: they take the write lock when they begin, so none fails to get it halfway."""
 
@@ -49,20 +48,14 @@ def engine_in_threads(url: URL, level: Level) -> Engine:
     engine.
     """
     if level is Level.BASELINE:
-        return async_queries.engine_baseline(url)
+        return create_engine(url, **pools.BASELINE)
     if level is Level.PROPOSED:
         if url.get_backend_name() == "sqlite":
             return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-        return create_engine(url, **{name: value for name, value in PROPOSED[Environment.PRODUCTION].items() if name != UNKNOWN})
+        return create_engine(url, **pools.repaired(Environment.PRODUCTION))
     settings = pools.settings_for(Environment.PRODUCTION, url)
-    return create_engine(
-        url,
-        pool_size=settings.size,
-        max_overflow=0,
-        pool_timeout=settings.timeout_s,
-        pool_use_lifo=True,
-        pool_recycle=-1 if settings.lifetime_s is None else settings.lifetime_s,
-    )
+    lifetime_s = -1 if settings.lifetime_s is None else settings.lifetime_s
+    return create_engine(url, **settings.arguments, pool_recycle=lifetime_s)
 
 
 def engine_on_loop(url: URL, level: Level) -> AsyncEngine:

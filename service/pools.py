@@ -45,11 +45,9 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-def engine_baseline(url: URL) -> AsyncEngine:
-    """Create an engine with the baseline's settings: the same everywhere, pinged before every use, never recycled."""
-    return create_async_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+BASELINE: Mapping[str, Any] = MappingProxyType({"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True})
 
-
+UNKNOWN = "pool_timeout_retry"  # the keyword of the review that SQLAlchemy does not know
 PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
     {
         Environment.LOCAL: {"pool_size": 5, "max_overflow": 10, "pool_timeout": 30, "pool_recycle": 3600},
@@ -58,16 +56,18 @@ PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
             "pool_size": 20,
             "max_overflow": 40,
             "pool_timeout": 10,
-            "pool_timeout_retry": 3,
+            UNKNOWN: 3,
             "pool_recycle": 900,
             "pool_pre_ping": True,
             "pool_use_lifo": True,
         },
     }
 )
-"""The review's settings, including the keyword that SQLAlchemy does not know."""
 
-UNKNOWN = "pool_timeout_retry"  # the keyword that SQLAlchemy does not know
+
+def engine_baseline(url: URL) -> AsyncEngine:
+    """Create an engine with the baseline's settings: the same everywhere, pinged before every use, never recycled."""
+    return create_async_engine(url, **BASELINE)
 
 
 def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
@@ -84,9 +84,13 @@ def engine_with_settings_as_written(url: URL, environment: Environment) -> Async
 
 
 def engine_proposed(url: URL, environment: Environment) -> AsyncEngine:
-    """Create an engine with the review's settings of an environment, repaired to run: without the unknown keyword."""
-    settings = {name: value for name, value in PROPOSED[environment].items() if name != UNKNOWN}
-    return create_async_engine(url, **settings, pool_logging_name="turso_pool")
+    """Create an engine with the review's settings of an environment, repaired to run."""
+    return create_async_engine(url, **repaired(environment), pool_logging_name="turso_pool")
+
+
+def repaired(environment: Environment) -> dict[str, Any]:
+    """Return the review's settings of an environment, without the unknown keyword."""
+    return {name: value for name, value in PROPOSED[environment].items() if name != UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,11 @@ class PoolSettings:
     ping_after_idle_s: float | None = None
     """Idle time in seconds after which a connection is pinged when it is taken; None for never."""
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the pool for SQLAlchemy's `create_engine`."""
+        return {"pool_size": self.size, "max_overflow": 0, "pool_timeout": self.timeout_s, "pool_use_lifo": True}
+
 
 def settings_for(environment: Environment, url: URL, share: Share = Share(), requests: int = 100) -> PoolSettings:
     """Return the settings for an environment and a kind of database; `requests` is the limit of concurrent requests per process."""
@@ -131,14 +140,7 @@ def engine_optimised(
     url: URL, settings: PoolSettings, draw: Callable[[], float] = random.random, now_s: Callable[[], float] = time.monotonic
 ) -> AsyncEngine:
     """Create an engine with the optimised settings. `draw` returns a number in [0, 1), `now_s` monotonic seconds."""
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=settings.size,
-        max_overflow=0,
-        pool_timeout=settings.timeout_s,
-        pool_use_lifo=True,
-    )
+    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **settings.arguments)
     if settings.lifetime_s is not None:
         _retire(engine, settings.lifetime_s, settings.lifetime_jitter, draw, now_s)
     if settings.ping_after_idle_s is not None:

@@ -1,4 +1,4 @@
-"""The service's reads: one function per query, rows as plain tuples.
+"""The service's reads: one function per query, rows as plain tuples; and the dashboard of eight queries about one subject.
 
 Every ORDER BY ends with the id. Otherwise rows that tie would come in the order in which the plan visits them, and a LIMIT among
 them would select other rows with other indexes: arms that are both correct would disagree.
@@ -7,8 +7,10 @@ States are literals in the SQL. They are part of the query, not of its input, an
 state that it can see.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, func, literal, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -149,6 +151,52 @@ async def newest_evaluations(
         .limit(limit)
     )
     return await _rows(session, statement)
+
+
+class Subject(NamedTuple):
+    """The ids and names that a request is about."""
+
+    user_id: str
+    prompt_id: str
+    evaluation_id: str
+    category: str
+    provider: str
+    model: str
+
+
+QueryOf = Callable[[AsyncSession, Subject], Awaitable[Any]]
+Query = Callable[[AsyncSession], Awaitable[Any]]
+
+# Eight queries that do not depend on each other, by name.
+DASHBOARD: Mapping[str, QueryOf] = MappingProxyType(
+    {
+        "user's prompts": lambda session, about: active_prompts(session, about.user_id),
+        "prompt": lambda session, about: prompt(session, about.prompt_id),
+        "version history": lambda session, about: version_history(session, about.prompt_id),
+        "best evaluations": lambda session, about: best_evaluations(session, about.prompt_id),
+        "evaluation": lambda session, about: evaluation(session, about.evaluation_id),
+        "failed results": lambda session, about: results(session, about.evaluation_id, passed=False),
+        "passed results": lambda session, about: results(session, about.evaluation_id, passed=True),
+        "templates": lambda session, about: top_templates(session, about.category),
+    }
+)
+API: Mapping[str, QueryOf] = MappingProxyType(
+    {
+        **DASHBOARD,
+        "newest evaluations": lambda session, about: newest_evaluations(session, about.provider, about.model),
+        "analysis": lambda session, _: evaluation_analysis(session),
+    }
+)  # all queries that the service answers, by name
+
+
+def query(make: QueryOf, subject: Subject) -> Query:
+    """Return a query about a subject, to be run on any session."""
+    return lambda session: make(session, subject)
+
+
+def queries(subject: Subject) -> list[Query]:
+    """Return the dashboard's queries about a subject."""
+    return [query(make, subject) for make in DASHBOARD.values()]
 
 
 async def _rows(session: AsyncSession, statement: Select[Row]) -> list[Row]:
