@@ -92,12 +92,10 @@ async def upsert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> i
             for name in _REPLACED:
                 setattr(prompt, name, row[name])
     await session.commit()
-    return _distinct(rows)
+    return len({row["id"] for row in rows})
 
 
-async def upsert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
-    """Upsert as the review intends; its insert is already an upsert."""
-    return await insert_repaired(session, rows, batch_size)
+upsert_repaired = insert_repaired  # the review's insert is already an upsert
 
 
 async def upsert_optimised(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
@@ -106,7 +104,7 @@ async def upsert_optimised(session: AsyncSession, rows: Sequence[PromptRow]) -> 
     for batch in chunks(rows, BATCH):
         await session.execute(statement, batch)
     await session.commit()
-    return _distinct(rows)
+    return len({row["id"] for row in rows})
 
 
 async def set_status_baseline(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
@@ -143,14 +141,13 @@ async def soft_delete_baseline(session: AsyncSession, ids: Sequence[str], at: da
 
 async def soft_delete_proposed(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
     """Mark those not deleted yet with one UPDATE and one variable per id."""
-    return await _run(session, update(Prompt).where(Prompt.id.in_(ids)).where(Prompt.deleted_at.is_(None)).values(deleted_at=at))
+    return await _run(session, update(Prompt).where(Prompt.id.in_(ids), Prompt.deleted_at.is_(None)).values(deleted_at=at))
 
 
 async def soft_delete_optimised(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
     """Mark those not deleted yet with one UPDATE and the ids in one variable."""
-    return await _run(
-        session, update(_PROMPTS).where(_among(session, Prompt.id, ids), Prompt.deleted_at.is_(None)).values(deleted_at=at)
-    )
+    live = update(_PROMPTS).where(_among(session, Prompt.id, ids), Prompt.deleted_at.is_(None))
+    return await _run(session, live.values(deleted_at=at))
 
 
 async def _run(session: AsyncSession, statement: Update) -> int:
@@ -176,14 +173,9 @@ def _upsert(session: AsyncSession, into: type[Prompt] | Table) -> postgresql.Ins
 
 
 def _replacing(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
-    return statement.on_conflict_do_update(
-        index_elements=["id"], set_={name: getattr(statement.excluded, name) for name in _REPLACED}
-    )
+    replaced = {name: getattr(statement.excluded, name) for name in _REPLACED}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=replaced)
 
 
 def _dialect(session: AsyncSession) -> str:
     return session.get_bind().dialect.name
-
-
-def _distinct(rows: Iterable[PromptRow]) -> int:
-    return len({row["id"] for row in rows})

@@ -21,6 +21,7 @@ KEYS_PER_STATEMENT = 500
 """Keys per IN list: far below every database's limit on variables, and the value that SQLAlchemy uses for `selectinload`."""
 
 _FIELDS = ("id", "provider", "model", "overall_score", "created_at")
+_COLUMNS = (Evaluation.prompt_id, *(getattr(Evaluation, name) for name in _FIELDS))
 
 Item = TypeVar("Item")
 
@@ -29,10 +30,8 @@ async def with_evaluations_one_by_one(session: AsyncSession, user_id: str, limit
     """Fetch the evaluations of each prompt separately: 51 statements for 50 prompts. The baseline."""
     loaded = []
     for prompt in await session.execute(_newest_prompts(user_id, limit)):
-        evaluations = await session.scalars(
-            select(Evaluation).where(Evaluation.prompt_id == prompt.id, Evaluation.status == in_state("completed"))
-        )
-        loaded.append(_assembled(prompt, map(_fields, evaluations)))
+        completed = select(Evaluation).where(Evaluation.prompt_id == prompt.id, Evaluation.status == in_state("completed"))
+        loaded.append(_assembled(prompt, map(_fields, await session.scalars(completed))))
     return loaded
 
 
@@ -41,15 +40,12 @@ async def with_evaluations_proposed(session: AsyncSession, user_id: str, limit: 
     prompts = (await session.execute(_newest_prompts(user_id, limit))).all()
     if not prompts:
         return []
-    evaluations = await session.scalars(
-        select(Evaluation).where(
-            Evaluation.prompt_id.in_([prompt.id for prompt in prompts]), Evaluation.status == in_state("completed")
-        )
-    )
-    by_prompt: dict[str, list[Evaluation]] = {}
-    for evaluation in evaluations.all():
-        by_prompt.setdefault(evaluation.prompt_id, []).append(evaluation)
-    return [_assembled(prompt, map(_fields, by_prompt.get(prompt.id, []))) for prompt in prompts]
+    ids = [prompt.id for prompt in prompts]
+    completed = select(Evaluation).where(Evaluation.prompt_id.in_(ids), Evaluation.status == in_state("completed"))
+    by_prompt: defaultdict[str, list[Evaluation]] = defaultdict(list)
+    for evaluation in (await session.scalars(completed)).all():
+        by_prompt[evaluation.prompt_id].append(evaluation)
+    return [_assembled(prompt, map(_fields, by_prompt[prompt.id])) for prompt in prompts]
 
 
 async def with_evaluations_optimised(session: AsyncSession, user_id: str, limit: int = 50) -> list[dict[str, Any]]:
@@ -57,17 +53,8 @@ async def with_evaluations_optimised(session: AsyncSession, user_id: str, limit:
     prompts = (await session.execute(_newest_prompts(user_id, limit))).all()
     by_prompt: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for ids in chunks([prompt.id for prompt in prompts], KEYS_PER_STATEMENT):
-        rows = await session.execute(
-            select(
-                Evaluation.prompt_id,
-                Evaluation.id,
-                Evaluation.provider,
-                Evaluation.model,
-                Evaluation.overall_score,
-                Evaluation.created_at,
-            ).where(Evaluation.prompt_id.in_(ids), Evaluation.status == in_state("completed"))
-        )
-        for prompt_id, *values in rows:
+        completed = select(*_COLUMNS).where(Evaluation.prompt_id.in_(ids), Evaluation.status == in_state("completed"))
+        for prompt_id, *values in await session.execute(completed):
             by_prompt[prompt_id].append(dict(zip(_FIELDS, values, strict=True)))
     return [_assembled(prompt, by_prompt[prompt.id]) for prompt in prompts]
 

@@ -6,7 +6,6 @@ exceptions, such as `baseline,caching=optimised`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Self
@@ -56,8 +55,10 @@ class Switches:
         Raises ValueError if a name or level is unknown, or a name occurs twice.
         """
         first, *others = text.split(",")
-        exceptions = [_exception(other) for other in others]
-        _refuse_repeated(name for name, _ in exceptions)
+        exceptions = [(_known(name), _level(level)) for name, _, level in (other.partition("=") for other in others)]
+        for name, times in Counter(name for name, _ in exceptions).items():
+            if times > 1:
+                raise ValueError(f"switch {name!r} is given {times} times; give it once")
         return replace(cls.all(_level(first)), **dict(exceptions))
 
     def __str__(self) -> str:
@@ -66,13 +67,7 @@ class Switches:
         return ",".join([most, *(f"{name}={level}" for name, level in levels.items() if level is not most)])
 
 
-NAMES: tuple[str, ...] = tuple(field.name for field in fields(Switches))
-"""The switches, in the order of the review's recommendations."""
-
-
-def _exception(text: str) -> tuple[str, Level]:
-    name, _, level = text.partition("=")
-    return _known(name), _level(level)
+NAMES = tuple(field.name for field in fields(Switches))  # the switches, in the order of the review's recommendations
 
 
 def _known(name: str) -> str:
@@ -86,9 +81,3 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise ValueError(f"unknown level {text!r}; choose from {', '.join(Level)}") from None
-
-
-def _refuse_repeated(names: Iterable[str]) -> None:
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise ValueError(f"switch {name!r} is given {times} times; give it once")

@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, func, make_url, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import InstrumentedAttribute
 
 from service.models import Evaluation, Prompt, PromptTemplate
 
@@ -65,7 +66,7 @@ async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> No
 
 async def statistics_baseline(session: AsyncSession) -> Counts:
     """Count prompts, then evaluations, in the current transaction."""
-    return await _count_prompts(session), await _count_evaluations(session)
+    return await _count(session, Prompt.id), await _count(session, Evaluation.id)
 
 
 # Proposed.
@@ -140,7 +141,7 @@ async def use_proposed(session: AsyncSession, template_ids: Sequence[str]) -> No
 async def statistics_proposed(session: AsyncSession) -> Counts:
     """Count prompts, then evaluations, on a connection on which writes are forbidden."""
     async with review_read_only(session):
-        return await _count_prompts(session), await _count_evaluations(session)
+        return await _count(session, Prompt.id), await _count(session, Evaluation.id)
 
 
 # Optimised.
@@ -213,7 +214,8 @@ async def read_only(engine: AsyncEngine, set_up: Callable[[AsyncEngine], None]) 
         yield engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return
     turso = engine.dialect.driver == "aioturso"
-    readers = create_async_engine(engine.url if turso else _reading(engine.url))
+    read_only_file = engine.url.set(database=f"file:{engine.url.database}", query={"mode": "ro", "uri": "true"})
+    readers = create_async_engine(engine.url if turso else read_only_file)
     set_up(readers)
     if turso:
         event.listen(readers.sync_engine, "connect", _forbid_writing)
@@ -252,11 +254,6 @@ async def statistics_optimised(transactions: Transactions) -> Counts:
     return await transactions.read(statistics_baseline)
 
 
-def _reading(url: URL) -> URL:
-    query = {"mode": "ro", "uri": "true"}
-    return make_url(url).set(database=f"file:{url.database}", query=query)
-
-
 def _forbid_writing(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA query_only = 1")
@@ -279,9 +276,5 @@ async def _use_locked(session: AsyncSession, template_ids: Sequence[str]) -> Non
         template.usage_count += uses[template.id]
 
 
-async def _count_prompts(session: AsyncSession) -> int:
-    return int((await session.scalars(select(func.count(Prompt.id)))).one())
-
-
-async def _count_evaluations(session: AsyncSession) -> int:
-    return int((await session.scalars(select(func.count(Evaluation.id)))).one())
+async def _count(session: AsyncSession, column: InstrumentedAttribute[str]) -> int:
+    return int((await session.scalars(select(func.count(column)))).one())

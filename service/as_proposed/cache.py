@@ -10,10 +10,10 @@ or against a reader that fills the cache with a value deleted meanwhile.
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
-from typing import Any, Protocol
+from typing import Any
 
 from redis.asyncio import Redis
 from sqlalchemy import select
@@ -66,16 +66,6 @@ class RedisCache:
         return self._client
 
 
-class Caching(Protocol):
-    """The interface that the decorator needs of the instance whose methods it caches."""
-
-    namespace: str
-    counts: Counter[str]
-
-    def cache(self) -> AbstractContextManager[RedisCache]:
-        """Yield a cache manager for one call."""
-
-
 def salted_key(prefix: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Return the key as written: `hash()` of a text is salted per process, and the text contains addresses of objects."""
     return f"{prefix}:{function}:{hash(str(args) + str(kwargs))}"
@@ -92,7 +82,7 @@ def cache_result(ttl_s: int, key_prefix: str, key_of: KeyOf = plain_key) -> Call
     def decorator(read: Read) -> Read:
         @wraps(read)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            owner: Caching = args[0]
+            owner: _Managers = args[0]
             key = owner.namespace + key_of(key_prefix, read.__name__, args, kwargs)
             with owner.cache() as cache:
                 owner.counts["lookups"] += 1

@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Generic, Self, TypeVar
 
@@ -24,6 +23,7 @@ from service.cache.redis import SharedCache, UnavailableError
 
 Value = TypeVar("Value")
 Clock = Callable[[], float]
+Load = Callable[[], Awaitable[Value]]
 
 MEMORY_S = 1.0  # time in seconds for which a process answers from its memory without a lookup in Redis
 MEMORY_ENTRIES = 1_000  # limit of entries in a process's memory
@@ -43,17 +43,8 @@ class Kind(Generic[Value]):
         self.name = name
         self.ttl_s = ttl_s
         self.missing_ttl_s = ttl_s if missing_ttl_s is None else missing_ttl_s
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decoder = msgspec.msgpack.Decoder(form)
-
-    def encode(self, value: Value) -> bytes:
-        """Return a value as bytes."""
-        return self._encode(value)
-
-    def decode(self, stored: bytes) -> Value:
-        """Return the decoded value. Raises msgspec.DecodeError if the bytes do not encode a value of this type."""
-        value: Value = self._decoder.decode(stored)
-        return value
+        self.encode: Callable[[Value], bytes] = msgspec.msgpack.Encoder().encode
+        self.decode: Callable[[bytes], Value] = msgspec.msgpack.Decoder(form).decode
 
     def lifetime_s(self, value: Value, jitter: Random) -> float:
         """Return how long to cache a value, in seconds. A missing row has a shorter lifetime, since it may be created elsewhere."""
@@ -61,10 +52,7 @@ class Kind(Generic[Value]):
 
 
 class MemoryLayer:
-    """Values by key, each for `age_s` seconds. Beyond `entries` the oldest is removed.
-
-    All have the same lifetime, so they expire in order.
-    """
+    """Values by key, each for `age_s` seconds, so they expire in order. Beyond `entries` the oldest is removed."""
 
     def __init__(self, age_s: float = MEMORY_S, entries: int = MEMORY_ENTRIES, clock: Clock = time.monotonic) -> None:
         self._age_s = age_s
@@ -93,12 +81,11 @@ class MemoryLayer:
         self._held.clear()
 
 
-@dataclass
 class _InFlight:
     """A read in flight, shared by the callers of its key."""
 
-    work: asyncio.Task[Any] = field(init=False)
-    current: bool = True  # whether no write of the key is known since the read began
+    work: asyncio.Task[Any]
+    current = True  # whether no write of the key is known since the read began
 
 
 class Layers:
@@ -153,7 +140,7 @@ class Layers:
             in_flight.current = False
         self._in_flight.clear()
 
-    async def read(self, kind: Kind[Value], key: str, load: Callable[[], Awaitable[Value]]) -> Value:
+    async def read(self, kind: Kind[Value], key: str, load: Load[Value]) -> Value:
         """Return a value from the first layer that has it; `load` reads the database."""
         name = self.name(kind, key)
         self._counts["lookups"] += 1
@@ -161,8 +148,7 @@ class Layers:
         if value is not _MISSING:
             self._counts["memory_hits"] += 1
             return value
-        in_flight = self._in_flight.get(name)
-        if in_flight is not None:
+        if (in_flight := self._in_flight.get(name)) is not None:
             self._counts["joined"] += 1
             value = await asyncio.shield(in_flight.work)
             if in_flight.current:
@@ -187,7 +173,7 @@ class Layers:
                 for name in names:
                     self._drop(name)
 
-    def _start(self, kind: Kind[Value], name: str, load: Callable[[], Awaitable[Value]]) -> _InFlight:
+    def _start(self, kind: Kind[Value], name: str, load: Load[Value]) -> _InFlight:
         in_flight = self._in_flight[name] = _InFlight()
         in_flight.work = asyncio.create_task(self._read_through(in_flight, kind, name, load))
         self._tasks.add(in_flight.work)
@@ -199,9 +185,7 @@ class Layers:
         if not work.cancelled():
             work.exception()  # retrieved, or asyncio would report it if every caller was cancelled
 
-    async def _read_through(
-        self, in_flight: _InFlight, kind: Kind[Value], name: str, load: Callable[[], Awaitable[Value]]
-    ) -> Value:
+    async def _read_through(self, in_flight: _InFlight, kind: Kind[Value], name: str, load: Load[Value]) -> Value:
         """Read from Redis, then from the database. Its own task, so a cancelled caller does not cancel it for others."""
         try:
             value, shared = await self._look_up(in_flight, kind, name, load)
@@ -212,9 +196,7 @@ class Layers:
             if self._in_flight.get(name) is in_flight:
                 del self._in_flight[name]
 
-    async def _look_up(
-        self, in_flight: _InFlight, kind: Kind[Value], name: str, load: Callable[[], Awaitable[Value]]
-    ) -> tuple[Value, bool]:
+    async def _look_up(self, in_flight: _InFlight, kind: Kind[Value], name: str, load: Load[Value]) -> tuple[Value, bool]:
         """Return a value, and whether Redis has it too."""
         lease = None
         try:
@@ -241,6 +223,5 @@ class Layers:
 
     def _drop(self, name: str) -> None:
         self._memory.drop(name)
-        in_flight = self._in_flight.pop(name, None)
-        if in_flight is not None:
+        if (in_flight := self._in_flight.pop(name, None)) is not None:
             in_flight.current = False

@@ -207,22 +207,17 @@ class SharedCache:
                 async with self._client.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
                     async for message in subscription.listen():
-                        if message["type"] == "message":
-                            self._receive(message["data"].decode())
-                        else:
+                        if message["type"] != "message":
                             self._on_lost()  # changes since earlier lookups may have been missed
                             self._subscribed.set()
+                        elif not (sent := message["data"].decode()).startswith(self._sender):
+                            self._on_change(sent[_SENDER_CHARS:])
             except (RedisError, OSError):
                 pass  # retried until it succeeds
             finally:
                 self._subscribed.clear()
                 self._on_lost()
             await asyncio.sleep(RESUBSCRIBE_S)
-
-    def _receive(self, message: str) -> None:
-        sender, key = message[:_SENDER_CHARS], message[_SENDER_CHARS:]
-        if sender != self._sender:
-            self._on_change(key)
 
 
 def _ms(seconds: float) -> int:
