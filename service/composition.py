@@ -1,7 +1,7 @@
 """The prompt service, composed from its switches: each read and each write uses the technique of its level.
 
 Levels differ visibly in one more way, in addition to the review's cursor (`streaming`) and its shared connection to SQLite
-(`engines`): the review's bulk insert is an upsert. If an id already exists, the baseline and the optimised insert are refused,
+(`database`): the review's bulk insert is an upsert. If an id already exists, the baseline and the optimised insert are refused,
 while the review's insert replaces title and content, even of another user's prompt.
 """
 

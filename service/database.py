@@ -2,6 +2,13 @@
 
 The same code runs in threads and on the event loop. In threads, all work of a request goes to one thread once, on synchronous
 sessions. The optimised service does so if the database is embedded; if it is behind a network, work stays on the loop.
+
+Every connection to SQLite gets the same settings, whatever the switches, so all levels are equally durable.
+
+The review gives SQLite one shared connection (StaticPool), on the event loop and in threads. It works while requests come one after
+another. Concurrent requests share one transaction: a request that ends, even a read, rolls back uncommitted writes of another
+request. That request then fails on a missing SAVEPOINT, or commits nothing, without an error. This is how the review's code
+behaves, and it is kept as proposed.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -9,16 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import QueuePool, StaticPool
 
-from service import async_queries, engines, pools
+from service import async_queries, pools
 from service.async_queries import SessionEach
+from service.pools import Environment
 from service.sessions import Threads, sessionmaker, sync_sessions
 from service.switches import Level, Switches
 from service.transactions import Transactions, conflict
@@ -30,6 +38,18 @@ Work = Callable[[AsyncSession], Awaitable[Answer]]
 WARM = 10  # number of connections to open before the first request if opening one takes round trips; limited by the pool size
 _UNREACHABLE = ("08", "53", "57P")
 """SQLSTATE prefixes of a server that is unreachable, out of resources, shutting down or starting up."""
+
+
+DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "asyncpg")}
+"""Database → the driver for synchronous sessions, and the one for asyncio."""
+
+BEGIN_WITH = "begin_with"
+"""Execution option: the statement that opens a transaction on SQLite, where SQLAlchemy sends it instead of the driver."""
+WRITE_AT_ONCE = {BEGIN_WITH: "BEGIN IMMEDIATE"}
+"""For an engine whose transactions write: they take the write lock when they begin, so none fails to get it halfway."""
+
+_SQLITE = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY")
+"""PRAGMAs for each connection. The lock timeout comes first, because the change of journal mode may need it."""
 
 
 class DatabaseRun(Protocol):
@@ -79,9 +99,74 @@ async def open_database(url: URL, switches: Switches) -> AsyncIterator[Database]
     """
     embedded = url.get_backend_name() == "sqlite"
     in_threads = switches.async_queries is Level.BASELINE or (switches.async_queries is Level.OPTIMISED and embedded)
-    address = engines.with_driver(url, asyncio=not in_threads)
+    address = with_driver(url, asyncio=not in_threads)
     async with (_in_threads if in_threads else _on_loop)(address, switches) as database:
         yield database
+
+
+def with_driver(url: URL, *, asyncio: bool) -> URL:
+    """Return the URL of the same database with the driver for synchronous or asyncio sessions.
+
+    Raises ValueError if the service does not support the database.
+    """
+    backend = url.get_backend_name()
+    if backend not in DRIVERS:
+        raise ValueError(f"the service does not support {backend}; name a database of {' or '.join(DRIVERS)}")
+    return url.set(drivername=f"{backend}+{DRIVERS[backend][asyncio]}")
+
+
+def engine_in_threads(url: URL, level: Level) -> Engine:
+    """Create an engine for synchronous sessions.
+
+    The optimised pool gives all its connections the same lifetime; a random lifetime per connection takes the pool of an asyncio
+    engine.
+    """
+    if level is Level.BASELINE:
+        return create_engine(url, **pools.BASELINE)
+    if level is Level.PROPOSED:
+        if url.get_backend_name() == "sqlite":
+            return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        return create_engine(url, **pools.repaired(Environment.PRODUCTION))
+    settings = pools.settings_for(Environment.PRODUCTION, url)
+    lifetime_s = -1 if settings.lifetime_s is None else settings.lifetime_s
+    return create_engine(url, **settings.arguments, pool_recycle=lifetime_s)
+
+
+def engine_on_loop(url: URL, level: Level) -> AsyncEngine:
+    """Create an engine for asyncio sessions."""
+    if level is Level.BASELINE:
+        return pools.engine_baseline(url)
+    if level is Level.PROPOSED:
+        if url.get_backend_name() == "sqlite":
+            return create_async_engine(url, poolclass=StaticPool)
+        return pools.engine_proposed(url, Environment.PRODUCTION)
+    return pools.engine_optimised(url, pools.settings_for(Environment.PRODUCTION, url))
+
+
+def set_up(engine: Engine, *, explicit_begin: bool) -> None:
+    """Configure each connection to SQLite as the service needs it; connections to a server stay as they are.
+
+    With `explicit_begin` a transaction begins when SQLAlchemy begins it, so all of its statements see one snapshot, and SAVEPOINTs
+    are inside it. Without, as in the baseline, the driver begins a transaction before the first statement that writes.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    def connected(connection: Any, _record: object) -> None:
+        if explicit_begin:
+            connection.isolation_level = None  # the driver sends no BEGIN
+        cursor = connection.cursor()
+        for pragma in _SQLITE:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine, "connect", connected)
+    if explicit_begin:
+        event.listen(engine, "begin", _begin)
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN_WITH, "BEGIN"))
 
 
 def is_busy(error: BaseException) -> bool:
@@ -98,15 +183,15 @@ def is_busy(error: BaseException) -> bool:
 
 @asynccontextmanager
 async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
-    engine = engines.engine_in_threads(url, switches.pools)
-    engines.set_up(engine, explicit_begin=switches.transactions is Level.OPTIMISED)
+    engine = engine_in_threads(url, switches.pools)
+    set_up(engine, explicit_begin=switches.transactions is Level.OPTIMISED)
     size = async_queries.THREADS if switches.async_queries is Level.BASELINE else _size(engine)
     try:
         with ThreadPoolExecutor(size) as executor:
             threads = Threads(executor)
             if _warms_up_early(engine, switches):
                 await threads.run(lambda: _warm_up(engine))
-            writers = sync_sessions(engine.execution_options(**engines.WRITE_AT_ONCE))
+            writers = sync_sessions(engine.execution_options(**WRITE_AT_ONCE))
             yield _database(switches, engine, sync_sessions(engine), writers, threads.run, threads.each)
     finally:
         engine.dispose()
@@ -114,12 +199,12 @@ async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _on_loop(url: URL, switches: Switches) -> AsyncIterator[Database]:
-    engine = engines.engine_on_loop(url, switches.pools)
-    engines.set_up(engine.sync_engine, explicit_begin=switches.transactions is Level.OPTIMISED)
+    engine = engine_on_loop(url, switches.pools)
+    set_up(engine.sync_engine, explicit_begin=switches.transactions is Level.OPTIMISED)
     try:
         if _warms_up_early(engine.sync_engine, switches):
             await pools.warm_up(engine, min(WARM, _size(engine.sync_engine)))
-        readers, writers = sessionmaker(engine), sessionmaker(engine.execution_options(**engines.WRITE_AT_ONCE))
+        readers, writers = sessionmaker(engine), sessionmaker(engine.execution_options(**WRITE_AT_ONCE))
         each = None
         if switches.async_queries is Level.OPTIMISED:
             each = SessionEach(engine, _size(engine.sync_engine))

@@ -2,21 +2,24 @@
 
 The remaining differences belong to the review and are documented where they occur: prompts that its cursor omits (`streaming`),
 rows that its upsert replaces (`composition`), and writes that its shared connection to SQLite loses under concurrent requests
-(`engines`). Statistics may be as old as their lifetime in a cache.
+(`database`). Statistics may be as old as their lifetime in a cache.
 """
 
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
 from service.composition import open_service
 from service.http import problems, routes
-from service.observability.instruments import Instruments, instruments_for
 from service.settings import ServiceSettings
+from service.switches import Level
+
+if TYPE_CHECKING:
+    from service.observability.monitoring import Monitoring
 
 Clock = Callable[[], datetime]
 
@@ -26,7 +29,7 @@ def now_utc() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def create_app(settings: ServiceSettings, instruments: Instruments | None = None, now: Clock = now_utc) -> FastAPI:
+def create_app(settings: ServiceSettings, monitoring: "Monitoring | None" = None, now: Clock = now_utc) -> FastAPI:
     """Return the application. It opens its database and its cache at startup, and closes them at shutdown.
 
     `now` provides the times that are written.
@@ -35,12 +38,12 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            if instruments is not None:
-                stack.enter_context(instruments.kept())
-            service = await stack.enter_async_context(open_service(settings))
-            if instruments is not None:
-                instruments.watch(service.database.engine, service.front.counts)
-            app.state.service = service
+            if monitoring is not None and monitoring.slow is not None:
+                stack.enter_context(monitoring.slow)
+            app.state.service = service = await stack.enter_async_context(open_service(settings))
+            if monitoring is not None:
+                monitoring.watch(service.database.engine)
+                monitoring.watch_cache(service.front.counts)
             yield
 
     app = FastAPI(
@@ -53,12 +56,12 @@ def create_app(settings: ServiceSettings, instruments: Instruments | None = None
     )
     app.state.now = now
     app.state.body_limit_bytes = settings.body_limit_bytes
-    app.state.instruments = instruments
+    app.state.monitoring = monitoring
     app.include_router(routes.reads)
     app.include_router(routes.writes)
     problems.install(app)
-    if instruments is not None and instruments.middleware is not None:
-        app.add_middleware(instruments.middleware)
+    if monitoring is not None:
+        app.add_middleware(monitoring.timed)
     _document_problems(app)
     return app
 
@@ -69,7 +72,21 @@ def from_environment() -> FastAPI:
     Raises ValueError if a variable is missing or invalid.
     """
     settings = ServiceSettings.from_environment(os.environ)
-    return create_app(settings, instruments_for(settings))
+    return create_app(settings, monitoring_for(settings))
+
+
+def monitoring_for(settings: ServiceSettings) -> "Monitoring | None":
+    """Return the monitoring of a service with these settings: None unless it is optimised.
+
+    The review's monitoring is a decorator for the methods of its own repositories, which this service does not have.
+    """
+    if settings.switches.monitoring is not Level.OPTIMISED:
+        return None
+    from service.observability.monitoring import Monitoring  # noqa: PLC0415 - not needed without monitoring
+    from service.observability.slow_query_log import SlowQueryLog  # noqa: PLC0415 - not needed without monitoring
+
+    slow = None if settings.slow_log is None else SlowQueryLog(settings.slow_log, threshold_s=settings.slow_ms / 1000)
+    return Monitoring(slow)
 
 
 def _document_problems(app: FastAPI) -> None:

@@ -144,10 +144,10 @@ async def health(request: Request) -> schemas.Health:
 )
 async def metrics(request: Request) -> Response:
     """Return metrics in Prometheus' text format, if monitoring is enabled."""
-    instruments = request.app.state.instruments
-    if instruments is None:
+    monitoring = request.app.state.monitoring
+    if monitoring is None:
         raise ProblemError(MISSING, "Monitoring is disabled; set monitoring=optimised.")
-    return Response(instruments.render(), media_type=instruments.media_type)
+    return Response(monitoring.render(), media_type=monitoring.content_type)
 
 
 @writes.post("/prompts", status_code=HTTPStatus.CREATED, responses=documented(*_BODY, HTTPStatus.CONFLICT))

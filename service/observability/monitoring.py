@@ -31,7 +31,6 @@ from service.models import Base
 from service.observability import metrics
 from service.observability.slow_query_log import SlowQueryLog, SlowStatement, call_site
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
 POOL, CACHE = "main", "answers"  # labels of the one pool and the one cache
 
@@ -53,9 +52,11 @@ class Monitoring(Collector):
     `slow` receives slow statements; the caller opens and closes it. `now_ns` returns a monotonic time in nanoseconds.
     """
 
+    content_type = CONTENT_TYPE_LATEST
+
     def __init__(self, slow: SlowQueryLog | None = None, now_ns: Callable[[], int] = time.perf_counter_ns) -> None:
         self.registry = CollectorRegistry()
-        self._slow = slow
+        self.slow = slow
         self._now_ns = now_ns
         self._engine: Engine | None = None
         self._cache_counts: Callable[[], Mapping[str, int]] | None = None
@@ -82,7 +83,7 @@ class Monitoring(Collector):
         return _RequestTimes(app, self._requests, self._now_ns)
 
     def render(self) -> bytes:
-        """Return all metrics in Prometheus' format; the content type is `CONTENT_TYPE`."""
+        """Return all metrics in Prometheus' format; the content type is `content_type`."""
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Family]:
@@ -102,8 +103,8 @@ class Monitoring(Collector):
             hits.add_metric([CACHE], found.get("lookups", 0) - loads)
             misses.add_metric([CACHE], loads)
         yield from (size, used, beyond, hits, misses)
-        if self._slow is not None:
-            yield CounterMetricFamily(metrics.SLOW_DROPPED.name, metrics.SLOW_DROPPED.help, self._slow.dropped)
+        if self.slow is not None:
+            yield CounterMetricFamily(metrics.SLOW_DROPPED.name, metrics.SLOW_DROPPED.help, self.slow.dropped)
 
     def _histogram(self, metric: metrics.Metric) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, buckets=metrics.buckets_s(metric.step), registry=self.registry)
