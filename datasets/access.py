@@ -33,7 +33,7 @@ def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
     """Return ids of live prompts, half of them by popularity, half of them recent.
 
     Popularity is Zipf 0.99, with the popular prompts scattered over the table; recency is Zipf 0.99 over the newest LATEST_PROMPTS.
-    Soft-deleted prompts are never returned. Raises ValueError if the dataset is so small that it has no live prompt.
+    Soft-deleted prompts are never returned. Raises ValueError if there is no live prompt.
     """
     survey = _survey(dataset)
     prompts, _ = _requests(dataset, Purpose.ACCESS_PROMPT, stream, count, survey.live)
@@ -41,10 +41,7 @@ def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
 
 
 def evaluation_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
-    """Return ids of evaluations: a random one of a live prompt, with prompts drawn as by `prompt_ids`.
-
-    Raises ValueError if the dataset is so small that no live prompt has an evaluation.
-    """
+    """Return ids of evaluations, each of a live prompt drawn as by `prompt_ids`. Raises ValueError if no live prompt has one."""
     survey = _survey(dataset)
     prompts, picks = _requests(dataset, Purpose.ACCESS_EVALUATION, stream, count, survey.live & (survey.evaluations > 0))
     before = np.cumsum(survey.evaluations) - survey.evaluations

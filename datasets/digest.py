@@ -26,10 +26,7 @@ class Digest:
         self._of_blocks[block.table, block.index] = block_digest(block)
 
     def hexdigest(self) -> str:
-        """Return the digest of the whole dataset, 64 hexadecimal digits.
-
-        Raises ValueError if blocks are missing, so the digest would be that of another dataset.
-        """
+        """Return the digest of the whole dataset, 64 hexadecimal digits. Raises ValueError if blocks are missing."""
         expected = [(table, index) for table in sorted(TABLES) for index in range(blocks_of(self._dataset, table))]
         missing = [f"{table} {index}" for table, index in expected if (table, index) not in self._of_blocks]
         if missing:

@@ -41,10 +41,7 @@ class WordPools:
 
 @lru_cache(maxsize=2)
 def pools(seed: int) -> WordPools:
-    """Return the pools of a seed; the first call takes a fraction of a second.
-
-    Raises ModuleNotFoundError if Faker is not installed.
-    """
+    """Return the pools of a seed, in a fraction of a second the first time. Raises ModuleNotFoundError without Faker."""
     from faker import Faker  # noqa: PLC0415 - 0.1 s that code which only needs sizes should not pay for
 
     english, japanese = Faker("en_US"), Faker("ja_JP")

@@ -42,10 +42,7 @@ _LANGUAGE = Choice(LANGUAGES)
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The data of a whole block of prompts that other tables and the access streams need, one value per row.
-
-    Times are in microseconds since 1970 UTC.
-    """
+    """The data of a block of prompts that other tables and access streams need, per row; times in microseconds since 1970 UTC."""
 
     chain: NDArray[np.int64]  # position of the row that begins the row's chain of versions
     imports: NDArray[np.int64]  # position of the first row of the chains imported together with the row's chain

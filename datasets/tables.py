@@ -86,10 +86,7 @@ def blocks_of(dataset: Dataset, table: str) -> int:
 
 
 def block(dataset: Dataset, table: str, index: int) -> Block:
-    """Return one block of a table: the same rows in any order, in any process.
-
-    Raises ValueError if the table does not exist, IndexError if the block does not.
-    """
+    """Return one block of a table, the same in any process. Raises ValueError for an unknown table, IndexError for an index."""
     count = blocks_of(dataset, table)
     if not 0 <= index < count:
         raise IndexError(f"no block {index} of {table}; this dataset has blocks 0 … {count - 1}")
@@ -102,20 +99,14 @@ def block(dataset: Dataset, table: str, index: int) -> Block:
 
 
 def blocks(dataset: Dataset, tables: Iterable[str] = TABLES) -> Iterator[Block]:
-    """Yield the blocks of these tables one at a time, table after table, in constant memory.
-
-    Raises ValueError if a table does not exist.
-    """
+    """Yield the blocks of these tables, table after table, in constant memory. Raises ValueError if a table does not exist."""
     for table in tables:
         for index in range(blocks_of(dataset, table)):
             yield block(dataset, table, index)
 
 
 def rows(dataset: Dataset, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table one at a time, as dicts of plain Python values; for small uses.
-
-    Raises ValueError if the table does not exist.
-    """
+    """Yield the rows of a table as dicts of plain Python values, for small uses. Raises ValueError if it does not exist."""
     for made in blocks(dataset, (table,)):
         yield from as_dicts(made)
 

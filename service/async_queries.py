@@ -1,16 +1,13 @@
 """A request with several independent queries: run in a thread, on one asyncio session, or on one session per query.
 
-The same queries run on every kind of session, so only the execution differs.
-
 Decisions of the optimised technique, with reasons:
 
-- If the database is behind a network, every query has its own session. A session is one connection, and a connection executes one
-  statement at a time.
-- Those sessions read in autocommit. Queries on several connections share no snapshot, with or without a transaction, so BEGIN and
-  ROLLBACK around a single statement are two wasted round trips. Queries whose answers must be consistent belong on one session.
-- The number of open sessions, over all requests, never exceeds the number of connections in the pool. The rest wait here, where
-  nothing times out, and no holder of a connection waits for another connection.
-- If the database is embedded, no network wait can overlap. The whole request runs in a thread once, on a synchronous session; an
+- If the database is behind a network, every query has its own session: a connection executes one statement at a time.
+- Those sessions read in autocommit. Several connections share no snapshot anyway, so BEGIN and ROLLBACK around a single statement
+  are two wasted round trips. Queries whose answers must be consistent belong on one session.
+- No more sessions are open, over all requests, than the pool has connections. The rest wait here, where nothing times out, and no
+  holder of a connection waits for another connection.
+- If the database is embedded, no network wait can overlap: the whole request runs in a thread once, on a synchronous session. An
   asyncio driver would switch to a thread for every single call.
 """
 
@@ -34,10 +31,7 @@ CONNECTIONS = 20  # pool size of the optimised engines
 
 
 class Threaded:
-    """Queries run one after another on a synchronous session in a thread, as in an endpoint that is a plain function. The baseline.
-
-    Also the right choice for an embedded database, on an engine without pings.
-    """
+    """The baseline, as in an endpoint that is a plain function: queries one after another on a synchronous session in a thread."""
 
     def __init__(self, engine: Engine, threads: Executor, insert: bulk.Insert = bulk.insert_baseline) -> None:
         self._sessions = sync_sessions(engine)
@@ -141,10 +135,7 @@ async def session_as_written(sessions: async_sessionmaker[AsyncSession]) -> Asyn
 
 
 async def gathered_on_one_session(session: AsyncSession, queries: Sequence[Query]) -> list[Any]:
-    """Run all queries concurrently on one session.
-
-    Raises InvalidRequestError if the session has no connection yet. If it has one, the queries run one after another.
-    """
+    """Run all queries concurrently on one session: InvalidRequestError without a connection yet, one after another with one."""
     return list(await asyncio.gather(*(query(session) for query in queries)))
 
 

@@ -1,9 +1,8 @@
 """Writing many prompts at once: inserts, upserts, status changes and soft deletes.
 
 Every technique commits once, so all are equally durable, and returns the number of prompts changed. Times are arguments: a run must
-write the same rows whenever it runs. Rows are dicts with all columns of a prompt; a parent precedes its children.
-
-An upsert replaces title, content and updated_at of an existing prompt, and inserts a new one.
+write the same rows whenever it runs. Rows are dicts with all columns of a prompt; a parent precedes its children. An upsert
+replaces title, content and updated_at of an existing prompt, and inserts a new one.
 """
 
 import json
@@ -37,10 +36,7 @@ async def insert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> i
 
 
 async def insert_as_written(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
-    """Insert or update as the review writes it.
-
-    Always raises AttributeError: the generic `insert()` has no `on_conflict_do_update`.
-    """
+    """Insert or update as the review writes it: AttributeError, since the generic `insert()` has no `on_conflict_do_update`."""
     changed = 0
     for batch in chunks(rows, batch_size):
         statement = insert(Prompt).values(batch)
@@ -70,10 +66,7 @@ async def insert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batc
 
 
 async def insert_optimised(session: AsyncSession, rows: Iterable[PromptRow]) -> int:
-    """Insert with executemany: a single-row statement run over batches of parameters. Accepts a generator of rows.
-
-    Raises IntegrityError if an id exists already; nothing is inserted.
-    """
+    """Insert with executemany, also from a generator. Raises IntegrityError if an id exists already; nothing is inserted."""
     inserted = 0
     for batch in chunks(rows, BATCH):
         await session.execute(insert(_PROMPTS), batch)
@@ -157,10 +150,9 @@ async def _run(session: AsyncSession, statement: Update) -> int:
 
 
 def _among(session: AsyncSession, column: InstrumentedAttribute[str], ids: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of the ids, all in one variable.
+    """Return the condition that a column is one of the ids, all in one variable: no limit, and one text for any number of them.
 
-    Their number is unlimited then, and the statement text is the same for any number of them. Lists in chunks and executemany have
-    neither advantage and were slower on SQLite.
+    Lists in chunks and executemany have neither advantage and were slower on SQLite.
     """
     if _dialect(session) == "postgresql":
         return column == any_(literal(list(ids), ARRAY(String)))

@@ -77,8 +77,7 @@ class PromptService:
     async def create_many(self, rows: Sequence[Row]) -> int:
         """Insert prompts and return their number.
 
-        Raises IntegrityError if an id exists already; nothing is inserted. The review's insert never raises it, since it replaces
-        the row.
+        Raises IntegrityError if an id exists already, and inserts nothing; the review's insert replaces the row instead.
         """
         insert = _INSERT[self.switches.bulk]
         async with self.front.writing({row["id"]: row["user_id"] for row in rows}):
@@ -118,10 +117,7 @@ class PromptService:
 
 @asynccontextmanager
 async def open_service(settings: ServiceSettings) -> AsyncIterator[PromptService]:
-    """Open the service with its settings, in the event loop that uses it, and close everything that it opened at the end.
-
-    Raises ValueError if the service does not support the database.
-    """
+    """Open the service, in the event loop that uses it, and close it at the end. Raises ValueError for an unsupported database."""
     async with (
         open_database(make_url(settings.database_url), settings.switches) as database,
         open_front(settings, _DispatchedCatalogue(database)) as front,

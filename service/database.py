@@ -1,14 +1,12 @@
-"""The service's access to its rows: sessions for reads and writes, and dispatchers that run the code that uses them.
+"""The service's access to its rows: engines, sessions for reads and writes, and dispatchers that run the code that uses them.
 
 The same code runs in threads and on the event loop. In threads, all work of a request goes to one thread once, on synchronous
-sessions. The optimised service does so if the database is embedded; if it is behind a network, work stays on the loop.
+sessions. The optimised service does so if the database is embedded; if it is behind a network, work stays on the loop. Every
+connection to SQLite gets the same settings, whatever the switches, so all levels are equally durable.
 
-Every connection to SQLite gets the same settings, whatever the switches, so all levels are equally durable.
-
-The review gives SQLite one shared connection (StaticPool), on the event loop and in threads. It works while requests come one after
-another. Concurrent requests share one transaction: a request that ends, even a read, rolls back uncommitted writes of another
-request. That request then fails on a missing SAVEPOINT, or commits nothing, without an error. This is how the review's code
-behaves, and it is kept as proposed.
+The review gives SQLite one shared connection (StaticPool), on the event loop and in threads. Concurrent requests then share one
+transaction: a request that ends, even a read, rolls back uncommitted writes of another request, which fails on a missing SAVEPOINT,
+or commits nothing, without an error. This is how the review's code behaves, and it is kept as proposed.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -93,10 +91,7 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: URL, switches: Switches) -> AsyncIterator[Database]:
-    """Open the database with the switches, and close every connection at the end.
-
-    Raises ValueError if the service does not support the database.
-    """
+    """Open the database with the switches, and close every connection at the end. Raises ValueError if it is unsupported."""
     embedded = url.get_backend_name() == "sqlite"
     in_threads = switches.async_queries is Level.BASELINE or (switches.async_queries is Level.OPTIMISED and embedded)
     address = with_driver(url, asyncio=not in_threads)
@@ -105,10 +100,7 @@ async def open_database(url: URL, switches: Switches) -> AsyncIterator[Database]
 
 
 def with_driver(url: URL, *, asyncio: bool) -> URL:
-    """Return the URL of the same database with the driver for synchronous or asyncio sessions.
-
-    Raises ValueError if the service does not support the database.
-    """
+    """Return the URL of the same database with the driver for these sessions. Raises ValueError if it is unsupported."""
     backend = url.get_backend_name()
     if backend not in DRIVERS:
         raise ValueError(f"the service does not support {backend}; name a database of {' or '.join(DRIVERS)}")
@@ -116,11 +108,7 @@ def with_driver(url: URL, *, asyncio: bool) -> URL:
 
 
 def engine_in_threads(url: URL, level: Level) -> Engine:
-    """Create an engine for synchronous sessions.
-
-    The optimised pool gives all its connections the same lifetime; a random lifetime per connection takes the pool of an asyncio
-    engine.
-    """
+    """Create an engine for synchronous sessions. If optimised, all connections have one lifetime; random ones are for asyncio."""
     if level is Level.BASELINE:
         return create_engine(url, **pools.BASELINE)
     if level is Level.PROPOSED:

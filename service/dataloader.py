@@ -77,9 +77,7 @@ class DataLoader(Generic[Key, Value]):
     def load(self, key: Key) -> asyncio.Future[Value]:
         """Return a future of the key's value. Call it in a running event loop.
 
-        Raises, when awaited:
-            ValueError: the batch function returned more or fewer values than keys.
-            Exception: any exception of the batch function.
+        Awaited, it raises any error of the batch function, and ValueError if that returned more or fewer values than keys.
         """
         future = self._asked.get(key)
         if future is None:

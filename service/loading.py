@@ -1,8 +1,7 @@
 """A user's newest prompts, each with its completed evaluations: N+1 statements, the review's two, and the optimised two.
 
-All techniques return the same plain structure, with evaluations sorted by id. The first statement is the same in all of them, so
-only the loading of the evaluations differs. Its order ends with the id: for a tie at the limit, the review's order by time alone
-could select other prompts with another plan.
+All techniques return the same plain structure, with evaluations sorted by id, and differ only in the loading of the evaluations.
+The order of the prompts ends with the id: for a tie at the limit, the time alone could select other prompts with another plan.
 """
 
 from collections import defaultdict

@@ -1,7 +1,6 @@
 """The prompt service's four tables, with the single-column indexes that the review assumes to exist.
 
-Ids are UUID strings created by the client, as in the service under review. Composite indexes are not here: they are under test
-(`service.migrations`).
+Ids are UUID strings created by the client, as in the service under review. Composite indexes are under test (`service.migrations`).
 """
 
 from __future__ import annotations

@@ -5,17 +5,14 @@ Every function creates an engine and opens no connection yet. The caller dispose
 Decisions of the optimised settings, with reasons:
 
 - One kind of pool, `AsyncAdaptedQueuePool`, set explicitly: SQLAlchemy's default has changed between releases.
-- A server's pool is as large as the number of concurrent requests, but never larger than this process's share of the connections
-  that the server grants. There is no overflow: a connection beyond the pool's size is closed when it is returned, so every burst
-  would open the same connections again, each for several round trips.
-- An embedded engine's pool is small. Its connections are threads that alternate on one interpreter, and each has a page cache.
+- A server's pool is as large as the number of concurrent requests, up to this process's share of the server's connections. There is
+  no overflow: a connection beyond the size is closed when it is returned, so every burst would open the same ones again.
+- An embedded engine's pool is small: its connections are threads of one interpreter, and each has a page cache.
 - The most recently used connection is taken first. It has the statements prepared and the pages cached.
-- Each connection to a server has its own lifetime, randomly shortened a little: a pool that was opened at once would otherwise be
-  closed at once as well.
-- A connection is pinged only if a network can drop it, and only after it has been idle for a while. A ping before every use costs
-  every request round trips; HikariCP's `aliveBypassWindowMs` skips it in the same way.
+- Each connection to a server has its own lifetime, randomly shortened, so that those opened at once are not closed at once.
+- A connection is pinged only if a network can drop it, and only after it has been idle for a while, as HikariCP's
+  `aliveBypassWindowMs` does: a ping before every use costs every request round trips.
 - A checkout times out before a user gives up. Then it raises, and the service can respond that it is busy.
-- `warm_up` opens connections before the first request arrives.
 """
 
 import asyncio
@@ -156,10 +153,7 @@ async def warm_up(engine: AsyncEngine, connections: int) -> None:
 
 
 def _retire(engine: AsyncEngine, lifetime_s: float, jitter: float, draw: Callable[[], float], now_s: Callable[[], float]) -> None:
-    """Replace a connection whose lifetime is over when it is next taken.
-
-    `pool_recycle` has one age for all. A checkout that raises DisconnectionError gets a new connection from the pool.
-    """
+    """Replace a connection whose lifetime is over when it is next taken: after DisconnectionError the pool opens a new one."""
 
     def connected(_connection: Any, record: Any) -> None:
         record.info[RETIRES] = now_s() + lifetime_s * (1 - jitter * draw())

@@ -1,8 +1,7 @@
 """Sessions on an engine that the caller opens and closes: asyncio sessions, and synchronous ones with the same interface.
 
-An endpoint that is a plain function runs in a thread and blocks there. Code written for asyncio sessions runs on a synchronous
-session in the same way: each awaited call has already completed, so the coroutine runs from start to end in one step. The same
-code serves both, so only the execution differs.
+Code written for asyncio sessions runs on a synchronous session in a thread in the same way: each awaited call has already
+completed, so the coroutine runs from start to end in one step. The same code serves both, so only the execution differs.
 """
 
 import asyncio

@@ -22,11 +22,7 @@ SLOW_THRESHOLD_MS = 100.0  # default threshold of the slow-query log: statements
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """The settings of one service process.
-
-    Raises ValueError if the switches need a cache, and no Redis is given; a limit is not above 0; or a slow-query log is requested
-    without the monitoring that keeps it.
-    """
+    """The settings of one service process. Raises ValueError for a limit of 0, or what lacks its Redis or its monitoring."""
 
     database_url: str = field(repr=False)  # it may hold a password
     """SQLAlchemy's URL of the database, with any driver; the driver used depends on the switches."""
@@ -56,10 +52,7 @@ class ServiceSettings:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Self:
-        """Return the settings given by environment variables.
-
-        Raises ValueError if a variable is missing or invalid; the message names it.
-        """
+        """Return the settings given by environment variables. Raises ValueError if one is missing or invalid, with its name."""
         if not variables.get(DATABASE):
             raise ValueError(f"{DATABASE} is not set; set it to the URL of the database, such as sqlite:////path/to/prompts.db")
         limit = variables.get(BODY_LIMIT, str(BODY_LIMIT_BYTES))

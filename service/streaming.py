@@ -3,12 +3,12 @@
 An export is an async generator of chunks of text. The review pages by OFFSET and assembles the whole text before it returns any of
 it. Optimised, each page is located by the last row of the previous page, written and discarded.
 
-Keyset pages or a server-side cursor? Both take about the same memory and, with an index, about the same time. A server-side cursor
-holds a pooled connection and an old snapshot for as long as the client reads; a page holds them for milliseconds. Hence pages, each
-in its own transaction. A row written meanwhile may be missed, but no row is lost or repeated.
+Keyset pages or a server-side cursor? Both take about the same memory and, with an index, time. A server-side cursor holds a pooled
+connection and an old snapshot for as long as the client reads; a page, in its own transaction, holds them for milliseconds. A row
+written meanwhile may be missed, but no row is lost or repeated.
 
 The API's cursor is opaque text at every level (`page`). The review's is a time: prompts that tie with the last prompt of a page
-appear on no page, which is kept as proposed. It is converted here: the review declares the cursor as text and returns a time.
+appear on no page, which is kept as proposed.
 """
 
 import base64
@@ -59,10 +59,7 @@ async def export_baseline(sessions: Sessions, user_id: str | None = None) -> Asy
 
 
 async def export_proposed(sessions: Sessions, user_id: str | None = None) -> AsyncIterator[str]:
-    """Fetch pages by OFFSET, write all into one text, and yield it at the end, as the review's export does.
-
-    Rows with equal times have no defined order; rows inserted or deleted meanwhile make pages repeat or skip others.
-    """
+    """Fetch pages by OFFSET, write all into one text, and yield it at the end, as the review does; rows may repeat or miss."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -77,8 +74,8 @@ async def offset_pages(
 ) -> AsyncGenerator[list[Prompt], None]:
     """Yield lists of prompts by OFFSET, newest first, and empty the session between them, as the review's stream does.
 
-    Page n reads and discards all rows of the previous pages. Emptying the session also loses objects that the caller has added and
-    not flushed yet.
+    Page n reads and discards all rows before it. Rows with equal times have no defined order; rows inserted or deleted meanwhile
+    make pages repeat or skip others. Emptying the session also loses objects that the caller has added and not flushed yet.
     """
     offset = 0
     newest = _live(select(Prompt), user_id).order_by(Prompt.created_at.desc())
@@ -127,10 +124,7 @@ async def page_by_time(session: AsyncSession, user_id: str, cursor: datetime | N
 
 
 async def page_by_key(session: AsyncSession, user_id: str, cursor: str | None = None, limit: int = 50) -> Page[str]:
-    """Return a page of prompts after the time and id of the previous page's last one, newest first.
-
-    The cursor is opaque to the caller. Raises ValueError if the cursor was not issued by a page.
-    """
+    """Return a page after the time and id of the previous one's last prompt. Raises ValueError if no page issued the cursor."""
     statement = _newest_first(_live(select(Prompt.id, Prompt.title, Prompt.created_at), user_id)).limit(limit + 1)
     if cursor is not None:
         statement = _after(statement, decode_cursor(cursor))
@@ -141,10 +135,7 @@ async def page_by_key(session: AsyncSession, user_id: str, cursor: str | None = 
 
 
 async def page(session: AsyncSession, level: Level, user_id: str, cursor: str | None, limit: int) -> Page[str]:
-    """Return a page by cursor, with the technique of the level; None requests the first page.
-
-    Raises MalformedCursorError if the cursor was not issued by a page of this level.
-    """
+    """Return a page by cursor with the level's technique, the first for None. Raises MalformedCursorError if none issued it."""
     if level is Level.BASELINE:
         by_offset = await page_by_offset(session, user_id, None if cursor is None else decode_offset(cursor), limit)
         return Page(by_offset.rows, None if by_offset.next_cursor is None else str(by_offset.next_cursor))

@@ -1,8 +1,8 @@
 """The optimisations that the service runs with: one switch per optimisation, with three levels.
 
 The baseline is the service of today, proposed is the review's technique, repaired only as far as it needs to run, and optimised is
-the improved technique. A set of switches is written as one text, for an environment variable: the most frequent level, then the
-exceptions, such as `baseline,caching=optimised`.
+the improved technique. A set of switches is written as one text: the most frequent level, then the exceptions, such as
+`baseline,caching=optimised`.
 """
 
 from collections import Counter
@@ -50,10 +50,7 @@ class Switches:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the switches of a text: a level, then any number of `NAME=LEVEL`, separated by commas.
-
-        Raises ValueError if a name or level is unknown, or a name occurs twice.
-        """
+        """Return the switches of a text, `LEVEL[,NAME=LEVEL…]`. Raises ValueError for an unknown or repeated name or level."""
         first, *others = text.split(",")
         exceptions = [(_known(name), _level(level)) for name, _, level in (other.partition("=") for other in others)]
         for name, times in Counter(name for name, _ in exceptions).items():

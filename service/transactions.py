@@ -1,10 +1,8 @@
 """Transactions: atomicity, lock order, snapshots, and retries after a conflict.
 
-Three techniques each for creating a prompt with its evaluation, counting uses of templates, and reading statistics. The techniques
-of the baseline and of the review take a session, one per request, as the service under review does. An optimised unit of work is
-passed to `Transactions`, which opens the session, because only the code that opens a session can discard it and retry.
-
-Rows are dicts with all columns of a row, ids included.
+Three techniques each for creating a prompt with its evaluation, counting uses of templates, and reading statistics. Those of the
+baseline and of the review take a session, one per request, as the service under review does. An optimised unit of work is passed to
+`Transactions`: only the code that opens a session can discard it and retry. Rows are dicts with all columns, ids included.
 """
 
 import asyncio
@@ -36,9 +34,6 @@ _PRIMARY_CODE = 0xFF
 _TURSO_BUSY = {"database is locked", "database snapshot is stale, rollback and retry the transaction"}
 
 
-# Baseline.
-
-
 async def create_baseline(session: AsyncSession, prompt: Row, evaluation: Row) -> None:
     """Save a prompt, then its evaluation, each with its own commit: a failure between them leaves half of the pair."""
     session.add(Prompt(**prompt))
@@ -55,10 +50,7 @@ async def create_from_template_baseline(session: AsyncSession, template_id: str,
 
 
 async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> None:
-    """Count a use of each template: read it, add one, write it back; rows are locked in the order given.
-
-    Raises NoResultFound if a template does not exist. The other techniques raise it as well.
-    """
+    """Count a use of each template, in the order given: read, add one, write. As in all techniques, NoResultFound for none."""
     for template_id in template_ids:
         await _use(session, template_id)
     await session.commit()
@@ -67,9 +59,6 @@ async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> No
 async def statistics_baseline(session: AsyncSession) -> Counts:
     """Count prompts, then evaluations, in the current transaction."""
     return await _count(session, Prompt.id), await _count(session, Evaluation.id)
-
-
-# Proposed.
 
 
 @asynccontextmanager
@@ -117,7 +106,7 @@ async def create_proposed(session: AsyncSession, prompt: Row, evaluation: Row) -
 async def create_from_template_proposed(session: AsyncSession, template_id: str, prompt: Row, evaluation: Row) -> None:
     """Save the pair in a SAVEPOINT, as a step of a larger transaction that then counts a use of the template, and commit all.
 
-    With SQLite's driver the SAVEPOINT precedes any transaction. It then is the transaction, and its release commits the pair.
+    With SQLite's driver the SAVEPOINT precedes any transaction, so it is the transaction, and its release commits the pair.
     """
     async with review_transaction(session):
         async with review_transaction(session, savepoint=True):
@@ -142,9 +131,6 @@ async def statistics_proposed(session: AsyncSession) -> Counts:
     """Count prompts, then evaluations, on a connection on which writes are forbidden."""
     async with review_read_only(session):
         return await _count(session, Prompt.id), await _count(session, Evaluation.id)
-
-
-# Optimised.
 
 
 def conflict(error: BaseException) -> str | None:

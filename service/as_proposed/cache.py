@@ -1,10 +1,9 @@
 """The review's Redis cache: as written, to show what it does, and repaired just enough to cache at all.
 
 As written (`WrittenRepository`), a key contains the salted `hash()` of the arguments, including the session, so no other session or
-process ever finds it, and ORM objects are stored as their repr. Repaired (`ReviewCatalogue`), the key contains the arguments, as
-the review's deletes expect, and rows are stored instead of objects. Everything else is as proposed: a new client per call, falsy
-answers treated as misses, times stored as text, `KEYS` to find the entries to delete, and no protection against concurrent misses
-or against a reader that fills the cache with a value deleted meanwhile.
+process ever finds it, and ORM objects are stored as their repr. Repaired (`ReviewCatalogue`), it contains the arguments, and rows
+are stored. Everything else is as proposed: a new client per call, falsy answers treated as misses, times stored as text, `KEYS` to
+find what to delete, and no protection against concurrent misses or a reader that stores a value deleted meanwhile.
 """
 
 import json
@@ -147,10 +146,9 @@ class WrittenRepository(_Managers):
 
 
 class ReviewCatalogue(_Managers):
-    """The review's cache in front of a catalogue, repaired just enough to cache.
+    """The review's cache in front of a catalogue, repaired just enough to cache. `counts` has "lookups", and "loads" among them.
 
-    The review specifies the update of a prompt; the other writes delete what its table of lifetimes states. Keys of `counts`:
-    "lookups", and "loads" from the database.
+    The review specifies the update of a prompt; the other writes delete what its table of lifetimes states.
     """
 
     def __init__(self, database: Catalogue, url: str, namespace: str) -> None:

@@ -3,11 +3,9 @@
 Repaired just enough to run. As written, the router's URL names a dialect that SQLAlchemy does not have (`engine_as_written`), its
 geo package has had no release since 2018, so `maxminddb` reads the record here, and the worker uses two undefined names: `caches`,
 here a dictionary with the requested lifetime, and `get_nearest_turso_edge`, here the router. Everything else is as proposed: Asia
-is one location, the health check is never called, an engine is created per request and never disposed of, the cache is looked up
-before the method is checked, its key is only the URL, and every response to a GET is cached for five minutes, whatever the user and
-the status.
-
-A write goes to the edge as well. Turso's replicas forward writes to the primary, and so does this application.
+is one location, the health check is never called, no engine is disposed of, the cache is looked up before the method is checked,
+its key is only the URL, and every response to a GET is cached for five minutes, whatever the user and the status. Writes go to the
+edge as well, and are forwarded to the primary as by Turso's replicas.
 """
 
 from collections import Counter

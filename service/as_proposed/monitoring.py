@@ -1,9 +1,7 @@
 """The review's monitoring as written: a decorator for repository methods, four metrics, a list of slow queries, a dashboard.
 
-Two details differ, without changing its behaviour: the registry belongs to the instance, because a process of the scenario has
-several instances, and the list of slow queries is an attribute. Everything else is as proposed: the histogram's buckets are the
-library's, a metric is looked up by its labels on every call, the list grows without limit, and undecorated methods are not
-measured.
+Only the registry and the list belong to the instance here, since a process has several. As proposed, the buckets are the library's,
+a metric is looked up by its labels on every call, the list grows without limit, and undecorated methods are not measured.
 """
 
 import logging

@@ -1,14 +1,12 @@
 """The catalogue with the cache of its switch, and the invalidation that other writes of prompts need.
 
-The optimised cache has two layers, a lifetime per type of data, and invalidation on write. A missing row is cached too, for a
-shorter time. No write invalidates statistics: they may be as old as their lifetime, as in the review.
-
-The review specifies what the update of a prompt deletes, and states that creating one does the same. Its bulk operations delete
-nothing. Here they delete what an update would, per prompt and per user, since answers would otherwise be older than the write.
+The optimised cache has two layers, a lifetime per type of data, shorter for a missing row, and invalidation on write. No write
+invalidates statistics, as in the review. The review's bulk operations delete nothing; here they delete what an update would, per
+prompt and per user, since answers would otherwise be older than the write.
 
 Why not cashews, whose decorator and client-side caching come closest: its local copy stays stale permanently if the answer of a
 read arrives after the message about a write, a reader can fill Redis with a value from before the write, and a hit in memory costs
-the decorator's key templates and middlewares. What remains usable is the connection pool, which is redis-py's.
+the decorator's key templates and middlewares.
 """
 
 import asyncio

@@ -3,10 +3,9 @@
 Concurrent reads of one key share one lookup in Redis and the database (single flight). A write invalidates it: the writer fences
 the keys before the commit and clears them after it, and a read in flight for them is neither cached nor returned to later callers.
 
-Within one process this always holds, and through Redis as long as the writer reaches it. Another process's memory receives a
-message about a write through Redis, once before the commit and once after it, so it knows of the write one round trip and one
-commit before the writer returns. If a message is lost with its connection, the values in its memory were in Redis at most
-`MEMORY_S` ago.
+Within one process this always holds, and through Redis as long as the writer reaches it. Another process receives messages about a
+write before the commit and after it, so its memory knows of the write one round trip and one commit before the writer returns. If a
+message is lost with its connection, the values in its memory were in Redis at most `MEMORY_S` ago.
 """
 
 import asyncio
@@ -159,10 +158,7 @@ class Layers:
 
     @asynccontextmanager
     async def changing(self, *names: str) -> AsyncIterator[None]:
-        """Wrap a transaction that writes these values, including the commit. They are cleared after a failure too.
-
-        A transaction that raised may have been committed.
-        """
+        """Wrap a transaction that writes these values, with its commit. They are cleared after an error too: it may follow the commit."""
         await self._shared.fence(names)
         try:
             yield

@@ -3,15 +3,13 @@
 A key holds one of three things, distinguished by the first byte:
 
 - a value;
-- a lease: a reader missed, and is reading the database. It may fill the key as long as the key holds its lease (leases: Nishtala et
-  al., Scaling Memcache at Facebook, NSDI 2013). A write replaces the lease, so a value read before the write is refused;
-- a fence: a write is in flight. No reader may fill the key. The fence is set before the commit, so a process that crashes or loses
+- a lease: a reader missed, and may fill the key as long as the key holds its lease (Nishtala et al., Scaling Memcache at Facebook,
+  NSDI 2013). A write replaces the lease, so a value read before the write is refused;
+- a fence: a write is in flight, and no reader may fill the key. It is set before the commit, so a process that crashes or loses
   Redis just after the commit leaves no stale value.
 
-If the server loses data, by restart or eviction, a fill is refused, and no stale value is cached. Restoring old data is a different
-matter: a server that restarts from a snapshot, or fails over to a lagging replica, restores values that were cleared since.
-
-Every change is also published, for processes that cache values in their memory.
+If the server loses data, a fill is refused. A server that restarts from a snapshot, or fails over to a lagging replica, restores
+values that were cleared since. Every change is also published, for processes that cache values in their memory.
 """
 
 import asyncio
@@ -132,10 +130,7 @@ class SharedCache:
         await self._client.connection_pool.disconnect()
 
     async def look(self, key: str) -> RedisLookup:
-        """Return the stored value, or take the lease of an empty key.
-
-        Raises UnavailableError if Redis is unavailable: read the database.
-        """
+        """Return the stored value, or take the lease of an empty key. Raises UnavailableError: read the database."""
         lease = _LEASE + secrets.token_bytes(8)
         held: bytes | None = await self._send(lambda: self._look([key], [lease, _ms(LEASE_S)]))
         if held is None:
@@ -143,10 +138,7 @@ class SharedCache:
         return RedisLookup(value=held[1:]) if held[:1] == _VALUE else RedisLookup()
 
     async def fill(self, key: str, lease: bytes, value: bytes, ttl_s: float) -> bool:
-        """Store a value if the key still holds the lease; return whether it did.
-
-        Raises UnavailableError if the state of the key is unknown: its lease expires.
-        """
+        """Store a value if the key still holds the lease; return whether it did. Raises UnavailableError if that is unknown."""
         return bool(await self._send(lambda: self._fill([key], [lease, _VALUE + value, _ms(ttl_s)])))
 
     async def fence(self, keys: Iterable[str]) -> None:

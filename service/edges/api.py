@@ -1,7 +1,6 @@
 """The part of the prompt service that edges serve, two reads, one public and one private, and a write; and an edge.
 
-Calls and answers are plain records, so an edge, a cache and a test can stand between a client and a database; `application` wraps a
-handler of calls as an ASGI application.
+Calls and answers are plain records, so an edge, a cache and a test can stand between a client and a database.
 
 - `GET /prompts/ID`: a prompt, public; a shared cache may store it.
 - `GET /users/ID/prompts`: a user's newest active prompts, for that user only.
@@ -117,9 +116,7 @@ class Origin:
 
 
 class Edge:
-    """Handles the calls of one region: serves reads from a cache and a replica, and forwards writes to the origin.
-
-    `reads` reads the replica, `origin` forwards to the primary's region.
+    """Handles the calls of one region: reads from a cache and the replica (`reads`); writes go to the primary's region (`origin`).
 
     Read your own writes: a client that has written sends the version from the response. Until the replica has reached that version,
     the edge reads from the origin instead, which costs only that client a round trip. When the replica has it, the cached answers

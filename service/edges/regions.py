@@ -61,10 +61,7 @@ def prior_ms(region: Region, others: Sequence[Region]) -> Mapping[str, float]:
 
 
 def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) -> str:
-    """Return the name of the region closest to an address; the default one if it is unknown or private.
-
-    The record is a GeoLite2-City one, or any with `location.latitude` and `.longitude`.
-    """
+    """Return the region closest to an address by its GeoLite2-City record; the default one if it is unknown or private."""
     if address is None or _is_internal(address):
         return default
     place = (reader.get(address) or {}).get("location", {})
@@ -76,9 +73,8 @@ def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) ->
 def client_address(peer: str, forwarded_for: str = "", trusted_hops: int = 1) -> Address | None:
     """Return the address of a client behind `trusted_hops` proxies that are trusted, or None if it cannot be determined.
 
-    Each proxy appends its caller's address to X-Forwarded-For. Only the entries of trusted proxies are reliable: with one of them
-    that is the right-most entry, and all entries to the left of it come from the client. Without trusted proxies only the peer is
-    known.
+    Each proxy appends its caller's address to X-Forwarded-For. Only the entries of trusted proxies, right-most, are reliable; all
+    others come from the client. Without trusted proxies only the peer is known.
     """
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     chosen = hops[-min(trusted_hops, len(hops))] if trusted_hops and hops else peer

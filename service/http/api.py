@@ -30,10 +30,7 @@ def now_utc() -> datetime:
 
 
 def create_app(settings: ServiceSettings, monitoring: "Monitoring | None" = None, now: Clock = now_utc) -> FastAPI:
-    """Return the application. It opens its database and its cache at startup, and closes them at shutdown.
-
-    `now` provides the times that are written.
-    """
+    """Return the application, which opens its database and its cache while it runs. `now` provides the times that are written."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,19 +64,13 @@ def create_app(settings: ServiceSettings, monitoring: "Monitoring | None" = None
 
 
 def from_environment() -> FastAPI:
-    """Return the application configured by environment variables: `uvicorn --factory service.http.api:from_environment`.
-
-    Raises ValueError if a variable is missing or invalid.
-    """
+    """Return the application that the environment configures, for `uvicorn --factory`. Raises ValueError for a bad variable."""
     settings = ServiceSettings.from_environment(os.environ)
     return create_app(settings, monitoring_for(settings))
 
 
 def monitoring_for(settings: ServiceSettings) -> "Monitoring | None":
-    """Return the monitoring of a service with these settings: None unless it is optimised.
-
-    The review's monitoring is a decorator for the methods of its own repositories, which this service does not have.
-    """
+    """Return a service's monitoring if it is optimised, else None: the review's is for the methods of its own repositories."""
     if settings.switches.monitoring is not Level.OPTIMISED:
         return None
     from service.observability.monitoring import Monitoring  # noqa: PLC0415 - not needed without monitoring

@@ -89,10 +89,7 @@ def install(app: FastAPI) -> None:
 
 
 class _Unexpected:
-    """Answers unhandled exceptions: 503 if the database is busy, else 500, without disclosing the error.
-
-    A response that has started can only be broken off, so that the client sees that it is incomplete.
-    """
+    """Answers unhandled exceptions: 503 if the database is busy, else 500. A response that has started is broken off instead."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -67,10 +67,7 @@ def optimised(dialect: str) -> list[Index]:
 
 
 def keyset() -> list[Index]:
-    """Return the indexes for keyset pages: live prompts by time and id, per user and over all users.
-
-    An ascending index serves newest-first as well, since both sort columns have the same direction.
-    """
+    """Return the indexes for keyset pages. Ascending ones serve newest-first too, since both sort columns have one direction."""
     p, *_ = _columns()
     return [
         _partial("ix_prompts_live_by_user_time", (p.user_id, p.created_at, p.id), _LIVE),
@@ -103,10 +100,7 @@ def analyse(connection: Connection) -> None:
 
 
 def _columns() -> list[ReadOnlyColumnCollection[str, Column[Any]]]:
-    """Return the columns of prompts, evaluations, test results and templates, in copies of their tables without indexes.
-
-    An Index becomes part of the table that it names, so an index on the shared table would be created by every later `create_all`.
-    """
+    """Return each table's columns, in copies: `create_all` would create an index that has become part of the shared table."""
     copies = [table.to_metadata(MetaData()) for table in map(Base.metadata.tables.__getitem__, _TABLES)]
     for copy in copies:
         copy.indexes.clear()

@@ -17,10 +17,7 @@ FINE, COARSE = 1.1, 1.5
 
 
 def buckets_s(step: float, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[float, ...]:
-    """Return upper bounds in seconds, three digits each, from `min_s` in steps of factor `step` until one is `max_s` or more.
-
-    Raises ValueError if the bounds do not ascend, or `step` is so small that two bounds round to the same value.
-    """
+    """Return upper bounds in seconds, with three digits, from `min_s` by factors of `step` up to `max_s`, or raise ValueError."""
     if not 0 < min_s < max_s or step < 1.01:  # noqa: PLR2004 - three digits cannot distinguish smaller steps
         raise ValueError(f"cannot make buckets from {min_s} to {max_s} s with step {step}")
     steps = math.ceil(math.log(max_s / min_s) / math.log(step) - 1e-9)

@@ -1,12 +1,10 @@
 """The service's metrics at run time: durations of statements and requests, errors, the use of the pool, hits of a cache.
 
-`Monitoring` has its own registry, so two applications in one process do not share metrics. Statements are timed by SQLAlchemy's
-events on the synchronous engine, which an asyncio engine wraps; the code that sends them is unchanged. The time begins when a
+`Monitoring` has its own registry, so two applications in one process do not share metrics; several workers are scraped separately.
+Statements are timed by SQLAlchemy's events on the synchronous engine, which an asyncio engine wraps. The time begins when a
 statement is passed to the driver: the wait for a connection has its own metric. An asyncio driver reads a buffered result
 completely in this time, a streamed one it does not. COMMIT and ROLLBACK are calls of the driver, not statements; they are not
 timed. One `Monitoring` watches an engine: it executes the statements, so a second one would see none.
-
-The metrics belong to one process. With several workers each is scraped separately, on its own port.
 """
 
 import asyncio
@@ -47,10 +45,7 @@ _TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE|JOIN)\s+"?(\w+)', re.IGNORECASE)
 
 
 class Monitoring(Collector):
-    """The metrics of one application.
-
-    `slow` receives slow statements; the caller opens and closes it. `now_ns` returns a monotonic time in nanoseconds.
-    """
+    """The metrics of one application. The caller opens and closes `slow`; `now_ns` returns a monotonic time in nanoseconds."""
 
     content_type = CONTENT_TYPE_LATEST
 

@@ -1,9 +1,8 @@
 """Removal of client data from what a log shows of a statement: its SQL in normal form, its parameters, and its plan.
 
-More people can read a log than the database. sqlglot parses the SQL, since it knows SQLite's as well as PostgreSQL's; pglast,
-PostgreSQL's own parser, knows only the latter, and sqlparse has tokens but no structure in which to find an IN list. It is not the
-fastest of the three, which does not matter: only slow statements are parsed, outside of the request, and each text once. SQL that
-sqlglot cannot parse is scrubbed with patterns.
+More people can read a log than the database. sqlglot parses the SQL: pglast knows only PostgreSQL's, and sqlparse has no structure
+in which to find an IN list. Its speed does not matter: only slow statements are parsed, outside of the request, and each text once.
+SQL that sqlglot cannot parse is scrubbed with patterns.
 """
 
 import re
@@ -85,10 +84,7 @@ def kinds(parameters: Any) -> list[str]:
 
 
 def plan_line(line: str) -> str:
-    """Return a line of a plan without values.
-
-    Costs and row counts are the planner's own and stay: values occur in conditions, where PostgreSQL writes them out.
-    """
+    """Return a line of a plan without the values in its conditions; costs and row counts are the planner's own and stay."""
     match = _VALUES_FOLLOW.search(line)
     return line[: match.end()] + scrubbed(line[match.end() :]) if match else _TEXT.sub("?", line)
 

@@ -39,11 +39,7 @@ class SlowQueryReport:
 
 
 def report(path: Path) -> SlowQueryReport:
-    """Read a log, including its rotated files.
-
-    A line that cannot be read, such as the last one of a killed process, is counted and ignored. Raises OSError if the log
-    cannot be read.
-    """
+    """Rank a log with its rotated files; unreadable lines, as of a killed process, are counted. Raises OSError without the log."""
     return rank(_lines(path))
 
 

@@ -1,11 +1,9 @@
 """A log of slow statements: JSON lines with the statement's normal form, its duration, call site, and plan.
 
-A request only enqueues a statement. The log's own thread does the rest: it normalises the SQL, requests the plan on its own
-connection, once per form and at most once per `plan_every_s`, and writes the line. Nothing that a client sent is written:
-parameters by type and length, literals in the SQL and in the plan as `?`.
-
-The size is limited: the file is rotated at `max_bytes`, and only `kept_files` rotated files are kept. Statements that cannot be
-written, or arrive faster than they are written, are counted in `dropped` and never delay a request.
+A request only enqueues a statement. The log's own thread normalises the SQL, requests the plan on its own connection, once per form
+and at most once per `plan_every_s`, and writes the line, without anything that a client sent. The file is rotated at `max_bytes`,
+and only `kept_files` rotated files are kept. Statements that cannot be written, or arrive faster than they are written, are counted
+in `dropped` and never delay a request.
 """
 
 import asyncio
@@ -58,12 +56,10 @@ Explain = Callable[[SlowStatement], list[str]]
 
 
 def explain(slow: SlowStatement) -> list[str]:
-    """Return the plan of a statement that has one, on a new connection. The statement is not executed.
+    """Return the plan of a statement, on a new connection, without executing it.
 
-    Raises:
-        SQLAlchemyError: the database refuses.
-        TimeoutError: an asyncio driver took longer than PLAN_S.
-        OSError: the database cannot be reached.
+    Raises SQLAlchemyError if the database refuses, OSError if it cannot be reached, and TimeoutError if an asyncio driver takes
+    longer than PLAN_S.
     """
     on_postgresql = slow.engine.dialect.name == "postgresql"
     sql = f"{'EXPLAIN' if on_postgresql else 'EXPLAIN QUERY PLAN'} {slow.sql}"
@@ -189,10 +185,9 @@ class SlowQueryLog:
 
 
 def call_site() -> list[str]:
-    """Return the application's frames that sent the statement, innermost first, up to three.
+    """Return up to three frames of the application that sent the statement, as "service/prompts.py:50 in prompt", innermost first.
 
-    A frame is written as "service/prompts.py:50 in active_prompts". Under asyncio SQLAlchemy runs in its own greenlet; the calling
-    code is on the stack of the greenlet that waits for it.
+    Under asyncio SQLAlchemy runs in its own greenlet; the calling code is on the stack of the greenlet that waits for it.
     """
     found: list[str] = []
     greenlet, frame = getcurrent(), sys._getframe(1)  # noqa: SLF001 - traceback and inspect read every frame's source file as well
