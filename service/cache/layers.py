@@ -158,7 +158,7 @@ class Layers:
 
     @asynccontextmanager
     async def changing(self, *names: str) -> AsyncIterator[None]:
-        """Wrap a transaction that writes these values, with its commit. They are cleared after an error too: it may follow the commit."""
+        """Wrap a transaction that writes these values, with its commit; they are cleared after an error too."""
         await self._shared.fence(names)
         try:
             yield
