@@ -69,10 +69,11 @@ def _requests(
     """Return `count` positions of wanted prompts, and a random number for each for further choices."""
     if not wanted.any():
         raise ValueError(f"{dataset} has no row that can be requested; choose a larger scale")
-    draws = count
+    draws, latest = count, _survey(dataset).latest
     while True:
         half, rank, pick = raw(dataset.seed, purpose, stream, _NUMBERS * draws).reshape(-1, _NUMBERS).T
-        prompts = np.where(half >> np.uint64(63), _popular(dataset, uniforms(rank)), _recent(dataset, uniforms(rank)))
+        recent = latest[zipf(uniforms(rank), len(latest))]
+        prompts = np.where(half >> np.uint64(63), _popular(dataset, uniforms(rank)), recent)
         kept = np.flatnonzero(wanted[prompts])[:count]
         if len(kept) == count:
             return prompts[kept], pick[kept]
@@ -85,11 +86,6 @@ def _popular(dataset: Dataset, uniform: NDArray[np.float64]) -> NDArray[np.int64
     while math.gcd(step, dataset.prompts) != 1:
         step += 1
     return (zipf(uniform, dataset.prompts) * step + first) % dataset.prompts
-
-
-def _recent(dataset: Dataset, uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-    latest = _survey(dataset).latest
-    return latest[zipf(uniform, len(latest))]
 
 
 def _ids_at(dataset: Dataset, purpose: Purpose, block: NDArray[np.int64], position: NDArray[np.int64]) -> list[str]:

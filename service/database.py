@@ -74,7 +74,6 @@ class Database:
     run: DatabaseRun  # runs work once
     run_again: DatabaseRun
     """Runs work, again after a conflict, so the work must have no side effects other than those that a rollback undoes."""
-
     pieces: Pieces
     once: Transactions  # units of work without retries, for `run_again` to retry
     retries: Mapping[str, int]  # number of retries by kind of conflict, so far
@@ -148,13 +147,12 @@ def set_up(engine: Engine, *, explicit_begin: bool) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN_WITH, "BEGIN"))
+
     event.listen(engine, "connect", connected)
     if explicit_begin:
-        event.listen(engine, "begin", _begin)
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN_WITH, "BEGIN"))
+        event.listen(engine, "begin", begin)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -177,8 +175,7 @@ async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
     try:
         with ThreadPoolExecutor(size) as executor:
             threads = Threads(executor)
-            if _warms_up_early(engine, switches):
-                await threads.run(lambda: _warm_up(engine))
+            await threads.run(lambda: _warm_up(engine, _early(engine, switches)))
             writers = sync_sessions(engine.execution_options(**WRITE_AT_ONCE))
             yield _database(switches, engine, sync_sessions(engine), writers, threads.run, threads.each)
     finally:
@@ -190,8 +187,7 @@ async def _on_loop(url: URL, switches: Switches) -> AsyncIterator[Database]:
     engine = engine_on_loop(url, switches.pools)
     set_up(engine.sync_engine, explicit_begin=switches.transactions is Level.OPTIMISED)
     try:
-        if _warms_up_early(engine.sync_engine, switches):
-            await pools.warm_up(engine, min(WARM, _size(engine.sync_engine)))
+        await pools.warm_up(engine, _early(engine.sync_engine, switches))
         readers, writers = sessionmaker(engine), sessionmaker(engine.execution_options(**WRITE_AT_ONCE))
         each = None
         if switches.async_queries is Level.OPTIMISED:
@@ -223,9 +219,9 @@ def _database(
     return Database(engine, readers, writers, run, again, pieces, once, retrying.retries, each)
 
 
-def _warms_up_early(engine: Engine, switches: Switches) -> bool:
-    """Return whether to open connections before the first request: if opening one takes round trips."""
-    return switches.pools is Level.OPTIMISED and engine.dialect.name != "sqlite"
+def _early(engine: Engine, switches: Switches) -> int:
+    """Return the number of connections to open before the first request: some, if opening one takes round trips."""
+    return min(WARM, _size(engine)) if switches.pools is Level.OPTIMISED and engine.dialect.name != "sqlite" else 0
 
 
 async def _directly(work: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -237,9 +233,9 @@ async def _on(sessions: Sessions, work: Work[Answer]) -> Answer:
         return await work(session)
 
 
-async def _warm_up(engine: Engine) -> None:
+async def _warm_up(engine: Engine, connections: int) -> None:
     with ExitStack() as stack:
-        for _ in range(min(WARM, _size(engine))):
+        for _ in range(connections):
             stack.enter_context(engine.connect())
 
 

@@ -5,6 +5,7 @@ A loader lives as long as one request. Otherwise its cache would serve stale row
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
@@ -138,21 +139,14 @@ async def prompts_one_by_one(sessions: async_sessionmaker[AsyncSession], ids: Se
 
 async def prompts_as_written(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
     """Load with the review's `load_many` and batch function: rows in the database's order, so often the wrong ones."""
-
-    async def load_batch(keys: list[str]) -> list[PromptRow]:
-        async with sessions() as session:
-            return [_row(prompt) for prompt in await session.scalars(select(Prompt).where(Prompt.id.in_(keys)))]
-
-    return await ReviewDataLoader(load_batch).load_many(ids)
+    return await ReviewDataLoader[str, PromptRow](partial(_review_batch, sessions)).load_many(ids)
 
 
 async def prompts_repaired(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:
     """Load with the review's `load_many` and a batch function that returns one value per key, in order."""
 
     async def load_batch(keys: list[str]) -> list[PromptRow | None]:
-        async with sessions() as session:
-            prompts = await session.scalars(select(Prompt).where(Prompt.id.in_(keys)))
-            found = {prompt.id: _row(prompt) for prompt in prompts}
+        found = {row[0]: row for row in await _review_batch(sessions, keys)}
         return [found.get(key) for key in keys]
 
     return await ReviewDataLoader(load_batch).load_many(ids)
@@ -190,5 +184,7 @@ async def _fetch(session: AsyncSession, ids: Sequence[str]) -> dict[str, PromptR
     return {key: (key, title, content) for key, title, content in rows}
 
 
-def _row(prompt: Prompt) -> PromptRow:
-    return prompt.id, prompt.title, prompt.content
+async def _review_batch(sessions: async_sessionmaker[AsyncSession], keys: list[str]) -> list[PromptRow]:
+    async with sessions() as session:
+        prompts = await session.scalars(select(Prompt).where(Prompt.id.in_(keys)))
+        return [(prompt.id, prompt.title, prompt.content) for prompt in prompts]

@@ -21,7 +21,6 @@ class Prompt(Base):
     """A prompt, one row per version; soft-deleted by `deleted_at`."""
 
     __tablename__ = "prompts"
-
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     user_id: Mapped[str] = mapped_column(String(36), index=True)
     title: Mapped[str] = mapped_column(String(200))
@@ -32,7 +31,6 @@ class Prompt(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None] = mapped_column(index=True)
-
     evaluations: Mapped[list[Evaluation]] = relationship(back_populates="prompt", order_by="Evaluation.id")
 
 
@@ -40,7 +38,6 @@ class Evaluation(Base):
     """One evaluation of a prompt by a provider's model; `overall_score` is NULL until it completes, and sometimes afterwards."""
 
     __tablename__ = "evaluations"
-
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), index=True)
     status: Mapped[str] = mapped_column(String(16), index=True)
@@ -48,10 +45,8 @@ class Evaluation(Base):
     model: Mapped[str] = mapped_column(String(64))
     overall_score: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(index=True)
-
     prompt: Mapped[Prompt] = relationship(back_populates="evaluations")
     test_results: Mapped[list[TestResult]] = relationship(back_populates="evaluation", order_by="TestResult.id")
-
     __table_args__ = (Index(None, "provider", "model"),)
 
 
@@ -60,13 +55,11 @@ class TestResult(Base):
 
     __tablename__ = "test_results"
     __test__ = False  # pytest would collect a class of this name
-
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"), index=True)
     test_case_name: Mapped[str] = mapped_column(String(80))
     score: Mapped[float | None] = mapped_column(index=True)
     passed: Mapped[bool] = mapped_column(index=True)
-
     evaluation: Mapped[Evaluation] = relationship(back_populates="test_results")
 
 
@@ -74,7 +67,6 @@ class PromptTemplate(Base):
     """A template for new prompts. The review names no existing index of this table."""
 
     __tablename__ = "prompt_templates"
-
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(80))
     category: Mapped[str] = mapped_column(String(32))

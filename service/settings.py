@@ -26,7 +26,6 @@ class ServiceSettings:
 
     database_url: str = field(repr=False)  # it may hold a password
     """SQLAlchemy's URL of the database, with any driver; the driver used depends on the switches."""
-
     redis_url: str | None = field(default=None, repr=False)  # URL of Redis; may be None if caching is at its baseline
     switches: Switches = ALL_BASELINE
     namespace: str = "prompt-service:"  # prefix of every key in Redis, including its last separator

@@ -50,7 +50,7 @@ async def create_from_template_baseline(session: AsyncSession, template_id: str,
 
 
 async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> None:
-    """Count a use of each template, in the order given: read, add one, write. As in all techniques, NoResultFound for none."""
+    """Count a use of each template, in order: read, add one, write. As all techniques, raises NoResultFound for a missing one."""
     for template_id in template_ids:
         await _use(session, template_id)
     await session.commit()
@@ -155,13 +155,11 @@ class Transactions:
 
     writers: async_sessionmaker[AsyncSession]
     """Makes sessions whose transactions take the locks they need at the start (BEGIN IMMEDIATE) or lock rows in key order."""
-
     readers: async_sessionmaker[AsyncSession]  # makes sessions that cannot write and see one snapshot
     attempts: int = 10  # limit of attempts per unit of work
     first_wait_s: float = 0.002  # upper bound of the random wait before the first retry, in seconds; it doubles with each retry
     longest_wait_s: float = 0.2
     """Limit of that upper bound, in seconds. The waits are random, so that transactions that collided do not collide again."""
-
     retries: Counter[str] = field(default_factory=Counter)  # number of retries by kind of conflict
 
     async def write(self, work: Work[Answer]) -> Answer:

@@ -22,47 +22,39 @@ from service.catalogue import Catalogue
 from service.models import Prompt
 
 Read = Callable[..., Coroutine[Any, Any, Any]]
+# From prefix, function name, positional and keyword arguments, the instance first, to a key.
 KeyOf = Callable[[str, str, tuple[Any, ...], Mapping[str, Any]], str]
-"""From prefix, function name, positional and keyword arguments, the instance first, to a key."""
 
 
 class RedisCache:
     """The review's cache manager: text in and out of Redis as JSON. Every instance creates its own client."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._client: Redis | None = None
+        self._client: Redis = Redis.from_url(
+            url, encoding="utf-8", decode_responses=True, max_connections=50, socket_keepalive=True
+        )
 
     async def get(self, key: str) -> Any:
         """Return the stored value, or None."""
-        value = await (await self._connected()).get(key)
+        value = await self._client.get(key)
         return json.loads(value) if value else None
 
     async def set(self, key: str, value: Any, ttl_s: int) -> None:
         """Store a value; types unknown to JSON become text."""
-        await (await self._connected()).set(key, json.dumps(value, default=str), ex=ttl_s)
+        await self._client.set(key, json.dumps(value, default=str), ex=ttl_s)
 
     async def delete(self, key: str) -> bool:
         """Delete a key; return whether it existed."""
-        return bool(await (await self._connected()).delete(key))
+        return bool(await self._client.delete(key))
 
     async def delete_pattern(self, pattern: str) -> int:
         """Delete all keys that match a pattern, found by scanning every key of the database; return their number."""
-        client = await self._connected()
-        keys = await client.keys(pattern)
-        return int(await client.delete(*keys)) if keys else 0
+        keys = await self._client.keys(pattern)
+        return int(await self._client.delete(*keys)) if keys else 0
 
     async def close(self) -> None:
         """Close the client, which the review leaves to the garbage collector."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    async def _connected(self) -> Redis:
-        if self._client is None:
-            self._client = await Redis.from_url(
-                self._url, encoding="utf-8", decode_responses=True, max_connections=50, socket_keepalive=True
-            )
-        return self._client
+        await self._client.aclose()
 
 
 def salted_key(prefix: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

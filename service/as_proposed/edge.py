@@ -19,14 +19,8 @@ from service.edges.api import Call, Handle, read
 from service.edges.http_cache import Answer
 from service.edges.regions import Reader, client_address
 
-EDGE_LOCATIONS = {
-    "us-east": "libsql://autoforge-us-east.turso.io",
-    "us-west": "libsql://autoforge-us-west.turso.io",
-    "eu-west": "libsql://autoforge-eu-west.turso.io",
-    "ap-northeast": "libsql://autoforge-ap-northeast.turso.io",
-}
-"""The review's edges and their URLs."""
-
+# The review's edges and their URLs.
+EDGE_LOCATIONS = {name: f"libsql://autoforge-{name}.turso.io" for name in ("us-east", "us-west", "eu-west", "ap-northeast")}
 MIDDLE = -100  # longitude in degrees between the two edges in the US
 CACHE_S = 300.0
 CLIENT_HEADER = "cf-connecting-ip"

@@ -32,10 +32,8 @@ REGIONS = {
     )
 }
 ORIGIN = "us-east"  # the region of the primary, and of clients whose location is unknown
-_NEVER_LOCATED = [
-    ipaddress.ip_network(network)
-    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")  # private, and behind a carrier
-]
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")  # the last but one: behind a carrier
+_NEVER_LOCATED = [ipaddress.ip_network(network) for network in _PRIVATE]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -41,7 +41,6 @@ class Problem(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No such prompt."}]}
     )
-
     type: Annotated[str, Field(description="`about:blank`: the status is the kind of problem.")] = "about:blank"
     title: str
     status: int = Field(ge=400, le=599)

@@ -97,7 +97,6 @@ class NewPromptEvaluated(NewPrompt):
         content="Summarise: {text}",
         evaluation={"provider": "openai", "model": "gpt-4o"},
     )
-
     evaluation: NewEvaluation
 
 
@@ -116,7 +115,6 @@ class TitleChange(_In):
     """A new title for a user's prompt."""
 
     model_config = _example(user_id="user-1", title="A better title")
-
     user_id: Id
     title: Title
 
@@ -214,7 +212,6 @@ class TestCase(_Out):
     """A test case's outcome."""
 
     __test__ = False  # pytest would collect a class of this name
-
     id: str
     test_case_name: str
     score: float | None

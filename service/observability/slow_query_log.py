@@ -192,7 +192,10 @@ def call_site() -> list[str]:
     found: list[str] = []
     greenlet, frame = getcurrent(), sys._getframe(1)  # noqa: SLF001 - traceback and inspect read every frame's source file as well
     while len(found) < _FRAMES:
-        found += [_place(caller) for caller, _ in traceback.walk_stack(frame) if _is_the_application(caller)]
+        for caller, line in traceback.walk_stack(frame):
+            if _is_the_application(caller):
+                code = caller.f_code
+                found.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{line} in {code.co_name}")
         greenlet = greenlet.parent
         if greenlet is None or greenlet.gr_frame is None:
             break
@@ -203,10 +206,6 @@ def call_site() -> list[str]:
 def _is_the_application(frame: FrameType) -> bool:
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0] not in _NOT_THE_CALLER and name not in {__name__, "service.observability.monitoring"}
-
-
-def _place(frame: FrameType) -> str:
-    return f"{'/'.join(Path(frame.f_code.co_filename).parts[-2:])}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
 class _Lines(RotatingFileHandler):
