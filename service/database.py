@@ -32,6 +32,7 @@ from service.transactions import Transactions, conflict
 Answer = TypeVar("Answer")
 Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[AsyncSession], Awaitable[Answer]]
+Pieces = Callable[[AsyncIterator[str]], AsyncIterator[str]]  # produces the chunks of a text in a thread or on the event loop
 
 WARM = 10  # number of connections to open before the first request if opening one takes round trips; limited by the pool size
 _UNREACHABLE = ("08", "53", "57P")
@@ -55,13 +56,6 @@ class DatabaseRun(Protocol):
 
     async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Run the work and return its answer."""
-
-
-class Pieces(Protocol):
-    """Produces the chunks of a text in a thread or on the event loop."""
-
-    def __call__(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-        """Yield the chunks."""
 
 
 @dataclass(frozen=True)

@@ -28,36 +28,30 @@ def sessionmaker(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
+def _awaitable(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a session's method as one to await."""
+
+    async def call(self: "_SyncSession", *args: Any, **options: Any) -> Any:
+        return method(self.session, *args, **options)
+
+    return call
+
+
 class _SyncSession:
     """A synchronous session with the interface of an asyncio one. Methods not defined here are synchronous in both."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
+        return getattr(self.session, name)
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
-        return self._session.execute(*args, **options)
-
-    async def scalars(self, *args: Any, **options: Any) -> Any:
-        return self._session.scalars(*args, **options)
-
-    async def get(self, *args: Any, **options: Any) -> Any:
-        return self._session.get(*args, **options)
-
-    async def flush(self) -> None:
-        self._session.flush()
-
-    async def commit(self) -> None:
-        self._session.commit()
-
-    async def rollback(self) -> None:
-        self._session.rollback()
+    execute, scalars, get = _awaitable(Session.execute), _awaitable(Session.scalars), _awaitable(Session.get)
+    flush, commit, rollback = _awaitable(Session.flush), _awaitable(Session.commit), _awaitable(Session.rollback)
 
     @asynccontextmanager
     async def begin_nested(self) -> AsyncIterator[Any]:
-        with self._session.begin_nested() as savepoint:
+        with self.session.begin_nested() as savepoint:
             yield savepoint
 
 

@@ -113,10 +113,6 @@ class EdgeCache:
         """Return whether a plain request for a path would find a fresh response, without counting it."""
         return self._lookup(path, {}).state is LookupState.FRESH
 
-    def __len__(self) -> int:
-        """Return the number of stored responses."""
-        return len(self._entries)
-
     def _lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         if "authorization" in request:
             return EdgeLookup(LookupState.PASS)

@@ -106,14 +106,6 @@ class Router:
         until_s = self._edges[name].ejected_until_s
         return until_s is None or self._now_s() >= until_s
 
-    def is_ejected(self, name: str) -> bool:
-        """Return whether no clients are sent to an edge."""
-        return self._edges[name].ejected_until_s is not None
-
-    def rtt_ms(self, name: str) -> float:
-        """Return an edge's smoothed round trip, or its prior."""
-        return self._edges[name].rtt_ms
-
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the edges."""

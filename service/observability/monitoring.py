@@ -56,7 +56,7 @@ class Monitoring(Collector):
         self._engine: Engine | None = None
         self._cache_counts: Callable[[], Mapping[str, int]] | None = None
         self._failed = Counter(metrics.ERRORS.name, metrics.ERRORS.help, metrics.ERRORS.labels, registry=self.registry)
-        self._statements = _StatementTimes(self._histogram(metrics.STATEMENTS), self._failed, slow, now_ns)
+        self._statements = self._histogram(metrics.STATEMENTS)
         self._wait = self._histogram(metrics.POOL_WAIT).labels(POOL)
         waiting = metrics.POOL_WAITING
         self._waiting = Gauge(waiting.name, waiting.help, waiting.labels, registry=self.registry).labels(POOL)
@@ -66,7 +66,9 @@ class Monitoring(Collector):
     def watch(self, engine: AsyncEngine | Engine) -> None:
         """Time an engine's statements and report its pool from now on; `dispose` does not end it."""
         self._engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
-        self._statements.watch(self._engine)
+        for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+            event.listen(self._engine, name, self._executing(name))
+        event.listen(self._engine, "handle_error", self._error)
         self._time_checkouts(self._engine.pool)
 
     def watch_cache(self, counts: Callable[[], Mapping[str, int]]) -> None:
@@ -104,6 +106,43 @@ class Monitoring(Collector):
     def _histogram(self, metric: metrics.Metric) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, buckets=metrics.buckets_s(metric.step), registry=self.registry)
 
+    def _executing(self, method: str) -> Callable[..., bool]:
+        """Return a listener that executes a statement with this method, instead of the dialect, and times it.
+
+        `before_cursor_execute` and `after_cursor_execute` would provide the same at several times the cost: a single event of an
+        engine's connections, of whatever kind, makes SQLAlchemy look for listeners at every step of every statement. Those of its
+        dialect do not. A metric is looked up by the statement's text, which is cheaper than computing its labels again.
+        """
+        many, seconds, slow, now_ns = method == "do_executemany", self._statements, self.slow, self._now_ns
+        slow_ns = float("inf") if slow is None else slow.threshold_s * 1e9
+        completed = lru_cache(_TEXTS_KEPT)(lambda sql: seconds.labels(*operation_and_entity(sql), "ok"))
+
+        def execute(cursor: Any, sql: str, *rest: Any) -> bool:
+            context = rest[-1]
+            started_ns = now_ns()
+            try:
+                getattr(context.dialect, method)(cursor, sql, *rest)
+            except BaseException:
+                seconds.labels(*operation_and_entity(sql), "error").observe((now_ns() - started_ns) / 1e9)
+                raise
+            took_ns = now_ns() - started_ns
+            completed(sql).observe(took_ns / 1e9)
+            if took_ns >= slow_ns and slow is not None:
+                parameters, rows = () if rest[0] is context else rest[0], cursor.rowcount
+                engine = context.engine
+                slow.note(SlowStatement(engine, sql, parameters, many, took_ns / 1e9, rows if rows >= 0 else None, call_site()))
+            return True
+
+        return execute
+
+    def _error(self, raised: ExceptionContext) -> None:
+        """Count an error by the name that SQLAlchemy gives it, of which there are few."""
+        if isinstance(raised.original_exception, asyncio.CancelledError):
+            kind = "Cancelled"
+        else:
+            kind = type(raised.sqlalchemy_exception).__name__ if raised.sqlalchemy_exception else OTHER
+        self._failed.labels(kind).inc()
+
     def _time_checkouts(self, pool: Pool) -> None:
         """Time checkouts, for which a pool has no event."""
         check_out, recreate = pool.connect, pool.recreate
@@ -139,58 +178,6 @@ def operation_and_entity(sql: str) -> tuple[str, str]:
         verb = changes[1].lower() if changes else "select"
     operation = verb if verb in _VERBS else "transaction" if verb in _TRANSACTION else OTHER
     return operation, next((match[1] for match in _TABLE.finditer(sql) if match[1] in _ENTITIES), OTHER)
-
-
-class _StatementTimes:
-    """Executes an engine's statements instead of the dialect, and times them.
-
-    `before_cursor_execute` and `after_cursor_execute` would provide the same at several times the cost: a single event of an
-    engine's connections, of whatever kind, makes SQLAlchemy look for listeners at every step of every statement. Those of its
-    dialect do not. A metric is looked up by the statement's text, which is cheaper than computing its labels again.
-    """
-
-    def __init__(self, seconds: Histogram, failed: Counter, slow: SlowQueryLog | None, now_ns: Callable[[], int]) -> None:
-        self._seconds = seconds
-        self._failed = failed
-        self._slow = slow
-        self._now_ns = now_ns
-
-    def watch(self, engine: Engine) -> None:
-        for event_name in ("do_execute", "do_executemany", "do_execute_no_params"):
-            event.listen(engine, event_name, self._executing(event_name))
-        event.listen(engine, "handle_error", self._error)
-
-    def _executing(self, method: str) -> Callable[..., bool]:
-        """Return a listener that executes a statement with this method of the dialect, and times it."""
-        many, seconds, slow, now_ns = method == "do_executemany", self._seconds, self._slow, self._now_ns
-        slow_ns = float("inf") if slow is None else slow.threshold_s * 1e9
-        completed = lru_cache(_TEXTS_KEPT)(lambda sql: seconds.labels(*operation_and_entity(sql), "ok"))
-
-        def execute(cursor: Any, sql: str, *rest: Any) -> bool:
-            context = rest[-1]
-            started_ns = now_ns()
-            try:
-                getattr(context.dialect, method)(cursor, sql, *rest)
-            except BaseException:
-                seconds.labels(*operation_and_entity(sql), "error").observe((now_ns() - started_ns) / 1e9)
-                raise
-            took_ns = now_ns() - started_ns
-            completed(sql).observe(took_ns / 1e9)
-            if took_ns >= slow_ns and slow is not None:
-                parameters, rows = () if rest[0] is context else rest[0], cursor.rowcount
-                engine = context.engine
-                slow.note(SlowStatement(engine, sql, parameters, many, took_ns / 1e9, rows if rows >= 0 else None, call_site()))
-            return True
-
-        return execute
-
-    def _error(self, raised: ExceptionContext) -> None:
-        """Count an error by the name that SQLAlchemy gives it, of which there are few."""
-        if isinstance(raised.original_exception, asyncio.CancelledError):
-            kind = "Cancelled"
-        else:
-            kind = type(raised.sqlalchemy_exception).__name__ if raised.sqlalchemy_exception else OTHER
-        self._failed.labels(kind).inc()
 
 
 class _RequestTimes:
