@@ -5,11 +5,13 @@ Levels differ visibly in one more way, in addition to the review's cursor (`stre
 while the review's insert replaces title and content, even of another user's prompt.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 from sqlalchemy import make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service import bulk, loading, prompts, streaming, transactions
 from service.async_queries import SessionEach
 from service.cache.catalogue import Front, Owners, open_front
-from service.catalogue import DatabaseCatalogue, EvaluationDetail, PromptDetail, Statistics, Templates, UserPrompts
+from service.catalogue import Catalogue, DatabaseCatalogue, EvaluationDetail
 from service.database import Database, open_database
 from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Prompt
@@ -120,59 +122,41 @@ async def open_service(settings: ServiceSettings) -> AsyncIterator[PromptService
     """Open the service, in the event loop that uses it, and close it at the end. Raises ValueError for an unsupported database."""
     async with (
         open_database(make_url(settings.database_url), settings.switches) as database,
-        open_front(settings, _DispatchedCatalogue(database)) as front,
+        open_front(settings, _catalogue(database)) as front,
     ):
         yield PromptService(settings.switches, database, front)
 
 
-class _ConcurrentReads(DatabaseCatalogue):
+def _catalogue(database: Database) -> Catalogue:
+    """Return the catalogue without a cache, whose methods run through the dispatchers of the database."""
+    reads, writes = DatabaseCatalogue(database.readers), DatabaseCatalogue(database.writers)
+    each = database.concurrent_reads
+
+    def read(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        return lambda *args: database.run(lambda: method(*args))
+
+    def write(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        return lambda *args: database.run_again(lambda: method(*args))
+
+    dispatched = SimpleNamespace(
+        prompt=read(reads.prompt),
+        user_prompts=read(reads.user_prompts),
+        evaluation=read(reads.evaluation) if each is None else partial(_evaluation_concurrently, each),
+        templates=read(reads.templates),
+        statistics=read(reads.statistics),
+        update_prompt=write(writes.update_prompt),
+        create_prompt=write(writes.create_prompt),
+        re_evaluate=write(writes.re_evaluate),
+        rename_template=write(writes.rename_template),
+    )
+    return cast("Catalogue", dispatched)
+
+
+async def _evaluation_concurrently(each: SessionEach, evaluation_id: str) -> EvaluationDetail | None:
     """Read an evaluation and its results concurrently: two connections, one round trip less."""
-
-    def __init__(self, database: Database, each: SessionEach) -> None:
-        super().__init__(database.readers)
-        self._each = each
-
-    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
-        queries: list[Query] = [lambda s: prompts.evaluation(s, evaluation_id), lambda s: prompts.test_cases(s, evaluation_id)]
-        try:
-            found, cases = await self._each.run_queries(queries)
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # callers do not need to know that there were two queries
-        return None if found is None else (found, tuple(cases))
-
-
-class _DispatchedCatalogue:
-    """The catalogue without a cache, which reads and writes through the dispatchers of the database."""
-
-    def __init__(self, database: Database) -> None:
-        each = database.concurrent_reads
-        self._reads = DatabaseCatalogue(database.readers) if each is None else _ConcurrentReads(database, each)
-        self._writes = DatabaseCatalogue(database.writers)
-        self._run, self._run_again = database.run, database.run_again
-
-    async def prompt(self, prompt_id: str) -> PromptDetail | None:
-        return await self._run(lambda: self._reads.prompt(prompt_id))
-
-    async def user_prompts(self, user_id: str) -> UserPrompts:
-        return await self._run(lambda: self._reads.user_prompts(user_id))
-
-    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
-        return await self._run(lambda: self._reads.evaluation(evaluation_id))
-
-    async def templates(self, category: str) -> Templates:
-        return await self._run(lambda: self._reads.templates(category))
-
-    async def statistics(self) -> Statistics:
-        return await self._run(self._reads.statistics)
-
-    async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
-        return await self._run_again(lambda: self._writes.update_prompt(prompt_id, user_id, title, at))
-
-    async def create_prompt(self, row: Mapping[str, Any]) -> None:
-        await self._run_again(lambda: self._writes.create_prompt(row))
-
-    async def re_evaluate(self, evaluation_id: str, score: float) -> None:
-        await self._run_again(lambda: self._writes.re_evaluate(evaluation_id, score))
-
-    async def rename_template(self, template_id: str, category: str, name: str) -> None:
-        await self._run_again(lambda: self._writes.rename_template(template_id, category, name))
+    queries: list[Query] = [lambda s: prompts.evaluation(s, evaluation_id), lambda s: prompts.test_cases(s, evaluation_id)]
+    try:
+        found, cases = await each.run_queries(queries)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # callers do not need to know that there were two queries
+    return None if found is None else (found, tuple(cases))
