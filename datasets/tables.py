@@ -4,9 +4,8 @@ A block of evaluations or test results holds those of one block of prompts, orde
 templates, some of them used very often.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,34 +20,32 @@ from datasets.streams import Purpose, lanes, raw, row_ids
 
 TABLES = ("prompts", "evaluations", "test_results", "prompt_templates")  # the tables, parents before children
 
-DESCRIPTIONS = MappingProxyType(
-    {
-        "prompts": prompts.DESCRIPTION,
-        "evaluations": {
-            "id": "UUID v4 from the stream",
-            "prompt_id": "evaluations per prompt: log-normal, median 4, sigma 1.1, 0-5 000",
-            "status": "completed 85 %, running 5 %, pending 5 %, failed 5 %",
-            "provider": "one of 4, by the model",
-            "model": "one of 8, the first 30 %",
-            "overall_score": "normal, mean 0.72, deviation 0.16, 0-1, 4 decimals; NULL unless completed, and for 3 % of those",
-            "created_at": "after the prompt's, mostly soon",
-        },
-        "test_results": {
-            "id": "UUID v4 from the stream",
-            "evaluation_id": "results per evaluation: log-normal, median 3, sigma 0.7, 0-500",
-            "test_case_name": "one of 1 024, 10-80 characters, English and Japanese",
-            "score": "normal, mean 0.70, deviation 0.20, 0-1, 4 decimals; NULL for 10 %",
-            "passed": "true for 78 %",
-        },
-        "prompt_templates": {
-            "id": "UUID v4 from the stream",
-            "name": "10-80 characters, English and Japanese",
-            "category": "one of 12, uniform",
-            "usage_count": "log-normal, median 20, sigma 2.0, 0-1 000 000",
-            "content": "as the prompts'",
-        },
-    }
-)
+DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
+    "prompts": prompts.DESCRIPTION,
+    "evaluations": {
+        "id": "UUID v4 from the stream",
+        "prompt_id": "evaluations per prompt: log-normal, median 4, sigma 1.1, 0-5 000",
+        "status": "completed 85 %, running 5 %, pending 5 %, failed 5 %",
+        "provider": "one of 4, by the model",
+        "model": "one of 8, the first 30 %",
+        "overall_score": "normal, mean 0.72, deviation 0.16, 0-1, 4 decimals; NULL unless completed, and for 3 % of those",
+        "created_at": "after the prompt's, mostly soon",
+    },
+    "test_results": {
+        "id": "UUID v4 from the stream",
+        "evaluation_id": "results per evaluation: log-normal, median 3, sigma 0.7, 0-500",
+        "test_case_name": "one of 1 024, 10-80 characters, English and Japanese",
+        "score": "normal, mean 0.70, deviation 0.20, 0-1, 4 decimals; NULL for 10 %",
+        "passed": "true for 78 %",
+    },
+    "prompt_templates": {
+        "id": "UUID v4 from the stream",
+        "name": "10-80 characters, English and Japanese",
+        "category": "one of 12, uniform",
+        "usage_count": "log-normal, median 20, sigma 2.0, 0-1 000 000",
+        "content": "as the prompts'",
+    },
+}
 """Table → column → distribution of its values, in one line."""
 
 _SCORE_STEPS = 10_000
@@ -130,21 +127,16 @@ def prompts_to_insert(dataset: Dataset, stream: int, count: int) -> list[dict[st
 
 
 @lru_cache(maxsize=16)
-def _counts(dataset: Dataset) -> MappingProxyType[str, int]:
+def _counts(dataset: Dataset) -> tuple[int, ...]:
     sizes = [dataset.prompts_in(index) for index in range(dataset.blocks)]
-    return MappingProxyType(
-        {
-            "prompts": dataset.prompts,
-            "evaluations": sum(int(evaluations_of(dataset.seed, i, n).sum()) for i, n in enumerate(sizes)),
-            "test_results": sum(int(_results_of(dataset.seed, i, n).sum()) for i, n in enumerate(sizes)),
-            "prompt_templates": dataset.templates,
-        }
-    )
+    evaluations = sum(int(evaluations_of(dataset.seed, i, n).sum()) for i, n in enumerate(sizes))
+    test_results = sum(int(_results_of(dataset.seed, i, n).sum()) for i, n in enumerate(sizes))
+    return dataset.prompts, evaluations, test_results, dataset.templates
 
 
 def count_rows(dataset: Dataset) -> dict[str, int]:
     """Return the exact number of rows per table, from the streams of counts alone: no row is generated."""
-    return dict(_counts(dataset))
+    return dict(zip(TABLES, _counts(dataset), strict=True))
 
 
 def evaluations_of(seed: int, index: int, prompts: int) -> NDArray[np.int64]:
@@ -156,12 +148,10 @@ def evaluations_of(seed: int, index: int, prompts: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=2)
 def _evaluation_ids(seed: int, index: int, prompts: int) -> tuple[str, ...]:
-    """Return the ids of the evaluations of a block's first prompts."""
     return row_ids(seed, Purpose.EVALUATION_ID, index, int(evaluations_of(seed, index, prompts).sum()))
 
 
 def _evaluations_block(seed: int, index: int, prompts: int) -> Block:
-    """Return the evaluations of a block's first prompts."""
     ids = _evaluation_ids(seed, index, prompts)
     parent = np.repeat(np.arange(prompts), evaluations_of(seed, index, prompts))
     drawn = raw(seed, Purpose.EVALUATION_STATE, index, 2 * len(ids)).reshape(-1, 2)
@@ -197,7 +187,6 @@ def _results_of(seed: int, index: int, prompts: int) -> NDArray[np.int64]:
 
 
 def _results_block(seed: int, index: int, prompts: int) -> Block:
-    """Return the test results of the evaluations of a block's first prompts."""
     counts = _results_of(seed, index, prompts)
     rows = int(counts.sum())
     case, quality, unscored, passed = lanes(raw(seed, Purpose.TEST_RESULT_STATE, index, rows))
@@ -219,7 +208,6 @@ def _results_block(seed: int, index: int, prompts: int) -> Block:
 
 
 def _prompt_templates_block(seed: int, index: int, rows: int) -> Block:
-    """Return the first `rows` rows of a block of prompt templates."""
     category, name, usage, speech = lanes(raw(seed, Purpose.TEMPLATE_STATE, index, rows))
     drawn = raw(seed, Purpose.TEMPLATE_TEXT, index, 2 * rows).reshape(-1, 2)
     length, *_ = lanes(drawn[:, 0].copy())

@@ -105,15 +105,16 @@ class DataLoader(Generic[Key, Value]):
         futures = [self._asked[key] for key in keys]
         try:
             values = await self._values(keys)
-        except asyncio.CancelledError:
-            self._forget(keys)
-            for future in futures:
-                future.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 - the waiting callers handle it
-            self._forget(keys)
-            for future in futures:
-                future.set_exception(error)
+        except BaseException as error:
+            failed = isinstance(error, Exception)
+            for key, future in zip(keys, futures, strict=True):
+                del self._asked[key]
+                if failed:
+                    future.set_exception(error)
+                else:
+                    future.cancel()
+            if not failed:
+                raise
         else:
             for future, value in zip(futures, values, strict=True):
                 future.set_result(value)
@@ -125,10 +126,6 @@ class DataLoader(Generic[Key, Value]):
                 f"the batch function returned {len(values)} values for {len(keys)} keys; return one value per key, in order"
             )
         return values
-
-    def _forget(self, keys: Sequence[Key]) -> None:
-        for key in keys:
-            del self._asked[key]
 
 
 async def prompts_one_by_one(sessions: async_sessionmaker[AsyncSession], ids: Sequence[str]) -> list[PromptRow | None]:

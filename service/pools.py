@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import URL, event
@@ -42,24 +41,22 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-BASELINE: Mapping[str, Any] = MappingProxyType({"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True})
+BASELINE: Mapping[str, Any] = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True}
 
 UNKNOWN = "pool_timeout_retry"  # the keyword of the review that SQLAlchemy does not know
-PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
-    {
-        Environment.LOCAL: {"pool_size": 5, "max_overflow": 10, "pool_timeout": 30, "pool_recycle": 3600},
-        Environment.STAGING: {"pool_size": 10, "max_overflow": 20, "pool_timeout": 20, "pool_recycle": 1800},
-        Environment.PRODUCTION: {
-            "pool_size": 20,
-            "max_overflow": 40,
-            "pool_timeout": 10,
-            UNKNOWN: 3,
-            "pool_recycle": 900,
-            "pool_pre_ping": True,
-            "pool_use_lifo": True,
-        },
-    }
-)
+PROPOSED: Mapping[Environment, Mapping[str, Any]] = {
+    Environment.LOCAL: {"pool_size": 5, "max_overflow": 10, "pool_timeout": 30, "pool_recycle": 3600},
+    Environment.STAGING: {"pool_size": 10, "max_overflow": 20, "pool_timeout": 20, "pool_recycle": 1800},
+    Environment.PRODUCTION: {
+        "pool_size": 20,
+        "max_overflow": 40,
+        "pool_timeout": 10,
+        UNKNOWN: 3,
+        "pool_recycle": 900,
+        "pool_pre_ping": True,
+        "pool_use_lifo": True,
+    },
+}
 
 
 def engine_baseline(url: URL) -> AsyncEngine:

@@ -7,7 +7,6 @@ the planner only chooses a partial index for a state that it can see.
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, func, literal, select, type_coerce
@@ -135,25 +134,22 @@ QueryOf = Callable[[AsyncSession, Subject], Awaitable[Any]]
 Query = Callable[[AsyncSession], Awaitable[Any]]
 
 # Eight queries that do not depend on each other, by name.
-DASHBOARD: Mapping[str, QueryOf] = MappingProxyType(
-    {
-        "user's prompts": lambda session, about: active_prompts(session, about.user_id),
-        "prompt": lambda session, about: prompt(session, about.prompt_id),
-        "version history": lambda session, about: version_history(session, about.prompt_id),
-        "best evaluations": lambda session, about: best_evaluations(session, about.prompt_id),
-        "evaluation": lambda session, about: evaluation(session, about.evaluation_id),
-        "failed results": lambda session, about: results(session, about.evaluation_id, passed=False),
-        "passed results": lambda session, about: results(session, about.evaluation_id, passed=True),
-        "templates": lambda session, about: top_templates(session, about.category),
-    }
-)
-API: Mapping[str, QueryOf] = MappingProxyType(
-    {
-        **DASHBOARD,
-        "newest evaluations": lambda session, about: newest_evaluations(session, about.provider, about.model),
-        "analysis": lambda session, _: evaluation_analysis(session),
-    }
-)  # all queries that the service answers, by name
+DASHBOARD: Mapping[str, QueryOf] = {
+    "user's prompts": lambda session, about: active_prompts(session, about.user_id),
+    "prompt": lambda session, about: prompt(session, about.prompt_id),
+    "version history": lambda session, about: version_history(session, about.prompt_id),
+    "best evaluations": lambda session, about: best_evaluations(session, about.prompt_id),
+    "evaluation": lambda session, about: evaluation(session, about.evaluation_id),
+    "failed results": lambda session, about: results(session, about.evaluation_id, passed=False),
+    "passed results": lambda session, about: results(session, about.evaluation_id, passed=True),
+    "templates": lambda session, about: top_templates(session, about.category),
+}
+# All queries that the service answers, by name.
+API: Mapping[str, QueryOf] = {
+    **DASHBOARD,
+    "newest evaluations": lambda session, about: newest_evaluations(session, about.provider, about.model),
+    "analysis": lambda session, _: evaluation_analysis(session),
+}
 
 
 def query(make: QueryOf, subject: Subject) -> Query:

@@ -9,7 +9,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
-from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,14 +16,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 Params = ParamSpec("Params")
 Answer = TypeVar("Answer")
 
-PANELS: Mapping[str, str] = MappingProxyType(
-    {
-        "Query Duration (P95)": "histogram_quantile(0.95, db_query_duration_seconds)",
-        "Queries per Second": "rate(db_query_total[5m])",
-        "Connection Pool Usage": "db_connection_pool_size / db_connection_pool_max * 100",
-        "Slow Queries (>100ms)": "db_query_duration_seconds > 0.1",
-    }
-)
+PANELS: Mapping[str, str] = {
+    "Query Duration (P95)": "histogram_quantile(0.95, db_query_duration_seconds)",
+    "Queries per Second": "rate(db_query_total[5m])",
+    "Connection Pool Usage": "db_connection_pool_size / db_connection_pool_max * 100",
+    "Slow Queries (>100ms)": "db_query_duration_seconds > 0.1",
+}
 """The dashboard's panels and their Prometheus queries."""
 
 _log = logging.getLogger(__name__)
