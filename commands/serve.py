@@ -143,13 +143,13 @@ def _prepared(stack: ExitStack, setting: Setting, switches: Switches) -> Service
     from datasets import TABLES, blocks
     from fixtures.store import dataset
     from harness.databases.interface import databases
-    from service.migrations import levels
+    from service.migrations import composite_indexes
     from service.models import Base
     from service.settings import ServiceSettings
 
     opened = databases(setting)
     opened.fill(NAME, Base.metadata, blocks(dataset(setting), TABLES))
-    opened.migrate(NAME, lambda connection: levels.upgrade(connection, switches.indexes))
+    opened.migrate(NAME, lambda connection: composite_indexes.upgrade(connection, switches.indexes))
     url = opened.url(NAME).render_as_string(hide_password=False)
     if "redis" not in setting.servers:
         return ServiceSettings(url, None, switches)

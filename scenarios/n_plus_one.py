@@ -7,7 +7,7 @@ import datasets
 from fixtures.n_plus_one.faults import DataLoaderFaults
 from fixtures.store import PromptScenario, dataset
 from harness import Arm, Case, Group, Promise, Setting, SqlInstance, at_most, count, cut, fewer, speedup, times
-from service import dataloader, loading
+from service import loading
 from service.migrations import composite_indexes
 
 USERS = 4
@@ -23,11 +23,11 @@ LISTS: dict[str, Any] = {
 }
 LOADS: dict[str, dict[str, Any]] = {
     "prompts_by_id": {
-        "baseline": dataloader.prompts_one_by_one,
-        "proposed": dataloader.prompts_repaired,
-        "optimised": dataloader.prompts_gathered,
+        "baseline": loading.prompts_one_by_one,
+        "proposed": loading.prompts_repaired,
+        "optimised": loading.prompts_gathered,
     },
-    "prompts_in_turn": {"baseline": dataloader.prompts_one_by_one, "optimised": dataloader.prompts_sequential},
+    "prompts_in_turn": {"baseline": loading.prompts_one_by_one, "optimised": loading.prompts_sequential},
 }
 
 

@@ -34,7 +34,7 @@ from harness import (
     times_the_capacity,
 )
 from harness.servers.lifecycle import processes
-from service.migrations import levels
+from service.migrations import composite_indexes
 from service.switches import Level, Switches
 
 LOAD_DECKS = 2
@@ -89,7 +89,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         Promise("S5", CLAIM_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
         Promise("S6", "30–41 % less memory", cut(0.3, 0.41), peak_memory_cut()),
     )
-    migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
+    migrations = {"proposed": composite_indexes.upgrade_proposed, "optimised": composite_indexes.upgrade_all}
     busy = True
     switches = {
         "pools": "connections kept, sized for the server, warmed up",

@@ -84,18 +84,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(MalformedCursorError, _malformed_cursor)
     app.add_exception_handler(IntegrityError, _conflict)
-    app.add_middleware(_Unexpected)
+    app.add_middleware(_answering_errors)
 
 
-class _Unexpected:
-    """Answers unhandled exceptions: 503 if the database is busy, else 500. A response that has started is broken off instead."""
+def _answering_errors(app: ASGIApp) -> ASGIApp:
+    """Answer unhandled exceptions: 503 if the database is busy, else 500. A response that has started is broken off instead."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            return await app(scope, receive, send)
         started = False
 
         async def recording(message: Message) -> None:
@@ -104,7 +101,7 @@ class _Unexpected:
             await send(message)
 
         try:
-            await self._app(scope, receive, recording)
+            await app(scope, receive, recording)
         except Exception as error:
             if started:
                 raise
@@ -115,6 +112,8 @@ class _Unexpected:
                 _log.exception("%s %s failed", scope["method"], scope["path"])
                 answer = response(500, "Internal error; see the log of the service.")
             await answer(scope, receive, send)
+
+    return serve
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ from sqlalchemy.schema import DropIndex
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from service.models import Base
+from service.switches import Level
 
 MISLEADING = ("idx_prompts_deleted_at",)
 """Indexes that the planner overestimates. Nearly all prompts have `deleted_at IS NULL`, but the statistics hold an average over the
@@ -92,6 +93,24 @@ def upgrade_keyset(connection: Connection) -> None:
     _drop(connection, MISLEADING)
     _build(connection, keyset())
     analyse(connection)
+
+
+UPGRADES = {
+    Level.BASELINE: (),
+    Level.PROPOSED: (upgrade_proposed,),
+    Level.OPTIMISED: (upgrade_optimised, upgrade_keyset),
+}
+
+
+def upgrade(connection: Connection, level: Level) -> None:
+    """Migrate a database with the baseline's indexes to a level of the switch `indexes`."""
+    for step in UPGRADES[level]:
+        step(connection)
+
+
+def upgrade_all(connection: Connection) -> None:
+    """Migrate a database with the baseline's indexes to the optimised level."""
+    upgrade(connection, Level.OPTIMISED)
 
 
 def analyse(connection: Connection) -> None:

@@ -76,8 +76,36 @@ class Monitoring(Collector):
         self._cache_counts = counts
 
     def timed(self, app: ASGIApp) -> ASGIApp:
-        """Return an ASGI application that times the requests of another."""
-        return _RequestTimes(app, self._requests, self._now_ns)
+        """Return an ASGI application that times the requests of another, by method, route and status.
+
+        The route is the template of the framework, as in `/prompts/{prompt_id}`; FastAPI leaves it in the scope. The time ends when
+        the whole response has been sent. Without a response it is a "5xx" if it raised, "cancelled" if its client disconnected.
+        """
+        seconds = lru_cache(None)(self._requests.labels)
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                return await app(scope, receive, send)
+            status = "cancelled"
+
+            async def recording(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = f"{message['status'] // 100}xx"
+                await send(message)
+
+            started_ns = self._now_ns()
+            try:
+                await app(scope, receive, recording)
+            except Exception:
+                status = "5xx"
+                raise
+            finally:
+                took_s = (self._now_ns() - started_ns) / 1e9
+                method = scope["method"] if scope["method"] in _METHODS else OTHER
+                seconds(method, getattr(scope.get("route"), "path", NO_ROUTE), status).observe(took_s)
+
+        return serve
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' format; the content type is `content_type`."""
@@ -178,38 +206,3 @@ def operation_and_entity(sql: str) -> tuple[str, str]:
         verb = changes[1].lower() if changes else "select"
     operation = verb if verb in _VERBS else "transaction" if verb in _TRANSACTION else OTHER
     return operation, next((match[1] for match in _TABLE.finditer(sql) if match[1] in _ENTITIES), OTHER)
-
-
-class _RequestTimes:
-    """An ASGI application around another. `seconds` has the labels method, route and status.
-
-    The route is the template of the framework, as in `/prompts/{prompt_id}`; FastAPI leaves it in the scope. The time ends when the
-    whole response has been sent. A request without a response is a "5xx" if it raised, and "cancelled" if its client disconnected.
-    """
-
-    def __init__(self, app: ASGIApp, seconds: Histogram, now_ns: Callable[[], int]) -> None:
-        self._app = app
-        self._seconds = lru_cache(None)(seconds.labels)
-        self._now_ns = now_ns
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        status = "cancelled"
-
-        async def recording(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = f"{message['status'] // 100}xx"
-            await send(message)
-
-        started_ns = self._now_ns()
-        try:
-            await self._app(scope, receive, recording)
-        except Exception:
-            status = "5xx"
-            raise
-        finally:
-            took_s = (self._now_ns() - started_ns) / 1e9
-            method = scope["method"] if scope["method"] in _METHODS else OTHER
-            self._seconds(method, getattr(scope.get("route"), "path", NO_ROUTE), status).observe(took_s)
