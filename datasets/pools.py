@@ -10,15 +10,8 @@ from numpy.typing import NDArray
 
 SLAB_CHARS = 1 << 18
 MAX_TEXT_CHARS = 32_000
-TITLE_CHARS = (20, 60)
 NAME_CHARS = (10, 80)
-
-LANGUAGES = {"English": 0.60, "Japanese": 0.35, "mixed, with emoji": 0.05}
-"""Share of the texts in each of the slabs, in their order."""
-
-_TITLES = 2_048
-_NAMES = 1_024
-_EMOJI = "🙂🚀✅📝🔥🤖💡🎯"
+LANGUAGES = {"English": 0.60, "Japanese": 0.35, "mixed, with emoji": 0.05}  # share of the texts in each slab, in their order
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ def pools(seed: int) -> WordPools:
     english, japanese = Faker("en_US"), Faker("ja_JP")
     english.seed_instance(seed)
     japanese.seed_instance(seed)
-    emoji = cycle(_EMOJI)
+    emoji = cycle("🙂🚀✅📝🔥🤖💡🎯")
 
     def mixed() -> str:
         return f"{english.sentence()} {next(emoji)} {japanese.sentence()}"
@@ -56,11 +49,10 @@ def pools(seed: int) -> WordPools:
         return str(english.catch_phrase())
 
     speakers = (english.sentence, japanese.sentence, mixed)
-    names = [_spoken(name, *NAME_CHARS) for _ in range(_NAMES // 2)]
-    names += [_spoken(japanese.sentence, *NAME_CHARS) for _ in range(_NAMES // 2)]
+    names = [_spoken(speak, *NAME_CHARS) for speak in (name, japanese.sentence) for _ in range(512)]
     return WordPools(
         slabs=(_slab(english.paragraph, " "), _slab(japanese.paragraph, ""), _slab(mixed, " ")),
-        titles=np.array([[_spoken(speak, *TITLE_CHARS) for _ in range(_TITLES)] for speak in speakers], dtype=object),
+        titles=np.array([[_spoken(speak, 20, 60) for _ in range(2_048)] for speak in speakers], dtype=object),
         names=np.array(names, dtype=object),
     )
 

@@ -28,14 +28,7 @@ US_PER_DAY = 86_400_000_000
 NOW_US = int(np.datetime64("2025-10-01T00:00:00", "us").astype(np.int64))
 """The present time of the data in microseconds since 1970 UTC: all rows are older."""
 
-_MEAN_AGE_US = 180 * US_PER_DAY
-_OLDEST_US = 730 * US_PER_DAY
 _YOUNGEST_US = 60_000_000  # leaves time for later events: updates, evaluations
-
-_FIRST_VERSION = below(1 / 3)
-# Two rows share each such instant, and a third of the rows begin a chain: 7.5 % of the chains are 5 % of the rows.
-_IMPORTED = below(0.075)
-_DELETED = below(0.08)
 _STATUS = Choice({"active": 0.80, "draft": 0.15, "archived": 0.05})
 _LANGUAGE = Choice(LANGUAGES)
 
@@ -65,14 +58,16 @@ def skeleton(seed: int, index: int) -> Skeleton:
     position = np.arange(BLOCK_PROMPTS)
     # An independent draw per row makes chain lengths geometric. No chain crosses a block boundary.
     starts, imported, *_ = lanes(raw(seed, Purpose.PROMPT_CHAIN, index, BLOCK_PROMPTS))
-    first = starts < _FIRST_VERSION
+    first = starts < below(1 / 3)
     first[0] = True
-    joined = first & (imported < _IMPORTED)
+    # Two rows share each such instant, and a third of the rows begin a chain: 7.5 % of the chains are 5 % of the rows.
+    joined = first & (imported < below(0.075))
     joined[0] = False
     chain = _last(position, where=first)
     imports = _last(position, where=first & ~joined)
 
-    ages = exponential(raw(seed, Purpose.PROMPT_AGE, index, BLOCK_PROMPTS), _MEAN_AGE_US, _OLDEST_US - _YOUNGEST_US)
+    oldest_us = 730 * US_PER_DAY - _YOUNGEST_US
+    ages = exponential(raw(seed, Purpose.PROMPT_AGE, index, BLOCK_PROMPTS), 180 * US_PER_DAY, oldest_us)
     # Sorting within the group preserves the distribution of ages and makes later versions newer.
     created = NOW_US - _YOUNGEST_US - ages[np.lexsort((-ages, imports))]
     created = created[_last(position, where=~joined)]
@@ -84,7 +79,7 @@ def skeleton(seed: int, index: int) -> Skeleton:
         imports=imports,
         created_us=created,
         updated_us=updated,
-        deleted=deleted < _DELETED,
+        deleted=deleted < below(0.08),
         deleted_us=updated + part_of(NOW_US - updated, early_share(0.0, 2)[deletion]),
         status=_STATUS.codes(status),
     )

@@ -153,7 +153,7 @@ def _catalogue(database: Database) -> Catalogue:
 
 
 async def _evaluation_concurrently(each: SessionEach, evaluation_id: str) -> EvaluationDetail | None:
-    """Read an evaluation and its results concurrently: two connections, one round trip less."""
+    """Read an evaluation and its results on two connections: one round trip less."""
     queries: list[Query] = [lambda s: prompts.evaluation(s, evaluation_id), lambda s: prompts.test_cases(s, evaluation_id)]
     try:
         found, cases = await each.run_queries(queries)

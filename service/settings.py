@@ -34,20 +34,16 @@ class ServiceSettings:
     slow_ms: float = SLOW_THRESHOLD_MS  # threshold of the slow-query log in milliseconds
 
     def __post_init__(self) -> None:
-        if self.switches.caching is not Level.BASELINE and self.redis_url is None:
-            raise ValueError(f"caching={self.switches.caching} needs Redis; set {REDIS} to its URL")
-        if self.body_limit_bytes < 1:
-            raise ValueError(
-                f"a body limit of {self.body_limit_bytes} bytes accepts no request; set {BODY_LIMIT} to a number above 0"
-            )
+        caching, monitoring, limit = self.switches.caching, self.switches.monitoring, self.body_limit_bytes
+        if caching is not Level.BASELINE and self.redis_url is None:
+            raise ValueError(f"caching={caching} needs Redis; set {REDIS} to its URL")
+        if limit < 1:
+            raise ValueError(f"a body limit of {limit} bytes accepts no request; set {BODY_LIMIT} to a number above 0")
         if not 0 < self.slow_ms < math.inf:
-            raise ValueError(
-                f"the slow-statement threshold of {self.slow_ms:g} ms is not above 0; set {SLOW_MS} to a number above 0"
-            )
-        if self.slow_log is not None and self.switches.monitoring is not Level.OPTIMISED:
-            raise ValueError(
-                f"monitoring={self.switches.monitoring} keeps no slow-query log; unset {SLOW_LOG} or set monitoring=optimised"
-            )
+            threshold = f"the slow-statement threshold of {self.slow_ms:g} ms"
+            raise ValueError(f"{threshold} is not above 0; set {SLOW_MS} to a number above 0")
+        if self.slow_log is not None and monitoring is not Level.OPTIMISED:
+            raise ValueError(f"monitoring={monitoring} keeps no slow-query log; unset {SLOW_LOG} or set monitoring=optimised")
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Self:

@@ -96,7 +96,13 @@ class Origin:
         """Serve a call."""
         match call.method, call.path.strip("/").split("/"):
             case "PUT", ["prompts", prompt_id]:
-                return await self._write(prompt_id, call)
+                user_id = call.headers.get("authorization", "").removeprefix("Bearer ")
+                new = msgspec.json.decode(call.body, type=NewTitle)
+                done = await self._primary.update_title(prompt_id, user_id, new.title, new.at)
+                if done is None:
+                    return problem(HTTPStatus.NOT_FOUND)
+                version, prompt_version = done
+                return answer(prompt_version, {"cache-control": "no-store", DATA_VERSION: str(version)})
             case "GET", ["changes"]:
                 after = int(parse_qs(call.query).get("after", ["0"])[0])
                 return answer(await self._primary.changes_after(after, LONG_POLL_S), {"cache-control": "no-store"})
@@ -104,15 +110,6 @@ class Origin:
                 return await self._reads.handle(call)
             case _:
                 return problem(HTTPStatus.NOT_FOUND)
-
-    async def _write(self, prompt_id: str, call: Call) -> Answer:
-        user_id = call.headers.get("authorization", "").removeprefix("Bearer ")
-        new = msgspec.json.decode(call.body, type=NewTitle)
-        done = await self._primary.update_title(prompt_id, user_id, new.title, new.at)
-        if done is None:
-            return problem(HTTPStatus.NOT_FOUND)
-        version, prompt_version = done
-        return answer(prompt_version, {"cache-control": "no-store", DATA_VERSION: str(version)})
 
 
 class Edge:

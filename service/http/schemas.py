@@ -23,10 +23,11 @@ Content = Annotated[str, StringConstraints(max_length=40_000, pattern=_NO_NUL)]
 Utc = Annotated[datetime, AfterValidator(lambda at: at.replace(tzinfo=UTC))]
 
 
-def _distinct(ids: list[str]) -> list[str]:
-    if len(set(ids)) < len(ids):
+def _distinct(items: list[Any]) -> list[Any]:
+    """Return the items, ids or objects with an id, if no id occurs twice."""
+    if len({getattr(item, "id", item) for item in items}) < len(items):
         raise ValueError("an id occurs twice")
-    return ids
+    return items
 
 
 _UNIQUE = Field(min_length=1, max_length=MAX_BULK_PROMPTS, json_schema_extra={"uniqueItems": True})
@@ -100,15 +101,10 @@ class NewPromptEvaluated(NewPrompt):
     evaluation: NewEvaluation
 
 
-def _distinct_prompts(prompts: list[NewPrompt]) -> list[NewPrompt]:
-    _distinct([prompt.id for prompt in prompts])
-    return prompts
-
-
 class NewPrompts(_In):
     """Prompts to create, all or none."""
 
-    prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MAX_BULK_PROMPTS), AfterValidator(_distinct_prompts)]
+    prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MAX_BULK_PROMPTS), AfterValidator(_distinct)]
 
 
 class TitleChange(_In):

@@ -95,22 +95,16 @@ def upgrade_keyset(connection: Connection) -> None:
     analyse(connection)
 
 
-UPGRADES = {
-    Level.BASELINE: (),
-    Level.PROPOSED: (upgrade_proposed,),
-    Level.OPTIMISED: (upgrade_optimised, upgrade_keyset),
-}
+def upgrade_all(connection: Connection) -> None:
+    """Add the optimised and the keyset indexes to a database with the baseline's."""
+    upgrade_optimised(connection)
+    upgrade_keyset(connection)
 
 
 def upgrade(connection: Connection, level: Level) -> None:
     """Migrate a database with the baseline's indexes to a level of the switch `indexes`."""
-    for step in UPGRADES[level]:
-        step(connection)
-
-
-def upgrade_all(connection: Connection) -> None:
-    """Migrate a database with the baseline's indexes to the optimised level."""
-    upgrade(connection, Level.OPTIMISED)
+    if level is not Level.BASELINE:
+        (upgrade_proposed if level is Level.PROPOSED else upgrade_all)(connection)
 
 
 def analyse(connection: Connection) -> None:
