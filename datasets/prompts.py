@@ -25,9 +25,7 @@ DESCRIPTION = {
 }
 
 US_PER_DAY = 86_400_000_000
-NOW_US = int(np.datetime64("2025-10-01T00:00:00", "us").astype(np.int64))
-"""The present time of the data in microseconds since 1970 UTC: all rows are older."""
-
+NOW_US = int(np.datetime64("2025-10-01T00:00:00", "us").astype(np.int64))  # present time of the data, since 1970 UTC
 _YOUNGEST_US = 60_000_000  # leaves time for later events: updates, evaluations
 _STATUS = Choice({"active": 0.80, "draft": 0.15, "archived": 0.05})
 _LANGUAGE = Choice(LANGUAGES)

@@ -6,9 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-SIZES = {"tiny": 1_000, "small": 10_000, "medium": 100_000, "large": 1_000_000}
-"""Prompts by name of size. The other tables follow from the prompts."""
-
+SIZES = {"tiny": 1_000, "small": 10_000, "medium": 100_000, "large": 1_000_000}  # prompts; the other tables follow from them
 BLOCK_PROMPTS = 1_000  # prompts per block; a block of evaluations or test results holds those of one block of prompts
 BLOCK_TEMPLATES = 1_000
 

@@ -21,9 +21,7 @@ from service.models import Base, Prompt
 PromptRow = Mapping[str, Any]
 Insert = Callable[[AsyncSession, Sequence[PromptRow]], Awaitable[int]]
 
-BATCH = 1000
-"""Rows per batch. Ten times as many take ten times the memory for parameters and gain nothing."""
-
+BATCH = 1000  # rows per batch; ten times as many take ten times the memory for parameters and gain nothing
 _REPLACED = ("title", "content", "updated_at")
 _PROMPTS: Table = Base.metadata.tables["prompts"]
 

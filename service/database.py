@@ -35,18 +35,12 @@ Work = Callable[[AsyncSession], Awaitable[Answer]]
 Pieces = Callable[[AsyncIterator[str]], AsyncIterator[str]]  # produces the chunks of a text in a thread or on the event loop
 
 WARM = 10  # number of connections to open before the first request if opening one takes round trips; limited by the pool size
-_UNREACHABLE = ("08", "53", "57P")
-"""SQLSTATE prefixes of a server that is unreachable, out of resources, shutting down or starting up."""
+_UNREACHABLE = ("08", "53", "57P")  # SQLSTATE prefixes of a server that is unreachable, out of resources, shutting down or starting
 
 
-DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "asyncpg")}
-"""Database → the driver for synchronous sessions, and the one for asyncio."""
-
-BEGIN_WITH = "begin_with"
-"""Execution option: the statement that opens a transaction on SQLite, where SQLAlchemy sends it instead of the driver."""
-WRITE_AT_ONCE = {BEGIN_WITH: "BEGIN IMMEDIATE"}
-"""For an engine whose transactions write: they take the write lock when they begin, so none fails to get it halfway."""
-
+DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "asyncpg")}  # for synchronous sessions, for asyncio
+BEGIN_WITH = "begin_with"  # execution option: the statement with which SQLAlchemy, not the driver, opens a transaction on SQLite
+WRITE_AT_ONCE = {BEGIN_WITH: "BEGIN IMMEDIATE"}  # transactions take the write lock when they begin, so none fails to get it halfway
 _SQLITE = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY")
 """PRAGMAs for each connection. The lock timeout comes first, because the change of journal mode may need it."""
 
@@ -66,8 +60,7 @@ class Database:
     readers: Sessions
     writers: Sessions
     run: DatabaseRun  # runs work once
-    run_again: DatabaseRun
-    """Runs work, again after a conflict, so the work must have no side effects other than those that a rollback undoes."""
+    run_again: DatabaseRun  # runs work, again after a conflict, so it must have no side effects that a rollback does not undo
     pieces: Pieces
     once: Transactions  # units of work without retries, for `run_again` to retry
     retries: Mapping[str, int]  # number of retries by kind of conflict, so far

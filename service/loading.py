@@ -21,9 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from service.models import Evaluation, Prompt
 from service.prompts import in_state
 
-KEYS_PER_STATEMENT = 500
-"""Keys per IN list: far below every database's limit on variables, and the value that SQLAlchemy uses for `selectinload`."""
-
+KEYS_PER_STATEMENT = 500  # keys per IN list: far below every database's limit on variables, and SQLAlchemy's own value
 _FIELDS = ("id", "provider", "model", "overall_score", "created_at")
 _COLUMNS = (Evaluation.prompt_id, *(getattr(Evaluation, name) for name in _FIELDS))
 

@@ -29,8 +29,7 @@ from sqlalchemy import exc as errors
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
-RETIRES, RETURNED = "retires_s", "returned_s"
-"""Keys in a connection's `info`: the end of its lifetime, and the time of its last return to the pool, in monotonic seconds."""
+RETIRES, RETURNED = "retires_s", "returned_s"  # keys of a connection's `info`: end of its lifetime, last return to the pool
 
 
 class Environment(StrEnum):
@@ -109,8 +108,7 @@ class PoolSettings:
     timeout_s: float
     lifetime_s: float | None = None  # maximum age of a connection in seconds; None for no limit
     lifetime_jitter: float = 0.1  # share of the lifetime by which each connection's lifetime is shortened at most, at random
-    ping_after_idle_s: float | None = None
-    """Idle time in seconds after which a connection is pinged when it is taken; None for never."""
+    ping_after_idle_s: float | None = None  # idle seconds after which a connection is pinged when it is taken; None for never
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -24,8 +24,7 @@ SLOW_THRESHOLD_MS = 100.0  # default threshold of the slow-query log: statements
 class ServiceSettings:
     """The settings of one service process. Raises ValueError for a limit of 0, or what lacks its Redis or its monitoring."""
 
-    database_url: str = field(repr=False)  # it may hold a password
-    """SQLAlchemy's URL of the database, with any driver; the driver used depends on the switches."""
+    database_url: str = field(repr=False)  # SQLAlchemy's, with any driver, as the switches choose it; it may hold a password
     redis_url: str | None = field(default=None, repr=False)  # URL of Redis; may be None if caching is at its baseline
     switches: Switches = ALL_BASELINE
     namespace: str = "prompt-service:"  # prefix of every key in Redis, including its last separator

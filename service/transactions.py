@@ -25,9 +25,7 @@ Counts = tuple[int, int]  # number of prompts and of evaluations
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncSession], Awaitable[Answer]]
 
-DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"
-"""SQLSTATEs of the two conflicts after which PostgreSQL requires the whole transaction to be retried."""
-
+DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"  # SQLSTATEs after which PostgreSQL requires the whole transaction to be retried
 BUSY = "BUSY"  # a conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read
 _SQLITE_BUSY = 5
 _PRIMARY_CODE = 0xFF
@@ -158,8 +156,7 @@ class Transactions:
     readers: async_sessionmaker[AsyncSession]  # makes sessions that cannot write and see one snapshot
     attempts: int = 10  # limit of attempts per unit of work
     first_wait_s: float = 0.002  # upper bound of the random wait before the first retry, in seconds; it doubles with each retry
-    longest_wait_s: float = 0.2
-    """Limit of that upper bound, in seconds. The waits are random, so that transactions that collided do not collide again."""
+    longest_wait_s: float = 0.2  # limit of that bound, in seconds; random waits keep transactions from colliding again
     retries: Counter[str] = field(default_factory=Counter)  # number of retries by kind of conflict
 
     async def write(self, work: Work[Answer]) -> Answer:

@@ -25,13 +25,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-LEASE_S = 5.0
-"""Time in seconds in which a reader may fill a missed key. Meanwhile other processes read the database for this key."""
-
+LEASE_S = 5.0  # time in seconds to fill a missed key; meanwhile other processes read the database for it
 FENCE_S = 10.0  # time in seconds for which a key stays fenced if the writer does not clear it: longer than a commit takes
-FAILURES, PAUSE_S = 3, 1.0
-"""Number of consecutive failures after which no call is sent to Redis, and for how many seconds; then one caller tries again."""
-
+FAILURES, PAUSE_S = 3, 1.0  # consecutive failures after which Redis is not called, and seconds until one caller tries again
 RESUBSCRIBE_S = 0.2  # pause in seconds before another attempt to subscribe
 CONNECTIONS = 20
 

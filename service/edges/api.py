@@ -30,9 +30,7 @@ from service.edges.http_cache import Answer, EdgeCache, LookupState, is_same
 from service.edges.replication import Primary, Versioned
 
 DATA_VERSION, MIN_VERSION = "x-data-version", "x-least-version"
-PUBLIC = "public, max-age=60, stale-while-revalidate=240"
-"""Five minutes, as in the review: fresh for one, then served stale for four more while it is refreshed in the background."""
-
+PUBLIC = "public, max-age=60, stale-while-revalidate=240"  # the review's five minutes: one fresh, four stale while refreshed
 PRIVATE = "private, no-cache"
 LONG_POLL_S = 20.0
 

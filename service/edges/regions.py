@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 EARTH_RADIUS_KM = 6371.0
-KM_PER_MS_OF_RTT = 60.0
-"""Kilometres of a great circle per millisecond of round trip: light in fibre travels 200 km/ms one way, and cables detour."""
-
+KM_PER_MS_OF_RTT = 60.0  # of a great circle: light in fibre travels 200 km/ms one way, and cables detour
 MIN_RTT_MS = 1.0  # the round trip within one location, in milliseconds
 
 

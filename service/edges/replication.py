@@ -54,9 +54,7 @@ class Versioned(Protocol):
 
 
 Sessions = async_sessionmaker[AsyncSession]
-Fetch = Callable[[int], Awaitable[Sequence[Change]]]
-"""Requests the changes after a version from the primary; takes as long as the primary holds the request."""
-
+Fetch = Callable[[int], Awaitable[Sequence[Change]]]  # requests the changes after a version, which the primary may hold for a while
 NotifyStale = Callable[[Sequence[str]], None]  # receives the paths whose answers have changed, once the data contains the change
 
 

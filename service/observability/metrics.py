@@ -12,8 +12,7 @@ MIN_S, MAX_S = 50e-6, 10.0
 """Range of the buckets. prometheus_client's default buckets begin at 5 ms: a statement of 0.2 ms would share a bucket with one that
 takes twenty times as long."""
 
-FINE, COARSE = 1.1, 1.5
-"""Ratio between the bounds of consecutive buckets: it limits the error of every quantile, and each bucket is a series."""
+FINE, COARSE = 1.1, 1.5  # ratio between consecutive bounds: it limits the error of every quantile, and each bucket is a series
 
 
 def buckets_s(step: float, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[float, ...]:

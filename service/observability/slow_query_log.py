@@ -31,9 +31,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 PLAN_S = 5.0  # timeout of a plan in seconds; EXPLAIN waits for locks as any statement does
-MAX_FORMS = 1000
-"""Number of forms whose plan is taken. Later forms get no plan, which bounds the memory."""
-
+MAX_FORMS = 1000  # forms whose plan is taken; later ones get none, which bounds the memory
 _FRAMES = 3
 _NOT_THE_CALLER = frozenset({"sqlalchemy", "asyncio", "contextlib", "concurrent", "threading", "starlette", "fastapi", "anyio"})
 _HAS_A_PLAN = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
