@@ -41,12 +41,9 @@ Load = Callable[[], Awaitable[Value]]
 
 MEMORY_S = 1.0  # time in seconds for which a process answers from its memory without a lookup in Redis
 MEMORY_ENTRIES = 1_000  # limit of entries in a process's memory
+# A value lives for a random share of its kind's lifetime, so that values cached together do not expire together. The last hundredth
+# of the lifetime is reserved for the process's memory.
 JITTER = (0.90, 0.99)
-"""A value lives for a random share of its kind's lifetime, so that values cached together do not expire together.
-
-It never exceeds the lifetime: the last hundredth is reserved for the process's memory.
-"""
-
 _MISSING: Any = object()
 
 LEASE_S = 5.0  # time in seconds to fill a missed key; meanwhile other processes read the database for it
