@@ -36,8 +36,6 @@ Pieces = Callable[[AsyncIterator[str]], AsyncIterator[str]]  # produces the chun
 
 WARM = 10  # number of connections to open before the first request if opening one takes round trips; limited by the pool size
 _UNREACHABLE = ("08", "53", "57P")  # SQLSTATE prefixes of a server that is unreachable, out of resources, shutting down or starting
-
-
 DRIVERS = {"sqlite": ("pysqlite", "aiosqlite"), "postgresql": ("psycopg", "asyncpg")}  # for synchronous sessions, for asyncio
 BEGIN_WITH = "begin_with"  # execution option: the statement with which SQLAlchemy, not the driver, opens a transaction on SQLite
 WRITE_AT_ONCE = {BEGIN_WITH: "BEGIN IMMEDIATE"}  # transactions take the write lock when they begin, so none fails to get it halfway
