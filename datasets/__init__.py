@@ -2,7 +2,7 @@
 
 from datasets.access import evaluation_ids, heavy_users, prompt_ids, user_ids
 from datasets.digest import GENERATOR_VERSION, Digest, digest
-from datasets.sizes import SIZES, Block, Column, Dataset, as_dicts
+from datasets.sizes import SIZES, Block, Dataset, as_dicts
 from datasets.tables import DESCRIPTIONS, TABLES, block, blocks, blocks_of, count_rows, prompts_to_insert, rows
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "SIZES",
     "TABLES",
     "Block",
-    "Column",
     "Dataset",
     "Digest",
     "as_dicts",
