@@ -113,7 +113,7 @@ def _serving(setting: Setting, switches: Switches, port: int | None, slow_log: M
     from fixtures.store import dataset
     from harness.databases.interface import databases
     from harness.servers import lifecycle
-    from service.migrations import levels
+    from service.migrations import composite_indexes
     from service.models import Base
     from service.settings import ServiceSettings
 
@@ -122,7 +122,7 @@ def _serving(setting: Setting, switches: Switches, port: int | None, slow_log: M
         setting = replace(setting, servers=stack.enter_context(lifecycle.servers(setting, *required)))
         opened = databases(setting)
         opened.fill(NAME, Base.metadata, blocks(dataset(setting), TABLES))
-        opened.migrate(NAME, lambda connection: levels.upgrade(connection, switches.indexes))
+        opened.migrate(NAME, lambda connection: composite_indexes.upgrade(connection, switches.indexes))
         cache: dict[str, Any] = {}
         if required:
             from harness.servers import redis

@@ -1,9 +1,8 @@
 """Seeded synthetic rows of the prompt service: a block is a pure function of (dataset, table, index)."""
 
 from datasets.access import evaluation_ids, heavy_users, prompt_ids, user_ids
-from datasets.block import Block, Column, as_dicts
 from datasets.digest import GENERATOR_VERSION, Digest, digest
-from datasets.sizes import SIZES, Dataset
+from datasets.sizes import SIZES, Block, Dataset, as_dicts
 from datasets.tables import DESCRIPTIONS, TABLES, block, blocks, blocks_of, count_rows, prompts_to_insert, rows
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "SIZES",
     "TABLES",
     "Block",
-    "Column",
     "Dataset",
     "Digest",
     "as_dicts",

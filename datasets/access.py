@@ -10,18 +10,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.evaluations import evaluations_of
-from datasets.ids import chosen_row_ids, users_by_rank
 from datasets.prompts import skeleton
 from datasets.quantiles import zipf
 from datasets.sizes import BLOCK_PROMPTS, Dataset
-from datasets.streams import Purpose, raw, uniforms
+from datasets.streams import Purpose, chosen_row_ids, raw, uniforms, users_by_rank
+from datasets.tables import evaluations_of
 
-LATEST_PROMPTS = 10_000
-"""Number of newest prompts that requests for recent prompts are drawn from."""
-
-_NUMBERS = 3
-"""64-bit numbers per request: its half, its rank, and the choice among a prompt's evaluations."""
+LATEST_PROMPTS = 10_000  # number of newest prompts that requests for recent prompts are drawn from
+_NUMBERS = 3  # 64-bit numbers per request: its half, its rank, and the choice among a prompt's evaluations
 
 
 @dataclass(frozen=True)
@@ -30,18 +26,14 @@ class _Survey:
 
     live: NDArray[np.bool_]
     evaluations: NDArray[np.int64]
-    latest: NDArray[np.int64]
-    """Positions of the newest live prompts, newest first."""
+    latest: NDArray[np.int64]  # positions of the newest live prompts, newest first
 
 
 def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
     """Return ids of live prompts, half of them by popularity, half of them recent.
 
     Popularity is Zipf 0.99, with the popular prompts scattered over the table; recency is Zipf 0.99 over the newest LATEST_PROMPTS.
-    Soft-deleted prompts are never returned.
-
-    Raises:
-        ValueError: the dataset is so small that it has no live prompt.
+    Soft-deleted prompts are never returned. Raises ValueError if there is no live prompt.
     """
     survey = _survey(dataset)
     prompts, _ = _requests(dataset, Purpose.ACCESS_PROMPT, stream, count, survey.live)
@@ -49,11 +41,7 @@ def prompt_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
 
 
 def evaluation_ids(dataset: Dataset, stream: int, count: int) -> list[str]:
-    """Return ids of evaluations: a random one of a live prompt, with prompts drawn as by `prompt_ids`.
-
-    Raises:
-        ValueError: the dataset is so small that no live prompt has an evaluation.
-    """
+    """Return ids of evaluations, each of a live prompt drawn as by `prompt_ids`. Raises ValueError if no live prompt has one."""
     survey = _survey(dataset)
     prompts, picks = _requests(dataset, Purpose.ACCESS_EVALUATION, stream, count, survey.live & (survey.evaluations > 0))
     before = np.cumsum(survey.evaluations) - survey.evaluations
@@ -81,10 +69,11 @@ def _requests(
     """Return `count` positions of wanted prompts, and a random number for each for further choices."""
     if not wanted.any():
         raise ValueError(f"{dataset} has no row that can be requested; choose a larger scale")
-    draws = count
+    draws, latest = count, _survey(dataset).latest
     while True:
         half, rank, pick = raw(dataset.seed, purpose, stream, _NUMBERS * draws).reshape(-1, _NUMBERS).T
-        prompts = np.where(half >> np.uint64(63), _popular(dataset, uniforms(rank)), _recent(dataset, uniforms(rank)))
+        recent = latest[zipf(uniforms(rank), len(latest))]
+        prompts = np.where(half >> np.uint64(63), _popular(dataset, uniforms(rank)), recent)
         kept = np.flatnonzero(wanted[prompts])[:count]
         if len(kept) == count:
             return prompts[kept], pick[kept]
@@ -97,11 +86,6 @@ def _popular(dataset: Dataset, uniform: NDArray[np.float64]) -> NDArray[np.int64
     while math.gcd(step, dataset.prompts) != 1:
         step += 1
     return (zipf(uniform, dataset.prompts) * step + first) % dataset.prompts
-
-
-def _recent(dataset: Dataset, uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-    latest = _survey(dataset).latest
-    return latest[zipf(uniform, len(latest))]
 
 
 def _ids_at(dataset: Dataset, purpose: Purpose, block: NDArray[np.int64], position: NDArray[np.int64]) -> list[str]:

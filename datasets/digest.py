@@ -4,12 +4,10 @@ import hashlib
 
 import numpy as np
 
-from datasets.block import Block, Column
-from datasets.sizes import Dataset
+from datasets.sizes import Block, Column, Dataset
 from datasets.tables import TABLES, blocks, blocks_of
 
-GENERATOR_VERSION = 1
-"""Increase it whenever the rows of a seed change. 1: the first version."""
+GENERATOR_VERSION = 1  # increase it whenever the rows of a seed change. 1: the first version
 
 # Separators that do not occur in the rows' text.
 _BETWEEN = "\x1f"
@@ -28,11 +26,7 @@ class Digest:
         self._of_blocks[block.table, block.index] = block_digest(block)
 
     def hexdigest(self) -> str:
-        """Return the digest of the whole dataset, 64 hexadecimal digits.
-
-        Raises:
-            ValueError: blocks are missing, so the digest would be that of another dataset.
-        """
+        """Return the digest of the whole dataset, 64 hexadecimal digits. Raises ValueError if blocks are missing."""
         expected = [(table, index) for table in sorted(TABLES) for index in range(blocks_of(self._dataset, table))]
         missing = [f"{table} {index}" for table, index in expected if (table, index) not in self._of_blocks]
         if missing:

@@ -10,29 +10,17 @@ from numpy.typing import NDArray
 
 SLAB_CHARS = 1 << 18
 MAX_TEXT_CHARS = 32_000
-TITLE_CHARS = (20, 60)
 NAME_CHARS = (10, 80)
-
-LANGUAGES = {"English": 0.60, "Japanese": 0.35, "mixed, with emoji": 0.05}
-"""Share of the texts in each of the slabs, in their order."""
-
-_TITLES = 2_048
-_NAMES = 1_024
-_EMOJI = "🙂🚀✅📝🔥🤖💡🎯"
+LANGUAGES = {"English": 0.60, "Japanese": 0.35, "mixed, with emoji": 0.05}  # share of the texts in each slab, in their order
 
 
 @dataclass(frozen=True)
 class WordPools:
     """Text to draw from."""
 
-    slabs: tuple[str, ...]
-    """One long text per language of LANGUAGES, of SLAB_CHARS characters each."""
-
-    titles: NDArray[np.object_]
-    """Titles per language; shape (languages, titles)."""
-
-    names: NDArray[np.object_]
-    """Names of test cases and templates, in every language."""
+    slabs: tuple[str, ...]  # one long text per language of LANGUAGES, of SLAB_CHARS characters each
+    titles: NDArray[np.object_]  # titles per language; shape (languages, titles)
+    names: NDArray[np.object_]  # names of test cases and templates, in every language
 
     def texts(self, languages: NDArray[np.uint8], lengths_chars: NDArray[np.int64], draws: NDArray[np.uint64]) -> list[str]:
         """Return one slice of a slab per row, at the position given by its draw."""
@@ -46,17 +34,13 @@ class WordPools:
 
 @lru_cache(maxsize=2)
 def pools(seed: int) -> WordPools:
-    """Return the pools of a seed; the first call takes a fraction of a second.
-
-    Raises:
-        ModuleNotFoundError: Faker is not installed.
-    """
+    """Return the pools of a seed, in a fraction of a second the first time. Raises ModuleNotFoundError without Faker."""
     from faker import Faker  # noqa: PLC0415 - 0.1 s that code which only needs sizes should not pay for
 
     english, japanese = Faker("en_US"), Faker("ja_JP")
     english.seed_instance(seed)
     japanese.seed_instance(seed)
-    emoji = cycle(_EMOJI)
+    emoji = cycle("🙂🚀✅📝🔥🤖💡🎯")
 
     def mixed() -> str:
         return f"{english.sentence()} {next(emoji)} {japanese.sentence()}"
@@ -65,11 +49,10 @@ def pools(seed: int) -> WordPools:
         return str(english.catch_phrase())
 
     speakers = (english.sentence, japanese.sentence, mixed)
-    names = [_spoken(name, *NAME_CHARS) for _ in range(_NAMES // 2)]
-    names += [_spoken(japanese.sentence, *NAME_CHARS) for _ in range(_NAMES // 2)]
+    names = [_spoken(speak, *NAME_CHARS) for speak in (name, japanese.sentence) for _ in range(512)]
     return WordPools(
         slabs=(_slab(english.paragraph, " "), _slab(japanese.paragraph, ""), _slab(mixed, " ")),
-        titles=np.array([[_spoken(speak, *TITLE_CHARS) for _ in range(_TITLES)] for speak in speakers], dtype=object),
+        titles=np.array([[_spoken(speak, 20, 60) for _ in range(2_048)] for speak in speakers], dtype=object),
         names=np.array(names, dtype=object),
     )
 

@@ -6,12 +6,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.block import Block
-from datasets.ids import row_ids, users_by_rank
 from datasets.pools import LANGUAGES, MAX_TEXT_CHARS, pools
 from datasets.quantiles import Choice, below, early_share, exponential, log_normal, part_of, zipf
-from datasets.sizes import BLOCK_PROMPTS
-from datasets.streams import Purpose, lanes, raw, uniforms
+from datasets.sizes import BLOCK_PROMPTS, Block
+from datasets.streams import Purpose, lanes, raw, row_ids, uniforms, users_by_rank
 
 DESCRIPTION = {
     "id": "UUID v4 from the stream",
@@ -27,34 +25,18 @@ DESCRIPTION = {
 }
 
 US_PER_DAY = 86_400_000_000
-NOW_US = int(np.datetime64("2025-10-01T00:00:00", "us").astype(np.int64))
-"""The present time of the data in microseconds since 1970 UTC: all rows are older."""
-
-_MEAN_AGE_US = 180 * US_PER_DAY
-_OLDEST_US = 730 * US_PER_DAY
+NOW_US = int(np.datetime64("2025-10-01T00:00:00", "us").astype(np.int64))  # present time of the data, since 1970 UTC
 _YOUNGEST_US = 60_000_000  # leaves time for later events: updates, evaluations
-
-_FIRST_VERSION = below(1 / 3)
-# Two rows share each such instant, and a third of the rows begin a chain: 7.5 % of the chains are 5 % of the rows.
-_IMPORTED = below(0.075)
-_DELETED = below(0.08)
 _STATUS = Choice({"active": 0.80, "draft": 0.15, "archived": 0.05})
 _LANGUAGE = Choice(LANGUAGES)
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The data of a whole block of prompts that other tables and the access streams need, one value per row.
+    """The data of a block of prompts that other tables and access streams need, per row; times in microseconds since 1970 UTC."""
 
-    Times are in microseconds since 1970 UTC.
-    """
-
-    chain: NDArray[np.int64]
-    """Position of the row that begins the row's chain of versions."""
-
-    imports: NDArray[np.int64]
-    """Position of the first row of the chains imported together with the row's chain."""
-
+    chain: NDArray[np.int64]  # position of the row that begins the row's chain of versions
+    imports: NDArray[np.int64]  # position of the first row of the chains imported together with the row's chain
     created_us: NDArray[np.int64]
     updated_us: NDArray[np.int64]
     deleted: NDArray[np.bool_]
@@ -74,14 +56,16 @@ def skeleton(seed: int, index: int) -> Skeleton:
     position = np.arange(BLOCK_PROMPTS)
     # An independent draw per row makes chain lengths geometric. No chain crosses a block boundary.
     starts, imported, *_ = lanes(raw(seed, Purpose.PROMPT_CHAIN, index, BLOCK_PROMPTS))
-    first = starts < _FIRST_VERSION
+    first = starts < below(1 / 3)
     first[0] = True
-    joined = first & (imported < _IMPORTED)
+    # Two rows share each such instant, and a third of the rows begin a chain: 7.5 % of the chains are 5 % of the rows.
+    joined = first & (imported < below(0.075))
     joined[0] = False
     chain = _last(position, where=first)
     imports = _last(position, where=first & ~joined)
 
-    ages = exponential(raw(seed, Purpose.PROMPT_AGE, index, BLOCK_PROMPTS), _MEAN_AGE_US, _OLDEST_US - _YOUNGEST_US)
+    oldest_us = 730 * US_PER_DAY - _YOUNGEST_US
+    ages = exponential(raw(seed, Purpose.PROMPT_AGE, index, BLOCK_PROMPTS), 180 * US_PER_DAY, oldest_us)
     # Sorting within the group preserves the distribution of ages and makes later versions newer.
     created = NOW_US - _YOUNGEST_US - ages[np.lexsort((-ages, imports))]
     created = created[_last(position, where=~joined)]
@@ -93,7 +77,7 @@ def skeleton(seed: int, index: int) -> Skeleton:
         imports=imports,
         created_us=created,
         updated_us=updated,
-        deleted=deleted < _DELETED,
+        deleted=deleted < below(0.08),
         deleted_us=updated + part_of(NOW_US - updated, early_share(0.0, 2)[deletion]),
         status=_STATUS.codes(status),
     )

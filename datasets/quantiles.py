@@ -12,9 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-CELLS = 1 << 16
-"""Quantiles per table; the outermost are 4.3 standard deviations from the mean."""
-
+CELLS = 1 << 16  # quantiles per table; the outermost are 4.3 standard deviations from the mean
 _FRACTION_BITS = 28
 
 

@@ -22,8 +22,8 @@ from harness import Arm, Case, Group, Promise, Setting, Statement
 from harness.probes.cpu import CpuTime
 from harness.verdicts.measures import combine, shown, speedup, verified
 from harness.verdicts.promise import measured, times, works
-from service.dashboard import API, queries, query
 from service.migrations import composite_indexes
+from service.prompts import API, queries, query
 
 DASHBOARDS = 12
 API_SUBJECTS = 3

@@ -16,7 +16,7 @@ from harness.probes.vm_steps import VmSteps
 from harness.verdicts.measures import WORK, count, fewer_times, growth, latency, plan_share, slowdown, speedup
 from harness.verdicts.promise import at_least, at_most, measured, times
 from service import bulk, prompts
-from service.migrations import building, composite_indexes
+from service.migrations import composite_indexes
 
 CASES = 24
 INSERTED = 100
@@ -93,7 +93,7 @@ class Indexes(PromptScenario[SqlInstance]):
         )
     )
     migrations = {
-        "analysed": building.analyse,
+        "analysed": composite_indexes.analyse,
         "proposed": composite_indexes.upgrade_proposed,
         "optimised": composite_indexes.upgrade_optimised,
     }

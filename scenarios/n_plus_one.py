@@ -7,7 +7,7 @@ import datasets
 from fixtures.n_plus_one import DataLoaderFaults
 from fixtures.store import PromptScenario, by_arm, dataset
 from harness import Arm, Case, Group, Promise, Setting, SqlInstance, at_most, count, cut, fewer, speedup, times
-from service import dataloader, loading
+from service import loading
 from service.migrations import composite_indexes
 
 USERS = 4  # the busiest users: few enough that even the smallest data set has fifty prompts for each
@@ -18,8 +18,8 @@ LISTS: Mapping[str, Any] = by_arm(
     loading.with_evaluations_one_by_one, loading.with_evaluations_proposed, loading.with_evaluations_optimised
 )
 LOADS: Mapping[str, Mapping[str, Any]] = {
-    "prompts_by_id": by_arm(dataloader.prompts_one_by_one, dataloader.prompts_repaired, dataloader.prompts_gathered),
-    "prompts_in_turn": {"baseline": dataloader.prompts_one_by_one, "optimised": dataloader.prompts_sequential},
+    "prompts_by_id": by_arm(loading.prompts_one_by_one, loading.prompts_repaired, loading.prompts_gathered),
+    "prompts_in_turn": {"baseline": loading.prompts_one_by_one, "optimised": loading.prompts_sequential},
 }
 
 

@@ -12,7 +12,7 @@ from harness import Arm, Case, Group, Promise, Setting, SqlInstance
 from harness.verdicts.measures import WORK, growth, memory_cut, shown, speedup, survives, times_as_long, verified
 from harness.verdicts.promise import at_most, cut, measured, times, works
 from service import streaming
-from service.migrations import keyset_index
+from service.migrations import composite_indexes
 
 USERS = 4
 LIMIT_BYTES = 64_000_000
@@ -55,7 +55,7 @@ class Streaming(CursorFaults, PromptScenario[SqlInstance]):
         Promise("M4", NO_ROW_LOST, works(), verified("walk"), part="rows", arms=("optimised",)),
     )
     tables = ("prompts",)
-    migrations = {"optimised": keyset_index.upgrade}
+    migrations = {"optimised": composite_indexes.upgrade_keyset}
     connections = SMALL_CACHE
     reusable = True
 

@@ -14,7 +14,7 @@ from harness import Arm, CapacityKind, Case, Group, NotMeasurableError, Prepared
 from harness.servers.lifecycle import processes
 from harness.verdicts.measures import latency, less_time, speedup
 from harness.verdicts.promise import at_least, at_most, cut, measured, times
-from service.migrations import levels
+from service.migrations import composite_indexes
 from service.switches import Level, Switches
 
 LOAD_DECKS = 2  # decks of a stream of single requests under load, before it begins again
@@ -67,7 +67,7 @@ class WholeApi(ApiFaults, WithRedis[ApiInstance], RemotePromptScenario[ApiInstan
         Promise("S5", CLAIM_S5, measured("share"), share_of("hits", "counted_requests"), part="of all requests"),
         Promise("S6", "30–41 % less memory", cut(0.3, 0.41), work.peak_memory_cut),
     )
-    migrations = {"proposed": levels.upgrade_proposed, "optimised": levels.upgrade_optimised}
+    migrations = {"proposed": composite_indexes.upgrade_proposed, "optimised": composite_indexes.upgrade_all}
     busy = True
     switches = {
         "pools": "connections kept, sized for the server, warmed up",

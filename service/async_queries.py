@@ -1,82 +1,56 @@
 """A request with several independent queries: run in a thread, on one asyncio session, or on one session per query.
 
-The same queries run on every kind of session, so only the execution differs.
-
 Decisions of the optimised technique, with reasons:
 
-- If the database is behind a network, every query has its own session. A session is one connection, and a connection executes one
-  statement at a time.
-- Those sessions read in autocommit. Queries on several connections share no snapshot, with or without a transaction, so BEGIN and
-  ROLLBACK around a single statement are two wasted round trips. Queries whose answers must be consistent belong on one session.
-- The number of open sessions, over all requests, never exceeds the number of connections in the pool. The rest wait here, where
-  nothing times out, and no holder of a connection waits for another connection.
-- If the database is embedded, no network wait can overlap. The whole request runs in a thread once, on a synchronous session; an
+- If the database is behind a network, every query has its own session: a connection executes one statement at a time.
+- Those sessions read in autocommit. Several connections share no snapshot anyway, so BEGIN and ROLLBACK around a single statement
+  are two wasted round trips. Queries whose answers must be consistent belong on one session.
+- No more sessions are open, over all requests, than the pool has connections. The rest wait here, where nothing times out, and no
+  holder of a connection waits for another connection.
+- If the database is embedded, no network wait can overlap: the whole request runs in a thread once, on a synchronous session. An
   asyncio driver would switch to a thread for every single call.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from service import bulk
-from service.dashboard import Query
+from service import bulk, pools
 from service.models import Prompt
+from service.prompts import Query
 from service.sessions import Threads, sync_sessions
 from service.sessions import sessionmaker as async_sessions
 
-PromptRow = Mapping[str, Any]
-Insert = Callable[[AsyncSession, Sequence[PromptRow]], Awaitable[int]]
-
-THREADS = 40
-"""Number of threads that FastAPI uses for endpoints that are plain functions."""
-
-CONNECTIONS = 20
-"""Pool size of the optimised engines."""
-
-
-class Requests(Protocol):
-    """A way of serving requests."""
-
-    async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
-        """Run independent queries of one request; return the answers in the order of the queries."""
-        ...
-
-    async def create(self, rows: Sequence[PromptRow]) -> int:
-        """Insert prompts and commit; return their number."""
-        ...
+THREADS = 40  # number of threads that FastAPI uses for endpoints that are plain functions
+CONNECTIONS = 20  # pool size of the optimised engines
 
 
 class Threaded:
-    """Queries run one after another on a synchronous session in a thread, as in an endpoint that is a plain function. The baseline.
+    """The baseline, as in an endpoint that is a plain function: queries one after another on a synchronous session in a thread."""
 
-    Also the right choice for an embedded database, on an engine without pings.
-    """
-
-    def __init__(self, engine: Engine, threads: Executor, insert: Insert = bulk.insert_baseline) -> None:
+    def __init__(self, engine: Engine, threads: Executor, insert: bulk.Insert = bulk.insert_baseline) -> None:
         self._sessions = sync_sessions(engine)
         self._threads = Threads(threads)
         self._insert = insert
 
     async def run_queries(self, queries: Sequence[Query]) -> list[Any]:
         """Run in a thread."""
-        return await self._in_thread(queries)
 
-    async def create(self, rows: Sequence[PromptRow]) -> int:
-        """Insert in a thread."""
-        [inserted] = await self._in_thread([lambda session: self._insert(session, rows)])
-        return int(inserted)
-
-    async def _in_thread(self, queries: Sequence[Query]) -> list[Any]:
         async def answer() -> list[Any]:
             async with self._sessions() as session:
                 return [await query(session) for query in queries]
 
         return await self._threads.run(answer)
+
+    async def create(self, rows: Sequence[bulk.PromptRow]) -> int:
+        """Insert in a thread."""
+        [inserted] = await self.run_queries([lambda session: self._insert(session, rows)])
+        return int(inserted)
 
 
 class OneSession:
@@ -90,7 +64,7 @@ class OneSession:
         async with self._sessions() as session:
             return [await query(session) for query in queries]
 
-    async def create(self, rows: Sequence[PromptRow]) -> int:
+    async def create(self, rows: Sequence[bulk.PromptRow]) -> int:
         """Insert as the review does, and commit, which the review omits."""
         async with self._sessions() as session:
             await bulk_create_as_written(session, [Prompt(**row) for row in rows])
@@ -112,7 +86,7 @@ class SessionEach:
             tasks = [group.create_task(self._answer(query)) for query in queries]
         return [task.result() for task in tasks]
 
-    async def create(self, rows: Sequence[PromptRow]) -> int:
+    async def create(self, rows: Sequence[bulk.PromptRow]) -> int:
         """Insert with one executemany."""
         async with self._free, self._writers() as session:
             return await bulk.insert_optimised(session, rows)
@@ -122,9 +96,16 @@ class SessionEach:
             return await query(session)
 
 
+Requests = Threaded | OneSession | SessionEach
+"""A way of serving requests: `run_queries` runs independent queries of one request and returns the answers in their order; `create`
+inserts prompts, commits, and returns their number."""
+
+_OPTIMISED = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": 5, "pool_use_lifo": True}
+
+
 def engine_baseline(url: URL) -> Engine:
     """Create the synchronous engine of the baseline."""
-    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    return create_engine(url, **pools.BASELINE)
 
 
 def engine_proposed(url: URL | str) -> AsyncEngine:
@@ -134,14 +115,12 @@ def engine_proposed(url: URL | str) -> AsyncEngine:
 
 def engine_optimised(url: URL) -> AsyncEngine:
     """Create an asyncio engine for `SessionEach`: a fixed number of connections, the most recently used first."""
-    return create_async_engine(
-        url, poolclass=AsyncAdaptedQueuePool, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=5, pool_use_lifo=True
-    )
+    return create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **_OPTIMISED)
 
 
 def engine_in_threads(url: URL) -> Engine:
     """Create a synchronous engine for an embedded database: no overflow, and no ping, since no network can drop connections."""
-    return create_engine(url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=5, pool_use_lifo=True)
+    return create_engine(url, **_OPTIMISED)
 
 
 def address_as_written(url: str) -> str:
@@ -156,11 +135,7 @@ async def session_as_written(sessions: async_sessionmaker[AsyncSession]) -> Asyn
 
 
 async def gathered_on_one_session(session: AsyncSession, queries: Sequence[Query]) -> list[Any]:
-    """Run all queries concurrently on one session.
-
-    Raises:
-        InvalidRequestError: the session has no connection yet. If it has one, the queries run one after another.
-    """
+    """Run all queries concurrently on one session: InvalidRequestError without a connection yet, one after another with one."""
     return list(await asyncio.gather(*(query(session) for query in queries)))
 
 

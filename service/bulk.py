@@ -1,13 +1,12 @@
 """Writing many prompts at once: inserts, upserts, status changes and soft deletes.
 
 Every technique commits once, so all are equally durable, and returns the number of prompts changed. Times are arguments: a run must
-write the same rows whenever it runs. Rows are dicts with all columns of a prompt; a parent precedes its children.
-
-An upsert replaces title, content and updated_at of an existing prompt, and inserts a new one.
+write the same rows whenever it runs. Rows are dicts with all columns of a prompt; a parent precedes its children. An upsert
+replaces title, content and updated_at of an existing prompt, and inserts a new one.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +19,9 @@ from service.loading import KEYS_PER_STATEMENT, chunks
 from service.models import Base, Prompt
 
 PromptRow = Mapping[str, Any]
+Insert = Callable[[AsyncSession, Sequence[PromptRow]], Awaitable[int]]
 
-BATCH = 1000
-"""Rows per batch. Ten times as many take ten times the memory for parameters and gain nothing."""
-
+BATCH = 1000  # rows per batch; ten times as many take ten times the memory for parameters and gain nothing
 _REPLACED = ("title", "content", "updated_at")
 _PROMPTS: Table = Base.metadata.tables["prompts"]
 
@@ -36,11 +34,7 @@ async def insert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> i
 
 
 async def insert_as_written(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
-    """Insert or update as the review writes it.
-
-    Raises:
-        AttributeError: always, for any rows: the generic `insert()` has no `on_conflict_do_update`.
-    """
+    """Insert or update as the review writes it: AttributeError, since the generic `insert()` has no `on_conflict_do_update`."""
     changed = 0
     for batch in chunks(rows, batch_size):
         statement = insert(Prompt).values(batch)
@@ -70,11 +64,7 @@ async def insert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batc
 
 
 async def insert_optimised(session: AsyncSession, rows: Iterable[PromptRow]) -> int:
-    """Insert with executemany: a single-row statement run over batches of parameters. Accepts a generator of rows.
-
-    Raises:
-        IntegrityError: an id exists already; nothing is inserted.
-    """
+    """Insert with executemany, also from a generator. Raises IntegrityError if an id exists already; nothing is inserted."""
     inserted = 0
     for batch in chunks(rows, BATCH):
         await session.execute(insert(_PROMPTS), batch)
@@ -93,12 +83,10 @@ async def upsert_baseline(session: AsyncSession, rows: Sequence[PromptRow]) -> i
             for name in _REPLACED:
                 setattr(prompt, name, row[name])
     await session.commit()
-    return _distinct(rows)
+    return len({row["id"] for row in rows})
 
 
-async def upsert_repaired(session: AsyncSession, rows: Sequence[PromptRow], batch_size: int = BATCH) -> int:
-    """Upsert as the review intends; its insert is already an upsert."""
-    return await insert_repaired(session, rows, batch_size)
+upsert_repaired = insert_repaired  # the review's insert is already an upsert
 
 
 async def upsert_optimised(session: AsyncSession, rows: Sequence[PromptRow]) -> int:
@@ -107,7 +95,7 @@ async def upsert_optimised(session: AsyncSession, rows: Sequence[PromptRow]) -> 
     for batch in chunks(rows, BATCH):
         await session.execute(statement, batch)
     await session.commit()
-    return _distinct(rows)
+    return len({row["id"] for row in rows})
 
 
 async def set_status_baseline(session: AsyncSession, ids: Sequence[str], status: str, at: datetime) -> int:
@@ -144,14 +132,13 @@ async def soft_delete_baseline(session: AsyncSession, ids: Sequence[str], at: da
 
 async def soft_delete_proposed(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
     """Mark those not deleted yet with one UPDATE and one variable per id."""
-    return await _run(session, update(Prompt).where(Prompt.id.in_(ids)).where(Prompt.deleted_at.is_(None)).values(deleted_at=at))
+    return await _run(session, update(Prompt).where(Prompt.id.in_(ids), Prompt.deleted_at.is_(None)).values(deleted_at=at))
 
 
 async def soft_delete_optimised(session: AsyncSession, ids: Sequence[str], at: datetime) -> int:
     """Mark those not deleted yet with one UPDATE and the ids in one variable."""
-    return await _run(
-        session, update(_PROMPTS).where(_among(session, Prompt.id, ids), Prompt.deleted_at.is_(None)).values(deleted_at=at)
-    )
+    live = update(_PROMPTS).where(_among(session, Prompt.id, ids), Prompt.deleted_at.is_(None))
+    return await _run(session, live.values(deleted_at=at))
 
 
 async def _run(session: AsyncSession, statement: Update) -> int:
@@ -161,10 +148,9 @@ async def _run(session: AsyncSession, statement: Update) -> int:
 
 
 def _among(session: AsyncSession, column: InstrumentedAttribute[str], ids: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of the ids, all in one variable.
+    """Return the condition that a column is one of the ids, all in one variable: no limit, and one text for any number of them.
 
-    Their number is unlimited then, and the statement text is the same for any number of them. Lists in chunks and executemany have
-    neither advantage and were slower on SQLite.
+    Lists in chunks and executemany have neither advantage and were slower on SQLite.
     """
     if _dialect(session) == "postgresql":
         return column == any_(literal(list(ids), ARRAY(String)))
@@ -177,14 +163,9 @@ def _upsert(session: AsyncSession, into: type[Prompt] | Table) -> postgresql.Ins
 
 
 def _replacing(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
-    return statement.on_conflict_do_update(
-        index_elements=["id"], set_={name: getattr(statement.excluded, name) for name in _REPLACED}
-    )
+    replaced = {name: getattr(statement.excluded, name) for name in _REPLACED}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=replaced)
 
 
 def _dialect(session: AsyncSession) -> str:
     return session.get_bind().dialect.name
-
-
-def _distinct(rows: Iterable[PromptRow]) -> int:
-    return len({row["id"] for row in rows})

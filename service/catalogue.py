@@ -6,31 +6,22 @@ once. Times are arguments: a run must write the same rows whenever it runs.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from service import prompts
 from service.models import Evaluation, Prompt, PromptTemplate, TestResult
 
-PromptDetail = tuple[str, str, str, str, int, datetime]
-"""(id, title, content, status, version, created_at)."""
-
-UserPrompts = tuple[tuple[str, str, datetime], ...]
-"""(id, title, created_at) of each prompt, newest first."""
-
-TestCase = tuple[str, str, float | None, bool]
-"""(id, test_case_name, score, passed)."""
-
+PromptDetail = tuple[str, str, str, str, int, datetime]  # (id, title, content, status, version, created_at)
+UserPrompts = tuple[tuple[str, str, datetime], ...]  # (id, title, created_at) of each prompt, newest first
+TestCase = tuple[str, str, float | None, bool]  # (id, test_case_name, score, passed)
 EvaluationDetail = tuple[tuple[str, str, str, str, str, float | None], tuple[TestCase, ...]]
 """(id, prompt_id, status, provider, model, overall_score), and its test results sorted by id."""
 
-Templates = tuple[tuple[str, str, int], ...]
-"""(id, name, usage_count) of each template, most used first."""
-
-Statistics = tuple[tuple[str, float, int], ...]
-"""(prompt_id, mean score, number of evaluations) of the best-scoring prompts."""
+Templates = tuple[tuple[str, str, int], ...]  # (id, name, usage_count) of each template, most used first
+Statistics = tuple[tuple[str, float, int], ...]  # (prompt_id, mean score, number of evaluations) of the best-scoring prompts
 
 
 class Catalogue(Protocol):
@@ -38,39 +29,30 @@ class Catalogue(Protocol):
 
     async def prompt(self, prompt_id: str) -> PromptDetail | None:
         """Return a live prompt."""
-        ...
 
     async def user_prompts(self, user_id: str) -> UserPrompts:
         """Return a user's fifty newest active prompts."""
-        ...
 
     async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
         """Return an evaluation with its test results."""
-        ...
 
     async def templates(self, category: str) -> Templates:
         """Return a category's twenty most used templates."""
-        ...
 
     async def statistics(self) -> Statistics:
         """Return the twenty best-scoring prompts."""
-        ...
 
     async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
         """Change the title of a user's live prompt; return its new version, or None if it does not exist."""
-        ...
 
     async def create_prompt(self, row: Mapping[str, Any]) -> None:
         """Save a new prompt, given with all of its columns."""
-        ...
 
     async def re_evaluate(self, evaluation_id: str, score: float) -> None:
         """Change the score of an evaluation and of each of its test results."""
-        ...
 
     async def rename_template(self, template_id: str, category: str, name: str) -> None:
         """Change the name of a template of a category."""
-        ...
 
 
 class DatabaseCatalogue:
@@ -91,16 +73,9 @@ class DatabaseCatalogue:
 
     async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
         """Send one statement for the evaluation, and one for its results."""
-        results = (
-            select(TestResult.id, TestResult.test_case_name, TestResult.score, TestResult.passed)
-            .where(TestResult.evaluation_id == evaluation_id)
-            .order_by(TestResult.id)
-        )
         async with self._sessions() as session:
             found = await prompts.evaluation(session, evaluation_id)
-            if found is None:
-                return None
-            return found, tuple([cast("TestCase", tuple(row)) for row in await session.execute(results)])
+            return None if found is None else (found, tuple(await prompts.test_cases(session, evaluation_id)))
 
     async def templates(self, category: str) -> Templates:
         """Send one statement."""

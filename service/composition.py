@@ -1,7 +1,7 @@
 """The prompt service, composed from its switches: each read and each write uses the technique of its level.
 
-Levels differ visibly in one more way, in addition to the review's cursor (`paging`) and its shared connection to SQLite
-(`engines`): the review's bulk insert is an upsert. If an id already exists, the baseline and the optimised insert are refused,
+Levels differ visibly in one more way, in addition to the review's cursor (`streaming`) and its shared connection to SQLite
+(`database`): the review's bulk insert is an upsert. If an id already exists, the baseline and the optimised insert are refused,
 while the review's insert replaces title and content, even of another user's prompt.
 """
 
@@ -9,58 +9,36 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, cast
 
 from sqlalchemy import make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service import bulk, loading, paging, prompts, streaming, transactions
+from service import bulk, loading, prompts, streaming, transactions
 from service.async_queries import SessionEach
-from service.cache.front import Front, Owners, open_front
-from service.catalogue import (
-    Catalogue,
-    DatabaseCatalogue,
-    EvaluationDetail,
-    PromptDetail,
-    Statistics,
-    Templates,
-    TestCase,
-    UserPrompts,
-)
-from service.database import Database, DatabaseRun, open_database
+from service.cache.catalogue import Front, Owners, open_front
+from service.catalogue import Catalogue, DatabaseCatalogue, EvaluationDetail
+from service.database import Database, open_database
 from service.loading import KEYS_PER_STATEMENT, chunks
-from service.models import Prompt, TestResult
+from service.models import Prompt
+from service.prompts import Query
 from service.settings import ServiceSettings
 from service.streaming import Page
 from service.switches import Level, Switches
 
 Row = Mapping[str, Any]
 
-_WITH_EVALUATIONS = {
-    Level.BASELINE: loading.with_evaluations_one_by_one,
-    Level.PROPOSED: loading.with_evaluations_proposed,
-    Level.OPTIMISED: loading.with_evaluations_optimised,
-}
-_INSERT: Mapping[Level, Callable[[AsyncSession, Sequence[Row]], Awaitable[int]]] = {
-    Level.BASELINE: bulk.insert_baseline,
-    Level.PROPOSED: bulk.insert_repaired,
-    Level.OPTIMISED: bulk.insert_optimised,
-}
-_SET_STATUS = {
-    Level.BASELINE: bulk.set_status_baseline,
-    Level.PROPOSED: bulk.set_status_proposed,
-    Level.OPTIMISED: bulk.set_status_optimised,
-}
-_SOFT_DELETE = {
-    Level.BASELINE: bulk.soft_delete_baseline,
-    Level.PROPOSED: bulk.soft_delete_proposed,
-    Level.OPTIMISED: bulk.soft_delete_optimised,
-}
-_EXPORT = {
-    Level.BASELINE: streaming.export_baseline,
-    Level.PROPOSED: streaming.export_proposed,
-    Level.OPTIMISED: streaming.export_optimised,
-}
+# Techniques by level: the baseline's, the proposed and the optimised one.
+_LOAD = (loading.with_evaluations_one_by_one, loading.with_evaluations_proposed, loading.with_evaluations_optimised)
+_WITH_EVALUATIONS = dict(zip(Level, _LOAD, strict=True))
+_INSERT: Mapping[Level, bulk.Insert] = dict(
+    zip(Level, (bulk.insert_baseline, bulk.insert_repaired, bulk.insert_optimised), strict=True)
+)
+_SET_STATUS = dict(zip(Level, (bulk.set_status_baseline, bulk.set_status_proposed, bulk.set_status_optimised), strict=True))
+_SOFT_DELETE = dict(zip(Level, (bulk.soft_delete_baseline, bulk.soft_delete_proposed, bulk.soft_delete_optimised), strict=True))
+_EXPORT = dict(zip(Level, (streaming.export_baseline, streaming.export_proposed, streaming.export_optimised), strict=True))
 
 
 @dataclass(frozen=True)
@@ -68,28 +46,16 @@ class PromptService:
     """The operations of the service. Rows are mappings with all columns, ids included."""
 
     switches: Switches
-    """The level of each optimisation."""
-
     database: Database
-    front: Front
-    """The catalogue, cached or not, and the invalidation for other writes."""
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The reads that may be cached, and the update of a prompt."""
-        return self.front.catalogue
+    front: Front  # the catalogue, cached or not, and the invalidation for other writes
 
     async def ping(self) -> None:
         """Send the database a trivial query."""
         await self.database.read(lambda session: session.execute(select(1)))
 
     async def page(self, user_id: str, cursor: str | None, limit: int) -> Page[str]:
-        """Return a page of a user's live prompts by cursor.
-
-        Raises:
-            MalformedCursorError: the cursor was not issued by a page.
-        """
-        return await self.database.read(lambda session: paging.page(session, self.switches.streaming, user_id, cursor, limit))
+        """Return a page of a user's live prompts by cursor. Raises MalformedCursorError if the cursor was not issued by a page."""
+        return await self.database.read(lambda session: streaming.page(session, self.switches.streaming, user_id, cursor, limit))
 
     async def page_from(self, user_id: str, offset: int, limit: int) -> Page[int]:
         """Return a page of a user's live prompts by offset. All levels use the same technique."""
@@ -97,15 +63,10 @@ class PromptService:
 
     async def with_evaluations(self, user_id: str) -> list[dict[str, Any]]:
         """Return a user's fifty newest prompts, each with its completed evaluations."""
-        load = _WITH_EVALUATIONS[self.switches.loading]
-        return await self.database.read(lambda session: load(session, user_id))
+        return await self.database.read(lambda session: _WITH_EVALUATIONS[self.switches.loading](session, user_id))
 
     async def create(self, prompt: Row, evaluation: Row) -> None:
-        """Save a prompt and its first evaluation.
-
-        Raises:
-            IntegrityError: one of the ids exists already.
-        """
+        """Save a prompt and its first evaluation. Raises IntegrityError if one of the ids exists already."""
         async with self.front.writing({prompt["id"]: prompt["user_id"]}):
             if self.switches.transactions is Level.OPTIMISED:
                 once = self.database.once
@@ -118,9 +79,7 @@ class PromptService:
     async def create_many(self, rows: Sequence[Row]) -> int:
         """Insert prompts and return their number.
 
-        Raises:
-            IntegrityError: an id exists already; nothing is inserted. The review's insert never raises it, since it replaces the
-                row.
+        Raises IntegrityError if an id exists already, and inserts nothing; the review's insert replaces the row instead.
         """
         insert = _INSERT[self.switches.bulk]
         async with self.front.writing({row["id"]: row["user_id"] for row in rows}):
@@ -148,87 +107,56 @@ class PromptService:
             return {}
 
         async def owners(session: AsyncSession) -> Owners:
-            found: dict[str, str] = {}
-            for some in chunks(ids, KEYS_PER_STATEMENT):
-                rows = await session.execute(select(Prompt.id, Prompt.user_id).where(Prompt.id.in_(some)))
-                found |= {row.id: row.user_id for row in rows}
-            return found
+            owned = select(Prompt.id, Prompt.user_id)
+            return {
+                row.id: row.user_id
+                for keys in chunks(ids, KEYS_PER_STATEMENT)
+                for row in await session.execute(owned.where(Prompt.id.in_(keys)))
+            }
 
         return await self.database.read(owners)
 
 
 @asynccontextmanager
 async def open_service(settings: ServiceSettings) -> AsyncIterator[PromptService]:
-    """Open the service with its settings, in the event loop that uses it, and close everything that it opened at the end.
-
-    Raises:
-        ValueError: the service does not support the database.
-    """
+    """Open the service, in the event loop that uses it, and close it at the end. Raises ValueError for an unsupported database."""
     async with (
         open_database(make_url(settings.database_url), settings.switches) as database,
-        open_front(settings, database_catalogue(database)) as front,
+        open_front(settings, _catalogue(database)) as front,
     ):
         yield PromptService(settings.switches, database, front)
 
 
-def database_catalogue(database: Database) -> Catalogue:
-    """Return the catalogue that reads from the database directly, without a cache."""
-    reads: Catalogue = DatabaseCatalogue(database.readers)
-    if database.concurrent_reads is not None:
-        reads = _ConcurrentReads(database, database.concurrent_reads)
-    return _DispatchedCatalogue(reads, DatabaseCatalogue(database.writers), database.run, database.run_again)
+def _catalogue(database: Database) -> Catalogue:
+    """Return the catalogue without a cache, whose methods run through the dispatchers of the database."""
+    reads, writes = DatabaseCatalogue(database.readers), DatabaseCatalogue(database.writers)
+    each = database.concurrent_reads
+
+    def read(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        return lambda *args: database.run(lambda: method(*args))
+
+    def write(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        return lambda *args: database.run_again(lambda: method(*args))
+
+    dispatched = SimpleNamespace(
+        prompt=read(reads.prompt),
+        user_prompts=read(reads.user_prompts),
+        evaluation=read(reads.evaluation) if each is None else partial(_evaluation_concurrently, each),
+        templates=read(reads.templates),
+        statistics=read(reads.statistics),
+        update_prompt=write(writes.update_prompt),
+        create_prompt=write(writes.create_prompt),
+        re_evaluate=write(writes.re_evaluate),
+        rename_template=write(writes.rename_template),
+    )
+    return cast("Catalogue", dispatched)
 
 
-class _ConcurrentReads(DatabaseCatalogue):
-    """Read an evaluation and its results concurrently: two connections, one round trip less."""
-
-    def __init__(self, database: Database, each: SessionEach) -> None:
-        super().__init__(database.readers)
-        self._each = each
-
-    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
-        async def results(session: AsyncSession) -> tuple[TestCase, ...]:
-            chosen = select(TestResult.id, TestResult.test_case_name, TestResult.score, TestResult.passed)
-            rows = await session.execute(chosen.where(TestResult.evaluation_id == evaluation_id).order_by(TestResult.id))
-            return tuple([cast("TestCase", tuple(row)) for row in rows])
-
-        try:
-            found, cases = await self._each.run_queries([lambda session: prompts.evaluation(session, evaluation_id), results])
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # callers do not need to know that there were two queries
-        return None if found is None else (found, cases)
-
-
-class _DispatchedCatalogue:
-    """A catalogue that runs its reads and its writes through dispatchers."""
-
-    def __init__(self, reads: Catalogue, writes: Catalogue, run: DatabaseRun, run_again: DatabaseRun) -> None:
-        self._reads, self._writes = reads, writes
-        self._run, self._run_again = run, run_again
-
-    async def prompt(self, prompt_id: str) -> PromptDetail | None:
-        return await self._run(lambda: self._reads.prompt(prompt_id))
-
-    async def user_prompts(self, user_id: str) -> UserPrompts:
-        return await self._run(lambda: self._reads.user_prompts(user_id))
-
-    async def evaluation(self, evaluation_id: str) -> EvaluationDetail | None:
-        return await self._run(lambda: self._reads.evaluation(evaluation_id))
-
-    async def templates(self, category: str) -> Templates:
-        return await self._run(lambda: self._reads.templates(category))
-
-    async def statistics(self) -> Statistics:
-        return await self._run(self._reads.statistics)
-
-    async def update_prompt(self, prompt_id: str, user_id: str, title: str, at: datetime) -> int | None:
-        return await self._run_again(lambda: self._writes.update_prompt(prompt_id, user_id, title, at))
-
-    async def create_prompt(self, row: Mapping[str, Any]) -> None:
-        await self._run_again(lambda: self._writes.create_prompt(row))
-
-    async def re_evaluate(self, evaluation_id: str, score: float) -> None:
-        await self._run_again(lambda: self._writes.re_evaluate(evaluation_id, score))
-
-    async def rename_template(self, template_id: str, category: str, name: str) -> None:
-        await self._run_again(lambda: self._writes.rename_template(template_id, category, name))
+async def _evaluation_concurrently(each: SessionEach, evaluation_id: str) -> EvaluationDetail | None:
+    """Read an evaluation and its results on two connections: one round trip less."""
+    queries: list[Query] = [lambda s: prompts.evaluation(s, evaluation_id), lambda s: prompts.test_cases(s, evaluation_id)]
+    try:
+        found, cases = await each.run_queries(queries)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # callers do not need to know that there were two queries
+    return None if found is None else (found, tuple(cases))

@@ -5,17 +5,14 @@ Every function creates an engine and opens no connection yet. The caller dispose
 Decisions of the optimised settings, with reasons:
 
 - One kind of pool, `AsyncAdaptedQueuePool`, set explicitly: SQLAlchemy's default has changed between releases.
-- A server's pool is as large as the number of concurrent requests, but never larger than this process's share of the connections
-  that the server grants. There is no overflow: a connection beyond the pool's size is closed when it is returned, so every burst
-  would open the same connections again, each for several round trips.
-- An embedded engine's pool is small. Its connections are threads that alternate on one interpreter, and each has a page cache.
+- A server's pool is as large as the number of concurrent requests, up to this process's share of the server's connections. There is
+  no overflow: a connection beyond the size is closed when it is returned, so every burst would open the same ones again.
+- An embedded engine's pool is small: its connections are threads of one interpreter, and each has a page cache.
 - The most recently used connection is taken first. It has the statements prepared and the pages cached.
-- Each connection to a server has its own lifetime, randomly shortened a little: a pool that was opened at once would otherwise be
-  closed at once as well.
-- A connection is pinged only if a network can drop it, and only after it has been idle for a while. A ping before every use costs
-  every request round trips; HikariCP's `aliveBypassWindowMs` skips it in the same way.
+- Each connection to a server has its own lifetime, randomly shortened, so that those opened at once are not closed at once.
+- A connection is pinged only if a network can drop it, and only after it has been idle for a while, as HikariCP's
+  `aliveBypassWindowMs` does: a ping before every use costs every request round trips.
 - A checkout times out before a user gives up. Then it raises, and the service can respond that it is busy.
-- `warm_up` opens connections before the first request arrives.
 """
 
 import asyncio
@@ -25,7 +22,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import URL, event
@@ -33,8 +29,7 @@ from sqlalchemy import exc as errors
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
-RETIRES, RETURNED = "retires_s", "returned_s"
-"""Keys in a connection's `info`: the end of its lifetime, and the time of its last return to the pool, in monotonic seconds."""
+RETIRES, RETURNED = "retires_s", "returned_s"  # keys of a connection's `info`: end of its lifetime, last return to the pool
 
 
 class Environment(StrEnum):
@@ -45,38 +40,31 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+BASELINE: Mapping[str, Any] = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True}
+
+UNKNOWN = "pool_timeout_retry"  # the keyword of the review that SQLAlchemy does not know
+PROPOSED: Mapping[Environment, Mapping[str, Any]] = {
+    Environment.LOCAL: {"pool_size": 5, "max_overflow": 10, "pool_timeout": 30, "pool_recycle": 3600},
+    Environment.STAGING: {"pool_size": 10, "max_overflow": 20, "pool_timeout": 20, "pool_recycle": 1800},
+    Environment.PRODUCTION: {
+        "pool_size": 20,
+        "max_overflow": 40,
+        "pool_timeout": 10,
+        UNKNOWN: 3,
+        "pool_recycle": 900,
+        "pool_pre_ping": True,
+        "pool_use_lifo": True,
+    },
+}
+
+
 def engine_baseline(url: URL) -> AsyncEngine:
     """Create an engine with the baseline's settings: the same everywhere, pinged before every use, never recycled."""
-    return create_async_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
-
-
-PROPOSED: Mapping[Environment, Mapping[str, Any]] = MappingProxyType(
-    {
-        Environment.LOCAL: {"pool_size": 5, "max_overflow": 10, "pool_timeout": 30, "pool_recycle": 3600},
-        Environment.STAGING: {"pool_size": 10, "max_overflow": 20, "pool_timeout": 20, "pool_recycle": 1800},
-        Environment.PRODUCTION: {
-            "pool_size": 20,
-            "max_overflow": 40,
-            "pool_timeout": 10,
-            "pool_timeout_retry": 3,
-            "pool_recycle": 900,
-            "pool_pre_ping": True,
-            "pool_use_lifo": True,
-        },
-    }
-)
-"""The review's settings, including the keyword that SQLAlchemy does not know."""
-
-UNKNOWN = "pool_timeout_retry"
-"""The keyword that SQLAlchemy does not know."""
+    return create_async_engine(url, **BASELINE)
 
 
 def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
-    """Create an engine as the review writes it.
-
-    Raises:
-        TypeError: in production, if the URL does not contain "sqlite".
-    """
+    """Create an engine as the review writes it. Raises TypeError in production, unless the URL contains "sqlite"."""
     if "sqlite" in url.render_as_string():
         # `check_same_thread` is omitted: an asyncio driver has its own thread, and Turso's driver does not know the argument.
         return create_async_engine(url, poolclass=StaticPool)
@@ -84,18 +72,18 @@ def engine_as_written(url: URL, environment: Environment) -> AsyncEngine:
 
 
 def engine_with_settings_as_written(url: URL, environment: Environment) -> AsyncEngine:
-    """Create an engine with the review's settings of an environment, for any URL.
-
-    Raises:
-        TypeError: in production.
-    """
+    """Create an engine with the review's settings of an environment, for any URL. Raises TypeError in production."""
     return create_async_engine(url, **PROPOSED[environment], pool_logging_name="turso_pool")
 
 
 def engine_proposed(url: URL, environment: Environment) -> AsyncEngine:
-    """Create an engine with the review's settings of an environment, repaired to run: without the unknown keyword."""
-    settings = {name: value for name, value in PROPOSED[environment].items() if name != UNKNOWN}
-    return create_async_engine(url, **settings, pool_logging_name="turso_pool")
+    """Create an engine with the review's settings of an environment, repaired to run."""
+    return create_async_engine(url, **repaired(environment), pool_logging_name="turso_pool")
+
+
+def repaired(environment: Environment) -> dict[str, Any]:
+    """Return the review's settings of an environment, without the unknown keyword."""
+    return {name: value for name, value in PROPOSED[environment].items() if name != UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -118,14 +106,14 @@ class PoolSettings:
 
     size: int
     timeout_s: float
-    lifetime_s: float | None = None
-    """Maximum age of a connection in seconds; None for no limit."""
+    lifetime_s: float | None = None  # maximum age of a connection in seconds; None for no limit
+    lifetime_jitter: float = 0.1  # share of the lifetime by which each connection's lifetime is shortened at most, at random
+    ping_after_idle_s: float | None = None  # idle seconds after which a connection is pinged when it is taken; None for never
 
-    lifetime_jitter: float = 0.1
-    """Share of the lifetime by which each connection's lifetime is shortened at most, at random."""
-
-    ping_after_idle_s: float | None = None
-    """Idle time in seconds after which a connection is pinged when it is taken; None for never."""
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the pool for SQLAlchemy's `create_engine`."""
+        return {"pool_size": self.size, "max_overflow": 0, "pool_timeout": self.timeout_s, "pool_use_lifo": True}
 
 
 def settings_for(environment: Environment, url: URL, share: Share = Share(), requests: int = 100) -> PoolSettings:
@@ -144,14 +132,7 @@ def engine_optimised(
     url: URL, settings: PoolSettings, draw: Callable[[], float] = random.random, now_s: Callable[[], float] = time.monotonic
 ) -> AsyncEngine:
     """Create an engine with the optimised settings. `draw` returns a number in [0, 1), `now_s` monotonic seconds."""
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=settings.size,
-        max_overflow=0,
-        pool_timeout=settings.timeout_s,
-        pool_use_lifo=True,
-    )
+    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **settings.arguments)
     if settings.lifetime_s is not None:
         _retire(engine, settings.lifetime_s, settings.lifetime_jitter, draw, now_s)
     if settings.ping_after_idle_s is not None:
@@ -167,10 +148,7 @@ async def warm_up(engine: AsyncEngine, connections: int) -> None:
 
 
 def _retire(engine: AsyncEngine, lifetime_s: float, jitter: float, draw: Callable[[], float], now_s: Callable[[], float]) -> None:
-    """Replace a connection whose lifetime is over when it is next taken.
-
-    `pool_recycle` has one age for all. A checkout that raises DisconnectionError gets a new connection from the pool.
-    """
+    """Replace a connection whose lifetime is over when it is next taken: after DisconnectionError the pool opens a new one."""
 
     def connected(_connection: Any, record: Any) -> None:
         record.info[RETIRES] = now_s() + lifetime_s * (1 - jitter * draw())

@@ -1,12 +1,11 @@
 """Sessions on an engine that the caller opens and closes: asyncio sessions, and synchronous ones with the same interface.
 
-An endpoint that is a plain function runs in a thread and blocks there. Code written for asyncio sessions runs on a synchronous
-session in the same way: each awaited call has already completed, so the coroutine runs from start to end in one step. The same
-code serves both, so only the execution differs.
+Code written for asyncio sessions runs on a synchronous session in a thread in the same way: each awaited call has already
+completed, so the coroutine runs from start to end in one step. The same code serves both, so only the execution differs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -29,68 +28,53 @@ def sessionmaker(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-class SyncSession:
+def _awaitable(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a session's method as one to await."""
+
+    async def call(self: "_SyncSession", *args: Any, **options: Any) -> Any:
+        return method(self.session, *args, **options)
+
+    return call
+
+
+class _SyncSession:
     """A synchronous session with the interface of an asyncio one. Methods not defined here are synchronous in both."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
+        return getattr(self.session, name)
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
-        """Execute a statement."""
-        return self._session.execute(*args, **options)
-
-    async def scalars(self, *args: Any, **options: Any) -> Any:
-        """Execute a statement and return the first column."""
-        return self._session.scalars(*args, **options)
-
-    async def get(self, *args: Any, **options: Any) -> Any:
-        """Return an object by its key, or None."""
-        return self._session.get(*args, **options)
-
-    async def flush(self) -> None:
-        """Send pending changes."""
-        self._session.flush()
-
-    async def commit(self) -> None:
-        """Commit."""
-        self._session.commit()
-
-    async def rollback(self) -> None:
-        """Roll back."""
-        self._session.rollback()
+    execute, scalars, get = _awaitable(Session.execute), _awaitable(Session.scalars), _awaitable(Session.get)
+    flush, commit, rollback = _awaitable(Session.flush), _awaitable(Session.commit), _awaitable(Session.rollback)
 
     @asynccontextmanager
     async def begin_nested(self) -> AsyncIterator[Any]:
-        """Open a SAVEPOINT, and release it at the end or roll back to it."""
-        with self._session.begin_nested() as savepoint:
+        with self.session.begin_nested() as savepoint:
             yield savepoint
 
 
-class SyncSessions:
+class _SyncSessions:
     """Creates such sessions on an engine, as `async_sessionmaker` creates asyncio ones."""
 
     def __init__(self, engine: Engine) -> None:
         self._sessions = orm_sessionmaker(engine, expire_on_commit=False)
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[SyncSession]:
-        """Yield a session."""
+    async def __call__(self) -> AsyncIterator[_SyncSession]:
         with self._sessions() as session:
-            yield SyncSession(session)
+            yield _SyncSession(session)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[SyncSession]:
-        """Yield a session in a transaction, committed at the end."""
+    async def begin(self) -> AsyncIterator[_SyncSession]:
         with self._sessions.begin() as session:
-            yield SyncSession(session)
+            yield _SyncSession(session)
 
 
 def sync_sessions(engine: Engine) -> async_sessionmaker[AsyncSession]:
     """Return a maker of synchronous sessions with the interface of `async_sessionmaker`, for code run by `run_to_end`."""
-    return cast("async_sessionmaker[AsyncSession]", SyncSessions(engine))
+    return cast("async_sessionmaker[AsyncSession]", _SyncSessions(engine))
 
 
 class Threads:
@@ -115,17 +99,12 @@ class Threads:
             while (found := await self.run(step)) is not None:
                 yield found[0]
         finally:
-            close = getattr(pieces, "aclose", None)
-            if close is not None:
-                await self.run(close)
+            if isinstance(pieces, AsyncGenerator):
+                await self.run(pieces.aclose)
 
 
 def run_to_end(work: Awaitable[Answer]) -> Answer:
-    """Run a coroutine to its end in one step.
-
-    Raises:
-        RuntimeError: it awaits something that has not completed.
-    """
+    """Run a coroutine to its end in one step. Raises RuntimeError if it awaits something that has not completed."""
     steps = cast("Coroutine[Any, Any, Answer]", work)
     try:
         steps.send(None)

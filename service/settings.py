@@ -16,62 +16,37 @@ SLOW_LOG, SLOW_MS = "PROMPT_SERVICE_SLOW_LOG", "PROMPT_SERVICE_SLOW_MS"
 
 ALL_BASELINE = Switches.all(Level.BASELINE)
 
-BODY_LIMIT_BYTES = 4 * 2**20
-"""Default limit of a request body: a thousand prompts of four thousand characters."""
-
-SLOW_THRESHOLD_MS = 100.0
-"""Default threshold of the slow-query log: statements that take this time or longer are logged."""
+BODY_LIMIT_BYTES = 4 * 2**20  # default limit of a request body: a thousand prompts of four thousand characters
+SLOW_THRESHOLD_MS = 100.0  # default threshold of the slow-query log: statements that take this time or longer are logged
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """The settings of one service process.
+    """The settings of one service process. Raises ValueError for a limit of 0, or what lacks its Redis or its monitoring."""
 
-    Raises:
-        ValueError: the switches need a cache, and no Redis is given; a limit is not above 0; or a slow-query log is requested
-            without the monitoring that keeps it.
-    """
-
-    database_url: str = field(repr=False)  # it may hold a password
-    """SQLAlchemy's URL of the database, with any driver; the driver used depends on the switches."""
-
-    redis_url: str | None = field(default=None, repr=False)
-    """URL of Redis; may be None if caching is at its baseline."""
-
+    database_url: str = field(repr=False)  # SQLAlchemy's, with any driver, as the switches choose it; it may hold a password
+    redis_url: str | None = field(default=None, repr=False)  # URL of Redis; may be None if caching is at its baseline
     switches: Switches = ALL_BASELINE
-    namespace: str = "prompt-service:"
-    """Prefix of every key in Redis, including its last separator."""
-
+    namespace: str = "prompt-service:"  # prefix of every key in Redis, including its last separator
     body_limit_bytes: int = BODY_LIMIT_BYTES
-    slow_log: Path | None = None
-    """File of the slow-query log, kept by optimised monitoring only; None for no log."""
-
-    slow_ms: float = SLOW_THRESHOLD_MS
-    """Threshold of the slow-query log in milliseconds."""
+    slow_log: Path | None = None  # file of the slow-query log, kept by optimised monitoring only; None for no log
+    slow_ms: float = SLOW_THRESHOLD_MS  # threshold of the slow-query log in milliseconds
 
     def __post_init__(self) -> None:
-        if self.switches.caching is not Level.BASELINE and self.redis_url is None:
-            raise ValueError(f"caching={self.switches.caching} needs Redis; set {REDIS} to its URL")
-        if self.body_limit_bytes < 1:
-            raise ValueError(
-                f"a body limit of {self.body_limit_bytes} bytes accepts no request; set {BODY_LIMIT} to a number above 0"
-            )
+        caching, monitoring, limit = self.switches.caching, self.switches.monitoring, self.body_limit_bytes
+        if caching is not Level.BASELINE and self.redis_url is None:
+            raise ValueError(f"caching={caching} needs Redis; set {REDIS} to its URL")
+        if limit < 1:
+            raise ValueError(f"a body limit of {limit} bytes accepts no request; set {BODY_LIMIT} to a number above 0")
         if not 0 < self.slow_ms < math.inf:
-            raise ValueError(
-                f"the slow-statement threshold of {self.slow_ms:g} ms is not above 0; set {SLOW_MS} to a number above 0"
-            )
-        if self.slow_log is not None and self.switches.monitoring is not Level.OPTIMISED:
-            raise ValueError(
-                f"monitoring={self.switches.monitoring} keeps no slow-query log; unset {SLOW_LOG} or set monitoring=optimised"
-            )
+            threshold = f"the slow-statement threshold of {self.slow_ms:g} ms"
+            raise ValueError(f"{threshold} is not above 0; set {SLOW_MS} to a number above 0")
+        if self.slow_log is not None and monitoring is not Level.OPTIMISED:
+            raise ValueError(f"monitoring={monitoring} keeps no slow-query log; unset {SLOW_LOG} or set monitoring=optimised")
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Self:
-        """Return the settings given by environment variables.
-
-        Raises:
-            ValueError: a variable is missing or invalid; the message names it.
-        """
+        """Return the settings given by environment variables. Raises ValueError if one is missing or invalid, with its name."""
         if not variables.get(DATABASE):
             raise ValueError(f"{DATABASE} is not set; set it to the URL of the database, such as sqlite:////path/to/prompts.db")
         limit = variables.get(BODY_LIMIT, str(BODY_LIMIT_BYTES))

@@ -3,9 +3,12 @@
 An export is an async generator of chunks of text. The review pages by OFFSET and assembles the whole text before it returns any of
 it. Optimised, each page is located by the last row of the previous page, written and discarded.
 
-Keyset pages or a server-side cursor? Both take about the same memory and, with an index, about the same time. A server-side cursor
-holds a pooled connection and an old snapshot for as long as the client reads; a page holds them for milliseconds. Hence pages, each
-in its own transaction. A row written meanwhile may be missed, but no row is lost or repeated.
+Keyset pages or a server-side cursor? Both take about the same memory and, with an index, time. A server-side cursor holds a pooled
+connection and an old snapshot for as long as the client reads; a page, in its own transaction, holds them for milliseconds. A row
+written meanwhile may be missed, but no row is lost or repeated.
+
+The API's cursor is opaque text at every level (`page`). The review's is a time: prompts that tie with the last prompt of a page
+appear on no page, which is kept as proposed.
 """
 
 import base64
@@ -13,6 +16,7 @@ import csv
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from io import StringIO
 from typing import Any, Generic, TypeVar
 
@@ -20,17 +24,23 @@ from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from service.models import Prompt
+from service.switches import Level
 
 COLUMNS = ("ID", "Title", "Content", "Created At")
-
-EXPORT_PAGE = 500
-"""Rows per page of an export. A larger page takes proportionally more memory and saves almost no time."""
-
+EXPORT_PAGE = 500  # rows per page; a larger page takes proportionally more memory and saves almost no time
 PROPOSED_PAGE = 1000
+MAX_OFFSET = 1_000_000  # the highest offset of a page
 
 Cursor = TypeVar("Cursor")
-Listed = tuple[str, str, datetime]
-"""(id, title, created_at)."""
+Sessions = async_sessionmaker[AsyncSession]
+Listed = tuple[str, str, datetime]  # (id, title, created_at)
+
+
+class MalformedCursorError(ValueError):
+    """A cursor that was not issued by a page."""
+
+    def __init__(self) -> None:
+        super().__init__("the cursor was not issued by a page of these prompts; start again without a cursor")
 
 
 @dataclass(frozen=True)
@@ -41,18 +51,15 @@ class Page(Generic[Cursor]):
     next_cursor: Cursor | None
 
 
-async def export_baseline(sessions: async_sessionmaker[AsyncSession], user_id: str | None = None) -> AsyncIterator[str]:
+async def export_baseline(sessions: Sessions, user_id: str | None = None) -> AsyncIterator[str]:
     """Load the live prompts of a user, or of all users, into one list; write one chunk. Newest first, then by id."""
     async with sessions() as session:
         prompts = (await session.scalars(_newest_first(_live(select(Prompt), user_id)))).all()
     yield _csv([COLUMNS, *map(_exported, prompts)])
 
 
-async def export_proposed(sessions: async_sessionmaker[AsyncSession], user_id: str | None = None) -> AsyncIterator[str]:
-    """Fetch pages by OFFSET, write all into one text, and yield it at the end, as the review's export does.
-
-    Rows with equal times have no defined order; rows inserted or deleted meanwhile make pages repeat or skip others.
-    """
+async def export_proposed(sessions: Sessions, user_id: str | None = None) -> AsyncIterator[str]:
+    """Fetch pages by OFFSET, write all into one text, and yield it at the end, as the review does; rows may repeat or miss."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -67,36 +74,30 @@ async def offset_pages(
 ) -> AsyncGenerator[list[Prompt], None]:
     """Yield lists of prompts by OFFSET, newest first, and empty the session between them, as the review's stream does.
 
-    Page n reads and discards all rows of the previous pages. Emptying the session also loses objects that the caller has added and
-    not flushed yet.
+    Page n reads and discards all rows before it. Rows with equal times have no defined order; rows inserted or deleted meanwhile
+    make pages repeat or skip others. Emptying the session also loses objects that the caller has added and not flushed yet.
     """
     offset = 0
-    while True:
-        statement = _live(select(Prompt), user_id).order_by(Prompt.created_at.desc()).offset(offset).limit(page_size)
-        prompts = list((await session.scalars(statement)).all())
-        if not prompts:
-            return
+    newest = _live(select(Prompt), user_id).order_by(Prompt.created_at.desc())
+    while prompts := list((await session.scalars(newest.offset(offset).limit(page_size))).all()):
         yield prompts
         offset += page_size
         session.expunge_all()
 
 
-async def export_optimised(
-    sessions: async_sessionmaker[AsyncSession], user_id: str | None = None, page_size: int = EXPORT_PAGE
-) -> AsyncIterator[str]:
+async def export_optimised(sessions: Sessions, user_id: str | None = None, page_size: int = EXPORT_PAGE) -> AsyncIterator[str]:
     """Write each page as soon as it is fetched: columns only, keyset pagination, no connection held while the client reads."""
     yield _csv([COLUMNS])
     columns = select(Prompt.id, Prompt.title, Prompt.content, Prompt.created_at)
-    after: tuple[datetime, str] | None = None
+    statement = first = _newest_first(_live(columns, user_id)).limit(page_size)
     while True:
-        statement = _newest_first(_live(columns, user_id)).limit(page_size)
         async with sessions() as session:
-            rows = (await session.execute(statement if after is None else _after(statement, after))).all()
+            rows = (await session.execute(statement)).all()
         if rows:
             yield _csv(rows)
         if len(rows) < page_size:
             return
-        after = rows[-1].created_at, rows[-1].id
+        statement = _after(first, (rows[-1].created_at, rows[-1].id))
 
 
 async def page_by_offset(session: AsyncSession, user_id: str, cursor: int | None = None, limit: int = 50) -> Page[int]:
@@ -123,13 +124,7 @@ async def page_by_time(session: AsyncSession, user_id: str, cursor: datetime | N
 
 
 async def page_by_key(session: AsyncSession, user_id: str, cursor: str | None = None, limit: int = 50) -> Page[str]:
-    """Return a page of prompts after the time and id of the previous page's last one, newest first.
-
-    The cursor is opaque to the caller.
-
-    Raises:
-        ValueError: the cursor was not issued by a page.
-    """
+    """Return a page after the time and id of the previous one's last prompt. Raises ValueError if no page issued the cursor."""
     statement = _newest_first(_live(select(Prompt.id, Prompt.title, Prompt.created_at), user_id)).limit(limit + 1)
     if cursor is not None:
         statement = _after(statement, decode_cursor(cursor))
@@ -139,19 +134,37 @@ async def page_by_key(session: AsyncSession, user_id: str, cursor: str | None = 
     return Page(shown, last and encode_cursor(last[2], last[0]))
 
 
-async def walk_by_offset(session: AsyncSession, user_id: str, limit: int = 50) -> list[str]:
-    """Return the ids on all pages by OFFSET."""
-    return await _walk(lambda cursor: page_by_offset(session, user_id, cursor, limit))
+async def page(session: AsyncSession, level: Level, user_id: str, cursor: str | None, limit: int) -> Page[str]:
+    """Return a page by cursor with the level's technique, the first for None. Raises MalformedCursorError if none issued it."""
+    if level is Level.BASELINE:
+        by_offset = await page_by_offset(session, user_id, None if cursor is None else decode_offset(cursor), limit)
+        return Page(by_offset.rows, None if by_offset.next_cursor is None else str(by_offset.next_cursor))
+    if level is Level.PROPOSED:
+        by_time = await page_by_time(session, user_id, None if cursor is None else _decode_time(cursor), limit)
+        return Page(by_time.rows, None if by_time.next_cursor is None else by_time.next_cursor.isoformat())
+    if cursor is not None:
+        _check_key(cursor)
+    return await page_by_key(session, user_id, cursor, limit)
 
 
-async def walk_by_time(session: AsyncSession, user_id: str, limit: int = 50) -> list[str]:
-    """Return the ids on all pages by the review's cursor."""
-    return await _walk(lambda cursor: page_by_time(session, user_id, cursor, limit))
+async def _walk(
+    fetch: Callable[[AsyncSession, str, Cursor | None, int], Awaitable[Page[Cursor]]],
+    session: AsyncSession,
+    user_id: str,
+    limit: int = 50,
+) -> list[str]:
+    """Return the ids on all pages of `limit` prompts of a user."""
+    found = await fetch(session, user_id, None, limit)
+    ids = [row[0] for row in found.rows]
+    while found.next_cursor is not None:
+        found = await fetch(session, user_id, found.next_cursor, limit)
+        ids += [row[0] for row in found.rows]
+    return ids
 
 
-async def walk_by_key(session: AsyncSession, user_id: str, limit: int = 50) -> list[str]:
-    """Return the ids on all pages by key."""
-    return await _walk(lambda cursor: page_by_key(session, user_id, cursor, limit))
+walk_by_offset = partial(_walk, page_by_offset)
+walk_by_time = partial(_walk, page_by_time)
+walk_by_key = partial(_walk, page_by_key)
 
 
 def encode_cursor(created_at: datetime, prompt_id: str) -> str:
@@ -160,11 +173,7 @@ def encode_cursor(created_at: datetime, prompt_id: str) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return a cursor's time and id.
-
-    Raises:
-        ValueError: the cursor was not created by `encode_cursor`.
-    """
+    """Return a cursor's time and id. Raises ValueError if the cursor was not created by `encode_cursor`."""
     try:
         time, _, prompt_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         created_at = datetime.fromisoformat(time)
@@ -176,13 +185,30 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
     return created_at, prompt_id
 
 
-async def _walk(fetch: Callable[[Cursor | None], Awaitable[Page[Cursor]]]) -> list[str]:
-    page = await fetch(None)
-    ids = [row[0] for row in page.rows]
-    while page.next_cursor is not None:
-        page = await fetch(page.next_cursor)
-        ids += [row[0] for row in page.rows]
-    return ids
+def decode_offset(cursor: str) -> int:
+    """Return the number of rows before a page. Raises MalformedCursorError unless it is a whole number from 0 to MAX_OFFSET."""
+    if cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(MAX_OFFSET)) and int(cursor) <= MAX_OFFSET:
+        return int(cursor)
+    raise MalformedCursorError
+
+
+def _decode_time(cursor: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(cursor)
+    except ValueError:
+        raise MalformedCursorError from None
+    if found.tzinfo or found.isoformat() != cursor:
+        raise MalformedCursorError
+    return found
+
+
+def _check_key(cursor: str) -> None:
+    try:
+        _, prompt_id = decode_cursor(cursor)
+    except ValueError:
+        raise MalformedCursorError from None
+    if "\0" in prompt_id:  # PostgreSQL's text type cannot store it
+        raise MalformedCursorError
 
 
 def _live(statement: Select[Any], user_id: str | None) -> Select[Any]:

@@ -1,12 +1,11 @@
 """The optimisations that the service runs with: one switch per optimisation, with three levels.
 
 The baseline is the service of today, proposed is the review's technique, repaired only as far as it needs to run, and optimised is
-the improved technique. A set of switches is written as one text, for an environment variable: the most frequent level, then the
-exceptions, such as `baseline,caching=optimised`.
+the improved technique. A set of switches is written as one text: the most frequent level, then the exceptions, such as
+`baseline,caching=optimised`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Self
@@ -27,12 +26,8 @@ class Switches:
     pools: Level = Level.BASELINE
     async_queries: Level = Level.BASELINE
     caching: Level = Level.BASELINE
-    indexes: Level = Level.BASELINE
-    """The migrations that the database has had."""
-
-    loading: Level = Level.BASELINE
-    """The way prompts are loaded with their evaluations (N+1)."""
-
+    indexes: Level = Level.BASELINE  # the migrations that the database has had
+    loading: Level = Level.BASELINE  # the way prompts are loaded with their evaluations (N+1)
     bulk: Level = Level.BASELINE
     transactions: Level = Level.BASELINE
     streaming: Level = Level.BASELINE
@@ -45,32 +40,22 @@ class Switches:
 
     @classmethod
     def alone(cls, name: str) -> Self:
-        """Return one switch optimised, the others at the baseline.
-
-        Raises:
-            ValueError: the switch does not exist.
-        """
+        """Return one switch optimised, the others at the baseline. Raises ValueError if the switch does not exist."""
         return replace(cls.all(Level.BASELINE), **{_known(name): Level.OPTIMISED})
 
     @classmethod
     def without(cls, name: str) -> Self:
-        """Return one switch at the baseline, the others optimised.
-
-        Raises:
-            ValueError: the switch does not exist.
-        """
+        """Return one switch at the baseline, the others optimised. Raises ValueError if the switch does not exist."""
         return replace(cls.all(Level.OPTIMISED), **{_known(name): Level.BASELINE})
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the switches of a text: a level, then any number of `NAME=LEVEL`, separated by commas.
-
-        Raises:
-            ValueError: a name or level is unknown, or a name occurs twice.
-        """
+        """Return the switches of a text, `LEVEL[,NAME=LEVEL…]`. Raises ValueError for an unknown or repeated name or level."""
         first, *others = text.split(",")
-        exceptions = [_exception(other) for other in others]
-        _refuse_repeated(name for name, _ in exceptions)
+        exceptions = [(_known(name), _level(level)) for name, _, level in (other.partition("=") for other in others)]
+        for name, times in Counter(name for name, _ in exceptions).items():
+            if times > 1:
+                raise ValueError(f"switch {name!r} is given {times} times; give it once")
         return replace(cls.all(_level(first)), **dict(exceptions))
 
     def __str__(self) -> str:
@@ -79,13 +64,7 @@ class Switches:
         return ",".join([most, *(f"{name}={level}" for name, level in levels.items() if level is not most)])
 
 
-NAMES: tuple[str, ...] = tuple(field.name for field in fields(Switches))
-"""The switches, in the order of the review's recommendations."""
-
-
-def _exception(text: str) -> tuple[str, Level]:
-    name, _, level = text.partition("=")
-    return _known(name), _level(level)
+NAMES = tuple(field.name for field in fields(Switches))  # the switches, in the order of the review's recommendations
 
 
 def _known(name: str) -> str:
@@ -99,9 +78,3 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise ValueError(f"unknown level {text!r}; choose from {', '.join(Level)}") from None
-
-
-def _refuse_repeated(names: Iterable[str]) -> None:
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise ValueError(f"switch {name!r} is given {times} times; give it once")

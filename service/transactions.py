@@ -1,10 +1,8 @@
 """Transactions: atomicity, lock order, snapshots, and retries after a conflict.
 
-Three techniques each for creating a prompt with its evaluation, counting uses of templates, and reading statistics. The techniques
-of the baseline and of the review take a session, one per request, as the service under review does. An optimised unit of work is
-passed to `Transactions`, which opens the session, because only the code that opens a session can discard it and retry.
-
-Rows are dicts with all columns of a row, ids included.
+Three techniques each for creating a prompt with its evaluation, counting uses of templates, and reading statistics. Those of the
+baseline and of the review take a session, one per request, as the service under review does. An optimised unit of work is passed to
+`Transactions`: only the code that opens a session can discard it and retry. Rows are dicts with all columns, ids included.
 """
 
 import asyncio
@@ -15,31 +13,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, func, make_url, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import InstrumentedAttribute
 
 from service.models import Evaluation, Prompt, PromptTemplate
 
 Row = Mapping[str, Any]
-Counts = tuple[int, int]
-"""Number of prompts and of evaluations."""
-
+Counts = tuple[int, int]  # number of prompts and of evaluations
 Answer = TypeVar("Answer")
 Work = Callable[[AsyncSession], Awaitable[Answer]]
 
-DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"
-"""SQLSTATEs of the two conflicts after which PostgreSQL requires the whole transaction to be retried."""
-
-BUSY = "BUSY"
-"""A conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read."""
-
+DEADLOCK, NOT_SERIALIZABLE = "40P01", "40001"  # SQLSTATEs after which PostgreSQL requires the whole transaction to be retried
+BUSY = "BUSY"  # a conflict in SQLite or Turso: another connection holds the write lock, or has written since this one began to read
 _SQLITE_BUSY = 5
 _PRIMARY_CODE = 0xFF
 _TURSO_BUSY = {"database is locked", "database snapshot is stale, rollback and retry the transaction"}
-
-
-# Baseline.
 
 
 async def create_baseline(session: AsyncSession, prompt: Row, evaluation: Row) -> None:
@@ -58,11 +48,7 @@ async def create_from_template_baseline(session: AsyncSession, template_id: str,
 
 
 async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> None:
-    """Count a use of each template: read it, add one, write it back; rows are locked in the order given.
-
-    Raises:
-        NoResultFound: a template does not exist. The other techniques raise it as well.
-    """
+    """Count a use of each template, in order: read, add one, write. As all techniques, raises NoResultFound for a missing one."""
     for template_id in template_ids:
         await _use(session, template_id)
     await session.commit()
@@ -70,10 +56,7 @@ async def use_baseline(session: AsyncSession, template_ids: Sequence[str]) -> No
 
 async def statistics_baseline(session: AsyncSession) -> Counts:
     """Count prompts, then evaluations, in the current transaction."""
-    return await _count_prompts(session), await _count_evaluations(session)
-
-
-# Proposed.
+    return await _count(session, Prompt.id), await _count(session, Evaluation.id)
 
 
 @asynccontextmanager
@@ -121,7 +104,7 @@ async def create_proposed(session: AsyncSession, prompt: Row, evaluation: Row) -
 async def create_from_template_proposed(session: AsyncSession, template_id: str, prompt: Row, evaluation: Row) -> None:
     """Save the pair in a SAVEPOINT, as a step of a larger transaction that then counts a use of the template, and commit all.
 
-    With SQLite's driver the SAVEPOINT precedes any transaction. It then is the transaction, and its release commits the pair.
+    With SQLite's driver the SAVEPOINT precedes any transaction, so it is the transaction, and its release commits the pair.
     """
     async with review_transaction(session):
         async with review_transaction(session, savepoint=True):
@@ -145,10 +128,7 @@ async def use_proposed(session: AsyncSession, template_ids: Sequence[str]) -> No
 async def statistics_proposed(session: AsyncSession) -> Counts:
     """Count prompts, then evaluations, on a connection on which writes are forbidden."""
     async with review_read_only(session):
-        return await _count_prompts(session), await _count_evaluations(session)
-
-
-# Optimised.
+        return await _count(session, Prompt.id), await _count(session, Evaluation.id)
 
 
 def conflict(error: BaseException) -> str | None:
@@ -173,21 +153,11 @@ class Transactions:
 
     writers: async_sessionmaker[AsyncSession]
     """Makes sessions whose transactions take the locks they need at the start (BEGIN IMMEDIATE) or lock rows in key order."""
-
-    readers: async_sessionmaker[AsyncSession]
-    """Makes sessions that cannot write and see one snapshot."""
-
-    attempts: int = 10
-    """Limit of attempts per unit of work."""
-
-    first_wait_s: float = 0.002
-    """Upper bound of the random wait before the first retry, in seconds; it doubles with each retry."""
-
-    longest_wait_s: float = 0.2
-    """Limit of that upper bound, in seconds. The waits are random, so that transactions that collided do not collide again."""
-
-    retries: Counter[str] = field(default_factory=Counter)
-    """Number of retries by kind of conflict."""
+    readers: async_sessionmaker[AsyncSession]  # makes sessions that cannot write and see one snapshot
+    attempts: int = 10  # limit of attempts per unit of work
+    first_wait_s: float = 0.002  # upper bound of the random wait before the first retry, in seconds; it doubles with each retry
+    longest_wait_s: float = 0.2  # limit of that bound, in seconds; random waits keep transactions from colliding again
+    retries: Counter[str] = field(default_factory=Counter)  # number of retries by kind of conflict
 
     async def write(self, work: Work[Answer]) -> Answer:
         """Run the work and commit all of it or nothing. The work may run several times, so it must have no other effects."""
@@ -225,7 +195,8 @@ async def read_only(engine: AsyncEngine, set_up: Callable[[AsyncEngine], None]) 
         yield engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return
     turso = engine.dialect.driver == "aioturso"
-    readers = create_async_engine(engine.url if turso else _reading(engine.url))
+    read_only_file = engine.url.set(database=f"file:{engine.url.database}", query={"mode": "ro", "uri": "true"})
+    readers = create_async_engine(engine.url if turso else read_only_file)
     set_up(readers)
     if turso:
         event.listen(readers.sync_engine, "connect", _forbid_writing)
@@ -264,11 +235,6 @@ async def statistics_optimised(transactions: Transactions) -> Counts:
     return await transactions.read(statistics_baseline)
 
 
-def _reading(url: URL) -> URL:
-    query = {"mode": "ro", "uri": "true"}
-    return make_url(url).set(database=f"file:{url.database}", query=query)
-
-
 def _forbid_writing(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA query_only = 1")
@@ -291,9 +257,5 @@ async def _use_locked(session: AsyncSession, template_ids: Sequence[str]) -> Non
         template.usage_count += uses[template.id]
 
 
-async def _count_prompts(session: AsyncSession) -> int:
-    return int((await session.scalars(select(func.count(Prompt.id)))).one())
-
-
-async def _count_evaluations(session: AsyncSession) -> int:
-    return int((await session.scalars(select(func.count(Evaluation.id)))).one())
+async def _count(session: AsyncSession, column: InstrumentedAttribute[str]) -> int:
+    return int((await session.scalars(select(func.count(column)))).one())

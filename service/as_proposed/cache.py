@@ -1,19 +1,18 @@
 """The review's Redis cache: as written, to show what it does, and repaired just enough to cache at all.
 
 As written (`WrittenRepository`), a key contains the salted `hash()` of the arguments, including the session, so no other session or
-process ever finds it, and ORM objects are stored as their repr. Repaired (`ReviewCatalogue`), the key contains the arguments, as
-the review's deletes expect, and rows are stored instead of objects. Everything else is as proposed: a new client per call, falsy
-answers treated as misses, times stored as text, `KEYS` to find the entries to delete, and no protection against concurrent misses
-or against a reader that fills the cache with a value deleted meanwhile.
+process ever finds it, and ORM objects are stored as their repr. Repaired (`ReviewCatalogue`), it contains the arguments, and rows
+are stored. Everything else is as proposed: a new client per call, falsy answers treated as misses, times stored as text, `KEYS` to
+find what to delete, and no protection against concurrent misses or a reader that stores a value deleted meanwhile.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
-from typing import Any, Protocol
+from typing import Any
 
 from redis.asyncio import Redis
 from sqlalchemy import select
@@ -23,58 +22,39 @@ from service.catalogue import Catalogue
 from service.models import Prompt
 
 Read = Callable[..., Coroutine[Any, Any, Any]]
+# From prefix, function name, positional and keyword arguments, the instance first, to a key.
 KeyOf = Callable[[str, str, tuple[Any, ...], Mapping[str, Any]], str]
-"""From prefix, function name, positional and keyword arguments, the instance first, to a key."""
 
 
 class RedisCache:
     """The review's cache manager: text in and out of Redis as JSON. Every instance creates its own client."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._client: Redis | None = None
+        self._client: Redis = Redis.from_url(
+            url, encoding="utf-8", decode_responses=True, max_connections=50, socket_keepalive=True
+        )
 
     async def get(self, key: str) -> Any:
         """Return the stored value, or None."""
-        value = await (await self._connected()).get(key)
+        value = await self._client.get(key)
         return json.loads(value) if value else None
 
     async def set(self, key: str, value: Any, ttl_s: int) -> None:
         """Store a value; types unknown to JSON become text."""
-        await (await self._connected()).set(key, json.dumps(value, default=str), ex=ttl_s)
+        await self._client.set(key, json.dumps(value, default=str), ex=ttl_s)
 
     async def delete(self, key: str) -> bool:
         """Delete a key; return whether it existed."""
-        return bool(await (await self._connected()).delete(key))
+        return bool(await self._client.delete(key))
 
     async def delete_pattern(self, pattern: str) -> int:
         """Delete all keys that match a pattern, found by scanning every key of the database; return their number."""
-        client = await self._connected()
-        keys = await client.keys(pattern)
-        return int(await client.delete(*keys)) if keys else 0
+        keys = await self._client.keys(pattern)
+        return int(await self._client.delete(*keys)) if keys else 0
 
     async def close(self) -> None:
         """Close the client, which the review leaves to the garbage collector."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    async def _connected(self) -> Redis:
-        if self._client is None:
-            self._client = await Redis.from_url(
-                self._url, encoding="utf-8", decode_responses=True, max_connections=50, socket_keepalive=True
-            )
-        return self._client
-
-
-class Caching(Protocol):
-    """The interface that the decorator needs of the instance whose methods it caches."""
-
-    namespace: str
-    counts: Counter[str]
-
-    def cache(self) -> AbstractContextManager[RedisCache]:
-        """Yield a cache manager for one call."""
-        ...
+        await self._client.aclose()
 
 
 def salted_key(prefix: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
@@ -93,7 +73,7 @@ def cache_result(ttl_s: int, key_prefix: str, key_of: KeyOf = plain_key) -> Call
     def decorator(read: Read) -> Read:
         @wraps(read)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            owner: Caching = args[0]
+            owner: _Managers = args[0]
             key = owner.namespace + key_of(key_prefix, read.__name__, args, kwargs)
             with owner.cache() as cache:
                 owner.counts["lookups"] += 1
@@ -158,10 +138,9 @@ class WrittenRepository(_Managers):
 
 
 class ReviewCatalogue(_Managers):
-    """The review's cache in front of a catalogue, repaired just enough to cache.
+    """The review's cache in front of a catalogue, repaired just enough to cache. `counts` has "lookups", and "loads" among them.
 
-    The review specifies the update of a prompt; the other writes delete what its table of lifetimes states. Keys of `counts`:
-    "lookups", and "loads" from the database.
+    The review specifies the update of a prompt; the other writes delete what its table of lifetimes states.
     """
 
     def __init__(self, database: Catalogue, url: str, namespace: str) -> None:

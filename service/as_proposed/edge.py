@@ -3,11 +3,9 @@
 Repaired just enough to run. As written, the router's URL names a dialect that SQLAlchemy does not have (`engine_as_written`), its
 geo package has had no release since 2018, so `maxminddb` reads the record here, and the worker uses two undefined names: `caches`,
 here a dictionary with the requested lifetime, and `get_nearest_turso_edge`, here the router. Everything else is as proposed: Asia
-is one location, the health check is never called, an engine is created per request and never disposed of, the cache is looked up
-before the method is checked, its key is only the URL, and every response to a GET is cached for five minutes, whatever the user and
-the status.
-
-A write goes to the edge as well. Turso's replicas forward writes to the primary, and so does this application.
+is one location, the health check is never called, no engine is disposed of, the cache is looked up before the method is checked,
+its key is only the URL, and every response to a GET is cached for five minutes, whatever the user and the status. Writes go to the
+edge as well, and are forwarded to the primary as by Turso's replicas.
 """
 
 from collections import Counter
@@ -21,14 +19,9 @@ from service.edges.api import Call, Handle, read
 from service.edges.http_cache import Answer
 from service.edges.regions import Reader, client_address
 
-EDGE_LOCATIONS = {
-    "us-east": "libsql://autoforge-us-east.turso.io",
-    "us-west": "libsql://autoforge-us-west.turso.io",
-    "eu-west": "libsql://autoforge-eu-west.turso.io",
-    "ap-northeast": "libsql://autoforge-ap-northeast.turso.io",
-}
-"""The review's edges and their URLs."""
-
+# The review's edges and their URLs.
+EDGE_LOCATIONS = {name: f"libsql://autoforge-{name}.turso.io" for name in ("us-east", "us-west", "eu-west", "ap-northeast")}
+MIDDLE = -100  # longitude in degrees between the two edges in the US
 CACHE_S = 300.0
 CLIENT_HEADER = "cf-connecting-ip"
 HEALTH_DEADLINE_S = 5.0
@@ -36,17 +29,14 @@ HEALTH_DEADLINE_S = 5.0
 
 def client_location(record: Mapping[str, Any] | None) -> str:
     """Return the review's edge for a client's GeoLite2 record."""
-    if not record:
-        return "us-east"
-    continent = record.get("continent", {}).get("code")
-    country = record.get("country", {}).get("iso_code")
-    if continent == "AS":
-        return "ap-northeast"
-    if continent == "EU":
-        return "eu-west"
-    if country == "US":
-        middle = -100
-        return "us-east" if record.get("location", {}).get("longitude", middle) > middle else "us-west"
+    record = record or {}
+    match record.get("continent", {}).get("code"), record.get("country", {}).get("iso_code"):
+        case "AS", _:
+            return "ap-northeast"
+        case "EU", _:
+            return "eu-west"
+        case _, "US" if record.get("location", {}).get("longitude", MIDDLE) <= MIDDLE:
+            return "us-west"
     return "us-east"
 
 
@@ -84,8 +74,7 @@ class ReviewApplication:
     def __init__(self, url: str, origin: Handle) -> None:
         self._url = url
         self._origin = origin
-        self.counts: Counter[str] = Counter()
-        """Requests, and engines created for them."""
+        self.counts: Counter[str] = Counter()  # requests, and engines created for them
 
     async def handle(self, call: Call) -> Answer:
         """Serve a read on a session of its own engine, which is left to the garbage collector."""
@@ -105,8 +94,7 @@ class ReviewCache:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._kept: dict[str, tuple[float, Answer]] = {}
-        self.counts: Counter[str] = Counter()
-        """Lookups, and hits among them."""
+        self.counts: Counter[str] = Counter()  # lookups, and hits among them
 
     def match(self, key: str) -> Answer | None:
         """Return the response stored under a key, or None."""

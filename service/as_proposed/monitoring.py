@@ -1,9 +1,7 @@
 """The review's monitoring as written: a decorator for repository methods, four metrics, a list of slow queries, a dashboard.
 
-Two details differ, without changing its behaviour: the registry belongs to the instance, because a process of the scenario has
-several instances, and the list of slow queries is an attribute. Everything else is as proposed: the histogram's buckets are the
-library's, a metric is looked up by its labels on every call, the list grows without limit, and undecorated methods are not
-measured.
+Only the registry and the list belong to the instance here, since a process has several. As proposed, the buckets are the library's,
+a metric is looked up by its labels on every call, the list grows without limit, and undecorated methods are not measured.
 """
 
 import logging
@@ -11,22 +9,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
-from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-Params = ParamSpec("Params")
-Answer = TypeVar("Answer")
+Method = Callable[..., Coroutine[Any, Any, Any]]
 
-PANELS: Mapping[str, str] = MappingProxyType(
-    {
-        "Query Duration (P95)": "histogram_quantile(0.95, db_query_duration_seconds)",
-        "Queries per Second": "rate(db_query_total[5m])",
-        "Connection Pool Usage": "db_connection_pool_size / db_connection_pool_max * 100",
-        "Slow Queries (>100ms)": "db_query_duration_seconds > 0.1",
-    }
-)
+PANELS: Mapping[str, str] = {
+    "Query Duration (P95)": "histogram_quantile(0.95, db_query_duration_seconds)",
+    "Queries per Second": "rate(db_query_total[5m])",
+    "Connection Pool Usage": "db_connection_pool_size / db_connection_pool_max * 100",
+    "Slow Queries (>100ms)": "db_query_duration_seconds > 0.1",
+}
 """The dashboard's panels and their Prometheus queries."""
 
 _log = logging.getLogger(__name__)
@@ -46,14 +40,12 @@ class ReviewMonitoring:
         self._pool_size = Gauge("db_connection_pool_size", "Current connection pool size", registry=self.registry)
         self._pool_overflow = Gauge("db_connection_pool_overflow", "Current connection pool overflow", registry=self.registry)
 
-    def monitor_query(
-        self, operation: str, table: str, threshold_ms: float = 100.0
-    ) -> Callable[[Callable[Params, Coroutine[Any, Any, Answer]]], Callable[Params, Coroutine[Any, Any, Answer]]]:
+    def monitor_query(self, operation: str, table: str, threshold_ms: float = 100.0) -> Callable[[Method], Method]:
         """Return the review's decorator: it times a repository's method."""
 
-        def decorator(method: Callable[Params, Coroutine[Any, Any, Answer]]) -> Callable[Params, Coroutine[Any, Any, Answer]]:
+        def decorator(method: Method) -> Method:
             @wraps(method)
-            async def wrapper(*args: Params.args, **kwargs: Params.kwargs) -> Answer:
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
                 start = time.perf_counter()
                 status = "success"
                 try:
@@ -66,15 +58,8 @@ class ReviewMonitoring:
                     self._duration.labels(operation=operation, table=table).observe(duration)
                     self._total.labels(operation=operation, table=table, status=status).inc()
                     if duration * 1000 > threshold_ms:
-                        self.slow_queries.append(
-                            {
-                                "operation": operation,
-                                "table": table,
-                                "duration_ms": duration * 1000,
-                                "timestamp": time.time(),
-                                "function": method.__name__,
-                            }
-                        )
+                        query = {"operation": operation, "table": table, "function": method.__name__}
+                        self.slow_queries.append({**query, "duration_ms": duration * 1000, "timestamp": time.time()})
                         _log.warning(f"Slow query detected: {operation} on {table} took {duration * 1000:.2f}ms")
 
             return wrapper

@@ -4,26 +4,23 @@ Pure logic with an injected clock. It never stores a private response: `private`
 `Authorization` that are not marked `public`, responses with a cookie, and `Vary: *`.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
 MAX_BYTES = 16 * 2**20
-_OVERHEAD_BYTES = 512
-"""Size of an entry in addition to its body and headers: keys, records, links."""
+_OVERHEAD_BYTES = 512  # size of an entry in addition to its body and headers: keys, records, links
 
 
 class LookupState(StrEnum):
     """The result of a lookup."""
 
     FRESH = "fresh"
-    STALE = "stale"
-    """May be served while it is refreshed."""
-
+    STALE = "stale"  # may be served while it is refreshed
     MISS = "miss"
-    PASS = "pass"  # noqa: S105 - a state of a lookup
-    """A request that no shared cache may serve, so it is not looked up."""
+    PASS = "pass"  # noqa: S105 - a state: the request is one that no shared cache may serve, so it is not looked up
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,7 @@ class EdgeLookup:
     """The result of a lookup."""
 
     state: LookupState
-    answer: Answer | None = None
-    """The stored response; None for a miss or a pass."""
-
-    age_s: float = 0.0
-    """Time in seconds since it was stored."""
+    answer: Answer | None = None  # the stored response; None for a miss or a pass
 
 
 @dataclass(frozen=True)
@@ -76,10 +69,9 @@ class EdgeCache:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[tuple[str, ...], _Entry] = OrderedDict()
         self._varies: dict[str, tuple[str, ...]] = {}
-        self._keys: dict[str, set[tuple[str, ...]]] = {}
-        self._bytes = 0
-        self.counts: Counter[str] = Counter()
-        """Lookups by result: fresh, stale, miss, pass; and `evicted`, `purged`."""
+        self._keys: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self.bytes = 0  # the size of all entries, including overhead
+        self.counts: Counter[str] = Counter()  # lookups by result: fresh, stale, miss, pass; and `evicted`, `purged`
 
     def lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         """Return the stored response for a request with these headers, and count the lookup."""
@@ -102,9 +94,9 @@ class EdgeCache:
         if size > self._max_bytes:
             return False
         self._entries[key] = _Entry(answer, lifetime, self._now_s(), size)
-        self._keys.setdefault(path, set()).add(key)
-        self._bytes += size
-        while self._bytes > self._max_bytes:
+        self._keys[path].add(key)
+        self.bytes += size
+        while self.bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
             self.counts["evicted"] += 1
         return True
@@ -121,15 +113,6 @@ class EdgeCache:
         """Return whether a plain request for a path would find a fresh response, without counting it."""
         return self._lookup(path, {}).state is LookupState.FRESH
 
-    def __len__(self) -> int:
-        """Return the number of stored responses."""
-        return len(self._entries)
-
-    @property
-    def bytes(self) -> int:
-        """The size of all entries, including overhead."""
-        return self._bytes
-
     def _lookup(self, path: str, request: Mapping[str, str]) -> EdgeLookup:
         if "authorization" in request:
             return EdgeLookup(LookupState.PASS)
@@ -142,44 +125,35 @@ class EdgeCache:
             self._drop(key)
             return EdgeLookup(LookupState.MISS)
         self._entries.move_to_end(key)
-        return EdgeLookup(LookupState.FRESH if age_s <= entry.lifetime.fresh_s else LookupState.STALE, entry.answer, age_s)
+        return EdgeLookup(LookupState.FRESH if age_s <= entry.lifetime.fresh_s else LookupState.STALE, entry.answer)
 
     def _key(self, path: str, request: Mapping[str, str]) -> tuple[str, ...]:
         return (path, *(request.get(name, "") for name in self._varies.get(path, ())))
 
     def _drop(self, key: tuple[str, ...]) -> None:
         entry = self._entries.pop(key, None)
-        if entry is None:
-            return
-        self._bytes -= entry.bytes
-        others = self._keys[key[0]]
-        others.discard(key)
-        if not others:
-            del self._keys[key[0]]
+        if entry is not None:
+            self.bytes -= entry.bytes
+            self._keys[key[0]].discard(key)
+            if not self._keys[key[0]]:
+                del self._keys[key[0]]
 
 
 def lifetime_of(request: Mapping[str, str], answer: Answer) -> Lifetime | None:
     """Return how long a shared cache may store a response, or None if it may not store it (RFC 9111, sections 3 and 3.5)."""
     control = directives(answer.headers.get("cache-control", ""))
     owned = "authorization" in request and not {"public", "s-maxage", "must-revalidate"} & control.keys()
-    varies_by_all = "*" in answer.headers.get("vary", "")
-    ok = 200
-    if owned or varies_by_all or answer.status != ok or "set-cookie" in answer.headers or {"private", "no-store"} & control.keys():
-        return None
+    unique = "*" in answer.headers.get("vary", "") or "set-cookie" in answer.headers
     fresh_s = _seconds(control.get("s-maxage", control.get("max-age")))
-    if fresh_s is None or "no-cache" in control:
+    if owned or unique or answer.status != HTTPStatus.OK or {"private", "no-store", "no-cache"} & control.keys() or fresh_s is None:
         return None
     return Lifetime(fresh_s, _seconds(control.get("stale-while-revalidate")) or 0.0)
 
 
 def directives(header: str) -> dict[str, str | None]:
     """Return the directives of a Cache-Control header by name; those without a value have None."""
-    found: dict[str, str | None] = {}
-    for part in header.split(","):
-        name, _, value = part.strip().partition("=")
-        if name:
-            found[name.lower()] = value.strip('"') or None
-    return found
+    parts = (part.strip().partition("=") for part in header.split(","))
+    return {name.lower(): value.strip('"') or None for name, _, value in parts if name}
 
 
 def is_same(etag: str | None, if_none_match: str | None) -> bool:

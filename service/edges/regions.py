@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 EARTH_RADIUS_KM = 6371.0
-KM_PER_MS_OF_RTT = 60.0
-"""Kilometres of a great circle per millisecond of round trip: light in fibre travels 200 km/ms one way, and cables detour."""
-
-MIN_RTT_MS = 1.0
-"""The round trip within one location, in milliseconds."""
+KM_PER_MS_OF_RTT = 60.0  # of a great circle: light in fibre travels 200 km/ms one way, and cables detour
+MIN_RTT_MS = 1.0  # the round trip within one location, in milliseconds
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,9 @@ REGIONS = {
         Region("ap-southeast", 1.28, 103.83),  # Singapore
     )
 }
-ORIGIN = "us-east"
-"""The region of the primary, and of clients whose location is unknown."""
-
-_NEVER_LOCATED = [
-    ipaddress.ip_network(network)
-    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")  # private, and behind a carrier
-]
+ORIGIN = "us-east"  # the region of the primary, and of clients whose location is unknown
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")  # the last but one: behind a carrier
+_NEVER_LOCATED = [ipaddress.ip_network(network) for network in _PRIVATE]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -48,7 +41,6 @@ class Reader(Protocol):
 
     def get(self, ip_address: Any) -> Any:
         """Return the record of an address, or None."""
-        ...
 
 
 def distance_km(latitude: float, longitude: float, region: Region) -> float:
@@ -65,10 +57,7 @@ def prior_ms(region: Region, others: Sequence[Region]) -> Mapping[str, float]:
 
 
 def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) -> str:
-    """Return the name of the region closest to an address; the default one if it is unknown or private.
-
-    The record is a GeoLite2-City one, or any with `location.latitude` and `.longitude`.
-    """
+    """Return the region closest to an address by its GeoLite2-City record; the default one if it is unknown or private."""
     if address is None or _is_internal(address):
         return default
     place = (reader.get(address) or {}).get("location", {})
@@ -80,14 +69,11 @@ def region_of(address: Address | None, reader: Reader, default: str = ORIGIN) ->
 def client_address(peer: str, forwarded_for: str = "", trusted_hops: int = 1) -> Address | None:
     """Return the address of a client behind `trusted_hops` proxies that are trusted, or None if it cannot be determined.
 
-    Each proxy appends its caller's address to X-Forwarded-For. Only the entries of trusted proxies are reliable: with one of them
-    that is the right-most entry, and all entries to the left of it come from the client. Without trusted proxies only the peer is
-    known.
+    Each proxy appends its caller's address to X-Forwarded-For. Only the entries of trusted proxies, right-most, are reliable; all
+    others come from the client. Without trusted proxies only the peer is known.
     """
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    chosen = peer
-    if trusted_hops and hops:
-        chosen = hops[-min(trusted_hops, len(hops))]
+    chosen = hops[-min(trusted_hops, len(hops))] if trusted_hops and hops else peer
     try:
         return ipaddress.ip_address(chosen.strip("[]").partition("%")[0])
     except ValueError:

@@ -19,9 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from service.catalogue import retitle
 from service.models import Prompt
 
-LAG_SAMPLES = 1000
-"""Number of replication lags that a replica keeps."""
-
+LAG_SAMPLES = 1000  # number of replication lags that a replica keeps
 changes = Table(
     "changes",
     MetaData(),
@@ -52,15 +50,12 @@ class Change(msgspec.Struct, frozen=True):
 class Versioned(Protocol):
     """An object that holds data of some version."""
 
-    version: int
-    """The number of the last write contained in the data."""
+    version: int  # the number of the last write contained in the data
 
 
-Fetch = Callable[[int], Awaitable[Sequence[Change]]]
-"""Requests the changes after a version from the primary; takes as long as the primary holds the request."""
-
-NotifyStale = Callable[[Sequence[str]], None]
-"""Receives the paths whose answers have changed, once the data contains the change."""
+Sessions = async_sessionmaker[AsyncSession]
+Fetch = Callable[[int], Awaitable[Sequence[Change]]]  # requests the changes after a version, which the primary may hold for a while
+NotifyStale = Callable[[Sequence[str]], None]  # receives the paths whose answers have changed, once the data contains the change
 
 
 def paths(prompt_id: str, user_id: str) -> tuple[str, str]:
@@ -83,12 +78,7 @@ class Primary:
     `publish` is called after a commit, before any notification: it uploads the write to where an engine's replicas pull from.
     """
 
-    def __init__(
-        self,
-        sessions: async_sessionmaker[AsyncSession],
-        notify: NotifyStale,
-        publish: Callable[[], Awaitable[None]] = publish_nothing,
-    ) -> None:
+    def __init__(self, sessions: Sessions, notify: NotifyStale, publish: Callable[[], Awaitable[None]] = publish_nothing) -> None:
         self.version = 0
         self._sessions = sessions
         self._notify = notify
@@ -100,10 +90,7 @@ class Primary:
         self.version = await _version(self._sessions)
 
     async def update_title(self, prompt_id: str, user_id: str, title: str, at: datetime) -> tuple[int, int] | None:
-        """Change the title of a user's live prompt; return the new versions of the data and of the prompt.
-
-        Returns None if the prompt does not exist.
-        """
+        """Change the title of a user's live prompt; return the new versions of the data and of the prompt, or None if missing."""
         async with self._sessions.begin() as session:
             prompt_version = await retitle(session, prompt_id, user_id, title, at)
             if prompt_version is None:
@@ -133,7 +120,7 @@ class Primary:
 class Replica:
     """A copy of the primary's database in its own file, updated by applying the changes."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], fetch: Fetch, notify: NotifyStale) -> None:
+    def __init__(self, sessions: Sessions, fetch: Fetch, notify: NotifyStale) -> None:
         self.version = 0
         self.lags_ms: deque[float] = deque(maxlen=LAG_SAMPLES)
         """Time from commit in the primary to commit here in milliseconds, for each of the last changes."""
@@ -166,16 +153,12 @@ class Replica:
         """Apply changes, all of them or none, and notify the cache of the stale paths."""
         async with self._sessions.begin() as session:
             for change in found:
-                await session.execute(
-                    update(Prompt)
-                    .where(Prompt.id == change.prompt_id)
-                    .values(title=change.title, version=change.prompt_version, updated_at=change.updated_at)
-                )
+                to = {"title": change.title, "version": change.prompt_version, "updated_at": change.updated_at}
+                await session.execute(update(Prompt).where(Prompt.id == change.prompt_id).values(to))
             await session.execute(insert(changes), [msgspec.structs.asdict(change) for change in found])
         self._has(found)
 
     def _has(self, found: Sequence[Change]) -> None:
-        """Record that the data contains these changes, and notify the cache of the stale paths."""
         self.version = found[-1].number
         self._notify([path for change in found for path in paths(change.prompt_id, change.user_id)])
         now_ns = time.monotonic_ns()
@@ -189,12 +172,7 @@ class PulledReplica(Replica):
     """
 
     def __init__(
-        self,
-        sessions: async_sessionmaker[AsyncSession],
-        fetch: Fetch,
-        notify: NotifyStale,
-        pull: Callable[[], Awaitable[object]],
-        pause_s: float = 0.05,
+        self, sessions: Sessions, fetch: Fetch, notify: NotifyStale, pull: Callable[[], Awaitable[object]], pause_s: float = 0.05
     ) -> None:
         super().__init__(sessions, fetch, notify)
         self._pull = pull
@@ -209,7 +187,7 @@ class PulledReplica(Replica):
         self._has(found)
 
 
-async def _version(sessions: async_sessionmaker[AsyncSession]) -> int:
+async def _version(sessions: Sessions) -> int:
     async with sessions() as session:
         found: int = (await session.execute(select(func.coalesce(func.max(changes.c.number), 0)))).scalar_one()
         return found

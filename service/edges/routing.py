@@ -1,6 +1,7 @@
 """The edge that the clients of a region are sent to: the healthy edge with the lowest measured round-trip time.
 
-Pure logic with an injected clock; `service.edges.health` runs the checks. One router decides for the clients of one region.
+The router is pure logic with an injected clock, and decides for the clients of one region. Health checks run outside of the request
+path: all edges are checked repeatedly and concurrently, with a deadline and with jitter.
 
 - Until an edge has been measured, an estimate from its location is used (`prior_ms`).
 - Measured round trips are smoothed (an exponentially weighted moving average, as in TCP: Jacobson 1988).
@@ -11,37 +12,24 @@ Pure logic with an injected clock; `service.edges.health` runs the checks. One r
 - If all are ejected, the router sends clients to the one that was best, since any edge is better than none.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from random import Random
 
 
 @dataclass(frozen=True)
 class Policy:
     """The parameters of a router."""
 
-    weight: float = 0.2
-    """Share of a new measurement in the average."""
-
-    better_share: float = 0.15
-    """Share by which another edge must be faster to be chosen instead."""
-
-    better_ms: float = 2.0
-    """Difference in milliseconds by which another edge must be faster to be chosen instead."""
-
-    failures: int = 2
-    """Number of consecutive failures that eject an edge."""
-
-    eject_s: float = 1.0
-    """Duration of the first ejection, in seconds."""
-
-    longest_s: float = 60.0
-    """Limit of the duration of an ejection, in seconds."""
-
-    good_probes: int = 2
-    """Number of consecutive successful probes that restore an edge."""
-
-    stale_s: float = 30.0
-    """Age of an edge's data in seconds beyond which the edge is avoided like an ejected one."""
+    weight: float = 0.2  # share of a new measurement in the average
+    better_share: float = 0.15  # share by which another edge must be faster to be chosen instead
+    better_ms: float = 2.0  # difference in milliseconds by which another edge must be faster to be chosen instead
+    failures: int = 2  # number of consecutive failures that eject an edge
+    eject_s: float = 1.0  # duration of the first ejection, in seconds
+    longest_s: float = 60.0  # limit of the duration of an ejection, in seconds
+    good_probes: int = 2  # number of consecutive successful probes that restore an edge
+    stale_s: float = 30.0  # age of an edge's data in seconds beyond which the edge is avoided like an ejected one
 
 
 @dataclass
@@ -54,7 +42,7 @@ class _State:
     good: int = 0
     ejected_until_s: float | None = None
     ejected_for_s: float = 0.0
-    lag_s: float = field(default=0.0)
+    lag_s: float = 0.0
 
 
 class Router:
@@ -70,7 +58,8 @@ class Router:
 
     def choose(self, without: Collection[str] = ()) -> str:
         """Return the edge to use. `without` are edges that have just failed this request; the choice for other requests stays."""
-        healthy = [name for name in self._edges if self._is_healthy(name)]
+        stale_s = self._policy.stale_s
+        healthy = [name for name, edge in self._edges.items() if edge.ejected_until_s is None and edge.lag_s <= stale_s]
         if without:
             left = [name for name in healthy if name not in without] or [name for name in self._edges if name not in without]
             return self._fastest(left or list(self._edges))
@@ -117,22 +106,10 @@ class Router:
         until_s = self._edges[name].ejected_until_s
         return until_s is None or self._now_s() >= until_s
 
-    def is_ejected(self, name: str) -> bool:
-        """Return whether no clients are sent to an edge."""
-        return self._edges[name].ejected_until_s is not None
-
-    def rtt_ms(self, name: str) -> float:
-        """Return an edge's smoothed round trip, or its prior."""
-        return self._edges[name].rtt_ms
-
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the edges."""
         return tuple(self._edges)
-
-    def _is_healthy(self, name: str) -> bool:
-        edge = self._edges[name]
-        return edge.ejected_until_s is None and edge.lag_s <= self._policy.stale_s
 
     def _fastest(self, names: Collection[str]) -> str:
         return min(names, key=lambda name: (self._edges[name].rtt_ms, name))
@@ -144,3 +121,56 @@ class Router:
     def _eject(self, edge: _State, for_s: float) -> None:
         edge.ejected_for_s = for_s
         edge.ejected_until_s = self._now_s() + for_s
+
+
+@dataclass(frozen=True)
+class EdgeHealth:
+    """The response of a healthy edge: the round trip of the check, and the age of the edge's data."""
+
+    rtt_ms: float
+    lag_s: float = 0.0
+
+
+Probe = Callable[[str], Awaitable[EdgeHealth]]  # checks an edge, by name; raises if it does not respond well
+
+
+@dataclass(frozen=True)
+class CheckSchedule:
+    """The intervals and deadlines of health checks."""
+
+    interval_s: float = 0.5  # mean time between two checks of an edge, in seconds
+    jitter: float = 0.2  # share by which an interval varies at random, so that many checkers do not check simultaneously
+    deadline_s: float = 1.0  # deadline per check, in seconds
+
+    def pause_s(self, draw: Random) -> float:
+        """Return the time until the next check, in seconds."""
+        return self.interval_s * (1 + draw.uniform(-self.jitter, self.jitter))
+
+
+async def check(router: Router, probe: Probe, deadline_s: float) -> None:
+    """Check every edge that may be checked, concurrently, and report to the router."""
+    await asyncio.gather(*(_check(router, name, probe, deadline_s) for name in router.names if router.may_probe(name)))
+
+
+async def keep_checking(router: Router, probe: Probe, schedule: CheckSchedule, draw: Random) -> None:
+    """Check until cancelled. Each edge has its own schedule, so a slow edge does not delay the checks of others."""
+
+    async def watch(name: str) -> None:
+        while True:
+            if router.may_probe(name):
+                await _check(router, name, probe, schedule.deadline_s)
+            await asyncio.sleep(schedule.pause_s(draw))
+
+    async with asyncio.TaskGroup() as group:
+        for name in router.names:
+            group.create_task(watch(name))
+
+
+async def _check(router: Router, name: str, probe: Probe, deadline_s: float) -> None:
+    try:
+        async with asyncio.timeout(deadline_s):
+            health = await probe(name)
+    except Exception:  # noqa: BLE001 - any failure of a check means that the edge is unhealthy
+        router.probed(name, None)
+    else:
+        router.probed(name, health.rtt_ms, health.lag_s)

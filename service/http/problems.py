@@ -1,10 +1,10 @@
 """Errors as RFC 9457 problem details (`application/problem+json`), all in one format.
 
-Internal errors are logged and not disclosed. RefusedInput input is not repeated in the response either.
+Internal errors are logged and not disclosed. Refused input is not repeated in the response either.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.database import is_busy
-from service.paging import MalformedCursorError
+from service.streaming import MalformedCursorError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -41,7 +41,6 @@ class Problem(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No such prompt."}]}
     )
-
     type: Annotated[str, Field(description="`about:blank`: the status is the kind of problem.")] = "about:blank"
     title: str
     status: int = Field(ge=400, le=599)
@@ -63,29 +62,20 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/Problem"}
     found: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}):
-        example = {
-            "type": "about:blank",
-            "title": status.phrase,
-            "status": status.value,
-            "detail": status.description or status.phrase,
-        }
-        found[status.value] = {
-            "description": status.phrase,
-            "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
-        }
+        detail = status.description or status.phrase
+        example = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+        found[status.value] = {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
     retry = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
     found[HTTPStatus.SERVICE_UNAVAILABLE.value]["headers"] = {"Retry-After": retry}
     return found
 
 
 def response(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[RefusedInput] | None = None
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[RefusedInput] | None = None
 ) -> JSONResponse:
     """Return a problem as a response."""
-    problem = Problem(
-        title=HTTPStatus(status).phrase, status=int(status), detail=detail, errors=None if errors is None else list(errors)
-    )
-    return JSONResponse(problem.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -94,23 +84,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(MalformedCursorError, _malformed_cursor)
     app.add_exception_handler(IntegrityError, _conflict)
-    app.add_middleware(Unexpected)
+    app.add_middleware(_answering_errors)
 
 
-class Unexpected:
-    """Answers unhandled exceptions: 503 if the database is busy, else 500, without disclosing the error.
+def _answering_errors(app: ASGIApp) -> ASGIApp:
+    """Answer unhandled exceptions: 503 if the database is busy, else 500. A response that has started is broken off instead."""
 
-    A response that has started can only be broken off, so that the client sees that it is incomplete.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application, and answer its exceptions."""
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return await app(scope, receive, send)
         started = False
 
         async def recording(message: Message) -> None:
@@ -119,17 +101,19 @@ class Unexpected:
             await send(message)
 
         try:
-            await self._app(scope, receive, recording)
+            await app(scope, receive, recording)
         except Exception as error:
             if started:
                 raise
             if is_busy(error):
                 _log.warning("%s %s: the database is busy: %s", scope["method"], scope["path"], type(error).__name__)
-                busy = response(503, "The database is busy; retry after the given time.", {"Retry-After": str(RETRY_AFTER_S)})
-                await busy(scope, receive, send)
+                answer = response(503, "The database is busy; retry after the given time.", {"Retry-After": str(RETRY_AFTER_S)})
             else:
                 _log.exception("%s %s failed", scope["method"], scope["path"])
-                await response(500, "Internal error; see the log of the service.")(scope, receive, send)
+                answer = response(500, "Internal error; see the log of the service.")
+            await answer(scope, receive, send)
+
+    return serve
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -137,18 +121,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed(request))
-    detail = (
-        error.detail if isinstance(error, ProblemError) else _DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
-    )
-    return response(error.status_code, detail, headers)
+    status = error.status_code
+    detail = error.detail if isinstance(error, ProblemError) else _DETAILS.get(status, HTTPStatus(status).phrase)
+    return response(status, detail, headers)
 
 
-_DETAILS = {
-    400: "The body is not valid JSON.",
-    404: "No resource at this URL.",
-    405: "The method is not allowed at this URL.",
-}
-"""Details of errors that FastAPI raised, since its own texts differ between versions."""
+# Details of errors that FastAPI raised, since its own texts differ between versions.
+_DETAILS = {400: "The body is not valid JSON.", 404: "No resource at this URL.", 405: "The method is not allowed at this URL."}
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
@@ -178,9 +157,6 @@ def _refused(error: Mapping[str, Any]) -> RefusedInput:
 
 def _allowed(request: Request) -> list[str]:
     """Return all methods of a URL: the router itself names only those of its first matching route."""
-    methods: set[str] = set()
-    for route in iter_route_contexts(request.app.routes):
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= route.methods or set()
-    return sorted(methods)
+    routes = iter_route_contexts(request.app.routes)
+    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in route.methods or ()})

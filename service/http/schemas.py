@@ -12,9 +12,7 @@ from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-MAX_BULK_PROMPTS = 1_000
-"""Limit of prompts per bulk request."""
-
+MAX_BULK_PROMPTS = 1_000  # limit of prompts per bulk request
 _NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
 
@@ -25,22 +23,15 @@ Content = Annotated[str, StringConstraints(max_length=40_000, pattern=_NO_NUL)]
 Utc = Annotated[datetime, AfterValidator(lambda at: at.replace(tzinfo=UTC))]
 
 
-def _distinct(ids: list[str]) -> list[str]:
-    if len(set(ids)) < len(ids):
+def _distinct(items: list[Any]) -> list[Any]:
+    """Return the items, ids or objects with an id, if no id occurs twice."""
+    if len({getattr(item, "id", item) for item in items}) < len(items):
         raise ValueError("an id occurs twice")
-    return ids
+    return items
 
 
-Ids = Annotated[
-    list[Id],
-    Field(min_length=1, max_length=MAX_BULK_PROMPTS, json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_distinct),
-]
-
-
-def new_id() -> str:
-    """Return an id for an object that came without one."""
-    return str(uuid4())
+_UNIQUE = Field(min_length=1, max_length=MAX_BULK_PROMPTS, json_schema_extra={"uniqueItems": True})
+Ids = Annotated[list[Id], _UNIQUE, AfterValidator(_distinct)]
 
 
 class Status(StrEnum):
@@ -49,6 +40,10 @@ class Status(StrEnum):
     DRAFT = "draft"
     ACTIVE = "active"
     ARCHIVED = "archived"
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 class _In(BaseModel):
@@ -69,7 +64,7 @@ class _Out(BaseModel):
 class NewPrompt(_In):
     """A prompt to create. With an id from the client, the request can be repeated safely."""
 
-    id: Id = Field(default_factory=new_id)
+    id: Id = Field(default_factory=lambda: str(uuid4()))
     user_id: Id
     title: Title
     content: Content
@@ -84,7 +79,7 @@ class NewPrompt(_In):
 class NewEvaluation(_In):
     """The first evaluation of a new prompt, still to be run by a provider's model."""
 
-    id: Id = Field(default_factory=new_id)
+    id: Id = Field(default_factory=lambda: str(uuid4()))
     provider: Name
     model: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_CONTROL)]
 
@@ -97,38 +92,25 @@ class NewEvaluation(_In):
 class NewPromptEvaluated(NewPrompt):
     """A prompt to create together with its first evaluation."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "user_id": "user-1",
-                    "title": "Summarise a text",
-                    "content": "Summarise: {text}",
-                    "evaluation": {"provider": "openai", "model": "gpt-4o"},
-                }
-            ]
-        }
+    model_config = _example(
+        user_id="user-1",
+        title="Summarise a text",
+        content="Summarise: {text}",
+        evaluation={"provider": "openai", "model": "gpt-4o"},
     )
-
     evaluation: NewEvaluation
-
-
-def _distinct_prompts(prompts: list[NewPrompt]) -> list[NewPrompt]:
-    _distinct([prompt.id for prompt in prompts])
-    return prompts
 
 
 class NewPrompts(_In):
     """Prompts to create, all or none."""
 
-    prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MAX_BULK_PROMPTS), AfterValidator(_distinct_prompts)]
+    prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MAX_BULK_PROMPTS), AfterValidator(_distinct)]
 
 
 class TitleChange(_In):
     """A new title for a user's prompt."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": "user-1", "title": "A better title"}]})
-
+    model_config = _example(user_id="user-1", title="A better title")
     user_id: Id
     title: Title
 
@@ -226,7 +208,6 @@ class TestCase(_Out):
     """A test case's outcome."""
 
     __test__ = False  # pytest would collect a class of this name
-
     id: str
     test_case_name: str
     score: float | None

@@ -9,21 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.observability.metrics import (
-    CACHE_HITS,
-    CACHE_MISSES,
-    METRICS,
-    POOL_CHECKED_OUT,
-    POOL_SIZE,
-    REQUESTS,
-    STATEMENTS,
-    Metric,
-    MetricKind,
-)
+from service.observability import metrics
+from service.observability.metrics import Metric, MetricKind
 
-WINDOW = "$__rate_interval"
-"""Grafana's variable: at least four scrapes, so that no window lacks a rate."""
-
+WINDOW = "$__rate_interval"  # Grafana's variable: at least four scrapes, so that no window lacks a rate
 QUANTILES = (0.5, 0.95, 0.99)
 COLUMNS, WIDTH, HEIGHT = 3, 8, 8
 
@@ -45,40 +34,40 @@ class Panel:
     targets: tuple[Target, ...]
 
 
-def panels(metrics: Iterable[Metric] = METRICS) -> list[Panel]:
-    """Return the panels of these metrics, and those that combine metrics."""
-    return [*(panel for metric in metrics for panel in _of(metric)), *_RATIOS]
+def panels() -> list[Panel]:
+    """Return the panels of all metrics, and those that combine metrics."""
+    return [*(panel for metric in metrics.METRICS for panel in _of(metric)), *_RATIOS]
 
 
-def dashboard(title: str = "Prompt service", metrics: Iterable[Metric] = METRICS) -> dict[str, Any]:
+def dashboard() -> dict[str, Any]:
     """Return the dashboard as Grafana stores it. The data source is selected in the page."""
     return {
-        "title": title,
+        "title": "Prompt service",
         "uid": "prompt-service",
         "schemaVersion": 39,
         "editable": True,
         "refresh": "10s",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {"list": [{"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}]},
-        "panels": [_drawn(number, panel) for number, panel in enumerate(panels(metrics))],
+        "panels": [_drawn(number, panel) for number, panel in enumerate(panels())],
     }
+
+
+def _panel(title: str, unit: str, expression: str, legend: str = "") -> Panel:
+    return Panel(title, unit, (Target(expression, legend),))
 
 
 def _of(metric: Metric) -> Iterator[Panel]:
     """Yield a metric's panels. Counters and histograms only grow, so their rate is shown."""
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels)
     if metric.kind is MetricKind.GAUGE:
-        yield Panel(metric.help, metric.unit, (Target(metric.name, legend),))
+        yield _panel(metric.help, metric.unit, metric.name, legend)
     elif metric.kind is MetricKind.COUNTER:
-        yield Panel(f"{metric.help}, per second", "short", (Target(_rate(metric.name, metric.labels), legend),))
+        yield _panel(f"{metric.help}, per second", "short", _rate(metric.name, metric.labels), legend)
     else:
         yield Panel(f"{metric.help}: percentiles", metric.unit, tuple(_quantile(metric.name, q) for q in QUANTILES))
-        yield Panel(f"{metric.help}: rate, per second", "short", (Target(_rate(f"{metric.name}_count", metric.labels), legend),))
-        yield Panel(
-            f"{metric.help}: seconds per second",
-            metric.unit,
-            (Target(_rate(f"{metric.name}_sum", metric.labels), legend),),
-        )
+        yield _panel(f"{metric.help}: rate, per second", "short", _rate(f"{metric.name}_count", metric.labels), legend)
+        yield _panel(f"{metric.help}: seconds per second", metric.unit, _rate(f"{metric.name}_sum", metric.labels), legend)
 
 
 def _rate(name: str, labels: Iterable[str] = (), chosen: str = "") -> str:
@@ -90,35 +79,16 @@ def _quantile(name: str, quantile: float) -> Target:
     return Target(f"histogram_quantile({quantile}, {_rate(f'{name}_bucket', ['le'])})", f"p{quantile * 100:g}")
 
 
-_FAILED = '{status="5xx"}'
+_5XX = '{status="5xx"}'
+_SERVED, _SENT = f"{metrics.REQUESTS.name}_count", metrics.STATEMENTS.name
+_HITS, _MISSES = (_rate(metric.name, ["cache"]) for metric in (metrics.CACHE_HITS, metrics.CACHE_MISSES))
+_MEAN_S = f"{_rate(f'{_SENT}_sum', ['operation'])} / {_rate(f'{_SENT}_count', ['operation'])}"
+_FAILED = f"{_rate(_SERVED, chosen=_5XX)} / {_rate(_SERVED)}"
 _RATIOS = (
-    Panel(
-        "Requests that failed in the service (5xx)",
-        "percentunit",
-        (Target(f"{_rate(f'{REQUESTS.name}_count', chosen=_FAILED)} / {_rate(f'{REQUESTS.name}_count')}"),),
-    ),
-    Panel(
-        "Mean time of a statement, by operation",
-        "s",
-        (
-            Target(
-                f"{_rate(f'{STATEMENTS.name}_sum', ['operation'])} / {_rate(f'{STATEMENTS.name}_count', ['operation'])}",
-                "{{operation}}",
-            ),
-        ),
-    ),
-    Panel("Pool in use", "percentunit", (Target(f"{POOL_CHECKED_OUT.name} / {POOL_SIZE.name}", "{{pool}}"),)),
-    Panel(
-        "Cache hit rate",
-        "percentunit",
-        (
-            Target(
-                f"{_rate(CACHE_HITS.name, ['cache'])} / "
-                f"({_rate(CACHE_HITS.name, ['cache'])} + {_rate(CACHE_MISSES.name, ['cache'])})",
-                "{{cache}}",
-            ),
-        ),
-    ),
+    _panel("Requests that failed in the service (5xx)", "percentunit", _FAILED),
+    _panel("Mean time of a statement, by operation", "s", _MEAN_S, "{{operation}}"),
+    _panel("Pool in use", "percentunit", f"{metrics.POOL_CHECKED_OUT.name} / {metrics.POOL_SIZE.name}", "{{pool}}"),
+    _panel("Cache hit rate", "percentunit", f"{_HITS} / ({_HITS} + {_MISSES})", "{{cache}}"),
 )
 
 

@@ -12,16 +12,11 @@ MIN_S, MAX_S = 50e-6, 10.0
 """Range of the buckets. prometheus_client's default buckets begin at 5 ms: a statement of 0.2 ms would share a bucket with one that
 takes twenty times as long."""
 
-FINE, COARSE = 1.1, 1.5
-"""Ratio between the bounds of consecutive buckets: it limits the error of every quantile, and each bucket is a series."""
+FINE, COARSE = 1.1, 1.5  # ratio between consecutive bounds: it limits the error of every quantile, and each bucket is a series
 
 
 def buckets_s(step: float, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[float, ...]:
-    """Return upper bounds in seconds, three digits each, from `min_s` in steps of factor `step` until one is `max_s` or more.
-
-    Raises:
-        ValueError: the bounds do not ascend, or `step` is so small that two bounds round to the same value.
-    """
+    """Return upper bounds in seconds, with three digits, from `min_s` by factors of `step` up to `max_s`, or raise ValueError."""
     if not 0 < min_s < max_s or step < 1.01:  # noqa: PLR2004 - three digits cannot distinguish smaller steps
         raise ValueError(f"cannot make buckets from {min_s} to {max_s} s with step {step}")
     steps = math.ceil(math.log(max_s / min_s) / math.log(step) - 1e-9)
@@ -40,19 +35,12 @@ class MetricKind(StrEnum):
 class Metric:
     """One metric of the service."""
 
-    name: str
-    """Name as exposed."""
-
+    name: str  # name as exposed
     kind: MetricKind
-    help: str
-    """Description, in /metrics and on the dashboard."""
-
+    help: str  # description, in /metrics and on the dashboard
     labels: tuple[str, ...] = ()
-    unit: str = "short"
-    """Grafana's unit of the values: "s" for seconds, "short" for a number."""
-
-    step: float = COARSE
-    """Ratio between the bounds of consecutive buckets of a histogram."""
+    unit: str = "short"  # Grafana's unit of the values: "s" for seconds, "short" for a number
+    step: float = COARSE  # ratio between the bounds of consecutive buckets of a histogram
 
 
 STATEMENTS = Metric(
@@ -80,16 +68,5 @@ CACHE_HITS = Metric("cache_hits_total", MetricKind.COUNTER, "Reads that were ans
 CACHE_MISSES = Metric("cache_misses_total", MetricKind.COUNTER, "Reads that had to go to the database", ("cache",))
 SLOW_DROPPED = Metric("slow_queries_dropped_total", MetricKind.COUNTER, "Slow statements that could not be written to the log")
 
-METRICS = (
-    REQUESTS,
-    STATEMENTS,
-    ERRORS,
-    POOL_WAIT,
-    POOL_SIZE,
-    POOL_CHECKED_OUT,
-    POOL_OVERFLOW,
-    POOL_WAITING,
-    CACHE_HITS,
-    CACHE_MISSES,
-    SLOW_DROPPED,
-)
+POOL_USE = (POOL_SIZE, POOL_CHECKED_OUT, POOL_OVERFLOW)
+METRICS = (REQUESTS, STATEMENTS, ERRORS, POOL_WAIT, *POOL_USE, POOL_WAITING, CACHE_HITS, CACHE_MISSES, SLOW_DROPPED)

@@ -20,44 +20,26 @@ USAGE_ERROR = 2
 class Ranked:
     """All slow statements with one normal form."""
 
-    fingerprint: str
-    """Name of the form."""
-
-    sql: str
-    """The form as text."""
-
+    fingerprint: str  # name of the form
+    sql: str  # the form as text
     count: int
     total_ms: float
-    p95_ms: float
-    """95th percentile (nearest rank), in milliseconds."""
-
+    p95_ms: float  # 95th percentile (nearest rank), in milliseconds
     worst_ms: float
     plan: tuple[str, ...] = ()
-    """The last plan."""
-
-    call_sites: tuple[str, ...] = ()
-    """The places in the code that sent them, the most frequent first."""
+    call_sites: tuple[str, ...] = ()  # the places in the code that sent them, the most frequent first
 
 
 @dataclass(frozen=True)
 class SlowQueryReport:
     """The ranking of a log."""
 
-    ranked: tuple[Ranked, ...]
-    """The forms, the longest total time first."""
-
-    unreadable: int = 0
-    """Number of lines that could not be read."""
+    ranked: tuple[Ranked, ...]  # the forms, the longest total time first
+    unreadable: int = 0  # number of lines that could not be read
 
 
 def report(path: Path) -> SlowQueryReport:
-    """Read a log, including its rotated files.
-
-    A line that cannot be read, such as the last one of a killed process, is counted and ignored.
-
-    Raises:
-        OSError: the log cannot be read.
-    """
+    """Rank a log with its rotated files; unreadable lines, as of a killed process, are counted. Raises OSError without the log."""
     return rank(_lines(path))
 
 

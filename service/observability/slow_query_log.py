@@ -1,11 +1,9 @@
 """A log of slow statements: JSON lines with the statement's normal form, its duration, call site, and plan.
 
-A request only enqueues a statement. The log's own thread does the rest: it normalises the SQL, requests the plan on its own
-connection, once per form and at most once per `plan_every_s`, and writes the line. Nothing that a client sent is written:
-parameters by type and length, literals in the SQL and in the plan as `?`.
-
-The size is limited: the file is rotated at `max_bytes`, and only `kept_files` rotated files are kept. Statements that cannot be
-written, or arrive faster than they are written, are counted in `dropped` and never delay a request.
+A request only enqueues a statement. The log's own thread normalises the SQL, requests the plan on its own connection, once per form
+and at most once per `plan_every_s`, and writes the line, without anything that a client sent. The file is rotated at `max_bytes`,
+and only `kept_files` rotated files are kept. Statements that cannot be written, or arrive faster than they are written, are counted
+in `dropped` and never delay a request.
 """
 
 import asyncio
@@ -32,14 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from service.observability.redaction import kinds, plan_line
-
-PLAN_S = 5.0
-"""Timeout of a plan in seconds; EXPLAIN waits for locks as any statement does."""
-
-MAX_FORMS = 1000
-"""Number of forms whose plan is taken. Later forms get no plan, which bounds the memory."""
-
+PLAN_S = 5.0  # timeout of a plan in seconds; EXPLAIN waits for locks as any statement does
+MAX_FORMS = 1000  # forms whose plan is taken; later ones get none, which bounds the memory
 _FRAMES = 3
 _NOT_THE_CALLER = frozenset({"sqlalchemy", "asyncio", "contextlib", "concurrent", "threading", "starlette", "fastapi", "anyio"})
 _HAS_A_PLAN = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
@@ -51,28 +43,21 @@ class SlowStatement:
 
     engine: Engine
     sql: str
-    parameters: Any
-    """The parameters; a list of sets if `many`."""
-
+    parameters: Any  # a list of sets if `many`
     many: bool
     duration_s: float
-    rows: int | None
-    """Number of rows, if the driver reports it."""
-
-    call_site: Sequence[str]
-    """Places in the code that sent it; see `call_site`."""
+    rows: int | None  # number of rows, if the driver reports it
+    call_site: Sequence[str]  # places in the code that sent it; see `call_site`
 
 
 Explain = Callable[[SlowStatement], list[str]]
 
 
 def explain(slow: SlowStatement) -> list[str]:
-    """Return the plan of a statement that has one, on a new connection. The statement is not executed.
+    """Return the plan of a statement, on a new connection, without executing it.
 
-    Raises:
-        SQLAlchemyError: the database refuses.
-        TimeoutError: an asyncio driver took longer than PLAN_S.
-        OSError: the database cannot be reached.
+    Raises SQLAlchemyError if the database refuses, OSError if it cannot be reached, and TimeoutError if an asyncio driver takes
+    longer than PLAN_S.
     """
     on_postgresql = slow.engine.dialect.name == "postgresql"
     sql = f"{'EXPLAIN' if on_postgresql else 'EXPLAIN QUERY PLAN'} {slow.sql}"
@@ -160,10 +145,11 @@ class SlowQueryLog:
             self._queue.task_done()
 
     def _line(self, slow: SlowStatement) -> dict[str, Any]:
-        from service.observability.fingerprint import fingerprint, normal_form  # noqa: PLC0415 - sqlglot is slow to import, and most processes see no slow statement
+        from service.observability import redaction  # noqa: PLC0415 - sqlglot is slow to import, and most processes see no slow statement
 
-        normal = normal_form(slow.sql, slow.engine.dialect.name)
-        name = fingerprint(normal)
+        normal = redaction.normal_form(slow.sql, slow.engine.dialect.name)
+        name = redaction.fingerprint(normal)
+        plan = self._plan(name, slow)
         sets = slow.parameters if slow.many else [slow.parameters]
         return {
             "at": self._utc().isoformat(timespec="milliseconds"),
@@ -171,10 +157,10 @@ class SlowQueryLog:
             "sql": normal,
             "duration_ms": round(slow.duration_s * 1000, 3),
             "rows": slow.rows,
-            "parameters": kinds(sets[0]) if sets else [],
+            "parameters": redaction.kinds(sets[0]) if sets else [],
             "parameter_sets": len(sets),
             "call_site": list(slow.call_site),
-            "plan": self._plan(name, slow),
+            "plan": plan and [redaction.plan_line(line) for line in plan],
         }
 
     def _plan(self, name: str, slow: SlowStatement) -> list[str] | None:
@@ -187,7 +173,7 @@ class SlowQueryLog:
         self._next_plan_s = now_s + self._plan_every_s
         self._explained.add(name)
         try:
-            return [plan_line(line) for line in self._explain(slow)]
+            return self._explain(slow)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             return [f"no plan: {type(error).__name__}"]  # an error's text may repeat the parameters
 
@@ -197,15 +183,17 @@ class SlowQueryLog:
 
 
 def call_site() -> list[str]:
-    """Return the application's frames that sent the statement, innermost first, up to three.
+    """Return up to three frames of the application that sent the statement, as "service/prompts.py:50 in prompt", innermost first.
 
-    A frame is written as "service/prompts.py:50 in active_prompts". Under asyncio SQLAlchemy runs in its own greenlet; the calling
-    code is on the stack of the greenlet that waits for it.
+    Under asyncio SQLAlchemy runs in its own greenlet; the calling code is on the stack of the greenlet that waits for it.
     """
     found: list[str] = []
     greenlet, frame = getcurrent(), sys._getframe(1)  # noqa: SLF001 - traceback and inspect read every frame's source file as well
     while len(found) < _FRAMES:
-        found += [_place(caller) for caller, _ in traceback.walk_stack(frame) if _is_the_application(caller)]
+        for caller, line in traceback.walk_stack(frame):
+            if _is_the_application(caller):
+                code = caller.f_code
+                found.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{line} in {code.co_name}")
         greenlet = greenlet.parent
         if greenlet is None or greenlet.gr_frame is None:
             break
@@ -216,10 +204,6 @@ def call_site() -> list[str]:
 def _is_the_application(frame: FrameType) -> bool:
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0] not in _NOT_THE_CALLER and name not in {__name__, "service.observability.monitoring"}
-
-
-def _place(frame: FrameType) -> str:
-    return f"{'/'.join(Path(frame.f_code.co_filename).parts[-2:])}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
 class _Lines(RotatingFileHandler):

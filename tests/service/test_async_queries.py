@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from harness.probes.pool import PoolUse
 from service import async_queries, bulk
 from service.async_queries import OneSession, Requests, SessionEach, Threaded
-from service.dashboard import API, Subject, queries, query
 from service.models import Prompt
+from service.prompts import API, Subject, queries, query
 from service.sessions import sessionmaker
 
 SUBJECT = Subject("ann", "p0037", "e00-p0037", "a", "openai", "big")

@@ -1,6 +1,6 @@
 """The dashboard runs eight of the service's queries."""
 
-from service.dashboard import API, DASHBOARD, Subject, queries
+from service.prompts import API, DASHBOARD, Subject, queries
 
 
 def test_a_dashboard_has_eight_queries_of_the_service() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,8 @@ def test_a_conflict_is_retried_in_a_thread(database: Path) -> None:
             raise OperationalError("UPDATE", {}, error)
         return int((await session.execute(text("SELECT 7"))).scalar_one())
 
-    async def use(opened: Database) -> tuple[int, dict[str, int]]:
-        return await opened.write(work), opened.retries()
+    async def use(opened: Database) -> tuple[int, Mapping[str, int]]:
+        return await opened.write(work), opened.retries
 
     assert using(database, Switches.alone("transactions"), use) == (7, {"BUSY": 2})
     assert threading.get_ident() not in tries

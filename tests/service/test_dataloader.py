@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from harness.probes.statements import Statements
-from service import dataloader
-from service.dataloader import DataLoader, ReviewDataLoader
+from service import loading
+from service.loading import DataLoader, ReviewDataLoader
 from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
@@ -59,7 +59,7 @@ def test_review_batch_function_pairs_keys_with_other_rows(on_engine: OnEngine) -
     async def both(engine: AsyncEngine) -> tuple[Any, Any]:
         sessions = sessionmaker(engine)
         keys = ["p0444", "p0037", "p0185"]
-        return await dataloader.prompts_one_by_one(sessions, keys), await dataloader.prompts_as_written(sessions, keys)
+        return await loading.prompts_one_by_one(sessions, keys), await loading.prompts_as_written(sessions, keys)
 
     right, as_written = on_engine(both)
     assert [row[0] for row in right] == ["p0444", "p0037", "p0185"]
@@ -79,13 +79,13 @@ def test_review_keeps_the_keys_of_a_failed_batch() -> None:
     asyncio.run(loads())
 
 
-@pytest.mark.parametrize("technique", [dataloader.prompts_repaired, dataloader.prompts_gathered, dataloader.prompts_sequential])
+@pytest.mark.parametrize("technique", [loading.prompts_repaired, loading.prompts_gathered, loading.prompts_sequential])
 def test_techniques_load_the_same_in_key_order(on_engine: OnEngine, technique: Any) -> None:
     """Each technique returns the prompts in the order of the ids, twice for a repeated id, None for an unknown one."""
 
     async def both(engine: AsyncEngine) -> tuple[Any, Any]:
         sessions = sessionmaker(engine)
-        return await dataloader.prompts_one_by_one(sessions, IDS), await technique(sessions, IDS)
+        return await loading.prompts_one_by_one(sessions, IDS), await technique(sessions, IDS)
 
     baseline, found = on_engine(both)
     assert found == baseline
@@ -97,7 +97,7 @@ def test_statements_for_six_ids(on_engine: OnEngine) -> None:
 
     async def counts(engine: AsyncEngine) -> list[float]:
         sent = []
-        for technique in (dataloader.prompts_one_by_one, dataloader.prompts_gathered, dataloader.prompts_sequential):
+        for technique in (loading.prompts_one_by_one, loading.prompts_gathered, loading.prompts_sequential):
             async with Statements(engine) as probe:
                 await technique(sessionmaker(engine), IDS)
             sent.append(probe.counts()["statements"])

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool, StaticPool
 
-from service import engines
+from service.database import engine_in_threads, engine_on_loop, set_up, with_driver
 from service.switches import Level
 
 SERVER = make_url("postgresql://unknown@127.0.0.1:1/none")
@@ -31,8 +31,8 @@ def size(engine: Engine) -> int:
 )
 def test_a_servers_pool_is_that_of_the_level(level: Level, expected: tuple[int, int], asyncio_: bool) -> None:
     """The pool's settings are those of the level, in threads and on the loop, without overflow if optimised. Nothing connects."""
-    url = engines.with_driver(SERVER, asyncio=asyncio_)
-    engine = engines.engine_on_loop(url, level).sync_engine if asyncio_ else engines.engine_in_threads(url, level)
+    url = with_driver(SERVER, asyncio=asyncio_)
+    engine = engine_on_loop(url, level).sync_engine if asyncio_ else engine_in_threads(url, level)
     assert (size(engine), overflow(engine)) == expected
     assert isinstance(engine.pool, AsyncAdaptedQueuePool) is asyncio_
     assert engine.driver == ("asyncpg" if asyncio_ else "psycopg")
@@ -41,8 +41,8 @@ def test_a_servers_pool_is_that_of_the_level(level: Level, expected: tuple[int, 
 def test_the_review_gives_sqlite_one_shared_connection(tmp_path: Path) -> None:
     """The proposed pool is a StaticPool, on the loop and in threads."""
     url = make_url(f"sqlite:///{tmp_path / 'x.db'}")
-    on_loop = engines.engine_on_loop(engines.with_driver(url, asyncio=True), Level.PROPOSED)
-    in_threads = engines.engine_in_threads(engines.with_driver(url, asyncio=False), Level.PROPOSED)
+    on_loop = engine_on_loop(with_driver(url, asyncio=True), Level.PROPOSED)
+    in_threads = engine_in_threads(with_driver(url, asyncio=False), Level.PROPOSED)
     assert isinstance(on_loop.sync_engine.pool, StaticPool)
     assert isinstance(in_threads.pool, StaticPool)
 
@@ -53,15 +53,15 @@ def test_every_connection_to_sqlite_is_set_up_alike(level: Level, explicit_begin
     """Durability, foreign keys and the lock timeout do not depend on the switches."""
     wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000}
     url = make_url(f"sqlite:///{database}")
-    engine = engines.engine_in_threads(engines.with_driver(url, asyncio=False), level)
-    engines.set_up(engine, explicit_begin=explicit_begin)
+    engine = engine_in_threads(with_driver(url, asyncio=False), level)
+    set_up(engine, explicit_begin=explicit_begin)
     with engine.connect() as connection:
         found = {name: connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in wanted}
     engine.dispose()
 
     async def on_loop() -> dict[str, object]:
-        made = engines.engine_on_loop(engines.with_driver(url, asyncio=True), level)
-        engines.set_up(made.sync_engine, explicit_begin=explicit_begin)
+        made = engine_on_loop(with_driver(url, asyncio=True), level)
+        set_up(made.sync_engine, explicit_begin=explicit_begin)
         async with made.connect() as connection:
             values = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in wanted}
         await made.dispose()
@@ -74,4 +74,4 @@ def test_every_connection_to_sqlite_is_set_up_alike(level: Level, explicit_begin
 def test_an_unsupported_database_is_refused() -> None:
     """The message names the supported databases."""
     with pytest.raises(ValueError, match="does not support mysql; name a database of sqlite or postgresql"):
-        engines.with_driver(make_url("mysql://unknown@127.0.0.1/none"), asyncio=True)
+        with_driver(make_url("mysql://unknown@127.0.0.1/none"), asyncio=True)

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.paging import MAX_OFFSET, MalformedCursorError, offset, page
-from service.streaming import encode_cursor
+from service.streaming import MAX_OFFSET, MalformedCursorError, decode_offset, encode_cursor, page
 from service.switches import Level
 
 OnSession = Callable[..., Any]
@@ -69,7 +68,7 @@ def test_other_texts_are_refused(level: Level, cursor: str, on_session: OnSessio
 def test_an_offset_is_a_number_in_bounds_or_refused(text: str) -> None:
     """Any text gives an offset within the bounds or an error."""
     try:
-        found = offset(text)
+        found = decode_offset(text)
     except MalformedCursorError:
         return
     assert 0 <= found <= MAX_OFFSET

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from service import prompts
-from service.migrations import composite_indexes, keyset_index
+from service.migrations import composite_indexes
 from service.models import Base
 from service.sessions import sessionmaker
 
@@ -45,7 +45,7 @@ def test_answers_do_not_depend_on_the_indexes(on_engine: OnEngine, read: str) ->
                 return await READS[read](session)
 
         answers = [await run_read()]
-        for upgrade in (composite_indexes.upgrade_proposed, composite_indexes.upgrade_optimised, keyset_index.upgrade):
+        for upgrade in (composite_indexes.upgrade_proposed, composite_indexes.upgrade_optimised, composite_indexes.upgrade_keyset):
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade)
             answers.append(await run_read())

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from service.cache.redis import FAILURES, FENCE_S, LEASE_S, RedisLookup, SharedCache, UnavailableError
+from service.cache.layers import FAILURES, FENCE_S, LEASE_S, RedisLookup, SharedCache, UnavailableError
 
 PATIENCE_S = 10.0
 
@@ -207,7 +207,7 @@ def test_keys_written_without_redis_are_cleared_before_any_lookup(
     redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write that did not reach Redis leaves no stale value for this process, whichever key it looks up first."""
-    monkeypatch.setattr("service.cache.redis.PAUSE_S", 0.0)
+    monkeypatch.setattr("service.cache.layers.PAUSE_S", 0.0)
 
     async def check() -> None:
         relay = Relay(redis_url)

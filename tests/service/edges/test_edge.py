@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.edges.api import MIN_VERSION, PRIVATE, PUBLIC, Call, answer
-from service.edges.edge import Edge
+from service.edges.api import MIN_VERSION, PRIVATE, PUBLIC, Call, Edge, answer
 from service.edges.http_cache import Answer, EdgeCache
 
 
@@ -85,7 +84,7 @@ def test_private_responses_are_never_cached() -> None:
         for user in ("ann", "bob"):
             await place.get({"authorization": user})
         assert [call.headers["authorization"] for call in place.replica.calls] == ["ann", "bob"]
-        assert len(place.edge.cache) == 0
+        assert len(place.edge.cache._entries) == 0
 
     asyncio.run(play())
 
@@ -98,7 +97,7 @@ def test_writes_go_to_the_origin() -> None:
         call = Call("PUT", "/a", {"authorization": "ann"}, body=b"new")
         assert (await place.edge.handle(call)).body == b'"origin"'
         assert place.sent_to_origin == [call]
-        assert len(place.edge.cache) == 0
+        assert len(place.edge.cache._entries) == 0
 
     asyncio.run(play())
 
@@ -172,7 +171,7 @@ def test_an_answer_read_during_a_change_is_not_cached() -> None:
 
         place.edge._reads = overtaken
         assert (await place.get()).body == b'"old"'
-        assert len(place.edge.cache) == 0
+        assert len(place.edge.cache._entries) == 0
         place.edge._reads = place.replica.read
         assert (await place.get()).body == b'"new"'
 

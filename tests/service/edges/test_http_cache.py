@@ -38,7 +38,7 @@ def test_an_answer_is_fresh_then_stale_then_removed() -> None:
         clock.now_s = now_s
         states.append(cache.lookup("/a", {}).state)
     assert states == ["fresh", "fresh", "stale", "stale", "miss"]
-    assert len(cache) == 0
+    assert len(cache._entries) == 0
     assert cache.counts == {"miss": 2, "fresh": 2, "stale": 2}
 
 
@@ -61,7 +61,7 @@ def test_private_and_failed_answers_are_never_stored(request_headers: dict[str, 
     """Private, no-store, `Vary: *`, cookie-setting and failed responses do not enter a shared cache."""
     cache = EdgeCache(CacheClock())
     assert not cache.store("/a", request_headers, answer)
-    assert len(cache) == 0
+    assert len(cache._entries) == 0
     assert cache.bytes == 0
 
 
@@ -107,7 +107,7 @@ def test_a_change_of_vary_removes_the_old_entries() -> None:
     cache = EdgeCache(CacheClock())
     cache.store("/a", {}, kept(b"plain"))
     cache.store("/a", {"accept-language": "ja"}, kept(b"ja", {"vary": "accept-language"}))
-    assert len(cache) == 1
+    assert len(cache._entries) == 1
     assert cache.lookup("/a", {"accept-language": "en"}).state == "miss"
 
 
@@ -120,7 +120,7 @@ def test_purging_removes_all_variants_of_a_url_and_nothing_else() -> None:
     cache.purge(["/a", "/unknown"])
     assert not cache.holds("/a")
     assert cache.holds("/b")
-    assert len(cache) == 1
+    assert len(cache._entries) == 1
     cache.purge(["/b"])
     assert cache.bytes == 0
 
@@ -140,7 +140,7 @@ def test_its_size_never_exceeds_the_limit(played: list[tuple[str, int, str]]) ->
             cache.lookup(path, {})
         assert cache.bytes <= 4_000
         assert cache.bytes == sum(entry.bytes for entry in cache._entries.values())
-        assert len(cache) == sum(map(len, cache._keys.values()))
+        assert len(cache._entries) == sum(map(len, cache._keys.values()))
 
 
 def test_the_least_recently_used_is_evicted_first() -> None:

@@ -18,9 +18,9 @@ from sqlalchemy.pool import NullPool
 from harness.databases.engines import postgres
 from harness.errors import NotMeasurableError
 from harness.scenario import Server, Setting
-from service.http.api import create_app
+from service.http.api import create_app, monitoring_for
 from service.models import Base
-from service.observability.instruments import Instruments, instruments_for
+from service.observability.monitoring import Monitoring
 from service.settings import ServiceSettings
 from service.switches import NAMES, Level, Switches
 
@@ -297,30 +297,37 @@ def test_monitoring_sees_engine_requests_and_cache(database: Path, call: Callabl
     """It receives the engine and the counters when the service starts, wraps the application, and serves /metrics."""
     seen: dict[str, Any] = {"requests": 0}
 
-    def watching(app: Any) -> Any:
-        async def counted(scope: Any, receive: Any, send: Any) -> None:
-            seen["requests"] += scope["type"] == "http"
-            await app(scope, receive, send)
+    class Watching(Monitoring):
+        def watch(self, engine: Any) -> None:
+            seen.update(engine=engine)
 
-        return counted
+        def watch_cache(self, counts: Any) -> None:
+            seen.update(counts=counts())
 
-    def watch(engine: Any, counts: Any) -> None:
-        seen.update(engine=engine, counts=counts())
+        def timed(self, app: Any) -> Any:
+            async def counted(scope: Any, receive: Any, send: Any) -> None:
+                seen["requests"] += scope["type"] == "http"
+                await app(scope, receive, send)
 
-    app: FastAPI = create_app(ServiceSettings(f"sqlite:///{database}"), Instruments(lambda: b"up 1\n", watch, watching))
+            return counted
+
+        def render(self) -> bytes:
+            return b"up 1\n"
+
+    app: FastAPI = create_app(ServiceSettings(f"sqlite:///{database}"), Watching())
 
     async def use(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
         return await client.get("/health"), await client.get("/metrics")
 
     _, metrics = call(app, use)
-    assert (metrics.text, metrics.headers["content-type"]) == ("up 1\n", "text/plain; version=0.0.4; charset=utf-8")
+    assert (metrics.text, metrics.headers["content-type"]) == ("up 1\n", Monitoring.content_type)
     assert (seen["engine"].dialect.name, seen["counts"], seen["requests"]) == ("sqlite", {}, 2)
 
 
 def test_metrics_cover_requests_and_statements(database: Path, call: Callable[..., Any]) -> None:
     """With optimised monitoring, /metrics contains the route of a request, and the table of its statement."""
     settings = ServiceSettings(f"sqlite:///{database}", switches=Switches.alone("monitoring"))
-    app = create_app(settings, instruments_for(settings))
+    app = create_app(settings, monitoring_for(settings))
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         await client.get("/prompts/p0431")
@@ -335,7 +342,7 @@ def test_slow_statements_are_logged_to_a_file(database: Path, tmp_path: Path, ca
     """With a slow-query log in the settings, a statement above the threshold is logged by its form, without client data."""
     log = tmp_path / "slow.jsonl"
     settings = ServiceSettings(f"sqlite:///{database}", switches=Switches.alone("monitoring"), slow_log=log, slow_ms=1e-6)
-    app = create_app(settings, instruments_for(settings))
+    app = create_app(settings, monitoring_for(settings))
 
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         return await client.get("/prompts/p0431")

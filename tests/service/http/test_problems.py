@@ -172,7 +172,7 @@ def test_internal_errors_are_logged_and_not_disclosed(
 
 def test_a_database_that_is_locked_is_busy(calling: Calling, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process holds SQLite's write lock, a write gets 503, and a read succeeds."""
-    monkeypatch.setattr("service.engines._SQLITE", ("busy_timeout=1", "foreign_keys=ON"))
+    monkeypatch.setattr("service.database._SQLITE", ("busy_timeout=1", "foreign_keys=ON"))
 
     async def use(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
         return await client.patch("/prompts/p0037", json=CHANGE), await client.get("/prompts/p0037")

@@ -12,8 +12,8 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.results.run import Statement
 from service import prompts
-from service.migrations import composite_indexes, keyset_index
-from service.migrations.building import MISLEADING
+from service.migrations import composite_indexes
+from service.migrations.composite_indexes import MISLEADING
 from service.models import Base
 from service.sessions import sessionmaker
 
@@ -110,7 +110,7 @@ def test_upgrades_do_not_change_the_shared_metadata(on_engine: OnEngine) -> None
     before = {index.name for table in Base.metadata.tables.values() for index in table.indexes}
 
     async def upgraded(engine: AsyncEngine) -> set[str]:
-        for upgrade in (composite_indexes.upgrade_proposed, composite_indexes.upgrade_optimised, keyset_index.upgrade):
+        for upgrade in (composite_indexes.upgrade_proposed, composite_indexes.upgrade_optimised, composite_indexes.upgrade_keyset):
             async with engine.begin() as connection:
                 await connection.run_sync(upgrade)
         return await index_names(engine)

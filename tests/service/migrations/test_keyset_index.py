@@ -10,7 +10,7 @@ from harness.probes.plans import plans
 from harness.probes.statements import Statements
 from harness.results.run import Statement
 from service import streaming
-from service.migrations import keyset_index
+from service.migrations import composite_indexes
 from service.sessions import sessionmaker
 
 OnEngine = Callable[..., Any]
@@ -22,7 +22,7 @@ def test_every_page_of_an_export_is_located_by_key(on_engine: OnEngine, user_id:
 
     async def planned(engine: AsyncEngine) -> list[Statement]:
         async with engine.begin() as connection:
-            await connection.run_sync(keyset_index.upgrade)
+            await connection.run_sync(composite_indexes.upgrade_keyset)
         async with Statements(engine) as probe:
             async for _ in streaming.export_optimised(sessionmaker(engine), user_id, page_size=20):
                 pass

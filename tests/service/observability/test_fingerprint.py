@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.observability.fingerprint import fingerprint, normal_form
+from service.observability.redaction import fingerprint, normal_form
 
 MARKS: dict[str, Callable[[int], str]] = {"sqlite": lambda n: "?", "postgresql": lambda n: f"${n}::VARCHAR"}
 DIALECTS = st.sampled_from(sorted(MARKS))

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp as App
+from starlette.types import Message, Receive, Scope, Send
 
-from service.observability.http import App, Message, Receive, Scope, Send
 from service.observability.monitoring import Monitoring
 
 

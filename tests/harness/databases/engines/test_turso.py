@@ -22,7 +22,7 @@ from harness.databases.interface import DEFAULT_OPTIONS, ConnectionOptions, data
 from harness.errors import UsageError
 from harness.scenario import Setting
 from service import bulk, loading, prompts, streaming
-from service.migrations import composite_indexes, keyset_index
+from service.migrations import composite_indexes
 from service.models import Base
 from service.sessions import sessionmaker
 
@@ -255,7 +255,7 @@ async def _serve(setting: Setting) -> dict[str, Any]:
     name = f"served-by-{setting.engine}"
     found.fill(name, Base.metadata, datasets.blocks(rows, datasets.TABLES))
     found.migrate(name, composite_indexes.upgrade_optimised)
-    found.migrate(name, keyset_index.upgrade)
+    found.migrate(name, composite_indexes.upgrade_keyset)
     results: dict[str, Any] = {}
     async with found.open(name) as engine:
         sessions = sessionmaker(engine)
