@@ -69,7 +69,7 @@ class PromptService:
         """Save a prompt and its first evaluation. Raises IntegrityError if one of the ids exists already."""
         async with self.front.writing({prompt["id"]: prompt["user_id"]}):
             if self.switches.transactions is Level.OPTIMISED:
-                once = self.database.once
+                once = transactions.Transactions(self.database.writers, self.database.readers, attempts=1)
                 await self.database.run_again(lambda: transactions.create_optimised(once, prompt, evaluation))
             else:
                 is_baseline = self.switches.transactions is Level.BASELINE

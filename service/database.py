@@ -9,7 +9,7 @@ transaction: a request that ends, even a read, rolls back uncommitted writes of 
 or commits nothing, without an error. This is how the review's code behaves, and it is kept as proposed.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -58,10 +58,8 @@ class Database:
     readers: Sessions
     writers: Sessions
     run: DatabaseRun  # runs work once
-    run_again: DatabaseRun  # runs work, again after a conflict, so it must have no side effects that a rollback does not undo
     pieces: Pieces
-    once: Transactions  # units of work without retries, for `run_again` to retry
-    retries: Mapping[str, int]  # number of retries by kind of conflict, so far
+    retrying: Transactions | None  # retries work after a conflict; None if the service does not
     concurrent_reads: SessionEach | None = None  # runs several queries of a request concurrently; None if the service does not
 
     async def read(self, work: Work[Answer]) -> Answer:
@@ -71,6 +69,12 @@ class Database:
     async def write(self, work: Work[Answer]) -> Answer:
         """Run work that writes and commits, on its own session; retried after a conflict if transactions are optimised."""
         return await self.run_again(lambda: _on(self.writers, work))
+
+    async def run_again(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run work, again after a conflict, so it must have no side effects other than those that a rollback undoes."""
+        if self.retrying is None:
+            return await self.run(work)
+        return await self.retrying.write(lambda _session: self.run(work))  # the wait before a retry occupies no thread
 
 
 @asynccontextmanager
@@ -162,7 +166,7 @@ async def _in_threads(url: URL, switches: Switches) -> AsyncIterator[Database]:
             threads = Threads(executor)
             await threads.run(lambda: _warm_up(engine, _early(engine, switches)))
             writers = sync_sessions(engine.execution_options(**WRITE_AT_ONCE))
-            yield _database(switches, engine, sync_sessions(engine), writers, threads.run, threads.each)
+            yield Database(engine, sync_sessions(engine), writers, threads.run, threads.each, _retrying(switches))
     finally:
         engine.dispose()
 
@@ -178,30 +182,14 @@ async def _on_loop(url: URL, switches: Switches) -> AsyncIterator[Database]:
         if switches.async_queries is Level.OPTIMISED:
             each = SessionEach(engine, _size(engine.sync_engine))
             readers = sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT"))
-        yield _database(switches, engine, readers, writers, _directly, lambda pieces: pieces, each)
+        yield Database(engine, readers, writers, _directly, lambda pieces: pieces, _retrying(switches), each)
     finally:
         await engine.dispose()
 
 
-def _database(
-    switches: Switches,
-    engine: Engine | AsyncEngine,
-    readers: Sessions,
-    writers: Sessions,
-    run: DatabaseRun,
-    pieces: Pieces,
-    each: SessionEach | None = None,
-) -> Database:
+def _retrying(switches: Switches) -> Transactions | None:
     no_sessions = cast("Sessions", SimpleNamespace(begin=nullcontext))  # the work opens its own session
-    retrying = Transactions(no_sessions, no_sessions)
-
-    async def run_again(work: Callable[[], Awaitable[Answer]]) -> Answer:
-        # The wait before a retry happens on the loop and occupies no thread.
-        return await retrying.write(lambda _session: run(work))
-
-    again = run_again if switches.transactions is Level.OPTIMISED else run
-    once = Transactions(writers, readers, attempts=1)
-    return Database(engine, readers, writers, run, again, pieces, once, retrying.retries, each)
+    return Transactions(no_sessions, no_sessions) if switches.transactions is Level.OPTIMISED else None
 
 
 def _early(engine: Engine, switches: Switches) -> int:

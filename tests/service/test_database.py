@@ -83,7 +83,8 @@ def test_a_conflict_is_retried_in_a_thread(database: Path) -> None:
         return int((await session.execute(text("SELECT 7"))).scalar_one())
 
     async def use(opened: Database) -> tuple[int, Mapping[str, int]]:
-        return await opened.write(work), opened.retries
+        assert opened.retrying is not None
+        return await opened.write(work), opened.retrying.retries
 
     assert using(database, Switches.alone("transactions"), use) == (7, {"BUSY": 2})
     assert threading.get_ident() not in tries
