@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -94,10 +94,8 @@ def hosts(url: str) -> list[str]:
 
 def is_loopback(host: str) -> bool:
     """Return whether every address of a host is this machine; false for a name without an address."""
-    try:
+    with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):

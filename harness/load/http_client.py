@@ -85,8 +85,7 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         if httptools is None:
             raise missing_extra("httptools", "load", "the HTTP client")
-        self.opened = 0
-        self.reused = 0
+        self.opened = self.reused = 0
         self._host, self._port = host, port
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
@@ -186,21 +185,18 @@ class HttpConnection(asyncio.Protocol):
     """One connection, for one request at a time; `due_s` is the request's deadline by the loop's clock, infinite without one."""
 
     def __init__(self, open_connections: set[HttpConnection]) -> None:
-        self.is_open = False
-        self.due_s = math.inf
+        self.is_open, self.due_s = False, math.inf
         self._open_connections = open_connections
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[Response] | None = None
         self._is_head = self._is_kept = self._in_body = False
-        self._status = 0
+        self._status = self._body_bytes = 0
         self._head = b""
         self._parts: list[bytes] = []
-        self._body_bytes = 0
 
     def send(self, request: HttpRequest, loop: asyncio.AbstractEventLoop, due_s: float) -> asyncio.Future[Response]:
         """Send a request; return the future of its response."""
-        self.due_s = due_s
-        self._is_head = request.is_head
+        self.due_s, self._is_head = due_s, request.is_head
         self._waiting = waiting = loop.create_future()
         self._transport.write(request.message)
         return waiting

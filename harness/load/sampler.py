@@ -58,7 +58,7 @@ class Watch:
     _at_ns: int = 0
     _operations: int = 0
     _errors: int = 0
-    _usage: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _usage: dict[str, tuple[float, int]] = field(default_factory=dict)  # name → CPU seconds and resident bytes
     _counts: Mapping[str, float] = field(default_factory=dict)
 
     def start(self, now_ns: int, counts: Mapping[str, float]) -> None:

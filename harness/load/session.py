@@ -4,7 +4,7 @@ A load test runs load workers one after another. In a capacity search arms alter
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -360,18 +360,16 @@ def _search_status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[Sce
 @contextmanager
 def _prepared(plan: LoadPlan | CapacityPlan, cores: Cores, collected: CollectedResults) -> Iterator[LoadEnvironment]:
     """Prepare the environment, off the load generator's core if there is another one. Ctrl-C ends the context without an error."""
-    try:
+    with ExitStack() as stack:
         if cores.worker is not None:
+            stack.callback(keep_to, cores.all)
             keep_to([core for core in cores.all if core != cores.worker])
-        with load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote) as environment:
-            collected.environments = environment.scenarios
-            try:
-                yield environment
-            except KeyboardInterrupt:
-                collected.interrupted = True
-    finally:
-        if cores.worker is not None:
-            keep_to(cores.all)
+        environment = stack.enter_context(load_environment([plan.loaded], plan.settings, allow_remote=plan.allow_remote))
+        collected.environments = environment.scenarios
+        try:
+            yield environment
+        except KeyboardInterrupt:
+            collected.interrupted = True
 
 
 def load_facts(collected: CollectedResults, job: LoadJob, users: int) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Locust's own tables, filled from histograms: with times below a millisecond, and rates over measured time.
 
 Locust keeps times in buckets of whole milliseconds, prints whole ones, and divides by the total time since the start. It looks up
-its classes by name in `locust.stats` whenever it creates an object. So this module replaces them by subclasses while the locustfile
-is loaded, before anything is counted, which fixes the console, CSV, HTML and web UI without copying code.
+its classes by name in `locust.stats` whenever it creates an object. So this module replaces them while the locustfile is loaded,
+before anything is counted, which fixes the console, CSV, HTML and web UI without copying code.
 """
 
 import math
@@ -23,10 +23,10 @@ _PLAIN_MS = 100  # times of at least this much are printed without decimals
 
 
 def install() -> None:
-    """Replace Locust's classes by the subclasses of this module."""
+    """Replace Locust's classes by the subclasses of this module, and what rounds to milliseconds."""
     locust.stats.StatsEntry = Entry  # type: ignore[misc]  # it is a subclass
-    locust.stats.StatsCSV = Csv  # type: ignore[misc]  # as above
     locust.stats.StatsCSVFileWriter = CsvFiles  # type: ignore[misc]  # as above
+    StatsCSV._percentile_fields = _percentile_fields  # type: ignore[assignment]  # noqa: SLF001 - Locust has no hook for it
     locust.stats.bucket_response_time = digits  # type: ignore[assignment]  # documented to be replaced; its keys may be floats
 
 
@@ -161,25 +161,16 @@ class Entry(StatsEntry):
         return {**super().to_dict(escape_string_values), **exact}
 
 
-class _Digits:
-    """Writes percentiles to CSV without truncating them to whole milliseconds."""
-
-    percentiles_to_report: list[float]
-    percentiles_na: list[str]
-
-    def _percentile_fields(self, stats_entry: StatsEntry, use_current: bool = False) -> list[Any]:
-        if not stats_entry.num_requests:
-            return self.percentiles_na
-        if use_current and stats_entry.use_response_times_cache:
-            return [digits(stats_entry.get_current_response_time_percentile(p) or 0) for p in self.percentiles_to_report]
-        return [stats_entry.get_response_time_percentile(p) for p in self.percentiles_to_report]
+def _percentile_fields(csv: StatsCSV, stats_entry: StatsEntry, use_current: bool = False) -> list[Any]:
+    """Return percentiles for CSV without truncating them to whole milliseconds."""
+    if not stats_entry.num_requests:
+        return csv.percentiles_na
+    if use_current and stats_entry.use_response_times_cache:
+        return [digits(stats_entry.get_current_response_time_percentile(p) or 0) for p in csv.percentiles_to_report]
+    return [stats_entry.get_response_time_percentile(p) for p in csv.percentiles_to_report]
 
 
-class Csv(_Digits, StatsCSV):
-    """The CSV downloads of the web UI."""
-
-
-class CsvFiles(_Digits, StatsCSVFileWriter):
+class CsvFiles(StatsCSVFileWriter):
     """The files of --csv, written once per second and, unlike Locust's, once more at the end."""
 
     def close_files(self) -> None:
