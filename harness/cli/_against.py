@@ -82,7 +82,7 @@ def _compared(trees: Checkout, space: Path, options: argparse.Namespace, report:
     budget_s = _budget(options.budget)
     request = None if options.files[:1] == [PYTEST] else _request(trees, options, budget_s)
     report("comparing the dependencies of both versions")
-    python, _ = interpreter(trees, space)
+    python = interpreter(trees, space)
     if request is None:
         return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
     return scenarios.compare(trees, python, request, space, report)

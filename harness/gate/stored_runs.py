@@ -14,14 +14,17 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from statistics import NormalDist
 
+import numpy as np
+
 from harness.errors import UsageError
 from harness.gate import work_counts
-from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions
+from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions, place
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult
 from harness.stats.intervals import mean_interval, median
+from harness.stats.noise import robust_sd
 
 DRIFT_SD = 0.075
 """The standard deviation, as a share, of a process's time from run to run of the same code, in fresh processes on two shared cores.
@@ -42,9 +45,6 @@ much. Where too few times are compared to see their common shift, it is assumed 
 
 MIN_PROCESSES = 2
 """The number of processes that an interval over processes needs."""
-
-MAD_TO_SD = 1.4826
-"""The standard deviation of a normal distribution ÷ its median absolute deviation."""
 
 
 def gate(
@@ -107,12 +107,12 @@ def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarni
     reasons = []
     excluded = Counter(row.reason for row in rows if row.verdict == GateVerdict.NOT_COMPARABLE)
     for reason, number in excluded.items():
-        reasons.append(RunWarning(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
+        reasons.append(RunWarning(f"{place(pair.old)}: {counted(number, 'figure')}", reason, ACCEPT))
     if missing and not pair.interrupted:
         metrics = sorted({count.metric.replace("_", " ") for count in missing})
         verb = "is" if len(missing) == 1 else "are"
         message = f"{counted(len(missing), 'count')} of {', '.join(metrics)} {verb} missing in the candidate"
-        reasons.append(RunWarning(pair.place, message, ACCEPT))
+        reasons.append(RunWarning(place(pair.old), message, ACCEPT))
     return rows, reasons
 
 
@@ -212,8 +212,7 @@ def _suite(logs: Sequence[float]) -> tuple[float, float]:
     """Return the common shift of many log changes and their robust sd around it; of few, the shift that must be allowed for."""
     if len(logs) < SUITE:
         return math.log(SHIFTED_BADLY), 0.0
-    centre = median(logs)
-    return centre, MAD_TO_SD * median([abs(x - centre) for x in logs])
+    return median(logs), robust_sd(np.array(logs))
 
 
 def _timed_in_both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Latency | None]]:

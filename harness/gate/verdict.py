@@ -50,8 +50,8 @@ def result(
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 time`, `2 times`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: `1 time`, `2 times`, `2 scenarios or arms`."""
+    return f"{number} {noun if number == 1 else ' or '.join(f'{one}s' for one in noun.split(' or '))}"
 
 
 def listed(names: Sequence[str], *, quote: bool = True) -> str:
@@ -78,14 +78,15 @@ def _applicable(
     if not any(row.kind != RowKind.STATUS for row in rows):
         yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
     if verdicts[GateVerdict.INCONCLUSIVE]:
-        yield GateVerdict.INCONCLUSIVE, _inconclusive(rows)
+        undecided = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
+        reasons = dict.fromkeys(row.reason for row in undecided if row.kind == RowKind.STATUS)
+        figures = _by_kind([row for row in undecided if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
+        yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
     if not work and not equivalent and (not_judged or not found[RowKind.TIME, GateVerdict.IMPROVED]):
         yield GateVerdict.INCONCLUSIVE, f"no work count was judged that could decide{also}"
     if all_slower:
-        yield (
-            GateVerdict.INCONCLUSIVE,
-            f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}",
-        )
+        sentence = f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}"
+        yield GateVerdict.INCONCLUSIVE, sentence
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not equivalent)
@@ -93,15 +94,7 @@ def _applicable(
     yield GateVerdict.EQUIVALENT, f"{', '.join(equal)}{also}"
 
 
-def _inconclusive(rows: Iterable[GateRow]) -> str:
-    """Return the reasons of scenarios that are inconclusive, and the number of figures that are."""
-    inconclusive = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
-    reasons = list(dict.fromkeys(row.reason for row in inconclusive if row.kind == RowKind.STATUS))
-    figures = _by_kind([row for row in inconclusive if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
-    return "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
-
-
 def _by_kind(rows: Iterable[GateRow], verdict: GateVerdict) -> str:
     """Return the number of rows with a verdict by kind: `2 work counts and 1 time`."""
     counts = Counter(row.kind for row in rows if row.verdict == verdict)
-    return " and ".join(f"{counts[kind]} {noun}{'s' * (counts[kind] > 1)}" for kind, noun in NOUNS.items() if counts[kind])
+    return " and ".join(counted(counts[kind], noun) for kind, noun in NOUNS.items() if counts[kind])

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.gate.against.compare import MARGIN, PairedTime, compare
-from harness.gate.against.process import VersionCommand
+from harness.gate.against.compare import MARGIN, PairedTime, VersionCommand, compare_all
 from harness.results.gate import GateVerdict
 from harness.runtime.child import child_environment
 from harness.runtime.cores import choose_cores
@@ -59,7 +58,7 @@ def compared(percent: int, number: int) -> list[PairedTime]:
         )
         for p, name in ((0, "old"), (percent, "new"))
     )
-    return [compare(old, new, BUDGET_S, seed=f"{percent}/{trial}") for trial in range(number)]
+    return [time for trial in range(number) for time in compare_all(old, new, BUDGET_S, seed=f"{percent}/{trial}")]
 
 
 def section(found: dict[int, Sequence[PairedTime]]) -> Section:

@@ -1,7 +1,5 @@
 """Compare a project's pytest-benchmark suite in two versions: collected in a session of each, and timed interleaved by a plugin."""
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +7,13 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.gate.against import protocol
-from harness.gate.against.checkout import Checkout, import_path
-from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
-from harness.gate.against.process import VersionCommand, VersionError, run_to_end
+from harness.gate.against.checkout import Checkout, version_command
+from harness.gate.against.compare import VersionCommand, VersionError, compare_all, run_to_end
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
 
-PLUGIN = Path(__file__).with_name("pytest_worker.py")
 PLUGIN_NAME = "harness_pytest_worker"
 ENGINE = "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
@@ -46,9 +42,9 @@ def compare(
     """
     tools = space / "tools"
     tools.mkdir()
-    (tools / f"{PLUGIN_NAME}.py").symlink_to(PLUGIN)
-    old = _version("old", python, trees.old, trees.new, trees, tools, arguments)
-    new = _version("new", sys.executable, trees.new, trees.old, trees, tools, arguments)
+    (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
+    command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
+    old, new = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
     progress("collecting the benchmarks of both versions")
     before, after = _collected(old), _collected(new)
     rows, incomparable, warnings = _compared(before, after)
@@ -63,16 +59,10 @@ def compare(
             else:
                 incomparable.append(RunWarning("the suite", str(error), "run pytest on the old version to see why"))
         else:
-            rows += [time_row(time, _place(time.name), margin) for time in times]
+            for time in times:
+                file, test = _place(time.name)
+                rows.append(time.row(margin, file, ENGINE, group=test))
     return result(trees.names, rows, incomparable, warnings)
-
-
-def _version(
-    name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]
-) -> VersionCommand:
-    path = f"{import_path(tree, trees)}{os.pathsep}{tools}"
-    command = [python, "-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    return VersionCommand(command, name, tree / trees.inside, {"PYTHONPATH": path, protocol.FOREIGN: str(other)})
 
 
 def _collected(version: VersionCommand) -> Mapping[str, Any]:
@@ -113,11 +103,11 @@ def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Gate
 
 
 def _failed(name: str, error: str) -> GateRow:
-    place = _place(name)
-    return status_row(place.scenario, ENGINE, 0.0, GateVerdict.REGRESSED, f"it failed: {error}", group=place.group)
+    file, test = _place(name)
+    return status_row(file, ENGINE, 0.0, GateVerdict.REGRESSED, f"it failed: {error}", group=test)
 
 
-def _place(name: str) -> BenchmarkPlace:
-    """Return the place of a test: its file stands for a scenario, and its name in the file for a group."""
+def _place(name: str) -> tuple[str, str]:
+    """Return a test's file, which stands for a scenario, and its name in the file, which stands for a group."""
     file, _, test = name.partition("::")
-    return BenchmarkPlace(file, ENGINE, group=test)
+    return file, test

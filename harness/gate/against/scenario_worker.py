@@ -13,8 +13,9 @@ import gc
 import json
 import runpy
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,24 +37,19 @@ def main() -> None:
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
         loaded = load(Path(job["file"]))
-        scenario = _adapted(loaded.scenario)
+        scenario: Any = loaded.scenario
+        if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist
+            scenario.self_reported_ns = getattr(scenario, "own_ns", lambda *_: None)
         setting = _setting(job)
-        found = {"serve": _serve, "prepare": _prepare, "examine": _examine, "time": _time}[job["task"]](
-            channel, scenario, setting, job
-        )
+        found = TASKS[job["task"]](channel, scenario, setting, job)
+        if asyncio.iscoroutine(found):
+            found = asyncio.run(found)
     except Exception as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
         text = str(error).strip().splitlines()
         channel.fail(f"{type(error).__name__}: {text[0] if text else ''}", type(error).__name__)
     else:
         if found is not None:
             channel.end(**found, title=loaded.title, doc=loaded.doc)
-
-
-def _adapted(scenario: Any) -> Any:
-    """Return a scenario with the names of today's contract, in place: `self_reported_ns` was `own_ns`, and first did not exist."""
-    if not hasattr(scenario, "self_reported_ns"):
-        scenario.self_reported_ns = getattr(scenario, "own_ns", lambda *_: None)
-    return scenario
 
 
 def _known(kind: Any, values: dict[str, Any]) -> Any:
@@ -76,8 +72,7 @@ def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, An
         channel.fail(f"it supports {', '.join(scenario.engines)} only", "NotMeasurableError")
         return None
     with scenario.servers(setting) as servers:
-        found = {name: _server(server) for name, server in servers.items()}
-        channel.send("servers", servers=found)
+        channel.send("servers", servers={name: _server(server) for name, server in servers.items()})
         channel.next_slice()
     return {}
 
@@ -103,12 +98,9 @@ def _cases(scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, list[A
     return grouped
 
 
-def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
-    return asyncio.run(_examined(scenario, setting, _cases(scenario, setting, job)))
-
-
-async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) -> dict[str, Any]:
+async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Run the first case of every group on every arm twice, for its errors, answers and work counts."""
+    cases = _cases(scenario, setting, job)
     declared = _declared(scenario)
     everything: list[list[str]] = []
     benchmarks: list[list[str]] = []
@@ -123,7 +115,11 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
                 name = f"{group}[{arm}]"
                 everything.append([name, group, arm])
                 try:
-                    first, second = [await _examined_once(scenario, instance, case) for _ in range(2)]
+                    digest = partial(_digest, scenario, case)
+                    first, second = [
+                        await operations["run_counted"](scenario, instance, case, scenario.probes(instance), digest)
+                        for _ in range(2)
+                    ]
                 except Exception as error:
                     if arm not in declared["as_written"]:
                         raise
@@ -151,46 +147,31 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
 
 def _declared(scenario: Any) -> dict[str, Any]:
     """Return a scenario's declarations of arms and groups, from today's contract or from the one before groups were objects."""
-    arms = {name: getattr(arm, "description", arm) for name, arm in scenario.arms.items()}
+    arms = {
+        "arms": {name: getattr(arm, "description", arm) for name, arm in scenario.arms.items()},
+        "as_written": {name for name, arm in scenario.arms.items() if getattr(arm, "as_written", False)},
+    }
     if isinstance(scenario.groups, Mapping):
-        return {
-            "arms": arms,
+        return arms | {
             "groups": dict(scenario.groups),
-            "as_written": {"proposed"},
             "skipped": getattr(scenario, "sits_out", {}),
             "uncounted": getattr(scenario, "inexact_groups", ()),
             "slow": getattr(scenario, "heavy_groups", ()),
         }
-    return {
-        "arms": arms,
+    return arms | {
         "groups": {group.name: group.description for group in scenario.groups},
-        "as_written": {name for name, arm in scenario.arms.items() if getattr(arm, "as_written", False)},
         "skipped": {(arm, group.name) for group in scenario.groups for arm in group.skip},
         "uncounted": {group.name for group in scenario.groups if group.uncounted},
         "slow": {group.name for group in scenario.groups if group.slow},
     }
 
 
-async def _examined_once(scenario: Any, instance: Any, case: Any) -> tuple[dict[str, float], str | None]:
-    """Run one operation; return its work counts and the digest of its answer."""
-
-    def digest(answer: Any) -> str | None:
-        """Return the digest of an answer, None for one without a stable representation."""
-        found: str | None = operations["digest"](scenario.normalise(case, answer))
-        return found
-
-    counted: tuple[dict[str, float], str | None] = await operations["run_counted"](
-        scenario, instance, case, scenario.probes(instance), digest
-    )
-    return counted
+def _digest(scenario: Any, case: Any, answer: Any) -> Any:
+    """Return the digest of an answer, None for one without a stable representation."""
+    return operations["digest"](scenario.normalise(case, answer))
 
 
-def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
-    asyncio.run(_timed(channel, scenario, setting, job))
-    return {}
-
-
-async def _timed(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> None:
+async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     cases = _cases(scenario, setting, job)
     for arm in scenario.arms:
         mine = [(name, group) for name, group, its in job["benchmarks"] if its == arm and channel.wants(name)]
@@ -204,6 +185,7 @@ async def _timed(channel: VersionChannel, scenario: Any, setting: Any, job: dict
                 channel.send("benchmark", name=name, cases=len(chosen))
                 while (wanted := channel.next_slice()) is not None:
                     channel.send("time", ns=await _slice(scenario, instance, chosen[wanted[0]], wanted[1]))
+    return {}
 
 
 async def _slice(scenario: Any, instance: Any, case: Any, repeats: int) -> int:
@@ -212,6 +194,8 @@ async def _slice(scenario: Any, instance: Any, case: Any, repeats: int) -> int:
         spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
     return spent_ns
 
+
+TASKS: dict[str, Callable[..., Any]] = {"serve": _serve, "prepare": _prepare, "examine": _examine, "time": _time}
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import NotComparableError, NotMeasurableError, ScenarioFailedError
 from harness.gate.against import protocol
-from harness.gate.against.process import VersionCommand, VersionError, alive, run_to_end
+from harness.gate.against.compare import VersionCommand, VersionError, alive, run_to_end
 
 ROOT = str(Path(__file__).parents[4])
 
