@@ -22,9 +22,9 @@ import psutil
 from harness.errors import ScenarioFailedError
 from harness.load.http_client import Client
 from harness.runtime.clock import MonotonicClock
+from tools.servers import HOST
 
 WARM_UP_S = 0.5
-HOST = "127.0.0.1"
 
 SendRequest = Callable[[], Awaitable[int]]
 """Sends a request, reads the whole response, and returns its status."""
@@ -48,6 +48,16 @@ class DriverResult(msgspec.Struct, frozen=True):
     p99_ms: float
     client_cpu_s: float
     server_cpu_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds
+
+    @property
+    def usage(self) -> tuple[float, float]:
+        """The usage of the client's and the server's core."""
+        return self.client_cpu_s / self.seconds, self.server_cpu_s / self.seconds
 
 
 @dataclass

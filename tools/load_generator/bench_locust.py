@@ -11,7 +11,8 @@ from locust import FastHttpUser, task
 from locust.env import Environment
 
 from harness.runtime.clock import MonotonicClock
-from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, Window
+from tools.load_generator.bench_drivers import WARM_UP_S, DriverJob, Window
+from tools.servers import HOST
 
 
 def main() -> None:

@@ -26,10 +26,7 @@ class EchoInstance:
 
 
 class EchoLoad(Scenario[EchoInstance]):
-    """Send requests to the raw echo, or do nothing.
-
-    The rate of the first is the limit of generator and echo, that of the second the generator's limit.
-    """
+    """Send requests to the raw echo, whose rate is the limit of generator and echo, or do nothing, at the generator's limit."""
 
     arms: ClassVar = {ECHO: "the raw echo over HTTP, a connection for each user", NOTHING: "completed at once, in memory"}
     groups: ClassVar = [Group("ask", "one request")]
@@ -43,14 +40,11 @@ class EchoLoad(Scenario[EchoInstance]):
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[EchoInstance]:
         """Create a client, which connects with its first request."""
         server = setting.servers[SERVER]
-        place = urlsplit(server.direct_url)
-        assert place.hostname is not None
-        assert place.port is not None
-        pid = int(server.facts[PID])
+        place, pid = urlsplit(server.direct_url), int(server.facts[PID])
         if arm == NOTHING:
             yield EchoInstance(None, None, pid)
             return
-        client = Client(place.hostname, place.port)
+        client = Client(place.hostname or "", place.port or 0)
         try:
             yield EchoInstance(client, client.encode("GET", "/"), pid)
         finally:

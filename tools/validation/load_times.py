@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import psutil
 
 from harness.errors import NotMeasurableError
 from harness.load import arrivals
-from harness.runtime.clock import MonotonicClock
+from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.cores import choose_cores
 from harness.stats.intervals import QUANTILES
-from tools.validation.load.known import KnownServer, known_server
-from tools.validation.load.other_load import other_cores, reading
-from tools.validation.load.situations import SITUATIONS, Ns, Situation
+from tools.load_generator.bench_drivers import cpu_s
+from tools.validation.load.server import KnownServer, known_server
+from tools.validation.load.situations import SITUATIONS, Ns, Situation, truth_ns
 from tools.validation.load.tools import TOOLS, Tool, ToolResult
-from tools.validation.load.truth import truth_ns
 from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Accuracy of response times under load"
@@ -49,6 +49,31 @@ _NOTES = (
     ),
     "“Requests” are those that a tool counted; in the row of the truth, those that users would have sent meanwhile.",
 )
+
+
+_IDLE = frozenset({"idle", "iowait", "guest", "guest_nice"})
+"""Kinds of CPU time in which no core works; a guest's time is already counted as its host's."""
+
+
+@dataclass(frozen=True)
+class CpuReading:
+    """CPU time used until a point in time, in seconds: by all processes, and by this one, its ended children and the server."""
+
+    at_ns: int
+    total_s: float
+    own_s: float
+
+
+def reading(server: int, clock: Clock) -> CpuReading:
+    """Return the CPU time used until now; `server` is its process id."""
+    total_s = sum(seconds for kind, seconds in psutil.cpu_times()._asdict().items() if kind not in _IDLE)
+    return CpuReading(clock.now_ns(), total_s, sum(os.times()[:4]) + cpu_s(server))
+
+
+def other_cores(before: CpuReading, after: CpuReading) -> float:
+    """Return the average number of cores that other processes used: a tool that shares its core measures its own wait."""
+    used_s = (after.total_s - before.total_s) - (after.own_s - before.own_s)
+    return max(0.0, used_s / (max(1, after.at_ns - before.at_ns) / 1e9))
 
 
 @dataclass(frozen=True)
@@ -88,7 +113,7 @@ def run(effort: float) -> Section:
         raise NotMeasurableError("it needs two cores: one for the server and one for the tool")
     tables, lines, clock = [], [], MonotonicClock()
     try:
-        with known_server(frozenset({cores.coordinator})) as server:
+        with known_server({cores.coordinator}) as server:
             os.sched_setaffinity(0, {cores.worker})  # inherited by child processes
             for situation in (one.shortened(effort) for one in SITUATIONS):
                 before = reading(server.pid, clock)

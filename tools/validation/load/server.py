@@ -1,30 +1,30 @@
-"""A server with known times: it holds each request for a planned time, and logs its real times.
+"""A server with known times, in a process of its own: it holds each request for a planned time, and logs its real times.
 
-`python -m tools.validation.load.server` writes its port to standard output and ends with its parent process. `POST /begin` with
-a `Course` starts a new course, `GET /log` returns its log; every other request is held. The event loops' own timers are too
-coarse for this, hence the pacer.
+`POST /begin` with a `Course` starts a new course, `GET /log` returns its log; every other request is held. The event loops' own
+timers are too coarse for this, hence the pacer.
 """
 
 import asyncio
 import gc
+import http.client
 import socket
-import sys
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import httptools
 import msgspec
-import uvloop
 
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
-from harness.runtime.channel import die_with_parent
 from harness.runtime.clock import Clock, MonotonicClock
+from tools.servers import HOST, listening, served
 from tools.validation.load.situations import TABLE, Course, delays_ns
 
-HOST = "127.0.0.1"
-BEGIN, LOG = b"/begin", b"/log"
+BEGIN, LOG = "/begin", "/log"
 HELLO = b"x" * 100
 DISCONNECTED = -1
-_BACKLOG = 2048
+TIMEOUT_S = 10.0
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -35,6 +35,43 @@ class Log(msgspec.Struct, frozen=True):
 
     received_ns: list[int]
     late_ns: list[int]
+
+
+@dataclass(frozen=True)
+class KnownServer:
+    """A running server, for its clients."""
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """The server's URL."""
+        return f"http://{HOST}:{self.port}"
+
+    def begin(self, course: Course) -> None:
+        """Start a new course; requests that it still holds are answered and not logged."""
+        self._request("POST", BEGIN, msgspec.json.encode(course))
+
+    def log(self) -> Log:
+        """Return its log since the start of the course."""
+        return msgspec.json.decode(self._request("GET", LOG), type=Log)
+
+    def _request(self, method: str, path: str, body: bytes = b"") -> bytes:
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=TIMEOUT_S)) as connection:
+            connection.request(method, path, body)
+            return connection.getresponse().read()
+
+
+@contextmanager
+def known_server(cores: Collection[int]) -> Iterator[KnownServer]:
+    """Start the server on these cores, or on all cores if there are none, and end it afterwards.
+
+    Raises:
+        NotMeasurableError: it does not start.
+    """
+    with served("tools.validation.load.server", cores) as (port, pid):
+        yield KnownServer(port, pid)
 
 
 class RequestLog:
@@ -121,10 +158,10 @@ class KnownConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Handle the request."""
-        if self._url == BEGIN:
+        if self._url == BEGIN.encode():
             self._server.begin(msgspec.json.decode(self._body, type=Course))
             self._transport.write(_response(b""))
-        elif self._url == LOG:
+        elif self._url == LOG.encode():
             self._transport.write(_response(msgspec.json.encode(self._server.requests.log)))
         else:
             self._server.hold(self._transport)
@@ -134,29 +171,19 @@ def _response(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-async def _serve(listening: socket.socket) -> None:
+async def _serve(listener: socket.socket) -> None:
     clock = MonotonicClock()
-    async with (
-        Pacer(clock) as pacer,
-        KeepAwake(clock),
-    ):  # the wake-up time of its core is not in the truth, and would be in the tools' results
+    # The wake-up time of its core is not in the truth, and would be in the tools' results.
+    async with Pacer(clock) as pacer, KeepAwake(clock):
         server = KnownDelayServer(clock, pacer)
-        serving = await asyncio.get_running_loop().create_server(lambda: KnownConnection(server), sock=listening)
+        serving = await asyncio.get_running_loop().create_server(lambda: KnownConnection(server), sock=listener)
         gc.collect()
         gc.disable()  # a collection would be a stall that is not planned
         await serving.serve_forever()
 
 
-def main() -> None:
-    """Serve on a free loopback port."""
-    die_with_parent()
-    with socket.socket() as listening:
-        listening.bind((HOST, 0))
-        listening.listen(_BACKLOG)  # before the port is written, so that no connection is refused meanwhile
-        sys.stdout.write(f"{listening.getsockname()[1]}\n")
-        sys.stdout.flush()
-        uvloop.run(_serve(listening))
-
-
 if __name__ == "__main__":
-    main()
+    import uvloop
+
+    with listening() as listener:
+        uvloop.run(_serve(listener))

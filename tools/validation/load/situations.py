@@ -1,8 +1,8 @@
-"""The known times of the server: pure functions of a seed and a request's number."""
+"""The known times of the server, and the true response times of independent users: pure functions of a seed and arrivals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -59,23 +59,6 @@ class Situation:
         return replace(self, seconds=seconds, stalls_s=stalls_s)
 
 
-def delays_ns(name: str, seed: int) -> Ns:
-    """Return the delays of requests 0, 1, … in nanoseconds, shape (`TABLE`,).
-
-    Raises:
-        KeyError: there are no such delays.
-    """
-    return np.rint(DELAYS[name](np.random.default_rng(seed)) * 1e6).astype(np.int64)
-
-
-def _uniform(generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    return generator.uniform(0.05, 0.45, TABLE)
-
-
-def _lognormal(generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    return generator.lognormal(np.log(2.0), 0.5, TABLE)
-
-
 def _tail(generator: np.random.Generator) -> npt.NDArray[np.float64]:
     """Of every 100 requests exactly one and three are slow, so that no requested percentile is at the edge of a step."""
     hundreds = generator.uniform(1.0, 3.0, (TABLE // 100, 100))
@@ -85,37 +68,17 @@ def _tail(generator: np.random.Generator) -> npt.NDArray[np.float64]:
 
 
 DELAYS: dict[str, Callable[[np.random.Generator], npt.NDArray[np.float64]]] = {
-    "uniform": _uniform,
-    "lognormal": _lognormal,
+    "uniform": lambda generator: generator.uniform(0.05, 0.45, TABLE),
+    "lognormal": lambda generator: generator.lognormal(np.log(2.0), 0.5, TABLE),
     "tail": _tail,
 }
 """Name → `TABLE` delays in milliseconds, drawn from a generator."""
 
 SITUATIONS = (
+    Situation("Below a millisecond", "Each request takes 0.05 to 0.45 ms, all equally likely.", "uniform", 400, 5, 20),
+    Situation("Two milliseconds", "Request times are log-normal with a median of 2 ms.", "lognormal", 400, 5, 20),
     Situation(
-        "Below a millisecond",
-        "Each request takes 0.05 to 0.45 ms, all equally likely.",
-        "uniform",
-        rate_per_s=400,
-        seconds=5,
-        users=20,
-    ),
-    Situation(
-        "Two milliseconds",
-        "Request times are log-normal with a median of 2 ms.",
-        "lognormal",
-        rate_per_s=400,
-        seconds=5,
-        users=20,
-    ),
-    Situation(
-        "A stall of one second",
-        "Request times are the same, and the server stalls.",
-        "lognormal",
-        rate_per_s=200,
-        seconds=5,
-        users=20,
-        stalls_s=((2.0, 3.0),),
+        "A stall of one second", "Request times are the same, and the server stalls.", "lognormal", 200, 5, 20, ((2.0, 3.0),)
     ),
     Situation(
         "A slow tail at the stop",
@@ -127,3 +90,41 @@ SITUATIONS = (
     ),
 )
 """The situations of the published report."""
+
+
+def delays_ns(name: str, seed: int) -> Ns:
+    """Return the delays of requests 0, 1, … in nanoseconds, shape (`TABLE`,).
+
+    Raises:
+        KeyError: there are no such delays.
+    """
+    return np.rint(DELAYS[name](np.random.default_rng(seed)) * 1e6).astype(np.int64)
+
+
+def released_ns(ready_ns: Ns, stalls_ns: Sequence[tuple[int, int]]) -> Ns:
+    """Return the times at which responses are sent: one that is ready within a stall is sent at the stall's end."""
+    out = ready_ns.copy()
+    for start, end in stalls_ns:
+        out[(out >= start) & (out < end)] = end
+    return out
+
+
+def responses_ns(due_ns: Ns, held_ns: Ns, late_ns: Ns, stalls_ns: Sequence[tuple[int, int]]) -> Ns:
+    """Return each user's response time from its due time, in nanoseconds, shape (n,).
+
+    The server holds request i for `held_ns[i]`, longer during a stall, and is then `late_ns[i]` late. Stalls and due times count
+    from the same point in time.
+    """
+    return released_ns(due_ns + held_ns, stalls_ns) + late_ns - due_ns
+
+
+def truth_ns(due_ns: Ns, course: Course, late_ns: Ns) -> Ns:
+    """Return the response times of users with these due times, the first of which is the server's first request.
+
+    `late_ns` is the server's lateness by request, -1 if the client had closed the connection; it is repeated if a tool sent
+    fewer requests than there are users.
+    """
+    responded = late_ns[late_ns >= 0]
+    numbers = np.arange(len(due_ns))
+    late = responded[numbers % len(responded)] if len(responded) else np.zeros(len(due_ns), dtype=np.int64)
+    return responses_ns(due_ns - due_ns[:1], delays_ns(course.delays, course.seed)[numbers % TABLE], late, course.stalls_ns)

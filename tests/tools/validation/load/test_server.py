@@ -12,8 +12,8 @@ import pytest
 
 from harness.load.pacing import FakePacer
 from harness.runtime.clock import FakeClock
-from tools.validation.load.known import known_server
-from tools.validation.load.server import DISCONNECTED, HOST, KnownConnection, KnownDelayServer, RequestLog
+from tools.servers import HOST
+from tools.validation.load.server import DISCONNECTED, KnownConnection, KnownDelayServer, RequestLog, known_server
 from tools.validation.load.situations import Course, delays_ns
 
 MS = 1_000_000

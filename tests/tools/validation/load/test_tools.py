@@ -1,4 +1,4 @@
-"""The parsing of tools' output, and a real run of each tool."""
+"""A real run of each tool."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -7,54 +7,9 @@ import pytest
 
 from harness.errors import ScenarioFailedError
 from harness.stats.intervals import QUANTILES
-from tools.validation.load.known import KnownServer, known_server
+from tools.validation.load.server import KnownServer, known_server
 from tools.validation.load.situations import SITUATIONS, Situation
-from tools.validation.load.tools import TOOLS, Tool, ToolResult, read_hey, read_wrk
-
-HEY = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n"
-WRK = "  80 requests in 1.00s, 10KB read\nSEEN 80 1.500 2.000 2.500 3.000 30.250\n"
-
-
-def test_heys_table_is_parsed() -> None:
-    """Seconds become milliseconds, percentiles are those of all successful requests, and others count as failed."""
-    rows = "".join(f"0.{number:04d},0,0,0,0,0,200,0\n" for number in range(101))
-    result = read_hey(HEY + rows + "5.0,0,0,0,0,0,500,0\n")
-    assert result.operations == 101
-    assert result.failed == 1
-    assert result.percentiles_ms == pytest.approx({"50": 5.0, "90": 9.0, "95": 9.5, "99": 9.9, "99.9": 9.99})
-
-
-@pytest.mark.parametrize(
-    "output", ["", HEY, "Summary:\n  Total: 1 secs\n", HEY + "soon,0,0,0,0,0,200,0\n", HEY + "1.0,0,0,0,0,0,500,0\n"]
-)
-def test_hey_without_successful_requests_is_an_error(output: str) -> None:
-    """No table, an empty one, invalid values and failures only raise an error."""
-    with pytest.raises(ScenarioFailedError, match="hey"):
-        read_hey(output)
-
-
-def test_wrks_script_output_is_parsed() -> None:
-    """The script writes the number of requests and five percentiles in milliseconds."""
-    result = read_wrk(WRK)
-    assert result.operations == 80
-    assert result.percentiles_ms == {"50": 1.5, "90": 2.0, "95": 2.5, "99": 3.0, "99.9": 30.25}
-    assert list(result.percentiles_ms) == list(QUANTILES)
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        "",
-        WRK.replace(" 30.250", ""),
-        WRK + "  Non-2xx or 3xx responses: 3\n",
-        WRK + "  Socket errors: connect 2, read 0, write 0, timeout 0\n",
-        WRK + "  Socket errors: connect 0, read 1, write 0, timeout 0\n",
-    ],
-)
-def test_wrk_with_failures_is_an_error(output: str) -> None:
-    """A missing line of the script and failed requests raise an error."""
-    with pytest.raises(ScenarioFailedError, match="wrk"):
-        read_wrk(output)
+from tools.validation.load.tools import TOOLS, Tool, ToolResult
 
 
 def test_a_missing_tool_is_detected() -> None:
