@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -34,7 +34,7 @@ FEWEST_PAIRS = 60
 
 @dataclass(frozen=True)
 class Stream:
-    """The pairs of one process: what an operation of the baseline and of its twin took, and all slots up to a pair's end, in ns."""
+    """The pairs of one process, in ns: an operation of the baseline and of its twin, and all slots up to a pair's end."""
 
     percent: int
     base_ns: list[float]
@@ -87,8 +87,7 @@ def recorded(effort: float) -> tuple[Stream, ...]:
 
 def record(folder: Path, percent: int, process: int, seconds: float, *, until_found: bool) -> Stream:
     """Return the pairs of one fresh process within `seconds` of slots, or until the rule has found a slowdown."""
-    name, stream, evidence, spent_ns = workload.arm(percent), Stream(percent, [], [], []), SequentialTest(MARGIN), 0
-    barred = tuple((workload.arm(p), "queries") for p in workload.INJECTED if p != percent)
+    name, stream, evidence, spent_ns = workload.arm_of(percent), Stream(percent, [], [], []), SequentialTest(MARGIN), 0
     core = choose_cores().worker
     job = BenchJob(
         Task.PAIRS,
@@ -96,7 +95,7 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
         Setting(folder, folder),
         process=process,
         budget_ns=int(2 * seconds * 1e9),  # more than is used: the job's own budget includes the time between slots
-        excluded=barred,
+        excluded=tuple((workload.arm_of(other), "queries") for other in workload.INJECTED if other != percent),
         cpus=() if core is None else (core,),
     )
     with closing(run_job(job)) as received:
@@ -118,24 +117,16 @@ def record(folder: Path, percent: int, process: int, seconds: float, *, until_fo
 
 def one_after_the_other(percent: int, operations: int) -> Stream:
     """Return `operations` of the baseline, then of its twin, in this process, as tools that run A and then B do."""
-    clock = MonotonicClock()
-    with ExitStack() as stack:
-        base, other = (
-            QueryWorkload(stack.enter_context(closing(workload.database())), workload.QUERIES * (100 + p) // 100)
-            for p in (0, percent)
-        )
-        both = [_timed(instance, operations, clock.now_ns) for instance in (base, other)]
-    return Stream(percent, both[0], both[1], [])
-
-
-def _timed(instance: QueryWorkload, operations: int, now_ns: Callable[[], int]) -> list[float]:
-    workload.operation(instance)
-    found: list[float] = []
-    for _ in range(operations):
-        begun_ns = now_ns()
-        workload.operation(instance)
-        found.append(now_ns() - begun_ns)
-    return found
+    now_ns = MonotonicClock().now_ns
+    times_ns: tuple[list[float], list[float]] = [], []
+    with closing(QueryWorkload.new(0)) as base, closing(QueryWorkload.new(percent)) as other:
+        for instance, found in zip((base, other), times_ns, strict=True):
+            workload.operation(instance)
+            for _ in range(operations):
+                begun_ns = now_ns()
+                workload.operation(instance)
+                found.append(now_ns() - begun_ns)
+    return Stream(percent, *times_ns, [])
 
 
 def all_of(streams: Sequence[Stream], percent: int) -> list[Stream]:

@@ -1,10 +1,15 @@
-"""A few milliseconds of SQLite in memory; each further arm does exactly a stated percentage more of the same."""
+"""A few milliseconds of SQLite in memory; each further arm does exactly a stated percentage more of the same.
+
+As a script, `workload.py PERCENT` is one version of it for `harness gate --against`.
+"""
 
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Self
 
 from harness.results.run import BASELINE
 from harness.scenario import Case, Group, Scenario, Setting
@@ -19,7 +24,7 @@ SQL = "SELECT sum(b) FROM t WHERE id BETWEEN 500 AND 620"
 ROWS = 2000
 
 
-def arm(percent: int) -> str:
+def arm_of(percent: int) -> str:
     """Return the name of the arm that does `percent` more."""
     return f"plus {percent} %"
 
@@ -31,13 +36,17 @@ class QueryWorkload:
     connection: sqlite3.Connection
     queries: int
 
+    @classmethod
+    def new(cls, percent: int) -> Self:
+        """Build a database in memory for operations that do a percentage more than the baseline's."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b INTEGER)")
+        connection.executemany("INSERT INTO t (b) VALUES (?)", [(n % 7,) for n in range(ROWS)])
+        return cls(connection, QUERIES * (100 + percent) // 100)
 
-def database() -> sqlite3.Connection:
-    """Return a new database in memory, with its rows."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b INTEGER)")
-    connection.executemany("INSERT INTO t (b) VALUES (?)", [(n % 7,) for n in range(ROWS)])
-    return connection
+    def close(self) -> None:
+        """Close the database."""
+        self.connection.close()
 
 
 def operation(instance: QueryWorkload) -> int:
@@ -53,7 +62,7 @@ class SlowedQueries(Scenario[QueryWorkload]):
 
     arms: ClassVar[Mapping[str, str]] = {
         BASELINE: f"{QUERIES} queries",
-        **{arm(p): f"{QUERIES + QUERIES * p // 100} queries" for p in INJECTED},
+        **{arm_of(percent): f"{QUERIES + QUERIES * percent // 100} queries" for percent in INJECTED},
     }
     groups: ClassVar[Sequence[Group]] = [Group("queries", "sums over ranges of rows")]
 
@@ -62,21 +71,23 @@ class SlowedQueries(Scenario[QueryWorkload]):
         del setting
         return [Case("queries", "queries", None)]
 
-    def open(self, arm: str, setting: Setting) -> AbstractAsyncContextManager[QueryWorkload]:
+    @asynccontextmanager
+    async def open(self, arm: str, setting: Setting) -> AsyncIterator[QueryWorkload]:
         """Build a database of the arm's own."""
         del setting
-        return self._opened(arm)
-
-    @asynccontextmanager
-    async def _opened(self, name: str) -> AsyncIterator[QueryWorkload]:
-        percent = next((p for p in INJECTED if arm(p) == name), 0)
-        connection = database()
+        instance = QueryWorkload.new(next((percent for percent in INJECTED if arm_of(percent) == arm), 0))
         try:
-            yield QueryWorkload(connection, QUERIES + QUERIES * percent // 100)
+            yield instance
         finally:
-            connection.close()
+            instance.close()
 
     async def run(self, instance: QueryWorkload, case: Case) -> Any:
         """Do all queries."""
         del case
         return operation(instance)
+
+
+if __name__ == "__main__":
+    from harness.gate.against.protocol import serve
+
+    serve({"queries": partial(operation, QueryWorkload.new(int(sys.argv[1])))})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.stats.sequential_test import FASTER, SLOWER
-from tools.validation.times.rules import RULES, Rule
+from tools.validation.other_rules import RULES, Rule
 from tools.validation.times.streams import Stream
 
 NOISE = np.random.default_rng(2).normal(1e6, 1e3, (2, 60))
