@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
-    from harness.gate.result_files import exit_code
+    from harness.gate.result_files import gated
 
     record = _files.compared(options.before, options.after, options)
     if options.format != "html":
@@ -31,4 +31,4 @@ def run(options: argparse.Namespace) -> int:
         page = _files.publish(record, options.out or _files.new_folder())
         if options.format in {"html", "terminal"}:
             print(page)
-    return exit_code(record)
+    return gated(record).exit_code

@@ -49,11 +49,12 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
     """
     _refuse_other_kinds(before, after)
     pairs = _joined(before, after, only)
-    outcomes = [compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs]
-    name = f"{Path(before.file).name} → {Path(after.file).name}"
+    outcomes = {old.name: compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs}
+    name = one_line(f"{Path(before.file).name} → {Path(after.file).name}")
+    ratios = {benchmark: outcome.ratio for benchmark, outcome in outcomes.items() if outcome.ratio is not None}
     result = ScenarioResult(
         name="comparison",
-        title=one_line(name),
+        title=name,
         doc=f"Measured by {before.tool} in two separate runs.",
         file=after.file,
         engine=after.tool,
@@ -61,14 +62,11 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
         status=ScenarioStatus.OK,
         arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
         latencies=[own_run.latency(timing, arm) for pair in pairs for timing, arm in zip(pair, (BASELINE, CANDIDATE), strict=True)],
-        ratios=[_ratio(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True) if outcome.ratio is not None],
-        verdicts=[_verdict(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True)],
-        warnings=[
-            *_warnings(before, after, drift),
-            *_shifted([outcome.ratio for outcome in outcomes if outcome.ratio is not None]),
-        ],
+        ratios=[Ratio(CANDIDATE, n, ratio, *_interval(outcomes[n]), processes=[], pairs=0) for n, ratio in ratios.items()],
+        verdicts=[_verdict(benchmark, outcome) for benchmark, outcome in outcomes.items()],
+        warnings=[*_warnings(before, after, drift), *_shifted(list(ratios.values()))],
     )
-    return own_run.blank(RunKind.COMPARISON, one_line(name), after, result, _environment(before, after, drift))
+    return own_run.blank(RunKind.COMPARISON, name, after, result, _environment(before, after, drift))
 
 
 def gated(compared: Run) -> GateResult:
@@ -77,34 +75,14 @@ def gated(compared: Run) -> GateResult:
     for result in compared.scenarios:
         names = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
         medians_ns = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
-        rows += [_row(result, verdict, medians_ns) for verdict in result.verdicts]
+        for verdict in result.verdicts:
+            inconclusive = verdict.verdict == PromiseVerdict.INCONCLUSIVE
+            judged = GateVerdict.NOT_JUDGED if inconclusive else GateVerdict(verdict.verdict)
+            base, candidate = (medians_ns.get((verdict.promise, arm)) for arm in (result.arms[0].name, verdict.arm))
+            change, low, high = (1 / ratio if ratio else None for ratio in (verdict.value, verdict.high, verdict.low))
+            place = (verdict.promise, result.engine, 0.0, "", "")
+            rows.append(GateRow(RowKind.TIME, *place, "time", judged, verdict.sentence, base, candidate, "ns", change, low, high))
     return gate_result(names, rows, warnings=[warning for result in compared.scenarios for warning in result.warnings])
-
-
-def exit_code(run: Run) -> int:
-    """Return the exit code of a comparison: 1 with a regression, else 3 where anything is inconclusive, else 0."""
-    return gated(run).exit_code
-
-
-def _row(result: ScenarioResult, verdict: Verdict, medians_ns: dict[tuple[str, str], float]) -> GateRow:
-    inconclusive = verdict.verdict == PromiseVerdict.INCONCLUSIVE
-    return GateRow(
-        kind=RowKind.TIME,
-        scenario=verdict.promise,
-        engine=result.engine,
-        rtt_ms=0.0,
-        arm="",
-        group="",
-        metric="time",
-        verdict=GateVerdict.NOT_JUDGED if inconclusive else GateVerdict(verdict.verdict),
-        reason=verdict.sentence,
-        base=medians_ns.get((verdict.promise, result.arms[0].name)),
-        candidate=medians_ns.get((verdict.promise, verdict.arm)),
-        unit="ns",
-        change=1 / verdict.value if verdict.value else None,
-        low=1 / verdict.high if verdict.high else None,
-        high=1 / verdict.low if verdict.low else None,
-    )
 
 
 def _refuse_other_kinds(before: Reading, after: Reading) -> None:
@@ -146,25 +124,9 @@ def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
     return bounds if all(bound is not None and math.isfinite(bound) for bound in bounds) else (None, None)
 
 
-def _ratio(name: str, outcome: UnpairedOutcome) -> Ratio:
-    assert outcome.ratio is not None
-    return Ratio(CANDIDATE, name, outcome.ratio, *_interval(outcome), processes=[], pairs=0)
-
-
 def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
-    low, high = _interval(outcome)
-    return Verdict(
-        promise=name,
-        text="",
-        arm=CANDIDATE,
-        verdict=outcome.verdict,
-        sentence=outcome.reason,
-        unit="×",
-        value=outcome.ratio,
-        low=low,
-        high=high,
-        neutral=1.0,
-    )
+    figures = (outcome.ratio, *_interval(outcome))
+    return Verdict(name, "", CANDIDATE, outcome.verdict, outcome.reason, "×", "", *figures, neutral=1.0)
 
 
 def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
@@ -196,13 +158,10 @@ def _shifted(ratios: Sequence[float]) -> Iterator[RunWarning]:
     if len(ratios) < MIN_BENCHMARKS:
         return
     middle = median(ratios)
-    faster = middle > 1
-    alike = sum((ratio > 1) == faster for ratio in ratios)
-    if max(middle, 1 / middle) > SHIFT and alike >= SHARE * len(ratios):
-        message = (
-            f"{alike} of {len(ratios)} benchmarks became {'faster' if faster else 'slower'}, "
-            f"half of all by at least {max(middle, 1 / middle):.2f}×"
-        )
+    shift, direction = (middle, "faster") if middle > 1 else (1 / middle, "slower")
+    alike = sum((ratio > 1) == (middle > 1) for ratio in ratios)
+    if shift > SHIFT and alike >= SHARE * len(ratios):
+        message = f"{alike} of {len(ratios)} benchmarks became {direction}, half of all by at least {shift:.2f}×"
         remedy = "check the machine before the code: measure both versions again, interleaved"
         yield RunWarning("all times shifted", message, remedy)
 
