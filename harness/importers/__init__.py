@@ -1,8 +1,8 @@
 """Read result files of other tools as runs: one module per format, recognised by the file's content, not by its name.
 
 An importer is a module of this folder with `FORMAT` (its name, as in "is hyperfine's JSON"), `LIMITATIONS` (warnings about what
-such a file does not contain), `recognises(content)` and `parse(content)`, which take a `harness.importers.reading.Content`. Every
-unreadable file is refused in one line.
+such a file does not contain), `recognises(content)` and `parse(content)`, which take a `harness.importers.reading.Content` and
+raise its `InvalidFileError`. Every unreadable file is refused in one line.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.importers import own_run
-from harness.importers.reading import Content, Reading, one_line
+from harness.importers.reading import Content, InvalidFileError, Reading, check_timings, one_line
 from harness.results.run import Run, RunWarning
 from harness.results.store import RUN_FILE, read_run
 
@@ -80,7 +80,8 @@ def _content(path: Path) -> Content | None:
         raise UsageError(f"{path} is empty; is it still being written?")
     if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in {b"{", b"["}:
         return Content(path, body, None)
-    content = Content(path, body.removeprefix(b"\xef\xbb\xbf"), _outline(path, body.removeprefix(b"\xef\xbb\xbf")))
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    content = Content(path, body, _outline(path, body))
     return None if content.member(OWN) else content
 
 
@@ -123,13 +124,10 @@ def _outline(path: Path, body: bytes) -> dict[str, msgspec.Raw] | list[msgspec.R
     try:
         return msgspec.json.decode(body, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = f"is not valid JSON, or is truncated ({one_line(str(error))}); wait until it is written"
         if re.search(rb"[\[:,\s]-?(?:NaN|Infinity)\s*[,\]}]", body):
-            raise UsageError(
-                f"{path} contains NaN or Infinity, which are not times; measure again, or name another file"
-            ) from error
-        raise UsageError(
-            f"{path} is not valid JSON, or is truncated ({one_line(str(error))}); wait until it is written, or name another file"
-        ) from error
+            reason = "contains NaN or Infinity, which are not times; measure again"
+        raise UsageError(f"{path} {reason}, or name another file") from error
 
 
 def _parsed(content: Content) -> Reading:
@@ -139,10 +137,15 @@ def _parsed(content: Content) -> Reading:
         raise UsageError(f"{content.path} has an unknown format; known are: a run of this harness, {known}")
     try:
         found = importer.parse(content)
-    except msgspec.ValidationError as error:
-        raise content.refused(importer.format, f"incomplete or malformed ({error})") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise content.refused(importer.format, f"part of it cannot be read ({error})") from error
+        check_timings(found.timings)
+    except (InvalidFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error)
+        if isinstance(error, msgspec.ValidationError):
+            reason = f"incomplete or malformed ({error})"
+        elif not isinstance(error, InvalidFileError):
+            reason = f"part of it cannot be read ({error})"
+        why = f"{content.path} is {importer.format}, but {one_line(reason)}"
+        raise UsageError(f"{why}; measure again, or name another file") from error
     return replace(
         found,
         file=str(content.path),

@@ -1,6 +1,7 @@
 """Convert runs of this harness to times for a comparison, and times of another tool's file to a run."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -28,24 +29,13 @@ def reading(run: Run, path: Path) -> Reading:
     ]
     if not timings:
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
-    names = [timing.name for timing in timings]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    ((twice, number),) = Counter(timing.name for timing in timings).most_common(1)
+    if number > 1:
         raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
-    body = msgspec.json.encode(run.scenarios)
-    return Reading(
-        file=str(path),
-        tool=tool,
-        format="a run of this harness",
-        timings=tuple(timings),
-        started_at=run.started_at,
-        commit=run.commit,
-        dirty=run.dirty,
-        environment=run.environment | datasets,
-        digest=hashlib.sha256(body).hexdigest(),
-        warnings=tuple(run.warnings),
-    )
+    facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
+    measured = (run.started_at, run.commit, run.dirty, facts, digest, tuple(run.warnings))
+    return Reading(str(path), tool, "a run of this harness", tuple(timings), *measured)
 
 
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
@@ -53,16 +43,9 @@ def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
     medians = [value for value in latency.process_medians_ns if value > 0]
     units = TimeCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
-    return Timing(
-        name=latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
-        samples=latency.samples or None,
-        median_ns=median_ns,
-        mean_ns=latency.mean_ns,
-        min_ns=latency.min_ns,
-        max_ns=latency.max_ns,
-        percentiles_ns=latency.percentiles_ns,
-        units=units if len(medians) > 1 else None,
-    )
+    name = latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}"
+    figures = (median_ns, latency.mean_ns, latency.min_ns, latency.max_ns, latency.percentiles_ns)
+    return Timing(name, latency.samples or None, *figures, units if len(medians) > 1 else None)
 
 
 def latency(timing: Timing, arm: str) -> Latency:
@@ -81,21 +64,21 @@ def latency(timing: Timing, arm: str) -> Latency:
 
 def of_file(found: Reading) -> Run:
     """Return a file of another tool as a run with one arm and one group per benchmark."""
-    name = Path(found.file).name
+    name = one_line(Path(found.file).name)
     result = ScenarioResult(
-        name=one_line(name),
-        title=one_line(name),
+        name=name,
+        title=name,
         doc=f"Measured by {found.tool}.",
         file=found.file,
         engine=found.tool,
         rtt_ms=0.0,
         status=ScenarioStatus.OK,
-        arms=[ArmResult(BASELINE, f"{found.format}, {one_line(name)}")],
+        arms=[ArmResult(BASELINE, f"{found.format}, {name}")],
         latencies=[latency(timing, BASELINE) for timing in found.timings],
         warnings=list(found.warnings),
     )
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
-    return blank(RunKind.FILE, one_line(name), found, result, environment)
+    return blank(RunKind.FILE, name, found, result, environment)
 
 
 def blank(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
