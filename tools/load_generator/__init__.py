@@ -1,19 +1,12 @@
-"""Benchmarks of the load generator, and their common command line."""
+"""Benchmarks of the load generator, with a common command line."""
 
 import argparse
 import statistics
-import sys
-from collections.abc import Callable, Sequence
-
-from harness.errors import HarnessError
+from collections.abc import Sequence
 
 
 def options(parser: argparse.ArgumentParser, each: str) -> argparse.Namespace:
-    """Parse the command line with the options that all benchmarks have; `each` names what has users and runs.
-
-    Raises:
-        SystemExit: an option is invalid.
-    """
+    """Parse the command line with the options that all benchmarks have; `each` names what has users and runs."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--users", type=int, default=32, help=f"concurrent users of each {each} (default 32)")
     parser.add_argument("--rounds", type=int, default=3, help=f"runs of each {each} (default 3)")
@@ -22,15 +15,6 @@ def options(parser: argparse.ArgumentParser, each: str) -> argparse.Namespace:
     if min(found.users, found.rounds) < 1 or found.seconds <= 0:
         parser.error("--users and --rounds have to be at least 1, --seconds above 0")
     return found
-
-
-def exit_code(bench: Callable[[], int]) -> int:
-    """Run a benchmark and return its exit code; an error is one line."""
-    try:
-        return bench()
-    except HarnessError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.code
 
 
 def spread(values: Sequence[float], form: str) -> str:

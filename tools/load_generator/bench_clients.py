@@ -25,7 +25,8 @@ from rich.table import Table
 from harness.errors import NotMeasurableError
 from harness.runtime.child import python_module
 from harness.runtime.cores import choose_cores
-from tools.load_generator import exit_code, options, spread
+from tools import exit_code
+from tools.load_generator import options, spread
 from tools.load_generator.bench_drivers import WARM_UP_S, DriverJob, DriverResult, cpu_s
 from tools.load_generator.programs import HEY, WRK, output, run_hey, run_wrk
 from tools.servers import HOST, served

@@ -31,7 +31,8 @@ from harness.results.load import LoadModel
 from harness.runtime.clock import MonotonicClock
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
-from tools.load_generator import echo_scenario, exit_code, options, spread
+from tools import exit_code
+from tools.load_generator import echo_scenario, options, spread
 from tools.load_generator.bench_drivers import cpu_s
 from tools.load_generator.echo_scenario import ECHO, NOTHING, PID, SERVER
 from tools.servers import HOST, served
