@@ -4,7 +4,7 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -37,7 +37,7 @@ _TEXT = (
     f" is the tool's error. Each figure is the median of {ROUNDS} rounds, in which tools alternated."
 )
 _NOTES = (
-    "If other processes used a part of the cores, every tool had to wait for its core at times: try again on an idle machine.",
+    "If other processes used a part of the cores, every tool had to wait for its core at times: repeat on an idle machine.",
     f"A percentile is right within {SHARE:.0%} of the truth or {MIN_TOLERANCE_MS} ms, whichever is more (see the last column).",
     (
         "Only this harness and the truth have the same definition of response time. The difference of another tool with another"
@@ -55,8 +55,7 @@ _IDLE = frozenset({"idle", "iowait", "guest", "guest_nice"})
 """Kinds of CPU time in which no core works; a guest's time is already counted as its host's."""
 
 
-@dataclass(frozen=True)
-class CpuReading:
+class CpuReading(NamedTuple):
     """CPU time used until a point in time, in seconds: by all processes, and by this one, its ended children and the server."""
 
     at_ns: int
@@ -72,8 +71,8 @@ def reading(server: int, clock: Clock) -> CpuReading:
 
 def other_cores(before: CpuReading, after: CpuReading) -> float:
     """Return the average number of cores that other processes used: a tool that shares its core measures its own wait."""
-    used_s = (after.total_s - before.total_s) - (after.own_s - before.own_s)
-    return max(0.0, used_s / (max(1, after.at_ns - before.at_ns) / 1e9))
+    passed_ns, total_s, own_s = (b - a for a, b in zip(before, after, strict=True))
+    return max(0.0, (total_s - own_s) / (max(1, passed_ns) / 1e9))
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,23 @@ class ToolAccuracy:
         """Return the error of a percentile, above 0 if it is too large."""
         return self.result.percentiles_ms[label] - self.truth_ms[label]
 
+    def error(self, label: str) -> str:
+        """Return it in words: `+0.040 ms, +1.5%`."""
+        error_ms = self.error_ms(label)
+        return f"{error_ms:+{'.3f' if abs(error_ms) < 1 else '.1f'}} ms, {error_ms / self.truth_ms[label]:+.1%}"
+
+    def tolerance_ms(self, label: str) -> float:
+        """Return the largest error with which a percentile is right."""
+        return max(MIN_TOLERANCE_MS, SHARE * self.truth_ms[label])
+
     def is_right(self, label: str) -> bool:
         """Return whether a percentile is right."""
-        return abs(self.error_ms(label)) <= max(MIN_TOLERANCE_MS, SHARE * self.truth_ms[label])
+        return abs(self.error_ms(label)) <= self.tolerance_ms(label)
 
     @property
     def right(self) -> int:
         """The number of percentiles that are right."""
-        return sum(self.is_right(label) for label in QUANTILES)
+        return sum(map(self.is_right, QUANTILES))
 
 
 def run(effort: float) -> Section:
@@ -155,8 +163,8 @@ def requirements(lines: Sequence[tuple[Situation, ToolAccuracy, float]]) -> list
     found = []
     for situation, line, others in lines:
         if line.tool is TOOLS[0]:
-            worst = max(QUANTILES, key=partial(_excess, line))
-            text = f"{situation.name}: all percentiles of {line.tool.name} are right; the worst is p{worst}, {_error(line, worst)}"
+            worst = max(QUANTILES, key=lambda label: abs(line.error_ms(label)) / line.tolerance_ms(label))
+            text = f"{situation.name}: all percentiles of {line.tool.name} are right; the worst is p{worst}, {line.error(worst)}"
             text += f" (other processes used {others:.0%} of a core)"
             found.append(Requirement(text, line.right == len(QUANTILES)))
     return found
@@ -167,7 +175,7 @@ def table(situation: Situation, lines: Sequence[ToolAccuracy], missing: Sequence
     rows = []
     for line in lines:
         truth = [_ms(line.truth_ms[label]) for label in QUANTILES]
-        measured = [f"{_ms(line.result.percentiles_ms[label])} ({_error(line, label)})" for label in QUANTILES]
+        measured = [f"{_ms(line.result.percentiles_ms[label])} ({line.error(label)})" for label in QUANTILES]
         rows.append([f"truth for {line.tool.name}", f"{line.planned}", *truth, ""])
         rows.append([f"**{line.tool.name}**", f"{line.result.operations}", *measured, f"{line.right} of {len(QUANTILES)}"])
     rows += [[f"**{name}**", "not installed", *[""] * (len(QUANTILES) + 1)] for name in missing]
@@ -179,15 +187,6 @@ def table(situation: Situation, lines: Sequence[ToolAccuracy], missing: Sequence
         f"Other processes used {others:.0%} of a core meanwhile."
     )
     return SectionTable(situation.name, ["", "requests", *(f"p{label}" for label in QUANTILES), "right"], rows, text)
-
-
-def _excess(line: ToolAccuracy, label: str) -> float:
-    return abs(line.error_ms(label)) / max(MIN_TOLERANCE_MS, SHARE * line.truth_ms[label])
-
-
-def _error(line: ToolAccuracy, label: str) -> str:
-    error_ms = line.error_ms(label)
-    return f"{error_ms:+{'.3f' if abs(error_ms) < 1 else '.1f'}} ms, {error_ms / line.truth_ms[label]:+.1%}"
 
 
 def _ms(value_ms: float) -> str:

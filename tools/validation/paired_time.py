@@ -17,9 +17,9 @@ MOST_FALSE, LEAST_FOUND, MUST_FIND = 0.01, 0.95, 3
 
 _SAYS = (
     "An operation of a few milliseconds on SQLite in memory is timed in pairs with a twin that does exactly the injected"
-    " share more, each side with a database of its own, in a fresh process, through the worker that times a run's arms. The rule"
-    f" looks after every pair and stops at evidence of {1 - ALPHA:.0%} that the median pair is more than {MARGIN:.0%} slower, or"
-    " faster, or neither. Seconds are those spent in slots, the control's among them."
+    " share more, each side with a separate database, in a fresh process, by the worker that times a run's arms. The rule is"
+    f" evaluated after every pair and stops at evidence of {1 - ALPHA:.0%} that the median pair is more than {MARGIN:.0%} slower,"
+    " or faster, or neither. Seconds are those spent in slots, the control's among them."
 )
 _NOTES = (
     f"A slowdown of {MARGIN:.0%} is at the rule's limit: an alarm is neither required nor forbidden.",
@@ -40,17 +40,13 @@ def section(streams: Sequence[Stream]) -> Section:
     """Return the section for streams of each slowdown, and of the same work."""
     same = {budget_s: alarms(all_of(streams, 0), budget_s) for budget_s in BUDGETS_S}
     found = {percent: [seconds_until_found(s) for s in all_of(streams, percent)] for percent in INJECTED if percent}
-    parts, false = len(same[BUDGETS_S[0]]), sum(word in {SLOWER, FASTER} for word in same[BUDGETS_S[0]])
+    parts, false = len(same[BUDGETS_S[0]]), sum(conclusion in {SLOWER, FASTER} for conclusion in same[BUDGETS_S[0]])
     must = [seconds is not None and seconds <= LONGEST_S for seconds in found[MUST_FIND]]
+    quiet = f"the same work raises at most {MOST_FALSE:.0%} false alarms: {false} of {parts} within {BUDGETS_S[0]:g} s"
+    sharp = f"{MUST_FIND} % is found at least {LEAST_FOUND:.0%} of the time within {LONGEST_S:g} s: {sum(must)} of {len(must)}"
     requirements = [
-        Requirement(
-            f"the same work raises at most {MOST_FALSE:.0%} false alarms: {false} of {parts} within {BUDGETS_S[0]:g} s",
-            bool(parts) and false <= MOST_FALSE * parts,
-        ),
-        Requirement(
-            f"{MUST_FIND} % is found at least {LEAST_FOUND:.0%} of the time within {LONGEST_S:g} s: {sum(must)} of {len(must)}",
-            bool(must) and sum(must) >= LEAST_FOUND * len(must),
-        ),
+        Requirement(quiet, bool(parts) and false <= MOST_FALSE * parts),
+        Requirement(sharp, bool(must) and sum(must) >= LEAST_FOUND * len(must)),
     ]
     return Section(TITLE, _SAYS, [_same(same), _found(streams, found), _bias(streams)], requirements, _NOTES)
 
@@ -62,17 +58,17 @@ def alarms(streams: Sequence[Stream], budget_s: float) -> list[str | None]:
 
 def seconds_until_found(stream: Stream) -> float | None:
     """Return the seconds until the slowdown was found; None if it was not."""
-    word, pairs = first_conclusion(stream.log_ratios, MARGIN)
-    return stream.spent_ns[pairs - 1] / 1e9 if word == SLOWER else None
+    conclusion, pairs = first_conclusion(stream.log_ratios, MARGIN)
+    return stream.spent_ns[pairs - 1] / 1e9 if conclusion == SLOWER else None
 
 
 def _same(same: dict[float, list[str | None]]) -> SectionTable:
     rows = [
-        [f"{budget_s:g} s", f"{len(words)}", *(f"{words.count(word)}" for word in (SLOWER, FASTER, SAME, None))]
-        for budget_s, words in same.items()
+        [f"{budget_s:g} s", f"{len(each)}", *(f"{each.count(conclusion)}" for conclusion in (SLOWER, FASTER, SAME, None))]
+        for budget_s, each in same.items()
     ]
-    says = f"False alarms are those in the columns “{SLOWER}” and “{FASTER}”. All rows are cut from the same streams."
-    return SectionTable("The same work", ("within", "comparisons", SLOWER, FASTER, f"within {MARGIN:.0%}", "open"), rows, says)
+    text = f"False alarms are those in the columns “{SLOWER}” and “{FASTER}”. All rows are cut from the same streams."
+    return SectionTable("The same work", ("within", "comparisons", SLOWER, FASTER, f"within {MARGIN:.0%}", "open"), rows, text)
 
 
 def _found(streams: Sequence[Stream], found: dict[int, list[float | None]]) -> SectionTable:
@@ -93,7 +89,5 @@ def _bias(streams: Sequence[Stream]) -> SectionTable:
         medians = [float(np.median(s.log_ratios)) for s in all_of(streams, percent)]
         shares = np.expm1(medians)
         rows.append([f"+{percent} %", f"{len(medians)}", f"{np.median(shares):+.2%}", f"{shares.min():+.2%} … {shares.max():+.2%}"])
-    says = "The median over each process's pairs, against the injected slowdown."
-    return SectionTable(
-        "How much slower the twin reads", ("slowdown", "processes", "median of processes", "least … most"), rows, says
-    )
+    columns, text = ("slowdown", "processes", "median of processes", "least … most"), "Medians over each process's pairs."
+    return SectionTable("The measured slowdown of the twin", columns, rows, text)

@@ -28,10 +28,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Section:
-    """One question: the method (`text`), the results, and the requirements. `notes` explain how to read them.
-
-    `not_measured` is the reason why it could not be measured here.
-    """
+    """One question: the method (`text`), results and requirements, notes on reading them, or why it was not measured here."""
 
     title: str
     text: str = ""

@@ -110,8 +110,8 @@ class KnownDelayServer:
 
     def __init__(self, clock: Clock, pacer: PacerProtocol) -> None:
         self._clock, self._pacer = clock, pacer
-        self.requests = RequestLog(Course("uniform"), clock, pacer)
         self.waiting: set[asyncio.Task[None]] = set()
+        self.begin(Course("uniform"))
 
     def begin(self, course: Course) -> None:
         """Start a new course."""
@@ -119,8 +119,7 @@ class KnownDelayServer:
 
     def hold(self, transport: asyncio.Transport) -> None:
         """Accept a request, and respond later."""
-        requests = self.requests
-        task = asyncio.get_running_loop().create_task(requests.answer(*requests.received(), transport))
+        task = asyncio.get_running_loop().create_task(self.requests.answer(*self.requests.received(), transport))
         self.waiting.add(task)
         task.add_done_callback(self.waiting.discard)
 
@@ -134,7 +133,7 @@ class KnownConnection(asyncio.Protocol):
         self._url = self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's behaves as one without deriving from it
 
     def data_received(self, data: bytes) -> None:
