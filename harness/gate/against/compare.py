@@ -11,8 +11,9 @@ import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +25,18 @@ from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.runtime import channel
 from harness.runtime.child import Child, last_error_line
 from harness.runtime.clock import Clock, MonotonicClock
-from harness.runtime.cores import CoreAllocator, Isolation, choose_cores
+from harness.runtime.cores import CoreAllocator, Cores, Isolation, choose_cores
 from harness.stats import process_pairs
 from harness.stats.intervals import holm, median
 
 MARGIN = 0.03
 """The smallest slowdown, as a share, that must be found. A slowdown of less than half of it never fails a build."""
 
-PROCESS_PAIRS = 10
-"""The number of process pairs of the first set."""
+PROCESS_PAIRS, SECOND_SET_LIMIT = 10, 20
+"""The numbers of process pairs: of the first set, and at most of the second, which the sequential test usually ends before."""
 
-SECOND_SET_LIMIT = 20
-"""The largest number of process pairs of the second set; the sequential test usually ends it before."""
-
-MIN_SLICES_S = 0.15
-"""The seconds that a benchmark gets in every process pair, whatever the budget."""
-
-START_UP_S = 1.0
-"""The assumed cost of starting a process pair before the first one has been started."""
+MIN_SLICES_S, START_UP_S = 0.15, 1.0
+"""The seconds of a process pair: for every benchmark, whatever the budget, and for its start, until one has been started."""
 
 SLICE_NS = 3_000_000
 """The target duration of a slice: shorter ones measure the switch between processes, longer ones more of the machine's noise."""
@@ -69,7 +64,6 @@ class VersionCommand:
     name: str
     """Name of the version in messages, "old" or "new"."""
     folder: Path = field(default_factory=Path.cwd)
-    """Working directory."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables in addition to this process's environment."""
 
@@ -85,8 +79,8 @@ class VersionError(HarnessError):
         """Return the error for the command: not comparable if the old version failed, a failure if the new one did."""
         if self.kind == "NotMeasurableError":
             return NotMeasurableError(self.message)
-        foreign = self.version == "old" or self.kind == FOREIGN_IMPORT
-        return NotComparableError(str(self)) if foreign else ScenarioFailedError(str(self))
+        is_invalid = self.version == "old" or self.kind == FOREIGN_IMPORT
+        return (NotComparableError if is_invalid else ScenarioFailedError)(str(self))
 
 
 class VersionProcess:
@@ -175,59 +169,50 @@ def run_to_end(version: VersionCommand) -> dict[str, Any]:
     return found
 
 
-@dataclass
-class PairRunner:
-    """Runs process pairs. Both versions are timed on one core; they start on one each, since starting takes longest."""
+def _process_pair(
+    old: VersionCommand,
+    new: VersionCommand,
+    folder: Path,
+    cores: Cores,
+    coin: random.Random,
+    number: int,
+    slices_s: float,
+    wanted: frozenset[str] | None,
+) -> tuple[dict[str, float], float]:
+    """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
 
-    old: VersionCommand
-    new: VersionCommand
-    folder: Path
-    """A folder for the list of benchmarks that are wanted."""
-    core: int | None
-    """The core on which both versions are timed."""
-    aside: int | None
-    """The core on which one of them, drawn at random, starts."""
-    coin: random.Random
-    clock: Clock = field(default_factory=MonotonicClock)
-    started: int = field(default=0, init=False)
-    """The number of process pairs so far, which is also the next pair's hash seed."""
+    Both versions are timed on one core; they start on one each, drawn at random, since starting takes longest. `number` is their
+    hash seed, `folder` is for the list of wanted benchmarks.
 
-    def run(self, slices_s: float, wanted: frozenset[str] | None = None) -> tuple[dict[str, float], float]:
-        """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
-
-        Returns:
-            The median of log(new ÷ old) over the pairs of slices by benchmark, and the seconds that it took to start both.
-
-        Raises:
-            VersionError: a version failed.
-            NotComparableError: the versions do not announce the same benchmarks.
-        """
-        self.started += 1
-        start_ns = self.clock.now_ns()
-        cores = [self.core, self.aside]
-        self.coin.shuffle(cores)
-        only = None if wanted is None else self.folder / "only.json"
-        if only:
-            only.write_text(json.dumps(sorted(wanted or ())), encoding="utf-8")
-        paddings = [self.coin.randrange(MAX_PADDING) for _ in cores]
-        with (
-            alive(self.old, core=cores[0], seed=self.started, padding=paddings[0], only=only) as old,
-            alive(self.new, core=cores[1], seed=self.started, padding=paddings[1], only=only) as new,
-        ):
-            received = old.receive(), new.receive()
-            start_up_s = (self.clock.now_ns() - start_ns) / 1e9
-            if self.core is not None:
-                old.move(self.core)
-                new.move(self.core)
-            logs: dict[str, float] = {}
-            while (name := _agreed(*received)) is not None:
-                if wanted is None or name in wanted:
-                    budget_ns = int(slices_s * 1e9)
-                    logs[name] = median(interleave(old.slice, new.slice, budget_ns, received[0]["cases"], self.coin, self.clock))
-                old.send("next")
-                new.send("next")
-                received = old.receive(), new.receive()
-        return logs, start_up_s
+    Returns:
+        The median of log(new ÷ old) over the pairs of slices by benchmark, and the seconds that it took to start both.
+    """
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    starts = [cores.worker, cores.coordinator]
+    coin.shuffle(starts)
+    only = None if wanted is None else folder / "only.json"
+    if only:
+        only.write_text(json.dumps(sorted(wanted or ())), encoding="utf-8")
+    with ExitStack() as stack:
+        one, other = (
+            stack.enter_context(alive(version, core=core, seed=number, padding=coin.randrange(MAX_PADDING), only=only))
+            for version, core in zip((old, new), starts, strict=True)
+        )
+        received = one.receive(), other.receive()
+        start_up_s = (clock.now_ns() - start_ns) / 1e9
+        if cores.worker is not None:
+            one.move(cores.worker)
+            other.move(cores.worker)
+        logs: dict[str, float] = {}
+        while (name := _agreed(*received)) is not None:
+            if wanted is None or name in wanted:
+                budget_ns, cases = int(slices_s * 1e9), received[0]["cases"]
+                logs[name] = median(interleave(one.slice, other.slice, budget_ns, cases, coin, clock))
+            one.send("next")
+            other.send("next")
+            received = one.receive(), other.receive()
+    return logs, start_up_s
 
 
 def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -319,27 +304,28 @@ def compare_all(
     coin = random.Random(f"{seed}/against")  # noqa: S311 - seeded, to be repeatable
     first, second = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     names = None if wanted is None else frozenset(wanted)
-    cores = choose_cores()
+    cores, clock = choose_cores(), MonotonicClock()
     allocator = CoreAllocator(cores)
     try:
         with tempfile.TemporaryDirectory(prefix="harness-against-") as folder, allocator.allocate(Isolation.MACHINE):
-            runner = PairRunner(old, new, Path(folder), cores.worker, cores.coordinator, coin)
-            start_ns, start_up_s = runner.clock.now_ns(), START_UP_S
-            for number in range(PROCESS_PAIRS):
-                progress(f"process pair {number + 1} of {PROCESS_PAIRS}")
+            run = partial(_process_pair, old, new, Path(folder), cores, coin)
+            start_ns, start_up_s = clock.now_ns(), START_UP_S
+            for number in range(1, PROCESS_PAIRS + 1):
+                progress(f"process pair {number} of {PROCESS_PAIRS}")
                 slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len(names or first) or 1)
-                logs, start_up_s = runner.run(slices_s, names)
+                logs, start_up_s = run(number, slices_s, names)
                 for name, log in logs.items():
                     first[name].append(log)
                 if not first:
                     raise NotComparableError("there is no benchmark to time")
-            each_s = (runner.clock.now_ns() - start_ns) / 1e9 / PROCESS_PAIRS
+            each_s = (clock.now_ns() - start_ns) / 1e9 / PROCESS_PAIRS
             repeat = suspects(first, margin)
             undecided = frozenset(repeat)
             slices_s = share_s(budget_s / 2 / PROCESS_PAIRS, start_up_s, len(repeat) or 1)
             while undecided:
                 progress(f"second set for what looked slower: {len(undecided)} left")
-                for name, log in runner.run(slices_s, undecided)[0].items():
+                number += 1
+                for name, log in run(number, slices_s, undecided)[0].items():
                     second[name].append(log)
                 undecided = frozenset(name for name in undecided if _recurs(second[name], len(repeat), margin) is None)
     finally:

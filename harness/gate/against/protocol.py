@@ -15,14 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ONLY = "HARNESS_VERSION_ONLY"
-"""Environment variable with a file that contains a JSON list of the benchmarks to announce; without it, all are."""
-
-FOREIGN = "HARNESS_VERSION_FOREIGN"
-"""Environment variable with the other version's tree, from which nothing may be imported."""
-
-LIST = "HARNESS_VERSION_LIST"
-"""Environment variable that is set if benchmarks are to be listed, not timed."""
+ONLY, FOREIGN, LIST = "HARNESS_VERSION_ONLY", "HARNESS_VERSION_FOREIGN", "HARNESS_VERSION_LIST"
+"""Environment variables: a file with a JSON list of the benchmarks to announce, without which all are; the other version's tree,
+from which nothing may be imported; and one that is set if benchmarks are to be listed, not timed."""
 
 HARNESS = Path(__file__).resolve().parents[2]
 channel = runpy.run_path(str(HARNESS / "runtime" / "channel.py"))
@@ -96,14 +91,8 @@ def foreign_imports() -> list[str]:
     foreign = os.environ.get(FOREIGN)
     if not foreign:
         return []
-    root = Path(foreign).resolve()
-    found = []
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name == "__main__":
-            continue
-        path = Path(file).resolve()
-        inside = path.is_relative_to(root) and not path.is_relative_to(Path(sys.prefix).resolve())
-        if inside and "site-packages" not in path.parts and path.parent != Path(__file__).resolve().parent:
-            found.append(name)
-    return sorted(found)
+    root, environment, own = Path(foreign).resolve(), Path(sys.prefix).resolve(), Path(__file__).resolve().parent
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name != "__main__"}
+    paths = {name: Path(file).resolve() for name, file in files.items() if isinstance(file, str)}
+    inside = {name: path for name, path in paths.items() if path.is_relative_to(root) and not path.is_relative_to(environment)}
+    return sorted(name for name, path in inside.items() if "site-packages" not in path.parts and path.parent != own)

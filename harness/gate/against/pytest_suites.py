@@ -19,6 +19,7 @@ ENGINE = "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
+
 BROKEN = (3, 4)
 """pytest's exit codes for an internal error and a usage error."""
 
