@@ -90,11 +90,7 @@ async def harness_s(url: URL, scale: int) -> float:
 
 
 async def check(url: URL) -> None:
-    """Compare the rows that both have loaded.
-
-    Raises:
-        UsageError: they differ.
-    """
+    """Compare the rows that both have loaded; raise UsageError if they differ."""
     async with connect(url) as connection:
         if not await connection.fetchval(_ARE_EQUAL):
             raise UsageError("the loaded rows differ from those of pgbench; fix `accounts`")

@@ -17,11 +17,7 @@ _BACKLOG = 2048
 
 @contextmanager
 def served(module: str, cores: Collection[int] = ()) -> Iterator[tuple[int, int]]:
-    """Run a module that calls `listening` on these cores, by default on all; yield its port and its process id.
-
-    Raises:
-        NotMeasurableError: it does not start.
-    """
+    """Run a module that calls `listening`; yield its port and process id. Raise NotMeasurableError if it does not start."""
     with Child(python_module(module), msgspec.json.Decoder(dict[str, Any]), cores=cores, capture=False) as child:
         message = child.receive()
         if message is None:

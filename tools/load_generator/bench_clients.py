@@ -55,11 +55,7 @@ def missing(client: str) -> bool:
 
 
 def run(client: str, job: DriverJob) -> DriverResult:
-    """Run one client for one window, on the cores that this process may use.
-
-    Raises:
-        ScenarioFailedError: it failed; the message has the end of its output.
-    """
+    """Run one client for one window, on the cores that this process may use; raise ScenarioFailedError if it fails."""
     if client in _PYTHON:
         command = [*_PYTHON[client][1], msgspec.json.encode(job).decode()]
         return msgspec.json.decode(output(client, command, job.seconds), type=DriverResult)

@@ -74,11 +74,7 @@ class Window:
         self._opened = self._now()
 
     def close(self) -> DriverResult:
-        """Return the result since it was opened.
-
-        Raises:
-            ScenarioFailedError: no request completed.
-        """
+        """Return the result since it was opened; raise ScenarioFailedError if no request completed."""
         if not self.took_ns:
             raise ScenarioFailedError("no request completed in the window; raise --seconds")
         (then_ns, client_s, server_s), (now_ns, client_now_s, server_now_s) = self._opened, self._now()
@@ -167,12 +163,7 @@ DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[SendReque
 
 
 async def measure(driver: str, job: DriverJob) -> DriverResult:
-    """Run the users, and return the result in the window.
-
-    Raises:
-        ModuleNotFoundError: the library is not installed.
-        ConnectionError: a response was not 200.
-    """
+    """Run the users, and return the result in the window; raise ConnectionError if a response is not 200."""
     window, now_ns = Window(job.server), MonotonicClock().now_ns
     stopped = False
 

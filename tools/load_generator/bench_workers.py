@@ -55,11 +55,7 @@ class WorkersResult:
 
     @classmethod
     def of(cls, blocks: Sequence[LoadBlock], echo_cores: float) -> WorkersResult:
-        """Combine the workers' blocks: the sum of rates, and percentiles of all operations.
-
-        Raises:
-            ScenarioFailedError: an operation failed, or none completed.
-        """
+        """Combine the workers' blocks; raise ScenarioFailedError if an operation failed, or none completed."""
         groups = [group for block in blocks for group in block.groups.values()]
         failed = {message for group in groups for message in group.errors}
         if failed:

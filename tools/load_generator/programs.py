@@ -54,11 +54,7 @@ def run_hey(url: str, users: int, seconds: float, each_per_s: int | None = None)
 
 
 def read_wrk(text: str) -> ProgramResult:
-    """Parse the line that the script makes wrk write.
-
-    Raises:
-        ScenarioFailedError: there is none, or requests failed: failures are fast, and would look like a high rate.
-    """
+    """Parse the line that the script makes wrk write; raise ScenarioFailedError without it, or if requests failed."""
     found = _WRK_SEEN.search(text)
     if found is None or _WRK_FAILED.search(text):
         raise ScenarioFailedError(f"wrk did not measure: {' '.join(text.split())[-300:]}")
@@ -67,11 +63,7 @@ def read_wrk(text: str) -> ProgramResult:
 
 
 def read_hey(text: str) -> ProgramResult:
-    """Parse hey's table of all requests: offset and response time in seconds with four decimals, and the status.
-
-    Raises:
-        ScenarioFailedError: it is not such a table, or is empty, or requests failed.
-    """
+    """Parse hey's table of all requests, in seconds; raise ScenarioFailedError if it is none, or if requests failed."""
     try:
         rows = [
             (float(row["offset"]), float(row["response-time"]), row["status-code"]) for row in csv.DictReader(io.StringIO(text))
@@ -87,11 +79,7 @@ def read_hey(text: str) -> ProgramResult:
 
 
 def refuse_failed(name: str, failed: int) -> None:
-    """Refuse figures that include failures.
-
-    Raises:
-        ScenarioFailedError: there are some.
-    """
+    """Raise ScenarioFailedError for figures that include failures."""
     if failed:
         raise ScenarioFailedError(f"{failed} requests of {name} failed, so its figures are not valid")
 

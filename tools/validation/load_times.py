@@ -110,12 +110,7 @@ class ToolAccuracy:
 
 
 def run(effort: float) -> Section:
-    """Run every installed tool in every situation, `ROUNDS` times, alternating.
-
-    Raises:
-        NotMeasurableError: there are no two cores, or the server does not start.
-        ScenarioFailedError: a tool failed.
-    """
+    """Run every installed tool in every situation, `ROUNDS` times, alternating."""
     cores = choose_cores()
     if cores.coordinator is None or cores.worker is None:
         raise NotMeasurableError("it needs two cores: one for the server and one for the tool")

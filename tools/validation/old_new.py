@@ -42,11 +42,7 @@ _NOTES = (
 
 
 def run(effort: float) -> Section:
-    """Compare.
-
-    Raises:
-        VersionError: a process failed.
-    """
+    """Compare."""
     return section({percent: compared(percent, max(1, round(number * effort))) for percent, number in INJECTED.items()})
 
 

@@ -107,11 +107,7 @@ RULES = (
 
 
 def run(effort: float) -> Section:
-    """Apply every rule.
-
-    Raises:
-        ScenarioFailedError: a process failed.
-    """
+    """Apply every rule."""
     return section(recorded(effort), blocks(effort))
 
 

@@ -28,11 +28,7 @@ _NOTES = (
 
 
 def run(effort: float) -> Section:
-    """Time the same work and injected slowdowns.
-
-    Raises:
-        ScenarioFailedError: a process failed.
-    """
+    """Time the same work and injected slowdowns."""
     return section(recorded(effort))
 
 

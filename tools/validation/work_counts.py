@@ -147,11 +147,7 @@ class ComparedCounts:
 
 
 def run(effort: float) -> Section:
-    """Count in fresh processes.
-
-    Raises:
-        ScenarioFailedError: a process failed.
-    """
+    """Count in fresh processes."""
     with tempfile.TemporaryDirectory() as folder:
         processes = [count(Path(folder)) for _ in range(max(FEWEST_PROCESSES, round(PROCESSES * effort)))]
     return section(compared(processes))

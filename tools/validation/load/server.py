@@ -65,11 +65,7 @@ class KnownServer:
 
 @contextmanager
 def known_server(cores: Collection[int]) -> Iterator[KnownServer]:
-    """Start the server on these cores, or on all cores if there are none, and end it afterwards.
-
-    Raises:
-        NotMeasurableError: it does not start.
-    """
+    """Start the server on these cores, or on all; raise NotMeasurableError if it does not start."""
     with served("tools.validation.load.server", cores) as (port, pid):
         yield KnownServer(port, pid)
 

@@ -93,11 +93,7 @@ SITUATIONS = (
 
 
 def delays_ns(name: str, seed: int) -> Ns:
-    """Return the delays of requests 0, 1, … in nanoseconds, shape (`TABLE`,).
-
-    Raises:
-        KeyError: there are no such delays.
-    """
+    """Return the delays of requests 0, 1, … in nanoseconds, shape (`TABLE`,)."""
     return np.rint(DELAYS[name](np.random.default_rng(seed)) * 1e6).astype(np.int64)
 
 

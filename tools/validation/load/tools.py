@@ -63,11 +63,7 @@ class Tool:
 
 
 def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
-    """Run a load worker of this harness in the open model, as any load test does.
-
-    Raises:
-        ScenarioFailedError: a request failed, was dropped or was given up.
-    """
+    """Run a load worker of this harness in the open model; raise ScenarioFailedError if a request failed or was dropped."""
     own = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as name:
         known = Server(server.url, server.url, {PID: str(server.pid)})

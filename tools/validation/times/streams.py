@@ -68,13 +68,7 @@ class Stream:
 
 @cache
 def recorded(effort: float) -> tuple[Stream, ...]:
-    """Return all streams: of the same work, whole ones; of injected slowdowns, each until the harness's rule has found it.
-
-    Recorded once per process, for the questions that share them.
-
-    Raises:
-        ScenarioFailedError: a process failed.
-    """
+    """Return all streams, recorded once: of the same work, whole ones; of slowdowns, each until the harness's rule has found it."""
     plan = {0: 10, 1: 3, 3: 40, 5: 20, 10: 20}
     numbers = count(1)
     with tempfile.TemporaryDirectory() as folder:
