@@ -66,7 +66,7 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
         verdicts=[_verdict(benchmark, outcome) for benchmark, outcome in outcomes.items()],
         warnings=[*_warnings(before, after, drift), *_shifted(list(ratios.values()))],
     )
-    return own_run.blank(RunKind.COMPARISON, name, after, result, _environment(before, after, drift))
+    return own_run.of_result(RunKind.COMPARISON, name, after, result, _environment(before, after, drift))
 
 
 def gated(compared: Run) -> GateResult:

@@ -10,43 +10,31 @@ import importlib
 import pkgutil
 import re
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 
 from harness.errors import UsageError
 from harness.importers import own_run
 from harness.importers.reading import Content, InvalidFileError, Reading, check_timings, one_line
-from harness.results.run import Run, RunWarning
+from harness.results.run import Run
 from harness.results.store import RUN_FILE, read_run
 
 MAX_BYTES = 512 * 2**20
 """The largest size of a file, compressed or not; a larger one is unlikely to be a result."""
 
-GZIP = b"\x1f\x8b"
 OWN = "schema_version"
 """The member that `run.json` has and no other tool's file."""
 
 
-@dataclass(frozen=True)
-class Importer:
-    """One module of this folder that reads a format."""
-
-    format: str
-    limitations: tuple[RunWarning, ...]
-    """Warnings about what such a file does not contain."""
-    recognises: Callable[[Content], bool]
-    parse: Callable[[Content], Reading]
-
-
 @cache
-def importers() -> tuple[Importer, ...]:
+def importers() -> tuple[ModuleType, ...]:
     """Load every importer of this folder."""
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return tuple(Importer(m.FORMAT, m.LIMITATIONS, m.recognises, m.parse) for m in modules if hasattr(m, "recognises"))
+    return tuple(module for module in modules if hasattr(module, "recognises"))
 
 
 def read(path: Path) -> Run:
@@ -75,7 +63,9 @@ def _content(path: Path) -> Content | None:
         if not (path / RUN_FILE).is_file():
             raise UsageError(f"{path} is a folder without a {RUN_FILE}; name a run folder, or a file of another tool")
         return None
-    body = _unpacked(path, _bytes(path))
+    body = _bytes(path)
+    if body.startswith(b"\x1f\x8b"):
+        body = _unpacked(path, body)
     if not body.strip():
         raise UsageError(f"{path} is empty; is it still being written?")
     if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in {b"{", b"["}:
@@ -105,9 +95,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _unpacked(path: Path, body: bytes) -> bytes:
-    """Return a gzip file's content, as pyperf writes it, and any other file's unchanged."""
-    if not body.startswith(GZIP):
-        return body
+    """Return a gzip file's content, as pyperf writes it."""
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         plain = unpacker.decompress(body, MAX_BYTES + 1)
@@ -133,10 +121,10 @@ def _outline(path: Path, body: bytes) -> dict[str, msgspec.Raw] | list[msgspec.R
 def _parsed(content: Content) -> Reading:
     importer = next((importer for importer in importers() if importer.recognises(content)), None)
     if importer is None:
-        known = ", ".join(importer.format for importer in importers())
+        known = ", ".join(importer.FORMAT for importer in importers())
         raise UsageError(f"{content.path} has an unknown format; known are: a run of this harness, {known}")
     try:
-        found = importer.parse(content)
+        found: Reading = importer.parse(content)
         check_timings(found.timings)
     except (InvalidFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error)
@@ -144,12 +132,7 @@ def _parsed(content: Content) -> Reading:
             reason = f"incomplete or malformed ({error})"
         elif not isinstance(error, InvalidFileError):
             reason = f"part of it cannot be read ({error})"
-        why = f"{content.path} is {importer.format}, but {one_line(reason)}"
+        why = f"{content.path} is {importer.FORMAT}, but {one_line(reason)}"
         raise UsageError(f"{why}; measure again, or name another file") from error
-    return replace(
-        found,
-        file=str(content.path),
-        format=importer.format,
-        digest=hashlib.sha256(content.body).hexdigest(),
-        warnings=(*importer.limitations, *found.warnings),
-    )
+    digest = hashlib.sha256(content.body).hexdigest()
+    return replace(found, file=str(content.path), digest=digest, warnings=(*importer.LIMITATIONS, *found.warnings))

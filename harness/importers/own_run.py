@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -78,22 +79,29 @@ def of_file(found: Reading) -> Run:
         warnings=list(found.warnings),
     )
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
-    return blank(RunKind.FILE, name, found, result, environment)
+    return of_result(RunKind.FILE, name, found, result, environment)
 
 
-def blank(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
+def of_result(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
     """Return a run with one result that this harness did not measure, with the time, tool and commit of `found`."""
+    settings = RunSettings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0)
+    run = blank(kind, name, settings, [result], started_at=found.started_at)
+    return replace(run, commit=found.commit, dirty=found.dirty, environment=environment)
+
+
+def blank(kind: RunKind, name: str, settings: RunSettings, results: list[ScenarioResult], *, started_at: str) -> Run:
+    """Return a complete run without a command, commit and environment."""
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=kind,
         name=name,
-        started_at=found.started_at,
+        started_at=started_at,
         finished_at=None,
         command="",
-        commit=found.commit,
-        dirty=found.dirty,
+        commit=None,
+        dirty=False,
         interrupted=False,
-        settings=RunSettings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0),
-        environment=environment,
-        scenarios=[result],
+        settings=settings,
+        environment={},
+        scenarios=results,
     )

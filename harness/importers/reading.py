@@ -15,11 +15,8 @@ import numpy.typing as npt
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
-MAX_S = 1e9
-"""Thirty years: a larger number is not a time, and its nanoseconds do not fit into 64 bits."""
-
-MAX_VALUES = 2**40
-"""A larger number of values is an error, and sums of such numbers do not fit into 64 bits."""
+MAX_S, MAX_VALUES = 1e9, 2**40
+"""Thirty years, and the largest number of values: larger ones are errors, and do not fit into 64 bits as nanoseconds and sums."""
 
 MAX_TEXT = 300
 

@@ -15,9 +15,9 @@ from harness.gate.against.checkout import Checkout, version_command
 from harness.gate.against.compare import VersionCommand, VersionError, alive, compare_all, run_to_end
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
+from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict
-from harness.results.run import ArmResult, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
-from harness.results.store import SCHEMA_VERSION
+from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.cores import choose_cores
 
 WORKER = Path(__file__).with_name("scenario_worker.py")
@@ -79,7 +79,10 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                 times += rows
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
-    base, candidate = _run(before, settings, trees.names[0]), _run(after, settings, trees.names[1])
+    base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
+        own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name)
+        for name, results in zip(trees.names, (before, after), strict=True)
+    )
     counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names)
     # The old version's code may be older than what the scenario needs, so its failure is no regression.
     failures = [
@@ -198,21 +201,3 @@ def _not_timed(new: ExaminedVersion) -> Iterator[RunWarning]:
     if left_out:
         message = f"one operation of {', '.join(left_out)} takes seconds, too long to be timed interleaved"
         yield RunWarning(f"not timed in {place(new.result)}", message, "compare its work counts, or two runs of `harness run`")
-
-
-def _run(results: list[ScenarioResult], settings: RunSettings, name: str) -> Run:
-    """Return one version's results as a run. Both are from this machine and run, so the environment is left empty."""
-    return Run(
-        schema_version=SCHEMA_VERSION,
-        kind=RunKind.PAIRS,
-        name=name,
-        started_at=name,  # differs between the two, so that neither is taken for a copy of the other
-        finished_at=None,
-        command="",
-        commit=None,
-        dirty=False,
-        interrupted=False,
-        settings=settings,
-        environment={},
-        scenarios=results,
-    )
