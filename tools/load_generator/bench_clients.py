@@ -80,12 +80,12 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
     present = [client for client in clients if not missing(client)]
     found: dict[str, list[DriverResult]] = defaultdict(list)
     try:
-        with served("tools.load_generator.echo", {cores.coordinator}) as (port, server):
+        with served("tools.load_generator.echo", {cores.coordinator}) as (port, child):
             os.sched_setaffinity(0, {cores.worker})  # inherited by child processes
             for number in range(rounds):
                 turn = number % max(1, len(present))
                 for client in [*present[turn:], *present[:turn]]:
-                    found[client].append(run(client, DriverJob(port, server, users, seconds)))
+                    found[client].append(run(client, DriverJob(port, child.process.pid, users, seconds)))
     finally:
         os.sched_setaffinity(0, cores.all)
     return found

@@ -97,7 +97,8 @@ def grow(
     if len(cores) < 2:  # noqa: PLR2004 - see the message
         raise NotMeasurableError("the benchmark needs two cores: one for the echo and one for the workers")
     found: dict[tuple[str, int], list[WorkersResult]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as name, served("tools.load_generator.echo", cores[:1]) as (port, pid):
+    with tempfile.TemporaryDirectory() as name, served("tools.load_generator.echo", cores[:1]) as (port, child):
+        pid = child.process.pid
         url = f"http://{HOST}:{port}"
         setting = Setting(Path(name), Path(name), size="tiny", servers={SERVER: Server(url, url, {PID: str(pid)})})
         job = LoadJob([echo_scenario.__file__], [setting], seconds, warm_up_s=WARM_UP_S, model=LoadModel.CLOSED, on_request=True)

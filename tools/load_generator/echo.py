@@ -36,7 +36,7 @@ def main() -> None:
 
     headers = {"server_header": False, "date_header": False}
     quiet: dict[str, Any] = {"lifespan": "off", "ws": "none", "log_level": "warning", "access_log": False, **headers}
-    with listening() as listener:
+    with listening() as (listener, _):
         uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", **quiet)).run(sockets=[listener])
 
 

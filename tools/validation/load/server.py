@@ -1,28 +1,28 @@
 """A server with known times, in a process of its own: it holds each request for a planned time, and logs its real times.
 
-`POST /begin` with a `Course` starts a new course, `GET /log` returns its log; every other request is held. The event loops' own
-timers are too coarse for this, hence the pacer.
+It starts a new course, and returns its log, over the channel to its parent process. The event loops' own timers are too coarse for
+this, hence the pacer.
 """
 
 import asyncio
 import gc
-import http.client
 import socket
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import httptools
 import msgspec
 
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
+from harness.runtime.channel import Channel
+from harness.runtime.child import Child
 from harness.runtime.clock import Clock, MonotonicClock
 from tools.servers import HOST, listening, served
 from tools.validation.load.situations import TABLE, Course, delays_ns
 
-BEGIN, LOG = "/begin", "/log"
-HELLO = b"x" * 100
+RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n" + b"x" * 100
 DISCONNECTED = -1
 TIMEOUT_S = 10.0
 
@@ -42,32 +42,36 @@ class KnownServer:
     """A running server, for its clients."""
 
     port: int
-    pid: int
+    child: Child[dict[str, Any]]
 
     @property
     def url(self) -> str:
         """The server's URL."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self.child.process.pid
+
     def begin(self, course: Course) -> None:
         """Start a new course; requests that it still holds are answered and not logged."""
-        self._request("POST", BEGIN, msgspec.json.encode(course))
+        self._ask(course)
 
     def log(self) -> Log:
         """Return its log since the start of the course."""
-        return msgspec.json.decode(self._request("GET", LOG), type=Log)
+        return self._ask(None)
 
-    def _request(self, method: str, path: str, body: bytes = b"") -> bytes:
-        with closing(http.client.HTTPConnection(HOST, self.port, timeout=TIMEOUT_S)) as connection:
-            connection.request(method, path, body)
-            return connection.getresponse().read()
+    def _ask(self, course: Course | None) -> Log:
+        self.child.send({"type": "ask", "course": course})
+        return msgspec.convert(self.child.receive(TIMEOUT_S), Log)
 
 
 @contextmanager
 def known_server(cores: Collection[int]) -> Iterator[KnownServer]:
     """Start the server on these cores, or on all; raise NotMeasurableError if it does not start."""
-    with served("tools.validation.load.server", cores) as (port, pid):
-        yield KnownServer(port, pid)
+    with served("tools.validation.load.server", cores) as (port, child):
+        yield KnownServer(port, child)
 
 
 class RequestLog:
@@ -98,7 +102,7 @@ class RequestLog:
         await self._pacer.until(due_ns)
         if not transport.is_closing():
             self.log.late_ns[number] = self._now_ns() - due_ns
-            transport.write(_response(HELLO))
+            transport.write(RESPONSE)
 
 
 class KnownDelayServer:
@@ -113,6 +117,14 @@ class KnownDelayServer:
         """Start a new course."""
         self.requests = RequestLog(course, self._clock, self._pacer)
 
+    def serve_parent(self, parent: Channel) -> None:
+        """Start the new course that the parent may have sent, and respond with the log."""
+        message = parent.receive()
+        if message is not None:
+            if message["course"] is not None:
+                self.begin(msgspec.convert(message["course"], Course))
+            parent.send("log", **msgspec.structs.asdict(self.requests.log))
+
     def hold(self, transport: asyncio.Transport) -> None:
         """Accept a request, and respond later."""
         task = asyncio.get_running_loop().create_task(self.requests.answer(*self.requests.received(), transport))
@@ -126,7 +138,6 @@ class KnownConnection(asyncio.Protocol):
     def __init__(self, server: KnownDelayServer) -> None:
         self._server = server
         self._parser = httptools.HttpRequestParser(self)
-        self._url = self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -139,39 +150,18 @@ class KnownConnection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._transport.abort()
 
-    def on_message_begin(self) -> None:
-        """Start a request."""
-        self._url = self._body = b""
-
-    def on_url(self, part: bytes) -> None:
-        """Add a part of the path."""
-        self._url += part
-
-    def on_body(self, part: bytes) -> None:
-        """Add a part of the body."""
-        self._body += part
-
     def on_message_complete(self) -> None:
-        """Handle the request."""
-        if self._url == BEGIN.encode():
-            self._server.begin(msgspec.json.decode(self._body, type=Course))
-            self._transport.write(_response(b""))
-        elif self._url == LOG.encode():
-            self._transport.write(_response(msgspec.json.encode(self._server.requests.log)))
-        else:
-            self._server.hold(self._transport)
+        """Hold the request."""
+        self._server.hold(self._transport)
 
 
-def _response(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-
-
-async def _serve(listener: socket.socket) -> None:
+async def _serve(listener: socket.socket, parent: Channel) -> None:
     clock = MonotonicClock()
     # The wake-up time of its core is not in the truth, and would be in the tools' results.
     async with Pacer(clock) as pacer, KeepAwake(clock):
-        server = KnownDelayServer(clock, pacer)
-        serving = await asyncio.get_running_loop().create_server(lambda: KnownConnection(server), sock=listener)
+        server, loop = KnownDelayServer(clock, pacer), asyncio.get_running_loop()
+        serving = await loop.create_server(lambda: KnownConnection(server), sock=listener)
+        loop.add_reader(parent.fileno(), server.serve_parent, parent)
         gc.collect()
         gc.disable()  # a collection would be a stall that is not planned
         await serving.serve_forever()
@@ -180,5 +170,5 @@ async def _serve(listener: socket.socket) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    with listening() as listener:
-        uvloop.run(_serve(listener))
+    with listening() as (listener, parent):
+        uvloop.run(_serve(listener, parent))
