@@ -87,10 +87,8 @@ def gated(compared: Run) -> GateResult:
 
 def _refuse_other_kinds(before: Reading, after: Reading) -> None:
     if before.tool != after.tool:
-        raise NotComparableError(
-            f"{before.file} is from {before.tool}, {after.file} from {after.tool}: different tools measure different things; "
-            "compare files of the same tool"
-        )
+        tools = f"{before.file} is from {before.tool}, {after.file} from {after.tool}"
+        raise NotComparableError(f"{tools}: different tools measure different things; compare files of the same tool")
     datasets = [{k: v for k, v in file.environment.items() if k.startswith("dataset of ")} for file in (before, after)]
     for name in datasets[0].keys() & datasets[1].keys():
         if datasets[0][name] != datasets[1][name]:
@@ -102,8 +100,7 @@ def _joined(before: Reading, after: Reading, only: str) -> list[tuple[Timing, Ti
     old, new = ({t.name: t for t in file.timings if fnmatchcase(t.name, only)} for file in (before, after))
     if not (old or new):
         raise UsageError(f"no benchmark matches {only!r}; there are, for example, {listed([t.name for t in before.timings])}")
-    missing = {name: "" for name in old if name not in new}
-    added = {name: "" for name in new if name not in old}
+    missing, added = ({name: "" for name in one if name not in other} for one, other in ((old, new), (new, old)))
     if missing or added:
         parts = [f"only in {before.file}: {listed(list(missing))}"] * bool(missing)
         parts += [f"only in {after.file}: {listed(list(added))}"] * bool(added)
@@ -131,11 +128,8 @@ def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
 
 def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
     default = "the default, from runs of the same code on two shared cores; compare two such runs here to find yours"
-    source = "as given" if drift != DRIFT else default
-    message = (
-        f"these runs were not interleaved; separate runs of the same code differ by up to {drift * 100:.3g} % ({source}), "
-        "so smaller differences are not judged"
-    )
+    differ = f"differ by up to {drift * 100:.3g} % ({'as given' if drift != DRIFT else default})"
+    message = f"these runs were not interleaved; separate runs of the same code {differ}, so smaller differences are not judged"
     found = [RunWarning(UNPAIRED, message, "measure both versions interleaved, in one run, to detect smaller differences")]
     if before.digest and before.digest == after.digest:
         found.append(RunWarning("the same file", "both files hold the same bytes", "name the file of the other run"))

@@ -48,7 +48,6 @@ class Checkout:
     commit: str
     """The old version's commit, short."""
     old: Path
-    """The worktree of that commit."""
     new: Path
     """The user's own tree, as it is."""
     inside: Path
@@ -69,10 +68,8 @@ class Checkout:
 def checkout(ref: str, into: Path, folder: Path | None = None) -> Iterator[Checkout]:
     """Check out a ref below `into`, and remove it at the end, also after Ctrl-C and SIGTERM.
 
-    `folder` is a folder of the repository, by default the current one.
-
     Raises:
-        UsageError: the folder is not in a git checkout with a commit, or there is no such ref.
+        UsageError: `folder`, by default the current one, is not in a git checkout with a commit, or there is no such ref.
     """
     here = (folder or Path.cwd()).resolve()
     root = Path(_git(here, "rev-parse", "--show-toplevel", otherwise=f"{here} is not in a git checkout; --against needs one"))
@@ -132,13 +129,10 @@ def differences(old: Path, new: Path) -> list[str]:
     Raises:
         UsageError: a pyproject.toml cannot be read.
     """
-    files = [name for name in FILES if _bytes(old / name) != _bytes(new / name)]
+    files = [{name: (tree / name).read_bytes() for name in FILES if (tree / name).is_file()} for tree in (old, new)]
     before, after = (_sections(tree / "pyproject.toml") for tree in (old, new))
-    return files + [f"pyproject.toml [{name}]" for name in SECTIONS if before[name] != after[name]]
-
-
-def _bytes(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
+    found = [name for name in FILES if files[0].get(name) != files[1].get(name)]
+    return found + [f"pyproject.toml [{name}]" for name in SECTIONS if before[name] != after[name]]
 
 
 def _sections(file: Path) -> dict[str, Any]:
@@ -181,11 +175,9 @@ def interpreter(trees: Checkout, into: Path) -> str:
 
 def import_path(tree: Path, trees: Checkout) -> str:
     """Return PYTHONPATH for one version: its tree, the current folder in it, and this process's PYTHONPATH moved into that tree."""
-    places = [tree / trees.inside, tree, tree / "src"]
-    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
-        if entry:
-            path = Path(entry).resolve()
-            places.append(tree / path.relative_to(trees.new) if path.is_relative_to(trees.new) else path)
+    entries = [Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    moved = [tree / path.relative_to(trees.new) if path.is_relative_to(trees.new) else path for path in entries]
+    places = [tree / trees.inside, tree, tree / "src", *moved]
     return os.pathsep.join(dict.fromkeys(str(place) for place in places if place.is_dir()))
 
 

@@ -67,11 +67,7 @@ def compare(
 
 
 def _collected(version: VersionCommand) -> Mapping[str, Any]:
-    """Return the names of a version's benchmarks, and its failures.
-
-    Raises:
-        UsageError: pytest cannot be run, or a benchmark times a coroutine function.
-    """
+    """Return the names of a version's benchmarks, and its failures."""
     try:
         found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}))
     except VersionError as error:
@@ -86,11 +82,12 @@ def _collected(version: VersionCommand) -> Mapping[str, Any]:
 def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[GateRow], list[RunWarning], list[RunWarning]]:
     """Return the new version's failures, why benchmarks cannot be compared, and which are new."""
     rows = [_failed(name, error) for name, error in new["failed"].items()]
-    incomparable = [
-        RunWarning(name, f"it fails in the old version: {e}", "fix it there first") for name, e in old["failed"].items()
-    ]
-    missing = {n: "" for n in old["benchmarks"] if n not in new["benchmarks"] and n not in new["failed"]}
-    added = {n: "" for n in new["benchmarks"] if n not in old["benchmarks"] and n not in old["failed"]}
+    remedy = "fix it there first"
+    incomparable = [RunWarning(name, f"it fails in the old version: {e}", remedy) for name, e in old["failed"].items()]
+    missing, added = (
+        {name: "" for name in one["benchmarks"] if name not in other["benchmarks"] and name not in other["failed"]}
+        for one, other in ((old, new), (new, old))
+    )
     likely = renamed(missing, added, CLOSE)
     for name in list(missing)[:SHOWN_NAMES]:
         hint = f"; it may have been renamed to {likely[name]!r}" if name in likely else ""

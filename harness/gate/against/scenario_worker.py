@@ -54,17 +54,15 @@ def main() -> None:
 
 def _known(kind: Any, values: dict[str, Any]) -> Any:
     """Return a record of type `kind`, in this tree's version of it, from the values that it has fields for."""
-    names = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in values.items() if name in names})
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
 
 
 def _setting(job: dict[str, Any]) -> Any:
     from harness import scenario as contract  # noqa: PLC0415 - the tree's own
 
-    values = dict(job["setting"])
-    values["folder"], values["shared"] = Path(values["folder"]), Path(values["shared"])
-    values["servers"] = {name: _known(contract.Server, server) for name, server in values["servers"].items()}
-    return _known(contract.Setting, values)
+    paths = {name: Path(job["setting"][name]) for name in ("folder", "shared")}
+    servers = {name: _known(contract.Server, server) for name, server in job["setting"]["servers"].items()}
+    return _known(contract.Setting, {**job["setting"], **paths, "servers": servers})
 
 
 def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any] | None:
@@ -79,8 +77,7 @@ def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, An
 
 def _server(server: Any) -> dict[str, Any]:
     """Return the fields of a server, with the names of today's contract and of the first one."""
-    direct_url = server.direct_url if hasattr(server, "direct_url") else server.near
-    url = server.url if hasattr(server, "url") else server.far
+    direct_url, url = (server.direct_url, server.url) if hasattr(server, "url") else (server.near, server.far)
     return {"direct_url": direct_url, "url": url, "near": direct_url, "far": url, "facts": dict(server.facts)}
 
 
@@ -105,8 +102,7 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
     everything: list[list[str]] = []
     benchmarks: list[list[str]] = []
     work_counts: list[list[Any]] = []
-    answers: dict[str, str] = {}
-    cannot_run: dict[str, str] = {}
+    answers, cannot_run = dict[str, str](), dict[str, str]()
     for arm in scenario.arms:
         async with scenario.open(arm, setting) as instance:
             for group, (case, *_others) in cases.items():
@@ -131,13 +127,9 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
                     work_counts += [[name, *count] for count in operations["repeated_counts"](first[0], second[0])]
                 if group not in declared["slow"]:
                     benchmarks.append([name, group, arm])
-    return {
-        "all": everything,
-        "benchmarks": benchmarks,
-        "work_counts": work_counts,
-        "answers": answers,
-        "cannot_run": cannot_run,
-        "cases": {group: [case.name for case in found] for group, found in cases.items()},
+    found = {"all": everything, "benchmarks": benchmarks, "work_counts": work_counts, "answers": answers, "cannot_run": cannot_run}
+    return found | {
+        "cases": {group: [case.name for case in of_group] for group, of_group in cases.items()},
         "arms": declared["arms"],
         "groups": declared["groups"],
         "tolerances": dict(getattr(scenario, "tolerances", {})),
