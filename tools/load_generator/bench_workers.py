@@ -77,11 +77,8 @@ def cores_of(arm: str, workers: int, cores: Sequence[int]) -> list[int]:
 def limits(arm: str, workers: int, result: WorkersResult, cores: Sequence[int]) -> str:
     """Return what was full: the echo's core, or all cores of the workers. Users without pauses fill one if it is available."""
     had = len(set(cores_of(arm, workers, cores)))
-    full = [
-        name
-        for name, used in (("the echo", result.echo_cores), (f"the workers' {had}", result.workers_cores / had))
-        if used >= FULL and (name != "the echo" or arm == ECHO)
-    ]
+    full = ["the echo"] * (arm == ECHO and result.echo_cores >= FULL)
+    full += [f"the workers' {had}"] * (result.workers_cores / had >= FULL)
     return " and ".join(full) or "neither: other processes used the cores"
 
 
@@ -92,7 +89,6 @@ def grow(
 
     Raises:
         NotMeasurableError: there are no two cores.
-        ScenarioFailedError: a worker or the echo failed.
     """
     if len(cores) < 2:  # noqa: PLR2004 - see the message
         raise NotMeasurableError("the benchmark needs two cores: one for the echo and one for the workers")

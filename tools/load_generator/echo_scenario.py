@@ -1,7 +1,7 @@
 """The scenario of the load worker's benchmark: requests to the raw echo, and operations that do nothing."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -18,10 +18,11 @@ _GOOD = 200
 
 @dataclass(frozen=True)
 class EchoInstance:
-    """A client, its request and the echo's process; no client if operations do nothing."""
+    """An arm's client, its request and the echo's process."""
 
-    client: Client | None
-    request: HttpRequest | None
+    arm: str
+    client: Client
+    request: HttpRequest
     pid: int
 
 
@@ -40,22 +41,14 @@ class EchoLoad(Scenario[EchoInstance]):
     async def open(self, arm: str, setting: Setting) -> AsyncIterator[EchoInstance]:
         """Create a client, which connects with its first request."""
         server = setting.servers[SERVER]
-        place, pid = urlsplit(server.direct_url), int(server.facts[PID])
-        if arm == NOTHING:
-            yield EchoInstance(None, None, pid)
-            return
-        client = Client(place.hostname or "", place.port or 0)
-        try:
-            yield EchoInstance(client, client.encode("GET", "/"), pid)
-        finally:
-            client.close()
+        place = urlsplit(server.direct_url)
+        with closing(Client(place.hostname or "", place.port or 0)) as client:
+            yield EchoInstance(arm, client, client.encode("GET", "/"), int(server.facts[PID]))
 
     async def run(self, instance: EchoInstance, case: Case) -> int:
         """Send the request, and return the response's status."""
         del case
-        if instance.client is None or instance.request is None:
-            return _GOOD
-        return (await instance.client.send(instance.request)).status
+        return _GOOD if instance.arm == NOTHING else (await instance.client.send(instance.request)).status
 
     def targets(self, instance: EchoInstance) -> Mapping[str, int]:
         """Return the echo's process."""

@@ -33,26 +33,17 @@ _CHANCE = 0.01
 Logs = npt.NDArray[np.float64]
 """Logs of times, shape (processes, pairs)."""
 
-_SAYS = (
+_TEXT = (
     f"Times of two sides are simulated, {PROCESSES} processes of {PAIRS} pairs each: the second side takes {RATIO:g} times as long,"
     f" each process has a separate bias on each side (standard deviation {PROCESS_BIAS:.0%}), and each operation its noise. For"
     " every method the table shows how often its interval covered the truth; all of them state 95 %."
 )
 _NOTES = (
-    (
-        "**independent** noise is normal; **heavy tails** are Pareto's with a shape of 1.5, whose variance is infinite;"
-        f" **autocorrelated** noise keeps {AUTOCORRELATION:g} of the previous operation's, independently on each side; in **drift**"
-        " times grow by half, on both sides alike, while the pairs are taken."
-    ),
-    (
-        "Intervals inside a process are about that process, and take its pairs for independent of each other. Autocorrelated"
-        " noise violates this, so nothing is required there; the interval over processes is not affected."
-    ),
-    (
-        "Unpaired times are those of the first process of one side and of the second process of the other. Such an interval"
-        " contains neither the processes' bias nor drift, which is why the verdict on unpaired times adds a drift to it, and"
-        " nothing is required of it here."
-    ),
+    "**independent** noise is normal; **heavy tails** are Pareto's with a shape of 1.5, whose variance is infinite.",
+    f"**autocorrelated** noise keeps {AUTOCORRELATION:g} of the previous operation's; in **drift** all times grow by half.",
+    "Intervals inside a process assume that its pairs are independent; autocorrelated noise is not, so nothing is required there.",
+    "Unpaired times are those of one process per side; their interval contains neither the processes' bias nor drift.",
+    "That is why the verdict on unpaired times adds a drift to their interval, and nothing is required of it here.",
 )
 
 
@@ -192,7 +183,7 @@ def section(lines: Sequence[tuple[Method, Mapping[str, Sequence[bool | None]]]])
             text = f"{method.name}: the truth is covered {STATED:.0%} of the time in {noises}; at worst {worst:.1%}"
             requirements.append(Requirement(text, all(is_plausible(held[noise]) for noise in method.required)))
     table = SectionTable("Coverage of intervals that state 95 %", ("interval", "simulations", *NOISES), rows)
-    return Section(TITLE, _SAYS, [table], requirements, _NOTES)
+    return Section(TITLE, _TEXT, [table], requirements, _NOTES)
 
 
 def is_plausible(held: Sequence[bool | None]) -> bool:

@@ -29,27 +29,19 @@ ROUNDS = 3
 """Runs of each tool; odd, so that a median is a measured value."""
 
 _TEXT = (
-    "A test server holds every request for a time that depends only on a seed and the request's number, and logs its own lateness"
-    " by the machine's clock. The truth is the response time of independent users who arrive at a constant rate, counted from"
-    " their arrival: it is computed from the arrivals, the planned times, the stall and the server's log, without any client."
-    " The tools use the same server, one after the other, from a core that the server does not use. Each run has a separate truth,"
-    " because the server's lateness differs by microseconds. Network and client are not part of the truth: the time that they add"
-    f" is the tool's error. Each figure is the median of {ROUNDS} rounds, in which tools alternated."
+    "A test server holds every request for a time that depends only on a seed and the request's number, and logs its own lateness."
+    " The truth is the response time of independent users who arrive at a constant rate, counted from their arrival: it is computed"
+    " from the arrivals, the planned times, the stall and the server's log, for each run separately and without any client. Tools"
+    " use the same server, interleaved, from a core that the server does not use. Network and client are not part of the truth: the"
+    f" time that they add is the tool's error. Each figure is the median of {ROUNDS} rounds."
 )
 _NOTES = (
     "If other processes used a part of the cores, every tool had to wait for its core at times: repeat on an idle machine.",
     f"A percentile is right within {SHARE:.0%} of the truth or {MIN_TOLERANCE_MS} ms, whichever is more (see the last column).",
-    (
-        "Only this harness and the truth have the same definition of response time. The difference of another tool with another"
-        " model is not an arithmetic error; it is the error of reading its figure as the response time of independent users."
-    ),
-    (
-        "p99.9 of two thousand requests is the third slowest: below a millisecond it depends on whether the host preempts a core"
-        " for a millisecond or two, twice within five seconds. This applies to wrk's error there as well."
-    ),
+    "Another tool's error is that of reading its figure as the response time of independent users; its arithmetic may be right.",
+    "p99.9 of two thousand requests is the third slowest: below a millisecond, two preemptions of a core by the host decide it.",
     "“Requests” are those that a tool counted; in the row of the truth, those that users would have sent meanwhile.",
 )
-
 
 _IDLE = frozenset({"idle", "iowait", "guest", "guest_nice"})
 """Kinds of CPU time in which no core works; a guest's time is already counted as its host's."""

@@ -26,17 +26,13 @@ BUDGET_S = 15.0
 MISSED = 0.05
 VERDICTS = (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
 _CHANCE = 0.05
-_SAYS = (
+_TEXT = (
     "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
-    f" by `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown has to recur in fresh processes before it is"
-    " reported. The new version does the same work, or exactly the stated share more."
+    f" by `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown has to recur in fresh processes to be reported."
 )
 _NOTES = (
-    (
-        f"This number of comparisons cannot prove that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found:"
-        " a requirement is missed only beyond what chance allows at these rates. In brackets: the 95 % confidence interval of the"
-        " true rate (Clopper and Pearson 1934)."
-    ),
+    f"So few comparisons cannot prove that false alarms are as rare as {ALPHA:.0%}, or that {1 - MISSED:.0%} are found.",
+    "A requirement is missed beyond what chance allows at these rates; in brackets: the true rate's 95 % confidence interval.",
     f"The margin is {MARGIN:.0%}: a slowdown of exactly that size is at the limit of what must be found.",
 )
 
@@ -71,7 +67,7 @@ def section(found: dict[int, Sequence[PairedTime]]) -> Section:
     requirements = [_rare("false alarms on the same work", alarms, ALPHA)]
     requirements += [_rare(f"slowdowns of {percent} % missed", each, MISSED) for percent, each in missed.items()]
     alone = [] if choose_cores().worker is not None else ["This machine has one core, shared with everything else."]
-    return Section(TITLE, _SAYS, [SectionTable("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
+    return Section(TITLE, _TEXT, [SectionTable("Old against new", columns, rows)], requirements, [*_NOTES, *alone])
 
 
 def _rare(event: str, each: Sequence[bool], rate: float) -> Requirement:

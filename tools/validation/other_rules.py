@@ -22,18 +22,15 @@ SAME, SLOWED = 100, 25
 """Number of sequential comparisons: of the same work, and per slowdown."""
 
 _CHANCE = 0.01
-_SAYS = (
+_TEXT = (
     f"{FEWEST_PAIRS} operations of each side, of a few milliseconds each, in two orders: in pairs of random order, the same samples"
     " as in the question about pairs; and all of one side before all of the other, as tools do that compare a run with an earlier"
-    " one. Every rule gets the same samples. One after the other, both sides still run in one process within half a second; runs"
-    " that are further apart differ more."
+    " one, but in one process within half a second; runs that are further apart differ more. Every rule gets the same samples."
 )
 _NOTES = (
-    (
-        "A false alarm is any difference reported between equal sides; found is a slowdown reported as slower. The rule of"
-        " pytest-benchmark detects slower only, so that equal sides have half the chance to raise its alarm."
-    ),
-    f"Gates of 5 % are not meant for 3 %. {FEWEST_PAIRS} pairs are few for this harness as well: it would go on.",
+    "A false alarm is any difference reported between equal sides; found is a slowdown reported as slower.",
+    "The rule of pytest-benchmark detects slower only, so that equal sides have half the chance to raise its alarm.",
+    f"Gates of 5 % are not meant for 3 %. {FEWEST_PAIRS} pairs are few for this harness as well: it would continue.",
 )
 
 
@@ -140,7 +137,7 @@ def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
         bool(same) and at_least_by_chance(alarms, len(same), 0.01) > _CHANCE,
     )
     missing = [f"**{rule.name}** is not installed here." for rule in RULES if rule not in installed]
-    return Section(TITLE, _SAYS, tables, [requirement], [*(f"**{rule.name}**: {rule.text}" for rule in RULES), *missing, *_NOTES])
+    return Section(TITLE, _TEXT, tables, [requirement], [*(f"**{rule.name}**: {rule.text}" for rule in RULES), *missing, *_NOTES])
 
 
 def table(title: str, streams: Sequence[Stream], rules: Sequence[Rule]) -> SectionTable:

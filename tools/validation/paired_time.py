@@ -15,7 +15,7 @@ BUDGETS_S = (1.0, 3.0, LONGEST_S)
 MOST_FALSE, LEAST_FOUND, MUST_FIND = 0.01, 0.95, 3
 """Highest share of false alarms on the same work; lowest share of detected slowdowns of MUST_FIND percent."""
 
-_SAYS = (
+_TEXT = (
     "An operation of a few milliseconds on SQLite in memory is timed in pairs with a twin that does exactly the injected"
     " share more, each side with a separate database, in a fresh process, by the worker that times a run's arms. The rule is"
     f" evaluated after every pair and stops at evidence of {1 - ALPHA:.0%} that the median pair is more than {MARGIN:.0%} slower,"
@@ -44,7 +44,7 @@ def section(streams: Sequence[Stream]) -> Section:
         Requirement(quiet, bool(parts) and false <= MOST_FALSE * parts),
         Requirement(sharp, bool(must) and sum(must) >= LEAST_FOUND * len(must)),
     ]
-    return Section(TITLE, _SAYS, [_same(same), _found(streams, found), _bias(streams)], requirements, _NOTES)
+    return Section(TITLE, _TEXT, [_same(same), _found(streams, found), _bias(streams)], requirements, _NOTES)
 
 
 def alarms(streams: Sequence[Stream], budget_s: float) -> list[str | None]:

@@ -46,11 +46,11 @@ KINDS = {
     "update": "UPDATE t SET b = b + 1 WHERE id = 5",
     "delete": "DELETE FROM t WHERE id > 190",
 }
-_SAYS = (
+_TEXT = (
     "An operation executes one statement a hundred times, in SQLite in memory; the second arm executes it a hundred and one times."
     " Fresh processes, each with its own hash seed and memory layout, count the work of both. The gate's rule for work counts"
-    " compares the baseline's counts in each process with those in the previous process, where nothing may be reported, and the"
-    " second arm's with the baseline's in the previous process, where one percent more must be reported every time."
+    " compares the baseline's counts with those in the previous process, where nothing may be reported, and the second arm's with"
+    " the baseline's in the previous process, where one percent more must be reported every time."
 )
 _NOTE = (
     "Only steps and statements are required to show it. The interpreter's own counts are those of every run: calls grow with the"
@@ -199,4 +199,4 @@ def section(found: Sequence[ComparedCounts]) -> Section:
         Requirement(f"one percent more is found every time: {missed} missed", bool(must) and not missed),
     ]
     columns = ("count", "the same work: comparisons", "false alarms", "1 % more: comparisons", "found", "smallest change seen")
-    return Section(TITLE, _SAYS, [SectionTable("Counts between fresh processes", columns, rows)], requirements, [_NOTE])
+    return Section(TITLE, _TEXT, [SectionTable("Counts between fresh processes", columns, rows)], requirements, [_NOTE])

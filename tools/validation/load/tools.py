@@ -45,16 +45,14 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool. `text` explains its figures, and `needs` is its program or Python package.
-
-    `warm_up_s` is the time for which it sends requests by the same schedule before it counts.
-    """
+    """A tool. `text` explains its figures, and `needs` is its program or Python package."""
 
     name: str
     text: str
     run: Callable[[KnownServer, Situation], ToolResult]
     needs: str
     warm_up_s: int = 0
+    """The time for which it sends requests by the same schedule before it counts."""
 
     @property
     def is_installed(self) -> bool:
@@ -152,22 +150,21 @@ TOOLS = (
         "Locust",
         "(FastHttpUser, `constant_throughput`, its defaults) uses a closed model: a user who waits for a response sends nothing and"
         " missed requests are not sent later. Times count from sending, are rounded to whole milliseconds below 100 ms and to two"
-        " digits above, and requests in flight at the stop are not counted. It shows the times of the requests that were sent.",
+        " digits above, and requests in flight at the stop are not counted.",
         run_locust,
         "locust",
     ),
     Tool(
         "hey",
         "(`-c` workers, `-q` each) uses a closed model with a limit of each worker's rate. Times count from sending, with four"
-        " decimals of a second in the table read here. It shows the time of a request after sending.",
+        " decimals of a second.",
         run_hey,
         HEY,
     ),
     Tool(
         "wrk",
-        "uses a closed model without a rate: each connection sends the next request at once, so that the number of requests differs"
-        " from the planned one. It adds requests that it expects to have missed, by the mean time between requests, and does not"
-        " count requests in flight at the end. It shows the throughput of a server with a number of connections, and its times.",
+        "uses a closed model without a rate: each connection sends the next request at once. It adds requests that it expects to"
+        " have missed, by the mean time between requests, and does not count requests in flight at the end.",
         run_wrk,
         WRK,
     ),
