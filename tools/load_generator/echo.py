@@ -6,6 +6,8 @@ It responds with 200 and the request's body, or `HELLO` without a body.
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from tools.servers import listening
+
 HELLO = b"x" * 100
 """A body of the size of a small JSON document."""
 
@@ -31,8 +33,6 @@ async def app(scope: Message, receive: Callable[[], Awaitable[Message]], send: C
 def main() -> None:
     """Serve on a free loopback port."""
     import uvicorn  # noqa: PLC0415 - only this process needs a server
-
-    from tools.servers import listening  # noqa: PLC0415 - so that importing the application imports no engine
 
     headers = {"server_header": False, "date_header": False}
     quiet: dict[str, Any] = {"lifespan": "off", "ws": "none", "log_level": "warning", "access_log": False, **headers}

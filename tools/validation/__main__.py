@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from types import ModuleType
 
 import tools.validation
 from harness.errors import NotMeasurableError, UsageError
@@ -24,22 +24,12 @@ from tools.validation.section import Section, page
 PAGE = Path("reports/published/validation.md")
 
 
-class Question(Protocol):
-    """A module of this folder that answers one question."""
-
-    TITLE: str
-
-    def run(self, effort: float) -> Section:
-        """Answer it with a share of the full effort."""
-        ...
-
-
-def questions() -> dict[str, Question]:
+def questions() -> dict[str, ModuleType]:
     """Return name → question, for every module directly in this folder that is one, by name."""
     package = tools.validation
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name != "__main__")
     modules = {name: importlib.import_module(f"{package.__name__}.{name}") for name in names}
-    return {name: cast("Question", module) for name, module in modules.items() if hasattr(module, "TITLE")}
+    return {name: module for name, module in modules.items() if hasattr(module, "TITLE")}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -63,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return exit_code(partial(_answer, chosen, options.effort, options.out or default, command))
 
 
-def _answer(chosen: Sequence[Question], effort: float, out: Path, command: str) -> int:
+def _answer(chosen: Sequence[ModuleType], effort: float, out: Path, command: str) -> int:
     sections: list[Section] = []
     commit, dirty = git_commit()
     # Before measuring, so that the load average is the machine's own.

@@ -15,8 +15,7 @@ from harness.runtime.clock import Clock, MonotonicClock
 from harness.runtime.cores import choose_cores
 from harness.stats.intervals import QUANTILES
 from tools.load_generator.bench_drivers import cpu_s
-from tools.validation.load.server import KnownServer, known_server
-from tools.validation.load.situations import SITUATIONS, Ns, Situation, truth_ns
+from tools.validation.load.server import SITUATIONS, KnownServer, Ns, Situation, known_server, truth_ns
 from tools.validation.load.tools import TOOLS, Tool, ToolResult
 from tools.validation.section import Requirement, Section, SectionTable
 

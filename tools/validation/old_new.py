@@ -12,8 +12,8 @@ from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.process_pairs import ALPHA
 from harness.verdicts import rates
+from tools.validation import workload
 from tools.validation.section import Requirement, Section, SectionTable
-from tools.validation.times import workload
 
 TITLE = "Does `harness gate --against` detect a small slowdown, and none in identical code?"
 

@@ -12,8 +12,8 @@ import numpy as np
 from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.sequential_test import FASTER, SLOWER, first_conclusion
+from tools.validation.paired_time import FEWEST_PAIRS, MARGIN, Stream, all_of, one_after_the_other, recorded
 from tools.validation.section import Requirement, Section, SectionTable
-from tools.validation.times.streams import FEWEST_PAIRS, MARGIN, Stream, all_of, one_after_the_other, recorded
 
 TITLE = "How do the rules of other tools perform on the same samples?"
 

@@ -10,8 +10,7 @@ from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import Cores
 from harness.stats.intervals import QUANTILES
 from tools.validation import load_times
-from tools.validation.load.server import known_server
-from tools.validation.load.situations import SITUATIONS
+from tools.validation.load.server import SITUATIONS, known_server
 from tools.validation.load.tools import TOOLS, ToolResult
 from tools.validation.load_times import CpuReading, ToolAccuracy, measure, middle, other_cores, reading, requirements, table
 

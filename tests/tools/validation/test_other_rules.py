@@ -2,7 +2,7 @@
 
 from harness.stats.sequential_test import FASTER, SLOWER
 from tools.validation.other_rules import Rule, section, table
-from tools.validation.times.streams import FEWEST_PAIRS, Stream
+from tools.validation.paired_time import FEWEST_PAIRS, Stream
 
 
 def stream(percent: int, pairs: int = FEWEST_PAIRS, factor: float = 1.0) -> Stream:

@@ -5,7 +5,7 @@ import pytest
 
 from harness.stats.sequential_test import FASTER, SLOWER
 from tools.validation.other_rules import RULES, Rule
-from tools.validation.times.streams import Stream
+from tools.validation.paired_time import Stream
 
 NOISE = np.random.default_rng(2).normal(1e6, 1e3, (2, 60))
 

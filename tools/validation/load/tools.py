@@ -22,8 +22,7 @@ from harness.stats.intervals import QUANTILES
 from tools.load_generator import echo_scenario, programs
 from tools.load_generator.echo_scenario import ECHO, PID, SERVER
 from tools.load_generator.programs import HEY, WRK
-from tools.validation.load.server import KnownServer
-from tools.validation.load.situations import Situation
+from tools.validation.load.server import KnownServer, Situation
 
 DRAIN_S = 60.0
 """The drain timeout of this harness; longer than any time of the server, also on a busy machine."""

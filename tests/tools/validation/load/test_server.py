@@ -13,8 +13,15 @@ import pytest
 from harness.load.pacing import FakePacer
 from harness.runtime.clock import FakeClock
 from tools.servers import HOST
-from tools.validation.load.server import DISCONNECTED, KnownConnection, KnownDelayServer, RequestLog, known_server
-from tools.validation.load.situations import Course, delays_ns
+from tools.validation.load.server import (
+    DISCONNECTED,
+    Course,
+    KnownConnection,
+    KnownDelayServer,
+    RequestLog,
+    delays_ns,
+    known_server,
+)
 
 MS = 1_000_000
 

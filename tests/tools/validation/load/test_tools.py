@@ -7,8 +7,7 @@ import pytest
 
 from harness.errors import ScenarioFailedError
 from harness.stats.intervals import QUANTILES
-from tools.validation.load.server import KnownServer, known_server
-from tools.validation.load.situations import SITUATIONS, Situation
+from tools.validation.load.server import SITUATIONS, KnownServer, Situation, known_server
 from tools.validation.load.tools import TOOLS, Tool, ToolResult
 
 
