@@ -11,8 +11,18 @@ from harness.runtime.cores import Cores
 from harness.stats.intervals import QUANTILES
 from tools.validation import load_times
 from tools.validation.load.server import SITUATIONS, known_server
-from tools.validation.load.tools import TOOLS, ToolResult
-from tools.validation.load_times import CpuReading, ToolAccuracy, measure, middle, other_cores, reading, requirements, table
+from tools.validation.load_times import (
+    TOOLS,
+    CpuReading,
+    ToolAccuracy,
+    ToolResult,
+    measure,
+    middle,
+    other_cores,
+    reading,
+    requirements,
+    table,
+)
 
 TRUTH = {"50": 0.25, "90": 2.0, "95": 100.0, "99": 500.0, "99.9": 1000.0}
 BOUNDS = {"50": 0.5, "90": 0.5, "95": 1.0, "99": 5.0, "99.9": 10.0}
