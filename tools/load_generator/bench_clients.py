@@ -11,12 +11,10 @@ niquests replaces the installed urllib3, so install it into a separate folder (`
 
 import argparse
 import os
-import shutil
 import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 
 import msgspec
 from rich.console import Console
@@ -28,7 +26,7 @@ from harness.runtime.cores import choose_cores
 from tools import exit_code
 from tools.load_generator import options, spread
 from tools.load_generator.bench_drivers import WARM_UP_S, DriverJob, DriverResult, cpu_s
-from tools.load_generator.programs import HEY, WRK, output, run_hey, run_wrk
+from tools.load_generator.programs import HEY, WRK, is_installed, output, run_hey, run_wrk
 from tools.servers import HOST, served
 
 OURS, LOCUST = "ours", "FastHttpUser"
@@ -49,11 +47,6 @@ _PYTHON = {
 CLIENTS = (WRK, *_PYTHON, HEY)
 
 
-def missing(client: str) -> bool:
-    """Return whether a client is not installed here."""
-    return find_spec(_PYTHON[client][0]) is None if client in _PYTHON else shutil.which(client) is None
-
-
 def run(client: str, job: DriverJob) -> DriverResult:
     """Run one client for one window, on the cores that this process may use; raise ScenarioFailedError if it fails."""
     if client in _PYTHON:
@@ -64,7 +57,7 @@ def run(client: str, job: DriverJob) -> DriverResult:
     found = run_hey(url, job.users, lasts_s) if client == HEY else run_wrk(url, job.users, max(1, round(lasts_s)))
     after, at_ms = os.times(), found.percentiles_ms
     used_s = after.children_user + after.children_system - before.children_user - before.children_system
-    return DriverResult(found.requests, found.seconds, at_ms["50"], at_ms["99"], used_s, cpu_s(job.server) - server_s)
+    return DriverResult(found.operations, found.seconds, at_ms["50"], at_ms["99"], used_s, cpu_s(job.server) - server_s)
 
 
 def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> dict[str, list[DriverResult]]:
@@ -77,7 +70,7 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
     cores = choose_cores()
     if cores.coordinator is None or cores.worker is None:
         raise NotMeasurableError("the benchmark needs two cores: one for the server and one for the client")
-    present = [client for client in clients if not missing(client)]
+    present = [client for client in clients if is_installed(_PYTHON[client][0] if client in _PYTHON else client)]
     found: dict[str, list[DriverResult]] = defaultdict(list)
     try:
         with served("tools.load_generator.echo", {cores.coordinator}) as (port, child):

@@ -3,12 +3,14 @@
 import csv
 import io
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from harness.errors import ScenarioFailedError
@@ -29,16 +31,21 @@ _WRK_FAILED = re.compile(r"Socket errors:|Non-2xx")
 _GOOD = "200"
 
 
-@dataclass(frozen=True)
-class ProgramResult:
-    """A program's own figures: its requests, the seconds in which it sent them, and percentile → milliseconds."""
+class ToolResult(msgspec.Struct, frozen=True):
+    """A tool's own figures: its operations, percentile → milliseconds, failed operations, and the seconds that it took."""
 
-    requests: int
-    seconds: float
+    operations: int
     percentiles_ms: dict[str, float]
+    failed: int = 0
+    seconds: float = 0.0
 
 
-def run_wrk(url: str, connections: int, seconds: int) -> ProgramResult:
+def is_installed(name: str) -> bool:
+    """Return whether a Python package or a program on PATH is installed."""
+    return find_spec(name) is not None or shutil.which(name) is not None
+
+
+def run_wrk(url: str, connections: int, seconds: int) -> ToolResult:
     """Run wrk, which has no rate: each connection sends its next request when the last one has completed."""
     with tempfile.TemporaryDirectory() as name:
         script = Path(name) / "percentiles.lua"
@@ -47,22 +54,22 @@ def run_wrk(url: str, connections: int, seconds: int) -> ProgramResult:
         return read_wrk(output(WRK, [*command, "--latency", "--script", str(script), url], seconds))
 
 
-def run_hey(url: str, users: int, seconds: float, each_per_s: int | None = None) -> ProgramResult:
+def run_hey(url: str, users: int, seconds: float, each_per_s: int | None = None) -> ToolResult:
     """Run hey with a number of users; `each_per_s` is the limit of a user's rate."""
     rate = [] if each_per_s is None else ["-q", str(each_per_s)]
     return read_hey(output(HEY, [HEY, "-z", f"{seconds:g}s", "-c", str(users), *rate, "-o", "csv", url], seconds))
 
 
-def read_wrk(text: str) -> ProgramResult:
+def read_wrk(text: str) -> ToolResult:
     """Parse the line that the script makes wrk write; raise ScenarioFailedError without it, or if requests failed."""
     found = _WRK_SEEN.search(text)
     if found is None or _WRK_FAILED.search(text):
         raise ScenarioFailedError(f"wrk did not measure: {' '.join(text.split())[-300:]}")
     seconds, *percentiles_ms = map(float, found[2].split())
-    return ProgramResult(int(found[1]), seconds, dict(zip(QUANTILES, percentiles_ms, strict=True)))
+    return ToolResult(int(found[1]), dict(zip(QUANTILES, percentiles_ms, strict=True)), seconds=seconds)
 
 
-def read_hey(text: str) -> ProgramResult:
+def read_hey(text: str) -> ToolResult:
     """Parse hey's table of all requests, in seconds; raise ScenarioFailedError if it is none, or if requests failed."""
     try:
         rows = [
@@ -75,7 +82,7 @@ def read_hey(text: str) -> ProgramResult:
     refuse_failed("hey", sum(status != _GOOD for _, _, status in rows))
     at_ms = np.quantile([took_s * 1e3 for _, took_s, _ in rows], list(QUANTILES.values()))
     seconds = max(offset_s + took_s for offset_s, took_s, _ in rows)
-    return ProgramResult(len(rows), seconds, dict(zip(QUANTILES, at_ms.tolist(), strict=True)))
+    return ToolResult(len(rows), dict(zip(QUANTILES, at_ms.tolist(), strict=True)), seconds=seconds)
 
 
 def refuse_failed(name: str, failed: int) -> None:

@@ -1,14 +1,12 @@
 """Accuracy of response times under load: several tools, this harness among them, send requests to a server with known times."""
 
 import os
-import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +27,7 @@ from harness.stats.intervals import QUANTILES
 from tools.load_generator import echo_scenario, programs
 from tools.load_generator.bench_drivers import cpu_s
 from tools.load_generator.echo_scenario import ECHO, PID, SERVER
-from tools.load_generator.programs import HEY, WRK
+from tools.load_generator.programs import HEY, WRK, ToolResult
 from tools.validation.load.server import SITUATIONS, KnownServer, Ns, Situation, known_server, truth_ns
 from tools.validation.section import Requirement, Section, SectionTable
 
@@ -66,14 +64,6 @@ IN_FLIGHT_CAP = 10_000
 _LOCUSTFILE = Path(__file__).parent / "load" / "plain_locust.py"
 
 
-class ToolResult(msgspec.Struct, frozen=True):
-    """A tool's result."""
-
-    operations: int
-    percentiles_ms: dict[str, float]
-    failed: int = 0
-
-
 @dataclass(frozen=True)
 class Tool:
     """A tool. `text` explains its figures, and `needs` is its program or Python package."""
@@ -88,7 +78,7 @@ class Tool:
     @property
     def is_installed(self) -> bool:
         """Whether it is installed here."""
-        return find_spec(self.needs) is not None if self.needs in {"harness", "locust"} else shutil.which(self.needs) is not None
+        return programs.is_installed(self.needs)
 
 
 def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
@@ -157,15 +147,13 @@ def run_hey(server: KnownServer, situation: Situation) -> ToolResult:
     """Run hey with the rate distributed over its workers."""
     server.begin(situation.course())
     each_per_s = round(situation.rate_per_s / situation.users)
-    found = programs.run_hey(f"{server.url}/", situation.users, situation.seconds, each_per_s)
-    return ToolResult(found.requests, found.percentiles_ms)
+    return programs.run_hey(f"{server.url}/", situation.users, situation.seconds, each_per_s)
 
 
 def run_wrk(server: KnownServer, situation: Situation) -> ToolResult:
     """Run wrk, which has no rate, with one connection per request that is in flight on average."""
     server.begin(situation.course())
-    found = programs.run_wrk(f"{server.url}/", situation.in_flight, situation.seconds)
-    return ToolResult(found.requests, found.percentiles_ms)
+    return programs.run_wrk(f"{server.url}/", situation.in_flight, situation.seconds)
 
 
 TOOLS = (

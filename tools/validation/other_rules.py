@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 
 import numpy as np
 
 from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.sequential_test import FASTER, SLOWER, first_conclusion
+from tools.load_generator.programs import is_installed
 from tools.validation.paired_time import FEWEST_PAIRS, MARGIN, Stream, all_of, one_after_the_other, recorded
 from tools.validation.section import Requirement, Section, SectionTable
 
@@ -50,7 +50,7 @@ class Rule:
     @property
     def is_installed(self) -> bool:
         """Whether the package that it calls is installed."""
-        return find_spec(self.needs) is not None
+        return is_installed(self.needs)
 
 
 def ours(stream: Stream) -> str | None:

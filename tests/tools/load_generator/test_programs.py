@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import ScenarioFailedError
 from harness.stats.intervals import QUANTILES
-from tools.load_generator.programs import ProgramResult, output, read_hey, read_wrk
+from tools.load_generator.programs import ToolResult, output, read_hey, read_wrk
 
 HEY = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n"
 WRK = "  80 requests in 4.00s, 10KB read\nSEEN 80 4.000000 1.500 2.000 2.500 3.000 30.250\n"
@@ -15,7 +15,7 @@ WRK = "  80 requests in 4.00s, 10KB read\nSEEN 80 4.000000 1.500 2.000 2.500 3.0
 def test_heys_table_is_parsed() -> None:
     """Seconds become milliseconds, percentiles are those of all requests, and the duration ends with the last response."""
     result = read_hey(HEY + "".join(f"0.{number:04d},0,0,0,0,0,200,3.0\n" for number in range(101)))
-    assert result.requests == 101
+    assert result.operations == 101
     assert result.seconds == pytest.approx(3.01)
     assert result.percentiles_ms == pytest.approx({"50": 5.0, "90": 9.0, "95": 9.5, "99": 9.9, "99.9": 9.99})
 
@@ -31,7 +31,7 @@ def test_hey_without_successful_requests_is_an_error(output: str) -> None:
 
 def test_wrks_script_output_is_parsed() -> None:
     """The script writes the number of requests, the seconds, and five percentiles in milliseconds."""
-    assert read_wrk(WRK) == ProgramResult(80, 4.0, {"50": 1.5, "90": 2.0, "95": 2.5, "99": 3.0, "99.9": 30.25})
+    assert read_wrk(WRK) == ToolResult(80, {"50": 1.5, "90": 2.0, "95": 2.5, "99": 3.0, "99.9": 30.25}, seconds=4.0)
     assert list(read_wrk(WRK).percentiles_ms) == list(QUANTILES)
 
 

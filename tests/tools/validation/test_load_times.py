@@ -9,13 +9,13 @@ from harness.errors import NotMeasurableError
 from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import Cores
 from harness.stats.intervals import QUANTILES
+from tools.load_generator.programs import ToolResult
 from tools.validation import load_times
 from tools.validation.load.server import SITUATIONS, known_server
 from tools.validation.load_times import (
     TOOLS,
     CpuReading,
     ToolAccuracy,
-    ToolResult,
     measure,
     middle,
     other_cores,

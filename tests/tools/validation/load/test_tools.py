@@ -7,8 +7,9 @@ import pytest
 
 from harness.errors import ScenarioFailedError
 from harness.stats.intervals import QUANTILES
+from tools.load_generator.programs import ToolResult
 from tools.validation.load.server import SITUATIONS, KnownServer, Situation, known_server
-from tools.validation.load_times import TOOLS, Tool, ToolResult
+from tools.validation.load_times import TOOLS, Tool
 
 
 def test_a_missing_tool_is_detected() -> None:
