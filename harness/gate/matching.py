@@ -22,9 +22,6 @@ ALWAYS_DIFFERS = "load average at start"
 CLOSE = 0.8
 """The similarity of two names, from 0 to 1, from which on one may be the other's new name."""
 
-Versions = tuple[str, str, str]
-"""The differences that make work counts, the interpreter's own counts, and instructions incomparable; "" where there are none."""
-
 
 @dataclass(frozen=True)
 class MatchedPair:
@@ -40,10 +37,9 @@ class MatchedPair:
 
     def keeps(self, arm: str, group: str) -> bool:
         """Return whether the candidate has the arm and the group, and the arm runs; otherwise that is reported once for the arm."""
-        arms = {a.name: a for a in self.new.arms}
-        known = not arms or arm in arms
-        broken = arm in arms and arms[arm].cannot_run is not None
-        return known and not broken and (not self.new.groups or not group or group in self.new.groups)
+        now = [each.cannot_run is None for each in self.new.arms if each.name == arm]
+        runs = now == [True] or not self.new.arms
+        return runs and (not self.new.groups or not group or group in self.new.groups)
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,6 @@ class MatchedRuns:
     """The scenarios of two runs that belong together, and everything found out about the others."""
 
     pairs: list[MatchedPair] = field(default_factory=list)
-    """The scenarios to compare."""
     rows: list[GateRow] = field(default_factory=list)
     """The scenarios and arms that failed or were interrupted."""
     incomparable: list[RunWarning] = field(default_factory=list)
@@ -95,7 +90,7 @@ def another_machine(before: Mapping[str, str], after: Mapping[str, str], keys: I
     return f"another machine or interpreter: {', '.join(other)}" if other else ""
 
 
-def other_versions(pair: MatchedPair, base: Run, candidate: Run) -> Versions:
+def other_versions(pair: MatchedPair, base: Run, candidate: Run) -> tuple[str, str, str]:
     """Return why work counts, the interpreter's own counts, and its instructions cannot be compared; "" where they can."""
     before, after = base.environment, candidate.environment
     reasons = []
@@ -124,18 +119,16 @@ def _first(pattern: str, text: str) -> str:
 
 
 def renamed(missing: Mapping[str, str], added: Mapping[str, str], close: float = CLOSE) -> dict[str, str]:
-    """Return missing name → likely new name, each new name at most once.
+    """Return missing name → likely new name, each at most once; both arguments map names to their descriptions.
 
-    Both arguments map names to their descriptions. A name with the same description is preferred, then one that is at least
-    `close`.
+    A name with the same description is preferred, then one that is at least `close`.
     """
     left, found = dict(added), {}
     for old, text in missing.items():
         same = [new for new, other in left.items() if text and text == other]
-        likely = same or difflib.get_close_matches(old, list(left), 1, close)
-        if likely:
-            del left[likely[0]]
-            found[old] = likely[0]
+        for likely in (same or difflib.get_close_matches(old, list(left), 1, close))[:1]:
+            del left[likely]
+            found[old] = likely
     return found
 
 
@@ -152,18 +145,17 @@ def match(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, 
         message = f"a run has two scenarios named {listed(list(dict.fromkeys(twice)))}"
         matched.incomparable.append(RunWarning("names", message, "measure runs in which each scenario has its own name"))
         return matched
-    candidates = {place(r): r for r in after}
+    candidates, known = {place(r): r for r in after}, set(map(place, before))
     missing = [r for r in before if r.status != ScenarioStatus.NOT_RUN and place(r) not in candidates]
-    new = [r for r in after if place(r) not in {place(r) for r in before}]
+    new = [r for r in after if place(r) not in known]
     if missing:
         _add_missing(matched, missing, new, interrupted=interrupted)
     if new:
         message = f"{listed([place(r) for r in new])}: not in the baseline, so not compared"
         matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has them"))
     matched.rows.extend(_failed(r) for r in new if r.status == ScenarioStatus.FAILED)
-    for old in before:
-        if place(old) in candidates:
-            _add_pair(matched, MatchedPair(old, candidates[place(old)]))
+    for old in (r for r in before if place(r) in candidates):
+        _add_pair(matched, MatchedPair(old, candidates[place(old)]))
     if interrupted and before and not any(row.verdict == GateVerdict.INCONCLUSIVE for row in matched.rows):
         matched.rows.append(status(before[-1], GateVerdict.INCONCLUSIVE, "the candidate's run was interrupted"))
     return matched
@@ -176,30 +168,24 @@ def _add_pair(matched: MatchedRuns, pair: MatchedPair) -> None:
         matched.rows.append(_failed(new))
     elif old.status == ScenarioStatus.NOT_RUN:
         if new.status != ScenarioStatus.NOT_RUN:
-            message = f"{place(pair.old)} was not run in the baseline"
+            message = f"{place(old)} was not run in the baseline"
             matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has it"))
     elif old.status != ScenarioStatus.OK:
-        matched.incomparable.append(RunWarning(place(pair.old), f"{old.status} in the baseline", "measure the baseline again"))
+        matched.incomparable.append(RunWarning(place(old), f"{old.status} in the baseline", "measure the baseline again"))
     elif new.status == ScenarioStatus.NOT_RUN:
         message = f"not run in the candidate: {_line(new.error or 'no reason was recorded')}"
-        matched.incomparable.append(RunWarning(place(pair.old), message, "measure the candidate where the scenario can run"))
+        matched.incomparable.append(RunWarning(place(old), message, "measure the candidate where the scenario can run"))
     else:
         if pair.interrupted:
-            matched.rows.append(status(new, GateVerdict.INCONCLUSIVE, f"{place(pair.old)} was interrupted"))
-        _add_arms(matched, pair)
+            matched.rows.append(status(new, GateVerdict.INCONCLUSIVE, f"{place(old)} was interrupted"))
+        _add_names(matched, pair, "arm", *({arm.name: arm.description for arm in result.arms} for result in (old, new)))
+        ran = {arm.name for arm in old.arms if arm.cannot_run is None}
+        for arm in new.arms:
+            if arm.cannot_run is not None and arm.name in ran:
+                reason = f"it no longer runs: {_line(arm.cannot_run)}"
+                matched.rows.append(status(new, GateVerdict.REGRESSED, reason, arm.name))
         _add_names(matched, pair, "group", old.groups, new.groups)
         matched.pairs.append(pair)
-
-
-def _add_arms(matched: MatchedRuns, pair: MatchedPair) -> None:
-    """Add the arms that are missing, new, or no longer run."""
-    before, after = ({a.name: a for a in result.arms} for result in (pair.old, pair.new))
-    _add_names(matched, pair, "arm", *({n: a.description for n, a in arms.items()} for arms in (before, after)))
-    for arm in pair.old.arms:
-        now = after.get(arm.name)
-        if arm.cannot_run is None and now is not None and now.cannot_run is not None:
-            message = f"it no longer runs: {_line(now.cannot_run)}"
-            matched.rows.append(status(pair.new, GateVerdict.REGRESSED, message, arm.name))
 
 
 def _add_names(matched: MatchedRuns, pair: MatchedPair, noun: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:

@@ -10,8 +10,6 @@ ACCEPT = "measure it again, or accept the candidate as the new baseline: harness
 AGAINST = "time both versions interleaved: harness gate --against REF"
 
 NOUNS = {RowKind.WORK: "work count", RowKind.MEMORY: "memory peak", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
-"""The noun by which a sentence counts rows of a kind."""
-
 SHOWN_NAMES = 5
 """The number of names that a message lists before it only counts the rest."""
 

@@ -41,9 +41,8 @@ class Rules:
     no_work: str = ""
     """The reason why work counts cannot be compared; "" if they can."""
     no_interpreter: str = ""
-    """The reason why the interpreter's own counts cannot be compared."""
+    """The same for the interpreter's own counts."""
     no_instructions: str = ""
-    """The reason why instructions cannot be compared."""
 
     def excluded(self, metric: str) -> str:
         """Return why the metric cannot be compared, "" if it can."""
