@@ -45,14 +45,11 @@ class TimeCounts:
         """The number of values, repeated ones included."""
         return int(self.counts.sum())
 
-    def at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Return the order statistics at `positions`; 0 is the smallest."""
-        return self.values_ns[np.searchsorted(np.cumsum(self.counts), positions, side="right")]
-
     def quantile_ns(self, quantile: float) -> float:
         """Return a quantile by linear interpolation between order statistics, as `harness.stats.intervals.percentiles` does."""
         place = (self.total - 1) * quantile
-        below, above = self.at(np.array([math.floor(place), math.ceil(place)]))
+        both = np.searchsorted(np.cumsum(self.counts), [math.floor(place), math.ceil(place)], side="right")
+        below, above = self.values_ns[both]
         return float(below + (above - below) * (place - math.floor(place)))
 
     @property
@@ -83,7 +80,6 @@ class Timing:
     rounding_ns: float = 0.0
     """The largest distance of the true median from the given one, if the tool rounds."""
     errors: int = 0
-    """The number of failed operations."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,6 @@ class Reading:
 
     file: str
     tool: str
-    """The tool that measured."""
     format: str
     """The file's format, as in "is hyperfine's JSON"."""
     timings: tuple[Timing, ...]
@@ -101,7 +96,6 @@ class Reading:
     dirty: bool = False
     """Whether there were uncommitted changes."""
     environment: dict[str, str] = field(default_factory=dict)
-    """The facts about the machine."""
     digest: str = ""
     """The SHA-256 of the file's bytes, or of the results of a run of this harness."""
     warnings: tuple[RunWarning, ...] = ()

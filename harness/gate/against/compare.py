@@ -10,8 +10,8 @@ import os
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,13 +47,12 @@ MIN_PAIRS = 3
 MAX_PADDING = 4096
 """Bytes: a page. Stacks that begin anywhere in it cover every alignment."""
 
+NEXT = {"type": "next"}
 REPLY_S = 600.0
 """Timeout of a version's next message, in seconds; after it the version counts as hung."""
 
 FOREIGN_IMPORT = "foreign import"
 """The kind of a failure that belongs to neither version: both versions' code ran in one process."""
-
-_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -83,25 +82,54 @@ class VersionError(HarnessError):
         return (NotComparableError if is_invalid else ScenarioFailedError)(str(self))
 
 
-class VersionProcess:
-    """A running version."""
+class VersionProcess(Child[dict[str, Any]]):
+    """A running version. It is ended at the end of its context, with all that it started."""
 
-    def __init__(self, version: VersionCommand, child: Child[dict[str, Any]]) -> None:
-        self._name, self._child = version.name, child
+    def __init__(
+        self,
+        version: VersionCommand,
+        *,
+        core: int | None = None,
+        seed: int = 0,
+        padding: int = 0,
+        only: Path | None = None,
+        exit_timeout_s: float = 0.0,
+    ) -> None:
+        """Start a version on a core.
 
-    def receive(self) -> dict[str, Any]:
+        `seed` is its hash seed, `padding` the number of bytes added to its environment, `only` a file with the benchmarks to
+        announce. The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et
+        al. 2009): another padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s`
+        are the seconds that the version gets at the end to stop what it started.
+        """
+        # A version's test session must not become a part of the one around this process.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        selected = {protocol.ONLY: str(only)} if only else {}
+        super().__init__(
+            version.command,
+            msgspec.json.Decoder(dict[str, Any]),
+            environment={**inherited, "PYTHONUNBUFFERED": "1", **version.environment, **selected},
+            folder=version.folder,
+            cores=() if core is None else (core,),
+            hash_seed=seed,
+            padding=padding,
+            exit_timeout_s=exit_timeout_s,
+        )
+        self._name = version.name
+
+    def receive(self, timeout_s: float | None = REPLY_S) -> dict[str, Any]:
         """Return the version's next message.
 
         Raises:
-            VersionError: it failed, crashed, or sent nothing within `REPLY_S` seconds.
+            VersionError: it failed, crashed, or sent nothing within the timeout.
         """
         try:
-            message = self._child.receive(REPLY_S)
+            message = super().receive(timeout_s)
         except TimeoutError:
-            raise VersionError(self._name, f"no reply within {REPLY_S:g} s") from None
+            raise VersionError(self._name, f"no reply within {timeout_s:g} s") from None
         if message is None:
-            ended = self._child.exit_description()
-            error = last_error_line(self._child.output())[:300] or "exited unexpectedly"
+            ended = self.exit_description()
+            error = last_error_line(self.output())[:300] or "exited unexpectedly"
             raise VersionError(self._name, f"{error} ({ended})")
         if message["type"] == channel.FAILED:
             raise VersionError(self._name, message["message"], message.get("kind", ""))
@@ -110,50 +138,10 @@ class VersionProcess:
             raise VersionError(self._name, text, FOREIGN_IMPORT)
         return message
 
-    def send(self, kind: str, /, **fields: Any) -> None:
-        """Send a message of type `kind`; a version that has exited is noticed when its next message is expected."""
-        self._child.send({"type": kind, **fields})
-
     def slice(self, case: int, repeats: int) -> int:
         """Run a number of repetitions of a case; return the nanoseconds that they took together, at least 1."""
-        self.send("slice", case=case, repeats=repeats)
+        self.send({"type": "slice", "case": case, "repeats": repeats})
         return max(1, int(self.receive()["ns"]))
-
-    def move(self, core: int) -> None:
-        """Pin the version to a core from now on, with all its threads and all processes that it has started."""
-        self._child.move(core)
-
-
-@contextmanager
-def alive(
-    version: VersionCommand,
-    *,
-    core: int | None = None,
-    seed: int = 0,
-    padding: int = 0,
-    only: Path | None = None,
-    exit_timeout_s: float = 0.0,
-) -> Iterator[VersionProcess]:
-    """Start a version on a core, and end it with all that it started at the end of the context.
-
-    `seed` is its hash seed, `padding` the number of bytes added to its environment, `only` a file with the benchmarks to announce.
-    The start of a stack depends on the size of the environment, and the speed of code depends on that (Mytkowicz et al. 2009):
-    another padding for every process turns a constant bias into noise that the interval includes. `exit_timeout_s` are the seconds
-    that the version gets at the end to stop what it started.
-    """
-    # A version's test session must not become a part of the one around this process.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-    with Child(
-        version.command,
-        _decoder,
-        environment=inherited | {"PYTHONUNBUFFERED": "1", **version.environment} | ({protocol.ONLY: str(only)} if only else {}),
-        folder=version.folder,
-        cores=() if core is None else (core,),
-        hash_seed=seed,
-        padding=padding,
-        exit_timeout_s=exit_timeout_s,
-    ) as child:
-        yield VersionProcess(version, child)
 
 
 def run_to_end(version: VersionCommand) -> dict[str, Any]:
@@ -162,9 +150,9 @@ def run_to_end(version: VersionCommand) -> dict[str, Any]:
     Raises:
         VersionError: it failed.
     """
-    with alive(version) as process:
+    with VersionProcess(version) as process:
         while (message := process.receive())["type"] != "end":
-            process.send("next")
+            process.send(NEXT)
     found: dict[str, Any] = message["found"]
     return found
 
@@ -196,7 +184,7 @@ def _process_pair(
         only.write_text(json.dumps(sorted(wanted or ())), encoding="utf-8")
     with ExitStack() as stack:
         one, other = (
-            stack.enter_context(alive(version, core=core, seed=number, padding=coin.randrange(MAX_PADDING), only=only))
+            stack.enter_context(VersionProcess(version, core=core, seed=number, padding=coin.randrange(MAX_PADDING), only=only))
             for version, core in zip((old, new), starts, strict=True)
         )
         received = one.receive(), other.receive()
@@ -209,8 +197,8 @@ def _process_pair(
             if wanted is None or name in wanted:
                 budget_ns, cases = int(slices_s * 1e9), received[0]["cases"]
                 logs[name] = median(interleave(one.slice, other.slice, budget_ns, cases, coin, clock))
-            one.send("next")
-            other.send("next")
+            one.send(NEXT)
+            other.send(NEXT)
             received = one.receive(), other.receive()
     return logs, start_up_s
 

@@ -12,7 +12,7 @@ from harness.bench.serving import NO_NETWORK
 from harness.errors import NotMeasurableError
 from harness.gate import stored_runs
 from harness.gate.against.checkout import Checkout, version_command
-from harness.gate.against.compare import VersionCommand, VersionError, alive, compare_all, run_to_end
+from harness.gate.against.compare import VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
 from harness.gate.matching import place, status
 from harness.gate.verdict import result
 from harness.importers import own_run
@@ -128,7 +128,7 @@ def _examine(
     blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, settings.rtts_ms[0], ScenarioStatus.OK)
     core = choose_cores().coordinator
     try:
-        serving = servers.enter_context(alive(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S))
+        serving = servers.enter_context(VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S))
         setting["servers"] = serving.receive()["servers"]
         if setting["rtt_ms"] and not setting["servers"]:
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
