@@ -150,39 +150,21 @@ class StoredTimes:
     """Whether all times became so much slower together that the gate must not pass."""
 
 
-@dataclass(frozen=True)
-class _TimePair:
-    row: GateRow
-    before_ns: list[float]
-    after_ns: list[float]
-
-    @property
-    def log_change(self) -> float | None:
-        """The log of candidate ÷ baseline, None where a run has too few processes."""
-        enough = min(len(self.before_ns), len(self.after_ns)) >= MIN_PROCESSES
-        return math.log(self.row.change) if self.row.change and enough else None
-
-    @property
-    def apart(self) -> bool:
-        """Whether the 95 % intervals over the processes of both runs are apart."""
-        intervals = [mean_interval([math.log(ns) for ns in times_ns]) for times_ns in (self.before_ns, self.after_ns)]
-        lows = [interval.low for interval in intervals if interval.low is not None]
-        return min(interval.high for interval in intervals if interval.high is not None) < max(lows)
-
-
 def stored_times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machine: str) -> StoredTimes:
     """Return a row per arm and group that the first run timed. `another_machine` is why none is judged, "" if they are."""
     found = []
     for old, new in pairs:
         after = {(x.arm, x.group): x for x in new.latencies}
-        found += [_time_pair(old, new, x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
-    known = [pair.log_change for pair in found if pair.log_change is not None]
+        found += [_time_row(old, new, x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
+    known = [change for _, change, _ in found if change is not None]
     is_suite = len(known) >= SUITE
     # The common shift and the scatter around it; of few times, the shift that must be allowed for.
     centre, spread = (median(known), robust_sd(np.array(known))) if is_suite else (math.log(SHIFTED_BADLY), 0.0)
     limit = abs(centre) + limit_log(len(known), spread)
-    rows = [_judge_time(pair, limit, another_machine) for pair in found]
-    if another_machine or not is_suite or math.exp(abs(centre)) < SHIFTED:
+    if another_machine:
+        return StoredTimes([replace(row, reason=another_machine) for row, _, _ in found], [])
+    rows = [row if change is None else _judge_time(row, change, apart, limit) for row, change, apart in found]
+    if not is_suite or math.exp(abs(centre)) < SHIFTED:
         return StoredTimes(rows, [])
     slower = centre > 0
     message = f"half of {len(known)} times became at least {math.exp(abs(centre)):.2f}× {'slower' if slower else 'faster'}"
@@ -198,29 +180,35 @@ def limit_log(number: int, spread: float = 0.0) -> float:
     return max(math.log(1 + MIN_CHANGE), z * max(math.sqrt(2) * DRIFT_SD, spread))
 
 
-def _time_pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _TimePair:
+def _time_row(
+    result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None
+) -> tuple[GateRow, float | None, bool]:
+    """Return a time's row, the log of its change, and whether the 95 % intervals over both runs' processes are apart.
+
+    There is no log where a run has too few processes.
+    """
     place = (result.name, result.engine, result.rtt_ms, old.arm, old.group)
     row = GateRow(RowKind.TIME, *place, "time", GateVerdict.NOT_JUDGED, "", unit="ns")
     if new is None:
-        return _TimePair(replace(row, reason=f"not timed in the candidate ({new_result.status})"), [], [])
-    before_ns, after_ns = ([ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new))
-    if not (before_ns and after_ns):
-        return _TimePair(replace(row, reason="baseline or candidate has no time above 0"), [], [])
-    base, candidate = median(before_ns), median(after_ns)
-    reason = "one process cannot show the drift" if min(len(before_ns), len(after_ns)) < MIN_PROCESSES else ""
-    return _TimePair(replace(row, base=base, candidate=candidate, change=candidate / base, reason=reason), before_ns, after_ns)
+        return replace(row, reason=f"not timed in the candidate ({new_result.status})"), None, False
+    times_ns = [[ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new)]
+    if not all(times_ns):
+        return replace(row, reason="baseline or candidate has no time above 0"), None, False
+    base, candidate = map(median, times_ns)
+    row = replace(row, base=base, candidate=candidate, change=candidate / base)
+    if min(map(len, times_ns)) < MIN_PROCESSES:
+        return replace(row, reason="one process cannot show the drift"), None, False
+    intervals = [mean_interval([math.log(ns) for ns in of_run]) for of_run in times_ns]
+    lows = [interval.low for interval in intervals if interval.low is not None]
+    apart = min(interval.high for interval in intervals if interval.high is not None) < max(lows)
+    return row, math.log(candidate / base), apart
 
 
-def _judge_time(pair: _TimePair, limit: float, another_machine: str) -> GateRow:
-    row, change = pair.row, pair.log_change
-    if another_machine:
-        return replace(row, reason=another_machine)
-    if change is None:
-        return row
+def _judge_time(row: GateRow, change: float, apart: bool, limit: float) -> GateRow:
     row = replace(row, tolerated=math.exp(limit) - 1)
     drift = f"{math.exp(limit):.2f}×, the drift of stored times"
     if abs(change) <= limit:
         return replace(row, reason=f"within {drift}, so the machine may explain it")
-    if not pair.apart:
+    if not apart:
         return replace(row, reason=f"beyond {drift}, but the intervals over processes overlap")
     return replace(row, verdict=GateVerdict.REGRESSED if change > 0 else GateVerdict.IMPROVED, reason=f"beyond {drift}")

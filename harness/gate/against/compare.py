@@ -145,11 +145,7 @@ class VersionProcess(Child[dict[str, Any]]):
 
 
 def run_to_end(version: VersionCommand) -> dict[str, Any]:
-    """Run a version to its end without timing its benchmarks, and return what it found.
-
-    Raises:
-        VersionError: it failed.
-    """
+    """Run a version to its end without timing its benchmarks, and return what it found."""
     with VersionProcess(version) as process:
         while (message := process.receive())["type"] != "end":
             process.send(NEXT)
@@ -281,9 +277,8 @@ def compare_all(
 ) -> list[PairedTime]:
     """Return a verdict on each benchmark that both commands serve.
 
-    Half of `budget_s` is for the first set, half for the second, which only times benchmarks that look slower in the first. Within
-    a process pair each benchmark gets an equal share of the time, at least MIN_SLICES_S. `wanted` selects benchmarks by name;
-    `progress` is called with a line per step.
+    Half of `budget_s` is for the first set, half for the second. Within a process pair each benchmark gets an equal share of the
+    time, at least MIN_SLICES_S. `wanted` selects benchmarks by name; `progress` is called with a line per step.
 
     Raises:
         VersionError: a command failed.

@@ -37,23 +37,17 @@ TABLE = 10_000
 
 
 class Course(msgspec.Struct, frozen=True):
-    """The server's behaviour while a tool sends requests: the name of its delays, and its stalls.
-
-    `stalls_ns` holds (from, until) in nanoseconds from the first request, ascending, none touching another.
-    """
+    """The server's behaviour while a tool sends requests: the name of its delays, and its stalls."""
 
     delays: str
     seed: int = 0
     stalls_ns: list[tuple[int, int]] = []
+    """(From, until) from the first request, ascending, none touching another."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A behaviour of the server, with the load on it.
-
-    `delays` is a key of `DELAYS`; `stalls_s` are (from, until) in seconds. A tool without an arrival schedule gets `users`, which
-    together send `rate_per_s` requests per second.
-    """
+    """A behaviour of the server, with the load on it: a tool without an arrival schedule gets `users` who send `rate_per_s`."""
 
     name: str
     text: str
@@ -129,8 +123,7 @@ def released_ns(ready_ns: Ns, stalls_ns: Sequence[tuple[int, int]]) -> Ns:
 def responses_ns(due_ns: Ns, held_ns: Ns, late_ns: Ns, stalls_ns: Sequence[tuple[int, int]]) -> Ns:
     """Return each user's response time from its due time, in nanoseconds, shape (n,).
 
-    The server holds request i for `held_ns[i]`, longer during a stall, and is then `late_ns[i]` late. Stalls and due times count
-    from the same point in time.
+    The server holds request i for `held_ns[i]`, longer during a stall, and is then `late_ns[i]` late.
     """
     return released_ns(due_ns + held_ns, stalls_ns) + late_ns - due_ns
 
