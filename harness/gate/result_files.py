@@ -52,14 +52,10 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
     outcomes = {old.name: compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs}
     name = one_line(f"{Path(before.file).name} → {Path(after.file).name}")
     ratios = {benchmark: outcome.ratio for benchmark, outcome in outcomes.items() if outcome.ratio is not None}
+    doc = f"Measured by {before.tool} in two separate runs."
+    about = ("comparison", name, doc, after.file, after.tool, 0.0, ScenarioStatus.OK)
     result = ScenarioResult(
-        name="comparison",
-        title=name,
-        doc=f"Measured by {before.tool} in two separate runs.",
-        file=after.file,
-        engine=after.tool,
-        rtt_ms=0.0,
-        status=ScenarioStatus.OK,
+        *about,
         arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
         latencies=[own_run.latency(timing, arm) for pair in pairs for timing, arm in zip(pair, (BASELINE, CANDIDATE), strict=True)],
         ratios=[Ratio(CANDIDATE, n, ratio, *_interval(outcomes[n]), processes=[], pairs=0) for n, ratio in ratios.items()],

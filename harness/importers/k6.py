@@ -49,10 +49,9 @@ class _Results(msgspec.Struct):
 
 def recognises(content: Content) -> bool:
     """Return whether there are metrics, and k6's are among them."""
-    metrics = content.member("metrics")
-    return any(name in metrics for name in (b'"iteration_duration"', b'"http_reqs"', b'"iterations"')) or bool(
-        content.member("results") and b'"k6Version"' in content.member("metadata")
-    )
+    metrics, by_machine = content.member("metrics"), b'"k6Version"' in content.member("metadata")
+    known = any(name in metrics for name in (b'"iteration_duration"', b'"http_reqs"', b'"iterations"'))
+    return known or (by_machine and bool(content.member("results")))
 
 
 def parse(content: Content) -> Reading:

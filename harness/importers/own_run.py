@@ -51,33 +51,17 @@ def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
 
 def latency(timing: Timing, arm: str) -> Latency:
     """Return a benchmark of a file as an arm's latency; `samples` is 0 where the file does not state the number."""
-    return Latency(
-        arm=arm,
-        group=timing.name,
-        samples=timing.samples or 0,
-        mean_ns=timing.mean_ns,
-        min_ns=round(timing.min_ns),
-        max_ns=round(timing.max_ns),
-        percentiles_ns={label: timing.percentiles_ns.get(label) for label in QUANTILES},
-        process_medians_ns=[timing.median_ns],
-    )
+    percentiles_ns = {label: timing.percentiles_ns.get(label) for label in QUANTILES}
+    figures = (timing.samples or 0, timing.mean_ns, round(timing.min_ns), round(timing.max_ns), percentiles_ns)
+    return Latency(arm, timing.name, *figures, [timing.median_ns])
 
 
 def of_file(found: Reading) -> Run:
     """Return a file of another tool as a run with one arm and one group per benchmark."""
     name = one_line(Path(found.file).name)
-    result = ScenarioResult(
-        name=name,
-        title=name,
-        doc=f"Measured by {found.tool}.",
-        file=found.file,
-        engine=found.tool,
-        rtt_ms=0.0,
-        status=ScenarioStatus.OK,
-        arms=[ArmResult(BASELINE, f"{found.format}, {name}")],
-        latencies=[latency(timing, BASELINE) for timing in found.timings],
-        warnings=list(found.warnings),
-    )
+    about = (name, name, f"Measured by {found.tool}.", found.file, found.tool, 0.0, ScenarioStatus.OK)
+    arms, latencies = [ArmResult(BASELINE, f"{found.format}, {name}")], [latency(timing, BASELINE) for timing in found.timings]
+    result = ScenarioResult(*about, arms=arms, latencies=latencies, warnings=list(found.warnings))
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
     return of_result(RunKind.FILE, name, found, result, environment)
 

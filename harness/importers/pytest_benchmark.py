@@ -51,9 +51,10 @@ class _PytestBenchmarkFile(msgspec.Struct):
 
 def recognises(content: Content) -> bool:
     """Return whether benchmarks have `stats`, or there is pytest-benchmark's description of the machine."""
-    if b'"stats"' in content.member("benchmarks"):
+    benchmarks = content.member("benchmarks")
+    if b'"stats"' in benchmarks:
         return not content.member("context")  # Google Benchmark's
-    return bool(content.member("benchmarks") and content.member("machine_info"))
+    return bool(benchmarks and content.member("machine_info"))
 
 
 def parse(content: Content) -> Reading:

@@ -31,16 +31,13 @@ class VersionChannel:
 
     def __init__(self) -> None:
         self._channel = channel["connect"](exit_with_parent=False)  # the launcher has seen to that; Ctrl-C keeps its meaning
+        self.send = self._channel.send
         only = os.environ.get(ONLY)
         self._only = None if only is None else frozenset(json.loads(Path(only).read_text(encoding="utf-8")))
 
     def wants(self, name: str) -> bool:
         """Return whether the benchmark of this name is to be announced."""
         return self._only is None or name in self._only
-
-    def send(self, kind: str, /, **fields: Any) -> None:
-        """Send a message of type `kind`."""
-        self._channel.send(kind, **fields)
 
     def next_slice(self) -> tuple[int, int] | None:
         """Wait for an order: a case's number and a number of repetitions, or None to go on; exits if the coordinator has exited."""
