@@ -119,14 +119,10 @@ def table(clients: Sequence[str], found: Mapping[str, Sequence[DriverResult]], t
         if not rounds:
             drawn.add_row(client, "not installed")
             continue
-        drawn.add_row(
-            client,
-            spread([one.per_s for one in rounds], ",.0f"),
-            spread([one.p50_ms for one in rounds], ".2f"),
-            spread([one.p99_ms for one in rounds], ".2f"),
-            spread([one.client_cpu_s / one.requests * 1e6 for one in rounds], ".0f"),
-            *(f"{statistics.median(of_core):.0%}" for of_core in zip(*(one.usage for one in rounds), strict=True)),
-        )
+        figures = [(one.per_s, one.p50_ms, one.p99_ms, one.client_cpu_s / one.requests * 1e6) for one in rounds]
+        cells = [spread(each, form) for each, form in zip(zip(*figures, strict=True), (",.0f", ".2f", ".2f", ".0f"), strict=True)]
+        usage = (f"{statistics.median(of_core):.0%}" for of_core in zip(*(one.usage for one in rounds), strict=True))
+        drawn.add_row(client, *cells, *usage)
     return drawn
 
 

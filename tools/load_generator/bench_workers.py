@@ -129,16 +129,12 @@ def table(found: Mapping[tuple[str, int], Sequence[WorkersResult]], title: str, 
         for count in sorted(number for name, number in found if name == arm):
             turns = found[arm, count]
             middle = WorkersResult(*(statistics.median(values) for values in zip(*map(astuple, turns), strict=True)))
-            drawn.add_row(
-                what,
-                str(count),
-                spread([turn.operations_per_s for turn in turns], ",.0f"),
-                f"{middle.p50_ms:.3g}",
-                f"{middle.p99_ms:.3g}",
-                f"{middle.workers_cores:.2f}",
-                f"{middle.echo_cores:.0%}",
-                limits(arm, count, middle, cores),
+            rate = spread([turn.operations_per_s for turn in turns], ",.0f")
+            times, usage = (
+                (f"{middle.p50_ms:.3g}", f"{middle.p99_ms:.3g}"),
+                (f"{middle.workers_cores:.2f}", f"{middle.echo_cores:.0%}"),
             )
+            drawn.add_row(what, str(count), rate, *times, *usage, limits(arm, count, middle, cores))
     return drawn
 
 

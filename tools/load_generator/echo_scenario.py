@@ -32,9 +32,8 @@ class EchoLoad(Scenario[EchoInstance]):
     arms: ClassVar = {ECHO: "the raw echo over HTTP, a connection for each user", NOTHING: "completed at once, in memory"}
     groups: ClassVar = [Group("ask", "one request")]
 
-    def cases(self, setting: Setting) -> Sequence[Case]:
+    def cases(self, _: Setting) -> Sequence[Case]:
         """Return the single request."""
-        del setting
         return [Case("ask", "ask", None)]
 
     @asynccontextmanager
@@ -45,9 +44,8 @@ class EchoLoad(Scenario[EchoInstance]):
         with closing(Client(place.hostname or "", place.port or 0)) as client:
             yield EchoInstance(arm, client, client.encode("GET", "/"), int(server.facts[PID]))
 
-    async def run(self, instance: EchoInstance, case: Case) -> int:
+    async def run(self, instance: EchoInstance, _case: Case) -> int:
         """Send the request, and return the response's status."""
-        del case
         return _GOOD if instance.arm == NOTHING else (await instance.client.send(instance.request)).status
 
     def targets(self, instance: EchoInstance) -> Mapping[str, int]:

@@ -91,15 +91,13 @@ class CountedQueries(Scenario[sqlite3.Connection]):
     def __init__(self) -> None:
         self._times: dict[sqlite3.Connection, int] = {}
 
-    def cases(self, setting: Setting) -> Sequence[Case]:
+    def cases(self, _setting: Setting) -> Sequence[Case]:
         """Return one case per kind of work."""
-        del setting
         return [Case(kind, kind, sql) for kind, sql in KINDS.items()]
 
     @asynccontextmanager
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[sqlite3.Connection]:
+    async def open(self, arm: str, _setting: Setting) -> AsyncIterator[sqlite3.Connection]:
         """Build a database of two hundred rows in memory."""
-        del setting
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b INTEGER, words TEXT)")
         connection.executemany("INSERT INTO t (b, words) VALUES (?, ?)", [(n % 7, f"number {n}") for n in range(200)])
@@ -116,9 +114,8 @@ class CountedQueries(Scenario[sqlite3.Connection]):
             rows = instance.execute(case.args).fetchall()
         return rows
 
-    async def reset(self, instance: sqlite3.Connection, case: Case, answer: Any) -> None:
+    async def reset(self, instance: sqlite3.Connection, _case: Case, _answer: Any) -> None:
         """Take back what was written."""
-        del case, answer
         instance.execute("ROLLBACK")
 
     def probes(self, instance: sqlite3.Connection) -> Sequence[Probe]:

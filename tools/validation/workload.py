@@ -66,24 +66,21 @@ class SlowedQueries(Scenario[QueryWorkload]):
     }
     groups: ClassVar[Sequence[Group]] = [Group("queries", "sums over ranges of rows")]
 
-    def cases(self, setting: Setting) -> Sequence[Case]:
+    def cases(self, _setting: Setting) -> Sequence[Case]:
         """Return the one case there is."""
-        del setting
         return [Case("queries", "queries", None)]
 
     @asynccontextmanager
-    async def open(self, arm: str, setting: Setting) -> AsyncIterator[QueryWorkload]:
+    async def open(self, arm: str, _setting: Setting) -> AsyncIterator[QueryWorkload]:
         """Build a database of the arm's own."""
-        del setting
         instance = QueryWorkload.new(next((percent for percent in INJECTED if arm_of(percent) == arm), 0))
         try:
             yield instance
         finally:
             instance.close()
 
-    async def run(self, instance: QueryWorkload, case: Case) -> Any:
+    async def run(self, instance: QueryWorkload, _case: Case) -> Any:
         """Do all queries."""
-        del case
         return operation(instance)
 
 

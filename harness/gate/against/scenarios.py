@@ -102,21 +102,13 @@ def _examine(
     trees: Checkout, name: str, python: str, settings: RunSettings, folder: Path, file: Path, engine: str, servers: ExitStack
 ) -> ExaminedVersion:
     """Start the servers that a version of a scenario needs, build its data, and collect its counts and answers."""
-    setting: dict[str, Any] = {
-        "folder": str(folder / "own"),
-        "shared": str(folder / "shared"),
-        "engine": engine,
-        "size": settings.size,
-        "seed": settings.seed,
-        "rtt_ms": settings.rtts_ms[0],
-        "quick": settings.quick,
-        "servers": {},
-        "resets": True,
-        "takes_back": True,  # what `resets` was called before groups were objects
-    }
+    own, shared, rtt_ms = folder / "own", folder / "shared", settings.rtts_ms[0]
+    data = {"engine": engine, "size": settings.size, "seed": settings.seed, "rtt_ms": rtt_ms, "quick": settings.quick}
+    resets = {"resets": True, "takes_back": True}  # the second is its name before groups were objects
+    setting: dict[str, Any] = {"folder": str(own), "shared": str(shared), "servers": {}, **data, **resets}
     tree = trees.old if name == "old" else trees.new
     job = {"file": str(tree / file), "kept": str(folder), "benchmarks": [], "setting": setting}
-    for each in (folder, folder / "shared", folder / "own"):
+    for each in (folder, shared, own):
         each.mkdir()
 
     def version(task: str) -> VersionCommand:
@@ -125,12 +117,12 @@ def _examine(
         written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
         return version_command(trees, name, python, ["-P", str(WORKER), str(written)])
 
-    blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, settings.rtts_ms[0], ScenarioStatus.OK)
+    blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
     core = choose_cores().coordinator
     try:
         serving = servers.enter_context(VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S))
         setting["servers"] = serving.receive()["servers"]
-        if setting["rtt_ms"] and not setting["servers"]:
+        if rtt_ms and not setting["servers"]:
             raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
         ready, found = run_to_end(version("prepare")), run_to_end(version("examine"))
     except VersionError as error:
