@@ -1,5 +1,6 @@
-"""Servers of the benchmarks and of the validation, each in a child process on a free loopback port, which it reports."""
+"""Servers of the benchmarks and of the validation, each in a child process on a free loopback port, and the cores of clients."""
 
+import os
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,17 @@ def served(module: str, cores: Collection[int] = ()) -> Iterator[tuple[int, Chil
             remedy = "see its output above, and install what the trial needs: pip install -r requirements.lock"
             raise NotMeasurableError(f"the server {module} did not start; {remedy}")
         yield message["port"], child
+
+
+@contextmanager
+def pinned(cores: Collection[int]) -> Iterator[None]:
+    """Keep this process and the children that it starts meanwhile to these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from tools import exit_code
 from tools.load_generator import options, spread
 from tools.load_generator.bench_drivers import WARM_UP_S, DriverJob, DriverResult, cpu_s
 from tools.load_generator.programs import HEY, WRK, is_installed, output, run_hey, run_wrk
-from tools.servers import HOST, served
+from tools.servers import HOST, pinned, served
 
 OURS, LOCUST = "ours", "FastHttpUser"
 TIMES_LOCUST = 4.0
@@ -72,15 +72,11 @@ def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> 
         raise NotMeasurableError("the benchmark needs two cores: one for the server and one for the client")
     present = [client for client in clients if is_installed(_PYTHON[client][0] if client in _PYTHON else client)]
     found: dict[str, list[DriverResult]] = defaultdict(list)
-    try:
-        with served("tools.load_generator.echo", {cores.coordinator}) as (port, child):
-            os.sched_setaffinity(0, {cores.worker})  # inherited by child processes
-            for number in range(rounds):
-                turn = number % max(1, len(present))
-                for client in [*present[turn:], *present[:turn]]:
-                    found[client].append(run(client, DriverJob(port, child.process.pid, users, seconds)))
-    finally:
-        os.sched_setaffinity(0, cores.all)
+    with served("tools.load_generator.echo", {cores.coordinator}) as (port, child), pinned({cores.worker}):
+        for number in range(rounds):
+            turn = number % max(1, len(present))
+            for client in [*present[turn:], *present[:turn]]:
+                found[client].append(run(client, DriverJob(port, child.process.pid, users, seconds)))
     return found
 
 

@@ -4,8 +4,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +27,7 @@ from tools.load_generator import echo_scenario, programs
 from tools.load_generator.bench_drivers import cpu_s
 from tools.load_generator.echo_scenario import ECHO, PID, SERVER
 from tools.load_generator.programs import HEY, WRK, ToolResult
+from tools.servers import pinned
 from tools.validation.load.server import SITUATIONS, KnownServer, Ns, Situation, known_server, truth_ns
 from tools.validation.section import Requirement, Section, SectionTable
 
@@ -101,7 +101,7 @@ def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
         )
         worker = Supervisor(job)
         try:
-            with _also_on(server.pid):
+            with pinned(own | os.sched_getaffinity(server.pid)):  # a load worker pins itself to its own cores
                 worker.start()
             server.begin(situation.course())  # after the worker's own first request, which compares answers
             block = worker.run_block(ECHO)
@@ -114,17 +114,6 @@ def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
     whole = Histogram.merged(Histogram.from_wire(group.response) for group in groups)
     at = zip(QUANTILES, whole.percentiles_ns(QUANTILES.values()), strict=True)
     return ToolResult(whole.operations, {label: ns / 1e6 for label, ns in at if ns is not None})
-
-
-@contextmanager
-def _also_on(server: int) -> Iterator[None]:
-    """Let this process and its children run on the server's cores as well: a load worker pins itself to its own cores."""
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, own | os.sched_getaffinity(server))
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, own)
 
 
 def run_locust(server: KnownServer, situation: Situation) -> ToolResult:
@@ -254,18 +243,14 @@ def run(effort: float) -> Section:
     if cores.coordinator is None or cores.worker is None:
         raise NotMeasurableError("it needs two cores: one for the server and one for the tool")
     tables, lines, clock = [], [], MonotonicClock()
-    try:
-        with known_server({cores.coordinator}) as server:
-            os.sched_setaffinity(0, {cores.worker})  # inherited by child processes
-            for situation in (one.shortened(effort) for one in SITUATIONS):
-                before = reading(server.pid, clock)
-                rounds = [[measure(tool, server, situation) for tool in TOOLS if tool.is_installed] for _ in range(ROUNDS)]
-                found = [middle(of_one) for of_one in zip(*rounds, strict=True)]
-                others = other_cores(before, reading(server.pid, clock))
-                tables.append(table(situation, found, [tool.name for tool in TOOLS if not tool.is_installed], others))
-                lines += [(situation, line, others) for line in found]
-    finally:
-        os.sched_setaffinity(0, cores.all)
+    with known_server({cores.coordinator}) as server, pinned({cores.worker}):
+        for situation in (one.shortened(effort) for one in SITUATIONS):
+            before = reading(server.pid, clock)
+            rounds = [[measure(tool, server, situation) for tool in TOOLS if tool.is_installed] for _ in range(ROUNDS)]
+            found = [middle(of_one) for of_one in zip(*rounds, strict=True)]
+            others = other_cores(before, reading(server.pid, clock))
+            tables.append(table(situation, found, [tool.name for tool in TOOLS if not tool.is_installed], others))
+            lines += [(situation, line, others) for line in found]
     notes = [*(f"**{tool.name}** {tool.text}" for tool in TOOLS), *_NOTES]
     return Section(TITLE, _TEXT, tables, requirements(lines), notes)
 

@@ -1,6 +1,5 @@
 """False alarms and detected slowdowns of other tools' rules, on the same samples: their own code where it can be called."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from harness.runtime.cores import choose_cores
 from harness.stats.intervals import at_least_by_chance
 from harness.stats.sequential_test import FASTER, SLOWER, first_conclusion
 from tools.load_generator.programs import is_installed
+from tools.servers import pinned
 from tools.validation.paired_time import FEWEST_PAIRS, MARGIN, Stream, all_of, one_after_the_other, recorded
 from tools.validation.section import Requirement, Section, SectionTable
 
@@ -111,14 +111,9 @@ def run(effort: float) -> Section:
 def blocks(effort: float) -> list[Stream]:
     """Return comparisons one after the other, timed on the core that workers use."""
     cores = choose_cores()
-    if cores.worker is not None:
-        os.sched_setaffinity(0, {cores.worker})
-    try:
-        each = {percent: max(2, round((SLOWED if percent else SAME) * effort)) for percent in INJECTED}
+    each = {percent: max(2, round((SLOWED if percent else SAME) * effort)) for percent in INJECTED}
+    with pinned(cores.all if cores.worker is None else {cores.worker}):
         return [one_after_the_other(percent, FEWEST_PAIRS) for percent, trials in each.items() for _ in range(trials)]
-    finally:
-        if cores.worker is not None:
-            os.sched_setaffinity(0, cores.all)
 
 
 def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
