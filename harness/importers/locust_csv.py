@@ -40,11 +40,7 @@ def recognises(content: Content) -> bool:
 
 
 def parse(content: Content) -> Reading:
-    """Return the times of a file that is not another one of Locust's CSV files.
-
-    Raises:
-        UsageError: it is not UTF-8.
-    """
+    """Return the times of a file that is not another one of Locust's; raise UsageError if it is not UTF-8."""
     head = _head(content)
     if sibling := _sibling(head):
         raise InvalidFileError(f"it is {sibling}; the times are in the file that ends in _stats.csv")

@@ -135,11 +135,7 @@ def nanoseconds(name: str, values: Sequence[float], *, per_s: float = 1.0, zero:
 
 
 def check_timings(timings: Sequence[Timing]) -> None:
-    """Check that a file has times, with distinct names and plausible numbers of values.
-
-    Raises:
-        InvalidFileError: it has not.
-    """
+    """Check that there are times, with distinct names and plausible numbers of values; raise InvalidFileError if not."""
     if not timings:
         raise InvalidFileError("it contains no times")
     for timing in timings:

@@ -61,12 +61,7 @@ def run(client: str, job: DriverJob) -> DriverResult:
 
 
 def compare(clients: Sequence[str], users: int, rounds: int, seconds: float) -> dict[str, list[DriverResult]]:
-    """Run the clients alternately on one server; return each one's results by round. Clients that are not installed have none.
-
-    Raises:
-        NotMeasurableError: there are no two cores, or no uvicorn.
-        ScenarioFailedError: a client failed.
-    """
+    """Run the clients alternately on one server; return the results of those that are installed, by round."""
     cores = choose_cores()
     if cores.coordinator is None or cores.worker is None:
         raise NotMeasurableError("the benchmark needs two cores: one for the server and one for the client")
@@ -103,10 +98,7 @@ def disturbed(found: Mapping[str, Sequence[DriverResult]]) -> list[str]:
 
 
 def table(clients: Sequence[str], found: Mapping[str, Sequence[DriverResult]], title: str) -> Table:
-    """Return a table with one client per row: the median over rounds with minimum and maximum in brackets.
-
-    The last columns are the client's CPU time per request, and the usage of the client's and the server's core.
-    """
+    """Return a table with one client per row: medians, minimum and maximum, CPU time per request, and usage of both cores."""
     drawn = Table(title=title, title_justify="left")
     for heading in ("client", "requests/s", "p50 ms", "p99 ms", "CPU µs", "core", "server"):
         drawn.add_column(heading, justify="left" if heading == "client" else "right", no_wrap=True)

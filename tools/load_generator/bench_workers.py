@@ -85,11 +85,7 @@ def limits(arm: str, workers: int, result: WorkersResult, cores: Sequence[int]) 
 def grow(
     counts: Sequence[int], users: int, rounds: int, seconds: float, cores: Sequence[int]
 ) -> dict[tuple[str, int], list[WorkersResult]]:
-    """Run numbers of workers alternately, in fresh processes each time; return (arm, number) → results by round.
-
-    Raises:
-        NotMeasurableError: there are no two cores.
-    """
+    """Run numbers of workers alternately, in fresh processes each time; return (arm, number) → results by round."""
     if len(cores) < 2:  # noqa: PLR2004 - see the message
         raise NotMeasurableError("the benchmark needs two cores: one for the echo and one for the workers")
     found: dict[tuple[str, int], list[WorkersResult]] = defaultdict(list)

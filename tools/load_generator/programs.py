@@ -94,11 +94,7 @@ def refuse_failed(name: str, failed: int) -> None:
 def output(
     name: str, command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
-    """Return a command's standard output; in a separate `folder` it reads no configuration files.
-
-    Raises:
-        ScenarioFailedError: it failed, or did not end in time; the message has the end of its output.
-    """
+    """Return a command's output; raise ScenarioFailedError, with the end of it, if it fails or does not end in time."""
     timeout_s = seconds + EXTRA_TIMEOUT_S
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s, env=environment, cwd=folder)

@@ -275,10 +275,7 @@ def middle(rounds: Sequence[ToolAccuracy]) -> ToolAccuracy:
 
 
 def requirements(lines: Sequence[tuple[Situation, ToolAccuracy, float]]) -> list[Requirement]:
-    """Return the requirements: every percentile of this harness is right in each situation. Other tools have none.
-
-    The third element of each line is the number of cores that other processes used meanwhile, which is part of the text.
-    """
+    """Return the requirements, for (situation, tool, other processes' cores): every percentile of this harness is right."""
     found = []
     for situation, line, others in lines:
         if line.tool is TOOLS[0]:

@@ -36,10 +36,7 @@ _NOTES = (
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that decides SLOWER, FASTER, or None for neither from the times of both sides.
-
-    `needs` is the package whose code it calls; `paired` rules apply to pairs only.
-    """
+    """A rule that decides SLOWER, FASTER, or None for neither, by the code of a package; `paired` ones apply to pairs only."""
 
     name: str
     text: str

@@ -124,11 +124,7 @@ def _git(folder: Path, *arguments: str, otherwise: str = "") -> str:
 
 
 def differences(old: Path, new: Path) -> list[str]:
-    """Return the files and sections naming dependencies that differ between two trees.
-
-    Raises:
-        UsageError: a pyproject.toml cannot be read.
-    """
+    """Return the files and sections naming dependencies that differ; raise UsageError if a pyproject.toml cannot be read."""
     files = [{name: (tree / name).read_bytes() for name in FILES if (tree / name).is_file()} for tree in (old, new)]
     before, after = (_sections(tree / "pyproject.toml") for tree in (old, new))
     found = [name for name in FILES if files[0].get(name) != files[1].get(name)]
@@ -149,10 +145,7 @@ def _sections(file: Path) -> dict[str, Any]:
 def interpreter(trees: Checkout, into: Path) -> str:
     """Return the Python for the old version: the current one if its dependencies are the same.
 
-    Otherwise a separate environment is made below `into`, from the old version's lock, else from its pyproject.toml.
-
-    Raises:
-        UsageError: it cannot be made.
+    Otherwise an environment is made below `into`, from the old version's lock or pyproject.toml; UsageError if it fails.
     """
     other = differences(trees.old, trees.new)
     if not other:

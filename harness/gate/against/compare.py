@@ -118,11 +118,7 @@ class VersionProcess(Child[dict[str, Any]]):
         self._name = version.name
 
     def receive(self, timeout_s: float | None = REPLY_S) -> dict[str, Any]:
-        """Return the version's next message.
-
-        Raises:
-            VersionError: it failed, crashed, or sent nothing within the timeout.
-        """
+        """Return the version's next message; raise VersionError if it failed, crashed, or sent nothing within the timeout."""
         try:
             message = super().receive(timeout_s)
         except TimeoutError:
