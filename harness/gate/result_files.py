@@ -14,18 +14,7 @@ from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.run import (
-    BASELINE,
-    ArmResult,
-    PromiseVerdict,
-    Ratio,
-    Run,
-    RunKind,
-    RunWarning,
-    ScenarioResult,
-    ScenarioStatus,
-    Verdict,
-)
+from harness.results.run import BASELINE, ArmResult, Ratio, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.stats.intervals import median
 from harness.verdicts.unpaired import DRIFT, Unpaired, UnpairedOutcome, compare
 
@@ -72,8 +61,9 @@ def gated(compared: Run) -> GateResult:
         names = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
         medians_ns = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
         for verdict in result.verdicts:
-            inconclusive = verdict.verdict == PromiseVerdict.INCONCLUSIVE
-            judged = GateVerdict.NOT_JUDGED if inconclusive else GateVerdict(verdict.verdict)
+            judged = GateVerdict(verdict.verdict)
+            if judged == GateVerdict.INCONCLUSIVE:
+                judged = GateVerdict.NOT_JUDGED
             base, candidate = (medians_ns.get((verdict.promise, arm)) for arm in (result.arms[0].name, verdict.arm))
             change, low, high = (1 / ratio if ratio else None for ratio in (verdict.value, verdict.high, verdict.low))
             place = (verdict.promise, result.engine, 0.0, "", "")

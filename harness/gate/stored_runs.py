@@ -1,9 +1,9 @@
 """Gate two stored runs: from the runs to a row per figure and one verdict. Pure.
 
-Work counts decide. Stored times are of two states of the machine, which drifts, sometimes for all figures alike, so that they can
-show a large change only. A stored time counts if the intervals over both runs' processes are apart and the change is beyond a limit
-that holds for all times of the comparison together, and is as wide as these scatter themselves. A shift of all times raises a
-warning, and is charged to no single one. Other times are not judged; where there are only those, the gate is inconclusive.
+Work counts decide. A machine drifts between two runs, sometimes for all times alike, so that a stored time counts only if the
+intervals over both runs' processes are apart and the change is beyond a limit that holds for all times of the comparison together,
+and is as wide as these scatter themselves. A shift of all times raises a warning, and is charged to no single one. Other times are
+not judged; where there are only those, the gate is inconclusive.
 """
 
 import math

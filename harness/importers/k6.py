@@ -1,8 +1,8 @@
 """Read k6's end-of-test summary in its three formats: of `handleSummary`, of `--summary-export`, and the machine-readable one.
 
 Times are in milliseconds. In the first, `metrics` maps a name to `type`, `contains` and `values`; in the second, the values are
-members of the metric and their kind is not stated, so that only k6's own names are known to be times; in the third,
-`results.metrics` is a list. In `http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
+members of the metric, and only k6's own names are known to be times; in the third, `results.metrics` is a list. In
+`http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
 """
 
 import re

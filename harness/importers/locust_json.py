@@ -10,17 +10,7 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from harness.importers.reading import (
-    MAX_VALUES,
-    Content,
-    InvalidFileError,
-    Reading,
-    TimeCounts,
-    Timing,
-    counted_timing,
-    nanoseconds,
-    one_line,
-)
+from harness.importers.reading import MAX_VALUES, Content, InvalidFileError, Reading, TimeCounts, Timing, nanoseconds, one_line
 from harness.results.run import RunWarning
 
 TOOL = "Locust"
@@ -82,7 +72,7 @@ def _timing(entry: _LocustEntry) -> Timing:
     ordered = sorted(values_ms)
     values_ns = nanoseconds(name, ordered, per_s=1e3, zero=True)
     counts = TimeCounts(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
-    timing = replace(counted_timing(name, counts), errors=entry.num_failures)
+    timing = replace(counts.timing(name), errors=entry.num_failures)
     if all(rounding_ms(value) for value in ordered):
         median_ms = ordered[int(np.searchsorted(values_ns, timing.median_ns))]
         timing = replace(timing, rounding_ns=rounding_ms(median_ms) * 1e6)

@@ -61,6 +61,11 @@ class TimeCounts:
         """Return the percentiles of the record, None where the values cannot support one."""
         return {label: self.quantile_ns(q) if is_supported(self.total, q) else None for label, q in QUANTILES.items()}
 
+    def timing(self, name: str) -> Timing:
+        """Return the timing of single calls."""
+        ends = float(self.values_ns[0]), float(self.values_ns[-1])
+        return Timing(name, self.total, self.quantile_ns(0.5), self.mean_ns, *ends, self.percentiles_ns(), self)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -148,13 +153,6 @@ def check_timings(timings: Sequence[Timing]) -> None:
 
 def raw_timing(name: str, values_ns: Sequence[float], *, single_calls: bool = True) -> Timing:
     """Return the timing of raw values; of averages, that is not `single_calls`, the median is the only percentile."""
-    timing = counted_timing(name, TimeCounts.of(values_ns))
+    timing = TimeCounts.of(values_ns).timing(name)
     known = timing.percentiles_ns
     return timing if single_calls else replace(timing, percentiles_ns=dict.fromkeys(known) | {"50": known["50"]})
-
-
-def counted_timing(name: str, counts: TimeCounts) -> Timing:
-    """Return the timing of single calls."""
-    least, most = float(counts.values_ns[0]), float(counts.values_ns[-1])
-    figures = (counts.total, counts.quantile_ns(0.5), counts.mean_ns, least, most)
-    return Timing(name, *figures, percentiles_ns=counts.percentiles_ns(), units=counts)

@@ -1,9 +1,8 @@
 """The request rate of HTTP clients on one core, and their latencies: `python -m tools.load_generator.bench_clients --help`.
 
-The server is a raw ASGI echo in a separate process on a separate core. Every client is a process on another core, with a number of
-concurrent users. Clients alternate, round by round, with a different first one in each. Python libraries run on
-uvloop, unless another loop is named. The lean client has to send four times as many requests as Locust's FastHttpUser, and to be
-within 10 % of wrk's median and within 25 % of its 99th percentile.
+The server is a raw ASGI echo on another core. Every client is a process with a number of concurrent users; clients alternate, round
+by round, with a different first one in each. Python libraries run on uvloop, unless another loop is named. The lean client has to
+send four times as many requests as Locust's FastHttpUser, and to be within 10 % of wrk's median and 25 % of its 99th percentile.
 
 Clients that are not installed are left out: wrk and hey are programs on PATH; aiohttp, httpx and niquests are Python packages.
 niquests replaces the installed urllib3, so install it into a separate folder (`pip install --target`) on PYTHONPATH.

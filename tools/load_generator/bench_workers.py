@@ -1,8 +1,8 @@
 """The scaling of the load generator with its workers: `python -m tools.load_generator.bench_workers --help`.
 
-One, two and four load workers send requests to a raw ASGI echo, and then run operations that do nothing, each with a number of
-concurrent users. The echo has the first core; workers that use it share the others, and workers without it share all of them.
-Numbers of workers alternate, round by round. The last column is the limit: with the echo at its limit, more workers add nothing.
+One, two and four load workers send requests to a raw ASGI echo, and then run operations that do nothing. The echo has the first
+core; workers that use it share the others, and workers without it share all of them. Numbers of workers alternate, round by round.
+The last column is the limit: with the echo at its limit, more workers add nothing.
 """
 
 from __future__ import annotations

@@ -161,11 +161,9 @@ def _process_pair(
 ) -> tuple[dict[str, float], float]:
     """Start both versions, give each wanted benchmark `slices_s` seconds of slices, and end both.
 
-    Both versions are timed on one core; they start on one each, drawn at random, since starting takes longest. `number` is their
-    hash seed, `folder` is for the list of wanted benchmarks.
-
-    Returns:
-        The median of log(new ÷ old) over the pairs of slices by benchmark, and the seconds that it took to start both.
+    Both are timed on one core; they start on one each, drawn at random, since starting takes longest. `number` is their hash seed,
+    `folder` is for the list of wanted benchmarks. Returns the median of log(new ÷ old) over the pairs of slices by benchmark, and
+    the seconds that it took to start both.
     """
     clock = MonotonicClock()
     start_ns = clock.now_ns()
@@ -210,9 +208,8 @@ def interleave(
     """Return log(new ÷ old) of pairs of slices: the same case and number of repetitions in both versions, in random order.
 
     Cases alternate as long as there is time; the pairs that must follow are of cases that have run. Repetitions are sized once per
-    case, by the quicker of first runs of both versions, which are not counted. Those runs alternate in the order of the pair that
-    follows: a version that has just run finds the core's caches as it left them, and where there is time for one pair per case, the
-    version that always ran last before it would look faster than the same code.
+    case, by the quicker of first runs of both versions, which are not counted. Those alternate in the order of the pair that
+    follows: a version that has just run finds the core's caches as it left them, and one that always ran last would look faster.
     """
     repeats: dict[int, int] = {}
     logs: list[float] = []

@@ -1,9 +1,8 @@
 """The version's end of `harness gate --against`: serves benchmarks in slices to the coordinator.
 
-A version announces a `benchmark` (its name and number of cases) and then serves slices: it receives `slice` (a case's number and
-the number of repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only,
-because it runs with whichever tree and interpreter is being timed; what runs in a version therefore reads time directly, not
-through `harness.runtime.clock`.
+A version announces a `benchmark` (its name and number of cases), then receives `slice` (a case's number and the number of
+repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only, because it runs
+with whichever tree and interpreter is timed; what runs in a version therefore reads time directly.
 """
 
 import json
