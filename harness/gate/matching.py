@@ -143,7 +143,7 @@ def match(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult], *, 
     missing = [r for r in before if r.status != ScenarioStatus.NOT_RUN and place(r) not in candidates]
     new = [r for r in after if place(r) not in known]
     if missing:
-        _add_missing(matched, missing, new, interrupted=interrupted)
+        _add_missing(matched, missing, new, interrupted)
     if new:
         message = f"{listed([place(r) for r in new])}: not in the baseline, so not compared"
         matched.warnings.append(RunWarning("new scenarios", message, "accept a baseline that has them"))
@@ -192,9 +192,7 @@ def _add_names(matched: MatchedRuns, pair: MatchedPair, noun: str, old: Mapping[
         matched.warnings.append(RunWarning(f"new in {place(pair.old)}", message, "accept a baseline that has it"))
 
 
-def _add_missing(
-    matched: MatchedRuns, missing: Sequence[ScenarioResult], new: Sequence[ScenarioResult], *, interrupted: bool
-) -> None:
+def _add_missing(matched: MatchedRuns, missing: list[ScenarioResult], new: list[ScenarioResult], interrupted: bool) -> None:
     """Add the scenarios that the candidate lacks."""
     if interrupted:
         message = f"the candidate's run was interrupted before {listed([place(r) for r in missing])}"

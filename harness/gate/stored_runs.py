@@ -129,9 +129,8 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
     work = [row for row in rows if row.kind == RowKind.WORK]
     unsteady = [r for r in work if r.verdict == GateVerdict.NOT_JUDGED and r.group and r.base != r.candidate]
     if unsteady:
-        message = (
-            f"{counted(len(unsteady), 'count')} of {_metrics(unsteady)} changed, but did not repeat within the baseline either"
-        )
+        changed = f"{counted(len(unsteady), 'count')} of {_metrics(unsteady)} changed"
+        message = f"{changed}, but did not repeat within the baseline either"
         found.append(RunWarning("unsteady counts", message, "set a tolerance in the scenario or in [tool.harness.gate.tolerances]"))
     guarded = {r.place for r in work if r.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED}}
     unguarded = list(dict.fromkeys(row.place for row in rows if row.kind == RowKind.TIME and row.place not in guarded))

@@ -31,7 +31,7 @@ def overall(
     7. a row improved: IMPROVED
     8. otherwise EQUIVALENT
     """
-    return next(_applicable(rows, incomparable, all_slower=all_slower))
+    return next(_rules(rows, incomparable, all_slower))
 
 
 def result(
@@ -58,9 +58,7 @@ def listed(names: Sequence[str], *, quote: bool = True) -> str:
     return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
 
 
-def _applicable(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool
-) -> Iterator[tuple[GateVerdict, str]]:
+def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slower: bool) -> Iterator[tuple[GateVerdict, str]]:
     """Yield the verdicts whose rule applies, in the order of `overall`; the last one always does."""
     verdicts = Counter(row.verdict for row in rows)
     found = Counter((row.kind, row.verdict) for row in rows)

@@ -25,9 +25,8 @@ def reading(run: Run, path: Path) -> Reading:
     if run.kind == RunKind.COMPARISON:
         raise UsageError(f"{path} is a comparison; name the two files that it compares")
     tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
-    timings = [
-        _timing(result, latency, run.kind) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL
-    ]
+    each = [(result, latency) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL]
+    timings = [_timing(result, latency, run.kind) for result, latency in each]
     if not timings:
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
     ((twice, number),) = Counter(timing.name for timing in timings).most_common(1)

@@ -126,10 +126,8 @@ def table(found: Mapping[tuple[str, int], Sequence[WorkersResult]], title: str, 
             turns = found[arm, count]
             middle = WorkersResult(*(statistics.median(values) for values in zip(*map(astuple, turns), strict=True)))
             rate = spread([turn.operations_per_s for turn in turns], ",.0f")
-            times, usage = (
-                (f"{middle.p50_ms:.3g}", f"{middle.p99_ms:.3g}"),
-                (f"{middle.workers_cores:.2f}", f"{middle.echo_cores:.0%}"),
-            )
+            times = (f"{middle.p50_ms:.3g}", f"{middle.p99_ms:.3g}")
+            usage = (f"{middle.workers_cores:.2f}", f"{middle.echo_cores:.0%}")
             drawn.add_row(what, str(count), rate, *times, *usage, limits(arm, count, middle, cores))
     return drawn
 

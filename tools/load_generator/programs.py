@@ -72,9 +72,8 @@ def read_wrk(text: str) -> ToolResult:
 def read_hey(text: str) -> ToolResult:
     """Parse hey's table of all requests, in seconds; raise ScenarioFailedError if it is none, or if requests failed."""
     try:
-        rows = [
-            (float(row["offset"]), float(row["response-time"]), row["status-code"]) for row in csv.DictReader(io.StringIO(text))
-        ]
+        table = csv.DictReader(io.StringIO(text))
+        rows = [(float(row["offset"]), float(row["response-time"]), row["status-code"]) for row in table]
     except (KeyError, TypeError, ValueError) as error:
         raise ScenarioFailedError(f"hey wrote no table of requests: {text[:300]}") from error
     if not rows:

@@ -35,14 +35,11 @@ def questions() -> dict[str, ModuleType]:
 def main(words: Sequence[str] | None = None) -> int:
     """Answer the questions, write the page, and return 1 if a requirement was missed."""
     known = questions()
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.validation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    shown = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m tools.validation", description=__doc__, formatter_class=shown)
     parser.add_argument("--effort", type=float, default=1.0, help="share of the full time, above 0 (default 1)")
     parser.add_argument("--only", metavar="NAME", choices=sorted(known), help=f"one question: {', '.join(known)}")
-    parser.add_argument(
-        "--out", metavar="FILE", type=Path, help=f"the page (default {PAGE}; a single question has a page of its own)"
-    )
+    parser.add_argument("--out", metavar="FILE", type=Path, help=f"the page (default {PAGE}; one question has a separate page)")
     options = parser.parse_args(words)
     if not 0 < options.effort <= 1:
         parser.error("--effort is a share above 0 and at most 1")

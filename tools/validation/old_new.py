@@ -45,10 +45,8 @@ def run(effort: float) -> Section:
 def compared(percent: int, number: int) -> list[PairedTime]:
     """Return `number` comparisons, each with its own random order."""
     path = {"PYTHONPATH": child_environment()["PYTHONPATH"]}
-    old, new = (
-        VersionCommand([sys.executable, workload.__file__, str(more)], name, environment=path)
-        for more, name in ((0, "old"), (percent, "new"))
-    )
+    versions = (("old", 0), ("new", percent))
+    old, new = (VersionCommand([sys.executable, workload.__file__, str(p)], name, environment=path) for name, p in versions)
     return [time for trial in range(number) for time in compare_all(old, new, BUDGET_S, seed=f"{percent}/{trial}")]
 
 

@@ -118,10 +118,8 @@ def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
     # A stream with a slowdown goes on only while nothing is found, so that its later parts are the hard ones.
     cut = [piece for stream in pairs for piece in stream.pieces(FEWEST_PAIRS)[: 1 if stream.percent else None]]
     installed = [rule for rule in RULES if rule.is_installed]
-    tables = [
-        table("In pairs, in random order", cut, installed),
-        table("One side after the other", in_turn, [rule for rule in installed if not rule.paired]),
-    ]
+    unpaired = [rule for rule in installed if not rule.paired]
+    tables = [table("In pairs, in random order", cut, installed), table("One side after the other", in_turn, unpaired)]
     same = all_of(cut, 0)
     alarms = sum(RULES[0].decide(stream) is not None for stream in same)
     requirement = Requirement(

@@ -161,10 +161,8 @@ def section(streams: Sequence[Stream]) -> Section:
     must = [seconds is not None and seconds <= LONGEST_S for seconds in found[MUST_FIND]]
     quiet = f"the same work raises at most {MOST_FALSE:.0%} false alarms: {false} of {parts} within {BUDGETS_S[0]:g} s"
     sharp = f"{MUST_FIND} % is found at least {LEAST_FOUND:.0%} of the time within {LONGEST_S:g} s: {sum(must)} of {len(must)}"
-    requirements = [
-        Requirement(quiet, bool(parts) and false <= MOST_FALSE * parts),
-        Requirement(sharp, bool(must) and sum(must) >= LEAST_FOUND * len(must)),
-    ]
+    requirements = [Requirement(quiet, bool(parts) and false <= MOST_FALSE * parts)]
+    requirements += [Requirement(sharp, bool(must) and sum(must) >= LEAST_FOUND * len(must))]
     return Section(TITLE, _TEXT, [_same(same), _found(streams, found), _bias(streams)], requirements, _NOTES)
 
 
@@ -180,10 +178,8 @@ def seconds_until_found(stream: Stream) -> float | None:
 
 
 def _same(same: dict[float, list[str | None]]) -> SectionTable:
-    rows = [
-        [f"{budget_s:g} s", f"{len(each)}", *(f"{each.count(conclusion)}" for conclusion in (SLOWER, FASTER, SAME, None))]
-        for budget_s, each in same.items()
-    ]
+    kinds = (SLOWER, FASTER, SAME, None)
+    rows = [[f"{budget_s:g} s", f"{len(each)}", *(f"{each.count(kind)}" for kind in kinds)] for budget_s, each in same.items()]
     text = f"False alarms are those in the columns “{SLOWER}” and “{FASTER}”. All rows are cut from the same streams."
     return SectionTable("The same work", ("within", "comparisons", SLOWER, FASTER, f"within {MARGIN:.0%}", "open"), rows, text)
 

@@ -136,10 +136,11 @@ def _sections(file: Path) -> dict[str, Any]:
         content: Any = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
-    return {
-        name: reduce(lambda value, key: value.get(key) if isinstance(value, dict) else None, name.split("."), content)
-        for name in SECTIONS
-    }
+    return {name: reduce(_member, name.split("."), content) for name in SECTIONS}
+
+
+def _member(table: Any, key: str) -> Any:
+    return table.get(key) if isinstance(table, dict) else None
 
 
 def interpreter(trees: Checkout, into: Path) -> str:

@@ -21,6 +21,7 @@ import msgspec
 
 from harness.errors import HarnessError, NotComparableError, NotMeasurableError, ScenarioFailedError
 from harness.gate.against import protocol
+from harness.gate.against.protocol import Timed
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.runtime import channel
 from harness.runtime.child import Child, last_error_line
@@ -202,9 +203,7 @@ def _agreed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     return names[0]
 
 
-def interleave(
-    old: protocol.Timed, new: protocol.Timed, budget_ns: int, cases: int, coin: random.Random, clock: Clock
-) -> list[float]:
+def interleave(old: Timed, new: Timed, budget_ns: int, cases: int, coin: random.Random, clock: Clock) -> list[float]:
     """Return log(new ÷ old) of pairs of slices: the same case and number of repetitions in both versions, in random order.
 
     Cases alternate as long as there is time; the pairs that must follow are of cases that have run. Repetitions are sized once per
@@ -339,10 +338,8 @@ def verdicts(
     for (name, effect), p in zip(effects.items(), corrected, strict=True):
         shown, n, again = effect, len(first[name]), second.get(name, ())
         if name in repeat and again and _recurs(again, len(repeat), margin):
-            verdict, reason = (
-                GateVerdict.REGRESSED,
-                f"slower in {PROCESS_PAIRS} process pairs, and again in {len(again)} fresh ones",
-            )
+            verdict = GateVerdict.REGRESSED
+            reason = f"slower in {PROCESS_PAIRS} process pairs, and again in {len(again)} fresh ones"
             shown = process_pairs.effect(again)  # the set that was not selected by its result
         elif process_pairs.within(effect, margin):
             verdict, reason = GateVerdict.EQUIVALENT, f"the whole interval lies within ±{margin * 100:g} %"

@@ -112,10 +112,8 @@ async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str
                 everything.append([name, group, arm])
                 try:
                     digest = partial(_digest, scenario, case)
-                    first, second = [
-                        await operations["run_counted"](scenario, instance, case, scenario.probes(instance), digest)
-                        for _ in range(2)
-                    ]
+                    count = partial(operations["run_counted"], scenario, instance, case)
+                    first, second = [await count(scenario.probes(instance), digest) for _ in range(2)]
                 except Exception as error:
                     if arm not in declared["as_written"]:
                         raise
