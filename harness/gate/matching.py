@@ -73,8 +73,7 @@ def incomparable_runs(base: Run, candidate: Run) -> list[RunWarning]:
 
 def differences(before: Mapping[str, str], after: Mapping[str, str], keys: Iterable[str] | None = None) -> list[str]:
     """Return `key old and new` for each fact, or those of `keys`, that both state and that differs, the load average excepted."""
-    wanted = before if keys is None else keys
-    both = [key for key in wanted if key in before and key in after and key != ALWAYS_DIFFERS]
+    both = [key for key in (before if keys is None else keys) if key in before and key in after and key != ALWAYS_DIFFERS]
     return [f"{key} {before[key]} and {after[key]}" for key in both if before[key] != after[key]]
 
 

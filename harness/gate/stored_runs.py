@@ -67,16 +67,15 @@ def gate(
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
     if base.scenarios and not before:
-        known = ", ".join(sorted({r.name for r in base.scenarios}))
-        raise UsageError(f"no scenario matches {only!r}; the baseline has {known}")
+        raise UsageError(f"no scenario matches {only!r}; the baseline has {', '.join(sorted({r.name for r in base.scenarios}))}")
     matched = match(before, after, interrupted=candidate.interrupted)
     rows, incomparable = matched.rows, matched.incomparable
     for pair in matched.pairs:
         found, reasons = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
         rows += found
         incomparable += reasons
-    machine = another_machine(base.environment, candidate.environment)
-    times = stored_times([(pair.old, pair.new) for pair in matched.pairs], machine)
+    both = [(pair.old, pair.new) for pair in matched.pairs]
+    times = stored_times(both, another_machine(base.environment, candidate.environment))
     rows += times.rows
     warnings = [*matched.warnings, *times.warnings, *_warnings(base, candidate, rows)]
     return result(names, rows, incomparable, warnings, all_slower=times.all_slower)

@@ -12,13 +12,8 @@ from harness.importers.reading import Content, Reading, Timing, nanoseconds, one
 from harness.results.run import RunWarning
 
 FORMAT = "hyperfine's JSON"
-LIMITATIONS = (
-    RunWarning(
-        "hyperfine's limitations",
-        "a time is that of a whole process, including its start and, unless run with --shell=none, a correction for the shell",
-        "time the operation inside the process, with `harness run`",
-    ),
-)
+_WHOLE = "a time is that of a whole process, including its start and, unless run with --shell=none, a correction for the shell"
+LIMITATIONS = (RunWarning("hyperfine's limitations", _WHOLE, "time the operation inside the process, with `harness run`"),)
 
 
 class _Result(msgspec.Struct):

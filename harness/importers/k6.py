@@ -96,8 +96,8 @@ def _numbers(values: Mapping[str, float | dict[str, bool] | None]) -> Values:
 
 def _timing(name: str, values: Values, metrics: Metrics) -> Timing:
     to_ns = partial(nanoseconds, one_line(name), per_s=1e3, zero=True)
-    median = values.get("med", values.get("p(50)", 0.0))
-    median_ns, mean, least, most = to_ns([median, values["avg"], values["min"], values["max"]])
+    given = [values.get("med", values.get("p(50)", 0.0)), values["avg"], values["min"], values["max"]]
+    median_ns, mean, least, most = to_ns(given)
     count = values.get("count", metrics.get(COUNTED_BY.get(name, ""), (None, {}))[1].get("count"))
     samples = None if count is None else int(count)
     percentiles: dict[str, float | None] = {}

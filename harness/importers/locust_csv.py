@@ -15,14 +15,8 @@ from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 FORMAT = "Locust's CSV"
-LIMITATIONS = (
-    *OF_LOCUST,
-    RunWarning(
-        "limitations of Locust's CSV",
-        "the file is written once per second and not at the end, so that the last requests of a run are missing",
-        "compare Locust's --json-file instead",
-    ),
-)
+_UNFINISHED = "the file is written once per second and not at the end, so that the last requests of a run are missing"
+LIMITATIONS = (*OF_LOCUST, RunWarning("limitations of Locust's CSV", _UNFINISHED, "compare Locust's --json-file instead"))
 NEEDED = ("median response time", "average response time", "min response time", "max response time")
 COUNTS, FAILURES = ("request count", "# requests"), ("failure count", "# failures")
 SIBLINGS = {

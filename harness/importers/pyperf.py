@@ -15,13 +15,8 @@ from harness.results.run import RunWarning
 from harness.stats.intervals import median
 
 FORMAT = "pyperf's JSON"
-LIMITATIONS = (
-    RunWarning(
-        "pyperf's limitations",
-        "a value is the average of many loops, so that percentiles of single calls are unknown",
-        "time single calls with `harness run`",
-    ),
-)
+_AVERAGES = "a value is the average of many loops, so that percentiles of single calls are unknown"
+LIMITATIONS = (RunWarning("pyperf's limitations", _AVERAGES, "time single calls with `harness run`"),)
 VERSIONS = {"1.0", "6"}
 MACHINE = ("cpu_model_name", "cpu_count", "platform", "python_implementation", "python_version", "aslr")
 SECONDS = "second"

@@ -14,13 +14,9 @@ from harness.importers.reading import Content, Reading, Timing, nanoseconds, one
 from harness.results.run import RunWarning
 
 FORMAT = "pytest-benchmark's JSON"
-LIMITATIONS = (
-    RunWarning(
-        "pytest-benchmark's limitations",
-        "a value is the average of a round's iterations, so that percentiles of calls are unknown where a round has several",
-        "use one iteration per round (benchmark.pedantic), or time the calls with `harness run`",
-    ),
-)
+_AVERAGES = "a value is the average of a round's iterations, so that percentiles of calls are unknown where a round has several"
+_REMEDY = "use one iteration per round (benchmark.pedantic), or time the calls with `harness run`"
+LIMITATIONS = (RunWarning("pytest-benchmark's limitations", _AVERAGES, _REMEDY),)
 MACHINE = ("machine", "system", "release", "python_implementation", "python_version")
 """The facts that identify a machine; the rest of `machine_info`, such as the clock rate, changes from run to run."""
 

@@ -91,8 +91,7 @@ def cpu_s(pid: int) -> float:
     return float(used.user + used.system)
 
 
-async def ours(stack: AsyncExitStack, port: int, _: int) -> SendRequest:
-    """Send with the lean client, which opens a connection for each user by itself."""
+async def _ours(stack: AsyncExitStack, port: int, _: int) -> SendRequest:
     client = stack.enter_context(closing(Client(HOST, port)))
     request = client.encode("GET", "/")
 
@@ -102,8 +101,7 @@ async def ours(stack: AsyncExitStack, port: int, _: int) -> SendRequest:
     return send
 
 
-async def aiohttp(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
-    """Send with aiohttp."""
+async def _aiohttp(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
     library, url = import_module("aiohttp"), f"http://{HOST}:{port}/"
     session = await stack.enter_async_context(library.ClientSession(connector=library.TCPConnector(limit=users)))
 
@@ -115,8 +113,7 @@ async def aiohttp(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
     return send
 
 
-async def httpx(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
-    """Send with httpx."""
+async def _httpx(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
     library, url = import_module("httpx"), f"http://{HOST}:{port}/"
     limits = library.Limits(max_connections=users, max_keepalive_connections=users)
     client = await stack.enter_async_context(library.AsyncClient(limits=limits, trust_env=False))
@@ -127,8 +124,7 @@ async def httpx(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
     return send
 
 
-async def niquests(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
-    """Send with niquests."""
+async def _niquests(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
     library, url = import_module("niquests"), f"http://{HOST}:{port}/"
     session = await stack.enter_async_context(library.AsyncSession(pool_connections=1, pool_maxsize=users))
     session.trust_env = False
@@ -141,7 +137,7 @@ async def niquests(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
     return send
 
 
-DRIVERS = {"ours": ours, "aiohttp": aiohttp, "httpx": httpx, "niquests": niquests}
+DRIVERS = {"ours": _ours, "aiohttp": _aiohttp, "httpx": _httpx, "niquests": _niquests}
 
 
 async def measure(driver: str, job: DriverJob) -> DriverResult:

@@ -1,7 +1,4 @@
-"""A minimal server for load: a raw ASGI echo on uvicorn, uvloop and httptools; run as a module it serves until its parent ends.
-
-It responds with 200 and the request's body, or `HELLO` without a body.
-"""
+"""A raw ASGI echo on uvicorn, uvloop and httptools: it responds with 200 and the request's body, or `HELLO` without one."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -77,8 +77,7 @@ def independent(random: np.random.Generator) -> tuple[Logs, Logs]:
     return one, other
 
 
-def heavy_tails(random: np.random.Generator) -> tuple[Logs, Logs]:
-    """Return noise with occasional very long operations."""
+def _heavy_tails(random: np.random.Generator) -> tuple[Logs, Logs]:
     one, other = np.log1p(SPREAD * random.pareto(1.5, (2, PROCESSES, PAIRS)))
     return one, other
 
@@ -99,7 +98,7 @@ def drift(random: np.random.Generator) -> tuple[Logs, Logs]:
     return one + slower, other + slower
 
 
-NOISES = {"independent": independent, "heavy tails": heavy_tails, "autocorrelated": autocorrelated, "drift": drift}
+NOISES = {"independent": independent, "heavy tails": _heavy_tails, "autocorrelated": autocorrelated, "drift": drift}
 
 
 def made(noise: Callable[[np.random.Generator], tuple[Logs, Logs]], random: np.random.Generator) -> SimulatedTimes:
@@ -110,21 +109,17 @@ def made(noise: Callable[[np.random.Generator], tuple[Logs, Logs]], random: np.r
     return SimulatedTimes(one + bias_one, other + bias_other + truth, truth + float(bias_other[0, 0] - bias_one[0, 0]))
 
 
-def over_processes(times: SimulatedTimes) -> bool | None:
-    """Test the interval of a run's ratios."""
+def _over_processes(times: SimulatedTimes) -> bool | None:
     rows = zip(np.exp(times.one).tolist(), np.exp(times.other).tolist(), strict=True)
     pairs = {process: list(zip(one, other, strict=True)) for process, (one, other) in enumerate(rows)}
     return _within(statistics.paired_ratio(pairs)[0], 1 / RATIO)
 
 
-def inside(find: Callable[[Sequence[float]], Interval]) -> Holds:
-    """Return a test of an interval for the median over the first process's pairs."""
+def _inside(find: Callable[[Sequence[float]], Interval]) -> Holds:
     return lambda times: _within(find((times.other[0] - times.one[0]).tolist()), times.first_truth)
 
 
-def percentile(label: str) -> Holds:
-    """Return a test of the interval for a percentile's ratio."""
-
+def _percentile(label: str) -> Holds:
     def holds(times: SimulatedTimes) -> bool | None:
         samples = [
             Sample(process, pair, 0, arm, "group", "case", round(1e6 * math.exp(log)))
@@ -137,8 +132,7 @@ def percentile(label: str) -> Holds:
     return holds
 
 
-def unpaired(times: SimulatedTimes) -> bool | None:
-    """Test the interval of two runs' medians: of one side's first process, and of the other's second."""
+def _unpaired(times: SimulatedTimes) -> bool | None:
     before, after = np.sort(np.exp(times.one[0])), np.sort(np.exp(times.other[1]))
     sides = [Unpaired(float(np.median(side)), PAIRS, side, np.ones(PAIRS, dtype=np.int64)) for side in (before, after)]
     return _within(median_ratio(*sides), 1 / RATIO)
@@ -150,11 +144,11 @@ def _within(interval: Interval, truth: float) -> bool | None:
 
 FAIR = ("independent", "heavy tails", "drift")
 METHODS = (
-    Method("ratio over processes (Student's t)", over_processes, tuple(NOISES)),
-    Method("median of a process's pairs (sign test)", inside(statistics.median_interval), FAIR),
-    Method("the same, valid after every pair (evidence)", inside(evidence.median_interval), FAIR),
-    Method("ratio of p95 (blocks of pairs)", percentile("95"), tuple(NOISES), 0.2),
-    Method("unpaired medians (bootstrap)", unpaired, ()),
+    Method("ratio over processes (Student's t)", _over_processes, tuple(NOISES)),
+    Method("median of a process's pairs (sign test)", _inside(statistics.median_interval), FAIR),
+    Method("the same, valid after every pair (evidence)", _inside(evidence.median_interval), FAIR),
+    Method("ratio of p95 (blocks of pairs)", _percentile("95"), tuple(NOISES), 0.2),
+    Method("unpaired medians (bootstrap)", _unpaired, ()),
 )
 
 

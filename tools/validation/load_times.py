@@ -116,8 +116,7 @@ def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
     return ToolResult(whole.operations, {label: ns / 1e6 for label, ns in at if ns is not None})
 
 
-def run_locust(server: KnownServer, situation: Situation) -> ToolResult:
-    """Run plain Locust from its command line, with its defaults."""
+def _run_locust(server: KnownServer, situation: Situation) -> ToolResult:
     server.begin(situation.course())
     with tempfile.TemporaryDirectory() as name:
         result, users = Path(name) / "result.json", str(situation.users)
@@ -132,15 +131,13 @@ def run_locust(server: KnownServer, situation: Situation) -> ToolResult:
     return found
 
 
-def run_hey(server: KnownServer, situation: Situation) -> ToolResult:
-    """Run hey with the rate distributed over its workers."""
+def _run_hey(server: KnownServer, situation: Situation) -> ToolResult:
     server.begin(situation.course())
     each_per_s = round(situation.rate_per_s / situation.users)
     return programs.run_hey(f"{server.url}/", situation.users, situation.seconds, each_per_s)
 
 
-def run_wrk(server: KnownServer, situation: Situation) -> ToolResult:
-    """Run wrk, which has no rate, with one connection per request that is in flight on average."""
+def _run_wrk(server: KnownServer, situation: Situation) -> ToolResult:
     server.begin(situation.course())
     return programs.run_wrk(f"{server.url}/", situation.in_flight, situation.seconds)
 
@@ -159,21 +156,21 @@ TOOLS = (
         "(FastHttpUser, `constant_throughput`, its defaults) uses a closed model: a user who waits for a response sends nothing and"
         " missed requests are not sent later. Times count from sending, are rounded to whole milliseconds below 100 ms and to two"
         " digits above, and requests in flight at the stop are not counted.",
-        run_locust,
+        _run_locust,
         "locust",
     ),
     Tool(
         "hey",
         "(`-c` workers, `-q` each) uses a closed model with a limit of each worker's rate. Times count from sending, with four"
         " decimals of a second.",
-        run_hey,
+        _run_hey,
         HEY,
     ),
     Tool(
         "wrk",
         "uses a closed model without a rate: each connection sends the next request at once. It adds requests that it expects to"
         " have missed, by the mean time between requests, and does not count requests in flight at the end.",
-        run_wrk,
+        _run_wrk,
         WRK,
     ),
 )
@@ -251,8 +248,7 @@ def run(effort: float) -> Section:
             others = other_cores(before, reading(server.pid, clock))
             tables.append(table(situation, found, [tool.name for tool in TOOLS if not tool.is_installed], others))
             lines += [(situation, line, others) for line in found]
-    notes = [*(f"**{tool.name}** {tool.text}" for tool in TOOLS), *_NOTES]
-    return Section(TITLE, _TEXT, tables, requirements(lines), notes)
+    return Section(TITLE, _TEXT, tables, requirements(lines), [*(f"**{tool.name}** {tool.text}" for tool in TOOLS), *_NOTES])
 
 
 def measure(tool: Tool, server: KnownServer, situation: Situation) -> ToolAccuracy:

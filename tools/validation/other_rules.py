@@ -50,8 +50,7 @@ class Rule:
         return is_installed(self.needs)
 
 
-def ours(stream: Stream) -> str | None:
-    """Decide by the sequential test, evaluated after every pair."""
+def _ours(stream: Stream) -> str | None:
     found, _ = first_conclusion(stream.log_ratios, MARGIN)
     return found if found in {SLOWER, FASTER} else None
 
@@ -63,15 +62,13 @@ def benchmark_gate(statistic: Callable[[Sequence[float]], float], expression: st
     return SLOWER if check.fails(after, before) else None
 
 
-def pyperf_t(stream: Stream) -> str | None:
-    """Decide as `pyperf compare_to` does: its pooled t test, and then by the means."""
+def _pyperf_t(stream: Stream) -> str | None:
     significant, _ = import_module("pyperf._utils").is_significant(stream.base_ns, stream.other_ns)
     slower = np.mean(stream.other_ns) > np.mean(stream.base_ns)
     return (SLOWER if slower else FASTER) if significant else None
 
 
-def mann_whitney(stream: Stream) -> str | None:
-    """Decide by the Mann-Whitney U test at 5 %, as benchstat does, and then by the medians."""
+def _mann_whitney(stream: Stream) -> str | None:
     p = import_module("scipy.stats").mannwhitneyu(stream.base_ns, stream.other_ns).pvalue
     slower = np.median(stream.other_ns) > np.median(stream.base_ns)
     return (SLOWER if slower else FASTER) if p < 0.05 else None  # noqa: PLR2004 - its usual level
@@ -81,7 +78,7 @@ RULES = (
     Rule(
         "this harness",
         f"looks after every pair; evidence of 99 % that the median pair is more than {MARGIN:.0%} slower, or faster.",
-        ours,
+        _ours,
         "harness",
         paired=True,
     ),
@@ -94,8 +91,8 @@ RULES = (
         )
         for name, statistic in (("mean", np.mean), ("median", np.median), ("min", min))
     ),
-    Rule("pyperf", "its own code for `compare_to`: a pooled t test at 5 % on all values.", pyperf_t, "pyperf"),
-    Rule("Mann-Whitney", "the U test at 5 %, the rule of benchstat.", mann_whitney),
+    Rule("pyperf", "its own code for `compare_to`: a pooled t test at 5 % on all values.", _pyperf_t, "pyperf"),
+    Rule("Mann-Whitney", "the U test at 5 %, the rule of benchstat.", _mann_whitney),
 )
 """In the order of the table; this harness first."""
 

@@ -155,7 +155,7 @@ def run(effort: float) -> Section:
 
 def section(streams: Sequence[Stream]) -> Section:
     """Return the section for streams of each slowdown, and of the same work."""
-    same = {budget_s: alarms(all_of(streams, 0), budget_s) for budget_s in BUDGETS_S}
+    same = {budget_s: _alarms(all_of(streams, 0), budget_s) for budget_s in BUDGETS_S}
     found = {percent: [seconds_until_found(s) for s in all_of(streams, percent)] for percent in INJECTED if percent}
     parts, false = len(same[BUDGETS_S[0]]), sum(conclusion in {SLOWER, FASTER} for conclusion in same[BUDGETS_S[0]])
     must = [seconds is not None and seconds <= LONGEST_S for seconds in found[MUST_FIND]]
@@ -166,8 +166,7 @@ def section(streams: Sequence[Stream]) -> Section:
     return Section(TITLE, _TEXT, [_same(same), _found(streams, found), _bias(streams)], requirements, _NOTES)
 
 
-def alarms(streams: Sequence[Stream], budget_s: float) -> list[str | None]:
-    """Return the conclusion from each part of `budget_s` seconds."""
+def _alarms(streams: Sequence[Stream], budget_s: float) -> list[str | None]:
     return [first_conclusion(part.log_ratios, MARGIN)[0] for stream in streams for part in stream.cut(budget_s)]
 
 

@@ -25,8 +25,6 @@ LOCKS = ("requirements.lock", "requirements.txt")
 """The files that pip can install from, in order of preference."""
 
 FILES = (*LOCKS, "requirements-dev.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "setup.py", "setup.cfg")
-"""The files that name a project's dependencies."""
-
 SECTIONS = (
     "build-system",
     "project.requires-python",
@@ -36,7 +34,7 @@ SECTIONS = (
     "tool.poetry.dependencies",
     "tool.poetry.group",
 )
-"""The sections of pyproject.toml that name a project's dependencies."""
+"""The files, and the sections of pyproject.toml, that name a project's dependencies."""
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,11 @@ MIN_PAIRS = 3
 MAX_PADDING = 4096
 """Bytes: a page. Stacks that begin anywhere in it cover every alignment."""
 
-NEXT = {"type": "next"}
 REPLY_S = 600.0
 """Timeout of a version's next message, in seconds; after it the version counts as hung."""
 
-FOREIGN_IMPORT = "foreign import"
-"""The kind of a failure that belongs to neither version: both versions' code ran in one process."""
+NEXT, FOREIGN_IMPORT = {"type": "next"}, "foreign import"
+"""The message to go on, and the kind of a failure of neither version: both versions' code ran in one process."""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,7 @@ def compare(
     progress("collecting the benchmarks of both versions")
     before, after = _collected(old), _collected(new)
     rows, incomparable, warnings = _compared(before, after)
-    passed = {name for name in after["benchmarks"] if name not in after["failed"]}
-    both = [name for name in before["benchmarks"] if name in passed]
+    both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in after["failed"]]
     if both and not incomparable:
         try:
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)

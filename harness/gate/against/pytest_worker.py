@@ -1,8 +1,7 @@
 """A pytest plugin, loaded by path, that serves slices of what a project's tests give to their `benchmark` fixture.
 
-It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture becomes a benchmark named by its test, which runs
-once in the session that only lists them. It uses the standard library and pytest only, since it runs in the tree and environment
-that is timed.
+It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture is a benchmark named by its test. It uses the
+standard library and pytest only, since it runs in the tree and environment that is timed.
 """
 
 from __future__ import annotations

@@ -131,8 +131,7 @@ def responses_ns(due_ns: Ns, held_ns: Ns, late_ns: Ns, stalls_ns: Sequence[tuple
 def truth_ns(due_ns: Ns, course: Course, late_ns: Ns) -> Ns:
     """Return the response times of users with these due times, the first of which is the server's first request.
 
-    `late_ns` is the server's lateness by request, -1 if the client had closed the connection; it is repeated if a tool sent
-    fewer requests than there are users.
+    `late_ns` is the server's lateness by request, `DISCONNECTED` left out; it is repeated if a tool sent fewer requests.
     """
     responded = late_ns[late_ns >= 0]
     numbers = np.arange(len(due_ns))
@@ -141,13 +140,11 @@ def truth_ns(due_ns: Ns, course: Course, late_ns: Ns) -> Ns:
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The requests of one course. `received_ns` counts from the first request.
-
-    `late_ns` is the lateness of the response; `DISCONNECTED` if the client had closed the connection by then, or still waits.
-    """
+    """The requests of one course: their times from the first one, and the lateness of their responses."""
 
     received_ns: list[int]
     late_ns: list[int]
+    """`DISCONNECTED` if the client had closed the connection by then, or still waits."""
 
 
 @dataclass(frozen=True)
