@@ -54,8 +54,7 @@ class Accounts:
 
 def accounts(scale: int) -> Iterator[Accounts]:
     """Yield the same number of accounts as pgbench creates at this scale, in blocks, with texts from a pool."""
-    rng = np.random.default_rng(0)
-    letters = rng.integers(ord("a"), ord("z") + 1, (BLOCK_ROWS, _FILLER), np.uint8)
+    letters = np.random.default_rng(0).integers(ord("a"), ord("z") + 1, (BLOCK_ROWS, _FILLER), np.uint8)
     pool = letters.view(f"S{_FILLER}").ravel().astype(str).tolist()
     for first in range(0, scale * ROWS_PER_SCALE, BLOCK_ROWS):
         ids, offset = np.arange(first, first + BLOCK_ROWS), (first // BLOCK_ROWS) % BLOCK_ROWS
@@ -133,8 +132,8 @@ def main() -> int:
 def _report(scale: int, rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="harness-") as folder, server(Path(folder)) as url:
         ratios = compare(make_url(url), scale, rounds)
-    median, least, most = statistics.median(ratios), min(ratios), max(ratios)
-    _print(f"harness over pgbench, median of {len(ratios)} rounds: {median:.2f}× [{least:.2f}, {most:.2f}]")
+    figures = f"{statistics.median(ratios):.2f}× [{min(ratios):.2f}, {max(ratios):.2f}]"
+    _print(f"harness over pgbench, median of {len(ratios)} rounds: {figures}")
     return 0
 
 

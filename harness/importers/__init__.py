@@ -38,21 +38,16 @@ def importers() -> tuple[ModuleType, ...]:
 
 
 def read(path: Path) -> Run:
-    """Return a run folder, a `run.json` or another tool's file as a run; that of a file is of kind `RunKind.FILE`.
+    """Return a run folder, a `run.json` or another tool's file, which becomes a run of kind `RunKind.FILE`.
 
-    Raises:
-        UsageError: there is no such file, it is too large, is still being written, or has an unknown format.
+    UsageError: there is no such file, it is too large, is still being written, or has an unknown format.
     """
     content = _content(path)
     return read_run(path) if content is None else own_run.of_file(_parsed(content))
 
 
 def reading(path: Path) -> Reading:
-    """Return the times in a run folder, a `run.json` or another tool's file, to compare them with another's.
-
-    Raises:
-        UsageError: as `read`, or a run of this harness has no times.
-    """
+    """Return the times in what `read` reads, to compare them with another's; raise UsageError if a run has no times."""
     content = _content(path)
     return own_run.reading(read_run(path), path) if content is None else _parsed(content)
 

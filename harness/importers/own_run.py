@@ -17,10 +17,9 @@ TOOL = "this harness"
 
 
 def reading(run: Run, path: Path) -> Reading:
-    """Return the times of a run of this harness: one benchmark per scenario, arm and group, with the processes' medians as units.
+    """Return the times of a run: one benchmark per scenario, arm and group, with the processes' medians as units.
 
-    Raises:
-        UsageError: it has none, or is a comparison.
+    UsageError: it has none, or is a comparison.
     """
     if run.kind == RunKind.COMPARISON:
         raise UsageError(f"{path} is a comparison; name the two files that it compares")

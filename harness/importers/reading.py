@@ -130,8 +130,7 @@ def one_line(text: str) -> str:
 def nanoseconds(name: str, values: Sequence[float], *, per_s: float = 1.0, zero: bool = False) -> list[float]:
     """Convert a benchmark's times to nanoseconds; `per_s` is the number of their units in a second.
 
-    Raises:
-        InvalidFileError: one is not a positive, finite time; `zero` allows 0, which a tool that rounds writes for a short one.
+    InvalidFileError: one is not a positive, finite time; `zero` allows 0, which a tool that rounds writes for a short one.
     """
     for value in values:
         if not (0 < value <= MAX_S * per_s or (zero and value == 0)):

@@ -1,7 +1,6 @@
 """One client library in the closed model, in a separate process: `bench_drivers NAME LOOP JOB` writes JSON.
 
-Every user sends its next request when the last one has completed. Requests before the window are warm-up; a request counts in the
-window in which it ends.
+Every user sends its next request when the last one has completed. A request counts in the window in which it ends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Locust's FastHttpUser in the same closed model, in a separate process: `bench_locust JOB` writes JSON.
 
-It is Locust with its usual runner and statistics; only the times are measured here, because Locust rounds to milliseconds.
+It is Locust with its usual runner; only the times are measured here, because Locust rounds to milliseconds.
 """
 
 import sys

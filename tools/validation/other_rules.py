@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -74,22 +75,14 @@ def _mann_whitney(stream: Stream) -> str | None:
     return (SLOWER if slower else FASTER) if p < 0.05 else None  # noqa: PLR2004 - its usual level
 
 
+_OURS = f"looks after every pair; evidence of 99 % that the median pair is more than {MARGIN:.0%} slower, or faster."
+_GATE = "its own code for `--benchmark-compare-fail={}`: one figure, no noise."
+_GATES: dict[str, Callable[[Any], Any]] = {"mean:5%": np.mean, "median:5%": np.median, "min:5%": min}
 RULES = (
-    Rule(
-        "this harness",
-        f"looks after every pair; evidence of 99 % that the median pair is more than {MARGIN:.0%} slower, or faster.",
-        _ours,
-        "harness",
-        paired=True,
-    ),
+    Rule("this harness", _OURS, _ours, "harness", paired=True),
     *(
-        Rule(
-            f"pytest-benchmark {name}:5%",
-            f"its own code for `--benchmark-compare-fail={name}:5%`: one figure, no noise.",
-            partial(benchmark_gate, statistic, f"{name}:5%"),
-            "pytest_benchmark",
-        )
-        for name, statistic in (("mean", np.mean), ("median", np.median), ("min", min))
+        Rule(f"pytest-benchmark {gate}", _GATE.format(gate), partial(benchmark_gate, statistic, gate), "pytest_benchmark")
+        for gate, statistic in _GATES.items()
     ),
     Rule("pyperf", "its own code for `compare_to`: a pooled t test at 5 % on all values.", _pyperf_t, "pyperf"),
     Rule("Mann-Whitney", "the U test at 5 %, the rule of benchstat.", _mann_whitney),

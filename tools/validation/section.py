@@ -70,8 +70,5 @@ def markdown(section: Section) -> str:
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]], aligned: str) -> str:
     lines = [columns, [":--", *[aligned] * (len(columns) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    cells = [[" ".join(text.replace("|", "\\|").split()) for text in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -1,7 +1,6 @@
 """Do work counts repeat exactly, and is one percent more detected? Ten kinds of work, counted in fresh processes and compared.
 
-The scenario that they count is in this module as well: each kind of SQLite work is done a hundred times, and once more by the
-second arm, which is one percent more of everything counted.
+Each kind of SQLite work is done a hundred times, and once more by the second arm: one percent more of everything counted.
 """
 
 import sqlite3

@@ -179,6 +179,6 @@ def version_command(trees: Checkout, name: str, python: str, arguments: Sequence
     `name` is "old" or "new", `python` the old version's interpreter; `folders` are imported from as well.
     """
     tree, other, program = (trees.old, trees.new, python) if name == "old" else (trees.new, trees.old, sys.executable)
-    path = os.pathsep.join([import_path(tree, trees), *map(str, folders)])
-    environment = {"PYTHONPATH": path, protocol.FOREIGN: str(other)}
+    path = [import_path(tree, trees), *map(str, folders)]
+    environment = {"PYTHONPATH": os.pathsep.join(path), protocol.FOREIGN: str(other)}
     return VersionCommand([program, *arguments], name, tree / trees.inside, environment)

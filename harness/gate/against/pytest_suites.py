@@ -60,7 +60,7 @@ def compare(
                 incomparable.append(RunWarning("the suite", str(error), "run pytest on the old version to see why"))
         else:
             for time in times:
-                file, test = _place(time.name)
+                file, _, test = time.name.partition("::")
                 rows.append(time.row(margin, file, ENGINE, group=test))
     return result(trees.names, rows, incomparable, warnings)
 
@@ -100,11 +100,5 @@ def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Gate
 
 
 def _failed(name: str, error: str) -> GateRow:
-    file, test = _place(name)
+    file, _, test = name.partition("::")  # the file stands for a scenario, and the test's name in it for a group
     return status_row(file, ENGINE, 0.0, GateVerdict.REGRESSED, f"it failed: {error}", group=test)
-
-
-def _place(name: str) -> tuple[str, str]:
-    """Return a test's file, which stands for a scenario, and its name in the file, which stands for a group."""
-    file, _, test = name.partition("::")
-    return file, test

@@ -174,15 +174,11 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
                 gc.freeze()
                 channel.send("benchmark", name=name, cases=len(chosen))
                 while (wanted := channel.next_slice()) is not None:
-                    channel.send("time", ns=await _slice(scenario, instance, chosen[wanted[0]], wanted[1]))
+                    case, spent_ns = chosen[wanted[0]], 0
+                    for _ in range(wanted[1]):
+                        spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
+                    channel.send("time", ns=spent_ns)
     return {}
-
-
-async def _slice(scenario: Any, instance: Any, case: Any, repeats: int) -> int:
-    spent_ns = 0
-    for _ in range(repeats):
-        spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
-    return spent_ns
 
 
 TASKS: dict[str, Callable[..., Any]] = {"serve": _serve, "prepare": _prepare, "examine": _examine, "time": _time}

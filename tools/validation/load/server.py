@@ -96,12 +96,7 @@ SITUATIONS = (
         "A stall of one second", "Request times are the same, and the server stalls.", "lognormal", 200, 5, 20, ((2.0, 3.0),)
     ),
     Situation(
-        "A slow tail at the stop",
-        "Of every hundred requests three take 2 s and one 100 ms, the others 1 to 3 ms.",
-        "tail",
-        rate_per_s=400,
-        seconds=2,
-        users=40,
+        "A slow tail at the stop", "Of a hundred requests three take 2 s and one 100 ms, the others 1 to 3 ms.", "tail", 400, 2, 40
     ),
 )
 """The situations of the published report."""
