@@ -19,17 +19,9 @@ def overall(
 ) -> tuple[GateVerdict, str]:
     """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
 
-    The first rule that applies decides:
-
-    1. a row regressed: REGRESSED
-    2. something could not be compared: NOT_COMPARABLE
-    3. no work count, memory peak or time was compared: NOT_COMPARABLE
-    4. a row is inconclusive: INCONCLUSIVE
-    5. nothing decided, that is, no work count was judged, no time was shown to be equivalent, and either some times could not be
-       judged or none improved: INCONCLUSIVE
-    6. `all_slower`, that is, stored times became so much slower together that the machine may have changed: INCONCLUSIVE
-    7. a row improved: IMPROVED
-    8. otherwise EQUIVALENT
+    The first that applies: a row regressed; something could not be compared, or nothing was; a row is inconclusive; nothing decided
+    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); `all_slower`, that is,
+    stored times became so much slower together that the machine may have changed; a row improved; otherwise equivalent.
     """
     return next(_rules(rows, incomparable, all_slower))
 

@@ -75,11 +75,6 @@ class Tool:
     warm_up_s: int = 0
     """The time for which it sends requests by the same schedule before it counts."""
 
-    @property
-    def is_installed(self) -> bool:
-        """Whether it is installed here."""
-        return programs.is_installed(self.needs)
-
 
 def run_harness(server: KnownServer, situation: Situation) -> ToolResult:
     """Run a load worker of this harness in the open model; raise ScenarioFailedError if a request failed or was dropped."""
@@ -240,13 +235,14 @@ def run(effort: float) -> Section:
     if cores.coordinator is None or cores.worker is None:
         raise NotMeasurableError("it needs two cores: one for the server and one for the tool")
     tables, lines, clock = [], [], MonotonicClock()
+    installed = [tool for tool in TOOLS if programs.is_installed(tool.needs)]
     with known_server({cores.coordinator}) as server, pinned({cores.worker}):
         for situation in (one.shortened(effort) for one in SITUATIONS):
             before = reading(server.pid, clock)
-            rounds = [[measure(tool, server, situation) for tool in TOOLS if tool.is_installed] for _ in range(ROUNDS)]
+            rounds = [[measure(tool, server, situation) for tool in installed] for _ in range(ROUNDS)]
             found = [middle(of_one) for of_one in zip(*rounds, strict=True)]
             others = other_cores(before, reading(server.pid, clock))
-            tables.append(table(situation, found, [tool.name for tool in TOOLS if not tool.is_installed], others))
+            tables.append(table(situation, found, [tool.name for tool in TOOLS if tool not in installed], others))
             lines += [(situation, line, others) for line in found]
     return Section(TITLE, _TEXT, tables, requirements(lines), [*(f"**{tool.name}** {tool.text}" for tool in TOOLS), *_NOTES])
 

@@ -45,11 +45,6 @@ class Rule:
     needs: str = "scipy"
     paired: bool = False
 
-    @property
-    def is_installed(self) -> bool:
-        """Whether the package that it calls is installed."""
-        return is_installed(self.needs)
-
 
 def _ours(stream: Stream) -> str | None:
     found, _ = first_conclusion(stream.log_ratios, MARGIN)
@@ -107,7 +102,7 @@ def section(pairs: Sequence[Stream], in_turn: Sequence[Stream]) -> Section:
     """Return what each rule decides on streams of pairs, and on comparisons one after the other."""
     # A stream with a slowdown goes on only while nothing is found, so that its later parts are the hard ones.
     cut = [piece for stream in pairs for piece in stream.pieces(FEWEST_PAIRS)[: 1 if stream.percent else None]]
-    installed = [rule for rule in RULES if rule.is_installed]
+    installed = [rule for rule in RULES if is_installed(rule.needs)]
     unpaired = [rule for rule in installed if not rule.paired]
     tables = [table("In pairs, in random order", cut, installed), table("One side after the other", in_turn, unpaired)]
     same = all_of(cut, 0)

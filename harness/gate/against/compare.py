@@ -324,11 +324,10 @@ def _recurs(second: Sequence[float], tests: int, margin: float) -> bool | None:
 def verdicts(
     first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]], margin: float, process_pair_s: float
 ) -> list[PairedTime]:
-    """Return a verdict on each benchmark of the first set, from benchmark → logs of new ÷ old, one per process pair, of both sets.
+    """Return a verdict on each benchmark, from benchmark → logs of new ÷ old, one per process pair, of both sets.
 
-    A regression looks slower in the first set and recurs in the second, corrected for all benchmarks that have one. An improvement
-    is shown by the first set alone, corrected for all benchmarks (Holm), since no build fails because of it. `process_pair_s` is
-    the duration of a process pair, for the advice.
+    A regression looks slower in the first set and recurs in the second, corrected for all that have one. An improvement is shown by
+    the first set alone, corrected for all (Holm). `process_pair_s` is the duration of a process pair, for the advice.
     """
     effects = {name: process_pairs.effect(logs) for name, logs in first.items()}
     repeat = suspects(first, margin)

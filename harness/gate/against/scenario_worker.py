@@ -1,9 +1,9 @@
 """The worker of one version's scenario for `harness gate --against`, run by path within that version's tree.
 
 It uses the tree's own `harness`, of any of its versions since groups were a mapping. The job is a JSON file: `task`, `file` (the
-scenario's), `setting` (the fields of `harness.scenario.Setting`), `kept` (a folder of this version) and `benchmarks` (group and arm
-by name). Tasks: serve: start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine:
-answers and work counts · time: serve slices.
+scenario's), `setting` (of `harness.scenario.Setting`), `kept` (a folder) and `benchmarks` (group and arm by name). Tasks: serve:
+start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine: answers and work counts ·
+time: serve slices.
 """
 
 from __future__ import annotations
