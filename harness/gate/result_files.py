@@ -19,8 +19,6 @@ from harness.stats.intervals import median
 from harness.verdicts.unpaired import DRIFT, Unpaired, UnpairedOutcome, compare
 
 CANDIDATE = "candidate"
-UNPAIRED = "unpaired"
-"""The name of the warning that every comparison of two files raises."""
 
 SHIFT, SHARE, MIN_BENCHMARKS = 1.1, 0.8, 4
 """All benchmarks shifted if there are at least MIN_BENCHMARKS, at least this SHARE of them moved the same way, and the median of
@@ -116,7 +114,7 @@ def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]
     default = "the default, from runs of the same code on two shared cores; compare two such runs here to find yours"
     differ = f"differ by up to {drift * 100:.3g} % ({'as given' if drift != DRIFT else default})"
     message = f"these runs were not interleaved; separate runs of the same code {differ}, so smaller differences are not judged"
-    found = [RunWarning(UNPAIRED, message, "measure both versions interleaved, in one run, to detect smaller differences")]
+    found = [RunWarning("unpaired", message, "measure both versions interleaved, in one run, to detect smaller differences")]
     if before.digest and before.digest == after.digest:
         found.append(RunWarning("the same file", "both files hold the same bytes", "name the file of the other run"))
     other = differences(before.environment, after.environment)

@@ -26,9 +26,6 @@ from harness.results.store import RUN_FILE, read_run
 MAX_BYTES = 512 * 2**20
 """The largest size of a file, compressed or not; a larger one is unlikely to be a result."""
 
-OWN = "schema_version"
-"""The member that `run.json` has and no other tool's file."""
-
 
 @cache
 def importers() -> tuple[ModuleType, ...]:
@@ -67,7 +64,7 @@ def _content(path: Path) -> Content | None:
         return Content(path, body, None)
     body = body.removeprefix(b"\xef\xbb\xbf")
     content = Content(path, body, _outline(path, body))
-    return None if content.member(OWN) else content
+    return None if content.member("schema_version") else content  # which `run.json` has and no other tool's file
 
 
 def _bytes(path: Path) -> bytes:

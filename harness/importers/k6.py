@@ -16,13 +16,9 @@ from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 FORMAT = "k6's summary"
-LIMITATIONS = (
-    RunWarning(
-        "limitations of k6's summary",
-        "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out",
-        "add `count` and p(99) with --summary-trend-stats, and run several times to see the variation from run to run",
-    ),
-)
+_LIMITS = "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out"
+_REMEDY = "add `count` and p(99) with --summary-trend-stats, and run several times to see the variation from run to run"
+LIMITATIONS = (RunWarning("limitations of k6's summary", _LIMITS, _REMEDY),)
 TIMES = ("http_req_duration", "iteration_duration", "group_duration", "grpc_req_duration", "ws_connecting", "ws_ping")
 """k6's own metrics of a whole operation; the phases of an HTTP request are parts of the first."""
 

@@ -15,17 +15,12 @@ from harness.results.run import RunWarning
 
 TOOL = "Locust"
 FORMAT = "Locust's JSON"
+_ROUNDED = "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles"
+_WAITS = "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile"
+_LOAD = "run the scenario with `harness load`, which separates failures and measures from the intended start"
 LIMITATIONS = (
-    RunWarning(
-        "Locust's rounding",
-        "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles",
-        "run the scenario with `harness load`, which keeps nanoseconds",
-    ),
-    RunWarning(
-        "Locust's limitations",
-        "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile",
-        "run the scenario with `harness load`, which separates failures and measures from the intended start",
-    ),
+    RunWarning("Locust's rounding", _ROUNDED, "run the scenario with `harness load`, which keeps nanoseconds"),
+    RunWarning("Locust's limitations", _WAITS, _LOAD),
 )
 _STEPS_MS = ((100.0, 1), (1_000.0, 10), (10_000.0, 100), (float("inf"), 1_000))
 """The time below which Locust rounds to a step, and the step."""

@@ -39,7 +39,7 @@ class DriverJob(msgspec.Struct, frozen=True):
 
 
 class DriverResult(msgspec.Struct, frozen=True):
-    """A client's result in the window. CPU times are those of client and server over the whole window."""
+    """A client's result in the window, with the CPU times of client and server."""
 
     requests: int
     seconds: float

@@ -68,12 +68,11 @@ class Stream:
 
     def cut(self, seconds: float) -> list[Stream]:
         """Return the parts of `seconds` seconds each; an incomplete part at the end is left out."""
-        parts, begin = [], 0
-        for place, spent_ns in enumerate(self.spent_ns):
-            since_ns = self.spent_ns[begin - 1] if begin else 0
+        parts, begin, since_ns = [], 0, 0
+        for end, spent_ns in enumerate(self.spent_ns, 1):
             if spent_ns - since_ns >= seconds * 1e9:
-                parts.append(self._part(begin, place + 1))
-                begin = place + 1
+                parts.append(self._part(begin, end))
+                begin, since_ns = end, spent_ns
         return parts
 
     def pieces(self, pairs: int) -> list[Stream]:

@@ -301,7 +301,8 @@ def compare_all(
                 number += 1
                 for name, log in run(number, slices_s, undecided)[0].items():
                     second[name].append(log)
-                undecided = frozenset(name for name in undecided if _recurs(second[name], len(repeat), margin) is None)
+                recurs = partial(process_pairs.recurs, tests=len(repeat), limit=SECOND_SET_LIMIT, margin=margin)
+                undecided = frozenset(name for name in undecided if recurs(second[name]) is None)
     finally:
         allocator.release()
     return verdicts(first, second, margin, each_s)
@@ -315,10 +316,6 @@ def share_s(process_pair_s: float, start_up_s: float, benchmarks: int) -> float:
 def suspects(first: Mapping[str, Sequence[float]], margin: float) -> list[str]:
     """Return the benchmarks that look slower in the first set."""
     return [name for name, logs in first.items() if process_pairs.looks_slower(process_pairs.effect(logs), margin)]
-
-
-def _recurs(second: Sequence[float], tests: int, margin: float) -> bool | None:
-    return process_pairs.recurs(second, tests, SECOND_SET_LIMIT, margin)
 
 
 def verdicts(
@@ -335,7 +332,7 @@ def verdicts(
     found = []
     for (name, effect), p in zip(effects.items(), corrected, strict=True):
         shown, n, again = effect, len(first[name]), second.get(name, ())
-        if name in repeat and again and _recurs(again, len(repeat), margin):
+        if name in repeat and again and process_pairs.recurs(again, len(repeat), SECOND_SET_LIMIT, margin):
             verdict = GateVerdict.REGRESSED
             reason = f"slower in {PROCESS_PAIRS} process pairs, and again in {len(again)} fresh ones"
             shown = process_pairs.effect(again)  # the set that was not selected by its result
