@@ -34,8 +34,7 @@ from tools import exit_code
 ROWS_PER_SCALE = 100_000
 """Accounts that pgbench creates at scale 1."""
 
-BLOCK_ROWS = 5_000
-_FILLER = 84
+BLOCK_ROWS, _FILLER = 5_000, 84
 _ARE_EQUAL = """
 SELECT (SELECT count(*) FROM loaded) = (SELECT count(*) FROM pgbench_accounts)
    AND NOT EXISTS (SELECT aid, bid, abalance FROM pgbench_accounts EXCEPT SELECT aid, bid, abalance FROM loaded)

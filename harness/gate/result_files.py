@@ -21,8 +21,7 @@ from harness.verdicts.unpaired import DRIFT, Unpaired, UnpairedOutcome, compare
 CANDIDATE = "candidate"
 
 SHIFT, SHARE, MIN_BENCHMARKS = 1.1, 0.8, 4
-"""All benchmarks shifted if there are at least MIN_BENCHMARKS, at least this SHARE of them moved the same way, and the median of
-all ratios is beyond SHIFT."""
+"""All benchmarks shifted if at least MIN_BENCHMARKS and this SHARE of them moved the same way, their median ratio beyond SHIFT."""
 
 
 def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only: str = "*") -> Run:

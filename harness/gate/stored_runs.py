@@ -35,15 +35,12 @@ MIN_CHANGE = 0.25
 ALPHA = 0.01
 """The probability, at most, that any time of the same code is beyond the limit, if the drift is as stated (Bonferroni)."""
 
-SUITE = 8
-"""The number of times from which on their own scatter and their common shift are taken into account."""
-
 SHIFTED, SHIFTED_BADLY = 1.1, 1.5
 """The factors from which on a shift of all times raises a warning, and the gate does not pass: a machine alone seldom shifts that
 much. Where too few times are compared to see their common shift, it is assumed to be the larger one."""
 
-MIN_PROCESSES = 2
-"""The number of processes that an interval over processes needs."""
+SUITE, MIN_PROCESSES = 8, 2
+"""The number of times from which on their own scatter and common shift count, and the number of processes for an interval."""
 
 
 def gate(

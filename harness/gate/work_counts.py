@@ -15,9 +15,8 @@ TOLERANCE = 0.02
 """The share by which a count that does not repeat exactly may change, unless its scenario or the project sets another."""
 
 INTERPRETER = ("calls", "allocations", "instructions")
-"""The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but
-where threads and an event loop switch, not to the last count in another process, even if they did in one. Another version of the
-interpreter does different work."""
+"""The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but with
+threads and an event loop not to the last count, even if they did in one process. Another interpreter does different work."""
 
 UNSTEADY = 0.2
 """If at least this share of a metric's counts in a baseline did not repeat, those that did may have done so by luck: two equal

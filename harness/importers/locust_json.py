@@ -13,8 +13,7 @@ import numpy as np
 from harness.importers.reading import MAX_VALUES, Content, InvalidFileError, Reading, TimeCounts, Timing, nanoseconds, one_line
 from harness.results.run import RunWarning
 
-TOOL = "Locust"
-FORMAT = "Locust's JSON"
+TOOL, FORMAT = "Locust", "Locust's JSON"
 _ROUNDED = "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles"
 _WAITS = "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile"
 _LOAD = "run the scenario with `harness load`, which separates failures and measures from the intended start"

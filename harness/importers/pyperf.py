@@ -19,7 +19,6 @@ _AVERAGES = "a value is the average of many loops, so that percentiles of single
 LIMITATIONS = (RunWarning("pyperf's limitations", _AVERAGES, "time single calls with `harness run`"),)
 VERSIONS = {"1.0", "6"}
 MACHINE = ("cpu_model_name", "cpu_count", "platform", "python_implementation", "python_version", "aslr")
-SECONDS = "second"
 
 
 class _Run(msgspec.Struct):
@@ -55,7 +54,7 @@ def parse(content: Content) -> Reading:
         about = common | benchmark.metadata | (benchmark.runs[0].metadata if benchmark.runs else {})
         name = one_line(str(about.get("name") or f"benchmark {number + 1}"))
         dates += [str(run.metadata["date"]) for run in benchmark.runs if run.metadata.get("date")]
-        if about.get("unit", SECONDS) != SECONDS:
+        if about.get("unit", "second") != "second":
             other.append(name)
         else:
             timings.append(_timing(name, [run.values for run in benchmark.runs if run.values]))

@@ -15,10 +15,8 @@ import numpy.typing as npt
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
-MAX_S, MAX_VALUES = 1e9, 2**40
-"""Thirty years, and the largest number of values: larger ones are errors, and do not fit into 64 bits as nanoseconds and sums."""
-
-MAX_TEXT = 300
+MAX_S, MAX_VALUES, MAX_TEXT = 1e9, 2**40, 300
+"""Thirty years, the largest number of values (larger ones do not fit into 64 bits as nanoseconds and sums), and of characters."""
 
 
 class InvalidFileError(Exception):

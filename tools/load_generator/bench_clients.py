@@ -29,8 +29,7 @@ from tools.load_generator.programs import HEY, WRK, is_installed, output, run_he
 from tools.servers import HOST, pinned, served
 
 OURS, LOCUST = "ours", "FastHttpUser"
-TIMES_LOCUST = 4.0
-P50_OF_WRK, P99_OF_WRK = 1.10, 1.25
+TIMES_LOCUST, P50_OF_WRK, P99_OF_WRK = 4.0, 1.10, 1.25
 MIN_USAGE = 0.8
 """The minimum usage of the busier core if nothing else runs."""
 

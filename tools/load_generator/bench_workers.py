@@ -33,12 +33,11 @@ from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
 from tools import exit_code
 from tools.load_generator import echo_scenario, options, spread
-from tools.load_generator.bench_drivers import cpu_s
+from tools.load_generator.bench_drivers import WARM_UP_S, cpu_s
 from tools.load_generator.echo_scenario import ECHO, NOTHING, PID, SERVER
 from tools.servers import HOST, served
 
 COUNTS = (1, 2, 4)
-WARM_UP_S = 0.5
 FULL = 0.85
 """The usage from which a core counts as full: the rest goes to the system and other processes."""
 

@@ -13,8 +13,6 @@ ECHO, NOTHING = "baseline", "nothing"
 SERVER, PID = "echo", "process"
 """The name of the echo among a setting's servers, and the fact with its process id."""
 
-_GOOD = 200
-
 
 @dataclass(frozen=True)
 class EchoInstance:
@@ -46,7 +44,7 @@ class EchoLoad(Scenario[EchoInstance]):
 
     async def run(self, instance: EchoInstance, _case: Case) -> int:
         """Send the request, and return the response's status."""
-        return _GOOD if instance.arm == NOTHING else (await instance.client.send(instance.request)).status
+        return 200 if instance.arm == NOTHING else (await instance.client.send(instance.request)).status
 
     def targets(self, instance: EchoInstance) -> Mapping[str, int]:
         """Return the echo's process."""

@@ -17,9 +17,6 @@ from harness.errors import ScenarioFailedError
 from harness.stats.intervals import QUANTILES
 
 WRK, HEY = "wrk", "hey"
-EXTRA_TIMEOUT_S = 60.0
-"""The timeout of a program, in addition to its duration."""
-
 _LUA = """done = function(summary, latency, requests)
   io.write(string.format("SEEN %d %.6f", summary.requests, summary.duration / 1e6))
   for _, p in ipairs({50, 90, 95, 99, 99.9}) do io.write(string.format(" %.3f", latency:percentile(p) / 1000)) end
@@ -94,7 +91,7 @@ def output(
     name: str, command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
     """Return a command's output; raise ScenarioFailedError, with the end of it, if it fails or does not end in time."""
-    timeout_s = seconds + EXTRA_TIMEOUT_S
+    timeout_s = seconds + 60.0  # in addition to its duration
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s, env=environment, cwd=folder)
     except subprocess.TimeoutExpired:

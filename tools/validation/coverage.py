@@ -25,10 +25,8 @@ RATIO = 1.05
 SPREAD, PROCESS_BIAS = 0.05, 0.02
 """The standard deviations of an operation's noise, and of a process's bias on each side, on the log scale."""
 
-AUTOCORRELATION = 0.7
-STATED = 0.95
-_SEED = 20_260_101
-_CHANCE = 0.01
+AUTOCORRELATION, STATED = 0.7, 0.95
+_SEED, _CHANCE = 20_260_101, 0.01
 
 Logs = npt.NDArray[np.float64]
 """Logs of times, shape (processes, pairs)."""

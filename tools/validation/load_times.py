@@ -33,11 +33,8 @@ from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Accuracy of response times under load"
 
-SHARE, MIN_TOLERANCE_MS = 0.01, 0.5
-"""A percentile is right within this share of the truth or this much, whichever is more."""
-
-ROUNDS = 3
-"""Runs of each tool; odd, so that a median is a measured value."""
+SHARE, MIN_TOLERANCE_MS, ROUNDS = 0.01, 0.5, 3
+"""A percentile is right within this share or this much of the truth, whichever is more. Runs of each tool: odd, for a median."""
 
 _TEXT = (
     "A test server holds every request for a time that depends only on a seed and the request's number, and logs its own lateness."
@@ -54,13 +51,12 @@ _NOTES = (
     "“Requests” are those that a tool counted; in the row of the truth, those that users would have sent meanwhile.",
 )
 
-DRAIN_S = 60.0
-"""The drain timeout of this harness; longer than any time of the server, also on a busy machine."""
-
 WARM_UP_S = 1
 """The warm-up of this harness, as by default in `harness load`; a whole number, so that arrivals stay evenly spaced."""
 
-IN_FLIGHT_CAP = 10_000
+DRAIN_S, IN_FLIGHT_CAP = 60.0, 10_000
+"""Limits of this harness that are beyond any time of the server, also on a busy machine."""
+
 _LOCUSTFILE = Path(__file__).parent / "load" / "plain_locust.py"
 
 

@@ -23,9 +23,8 @@ INJECTED = {0: 30, 3: 20}
 BUDGET_S = 15.0
 """Time budget of a comparison, including the second set of processes that confirms a suspected slowdown."""
 
-MISSED = 0.05
 VERDICTS = (GateVerdict.REGRESSED, GateVerdict.IMPROVED, GateVerdict.EQUIVALENT, GateVerdict.INCONCLUSIVE)
-_CHANCE = 0.05
+MISSED, _CHANCE = 0.05, 0.05
 _TEXT = (
     "The workload of the question about pairs as two versions of a program, each in ten fresh processes on one core, interleaved as"
     f" by `harness gate --against`, with {BUDGET_S:g} s per comparison. A slowdown has to recur in fresh processes to be reported."

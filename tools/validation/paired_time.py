@@ -32,9 +32,8 @@ TITLE = "Do pairs inside a process detect small slowdowns, and none in identical
 MARGIN = 0.01
 """The smallest slowdown that the harness's rule tests for, as a share."""
 
-LONGEST_S = 10.0
-FEWEST_PAIRS = 60
-"""Fewest pairs of a stream, for rules that are evaluated once."""
+LONGEST_S, FEWEST_PAIRS = 10.0, 60
+"""The duration of a stream, and its fewest pairs, for rules that are evaluated once."""
 
 BUDGETS_S = (1.0, 3.0, LONGEST_S)
 MOST_FALSE, LEAST_FOUND, MUST_FIND = 0.01, 0.95, 3

@@ -23,10 +23,9 @@ from tools.validation.section import Requirement, Section, SectionTable
 
 TITLE = "Do work counts repeat exactly, and is one percent more detected?"
 
-PROCESSES = 16
+PROCESSES, FEWEST_PROCESSES = 16, 3
 """Each but the first is compared with the one before it: 15 times 10 kinds of work times 2 counts are 300 comparisons."""
 
-FEWEST_PROCESSES = 3
 MUST_SHOW = ("vm_steps", "statements")
 """Counts that must detect one percent more every time."""
 

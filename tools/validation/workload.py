@@ -14,14 +14,10 @@ from typing import Any, ClassVar, Self
 from harness.results.run import BASELINE
 from harness.scenario import Case, Group, Scenario, Setting
 
-QUERIES = 200
-"""Queries of the baseline: one percent more is two more."""
+QUERIES, INJECTED = 200, (0, 1, 3, 5, 10)
+"""Queries of the baseline, and the percentages that the arms do more: one percent is two queries, 0 is the baseline's twin."""
 
-INJECTED = (0, 1, 3, 5, 10)
-"""Percent that the arms do more; 0 is the baseline's twin."""
-
-SQL = "SELECT sum(b) FROM t WHERE id BETWEEN 500 AND 620"
-ROWS = 2000
+SQL, ROWS = "SELECT sum(b) FROM t WHERE id BETWEEN 500 AND 620", 2000
 
 
 def arm_of(percent: int) -> str:

@@ -39,11 +39,9 @@ PROCESS_PAIRS, SECOND_SET_LIMIT = 10, 20
 MIN_SLICES_S, START_UP_S = 0.15, 1.0
 """The seconds of a process pair: for every benchmark, whatever the budget, and for its start, until one has been started."""
 
-SLICE_NS = 3_000_000
-"""The target duration of a slice: shorter ones measure the switch between processes, longer ones more of the machine's noise."""
-
-MIN_PAIRS = 3
-"""The number of pairs of slices in a process pair, however long they take."""
+SLICE_NS, MIN_PAIRS = 3_000_000, 3
+"""The target duration of a slice, and the fewest pairs of slices in a process pair. Shorter slices measure the switch between
+processes, longer ones more of the machine's noise."""
 
 MAX_PADDING = 4096
 """Bytes: a page. Stacks that begin anywhere in it cover every alignment."""

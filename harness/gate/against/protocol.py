@@ -64,7 +64,6 @@ def repeated(operation: Callable[[], object]) -> Timed:
     """Return the function that times a function without arguments."""
 
     def timed(_: int, repeats: int) -> int:
-        """Return the nanoseconds of the repetitions."""
         start = time.perf_counter_ns()
         for _ in range(repeats):
             operation()

@@ -14,8 +14,7 @@ from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
 
-PLUGIN_NAME = "harness_pytest_worker"
-ENGINE = "pytest"
+PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""

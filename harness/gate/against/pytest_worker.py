@@ -125,7 +125,6 @@ class SliceBenchmark:
         last: list[Any] = [None]
 
         def timed(_: int, repeats: int) -> int:
-            """Return the nanoseconds of the repetitions."""
             spent = 0
             if setup is None and teardown is None:
                 given = kwargs or {}

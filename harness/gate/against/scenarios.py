@@ -112,7 +112,6 @@ def _examine(
         each.mkdir()
 
     def version(task: str) -> VersionCommand:
-        """Return the command for one task of the job as it is now."""
         written = folder / f"{task}.json"
         written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
         return version_command(trees, name, python, ["-P", str(WORKER), str(written)])

@@ -28,8 +28,7 @@ from harness.runtime.clock import Clock, MonotonicClock
 from tools.servers import HOST, listening, served
 
 RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n" + b"x" * 100
-DISCONNECTED = -1
-TIMEOUT_S = 10.0
+DISCONNECTED, TIMEOUT_S = -1, 10.0
 Ns = npt.NDArray[np.int64]
 
 TABLE = 10_000
