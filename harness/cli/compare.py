@@ -37,7 +37,7 @@ def drift_and_out(parser: argparse.ArgumentParser, out: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
     from harness.cli import _console
-    from harness.gate.result_files import exit_code
+    from harness.gate.result_files import gated
 
     record = compared(options.before, options.after, options)
     if options.format != "html":
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         page = publish(record, options.out)
         if options.format in {"html", "terminal"}:
             print(page)
-    return exit_code(record)
+    return gated(record).exit_code
 
 
 def compared(before: Path, after: Path, options: argparse.Namespace) -> Run:

@@ -171,7 +171,7 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 files = _files(trees, options.files or ["all"], options.scenarios)
                 request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
             report("comparing the dependencies of both versions")
-            python, _ = interpreter(trees, space)
+            python = interpreter(trees, space)
             if request is not None:
                 return scenarios.compare(trees, python, request, space, report)
             return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)

@@ -14,28 +14,14 @@ from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.run import (
-    BASELINE,
-    ArmResult,
-    PromiseVerdict,
-    Ratio,
-    Run,
-    RunKind,
-    RunWarning,
-    ScenarioResult,
-    ScenarioStatus,
-    Verdict,
-)
+from harness.results.run import BASELINE, ArmResult, Ratio, Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.stats.intervals import median
 from harness.verdicts.unpaired import DRIFT, Unpaired, UnpairedOutcome, compare
 
 CANDIDATE = "candidate"
-UNPAIRED = "unpaired"
-"""The name of the warning that every comparison of two files raises."""
 
 SHIFT, SHARE, MIN_BENCHMARKS = 1.1, 0.8, 4
-"""All benchmarks shifted if there are at least MIN_BENCHMARKS, at least this SHARE of them moved the same way, and the median of
-all ratios is beyond SHIFT."""
+"""All benchmarks shifted if at least MIN_BENCHMARKS and this SHARE of them moved the same way, their median ratio beyond SHIFT."""
 
 
 def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only: str = "*") -> Run:
@@ -49,26 +35,20 @@ def side_by_side(before: Reading, after: Reading, *, drift: float = DRIFT, only:
     """
     _refuse_other_kinds(before, after)
     pairs = _joined(before, after, only)
-    outcomes = [compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs]
-    name = f"{Path(before.file).name} → {Path(after.file).name}"
+    outcomes = {old.name: compare(_unpaired(old), _unpaired(new), drift) for old, new in pairs}
+    name = one_line(f"{Path(before.file).name} → {Path(after.file).name}")
+    ratios = {benchmark: outcome.ratio for benchmark, outcome in outcomes.items() if outcome.ratio is not None}
+    doc = f"Measured by {before.tool} in two separate runs."
+    about = ("comparison", name, doc, after.file, after.tool, 0.0, ScenarioStatus.OK)
     result = ScenarioResult(
-        name="comparison",
-        title=one_line(name),
-        doc=f"Measured by {before.tool} in two separate runs.",
-        file=after.file,
-        engine=after.tool,
-        rtt_ms=0.0,
-        status=ScenarioStatus.OK,
+        *about,
         arms=[ArmResult(BASELINE, f"before: {one_line(before.file)}"), ArmResult(CANDIDATE, f"after: {one_line(after.file)}")],
         latencies=[own_run.latency(timing, arm) for pair in pairs for timing, arm in zip(pair, (BASELINE, CANDIDATE), strict=True)],
-        ratios=[_ratio(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True) if outcome.ratio is not None],
-        verdicts=[_verdict(old.name, outcome) for (old, _), outcome in zip(pairs, outcomes, strict=True)],
-        warnings=[
-            *_warnings(before, after, drift),
-            *_shifted([outcome.ratio for outcome in outcomes if outcome.ratio is not None]),
-        ],
+        ratios=[Ratio(CANDIDATE, n, ratio, *_interval(outcomes[n]), processes=[], pairs=0) for n, ratio in ratios.items()],
+        verdicts=[_verdict(benchmark, outcome) for benchmark, outcome in outcomes.items()],
+        warnings=[*_warnings(before, after, drift), *_shifted(list(ratios.values()))],
     )
-    return own_run.blank(RunKind.COMPARISON, one_line(name), after, result, _environment(before, after, drift))
+    return own_run.of_result(RunKind.COMPARISON, name, after, result, _environment(before, after, drift))
 
 
 def gated(compared: Run) -> GateResult:
@@ -77,42 +57,21 @@ def gated(compared: Run) -> GateResult:
     for result in compared.scenarios:
         names = (result.arms[0].description.removeprefix("before: "), result.arms[-1].description.removeprefix("after: "))
         medians_ns = {(x.group, x.arm): x.process_medians_ns[0] for x in result.latencies}
-        rows += [_row(result, verdict, medians_ns) for verdict in result.verdicts]
+        for verdict in result.verdicts:
+            judged = GateVerdict(verdict.verdict)
+            if judged == GateVerdict.INCONCLUSIVE:
+                judged = GateVerdict.NOT_JUDGED
+            base, candidate = (medians_ns.get((verdict.promise, arm)) for arm in (result.arms[0].name, verdict.arm))
+            change, low, high = (1 / ratio if ratio else None for ratio in (verdict.value, verdict.high, verdict.low))
+            place = (verdict.promise, result.engine, 0.0, "", "")
+            rows.append(GateRow(RowKind.TIME, *place, "time", judged, verdict.sentence, base, candidate, "ns", change, low, high))
     return gate_result(names, rows, warnings=[warning for result in compared.scenarios for warning in result.warnings])
-
-
-def exit_code(run: Run) -> int:
-    """Return the exit code of a comparison: 1 with a regression, else 3 where anything is inconclusive, else 0."""
-    return gated(run).exit_code
-
-
-def _row(result: ScenarioResult, verdict: Verdict, medians_ns: dict[tuple[str, str], float]) -> GateRow:
-    inconclusive = verdict.verdict == PromiseVerdict.INCONCLUSIVE
-    return GateRow(
-        kind=RowKind.TIME,
-        scenario=verdict.promise,
-        engine=result.engine,
-        rtt_ms=0.0,
-        arm="",
-        group="",
-        metric="time",
-        verdict=GateVerdict.NOT_JUDGED if inconclusive else GateVerdict(verdict.verdict),
-        reason=verdict.sentence,
-        base=medians_ns.get((verdict.promise, result.arms[0].name)),
-        candidate=medians_ns.get((verdict.promise, verdict.arm)),
-        unit="ns",
-        change=1 / verdict.value if verdict.value else None,
-        low=1 / verdict.high if verdict.high else None,
-        high=1 / verdict.low if verdict.low else None,
-    )
 
 
 def _refuse_other_kinds(before: Reading, after: Reading) -> None:
     if before.tool != after.tool:
-        raise NotComparableError(
-            f"{before.file} is from {before.tool}, {after.file} from {after.tool}: different tools measure different things; "
-            "compare files of the same tool"
-        )
+        tools = f"{before.file} is from {before.tool}, {after.file} from {after.tool}"
+        raise NotComparableError(f"{tools}: different tools measure different things; compare files of the same tool")
     datasets = [{k: v for k, v in file.environment.items() if k.startswith("dataset of ")} for file in (before, after)]
     for name in datasets[0].keys() & datasets[1].keys():
         if datasets[0][name] != datasets[1][name]:
@@ -124,8 +83,7 @@ def _joined(before: Reading, after: Reading, only: str) -> list[tuple[Timing, Ti
     old, new = ({t.name: t for t in file.timings if fnmatchcase(t.name, only)} for file in (before, after))
     if not (old or new):
         raise UsageError(f"no benchmark matches {only!r}; there are, for example, {listed([t.name for t in before.timings])}")
-    missing = {name: "" for name in old if name not in new}
-    added = {name: "" for name in new if name not in old}
+    missing, added = ({name: "" for name in one if name not in other} for one, other in ((old, new), (new, old)))
     if missing or added:
         parts = [f"only in {before.file}: {listed(list(missing))}"] * bool(missing)
         parts += [f"only in {after.file}: {listed(list(added))}"] * bool(added)
@@ -146,35 +104,16 @@ def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
     return bounds if all(bound is not None and math.isfinite(bound) for bound in bounds) else (None, None)
 
 
-def _ratio(name: str, outcome: UnpairedOutcome) -> Ratio:
-    assert outcome.ratio is not None
-    return Ratio(CANDIDATE, name, outcome.ratio, *_interval(outcome), processes=[], pairs=0)
-
-
 def _verdict(name: str, outcome: UnpairedOutcome) -> Verdict:
-    low, high = _interval(outcome)
-    return Verdict(
-        promise=name,
-        text="",
-        arm=CANDIDATE,
-        verdict=outcome.verdict,
-        sentence=outcome.reason,
-        unit="×",
-        value=outcome.ratio,
-        low=low,
-        high=high,
-        neutral=1.0,
-    )
+    figures = (outcome.ratio, *_interval(outcome))
+    return Verdict(name, "", CANDIDATE, outcome.verdict, outcome.reason, "×", "", *figures, neutral=1.0)
 
 
 def _warnings(before: Reading, after: Reading, drift: float) -> list[RunWarning]:
     default = "the default, from runs of the same code on two shared cores; compare two such runs here to find yours"
-    source = "as given" if drift != DRIFT else default
-    message = (
-        f"these runs were not interleaved; separate runs of the same code differ by up to {drift * 100:.3g} % ({source}), "
-        "so smaller differences are not judged"
-    )
-    found = [RunWarning(UNPAIRED, message, "measure both versions interleaved, in one run, to detect smaller differences")]
+    differ = f"differ by up to {drift * 100:.3g} % ({'as given' if drift != DRIFT else default})"
+    message = f"these runs were not interleaved; separate runs of the same code {differ}, so smaller differences are not judged"
+    found = [RunWarning("unpaired", message, "measure both versions interleaved, in one run, to detect smaller differences")]
     if before.digest and before.digest == after.digest:
         found.append(RunWarning("the same file", "both files hold the same bytes", "name the file of the other run"))
     other = differences(before.environment, after.environment)
@@ -196,13 +135,10 @@ def _shifted(ratios: Sequence[float]) -> Iterator[RunWarning]:
     if len(ratios) < MIN_BENCHMARKS:
         return
     middle = median(ratios)
-    faster = middle > 1
-    alike = sum((ratio > 1) == faster for ratio in ratios)
-    if max(middle, 1 / middle) > SHIFT and alike >= SHARE * len(ratios):
-        message = (
-            f"{alike} of {len(ratios)} benchmarks became {'faster' if faster else 'slower'}, "
-            f"half of all by at least {max(middle, 1 / middle):.2f}×"
-        )
+    shift, direction = (middle, "faster") if middle > 1 else (1 / middle, "slower")
+    alike = sum((ratio > 1) == (middle > 1) for ratio in ratios)
+    if shift > SHIFT and alike >= SHARE * len(ratios):
+        message = f"{alike} of {len(ratios)} benchmarks became {direction}, half of all by at least {shift:.2f}×"
         remedy = "check the machine before the code: measure both versions again, interleaved"
         yield RunWarning("all times shifted", message, remedy)
 

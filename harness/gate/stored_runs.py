@@ -1,10 +1,9 @@
 """Gate two stored runs: from the runs to a row per figure and one verdict. Pure.
 
-Work counts decide. Stored times are from two moments and two states of the machine: the same code differs from run to run, and the
-machine drifts in addition, sometimes for all figures alike. They can therefore show a large change only. A stored time counts if
-the intervals over both runs' processes are apart and the change is beyond a limit that holds for all times of the comparison
-together; where the suite itself scatters more than the limit assumes, the limit is as wide as that. A shift of all times raises a
-warning, and is charged to no single one. Other times are not judged; where there are only those, the gate is inconclusive.
+Work counts decide. A machine drifts between two runs, sometimes for all times alike, so that a stored time counts only if the
+intervals over both runs' processes are apart and the change is beyond a limit that holds for all times of the comparison together,
+and is as wide as these scatter themselves. A shift of all times raises a warning, and is charged to no single one. Other times are
+not judged; where there are only those, the gate is inconclusive.
 """
 
 import math
@@ -14,14 +13,17 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from statistics import NormalDist
 
+import numpy as np
+
 from harness.errors import UsageError
 from harness.gate import work_counts
-from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions
+from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions, place
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
-from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult
+from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
 from harness.stats.intervals import mean_interval, median
+from harness.stats.noise import robust_sd
 
 DRIFT_SD = 0.075
 """The standard deviation, as a share, of a process's time from run to run of the same code, in fresh processes on two shared cores.
@@ -33,18 +35,12 @@ MIN_CHANGE = 0.25
 ALPHA = 0.01
 """The probability, at most, that any time of the same code is beyond the limit, if the drift is as stated (Bonferroni)."""
 
-SUITE = 8
-"""The number of times from which on their own scatter and their common shift are taken into account."""
-
 SHIFTED, SHIFTED_BADLY = 1.1, 1.5
 """The factors from which on a shift of all times raises a warning, and the gate does not pass: a machine alone seldom shifts that
 much. Where too few times are compared to see their common shift, it is assumed to be the larger one."""
 
-MIN_PROCESSES = 2
-"""The number of processes that an interval over processes needs."""
-
-MAD_TO_SD = 1.4826
-"""The standard deviation of a normal distribution ÷ its median absolute deviation."""
+SUITE, MIN_PROCESSES = 8, 2
+"""The number of times from which on their own scatter and common shift count, and the number of processes for an interval."""
 
 
 def gate(
@@ -68,16 +64,15 @@ def gate(
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
     if base.scenarios and not before:
-        known = ", ".join(sorted({r.name for r in base.scenarios}))
-        raise UsageError(f"no scenario matches {only!r}; the baseline has {known}")
+        raise UsageError(f"no scenario matches {only!r}; the baseline has {', '.join(sorted({r.name for r in base.scenarios}))}")
     matched = match(before, after, interrupted=candidate.interrupted)
-    rows, incomparable = list(matched.rows), list(matched.incomparable)
+    rows, incomparable = matched.rows, matched.incomparable
     for pair in matched.pairs:
         found, reasons = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
         rows += found
         incomparable += reasons
-    machine = another_machine(base.environment, candidate.environment)
-    times = stored_times([(pair.old, pair.new) for pair in matched.pairs], machine)
+    both = [(pair.old, pair.new) for pair in matched.pairs]
+    times = stored_times(both, another_machine(base.environment, candidate.environment))
     rows += times.rows
     warnings = [*matched.warnings, *times.warnings, *_warnings(base, candidate, rows)]
     return result(names, rows, incomparable, warnings, all_slower=times.all_slower)
@@ -104,16 +99,17 @@ def _rows(pair: MatchedPair, rules: Rules) -> tuple[list[GateRow], list[RunWarni
     rows, missing = work_counts.work(pair.old, pair.new, rules)
     missing = [count for count in missing if pair.keeps(count.arm, count.group)]
     rows += [row for row in work_counts.memory(pair.old, pair.new, rules) if pair.keeps(row.arm, row.group)]
-    reasons = []
     excluded = Counter(row.reason for row in rows if row.verdict == GateVerdict.NOT_COMPARABLE)
-    for reason, number in excluded.items():
-        reasons.append(RunWarning(f"{pair.place}: {counted(number, 'figure')}", reason, ACCEPT))
+    reasons = [RunWarning(f"{place(pair.old)}: {counted(n, 'figure')}", reason, ACCEPT) for reason, n in excluded.items()]
     if missing and not pair.interrupted:
-        metrics = sorted({count.metric.replace("_", " ") for count in missing})
         verb = "is" if len(missing) == 1 else "are"
-        message = f"{counted(len(missing), 'count')} of {', '.join(metrics)} {verb} missing in the candidate"
-        reasons.append(RunWarning(pair.place, message, ACCEPT))
+        message = f"{counted(len(missing), 'count')} of {_metrics(missing)} {verb} missing in the candidate"
+        reasons.append(RunWarning(place(pair.old), message, ACCEPT))
     return rows, reasons
+
+
+def _metrics(figures: Sequence[WorkCount | GateRow]) -> str:
+    return ", ".join(sorted({figure.metric.replace("_", " ") for figure in figures}))
 
 
 def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWarning]:
@@ -124,32 +120,19 @@ def _warnings(base: Run, candidate: Run, rows: Sequence[GateRow]) -> list[RunWar
         for warning in run.warnings
     ]
     if base.started_at == candidate.started_at and base.scenarios == candidate.scenarios:
-        found.append(
-            RunWarning("the same run", "baseline and candidate hold the same figures", "name the run of the other version")
-        )
-    unsteady = [
-        row
-        for row in rows
-        if row.kind == RowKind.WORK and row.verdict == GateVerdict.NOT_JUDGED and row.group and row.base != row.candidate
-    ]
+        message, remedy = "baseline and candidate hold the same figures", "name the run of the other version"
+        found.append(RunWarning("the same run", message, remedy))
+    work = [row for row in rows if row.kind == RowKind.WORK]
+    unsteady = [r for r in work if r.verdict == GateVerdict.NOT_JUDGED and r.group and r.base != r.candidate]
     if unsteady:
-        metrics = ", ".join(sorted({row.metric.replace("_", " ") for row in unsteady}))
-        message = f"{counted(len(unsteady), 'count')} of {metrics} changed, but did not repeat within the baseline either"
+        changed = f"{counted(len(unsteady), 'count')} of {_metrics(unsteady)} changed"
+        message = f"{changed}, but did not repeat within the baseline either"
         found.append(RunWarning("unsteady counts", message, "set a tolerance in the scenario or in [tool.harness.gate.tolerances]"))
-    return found + _unguarded(rows)
-
-
-def _unguarded(rows: Sequence[GateRow]) -> list[RunWarning]:
-    """Return a warning about scenarios without a judged work count: times alone do not guard them."""
-    guarded = {
-        row.place
-        for row in rows
-        if row.kind == RowKind.WORK and row.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED}
-    }
+    guarded = {r.place for r in work if r.verdict in {GateVerdict.EQUAL, GateVerdict.IMPROVED, GateVerdict.REGRESSED}}
     unguarded = list(dict.fromkeys(row.place for row in rows if row.kind == RowKind.TIME and row.place not in guarded))
-    if not guarded or not unguarded:
-        return []
-    return [RunWarning("not guarded", f"no work count guards {listed(unguarded, quote=False)}", AGAINST)]
+    if guarded and unguarded:  # times alone do not guard these
+        found.append(RunWarning("not guarded", f"no work count guards {listed(unguarded, quote=False)}", AGAINST))
+    return found
 
 
 @dataclass(frozen=True)
@@ -162,37 +145,21 @@ class StoredTimes:
     """Whether all times became so much slower together that the gate must not pass."""
 
 
-@dataclass(frozen=True)
-class _TimePair:
-    row: GateRow
-    before_ns: list[float]
-    after_ns: list[float]
-
-    @property
-    def log_change(self) -> float | None:
-        """The log of candidate ÷ baseline, None where a run has too few processes."""
-        enough = min(len(self.before_ns), len(self.after_ns)) >= MIN_PROCESSES
-        return math.log(self.row.change) if self.row.change and enough else None
-
-    @property
-    def apart(self) -> bool:
-        """Whether the 95 % intervals over the processes of both runs are apart."""
-        before, after = (mean_interval([math.log(ns) for ns in times_ns]) for times_ns in (self.before_ns, self.after_ns))
-        assert before.low is not None
-        assert before.high is not None
-        assert after.low is not None
-        assert after.high is not None
-        return before.high < after.low or after.high < before.low
-
-
 def stored_times(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]], another_machine: str) -> StoredTimes:
     """Return a row per arm and group that the first run timed. `another_machine` is why none is judged, "" if they are."""
-    found = [_time_pair(old, new, a, b) for old, new in pairs for a, b in _timed_in_both(old, new)]
-    known = [pair.log_change for pair in found if pair.log_change is not None]
-    centre, spread = _suite(known)
+    found = []
+    for old, new in pairs:
+        after = {(x.arm, x.group): x for x in new.latencies}
+        found += [_time_row(old, new, x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
+    known = [change for _, change, _ in found if change is not None]
+    is_suite = len(known) >= SUITE
+    # The common shift and the scatter around it; of few times, the shift that must be allowed for.
+    centre, spread = (median(known), robust_sd(np.array(known))) if is_suite else (math.log(SHIFTED_BADLY), 0.0)
     limit = abs(centre) + limit_log(len(known), spread)
-    rows = [_judge_time(pair, limit, another_machine) for pair in found]
-    if another_machine or len(known) < SUITE or math.exp(abs(centre)) < SHIFTED:
+    if another_machine:
+        return StoredTimes([replace(row, reason=another_machine) for row, _, _ in found], [])
+    rows = [row if change is None else _judge_time(row, change, apart, limit) for row, change, apart in found]
+    if not is_suite or math.exp(abs(centre)) < SHIFTED:
         return StoredTimes(rows, [])
     slower = centre > 0
     message = f"half of {len(known)} times became at least {math.exp(abs(centre)):.2f}× {'slower' if slower else 'faster'}"
@@ -208,43 +175,35 @@ def limit_log(number: int, spread: float = 0.0) -> float:
     return max(math.log(1 + MIN_CHANGE), z * max(math.sqrt(2) * DRIFT_SD, spread))
 
 
-def _suite(logs: Sequence[float]) -> tuple[float, float]:
-    """Return the common shift of many log changes and their robust sd around it; of few, the shift that must be allowed for."""
-    if len(logs) < SUITE:
-        return math.log(SHIFTED_BADLY), 0.0
-    centre = median(logs)
-    return centre, MAD_TO_SD * median([abs(x - centre) for x in logs])
+def _time_row(
+    result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None
+) -> tuple[GateRow, float | None, bool]:
+    """Return a time's row, the log of its change, and whether the 95 % intervals over both runs' processes are apart.
 
-
-def _timed_in_both(old: ScenarioResult, new: ScenarioResult) -> list[tuple[Latency, Latency | None]]:
-    after: Mapping[tuple[str, str], Latency] = {(x.arm, x.group): x for x in new.latencies}
-    return [(x, after.get((x.arm, x.group))) for x in old.latencies if x.arm != AA_CONTROL]
-
-
-def _time_pair(result: ScenarioResult, new_result: ScenarioResult, old: Latency, new: Latency | None) -> _TimePair:
-    row = GateRow(
-        RowKind.TIME, result.name, result.engine, result.rtt_ms, old.arm, old.group, "time", GateVerdict.NOT_JUDGED, "", unit="ns"
-    )
+    There is no log where a run has too few processes.
+    """
+    place = (result.name, result.engine, result.rtt_ms, old.arm, old.group)
+    row = GateRow(RowKind.TIME, *place, "time", GateVerdict.NOT_JUDGED, "", unit="ns")
     if new is None:
-        return _TimePair(replace(row, reason=f"not timed in the candidate ({new_result.status})"), [], [])
-    before_ns, after_ns = ([ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new))
-    if not (before_ns and after_ns):
-        return _TimePair(replace(row, reason="baseline or candidate has no time above 0"), [], [])
-    base, candidate = median(before_ns), median(after_ns)
-    reason = "one process cannot show the drift" if min(len(before_ns), len(after_ns)) < MIN_PROCESSES else ""
-    return _TimePair(replace(row, base=base, candidate=candidate, change=candidate / base, reason=reason), before_ns, after_ns)
+        return replace(row, reason=f"not timed in the candidate ({new_result.status})"), None, False
+    times_ns = [[ns for ns in x.process_medians_ns if math.isfinite(ns) and ns > 0] for x in (old, new)]
+    if not all(times_ns):
+        return replace(row, reason="baseline or candidate has no time above 0"), None, False
+    base, candidate = map(median, times_ns)
+    row = replace(row, base=base, candidate=candidate, change=candidate / base)
+    if min(map(len, times_ns)) < MIN_PROCESSES:
+        return replace(row, reason="one process cannot show the drift"), None, False
+    intervals = [mean_interval([math.log(ns) for ns in of_run]) for of_run in times_ns]
+    lows = [interval.low for interval in intervals if interval.low is not None]
+    apart = min(interval.high for interval in intervals if interval.high is not None) < max(lows)
+    return row, math.log(candidate / base), apart
 
 
-def _judge_time(pair: _TimePair, limit: float, another_machine: str) -> GateRow:
-    row, change = pair.row, pair.log_change
-    if another_machine:
-        return replace(row, reason=another_machine)
-    if change is None:
-        return row
+def _judge_time(row: GateRow, change: float, apart: bool, limit: float) -> GateRow:
     row = replace(row, tolerated=math.exp(limit) - 1)
     drift = f"{math.exp(limit):.2f}×, the drift of stored times"
     if abs(change) <= limit:
         return replace(row, reason=f"within {drift}, so the machine may explain it")
-    if not pair.apart:
+    if not apart:
         return replace(row, reason=f"beyond {drift}, but the intervals over processes overlap")
     return replace(row, verdict=GateVerdict.REGRESSED if change > 0 else GateVerdict.IMPROVED, reason=f"beyond {drift}")

@@ -10,8 +10,6 @@ ACCEPT = "measure it again, or accept the candidate as the new baseline: harness
 AGAINST = "time both versions interleaved: harness gate --against REF"
 
 NOUNS = {RowKind.WORK: "work count", RowKind.MEMORY: "memory peak", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
-"""The noun by which a sentence counts rows of a kind."""
-
 SHOWN_NAMES = 5
 """The number of names that a message lists before it only counts the rest."""
 
@@ -21,19 +19,11 @@ def overall(
 ) -> tuple[GateVerdict, str]:
     """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
 
-    The first rule that applies decides:
-
-    1. a row regressed: REGRESSED
-    2. something could not be compared: NOT_COMPARABLE
-    3. no work count, memory peak or time was compared: NOT_COMPARABLE
-    4. a row is inconclusive: INCONCLUSIVE
-    5. nothing decided, that is, no work count was judged, no time was shown to be equivalent, and either some times could not be
-       judged or none improved: INCONCLUSIVE
-    6. `all_slower`, that is, stored times became so much slower together that the machine may have changed: INCONCLUSIVE
-    7. a row improved: IMPROVED
-    8. otherwise EQUIVALENT
+    The first that applies: a row regressed; something could not be compared, or nothing was; a row is inconclusive; nothing decided
+    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); `all_slower`, that is,
+    stored times became so much slower together that the machine may have changed; a row improved; otherwise equivalent.
     """
-    return next(_applicable(rows, incomparable, all_slower=all_slower))
+    return next(_rules(rows, incomparable, all_slower))
 
 
 def result(
@@ -50,8 +40,8 @@ def result(
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 time`, `2 times`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: `1 time`, `2 times`, `2 scenarios or arms`."""
+    return f"{number} {noun if number == 1 else ' or '.join(f'{one}s' for one in noun.split(' or '))}"
 
 
 def listed(names: Sequence[str], *, quote: bool = True) -> str:
@@ -60,9 +50,7 @@ def listed(names: Sequence[str], *, quote: bool = True) -> str:
     return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
 
 
-def _applicable(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning], *, all_slower: bool
-) -> Iterator[tuple[GateVerdict, str]]:
+def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slower: bool) -> Iterator[tuple[GateVerdict, str]]:
     """Yield the verdicts whose rule applies, in the order of `overall`; the last one always does."""
     verdicts = Counter(row.verdict for row in rows)
     found = Counter((row.kind, row.verdict) for row in rows)
@@ -78,14 +66,15 @@ def _applicable(
     if not any(row.kind != RowKind.STATUS for row in rows):
         yield GateVerdict.NOT_COMPARABLE, "baseline and candidate have no figure in common: nothing was compared"
     if verdicts[GateVerdict.INCONCLUSIVE]:
-        yield GateVerdict.INCONCLUSIVE, _inconclusive(rows)
+        undecided = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
+        reasons = dict.fromkeys(row.reason for row in undecided if row.kind == RowKind.STATUS)
+        figures = _by_kind([row for row in undecided if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
+        yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
     if not work and not equivalent and (not_judged or not found[RowKind.TIME, GateVerdict.IMPROVED]):
         yield GateVerdict.INCONCLUSIVE, f"no work count was judged that could decide{also}"
     if all_slower:
-        yield (
-            GateVerdict.INCONCLUSIVE,
-            f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}",
-        )
+        sentence = f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}"
+        yield GateVerdict.INCONCLUSIVE, sentence
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not equivalent)
@@ -93,15 +82,7 @@ def _applicable(
     yield GateVerdict.EQUIVALENT, f"{', '.join(equal)}{also}"
 
 
-def _inconclusive(rows: Iterable[GateRow]) -> str:
-    """Return the reasons of scenarios that are inconclusive, and the number of figures that are."""
-    inconclusive = [row for row in rows if row.verdict == GateVerdict.INCONCLUSIVE]
-    reasons = list(dict.fromkeys(row.reason for row in inconclusive if row.kind == RowKind.STATUS))
-    figures = _by_kind([row for row in inconclusive if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
-    return "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
-
-
 def _by_kind(rows: Iterable[GateRow], verdict: GateVerdict) -> str:
     """Return the number of rows with a verdict by kind: `2 work counts and 1 time`."""
     counts = Counter(row.kind for row in rows if row.verdict == verdict)
-    return " and ".join(f"{counts[kind]} {noun}{'s' * (counts[kind] > 1)}" for kind, noun in NOUNS.items() if counts[kind])
+    return " and ".join(counted(counts[kind], noun) for kind, noun in NOUNS.items() if counts[kind])

@@ -5,9 +5,8 @@ buffers. The interpreter's own counts nearly do.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.results.gate import GateRow, GateVerdict, RowKind
 from harness.results.run import PEAK_MEMORY, Memory, ScenarioResult, WorkCount
@@ -16,9 +15,8 @@ TOLERANCE = 0.02
 """The share by which a count that does not repeat exactly may change, unless its scenario or the project sets another."""
 
 INTERPRETER = ("calls", "allocations", "instructions")
-"""The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but
-where threads and an event loop switch, not to the last count in another process, even if they did in one. Another version of the
-interpreter does different work."""
+"""The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but with
+threads and an event loop not to the last count, even if they did in one process. Another interpreter does different work."""
 
 UNSTEADY = 0.2
 """If at least this share of a metric's counts in a baseline did not repeat, those that did may have done so by luck: two equal
@@ -42,13 +40,8 @@ class Rules:
     no_work: str = ""
     """The reason why work counts cannot be compared; "" if they can."""
     no_interpreter: str = ""
-    """The reason why the interpreter's own counts cannot be compared."""
+    """The same for the interpreter's own counts."""
     no_instructions: str = ""
-    """The reason why instructions cannot be compared."""
-
-    def more_is_better(self, metric: str) -> bool:
-        """Return whether more of it is better: hits of a cache, and what the scenario declares."""
-        return metric in self.higher_is_better or "hits" in metric.split("_")
 
     def excluded(self, metric: str) -> str:
         """Return why the metric cannot be compared, "" if it can."""
@@ -59,10 +52,25 @@ class Rules:
 def work(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> tuple[list[GateRow], list[WorkCount]]:
     """Return a row per count that both results have, and the baseline's counts that the candidate lacks."""
     after = {key(count): count for count in new.work_counts}
-    unsteady = _unsteady(old.work_counts)
-    rows = [_row(old, e, after[key(e)], rules, e.metric in unsteady) for e in old.work_counts if key(e) in after]
-    missing = [e for e in old.work_counts if key(e) not in after and (e.group != ARM_ITSELF or e.metric in rules.tolerances)]
+    unsteady = {metric for metric in {count.metric for count in old.work_counts} if _is_unsteady(metric, old.work_counts)}
+    rows, missing = [], []
+    for count in old.work_counts:
+        now = after.get(key(count))
+        if now is not None:
+            verdict, reason, tolerated = _judge(count, now, rules, count.metric in unsteady)
+            row = _row(RowKind.WORK, old, count, count.metric, verdict, reason, tolerated)
+            change = now.value / count.value if count.value else 1.0 if now.value == count.value else math.nan
+            rows.append(replace(row, base=count.value, candidate=now.value, change=change if math.isfinite(change) else None))
+        elif count.group != ARM_ITSELF or count.metric in rules.tolerances:
+            missing.append(count)
     return rows, missing
+
+
+def _row(
+    kind: RowKind, result: ScenarioResult, of: WorkCount | Memory, metric: str, verdict: GateVerdict, reason: str, tolerated: float
+) -> GateRow:
+    place = (result.name, result.engine, result.rtt_ms, of.arm, of.group)
+    return GateRow(kind, *place, metric, verdict, reason, tolerated=tolerated, scale=of.scale)
 
 
 def key(figure: WorkCount | GateRow) -> tuple[str, str, str, float]:
@@ -74,34 +82,10 @@ def _last_word(metric: str) -> str:
     return metric.rsplit("_", 1)[-1]
 
 
-def _unsteady(counts: Sequence[WorkCount]) -> set[str]:
-    """Return the metrics of which at least the share `UNSTEADY` of the counts did not repeat."""
-    repeats: dict[str, list[bool]] = defaultdict(list)
-    for count in counts:
-        if count.group != ARM_ITSELF:
-            repeats[count.metric].append(count.repeats_exactly)
-    return {metric for metric, each in repeats.items() if each.count(False) >= UNSTEADY * len(each)}
-
-
-def _row(result: ScenarioResult, old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> GateRow:
-    verdict, reason, tolerated = _judge(old, new, rules, unsteady)
-    change = new.value / old.value if old.value else 1.0 if new.value == old.value else None
-    return GateRow(
-        kind=RowKind.WORK,
-        scenario=result.name,
-        engine=result.engine,
-        rtt_ms=result.rtt_ms,
-        arm=old.arm,
-        group=old.group,
-        metric=old.metric,
-        verdict=verdict,
-        reason=reason,
-        base=old.value,
-        candidate=new.value,
-        change=change if change is not None and math.isfinite(change) else None,
-        tolerated=tolerated,
-        scale=old.scale,
-    )
+def _is_unsteady(metric: str, counts: Sequence[WorkCount]) -> bool:
+    """Return whether at least the share `UNSTEADY` of a metric's counts did not repeat."""
+    repeats = [count.repeats_exactly for count in counts if count.metric == metric and count.group != ARM_ITSELF]
+    return bool(repeats) and repeats.count(False) >= UNSTEADY * len(repeats)
 
 
 def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tuple[GateVerdict, str, float]:
@@ -110,7 +94,8 @@ def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tupl
     excluded = rules.excluded(old.metric) or ("" if finite else "not a finite number")
     if excluded:
         return GateVerdict.NOT_COMPARABLE, excluded, 0.0
-    more_is_better, named = rules.more_is_better(old.metric), rules.tolerances.get(old.metric)
+    more_is_better = old.metric in rules.higher_is_better or "hits" in old.metric.split("_")  # such as hits of a cache
+    named = rules.tolerances.get(old.metric)
     if named is not None:
         return _compare(old.value, new.value, named, more_is_better=more_is_better, of="the tolerance")
     if old.group == ARM_ITSELF:
@@ -145,23 +130,9 @@ def memory(old: ScenarioResult, new: ScenarioResult, rules: Rules) -> Iterator[G
             continue
         verdict, reason = _judge_memory(m, found, tolerated, rules.no_work or rules.no_interpreter)
         limit = f" under {m.limit_bytes / 1e6:g} MB" if m.limit_bytes else ""
-        yield GateRow(
-            kind=RowKind.MEMORY,
-            scenario=old.name,
-            engine=old.engine,
-            rtt_ms=old.rtt_ms,
-            arm=m.arm,
-            group=m.group,
-            metric=PEAK_MEMORY + limit,
-            verdict=verdict,
-            reason=reason,
-            base=float(m.added_bytes),
-            candidate=float(found.added_bytes),
-            unit="bytes",
-            change=found.added_bytes / m.added_bytes if m.added_bytes else None,
-            tolerated=tolerated,
-            scale=m.scale,
-        )
+        row = _row(RowKind.MEMORY, old, m, PEAK_MEMORY + limit, verdict, reason, tolerated)
+        before, now = float(m.added_bytes), float(found.added_bytes)
+        yield replace(row, base=before, candidate=now, unit="bytes", change=now / before if before else None)
 
 
 def _judge_memory(old: Memory, new: Memory, tolerated: float, excluded: str) -> tuple[GateVerdict, str]:

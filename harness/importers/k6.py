@@ -1,27 +1,24 @@
 """Read k6's end-of-test summary in its three formats: of `handleSummary`, of `--summary-export`, and the machine-readable one.
 
 Times are in milliseconds. In the first, `metrics` maps a name to `type`, `contains` and `values`; in the second, the values are
-members of the metric and their kind is not stated, so that only k6's own names are known to be times; in the third,
-`results.metrics` is a list. In `http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
+members of the metric, and only k6's own names are known to be times; in the third, `results.metrics` is a list. In
+`http_req_failed`, "passes" counts the requests that failed: it is a rate of failures.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import msgspec
 
-from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line
+from harness.importers.reading import Content, Reading, Timing, nanoseconds, one_line
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 FORMAT = "k6's summary"
-LIMITATIONS = (
-    RunWarning(
-        "limitations of k6's summary",
-        "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out",
-        "add `count` and p(99) with --summary-trend-stats, and run several times to see the variation from run to run",
-    ),
-)
+_LIMITS = "it has aggregates only, so that there is no interval; a request's phases (blocked, connecting, waiting …) are left out"
+_REMEDY = "add `count` and p(99) with --summary-trend-stats, and run several times to see the variation from run to run"
+LIMITATIONS = (RunWarning("limitations of k6's summary", _LIMITS, _REMEDY),)
 TIMES = ("http_req_duration", "iteration_duration", "group_duration", "grpc_req_duration", "ws_connecting", "ws_ping")
 """k6's own metrics of a whole operation; the phases of an HTTP request are parts of the first."""
 
@@ -48,18 +45,13 @@ class _Results(msgspec.Struct):
 
 def recognises(content: Content) -> bool:
     """Return whether there are metrics, and k6's are among them."""
-    metrics = content.member("metrics")
-    return any(name in metrics for name in (b'"iteration_duration"', b'"http_reqs"', b'"iterations"')) or bool(
-        content.member("results") and b'"k6Version"' in content.member("metadata")
-    )
+    metrics, by_machine = content.member("metrics"), b'"k6Version"' in content.member("metadata")
+    known = any(name in metrics for name in (b'"iteration_duration"', b'"http_reqs"', b'"iterations"'))
+    return known or (by_machine and bool(content.member("results")))
 
 
 def parse(content: Content) -> Reading:
-    """Return the times of a summary.
-
-    Raises:
-        UsageError: no metric has an average, a median, a minimum and a maximum, or one of them is not a time.
-    """
+    """Return the times of a summary: of each metric with an average, a median, a minimum and a maximum."""
     metrics = dict(_metrics(content))
     left_out, timings = [], []
     for name, (is_time, values) in metrics.items():
@@ -69,9 +61,16 @@ def parse(content: Content) -> Reading:
         if not {"avg", "min", "max"} <= set(values) or not {"med", "p(50)"} & set(values):
             left_out.append(one_line(name))
         else:
-            timings.append(_timing(content, name, values, metrics))
-    warnings = [_left_out(left_out)] if left_out else []
-    return Reading("", "k6", FORMAT, distinct(content, FORMAT, timings), warnings=(*warnings, *_failed(metrics)))
+            timings.append(_timing(name, values, metrics))
+    warnings = []
+    if left_out:
+        message = f"without average, median, minimum or maximum: {', '.join(left_out)}"
+        warnings.append(RunWarning("left out", message, "keep avg, min, med and max in --summary-trend-stats"))
+    failures = metrics.get("http_req_failed", (None, {}))[1]
+    rate = failures.get("rate", failures.get("value", 0.0))
+    if rate > 0:
+        warnings.append(RunWarning("failed requests", f"{rate:.2%} of the requests failed", "fix them: their times are included"))
+    return Reading("", "k6", FORMAT, tuple(timings), warnings=tuple(warnings))
 
 
 def _metrics(content: Content) -> Iterator[tuple[str, tuple[bool | None, Values]]]:
@@ -84,38 +83,22 @@ def _metrics(content: Content) -> Iterator[tuple[str, tuple[bool | None, Values]
             metric = msgspec.json.decode(raw, type=_Metric)
             yield name, (metric.contains == "time", _numbers(metric.values))
         else:
-            given = msgspec.json.decode(raw, type=dict[str, float | dict[str, bool] | None])
-            yield name, (None, _numbers(given))
+            yield name, (None, _numbers(msgspec.json.decode(raw, type=dict[str, float | dict[str, bool] | None])))
 
 
-def _numbers(values: dict[str, float | None] | dict[str, float | dict[str, bool] | None]) -> Values:
+def _numbers(values: Mapping[str, float | dict[str, bool] | None]) -> Values:
     return {key: value for key, value in values.items() if isinstance(value, int | float)}
 
 
-def _timing(content: Content, name: str, values: Values, metrics: Metrics) -> Timing:
-    shown = one_line(name)
-    median = values.get("med", values.get("p(50)", 0.0))
-    given = [median, values["avg"], values["min"], values["max"]]
-    median_ns, mean, least, most = nanoseconds(content, FORMAT, shown, given, per_s=1e3, zero=True)
+def _timing(name: str, values: Values, metrics: Metrics) -> Timing:
+    to_ns = partial(nanoseconds, one_line(name), per_s=1e3, zero=True)
+    given = [values.get("med", values.get("p(50)", 0.0)), values["avg"], values["min"], values["max"]]
+    median_ns, mean, least, most = to_ns(given)
     count = values.get("count", metrics.get(COUNTED_BY.get(name, ""), (None, {}))[1].get("count"))
     samples = None if count is None else int(count)
     percentiles: dict[str, float | None] = {}
     for label, names in LABELS.items():
-        value = next((values[key] for key in names if key in values), None)
-        supported = value is not None and (samples is None or is_supported(samples, QUANTILES[label]))
-        percentiles[label] = (
-            nanoseconds(content, FORMAT, shown, [value], per_s=1e3, zero=True)[0] if supported and value is not None else None
-        )
-    return Timing(shown, samples, median_ns, mean, least, most, percentiles)
-
-
-def _left_out(names: list[str]) -> RunWarning:
-    remedy = "keep avg, min, med and max in --summary-trend-stats"
-    return RunWarning("left out", f"without average, median, minimum or maximum: {', '.join(names)}", remedy)
-
-
-def _failed(metrics: Metrics) -> Iterator[RunWarning]:
-    values = metrics.get("http_req_failed", (None, {}))[1]
-    rate = values.get("rate", values.get("value", 0.0))
-    if rate > 0:
-        yield RunWarning("failed requests", f"{rate:.2%} of the requests failed", "fix them: their times are included")
+        supported = samples is None or is_supported(samples, QUANTILES[label])
+        known = to_ns([values[key] for key in names if key in values][:1]) if supported else []
+        percentiles[label] = known[0] if known else None
+    return Timing(one_line(name), samples, median_ns, mean, least, most, percentiles)

@@ -10,22 +10,16 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from harness.importers.reading import MAX_VALUES, Content, Reading, TimeCounts, Timing, distinct, nanoseconds, one_line
+from harness.importers.reading import MAX_VALUES, Content, InvalidFileError, Reading, TimeCounts, Timing, nanoseconds, one_line
 from harness.results.run import RunWarning
 
-TOOL = "Locust"
-FORMAT = "Locust's JSON"
+TOOL, FORMAT = "Locust", "Locust's JSON"
+_ROUNDED = "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles"
+_WAITS = "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile"
+_LOAD = "run the scenario with `harness load`, which separates failures and measures from the intended start"
 LIMITATIONS = (
-    RunWarning(
-        "Locust's rounding",
-        "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles",
-        "run the scenario with `harness load`, which keeps nanoseconds",
-    ),
-    RunWarning(
-        "Locust's limitations",
-        "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile",
-        "run the scenario with `harness load`, which separates failures and measures from the intended start",
-    ),
+    RunWarning("Locust's rounding", _ROUNDED, "run the scenario with `harness load`, which keeps nanoseconds"),
+    RunWarning("Locust's limitations", _WAITS, _LOAD),
 )
 _STEPS_MS = ((100.0, 1), (1_000.0, 10), (10_000.0, 100), (float("inf"), 1_000))
 """The time below which Locust rounds to a step, and the step."""
@@ -52,55 +46,35 @@ def recognises(content: Content) -> bool:
 
 
 def parse(content: Content) -> Reading:
-    """Return the times of a file.
-
-    Raises:
-        UsageError: there are none, or one is not a time.
-    """
+    """Return the times of a file."""
     entries = msgspec.json.decode(content.body, type=list[_LocustEntry])
-    timings = [_timing(content, entry) for entry in entries if entry.response_times]
+    timings = tuple(_timing(entry) for entry in entries if entry.response_times)
     starts = [entry.start_time for entry in entries if entry.start_time and 0 < entry.start_time < LAST_START_S]
-    return Reading(
-        file="",
-        tool=TOOL,
-        format=FORMAT,
-        timings=distinct(content, FORMAT, timings),
-        started_at=datetime.fromtimestamp(min(starts), UTC).isoformat(timespec="seconds") if starts else "",
-        warnings=failed({timing.name: timing.errors for timing in timings}),
-    )
+    started_at = datetime.fromtimestamp(min(starts), UTC).isoformat(timespec="seconds") if starts else ""
+    warnings = failed({timing.name: timing.errors for timing in timings})
+    return Reading("", TOOL, FORMAT, timings, started_at, warnings=warnings)
 
 
-def _timing(content: Content, entry: _LocustEntry) -> Timing:
+def _timing(entry: _LocustEntry) -> Timing:
     name = one_line(f"{entry.method or ''} {entry.name}")
     if not all(0 < count < MAX_VALUES for count in entry.response_times.values()) or entry.num_failures < 0:
-        raise content.refused(FORMAT, f"{name!r} has an invalid count")
+        raise InvalidFileError(f"{name!r} has an invalid count")
     try:
         values_ms = {float(key): count for key, count in entry.response_times.items()}
     except ValueError as error:
-        raise content.refused(FORMAT, f"{name!r} has a response time that is not a number ({error})") from error
+        raise InvalidFileError(f"{name!r} has a response time that is not a number ({error})") from error
     ordered = sorted(values_ms)
-    values_ns = nanoseconds(content, FORMAT, name, ordered, per_s=1e3, zero=True)
-    histogram = TimeCounts(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
-    bucketed = all(rounding_ms(value) for value in ordered)
-    median_ns = histogram.quantile_ns(0.5)
-    ends = [entry.min_response_time, entry.max_response_time, entry.total_response_time]
-    timing = Timing(
-        name=name,
-        samples=histogram.total,
-        median_ns=median_ns,
-        mean_ns=histogram.mean_ns,
-        min_ns=values_ns[0],
-        max_ns=values_ns[-1],
-        percentiles_ns=histogram.percentiles_ns(),
-        units=histogram,
-        rounding_ns=rounding_ms(ordered[int(np.searchsorted(values_ns, median_ns))]) * 1e6 if bucketed else 0.0,
-        errors=entry.num_failures,
-    )
-    if any(end is None for end in ends):
+    values_ns = nanoseconds(name, ordered, per_s=1e3, zero=True)
+    counts = TimeCounts(np.array(values_ns), np.array([values_ms[value] for value in ordered], dtype=np.int64))
+    timing = replace(counts.timing(name), errors=entry.num_failures)
+    if all(rounding_ms(value) for value in ordered):
+        median_ms = ordered[int(np.searchsorted(values_ns, timing.median_ns))]
+        timing = replace(timing, rounding_ns=rounding_ms(median_ms) * 1e6)
+    least, most, total = entry.min_response_time, entry.max_response_time, entry.total_response_time
+    if least is None or most is None or total is None:
         return timing
-    exact = [float(end or 0.0) for end in ends]
-    least, most, mean = nanoseconds(content, FORMAT, name, [*exact[:2], exact[2] / histogram.total], per_s=1e3, zero=True)
-    return replace(timing, min_ns=least, max_ns=most, mean_ns=mean)
+    exact = nanoseconds(name, [least, most, total / counts.total], per_s=1e3, zero=True)
+    return replace(timing, min_ns=exact[0], max_ns=exact[1], mean_ns=exact[2])
 
 
 def rounding_ms(value_ms: float) -> float:

@@ -1,6 +1,8 @@
 """Convert runs of this harness to times for a comparison, and times of another tool's file to a run."""
 
 import hashlib
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,37 +17,24 @@ TOOL = "this harness"
 
 
 def reading(run: Run, path: Path) -> Reading:
-    """Return the times of a run of this harness: one benchmark per scenario, arm and group, with the processes' medians as units.
+    """Return the times of a run: one benchmark per scenario, arm and group, with the processes' medians as units.
 
-    Raises:
-        UsageError: it has none, or is a comparison.
+    UsageError: it has none, or is a comparison.
     """
     if run.kind == RunKind.COMPARISON:
         raise UsageError(f"{path} is a comparison; name the two files that it compares")
     tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
-    timings = [
-        _timing(result, latency, run.kind) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL
-    ]
+    each = [(result, latency) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL]
+    timings = [_timing(result, latency, run.kind) for result, latency in each]
     if not timings:
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
-    names = [timing.name for timing in timings]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    ((twice, number),) = Counter(timing.name for timing in timings).most_common(1)
+    if number > 1:
         raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
-    body = msgspec.json.encode(run.scenarios)
-    return Reading(
-        file=str(path),
-        tool=tool,
-        format="a run of this harness",
-        timings=tuple(timings),
-        started_at=run.started_at,
-        commit=run.commit,
-        dirty=run.dirty,
-        environment=run.environment | datasets,
-        digest=hashlib.sha256(body).hexdigest(),
-        warnings=tuple(run.warnings),
-    )
+    facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
+    measured = (run.started_at, run.commit, run.dirty, facts, digest, tuple(run.warnings))
+    return Reading(str(path), tool, "a run of this harness", tuple(timings), *measured)
 
 
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
@@ -53,64 +42,48 @@ def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
     medians = [value for value in latency.process_medians_ns if value > 0]
     units = TimeCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
-    return Timing(
-        name=latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}",
-        samples=latency.samples or None,
-        median_ns=median_ns,
-        mean_ns=latency.mean_ns,
-        min_ns=latency.min_ns,
-        max_ns=latency.max_ns,
-        percentiles_ns=latency.percentiles_ns,
-        units=units if len(medians) > 1 else None,
-    )
+    name = latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}"
+    figures = (median_ns, latency.mean_ns, latency.min_ns, latency.max_ns, latency.percentiles_ns)
+    return Timing(name, latency.samples or None, *figures, units if len(medians) > 1 else None)
 
 
 def latency(timing: Timing, arm: str) -> Latency:
     """Return a benchmark of a file as an arm's latency; `samples` is 0 where the file does not state the number."""
-    return Latency(
-        arm=arm,
-        group=timing.name,
-        samples=timing.samples or 0,
-        mean_ns=timing.mean_ns,
-        min_ns=round(timing.min_ns),
-        max_ns=round(timing.max_ns),
-        percentiles_ns={label: timing.percentiles_ns.get(label) for label in QUANTILES},
-        process_medians_ns=[timing.median_ns],
-    )
+    percentiles_ns = {label: timing.percentiles_ns.get(label) for label in QUANTILES}
+    figures = (timing.samples or 0, timing.mean_ns, round(timing.min_ns), round(timing.max_ns), percentiles_ns)
+    return Latency(arm, timing.name, *figures, [timing.median_ns])
 
 
 def of_file(found: Reading) -> Run:
     """Return a file of another tool as a run with one arm and one group per benchmark."""
-    name = Path(found.file).name
-    result = ScenarioResult(
-        name=one_line(name),
-        title=one_line(name),
-        doc=f"Measured by {found.tool}.",
-        file=found.file,
-        engine=found.tool,
-        rtt_ms=0.0,
-        status=ScenarioStatus.OK,
-        arms=[ArmResult(BASELINE, f"{found.format}, {one_line(name)}")],
-        latencies=[latency(timing, BASELINE) for timing in found.timings],
-        warnings=list(found.warnings),
-    )
+    name = one_line(Path(found.file).name)
+    about = (name, name, f"Measured by {found.tool}.", found.file, found.tool, 0.0, ScenarioStatus.OK)
+    arms, latencies = [ArmResult(BASELINE, f"{found.format}, {name}")], [latency(timing, BASELINE) for timing in found.timings]
+    result = ScenarioResult(*about, arms=arms, latencies=latencies, warnings=list(found.warnings))
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
-    return blank(RunKind.FILE, one_line(name), found, result, environment)
+    return of_result(RunKind.FILE, name, found, result, environment)
 
 
-def blank(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
+def of_result(kind: RunKind, name: str, found: Reading, result: ScenarioResult, environment: dict[str, str]) -> Run:
     """Return a run with one result that this harness did not measure, with the time, tool and commit of `found`."""
+    settings = RunSettings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0)
+    run = blank(kind, name, settings, [result], started_at=found.started_at)
+    return replace(run, commit=found.commit, dirty=found.dirty, environment=environment)
+
+
+def blank(kind: RunKind, name: str, settings: RunSettings, results: list[ScenarioResult], *, started_at: str) -> Run:
+    """Return a complete run without a command, commit and environment."""
     return Run(
         schema_version=SCHEMA_VERSION,
         kind=kind,
         name=name,
-        started_at=found.started_at,
+        started_at=started_at,
         finished_at=None,
         command="",
-        commit=found.commit,
-        dirty=found.dirty,
+        commit=None,
+        dirty=False,
         interrupted=False,
-        settings=RunSettings([found.tool], "", 0, [0.0], quick=False, processes=0, budget_s=0.0),
-        environment=environment,
-        scenarios=[result],
+        settings=settings,
+        environment={},
+        scenarios=results,
     )

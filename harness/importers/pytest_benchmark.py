@@ -10,17 +10,13 @@ from typing import Any
 
 import msgspec
 
-from harness.importers.reading import Content, Reading, Timing, distinct, nanoseconds, one_line, raw_timing
+from harness.importers.reading import Content, Reading, Timing, nanoseconds, one_line, raw_timing
 from harness.results.run import RunWarning
 
 FORMAT = "pytest-benchmark's JSON"
-LIMITATIONS = (
-    RunWarning(
-        "pytest-benchmark's limitations",
-        "a value is the average of a round's iterations, so that percentiles of calls are unknown where a round has several",
-        "use one iteration per round (benchmark.pedantic), or time the calls with `harness run`",
-    ),
-)
+_AVERAGES = "a value is the average of a round's iterations, so that percentiles of calls are unknown where a round has several"
+_REMEDY = "use one iteration per round (benchmark.pedantic), or time the calls with `harness run`"
+LIMITATIONS = (RunWarning("pytest-benchmark's limitations", _AVERAGES, _REMEDY),)
 MACHINE = ("machine", "system", "release", "python_implementation", "python_version")
 """The facts that identify a machine; the rest of `machine_info`, such as the clock rate, changes from run to run."""
 
@@ -51,52 +47,34 @@ class _PytestBenchmarkFile(msgspec.Struct):
 
 def recognises(content: Content) -> bool:
     """Return whether benchmarks have `stats`, or there is pytest-benchmark's description of the machine."""
-    if b'"stats"' in content.member("benchmarks"):
+    benchmarks = content.member("benchmarks")
+    if b'"stats"' in benchmarks:
         return not content.member("context")  # Google Benchmark's
-    return bool(content.member("benchmarks") and content.member("machine_info"))
+    return bool(benchmarks and content.member("machine_info"))
 
 
 def parse(content: Content) -> Reading:
-    """Return the times of a file.
-
-    Raises:
-        UsageError: there are none, or one is not a time.
-    """
+    """Return the times of a file."""
     file = msgspec.json.decode(content.body, type=_PytestBenchmarkFile)
-    commit = file.commit_info or {}
-    return Reading(
-        file="",
-        tool="pytest-benchmark",
-        format=FORMAT,
-        timings=distinct(content, FORMAT, [_timing(content, benchmark) for benchmark in file.benchmarks]),
-        started_at=one_line(file.datetime),
-        commit=_commit(commit.get("id")),
-        dirty=commit.get("dirty") is True,
-        environment=_environment(file),
-    )
+    timings, about = tuple(_timing(benchmark) for benchmark in file.benchmarks), file.commit_info or {}
+    given, dirty = about.get("id"), about.get("dirty") is True
+    commit = one_line(given) if isinstance(given, str) and given not in {"", "unversioned"} else None
+    return Reading("", "pytest-benchmark", FORMAT, timings, one_line(file.datetime), commit, dirty, _environment(file))
 
 
-def _timing(content: Content, benchmark: _SavedBenchmark) -> Timing:
+def _timing(benchmark: _SavedBenchmark) -> Timing:
     name, stats = one_line(benchmark.fullname or benchmark.name), benchmark.stats
     if stats.data:
-        values = nanoseconds(content, FORMAT, name, stats.data)
-        return raw_timing(name, values, single_calls=stats.iterations == 1)
-    least, most, mean, median = nanoseconds(content, FORMAT, name, [stats.min, stats.max, stats.mean, stats.median])
+        return raw_timing(name, nanoseconds(name, stats.data), single_calls=stats.iterations == 1)
+    least, most, mean, median = nanoseconds(name, [stats.min, stats.max, stats.mean, stats.median])
     return Timing(name, stats.rounds, median, mean, least, most)
-
-
-def _commit(given: object) -> str | None:
-    """Return the commit; outside a checkout, pytest-benchmark writes "unversioned"."""
-    return one_line(given) if isinstance(given, str) and given not in {"", "unversioned"} else None
 
 
 def _environment(file: _PytestBenchmarkFile) -> dict[str, str]:
     machine = file.machine_info or {}
-    found = {key: one_line(str(machine[key])) for key in MACHINE if machine.get(key)}
-    cpu = machine.get("cpu")
-    if machine.get("node"):
-        found["host, as a digest"] = hashlib.sha256(str(machine["node"]).encode(errors="replace")).hexdigest()[:8]
-    brand = (cpu.get("brand_raw") or cpu.get("brand")) if isinstance(cpu, dict) else None
-    if brand:
-        found["cpu"] = one_line(str(brand))
-    return found | ({"pytest-benchmark": one_line(file.version)} if file.version else {})
+    node, cpu = machine.get("node"), machine.get("cpu")
+    facts = {key: machine.get(key) for key in MACHINE}
+    facts["host, as a digest"] = node and hashlib.sha256(str(node).encode(errors="replace")).hexdigest()[:8]
+    facts["cpu"] = (cpu.get("brand_raw") or cpu.get("brand")) if isinstance(cpu, dict) else None
+    facts["pytest-benchmark"] = file.version
+    return {key: one_line(str(value)) for key, value in facts.items() if value}

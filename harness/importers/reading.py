@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import UsageError
 from harness.results.run import RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
-MAX_S = 1e9
-"""Thirty years: a larger number is not a time, and its nanoseconds do not fit into 64 bits."""
+MAX_S, MAX_VALUES, MAX_TEXT = 1e9, 2**40, 300
+"""Thirty years, the largest number of values (larger ones do not fit into 64 bits as nanoseconds and sums), and of characters."""
 
-MAX_VALUES = 2**40
-"""A larger number of values is an error, and sums of such numbers do not fit into 64 bits."""
 
-MAX_TEXT = 300
+class InvalidFileError(Exception):
+    """The reason why a file of a known format cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,11 @@ class TimeCounts:
         """The number of values, repeated ones included."""
         return int(self.counts.sum())
 
-    def at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Return the order statistics at `positions`; 0 is the smallest."""
-        return self.values_ns[np.searchsorted(np.cumsum(self.counts), positions, side="right")]
-
     def quantile_ns(self, quantile: float) -> float:
         """Return a quantile by linear interpolation between order statistics, as `harness.stats.intervals.percentiles` does."""
         place = (self.total - 1) * quantile
-        below, above = self.at(np.array([math.floor(place), math.ceil(place)]))
+        both = np.searchsorted(np.cumsum(self.counts), [math.floor(place), math.ceil(place)], side="right")
+        below, above = self.values_ns[both]
         return float(below + (above - below) * (place - math.floor(place)))
 
     @property
@@ -62,6 +58,11 @@ class TimeCounts:
     def percentiles_ns(self) -> dict[str, float | None]:
         """Return the percentiles of the record, None where the values cannot support one."""
         return {label: self.quantile_ns(q) if is_supported(self.total, q) else None for label, q in QUANTILES.items()}
+
+    def timing(self, name: str) -> Timing:
+        """Return the timing of single calls."""
+        ends = float(self.values_ns[0]), float(self.values_ns[-1])
+        return Timing(name, self.total, self.quantile_ns(0.5), self.mean_ns, *ends, self.percentiles_ns(), self)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,6 @@ class Timing:
     rounding_ns: float = 0.0
     """The largest distance of the true median from the given one, if the tool rounds."""
     errors: int = 0
-    """The number of failed operations."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,6 @@ class Reading:
 
     file: str
     tool: str
-    """The tool that measured."""
     format: str
     """The file's format, as in "is hyperfine's JSON"."""
     timings: tuple[Timing, ...]
@@ -100,7 +99,6 @@ class Reading:
     dirty: bool = False
     """Whether there were uncommitted changes."""
     environment: dict[str, str] = field(default_factory=dict)
-    """The facts about the machine."""
     digest: str = ""
     """The SHA-256 of the file's bytes, or of the results of a run of this harness."""
     warnings: tuple[RunWarning, ...] = ()
@@ -109,7 +107,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of a file."""
+    """The bytes of a file of another tool."""
 
     path: Path
     body: bytes
@@ -120,21 +118,6 @@ class Content:
         """Return a member of a JSON object, not decoded; empty where there is none."""
         return bytes(self.outline.get(name, b"")) if isinstance(self.outline, dict) else b""
 
-    def text(self) -> str:
-        """Return the file as text.
-
-        Raises:
-            UsageError: it is not UTF-8.
-        """
-        try:
-            return self.body.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{self.path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-
-    def refused(self, format_name: str, reason: str) -> UsageError:
-        """Return the error for a file of a known format that cannot be used."""
-        return UsageError(f"{self.path} is {format_name}, but {one_line(reason)}; measure again, or name another file")
-
 
 def one_line(text: str) -> str:
     """Return `text` as printable characters on one line of at most `MAX_TEXT`."""
@@ -142,51 +125,31 @@ def one_line(text: str) -> str:
     return plain if len(plain) <= MAX_TEXT else f"{plain[: MAX_TEXT - 1]}…"
 
 
-def nanoseconds(
-    content: Content, format_name: str, name: str, values: Sequence[float], *, per_s: float = 1.0, zero: bool = False
-) -> list[float]:
-    """Convert times to nanoseconds; `per_s` is the number of their units in a second.
+def nanoseconds(name: str, values: Sequence[float], *, per_s: float = 1.0, zero: bool = False) -> list[float]:
+    """Convert a benchmark's times to nanoseconds; `per_s` is the number of their units in a second.
 
-    Raises:
-        UsageError: one is not a positive, finite time; `zero` allows 0, which a tool that rounds writes for a short one.
+    InvalidFileError: one is not a positive, finite time; `zero` allows 0, which a tool that rounds writes for a short one.
     """
     for value in values:
         if not (0 < value <= MAX_S * per_s or (zero and value == 0)):
-            raise content.refused(format_name, f"{name!r} contains {value!r}, which is not a time")
+            raise InvalidFileError(f"{name!r} contains {value!r}, which is not a time")
     return [value / per_s * 1e9 for value in values]
 
 
-def distinct(content: Content, format_name: str, timings: Sequence[Timing]) -> tuple[Timing, ...]:
-    """Return the timings of a file after checking that there are some, with distinct names and plausible numbers of values.
-
-    Raises:
-        UsageError: there are none, two have the same name, or one has an invalid number of values.
-    """
+def check_timings(timings: Sequence[Timing]) -> None:
+    """Check that there are times, with distinct names and plausible numbers of values; raise InvalidFileError if not."""
     if not timings:
-        raise content.refused(format_name, "it contains no times")
-    seen: set[str] = set()
+        raise InvalidFileError("it contains no times")
     for timing in timings:
         if timing.samples is not None and not 0 < timing.samples < MAX_VALUES:
-            raise content.refused(format_name, f"{timing.name!r} has {timing.samples} values")
-        if timing.name in seen:
-            raise content.refused(format_name, f"two of its benchmarks are named {timing.name!r}")
-        seen.add(timing.name)
-    return tuple(timings)
+            raise InvalidFileError(f"{timing.name!r} has {timing.samples} values")
+    ((name, number),) = Counter(timing.name for timing in timings).most_common(1)
+    if number > 1:
+        raise InvalidFileError(f"two of its benchmarks are named {name!r}")
 
 
 def raw_timing(name: str, values_ns: Sequence[float], *, single_calls: bool = True) -> Timing:
     """Return the timing of raw values; of averages, that is not `single_calls`, the median is the only percentile."""
-    counted = TimeCounts.of(values_ns)
-    percentiles = counted.percentiles_ns()
-    if not single_calls:
-        percentiles = {label: value if label == "50" else None for label, value in percentiles.items()}
-    return Timing(
-        name=name,
-        samples=counted.total,
-        median_ns=counted.quantile_ns(0.5),
-        mean_ns=counted.mean_ns,
-        min_ns=float(counted.values_ns[0]),
-        max_ns=float(counted.values_ns[-1]),
-        percentiles_ns=percentiles,
-        units=counted,
-    )
+    timing = TimeCounts.of(values_ns).timing(name)
+    known = timing.percentiles_ns
+    return timing if single_calls else replace(timing, percentiles_ns=dict.fromkeys(known) | {"50": known["50"]})

@@ -1,7 +1,6 @@
 """One client library in the closed model, in a separate process: `bench_drivers NAME LOOP JOB` writes JSON.
 
-Every user sends its next request when the last one has completed. Requests before the window are warm-up; a request counts in the
-window in which it ends.
+Every user sends its next request when the last one has completed. A request counts in the window in which it ends.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import asyncio
 import sys
 import time
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -22,9 +21,9 @@ import psutil
 from harness.errors import ScenarioFailedError
 from harness.load.http_client import Client
 from harness.runtime.clock import MonotonicClock
+from tools.servers import HOST
 
 WARM_UP_S = 0.5
-HOST = "127.0.0.1"
 
 SendRequest = Callable[[], Awaitable[int]]
 """Sends a request, reads the whole response, and returns its status."""
@@ -40,7 +39,7 @@ class DriverJob(msgspec.Struct, frozen=True):
 
 
 class DriverResult(msgspec.Struct, frozen=True):
-    """A client's result in the window. CPU times are those of client and server over the whole window."""
+    """A client's result in the window, with the CPU times of client and server."""
 
     requests: int
     seconds: float
@@ -48,6 +47,16 @@ class DriverResult(msgspec.Struct, frozen=True):
     p99_ms: float
     client_cpu_s: float
     server_cpu_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds
+
+    @property
+    def usage(self) -> tuple[float, float]:
+        """The usage of the client's and the server's core."""
+        return self.client_cpu_s / self.seconds, self.server_cpu_s / self.seconds
 
 
 @dataclass
@@ -64,18 +73,12 @@ class Window:
         self._opened = self._now()
 
     def close(self) -> DriverResult:
-        """Return the result since it was opened.
-
-        Raises:
-            ScenarioFailedError: no request completed.
-        """
+        """Return the result since it was opened; raise ScenarioFailedError if no request completed."""
         if not self.took_ns:
             raise ScenarioFailedError("no request completed in the window; raise --seconds")
-        (then_ns, client_s, server_s), (now_ns, client_now_s, server_now_s) = self._opened, self._now()
-        took_ms = np.array(self.took_ns) / 1e6
-        p50_ms, p99_ms = (float(value) for value in np.percentile(took_ms, (50, 99)))
-        seconds = (now_ns - then_ns) / 1e9
-        return DriverResult(len(took_ms), seconds, p50_ms, p99_ms, client_now_s - client_s, server_now_s - server_s)
+        passed_ns, client_s, server_s = (now - then for now, then in zip(self._now(), self._opened, strict=True))
+        p50_ms, p99_ms = (float(ns) / 1e6 for ns in np.percentile(self.took_ns, (50, 99)))
+        return DriverResult(len(self.took_ns), passed_ns / 1e9, p50_ms, p99_ms, client_s, server_s)
 
     def _now(self) -> tuple[int, float, float]:
         return MonotonicClock().now_ns(), time.process_time(), cpu_s(self.server)
@@ -87,82 +90,57 @@ def cpu_s(pid: int) -> float:
     return float(used.user + used.system)
 
 
-@asynccontextmanager
-async def ours(port: int, users: int) -> AsyncIterator[SendRequest]:
-    """Send with the lean client, which opens a connection for each user by itself."""
-    del users
-    client = Client(HOST, port)
+async def _ours(stack: AsyncExitStack, port: int, _: int) -> SendRequest:
+    client = stack.enter_context(closing(Client(HOST, port)))
     request = client.encode("GET", "/")
 
     async def send() -> int:
         return (await client.send(request)).status
 
-    try:
-        yield send
-    finally:
-        client.close()
+    return send
 
 
-@asynccontextmanager
-async def aiohttp(port: int, users: int) -> AsyncIterator[SendRequest]:
-    """Send with aiohttp."""
-    library = import_module("aiohttp")
-    url = f"http://{HOST}:{port}/"
-    async with library.ClientSession(connector=library.TCPConnector(limit=users)) as session:
+async def _aiohttp(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
+    library, url = import_module("aiohttp"), f"http://{HOST}:{port}/"
+    session = await stack.enter_async_context(library.ClientSession(connector=library.TCPConnector(limit=users)))
 
-        async def send() -> int:
-            async with session.get(url) as response:
-                await response.read()
-                return int(response.status)
+    async def send() -> int:
+        async with session.get(url) as response:
+            await response.read()
+            return int(response.status)
 
-        yield send
+    return send
 
 
-@asynccontextmanager
-async def httpx(port: int, users: int) -> AsyncIterator[SendRequest]:
-    """Send with httpx."""
-    library = import_module("httpx")
-    url = f"http://{HOST}:{port}/"
+async def _httpx(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
+    library, url = import_module("httpx"), f"http://{HOST}:{port}/"
     limits = library.Limits(max_connections=users, max_keepalive_connections=users)
-    async with library.AsyncClient(limits=limits, trust_env=False) as client:
+    client = await stack.enter_async_context(library.AsyncClient(limits=limits, trust_env=False))
 
-        async def send() -> int:
-            return int((await client.get(url)).status_code)
+    async def send() -> int:
+        return int((await client.get(url)).status_code)
 
-        yield send
-
-
-@asynccontextmanager
-async def niquests(port: int, users: int) -> AsyncIterator[SendRequest]:
-    """Send with niquests."""
-    library = import_module("niquests")
-    url = f"http://{HOST}:{port}/"
-    async with library.AsyncSession(pool_connections=1, pool_maxsize=users) as session:
-        session.trust_env = False
-
-        async def send() -> int:
-            response = await session.get(url)
-            assert response.content
-            return int(response.status_code)
-
-        yield send
+    return send
 
 
-DRIVERS: Mapping[str, Callable[[int, int], AbstractAsyncContextManager[SendRequest]]] = {
-    "ours": ours,
-    "aiohttp": aiohttp,
-    "httpx": httpx,
-    "niquests": niquests,
-}
+async def _niquests(stack: AsyncExitStack, port: int, users: int) -> SendRequest:
+    library, url = import_module("niquests"), f"http://{HOST}:{port}/"
+    session = await stack.enter_async_context(library.AsyncSession(pool_connections=1, pool_maxsize=users))
+    session.trust_env = False
+
+    async def send() -> int:
+        response = await session.get(url)
+        assert response.content
+        return int(response.status_code)
+
+    return send
+
+
+DRIVERS = {"ours": _ours, "aiohttp": _aiohttp, "httpx": _httpx, "niquests": _niquests}
 
 
 async def measure(driver: str, job: DriverJob) -> DriverResult:
-    """Run the users, and return the result in the window.
-
-    Raises:
-        ModuleNotFoundError: the library is not installed.
-        ConnectionError: a response was not 200.
-    """
+    """Run the users, and return the result in the window; raise ConnectionError if a response is not 200."""
     window, now_ns = Window(job.server), MonotonicClock().now_ns
     stopped = False
 
@@ -174,7 +152,8 @@ async def measure(driver: str, job: DriverJob) -> DriverResult:
             if status != 200:  # noqa: PLR2004 - the echo's status
                 raise ConnectionError(f"the echo responded with {status}")
 
-    async with DRIVERS[driver](job.port, job.users) as send, asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        send = await DRIVERS[driver](stack, job.port, job.users)
         for _ in range(job.users):
             group.create_task(user(send))
         await asyncio.sleep(WARM_UP_S)

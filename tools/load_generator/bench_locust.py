@@ -1,6 +1,6 @@
 """Locust's FastHttpUser in the same closed model, in a separate process: `bench_locust JOB` writes JSON.
 
-It is Locust with its usual runner and statistics; only the times are measured here, because Locust rounds to milliseconds.
+It is Locust with its usual runner; only the times are measured here, because Locust rounds to milliseconds.
 """
 
 import sys
@@ -11,7 +11,8 @@ from locust import FastHttpUser, task
 from locust.env import Environment
 
 from harness.runtime.clock import MonotonicClock
-from tools.load_generator.bench_drivers import HOST, WARM_UP_S, DriverJob, Window
+from tools.load_generator.bench_drivers import WARM_UP_S, DriverJob, Window
+from tools.servers import HOST
 
 
 def main() -> None:

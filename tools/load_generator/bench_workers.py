@@ -1,8 +1,8 @@
 """The scaling of the load generator with its workers: `python -m tools.load_generator.bench_workers --help`.
 
-One, two and four load workers send requests to a raw ASGI echo, and then run operations that do nothing, each with a number of
-concurrent users. The echo has the first core; workers that use it share the others, and workers without it share all of them.
-Numbers of workers alternate, round by round. The last column is the limit: with the echo at its limit, more workers add nothing.
+One, two and four load workers send requests to a raw ASGI echo, and then run operations that do nothing. The echo has the first
+core; workers that use it share the others, and workers without it share all of them. Numbers of workers alternate, round by round.
+The last column is the limit: with the echo at its limit, more workers add nothing.
 """
 
 from __future__ import annotations
@@ -11,39 +11,35 @@ import argparse
 import math
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-import psutil
 from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import HarnessError, NotMeasurableError, ScenarioFailedError
+from harness.errors import NotMeasurableError, ScenarioFailedError
 from harness.load.block import LoadBlock
 from harness.load.protocol import LoadJob
 from harness.load.supervisor import Supervisor
 from harness.results.load import LoadModel
-from harness.runtime.child import kill_group
 from harness.runtime.clock import MonotonicClock
 from harness.scenario import Server, Setting
 from harness.stats.histogram import Histogram
-from tools.load_generator import echo_scenario
+from tools import exit_code
+from tools.load_generator import echo_scenario, options, spread
+from tools.load_generator.bench_drivers import WARM_UP_S, cpu_s
 from tools.load_generator.echo_scenario import ECHO, NOTHING, PID, SERVER
+from tools.servers import HOST, served
 
 COUNTS = (1, 2, 4)
-WARM_UP_S = 0.5
 FULL = 0.85
 """The usage from which a core counts as full: the rest goes to the system and other processes."""
-
-_TWO = 2
 
 
 @dataclass(frozen=True)
@@ -58,11 +54,7 @@ class WorkersResult:
 
     @classmethod
     def of(cls, blocks: Sequence[LoadBlock], echo_cores: float) -> WorkersResult:
-        """Combine the workers' blocks: the sum of rates, and percentiles of all operations.
-
-        Raises:
-            ScenarioFailedError: an operation failed, or none completed.
-        """
+        """Combine the workers' blocks; raise ScenarioFailedError if an operation failed, or none completed."""
         groups = [group for block in blocks for group in block.groups.values()]
         failed = {message for group in groups for message in group.errors}
         if failed:
@@ -84,66 +76,43 @@ def cores_of(arm: str, workers: int, cores: Sequence[int]) -> list[int]:
 def limits(arm: str, workers: int, result: WorkersResult, cores: Sequence[int]) -> str:
     """Return what was full: the echo's core, or all cores of the workers. Users without pauses fill one if it is available."""
     had = len(set(cores_of(arm, workers, cores)))
-    full = [
-        name
-        for name, used in (("the echo", result.echo_cores), (f"the workers' {had}", result.workers_cores / had))
-        if used >= FULL and (name != "the echo" or arm == ECHO)
-    ]
+    full = ["the echo"] * (arm == ECHO and result.echo_cores >= FULL)
+    full += [f"the workers' {had}"] * (result.workers_cores / had >= FULL)
     return " and ".join(full) or "neither: other processes used the cores"
 
 
 def grow(
     counts: Sequence[int], users: int, rounds: int, seconds: float, cores: Sequence[int]
 ) -> dict[tuple[str, int], list[WorkersResult]]:
-    """Run numbers of workers alternately, in fresh processes each time; return (arm, number) → results by round.
-
-    Raises:
-        NotMeasurableError: there are no two cores.
-        ScenarioFailedError: a worker or the echo failed.
-    """
-    if len(cores) < _TWO:
+    """Run numbers of workers alternately, in fresh processes each time; return (arm, number) → results by round."""
+    if len(cores) < 2:  # noqa: PLR2004 - see the message
         raise NotMeasurableError("the benchmark needs two cores: one for the echo and one for the workers")
     found: dict[tuple[str, int], list[WorkersResult]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as name, _echo(cores[0]) as (port, pid):
-        url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as name, served("tools.load_generator.echo", cores[:1]) as (port, child):
+        pid = child.process.pid
+        url = f"http://{HOST}:{port}"
         setting = Setting(Path(name), Path(name), size="tiny", servers={SERVER: Server(url, url, {PID: str(pid)})})
         job = LoadJob([echo_scenario.__file__], [setting], seconds, warm_up_s=WARM_UP_S, model=LoadModel.CLOSED, on_request=True)
         for turn in range(rounds):
             for count in (*counts[turn % len(counts) :], *counts[: turn % len(counts)]):
                 for arm in (ECHO, NOTHING):
                     jobs = [replace(job, arms=[arm], cpus=(core,)) for core in cores_of(arm, count, cores)]
-                    found[arm, count].append(_together([Supervisor(each) for each in jobs], arm, users, psutil.Process(pid)))
+                    found[arm, count].append(_together([Supervisor(each) for each in jobs], arm, users, pid))
     return found
 
 
-def _together(workers: Sequence[Supervisor], arm: str, users: int, echo: psutil.Process) -> WorkersResult:
+def _together(workers: Sequence[Supervisor], arm: str, users: int, echo: int) -> WorkersResult:
     clock = MonotonicClock()
     try:
         with ThreadPoolExecutor(len(workers)) as pool:
             list(pool.map(Supervisor.start, workers))
-            began_ns, used_s = clock.now_ns(), sum(echo.cpu_times()[:2])
+            began_ns, used_s = clock.now_ns(), cpu_s(echo)
             blocks = list(pool.map(lambda worker: worker.run_block(arm, users), workers))
-            used_cores = (sum(echo.cpu_times()[:2]) - used_s) / ((clock.now_ns() - began_ns) / 1e9)
+            used_cores = (cpu_s(echo) - used_s) / ((clock.now_ns() - began_ns) / 1e9)
     finally:
         for worker in workers:
             worker.close()
     return WorkersResult.of(blocks, used_cores)
-
-
-@contextmanager
-def _echo(core: int) -> Iterator[tuple[int, int]]:
-    """Start the echo on a core; yield its port and its process id."""
-    child = subprocess.Popen([sys.executable, "-m", "tools.load_generator.echo"], stdout=subprocess.PIPE, start_new_session=True)
-    assert child.stdout is not None
-    try:
-        first = child.stdout.readline()
-        if not first:
-            raise NotMeasurableError("the echo did not start; install what the trial needs: pip install -r requirements.lock")
-        os.sched_setaffinity(child.pid, {core})
-        yield int(first), child.pid
-    finally:
-        kill_group(child)
-        child.stdout.close()
 
 
 def table(found: Mapping[tuple[str, int], Sequence[WorkersResult]], title: str, cores: Sequence[int]) -> Table:
@@ -155,43 +124,22 @@ def table(found: Mapping[tuple[str, int], Sequence[WorkersResult]], title: str, 
         for count in sorted(number for name, number in found if name == arm):
             turns = found[arm, count]
             middle = WorkersResult(*(statistics.median(values) for values in zip(*map(astuple, turns), strict=True)))
-            drawn.add_row(
-                what,
-                str(count),
-                _spread([turn.operations_per_s for turn in turns]),
-                f"{middle.p50_ms:.3g}",
-                f"{middle.p99_ms:.3g}",
-                f"{middle.workers_cores:.2f}",
-                f"{middle.echo_cores:.0%}",
-                limits(arm, count, middle, cores),
-            )
+            rate = spread([turn.operations_per_s for turn in turns], ",.0f")
+            times = (f"{middle.p50_ms:.3g}", f"{middle.p99_ms:.3g}")
+            usage = (f"{middle.workers_cores:.2f}", f"{middle.echo_cores:.0%}")
+            drawn.add_row(what, str(count), rate, *times, *usage, limits(arm, count, middle, cores))
     return drawn
 
 
 def main() -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=32, help="concurrent users of each worker (default 32)")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each number of workers (default 3)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="duration of a run (default 3)")
-    options = parser.parse_args()
-    if min(options.users, options.rounds) < 1 or options.seconds <= 0:
-        parser.error("--users and --rounds have to be at least 1, --seconds above 0")
+    given = options(argparse.ArgumentParser(description=__doc__), "worker")
     cores = sorted(os.sched_getaffinity(0))
-    console = Console(width=None if sys.stdout.isatty() else 132)
-    try:
-        found = grow(COUNTS, options.users, options.rounds, options.seconds, cores)
-    except HarnessError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.code
-    title = f"{len(cores)} cores; {options.users} users per worker, closed model; {options.rounds} rounds of {options.seconds:g} s"
-    console.print(table(found, title, cores))
+    found = grow(COUNTS, given.users, given.rounds, given.seconds, cores)
+    title = f"{len(cores)} cores; {given.users} users per worker, closed model; {given.rounds} rounds of {given.seconds:g} s"
+    Console(width=None if sys.stdout.isatty() else 132).print(table(found, title, cores))
     return 0
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):,.0f} \\[{min(values):,.0f}, {max(values):,.0f}]"
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

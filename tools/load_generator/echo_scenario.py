@@ -1,7 +1,7 @@
 """The scenario of the load worker's benchmark: requests to the raw echo, and operations that do nothing."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -13,30 +13,25 @@ ECHO, NOTHING = "baseline", "nothing"
 SERVER, PID = "echo", "process"
 """The name of the echo among a setting's servers, and the fact with its process id."""
 
-_GOOD = 200
-
 
 @dataclass(frozen=True)
 class EchoInstance:
-    """A client, its request and the echo's process; no client if operations do nothing."""
+    """An arm's client, its request and the echo's process."""
 
-    client: Client | None
-    request: HttpRequest | None
+    arm: str
+    client: Client
+    request: HttpRequest
     pid: int
 
 
 class EchoLoad(Scenario[EchoInstance]):
-    """Send requests to the raw echo, or do nothing.
-
-    The rate of the first is the limit of generator and echo, that of the second the generator's limit.
-    """
+    """Send requests to the raw echo, whose rate is the limit of generator and echo, or do nothing, at the generator's limit."""
 
     arms: ClassVar = {ECHO: "the raw echo over HTTP, a connection for each user", NOTHING: "completed at once, in memory"}
     groups: ClassVar = [Group("ask", "one request")]
 
-    def cases(self, setting: Setting) -> Sequence[Case]:
+    def cases(self, _: Setting) -> Sequence[Case]:
         """Return the single request."""
-        del setting
         return [Case("ask", "ask", None)]
 
     @asynccontextmanager
@@ -44,24 +39,12 @@ class EchoLoad(Scenario[EchoInstance]):
         """Create a client, which connects with its first request."""
         server = setting.servers[SERVER]
         place = urlsplit(server.direct_url)
-        assert place.hostname is not None
-        assert place.port is not None
-        pid = int(server.facts[PID])
-        if arm == NOTHING:
-            yield EchoInstance(None, None, pid)
-            return
-        client = Client(place.hostname, place.port)
-        try:
-            yield EchoInstance(client, client.encode("GET", "/"), pid)
-        finally:
-            client.close()
+        with closing(Client(place.hostname or "", place.port or 0)) as client:
+            yield EchoInstance(arm, client, client.encode("GET", "/"), int(server.facts[PID]))
 
-    async def run(self, instance: EchoInstance, case: Case) -> int:
+    async def run(self, instance: EchoInstance, _case: Case) -> int:
         """Send the request, and return the response's status."""
-        del case
-        if instance.client is None or instance.request is None:
-            return _GOOD
-        return (await instance.client.send(instance.request)).status
+        return 200 if instance.arm == NOTHING else (await instance.client.send(instance.request)).status
 
     def targets(self, instance: EchoInstance) -> Mapping[str, int]:
         """Return the echo's process."""

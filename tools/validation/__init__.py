@@ -1,6 +1,5 @@
-"""Validation of this harness: questions with known answers, measured and published.
+"""Validation of this harness: questions with known answers, measured and published by `python -m tools.validation`.
 
 Each module directly in this folder that has a `TITLE` is a question, and its `run(effort) -> Section` tries it; the folder is the
-registry. `effort` 1.0 is what is published; a smaller one takes that share of the time. `python -m tools.validation` tries all
-of them and writes the page. What a question needs beside its own file lies in a folder of its own.
+registry. `effort` 1.0 is what is published; a smaller one takes that share of the time.
 """

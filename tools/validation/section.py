@@ -28,10 +28,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Section:
-    """One question: the method (`text`), the results, and the requirements. `notes` explain how to read them.
-
-    `not_measured` is the reason why it could not be measured here.
-    """
+    """One question: the method (`text`), results and requirements, notes on reading them, or why it was not measured here."""
 
     title: str
     text: str = ""
@@ -73,8 +70,5 @@ def markdown(section: Section) -> str:
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]], aligned: str) -> str:
     lines = [columns, [":--", *[aligned] * (len(columns) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    cells = [[" ".join(text.replace("|", "\\|").split()) for text in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

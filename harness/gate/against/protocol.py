@@ -1,9 +1,8 @@
 """The version's end of `harness gate --against`: serves benchmarks in slices to the coordinator.
 
-A version announces a `benchmark` (its name and number of cases) and then serves slices: it receives `slice` (a case's number and
-the number of repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only,
-because it runs with whichever tree and interpreter is being timed; what runs in a version therefore reads time directly, not
-through `harness.runtime.clock`.
+A version announces a `benchmark` (its name and number of cases), then receives `slice` (a case's number and the number of
+repetitions) and sends `time`, until it receives `next`. It ends with `end` or `JobFailed`. Standard library only, because it runs
+with whichever tree and interpreter is timed; what runs in a version therefore reads time directly.
 """
 
 import json
@@ -15,14 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ONLY = "HARNESS_VERSION_ONLY"
-"""Environment variable with a file that contains a JSON list of the benchmarks to announce; without it, all are."""
-
-FOREIGN = "HARNESS_VERSION_FOREIGN"
-"""Environment variable with the other version's tree, from which nothing may be imported."""
-
-LIST = "HARNESS_VERSION_LIST"
-"""Environment variable that is set if benchmarks are to be listed, not timed."""
+ONLY, FOREIGN, LIST = "HARNESS_VERSION_ONLY", "HARNESS_VERSION_FOREIGN", "HARNESS_VERSION_LIST"
+"""Environment variables: a file with a JSON list of the benchmarks to announce, without which all are; the other version's tree,
+from which nothing may be imported; and one that is set if benchmarks are to be listed, not timed."""
 
 HARNESS = Path(__file__).resolve().parents[2]
 channel = runpy.run_path(str(HARNESS / "runtime" / "channel.py"))
@@ -36,16 +30,13 @@ class VersionChannel:
 
     def __init__(self) -> None:
         self._channel = channel["connect"](exit_with_parent=False)  # the launcher has seen to that; Ctrl-C keeps its meaning
+        self.send = self._channel.send
         only = os.environ.get(ONLY)
         self._only = None if only is None else frozenset(json.loads(Path(only).read_text(encoding="utf-8")))
 
     def wants(self, name: str) -> bool:
         """Return whether the benchmark of this name is to be announced."""
         return self._only is None or name in self._only
-
-    def send(self, kind: str, /, **fields: Any) -> None:
-        """Send a message of type `kind`."""
-        self._channel.send(kind, **fields)
 
     def next_slice(self) -> tuple[int, int] | None:
         """Wait for an order: a case's number and a number of repetitions, or None to go on; exits if the coordinator has exited."""
@@ -73,7 +64,6 @@ def repeated(operation: Callable[[], object]) -> Timed:
     """Return the function that times a function without arguments."""
 
     def timed(_: int, repeats: int) -> int:
-        """Return the nanoseconds of the repetitions."""
         start = time.perf_counter_ns()
         for _ in range(repeats):
             operation()
@@ -96,14 +86,8 @@ def foreign_imports() -> list[str]:
     foreign = os.environ.get(FOREIGN)
     if not foreign:
         return []
-    root = Path(foreign).resolve()
-    found = []
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name == "__main__":
-            continue
-        path = Path(file).resolve()
-        inside = path.is_relative_to(root) and not path.is_relative_to(Path(sys.prefix).resolve())
-        if inside and "site-packages" not in path.parts and path.parent != Path(__file__).resolve().parent:
-            found.append(name)
-    return sorted(found)
+    root, environment, own = Path(foreign).resolve(), Path(sys.prefix).resolve(), Path(__file__).resolve().parent
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name != "__main__"}
+    paths = {name: Path(file).resolve() for name, file in files.items() if isinstance(file, str)}
+    inside = {name: path for name, path in paths.items() if path.is_relative_to(root) and not path.is_relative_to(environment)}
+    return sorted(name for name, path in inside.items() if "site-packages" not in path.parts and path.parent != own)

@@ -1,7 +1,5 @@
 """Compare a project's pytest-benchmark suite in two versions: collected in a session of each, and timed interleaved by a plugin."""
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +7,18 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.gate.against import protocol
-from harness.gate.against.checkout import Checkout, import_path
-from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
-from harness.gate.against.process import VersionCommand, VersionError, run_to_end
+from harness.gate.against.checkout import Checkout, version_command
+from harness.gate.against.compare import VersionCommand, VersionError, compare_all, run_to_end
 from harness.gate.matching import renamed
 from harness.gate.verdict import SHOWN_NAMES, listed, result
 from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
 from harness.results.run import RunWarning
 
-PLUGIN = Path(__file__).with_name("pytest_worker.py")
-PLUGIN_NAME = "harness_pytest_worker"
-ENGINE = "pytest"
+PLUGIN_NAME, ENGINE = "harness_pytest_worker", "pytest"
 RENAMED = "restore the old name, or merge the rename separately"
 CLOSE = 0.6
 """The similarity from which on a test may be another's new name: node ids are long, and the file is part of them."""
+
 BROKEN = (3, 4)
 """pytest's exit codes for an internal error and a usage error."""
 
@@ -46,14 +42,13 @@ def compare(
     """
     tools = space / "tools"
     tools.mkdir()
-    (tools / f"{PLUGIN_NAME}.py").symlink_to(PLUGIN)
-    old = _version("old", python, trees.old, trees.new, trees, tools, arguments)
-    new = _version("new", sys.executable, trees.new, trees.old, trees, tools, arguments)
+    (tools / f"{PLUGIN_NAME}.py").symlink_to(Path(__file__).with_name("pytest_worker.py"))
+    command = ["-m", "pytest", "-p", PLUGIN_NAME, *arguments]
+    old, new = (version_command(trees, name, python, command, tools) for name in ("old", "new"))
     progress("collecting the benchmarks of both versions")
     before, after = _collected(old), _collected(new)
     rows, incomparable, warnings = _compared(before, after)
-    passed = {name for name in after["benchmarks"] if name not in after["failed"]}
-    both = [name for name in before["benchmarks"] if name in passed]
+    both = [name for name in before["benchmarks"] if name in after["benchmarks"] and name not in after["failed"]]
     if both and not incomparable:
         try:
             times = compare_all(old, new, budget_s(len(both)), wanted=both, margin=margin, progress=progress)
@@ -63,24 +58,14 @@ def compare(
             else:
                 incomparable.append(RunWarning("the suite", str(error), "run pytest on the old version to see why"))
         else:
-            rows += [time_row(time, _place(time.name), margin) for time in times]
+            for time in times:
+                file, _, test = time.name.partition("::")
+                rows.append(time.row(margin, file, ENGINE, group=test))
     return result(trees.names, rows, incomparable, warnings)
 
 
-def _version(
-    name: str, python: str, tree: Path, other: Path, trees: Checkout, tools: Path, arguments: Sequence[str]
-) -> VersionCommand:
-    path = f"{import_path(tree, trees)}{os.pathsep}{tools}"
-    command = [python, "-m", "pytest", "-p", PLUGIN_NAME, *arguments]
-    return VersionCommand(command, name, tree / trees.inside, {"PYTHONPATH": path, protocol.FOREIGN: str(other)})
-
-
 def _collected(version: VersionCommand) -> Mapping[str, Any]:
-    """Return the names of a version's benchmarks, and its failures.
-
-    Raises:
-        UsageError: pytest cannot be run, or a benchmark times a coroutine function.
-    """
+    """Return the names of a version's benchmarks, and its failures."""
     try:
         found = run_to_end(replace(version, environment={**version.environment, protocol.LIST: "1"}))
     except VersionError as error:
@@ -95,11 +80,12 @@ def _collected(version: VersionCommand) -> Mapping[str, Any]:
 def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[GateRow], list[RunWarning], list[RunWarning]]:
     """Return the new version's failures, why benchmarks cannot be compared, and which are new."""
     rows = [_failed(name, error) for name, error in new["failed"].items()]
-    incomparable = [
-        RunWarning(name, f"it fails in the old version: {e}", "fix it there first") for name, e in old["failed"].items()
-    ]
-    missing = {n: "" for n in old["benchmarks"] if n not in new["benchmarks"] and n not in new["failed"]}
-    added = {n: "" for n in new["benchmarks"] if n not in old["benchmarks"] and n not in old["failed"]}
+    remedy = "fix it there first"
+    incomparable = [RunWarning(name, f"it fails in the old version: {e}", remedy) for name, e in old["failed"].items()]
+    missing, added = (
+        {name: "" for name in one["benchmarks"] if name not in other["benchmarks"] and name not in other["failed"]}
+        for one, other in ((old, new), (new, old))
+    )
     likely = renamed(missing, added, CLOSE)
     for name in list(missing)[:SHOWN_NAMES]:
         hint = f"; it may have been renamed to {likely[name]!r}" if name in likely else ""
@@ -113,11 +99,5 @@ def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Gate
 
 
 def _failed(name: str, error: str) -> GateRow:
-    place = _place(name)
-    return status_row(place.scenario, ENGINE, 0.0, GateVerdict.REGRESSED, f"it failed: {error}", group=place.group)
-
-
-def _place(name: str) -> BenchmarkPlace:
-    """Return the place of a test: its file stands for a scenario, and its name in the file for a group."""
-    file, _, test = name.partition("::")
-    return BenchmarkPlace(file, ENGINE, group=test)
+    file, _, test = name.partition("::")  # the file stands for a scenario, and the test's name in it for a group
+    return status_row(file, ENGINE, 0.0, GateVerdict.REGRESSED, f"it failed: {error}", group=test)

@@ -1,8 +1,7 @@
 """A pytest plugin, loaded by path, that serves slices of what a project's tests give to their `benchmark` fixture.
 
-It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture becomes a benchmark named by its test, which runs
-once in the session that only lists them. It uses the standard library and pytest only, since it runs in the tree and environment
-that is timed.
+It replaces pytest-benchmark's fixture, installed or not. Every use of the fixture is a benchmark named by its test. It uses the
+standard library and pytest only, since it runs in the tree and environment that is timed.
 """
 
 from __future__ import annotations
@@ -65,20 +64,22 @@ class ServedSession:
         outcome: Any = yield
         report = outcome.get_result()
         if report.failed and item.nodeid not in self.failed:
-            lines = str(report.longrepr).strip().splitlines() or ["no reason given"]
             crash = getattr(getattr(report.longrepr, "reprcrash", None), "message", None)
-            self.failed[item.nodeid] = (crash or lines[-1]).splitlines()[0][:200]
+            self.failed[item.nodeid] = (crash or _last_line(report, "no reason given")).splitlines()[0][:200]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file that cannot be collected."""
         if report.failed:
-            lines = str(report.longrepr).strip().splitlines() or ["it cannot be collected"]
-            self.failed[report.nodeid] = lines[-1][:200]
+            self.failed[report.nodeid] = _last_line(report, "it cannot be collected")[:200]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Send the session's benchmarks and failures."""
         self.channel.end(benchmarks=self.names, failed=self.failed, refused=self.refused, status=int(exitstatus))
+
+
+def _last_line(report: pytest.TestReport | pytest.CollectReport, default: str) -> str:
+    return (str(report.longrepr).strip().splitlines() or [default])[-1]
 
 
 class SliceBenchmark:
@@ -88,13 +89,10 @@ class SliceBenchmark:
     """Declares to `harness.pytest_plugin`, where it is installed, that coroutine functions are refused here already."""
 
     def __init__(self, session: ServedSession, name: str) -> None:
-        self.name = name
+        self.name, self._session, self._used = name, session, False
         self.group: str | None = None
         self.extra_info: dict[str, Any] = {}
-        self.enabled = True
-        self.disabled = False
-        self._session = session
-        self._used = False
+        self.enabled, self.disabled = True, False
 
     @property  # type: ignore[misc] # mypy knows `__class__` as what it usually is
     def __class__(self) -> type:
@@ -122,11 +120,11 @@ class SliceBenchmark:
         if self._used:
             pytest.fail("benchmark was used twice in one test; split the test in two", pytrace=False)
         self._used = True
-        self._refuse(inspect.iscoroutinefunction(target), target)
+        if inspect.iscoroutinefunction(target):
+            self._refuse(target)
         last: list[Any] = [None]
 
         def timed(_: int, repeats: int) -> int:
-            """Return the nanoseconds of the repetitions."""
             spent = 0
             if setup is None and teardown is None:
                 given = kwargs or {}
@@ -145,19 +143,18 @@ class SliceBenchmark:
 
         timed(0, 1)
         if inspect.isawaitable(last[0]):
-            if inspect.iscoroutine(last[0]):
-                last[0].close()
-            self._refuse(True, target)  # noqa: FBT003 - it is awaitable
+            self._refuse(target, last[0])
         self._session.names.append(self.name)
         if not self._session.listing:
             self._session.channel.serve(self.name, timed)
         return last[0]
 
-    def _refuse(self, awaitable: bool, target: Callable[..., Any]) -> None:
-        if awaitable:
-            message = NOT_A_FUNCTION.format(f"the coroutine function {getattr(target, '__name__', target)!r}")
-            self._session.refused.append(f"{self.name}: {message}")
-            pytest.fail(message, pytrace=False)
+    def _refuse(self, target: Callable[..., Any], answer: object = None) -> None:
+        if inspect.iscoroutine(answer):
+            answer.close()
+        message = NOT_A_FUNCTION.format(f"the coroutine function {getattr(target, '__name__', target)!r}")
+        self._session.refused.append(f"{self.name}: {message}")
+        pytest.fail(message, pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)

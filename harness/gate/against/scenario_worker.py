@@ -1,9 +1,9 @@
 """The worker of one version's scenario for `harness gate --against`, run by path within that version's tree.
 
 It uses the tree's own `harness`, of any of its versions since groups were a mapping. The job is a JSON file: `task`, `file` (the
-scenario's), `setting` (the fields of `harness.scenario.Setting`), `kept` (a folder of this version) and `benchmarks` (group and arm
-by name). Tasks: serve: start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine:
-answers and work counts · time: serve slices.
+scenario's), `setting` (of `harness.scenario.Setting`), `kept` (a folder) and `benchmarks` (group and arm by name). Tasks: serve:
+start the scenario's servers, and stop them when the channel closes · prepare: build the data · examine: answers and work counts ·
+time: serve slices.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import gc
 import json
 import runpy
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,13 @@ def main() -> None:
         from harness.discovery import load  # noqa: PLC0415 - the tree's own harness, which may be missing
 
         loaded = load(Path(job["file"]))
-        scenario = _adapted(loaded.scenario)
+        scenario: Any = loaded.scenario
+        if not hasattr(scenario, "self_reported_ns"):  # it was `own_ns`, and first did not exist
+            scenario.self_reported_ns = getattr(scenario, "own_ns", lambda *_: None)
         setting = _setting(job)
-        found = {"serve": _serve, "prepare": _prepare, "examine": _examine, "time": _time}[job["task"]](
-            channel, scenario, setting, job
-        )
+        found = TASKS[job["task"]](channel, scenario, setting, job)
+        if asyncio.iscoroutine(found):
+            found = asyncio.run(found)
     except Exception as error:  # noqa: BLE001 - another version's code may raise anything; the coordinator names it
         text = str(error).strip().splitlines()
         channel.fail(f"{type(error).__name__}: {text[0] if text else ''}", type(error).__name__)
@@ -49,26 +52,17 @@ def main() -> None:
             channel.end(**found, title=loaded.title, doc=loaded.doc)
 
 
-def _adapted(scenario: Any) -> Any:
-    """Return a scenario with the names of today's contract, in place: `self_reported_ns` was `own_ns`, and first did not exist."""
-    if not hasattr(scenario, "self_reported_ns"):
-        scenario.self_reported_ns = getattr(scenario, "own_ns", lambda *_: None)
-    return scenario
-
-
 def _known(kind: Any, values: dict[str, Any]) -> Any:
     """Return a record of type `kind`, in this tree's version of it, from the values that it has fields for."""
-    names = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in values.items() if name in names})
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
 
 
 def _setting(job: dict[str, Any]) -> Any:
     from harness import scenario as contract  # noqa: PLC0415 - the tree's own
 
-    values = dict(job["setting"])
-    values["folder"], values["shared"] = Path(values["folder"]), Path(values["shared"])
-    values["servers"] = {name: _known(contract.Server, server) for name, server in values["servers"].items()}
-    return _known(contract.Setting, values)
+    paths = {name: Path(job["setting"][name]) for name in ("folder", "shared")}
+    servers = {name: _known(contract.Server, server) for name, server in job["setting"]["servers"].items()}
+    return _known(contract.Setting, {**job["setting"], **paths, "servers": servers})
 
 
 def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, Any]) -> dict[str, Any] | None:
@@ -76,16 +70,14 @@ def _serve(channel: VersionChannel, scenario: Any, setting: Any, _: dict[str, An
         channel.fail(f"it supports {', '.join(scenario.engines)} only", "NotMeasurableError")
         return None
     with scenario.servers(setting) as servers:
-        found = {name: _server(server) for name, server in servers.items()}
-        channel.send("servers", servers=found)
+        channel.send("servers", servers={name: _server(server) for name, server in servers.items()})
         channel.next_slice()
     return {}
 
 
 def _server(server: Any) -> dict[str, Any]:
     """Return the fields of a server, with the names of today's contract and of the first one."""
-    direct_url = server.direct_url if hasattr(server, "direct_url") else server.near
-    url = server.url if hasattr(server, "url") else server.far
+    direct_url, url = (server.direct_url, server.url) if hasattr(server, "url") else (server.near, server.far)
     return {"direct_url": direct_url, "url": url, "near": direct_url, "far": url, "facts": dict(server.facts)}
 
 
@@ -103,18 +95,14 @@ def _cases(scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, list[A
     return grouped
 
 
-def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
-    return asyncio.run(_examined(scenario, setting, _cases(scenario, setting, job)))
-
-
-async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) -> dict[str, Any]:
+async def _examine(_: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Run the first case of every group on every arm twice, for its errors, answers and work counts."""
+    cases = _cases(scenario, setting, job)
     declared = _declared(scenario)
     everything: list[list[str]] = []
     benchmarks: list[list[str]] = []
     work_counts: list[list[Any]] = []
-    answers: dict[str, str] = {}
-    cannot_run: dict[str, str] = {}
+    answers, cannot_run = dict[str, str](), dict[str, str]()
     for arm in scenario.arms:
         async with scenario.open(arm, setting) as instance:
             for group, (case, *_others) in cases.items():
@@ -123,7 +111,9 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
                 name = f"{group}[{arm}]"
                 everything.append([name, group, arm])
                 try:
-                    first, second = [await _examined_once(scenario, instance, case) for _ in range(2)]
+                    digest = partial(_digest, scenario, case)
+                    count = partial(operations["run_counted"], scenario, instance, case)
+                    first, second = [await count(scenario.probes(instance), digest) for _ in range(2)]
                 except Exception as error:
                     if arm not in declared["as_written"]:
                         raise
@@ -135,13 +125,9 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
                     work_counts += [[name, *count] for count in operations["repeated_counts"](first[0], second[0])]
                 if group not in declared["slow"]:
                     benchmarks.append([name, group, arm])
-    return {
-        "all": everything,
-        "benchmarks": benchmarks,
-        "work_counts": work_counts,
-        "answers": answers,
-        "cannot_run": cannot_run,
-        "cases": {group: [case.name for case in found] for group, found in cases.items()},
+    found = {"all": everything, "benchmarks": benchmarks, "work_counts": work_counts, "answers": answers, "cannot_run": cannot_run}
+    return found | {
+        "cases": {group: [case.name for case in of_group] for group, of_group in cases.items()},
         "arms": declared["arms"],
         "groups": declared["groups"],
         "tolerances": dict(getattr(scenario, "tolerances", {})),
@@ -151,46 +137,31 @@ async def _examined(scenario: Any, setting: Any, cases: dict[str, list[Any]]) ->
 
 def _declared(scenario: Any) -> dict[str, Any]:
     """Return a scenario's declarations of arms and groups, from today's contract or from the one before groups were objects."""
-    arms = {name: getattr(arm, "description", arm) for name, arm in scenario.arms.items()}
+    arms = {
+        "arms": {name: getattr(arm, "description", arm) for name, arm in scenario.arms.items()},
+        "as_written": {name for name, arm in scenario.arms.items() if getattr(arm, "as_written", False)},
+    }
     if isinstance(scenario.groups, Mapping):
-        return {
-            "arms": arms,
+        return arms | {
             "groups": dict(scenario.groups),
-            "as_written": {"proposed"},
             "skipped": getattr(scenario, "sits_out", {}),
             "uncounted": getattr(scenario, "inexact_groups", ()),
             "slow": getattr(scenario, "heavy_groups", ()),
         }
-    return {
-        "arms": arms,
+    return arms | {
         "groups": {group.name: group.description for group in scenario.groups},
-        "as_written": {name for name, arm in scenario.arms.items() if getattr(arm, "as_written", False)},
         "skipped": {(arm, group.name) for group in scenario.groups for arm in group.skip},
         "uncounted": {group.name for group in scenario.groups if group.uncounted},
         "slow": {group.name for group in scenario.groups if group.slow},
     }
 
 
-async def _examined_once(scenario: Any, instance: Any, case: Any) -> tuple[dict[str, float], str | None]:
-    """Run one operation; return its work counts and the digest of its answer."""
-
-    def digest(answer: Any) -> str | None:
-        """Return the digest of an answer, None for one without a stable representation."""
-        found: str | None = operations["digest"](scenario.normalise(case, answer))
-        return found
-
-    counted: tuple[dict[str, float], str | None] = await operations["run_counted"](
-        scenario, instance, case, scenario.probes(instance), digest
-    )
-    return counted
+def _digest(scenario: Any, case: Any, answer: Any) -> Any:
+    """Return the digest of an answer, None for one without a stable representation."""
+    return operations["digest"](scenario.normalise(case, answer))
 
 
-def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
-    asyncio.run(_timed(channel, scenario, setting, job))
-    return {}
-
-
-async def _timed(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> None:
+async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[str, Any]) -> dict[str, Any]:
     cases = _cases(scenario, setting, job)
     for arm in scenario.arms:
         mine = [(name, group) for name, group, its in job["benchmarks"] if its == arm and channel.wants(name)]
@@ -203,15 +174,14 @@ async def _timed(channel: VersionChannel, scenario: Any, setting: Any, job: dict
                 gc.freeze()
                 channel.send("benchmark", name=name, cases=len(chosen))
                 while (wanted := channel.next_slice()) is not None:
-                    channel.send("time", ns=await _slice(scenario, instance, chosen[wanted[0]], wanted[1]))
+                    case, spent_ns = chosen[wanted[0]], 0
+                    for _ in range(wanted[1]):
+                        spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
+                    channel.send("time", ns=spent_ns)
+    return {}
 
 
-async def _slice(scenario: Any, instance: Any, case: Any, repeats: int) -> int:
-    spent_ns = 0
-    for _ in range(repeats):
-        spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
-    return spent_ns
-
+TASKS: dict[str, Callable[..., Any]] = {"serve": _serve, "prepare": _prepare, "examine": _examine, "time": _time}
 
 if __name__ == "__main__":
     main()

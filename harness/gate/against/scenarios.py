@@ -1,23 +1,23 @@
 """Compare the scenarios of two trees: examined in processes of each, compared by work counts, and timed interleaved."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from harness.bench.serving import NO_NETWORK
 from harness.errors import NotMeasurableError
 from harness.gate import stored_runs
-from harness.gate.against import protocol
-from harness.gate.against.checkout import Checkout, import_path
-from harness.gate.against.compare import BenchmarkPlace, compare_all, time_row
-from harness.gate.against.process import VersionCommand, VersionError, alive, run_to_end
+from harness.gate.against.checkout import Checkout, version_command
+from harness.gate.against.compare import VersionCommand, VersionError, VersionProcess, compare_all, run_to_end
+from harness.gate.matching import place, status
 from harness.gate.verdict import result
-from harness.results.gate import GateResult, GateRow, GateVerdict, status_row
-from harness.results.run import ArmResult, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
-from harness.results.store import SCHEMA_VERSION
+from harness.importers import own_run
+from harness.results.gate import GateResult, GateRow, GateVerdict
+from harness.results.run import ArmResult, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, WorkCount
 from harness.runtime.cores import choose_cores
 
 WORKER = Path(__file__).with_name("scenario_worker.py")
@@ -43,7 +43,7 @@ class CompareRequest:
     """The seconds for timing a number of benchmarks."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class ExaminedVersion:
     """One scenario on one engine in one tree."""
 
@@ -54,24 +54,6 @@ class ExaminedVersion:
     found: Mapping[str, Any] | None = None
     """The worker's findings: benchmarks, cases, answers, counts."""
 
-    @property
-    def place(self) -> str:
-        """The name of the scenario with its engine and RTT."""
-        return _status(self.result, GateVerdict.NOT_JUDGED, "").place
-
-
-@dataclass
-class ExaminedPair:
-    """One scenario on one engine in both trees."""
-
-    old: ExaminedVersion | None
-    """None if the old tree lacks the scenario."""
-    new: ExaminedVersion | None
-    rows: Sequence[GateRow] = ()
-    """The rows of its times."""
-    incomparable: Sequence[RunWarning] = ()
-    """The reasons why some of its benchmarks have none."""
-
 
 def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, progress: Callable[[str], None]) -> GateResult:
     """Compare the work counts and times of every scenario in both trees.
@@ -79,125 +61,93 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
     `python` runs the old version; `space` is a folder for both versions' files; `progress` is called with a line per step.
     """
     settings = request.settings
-    pairs = [_both(trees, python, request, space, progress, file, engine) for file in request.files for engine in settings.engines]
-    before = [pair.old.result for pair in pairs if pair.old]
-    after = [pair.new for pair in pairs if pair.new]
-    base, candidate = _run(before, settings, trees.names[0]), _run([n.result for n in after], settings, trees.names[1])
+    examined: dict[str, list[ExaminedVersion]] = {"old": [], "new": []}
+    times: list[GateRow] = []
+    reasons: list[RunWarning] = []
+    for file, engine in product(request.files, settings.engines):
+        step = _prefixed(progress, f"{file.stem} · {engine}")
+        with ExitStack() as servers:
+            both: list[ExaminedVersion] = []
+            for name, tree in (("old", trees.old), ("new", trees.new)):
+                step(f"preparing the {name} version")
+                if (tree / file).is_file():
+                    folder = space / f"{file.stem}-{engine}-{name}"
+                    both.append(_examine(trees, name, python, settings, folder, file, engine, servers))
+                    examined[name].append(both[-1])
+            if len(both) == 2:  # noqa: PLR2004 - each tree has the scenario
+                rows, incomparable = _time(both[0], both[1], request, step)
+                times += rows
+                reasons += incomparable
+    before, after = ([version.result for version in versions] for versions in examined.values())
+    base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
+        own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name)
+        for name, results in zip(trees.names, (before, after), strict=True)
+    )
     counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names)
-    rows = [*counted.rows, *(row for pair in pairs for row in pair.rows)]
-    incomparable = [*_failures(trees, before), *counted.incomparable, *(reason for pair in pairs for reason in pair.incomparable)]
-    warnings = [*counted.warnings, *(warning for new in after for warning in _not_timed(new))]
-    return result(trees.names, rows, incomparable, warnings)
+    # The old version's code may be older than what the scenario needs, so its failure is no regression.
+    failures = [
+        RunWarning(f"{failed.name} · {failed.engine}", f"it fails in {trees.ref}: {failed.error}", SAME)
+        for failed in before
+        if failed.status == ScenarioStatus.FAILED
+    ]
+    warnings = [*counted.warnings, *(warning for new in examined["new"] for warning in _not_timed(new))]
+    return result(trees.names, [*counted.rows, *times], [*failures, *counted.incomparable, *reasons], warnings)
 
 
-def _both(
-    trees: Checkout, python: str, request: CompareRequest, space: Path, progress: Callable[[str], None], file: Path, engine: str
-) -> ExaminedPair:
-    """Examine and time one scenario on one engine."""
-
-    def step(text: str) -> None:
-        """Report a step of this scenario."""
-        progress(f"{file.stem} · {engine}: {text}")
-
-    with ExitStack() as servers:
-        versions: list[ExaminedVersion | None] = []
-        for name, tree, interpreter in (("old", trees.old, python), ("new", trees.new, sys.executable)):
-            step(f"preparing the {name} version")
-            folder = space / f"{file.stem}-{engine}-{name}"
-            exists = (tree / file).is_file()
-            versions.append(
-                _Tree(trees, tree, name, interpreter, request.settings, folder).examine(file, engine, servers) if exists else None
-            )
-        old, new = versions
-        return ExaminedPair(old, new, *_time(old, new, request, step)) if old and new else ExaminedPair(old, new)
+def _prefixed(progress: Callable[[str], None], scenario: str) -> Callable[[str], None]:
+    return lambda text: progress(f"{scenario}: {text}")
 
 
-def _failures(trees: Checkout, old: Sequence[ScenarioResult]) -> Iterator[RunWarning]:
-    """Yield why a scenario's old version cannot be the baseline: its code may be older than what the scenario needs."""
-    for failed in old:
-        if failed.status == ScenarioStatus.FAILED:
-            yield RunWarning(f"{failed.name} · {failed.engine}", f"it fails in {trees.ref}: {failed.error}", SAME)
+def _examine(
+    trees: Checkout, name: str, python: str, settings: RunSettings, folder: Path, file: Path, engine: str, servers: ExitStack
+) -> ExaminedVersion:
+    """Start the servers that a version of a scenario needs, build its data, and collect its counts and answers."""
+    own, shared, rtt_ms = folder / "own", folder / "shared", settings.rtts_ms[0]
+    data = {"engine": engine, "size": settings.size, "seed": settings.seed, "rtt_ms": rtt_ms, "quick": settings.quick}
+    resets = {"resets": True, "takes_back": True}  # the second is its name before groups were objects
+    setting: dict[str, Any] = {"folder": str(own), "shared": str(shared), "servers": {}, **data, **resets}
+    tree = trees.old if name == "old" else trees.new
+    job = {"file": str(tree / file), "kept": str(folder), "benchmarks": [], "setting": setting}
+    for each in (folder, shared, own):
+        each.mkdir()
 
+    def version(task: str) -> VersionCommand:
+        written = folder / f"{task}.json"
+        written.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
+        return version_command(trees, name, python, ["-P", str(WORKER), str(written)])
 
-class _Tree:
-    """Runs a scenario's jobs in one tree, with a separate folder."""
-
-    def __init__(self, trees: Checkout, tree: Path, name: str, python: str, settings: RunSettings, folder: Path) -> None:
-        self._name, self._tree, self._folder, self._settings = name, tree, folder, settings
-        self._command = [python, "-P", str(WORKER)]
-        self._where = tree / trees.inside
-        self._environment = {
-            "PYTHONPATH": import_path(tree, trees),
-            protocol.FOREIGN: str(trees.new if name == "old" else trees.old),
-        }
-        folder.mkdir()
-        (folder / "shared").mkdir()
-        (folder / "own").mkdir()
-
-    def examine(self, file: Path, engine: str, servers: ExitStack) -> ExaminedVersion:
-        """Start the servers that the scenario needs, build its data, and collect its counts and answers."""
-        blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, self._settings.rtts_ms[0], ScenarioStatus.OK)
-        core = choose_cores().coordinator
-        job: dict[str, Any] = {
-            "file": str(self._tree / file),
-            "kept": str(self._folder),
-            "benchmarks": [],
-            "setting": {
-                "folder": str(self._folder / "own"),
-                "shared": str(self._folder / "shared"),
-                "engine": engine,
-                "size": self._settings.size,
-                "seed": self._settings.seed,
-                "rtt_ms": self._settings.rtts_ms[0],
-                "quick": self._settings.quick,
-                "servers": {},
-                "resets": True,
-                "takes_back": True,  # what `resets` was called before groups were objects
-            },
-        }
-        try:
-            serving = servers.enter_context(alive(self._version("serve", job), core=core, exit_timeout_s=STOP_TIMEOUT_S))
-            job["setting"]["servers"] = serving.receive()["servers"]
-            if self._settings.rtts_ms[0] and not job["setting"]["servers"]:
-                raise NotMeasurableError("it connects to no server, so there is no network latency to add")  # noqa: TRY301 - as others
-            ready = run_to_end(self._version("prepare", job))
-            found = run_to_end(self._version("examine", job))
-        except (VersionError, NotMeasurableError) as error:
-            refusal = error.as_refusal() if isinstance(error, VersionError) else error
-            message = error.message if isinstance(error, VersionError) else str(error)
-            status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
-            return ExaminedVersion(replace(blank, status=status, error=message, exit_code=refusal.code))
-        job["benchmarks"] = found["benchmarks"]
-        return ExaminedVersion(_result(blank, ready, found), self._version("time", job), found)
-
-    def _version(self, task: str, job: Mapping[str, Any]) -> VersionCommand:
-        file = self._folder / f"{task}.json"
-        file.write_text(json.dumps({**job, "task": task}), encoding="utf-8")
-        return VersionCommand([*self._command, str(file)], self._name, self._where, self._environment)
+    blank = ScenarioResult(file.stem, file.stem, "", str(file), engine, rtt_ms, ScenarioStatus.OK)
+    core = choose_cores().coordinator
+    try:
+        serving = servers.enter_context(VersionProcess(version("serve"), core=core, exit_timeout_s=STOP_TIMEOUT_S))
+        setting["servers"] = serving.receive()["servers"]
+        if rtt_ms and not setting["servers"]:
+            raise VersionError(name, NO_NETWORK, NotMeasurableError.__name__)  # noqa: TRY301 - as others
+        ready, found = run_to_end(version("prepare")), run_to_end(version("examine"))
+    except VersionError as error:
+        refusal = error.as_refusal()
+        status = ScenarioStatus.NOT_RUN if isinstance(refusal, NotMeasurableError) else ScenarioStatus.FAILED
+        return ExaminedVersion(replace(blank, status=status, error=error.message, exit_code=refusal.code))
+    job["benchmarks"] = found["benchmarks"]
+    return ExaminedVersion(_result(blank, ready, found), version("time"), found)
 
 
 def _result(blank: ScenarioResult, ready: Mapping[str, Any], found: Mapping[str, Any]) -> ScenarioResult:
-    broken: dict[str, str] = found["cannot_run"]
     names = {name: (group, arm) for name, group, arm in found["all"]}
-    arms = []
-    for arm, description in found["arms"].items():
-        errors = {names[name][0]: error for name, error in broken.items() if names[name][1] == arm}
-        arms.append(ArmResult(arm, description, errors))
-    counts = [
-        WorkCount(names[n][1], names[n][0], metric, value, repeats_exactly=repeats)
-        for n, metric, value, repeats in found["work_counts"]
-    ]
+    errors: dict[str, dict[str, str]] = {arm: {} for arm in found["arms"]}
+    for name, error in found["cannot_run"].items():
+        group, arm = names[name]
+        errors[arm][group] = error
     return replace(
         blank,
-        title=found["title"],
-        doc=found["doc"],
-        arms=arms,
-        groups=found["groups"],
-        work_counts=counts,
+        arms=[ArmResult(arm, description, errors[arm]) for arm, description in found["arms"].items()],
+        work_counts=[
+            WorkCount(names[name][1], names[name][0], metric, value, repeats_exactly=repeats)
+            for name, metric, value, repeats in found["work_counts"]
+        ],
         dataset=ready["dataset"],
         engine_settings=ready["engine_settings"],
-        tolerances=found["tolerances"],
-        higher_is_better=found["higher_is_better"],
+        **{key: found[key] for key in ("title", "doc", "groups", "tolerances", "higher_is_better")},
     )
 
 
@@ -209,30 +159,19 @@ def _time(
         return [], []
     base = new.result
     changed = dict(_changed(old.found, new.found))
-    reasons = [RunWarning(new.place, f"{name}: {reason}", SAME) for name, reason in changed.items()]
-    names = {name: (group, arm) for name, group, arm in new.found["benchmarks"]}
+    reasons = [RunWarning(place(base), f"{name}: {reason}", SAME) for name, reason in changed.items()]
+    names = {name: (arm, group) for name, group, arm in new.found["benchmarks"]}
     both = [name for name, _, _ in old.found["benchmarks"] if name in names and name not in changed]
     if not both:
         return [], reasons
+    budget_s, seed = request.budget_s(len(both)), f"{request.settings.seed}/{base.name}"
     try:
-        times = compare_all(
-            old.command,
-            new.command,
-            request.budget_s(len(both)),
-            wanted=both,
-            margin=request.margin,
-            seed=f"{request.settings.seed}/{base.name}",
-            progress=progress,
-        )
+        times = compare_all(old.command, new.command, budget_s, wanted=both, margin=request.margin, seed=seed, progress=progress)
     except VersionError as error:
         if error.as_refusal().code == 1:
-            return [_status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
-        return [], [*reasons, RunWarning(new.place, str(error), SAME)]
-    rows = []
-    for time in times:
-        group, arm = names[time.name]
-        rows.append(time_row(time, BenchmarkPlace(base.name, base.engine, base.rtt_ms, arm, group), request.margin))
-    return rows, reasons
+            return [status(base, GateVerdict.REGRESSED, f"it failed while timed: {error.message}")], reasons
+        return [], [*reasons, RunWarning(place(base), str(error), SAME)]
+    return [time.row(request.margin, base.name, base.engine, base.rtt_ms, *names[time.name]) for time in times], reasons
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -252,26 +191,4 @@ def _not_timed(new: ExaminedVersion) -> Iterator[RunWarning]:
     left_out = dict.fromkeys(group for name, group, _ in new.found["all"] if name not in timed)
     if left_out:
         message = f"one operation of {', '.join(left_out)} takes seconds, too long to be timed interleaved"
-        yield RunWarning(f"not timed in {new.place}", message, "compare its work counts, or two runs of `harness run`")
-
-
-def _status(scenario: ScenarioResult, verdict: GateVerdict, reason: str) -> GateRow:
-    return status_row(scenario.name, scenario.engine, scenario.rtt_ms, verdict, reason)
-
-
-def _run(results: list[ScenarioResult], settings: RunSettings, name: str) -> Run:
-    """Return one version's results as a run. Both are from this machine and run, so the environment is left empty."""
-    return Run(
-        schema_version=SCHEMA_VERSION,
-        kind=RunKind.PAIRS,
-        name=name,
-        started_at=name,  # differs between the two, so that neither is taken for a copy of the other
-        finished_at=None,
-        command="",
-        commit=None,
-        dirty=False,
-        interrupted=False,
-        settings=settings,
-        environment={},
-        scenarios=results,
-    )
+        yield RunWarning(f"not timed in {place(new.result)}", message, "compare its work counts, or two runs of `harness run`")

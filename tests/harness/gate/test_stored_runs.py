@@ -54,7 +54,7 @@ def test_the_same_counts_are_never_an_alarm(counts: list[tuple[int, bool]], spee
     figures = [WorkCount("baseline", GROUP, f"metric_{i}", float(n), repeats_exactly=r) for i, (n, r) in enumerate(counts)]
     found = gate(run(add(result(), *figures)), run(add(result(slower=speed), *figures)))
     assert found.exit_code == 0
-    assert {row.verdict for row in found.rows} <= set(GateVerdict)
+    assert GateVerdict.REGRESSED not in {row.verdict for row in found.rows}
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate.against.compare import BenchmarkPlace, PairedTime, time_row
+from harness.gate.against.compare import PairedTime
 from harness.gate.verdict import counted, listed, overall, result
-from harness.results.gate import GateRow, GateVerdict, RowKind
+from harness.results.gate import GateRow, GateVerdict, RowKind, status_row
 from harness.results.run import RunWarning
 
-TIME = PairedTime("a", GateVerdict.EQUIVALENT, 1.0, 0.99, 1.01, [1.0], [], 10, 0.01, 5.0, "it is within")
+TIME = PairedTime("a", GateVerdict.EQUIVALENT, "it is within", 1.0, 0.99, 1.01, 0.01, 5.0)
+STOPPED = status_row("a", "sqlite", 0.0, GateVerdict.REGRESSED, "it failed")
 NAMES = ("main", "here")
 
 
@@ -20,7 +21,7 @@ def work(verdict: GateVerdict) -> GateRow:
 
 def timed(verdict: GateVerdict) -> GateRow:
     """Return a row of a paired time."""
-    return time_row(replace(TIME, verdict=verdict), BenchmarkPlace("a", "sqlite"), 0.03)
+    return replace(TIME, verdict=verdict).row(0.03, "a", "sqlite")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ def test_the_sentence_counts_the_rows_that_decided() -> None:
     assert overall([*rows, timed(GateVerdict.INCONCLUSIVE)])[1] == "1 time inconclusive"
     assert overall([*rows, timed(GateVerdict.REGRESSED)])[1] == "1 time regressed"
     assert (counted(1, "time"), counted(0, "time")) == ("1 time", "0 times")
+    assert overall([STOPPED, replace(STOPPED, scenario="b")])[1] == "2 scenarios or arms regressed"
 
 
 def test_a_list_ends_with_the_number_of_other_names() -> None:

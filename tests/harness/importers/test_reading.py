@@ -1,17 +1,12 @@
 """Times of a file: counted, summarised, checked, and named."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
-from harness.importers.reading import MAX_TEXT, Content, TimeCounts, distinct, nanoseconds, one_line, raw_timing
+from harness.importers.reading import MAX_TEXT, InvalidFileError, TimeCounts, check_timings, nanoseconds, one_line, raw_timing
 from harness.stats.intervals import percentiles
-
-CONTENT = Content(Path("file.json"), b"{}", {})
 
 
 @given(st.lists(st.integers(1, 1_000), min_size=1, max_size=200))
@@ -30,25 +25,25 @@ def test_counted_values_have_the_figures_of_the_raw_ones(values: list[int]) -> N
 @pytest.mark.parametrize("value", [-1.0, 0.0, float("nan"), float("inf"), -float("inf"), 1e300])
 def test_an_invalid_time_is_refused_by_name(value: float) -> None:
     """A time that is negative, zero, not finite or implausibly long is refused."""
-    with pytest.raises(UsageError, match=r"'slow' contains .* which is not a time") as refused:
-        nanoseconds(CONTENT, "a file", "slow", [1.0, value])
+    with pytest.raises(InvalidFileError, match=r"'slow' contains .* which is not a time") as refused:
+        nanoseconds("slow", [1.0, value])
     assert "\n" not in str(refused.value)
 
 
 def test_a_tool_that_rounds_may_write_zero() -> None:
     """Zero milliseconds is less than half a millisecond; a negative time is refused."""
-    assert nanoseconds(CONTENT, "a file", "quick", [0.0, 2.0], per_s=1e3, zero=True) == [0.0, 2e6]
-    with pytest.raises(UsageError):
-        nanoseconds(CONTENT, "a file", "quick", [-0.1], per_s=1e3, zero=True)
+    assert nanoseconds("quick", [0.0, 2.0], per_s=1e3, zero=True) == [0.0, 2e6]
+    with pytest.raises(InvalidFileError):
+        nanoseconds("quick", [-0.1], per_s=1e3, zero=True)
 
 
 def test_benchmark_names_must_be_distinct() -> None:
     """Two benchmarks of the same name, or none at all, are refused."""
     timing = raw_timing("twice", [1.0])
-    with pytest.raises(UsageError, match="two of its benchmarks are named 'twice'"):
-        distinct(CONTENT, "a file", [timing, timing])
-    with pytest.raises(UsageError, match="it contains no times"):
-        distinct(CONTENT, "a file", [])
+    with pytest.raises(InvalidFileError, match="two of its benchmarks are named 'twice'"):
+        check_timings([timing, timing])
+    with pytest.raises(InvalidFileError, match="it contains no times"):
+        check_timings([])
 
 
 @given(st.text())

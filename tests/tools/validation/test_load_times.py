@@ -6,13 +6,23 @@ from collections.abc import Mapping
 import pytest
 
 from harness.errors import NotMeasurableError
+from harness.runtime.clock import MonotonicClock
 from harness.runtime.cores import Cores
 from harness.stats.intervals import QUANTILES
+from tools.load_generator.programs import ToolResult
 from tools.validation import load_times
-from tools.validation.load.known import known_server
-from tools.validation.load.situations import SITUATIONS
-from tools.validation.load.tools import TOOLS, ToolResult
-from tools.validation.load_times import ToolAccuracy, measure, middle, requirements, table
+from tools.validation.load.server import SITUATIONS, known_server
+from tools.validation.load_times import (
+    TOOLS,
+    CpuReading,
+    ToolAccuracy,
+    measure,
+    middle,
+    other_cores,
+    reading,
+    requirements,
+    table,
+)
 
 TRUTH = {"50": 0.25, "90": 2.0, "95": 100.0, "99": 500.0, "99.9": 1000.0}
 BOUNDS = {"50": 0.5, "90": 0.5, "95": 1.0, "99": 5.0, "99.9": 10.0}
@@ -90,3 +100,20 @@ def test_a_short_real_run_counts_every_request() -> None:
     assert found.result.operations == found.planned == 400
     assert set(found.truth_ms) == set(found.result.percentiles_ms) == set(QUANTILES)
     assert os.sched_getaffinity(0) == before
+
+
+def test_other_load_is_the_total_without_own_time() -> None:
+    """It is averaged over the elapsed time, and rounding never makes it negative."""
+    before = CpuReading(5_000_000_000, 100.0, 10.0)
+    assert other_cores(before, CpuReading(15_000_000_000, 112.0, 15.0)) == pytest.approx(0.7)
+    assert other_cores(before, CpuReading(15_000_000_000, 103.0, 13.1)) == 0.0
+    assert other_cores(before, before) == 0.0
+
+
+def test_readings_only_grow() -> None:
+    """A later reading is at least as large as an earlier one, and the total is above 0."""
+    clock = MonotonicClock()
+    before, after = reading(os.getpid(), clock), reading(os.getpid(), clock)
+    assert after.at_ns > before.at_ns
+    assert after.own_s >= before.own_s
+    assert after.total_s > 0

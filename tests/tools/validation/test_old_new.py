@@ -7,7 +7,7 @@ from tools.validation.old_new import section
 
 def time(verdict: GateVerdict) -> PairedTime:
     """Return a comparison with a verdict."""
-    return PairedTime("queries", verdict, 1.01, 0.99, 1.03, [1.01], [], 10, 0.02, None, "")
+    return PairedTime("queries", verdict, "", 1.01, 0.99, 1.03, 0.02, None)
 
 
 def kept(same: list[GateVerdict], slower: list[GateVerdict]) -> list[bool]:

@@ -1,9 +1,8 @@
 """The question about other rules: shares of the right trials."""
 
 from harness.stats.sequential_test import FASTER, SLOWER
-from tools.validation.other_rules import section, table
-from tools.validation.times.rules import Rule
-from tools.validation.times.streams import FEWEST_PAIRS, Stream
+from tools.validation.other_rules import Rule, section, table
+from tools.validation.paired_time import FEWEST_PAIRS, Stream
 
 
 def stream(percent: int, pairs: int = FEWEST_PAIRS, factor: float = 1.0) -> Stream:

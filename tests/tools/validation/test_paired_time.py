@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tools.validation.paired_time import seconds_until_found, section
-from tools.validation.times.streams import Stream
-from tools.validation.times.workload import INJECTED
+from tools.validation.paired_time import Stream, seconds_until_found, section
+from tools.validation.workload import INJECTED
 
 
 def stream(percent: int, truth: float, pairs: int = 1700) -> Stream:

@@ -7,8 +7,7 @@ import pytest
 from harness.errors import ScenarioFailedError
 from harness.results.run import BASELINE, WorkCount
 from tools.validation import work_counts as exact_work
-from tools.validation.work.counted import KINDS, MORE
-from tools.validation.work_counts import compared, section
+from tools.validation.work_counts import KINDS, MORE, compared, section
 
 
 def process(base: float, more: float, metric: str = "statements") -> list[WorkCount]:

@@ -1,7 +1,6 @@
 """A locustfile as in Locust's documentation: users on FastHttpUser, each with a constant throughput.
 
 `VALIDATION_PER_S` is the rate of a user, `VALIDATION_RESULT` the file to which Locust's percentiles are written at the end.
-Locust's events are untyped.
 """
 
 import json

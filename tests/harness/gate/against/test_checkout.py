@@ -89,7 +89,7 @@ def trees(tmp_path: Path) -> Checkout:
 def test_the_same_dependencies_need_no_environment(trees: Checkout, tmp_path: Path) -> None:
     """Another version of the project and other tools' settings do not count as dependencies."""
     (trees.new / "pyproject.toml").write_text(PROJECT.format(2, "numpy").replace("y = 1", "y = 2"))
-    assert interpreter(trees, tmp_path) == (sys.executable, [])
+    assert interpreter(trees, tmp_path) == sys.executable
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements.txt", "uv.lock"])

@@ -12,9 +12,16 @@ import pytest
 
 from harness.load.pacing import FakePacer
 from harness.runtime.clock import FakeClock
-from tools.validation.load.known import known_server
-from tools.validation.load.server import DISCONNECTED, HOST, KnownConnection, KnownDelayServer, RequestLog
-from tools.validation.load.situations import Course, delays_ns
+from tools.servers import HOST
+from tools.validation.load.server import (
+    DISCONNECTED,
+    Course,
+    KnownConnection,
+    KnownDelayServer,
+    RequestLog,
+    delays_ns,
+    known_server,
+)
 
 MS = 1_000_000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.stats.intervals import QUANTILES
-from tools.validation.load.situations import DELAYS, SITUATIONS, TABLE, delays_ns
+from tools.validation.load.server import DELAYS, SITUATIONS, TABLE, delays_ns
 
 
 @pytest.mark.parametrize("name", DELAYS)

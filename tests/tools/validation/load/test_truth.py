@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.validation.load.situations import TABLE, Course, Ns, delays_ns
-from tools.validation.load.truth import released_ns, responses_ns, truth_ns
+from tools.validation.load.server import TABLE, Course, Ns, delays_ns, released_ns, responses_ns, truth_ns
 
 S = 1_000_000_000
 due_times = st.lists(st.integers(0, 20 * S), min_size=1, max_size=50)

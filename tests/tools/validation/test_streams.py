@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.validation.times.streams import Stream, all_of, one_after_the_other, record
+from tools.validation.paired_time import Stream, all_of, one_after_the_other, record
 
 
 def stream(times_ns: list[int], percent: int = 0) -> Stream:

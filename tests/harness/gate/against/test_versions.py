@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import NotComparableError, NotMeasurableError, ScenarioFailedError
 from harness.gate.against import protocol
-from harness.gate.against.process import VersionCommand, VersionError, alive, run_to_end
+from harness.gate.against.compare import NEXT, VersionCommand, VersionError, VersionProcess, run_to_end
 
 ROOT = str(Path(__file__).parents[4])
 
@@ -24,12 +24,12 @@ def version(tmp_path: Path, body: str, name: str = "new") -> VersionCommand:
 def test_a_side_serves_slices_by_name(tmp_path: Path) -> None:
     """It announces each benchmark, times the requested repetitions, and ends after the last one."""
     body = "from harness.gate.against.protocol import serve\nserve({'a': lambda: None, 'b': lambda: None})\n"
-    with alive(version(tmp_path, body)) as live:
+    with VersionProcess(version(tmp_path, body)) as live:
         assert live.receive() == {"type": "benchmark", "name": "a", "cases": 1}
         assert live.slice(0, 1_000_000) > live.slice(0, 1)
-        live.send("next")
+        live.send(NEXT)
         assert live.receive()["name"] == "b"
-        live.send("next")
+        live.send(NEXT)
         assert live.receive() == {"type": "end", "found": {}, "foreign_imports": []}
 
 
@@ -37,7 +37,7 @@ def test_only_selected_benchmarks_are_announced(tmp_path: Path) -> None:
     """Benchmarks that are not in the list of names are left out."""
     (tmp_path / "only.json").write_text('["b"]')
     body = "from harness.gate.against.protocol import serve\nserve({'a': lambda: None, 'b': lambda: None})\n"
-    with alive(version(tmp_path, body), only=tmp_path / "only.json") as live:
+    with VersionProcess(version(tmp_path, body), only=tmp_path / "only.json") as live:
         assert live.receive()["name"] == "b"
 
 
@@ -87,7 +87,7 @@ def test_nothing_keeps_running(tmp_path: Path) -> None:
         "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
         "VersionChannel().send('pids', pids=[os.getpid(), child.pid])\ntime.sleep(60)\n"
     )
-    with alive(version(tmp_path, body)) as live:
+    with VersionProcess(version(tmp_path, body)) as live:
         pids = live.receive()["pids"]
     gone, _ = psutil.wait_procs([psutil.Process(p) for p in pids if psutil.pid_exists(p)], timeout=5)
     assert all(not psutil.pid_exists(p) or psutil.Process(p).status() == psutil.STATUS_ZOMBIE for p in pids), gone
@@ -102,7 +102,7 @@ def test_a_side_keeps_to_its_core_and_has_its_hash_seed(tmp_path: Path) -> None:
         "VersionChannel().end(cores=sorted(os.sched_getaffinity(0)), seed=os.environ['PYTHONHASHSEED'],"
         " padding=len(os.environ['HARNESS_PADDING']))\n"
     )
-    with alive(version(tmp_path, body), core=core, seed=7, padding=123) as live:
+    with VersionProcess(version(tmp_path, body), core=core, seed=7, padding=123) as live:
         assert live.receive()["found"] == {"cores": [core], "seed": "7", "padding": 123}
 
 
@@ -118,8 +118,8 @@ def test_a_side_moves_with_all_its_threads(tmp_path: Path) -> None:
         "version = VersionChannel()\nversion.send('benchmark', name='x', cases=1)\nversion.next_slice()\n"
         "version.end(cores=[sorted(os.sched_getaffinity(thread)) for thread in (0, *ids)])\n"
     )
-    with alive(version(tmp_path, body), core=cores[0]) as live:
+    with VersionProcess(version(tmp_path, body), core=cores[0]) as live:
         live.receive()
         live.move(cores[-1])
-        live.send("next")
+        live.send(NEXT)
         assert live.receive()["found"]["cores"] == [[cores[-1]]] * 2

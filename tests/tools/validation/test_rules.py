@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from harness.stats.sequential_test import FASTER, SLOWER
-from tools.validation.times.rules import RULES, Rule
-from tools.validation.times.streams import Stream
+from tools.load_generator.programs import is_installed
+from tools.validation.other_rules import RULES, Rule
+from tools.validation.paired_time import Stream
 
 NOISE = np.random.default_rng(2).normal(1e6, 1e3, (2, 60))
 
@@ -18,7 +19,7 @@ def stream(factor: float) -> Stream:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_every_rule_sees_what_is_plain(rule: Rule) -> None:
     """Twice the time is slower; half of it is faster, but for a gate that looks one way alone."""
-    if not rule.is_installed:
+    if not is_installed(rule.needs):
         pytest.skip(f"{rule.needs} is not installed")
     assert rule.decide(stream(2.0)) == SLOWER
     assert rule.decide(stream(0.5)) == (None if "%" in rule.name else FASTER)
@@ -38,4 +39,4 @@ def test_ours_lets_the_margin_be() -> None:
 
 def test_a_rule_whose_package_is_missing_says_so() -> None:
     """It is known before it is tried."""
-    assert not Rule("x", "x", lambda _: None, needs="no_such_package_anywhere").is_installed
+    assert not is_installed("no_such_package_anywhere")

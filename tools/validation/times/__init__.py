@@ -1,1 +1,0 @@
-"""A workload with injected slowdowns, its recorder, and the rules of other tools."""

@@ -1,1 +1,0 @@
-"""The work that the question about work counts counts."""
