@@ -145,7 +145,7 @@ class SlowQueryLog:
             self._queue.task_done()
 
     def _line(self, slow: SlowStatement) -> dict[str, Any]:
-        from service.observability import redaction  # noqa: PLC0415 - sqlglot is slow to import, and most processes see no slow statement
+        from service.observability import redaction  # noqa: PLC0415 - sqlglot is slow to import and seldom needed
 
         normal = redaction.normal_form(slow.sql, slow.engine.dialect.name)
         name = redaction.fingerprint(normal)
