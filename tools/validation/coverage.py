@@ -57,13 +57,12 @@ Holds = Callable[[SimulatedTimes], bool | None]
 
 @dataclass(frozen=True)
 class Method:
-    """A method that gives an interval. It must cover the truth as often as stated in the noises named in `required`."""
+    """A method that gives an interval, and the noises in which it must cover the truth; `share` is that of `SIMULATIONS`."""
 
     name: str
     holds: Holds
     required: Sequence[str]
     share: float = 1.0
-    """The share of `SIMULATIONS`."""
 
 
 def independent(random: np.random.Generator) -> tuple[Logs, Logs]:
