@@ -168,7 +168,7 @@ def test_a_full_disk_is_exit_code_2(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     full = 'from harness.errors import UsageError\n        raise UsageError("disk is full; free some space")'
-    text = TOY.read_text().replace('        """Say what the data are."""\n', f"        {full}\n")
+    text = TOY.read_text().replace('        """Return the digest of the data."""\n', f"        {full}\n")
     (folder / "no_disk.py").write_text(text)
     done = harness("run", str(folder), "--quick", "--processes", "1", "--budget", "0.2", "--out", str(tmp_path / "run"))
     assert done.returncode == 2

@@ -37,7 +37,7 @@ def job(tmp_path: Path, text: str | None = None) -> BenchJob:
 def preparing(body: str) -> str:
     """Return the toy with another `prepare`."""
     return TOY.read_text().replace(
-        '        """Say what the data are."""\n', f"        import os, sys, time, subprocess\n        {body}\n"
+        '        """Return the digest of the data."""\n', f"        import os, sys, time, subprocess\n        {body}\n"
     )
 
 

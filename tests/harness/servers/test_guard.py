@@ -90,7 +90,7 @@ def test_after_a_failure_nothing_remains(tmp_path: Path) -> None:
 
 STARTER = """
 import sys, time
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from harness.servers.guard import guarded
