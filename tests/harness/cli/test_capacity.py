@@ -93,7 +93,8 @@ def test_a_search_writes_a_run_and_its_report(finished: tuple[Path, subprocess.C
     for found in result.load.capacities:
         assert found.steps
         assert found.objective == "p90 < 2 s, errors <= 0 %"
-        assert found.sustained is not None or found.failed_at is not None
+        is_starved = found.reason.startswith("too few operations at")  # what a busy machine may answer
+        assert found.sustained is not None or found.failed_at is not None or is_starved
     assert process.stdout.rstrip().endswith("report.html")
     assert (out / "report.html").stat().st_size > 10_000
 
