@@ -55,16 +55,61 @@ _HOMES = {
 """Module → the names that are loaded from it."""
 
 # Written out for type checkers: what is not in it, they do not let others import from here.
-__all__ = ["HarnessError", "NotComparableError", "NotMeasurableError", "ScenarioFailedError", "UsageError"]
-__all__ += ["CapacityKind"]
-__all__ += ["BASELINE", "Run", "ScenarioResult", "Statement"]
-__all__ += ["load_run"]
-__all__ += ["Arm", "Case", "Group", "Prepared", "Probe", "Scenario", "Server", "Setting", "demonstrates"]
-__all__ += ["SqlInstance", "SqlScenario", "SyncSqlInstance"]
-__all__ += ["times_the_capacity"]
-__all__ += ["WORK", "combine", "count", "exact_figure", "fewer", "fewer_of", "fewer_times", "growth", "latency", "less_time"]
-__all__ += ["memory_cut", "plan_share", "share_of", "shown", "slowdown", "speedup", "survives", "times_as_long", "verified"]
-__all__ += ["Claim", "Estimate", "Measure", "Promise", "at_least", "at_most", "cut", "measured", "times", "works"]
+__all__ = [
+    "BASELINE",
+    "WORK",
+    "Arm",
+    "CapacityKind",
+    "Case",
+    "Claim",
+    "Estimate",
+    "Group",
+    "HarnessError",
+    "Measure",
+    "NotComparableError",
+    "NotMeasurableError",
+    "Prepared",
+    "Probe",
+    "Promise",
+    "Run",
+    "Scenario",
+    "ScenarioFailedError",
+    "ScenarioResult",
+    "Server",
+    "Setting",
+    "SqlInstance",
+    "SqlScenario",
+    "Statement",
+    "SyncSqlInstance",
+    "UsageError",
+    "at_least",
+    "at_most",
+    "combine",
+    "count",
+    "cut",
+    "demonstrates",
+    "exact_figure",
+    "fewer",
+    "fewer_of",
+    "fewer_times",
+    "growth",
+    "latency",
+    "less_time",
+    "load_run",
+    "measured",
+    "memory_cut",
+    "plan_share",
+    "share_of",
+    "shown",
+    "slowdown",
+    "speedup",
+    "survives",
+    "times",
+    "times_as_long",
+    "times_the_capacity",
+    "verified",
+    "works",
+]
 
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 _RENAMED = {"load_run": "read_run"}

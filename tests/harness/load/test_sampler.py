@@ -70,7 +70,8 @@ def test_a_tick_without_operations_or_readings_has_no_counts(stage: Stage) -> No
 
 def test_a_targets_children_are_added_to_it() -> None:
     """CPU and memory of a server include its workers; exited processes count as 0."""
-    program = "import subprocess, sys; c = subprocess.Popen(['cat'], stdin=-1); print(c.pid, flush=1); sys.stdin.read(); c.communicate()"
+    child_program = "import subprocess as s, sys; c = s.Popen(['cat'], stdin=s.PIPE); print(c.pid, flush=True)"
+    program = f"{child_program}; sys.stdin.read(); c.communicate()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdin is not None
