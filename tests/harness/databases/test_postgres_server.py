@@ -158,8 +158,9 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(ZeroDivisionError), local_server(log.parent):
             pass
         if paused:
-            assert "Sync to disk skipped" in log.read_text()
-            assert "database system is ready" not in log.read_text()
+            text = log.read_text()
+            assert "Sync to disk skipped" in text, text
+            assert "database system is ready" not in text
             return
     pytest.fail("initdb ended too early in every attempt")
 
