@@ -213,7 +213,12 @@ def combine(measures: Sequence[Measure], how: Callable[[list[float]], float] = m
             named_units = ", ".join(unit or "the claim's" for unit in sorted(units))
             raise NotMeasurableError(f"measures in different units ({named_units}) have no smallest or largest")
         value = how([p.value for p in parts])
-        checks = next((p.checks for p in parts if p.value == value), None) if chooses else None
+        checked = [(p.value * p.checks, p.checks) for p in parts if p.checks is not None]
+        if chooses:
+            checks = next((p.checks for p in parts if p.value == value), None)
+        else:  # all of them, where the value is the share of all that passed
+            passed, tried = (sum(column) for column in zip(*checked, strict=True)) if checked else (0.0, 0)
+            checks = int(tried) if len(checked) == len(parts) and math.isclose(passed, value * tried) else None
         note = "; ".join(p.note for p in parts if p.note)
         unit = units.pop() if len(units) == 1 else ""
         return Estimate(value, exact=all(p.exact for p in parts), note=note, checks=checks, unit=unit)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
@@ -183,11 +184,13 @@ def test_combined_measures_keep_their_unit() -> None:
         m.combine(mixed)(RESULT, "optimised")
 
 
-def test_combined_measures_have_checks_only_where_one_is_chosen() -> None:
-    """A mean that happens to equal one of them has not the checks of that one."""
+def test_combined_measures_have_the_checks_behind_their_value() -> None:
+    """Those of the chosen one; of a mean all of them, unless it is not the share of all that passed, or one has none."""
     half, all_of = m.verified("broken", "g"), m.verified("g")
     assert m.combine([half, all_of])(RESULT, "proposed").checks == 2
-    assert m.combine([half, half, half], lambda values: sum(values) / 3)(RESULT, "proposed").checks is None
+    assert m.combine([half, half, half], fmean)(RESULT, "proposed").checks == 6
+    assert m.combine([half, all_of], fmean)(RESULT, "proposed").checks is None
+    assert m.combine([all_of, m.speedup("g")], fmean)(RESULT, "optimised").checks is None
 
 
 def test_what_was_not_compared_is_not_verified() -> None:
