@@ -183,8 +183,8 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
 
     def set_up() -> None:
         """Let the kernel stop the server if its guard is killed. The change of user, which would clear this, has happened."""
-        for ignored in _IGNORED:
-            signal.signal(ignored, signal.SIG_DFL)
+        for heeded in (*_IGNORED, command.stop):  # a shell's background jobs ignore SIGINT and SIGQUIT, and so would the server
+            signal.signal(heeded, signal.SIG_DFL)
         channel.set_parent_death_signal(command.stop)
         if os.getppid() != guard:
             os._exit(1)

@@ -174,11 +174,18 @@ def test_a_child_in_another_session_is_ended(tmp_path: Path) -> None:
     assert not alive(helper)
 
 
-def test_the_server_gets_its_signal_first(tmp_path: Path) -> None:
-    """It gets its configured signal, even one that the guard ignores, and can shut down in order."""
-    program = f"trap 'echo in order > {tmp_path}/output; exit' INT; echo $$ > ready; while :; do sleep 0.01; done"
-    with guarded(replace(toy(tmp_path, program), stop=signal.SIGINT), is_ready(tmp_path)):
-        pass
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGQUIT])
+def test_the_server_gets_its_signal_first(tmp_path: Path, stop: signal.Signals, inherited: signal.Handlers) -> None:
+    """It can shut down in order by any signal, even if the harness, as a shell's background job, ignores that signal."""
+    name = stop.name.removeprefix("SIG")
+    program = f"trap 'echo in order > {tmp_path}/output; exit' {name}; echo $$ > ready; while :; do sleep 0.01; done"
+    before = signal.signal(stop, inherited)
+    try:
+        with guarded(replace(toy(tmp_path, program), stop=stop), is_ready(tmp_path)):
+            pass
+    finally:
+        signal.signal(stop, before)
     assert (tmp_path / "output").read_text() == "in order\n"
 
 
