@@ -61,6 +61,20 @@ def output(parser: Parser, suffix: str = "") -> None:
     json_output(parser, "print the run as JSON instead of tables")
 
 
+def errors(parser: Parser) -> None:
+    """Add `--errors`."""
+    value(
+        parser, "--errors PERCENT", options.percent(1.0, zero=True, example="0.1%"), "tolerated share of failed operations", "0.1%"
+    )
+
+
+def selection(parser: Parser, noun: str) -> None:
+    """Add `--only` and `--except`, each of which may be given several times; `noun` is what they select."""
+    for flag, dest, help_ in (("--only", "only", "compare only"), ("--except", "excluded", "leave out")):
+        text = f"{help_} {noun} with this name or glob pattern; repeatable"
+        parser.add_argument(flag, dest=dest, metavar="PATTERN", action="append", default=[], help=text)
+
+
 def report_format(parser: Parser, default: str) -> None:
     """Add `--format`, and `--json` for short."""
     formats = parser.add_mutually_exclusive_group()

@@ -9,7 +9,14 @@ from harness.results.run import RunWarning
 ACCEPT = "measure it again, or accept the candidate as the new baseline: harness baseline accept RUN"
 AGAINST = "time both versions interleaved: harness gate --against REF"
 
-NOUNS = {RowKind.WORK: "work count", RowKind.MEMORY: "memory peak", RowKind.TIME: "time", RowKind.STATUS: "scenario or arm"}
+NOUNS = {
+    RowKind.ERRORS: "error rate",
+    RowKind.WORK: "work count",
+    RowKind.MEMORY: "memory peak",
+    RowKind.TIME: "time",
+    RowKind.THROUGHPUT: "throughput",
+    RowKind.STATUS: "scenario or arm",
+}
 SHOWN_NAMES = 5
 """The number of names that a message lists before it only counts the rest."""
 

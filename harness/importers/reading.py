@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.results.run import RunWarning
+from harness.results.run import FileMetric, OperationCounts, RunWarning
 from harness.stats.intervals import QUANTILES, is_supported
 
 MAX_S, MAX_VALUES, MAX_TEXT = 1e9, 2**40, 300
@@ -77,11 +77,16 @@ class Timing:
     min_ns: float
     max_ns: float
     percentiles_ns: dict[str, float | None] = field(default_factory=dict)
-    """`50`, `90`, `95`, `99` and `99.9` → nanoseconds, None where unknown."""
+    """`50`, `90`, `95`, `99` and `99.9` → nanoseconds, None where unknown; as stated where the file has aggregates only."""
     units: TimeCounts | None = None
     """The independent values (rounds, or the median of each process), None where the file has aggregates only."""
     rounding_ns: float = 0.0
     """The largest distance of the true median from the given one, if the tool rounds."""
+    deviation_ns: float | None = None
+    """The standard deviation of the independent values (or their interquartile range ÷ 1.349) where the file states only that: an
+    approximate interval comes from it."""
+    calls: TimeCounts | None = None
+    """The times of single operations, for percentiles, where the file has them; None otherwise."""
     errors: int = 0
 
 
@@ -103,6 +108,16 @@ class Reading:
     """The SHA-256 of the file's bytes, or of the results of a run of this harness."""
     warnings: tuple[RunWarning, ...] = ()
     """The limitations of this file and of its format."""
+    operations: tuple[OperationCounts, ...] = ()
+    """Tried and failed operations by benchmark (`group`); `arm` is "". One of which all failed has no timing."""
+    metrics: tuple[FileMetric, ...] = ()
+    """What the file measured besides times; `arm` is ""."""
+    load_settings: dict[str, str] = field(default_factory=dict)
+    """What identifies the load, such as `users`, `rate`, `stages` and `duration`; another load is not comparable."""
+    dropped: int = 0
+    """Operations that were due and did not start (k6's `dropped_iterations`): the load was not what it should be."""
+    failed_checks: tuple[str, ...] = ()
+    """The thresholds and checks of the tool itself that failed, in its words."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,14 @@ from harness.results.gate import OWN_FIGURE, GateResult, GateRow, GateVerdict, R
 INVALID_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 forbids (section 2.2): control characters, half surrogate pairs, and two noncharacters."""
 
-KINDS = {RowKind.WORK: "work counts", RowKind.MEMORY: "memory", RowKind.TIME: "time", RowKind.STATUS: "runs"}
+KINDS = {
+    RowKind.ERRORS: "errors",
+    RowKind.WORK: "work counts",
+    RowKind.MEMORY: "memory",
+    RowKind.TIME: "time",
+    RowKind.THROUGHPUT: "throughput",
+    RowKind.STATUS: "runs",
+}
 MOST = 50
 """The most figures of a case that are listed."""
 

@@ -33,7 +33,11 @@ class RowKind(StrEnum):
     WORK = "work"
     MEMORY = "memory"
     TIME = "time"
-    """A stored or a paired time."""
+    """A stored or a paired time, or one of its percentiles."""
+    ERRORS = "errors"
+    """The share of operations that failed."""
+    THROUGHPUT = "throughput"
+    """Operations per second."""
     STATUS = "status"
     """Whether a scenario or an arm ran at all."""
 
@@ -71,7 +75,7 @@ class GateRow:
     candidate: float | None = None
     """The candidate's figure in `unit`."""
     unit: str = ""
-    """`ns`, `bytes`, or "" for counts."""
+    """`ns`, `bytes`, `share`, `per s`, or "" for counts."""
     change: float | None = None
     """The ratio candidate ÷ baseline: 1.03 is 3 % more."""
     low: float | None = None

@@ -213,6 +213,37 @@ class Latency(ArmFigure):
 
 
 @dataclass(frozen=True)
+class OperationCounts(ArmFigure):
+    """The operations of an arm that were tried and those that failed, which are in no distribution of times."""
+
+    operations: int
+    """All of them, failed ones included."""
+    errors: int
+    per_s: float | None = None
+    """Operations per second, None where it is unknown."""
+    messages: dict[str, int] = field(default_factory=dict)
+    """Error message → number of operations."""
+
+
+@dataclass(frozen=True)
+class FileMetric(ArmFigure):
+    """A figure of a result file that is not a time, such as a size in bytes; `group` is its name."""
+
+    unit: str
+    """Such as "bytes"; "" for a plain number. All figures below are in it."""
+    samples: int | None
+    """None where the file does not state it."""
+    median: float | None
+    mean: float | None
+    min: float | None
+    max: float | None
+    percentiles: dict[str, float | None] = field(default_factory=dict)
+    """`50`, `90`, `95`, `99` and `99.9` → the percentile; None where unknown."""
+    less_is_better: bool | None = None
+    """None where the better direction is unknown: it is then shown and not judged."""
+
+
+@dataclass(frozen=True)
 class Ratio(ArmFigure):
     """The paired ratio baseline ÷ arm: times faster, above 1 is faster. The A/A control is one whose arm is `AA_CONTROL`."""
 
@@ -409,6 +440,12 @@ class ScenarioResult:
     higher_is_better: list[str] = field(default_factory=list)
     """Metrics of which more is better, for the gate."""
     controls: Controls = field(default_factory=Controls)
+    operations: list[OperationCounts] = field(default_factory=list)
+    """Of a result file; under load, `load.arms` has them."""
+    metrics: list[FileMetric] = field(default_factory=list)
+    """Of a result file: what it measured besides times."""
+    load_settings: dict[str, str] = field(default_factory=dict)
+    """What identifies a load, in words: model, users, rate, stages, duration, warm-up. Another load is not comparable."""
 
 
 @dataclass(frozen=True)
