@@ -1,0 +1,23 @@
+"""Pickle."""
+
+from contextlib import asynccontextmanager
+
+from harness import Case, Group, Promise, Scenario, speedup, times
+
+
+class Pick(Scenario):
+    """Cases hold a function."""
+
+    arms = {"baseline": "a", "optimised": "b"}
+    groups = [Group("g", "average")]
+    promises = [Promise("A1", "faster", times(1.1), speedup("g"))]
+
+    def cases(self, setting):
+        return [Case("g", f"n {n}", lambda n=n: n) for n in range(5)]
+
+    @asynccontextmanager
+    async def open(self, arm, setting):
+        yield arm
+
+    async def run(self, instance, case):
+        return case.args()
