@@ -48,9 +48,14 @@ STATUSES = {name: CellStatus(name, sign, tone) for tone, signs in _SIGNS.items()
 """Every status of promises, gates, comparisons and findings."""
 
 
-def status(name: str) -> CellStatus:
+PRELIMINARY = "~"
+"""The sign of a verdict of a quick run, after the verdict's own."""
+
+
+def status(name: str, *, preliminary: bool = False) -> CellStatus:
     """Return the status of a verdict; one without a sign for a name that is not in `STATUSES`."""
-    return STATUSES.get(name) or CellStatus(name)
+    found = STATUSES.get(name) or CellStatus(name)
+    return CellStatus(f"{found.name}, preliminary", found.sign + PRELIMINARY, found.tone) if preliminary else found
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class TableKind(StrEnum):
 
     FIGURES = "figures"
     VERDICTS = "verdicts"
-    """In full: sign, word, figure, and on the page the sentence."""
+    """In full: sign, name, figure, and on the page the sentence."""
     MATRIX = "matrix"
     """As signs next to the figures. A row with an empty first cell belongs to the row above."""
 

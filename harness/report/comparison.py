@@ -30,7 +30,7 @@ def tally(run: Run) -> dict[PromiseVerdict, int]:
 
 def counts(run: Run) -> str:
     """Return the tally as text, without zeros: `▲ 2 improved, ? 1 inconclusive`; empty for a single file."""
-    return ", ".join(f"{status(word).sign} {number} {word}" for word, number in tally(run).items() if number)
+    return ", ".join(f"{status(verdict).sign} {number} {verdict}" for verdict, number in tally(run).items() if number)
 
 
 def warnings(run: Run) -> list[Block]:

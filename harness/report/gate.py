@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, cells, of, status, warning_notices
-from harness.report.numbers import DASH, duration, interval, significant, whole
+from harness.report.numbers import DASH, duration, percent, percent_interval, significant, whole
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 
 FOLDED = {GateVerdict.EQUAL, GateVerdict.NOT_JUDGED, GateVerdict.NOT_COMPARABLE}
@@ -33,11 +33,11 @@ def figure(value: float | None, unit: str) -> str:
 
 
 def change(row: GateRow) -> Cell:
-    """Return the change of a figure: `+2.0 %`, `×3.10`, with the interval of a paired time."""
+    """Return the change of a figure, `+2 %` or `+210 %`, with its interval where it has one."""
     if row.change is None:
         return Cell(DASH)
-    by = f"×{significant(row.change)}" if row.change >= 2 else f"{(row.change - 1) * 100:+.3g} %"  # noqa: PLR2004 - larger percentages are hard to read
-    return Cell(by, detail=interval(row.low, row.high))
+    bounds = (None if bound is None else bound - 1 for bound in (row.low, row.high))
+    return Cell(percent(row.change - 1), detail=percent_interval(*bounds))
 
 
 def message(row: GateRow, name: str) -> str:
@@ -48,7 +48,7 @@ def message(row: GateRow, name: str) -> str:
 
 def counts(result: GateResult) -> str:
     """Return the number of figures with each verdict: `✗ 1 regressed, = 40 equal`."""
-    return ", ".join(f"{STATUSES[word].sign} {number:,} {word}" for word, number in result.counts.items())
+    return ", ".join(f"{STATUSES[verdict].sign} {number:,} {verdict}" for verdict, number in result.counts.items())
 
 
 def headline(result: GateResult) -> str:

@@ -75,8 +75,17 @@ def ratio_with_interval(ratio: Gain | Ratio) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a change as a signed percentage: `+2.9 %`."""
-    return DASH if share is None else f"{share * 100:+.1f} %"
+    """Return a change as a signed percentage with three significant digits: `+2.9 %`, `-0.04 %`, `+2,560 %`."""
+    return DASH if share is None else f"{_signed(share * 100)} %"
+
+
+def percent_interval(low: float | None, high: float | None) -> str:
+    """Return the interval of a change in percent: `[+2.1, +3.7] %`; empty without one."""
+    return "" if low is None or high is None else f"[{_signed(low * 100)}, {_signed(high * 100)}] %"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.3g}"  # noqa: PLR2004 - three significant digits
 
 
 def exponent(value: float) -> str:

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.report.blocks import Cell, Table, TableKind, cells, status
-from harness.report.numbers import DASH, interval
+from harness.report.blocks import PRELIMINARY, Cell, Table, TableKind, cells, status
+from harness.report.numbers import DASH
 from harness.results.run import AA_CONTROL, BASELINE, PromiseVerdict, Run, ScenarioResult, ScenarioStatus, Verdict
-from harness.verdicts.promise import EXPONENT, LESS, TIME, WORKS, format_figure
+from harness.verdicts.promise import EXPONENT, LESS, WORKS, format_figure, format_interval
 
 OUTCOMES = tuple(v for v in PromiseVerdict if v not in {PromiseVerdict.IMPROVED, PromiseVerdict.REGRESSED})
 """The verdicts that a promise can have, best first; the other two are of compared files."""
@@ -27,6 +27,8 @@ class LocatedResult:
     """The id of the scenario's card on the page: readable, unique, the same in a part of the run."""
     where: str
     """The location as far as it distinguishes the result from others of its scenario: engine, RTT, both or nothing."""
+    preliminary: bool = False
+    """Whether the run was a quick one: every verdict may differ in a full run."""
 
     def named(self, name: str) -> str:
         """Return a name with the location, if there is one."""
@@ -46,6 +48,8 @@ class PromiseRow:
     again: int
     """The number of rows above it with the same promise, part and text."""
     verdicts: tuple[Verdict, ...]
+    preliminary: bool = False
+    """Whether the run was a quick one."""
 
     @property
     def name(self) -> str:
@@ -61,6 +65,10 @@ class PromiseRow:
         """Return the verdict of one arm, if it was tried."""
         return next((v for v in self.verdicts if v.arm == arm), None)
 
+    def cell(self, arm: str) -> Cell:
+        """Return the verdict of one arm with its figure."""
+        return verdict_cell(self.of(arm), preliminary=self.preliminary)
+
 
 def located(run: Run) -> list[LocatedResult]:
     """Return every result of a run with its location, in the run's order."""
@@ -73,24 +81,26 @@ def located(run: Run) -> list[LocatedResult]:
         same = [other for other in run.scenarios if other.name == r.name]
         engine = [r.engine] if len({other.engine for other in same}) > 1 else []
         rtt = [f"RTT {r.rtt_ms:g} ms"] if len({other.rtt_ms for other in same}) > 1 else []
-        found.append(LocatedResult(r, slug if taken[slug] == 1 else f"{slug}-{taken[slug]}", ", ".join(engine + rtt)))
+        anchor = slug if taken[slug] == 1 else f"{slug}-{taken[slug]}"
+        found.append(LocatedResult(r, anchor, ", ".join(engine + rtt), run.settings.quick))
     return found
 
 
 def rows(run: Run) -> list[PromiseRow]:
     """Return every promise of a run, in the order of its scenarios."""
-    return [row for x in located(run) for row in rows_of(x.result, x.anchor, x.where)]
+    return [row for x in located(run) for row in rows_of(x, x.where)]
 
 
-def rows_of(result: ScenarioResult, anchor: str = "", where: str = "") -> Iterator[PromiseRow]:
+def rows_of(located_result: LocatedResult, where: str = "") -> Iterator[PromiseRow]:
     """Yield the promises of one scenario result in their order, parts apart. A second verdict on one arm gets its own row."""
+    result = located_result.result
     seen: Counter[tuple[str, str, str, str]] = Counter()
     found: defaultdict[tuple[str, str, str, int], list[Verdict]] = defaultdict(list)
     for v in result.verdicts:
         found[v.promise, v.part, v.text, seen[v.promise, v.part, v.text, v.arm]].append(v)
         seen[v.promise, v.part, v.text, v.arm] += 1
     for identity, verdicts in found.items():
-        yield PromiseRow(result, anchor, where, *identity, tuple(verdicts))
+        yield PromiseRow(result, located_result.anchor, where, *identity, tuple(verdicts), located_result.preliminary)
 
 
 def arms_of(promises: Sequence[PromiseRow]) -> list[str]:
@@ -130,17 +140,12 @@ def figure(verdict: Verdict) -> str:
     return "" if verdict.value is None else format_figure(verdict.value, verdict.unit, verdict.checks)
 
 
-def verdict_cell(verdict: Verdict | None, *, link: str = "") -> Cell:
+def verdict_cell(verdict: Verdict | None, *, link: str = "", preliminary: bool = False) -> Cell:
     """Return a verdict with its figure, interval and sentence."""
     if verdict is None:
         return Cell(DASH, "not tried on this arm")
-    low, high, bounds = verdict.low, verdict.high, ""
-    if low is not None and high is not None and low != high:
-        if verdict.unit in {LESS, "share"}:
-            bounds = f"{interval(low * 100, high * 100)} %"
-        else:
-            bounds = f"{interval((low - 1) * 100, (high - 1) * 100)} %" if verdict.unit == TIME else interval(low, high)
-    return Cell(figure(verdict), verdict.sentence, bounds, status(verdict.verdict), link)
+    bounds = "" if verdict.value is None else format_interval(verdict.value, verdict.low, verdict.high, verdict.unit)
+    return Cell(figure(verdict), verdict.sentence, bounds, status(verdict.verdict, preliminary=preliminary), link)
 
 
 def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = False) -> Table:
@@ -149,9 +154,11 @@ def promise_table(promises: Sequence[PromiseRow], head: str, *, linked: bool = F
     made = []
     for row in promises:
         label = Cell(row.label, link=row.anchor if linked else "")
-        made.append(cells(label, row.text, *(verdict_cell(row.of(arm)) for arm in arms)))
+        made.append(cells(label, row.text, *(row.cell(arm) for arm in arms)))
         further = [v for v in row.verdicts if v.arm not in arms]
-        made += [cells(label, f"arm {v.arm}", verdict_cell(v), *([""] * (len(arms) - 1))) for v in further]
+        made += [
+            cells(label, f"arm {v.arm}", verdict_cell(v, preliminary=row.preliminary), *([""] * (len(arms) - 1))) for v in further
+        ]
     return Table("", ("promise", head, *arms), tuple(made), names=2 + len(arms), kind=TableKind.VERDICTS)
 
 
@@ -173,12 +180,14 @@ def _matrix_cell(row: PromiseRow | None, arm: str) -> Cell:
     verdict = row.of(arm) if row else None
     if row is None or verdict is None:
         return Cell("")
-    return verdict_cell(verdict, link="" if row.result.status == ScenarioStatus.NOT_RUN else row.anchor)
+    link = "" if row.result.status == ScenarioStatus.NOT_RUN else row.anchor
+    return verdict_cell(verdict, link=link, preliminary=row.preliminary)
 
 
 def legend() -> str:
     """Return the signs of all verdicts with their words, for a matrix."""
-    return "  ".join(f"{status(v).label}{', nothing promised' if v == PromiseVerdict.MEASURED else ''}" for v in OUTCOMES)
+    signs = [f"{status(v).label}{', nothing promised' if v == PromiseVerdict.MEASURED else ''}" for v in OUTCOMES]
+    return "  ".join([*signs, f"{PRELIMINARY} preliminary"])
 
 
 def place_of(result: ScenarioResult) -> str:

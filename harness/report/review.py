@@ -6,7 +6,7 @@ from statistics import geometric_mean
 from harness.report import ablation
 from harness.report.blocks import Cell, Table, cells
 from harness.report.numbers import DASH
-from harness.report.promises import PromiseRow, columns_of, rows, verdict_cell
+from harness.report.promises import PromiseRow, columns_of, rows
 from harness.report.tables import with_interval
 from harness.results.run import Ablation, Priority, Review, Run
 from harness.verdicts.promise import TIMES, format_value
@@ -37,7 +37,7 @@ def scorecard(review: Review, promises: Sequence[PromiseRow]) -> Table | None:
         missing = [f"{promise} not in this run" for promise in score.promises if promise not in known]
         figures = []
         for arm in arms:
-            found = [(row.label, verdict_cell(row.of(arm))) for row in of_score]
+            found = [(row.label, row.cell(arm)) for row in of_score]
             measured = [f"{label} {cell.status.sign} {cell.text}" for label, cell in found if cell.status and cell.text]
             figures.append("; ".join([*measured, *missing]) or DASH)
         lines.append(cells(score.aspect, score.today, score.goal, *figures))

@@ -10,6 +10,8 @@ from harness.report.numbers import DASH, Unit, exponent, interval, percent, sign
 from harness.results.run import AA_CONTROL, BASELINE, Latency, Memory, PercentileRatio, ScenarioResult, WorkCount
 from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND
 
+MAX = "max"
+"""The label of the maximum, next to those of percentiles."""
 FEW_PROCESSES = "a confidence interval needs at least two processes"
 
 
@@ -71,7 +73,10 @@ def too_few(samples: int, label: str) -> str:
 
 
 def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | None:
-    """Return how many times faster each arm is than the baseline, with p50 and p95 before → after; None without ratios."""
+    """Return how many times faster each arm is than the baseline; None without ratios.
+
+    With p50, the highest percentile that the samples of both support ("tail"), and the maximum, before → after.
+    """
     latencies = {(x.arm, x.group): x for x in result.latencies}
     rows = []
     for r in in_order(result, result.ratios):
@@ -81,19 +86,29 @@ def ratios(result: ScenarioResult, *, with_control: bool = False) -> Table | Non
         both = [latencies.get((arm, r.group)) for arm in (BASELINE, r.arm)]
         spread = f"{times(min(r.processes))} … {times(max(r.processes))}" if r.processes else DASH
         ratio = with_interval(times(r.ratio), r.low, r.high)
-        arrows = (_before_after(both, label) for label in ("50", "95"))
+        tail = highest([x for x in both if x is not None])
+        upper = Cell(DASH, "too few samples") if tail is None else _before_after(both, tail, f"p{tail} ")
+        arrows = (_before_after(both, "50"), upper, _before_after(both, MAX))
         rows.append(cells(title, r.arm, ratio, *arrows, spread, whole(r.pairs), whole(len(r.processes))))
     counts = ("min … max of processes", "pairs", "processes")
-    head = ("cases", "arm", "times faster, 95 % CI", "p50", "p95", *counts)
+    head = ("cases", "arm", "times faster, 95 % CI", "p50", "tail", "max", *counts)
     return Table("Times faster than the baseline", head, tuple(rows), names=2, grouped=True, wide=counts) if rows else None
 
 
-def _before_after(both: list[Latency | None], label: str) -> Cell:
-    values = [None if x is None else x.percentiles_ns.get(label) for x in both]
+def highest(latencies: Iterable[Latency]) -> str | None:
+    """Return the highest percentile above the median that the samples of all of them support, by its label; None without one."""
+    found = list(latencies)
+    above = [label for label in QUANTILES if label != "50" and all(x.percentiles_ns.get(label) is not None for x in found)]
+    return max(above, key=QUANTILES.__getitem__, default=None) if found else None
+
+
+def _before_after(both: list[Latency | None], label: str, name: str = "") -> Cell:
+    """Return a percentile, or the maximum, of the baseline and of an arm, with the unit of both."""
+    values = [None if x is None else x.max_ns if label == MAX else x.percentiles_ns.get(label) for x in both]
     if values == [None, None]:
         return Cell(DASH, "too few samples")
-    unit = unit_of(x.percentiles_ns.get("50") or x.mean_ns for x in both if x is not None)
-    return Cell(f"{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
+    unit = unit_of(values)
+    return Cell(f"{name}{unit.write(values[0])} → {unit.write(values[1])} {unit.name}")
 
 
 def percentiles(result: ScenarioResult) -> list[Table]:
@@ -155,7 +170,7 @@ def _count(found: WorkCount | None, base: WorkCount | None) -> Cell:
     if before == 0 != after or after == 0 != before:
         change = " (none before)" if before == 0 else " (none left)"
     elif before != after:
-        change = f" ({significant(before / after)}× less)" if after < before else f" ({significant(after / before)}× as much)"
+        change = f" ({percent(after / before - 1)})"
     return Cell(whole(after) + change) if found.repeats_exactly else Cell(f"≈ {whole(after)}{change}", "differed between repeats")
 
 

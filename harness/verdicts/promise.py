@@ -10,6 +10,8 @@ from harness.results.run import BASELINE, PromiseVerdict, ScenarioResult, Verdic
 
 WORKS, EXPONENT, LESS, TIMES, TIME = "works", "exponent", "less", "×", "time"
 """Units with their own format: share of passed checks, growth exponent, share less, times as fast, times as long (a cost)."""
+MAX_DECIMALS = 4
+"""The most decimals of a bound: bounds that are closer read alike."""
 WORTH_HAVING = 0.05
 """The smallest gain worth having, above no effect in a claim's unit: 5 % faster, 5 % less."""
 
@@ -185,6 +187,37 @@ def format_figure(value: float, unit: str, checks: int | None = None) -> str:
     return f"{passed} of {checks} checks {'passes' if passed == 1 else 'pass'}"
 
 
+def format_interval(value: float, low: float | None, high: float | None, unit: str) -> str:
+    """Return the interval of a value in the unit, the sign and the direction in which `format_figure` writes the value.
+
+    Empty without both bounds, or if both are the value (an exact count). The lower bound comes first as it is written.
+
+    Example:
+        >>> format_interval(0.243, 0.242, 0.244, LESS), format_interval(-0.12, -0.322, 0.044, LESS)
+        ('[24.2, 24.4] %', '[-4.4, 32.2] %')
+    """
+    if low is None or high is None or (low == value == high) or unit == WORKS:
+        return ""
+    scale, offset, end, signed = 1.0, 0.0, "", False
+    if unit == LESS and value > -1:  # "12 % more" counts upwards in its own direction
+        scale, end = 100.0 if value >= 0 else -100.0, " %"
+    elif unit == LESS:  # "3.1× as much"
+        scale, offset, end = -1.0, 1.0, "×"
+    elif unit == "share":
+        scale, end = 100.0, " %"
+    elif unit == TIME:
+        scale, offset, end, signed = 100.0, -100.0, " %", True
+    elif unit == EXPONENT:
+        low, high, end = 10.0**low, 10.0**high, "×"
+    bounds = sorted((offset + scale * low, offset + scale * high))
+    texts = [f"{bound:.2f}" if end == " %" and 99 < abs(bound) < 100 else _digits(bound) for bound in bounds]  # noqa: PLR2004 - as `_percent`
+    decimals = 0
+    while texts[0] == texts[1] and bounds[0] < bounds[1] and (decimals := decimals + 1) <= MAX_DECIMALS:
+        texts = [f"{bound:,.{decimals}f}" for bound in bounds]
+    plus = ["+" if signed and bound > 0 else "" for bound in bounds]
+    return f"[{plus[0]}{texts[0]}, {plus[1]}{texts[1]}]{end}"
+
+
 def format_claim(claim_low: float | None, claim_high: float | None, unit: str) -> str:
     """Return a claim's range, from the bounds that a verdict has: `5–10×`, `60–80 % less`."""
     if claim_low is None:
@@ -242,19 +275,20 @@ def _sentence(claim: Claim, estimate: Estimate, verdict: PromiseVerdict, unit: s
 
 
 def _measured(estimate: Estimate, unit: str, verdict: PromiseVerdict) -> str:
-    value = format_value(estimate.value, unit)
-    low, high = (None if bound is None else format_value(bound, unit) for bound in (estimate.low, estimate.high))
+    value, low, high = format_value(estimate.value, unit), estimate.low, estimate.high
     details = [part for part in ("exact" if estimate.exact else "", estimate.note) if part]
-    undecided = verdict == PromiseVerdict.INCONCLUSIVE
-    if not estimate.exact and low is not None and high is not None:
-        if undecided:
-            value, details = f"{value}: not enough data", [f"between {low} and {high}", *details]
-        elif unit == EXPONENT:
-            value = value.replace(")", f" [{estimate.low:.2f}, {estimate.high:.2f}])")
-        else:
-            value += f" [{low}, {high}]".replace(" time", "")
+    undecided = verdict == PromiseVerdict.INCONCLUSIVE and not estimate.exact
+    if undecided and low is not None and high is not None:
+        value, details = (
+            f"{value}: not enough data",
+            [f"between {format_value(low, unit)} and {format_value(high, unit)}", *details],
+        )
     elif undecided and low is None and high is None:
         value += ", without a confidence interval"
+    elif not estimate.exact:
+        bounds = format_interval(estimate.value, low, high, unit)
+        grows = unit == EXPONENT and bounds
+        value = value.replace("× the cost", f"× {bounds[:-1]} the cost") if grows else f"{value} {bounds}".strip()
     if details and value.endswith(")"):
         return f"{value[:-1]}; {'; '.join(details)})"
     return f"{value} ({'; '.join(details)})" if details else value

@@ -80,7 +80,7 @@ def _row(axes: Axes, row: PromiseRow, marks: ArmMarks, top: float, tall: float) 
             _mark(axes, share, mark, y)
         write(axes, start + 16, y, verdict.arm, 80, fontsize=10, color=mark[0])
         write(axes, start + 216, y, figure(verdict), 126, ha="right", fontsize=10)
-        write(axes, start + 228, y, status(verdict.verdict).label, fontsize=10)
+        write(axes, start + 228, y, f"{status(verdict.verdict, preliminary=row.preliminary).sign} {verdict.verdict}", fontsize=10)
 
 
 def _promised(verdict: Verdict) -> str:

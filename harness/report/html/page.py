@@ -56,7 +56,7 @@ def _measured(run: Run, folder: Path | None) -> dict[str, object]:
         "facts": list(_facts(run)),
         "notices_found": overview.notices(run),
         "judged": bool(judged),
-        "tally": [(status(word), counts) for word, counts in promises.tally(run).items()],
+        "tally": [(status(verdict), counts) for verdict, counts in promises.tally(run).items()],
         "arms": promises.arms_of(judged),
         "places": [_place_box(run, place) for place in promises.places(run)],
         "matrix": promises.matrix_table(run),
@@ -77,7 +77,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     if run.kind == RunKind.LOAD and ("users" in run.environment or not load.parts(run)):
         yield "users", run.environment.get("users", "not recorded")
     if settings.quick:
-        yield "mode", "quick: a first look, few pairs"
+        yield "mode", "quick: every verdict is preliminary"
 
 
 def _compared(run: Run) -> dict[str, object]:
@@ -90,7 +90,7 @@ def _compared(run: Run) -> dict[str, object]:
     ]
     return {
         "facts": [(name, value) for name, value in facts if value],
-        "tally": [(status(word), number) for word, number in comparison.tally(run).items()],
+        "tally": [(status(verdict), number) for verdict, number in comparison.tally(run).items()],
         "drawing": next(figures.of_run(run, "compared"), None) if compared else None,
         "found": comparison.table(run),
         "tails": comparison.tails(run),
@@ -129,7 +129,7 @@ def _cards(run: Run, folder: Path | None) -> list[dict[str, object]]:
 def _card(found: LocatedResult, *, folder: Path | None, head: str) -> dict[str, object]:
     """Return everything that the page shows of one scenario."""
     result = found.result
-    judged = list(promises.rows_of(result, found.anchor))
+    judged = list(promises.rows_of(found))
     met = [*(arm.name for arm in result.arms), *(s.arm for s in result.statements), *(v.arm for v in result.verdicts)]
     others = _numbered(name for name in met if name not in {BASELINE, AA_CONTROL})
     paragraphs = [p.strip() for p in re.split(r"\n\s*\n", result.doc) if p.strip()]

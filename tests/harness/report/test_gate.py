@@ -19,7 +19,7 @@ def test_the_terminal_ends_with_the_verdict() -> None:
     text = printed(brief(result()), 100)
     assert text.splitlines()[-1] == "✗ regressed: something happened"
     flat = " ".join(text.split())
-    for part in ("✗ regressed", "▲ improved", "+33.3 %", "×3.10", "20.0 MB", "not comparable settings size differs; use the same"):
+    for part in ("✗ regressed", "▲ improved", "+33.3 %", "+210 %", "20.0 MB", "not comparable settings size differs; use the same"):
         assert part in flat
     assert "warning shift all slower; run again" in flat
     assert "✗ 3 regressed, ≠ 1 not comparable, ? 1 inconclusive, ▲ 1 improved, = 1 equal, · 1 not judged" in flat
@@ -42,7 +42,7 @@ def test_markdown_has_a_row_per_change_and_folded_times() -> None:
     text = markdown.write(full(result()))
     assert text.startswith("## ✗ Gate: regressed\n\nsomething happened.\n")
     assert (
-        "| indexes · sqlite | optimised · prompts · vm steps | 10 | 31 | ×3.10 | ✗ **regressed** because it is regressed |" in text
+        "| indexes · sqlite | optimised · prompts · vm steps | 10 | 31 | +210 % | ✗ **regressed** because it is regressed |" in text
     )
     assert "<summary>1 times that could not be judged</summary>" in text
     assert "- **settings**: size differs. Remedy: use the same." in text
@@ -81,7 +81,7 @@ def test_figures_are_written_in_their_unit() -> None:
         "–",
     ]
     assert change(row("equal", change=1.0)).full == "+0 %"
-    assert change(row("equal", change=0.5, low=0.4, high=0.6)).full == "-50 % [0.400, 0.600]"
+    assert change(row("equal", change=0.5, low=0.4, high=0.6)).full == "-50 % [-60, -40] %"
     assert change(row("equal", change=None)).full == "–"
 
 

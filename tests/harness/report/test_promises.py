@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from harness.report import html, overview
 from harness.report.blocks import TableKind
 from harness.report.promises import (
     COLUMNS,
+    LocatedResult,
     arms_of,
     at,
     columns_of,
@@ -27,6 +29,7 @@ from harness.report.promises import (
     tally_sentence,
 )
 from harness.results.run import ArmResult, PromiseVerdict, Review, Run, ScenarioResult, ScenarioStatus, Verdict
+from tests.harness.report.printing import printed
 
 NO_NETWORK = "it does not use a network"
 
@@ -101,7 +104,7 @@ def test_parts_and_rtts_are_distinguished(make_run: Callable[..., Run], make_res
 def test_no_verdict_is_dropped(make_result: Callable[..., ScenarioResult]) -> None:
     """Promises with the same id and no parts are shown one below the other."""
     twice = [verdict("×", value, 5.0) for value in (2.0, 10.0)]
-    assert [row.verdicts for row in rows_of(make_result(verdicts=twice))] == [(twice[0],), (twice[1],)]
+    assert [row.verdicts for row in rows_of(LocatedResult(make_result(verdicts=twice), "", ""))] == [(twice[0],), (twice[1],)]
 
 
 def test_the_tally_counts_every_verdict(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
@@ -192,3 +195,27 @@ def test_a_place_where_nothing_was_run_has_no_column(
     assert places(make_run(make_result(), null)) == ["sqlite, RTT 0 ms"]
     assert all(len(row) == 1 for row in matrix(make_run(make_result(), null)))
     assert places(make_run(null, replace(null, engine="turso"))) == ["sqlite, RTT 5 ms", "turso, RTT 5 ms"]
+
+
+def test_every_verdict_of_a_quick_run_is_preliminary(
+    make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]
+) -> None:
+    """In the table and the matrix each verdict of a quick run is marked, on the page and in the terminal; of a full run none is."""
+    run = make_run(make_result(), make_result(rtt_ms=5.0))
+    quick = replace(run, settings=replace(run.settings, quick=True))
+    for table in (promise_table(rows(quick), ""), matrix_table(quick)):
+        statuses = [cell.status for row in table.rows for cell in row if cell.status]
+        assert statuses
+        assert all(status.name.endswith(", preliminary") and status.sign.endswith("~") for status in statuses)
+    assert not any(c.status and "~" in c.status.sign for row in promise_table(rows(run), "").rows for c in row)
+
+
+def test_a_quick_run_says_what_to_do(make_run: Callable[..., Run], make_result: Callable[..., ScenarioResult]) -> None:
+    """Terminal and page state that every verdict is preliminary, and how to get final ones."""
+    run = make_run(make_result())
+    assert "preliminary" not in printed(overview.brief(run), 80)
+    quick = replace(run, settings=replace(run.settings, quick=True))
+    text = " ".join(printed(overview.brief(quick), 80).split())
+    assert "Every verdict is preliminary" in text
+    assert "run it again without --quick" in text
+    assert "Every verdict is preliminary" in html.render(quick)

@@ -12,7 +12,7 @@ def test_work_counts_are_side_by_side(make_result: Callable[..., ScenarioResult]
     table = tables.work_counts(make_result())
     assert table is not None
     assert table.head == ("cases", "count", "baseline", "proposed", "optimised")
-    assert [cell.text for cell in table.rows[0]][2:] == ["15,810", "6,120 (2.58× less)", "32 (494× less)"]
+    assert [cell.text for cell in table.rows[0]][2:] == ["15,810", "6,120 (-61.3 %)", "32 (-99.8 %)"]
 
 
 def test_missing_and_varying_counts_have_notes(make_result: Callable[..., ScenarioResult]) -> None:
@@ -67,7 +67,7 @@ def test_drift_and_injected_slowdowns_are_shown(make_result: Callable[..., Scena
     injected = [InjectedSlowdown("g", 0.03, 0.029, 0.02, 0.04, 40), InjectedSlowdown("h", 0.03, 0.029, None, None, 8)]
     drifts, slowed = tables.controls(make_result(controls=Controls([drift], injected)))
     assert [cell.text for cell in drifts.rows[0]] == ["pure CPU", "1.250", "1.031", "±1.2 %", "1,234"]
-    assert [cell.text for cell in slowed.rows[0]] == ["g", "+3.0 %", "+2.9 %", "+2.0 % … +4.0 %", "yes", "40"]
+    assert [cell.text for cell in slowed.rows[0]] == ["g", "+3 %", "+2.9 %", "+2 % … +4 %", "yes", "40"]
     assert [cell.text for cell in slowed.rows[1]][3:] == ["–", "no", "8"]
     assert "two processes" in slowed.rows[1][3].note
 

@@ -1,5 +1,7 @@
 """Verdicts: the whole interval must keep a promise to confirm it, and miss it to deny it."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,7 +142,7 @@ def test_claims_are_written_as_a_range(claim: Claim, text: str) -> None:
         (v.works(), Estimate(0.25, exact=True, checks=4), "1 of 4 checks passes"),
         (v.works(), Estimate(0.75, exact=True, checks=4), "3 of 4 checks pass"),
         (v.works(), Estimate(0.25, exact=True), "25 % of the checks pass"),
-        (v.times(5), Estimate(7, 6, 8), "promised 5×, measured 7× [6×, 8×]"),
+        (v.times(5), Estimate(7, 6, 8), "promised 5×, measured 7× [6, 8]"),
         (v.times(5), Estimate(7), "promised 5×, measured 7×, without a confidence interval"),
         (
             v.cut(0.62),
@@ -152,13 +154,53 @@ def test_claims_are_written_as_a_range(claim: Claim, text: str) -> None:
             Estimate(0.1, 0.05, 0.15),
             (
                 "promised at most 10× the rows → 1.58× the cost (exponent 0.20), "
-                "measured 10× the rows → 1.26× the cost (exponent 0.10 [0.05, 0.15])"
+                "measured 10× the rows → 1.26× [1.12, 1.41] the cost (exponent 0.10)"
             ),
         ),
-        (v.measured("×"), Estimate(2.0, 1.5, 2.5, unit=v.TIME), "measured +100 % time [+50 %, +150 %]"),
+        (v.measured("×"), Estimate(2.0, 1.5, 2.5, unit=v.TIME), "measured +100 % time [+50, +150] %"),
     ],
 )
 def test_sentences_have_promise_and_measurement(claim: Claim, estimate: Estimate, sentence: str) -> None:
     """The sentence depends on the unit and on the interval; a cost is additional time."""
     promise = Promise("X", "x", claim, lambda _result, _arm: estimate, arms=["optimised"])
     assert [verdict.sentence for verdict in judge(promise, RESULT)] == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "text"),
+    [
+        (7.0, 6.0, 8.0, v.TIMES, "[6, 8]"),
+        (0.243, 0.242, 0.244, v.LESS, "[24.2, 24.4] %"),
+        (-0.12, -0.322, 0.044, v.LESS, "[-4.40, 32.2] %"),  # "12 % more": its interval counts what is more
+        (0.55, -2.67, 0.94, v.LESS, "[-267, 94] %"),
+        (-2.1, -4.0, -1.5, v.LESS, "[2.50, 5]×"),  # "3.10× as much"
+        (0.9996, 0.9994, 0.9998, v.LESS, "[99.94, 99.98] %"),
+        (0.5, 0.25, 0.75, "share", "[25, 75] %"),
+        (1.12, 1.04, 1.2, v.TIME, "[+4, +20] %"),
+        (0.97, 0.9, 1.04, v.TIME, "[-10, +4] %"),
+        (0.17, 0.0, 1.0, v.EXPONENT, "[1, 10]×"),
+        (3.1, 2.9, 3.3, "ms", "[2.90, 3.30]"),
+        (1.00012, 1.00011, 1.00013, v.TIMES, "[1.0001, 1.0001]"),
+        (4.0, 4.0, 4.0, "statements", ""),
+        (4.0, None, 5.0, "ms", ""),
+        (1.0, 0.9, 1.0, v.WORKS, ""),
+    ],
+)
+def test_intervals_have_the_unit_and_the_sign_of_their_figure(
+    value: float, low: float | None, high: float | None, unit: str, text: str
+) -> None:
+    """An interval is written as its figure is: in percent where that is, and in its direction."""
+    assert v.format_interval(value, low, high, unit) == text
+
+
+@given(st.floats(-5, 0.999), st.floats(0, 2), st.floats(0, 2), st.sampled_from([v.LESS, v.TIMES, v.TIME, "share", "ms"]))
+def test_the_lower_bound_is_written_first(value: float, below: float, above: float, unit: str) -> None:
+    """Whatever the direction, the bounds ascend, and the written figure lies between them."""
+    found = re.fullmatch(r"\[([^ ]+), ([^\]]+)\](.*)", v.format_interval(value, value - below, value + above, unit))
+    if found is None:
+        assert value - below == value == value + above
+        return
+    first, last = (float(found[place].replace(",", "")) for place in (1, 2))
+    assert first <= last
+    figure = float(v.format_value(value, unit).replace(",", "").split("×")[0].split()[0])
+    assert first - abs(first) * 0.02 - 1 <= figure <= last + abs(last) * 0.02 + 1
