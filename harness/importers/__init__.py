@@ -6,7 +6,6 @@ raise its `InvalidFileError`. Every unreadable file is refused in one line, and 
 are not read.
 """
 
-import hashlib
 import importlib
 import pkgutil
 from dataclasses import replace
@@ -65,5 +64,4 @@ def _parsed(file: Content) -> Reading:
             reason = f"part of it cannot be read ({shortened(reason, MAX_REASON)})"
         why = f"{file.path} is {importer.FORMAT}, but {one_line(reason)}"
         raise UsageError(f"{why}; measure again, or name another file") from error
-    digest = hashlib.sha256(file.body).hexdigest()
-    return replace(found, file=str(file.path), digest=digest, warnings=(*importer.LIMITATIONS, *found.warnings))
+    return replace(found, file=str(file.path), digest=file.digest, warnings=(*importer.LIMITATIONS, *found.warnings))

@@ -1,5 +1,6 @@
 """Read a file as text: decompressed, decoded and outlined, or refused with the true reason."""
 
+import hashlib
 import json
 import re
 import zlib
@@ -44,16 +45,17 @@ def read(path: Path) -> Content | None:
         if not (path / RUN_FILE).is_file():
             raise UsageError(f"{path} is a folder without a {RUN_FILE}; name a run folder, or a file of another tool")
         return None
-    body = _text(path, _unpacked(path, _bytes(path)))
+    stored = _bytes(path)
+    digest, body = hashlib.sha256(stored).hexdigest(), _text(path, _unpacked(path, stored))
     if not body.strip():
         raise UsageError(f"{path} is empty; is it still being written?")
     if body.lstrip(b" \t\r\n")[:1] not in {b"{", b"["}:
-        return Content(path, body, None)
+        return Content(path, body, None, digest=digest)
     outline, problem = _outline(body)
     if problem and (finite := NOT_JSON_NUMBER.sub(_as_text, body)) != body:
         outline, problem = _outline(finite)
         body = body if problem else finite
-    content = Content(path, body, outline, problem)
+    content = Content(path, body, outline, problem, digest)
     return None if content.member("schema_version") else content  # which `run.json` has and no other tool's file
 
 

@@ -35,6 +35,8 @@ LIMITATIONS = (RunWarning("limitations of k6's summary", _LIMITS, _REMEDY),)
 
 COUNTED_BY = {REQUESTS: "http_reqs", ITERATIONS: "iterations"}
 """The counter with as many values as a metric has, for those without a `count`."""
+OF_REQUESTS = {REQUESTS, ITERATIONS, "group_duration"}
+"""The times that are those of requests, or include them."""
 SUCCESSFUL = "{expected_response:true}"
 """The tag of the requests that did not fail."""
 LABELS = {"50": ("med", "p(50)"), **{label: (f"p({label})",) for label in QUANTILES if label != "50"}}
@@ -163,7 +165,7 @@ def parse(content: Content) -> Reading:
             elif not (metric.is_time or (metric.is_time is None and base in TIMES)):
                 unknown += [shown] * (metric.is_time is None)
                 found.metrics.append(_metric(shown, metric.values))
-            elif base in COUNTED_BY and not _count_operations(found, summary, base, tags):
+            elif base in OF_REQUESTS and not _count_operations(found, summary, base, tags):
                 continue
             elif metric.values.get("med", metric.values.get("p(50)")) is None or not {"avg", "min", "max"} <= set(metric.values):
                 incomplete.append(shown)
@@ -224,40 +226,25 @@ def _decoded(raw: msgspec.Raw) -> K6Metric:
 
 
 def _count_operations(found: Benchmarks, summary: K6Summary, base: str, tags: str) -> bool:
-    """Count the operations of requests or iterations, and return whether any succeeded or failures are unknown."""
-    counter = f"{COUNTED_BY[base]}{tags}"
-    failed, per_s, name = summary.failed(tags), summary.per_s(counter), visible(f"{base}{tags}")
-    if base == REQUESTS:
-        if failed is None:
-            if per_s is not None:
-                found.metrics.append(
-                    FileMetric(
-                        "",
-                        visible(counter),
-                        "per second",
-                        summary.count(counter),
-                        None,
-                        per_s,
-                        None,
-                        None,
-                        {},
-                        less_is_better=False,
-                    )
-                )
-            return True
+    """Count the operations of requests, iterations or groups, and return whether any succeeded or failures are unknown."""
+    name, counter = f"{base}{tags}", f"{COUNTED_BY.get(base, base)}{tags}"
+    shown, per_s, everything = visible(name), summary.per_s(counter), summary.failed("")
+    counted = summary.count(counter) if summary.count(counter) is not None else summary.count(name)
+    if base == REQUESTS and (failed := summary.failed(tags)) is not None:
         errors, requests = failed
         if errors:
-            found.warnings.append(
-                failures_warning(
-                    errors, requests, left_out=errors == requests or (not tags and f"{base}{SUCCESSFUL}" in summary.metrics)
-                )
-            )
-        return found.count(name, requests, errors, per_s)
-    iterations, all_failed = summary.count(counter), failed is not None and 0 < failed[1] <= failed[0]
-    if iterations is None:
-        return True
-    messages = {"every request failed": iterations} if all_failed else {}
-    return found.count(name, iterations, iterations if all_failed else 0, per_s, messages)
+            left_out = not tags and f"{base}{SUCCESSFUL}" in summary.metrics
+            found.warnings.append(failures_warning(errors, requests, left_out=left_out))
+        return found.count(shown, requests, errors, per_s)
+    if everything is not None and 0 < everything[1] <= everything[0]:
+        operations = counted or 1
+        return found.count(shown, operations, operations, per_s, {"every request failed": operations})
+    if base == ITERATIONS and counted is not None:
+        return found.count(shown, counted, 0, per_s)
+    if base == REQUESTS and per_s is not None:
+        rate = FileMetric("", visible(counter), "per second", counted, None, per_s, None, None, {}, less_is_better=False)
+        found.metrics.append(rate)
+    return True
 
 
 def _timing(shown: str, name: str, summary: K6Summary) -> Timing:

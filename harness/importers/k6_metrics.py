@@ -39,7 +39,7 @@ def finished(
 
 
 def failures_warning(errors: int, requests: int, *, left_out: bool) -> RunWarning:
-    """Return the warning about failed requests and whether their times are included."""
-    times = "left out of http_req_duration" if left_out else "included"
-    share = f"{errors / requests:.2%} of the requests failed ({errors:,} of {requests:,}): their times are {times}"
-    return RunWarning("failed requests", f"{share}, and included in those of iterations", "fix them")
+    """Return the warning about failed requests and their times; `left_out` says that the file separates them."""
+    times = "their times are left out, but not those of their iterations" if left_out else "their times are included"
+    share = f"{errors / requests:.2%} of the requests failed ({errors:,} of {requests:,})"
+    return RunWarning("failed requests", f"{share}: {'there are no times' if errors >= requests else times}", "fix them")

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from harness.importers import csv_text
+from harness.importers.csv_text import CsvText
 from harness.importers.k6_metrics import CHECKS, FAILED, ITERATIONS, OWN, PHASES, REQUESTS, TIMES, failures_warning, finished
 from harness.importers.reading import (
     Benchmarks,
@@ -34,6 +34,10 @@ _LIMITS = "a request's phases (blocked, connecting, waiting …) are left out, a
 LIMITATIONS = (RunWarning("limitations of k6's points", _LIMITS, "write the summary as well, for the outcome of thresholds"),)
 COLUMNS = ("metric_name", "timestamp", "metric_value")
 TREND, RATE = "trend", "rate"
+SECONDS_DIGITS = 10
+"""The number of digits of a Unix time in seconds, from 2001 to 2286."""
+MIN_STEPS = 10
+"""The number of steps of the clock that the rate needs, to be within a tenth."""
 
 
 class _PointData(msgspec.Struct):
@@ -96,15 +100,16 @@ class _Points:
     def per_s(self, metric: str) -> float | None:
         """Return the number per second between the first and the last point of a counter, None if there is no such time."""
         try:
-            first, last = (_seconds(time) for time in self.times[metric])
+            (first, step), (last, _) = (_seconds(time) for time in self.times[metric])
         except (KeyError, ValueError):
             return None
-        return self.total(metric) / (last - first) if last > first else None
+        elapsed_s = last - first + step
+        return self.total(metric) / elapsed_s if elapsed_s > MIN_STEPS * step else None
 
 
 def recognises(content: Content) -> bool:
     """Return whether it is k6's CSV, or the first line is one of k6's JSON lines."""
-    if content.outline is None and csv_text.head(content)[: len(COLUMNS)] == list(COLUMNS):
+    if CsvText(content).columns[: len(COLUMNS)] == list(COLUMNS):
         return True
     line = content.body.lstrip().split(b"\n", 1)[0]
     return all(part in line for part in (b'"metric"', b'"data"', b'"type"')) and (b'"Metric"' in line or b'"Point"' in line)
@@ -186,11 +191,15 @@ def _of_lines(content: Content, points: _Points, found: Benchmarks) -> Iterator[
 
 
 def _of_csv(content: Content) -> Iterator[Point]:
-    head = csv_text.head(content)
-    tags = [(place, name) for place, name in enumerate(head) if name in {"check", "error", "expected_response", "status"}]
-    for row in csv_text.rows(content):
-        yield row[0], row[1], csv_text.decimal(row[2]), {name: row[place] for place, name in tags if row[place]}
+    text = CsvText(content)
+    tags = [(place, name) for place, name in enumerate(text.columns) if name in {"check", "error", "expected_response", "status"}]
+    for row in text.rows():
+        yield row[0], row[1], text.decimal(row[2]), {name: row[place] for place, name in tags if row[place]}
 
 
-def _seconds(time: str) -> float:
-    return float(time) if time.replace(".", "", 1).isdigit() else datetime.fromisoformat(time).timestamp()
+def _seconds(time: str) -> tuple[float, float]:
+    """Return a time in seconds and its resolution: k6's CSV has whole seconds by default, or fractions as a longer number."""
+    if not time.isdigit():
+        return datetime.fromisoformat(time).timestamp(), 0.0
+    step = next((step for step in (1e-3, 1e-6, 1e-9) if len(time) == len(str(round(1 / step))) + SECONDS_DIGITS - 1), 1.0)
+    return int(time) * step, step

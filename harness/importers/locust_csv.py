@@ -6,7 +6,7 @@ Requests/s, and percentiles as "50%" to "100%". Without requests, a percentile i
 
 from collections.abc import Mapping
 
-from harness.importers import csv_text
+from harness.importers.csv_text import CsvText
 from harness.importers.locust_json import LIMITATIONS as OF_LOCUST
 from harness.importers.locust_json import TOOL, failed, request, rounding_ms
 from harness.importers.reading import Benchmarks, Content, InvalidFileError, Reading, Timing, four_figures, nanoseconds, number
@@ -39,27 +39,28 @@ SIBLINGS = {
 
 def recognises(content: Content) -> bool:
     """Return whether the first line has the columns of Locust's statistics, or of another of its CSV files."""
-    head = csv_text.head(content)
+    head = CsvText(content).columns
     return set(FIGURES.values()) <= set(head) or _sibling(head) is not None
 
 
 def parse(content: Content) -> Reading:
     """Return the times of a file that is not another one of Locust's; the row of all requests comes first."""
-    head = csv_text.head(content)
+    text = CsvText(content)
+    head = text.columns
     if sibling := _sibling(head):
         raise InvalidFileError(f"it is {sibling}; the times are in the file that ends in _stats.csv")
     if "name" not in head:
         raise InvalidFileError("it has no column Name")
-    rows, found = [dict(zip(head, row, strict=True)) for row in csv_text.rows(content)], Benchmarks()
+    rows, found = [dict(zip(head, row, strict=True)) for row in text.rows()], Benchmarks()
     rows.sort(key=lambda row: not _is_total(row))
     names = found.names([(request(_kind(row), row["name"]), "") for row in rows])
     for name, row in zip(names, rows, strict=True):
         with found.benchmark(name):
-            requests, failures = (_count(row, columns) for columns in (COUNTS, FAILURES))
+            requests, failures = (_count(text, row, columns) for columns in (COUNTS, FAILURES))
             per_s = row.get("requests/s", "")
-            rate = number("rate", csv_text.decimal(per_s)) if requests and per_s not in UNKNOWN else None
+            rate = number("rate", text.decimal(per_s)) if requests and per_s not in UNKNOWN else None
             if found.count(name, requests, failures, rate):
-                found.add(_timing(name, requests, row))
+                found.add(_timing(name, requests, text, row))
     totals = {name for name, row in zip(names, rows, strict=True) if _is_total(row)}
     found.warnings += failed([x for x in found.operations if x.group not in totals] or found.operations)
     return found.reading(TOOL, FORMAT)
@@ -80,17 +81,19 @@ def _is_total(row: Mapping[str, str]) -> bool:
     return not _kind(row) and row["name"] in {"Aggregated", "Total"}
 
 
-def _count(row: Mapping[str, str], columns: tuple[str, str]) -> int:
-    text = row.get(columns[0], row.get(columns[1], ""))
+def _count(text: CsvText, row: Mapping[str, str], columns: tuple[str, str]) -> int:
+    given = row.get(columns[0], row.get(columns[1], ""))
     try:
-        return int(csv_text.decimal(text))
+        return int(text.decimal(given))
     except ValueError as error:
-        raise InvalidFileError(f"has the {columns[0]} {quoted(text)}, which is not a whole number") from error
+        raise InvalidFileError(f"has the {columns[0]} {quoted(given)}, which is not a whole number") from error
 
 
-def _timing(name: str, requests: int, row: Mapping[str, str]) -> Timing:
-    given = {figure: csv_text.decimal(row[column]) for figure, column in FIGURES.items()}
+def _timing(name: str, requests: int, text: CsvText, row: Mapping[str, str]) -> Timing:
+    given = {figure: text.decimal(row[column]) for figure, column in FIGURES.items()}
     figures = four_figures(given, per_s=1e3)
-    stated = {label: csv_text.decimal(row.get(f"{label}%", "N/A")) for label in QUANTILES}
-    percentiles = {label: None if text in UNKNOWN else nanoseconds(f"p{label}", text, per_s=1e3) for label, text in stated.items()}
+    stated = {label: text.decimal(row.get(f"{label}%", "N/A")) for label in QUANTILES}
+    percentiles = {
+        label: None if value in UNKNOWN else nanoseconds(f"p{label}", value, per_s=1e3) for label, value in stated.items()
+    }
     return Timing(name, requests, *figures, percentiles, rounding_ns=rounding_ms(float(given["median"])) * 1e6)

@@ -29,6 +29,7 @@ from harness.results.run import OperationCounts, RunWarning
 TOOL, FORMAT = "Locust", "Locust's JSON"
 _ROUNDED = "response times are rounded to whole milliseconds, above 100 ms to two digits, and so are medians and percentiles"
 _WAITS = "times of failed requests are included, and a user who waits for a slow response sends nothing meanwhile"
+_INCLUDED = "their times are included, unless all requests of a kind failed"
 _LOAD = "run the scenario with `harness load`, which separates failures and measures from the intended start"
 LIMITATIONS = (
     RunWarning("Locust's rounding", _ROUNDED, "run the scenario with `harness load`, which keeps nanoseconds"),
@@ -109,8 +110,8 @@ def rounding_ms(value_ms: float) -> float:
 
 
 def failed(operations: Iterable[OperationCounts]) -> tuple[RunWarning, ...]:
-    """Return the warning about failed requests of the request types; their times are included unless all failed."""
+    """Return the warning about failed requests of the request types."""
     found = [
         f"{counted.errors:,} of {counted.operations:,} × {shortened(counted.group)}" for counted in operations if counted.errors
     ]
-    return (RunWarning("failed requests", f"failed: {', '.join(found)}", "fix them: their times are included"),) if found else ()
+    return (RunWarning("failed requests", f"failed: {', '.join(found)}; {_INCLUDED}", "fix them"),) if found else ()

@@ -114,12 +114,12 @@ class Reading:
     """Whether there were uncommitted changes."""
     environment: dict[str, str] = field(default_factory=dict)
     digest: str = ""
-    """The SHA-256 of the file's content, decompressed, or of the results of a run of this harness."""
+    """The SHA-256 of the file's bytes, or of the results of a run of this harness."""
     warnings: tuple[RunWarning, ...] = ()
     """The limitations of this file and of its format."""
     operations: tuple[OperationCounts, ...] = ()
     """Tried and failed operations by benchmark (`group`); `arm` is "". One of which all failed, or none was tried, has no timing;
-    "checks" are k6's, and have none either."""
+    nor have k6's "checks"."""
     metrics: tuple[FileMetric, ...] = ()
     """What the file measured besides times; `arm` is ""."""
     load_settings: dict[str, str] = field(default_factory=dict)
@@ -140,6 +140,8 @@ class Content:
     """The members of a JSON document, not decoded; None for plain text and for JSON by lines."""
     problem: str = ""
     """The reason if the text starts as JSON does and is not one JSON document."""
+    digest: str = ""
+    """The SHA-256 of the file's bytes."""
 
     def member(self, name: str) -> bytes:
         """Return a member of a JSON object, not decoded; empty where there is none."""
@@ -247,7 +249,7 @@ def nanoseconds(figure: str, value: Number, per_s: float = 1.0) -> float:
     if not 0 <= found <= MAX_S * per_s:
         reason = "which is not a time: did the clock go backwards?" if found < 0 else "which is not a time"
         raise InvalidFileError(f"has the {figure} {value}, {reason}")
-    return found / per_s * 1e9
+    return found * (1e9 / per_s)
 
 
 def all_nanoseconds(figure: str, values: Sequence[Number], per_s: float = 1.0) -> list[float]:
@@ -257,7 +259,8 @@ def all_nanoseconds(figure: str, values: Sequence[Number], per_s: float = 1.0) -
 
 def four_figures(given: Mapping[str, Number], per_s: float = 1.0) -> tuple[float, float, float, float]:
     """Return `median`, `mean`, `min` and `max` in nanoseconds; raise InvalidFileError if one is missing or invalid."""
-    median, mean, least, most = (nanoseconds(figure, given.get(figure), per_s) for figure in ("median", "mean", "min", "max"))
+    named = {"median": "median", "mean": "mean", "min": "minimum", "max": "maximum"}
+    median, mean, least, most = (nanoseconds(figure, given.get(key), per_s) for key, figure in named.items())
     return median, mean, least, most
 
 
