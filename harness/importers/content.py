@@ -61,15 +61,17 @@ def read(path: Path) -> Content | None:
 
 def explained(content: Content) -> str:
     """Return the reason why text is not one JSON document, although it holds one; empty if it holds none."""
-    if content.problem:
-        return content.problem
+    if content.outline is not None:
+        return ""
     body = content.body.strip()
     if body[:1] in {b"'", b'"'} and _quoted_json(body):
         return "is a JSON string that holds JSON: it was quoted or encoded twice; write the text itself"
     for line, before in _candidates(body):
+        if content.problem and not line:
+            break
         place, text = (f"line{'s 1 to' * (line > 1)} {max(line, 1)}", body.split(b"\n", 1)[0] if line else before)
         return f"has text before the JSON ({place}): {quoted(one_line(text.decode()))}; remove it, and send messages elsewhere"
-    return ""
+    return content.problem
 
 
 def _bytes(path: Path) -> bytes:
@@ -157,7 +159,7 @@ def _outline(body: bytes) -> tuple[Outline | None, str]:
     if "truncated" in text:
         return None, f"is not valid JSON: it is truncated at byte {len(body):,}; wait until it is written, or name another file"
     if "trailing characters" in text and (place := re.search(r"byte (\d+)", text)):
-        at = int(place[1])
+        at = int(place[1]) - 1
         if body[at : at + 1] in {b"{", b"["}:
             return None, f"has several JSON documents, the next one from byte {at:,} on; name a file with one"
         rest = quoted(one_line(body[at : at + 200].decode(errors="replace")))

@@ -34,8 +34,8 @@ class _Result(msgspec.Struct):
     max: Number = None
     times: list[Number] | None = None
     exit_codes: list[int | None] | None = None
-    parameters: dict[str, str | float | bool | None] | None = None
-    parameter: str | float | None = None
+    parameters: dict[str, str | int | float | bool | None] | None = None
+    parameter: str | int | float | None = None
     """Of old versions."""
 
 

@@ -117,7 +117,7 @@ class K6Summary:
         """Return the number that a counter has counted, None where it is missing."""
         found = self.figure(name, "count")
         if found is not None and not 0 <= found < MAX_VALUES:
-            raise InvalidFileError(f"{name!r} has the count {found:g}")
+            raise InvalidFileError(f"has the count {found:g} of {name}")
         return None if found is None else int(found)
 
     def per_s(self, name: str) -> float | None:
@@ -137,7 +137,7 @@ class K6Summary:
         if total is None:
             total = passes + fails if passes is not None and fails is not None else self.count(f"http_reqs{tags}")
         if total is None or not 0 <= rate <= 1 or not 0 <= total < MAX_VALUES:
-            raise InvalidFileError(f"{name!r} has no possible count of requests")
+            raise InvalidFileError(f"has no possible count of {name}")
         return round(rate * total), int(total)
 
 
@@ -196,16 +196,19 @@ def _finished(found: Benchmarks, summary: K6Summary) -> Reading:
     """Return what was read with the checks, thresholds and settings of the load."""
     passes, fails = (sum(getattr(check, key) for check in summary.checks) for key in ("passes", "fails"))
     per_check = {visible(check.name): check.fails for check in summary.checks if check.fails}
-    if (rate := summary.figure(CHECKS, "rate", "value")) is not None and not summary.checks:
-        passes, fails = (int(summary.figure(CHECKS, key) or 0) for key in ("passes", "fails"))
-        per_check = {"checks": fails} if fails and rate < 1 else {}
-    if passes + fails:
-        with found.benchmark(CHECKS):
+    dropped, settings = 0, dict[str, str]()
+    with found.benchmark(CHECKS):
+        if not summary.checks:
+            passes, fails = (int(summary.figure(CHECKS, key) or 0) for key in ("passes", "fails"))
+            per_check = {CHECKS: fails} if fails else {}
+        if passes + fails:
             found.count(CHECKS, passes + fails, fails, messages=per_check)
+    with found.benchmark("load"):
+        dropped, settings = summary.count("dropped_iterations") or 0, _settings(summary)
     thresholds = [
         f"threshold of {visible(name)}: {source}" for name, metric in summary.metrics.items() for source in metric.failed_thresholds
     ]
-    return finished(found, thresholds, per_check, summary.count("dropped_iterations") or 0, _settings(summary), FORMAT)
+    return finished(found, thresholds, per_check, dropped, settings, FORMAT)
 
 
 def _described(metric: _Metric) -> K6Metric:
