@@ -8,7 +8,7 @@ to an object with `result`, `params` and `stats`. The unit follows from the name
 import hashlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -83,15 +83,13 @@ def parse(content: Content) -> Reading:
     ):
         if names:
             found.warnings.append(RunWarning(title, f"{message}: {listed(names)}", "see what `asv run -e` prints"))
-    if any(timing.units is None for timing in found.timings):
-        found.warnings += [ONE_FIGURE, APPROXIMATE_HERE]
+    found.warnings += [ONE_FIGURE] * any(timing.units is None for timing in found.timings)
+    if any(timing.deviation_ns is not None for timing in found.timings):
+        found.warnings.append(replace(APPROXIMATE, remedy="save the samples: `asv run --record-samples`"))
     commit, date_ms = file.get("commit_hash"), file.get("date")
     commit = one_line(commit) if isinstance(commit, str) and commit else None
     facts = {"commit": commit, "started_at": moment(date_ms / 1e3 if isinstance(date_ms, int | float) else None)}
     return found.reading("asv", FORMAT, environment=_environment(file), **facts)
-
-
-APPROXIMATE_HERE = RunWarning(APPROXIMATE.name, APPROXIMATE.message, "save the samples: `asv run --record-samples`")
 
 
 def _results(file: dict[str, Any]) -> Iterator[_AsvResult]:
@@ -100,7 +98,7 @@ def _results(file: dict[str, Any]) -> Iterator[_AsvResult]:
         if isinstance(columns, list):
             if not isinstance(given, list):
                 raise InvalidFileError(f"the result of {name!r} is not a row")
-            row = dict(zip(columns, given, strict=False))
+            row = dict(zip(map(str, columns), given, strict=False))
             stats = {key: _as_list(row.get(f"stats_{key}")) for key in STATS}
         else:
             row = given if isinstance(given, dict) else {"result": given}

@@ -117,10 +117,9 @@ def _unpacked(path: Path, body: bytes) -> bytes:
 def _text(path: Path, body: bytes) -> bytes:
     """Return text as UTF-8 without a byte order mark; raise UsageError if it is not text or has another encoding."""
     encoding = next((encoding for mark, encoding in MARKS if body.startswith(mark)), _unmarked(body))
-    if encoding == "utf-8":
-        body = body.removeprefix(MARKS[0][0])
-    elif found := foreign.binary(body):
+    if found := foreign.binary(body):
         raise UsageError(f"{path} {found}")
+    body = body.removeprefix(MARKS[0][0]) if encoding == "utf-8" else body
     try:
         if encoding != "utf-8":
             return body.decode(encoding).encode()

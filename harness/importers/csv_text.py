@@ -19,9 +19,8 @@ class CsvText:
         self._content = content
         lines = [] if content.outline is not None else content.body[:HEAD].decode(errors="replace").splitlines()[:2]
         line = next((line for line in lines if not line.strip('" ').lower().startswith("sep=")), "")
-        self._separator, self._names = max(
-            ((separator, _fields(line, separator)) for separator in SEPARATORS), key=lambda item: len(item[1])
-        )
+        split = ((separator, _fields(line, separator)) for separator in SEPARATORS)
+        self._separator, self._names = max(split, key=lambda item: (not any('"' in name for name in item[1]), len(item[1])))
         self.columns = [name.strip().lower().replace(",", ".") for name in self._names]
         """The names of the columns in lower case, with decimal points."""
 

@@ -193,7 +193,7 @@ FORMATS = (
     ForeignFormat("sysbench's printed output", _text(r"^sysbench \d")),
     ForeignFormat("redis-benchmark's output", _text(r"\A\"test\",\"rps\"|^====== \w+ ======")),
     ForeignFormat("Go's benchmark output", _text(r"^Benchmark\S+\s+\d+\s+[\d.]+ ns/op")),
-    ForeignFormat("cargo bench's printed output", _text(r"^test .+ \.\.\. bench:|^\s*time:\s+\[\d")),
+    ForeignFormat("cargo bench's printed output", _text(r"^test .+ \.\.\. bench:|\btime:\s+\[\d")),
     ForeignFormat("BenchmarkDotNet's table or CSV", _text(r"^BenchmarkDotNet |\AMethod[,;]Job[,;]")),
     ForeignFormat("Google Benchmark's output", _text(r"^Benchmark\s+Time\s+CPU\s+Iterations|^name,iterations,real_time,cpu_time")),
     ForeignFormat("perf's printed output", _text(r"^ Performance counter stats for ")),

@@ -34,7 +34,7 @@ TIME = re.compile(
 """A unit of time, per operation or not."""
 PER_S = {"n": 1e9, "u": 1e6, "µ": 1e6, "μ": 1e6, "ms": 1e3, "msec": 1e3, "s": 1.0, "m": 1 / 60}
 """The beginning of a unit, or all of it → the number of such units in a second."""
-RATE = re.compile(r".+(?:/|\bper\s*)(?:s|sec|seconds?)|(?:ops|rps|qps|tps|fps|hz|iops)", re.IGNORECASE)
+RATE = re.compile(r".*(?:/|\bper\s+)(?:s|sec|seconds?)|(?:ops|rps|qps|tps|fps|hz|iops)", re.IGNORECASE)
 """A unit of throughput: more is better."""
 BETTER = {"customSmallerIsBetter": True, "customBiggerIsBetter": False}
 """Tool → whether less is better."""
@@ -50,7 +50,7 @@ class _Commit(msgspec.Struct):
     id: str = ""
 
 
-class _Entry(msgspec.Struct):
+class _SuiteEntry(msgspec.Struct):
     benches: list[_Bench]
     commit: _Commit = msgspec.field(default_factory=_Commit)
     date: float | None = None
@@ -59,7 +59,7 @@ class _Entry(msgspec.Struct):
 
 
 class _Published(msgspec.Struct):
-    entries: dict[str, list[_Entry]]
+    entries: dict[str, list[_SuiteEntry]]
 
 
 def recognises(content: Content) -> bool:
@@ -94,10 +94,10 @@ def parse(content: Content) -> Reading:
     )
 
 
-def _entries(content: Content) -> dict[str, _Entry]:
+def _entries(content: Content) -> dict[str, _SuiteEntry]:
     """Return the last entry of each suite; a plain list has one, without a name."""
     if content.first:
-        return {"": _Entry(msgspec.json.decode(content.body, type=list[_Bench]))}
+        return {"": _SuiteEntry(msgspec.json.decode(content.body, type=list[_Bench]))}
     body = SCRIPT.sub(b"", content.body).strip().removesuffix(b";")
     try:
         published = msgspec.json.decode(body, type=_Published)

@@ -103,8 +103,10 @@ class _Points:
             (first, step), (last, _) = (_seconds(time) for time in self.times[metric])
         except (KeyError, ValueError):
             return None
-        elapsed_s = last - first + step
-        return self.total(metric) / elapsed_s if elapsed_s > MIN_STEPS * step else None
+        elapsed_s, points = last - first + step, len(self.values[metric])
+        if elapsed_s <= MIN_STEPS * step:
+            return None
+        return self.total(metric) * (1 if step else 1 - 1 / points) / elapsed_s
 
 
 def recognises(content: Content) -> bool:

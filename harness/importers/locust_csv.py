@@ -67,7 +67,7 @@ def parse(content: Content) -> Reading:
 
 
 def _sibling(head: list[str]) -> str | None:
-    column, file = SIBLINGS.get(head[0] if head else "", ("", ""))
+    column, file = SIBLINGS.get(head[0] if head else "", ("", None))
     return file if column in head else None
 
 
