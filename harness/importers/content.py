@@ -47,6 +47,7 @@ def read(path: Path) -> Content | None:
         return None
     stored = _bytes(path)
     digest, body = hashlib.sha256(stored).hexdigest(), _text(path, _unpacked(path, stored))
+    is_plain = body == stored
     if not body.strip():
         raise UsageError(f"{path} is empty; is it still being written?")
     if body.lstrip(b" \t\r\n")[:1] not in {b"{", b"["}:
@@ -56,7 +57,11 @@ def read(path: Path) -> Content | None:
         outline, problem = _outline(finite)
         body = body if problem else finite
     content = Content(path, body, outline, problem, digest)
-    return None if content.member("schema_version") else content  # which `run.json` has and no other tool's file
+    if not content.member("schema_version"):  # which `run.json` has and no other tool's file
+        return content
+    if not is_plain:
+        raise UsageError(f"{path} is a run of this harness, but compressed or not plain UTF-8; name its folder or its {RUN_FILE}")
+    return None
 
 
 def explained(content: Content) -> str:

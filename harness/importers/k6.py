@@ -205,9 +205,7 @@ def _finished(found: Benchmarks, summary: K6Summary) -> Reading:
             found.count(CHECKS, passes + fails, fails, messages=per_check)
     with found.benchmark("load"):
         dropped, settings = summary.count("dropped_iterations") or 0, _settings(summary)
-    thresholds = [
-        f"threshold of {visible(name)}: {source}" for name, metric in summary.metrics.items() for source in metric.failed_thresholds
-    ]
+    thresholds = [f"{visible(name)}: {source}" for name, metric in summary.metrics.items() for source in metric.failed_thresholds]
     return finished(found, thresholds, per_check, dropped, settings, FORMAT)
 
 
@@ -245,7 +243,7 @@ def _count_operations(found: Benchmarks, summary: K6Summary, base: str, tags: st
     if base == ITERATIONS and counted is not None:
         return found.count(shown, counted, 0, per_s)
     if base == REQUESTS and per_s is not None:
-        rate = FileMetric("", visible(counter), "per second", counted, None, per_s, None, None, {}, less_is_better=False)
+        rate = FileMetric("", visible(counter), "per second", counted, None, per_s, None, None)
         found.metrics.append(rate)
     return True
 

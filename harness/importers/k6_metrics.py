@@ -28,9 +28,10 @@ def finished(
     found: Benchmarks, thresholds: list[str], failed_checks: Mapping[str, int], dropped: int, settings: dict[str, str], form: str
 ) -> Reading:
     """Return what was read, with warnings about failed thresholds and checks and about iterations that did not start."""
-    checks = [*thresholds, *(f"check {name}: {fails:,} failed" for name, fails in failed_checks.items())]
+    checks = {f"threshold of {threshold}": "" for threshold in thresholds}
+    checks |= {f"check {name}": f" ({fails:,} failed)" for name, fails in failed_checks.items()}
     if checks:
-        message = f"failed: {'; '.join(map(shortened, checks))}"
+        message = f"failed: {'; '.join(f'{shortened(check)}{count}' for check, count in checks.items())}"
         found.warnings.append(RunWarning("failed thresholds and checks", message, "fix what they check before times are compared"))
     if dropped:
         message = f"{dropped:,} iterations were due and did not start: the load was lower than planned"

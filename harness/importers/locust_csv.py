@@ -1,10 +1,13 @@
 """Read Locust's `--csv` statistics, PREFIX_stats.csv: one row per request type and one of all, times in milliseconds.
 
 Columns (apart from case and the names of Locust 0): Type, Name, Request Count, Failure Count, Median/Average/Min/Max Response Time,
-Requests/s, and percentiles as "50%" to "100%". Without requests, a percentile is "N/A".
+Requests/s, and percentiles as "50%" to "100%". Without requests, a percentile is "N/A". The number of users is in
+PREFIX_stats_history.csv beside it.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
+from pathlib import Path
 
 from harness.importers.csv_text import CsvText
 from harness.importers.locust_json import LIMITATIONS as OF_LOCUST
@@ -63,7 +66,18 @@ def parse(content: Content) -> Reading:
                 found.add(_timing(name, requests, text, row))
     totals = {name for name, row in zip(names, rows, strict=True) if _is_total(row)}
     found.warnings += failed([x for x in found.operations if x.group not in totals] or found.operations)
-    return found.reading(TOOL, FORMAT)
+    return found.reading(TOOL, FORMAT, load_settings=_load(content.path))
+
+
+def _load(path: Path) -> dict[str, str]:
+    """Return the highest number of users, from the history beside a file that still has its name; nothing without one."""
+    history = path.with_name(f"{path.stem}_history.csv")
+    try:
+        text = CsvText(Content(history, history.read_bytes().removeprefix(BOM_UTF8), None))
+        place = text.columns.index("user count")
+        return {"users": str(max(int(row[place]) for row in text.rows()))}
+    except (OSError, ValueError, InvalidFileError):
+        return {}
 
 
 def _sibling(head: list[str]) -> str | None:

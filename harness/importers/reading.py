@@ -24,6 +24,9 @@ LAST_START_S = 2**32
 IQR_PER_DEVIATION = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
 
+UNNAMED = "(unnamed)"
+"""The name of a benchmark whose name is empty."""
+
 Number = float | str | None
 """A number of a JSON file; text for NaN and the infinities, which are not JSON."""
 
@@ -166,7 +169,7 @@ class Benchmarks:
 
     def names(self, entries: Sequence[tuple[str, str]]) -> list[str]:
         """Return a distinct, visible name per entry of a name and a detail, with a warning where names were equal."""
-        found, equal = distinct([(visible(name), visible(detail)) for name, detail in entries])
+        found, equal = distinct([(visible(name) or UNNAMED, visible(detail)) for name, detail in entries])
         if equal:
             message = f"several benchmarks are named {', '.join(map(quoted, equal))}: they are distinguished by what else differs, "
             remedy = "give each benchmark its own name"

@@ -3,8 +3,8 @@
     pip install atheris
     python -m tests.harness.importers.fuzz -max_total_time=60
 
-It starts with the files in `fixtures` and in `tests/cases/files`, and takes libFuzzer's options. It is not part of the suite, since it
-has no end.
+It starts with the files in `fixtures` and in `tests/cases/files`, and takes libFuzzer's options. It is not part of the suite, since
+it has no end.
 """
 
 import importlib

@@ -1,5 +1,6 @@
 """Any file as text: decoded, decompressed, outlined, or refused with the true reason."""
 
+import gzip
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -70,3 +71,12 @@ def test_binary_files_are_named(body: bytes, reason: str, written: Written) -> N
     with pytest.raises(UsageError) as refused:
         read(written(body))
     assert reason in str(refused.value)
+
+
+def test_a_run_of_this_harness_is_read_from_its_own_file(written: Written) -> None:
+    """A compressed or encoded copy is named as what it is."""
+    body = '{"schema_version": 2}'
+    assert read(written(body)) is None
+    for other in (gzip.compress(body.encode()), body.encode("utf-16"), body.encode("utf-8-sig")):
+        with pytest.raises(UsageError, match="is a run of this harness, but compressed or not plain UTF-8"):
+            read(written(other))

@@ -118,3 +118,15 @@ def test_text_that_is_not_utf_8_is_refused(shape: Shape, written: Written) -> No
     body = shape("locust-1_stats.csv").read_bytes().replace(b"/prompts", "/プロンプト".encode("shift_jis"))
     with pytest.raises(UsageError, match=r"is not UTF-8 text .* at byte \d+\); .* save it as UTF-8"):
         importers.reading(written(body))
+
+
+def test_the_number_of_users_is_in_the_history_beside_the_file(shape: Shape, tmp_path: Path) -> None:
+    """A file without its history, or with an unreadable one, does not state it."""
+    names = ("locust_stats.csv", "locust_stats_history.csv")
+    assert importers.reading(shape(names[0])).load_settings == {"users": "2"}
+    path, history = tmp_path / names[0], tmp_path / names[1]
+    path.write_bytes(shape(names[0]).read_bytes())
+    for body in (None, b"Timestamp,User Count\n1,many\n", b"Timestamp\n1\n", b"\xff\xfe"):
+        if body is not None:
+            history.write_bytes(body)
+        assert importers.reading(path).load_settings == {}
