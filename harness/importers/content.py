@@ -28,7 +28,7 @@ MARKS = (
 """Byte order marks and the encodings that they announce, the longer ones first."""
 SAMPLE = 400
 """The number of bytes by which UTF-16 without a byte order mark is recognised."""
-NOT_JSON_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|nan|Infinity|inf)\b')
+NOT_JSON_NUMBER = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|nan|Infinity|inf)\b', re.DOTALL)
 """A string, or a token that JavaScript's and Python's writers leave for a number that is not finite."""
 MAX_PREAMBLE_LINES = 200
 """The number of lines before the JSON that are searched."""

@@ -143,7 +143,7 @@ FORMATS = (
     ForeignFormat("Bencher's metrics (BMF)", _is_bencher),
     ForeignFormat(
         "pytest-benchmark's CSV export",
-        _text(r"\Aname,(?=.*\bmin\b)(?=.*\bmedian\b).*\brounds\b"),
+        _text(r'\A"?name"?[,;\t](?=.*\bmin\b)(?=.*\bmedian\b).*\brounds\b'),
         f"{RERUN} --benchmark-json=FILE, or name a file of .benchmarks: both are read",
     ),
     ForeignFormat(

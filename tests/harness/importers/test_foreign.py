@@ -50,6 +50,7 @@ FILES = [
     ("test fib ... bench:   1,000 ns/iter (+/- 20)\n", "cargo bench's printed output", CONVERT),
     ("fib 20          time:   [26.0 us 26.1 us 26.2 us]\n", "cargo bench's printed output", CONVERT),
     ("name,iterations,real_time,cpu_time,time_unit\nBM_x,1,1,1,ns\n", "Google Benchmark's output", CONVERT),
+    ('"name";"min";"max";"mean";"median";"rounds"\n"a";1;2;1;1;5\n', "pytest-benchmark's CSV export", "--benchmark-json=FILE"),
     ("---- benchmark: 2 tests ----\nName (time in us)   Min\n", "pytest-benchmark's table", "--benchmark-json=FILE"),
     ('<?xml version="1.0"?><testResults version="1.2"></testResults>', "JMeter's results (JTL)", CONVERT),
     ('<?xml version="1.0"?><testsuites/>', "JUnit XML", "name the file of a benchmark"),
