@@ -39,6 +39,8 @@ OF_REQUESTS = {REQUESTS, ITERATIONS, "group_duration"}
 """The times that are those of requests, or include them."""
 SUCCESSFUL = "{expected_response:true}"
 """The tag of the requests that did not fail."""
+UNKNOWN_CHECK = "of unknown name"
+"""The checks of a summary that counts them without their names."""
 LABELS = {"50": ("med", "p(50)"), **{label: (f"p({label})",) for label in QUANTILES if label != "50"}}
 
 
@@ -200,7 +202,7 @@ def _finished(found: Benchmarks, summary: K6Summary) -> Reading:
     with found.benchmark(CHECKS):
         if not summary.checks:
             passes, fails = (int(summary.figure(CHECKS, key) or 0) for key in ("passes", "fails"))
-            per_check = {CHECKS: fails} if fails else {}
+            per_check = {UNKNOWN_CHECK: fails} if fails else {}
         if passes + fails:
             found.count(CHECKS, passes + fails, fails, messages=per_check)
     with found.benchmark("load"):

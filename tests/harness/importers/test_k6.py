@@ -117,7 +117,7 @@ def test_thresholds_and_checks_that_failed_are_named(shape: Shape, written: Writ
     exported["metrics"]["http_req_failed"]["thresholds"] = {"rate<0.01": True}
     exported["metrics"]["checks"] = {"passes": 3, "fails": 1, "value": 0.75}
     found = importers.reading(written(json.dumps(exported)))
-    assert found.failed_checks == ("threshold of http_req_failed: rate<0.01", "check checks")
+    assert found.failed_checks == ("threshold of http_req_failed: rate<0.01", "check of unknown name")
 
 
 def test_dropped_iterations_are_counted(shape: Shape, written: Written) -> None:
