@@ -7,7 +7,20 @@ import pytest
 
 from harness import importers
 from harness.errors import UsageError
-from harness.results.run import AA_CONTROL, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
+from harness.importers import own_run
+from harness.importers.reading import Reading, raw_timing
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    FileMetric,
+    Latency,
+    OperationCounts,
+    Run,
+    RunKind,
+    RunSettings,
+    ScenarioResult,
+    ScenarioStatus,
+)
 from harness.results.store import write_run
 
 
@@ -73,3 +86,14 @@ def test_load_runs_have_another_tool_name(tmp_path: Path) -> None:
     write_run(a_run(latency("baseline", [1e6])), tmp_path / "pairs")
     write_run(a_run(latency("baseline", [1e6]), kind=RunKind.LOAD), tmp_path / "load")
     assert importers.reading(tmp_path / "pairs").tool != importers.reading(tmp_path / "load").tool
+
+
+def test_a_file_as_a_run_has_its_operations_metrics_and_load() -> None:
+    """They belong to its only arm."""
+    timing = raw_timing("a", [1.0, 2.0])
+    counted, metric = OperationCounts("", "a", 9, 1, 2.5), FileMetric("", "size", "bytes", 1, 7.0, None, None, None)
+    found = Reading("x.json", "tool", "form", (timing,), operations=(counted,), metrics=(metric,), load_settings={"users": "3"})
+    (result,) = own_run.of_file(found).scenarios
+    assert result.operations == [replace(counted, arm=BASELINE)]
+    assert result.metrics == [replace(metric, arm=BASELINE)]
+    assert result.load_settings == {"users": "3"}
