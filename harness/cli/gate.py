@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import options as converters
-from harness.cli import _options, _project
+from harness.cli import _options, _project, compare
 from harness.errors import NotComparableError, UsageError
 from harness.results.gate import GateResult
 from harness.results.run import RunKind, RunSettings
 
 if TYPE_CHECKING:
     from harness.gate.against.checkout import Checkout
+    from harness.gate.result_files import FileRules
 
 SIDES = 2
 PYTEST = "pytest"
@@ -37,8 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     help_ = "two stored runs; with --against, the scenarios to time"
     parser.add_argument("files", nargs="*", metavar="BASE CANDIDATE", help=help_)
-    only = "compare only scenarios whose name matches the pattern (default: all)"
-    _options.value(parser, "--only PATTERN", str, only, "*")
+    compare.judging(parser, "scenarios or benchmarks")
+    allowed = "pass although benchmarks, scenarios, arms or groups are missing in the candidate (default: not comparable)"
+    parser.add_argument("--allow-missing", action="store_true", help=allowed)
     _options.value(parser, "--junit FILE", Path, "also write JUnit XML, for a test reporter")
     _options.value(parser, "--markdown FILE", str, "also write Markdown; - prints it instead of the table")
     parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions and write the job summary")
@@ -64,11 +66,11 @@ def run(options: argparse.Namespace) -> int:
     if len(options.files) != SIDES:
         raise UsageError(f"a gate needs two runs, BASE and CANDIDATE, not {len(options.files)}; name both, or use --against REF")
     base, candidate = (Path(name) for name in options.files)
-    return _publish(gated(base, candidate, options.only), options)
+    return _publish(gated(base, candidate, compare.rules(options, allow_missing=options.allow_missing)), options)
 
 
-def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
-    """Return the gate's result on two stored runs, or on two result files of the same other tool.
+def gated(base: Path, candidate: Path, rules: FileRules | None = None) -> GateResult:
+    """Return the gate's result on two stored runs, or on two result files of the same other tool, by default rules.
 
     Files that cannot be compared are a result as well, `not comparable`, so that test reporters show it.
     """
@@ -77,6 +79,7 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     from harness.results import store
 
     allowed, runs, names = tolerances(), [], (str(base), str(candidate))
+    rules = result_files.FileRules(allow_missing=False) if rules is None else rules
     try:
         for path in (base, candidate):
             version = store.schema_of(path)
@@ -87,9 +90,18 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
             if runs[-1].kind == RunKind.COMPARISON:
                 raise UsageError(f"{path} is a comparison; name the two files that it compares")
         if all(run.kind == RunKind.FILE for run in runs):
-            compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
-            return result_files.gated(compared)
-        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=names)
+            return result_files.side_by_side(importers.reading(base), importers.reading(candidate), rules).gate
+        if rules.drift != result_files.FileRules.drift:
+            raise UsageError("--drift is for result files of other tools: stored times of runs do not decide; leave it out")
+        return stored_runs.gate(
+            runs[0],
+            runs[1],
+            allowed,
+            selection=rules.selection,
+            errors=rules.errors,
+            allow_missing=rules.allow_missing,
+            names=names,
+        )
     except NotComparableError as error:
         return stored_runs.refused(*names, str(error))
 

@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from statistics import NormalDist
 
 import numpy as np
@@ -18,12 +17,14 @@ import numpy as np
 from harness.errors import UsageError
 from harness.gate import work_counts
 from harness.gate.matching import MatchedPair, another_machine, incomparable_runs, match, other_versions, place
+from harness.gate.selection import Selection
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
 from harness.stats.intervals import mean_interval, median
 from harness.stats.noise import robust_sd
+from harness.verdicts.failures import TOLERANCE
 
 DRIFT_SD = 0.075
 """The standard deviation, as a share, of a process's time from run to run of the same code, in fresh processes on two shared cores.
@@ -39,6 +40,8 @@ SHIFTED, SHIFTED_BADLY = 1.1, 1.5
 """The factors from which on a shift of all times raises a warning, and the gate does not pass: a machine alone seldom shifts that
 much. Where too few times are compared to see their common shift, it is assumed to be the larger one."""
 
+EVERYTHING = Selection()
+
 SUITE, MIN_PROCESSES = 8, 2
 """The number of times from which on their own scatter and common shift count, and the number of processes for an interval."""
 
@@ -48,23 +51,24 @@ def gate(
     candidate: Run,
     tolerances: Mapping[str, float] | None = None,
     *,
-    only: str = "*",
+    selection: Selection = EVERYTHING,
+    errors: float = TOLERANCE,  # noqa: ARG001
+    allow_missing: bool = False,  # noqa: ARG001
     names: tuple[str, str] = ("the baseline", "the candidate"),
 ) -> GateResult:
     """Compare every figure of `base` with `candidate`, and return the rows with the verdict.
 
-    `tolerances` maps "scenario.metric" to a share and overrides the scenarios' own; `only` is a glob that selects scenarios by
+    `tolerances` maps "scenario.metric" to a share and overrides the scenarios' own; `selection` is of scenarios by
     name; `names` are shown for the two runs.
 
     Raises:
-        UsageError: `only` matches no scenario of the baseline, or a tolerance is not a share from 0 up.
+        UsageError: the selection matches no scenario, or a tolerance is not a share from 0 up.
     """
     reasons = incomparable_runs(base, candidate)
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
-    before, after = ([r for r in run.scenarios if fnmatchcase(r.name, only)] for run in (base, candidate))
-    if base.scenarios and not before:
-        raise UsageError(f"no scenario matches {only!r}; the baseline has {', '.join(sorted({r.name for r in base.scenarios}))}")
+    selected = set(selection.of((r.name for run in (base, candidate) for r in run.scenarios), "scenario"))
+    before, after = ([r for r in run.scenarios if r.name in selected] for run in (base, candidate))
     matched = match(before, after, interrupted=candidate.interrupted)
     rows, incomparable = matched.rows, matched.incomparable
     for pair in matched.pairs:

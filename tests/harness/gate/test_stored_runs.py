@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
+from harness.gate.selection import Selection
 from harness.gate.stored_runs import MIN_CHANGE, SUITE, gate, limit_log, refused, stored_times
 from harness.results.gate import GateVerdict, RowKind
 from harness.results.run import AA_CONTROL, ArmResult, Run, RunWarning, ScenarioResult, WorkCount
@@ -231,9 +232,9 @@ def test_a_project_overrides_a_scenario_s_tolerance() -> None:
 def test_only_some_scenarios_can_be_compared() -> None:
     """A glob selects scenarios, such as the one of a run whose baseline has all; a glob without a match is refused."""
     both = run(result(), result("loading"))
-    assert gate(both, run(), only="index*").exit_code == 0
-    with pytest.raises(UsageError, match="no scenario matches 'x'; the baseline has indexes, loading"):
-        gate(both, run(), only="x")
+    assert gate(both, run(), selection=Selection(["index*"])).exit_code == 0
+    with pytest.raises(UsageError, match="no scenario matches 'x'; there are, for example, 'indexes', 'loading'"):
+        gate(both, run(), selection=Selection(["x"]))
 
 
 def test_a_refused_comparison_is_a_result() -> None:
