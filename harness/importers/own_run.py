@@ -59,13 +59,15 @@ def of_file(found: Reading) -> Run:
     name = one_line(Path(found.file).name)
     about = (name, name, f"Measured by {found.tool}.", found.file, found.tool, 0.0, ScenarioStatus.OK)
     arms, latencies = [ArmResult(BASELINE, f"{found.format}, {name}")], [latency(timing, BASELINE) for timing in found.timings]
+    operations = [replace(counted, arm=BASELINE) for counted in found.operations]
+    metrics = [replace(metric, arm=BASELINE) for metric in found.metrics]
     result = ScenarioResult(
         *about,
         arms=arms,
         latencies=latencies,
         warnings=list(found.warnings),
-        operations=[replace(counts, arm=BASELINE) for counts in found.operations],
-        metrics=[replace(metric, arm=BASELINE) for metric in found.metrics],
+        operations=operations,
+        metrics=metrics,
         load_settings=found.load_settings,
     )
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
