@@ -59,10 +59,13 @@ def rules(options: argparse.Namespace, *, allow_missing: bool = True) -> FileRul
 def run(options: argparse.Namespace) -> int:
     """Print the comparison or write its page, and return 0, 1 with a regression, or 3 where a change is inconclusive."""
     from harness.cli import _console
+    from harness.report.gate import headline
 
     record, result = compared(options.before, options.after, options)
     if options.format != "html":
         _console.show(record, options.format, tables=options.format == "markdown")
+    if options.format == "terminal":
+        _console.print_lines(headline(result))
     if options.format == "html" or options.out:
         page = publish(record, options.out)
         if options.format in {"html", "terminal"}:

@@ -102,7 +102,12 @@ def side_by_side(before: Reading, after: Reading, rules: FileRules = FileRules()
     load = _other_load(before, after, common)
     rows, outcomes = ([], {}) if load else _judged(before, after, common, rules)
     incomparable = [*load, *([] if rules.allow_missing else removed), *_all_failed(rows)]
-    warnings = [*(removed if rules.allow_missing else []), *added, *_warnings(before, after, rules.drift)]
+    warnings = [
+        *(removed if rules.allow_missing else []),
+        *added,
+        *(w for _, w in _invalid_loads(before, after)),
+        *_warnings(before, after, rules.drift),
+    ]
     if not load:
         warnings += _maybe_other_load(before, after, common)
         warnings += _shifted([outcome.ratio for outcome in outcomes.values() if outcome.ratio is not None])
@@ -113,7 +118,7 @@ def side_by_side(before: Reading, after: Reading, rules: FileRules = FileRules()
         regressed = sorted((row for row in rows if row.verdict == GateVerdict.REGRESSED), key=_urgency)
         more = f", and {len(regressed) - 1} more" if len(regressed) > 1 else ""
         worst = regressed[0]
-        gate = replace(gate, sentence=f"{worst.scenario}: regressed {_at(worst, outcomes)}{more}")
+        gate = replace(gate, sentence=f"{worst.scenario} {_at(worst, outcomes)}{more}")
     elif gate.verdict == GateVerdict.EQUIVALENT and _is_identical(before, after):
         gate = replace(gate, sentence="identical files")
     verdicts = [_verdict(benchmark.name, rows, outcomes, load) for benchmark in common]
@@ -207,7 +212,7 @@ def _judged(
         if benchmark.timings[0] and benchmark.timings[1]:
             outcome = compare(_unpaired(benchmark.timings[0]), _unpaired(benchmark.timings[1]), rules.drift)
             outcomes[name] = outcome
-            timed = _time_row(benchmark, outcome, before.tool, identical=_is_identical(before, after))
+            timed = _time_row(benchmark, outcome, before.tool)
             if timed.verdict == GateVerdict.IMPROVED and row is not None and row.verdict == GateVerdict.INCONCLUSIVE:
                 timed = replace(timed, verdict=GateVerdict.NOT_JUDGED, reason="more operations failed, which may be the fast ones")
             rows.append(timed)
@@ -217,6 +222,16 @@ def _judged(
         rows += _throughput(benchmark, before, after, rules.drift)
         rows += _metric(benchmark, before.tool, rules.drift)
     return rows, outcomes
+
+
+def _is_same(old: Timing, new: Timing) -> bool:
+    """Return whether every figure is the same, which two measurements never are: such results were copied."""
+    plain = [replace(timing, name="", units=None, calls=None) for timing in (old, new)]
+    values = [[sample for sample in (timing.units, timing.calls) if sample] for timing in (old, new)]
+    if plain[0] != plain[1] or len(values[0]) != len(values[1]):
+        return False
+    pairs = zip(*values, strict=True)
+    return all(np.array_equal(x.values_ns, y.values_ns) and np.array_equal(x.counts, y.counts) for x, y in pairs)
 
 
 def _row(kind: RowKind, name: str, tool: str, metric: str) -> GateRow:
@@ -229,11 +244,18 @@ def _of_files(before: Reading, after: Reading) -> Iterator[GateRow]:
         if check not in before.failed_checks:
             row = _row(RowKind.CHECKS, one_line(check), before.tool, "check")
             yield replace(row, verdict=GateVerdict.REGRESSED, reason="it failed after, and not before")
+    for file, warning in _invalid_loads(before, after):
+        reason = f"{warning.name}: {warning.message}"
+        name = one_line(Path(file.file).name)
+        yield replace(_row(RowKind.STATUS, name, file.tool, "load"), verdict=GateVerdict.INCONCLUSIVE, reason=reason)
+
+
+def _invalid_loads(before: Reading, after: Reading) -> Iterator[tuple[Reading, RunWarning]]:
+    """Yield each file whose load was not what it should be, with the warning."""
     for file, when in ((before, "before"), (after, "after")):
         if file.dropped:
-            reason = f"invalid load {when}: {file.dropped:,} operations were due and did not start"
-            name = one_line(Path(file.file).name)
-            yield replace(_row(RowKind.STATUS, name, file.tool, "load"), verdict=GateVerdict.INCONCLUSIVE, reason=reason)
+            message = f"{file.dropped:,} operations were due and did not start"
+            yield file, RunWarning(f"invalid load {when}", message, "lower the rate, or allow more concurrent operations")
 
 
 def _failures(benchmark: _Benchmark, tool: str, tolerance: float) -> GateRow | None:
@@ -279,14 +301,13 @@ def _supports(timing: Timing, label: str) -> bool:
     return number is None or is_supported(number, QUANTILES[label])
 
 
-def _time_row(benchmark: _Benchmark, outcome: UnpairedOutcome, tool: str, *, identical: bool) -> GateRow:
+def _time_row(benchmark: _Benchmark, outcome: UnpairedOutcome, tool: str) -> GateRow:
     """Return the row of a benchmark's worst figure, or its median if none decided."""
     timings = [timing for timing in benchmark.timings if timing is not None]
     row = _row(RowKind.TIME, benchmark.name, tool, "time")
-    if identical:
-        same = timings[0].median_ns
-        return replace(row, verdict=GateVerdict.EQUIVALENT, reason="identical files", base=same, candidate=same, unit="ns")
     row = replace(row, reason=outcome.reason, unit="ns", base=timings[0].median_ns, candidate=timings[1].median_ns)
+    if _is_same(*timings):
+        return replace(row, verdict=GateVerdict.EQUIVALENT, reason="every figure is identical", change=1.0)
     change, low, high = (1 / bound if bound else None for bound in (outcome.ratio, *reversed(_interval(outcome))))
     row = replace(row, change=change, low=low, high=high)
     worst = outcome.worst
@@ -295,8 +316,13 @@ def _time_row(benchmark: _Benchmark, outcome: UnpairedOutcome, tool: str, *, ide
     row = replace(row, metric=worst.figure, verdict=GateVerdict(outcome.verdict), tolerated=worst.drift)
     if worst.figure != "median":
         row = replace(row, base=worst.before, candidate=worst.after, change=worst.change, low=None, high=None)
-        row = replace(row, reason=f"{row.reason}; the median is {_change(outcome.ratio)}" if outcome.ratio else row.reason)
-    return replace(row, reason=f"{row.reason}; {outcome.verdict} at {', '.join(outcome.also)} as well") if outcome.also else row
+    median_too = f"; the median is {_change(outcome.ratio)}" if outcome.ratio and worst.figure != "median" else ""
+    return replace(row, reason=_reason(outcome) + median_too)
+
+
+def _reason(outcome: UnpairedOutcome) -> str:
+    """Return why the times were judged as they were, with the other figures that say the same."""
+    return outcome.reason + (f"; {outcome.verdict} at {', '.join(outcome.also)} as well" if outcome.also else "")
 
 
 def _interval(outcome: UnpairedOutcome) -> tuple[float | None, float | None]:
@@ -340,9 +366,11 @@ def _metric(benchmark: _Benchmark, tool: str, drift: float) -> Iterator[GateRow]
     row = replace(row, unit="bytes" if metrics[0].unit == "bytes" else "")
     if metrics[0].unit != metrics[1].unit or old is None or new is None:
         yield replace(row, reason="one file has no such figure, or in another unit")
+    elif old == new:
+        yield replace(row, change=1.0, verdict=GateVerdict.EQUAL, reason="exactly")
     elif old == 0 or new == 0 or abs(math.log(new / old)) <= math.log1p(drift):
         change = new / old if old else None
-        reason = f"within the drift of {drift * 100:.3g} %" if (old and new) or old == new else "one is 0, so there is no ratio"
+        reason = f"within the drift of {drift * 100:.3g} %" if old and new else "one is 0, so there is no ratio"
         yield replace(row, change=change, reason=reason)
     else:
         worse = (new > old) == metrics[0].less_is_better
@@ -356,6 +384,8 @@ SEVERITY = (
     GateVerdict.INCONCLUSIVE,
     GateVerdict.NOT_JUDGED,
     GateVerdict.IMPROVED,
+    GateVerdict.EQUIVALENT,
+    GateVerdict.EQUAL,
 )
 """The order in which the rows of a benchmark decide on it."""
 PRIORITY = (RowKind.ERRORS, RowKind.TIME, RowKind.METRIC, RowKind.THROUGHPUT)
@@ -363,22 +393,23 @@ PRIORITY = (RowKind.ERRORS, RowKind.TIME, RowKind.METRIC, RowKind.THROUGHPUT)
 
 def _urgency(row: GateRow) -> tuple[int, int, float]:
     """Return the place in the order of rows: the most severe first, failures before times, then the largest change."""
-    severity = SEVERITY.index(row.verdict) if row.verdict in SEVERITY else len(SEVERITY)
     priority = PRIORITY.index(row.kind) if row.kind in PRIORITY else len(PRIORITY)
-    return severity, priority, -abs(math.log(row.change)) if row.change else 0.0
+    return SEVERITY.index(row.verdict), priority, -abs(math.log(row.change)) if row.change else 0.0
 
 
 def _at(row: GateRow, outcomes: Mapping[str, UnpairedOutcome]) -> str:
-    """Return the figure of a row that decided, in words: `at p95: 35 ms → 2.4 s (median 1.4× faster)`."""
+    """Return a row's verdict with the figure that decided: `regressed at p95: 35 ms → 2.4 s (median 1.4× faster)`."""
     if row.kind == RowKind.TIME and row.base is not None and row.candidate is not None:
         ratio = outcomes[row.scenario].ratio
         beside = f" (median {_change(ratio)})" if ratio and row.metric != "median" else ""
-        return f"at {'the median' if row.metric == 'median' else row.metric}: {_time(row.base)} → {_time(row.candidate)}{beside}"
+        where = f"at {'the median' if row.metric == 'median' else row.metric}"
+        return f"{row.verdict} {where}: {_time(row.base)} → {_time(row.candidate)}{beside}"
     if row.kind == RowKind.ERRORS:
-        return f"by failures: {row.reason}"
-    if row.kind in {RowKind.THROUGHPUT, RowKind.METRIC}:
-        return f"in {row.metric}: {_rate(row.base)} → {_rate(row.candidate)} {'per s' if row.unit == 'per s' else ''}".rstrip()
-    return f"in a {row.metric} of the tool: {row.reason}"
+        return f"{row.verdict} by failures: {row.reason}"
+    if row.kind == RowKind.CHECKS:
+        return f"{row.verdict} in a check of the tool: {row.reason}"
+    unit = " per s" if row.unit == "per s" else ""
+    return f"{row.verdict} in {row.metric}: {_rate(row.base)} → {_rate(row.candidate)}{unit}"
 
 
 def _verdict(name: str, rows: Sequence[GateRow], outcomes: Mapping[str, UnpairedOutcome], load: Sequence[RunWarning]) -> Verdict:
@@ -396,8 +427,8 @@ def _verdict(name: str, rows: Sequence[GateRow], outcomes: Mapping[str, Unpaired
         row = min(deciding, key=_urgency)
         verdict, part = VERDICTS[row.verdict], row.metric
         is_change = row.verdict in {GateVerdict.REGRESSED, GateVerdict.IMPROVED}
-        reason = "" if row.kind == RowKind.ERRORS else f"; {row.reason}"
-        sentence = f"{_at(row, outcomes)}{reason}" if is_change else row.reason
+        reason = _reason(outcome) if outcome and row.kind == RowKind.TIME else "" if row.kind == RowKind.ERRORS else row.reason
+        sentence = "; ".join(filter(None, [_at(row, outcomes), reason])) if is_change else row.reason
     return Verdict(name, "", CANDIDATE, verdict, sentence, "×", part, *figures, neutral=1.0)
 
 
@@ -408,9 +439,9 @@ VERDICTS = {
     GateVerdict.NOT_JUDGED: PromiseVerdict.INCONCLUSIVE,
     GateVerdict.IMPROVED: PromiseVerdict.IMPROVED,
     GateVerdict.EQUIVALENT: PromiseVerdict.EQUAL,
-    GateVerdict.EQUAL: PromiseVerdict.INCONCLUSIVE,
+    GateVerdict.EQUAL: PromiseVerdict.EQUAL,
 }
-"""The verdict on a benchmark by that of its deciding row. Equally many failures alone do not show that the times are equal."""
+"""The verdict on a benchmark by that of its deciding row."""
 
 
 def _record(

@@ -30,7 +30,7 @@ def overall(
     """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
 
     The first that applies: a row regressed; something could not be compared, or nothing was; a row is inconclusive; nothing decided
-    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); `all_slower`, that is,
+    (no work count was judged, and some times could not be judged, or none is equivalent or improved); `all_slower`, that is,
     stored times became so much slower together that the machine may have changed; a row improved; otherwise equivalent. `undecided`
     is the reason where nothing decided.
     """
@@ -72,7 +72,7 @@ def _rules(
     improved = any(found[kind, GateVerdict.IMPROVED] for kind in (RowKind.TIME, RowKind.ERRORS, RowKind.METRIC))
     also = f"; {counted(not_judged, 'time')} could not be judged" if not_judged else ""
     work = found[RowKind.WORK, GateVerdict.EQUAL] + found[RowKind.WORK, GateVerdict.IMPROVED]
-    equivalent = found[RowKind.TIME, GateVerdict.EQUIVALENT]
+    equivalent, same = found[RowKind.TIME, GateVerdict.EQUIVALENT], found[RowKind.METRIC, GateVerdict.EQUAL]
     if verdicts[GateVerdict.REGRESSED]:
         yield GateVerdict.REGRESSED, f"{_by_kind(rows, GateVerdict.REGRESSED)} regressed"
     if incomparable:
@@ -85,14 +85,15 @@ def _rules(
         reasons = dict.fromkeys(row.reason for row in open_rows if row.kind == RowKind.STATUS)
         figures = _by_kind([row for row in open_rows if row.kind != RowKind.STATUS], GateVerdict.INCONCLUSIVE)
         yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
-    if not work and not equivalent and (not_judged or not improved):
+    if not work and (not_judged or not (equivalent or same or improved)):
         yield GateVerdict.INCONCLUSIVE, f"{undecided}{also}"
     if all_slower:
         sentence = f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}"
         yield GateVerdict.INCONCLUSIVE, sentence
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
-    equal = [f"{counted(work, 'work count')} equal"] * bool(work or not equivalent)
+    equal = [f"{counted(work, 'work count')} equal"] * bool(work or not (equivalent or same))
+    equal += [f"{counted(same, 'metric')} equal"] * bool(same)
     equal += [f"{counted(equivalent, 'time')} equivalent"] * bool(equivalent)
     yield GateVerdict.EQUIVALENT, f"{', '.join(equal)}{also}"
 

@@ -94,10 +94,9 @@ def counts(run: Run) -> str:
 def warnings(run: Run) -> list[Block]:
     """Return what regressed and why, and the warnings of the run and of its files, in boxes; nothing for neither."""
     of_files = (warning for result in run.scenarios for warning in result.warnings)
-    shown = {PromiseVerdict.REGRESSED, PromiseVerdict.NOT_COMPARABLE}
-    judged = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict in shown]
-    items = [Notice(v.verdict, v.promise, v.sentence, status(v.verdict).tone) for v in judged]
-    found = [Notices("Regressed or not comparable", tuple(items))] if items else []
+    regressed = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
+    items = [Notice("", v.promise, v.sentence, status(v.verdict).tone) for v in regressed]
+    found = [Notices("Regressed", tuple(items))] if items else []
     return [*found, *warning_notices("Warnings", [*run.warnings, *of_files])]
 
 
@@ -150,7 +149,8 @@ def _ratio(benchmark: FileBenchmark) -> Cell:
     if verdict is None or None in benchmark.latencies:
         return Cell(DASH, "only one file has times")
     if verdict.value is None:
-        return Cell(DASH, verdict.sentence, "(a median is 0)")
+        is_zero = any(x is not None and not median_ns(x) for x in benchmark.latencies)
+        return Cell(DASH, verdict.sentence, "(a median is 0)" if is_zero else "(not judged)")
     bounds = interval(verdict.low, verdict.high)
     return Cell(times(verdict.value), "" if bounds else verdict.sentence, bounds or "(no interval)")
 
