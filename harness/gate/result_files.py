@@ -19,6 +19,7 @@ from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
 from harness.importers.reading import Reading, Timing, one_line
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.results.names import shortened
 from harness.results.run import (
     BASELINE,
     ArmResult,
@@ -118,7 +119,7 @@ def side_by_side(before: Reading, after: Reading, rules: FileRules = FileRules()
         regressed = sorted((row for row in rows if row.verdict == GateVerdict.REGRESSED), key=_urgency)
         more = f", and {len(regressed) - 1} more" if len(regressed) > 1 else ""
         worst = regressed[0]
-        gate = replace(gate, sentence=f"{worst.scenario} {_at(worst, outcomes)}{more}")
+        gate = replace(gate, sentence=f"{shortened(worst.scenario)} {_at(worst, outcomes)}{more}")
     elif gate.verdict == GateVerdict.EQUIVALENT and _is_identical(before, after):
         gate = replace(gate, sentence="identical files")
     verdicts = [_verdict(benchmark.name, rows, outcomes, load) for benchmark in common]
@@ -157,6 +158,7 @@ def _benchmark(name: str, *files: Reading) -> _Benchmark:
 
 def _others(missing: list[str], added: list[str], before: Reading, after: Reading) -> tuple[list[RunWarning], list[RunWarning]]:
     """Return a warning about the benchmarks that only the first file has, and one about those of the second."""
+    missing, added = list(map(shortened, missing)), list(map(shortened, added))
     hints = rename_hints(renamed(dict.fromkeys(missing, ""), dict.fromkeys(added, "")))
     gone = f"removed: {listed(missing)}, only in {one_line(before.file)}{hints}"
     new = f"added: {listed(added)}, only in {one_line(after.file)}"
@@ -170,7 +172,7 @@ def _other_load(before: Reading, after: Reading, common: Sequence[_Benchmark]) -
     """Return why two loads are not comparable, with their throughputs; nothing where no stated setting differs."""
     old, new = before.load_settings, after.load_settings
     differ = [f"{key}: {old[key]} → {new[key]}" for key in old if key in new and old[key] != new[key]]
-    rates = [f"{b.name} {_rate(x)} → {_rate(y)} per s" for b in common for x, y in [_rates(b)] if x and y]
+    rates = [f"{shortened(b.name)} {_rate(x)} → {_rate(y)} per s" for b in common for x, y in [_rates(b)] if x and y]
     throughput = f"; throughput: {listed(rates, quote=False)}" if rates else ""
     return [RunWarning("another load", f"{', '.join(differ)}{throughput}", "measure both under the same load")] * bool(differ)
 
@@ -180,7 +182,7 @@ def _maybe_other_load(before: Reading, after: Reading, common: Sequence[_Benchma
     if before.load_settings.keys() & after.load_settings.keys():
         return
     rates = {b.name: (x, y) for b in common for x, y in [_rates(b)] if x and y}
-    far = [f"{name} {_rate(x)} → {_rate(y)} per s" for name, (x, y) in rates.items() if max(x / y, y / x) >= OTHER_LOAD]
+    far = [f"{shortened(name)} {_rate(x)} → {_rate(y)} per s" for name, (x, y) in rates.items() if max(x / y, y / x) >= OTHER_LOAD]
     if far:
         message = f"the throughput changed much: {listed(far, quote=False)}; the files do not state the load"
         yield RunWarning("perhaps another load", message, "check that both runs had the same users, rate and duration")

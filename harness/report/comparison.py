@@ -19,6 +19,7 @@ from harness.report.blocks import (
     warning_notices,
 )
 from harness.report.numbers import DASH, duration, interval, significant, times, whole
+from harness.results.names import shortened
 from harness.results.run import (
     BASELINE,
     UNPAIRED_VERDICTS,
@@ -37,6 +38,8 @@ KINDS = {RunKind.FILE, RunKind.COMPARISON}
 
 TAIL = ("90", "95", "99", "99.9")
 UNKNOWN = "not in the file"
+MOST_NAME = 60
+"""The most characters of a name that are shown."""
 NO_TIMES = "no operation succeeded, or none was tried"
 
 READ = (
@@ -95,7 +98,7 @@ def warnings(run: Run) -> list[Block]:
     """Return what regressed and why, and the warnings of the run and of its files, in boxes; nothing for neither."""
     of_files = (warning for result in run.scenarios for warning in result.warnings)
     regressed = [b.verdict for b in benchmarks(run) if b.verdict is not None and b.verdict.verdict == PromiseVerdict.REGRESSED]
-    items = [Notice("", v.promise, v.sentence, status(v.verdict).tone) for v in regressed]
+    items = [Notice("", shortened(v.promise, MOST_NAME), v.sentence, status(v.verdict).tone) for v in regressed]
     found = [Notices("Regressed", tuple(items))] if items else []
     return [*found, *warning_notices("Warnings", [*run.warnings, *of_files])]
 
@@ -230,7 +233,14 @@ def metrics(run: Run) -> Table | None:
     for name, sides in found.items():
         figures = [_arrow(sides, figure) for figure in ("median", "mean", "max")]
         tail = [f"{q} {significant(v)}" for m in sides for q, v in [_highest_of(m)] if v is not None]
-        rows.append(cells(name, sides[0].unit or Cell(DASH, "a plain number"), *figures, " → ".join(tail) or Cell(DASH, UNKNOWN)))
+        rows.append(
+            cells(
+                shortened(name, MOST_NAME),
+                sides[0].unit or Cell(DASH, "a plain number"),
+                *figures,
+                " → ".join(tail) or Cell(DASH, UNKNOWN),
+            )
+        )
     head = ("figure", "unit", "median", "mean", "max", "highest percentile")
     return Table("Other figures", head, tuple(rows), names=2, texts=("highest percentile",)) if rows else None
 
@@ -260,8 +270,10 @@ def tails(run: Run) -> Table | None:
     return Table("Percentiles, before → after", head, tuple(rows)) if rows else None
 
 
-def _name(benchmark: FileBenchmark) -> str:
-    return benchmark.name
+def _name(benchmark: FileBenchmark) -> Cell:
+    """Return a name, shortened in the middle if it is long; the whole one is a note."""
+    text = shortened(benchmark.name, MOST_NAME)
+    return Cell(text, benchmark.name if text != benchmark.name else "")
 
 
 def _percentile(label: str, *values_ns: float | None) -> Cell:

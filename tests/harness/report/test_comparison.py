@@ -156,3 +156,18 @@ def test_a_tail_that_regressed_is_named_in_every_format() -> None:
     said = "regressed at p95: 35 ms → 2.4 s (median 1.43× faster)"
     assert said in " ".join(printed(blocks(run), 80).split())
     assert said in markdown.write(blocks(run))
+
+
+def test_long_names_are_shortened_in_the_middle_for_display_only() -> None:
+    """Both ends are shown, the page has the whole name, and the reason stands behind it."""
+    names = [f"GET /{'x' * 300}{end}" for end in "ab"]
+    before, after = (
+        Reading(file, "Locust", "a file", tuple(Timing(name, 900, ns, ns, 0.0, ns) for name in names))
+        for file, ns in (("a", 1e6), ("b", 9e6))
+    )
+    run = side_by_side(before, after).run
+    cell = table(run).rows[1][0]
+    assert (cell.text.startswith("GET /xxx"), cell.text.endswith("xxxb"), len(cell.text), cell.note) == (True, True, 60, names[1])
+    text = " ".join(printed(blocks(run), 80).split())
+    assert "xxxa regressed at the median: 1 ms → 9 ms" in text
+    assert max(map(len, text.split())) < 80
