@@ -193,8 +193,8 @@ def _rates(benchmark: _Benchmark) -> tuple[float | None, float | None]:
     return old, new
 
 
-def _rate(per_s: float | None) -> str:
-    return "unknown" if per_s is None else f"{per_s:,.4g}"
+def _rate(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"  # noqa: PLR2004 - no powers of ten
 
 
 def _judged(

@@ -38,7 +38,7 @@ KINDS = {RunKind.FILE, RunKind.COMPARISON}
 
 TAIL = ("90", "95", "99", "99.9")
 UNKNOWN = "not in the file"
-MOST_NAME = 60
+MOST_NAME = 40
 """The most characters of a name that are shown."""
 NO_TIMES = "no operation succeeded, or none was tried"
 
@@ -107,8 +107,9 @@ def blocks(run: Run) -> list[Block]:
     """Return the tables, the tally, every warning, the percentiles, how to read them, and the files."""
     compared = run.kind == RunKind.COMPARISON
     beyond = tails(run)
+    times_found = table(run)
     found = of(
-        table(run),
+        times_found if times_found.rows else None,
         extremes(run),
         metrics(run),
         *warnings(run),
@@ -200,9 +201,9 @@ def _counted(run: Run) -> tuple[bool, bool]:
 
 def _failed(benchmark: FileBenchmark, sides: int) -> Cell:
     found = benchmark.operations[:sides]
-    if all(x is None for x in found):
-        return Cell(DASH, UNKNOWN)
-    shares = [DASH if x is None else f"{x.errors / x.operations * 100:.3g} %" if x.operations else "0 %" for x in found]
+    if not any(x and x.operations for x in found):
+        return Cell(DASH, UNKNOWN if all(x is None for x in found) else NO_TIMES)
+    shares = [f"{x.errors / x.operations * 100:.3g} %" if x and x.operations else DASH for x in found]
     numbers = [UNKNOWN if x is None else f"{x.errors:,} of {x.operations:,}" for x in found]
     return Cell(" → ".join(shares), " → ".join(numbers))
 

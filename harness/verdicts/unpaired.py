@@ -10,13 +10,14 @@ The median, the percentiles above it and the mean are tested, each against a dri
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.results.run import PromiseVerdict
-from harness.stats.intervals import QUANTILES, Interval, holm
+from harness.stats.intervals import QUANTILES, SAMPLES_BEYOND, Interval, holm
 
 DRIFT = 0.25
 """The default drift of a median, as a share, from runs of the same code on two shared cores. Two such runs give a better value."""
@@ -35,6 +36,8 @@ SEED = 20_260_101
 """Fixed, so that the same files give the same interval."""
 TINY = float(np.finfo(np.float64).tiny)
 NORMAL = NormalDist()
+MAX_LOG = 200.0
+"""The largest logarithm of a factor, so that products of two are finite."""
 
 Values = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 """Distinct values, ascending, and the number of occurrences of each."""
@@ -247,14 +250,13 @@ def _draws(run: Unpaired, figure: str, generator: np.random.Generator) -> npt.ND
     sample = _sample(run, figure)
     value = max(run.figures[figure], run.rounding / 2 or TINY)
     if sample is None:
-        error = _relative_error(run, figure)
-        degrees = max(1, (int(run.counts.sum()) or run.samples or 2) - 1)
-        return value * np.exp(error * generator.standard_t(degrees, RESAMPLES)) if error else np.full(RESAMPLES, value)
+        error, number = _relative_error(run, figure)
+        return _lognormal(value, error, number, generator) if error else np.full(RESAMPLES, value)
     values, counts = sample
     number = int(counts.sum())
     if figure == "mean":  # the central limit theorem, on the log ratio so that no mean is below 0
         spread = math.sqrt(float(np.average((values - value) ** 2, weights=counts)) / (number - 1))
-        return value * np.exp(np.minimum(spread / value * generator.standard_t(number - 1, RESAMPLES), 700.0))
+        return _lognormal(value, spread / value, number, generator)
     quantile = 0.5 if figure == "median" else QUANTILES[figure[1:]]
     cumulative = np.cumsum(counts)
     places = generator.beta((number + 1) * quantile, (number + 1) * (1 - quantile), RESAMPLES) * number
@@ -262,31 +264,50 @@ def _draws(run: Unpaired, figure: str, generator: np.random.Generator) -> npt.ND
     return _no_zeros(found, run.rounding)
 
 
-def _relative_error(run: Unpaired, figure: str) -> float:
-    """Return the approximate standard error of a figure's logarithm; 0 where nothing is known about it.
+def _lognormal(value: float, error: float, number: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return `RESAMPLES` values around `value`, whose logarithm has a standard error from `number` values."""
+    return value * np.exp(np.clip(error * generator.standard_t(max(1, number - 1), RESAMPLES), -MAX_LOG, MAX_LOG))
+
+
+def _relative_error(run: Unpaired, figure: str) -> tuple[float, int]:
+    """Return the approximate standard error of a figure's logarithm, 0 where nothing is known about it, and the number of values.
 
     From the stated deviation as for normal values; or from the independent values' own spread, if the figure is of others; or else
-    as for lognormal values with the run's median and percentiles: the error of a quantile is √(q(1-q)/n) ÷ the density there.
+    as for lognormal values with the run's other figures: the error of a quantile is √(q(1-q)/n) ÷ the density there. Of an unknown
+    number of values, it is the smallest that supports the figure.
     """
     value, number = run.figures[figure], int(run.counts.sum())
-    if not run.samples or value <= 0:
-        return 0.0
+    if value <= 0:
+        return 0.0, 1
     if number > 1:
         mean = float(np.average(run.values, weights=run.counts))
-        return math.sqrt(float(np.average((run.values - mean) ** 2, weights=run.counts)) / (number - 1)) / mean
+        return math.sqrt(float(np.average((run.values - mean) ** 2, weights=run.counts)) / (number - 1)) / mean, number
+    quantile = QUANTILES[figure[1:]] if figure.startswith("p") else 0.5
+    number = run.samples or round(SAMPLES_BEYOND / (1 - quantile))
     if run.deviation is not None and figure in {"median", "mean"}:
-        return run.deviation / value / math.sqrt(run.samples) * (math.sqrt(math.pi / 2) if figure == "median" else 1.0)
-    spreads = [
-        math.log(p / run.median) / NORMAL.inv_cdf(QUANTILES[label[1:]])
-        for label, p in run.percentiles.items()
-        if p > run.median > 0
-    ]
-    spread = max(spreads, default=0.0)
+        return run.deviation / value / math.sqrt(number) * (math.sqrt(math.pi / 2) if figure == "median" else 1.0), number
+    spread = _log_spread(run, value, number)
     if figure == "mean":
-        of_largest = (run.maximum or 0.0) / value / run.samples  # a deviation is no smaller than that of one value from the others
-        return max(of_largest, math.sqrt(math.expm1(min(spread**2, 700.0)) / run.samples))
-    quantile = 0.5 if figure == "median" else QUANTILES[figure[1:]]
-    return spread * math.sqrt(quantile * (1 - quantile) / run.samples) / NORMAL.pdf(NORMAL.inv_cdf(quantile))
+        of_largest = (run.maximum or 0.0) / value / number  # a deviation is no smaller than that of one value from the others
+        return max(of_largest, math.sqrt(math.expm1(min(spread**2, MAX_LOG)) / number)), number
+    return spread * math.sqrt(quantile * (1 - quantile) / number) / NORMAL.pdf(NORMAL.inv_cdf(quantile)), number
+
+
+def _log_spread(run: Unpaired, value: float, number: int) -> float:
+    """Return the standard deviation of the times' logarithms, at most: by the figures above the median, and by those next to one.
+
+    On normal paper it is the slope of a line from the median to a percentile, or to the maximum of `number` values, and from a
+    figure to its neighbours.
+    """
+    if run.median <= 0:
+        return 0.0
+    known = {NORMAL.inv_cdf(QUANTILES[label[1:]]): ns for label, ns in run.percentiles.items()}
+    if run.maximum is not None:
+        known[NORMAL.inv_cdf(number / (number + 1))] = run.maximum
+    points = [(0.0, math.log(run.median)), *((z, math.log(ns)) for z, ns in sorted(known.items()) if z > 0 and ns > 0)]
+    chords = [(points[0], point) for point in points[1:]]
+    chords += [pair for pair in pairwise(points) if math.log(value) in {pair[0][1], pair[1][1]}]
+    return max((max(0.0, y - x) / (b - a) for (a, x), (b, y) in chords if b > a), default=0.0)
 
 
 def _no_zeros(values: npt.NDArray[np.float64], rounding: float) -> npt.NDArray[np.float64]:

@@ -167,7 +167,7 @@ def test_long_names_are_shortened_in_the_middle_for_display_only() -> None:
     )
     run = side_by_side(before, after).run
     cell = table(run).rows[1][0]
-    assert (cell.text.startswith("GET /xxx"), cell.text.endswith("xxxb"), len(cell.text), cell.note) == (True, True, 60, names[1])
+    assert (cell.text.startswith("GET /xxx"), cell.text.endswith("xxxb"), len(cell.text), cell.note) == (True, True, 40, names[1])
     text = " ".join(printed(blocks(run), 80).split())
     assert "xxxa regressed at the median: 1 ms → 9 ms" in text
     assert max(map(len, text.split())) < 80
