@@ -1,9 +1,9 @@
 """Compare two result files, before and after.
 
 BEFORE and AFTER are run folders, or result files of pytest-benchmark, Locust, k6, hyperfine or pyperf, recognised by their
-content. Benchmarks are matched by name; a missing or renamed one ends the comparison with exit code 4. Exit code 1 means a
-regression, 3 that a change is inconclusive: separate runs of the same code differ, so only a change beyond --drift is a verdict.
---out writes an HTML page as well.
+content. Benchmarks of both are judged, added and removed ones are listed. Exit code 1 means a regression: more operations failed,
+or the median, a percentile or the mean is slower by more than the --drift of separate runs. 3 means that a change is inconclusive,
+4 that the loads or all benchmarks differ. --out writes an HTML page as well.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 BASE and CANDIDATE are runs: a run folder, its run.json, or a baseline of `harness baseline accept`. Work counts decide: one more
 statement is a regression (exit code 1), and only equal or less work passes (0). Times of separate runs show large changes only.
-Other data or versions, and missing or renamed scenarios, arms or groups are not comparable (4). Result files of another tool have
-times only, so they are usually inconclusive (3). With --against, both versions are timed now, interleaved. The gate never writes a
-baseline.
+Other data or versions, another load, and missing or renamed scenarios, arms or groups are not comparable (4). Of two result files
+of another tool, more failed operations or a slower median, tail or mean beyond --drift are a regression, and smaller changes are
+inconclusive (3). With --against, both versions are timed now, interleaved. The gate never writes a baseline.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ DRIFT_EXPONENTS = {"median": 1.0, "p90": 1.5, "p95": 2.0, "p99": 3.0, "mean": 2.
 """The figures that are tested, and the powers of 1 + drift by which they may change: by 25 %, 40 %, 56 %, 95 % and 56 % by default.
 Two runs of the same code on two shared cores differed in p90 by 1.3, in p95 by 1.4 times the log standard deviation of their
 medians, and single stalls move p99 and the mean further."""
+TAILS_FIRST = ("mean", "median", "p90", "p95", "p99")
+"""The figures, the one that is named last first if several changed alike."""
 SIGNIFICANT = 0.05
 """The corrected p-value, two-sided, below which a change beyond the drift counts."""
 MIN_VALUES = 4
@@ -140,10 +142,15 @@ def compare(before: Unpaired, after: Unpaired, drift: float = DRIFT) -> Unpaired
     for verdict, direction in ((PromiseVerdict.REGRESSED, -1), (PromiseVerdict.IMPROVED, 1)):
         found = [change for change in changes if change.p < SIGNIFICANT and change.log_ratio * direction > 0]
         if found:
-            worst, *others = sorted(found, key=lambda change: -abs(change.log_ratio))
+            worst, *others = sorted(found, key=_severity)
             reason = f"{_certainty(before, after, worst.figure)} is beyond {_limit(worst.drift)}"
             return UnpairedOutcome(verdict, ratio, low, high, reason, worst, tuple(other.figure for other in others))
     return UnpairedOutcome(PromiseVerdict.INCONCLUSIVE, ratio, low, high, _undecided(before, after, drift, changes))
+
+
+def _severity(change: FigureChange) -> tuple[float, int]:
+    """Return the place in the order of changes: the largest first; of those within about 10 %, the highest percentile."""
+    return -round(min(abs(change.log_ratio), MAX_LOG), 1), -TAILS_FIRST.index(change.figure)
 
 
 def _undecided(before: Unpaired, after: Unpaired, drift: float, changes: list[FigureChange]) -> str:
