@@ -1,24 +1,37 @@
 """Read Locust's `--csv` statistics, PREFIX_stats.csv: one row per request type and one of all, times in milliseconds.
 
 Columns (apart from case and the names of Locust 0): Type, Name, Request Count, Failure Count, Median/Average/Min/Max Response Time,
-and percentiles as "50%" to "100%". Without requests, a percentile is "N/A".
+Requests/s, and percentiles as "50%" to "100%". Without requests, a percentile is "N/A". The number of users is in
+PREFIX_stats_history.csv beside it.
 """
 
-import csv
-import io
+from codecs import BOM_UTF8
+from collections.abc import Mapping
+from pathlib import Path
 
-from harness.errors import UsageError
+from harness.importers.csv_text import CsvText
 from harness.importers.locust_json import LIMITATIONS as OF_LOCUST
-from harness.importers.locust_json import TOOL, failed, rounding_ms
-from harness.importers.reading import Content, InvalidFileError, Reading, Timing, nanoseconds, one_line
+from harness.importers.locust_json import TOOL, failed, request, rounding_ms
+from harness.importers.reading import Benchmarks, Content, InvalidFileError, Reading, Timing, four_figures, nanoseconds, number
+from harness.results.names import quoted
 from harness.results.run import RunWarning
-from harness.stats.intervals import QUANTILES, is_supported
+from harness.stats.intervals import QUANTILES
 
 FORMAT = "Locust's CSV"
 _UNFINISHED = "the file is written once per second and not at the end, so that the last requests of a run are missing"
-LIMITATIONS = (*OF_LOCUST, RunWarning("limitations of Locust's CSV", _UNFINISHED, "compare Locust's --json-file instead"))
-NEEDED = ("median response time", "average response time", "min response time", "max response time")
+_STATED = "percentiles are those that Locust states, however few requests they rest on"
+LIMITATIONS = (
+    *OF_LOCUST,
+    RunWarning("limitations of Locust's CSV", f"{_UNFINISHED}; {_STATED}", "compare Locust's --json-file instead"),
+)
+FIGURES = {
+    "median": "median response time",
+    "mean": "average response time",
+    "min": "min response time",
+    "max": "max response time",
+}
 COUNTS, FAILURES = ("request count", "# requests"), ("failure count", "# failures")
+UNKNOWN = {"N/A", "None", ""}
 SIBLINGS = {
     "timestamp": ("user count", "Locust's history of a run"),
     "method": ("occurrences", "Locust's list of failures"),
@@ -29,54 +42,72 @@ SIBLINGS = {
 
 def recognises(content: Content) -> bool:
     """Return whether the first line has the columns of Locust's statistics, or of another of its CSV files."""
-    head = _head(content)
-    return set(NEEDED) <= set(head) or _sibling(head) is not None
+    head = CsvText(content).columns
+    return set(FIGURES.values()) <= set(head) or _sibling(head) is not None
 
 
 def parse(content: Content) -> Reading:
-    """Return the times of a file that is not another one of Locust's; raise UsageError if it is not UTF-8."""
-    head = _head(content)
+    """Return the times of a file that is not another one of Locust's; the row of all requests comes first."""
+    text = CsvText(content)
+    head = text.columns
     if sibling := _sibling(head):
         raise InvalidFileError(f"it is {sibling}; the times are in the file that ends in _stats.csv")
-    try:
-        lines = io.StringIO(content.body.decode("utf-8-sig"), newline="")
-        rows = [dict(zip(head, row, strict=True)) for row in list(csv.reader(lines))[1:] if row]
-        timings = tuple(timing for row in rows if (timing := _timing(row)) is not None)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{content.path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except (ValueError, csv.Error, KeyError) as error:
-        raise InvalidFileError(f"a row cannot be read ({error})") from error
-    errors = {timing.name: timing.errors for timing in (timings[:-1] or timings)}  # the last row is that of all requests
-    return Reading("", TOOL, FORMAT, timings, warnings=failed(errors))
+    if "name" not in head:
+        raise InvalidFileError("it has no column Name")
+    rows, found = [dict(zip(head, row, strict=True)) for row in text.rows()], Benchmarks()
+    rows.sort(key=lambda row: not _is_total(row))
+    names = found.names([(request(_kind(row), row["name"]), "") for row in rows])
+    for name, row in zip(names, rows, strict=True):
+        with found.benchmark(name):
+            requests, failures = (_count(text, row, columns) for columns in (COUNTS, FAILURES))
+            per_s = row.get("requests/s", "")
+            rate = number("rate", text.decimal(per_s)) if requests and per_s not in UNKNOWN else None
+            if found.count(name, requests, failures, rate):
+                found.add(_timing(name, requests, text, row))
+    totals = {name for name, row in zip(names, rows, strict=True) if _is_total(row)}
+    found.warnings += failed([x for x in found.operations if x.group not in totals] or found.operations)
+    return found.reading(TOOL, FORMAT, load_settings=_load(content.path))
 
 
-def _head(content: Content) -> list[str]:
-    if content.outline is not None:
-        return []
-    line = content.body[:10_000].removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", errors="replace")
+def _load(path: Path) -> dict[str, str]:
+    """Return the highest number of users, from the history beside a file that still has its name; nothing without one."""
+    history = path.with_name(f"{path.stem}_history.csv")
     try:
-        return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r")]), [])]
-    except csv.Error:
-        return []
+        text = CsvText(Content(history, history.read_bytes().removeprefix(BOM_UTF8), None))
+        place = text.columns.index("user count")
+        return {"users": str(max(int(row[place]) for row in text.rows()))}
+    except (OSError, ValueError, InvalidFileError):
+        return {}
 
 
 def _sibling(head: list[str]) -> str | None:
-    column, file = SIBLINGS.get(head[0] if head else "", ("", ""))
+    column, file = SIBLINGS.get(head[0] if head else "", ("", None))
     return file if column in head else None
 
 
-def _timing(row: dict[str, str]) -> Timing | None:
+def _kind(row: Mapping[str, str]) -> str:
     kind = row.get("type", row.get("method", ""))
-    name = one_line(f"{'' if kind == 'None' else kind} {row['name']}")
-    samples, errors = (int(row[next((key for key in keys if key in row), keys[0])]) for keys in (COUNTS, FAILURES))
-    if errors < 0:
-        raise InvalidFileError(f"{name!r} has {errors} failures")
-    if not samples:
-        return None
-    given = [float(row[key]) for key in NEEDED]
-    median, mean, least, most = nanoseconds(name, given, per_s=1e3, zero=True)
-    shown = {label: row.get(f"{label}%", "N/A") for label in QUANTILES}
-    known = {label: float(text) for label, text in shown.items() if text != "N/A" and is_supported(samples, QUANTILES[label])}
-    nanoseconds(name, list(known.values()), per_s=1e3, zero=True)
-    percentiles = {label: known[label] * 1e6 if label in known else None for label in QUANTILES}
-    return Timing(name, samples, median, mean, least, most, percentiles, rounding_ns=rounding_ms(given[0]) * 1e6, errors=errors)
+    return "" if kind == "None" else kind
+
+
+def _is_total(row: Mapping[str, str]) -> bool:
+    """Return whether a row is that of all requests."""
+    return not _kind(row) and row["name"] in {"Aggregated", "Total"}
+
+
+def _count(text: CsvText, row: Mapping[str, str], columns: tuple[str, str]) -> int:
+    given = row.get(columns[0], row.get(columns[1], ""))
+    try:
+        return int(text.decimal(given))
+    except ValueError as error:
+        raise InvalidFileError(f"has the {columns[0]} {quoted(given)}, which is not a whole number") from error
+
+
+def _timing(name: str, requests: int, text: CsvText, row: Mapping[str, str]) -> Timing:
+    given = {figure: text.decimal(row[column]) for figure, column in FIGURES.items()}
+    figures = four_figures(given, per_s=1e3)
+    stated = {label: text.decimal(row.get(f"{label}%", "N/A")) for label in QUANTILES}
+    percentiles = {
+        label: None if value in UNKNOWN else nanoseconds(f"p{label}", value, per_s=1e3) for label, value in stated.items()
+    }
+    return Timing(name, requests, *figures, percentiles, rounding_ns=rounding_ms(float(given["median"])) * 1e6)

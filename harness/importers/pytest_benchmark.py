@@ -6,11 +6,25 @@ has it only with `--benchmark-save-data`.
 """
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from harness.importers.reading import Content, Reading, Timing, nanoseconds, one_line, raw_timing
+from harness.importers.reading import (
+    APPROXIMATE,
+    Benchmarks,
+    Content,
+    InvalidFileError,
+    Number,
+    Reading,
+    Timing,
+    all_nanoseconds,
+    deviation_ns,
+    four_figures,
+    one_line,
+    raw_timing,
+)
 from harness.results.run import RunWarning
 
 FORMAT = "pytest-benchmark's JSON"
@@ -22,19 +36,22 @@ MACHINE = ("machine", "system", "release", "python_implementation", "python_vers
 
 
 class _Stats(msgspec.Struct):
-    min: float
-    max: float
-    mean: float
-    median: float
-    rounds: int
+    min: Number = None
+    max: Number = None
+    mean: Number = None
+    median: Number = None
+    stddev: Number = None
+    iqr: Number = None
+    rounds: int | None = None
     iterations: int = 1
-    data: list[float] | None = None
+    data: list[Number] | None = None
 
 
 class _SavedBenchmark(msgspec.Struct):
     name: str
-    stats: _Stats
+    stats: _Stats | None = None
     fullname: str | None = None
+    group: str | None = None
 
 
 class _PytestBenchmarkFile(msgspec.Struct):
@@ -49,25 +66,33 @@ def recognises(content: Content) -> bool:
     """Return whether benchmarks have `stats`, or there is pytest-benchmark's description of the machine."""
     benchmarks = content.member("benchmarks")
     if b'"stats"' in benchmarks:
-        return not content.member("context")  # Google Benchmark's
+        return not (content.member("context") or content.member("instrument"))  # Google Benchmark's and CodSpeed's
     return bool(benchmarks and content.member("machine_info"))
 
 
 def parse(content: Content) -> Reading:
     """Return the times of a file."""
-    file = msgspec.json.decode(content.body, type=_PytestBenchmarkFile)
-    timings, about = tuple(_timing(benchmark) for benchmark in file.benchmarks), file.commit_info or {}
+    file, found = msgspec.json.decode(content.body, type=_PytestBenchmarkFile), Benchmarks()
+    names = found.names([(saved.fullname or saved.name, saved.group or "") for saved in file.benchmarks])
+    for name, saved in zip(names, file.benchmarks, strict=True):
+        with found.benchmark(name):
+            found.add(_timing(name, saved.stats))
+    if any(timing.deviation_ns is not None for timing in found.timings):
+        found.warnings.append(replace(APPROXIMATE, remedy="save the rounds: --benchmark-json=FILE, or --benchmark-save-data"))
+    about = file.commit_info or {}
     given, dirty = about.get("id"), about.get("dirty") is True
     commit = one_line(given) if isinstance(given, str) and given not in {"", "unversioned"} else None
-    return Reading("", "pytest-benchmark", FORMAT, timings, one_line(file.datetime), commit, dirty, _environment(file))
+    facts = {"commit": commit, "dirty": dirty, "started_at": one_line(file.datetime), "environment": _environment(file)}
+    return found.reading("pytest-benchmark", FORMAT, **facts)
 
 
-def _timing(benchmark: _SavedBenchmark) -> Timing:
-    name, stats = one_line(benchmark.fullname or benchmark.name), benchmark.stats
+def _timing(name: str, stats: _Stats | None) -> Timing:
+    if stats is None:
+        raise InvalidFileError("has no statistics: it failed")
     if stats.data:
-        return raw_timing(name, nanoseconds(name, stats.data), single_calls=stats.iterations == 1)
-    least, most, mean, median = nanoseconds(name, [stats.min, stats.max, stats.mean, stats.median])
-    return Timing(name, stats.rounds, median, mean, least, most)
+        return raw_timing(name, all_nanoseconds("round", stats.data), single_calls=stats.iterations == 1)
+    figures = four_figures({key: getattr(stats, key) for key in ("median", "mean", "min", "max")})
+    return Timing(name, stats.rounds, *figures, deviation_ns=deviation_ns(stats.stddev, stats.iqr) if stats.rounds else None)
 
 
 def _environment(file: _PytestBenchmarkFile) -> dict[str, str]:

@@ -156,4 +156,4 @@ def test_a_file_of_no_known_kind_is_one_line(files: tuple[str, str], tmp_path: P
     """The line lists the known kinds, whichever file it is."""
     (tmp_path / "notes.txt").write_text("remember the milk\n")
     for order in ([files[0], "notes.txt"], ["notes.txt", files[0]]):
-        refused(["compare", *order], "has an unknown format; known are: a run of this harness, hyperfine's JSON, k6's summary")
+        refused(["compare", *order], "has an unknown format; known are: a run of this harness, asv's results, ")

@@ -3,7 +3,8 @@
     pip install atheris
     python -m tests.harness.importers.fuzz -max_total_time=60
 
-It starts with the files in `fixtures`, and takes libFuzzer's options. It is not part of the suite, since it has no end.
+It starts with the files in `fixtures` and in `tests/cases/files`, and takes libFuzzer's options. It is not part of the suite, since
+it has no end.
 """
 
 import importlib
@@ -14,9 +15,8 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 
-FIXTURES = Path(__file__).with_name("fixtures")
-NAMES = {b"T": "x_stats.csv", b"N": "x_stats.csv"}
-"""First byte → file name; other files are JSON."""
+FOLDERS = (Path(__file__).with_name("fixtures"), Path(__file__).parents[2] / "cases" / "files")
+"""The files to start with, of every format."""
 
 
 def main() -> None:
@@ -24,12 +24,13 @@ def main() -> None:
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["harness.importers"]):
         importers = importlib.import_module("harness.importers")
+        importers.importers()
     with tempfile.TemporaryDirectory() as name:
-        folder, corpus = Path(name), Path(name) / "corpus"
-        shutil.copytree(FIXTURES, corpus)
+        file, corpus = Path(name) / "file", Path(name) / "corpus"
+        for folder in FOLDERS:
+            shutil.copytree(folder, corpus, dirs_exist_ok=True)
 
         def one(content: bytes) -> None:
-            file = folder / NAMES.get(content[:1], "x.json")
             file.write_bytes(content)
             try:
                 importers.read(file)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness import importers
 from harness.errors import UsageError
 from harness.importers.locust_json import failed, rounding_ms
+from harness.results.run import OperationCounts
 
 Shape = Callable[[str], Path]
 Written = Callable[[str | bytes], Path]
@@ -53,10 +54,9 @@ def test_finer_buckets_are_not_taken_for_rounded(written: Written) -> None:
         ({"response_times": {"2": -1}}, "has an invalid count"),
         ({"response_times": {"2": 0}}, "has an invalid count"),
         ({"response_times": {"fast": 1}}, "a response time that is not a number"),
-        ({"response_times": {"nan": 1}}, "which is not a time"),
+        ({"response_times": {"nan": 1}}, "which is not a number"),
         ({"response_times": {"-2": 1}}, "which is not a time"),
-        ({"response_times": {}}, "it contains no times"),
-        ({"num_failures": -1}, "has an invalid count"),
+        ({"num_failures": -1}, "has -1 failed operations"),
         ({"min_response_time": -1.0, "max_response_time": 1.0, "total_response_time": 1.0}, "which is not a time"),
     ],
 )
@@ -68,7 +68,7 @@ def test_an_invalid_histogram_is_refused(changes: dict[str, object], complaint: 
 
 def test_concatenated_lists_are_refused(written: Written) -> None:
     """`locust --processes 2 --json` prints one list after another."""
-    with pytest.raises(UsageError, match="is not valid JSON"):
+    with pytest.raises(UsageError, match="several JSON documents, the next one from byte 2 on"):
         importers.reading(written("[][]" + json.dumps([entry()])))
 
 
@@ -96,5 +96,17 @@ def test_a_value_that_is_not_a_bucket_has_no_rounding(value_ms: float) -> None:
 
 def test_nothing_failed_raises_no_warning() -> None:
     """Failed requests are named with their number."""
-    assert failed({"GET /": 0}) == ()
-    assert failed({"GET /": 3, "POST /": 0})[0].message == "failed: 3 × GET /"
+    fine, bad = OperationCounts("", "GET /", 9, 0), OperationCounts("", "POST /", 9, 3)
+    assert failed([fine]) == ()
+    assert failed([fine, bad])[0].message.startswith("failed: 3 of 9 × POST /;")
+
+
+def test_a_request_type_that_failed_has_no_times(written: Written) -> None:
+    """It has counts and requests per second, as others have."""
+    moments = {"start_time": 1_700_000_000.0, "last_request_timestamp": 1_700_000_005.0}
+    found = importers.reading(written(json.dumps([entry(**moments), entry(name="/b", num_failures=10)])))
+    assert [t.name for t in found.timings] == ["GET /"]
+    assert [(x.group, x.operations, x.errors, x.per_s) for x in found.operations] == [
+        ("GET /", 10, 0, 2.0),
+        ("GET /b", 10, 10, None),
+    ]

@@ -38,10 +38,26 @@ def test_a_process_counts_with_its_median(written: Written) -> None:
     assert (timing.name, timing.median_ns, timing.samples) == ("sorted", 3.5e9, 6)
 
 
-def test_a_benchmark_not_in_seconds_is_refused(written: Written) -> None:
-    """Bytes of memory are not times."""
-    with pytest.raises(UsageError, match="it contains no times"):
-        importers.reading(written(suite(unit="byte")))
+@pytest.mark.parametrize(
+    ("unit", "shown", "less_is_better"), [("byte", "bytes", True), ("integer", "", None), ("furlong", "furlong", None)]
+)
+def test_other_units_than_seconds_are_metrics(unit: str, shown: str, less_is_better: bool | None, written: Written) -> None:
+    """Bytes of memory are not times, and less of them is better."""
+    found = importers.reading(written(suite(unit=unit)))
+    assert found.timings == ()
+    metric = found.metrics[0]
+    assert (metric.group, metric.unit, metric.median, metric.samples) == ("sorted", shown, 3.5, 6)
+    assert metric.less_is_better is less_is_better
+
+
+def test_a_benchmark_without_values_is_listed_as_failed(written: Written) -> None:
+    """The others are read."""
+    mixed = json.loads(suite())
+    mixed["benchmarks"] += [{"metadata": {"name": "broken"}, "runs": [{"warmups": [[1, 0.5]]}]}]
+    found = importers.reading(written(json.dumps(mixed)))
+    assert [t.name for t in found.timings] == ["sorted"]
+    assert [(x.group, x.operations, x.errors) for x in found.operations] == [("broken", 1, 1)]
+    assert "broken" in next(w.message for w in found.warnings if w.name == "failed benchmarks")
 
 
 def test_an_old_format_is_refused_with_a_remedy(written: Written) -> None:

@@ -70,14 +70,17 @@ def test_averages_over_iterations_have_no_percentiles(written: Written) -> None:
 @pytest.mark.parametrize(
     ("stats", "complaint"),
     [
-        ({"median": -1.0}, "contains -1.0, which is not a time"),
-        ({"median": 0}, "contains 0.0, which is not a time"),
-        ({"data": [0.1, 0.0, 0.2]}, "contains 0.0, which is not a time"),
-        ({"data": [0.1, -0.2]}, "contains -0.2, which is not a time"),
+        ({"median": -1.0}, "has the median -1.0, which is not a time"),
+        ({"min": -1e-9}, "has the minimum -1e-09, which is not a time: did the clock go backwards?"),
+        ({"data": [0.1, -0.2]}, "has the round -0.2, which is not a time"),
+        ({"data": [0.1, float("nan")]}, "has the round NaN, which is not a number"),
+        ({"median": float("inf")}, "has the median Infinity, which is not a number"),
+        ({"median": None}, "has no median"),
         ({"data": [1e300]}, "which is not a time"),
         ({"rounds": 0}, "has 0 values"),
-        ({"median": "fast"}, "incomplete or malformed"),
-        ({"data": [0.1, None]}, "incomplete or malformed"),
+        ({"median": "fast"}, "has the median 'fast', which is not a number"),
+        ({"data": [0.1, None]}, "has no round"),
+        ({"rounds": "many"}, "incomplete or malformed"),
     ],
 )
 def test_an_invalid_time_is_refused(stats: dict[str, object], complaint: str, written: Written) -> None:
@@ -97,9 +100,45 @@ def test_a_file_without_benchmarks_is_refused(written: Written) -> None:
         importers.reading(written('{"machine_info": {"node": "x"}, "benchmarks": [], "version": "5.3.1"}'))
 
 
-def test_two_benchmarks_of_one_name_are_refused(written: Written) -> None:
-    """They cannot be distinguished."""
+def test_two_benchmarks_of_one_name_are_distinguished_by_their_group(written: Written) -> None:
+    """Or else by their order."""
     twice = json.loads(file())
     twice["benchmarks"] *= 2
-    with pytest.raises(UsageError, match=r"two of its benchmarks are named 't\.py::a'"):
-        importers.reading(written(json.dumps(twice)))
+    assert [t.name for t in importers.reading(written(json.dumps(twice))).timings] == ["t.py::a", "t.py::a (2)"]
+    twice["benchmarks"] = [benchmark | {"group": group} for benchmark, group in zip(twice["benchmarks"], "xy", strict=True)]
+    assert [t.name for t in importers.reading(written(json.dumps(twice))).timings] == ["t.py::a (x)", "t.py::a (y)"]
+
+
+def test_one_invalid_benchmark_leaves_the_others(written: Written) -> None:
+    """It is named with the reason."""
+    both = json.loads(file())
+    both["benchmarks"] += [{"name": "b", "stats": {"min": 1}}, {"name": "c", "stats": None}]
+    found = importers.reading(written(json.dumps(both)))
+    assert [t.name for t in found.timings] == ["t.py::a"]
+    message = next(w.message for w in found.warnings if w.name == "unreadable benchmarks")
+    assert message == "left out: 'b' has no median; 'c' has no statistics: it failed"
+
+
+@pytest.mark.parametrize(
+    ("stats", "deviation_ns"),
+    [
+        ({"stddev": 0.01, "iqr": 0.5}, 0.01e9),
+        ({"stddev": float("nan"), "iqr": 0.01349}, 0.01e9),
+        ({"stddev": None}, None),
+        ({"stddev": 0, "iqr": 0}, None),
+        ({"stddev": 0.01, "data": [0.1, 0.2, 0.3]}, None),
+    ],
+)
+def test_without_rounds_the_deviation_is_kept_for_an_interval(
+    stats: dict[str, object], deviation_ns: float | None, written: Written
+) -> None:
+    """It is the stated one or that of the quartiles, and a warning says that the interval is approximate."""
+    found = importers.reading(written(file(**stats)))
+    assert found.timings[0].deviation_ns == (pytest.approx(deviation_ns) if deviation_ns else None)
+    assert ("approximate intervals" in {w.name for w in found.warnings}) == (deviation_ns is not None)
+
+
+def test_zero_is_a_time(written: Written) -> None:
+    """A clock may be too coarse for a quick benchmark."""
+    timing = importers.reading(written(file(min=0, data=[0.0, 0.1, 0.2]))).timings[0]
+    assert (timing.min_ns, timing.median_ns) == (0, 0.1e9)

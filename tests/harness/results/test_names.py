@@ -1,0 +1,52 @@
+"""Names of benchmarks: visible, distinct, and shortened only for display."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.results.names import distinct, quoted, shortened, visible
+
+
+@given(st.text(st.characters(exclude_characters="\\␣"), max_size=8), st.text(st.characters(exclude_characters="\\␣"), max_size=8))
+def test_names_that_differ_stay_different_on_one_printable_line(one: str, other: str) -> None:
+    """This holds for white space, control characters and lone surrogates."""
+    assert (visible(one) == visible(other)) == (one == other)
+    assert visible(one).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("test_q[a b]", "test_q[a b]"),
+        ("test_q[a  b]", "test_q[a␣␣b]"),
+        (" a ", "␣a␣"),
+        ("a\n\tb", "a\\n\\tb"),
+        ("a\u202eb", "a\\u202eb"),
+        ("тест/ü 测试 🙂", "тест/ü 测试 🙂"),
+    ],
+)
+def test_white_space_is_drawn_where_it_would_be_collapsed(text: str, shown: str) -> None:
+    """Other scripts and single spaces are kept."""
+    assert visible(text) == shown
+
+
+def test_a_long_name_is_shortened_in_its_middle() -> None:
+    """Its ends are kept, at the limit in all."""
+    name = "t.py::test[" + "x" * 500 + "-1]"
+    assert shortened("short") == "short"
+    assert len(shortened(name, 40)) == 40
+    assert shortened(name, 40).startswith("t.py::test[xxx")
+    assert shortened(name, 40).endswith("xxx-1]")
+    assert quoted(name)[:3] == "'t."
+    assert len(quoted(name)) < 110
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "a (2)", "a (x)", "b"]), st.sampled_from(["", "x", "2"])), max_size=8))
+def test_names_become_distinct_in_their_order(entries: list[tuple[str, str]]) -> None:
+    """A name that occurs once is kept, even where a number would make another equal to it."""
+    found, equal = distinct(entries)
+    assert len(set(found)) == len(entries)
+    names = [name for name, _ in entries]
+    for (name, _), shown in zip(entries, found, strict=True):
+        assert shown.startswith(name)
+        assert (name in equal) == (names.count(name) > 1)
