@@ -74,6 +74,7 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
     """
     from harness import importers
     from harness.gate import result_files, stored_runs
+    from harness.gate.selection import Selection
     from harness.results import store
 
     allowed, runs, names = tolerances(), [], (str(base), str(candidate))
@@ -89,7 +90,7 @@ def gated(base: Path, candidate: Path, only: str = "*") -> GateResult:
         if all(run.kind == RunKind.FILE for run in runs):
             compared = result_files.side_by_side(importers.reading(base), importers.reading(candidate), only=only)
             return result_files.gated(compared)
-        return stored_runs.gate(runs[0], runs[1], allowed, only=only, names=names)
+        return stored_runs.gate(runs[0], runs[1], allowed, selection=Selection([only]), names=names)
     except NotComparableError as error:
         return stored_runs.refused(*names, str(error))
 

@@ -21,16 +21,14 @@ SHOWN_NAMES = 5
 """The number of names that a message lists before it only counts the rest."""
 
 
-def overall(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = (), *, all_slower: bool = False
-) -> tuple[GateVerdict, str]:
+def overall(rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = ()) -> tuple[GateVerdict, str]:
     """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
 
     The first that applies: a row regressed; something could not be compared, or nothing was; a row is inconclusive; nothing decided
-    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); `all_slower`, that is,
-    stored times became so much slower together that the machine may have changed; a row improved; otherwise equivalent.
+    (no work count was judged, no time is equivalent, and some times could not be judged or none improved); a row improved; none of
+    them, which is equivalent.
     """
-    return next(_rules(rows, incomparable, all_slower))
+    return next(_rules(rows, incomparable))
 
 
 def result(
@@ -38,11 +36,9 @@ def result(
     rows: Sequence[GateRow],
     incomparable: Sequence[RunWarning] = (),
     warnings: Sequence[RunWarning] = (),
-    *,
-    all_slower: bool = False,
 ) -> GateResult:
     """Return the result of a comparison with its overall verdict; `names` are those of the baseline and the candidate."""
-    verdict, sentence = overall(rows, incomparable, all_slower=all_slower)
+    verdict, sentence = overall(rows, incomparable)
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
 
 
@@ -57,7 +53,7 @@ def listed(names: Sequence[str], *, quote: bool = True) -> str:
     return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
 
 
-def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slower: bool) -> Iterator[tuple[GateVerdict, str]]:
+def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning]) -> Iterator[tuple[GateVerdict, str]]:
     """Yield the verdicts whose rule applies, in the order of `overall`; the last one always does."""
     verdicts = Counter(row.verdict for row in rows)
     found = Counter((row.kind, row.verdict) for row in rows)
@@ -79,9 +75,6 @@ def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slow
         yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
     if not work and not equivalent and (not_judged or not found[RowKind.TIME, GateVerdict.IMPROVED]):
         yield GateVerdict.INCONCLUSIVE, f"no work count was judged that could decide{also}"
-    if all_slower:
-        sentence = f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}"
-        yield GateVerdict.INCONCLUSIVE, sentence
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not equivalent)

@@ -80,7 +80,7 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
                 reasons += incomparable
     before, after = ([version.result for version in versions] for versions in examined.values())
     base, candidate = (  # both of this machine, so that they need no environment; other times, so that neither is a copy
-        own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name)
+        replace(own_run.blank(RunKind.PAIRS, name, settings, results, started_at=name), finished_at=name)
         for name, results in zip(trees.names, (before, after), strict=True)
     )
     counted = stored_runs.gate(base, candidate, request.tolerances, names=trees.names)
