@@ -28,6 +28,7 @@ from harness.gate.matching import (
 from harness.gate.selection import Selection
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
+from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
@@ -76,25 +77,32 @@ def gate(
         reasons.append(RunWarning("the baseline", f"{reason}{unmeasured(before, after)}", MEASURE))
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
+    loads = _other_loads(base, candidate, before, after)
+    before, after = ([r for r in results if place(r) not in loads] for results in (before, after))
     partial = unfinished(candidate)
     matched = match(before, after, is_partial=bool(partial), allow_missing=allow_missing)
-    rows, incomparable, warnings = matched.rows, matched.incomparable, matched.warnings
+    rows, incomparable, warnings = matched.rows, [*loads.values(), *matched.incomparable], matched.warnings
     if partial:
         incomparable.append(RunWarning("the candidate", f"{partial}{unmeasured(after, before)}", MEASURE))
-    pairs = []
     for pair in matched.pairs:
-        if other := changed_load(pair.old.load_settings, pair.new.load_settings):
-            incomparable.append(RunWarning(place(pair.old), f"another load: {other}", MEASURE))
-            continue
-        pairs.append((pair.old, pair.new))
         found, excluded, missing = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
         rows += [*found, *_load_rows(pair, errors)]
         incomparable += excluded
         if not partial:
             (warnings if allow_missing else incomparable).extend(missing)
+    pairs = [(pair.old, pair.new) for pair in matched.pairs]
     times = stored_times(pairs, another_machine(base.environment, candidate.environment))
     rows += times.rows
     return result(names, rows, incomparable, [*warnings, *times.warnings, *_warnings(base, candidate, matched.pairs, rows)])
+
+
+def _other_loads(
+    base: Run, candidate: Run, before: Sequence[ScenarioResult], after: Sequence[ScenarioResult]
+) -> dict[str, RunWarning]:
+    """Return the scenarios, by their place, that were put under another load, with what differs."""
+    new = {place(r): own_run.load_settings(candidate, r) for r in after}
+    changed = {place(r): changed_load(own_run.load_settings(base, r), new[place(r)]) for r in before if place(r) in new}
+    return {where: RunWarning(where, f"another load: {other}", MEASURE) for where, other in changed.items() if other}
 
 
 def refused(base: str, candidate: str, reason: str) -> GateResult:

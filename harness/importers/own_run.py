@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,20 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
-from harness.results.run import AA_CONTROL, BASELINE, ArmResult, Latency, Run, RunKind, RunSettings, ScenarioResult, ScenarioStatus
+from harness.results.load import ALL, LoadModel
+from harness.results.run import (
+    AA_CONTROL,
+    BASELINE,
+    ArmResult,
+    Latency,
+    OperationCounts,
+    Run,
+    RunKind,
+    RunSettings,
+    RunWarning,
+    ScenarioResult,
+    ScenarioStatus,
+)
 from harness.results.store import SCHEMA_VERSION
 from harness.stats.intervals import QUANTILES
 
@@ -19,30 +33,92 @@ TOOL = "this harness"
 def reading(run: Run, path: Path) -> Reading:
     """Return the times of a run: one benchmark per scenario, arm and group, with the processes' medians as units.
 
-    UsageError: it has none, or is a comparison.
+    An arm of a group that cannot run has no times and one operation, which failed.
+
+    UsageError: it has neither times nor failures, or is a comparison.
     """
     if run.kind == RunKind.COMPARISON:
         raise UsageError(f"{path} is a comparison; name the two files that it compares")
     tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
     each = [(result, latency) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL]
     timings = [_timing(result, latency, run.kind) for result, latency in each]
-    if not timings:
+    operations = [operation for result in run.scenarios for operation in _operations(result, run.kind)]
+    if not timings and not operations:
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
-    ((twice, number),) = Counter(timing.name for timing in timings).most_common(1)
+    names = Counter(timing.name for timing in timings) | Counter(operation.group for operation in operations)
+    ((twice, number),) = names.most_common(1)
     if number > 1:
         raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
     facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
-    measured = (run.started_at, run.commit, run.dirty, facts, digest, tuple(run.warnings))
-    return Reading(str(path), tool, "a run of this harness", tuple(timings), *measured)
+    measured = (run.started_at, run.commit, run.dirty, facts, digest, (*run.warnings, *_partial(run)))
+    loads = [load_settings(run, result) for result in run.scenarios]
+    return Reading(
+        str(path),
+        tool,
+        "a run of this harness",
+        tuple(timings),
+        *measured,
+        operations=tuple(operations),
+        load_settings={key: value for load in loads for key, value in load.items()},
+        dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in result.load.arms if arm.group != ALL),
+        failed_checks=tuple(f"{r.name} on {r.engine}: {r.error}" for r in run.scenarios if r.status == ScenarioStatus.FAILED),
+    )
+
+
+def _partial(run: Run) -> list[RunWarning]:
+    """Return a warning about a run that has only a part of its results."""
+    is_partial = run.interrupted or (run.finished_at is None and run.kind in {RunKind.PAIRS, RunKind.LOAD})
+    how = "was interrupted" if run.interrupted else "did not finish"
+    return [RunWarning("part of a run", f"the run {how}, so that results may be missing", "run it again")] * is_partial
+
+
+def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:
+    """Return what identifies the load of a result, in words; empty without a load, and after a search for the highest one."""
+    load = result.load
+    if load is None or load.drain_s is None:
+        return result.load_settings
+    (model, *_), budget_s = load.models, run.settings.budget_s
+    return {
+        "model": model,
+        "users" if model == LoadModel.CLOSED else "rate": load.arrivals,
+        **({"duration": f"{budget_s:g} s"} if budget_s else {}),
+        "block": f"{load.block_s:g} s",
+        "warm-up": f"{load.warm_up_s:g} s",
+        "drain timeout": f"{load.drain_s:g} s",
+        "in-flight limit": str(load.in_flight_limit),
+    }
+
+
+def _operations(result: ScenarioResult, kind: RunKind) -> Iterator[OperationCounts]:
+    """Yield the operations that were tried and that failed, by benchmark, those without errors included."""
+    if kind == RunKind.FILE:
+        yield from result.operations
+    elif result.load is not None:
+        for arm in result.load.arms:
+            if arm.group != ALL:
+                failed, name = arm.errors + arm.unfinished, benchmark(result, arm.arm, arm.group)
+                messages = arm.error_messages | ({"unfinished at the drain timeout": arm.unfinished} if arm.unfinished else {})
+                yield OperationCounts("", name, arm.operations + failed, failed, arm.achieved_per_s, messages)
+    else:
+        for latency in (x for x in result.latencies if x.arm != AA_CONTROL):
+            yield OperationCounts("", benchmark(result, latency.arm, latency.group), latency.samples, 0)
+    if kind != RunKind.FILE:
+        for broken in result.arms:
+            for group, error in broken.errors.items():
+                yield OperationCounts("", benchmark(result, broken.name, group), 1, 1, messages={error: 1})
+
+
+def benchmark(result: ScenarioResult, arm: str, group: str) -> str:
+    """Return the name of an arm's benchmark in one group."""
+    return f"{result.name} · {result.engine}, RTT {result.rtt_ms:g} ms · {arm} · {group}"
 
 
 def _timing(result: ScenarioResult, latency: Latency, kind: str) -> Timing:
-    place = f"{result.engine}, RTT {result.rtt_ms:g} ms"
     medians = [value for value in latency.process_medians_ns if value > 0]
     units = TimeCounts.of(medians) if medians else None
     median_ns = units.quantile_ns(0.5) if units else latency.percentiles_ns.get("50") or latency.mean_ns
-    name = latency.group if kind == RunKind.FILE else f"{result.name} · {place} · {latency.arm} · {latency.group}"
+    name = latency.group if kind == RunKind.FILE else benchmark(result, latency.arm, latency.group)
     figures = (median_ns, latency.mean_ns, latency.min_ns, latency.max_ns, latency.percentiles_ns)
     return Timing(name, latency.samples or None, *figures, units if len(medians) > 1 else None)
 

@@ -34,6 +34,7 @@ class ServedSession:
         self.listing = bool(os.environ.get(protocol["LIST"]))
         self.names: list[str] = []
         self.failed: dict[str, str] = {}
+        self.uncollected: dict[str, str] = {}
         self.refused: list[str] = []
 
     @pytest.fixture
@@ -70,12 +71,13 @@ class ServedSession:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file that cannot be collected."""
         if report.failed:
-            self.failed[report.nodeid] = _last_line(report, "it cannot be collected")[:200]
+            self.uncollected[report.nodeid] = _last_line(report, "it cannot be collected").removeprefix("E").strip()[:200]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Send the session's benchmarks and failures."""
-        self.channel.end(benchmarks=self.names, failed=self.failed, refused=self.refused, status=int(exitstatus))
+        found = {"benchmarks": self.names, "failed": self.failed, "uncollected": self.uncollected, "refused": self.refused}
+        self.channel.end(**found, status=int(exitstatus))
 
 
 def _last_line(report: pytest.TestReport | pytest.CollectReport, default: str) -> str:
