@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.gate.verdict import SHOWN_NAMES, listed
 from harness.results.gate import GateRow, GateVerdict, status_row
-from harness.results.run import Run, RunKind, RunWarning, ScenarioResult, ScenarioStatus
+from harness.results.run import Run, RunWarning, ScenarioResult, ScenarioStatus
 from harness.runtime.machine import INTERPRETER_FACTS, OPTIMISED
 
 MEASURE = "measure both versions with the same options"
@@ -72,13 +72,6 @@ def incomparable_runs(base: Run, candidate: Run) -> list[RunWarning]:
     if other:
         found["other settings"] = f"the runs differ in {', '.join(other)}"
     return [RunWarning(name, message, MEASURE) for name, message in found.items()]
-
-
-def unfinished(run: Run) -> str:
-    """Return why a run has only a part of its results, "" if it has all."""
-    if run.interrupted:
-        return "the run was interrupted"
-    return "the run did not finish" if run.finished_at is None and run.kind in {RunKind.PAIRS, RunKind.LOAD} else ""
 
 
 def unmeasured(partial: Sequence[ScenarioResult], whole: Sequence[ScenarioResult]) -> str:

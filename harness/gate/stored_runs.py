@@ -22,7 +22,6 @@ from harness.gate.matching import (
     other_versions,
     place,
     status,
-    unfinished,
     unmeasured,
 )
 from harness.gate.selection import Selection
@@ -73,22 +72,21 @@ def gate(
     selected = set(selection.of((r.name for run in (base, candidate) for r in run.scenarios), "scenario"))
     before, after = ([r for r in run.scenarios if r.name in selected] for run in (base, candidate))
     reasons = incomparable_runs(base, candidate)
-    if reason := unfinished(base):
-        reasons.append(RunWarning("the baseline", f"{reason}{unmeasured(before, after)}", MEASURE))
+    if base.incomplete:
+        reasons.append(RunWarning("the baseline", f"the run {base.incomplete}{unmeasured(before, after)}", MEASURE))
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
     loads = _other_loads(base, candidate, before, after)
     before, after = ([r for r in results if place(r) not in loads] for results in (before, after))
-    partial = unfinished(candidate)
-    matched = match(before, after, is_partial=bool(partial), allow_missing=allow_missing)
+    matched = match(before, after, is_partial=bool(candidate.incomplete), allow_missing=allow_missing)
     rows, incomparable, warnings = matched.rows, [*loads.values(), *matched.incomparable], matched.warnings
-    if partial:
-        incomparable.append(RunWarning("the candidate", f"{partial}{unmeasured(after, before)}", MEASURE))
+    if candidate.incomplete:
+        incomparable.append(RunWarning("the candidate", f"the run {candidate.incomplete}{unmeasured(after, before)}", MEASURE))
     for pair in matched.pairs:
         found, excluded, missing = _rows(pair, _rules(pair, tolerances or {}, base, candidate))
         rows += [*found, *_load_rows(pair, errors)]
         incomparable += excluded
-        if not partial:
+        if not candidate.incomplete:
             (warnings if allow_missing else incomparable).extend(missing)
     pairs = [(pair.old, pair.new) for pair in matched.pairs]
     times = stored_times(pairs, another_machine(base.environment, candidate.environment))

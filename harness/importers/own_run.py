@@ -68,9 +68,8 @@ def reading(run: Run, path: Path) -> Reading:
 
 def _partial(run: Run) -> list[RunWarning]:
     """Return a warning about a run that has only a part of its results."""
-    is_partial = run.interrupted or (run.finished_at is None and run.kind in {RunKind.PAIRS, RunKind.LOAD})
-    how = "was interrupted" if run.interrupted else "did not finish"
-    return [RunWarning("part of a run", f"the run {how}, so that results may be missing", "run it again")] * is_partial
+    message = f"the run {run.incomplete}, so that results may be missing"
+    return [RunWarning("part of a run", message, "run it again")] * bool(run.incomplete)
 
 
 def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:

@@ -93,12 +93,13 @@ def loaded(
     return LoadedArm(arm, group, *counts, response=empty, service=empty, queue=empty, error_messages=messages)
 
 
-def under_load(*arms: LoadedArm, invalid: str | None = None, **changes: object) -> Run:
-    """Return a load run of one scenario without work counts; `changes` are of its result."""
-    load = LoadResult([LoadModel.OPEN], "50 per second, evenly spaced", 5.0, 2.0, list(arms) or [loaded()], invalid=invalid)
-    known: dict[str, object] = {"model": "open", "rate": "50 per second, evenly spaced"}
-    made = result(work_counts=[], memory=[], load=load, load_settings=known)
-    return run(replace(made, **changes), kind=RunKind.LOAD)  # type: ignore[arg-type]
+def under_load(*arms: LoadedArm, duration_s: float = 30.0, failed: str | None = None, **changes: object) -> Run:
+    """Return a load run of one scenario without work counts; `changes` are of its load, `failed` is its error."""
+    about = ([LoadModel.OPEN], "50 per second, evenly spaced", 5.0, 2.0, list(arms) or [loaded()])
+    load = replace(LoadResult(*about, drain_s=10.0, in_flight_limit=1000), **changes)  # type: ignore[arg-type]
+    made = result(work_counts=[], memory=[], load=load, error=failed)
+    made = replace(made, status=ScenarioStatus.FAILED if failed else ScenarioStatus.OK)
+    return run(made, kind=RunKind.LOAD, settings=replace(SETTINGS, budget_s=duration_s))
 
 
 def add(made: ScenarioResult, *counts: WorkCount) -> ScenarioResult:
