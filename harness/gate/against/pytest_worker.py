@@ -126,22 +126,22 @@ class SliceBenchmark:
             self._refuse(target)
         last: list[Any] = [None]
 
-        def timed(_: int, repeats: int) -> int:
-            spent = 0
-            if setup is None and teardown is None:
-                given = kwargs or {}
+        def timed(_: int, repeats: int) -> list[int]:
+            given = kwargs or {}
+            if setup is None and teardown is None and repeats > protocol["EACH"]:
                 start = time.perf_counter_ns()
                 for _ in range(repeats):
                     last[0] = target(*args, **given)
-                return time.perf_counter_ns() - start
+                return [time.perf_counter_ns() - start]
+            each = []
             for _ in range(repeats):
-                now_args, now_kwargs = (setup() if setup else None) or (args, kwargs or {})
+                now_args, now_kwargs = (setup() if setup else None) or (args, given)
                 start = time.perf_counter_ns()
                 last[0] = target(*now_args, **now_kwargs)
-                spent += time.perf_counter_ns() - start
+                each.append(time.perf_counter_ns() - start)
                 if teardown:
                     teardown(*now_args, **now_kwargs)
-            return spent
+            return each if repeats <= protocol["EACH"] else [sum(each)]
 
         timed(0, 1)
         if inspect.isawaitable(last[0]):

@@ -178,10 +178,9 @@ async def _time(channel: VersionChannel, scenario: Any, setting: Any, job: dict[
                 gc.freeze()
                 channel.send("benchmark", name=name, cases=len(chosen))
                 while (wanted := channel.next_slice()) is not None:
-                    case, spent_ns = chosen[wanted[0]], 0
-                    for _ in range(wanted[1]):
-                        spent_ns += (await operations["run_timed"](scenario, instance, case))[0]
-                    channel.send("time", ns=spent_ns)
+                    case = chosen[wanted[0]]
+                    each = [(await operations["run_timed"](scenario, instance, case))[0] for _ in range(wanted[1])]
+                    channel.send("time", ns=each if len(each) <= protocol["EACH"] else [sum(each)])
     return {}
 
 

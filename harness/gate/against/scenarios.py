@@ -101,8 +101,8 @@ def compare(trees: Checkout, python: str, request: CompareRequest, space: Path, 
 def _old_failure(trees: Checkout, both: Mapping[str, ExaminedVersion]) -> RunWarning | None:
     """Return why a scenario that fails in the old version cannot be compared, None for any other.
 
-    The old version's code may be older than what the scenario needs, so its failure is no regression, and the new version's same
-    failure neither. UsageError: the file can be imported in neither.
+    The old version's code may be older than what the scenario needs, so that its failure is not a regression, nor is the new
+    version's same failure. UsageError: the file can be imported in neither.
     """
     failed = {name: version.result for name, version in both.items() if version.result.status == ScenarioStatus.FAILED}
     if len(both) != 2 or "old" not in failed:  # noqa: PLR2004 - each tree has the scenario

@@ -126,7 +126,9 @@ def test_only_selects_scenarios(refused: Refused, capsys: pytest.CaptureFixture[
     """It is a pattern for their names."""
     assert gate(run(result(), result("loading")), run(), "--only", "ind*") == 0
     capsys.readouterr()
-    refused(["gate", "base.json", "candidate", "--only", "x"], "no scenario matches 'x'; there are, for example, 'indexes', 'loading'")
+    refused(
+        ["gate", "base.json", "candidate", "--only", "x"], "no scenario matches 'x'; there are, for example, 'indexes', 'loading'"
+    )
 
 
 def saved(path: str, **medians_s: float) -> None:
