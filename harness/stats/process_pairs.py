@@ -14,8 +14,8 @@ from harness.stats.intervals import Interval, t_quantile, t_tail
 from harness.stats.sequential_test import log_e_value
 
 ALPHA = 0.01
-"""The largest probability of reporting a regression where there is none, over all benchmarks of a gate together: of their medians, and
-again of their means and tails. Only what looks slower by chance in the first set can be reported at all, so that it is far lower."""
+"""The largest probability of reporting a regression where there is none, over all benchmarks of a gate together: of medians, and
+again of means and tails. It is far lower, because only what looks slower by chance in the first set can be reported at all."""
 POWER = 0.95
 """The probability of detecting a slowdown of the size that is reported as detectable."""
 MIN_PROCESS_PAIRS = 4

@@ -43,8 +43,8 @@ class ProcessPairLogs:
 def process_pair_logs(pairs: Sequence[SlicePair]) -> ProcessPairLogs:
     """Return the logs of a process pair with at least one pair of slices.
 
-    The median is that of the pairs' logs, which cancels the machine's drift; the others compare all times of one version with all of
-    the other, which had the same cases, alternating.
+    The median is that of the pairs' logs, which cancels the machine's drift. The others compare all times of the two versions, both
+    of which had the same cases, alternating.
     """
     times_ns = [ns for pair in pairs for ns in pair.old_ns], [ns for pair in pairs for ns in pair.new_ns]
     old_ns, new_ns = (max(1, sum(side)) for side in times_ns)

@@ -352,8 +352,8 @@ def verdicts(first: ProcessPairs, second: ProcessPairs, margin: float, process_p
     """Return a verdict on each benchmark, from the logs of new ÷ old of the process pairs of both sets.
 
     A regression, of the median, the mean or a tail, looks slower in the first set and recurs in the second; the worst one is the
-    benchmark's verdict. An improvement is shown by the medians of the first set alone, corrected for all (Holm). `process_pair_s` is
-    the duration of a process pair, for the advice.
+    benchmark's verdict. An improvement is shown by the medians of the first set alone, corrected for all (Holm).
+    `process_pair_s` is the duration of a process pair, for the advice.
     """
     effects = {name: process_pairs.effect(_logs(found, MEDIAN)) for name, found in first.items()}
     repeat = suspects(first, margin)
