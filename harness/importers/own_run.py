@@ -60,6 +60,7 @@ def reading(run: Run, path: Path) -> Reading:
         tuple(timings),
         *measured,
         operations=tuple(operations),
+        metrics=tuple(replace(metric, arm="") for result in run.scenarios for metric in result.metrics),
         load_settings={key: value for load in loads for key, value in load.items()},
         dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in result.load.arms if arm.group != ALL),
         failed_checks=tuple(f"{r.name} on {r.engine}: {r.error}" for r in run.scenarios if r.status == ScenarioStatus.FAILED),
@@ -92,7 +93,7 @@ def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:
 def _operations(result: ScenarioResult, kind: RunKind) -> Iterator[OperationCounts]:
     """Yield the operations that were tried and that failed, by benchmark, those without errors included."""
     if kind == RunKind.FILE:
-        yield from result.operations
+        yield from (replace(counted, arm="") for counted in result.operations)
     elif result.load is not None:
         for arm in result.load.arms:
             if arm.group != ALL:
@@ -134,7 +135,15 @@ def of_file(found: Reading) -> Run:
     name = one_line(Path(found.file).name)
     about = (name, name, f"Measured by {found.tool}.", found.file, found.tool, 0.0, ScenarioStatus.OK)
     arms, latencies = [ArmResult(BASELINE, f"{found.format}, {name}")], [latency(timing, BASELINE) for timing in found.timings]
-    result = ScenarioResult(*about, arms=arms, latencies=latencies, warnings=list(found.warnings))
+    result = ScenarioResult(
+        *about,
+        arms=arms,
+        latencies=latencies,
+        warnings=list(found.warnings),
+        operations=[replace(counts, arm=BASELINE) for counts in found.operations],
+        metrics=[replace(metric, arm=BASELINE) for metric in found.metrics],
+        load_settings=found.load_settings,
+    )
     environment = found.environment | {"file": one_line(found.file), "SHA-256": found.digest}
     return of_result(RunKind.FILE, name, found, result, environment)
 

@@ -98,13 +98,23 @@ class PromiseVerdict(StrEnum):
     IMPROVED = "improved"
     """Of two result files: the second is faster."""
     REGRESSED = "regressed"
-    """Of two result files: the second is slower."""
+    """Of two result files: the second is slower, or fails more."""
+    EQUAL = "equal"
+    """Of two result files: they are the same."""
+    NOT_COMPARABLE = "not comparable"
+    """Of two result files: another load, or all operations of both failed."""
     MEASURED = "measured"
     """Measured, nothing promised: a figure that the reader should know, such as a cost."""
 
 
-UNPAIRED_VERDICTS = (PromiseVerdict.REGRESSED, PromiseVerdict.IMPROVED, PromiseVerdict.INCONCLUSIVE)
-"""The possible verdicts on times of two result files, the most severe first."""
+UNPAIRED_VERDICTS = (
+    PromiseVerdict.REGRESSED,
+    PromiseVerdict.NOT_COMPARABLE,
+    PromiseVerdict.IMPROVED,
+    PromiseVerdict.INCONCLUSIVE,
+    PromiseVerdict.EQUAL,
+)
+"""The possible verdicts on benchmarks of two result files, the most pressing first."""
 
 
 class Interaction(StrEnum):

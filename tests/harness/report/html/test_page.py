@@ -232,7 +232,7 @@ def a_file(name: str, factor: float) -> Reading:
     )
 
 
-COMPARED = side_by_side(a_file("old.json", 2), a_file(f"{HOSTILE}.json", 1))
+COMPARED = side_by_side(a_file("old.json", 2), a_file(f"{HOSTILE}.json", 1)).run
 ALONE = own_run.of_file(a_file("one.json", 1))
 
 
