@@ -108,10 +108,13 @@ def another_machine(before: Mapping[str, str], after: Mapping[str, str], keys: I
 
 
 def other_interpreter(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return `key old and new` for each setting of the interpreter that differs; one that is not recorded has its default."""
-    facts = [(key, before.get(key, "default"), after.get(key, "default")) for key in INTERPRETER_FACTS]
-    is_known = [OPTIMISED in facts for facts in (before, after)]
-    return [f"{key} {old} and {new}" for key, old, new in facts if old != new] if all(is_known) else []
+    """Return `key old and new` for each setting of the interpreter that differs."""
+    return differences(interpreter(before), interpreter(after))
+
+
+def interpreter(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of the interpreter; empty where an environment does not state them."""
+    return {key: environment.get(key, "default") for key in INTERPRETER_FACTS} if OPTIMISED in environment else {}
 
 
 def other_versions(pair: MatchedPair, base: Run, candidate: Run) -> tuple[str, str, str]:
@@ -135,6 +138,12 @@ def other_engine(pair: MatchedPair) -> list[str]:
         elif not _is_version(key, before, after):
             found += differences(before, after, [key])
     return found
+
+
+def engine_settings(result: ScenarioResult) -> dict[str, str]:
+    """Return the facts about an engine that are its settings."""
+    facts = result.engine_settings
+    return {key: value for key, value in facts.items() if key not in NO_SETTINGS and not _is_version(key, facts)}
 
 
 def new_versions(pairs: Sequence[MatchedPair], base: Run, candidate: Run) -> list[str]:

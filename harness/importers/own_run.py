@@ -2,13 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.gate import matching
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
 from harness.results.load import ALL, LoadModel
 from harness.results.run import (
@@ -33,7 +34,7 @@ TOOL = "this harness"
 def reading(run: Run, path: Path) -> Reading:
     """Return the times of a run: one benchmark per scenario, arm and group, with the processes' medians as units.
 
-    An arm of a group that cannot run has no times and one operation, which failed.
+    A scenario that failed, and an arm that cannot run, is a failed check.
 
     UsageError: it has neither times nor failures, or is a comparison.
     """
@@ -42,35 +43,62 @@ def reading(run: Run, path: Path) -> Reading:
     tool = {RunKind.PAIRS: TOOL, RunKind.LOAD: f"{TOOL}, under load"}.get(run.kind, next((r.engine for r in run.scenarios), TOOL))
     each = [(result, latency) for result in run.scenarios for latency in result.latencies if latency.arm != AA_CONTROL]
     timings = [_timing(result, latency, run.kind) for result, latency in each]
-    operations = [operation for result in run.scenarios for operation in _operations(result, run.kind)]
-    if not timings and not operations:
+    operations = [counts for result in run.scenarios for counts in _operations(result)]
+    failed = dict(_failed(run))
+    if not (timings or operations or failed):
         raise UsageError(f"{path} has no times to compare; name a run in which a scenario was timed")
-    names = Counter(timing.name for timing in timings) | Counter(operation.group for operation in operations)
-    ((twice, number),) = names.most_common(1)
-    if number > 1:
-        raise UsageError(f"{path} has two scenarios with {twice!r}; compare runs in which each scenario has its own name")
+    names = Counter(timing.name for timing in timings) | Counter(counts.group for counts in operations)
+    twice = [name for name, number in names.items() if number > 1]
+    if twice:
+        raise UsageError(f"{path} has two scenarios with {twice[0]!r}; compare runs in which each scenario has its own name")
     datasets = {f"dataset of {r.name}": str(r.dataset["digest"]) for r in run.scenarios if "digest" in r.dataset}
     facts, digest = run.environment | datasets, hashlib.sha256(msgspec.json.encode(run.scenarios)).hexdigest()
-    measured = (run.started_at, run.commit, run.dirty, facts, digest, (*run.warnings, *_partial(run)))
-    loads = [load_settings(run, result) for result in run.scenarios]
     return Reading(
         str(path),
         tool,
         "a run of this harness",
         tuple(timings),
-        *measured,
+        run.started_at,
+        run.commit,
+        run.dirty,
+        facts,
+        digest,
+        warnings=(*run.warnings, *_warnings(run, failed)),
         operations=tuple(operations),
         metrics=tuple(replace(metric, arm="") for result in run.scenarios for metric in result.metrics),
-        load_settings={key: value for load in loads for key, value in load.items()},
+        load_settings=_identity(run),
         dropped=sum(arm.dropped for result in run.scenarios if result.load for arm in result.load.arms if arm.group != ALL),
-        failed_checks=tuple(f"{r.name} on {r.engine}: {r.error}" for r in run.scenarios if r.status == ScenarioStatus.FAILED),
+        failed_checks=tuple(failed),
     )
 
 
-def _partial(run: Run) -> list[RunWarning]:
-    """Return a warning about a run that has only a part of its results."""
-    message = f"the run {run.incomplete}, so that results may be missing"
-    return [RunWarning("part of a run", message, "run it again")] * bool(run.incomplete)
+def _failed(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the scenarios that failed and the arms that cannot run, each with its error."""
+    for result in run.scenarios:
+        if result.status == ScenarioStatus.FAILED:
+            yield f"{result.name} · {result.engine}, RTT {result.rtt_ms:g} ms", result.error or "no error was recorded"
+        for arm in result.arms:
+            for group, error in arm.errors.items():
+                yield benchmark(result, arm.name, group), error
+
+
+def _warnings(run: Run, failed: Mapping[str, str]) -> Iterator[RunWarning]:
+    """Yield the errors of a run, and that it is only a part of one."""
+    for name, error in failed.items():
+        yield RunWarning("failed", one_line(f"{name}: {error}"), "fix it, and measure again")
+    if run.incomplete:
+        yield RunWarning("part of a run", f"the run {run.incomplete}, so that results may be missing", "run it again")
+
+
+def _identity(run: Run) -> dict[str, str]:
+    """Return the load of a run, and the settings of its engines and its interpreter that its scenarios share."""
+    shared: dict[str, set[str]] = {}
+    for result in run.scenarios:
+        for key, value in matching.engine_settings(result).items():
+            shared.setdefault(f"{result.engine} {key}", set()).add(value)
+    loads = {key: value for result in run.scenarios for key, value in load_settings(run, result).items()}
+    same = {key: next(iter(values)) for key, values in shared.items() if len(values) == 1}
+    return loads | same | matching.interpreter(run.environment)
 
 
 def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:
@@ -90,23 +118,16 @@ def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:
     }
 
 
-def _operations(result: ScenarioResult, kind: RunKind) -> Iterator[OperationCounts]:
-    """Yield the operations that were tried and that failed, by benchmark, those without errors included."""
-    if kind == RunKind.FILE:
-        yield from (replace(counted, arm="") for counted in result.operations)
-    elif result.load is not None:
-        for arm in result.load.arms:
-            if arm.group != ALL:
-                failed, name = arm.errors + arm.unfinished, benchmark(result, arm.arm, arm.group)
-                messages = arm.error_messages | ({"unfinished at the drain timeout": arm.unfinished} if arm.unfinished else {})
-                yield OperationCounts("", name, arm.operations + failed, failed, arm.achieved_per_s, messages)
-    else:
-        for latency in (x for x in result.latencies if x.arm != AA_CONTROL):
-            yield OperationCounts("", benchmark(result, latency.arm, latency.group), latency.samples, 0)
-    if kind != RunKind.FILE:
-        for broken in result.arms:
-            for group, error in broken.errors.items():
-                yield OperationCounts("", benchmark(result, broken.name, group), 1, 1, messages={error: 1})
+def _operations(result: ScenarioResult) -> Iterator[OperationCounts]:
+    """Yield the operations that were tried and that failed, by benchmark: of a file, or under load."""
+    yield from (replace(counted, arm="") for counted in result.operations)
+    for arm in result.load.arms if result.load else ():
+        if arm.group != ALL:
+            failed, messages = arm.errors + arm.unfinished, dict(arm.error_messages)
+            if arm.unfinished:
+                messages["unfinished at the drain timeout"] = arm.unfinished
+            name = benchmark(result, arm.arm, arm.group)
+            yield OperationCounts("", name, arm.operations + failed, failed, arm.achieved_per_s, messages)
 
 
 def benchmark(result: ScenarioResult, arm: str, group: str) -> str:

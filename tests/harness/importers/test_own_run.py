@@ -12,7 +12,6 @@ from harness.results.run import (
     AA_CONTROL,
     ArmResult,
     Latency,
-    OperationCounts,
     Run,
     RunKind,
     RunSettings,
@@ -80,18 +79,30 @@ def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
         importers.reading(tmp_path)
 
 
-def test_failures_are_read_by_benchmark(tmp_path: Path) -> None:
-    """An arm that cannot run has one operation, which failed, and no times; a scenario that failed is a failed check."""
+def test_failures_are_checks(tmp_path: Path) -> None:
+    """A scenario that failed and an arm that cannot run are failed checks with stable names; the warnings have the errors."""
     run = a_run(latency("baseline", [1e6]))
     broken = ArmResult("optimised", "", errors={"lookup": "OSError: no server"})
     failed = replace(run.scenarios[0], name="other", latencies=[], status=ScenarioStatus.FAILED, error="arms disagree")
     write_run(replace(run, scenarios=[replace(run.scenarios[0], arms=[broken]), failed]), tmp_path)
     found = importers.reading(tmp_path)
-    name = "toy · sqlite, RTT 5 ms · optimised · lookup"
-    assert OperationCounts("", name, 1, 1, messages={"OSError: no server": 1}) in found.operations
-    assert name not in {timing.name for timing in found.timings}
-    assert [(o.operations, o.errors) for o in found.operations if "baseline" in o.group] == [(500, 0)]
-    assert found.failed_checks == ("other on sqlite: arms disagree",)
+    assert found.failed_checks == ("toy · sqlite, RTT 5 ms · optimised · lookup", "other · sqlite, RTT 5 ms")
+    assert [warning.message.rpartition(": ")[2] for warning in found.warnings] == ["no server", "arms disagree"]
+    write_run(replace(run, scenarios=[failed]), tmp_path / "failed")
+    assert importers.reading(tmp_path / "failed").timings == ()
+
+
+def test_settings_that_scenarios_share_identify_a_run(tmp_path: Path) -> None:
+    """These are the engine's, without versions and results of the data, and the interpreter's, with their defaults."""
+    run = a_run(latency("baseline", [1e6]))
+    settings = {"sqlite": "3.40.1", "PRAGMA cache_size": "-2000", "PRAGMA page_count": "7", "PRAGMA synchronous": "1"}
+    one = replace(run.scenarios[0], engine_settings=settings)
+    other = replace(one, name="other", engine_settings=settings | {"PRAGMA synchronous": "2"})
+    write_run(replace(run, scenarios=[one, other], environment={"optimised bytecode": "no"}), tmp_path)
+    found = importers.reading(tmp_path).load_settings
+    assert found["sqlite PRAGMA cache_size"] == "-2000"
+    assert found["memory allocator"] == "default"
+    assert not {"sqlite sqlite", "sqlite PRAGMA page_count", "sqlite PRAGMA synchronous"} & found.keys()
 
 
 def test_a_load_run_has_its_load_failures_and_throughput(tmp_path: Path) -> None:
@@ -106,7 +117,7 @@ def test_a_load_run_has_its_load_failures_and_throughput(tmp_path: Path) -> None
     assert [(o.operations, o.errors, o.per_s) for o in found.operations] == [(820, 20, 99.0), (8, 8, 200.0)]
     assert found.operations[1].messages == {"unfinished at the drain timeout": 8}
     assert found.dropped == 3
-    assert found.load_settings == {
+    assert {key: value for key, value in found.load_settings.items() if not key.startswith("sqlite ")} == {
         "model": "open",
         "rate": "50 per second, evenly spaced",
         "duration": "30 s",
