@@ -20,6 +20,12 @@ TIMING = ("cpu", "cores", "governor", "workers pinned to")
 ALWAYS_DIFFERS = ("load average at start", "baseline accepted", "regressed on purpose")
 """The facts of a run's environment that differ between any two runs, or do not describe the machine."""
 
+GENERATOR = "generator's "
+"""The beginning of the facts that were measured of a load generator."""
+
+LOAD = ("model", "arrivals", "users", "in-flight limit")
+"""The facts of a run's environment that describe its load, which is compared by itself."""
+
 SETTING = ("PRAGMA ", "setting ")
 """The beginnings of an engine's facts that are settings, whatever their values look like."""
 
@@ -95,9 +101,10 @@ def changed_load(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str], keys: Iterable[str] | None = None) -> list[str]:
-    """Return `key old and new` for each fact, or those of `keys`, that both state and that differs, `ALWAYS_DIFFERS` excepted."""
+    """Return `key old and new` for each fact, or those of `keys`, that both state and that differs, if it describes the machine."""
     wanted = before if keys is None else keys
-    both = [key for key in wanted if key in before and key in after and key not in ALWAYS_DIFFERS]
+    lasting = [key for key in wanted if key not in ALWAYS_DIFFERS and not key.startswith(GENERATOR)]
+    both = [key for key in lasting if key in before and key in after]
     return [f"{key} {before[key]} and {after[key]}" for key in both if before[key] != after[key]]
 
 
@@ -149,7 +156,7 @@ def engine_settings(result: ScenarioResult) -> dict[str, str]:
 def new_versions(pairs: Sequence[MatchedPair], base: Run, candidate: Run) -> list[str]:
     """Return the facts about machines and versions that differ between two runs and do not make them incomparable by themselves."""
     before, after = ({"harness": run.harness_version, **run.environment} for run in (base, candidate))
-    found = differences(before, after, [key for key in before if key not in INTERPRETER_FACTS])
+    found = differences(before, after, [key for key in before if key not in (*INTERPRETER_FACTS, *LOAD)])
     for pair in pairs:
         settings = pair.old.engine_settings, pair.new.engine_settings
         versions = [key for key in settings[0] if key not in (*NO_SETTINGS, *before) and _is_version(key, *settings)]

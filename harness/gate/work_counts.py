@@ -18,6 +18,9 @@ INTERPRETER = ("calls", "allocations", "instructions")
 """The final parts of the names of metrics that count the interpreter's own work. They repeat to a fraction of `TOLERANCE`, but with
 threads and an event loop not to the last count, even if they did in one process. Another interpreter does different work."""
 
+ALLOCATION_BYTES = 1024
+"""The bytes by which allocations may differ in any case: a dictionary that grows in one run and not in another."""
+
 UNSTEADY = 0.2
 """If at least this share of an arm's counts of a metric did not repeat in a baseline, those that did may have done so by luck: two
 equal counts prove little. A server's own counters are like that, since they include its other work."""
@@ -112,7 +115,10 @@ def _judge(old: WorkCount, new: WorkCount, rules: Rules, unsteady: bool) -> tupl
     if old.repeats_exactly and new.repeats_exactly and not unsteady and not interpreter:
         return _compare(old.value, new.value, 0.0, more_is_better=more_is_better, of="")
     of = "the tolerance of counts that do not repeat exactly"
-    found = _compare(old.value, new.value, TOLERANCE, more_is_better=more_is_better, of=of)
+    tolerated = TOLERANCE
+    if _last_word(old.metric) == "allocations" and old.value:
+        tolerated = max(TOLERANCE, ALLOCATION_BYTES / abs(old.value))
+    found = _compare(old.value, new.value, tolerated, more_is_better=more_is_better, of=of)
     steady_before = old.repeats_exactly and not unsteady
     if found[0] == GateVerdict.EQUAL or steady_before or interpreter:
         return found
