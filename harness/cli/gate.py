@@ -162,10 +162,12 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
     from rich.markup import escape
 
     from harness.cli import _console
-    from harness.gate import stored_runs
+    from harness.gate import result_files, stored_runs
     from harness.gate.against import pytest_suites, scenarios
     from harness.gate.against.checkout import checkout, interpreter
     from harness.runtime.workspace import workspace
+
+    rules = compare.rules(options, allow_missing=options.allow_missing)
 
     def report(message: str) -> None:
         line.update(escape(message))
@@ -181,12 +183,17 @@ def _timed_against(options: argparse.Namespace) -> GateResult:
                 rtts_ms = [options.rtt]
                 settings = RunSettings(options.engine, options.size, options.seed, rtts_ms, quick=False, processes=0, budget_s=0.0)
                 files = _files(trees, options.files or ["all"], options.scenarios)
-                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s)
+                selected = set(rules.selection.of((file.stem for file in files), "scenario"))
+                files = [file for file in files if file.stem in selected]
+                request = scenarios.CompareRequest(files, settings, options.margin, tolerances(), budget_s, rules.allow_missing)
+            elif rules.selection != result_files.FileRules.selection:
+                raise UsageError("--only and --except select scenarios; select tests with pytest's own options, such as -k")
             report("comparing the dependencies of both versions")
             python = interpreter(trees, space)
             if request is not None:
                 return scenarios.compare(trees, python, request, space, report)
-            return pytest_suites.compare(trees, python, options.files[1:], space, options.margin, budget_s, report)
+            suite = (trees, python, options.files[1:], space, options.margin, budget_s, report)
+            return pytest_suites.compare(*suite, allow_missing=rules.allow_missing)
         except NotComparableError as error:  # a result as well, so that test reporters show it
             return stored_runs.refused(*trees.names, str(error))
 

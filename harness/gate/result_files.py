@@ -6,14 +6,14 @@ failed operations often end at once. Files of another load are not comparable at
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from harness.errors import NotComparableError
 from harness.gate.matching import differences, rename_hints, renamed
-from harness.gate.selection import Selection
+from harness.gate.selection import EVERYTHING, Selection
 from harness.gate.verdict import SHOWN_NAMES, listed
 from harness.gate.verdict import result as gate_result
 from harness.importers import own_run
@@ -61,7 +61,7 @@ class FileRules:
     """The share by which medians of two runs of the same code may differ."""
     errors: float = failures.TOLERANCE
     """The tolerated share of failed operations."""
-    selection: Selection = field(default_factory=Selection)
+    selection: Selection = EVERYTHING
     allow_missing: bool = True
     """Whether a benchmark of the first file that the second lacks is only listed."""
 

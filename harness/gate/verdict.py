@@ -25,16 +25,15 @@ SHOWN_NAMES = 5
 
 
 def overall(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = (), *, all_slower: bool = False, undecided: str = UNDECIDED
+    rows: Sequence[GateRow], incomparable: Sequence[RunWarning] = (), *, undecided: str = UNDECIDED
 ) -> tuple[GateVerdict, str]:
     """Return the verdict on a whole comparison, and the reason in one sentence without a full stop.
 
     The first that applies: a row regressed; something could not be compared, or nothing was; a row is inconclusive; nothing decided
-    (no work count was judged, and some times could not be judged, or none is equivalent or improved); `all_slower`, that is,
-    stored times became so much slower together that the machine may have changed; a row improved; otherwise equivalent. `undecided`
-    is the reason where nothing decided.
+    (no work count was judged, and some times could not be judged, or none is equivalent or improved); a row improved; none of
+    them, which is equivalent. `undecided` is the reason where nothing decided.
     """
-    return next(_rules(rows, incomparable, all_slower, undecided))
+    return next(_rules(rows, incomparable, undecided))
 
 
 def result(
@@ -43,11 +42,10 @@ def result(
     incomparable: Sequence[RunWarning] = (),
     warnings: Sequence[RunWarning] = (),
     *,
-    all_slower: bool = False,
     undecided: str = UNDECIDED,
 ) -> GateResult:
     """Return the result of a comparison with its overall verdict; `names` are those of the baseline and the candidate."""
-    verdict, sentence = overall(rows, incomparable, all_slower=all_slower, undecided=undecided)
+    verdict, sentence = overall(rows, incomparable, undecided=undecided)
     return GateResult(*names, verdict, sentence, list(rows), list(incomparable), list(warnings))
 
 
@@ -62,9 +60,7 @@ def listed(names: Sequence[str], *, quote: bool = True) -> str:
     return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
 
 
-def _rules(
-    rows: Sequence[GateRow], incomparable: Sequence[RunWarning], all_slower: bool, undecided: str
-) -> Iterator[tuple[GateVerdict, str]]:
+def _rules(rows: Sequence[GateRow], incomparable: Sequence[RunWarning], undecided: str) -> Iterator[tuple[GateVerdict, str]]:
     """Yield the verdicts whose rule applies, in the order of `overall`; the last one always does."""
     verdicts = Counter(row.verdict for row in rows)
     found = Counter((row.kind, row.verdict) for row in rows)
@@ -87,9 +83,6 @@ def _rules(
         yield GateVerdict.INCONCLUSIVE, "; ".join([*reasons, *([f"{figures} inconclusive"] if figures else [])])
     if not work and (not_judged or not (equivalent or same or improved)):
         yield GateVerdict.INCONCLUSIVE, f"{undecided}{also}"
-    if all_slower:
-        sentence = f"all times became much slower, and {counted(work, 'work count')} cannot explain it; {AGAINST}"
-        yield GateVerdict.INCONCLUSIVE, sentence
     if verdicts[GateVerdict.IMPROVED]:
         yield GateVerdict.IMPROVED, f"{_by_kind(rows, GateVerdict.IMPROVED)} improved, nothing regressed{also}"
     equal = [f"{counted(work, 'work count')} equal"] * bool(work or not (equivalent or same))

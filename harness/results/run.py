@@ -533,6 +533,13 @@ class Run:
     harness_version: str = field(default_factory=version)
     """The version of this package that wrote the run."""
 
+    @property
+    def incomplete(self) -> str:
+        """Why results may be missing, as the end of a sentence about the run; "" if it ended by itself."""
+        if self.interrupted:
+            return "was interrupted"
+        return "did not finish" if self.finished_at is None and self.kind in {RunKind.PAIRS, RunKind.LOAD} else ""
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -47,7 +47,7 @@ def gate(base: Run, candidate: Run, *options: str) -> int:
             3,
             "? inconclusive: no work count was judged that could decide",
         ),
-        (run(result(), result("b")), run(interrupted=True), 3, "the candidate's run was interrupted before 'b · sqlite'"),
+        (run(result(), result("b")), run(interrupted=True), 4, "the run was interrupted before it measured all of 'b · sqlite'"),
         (run(), run(result("renamed")), 4, "≠ not comparable: scenarios: scenario 'indexes · sqlite' is missing in the candidate"),
         (run(), run(schema_version=SCHEMA_VERSION + 1), 4, f"has schema {SCHEMA_VERSION + 1}"),
         (run(schema_version=0), run(), 4, "base.json has schema 0"),
