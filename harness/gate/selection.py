@@ -31,6 +31,10 @@ class Selection:
         return found
 
 
+EVERYTHING = Selection()
+"""The selection without a pattern."""
+
+
 def _matches(pattern: str, names: Sequence[str], noun: str) -> list[str]:
     if pattern in names:
         return [pattern]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from harness.report.blocks import STATUSES, Block, Cell, Paragraph, ReportSection, Table, Tone, cells, of, status, warning_notices
 from harness.report.numbers import DASH, duration, percent, percent_interval, significant, whole
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
+from harness.results.names import shortened
 
 FOLDED = {GateVerdict.EQUAL, GateVerdict.NOT_JUDGED, GateVerdict.NOT_COMPARABLE}
 """Rows that are only counted: nothing changed, or one reason for all of them is given elsewhere."""
@@ -29,7 +30,17 @@ def figure(value: float | None, unit: str) -> str:
     """Return a figure with its unit; a dash for a missing one."""
     if value is None:
         return DASH
-    return duration(value) if unit == "ns" else f"{significant(value / 1e6)} MB" if unit == "bytes" else whole(value)
+    match unit:
+        case "ns":
+            return duration(value)
+        case "bytes":
+            return f"{significant(value / 1e6)} MB"
+        case "share":
+            return f"{value * 100:.3g} %"
+        case "per s":
+            return f"{significant(value)} per s"
+        case _:
+            return whole(value)
 
 
 def change(row: GateRow) -> Cell:
@@ -62,7 +73,7 @@ def _table(rows: Sequence[GateRow], last: str) -> list[Block]:
     for row in rows[:MOST]:
         base, candidate = figure(row.base, row.unit), figure(row.candidate, row.unit)
         reason = Cell(row.reason, status=status(row.verdict) if last == "verdict" else None)
-        lines.append(cells(row.place, row.label, base, candidate, change(row), reason))
+        lines.append(cells(shortened(row.place), row.label, base, candidate, change(row), reason))
     head = ("where", "figure", "before", "after", "change", last)
     table = Table("", head, tuple(lines), names=2, grouped=True, texts=(last,)) if rows else None
     return of(table, Paragraph(f"and {len(rows) - MOST:,} more", quiet=True) if len(rows) > MOST else None)

@@ -3,6 +3,7 @@
 from harness.report import markdown
 from harness.report.gate import full, headline, message, shown
 from harness.results.gate import GateResult, GateVerdict
+from harness.results.names import shortened
 
 MOST = 10
 """The most annotations per level and step; GitHub drops the rest silently."""
@@ -22,7 +23,7 @@ def commands(result: GateResult) -> list[str]:
     lines = [(LEVELS.get(result.verdict, "notice"), "harness gate", headline(result))]
     lines += [("error", f"not comparable: {d.name}", f"{d.message}; {d.remedy}") for d in result.incomparable]
     annotated = [row for row in shown(result) if row.verdict in LEVELS]
-    lines += [(LEVELS[row.verdict], f"{row.verdict}: {row.place}", message(row, row.label)) for row in annotated]
+    lines += [(LEVELS[row.verdict], f"{row.verdict}: {shortened(row.place)}", message(row, row.label)) for row in annotated]
     lines += [("warning", f"warning: {d.name}", f"{d.message}; {d.remedy}") for d in result.warnings]
     found = []
     for name in ("error", "warning", "notice"):

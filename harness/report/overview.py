@@ -58,8 +58,8 @@ def commit(run: Run) -> str:
 def notices(run: Run) -> list[Notice]:
     """Return notices of interrupted, failed and skipped scenarios, and of arms that cannot run as written."""
     found = []
-    if run.interrupted:
-        found.append(Notice("", "This run was interrupted", "what had finished is shown, the rest is missing", Tone.BAD))
+    if run.incomplete:
+        found.append(Notice("", f"This run {run.incomplete}", "what had finished is shown, the rest is missing", Tone.BAD))
     if run.settings.quick and any(r.verdicts for r in run.scenarios):
         message = "a quick run has little data, few pairs and few processes, so that any verdict may differ in a full run"
         found.append(Notice("", "Every verdict is preliminary", message, remedy="run it again without --quick before acting on it"))

@@ -1,6 +1,7 @@
 """Unpaired times: verdicts on the medians of two separate runs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -133,3 +134,96 @@ def test_the_same_files_give_the_same_interval() -> None:
     """The seed is fixed."""
     values = [float(i) for i in range(1, 40)]
     assert median_ratio(raw(values), raw(values[::-1])) == median_ratio(raw(values), raw(values))
+
+
+def with_tails(values: npt.NDArray[np.float64], *, is_raw: bool, samples: bool = True) -> Unpaired:
+    """Return simulated times with every figure that their number supports, with or without the single values."""
+    number, tails = len(values), {"p90": 0.9, "p95": 0.95, "p99": 0.99}
+    known = {label: float(np.quantile(values, q)) for label, q in tails.items() if number * (1 - q) >= 10}
+    made = raw(values) if is_raw else aggregate(float(np.median(values)), number if samples else None)
+    return replace(made, mean=float(values.mean()), percentiles=known, maximum=float(values.max()))
+
+
+@pytest.mark.parametrize("is_raw", [True, False])
+@pytest.mark.parametrize(("quantile", "figure"), [(0.88, {"p90", "p95", "p99"}), (0.94, {"p95", "p99"}), (0.985, {"p99"})])
+def test_a_slower_tail_is_a_regression_whatever_the_median_is(quantile: float, figure: set[str], *, is_raw: bool) -> None:
+    """The worst figure is named; it does not matter whether single values are known. Back, it is an improvement of the tail."""
+    values = np.random.default_rng(3).lognormal(0, 0.2, 4_000)
+    slow = np.where(values > np.quantile(values, quantile), values * 60, values) / 1.4
+    before, after = with_tails(values, is_raw=is_raw), with_tails(slow, is_raw=is_raw)
+    forth, back = compare(before, after), compare(after, before)
+    assert forth.worst is not None
+    assert forth.worst.figure in figure
+    assert forth.verdict == PromiseVerdict.REGRESSED
+    assert forth.ratio == pytest.approx(1.4, rel=0.01)
+    assert back.worst is not None
+    assert back.worst.figure in {*figure, "median"}
+
+
+def test_each_figure_has_a_drift_of_its_own() -> None:
+    """A tail varies more between runs of the same code than the median, so that a larger change of it is inconclusive."""
+    values = np.random.default_rng(4).lognormal(0, 0.1, 4_000)
+    slower = np.where(values > np.quantile(values, 0.985), values * 1.8, values)
+    found = compare(with_tails(values, is_raw=True), with_tails(slower, is_raw=True))
+    assert found.verdict == PromiseVerdict.INCONCLUSIVE
+    assert compare(with_tails(values, is_raw=True), with_tails(values * 1.5, is_raw=True)).verdict == PromiseVerdict.REGRESSED
+
+
+def test_one_slow_operation_does_not_decide() -> None:
+    """It moves the mean of a thousand by a factor, and the maximum, but not what is typical."""
+    values = np.random.default_rng(5).lognormal(0, 0.1, 1_000)
+    stalled = np.append(values[:-1], 5_000.0)
+    for is_raw in (True, False):
+        found = compare(with_tails(values, is_raw=is_raw), with_tails(stalled, is_raw=is_raw))
+        assert found.verdict == PromiseVerdict.INCONCLUSIVE
+        assert "too few or vary too much" in found.reason
+
+
+@pytest.mark.parametrize("is_raw", [True, False])
+def test_the_same_code_is_rarely_beyond_the_drift(*, is_raw: bool) -> None:
+    """Of 240 pairs of runs with stalls, each with a drift of 5 %, none has a verdict, with single values or without."""
+    generator = np.random.default_rng(6)
+    for number in (8, 40, 300, 1_500):
+        for _ in range(60):
+            both = []
+            for _ in range(2):
+                values = generator.lognormal(generator.normal(0, 0.05), 0.4, number)
+                stalls = generator.random(number) < 0.01 * math.exp(generator.normal(0, 0.3))
+                both.append(with_tails(np.where(stalls, values * 4, values), is_raw=is_raw))
+            assert compare(both[0], both[1]).verdict == PromiseVerdict.INCONCLUSIVE
+
+
+def test_a_deviation_gives_an_approximate_interval() -> None:
+    """It is about that of the values themselves, the reason says that it is approximate, and a wide one is inconclusive."""
+    values = np.random.default_rng(8).normal(100, 10, 200)
+    before, after = (replace(aggregate(float(np.median(v)), 200), deviation=float(v.std())) for v in (values, values * 2))
+    found, exact = compare(before, after), compare(raw(values), raw(values * 2))
+    assert found.verdict == PromiseVerdict.REGRESSED
+    assert "the whole approximate interval" in found.reason
+    assert None not in (found.low, found.high, exact.low, exact.high)
+    assert found.low == pytest.approx(exact.low, rel=0.03)
+    assert found.high == pytest.approx(exact.high, rel=0.03)
+    wide = [replace(side, deviation=side.median * 9, samples=20) for side in (before, after)]
+    assert compare(wide[0], wide[1]).verdict == PromiseVerdict.INCONCLUSIVE
+
+
+def test_more_figures_need_more_certainty() -> None:
+    """Holm's correction: a change that one figure shows just so is not shown by one of five."""
+    generator = np.random.default_rng(11)
+    before, after = (generator.lognormal(centre, 0.5, 60) for centre in (0.0, 0.48))
+    alone = compare(raw(before), raw(after))
+    flat = dict.fromkeys(("p90", "p95", "p99"), 9.0)
+    five = [replace(raw(values), percentiles=flat, mean=1.0) for values in (before, after)]
+    among = compare(five[0], five[1])
+    assert (alone.verdict, among.verdict) == (PromiseVerdict.REGRESSED, PromiseVerdict.INCONCLUSIVE)
+
+
+@given(TIMES, TIMES)
+def test_exchanged_runs_exchange_their_verdicts(before: list[float], after: list[float]) -> None:
+    """Also with means: an improvement is a regression back, and a regression is one back only in another figure."""
+    old, new = (replace(raw(values), mean=float(np.mean(values))) for values in (before, after))
+    forth, back = compare(old, new), compare(new, old)
+    if forth.verdict == PromiseVerdict.IMPROVED:
+        assert back.verdict == PromiseVerdict.REGRESSED
+    if forth.worst is not None and back.worst is not None and forth.verdict == back.verdict:
+        assert forth.worst.figure != back.worst.figure
