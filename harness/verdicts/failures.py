@@ -11,8 +11,8 @@ from harness.stats.proportions import fisher_p
 
 TOLERANCE = 0.001
 """The share of failed operations, by default, that is tolerated on a side, and by which one side may exceed the other."""
-ALPHA = 0.01
-"""The probability, at most, of a verdict where both sides fail equally often."""
+ALPHA, CHANCE = 0.001, 0.05
+"""The p-values up to which more failures are a verdict, and from which on chance explains them where some failed before as well."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ def judge(before: Failures, after: Failures, tolerance: float = TOLERANCE) -> tu
     """Return the verdict on the second side's failures, with the reason.
 
     Regressed: all of it failed and not all of the first, or its share is beyond the first's by more than `tolerance` and
-    significantly so (Fisher's exact test, one-sided, at 1 %). Inconclusive: beyond, but too few operations to show it. Improved:
-    the reverse of regressed. Not comparable: all operations of both failed. Otherwise equal, whatever the times are.
+    significantly so (Fisher's exact test, one-sided, at `ALPHA`). Inconclusive: beyond, but of too few operations to show it, unless
+    some of the first failed too and chance explains the difference. Improved: the reverse of regressed. Not comparable: all
+    operations of both failed. Otherwise equal, whatever the times are.
 
     Example:
         >>> judge(Failures(0, 8), Failures(8, 8))
@@ -61,6 +62,8 @@ def judge(before: Failures, after: Failures, tolerance: float = TOLERANCE) -> tu
     more, less = (after, before) if after.share > before.share else (before, after)
     p = fisher_p(less.errors, less.operations, more.errors, more.operations)
     verb = "more" if more is after else "fewer"
+    if p > CHANCE and less.errors:
+        return GateVerdict.EQUAL, f"no more operations failed than chance explains {change}"
     if p > ALPHA:
         verdict = GateVerdict.INCONCLUSIVE if more is after else GateVerdict.EQUAL
         return verdict, f"{verb} operations failed {change}, of too few to show a change (p = {p:.2g})"
