@@ -42,21 +42,17 @@ def judge(before: Failures, after: Failures, tolerance: float = TOLERANCE) -> tu
     """Return the verdict on the second side's failures, with the reason.
 
     Regressed: all of it failed and not all of the first, or its share is beyond the first's by more than `tolerance` and
-    significantly so (Fisher's exact test, one-sided, at `ALPHA`). Inconclusive: beyond, but of too few operations to show it, unless
-    some of the first failed too and chance explains the difference. Improved: the reverse of regressed. Not comparable: all
-    operations of both failed. Otherwise equal, whatever the times are.
+    significantly so (Fisher's exact test, one-sided, at `ALPHA`). Inconclusive: beyond, but of too few operations to show it,
+    unless some of the first failed too and chance explains the difference. Improved: the reverse of regressed. Not comparable:
+    all operations of both failed. Otherwise equal, whatever the times are.
 
     Example:
         >>> judge(Failures(0, 8), Failures(8, 8))
         (<GateVerdict.REGRESSED: 'regressed'>, 'all 8 operations failed (0 % → 100 %)')
     """
     change = f"({percent(before)} → {percent(after)})"
-    if before.is_total and after.is_total:
-        return GateVerdict.NOT_COMPARABLE, "all operations of both failed, so there are no times"
-    if after.is_total:
-        return GateVerdict.REGRESSED, f"all {after.operations:,} operations failed {change}"
-    if before.is_total:
-        return GateVerdict.IMPROVED, f"not all operations fail any more {change}"
+    if before.is_total or after.is_total:
+        return _judge_total(before, after, change)
     if abs(after.share - before.share) <= tolerance:
         return GateVerdict.EQUAL, f"equally many operations failed {change}" if after.errors or before.errors else "nothing failed"
     more, less = (after, before) if after.share > before.share else (before, after)
@@ -71,6 +67,16 @@ def judge(before: Failures, after: Failures, tolerance: float = TOLERANCE) -> tu
     return verdict, f"{verb} operations failed: {after.errors:,} of {after.operations:,} {change}"
 
 
+def _judge_total(before: Failures, after: Failures, change: str) -> tuple[GateVerdict, str]:
+    """Return the verdict where all operations of a side failed."""
+    if not after.is_total:
+        return GateVerdict.IMPROVED, f"not all operations fail any more {change}"
+    if before.is_total:
+        return GateVerdict.NOT_COMPARABLE, "all operations of both failed, so there are no times"
+    return GateVerdict.REGRESSED, f"all {after.operations:,} operations failed {change}"
+
+
 def percent(failures: Failures) -> str:
-    """Return the share that failed as text, with three digits."""
-    return f"{failures.share * 100:.3g} %"
+    """Return the share that failed as text, with three digits; 100 % only if all failed."""
+    share = failures.share if failures.is_total else min(failures.share, 0.999)
+    return f"{share * 100:.3g} %"

@@ -152,7 +152,7 @@ KINDS = (
     *(
         Pairs(f"{share:.0%} of the operations fail, {name}", GateVerdict.REGRESSED, [write], _failing(share))
         for name, write in (("k6", _k6), ("Locust", _locust), ("hyperfine", _hyperfine))
-        for share in (0.01, 0.4, 1.0)
+        for share in (0.02, 0.4, 1.0)
     ),
     Pairs("a slower tail, pytest-benchmark", GateVerdict.REGRESSED, [_pytest_benchmark("a")], _slower_tail),
     Pairs("a slower tail, k6's percentiles", GateVerdict.REGRESSED, [_k6], _slower_tail),
