@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from harness.load.error_messages import add_message, grouped, message_of
 from harness.load.pacing import PacerProtocol
 from harness.results.load import Phase
 from harness.runnable import RunnableScenario
@@ -35,9 +36,7 @@ STOP_CHECK_NS = 200_000_000  # the longest time until a request to stop is notic
 BURST = 64  # overdue arrivals that start in a row before the loop gets a turn for the operations themselves
 GIVE_UP_S = 5.0  # the time an operation may take to end after it was cancelled
 LAG_CHECK_NS = 10_000_000  # the interval at which the closed model measures the loop's lag
-MESSAGE_CHARS = 120  # the length of an error's first line by which failed operations are grouped
-MAX_MESSAGES = 50  # distinct error messages per group; messages that contain a number of their own would be without limit
-OTHER_MESSAGES = "other messages"  # the name under which errors beyond `MAX_MESSAGES` are counted
+TIMEOUT_CHECK_NS = 1_000_000_000  # the interval at which operations in flight are checked for their timeout
 
 
 class LatencyHistograms(msgspec.Struct, frozen=True):
@@ -61,6 +60,10 @@ class LatencyHistograms(msgspec.Struct, frozen=True):
     """Operations due in measured time; in the closed model those that started in it."""
     completed: int
     """Operations that completed without an error within measured time, whenever they were due: the arm's throughput."""
+    warm_up: int = 0
+    """Operations that were due in the warm-up and ended, with or without an error; they are in no other figure."""
+    warm_up_errors: dict[str, int] = {}
+    """Message → operations of the warm-up that raised."""
 
 
 class LoadBlock(msgspec.Struct, tag=True, frozen=True):
@@ -100,6 +103,8 @@ class InFlight:
     """0 until it has completed."""
     given_up: bool = False
     """Whether it has been counted as unfinished."""
+    timeout_ns: int = 0
+    """The timeout after which it was cancelled, which counts as an error; 0 if it was not."""
     task: asyncio.Task[Any] | None = None
 
 
@@ -116,6 +121,8 @@ class BlockTime:
     """Operations start and are recorded."""
     drain_ns: int
     """No operation starts; the longest wait for those in flight."""
+    timeout_ns: int | None = None
+    """The longest time of one operation; None: no limit."""
 
     async def wait_until(self, due_ns: int) -> bool:
         """Wait until a time; return False if the block is stopped before."""
@@ -203,6 +210,15 @@ async def drain(recorder: Recorder, time: BlockTime) -> None:
         await asyncio.wait(left, timeout=GIVE_UP_S)
 
 
+async def time_out(recorder: Recorder, time: BlockTime) -> None:
+    """Cancel operations that have run for longer than the timeout, until this is cancelled itself."""
+    while time.timeout_ns is not None:
+        await time.pacer.until(time.clock.now_ns() + min(TIMEOUT_CHECK_NS, time.timeout_ns))
+        for operation in recorder.time_out(time.timeout_ns):
+            if operation.task is not None:
+                operation.task.cancel()
+
+
 async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
     first_ns: int | None = None
     try:
@@ -238,6 +254,8 @@ class _GroupRecord:
     dropped: int = 0
     planned: int = 0
     completed: int = 0
+    warm_up: int = 0
+    warm_up_errors: Counter[str] = field(default_factory=Counter)
 
 
 class Recorder:
@@ -302,14 +320,22 @@ class Recorder:
             answer = await scenario.run(instance, case)
             operation.end_ns = now_ns()
             await scenario.reset(instance, case, answer)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises, a failed operation is counted
+        except BaseException as error:  # noqa: BLE001 - whatever it raises, also SystemExit, a failed operation is counted
             if not operation.given_up:
-                self._count_error(operation, error)
+                self._count_error(operation, _timeout_error(operation) if operation.timeout_ns else error)
         else:
             if not operation.given_up:
                 self._count_completed(operation)
         finally:
             self.in_flight.discard(operation)
+
+    def time_out(self, timeout_ns: int) -> list[InFlight]:
+        """Return the operations in flight that have run for longer than a timeout and were not returned before."""
+        latest_ns = self._now_ns() - timeout_ns
+        found = [o for o in self.in_flight if o.start_ns and not o.timeout_ns and o.start_ns <= latest_ns]
+        for operation in found:
+            operation.timeout_ns = timeout_ns
+        return found
 
     def give_up(self) -> list[InFlight]:
         """Count and return the operations in flight as unfinished, with the time they have waited (right-censored)."""
@@ -330,14 +356,16 @@ class Recorder:
                 service=wire(group.service_ns),
                 queue=wire(group.queue_ns),
                 operations=len(group.response_ns),
-                errors=dict(group.errors),
+                errors=grouped(group.errors),
                 dropped=group.dropped,
                 unfinished=len(group.unfinished_ns),
                 planned=group.planned,
                 completed=group.completed,
+                warm_up=group.warm_up,
+                warm_up_errors=grouped(group.warm_up_errors),
             )
             for name, group in self._groups.items()
-            if group.planned
+            if group.planned or group.warm_up_errors
         }
 
     def _count_completed(self, operation: InFlight) -> None:
@@ -348,15 +376,24 @@ class Recorder:
             group.response_ns.append(end_ns - due_ns)
             group.service_ns.append(end_ns - start_ns)
             group.queue_ns.append(start_ns - due_ns)
+        elif due_ns < self.from_ns:
+            self._groups[operation.case.group].warm_up += 1
         if self.is_measured(end_ns):
             self._groups[operation.case.group].completed += 1
 
     def _count_error(self, operation: InFlight, error: BaseException) -> None:
         self.failed += 1
+        group = self._groups[operation.case.group]
         if self.is_measured(operation.due_ns):
-            errors, lines, kind = self._groups[operation.case.group].errors, str(error).strip().splitlines(), type(error).__name__
-            message = f"{kind}: {lines[0][:MESSAGE_CHARS]}" if lines else kind
-            errors[message if message in errors or len(errors) < MAX_MESSAGES else OTHER_MESSAGES] += 1
+            add_message(group.errors, message_of(error))
+        elif operation.due_ns < self.from_ns:
+            group.warm_up += 1
+            add_message(group.warm_up_errors, message_of(error))
+
+
+def _timeout_error(operation: InFlight) -> TimeoutError:
+    step = "reset() did not end" if operation.end_ns else "no answer"
+    return TimeoutError(f"{step} within {operation.timeout_ns / 1e9:g} s")
 
 
 def wire(times_ns: Sequence[int]) -> HistogramWire:

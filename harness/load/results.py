@@ -6,7 +6,7 @@ and the records of the run file. A generator at its limit measures itself, and a
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -17,14 +17,17 @@ import msgspec
 
 from harness.bench.result import in_order
 from harness.discovery import LoadedScenario
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.block import LatencyHistograms, LoadBlock
+from harness.load.error_messages import grouped
 from harness.load.protocol import LoadJob
 from harness.results.load import ALL, LatencySummary, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
 from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
 from harness.stats.histogram import Histogram, HistogramWire, bounds_ns, latency_ratios, summary
+from harness.stats.intervals import binomial_bounds
+from harness.verdicts.failures import Failures, percent
 
 MIN_ACHIEVED_SHARE = 0.98  # an arm that completes a smaller share of the offered rate does not sustain it
 MAX_CPU_PERCENT = 90.0  # the highest CPU usage of a generator's core: above it, nothing is left for arrivals that coincide
@@ -35,7 +38,7 @@ CHANCE_SD = 3.0  # standard deviations that are attributed to chance; the number
 EARLY_QUANTILE = 0.1  # the quantile of response times that stands for the duration of an operation with little queueing
 MEDIAN = "50"  # the percentile label of the ratios that other runs have as well
 KINDS = ("response", "service", "queue")  # the times of an operation, as fields of `LatencyHistograms`
-COUNTS = ("planned", "operations", "completed", "dropped", "unfinished")  # its numbers of operations
+COUNTS = ("planned", "operations", "completed", "dropped", "unfinished", "warm_up")  # its numbers of operations
 
 Blocks = Mapping[int, Sequence[LoadBlock]]
 """A load worker's number, from 1 → its blocks."""
@@ -112,9 +115,13 @@ def _combined_block(parts: Sequence[LoadBlock]) -> LoadBlock:
 
 
 def _combined_group(parts: Sequence[LatencyHistograms]) -> LatencyHistograms:
-    errors = sum((Counter(part.errors) for part in parts), Counter[str]())
+    errors, in_warm_up = (
+        grouped(sum((Counter(found) for found in counts), Counter[str]()))
+        for counts in ([part.errors for part in parts], [part.warm_up_errors for part in parts])
+    )
     times: dict[str, Any] = {kind: merged(getattr(part, kind) for part in parts).to_wire() for kind in KINDS}
-    return LatencyHistograms(errors=dict(errors), **times, **{name: sum(getattr(part, name) for part in parts) for name in COUNTS})
+    numbers = {name: sum(getattr(part, name) for part in parts) for name in COUNTS}
+    return LatencyHistograms(errors=errors, warm_up_errors=in_warm_up, **times, **numbers)
 
 
 def merged(wires: Iterable[HistogramWire]) -> Histogram:
@@ -241,7 +248,7 @@ def generator_limit(blocks: Iterable[LoadBlock]) -> str | None:
 
 
 def overloaded(total: Total) -> str | None:
-    """Return the reason why an arm does not sustain the offered rate, or None.
+    """Return the reason why an arm does not sustain the offered load, with the next step, or None. Failures are judged apart.
 
     Only operations that complete within measured time count: an arm that is too slow may still complete its backlog while draining.
     Operations in flight at the end for as long as an operation takes with little queueing are not a backlog.
@@ -249,20 +256,50 @@ def overloaded(total: Total) -> str | None:
     sums, blocks = total.sums, len([*chain(*total.blocks.values())])
     failed, missing, response = sum(sums.errors.values()), sums.planned - sums.completed, Histogram.from_wire(sums.response)
     if sums.unfinished:
-        return f"{sums.unfinished} of {sums.planned} operations were unfinished at the drain timeout"
+        counted = f"{sums.unfinished} of {sums.planned} operations were unfinished at the drain timeout"
+        return f"{counted}; lower the load, or allow a longer drain"
     if not total.is_open:
         return None
     if sums.dropped:
-        return f"{sums.dropped} of {sums.planned} operations were dropped at the limit of in-flight operations"
-    if failed > (1 - MIN_ACHIEVED_SHARE) * sums.planned:
-        return f"{failed} of {sums.planned} operations failed"
+        counted = f"{sums.dropped} of {sums.planned} operations were dropped at the limit of in-flight operations"
+        return f"{counted}; lower the load, or raise the limit"
     rate_per_s = sums.planned / total.seconds
     in_flight = blocks * (1 + rate_per_s * (response.percentile_ns(EARLY_QUANTILE) or 0.0) / 1e9)
     # Operations in flight at the start and at the end of measured time cancel on average; their difference has both variances.
     chance = CHANCE_SD * math.sqrt(2 * blocks * rate_per_s * (response.mean_ns or 0.0) / 1e9)
     if missing <= (1 - MIN_ACHIEVED_SHARE) * sums.planned or missing <= in_flight + chance + failed:
         return None
-    return f"it completed {total.achieved_per_s:.4g} of {rate_per_s:.4g} operations per second"
+    return f"it completed {total.achieved_per_s:.4g} of {rate_per_s:.4g} operations per second; lower the load"
+
+
+def failing(total: Total, tolerance: float, *, is_part: bool = False) -> str | None:
+    """Return an arm's failures if they are beyond the tolerance, those of the warm-up included, with the most frequent error.
+
+    A total that is only a part of the arm's operations, such as one group, fails if its share is beyond the tolerance significantly:
+    by the lower 95 % bound. An arm of which no operation completed fails too, with its unfinished and dropped operations.
+    """
+    sums = total.sums
+    measured = Failures(sum(sums.errors.values()), sums.operations + sum(sums.errors.values()))
+    warm_up = Failures(sum(sums.warm_up_errors.values()), sums.warm_up)
+    both = Failures(measured.errors + warm_up.errors, measured.operations + warm_up.operations)
+    texts = []
+    if any(_is_beyond(found, tolerance, is_part=is_part) for found in (measured, both)):
+        for found, errors, where in ((measured, sums.errors, ""), (warm_up, sums.warm_up_errors, " of the warm-up")):
+            if found.errors:
+                message, count = max(errors.items(), key=lambda item: item[1])
+                of = f"{found.errors:,} of {found.operations:,} operations{where} failed ({percent(found)})"
+                texts.append(f"{of}: {message} ({count:,})")
+    elif not is_part and not sums.operations and (sums.unfinished or sums.dropped):
+        left = {"unfinished at the drain timeout": sums.unfinished, "dropped at the limit of in-flight operations": sums.dropped}
+        counts = ", ".join(f"{count:,} were {how}" for how, count in left.items() if count)
+        texts.append(f"none of {sums.planned:,} operations completed: {counts}")
+    return "; ".join(texts) or None
+
+
+def _is_beyond(found: Failures, tolerance: float, *, is_part: bool) -> bool:
+    if not found.errors:
+        return False
+    return binomial_bounds(found.errors, found.operations)[0] > tolerance if is_part else found.exceed(tolerance)
 
 
 # Records of the run file
@@ -286,7 +323,7 @@ def started_result(
         status=status[0],
         error=status[1],
         exit_code=status[2],
-        arms=[ArmResult(name, arm.description, errors[name]) for name, arm in loaded.scenario.arms.items()],
+        arms=[ArmResult(name, arm.description, errors[name], arm.as_written) for name, arm in loaded.scenario.arms.items()],
         dataset=dict(environment.dataset),
         engine_settings=dict(environment.engine_settings),
         load=load,
@@ -294,11 +331,13 @@ def started_result(
 
 
 def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: LoadJob) -> ScenarioResult:
-    """Return one scenario's result; a scenario of which no operation completed has failed."""
+    """Return one scenario's result. It has failed if no operation completed, or if an arm fails that may not."""
     blocks, scenario = _of_scenario(collected.blocks, loaded.name), loaded.scenario
     load = _load_result(blocks, collected, job)
     completed = any(a.operations for a in load.arms)
-    result = started_result(loaded, collected, _status(load, collected, completed=completed), load)
+    deciding = deciding_arms(loaded, {a.arm for a in load.arms})
+    load = replace(load, unsustained=_unsustained(load, deciding))
+    result = started_result(loaded, collected, _status(load, collected, deciding), load)
     arms = [a for a in load.arms if a.group != ALL]
     medians = [ratio for ratio in load.ratios if ratio.percentile == MEDIAN and ratio.group != ALL]
     return replace(
@@ -310,15 +349,50 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
         warnings=_warnings(load, blocks, collected.sharing),
         samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
+        load_settings=_load_settings(load, job),
     )
+
+
+def deciding_arms(loaded: LoadedScenario, arms: Collection[str]) -> list[str]:
+    """Return those of some arms that decide a run: an arm that may fail as written does not, unless there are no others."""
+    named = [name for name in loaded.scenario.arms if name in arms]
+    return [name for name in named if not loaded.scenario.arms[name].as_written] or named
+
+
+def _unsustained(load: LoadResult, deciding: Sequence[str]) -> list[str]:
+    """Return a message per deciding arm that does not sustain the load; an arm that fails has that reason instead."""
+    found = []
+    for arm in deciding:
+        rows = {a.group: a for a in load.arms if a.arm == arm}
+        reasons = [rows[ALL].overloaded] if rows[ALL].overloaded else [f"{g}: {a.overloaded}" for g, a in rows.items() if a.overloaded]
+        found += [f"{arm}: {'; '.join(map(str, reasons))}"] if reasons and not rows[ALL].failing else []
+    return found
+
+
+def _load_settings(load: LoadResult, job: LoadJob) -> dict[str, str]:
+    """Return the identity of a load in words; runs under another one are not comparable."""
+    found = {
+        "model": job.model,
+        "load": load.arrivals,
+        "measured time per block": f"{job.block_s:g} s",
+        "warm-up per block": f"{job.warm_up_s:g} s",
+        "drain timeout": f"{job.drain_s:g} s",
+    }
+    if job.model == LoadModel.OPEN:
+        found["limit of in-flight operations"] = str(job.in_flight_limit)
+    if job.cycles is not None:
+        found["measured time per arm"] = f"{job.cycles * job.block_s:g} s"
+    return found
 
 
 def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> LoadResult:
     """Return one scenario's results under load, with ratios between arms unless a check forbids them."""
     found = totals(blocks)
     invalid = generator_limit(chain(*blocks.values()))
-    arms = [_arm(arm, group, total, overloaded(found[arm, ALL])) for (arm, group), total in found.items()]
-    incomparable = {(a.arm, a.group) for a in arms if a.overloaded}
+    fails = _fails(found, job.error_tolerance, interrupted=collected.interrupted)
+    arms = [_arm(arm, group, total, overloaded(found[arm, ALL]), fails[arm, group]) for (arm, group), total in found.items()]
+    incomparable = {(a.arm, a.group) for a in arms if a.overloaded or a.failing}
+    incomparable |= {(a.arm, a.group) for a in arms if failing(found[a.arm, ALL], job.error_tolerance)}
     groups = {name: {a.group for a in arms if a.arm == name} for name in {a.arm for a in arms}}
     # All operations together are compared only between arms that had the same ones: an arm may be unable to run a group.
     incomparable |= {(name, ALL) for name, of_arm in groups.items() if of_arm != groups.get(BASELINE)}
@@ -340,10 +414,26 @@ def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> L
         ticks=collected.ticks,
         invalid=invalid,
         lost_workers=collected.crashed,
+        error_tolerance=job.error_tolerance,
     )
 
 
-def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> LoadedArm:
+def _fails(found: Mapping[tuple[str, str], Total], tolerance: float, *, interrupted: bool) -> dict[tuple[str, str], str | None]:
+    """Return (arm, group) → its failures beyond the tolerance; those of single groups also count for all operations together."""
+    fails: dict[tuple[str, str], str | None] = {}
+    for (arm, group), total in found.items():
+        if interrupted and not total.sums.errors and not total.sums.warm_up_errors:
+            fails[arm, group] = None  # operations that were cut short are not failures
+        else:
+            fails[arm, group] = failing(total, tolerance, is_part=group != ALL)
+    for arm, group in found:
+        if group == ALL and fails[arm, ALL] is None:
+            parts = [f"{name}: {text}" for (of, name), text in fails.items() if of == arm and text]
+            fails[arm, ALL] = "; ".join(parts) or None
+    return fails
+
+
+def _arm(arm: str, group: str, total: Total, all_overloaded: str | None, fails: str | None) -> LoadedArm:
     return LoadedArm(
         arm=arm,
         group=group,
@@ -358,19 +448,22 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> Load
         queue=total.times("queue"),
         error_messages=total.sums.errors,
         overloaded=all_overloaded or overloaded(total),
+        warm_up=total.sums.warm_up,
+        warm_up_errors=total.sums.warm_up_errors,
+        failing=fails,
     )
 
 
-def _status(load: LoadResult, collected: CollectedResults, *, completed: bool) -> tuple[ScenarioStatus, str | None, int]:
+def _status(load: LoadResult, collected: CollectedResults, deciding: Sequence[str]) -> tuple[ScenarioStatus, str | None, int]:
     if collected.failed is not None:
         return ScenarioStatus.FAILED, str(collected.failed), collected.failed.code
-    if completed:
+    if fails := [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]:
+        return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
+    if any(a.operations for a in load.arms):
         return ScenarioStatus.OK, None, 0
     if collected.interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0
-    messages = [message for arm in load.arms if arm.group == ALL for message in arm.error_messages]
-    reason = f"; the first error: {messages[0]}" if messages else ""
-    return ScenarioStatus.FAILED, f"no operation completed{reason}; run longer, or lower the load", 1
+    return ScenarioStatus.FAILED, "no operation was due in measured time; run longer, or raise the load", ScenarioFailedError.code
 
 
 def _latency(arm: LoadedArm, blocks: Blocks) -> Latency:
@@ -407,10 +500,11 @@ def shared_process_warning(remedy: str) -> RunWarning:
 
 def _warnings(load: LoadResult, blocks: Blocks, sharing: int) -> list[RunWarning]:
     warnings = [
-        RunWarning("failed operations", f"{a.arm}: {count} × {message}", "fix them, or lower the load; they have no response time")
+        RunWarning("failed operations", f"{a.arm}: {count} × {message}{where}", "they are within the tolerance; see --errors")
         for a in load.arms
-        if a.group == ALL
-        for message, count in a.error_messages.items()
+        if a.group == ALL and not a.failing
+        for messages, where in ((a.error_messages, ""), (a.warm_up_errors, " in the warm-up"))
+        for message, count in messages.items()
     ]
     if blocks and not any(block.targets for block in chain(*blocks.values())):
         warnings.append(shared_process_warning("read ratios; a rate is not the data layer's own"))

@@ -155,7 +155,8 @@ class LoadSession:
     def _record(self, scenarios: Sequence[LoadedScenario], finished_at: datetime | None = None) -> Run:
         plan, collected = self.plan, self.collected
         facts = load_facts(collected, plan.job, plan.users)
-        found = [scenario_result(loaded, collected, plan.job) for loaded in scenarios]
+        job = msgspec.structs.replace(plan.job, cycles=plan.cycles)
+        found = [scenario_result(loaded, collected, job) for loaded in scenarios]
         return record(found, collected, facts, plan.settings, plan.out, plan.command, finished_at)
 
 
@@ -172,6 +173,8 @@ class CapacityPlan:
     """The run's folder."""
     command: str
     warm_up_s: float = 1.0
+    timeout_s: float = 60.0
+    """Timeout of one operation."""
     allow_remote: bool = False
 
 
@@ -245,6 +248,7 @@ class CapacitySession:
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
             arrivals=UNIT_RATE,
+            timeout_s=plan.timeout_s,
             arms=list(plan.arms),
             on_request=True,
             cpus=() if self.cores.worker is None else (self.cores.worker,),

@@ -21,6 +21,7 @@ READ = (
     "blocks inside them."
 )
 OVERLOADED = "cannot sustain this rate"
+FAILING = "failed operations are not fast answers"
 INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
@@ -65,11 +66,22 @@ def overloaded(load: LoadResult, arm: str, group: str = ALL) -> str | None:
     return next((row.overloaded for row in rows if row is not None and row.overloaded), None)
 
 
+def failing(load: LoadResult, arm: str, group: str = ALL) -> str | None:
+    """Return an arm's failures beyond the tolerance, in a group or over all groups; it is then not compared."""
+    rows = [row_of(load, arm, group), row_of(load, arm, ALL)]
+    return next((row.failing for row in rows if row is not None and row.failing), None)
+
+
 def notices(result: ScenarioResult) -> list[Notice]:
-    """Return what makes figures unusable or incomplete: an invalid run, arms that cannot sustain the rate, crashed workers."""
+    """Return what makes figures unusable or incomplete: an invalid run, arms that fail or are overloaded, crashed workers.
+
+    Arms that fail and make the scenario fail are in its error.
+    """
     load = result.load or NO_LOAD
     found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
     for arm in arms_of(result):
+        if (reason := failing(load, arm)) and f"{arm}: {reason}" not in (result.error or ""):
+            found.append(Notice("note", f"{arm} fails as written", reason))
         in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
         if reason := overloaded(load, arm) or "; ".join(in_groups):
             found.append(Notice("note", f"{arm} {OVERLOADED}", reason))
@@ -196,6 +208,8 @@ def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
     if arm == BASELINE or load.invalid:
         return Cell(DASH, IS_BASELINE if arm == BASELINE else load.invalid or "")
     for name in (arm, BASELINE):
+        if failing(load, name, group):
+            return Cell(DASH, f"{name} fails: {FAILING}")
         if overloaded(load, name, group):
             return Cell(DASH, f"{name} {OVERLOADED}")
     found = next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)
