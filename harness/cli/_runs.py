@@ -134,8 +134,8 @@ def without_run(out: Path) -> Path:
 def exit_code(record: Run, *, unfinished: bool = False) -> int:
     """Return the exit code of a finished run.
 
-    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid, or
-    if an arm does not sustain the load.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid,
+    or if an arm does not sustain the load.
     """
     loads = [s.load for s in record.scenarios if s.load is not None]
     if any(load.lost_workers for load in loads):

@@ -87,7 +87,9 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     cpu_percent: float
     """CPU usage of the generator over the block, in percent of one core."""
     targets: bool = False
-    """Whether the system under load is another process."""
+    """Whether the system under load is another process, or a part of it."""
+    own_percent: float = 0.0
+    """The part of `cpu_percent` that is the generator's own work and not the operations'; see `harness.load.own_cost`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -180,7 +182,7 @@ async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], time: 
     clock, pacer, stopped = time.clock, time.pacer, time.stopped
     recorder.begin(clock.now_ns(), time)
     spans_ns: list[int] = []
-    tasks = [asyncio.ensure_future(_user(recorder, cases, clock, spans_ns)) for cases in users]
+    tasks = [asyncio.ensure_future(run_user(recorder, cases, clock, spans_ns)) for cases in users]
     due_ns = clock.now_ns()
     while not stopped() and (due_ns := due_ns + LAG_CHECK_NS) < recorder.until_ns:
         await pacer.until(due_ns)
@@ -207,7 +209,8 @@ async def drain(recorder: Recorder, time: BlockTime) -> None:
     for task in left:
         task.cancel()
     if left:
-        await asyncio.wait(left, timeout=GIVE_UP_S)
+        _, pending = await asyncio.wait(left, timeout=GIVE_UP_S)
+        recorder.stuck = len(pending)
 
 
 async def time_out(recorder: Recorder, time: BlockTime) -> None:
@@ -219,7 +222,8 @@ async def time_out(recorder: Recorder, time: BlockTime) -> None:
                 operation.task.cancel()
 
 
-async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
+async def run_user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
+    """Run a user's cases one after another until measured time ends, and append the time that its measured operations spanned."""
     first_ns: int | None = None
     try:
         for case in cases:
@@ -264,14 +268,23 @@ class Recorder:
     An operation belongs to measured time, `from_ns` to `until_ns`, if its intended start does. It is timed until it completes;
     `Scenario.reset` runs after that, and the operation stays `in_flight` until it is done. One that raises, also in `reset`, has
     `failed` and has no time. For the sampler, `finished_ns` holds the response times of all phases in the order of completion.
-    `lateness_ns` is the generator's own delays, and `cpu_percent` its CPU usage until the end of measured time, by `cpu_ns`.
+    `lateness_ns` is the generator's own delays, and `cpu_percent` its CPU usage until the end of measured time, by `cpu_ns`;
+    `own_percent` is the part of it that is not the operations', at `own_cost_ns` per operation.
+    `stuck` is the number of operations that did not end when they were cancelled.
     """
 
-    def __init__(self, scenario: RunnableScenario, instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
+    def __init__(
+        self,
+        scenario: RunnableScenario,
+        instance: Any,
+        clock: Clock,
+        cpu_ns: Callable[[], int] = cpu_ns,
+        own_cost_ns: float = 0.0,
+    ) -> None:
         self.in_flight: set[InFlight] = set()
         self.finished_ns, self.lateness_ns = _times(), _times()
-        self.from_ns = self.until_ns = self.failed = 0
-        self.cpu_percent, self.cpu_ns = 0.0, cpu_ns
+        self.from_ns = self.until_ns = self.failed = self.stuck = 0
+        self.cpu_percent, self.own_percent, self.cpu_ns, self._own_cost_ns = 0.0, 0.0, cpu_ns, own_cost_ns
         self._began_ns = self._cpu_at_begin_ns = 0
         self._groups: defaultdict[str, _GroupRecord] = defaultdict(_GroupRecord)
         self._scenario, self._instance, self._now_ns = scenario, instance, clock.now_ns
@@ -286,7 +299,9 @@ class Recorder:
         """End measured time now, unless it has ended already."""
         now_ns = self._now_ns()
         self.until_ns = min(self.until_ns, now_ns + 1)  # an operation due at this very nanosecond has started
-        self.cpu_percent = (self.cpu_ns() - self._cpu_at_begin_ns) / max(1, now_ns - self._began_ns) * 100
+        passed_ns = max(1, now_ns - self._began_ns)
+        self.cpu_percent = (self.cpu_ns() - self._cpu_at_begin_ns) / passed_ns * 100
+        self.own_percent = min(self.cpu_percent, (len(self.finished_ns) + self.failed) * self._own_cost_ns / passed_ns * 100)
 
     @property
     def measured_ns(self) -> int:

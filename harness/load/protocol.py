@@ -70,6 +70,21 @@ class WorkerReady(msgspec.Struct, tag=True, frozen=True):
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
 
 
+class StepStarted(msgspec.Struct, tag=True, frozen=True):
+    """The worker begins a step that runs a scenario's code, which the supervisor does not wait for longer than its timeout."""
+
+    step: str
+    """The step in words, such as "optimised, case 'user 7' of group 'page'"."""
+    arm: str
+    """Its arm; empty if it is of all arms."""
+    timeout_s: float
+    """The longest time that it may take, in seconds."""
+
+
+class WorkerFinished(msgspec.Struct, tag=True, frozen=True):
+    """The last message of a worker that has done its job: an exit without it is a crash, whatever the exit code."""
+
+
 class TickMeasured(msgspec.Struct, tag=True, frozen=True):
     """A sample of the run so far."""
 
@@ -77,4 +92,4 @@ class TickMeasured(msgspec.Struct, tag=True, frozen=True):
     """The sample."""
 
 
-WorkerReport = WorkerReady | LoadBlock | TickMeasured
+WorkerReport = WorkerReady | LoadBlock | TickMeasured | StepStarted | WorkerFinished

@@ -12,8 +12,9 @@ from flask import Blueprint, Response, make_response, request
 from locust.env import Environment
 
 from harness.errors import INTERRUPTED, ScenarioFailedError
-from harness.load.results import CollectedResults, ScenarioEnvironment, combined, scenario_result
+from harness.load.results import CollectedResults, ScenarioEnvironment, scenario_result
 from harness.load.session import load_facts, record, save
+from harness.load.totals import combined
 from harness.locust_adapter.request import RunRequest
 from harness.results.run import Run, ScenarioStatus
 from harness.runtime import machine

@@ -75,8 +75,11 @@ class EngineHandle:
             self._supervisor.load(0 if is_open else users)
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
-        """Return the blocks and the ticks received since the last call."""
-        return self._supervisor.received() if self._supervisor else ([], [])
+        """Return the blocks and the ticks received since the last call; end a load worker that hangs."""
+        if self._supervisor is None:
+            return [], []
+        self._supervisor.check()
+        return self._supervisor.received()
 
     def drain(self) -> tuple[list[LoadBlock], list[Tick]]:
         """Stop the load worker after its operations in flight; return the rest of its blocks and ticks."""
@@ -154,7 +157,6 @@ class Reporter(Role):
             self.environment.process_exit_code = code
         if self.page is not None:
             self.page.show(folder, run)
-
 
     def _others_failed(self, request: RunRequest) -> bool:
         """Return whether users of other locustfiles failed: Locust then decides on the exit code."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.load.block import LatencyHistograms
-from harness.load.results import total
+from harness.load.totals import total
 from harness.results.load import LoadModel
 from harness.stats.histogram import Histogram
 
