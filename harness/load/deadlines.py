@@ -1,13 +1,12 @@
 """Deadlines inside a load worker: nothing that a scenario does may keep a run waiting for ever.
 
-An operation that waits is cancelled. One that blocks the event loop cannot be: the watchdog, a thread, names it and ends the
-process. An operation in a thread cannot be cancelled either, and would take its core from the arms that follow: the worker ends.
+An operation that waits is cancelled. One that blocks the event loop cannot be: the watchdog, a thread, names it, and the process
+ends. An operation in a thread cannot be cancelled either, and would take its core from the arms that follow: the worker ends.
 The supervisor has a deadline for every step of the worker as well, for code that lets no other thread run.
 """
 
 import asyncio
 import copy
-import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -106,7 +105,7 @@ def _limited(
 
 
 class Watchdog:
-    """Ends the process with a message if the running loop takes no turn for longer than a timeout. A context manager."""
+    """Watches the running loop and calls `fail`, in a thread, if it takes no turn for longer than a timeout. A context manager."""
 
     def __init__(self, timeout_s: float, clock: Clock, fail: Callable[[OperationHangsError], None]) -> None:
         self.step = StepStarted("the load worker", "", timeout_s)
@@ -142,7 +141,7 @@ class Watchdog:
             while not self._turned.wait(CHECK_S) and not self._ended.is_set():
                 if (self._clock.now_ns() - asked_ns) / 1e9 > limit_s:
                     self._fail(OperationHangsError(self.description()))
-                    os._exit(1)
+                    return
 
     def description(self) -> str:
         """Return which operation, or else which step, blocks the loop, where in the scenario, and for how long at least."""

@@ -92,7 +92,7 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
     completed = any(a.operations for a in load.arms)
     deciding = deciding_arms(loaded, {a.arm for a in load.arms})
     load = replace(load, unsustained=_unsustained(load, deciding))
-    result = started_result(loaded, collected, _status(load, collected, deciding), load)
+    result = started_result(loaded, collected, _status(loaded.name, load, collected, deciding), load)
     arms = [a for a in load.arms if a.group != ALL]
     medians = [ratio for ratio in load.ratios if ratio.percentile == MEDIAN and ratio.group != ALL]
     return replace(
@@ -211,10 +211,13 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None, fails: 
     )
 
 
-def _status(load: LoadResult, collected: CollectedResults, deciding: Sequence[str]) -> tuple[ScenarioStatus, str | None, int]:
+def _status(
+    name: str, load: LoadResult, collected: CollectedResults, deciding: Sequence[str]
+) -> tuple[ScenarioStatus, str | None, int]:
     if collected.failed is not None:
-        return ScenarioStatus.FAILED, str(collected.failed), collected.failed.code
-    if fails := [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]:
+        return ScenarioStatus.FAILED, str(collected.failed).removeprefix(f"{name}: "), collected.failed.code
+    fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
+    if fails := [*fails, *load.lost_workers]:
         return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
     if any(a.operations for a in load.arms):
         return ScenarioStatus.OK, None, 0

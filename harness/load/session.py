@@ -329,7 +329,9 @@ class CapacitySession:
             lost_workers=collected.crashed,
         )
         deciding = deciding_arms(plan.loaded, plan.arms)
-        started = started_result(plan.loaded, collected, _search_status(found, deciding, interrupted=collected.interrupted), load)
+        started = started_result(
+            plan.loaded, collected, _search_status(found, deciding, collected.crashed, interrupted=collected.interrupted), load
+        )
         result = replace(started, processes=1, warnings=self._warnings(found))
         return replace(result, verdicts=verdicts(plan.loaded, result))
 
@@ -364,11 +366,15 @@ def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
 
 
 def _search_status(
-    found: Sequence[Capacity], deciding: Sequence[str], *, interrupted: bool
+    found: Sequence[Capacity], deciding: Sequence[str], crashed: Sequence[str], *, interrupted: bool
 ) -> tuple[ScenarioStatus, str | None, int]:
-    """Return a scenario's status, error and exit code; it has failed if an arm that decides fails, or no operation completed."""
-    if fails := {c.arm: f"{c.arm}: {c.failing}" for c in reversed(found) if c.failing and c.arm in deciding}:
-        return ScenarioStatus.FAILED, "; ".join(fails[arm] for arm in deciding if arm in fails), ScenarioFailedError.code
+    """Return a scenario's status, error and exit code.
+
+    It has failed if an arm that decides fails, a load worker crashed, or no operation completed.
+    """
+    by_arm = {c.arm: f"{c.arm}: {c.failing}" for c in reversed(found) if c.failing and c.arm in deciding}
+    if fails := [*(by_arm[arm] for arm in deciding if arm in by_arm), *crashed]:
+        return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
     if interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0
     if found and not any(step.operations for c in found for step in c.steps):

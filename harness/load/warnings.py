@@ -40,7 +40,7 @@ def _late_warnings(blocks: Blocks) -> list[RunWarning]:
     for arm, of_arm in blocks_by_arm(chain(*blocks.values())).items():
         is_remote_users = all(b.users and b.targets for b in of_arm)
         if is_remote_users and core_usage(of_arm)[0] <= MAX_CPU_PERCENT and (late := late_starts(of_arm)):
-            message = f"with {arm} the load generator's event loop woke up {late}"
+            message = f"with {arm} the load generator's event loop started {late}"
             remedy = "give the generator a core to itself; operations with much CPU time in its process delay it too"
             warnings.append(RunWarning("late event loop", message, remedy))
     return warnings
@@ -73,10 +73,10 @@ def _slower_warnings(load: LoadResult) -> list[RunWarning]:
 
 
 def _p_of_equal(ratio: LoadRatio) -> float:
-    """Return the two-sided p-value of no difference, from a 95 % interval."""
-    assert ratio.low is not None
-    assert ratio.high is not None
-    error = (math.log(ratio.high) - math.log(ratio.low)) / (2 * NormalDist().inv_cdf(0.975))
+    """Return the two-sided p-value of no difference, from the bound of a 95 % interval towards 1."""
+    bound = ratio.high if ratio.ratio < 1 else ratio.low
+    assert bound is not None
+    error = abs(math.log(bound / ratio.ratio)) / NormalDist().inv_cdf(0.975)
     distance = abs(math.log(ratio.ratio))
     return 2 * (1 - NormalDist().cdf(distance / error)) if error else float(distance == 0)
 

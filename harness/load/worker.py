@@ -359,7 +359,12 @@ def _failure(error: BaseException) -> JobFailed:
 
 async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
     clock, files = MonotonicClock(), [Path(file) for file in job.files]
-    watchdog = Watchdog(job.timeout_s, clock, lambda error: send(_failure(error)))
+
+    def fail(error: HarnessError) -> None:
+        send(_failure(error))
+        os._exit(1)  # the loop takes no turn in which it could end
+
+    watchdog = Watchdog(job.timeout_s, clock, fail)
 
     def begin(step: StepStarted, limit_s: float) -> None:
         watchdog.step, watchdog.limit_s = step, limit_s

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.load.error_messages import LIKE, MAX_MESSAGES, MESSAGE_CHARS, OTHER_MESSAGES, add_message, grouped, message_of
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """An error whose text cannot be made."""
 
     def __str__(self) -> str:
@@ -25,7 +25,7 @@ class Unreadable(Exception):
         (RuntimeError("\n\n  first \t line \n"), "RuntimeError: first line"),
         (ValueError("bell \x07, escape \x1b[31m, half a pair \udcff"), "ValueError: bell , escape [31m, half a pair"),
         (ValueError(), "ValueError"),
-        (Unreadable(), "Unreadable"),
+        (UnreadableError(), "UnreadableError"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
         (OSError("x" * 5000), f"OSError: {'x' * MESSAGE_CHARS}…"),
