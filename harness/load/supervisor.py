@@ -126,10 +126,16 @@ class Supervisor:
         return [self._blocks.popleft() for _ in range(blocks)], [self._ticks.popleft() for _ in range(ticks)]
 
     def stop(self) -> None:
-        """Let the worker cut its block short, drain and exit, and collect the rest."""
+        """Let the worker cut its block short, drain and exit, and collect the rest; end one that does not."""
         self._order(Order(stop=True))
-        if self._reader is not None:
-            self._reader.join(self.job.drain_s + GIVE_UP_S + STOP_S)
+        if self._reader is None:
+            return
+        step = self._step  # it closes its instances next
+        self._reader.join(self.job.drain_s + GIVE_UP_S + STOP_S)
+        if self.running and self.failed is None:
+            blocked = self._step or step
+            self.failed = f"{blocked.step if blocked is not None else 'the load worker'} did not end when it was stopped"
+            self.hung_arm = blocked.arm if blocked is not None else ""
 
     def close(self) -> None:
         """End the worker, if it has not exited by itself."""

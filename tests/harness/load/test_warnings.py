@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.load.block import LoadBlock
 from harness.load.warnings import load_warnings
 from harness.results.load import LatencySummary, LoadedArm, LoadModel, LoadRatio, LoadResult
 from harness.results.run import RunWarning
@@ -24,9 +25,9 @@ def ratio(percentile: str, value: float, low: float, high: float) -> LoadRatio:
     return LoadRatio("optimised", "read", percentile, value, low, high, 12)
 
 
-def warned(load: LoadResult, name: str, blocks: Sequence[object] = ()) -> list[RunWarning]:
+def warned(load: LoadResult, name: str, blocks: Sequence[LoadBlock] = ()) -> list[RunWarning]:
     """Return the warnings of one name."""
-    return [w for w in load_warnings(load, {1: list(blocks)} if blocks else {}, 2) if w.name == name]  # type: ignore[dict-item]
+    return [w for w in load_warnings(load, {1: list(blocks)} if blocks else {}, 2) if w.name == name]
 
 
 def test_a_slower_tail_is_named_beside_a_faster_median() -> None:
