@@ -90,6 +90,8 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     """Whether the system under load is another process, or a part of it."""
     own_percent: float = 0.0
     """The part of `cpu_percent` that is the generator's own work and not the operations'; see `harness.load.own_cost`."""
+    warm_up_ns: int = 0
+    """The time before measured time in which operations were sent too."""
 
 
 @dataclass(slots=True, eq=False)

@@ -102,7 +102,8 @@ def overloaded(total: Total) -> str | None:
     """Return the reason why an arm does not sustain the offered load, with the next step, or None. Failures are judged apart.
 
     Only operations that complete within measured time count: an arm that is too slow may still complete its backlog while draining.
-    Operations in flight at the end for as long as an operation takes with little queueing are not a backlog.
+    Operations in flight at the end for as long as an operation takes with little queueing are not a backlog, as far as the warm-up
+    was shorter: in a longer one as many were in flight at the start, and complete within measured time.
     """
     sums, blocks = total.sums, len([*chain(*total.blocks.values())])
     failed, missing, response = sum(sums.errors.values()), sums.planned - sums.completed, Histogram.from_wire(sums.response)
@@ -115,7 +116,9 @@ def overloaded(total: Total) -> str | None:
         counted = f"{sums.dropped} of {sums.planned} operations were dropped at the limit of in-flight operations"
         return f"{counted}; lower the load, or raise the limit"
     rate_per_s = sums.planned / total.seconds
-    in_flight = blocks * (1 + rate_per_s * (response.percentile_ns(EARLY_QUANTILE) or 0.0) / 1e9)
+    warm_up_ns = min((block.warm_up_ns for block in chain(*total.blocks.values())), default=0)
+    longer_ns = max(0.0, (response.percentile_ns(EARLY_QUANTILE) or 0.0) - warm_up_ns)
+    in_flight = blocks * (1 + rate_per_s * longer_ns / 1e9)
     # Operations in flight at the start and at the end of measured time cancel on average; their difference has both variances.
     chance = CHANCE_SD * math.sqrt(2 * blocks * rate_per_s * (response.mean_ns or 0.0) / 1e9)
     if missing <= (1 - MIN_ACHIEVED_SHARE) * sums.planned or missing <= in_flight + chance + failed:

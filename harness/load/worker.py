@@ -324,6 +324,7 @@ class LoadWorker:
             lateness=wire(recorder.lateness_ns),
             cpu_percent=recorder.cpu_percent,
             targets=bool(targets),
+            warm_up_ns=parts_ns[0],
             own_percent=recorder.own_percent,
         )
 

@@ -100,7 +100,7 @@ def summary(result: ScenarioResult) -> Table | None:
         group = groups(result)[0]
         unit = _unit(load, [group])
         head += _heads(unit)
-        caption = _caption(load, group)
+        caption = f"{_caption(load, group)}, throughput and response time"
         for arm, row in rows.items():
             row.extend(_overall(load, arm, group, unit))
     for kind in capacity.kinds(result):
@@ -122,7 +122,7 @@ def by_group(result: ScenarioResult) -> Table | None:
 
 
 def _heads(unit: Unit) -> list[str]:
-    response = [f"response {name}, {unit.name}" for name in (f"p{MEDIAN}", "tail", "max")]
+    response = [f"{name}, {unit.name}" for name in (f"p{MEDIAN}", "tail", "max")]
     return ["this rate", "per second", "errors", *response, f"baseline ÷ arm, p{MEDIAN}", "baseline ÷ arm, tail"]
 
 

@@ -22,6 +22,15 @@ def test_an_arm_that_falls_behind_is_overloaded() -> None:
     assert reason == "it completed 150 of 200 operations per second; lower the load"
 
 
+def test_a_backlog_of_the_warm_up_is_an_overload() -> None:
+    """An arm that falls behind from the start has long times from the first one on; they do not explain what is missing."""
+    behind = one_group_block([400.0 + i / 10 for i in range(1000)], completed=920)
+    assert overloaded(total([behind])) is None
+    warmed_up = msgspec.structs.replace(behind, warm_up_ns=1_000_000_000)
+    assert str(overloaded(total([warmed_up]))).startswith("it completed 184 of 200 operations per second")
+    assert overloaded(total([msgspec.structs.replace(behind, warm_up_ns=10_000_000)])) is None
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [

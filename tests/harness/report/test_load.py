@@ -134,9 +134,9 @@ def test_the_highest_percentile_and_the_maximum_are_always_shown(load_result: Sc
     summary = load.summary(load_result)
     assert summary is not None
     assert summary.head[4:9] == (
-        "response p50, ms",
-        "response tail, ms",
-        "response max, ms",
+        "p50, ms",
+        "tail, ms",
+        "max, ms",
         "baseline ÷ arm, p50",
         "baseline ÷ arm, tail",
     )
