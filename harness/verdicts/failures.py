@@ -69,5 +69,6 @@ def judge(before: Failures, after: Failures, tolerance: float = TOLERANCE) -> tu
 
 
 def percent(failures: Failures) -> str:
-    """Return the share that failed as text, with three digits."""
-    return f"{failures.share * 100:.3g} %"
+    """Return the share that failed as text, with three digits; 100 % only if all failed."""
+    share = failures.share if failures.is_total else min(failures.share, 0.999)
+    return f"{share * 100:.3g} %"
