@@ -61,6 +61,11 @@ def output(parser: Parser, suffix: str = "") -> None:
     json_output(parser, "print the run as JSON instead of tables")
 
 
+def timeout(parser: Parser) -> None:
+    """Add `--timeout`."""
+    value(parser, "--timeout DURATION", options.duration, "longest time of one operation", "60s")
+
+
 def errors(parser: Parser) -> None:
     """Add `--errors`."""
     value(

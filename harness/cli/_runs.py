@@ -135,11 +135,12 @@ def without_run(out: Path) -> Path:
 def exit_code(record: Run, *, unfinished: bool = False) -> int:
     """Return the exit code of a finished run.
 
-    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid.
+    It is 1 if a load worker crashed, else the lowest of its failed scenarios', else 3 if it is interrupted, unfinished or invalid,
+    or if an arm does not sustain the load.
     """
     loads = [s.load for s in record.scenarios if s.load is not None]
     if any(load.lost_workers for load in loads):
         return 1
     failed = [s.exit_code for s in record.scenarios if s.status == ScenarioStatus.FAILED]
-    open_ended = record.interrupted or unfinished or any(load.invalid for load in loads)
+    open_ended = record.interrupted or unfinished or any(load.invalid or load.unsustained for load in loads)
     return min(failed) if failed else INTERRUPTED if open_ended else 0

@@ -6,7 +6,8 @@ A level runs for a few seconds. Levels double until one fails; then the search n
 %, and repeats both ends. Arms alternate step by step.
 
 An SLO limits response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". Without a limit for
-errors, 1 % of the operations may fail. The run is written to a folder: run.json and report.html. Ctrl-C keeps what was found.
+errors, 1 % of the operations may fail. The exit code is 1 if an arm sustains no level because its operations fail. The run is
+written to a folder: run.json and report.html. Ctrl-C keeps what was found.
 """
 
 import argparse
@@ -33,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(parser, "--warm-up DURATION", converters.duration_or_zero, "unrecorded load before each step", "1s")
     _options.value(parser, "--budget DURATION", converters.duration, "time per arm and kind", "120s")
     _options.value(parser, "--max-users LIMIT", converters.count(MAX_USERS), "highest number of users to try", "2000")
+    _options.timeout(parser)
     _runs.under_load(parser, "-capacity")
 
 
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         out=_runs.folder(options.out, "-capacity"),
         command=_runs.command(),
         warm_up_s=options.warm_up,
+        timeout_s=options.timeout,
         allow_remote=options.allow_remote,
     )
     warn_of_removed_settings()

@@ -5,6 +5,9 @@ whether or not earlier ones have completed, and response time counts from the sc
 user starts its next operation when the last one has completed (the closed model). A block has a warm-up, a measured phase and a
 drain; every block replays the whole schedule, so a ramp rises in each.
 
+The exit code is 1 if more operations of an arm fail than --errors tolerates, whatever their times: failed operations are not fast
+answers. It is 3 if an arm does not sustain the load: operations were dropped, were unfinished, or fell behind the schedule.
+
 The run is written to a folder: run.json, the histograms of every block and report.html. Ctrl-C drains, keeps what was measured and
 still writes the report. Only servers on this machine are loaded, unless --allow-remote is given.
 """
@@ -36,11 +39,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.value(parser, "--arms ARM[,ARM]", converters.names, "arms to load (default: all)")
     limit = "limit of in-flight operations; further arrivals are dropped"
     _options.value(parser, "--max-in-flight LIMIT", converters.count(MAX_IN_FLIGHT), limit, "1000")
+    _options.timeout(parser)
+    _options.errors(parser)
     _runs.under_load(parser, "-load")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the run; return 0, 1 if the scenario failed or a worker crashed, 3 if it was interrupted or is inconclusive."""
+    """Carry out the run; return 0, 1 if an arm or the scenario failed or a worker crashed, 3 if interrupted or inconclusive."""
     from harness.cli._console import Progress, warn_of_removed_settings
     from harness.load import arrivals
     from harness.load.protocol import LoadJob
@@ -60,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
         model=LoadModel.CLOSED if options.users else LoadModel.OPEN,
         arrivals=rate,
         in_flight_limit=options.max_in_flight,
+        timeout_s=options.timeout,
+        error_tolerance=options.errors,
     )
     settings = _runs.load_settings(options, processes=options.processes, budget_s=options.duration)
     out = _runs.folder(options.out, "-load")

@@ -27,7 +27,6 @@ from harness.gate.matching import (
 from harness.gate.selection import EVERYTHING, Selection
 from harness.gate.verdict import ACCEPT, AGAINST, counted, listed, result
 from harness.gate.work_counts import Rules
-from harness.importers import own_run
 from harness.results.gate import GateResult, GateRow, GateVerdict, RowKind
 from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, Latency, Run, RunWarning, ScenarioResult, WorkCount
@@ -74,7 +73,7 @@ def gate(
         reasons.append(RunWarning("the baseline", f"the run {base.incomplete}{unmeasured(before, after)}", MEASURE))
     if reasons:
         return GateResult(*names, GateVerdict.NOT_COMPARABLE, reasons[0].message, incomparable=reasons)
-    loads = _other_loads(base, candidate, before, after)
+    loads = _other_loads(before, after)
     before, after = ([r for r in results if place(r) not in loads] for results in (before, after))
     matched = match(before, after, is_partial=bool(candidate.incomplete), allow_missing=allow_missing)
     rows, incomparable, warnings = matched.rows, [*loads.values(), *matched.incomparable], matched.warnings
@@ -92,12 +91,10 @@ def gate(
     return result(names, rows, incomparable, [*warnings, *times.warnings, *_warnings(base, candidate, matched.pairs, rows)])
 
 
-def _other_loads(
-    base: Run, candidate: Run, before: Sequence[ScenarioResult], after: Sequence[ScenarioResult]
-) -> dict[str, RunWarning]:
+def _other_loads(before: Sequence[ScenarioResult], after: Sequence[ScenarioResult]) -> dict[str, RunWarning]:
     """Return the scenarios, by their place, that were put under another load, with what differs."""
-    new = {place(r): own_run.load_settings(candidate, r) for r in after}
-    changed = {place(r): changed_load(own_run.load_settings(base, r), new[place(r)]) for r in before if place(r) in new}
+    new = {place(r): r.load_settings for r in after}
+    changed = {place(r): changed_load(r.load_settings, new[place(r)]) for r in before if place(r) in new}
     return {where: RunWarning(where, f"another load: {other}", MEASURE) for where, other in changed.items() if other}
 
 

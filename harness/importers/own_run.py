@@ -11,7 +11,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.gate import matching
 from harness.importers.reading import Reading, TimeCounts, Timing, one_line
-from harness.results.load import ALL, LoadModel
+from harness.results.load import ALL
 from harness.results.run import (
     AA_CONTROL,
     BASELINE,
@@ -96,26 +96,9 @@ def _identity(run: Run) -> dict[str, str]:
     for result in run.scenarios:
         for key, value in matching.engine_settings(result).items():
             shared.setdefault(f"{result.engine} {key}", set()).add(value)
-    loads = {key: value for result in run.scenarios for key, value in load_settings(run, result).items()}
+    loads = {key: value for result in run.scenarios for key, value in result.load_settings.items()}
     same = {key: next(iter(values)) for key, values in shared.items() if len(values) == 1}
     return loads | same | matching.interpreter(run.environment)
-
-
-def load_settings(run: Run, result: ScenarioResult) -> dict[str, str]:
-    """Return what identifies the load of a result, in words; empty without a load, and after a search for the highest one."""
-    load = result.load
-    if load is None or load.drain_s is None:
-        return result.load_settings
-    (model, *_), budget_s = load.models, run.settings.budget_s
-    return {
-        "model": model,
-        "users" if model == LoadModel.CLOSED else "rate": load.arrivals,
-        **({"duration": f"{budget_s:g} s"} if budget_s else {}),
-        "block": f"{load.block_s:g} s",
-        "warm-up": f"{load.warm_up_s:g} s",
-        "drain timeout": f"{load.drain_s:g} s",
-        "in-flight limit": str(load.in_flight_limit),
-    }
 
 
 def _operations(result: ScenarioResult) -> Iterator[OperationCounts]:

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from harness.load.error_messages import add_message, grouped, message_of
 from harness.load.pacing import PacerProtocol
 from harness.results.load import Phase
 from harness.runnable import RunnableScenario
@@ -35,9 +36,7 @@ STOP_CHECK_NS = 200_000_000  # the longest time until a request to stop is notic
 BURST = 64  # overdue arrivals that start in a row before the loop gets a turn for the operations themselves
 GIVE_UP_S = 5.0  # the time an operation may take to end after it was cancelled
 LAG_CHECK_NS = 10_000_000  # the interval at which the closed model measures the loop's lag
-MESSAGE_CHARS = 120  # the length of an error's first line by which failed operations are grouped
-MAX_MESSAGES = 50  # distinct error messages per group; messages that contain a number of their own would be without limit
-OTHER_MESSAGES = "other messages"  # the name under which errors beyond `MAX_MESSAGES` are counted
+TIMEOUT_CHECK_NS = 1_000_000_000  # the interval at which operations in flight are checked for their timeout
 
 
 class LatencyHistograms(msgspec.Struct, frozen=True):
@@ -61,6 +60,10 @@ class LatencyHistograms(msgspec.Struct, frozen=True):
     """Operations due in measured time; in the closed model those that started in it."""
     completed: int
     """Operations that completed without an error within measured time, whenever they were due: the arm's throughput."""
+    warm_up: int = 0
+    """Operations that were due in the warm-up and ended, with or without an error; they are in no other figure."""
+    warm_up_errors: dict[str, int] = {}
+    """Message → operations of the warm-up that raised."""
 
 
 class LoadBlock(msgspec.Struct, tag=True, frozen=True):
@@ -84,7 +87,11 @@ class LoadBlock(msgspec.Struct, tag=True, frozen=True):
     cpu_percent: float
     """CPU usage of the generator over the block, in percent of one core."""
     targets: bool = False
-    """Whether the system under load is another process."""
+    """Whether the system under load is another process, or a part of it."""
+    own_percent: float = 0.0
+    """The part of `cpu_percent` that is the generator's own work and not the operations'; see `harness.load.own_cost`."""
+    warm_up_ns: int = 0
+    """The time before measured time in which operations were sent too."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +107,8 @@ class InFlight:
     """0 until it has completed."""
     given_up: bool = False
     """Whether it has been counted as unfinished."""
+    timeout_ns: int = 0
+    """The timeout after which it was cancelled, which counts as an error; 0 if it was not."""
     task: asyncio.Task[Any] | None = None
 
 
@@ -116,6 +125,8 @@ class BlockTime:
     """Operations start and are recorded."""
     drain_ns: int
     """No operation starts; the longest wait for those in flight."""
+    timeout_ns: int | None = None
+    """The longest time of one operation; None: no limit."""
 
     async def wait_until(self, due_ns: int) -> bool:
         """Wait until a time; return False if the block is stopped before."""
@@ -173,7 +184,7 @@ async def run_closed(recorder: Recorder, users: Sequence[Iterator[Case]], time: 
     clock, pacer, stopped = time.clock, time.pacer, time.stopped
     recorder.begin(clock.now_ns(), time)
     spans_ns: list[int] = []
-    tasks = [asyncio.ensure_future(_user(recorder, cases, clock, spans_ns)) for cases in users]
+    tasks = [asyncio.ensure_future(run_user(recorder, cases, clock, spans_ns)) for cases in users]
     due_ns = clock.now_ns()
     while not stopped() and (due_ns := due_ns + LAG_CHECK_NS) < recorder.until_ns:
         await pacer.until(due_ns)
@@ -200,10 +211,21 @@ async def drain(recorder: Recorder, time: BlockTime) -> None:
     for task in left:
         task.cancel()
     if left:
-        await asyncio.wait(left, timeout=GIVE_UP_S)
+        _, pending = await asyncio.wait(left, timeout=GIVE_UP_S)
+        recorder.stuck = len(pending)
 
 
-async def _user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
+async def time_out(recorder: Recorder, time: BlockTime) -> None:
+    """Cancel operations that have run for longer than the timeout, until this is cancelled itself."""
+    while time.timeout_ns is not None:
+        await time.pacer.until(time.clock.now_ns() + min(TIMEOUT_CHECK_NS, time.timeout_ns))
+        for operation in recorder.time_out(time.timeout_ns):
+            if operation.task is not None:
+                operation.task.cancel()
+
+
+async def run_user(recorder: Recorder, cases: Iterator[Case], clock: Clock, spans_ns: list[int]) -> None:
+    """Run a user's cases one after another until measured time ends, and append the time that its measured operations spanned."""
     first_ns: int | None = None
     try:
         for case in cases:
@@ -238,6 +260,8 @@ class _GroupRecord:
     dropped: int = 0
     planned: int = 0
     completed: int = 0
+    warm_up: int = 0
+    warm_up_errors: Counter[str] = field(default_factory=Counter)
 
 
 class Recorder:
@@ -246,14 +270,23 @@ class Recorder:
     An operation belongs to measured time, `from_ns` to `until_ns`, if its intended start does. It is timed until it completes;
     `Scenario.reset` runs after that, and the operation stays `in_flight` until it is done. One that raises, also in `reset`, has
     `failed` and has no time. For the sampler, `finished_ns` holds the response times of all phases in the order of completion.
-    `lateness_ns` is the generator's own delays, and `cpu_percent` its CPU usage until the end of measured time, by `cpu_ns`.
+    `lateness_ns` is the generator's own delays, and `cpu_percent` its CPU usage until the end of measured time, by `cpu_ns`;
+    `own_percent` is the part of it that is not the operations', at `own_cost_ns` per operation.
+    `stuck` is the number of operations that did not end when they were cancelled.
     """
 
-    def __init__(self, scenario: RunnableScenario, instance: Any, clock: Clock, cpu_ns: Callable[[], int] = cpu_ns) -> None:
+    def __init__(
+        self,
+        scenario: RunnableScenario,
+        instance: Any,
+        clock: Clock,
+        cpu_ns: Callable[[], int] = cpu_ns,
+        own_cost_ns: float = 0.0,
+    ) -> None:
         self.in_flight: set[InFlight] = set()
         self.finished_ns, self.lateness_ns = _times(), _times()
-        self.from_ns = self.until_ns = self.failed = 0
-        self.cpu_percent, self.cpu_ns = 0.0, cpu_ns
+        self.from_ns = self.until_ns = self.failed = self.stuck = 0
+        self.cpu_percent, self.own_percent, self.cpu_ns, self._own_cost_ns = 0.0, 0.0, cpu_ns, own_cost_ns
         self._began_ns = self._cpu_at_begin_ns = 0
         self._groups: defaultdict[str, _GroupRecord] = defaultdict(_GroupRecord)
         self._scenario, self._instance, self._now_ns = scenario, instance, clock.now_ns
@@ -268,7 +301,9 @@ class Recorder:
         """End measured time now, unless it has ended already."""
         now_ns = self._now_ns()
         self.until_ns = min(self.until_ns, now_ns + 1)  # an operation due at this very nanosecond has started
-        self.cpu_percent = (self.cpu_ns() - self._cpu_at_begin_ns) / max(1, now_ns - self._began_ns) * 100
+        passed_ns = max(1, now_ns - self._began_ns)
+        self.cpu_percent = (self.cpu_ns() - self._cpu_at_begin_ns) / passed_ns * 100
+        self.own_percent = min(self.cpu_percent, (len(self.finished_ns) + self.failed) * self._own_cost_ns / passed_ns * 100)
 
     @property
     def measured_ns(self) -> int:
@@ -302,14 +337,22 @@ class Recorder:
             answer = await scenario.run(instance, case)
             operation.end_ns = now_ns()
             await scenario.reset(instance, case, answer)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises, a failed operation is counted
+        except BaseException as error:  # noqa: BLE001 - whatever it raises, also SystemExit, a failed operation is counted
             if not operation.given_up:
-                self._count_error(operation, error)
+                self._count_error(operation, _timeout_error(operation) if operation.timeout_ns else error)
         else:
             if not operation.given_up:
                 self._count_completed(operation)
         finally:
             self.in_flight.discard(operation)
+
+    def time_out(self, timeout_ns: int) -> list[InFlight]:
+        """Return the operations in flight that have run for longer than a timeout and were not returned before."""
+        latest_ns = self._now_ns() - timeout_ns
+        found = [o for o in self.in_flight if o.start_ns and not o.timeout_ns and o.start_ns <= latest_ns]
+        for operation in found:
+            operation.timeout_ns = timeout_ns
+        return found
 
     def give_up(self) -> list[InFlight]:
         """Count and return the operations in flight as unfinished, with the time they have waited (right-censored)."""
@@ -330,14 +373,16 @@ class Recorder:
                 service=wire(group.service_ns),
                 queue=wire(group.queue_ns),
                 operations=len(group.response_ns),
-                errors=dict(group.errors),
+                errors=grouped(group.errors),
                 dropped=group.dropped,
                 unfinished=len(group.unfinished_ns),
                 planned=group.planned,
                 completed=group.completed,
+                warm_up=group.warm_up,
+                warm_up_errors=grouped(group.warm_up_errors),
             )
             for name, group in self._groups.items()
-            if group.planned
+            if group.planned or group.warm_up_errors
         }
 
     def _count_completed(self, operation: InFlight) -> None:
@@ -348,15 +393,24 @@ class Recorder:
             group.response_ns.append(end_ns - due_ns)
             group.service_ns.append(end_ns - start_ns)
             group.queue_ns.append(start_ns - due_ns)
+        elif due_ns < self.from_ns:
+            self._groups[operation.case.group].warm_up += 1
         if self.is_measured(end_ns):
             self._groups[operation.case.group].completed += 1
 
     def _count_error(self, operation: InFlight, error: BaseException) -> None:
         self.failed += 1
+        group = self._groups[operation.case.group]
         if self.is_measured(operation.due_ns):
-            errors, lines, kind = self._groups[operation.case.group].errors, str(error).strip().splitlines(), type(error).__name__
-            message = f"{kind}: {lines[0][:MESSAGE_CHARS]}" if lines else kind
-            errors[message if message in errors or len(errors) < MAX_MESSAGES else OTHER_MESSAGES] += 1
+            add_message(group.errors, message_of(error))
+        elif operation.due_ns < self.from_ns:
+            group.warm_up += 1
+            add_message(group.warm_up_errors, message_of(error))
+
+
+def _timeout_error(operation: InFlight) -> TimeoutError:
+    step = "reset() did not end" if operation.end_ns else "no answer"
+    return TimeoutError(f"{step} within {operation.timeout_ns / 1e9:g} s")
 
 
 def wire(times_ns: Sequence[int]) -> HistogramWire:

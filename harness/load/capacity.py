@@ -72,7 +72,10 @@ def tried_step(plan: SearchPlan, planned: NextStep, observation: LoadObservation
     judged, completed, response = plan.objective.judge(observation), observation.completed, observation.response
     figures = response.percentiles_ns | {name: statistic_ns(response, name) for name in ("mean", "max")}
     rate_per_s, errors = observation.achieved_per_s, observation.sent - completed
-    step = CapacityStep(planned.level, rate_per_s, completed, errors, figures, judged.is_met, judged.reason, observation.invalid)
+    invalid = None if judged.failing else observation.invalid
+    step = CapacityStep(
+        planned.level, rate_per_s, completed, errors, figures, judged.is_met, judged.reason, invalid, judged.failing
+    )
     return TriedStep(planned, step, spent_s)
 
 
@@ -86,6 +89,8 @@ def next_step(plan: SearchPlan, history: Sequence[TriedStep]) -> NextStep | Sear
             return level
         step = NextStep(level, _seconds(plan, history, level))
     if sum(t.spent_s for t in history) + step.seconds > plan.budget_s:
+        if bracket.failing:  # more time would not help
+            return SearchEnd(bracket.failing)
         return SearchEnd(f"the budget of {plan.budget_s:g} s was exhausted; raise it with --budget", out_of_budget=True)
     return step
 
@@ -94,7 +99,10 @@ def capacity(plan: SearchPlan, arm: str, history: Sequence[TriedStep], reason: s
     """Return the result of an arm's search so far; `reason` is why it ended."""
     bracket = _Bracket(plan, history)
     objective = plan.objective.description(offered=plan.kind == CapacityKind.RATE)
-    return Capacity(arm, plan.kind, objective, bracket.sustained, bracket.failed, [t.step for t in history], reason)
+    fails = bracket.failing
+    return Capacity(
+        arm, plan.kind, objective, bracket.sustained, bracket.failed, [t.step for t in history], fails or reason, failing=fails
+    )
 
 
 @dataclass
@@ -134,6 +142,13 @@ class _Bracket:
     sustained: float | None = None  # the highest sustained level below every failed one
     failed: float | None = None  # the lowest failed level
     limit: float | None = None  # the lowest level at which the generator was the limit in every try, unless a lower level failed
+
+    @property
+    def failing(self) -> str | None:
+        """The failed operations at the lowest level, if they are the reason why no level is sustained, however the search ended."""
+        if self.sustained is not None or self.failed is None:
+            return None
+        return next((t.step.failing for t in reversed(self.history) if t.planned.level == self.failed and t.step.failing), None)
 
     def __post_init__(self) -> None:
         for t in self.history:

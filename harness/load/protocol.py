@@ -5,6 +5,9 @@ import msgspec
 from harness.load.block import LoadBlock
 from harness.results.load import LoadModel, Tick
 from harness.scenario import Setting
+from harness.verdicts.failures import TOLERANCE
+
+PHASE_FACTOR = 10  # timeouts of one operation that opening an arm's instance may take: it restores data
 
 
 class LoadJob(msgspec.Struct, tag=True, frozen=True):
@@ -27,6 +30,10 @@ class LoadJob(msgspec.Struct, tag=True, frozen=True):
     """Open model: this worker's part of the schedule, as (worker, number of workers)."""
     in_flight_limit: int = 1000
     """Limit of operations in flight; arrivals beyond it are dropped and counted."""
+    timeout_s: float = 60.0
+    """Timeout of one operation, in seconds; opening an arm's instance, and closing all, may take `PHASE_FACTOR` times as long."""
+    error_tolerance: float = TOLERANCE
+    """Share of failed operations that is tolerated, 0 to 1."""
     arms: list[str] | None = None
     """The arms that take part; None for all."""
     cycles: int | None = None
@@ -63,6 +70,21 @@ class WorkerReady(msgspec.Struct, tag=True, frozen=True):
     """(scenario, arm, group, error) of groups that an arm cannot run as written."""
 
 
+class StepStarted(msgspec.Struct, tag=True, frozen=True):
+    """The worker begins a step that runs a scenario's code, which the supervisor does not wait for longer than its timeout."""
+
+    step: str
+    """The step in words, such as "optimised, case 'user 7' of group 'page'"."""
+    arm: str
+    """Its arm; empty if it is of all arms."""
+    timeout_s: float
+    """The longest time that it may take, in seconds."""
+
+
+class WorkerFinished(msgspec.Struct, tag=True, frozen=True):
+    """The last message of a worker that has done its job: an exit without it is a crash, whatever the exit code."""
+
+
 class TickMeasured(msgspec.Struct, tag=True, frozen=True):
     """A sample of the run so far."""
 
@@ -70,4 +92,4 @@ class TickMeasured(msgspec.Struct, tag=True, frozen=True):
     """The sample."""
 
 
-WorkerReport = WorkerReady | LoadBlock | TickMeasured
+WorkerReport = WorkerReady | LoadBlock | TickMeasured | StepStarted | WorkerFinished

@@ -1,44 +1,23 @@
-"""From blocks to a scenario's result: pure functions, the same whether Locust or a command ran the load workers.
+"""From blocks to a scenario's result: the results that load workers send, and the records of the run file."""
 
-In this order: the results that load workers send, blocks combined and added up, the checks of the load generator and of each arm,
-and the records of the run file. A generator at its limit measures itself, and an overloaded arm has no meaningful times.
-"""
-
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 from itertools import chain
-from typing import Any
-
-import msgspec
 
 from harness.bench.result import in_order
 from harness.discovery import LoadedScenario
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
-from harness.load.block import LatencyHistograms, LoadBlock
+from harness.load.block import LoadBlock
+from harness.load.checks import failing, generator_limit, overloaded
 from harness.load.protocol import LoadJob
-from harness.results.load import ALL, LatencySummary, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
-from harness.results.run import BASELINE, ArmResult, Latency, Ratio, RunWarning, ScenarioResult, ScenarioStatus
+from harness.load.totals import Blocks, Total, cycles, merged, of_scenario, totals
+from harness.load.warnings import MEDIAN, load_warnings
+from harness.results.load import ALL, LoadedArm, LoadModel, LoadRatio, LoadResult, Tick
+from harness.results.run import BASELINE, ArmResult, Latency, Ratio, ScenarioResult, ScenarioStatus
 from harness.runtime.clock import utc_now
-from harness.stats.histogram import Histogram, HistogramWire, bounds_ns, latency_ratios, summary
-
-MIN_ACHIEVED_SHARE = 0.98  # an arm that completes a smaller share of the offered rate does not sustain it
-MAX_CPU_PERCENT = 90.0  # the highest CPU usage of a generator's core: above it, nothing is left for arrivals that coincide
-LATE_NS = 1_000_000  # lateness above this, and above `LATE_SHARE` of the response time, distorts the response times
-LATE_SHARE = 0.1
-LATENESS_PERCENTILES = {0.5: "half of the operations", 0.99: "1 % of the operations"}  # where it is compared with them
-CHANCE_SD = 3.0  # standard deviations that are attributed to chance; the number in flight varies by its square root (Poisson)
-EARLY_QUANTILE = 0.1  # the quantile of response times that stands for the duration of an operation with little queueing
-MEDIAN = "50"  # the percentile label of the ratios that other runs have as well
-KINDS = ("response", "service", "queue")  # the times of an operation, as fields of `LatencyHistograms`
-COUNTS = ("planned", "operations", "completed", "dropped", "unfinished")  # its numbers of operations
-
-Blocks = Mapping[int, Sequence[LoadBlock]]
-"""A load worker's number, from 1 → its blocks."""
+from harness.stats.histogram import latency_ratios
 
 
 @dataclass(frozen=True)
@@ -81,193 +60,6 @@ class CollectedResults:
         self.ticks += [replace(tick, process=worker) for tick in ticks]
 
 
-# Blocks combined and added up
-
-
-def combined(workers: Iterable[Sequence[LoadBlock]]) -> list[LoadBlock]:
-    """Combine the blocks of load workers that shared one load at the same time into the blocks of that load.
-
-    An arm's block of a cycle consists of one block per worker: users and counts add up, histograms merge, and measured time is the
-    mean of all workers, because it passed at the same time. The share of a worker that ended early is missing from then on.
-    """
-    found: dict[tuple[int, str, str], list[LoadBlock]] = defaultdict(list)
-    for blocks in workers:
-        for block in blocks:
-            found[block.cycle, block.scenario, block.arm].append(block)
-    whole = [_combined_block(parts) for parts in found.values()]
-    return sorted(whole, key=lambda block: (block.cycle, block.scenario, block.position))
-
-
-def _combined_block(parts: Sequence[LoadBlock]) -> LoadBlock:
-    first = parts[0]
-    groups = dict.fromkeys(group for part in parts for group in part.groups)
-    return msgspec.structs.replace(
-        first,
-        users=sum(part.users for part in parts),
-        measured_ns=round(math.fsum(part.measured_ns for part in parts) / len(parts)),
-        groups={group: _combined_group([part.groups[group] for part in parts if group in part.groups]) for group in groups},
-        lateness=merged(part.lateness for part in parts).to_wire(),
-        cpu_percent=max(part.cpu_percent for part in parts),  # the busiest one limits the load
-    )
-
-
-def _combined_group(parts: Sequence[LatencyHistograms]) -> LatencyHistograms:
-    errors = sum((Counter(part.errors) for part in parts), Counter[str]())
-    times: dict[str, Any] = {kind: merged(getattr(part, kind) for part in parts).to_wire() for kind in KINDS}
-    return LatencyHistograms(errors=dict(errors), **times, **{name: sum(getattr(part, name) for part in parts) for name in COUNTS})
-
-
-def merged(wires: Iterable[HistogramWire]) -> Histogram:
-    """Return the histogram of all operations of some histograms."""
-    return Histogram.merged(map(Histogram.from_wire, wires))
-
-
-@dataclass(frozen=True)
-class Total:
-    """One arm's operations of one group over several blocks."""
-
-    blocks: Blocks
-    group: str
-    """The group's name; `ALL` is every operation."""
-
-    @cached_property
-    def sums(self) -> LatencyHistograms:
-        """The operations of all blocks together."""
-        return _combined_group([times for block in chain(*self.blocks.values()) for times in _groups(block, self.group)])
-
-    @property
-    def offered_per_s(self) -> float | None:
-        """Planned operations per second of measured time; None in the closed model."""
-        return self.sums.planned / self.seconds if self.is_open else None
-
-    @property
-    def achieved_per_s(self) -> float:
-        """Operations completed without an error per second of measured time."""
-        return (self.sums.completed if self.is_open else self.sums.operations) / self.seconds
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the load was that of the open model."""
-        return not any(block.users for block in chain(*self.blocks.values()))
-
-    @property
-    def seconds(self) -> float:
-        """The measured time."""
-        return max(1, sum(block.measured_ns for block in chain(*self.blocks.values()))) / 1e9
-
-    def times(self, kind: str) -> LatencySummary:
-        """Return the distribution of one of `KINDS`; a block without the group counts as one without operations."""
-        workers = self.blocks.items()
-        return summary({n: [merged(getattr(g, kind) for g in _groups(b, self.group)) for b in found] for n, found in workers})
-
-
-def total(blocks: Sequence[LoadBlock]) -> Total:
-    """Return the sum of all operations in some blocks of one load worker, such as a single block."""
-    return Total({1: blocks}, ALL)
-
-
-def totals(blocks: Blocks) -> dict[tuple[str, str], Total]:
-    """Return (arm, group) → its sum over the blocks of one scenario; the group `ALL` is every operation."""
-    found: dict[tuple[str, str], Total] = {}
-    for arm in dict.fromkeys(block.arm for block in chain(*blocks.values())):
-        of_arm = {worker: [block for block in of_worker if block.arm == arm] for worker, of_worker in blocks.items()}
-        groups = dict.fromkeys([ALL, *(group for block in chain(*of_arm.values()) for group in block.groups)])
-        found |= {(arm, group): Total(of_arm, group) for group in groups}
-    return found
-
-
-def cycles(blocks: Blocks, group: str) -> dict[int, list[dict[str, Histogram]]]:
-    """Return worker → its cycles in order → arm → the response times of its block of one scenario, for one group or `ALL`."""
-    found: dict[int, dict[int, dict[str, Histogram]]] = defaultdict(lambda: defaultdict(dict))
-    for worker, of_worker in blocks.items():
-        for block in of_worker:
-            if group == ALL or group in block.groups:
-                found[worker][block.cycle][block.arm] = merged(g.response for g in _groups(block, group))
-    return {worker: [arms for _, arms in sorted(numbered.items())] for worker, numbered in found.items()}
-
-
-def histogram_rows(blocks: Blocks, scenario: str) -> Iterator[tuple[int | str, ...]]:
-    """Yield one scenario's histograms as rows of `harness.results.store.HISTOGRAM_COLUMNS`."""
-    for worker, of_worker in _of_scenario(blocks, scenario).items():
-        for block, (group, times), kind in ((b, g, kind) for b in of_worker for g in b.groups.items() for kind in KINDS):
-            wire: HistogramWire = getattr(times, kind)
-            for bucket, count in zip(wire.buckets, wire.counts, strict=True):
-                yield worker, block.cycle, block.position, block.arm, group, kind, bounds_ns(bucket)[0], count
-
-
-def _of_scenario(blocks: Blocks, scenario: str) -> Blocks:
-    """Return the blocks of one scenario by load worker, in ascending order."""
-    found = {worker: [block for block in blocks[worker] if block.scenario == scenario] for worker in sorted(blocks)}
-    return {worker: of_worker for worker, of_worker in found.items() if of_worker}
-
-
-def _groups(block: LoadBlock, group: str) -> list[LatencyHistograms]:
-    return list(block.groups.values()) if group == ALL else [block.groups[group]] if group in block.groups else []
-
-
-# Checks of the load generator and of each arm
-
-
-def generator_facts(blocks: Iterable[LoadBlock]) -> dict[str, str]:
-    """Return the load generator's CPU usage and lateness, for the record; empty without blocks."""
-    found = list(blocks)
-    late_ns = merged(b.lateness for b in found).percentile_ns(0.99)
-    facts = {"generator's busiest block": f"{max(b.cpu_percent for b in found):.0f} % of a core"} if found else {}
-    return facts if late_ns is None else facts | {"generator's lateness (p99)": f"{late_ns / 1e6:.3f} ms"}
-
-
-def generator_limit(blocks: Iterable[LoadBlock]) -> str | None:
-    """Return the reason why the generator, not the target, was the limit, or None; only a target in another process is judged."""
-    by_arm: dict[str, list[LoadBlock]] = defaultdict(list)  # because other processes may have disturbed a single block
-    for block in blocks:
-        if block.targets:
-            by_arm[block.arm].append(block)
-    for arm, of_arm in by_arm.items():
-        cpu_percent = sum(block.cpu_percent for block in of_arm) / len(of_arm)
-        if cpu_percent > MAX_CPU_PERCENT:
-            return (
-                f"the load generator was the limit: it used {cpu_percent:.0f} % of its core with {arm}; "
-                "lower the load, or distribute it over several generators"
-            )
-        late, response = merged(b.lateness for b in of_arm), merged(g.response for b in of_arm for g in b.groups.values())
-        for percentile, part in LATENESS_PERCENTILES.items():
-            late_ns, response_ns = late.percentile_ns(percentile), response.percentile_ns(percentile)
-            if late_ns is not None and response_ns is not None and late_ns > max(LATE_NS, LATE_SHARE * response_ns):
-                return (
-                    f"the load generator was the limit: with {arm} it started {part} at least {late_ns / 1e6:.1f} ms late, where "
-                    f"response times are {response_ns / 1e6:.1f} ms; lower the load, or give the generator a core to itself"
-                )
-    return None
-
-
-def overloaded(total: Total) -> str | None:
-    """Return the reason why an arm does not sustain the offered rate, or None.
-
-    Only operations that complete within measured time count: an arm that is too slow may still complete its backlog while draining.
-    Operations in flight at the end for as long as an operation takes with little queueing are not a backlog.
-    """
-    sums, blocks = total.sums, len([*chain(*total.blocks.values())])
-    failed, missing, response = sum(sums.errors.values()), sums.planned - sums.completed, Histogram.from_wire(sums.response)
-    if sums.unfinished:
-        return f"{sums.unfinished} of {sums.planned} operations were unfinished at the drain timeout"
-    if not total.is_open:
-        return None
-    if sums.dropped:
-        return f"{sums.dropped} of {sums.planned} operations were dropped at the limit of in-flight operations"
-    if failed > (1 - MIN_ACHIEVED_SHARE) * sums.planned:
-        return f"{failed} of {sums.planned} operations failed"
-    rate_per_s = sums.planned / total.seconds
-    in_flight = blocks * (1 + rate_per_s * (response.percentile_ns(EARLY_QUANTILE) or 0.0) / 1e9)
-    # Operations in flight at the start and at the end of measured time cancel on average; their difference has both variances.
-    chance = CHANCE_SD * math.sqrt(2 * blocks * rate_per_s * (response.mean_ns or 0.0) / 1e9)
-    if missing <= (1 - MIN_ACHIEVED_SHARE) * sums.planned or missing <= in_flight + chance + failed:
-        return None
-    return f"it completed {total.achieved_per_s:.4g} of {rate_per_s:.4g} operations per second"
-
-
-# Records of the run file
-
-
 def started_result(
     loaded: LoadedScenario, collected: CollectedResults, status: tuple[ScenarioStatus, str | None, int], load: LoadResult
 ) -> ScenarioResult:
@@ -286,7 +78,7 @@ def started_result(
         status=status[0],
         error=status[1],
         exit_code=status[2],
-        arms=[ArmResult(name, arm.description, errors[name]) for name, arm in loaded.scenario.arms.items()],
+        arms=[ArmResult(name, arm.description, errors[name], arm.as_written) for name, arm in loaded.scenario.arms.items()],
         dataset=dict(environment.dataset),
         engine_settings=dict(environment.engine_settings),
         load=load,
@@ -294,11 +86,13 @@ def started_result(
 
 
 def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: LoadJob) -> ScenarioResult:
-    """Return one scenario's result; a scenario of which no operation completed has failed."""
-    blocks, scenario = _of_scenario(collected.blocks, loaded.name), loaded.scenario
+    """Return one scenario's result. It has failed if no operation completed, or if an arm fails that may not."""
+    blocks, scenario = of_scenario(collected.blocks, loaded.name), loaded.scenario
     load = _load_result(blocks, collected, job)
     completed = any(a.operations for a in load.arms)
-    result = started_result(loaded, collected, _status(load, collected, completed=completed), load)
+    deciding = deciding_arms(loaded, {a.arm for a in load.arms})
+    load = replace(load, unsustained=_unsustained(load, deciding))
+    result = started_result(loaded, collected, _status(loaded.name, load, collected, deciding), load)
     arms = [a for a in load.arms if a.group != ALL]
     medians = [ratio for ratio in load.ratios if ratio.percentile == MEDIAN and ratio.group != ALL]
     return replace(
@@ -308,17 +102,52 @@ def scenario_result(loaded: LoadedScenario, collected: CollectedResults, job: Lo
         processes=len(blocks) * collected.sharing,
         latencies=in_order([_latency(a, blocks) for a in arms if a.operations and not a.overloaded], scenario),
         ratios=in_order([_ratio(r, blocks) for r in medians], scenario),
-        warnings=_warnings(load, blocks, collected.sharing),
+        warnings=load_warnings(load, blocks, collected.sharing),
         samples_file=f"samples/{loaded.name}-{result.engine}.csv" if completed else None,
+        load_settings=_load_settings(load, job),
     )
+
+
+def deciding_arms(loaded: LoadedScenario, arms: Collection[str]) -> list[str]:
+    """Return those of some arms that decide a run: an arm that may fail as written does not, unless there are no others."""
+    named = [name for name in loaded.scenario.arms if name in arms]
+    return [name for name in named if not loaded.scenario.arms[name].as_written] or named
+
+
+def _unsustained(load: LoadResult, deciding: Sequence[str]) -> list[str]:
+    """Return a message per deciding arm that does not sustain the load; an arm that fails has that reason instead."""
+    found = []
+    for arm in deciding:
+        rows = {a.group: a for a in load.arms if a.arm == arm}
+        reasons = (
+            [rows[ALL].overloaded] if rows[ALL].overloaded else [f"{g}: {a.overloaded}" for g, a in rows.items() if a.overloaded]
+        )
+        found += [f"{arm}: {'; '.join(map(str, reasons))}"] if reasons and not rows[ALL].failing else []
+    return found
+
+
+def _load_settings(load: LoadResult, job: LoadJob) -> dict[str, str]:
+    """Return the identity of a load in words; runs under another one are not comparable."""
+    is_open = job.model == LoadModel.OPEN
+    return {
+        "model": job.model,
+        "rate" if is_open else "users": load.arrivals,
+        **({"duration": f"{job.cycles * job.block_s:g} s"} if job.cycles is not None else {}),
+        "block": f"{job.block_s:g} s",
+        "warm-up": f"{job.warm_up_s:g} s",
+        "drain timeout": f"{job.drain_s:g} s",
+        **({"in-flight limit": str(job.in_flight_limit)} if is_open else {}),
+    }
 
 
 def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> LoadResult:
     """Return one scenario's results under load, with ratios between arms unless a check forbids them."""
     found = totals(blocks)
     invalid = generator_limit(chain(*blocks.values()))
-    arms = [_arm(arm, group, total, overloaded(found[arm, ALL])) for (arm, group), total in found.items()]
-    incomparable = {(a.arm, a.group) for a in arms if a.overloaded}
+    fails = _fails(found, job.error_tolerance, interrupted=collected.interrupted)
+    arms = [_arm(arm, group, total, overloaded(found[arm, ALL]), fails[arm, group]) for (arm, group), total in found.items()]
+    incomparable = {(a.arm, a.group) for a in arms if a.overloaded or a.failing}
+    incomparable |= {(a.arm, a.group) for a in arms if failing(found[a.arm, ALL], job.error_tolerance)}
     groups = {name: {a.group for a in arms if a.arm == name} for name in {a.arm for a in arms}}
     # All operations together are compared only between arms that had the same ones: an arm may be unable to run a group.
     incomparable |= {(name, ALL) for name, of_arm in groups.items() if of_arm != groups.get(BASELINE)}
@@ -340,12 +169,26 @@ def _load_result(blocks: Blocks, collected: CollectedResults, job: LoadJob) -> L
         ticks=collected.ticks,
         invalid=invalid,
         lost_workers=collected.crashed,
-        drain_s=job.drain_s,
-        in_flight_limit=job.in_flight_limit,
+        error_tolerance=job.error_tolerance,
     )
 
 
-def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> LoadedArm:
+def _fails(found: Mapping[tuple[str, str], Total], tolerance: float, *, interrupted: bool) -> dict[tuple[str, str], str | None]:
+    """Return (arm, group) → its failures beyond the tolerance; those of single groups also count for all operations together."""
+    fails: dict[tuple[str, str], str | None] = {}
+    for (arm, group), total in found.items():
+        if interrupted and not total.sums.errors and not total.sums.warm_up_errors:
+            fails[arm, group] = None  # operations that were cut short are not failures
+        else:
+            fails[arm, group] = failing(total, tolerance, is_part=group != ALL)
+    for arm, group in found:
+        if group == ALL and fails[arm, ALL] is None:
+            parts = [f"{name}: {text}" for (of, name), text in fails.items() if of == arm and text]
+            fails[arm, ALL] = "; ".join(parts) or None
+    return fails
+
+
+def _arm(arm: str, group: str, total: Total, all_overloaded: str | None, fails: str | None) -> LoadedArm:
     return LoadedArm(
         arm=arm,
         group=group,
@@ -360,19 +203,25 @@ def _arm(arm: str, group: str, total: Total, all_overloaded: str | None) -> Load
         queue=total.times("queue"),
         error_messages=total.sums.errors,
         overloaded=all_overloaded or overloaded(total),
+        warm_up=total.sums.warm_up,
+        warm_up_errors=total.sums.warm_up_errors,
+        failing=fails,
     )
 
 
-def _status(load: LoadResult, collected: CollectedResults, *, completed: bool) -> tuple[ScenarioStatus, str | None, int]:
+def _status(
+    name: str, load: LoadResult, collected: CollectedResults, deciding: Sequence[str]
+) -> tuple[ScenarioStatus, str | None, int]:
     if collected.failed is not None:
-        return ScenarioStatus.FAILED, str(collected.failed), collected.failed.code
-    if completed:
+        return ScenarioStatus.FAILED, str(collected.failed).removeprefix(f"{name}: "), collected.failed.code
+    fails = [f"{a.arm}: {a.failing}" for a in load.arms if a.group == ALL and a.failing and a.arm in deciding]
+    if fails := [*fails, *load.lost_workers]:
+        return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
+    if any(a.operations for a in load.arms):
         return ScenarioStatus.OK, None, 0
     if collected.interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0
-    messages = [message for arm in load.arms if arm.group == ALL for message in arm.error_messages]
-    reason = f"; the first error: {messages[0]}" if messages else ""
-    return ScenarioStatus.FAILED, f"no operation completed{reason}; run longer, or lower the load", 1
+    return ScenarioStatus.FAILED, "no operation was due in measured time; run longer, or raise the load", ScenarioFailedError.code
 
 
 def _latency(arm: LoadedArm, blocks: Blocks) -> Latency:
@@ -399,24 +248,3 @@ def _ratio(ratio: LoadRatio, blocks: Blocks) -> Ratio:
 
 def _median_ns(blocks: Sequence[LoadBlock], arm: str, group: str) -> float | None:
     return merged(b.groups[group].response for b in blocks if b.arm == arm and group in b.groups).percentile_ns(0.5)
-
-
-def shared_process_warning(remedy: str) -> RunWarning:
-    """Return the warning that the load generator and the data layer run in one process."""
-    message = "the load generator and the data layer share a process, so that each takes CPU time from the other"
-    return RunWarning("one process for both", message, remedy)
-
-
-def _warnings(load: LoadResult, blocks: Blocks, sharing: int) -> list[RunWarning]:
-    warnings = [
-        RunWarning("failed operations", f"{a.arm}: {count} × {message}", "fix them, or lower the load; they have no response time")
-        for a in load.arms
-        if a.group == ALL
-        for message, count in a.error_messages.items()
-    ]
-    if blocks and not any(block.targets for block in chain(*blocks.values())):
-        warnings.append(shared_process_warning("read ratios; a rate is not the data layer's own"))
-    if len(blocks) == sharing == 1:
-        message = "intervals are over the cycles of a single load worker"
-        warnings.append(RunWarning("one process", message, "add --processes 2 or more"))
-    return warnings

@@ -3,6 +3,7 @@
 A load test runs load workers one after another. In a capacity search arms alternate step by step, so that drift affects all alike.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,24 +15,17 @@ import msgspec
 
 from harness.bench.steps import Observer
 from harness.discovery import LoadedScenario
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
 from harness.load.block import LoadBlock
 from harness.load.capacity import NextStep, SearchEnd, SearchPlan, TriedStep, capacity, next_step, tried_step
+from harness.load.checks import generator_facts, generator_limit
 from harness.load.environment import LoadEnvironment, load_environment
 from harness.load.protocol import LoadJob
-from harness.load.results import (
-    CollectedResults,
-    generator_facts,
-    generator_limit,
-    histogram_rows,
-    merged,
-    scenario_result,
-    shared_process_warning,
-    started_result,
-    total,
-)
+from harness.load.results import CollectedResults, deciding_arms, scenario_result, started_result
 from harness.load.supervisor import Supervisor
+from harness.load.totals import histogram_rows, merged, total
+from harness.load.warnings import shared_process_warning
 from harness.results.load import Capacity, CapacityKind, LoadModel, LoadResult
 from harness.results.run import PromiseVerdict, Run, RunKind, RunSettings, RunWarning, ScenarioResult, ScenarioStatus, Verdict
 from harness.results.store import SCHEMA_VERSION, write_histograms, write_run
@@ -88,6 +82,10 @@ class LoadSession:
     """The cores of the load generator and of everything else."""
     collected: CollectedResults = field(default_factory=CollectedResults)
     """The results so far."""
+    _shares: deque[int] = field(default_factory=deque)
+    """Cycles of the load workers that are still to come."""
+    _hung: set[str] = field(default_factory=set)
+    """Arms that kept a load worker from going on, which later ones leave out."""
 
     def run(self) -> Run:
         """Run the plan, write the folder and return the record, also after Ctrl-C.
@@ -98,25 +96,32 @@ class LoadSession:
         """
         plan, collected = self.plan, self.collected
         collected.facts = machine.describe(self.cores)
+        self._shares, number = deque(plan.cycles_per_worker()), 0
         self._show("preparing", 0)
         with _prepared(plan, self.cores, collected) as environment:
             write_run(self._record([]), plan.out)  # a folder that cannot be written has to show before minutes of load
-            for number, cycles in enumerate(plan.cycles_per_worker(), 1):
-                if collected.failed is None:
-                    self._run_worker(environment, number, cycles)
+            while self._shares and self._arms and collected.failed is None:
+                number += 1
+                self._run_worker(environment, number, self._shares.popleft())
         finished = self._record([plan.loaded], utc_now())
         save(finished, collected, plan.out)
         return finished
 
+    @property
+    def _arms(self) -> list[str]:
+        """The arms that are put under load."""
+        return [arm for arm in self.plan.job.arms or self.plan.loaded.scenario.arms if arm not in self._hung]
+
     def _run_worker(self, environment: LoadEnvironment, number: int, cycles: int) -> None:
-        """Have one load worker run its cycles; if it ends early, the next worker follows."""
-        plan, workers = self.plan, len(self.plan.cycles_per_worker())
+        """Have one load worker run its cycles. If it ends early, the next one follows, with the rest of them if an arm hung."""
+        plan, workers = self.plan, number + len(self._shares)
         self._show(f"under load, worker {number} of {workers}", number)
         job = msgspec.structs.replace(
             plan.job,
             files=[str(plan.loaded.file)],
             settings=environment.settings(number - 1),
             cycles=cycles,
+            arms=self._arms if self._hung else plan.job.arms,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
             alone=self.cores.worker is not None,
         )
@@ -142,20 +147,26 @@ class LoadSession:
             self.collected.add(number, *supervisor.received())
             supervisor.close()
         if supervisor.failed:
-            blocks = len(self.collected.blocks.get(number, []))
-            self.collected.crashed.append(f"load worker {number} of {workers}, after {blocks} of its blocks: {supervisor.failed}")
+            blocks = self.collected.blocks.get(number, [])
+            self.collected.crashed.append(
+                f"load worker {number} of {workers}, after {len(blocks)} of its blocks: {supervisor.failed}"
+            )
+            begun = len({block.cycle for block in blocks})
+            if supervisor.hung_arm:
+                self._hung.add(supervisor.hung_arm)
+                self._shares.extendleft([cycles - begun] if cycles > begun else [])
 
     def _show(self, step: str, number: int) -> None:
         """Show the step of load worker `number`, 0 before the first, with the expected remaining seconds without draining."""
         job, shares = self.plan.job, self.plan.cycles_per_worker()
-        arms = len(job.arms or self.plan.loaded.scenario.arms)
-        left_s = sum(cycles * arms * (job.block_s + job.warm_up_s) + 2.0 for cycles in shares[max(0, number - 1) :])
-        self.observer.step(f"{self.plan.loaded.name} · {step}", number + 1, len(shares) + 1, left_s)
+        left_s = sum(cycles * len(self._arms) * (job.block_s + job.warm_up_s) + 2.0 for cycles in shares[max(0, number - 1) :])
+        self.observer.step(f"{self.plan.loaded.name} · {step}", number + 1, max(number, len(shares)) + 1, left_s)
 
     def _record(self, scenarios: Sequence[LoadedScenario], finished_at: datetime | None = None) -> Run:
         plan, collected = self.plan, self.collected
         facts = load_facts(collected, plan.job, plan.users)
-        found = [scenario_result(loaded, collected, plan.job) for loaded in scenarios]
+        job = msgspec.structs.replace(plan.job, cycles=plan.cycles)
+        found = [scenario_result(loaded, collected, job) for loaded in scenarios]
         return record(found, collected, facts, plan.settings, plan.out, plan.command, finished_at)
 
 
@@ -172,6 +183,8 @@ class CapacityPlan:
     """The run's folder."""
     command: str
     warm_up_s: float = 1.0
+    timeout_s: float = 60.0
+    """Timeout of one operation."""
     allow_remote: bool = False
 
 
@@ -200,7 +213,7 @@ class _ArmSearch:
     def is_unfinished(self) -> bool:
         """Whether it was stopped before it had both a sustained and a failed level."""
         found = self.capacity()
-        return (self.end is None or self.end.out_of_budget) and None in {found.sustained, found.failed_at}
+        return (self.end is None or self.end.out_of_budget) and None in {found.sustained, found.failed_at} and not found.failing
 
 
 @dataclass
@@ -245,6 +258,7 @@ class CapacitySession:
             block_s=plan.plans[0].step_s,
             warm_up_s=plan.warm_up_s,
             arrivals=UNIT_RATE,
+            timeout_s=plan.timeout_s,
             arms=list(plan.arms),
             on_request=True,
             cpus=() if self.cores.worker is None else (self.cores.worker,),
@@ -314,7 +328,10 @@ class CapacitySession:
             capacities=found,
             lost_workers=collected.crashed,
         )
-        started = started_result(plan.loaded, collected, _search_status(found, interrupted=collected.interrupted), load)
+        deciding = deciding_arms(plan.loaded, plan.arms)
+        started = started_result(
+            plan.loaded, collected, _search_status(found, deciding, collected.crashed, interrupted=collected.interrupted), load
+        )
         result = replace(started, processes=1, warnings=self._warnings(found))
         return replace(result, verdicts=verdicts(plan.loaded, result))
 
@@ -331,10 +348,10 @@ class CapacitySession:
 
 def observation(level: float, block: LoadBlock) -> LoadObservation:
     """Return a step's figures from its block, all groups of operations together."""
-    whole, invalid = total([block]), generator_limit([block])
-    response = merged([whole.sums.response]).summary()
+    whole, invalid = total([block]), generator_limit([block], is_capacity=True)
+    sums, response = whole.sums, merged([whole.sums.response]).summary()
     return LoadObservation(
-        level, whole.offered_per_s, whole.achieved_per_s, whole.sums.planned, whole.sums.operations, response, invalid
+        level, whole.offered_per_s, whole.achieved_per_s, sums.planned, sums.operations, response, invalid, sums.errors
     )
 
 
@@ -348,12 +365,20 @@ def verdicts(loaded: LoadedScenario, result: ScenarioResult) -> list[Verdict]:
     return [verdict for verdict, other in pairs if other.verdict == PromiseVerdict.NOT_MEASURED != verdict.verdict]
 
 
-def _search_status(found: Sequence[Capacity], *, interrupted: bool) -> tuple[ScenarioStatus, str | None, int]:
-    """Return a scenario's status, error and exit code; a scenario of which no operation completed has failed."""
+def _search_status(
+    found: Sequence[Capacity], deciding: Sequence[str], crashed: Sequence[str], *, interrupted: bool
+) -> tuple[ScenarioStatus, str | None, int]:
+    """Return a scenario's status, error and exit code.
+
+    It has failed if an arm that decides fails, a load worker crashed, or no operation completed.
+    """
+    by_arm = {c.arm: f"{c.arm}: {c.failing}" for c in reversed(found) if c.failing and c.arm in deciding}
+    if fails := [*(by_arm[arm] for arm in deciding if arm in by_arm), *crashed]:
+        return ScenarioStatus.FAILED, "; ".join(fails), ScenarioFailedError.code
     if interrupted:
         return ScenarioStatus.INTERRUPTED, None, 0
     if found and not any(step.operations for c in found for step in c.steps):
-        return ScenarioStatus.FAILED, f"no operation completed; {found[0].reason}", 1
+        return ScenarioStatus.FAILED, f"no operation completed; {found[0].reason}", ScenarioFailedError.code
     return ScenarioStatus.OK, None, 0
 
 

@@ -3,20 +3,33 @@
 It works in a process that Locust has patched and in one that it has not: all messages go over a socket.
 """
 
+import subprocess
 import threading
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
 from harness.errors import ScenarioFailedError
 from harness.load.block import GIVE_UP_S, LoadBlock
-from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
+from harness.load.deadlines import OperationHangsError
+from harness.load.protocol import (
+    PHASE_FACTOR,
+    LoadJob,
+    Order,
+    StepStarted,
+    TickMeasured,
+    WorkerFinished,
+    WorkerReady,
+    WorkerReport,
+)
 from harness.results.load import Tick
 from harness.runtime.child import Child, JobFailed, python_module
+from harness.runtime.clock import Clock, MonotonicClock
 
 STOP_S = 10.0  # seconds that the worker may take to close its instances, in addition to draining
+GRACE_S = 5.0  # seconds after a step's timeout in which the worker can end it by itself, before it is ended
 POLL_S = 0.1  # seconds between two checks, while waiting for a block, that the worker is still running
 
 _Report = WorkerReport | JobFailed
@@ -29,8 +42,11 @@ class Supervisor:
 
     job: LoadJob
     """The load it generates."""
+    clock: Clock = field(default_factory=MonotonicClock)
     failed: str | None = None
     """The reason why it ended early."""
+    hung_arm: str = ""
+    """The arm that kept the worker from going on, if that is the reason."""
     facts: dict[str, str] = field(default_factory=dict)
     """Description of its process."""
     cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -43,19 +59,29 @@ class Supervisor:
     _reader: threading.Thread | None = None
     _last: Order | None = None
     _closing: bool = False
+    _finished: bool = False
+    _step: StepStarted | None = None
+    """The step of the worker that runs; None while it waits for an order."""
+    _deadline_ns: int | None = None
+    """The time at which the worker is ended, because the step has not ended."""
 
     def start(self) -> None:
         """Start the worker and wait until its instances are open and their answers compared; raise its error if it cannot."""
+        self._begin(StepStarted("loading the scenario", "", PHASE_FACTOR * self.job.timeout_s))
         self._child = Child(python_module("harness.load.worker"), _decoder, cores=self.job.cpus, capture=False)
         with ExitStack() as on_error:
             on_error.callback(self.close)
             self._child.send(self.job)
-            report = self._child.receive()
+            while isinstance(report := self._receive(self._child), StepStarted):
+                self._begin(report)
             if isinstance(report, JobFailed):
+                with suppress(subprocess.TimeoutExpired):  # it closes its instances
+                    self._child.process.wait(STOP_S)
                 raise report.error()
             if not isinstance(report, WorkerReady):
-                raise ScenarioFailedError(f"load worker exited unexpectedly ({self._child.exit_description()})")
+                raise ScenarioFailedError(self._exit_message(self._child))
             on_error.pop_all()
+        self._begin(None)
         self.facts, self.cannot_run = report.facts, report.cannot_run
         self._reader = threading.Thread(target=self._read, args=(self._child,), daemon=True)
         self._reader.start()
@@ -81,9 +107,18 @@ class Supervisor:
         return self._blocks.popleft()
 
     def wait(self) -> None:
-        """Wait until a report arrives, or for `POLL_S` seconds."""
+        """Wait until a report arrives, or for `POLL_S` seconds; end a worker whose step has exceeded its timeout."""
         self._received.wait(POLL_S)
         self._received.clear()
+        self.check()
+
+    def check(self) -> None:
+        """End the worker if its step has exceeded its timeout."""
+        deadline_ns, step = self._deadline_ns, self._step
+        if deadline_ns is not None and self.clock.now_ns() > deadline_ns and self.running and self._child is not None:
+            if self.failed is None and step is not None:
+                self.failed, self.hung_arm = _overdue(step), step.arm
+            self._child.end()
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
         """Return the blocks and the ticks received since the last call."""
@@ -91,10 +126,16 @@ class Supervisor:
         return [self._blocks.popleft() for _ in range(blocks)], [self._ticks.popleft() for _ in range(ticks)]
 
     def stop(self) -> None:
-        """Let the worker cut its block short, drain and exit, and collect the rest."""
+        """Let the worker cut its block short, drain and exit, and collect the rest; end one that does not."""
         self._order(Order(stop=True))
-        if self._reader is not None:
-            self._reader.join(self.job.drain_s + GIVE_UP_S + STOP_S)
+        if self._reader is None:
+            return
+        step = self._step  # it closes its instances next
+        self._reader.join(self.job.drain_s + GIVE_UP_S + STOP_S)
+        if self.running and self.failed is None:
+            blocked = self._step or step
+            self.failed = f"{blocked.step if blocked is not None else 'the load worker'} did not end when it was stopped"
+            self.hung_arm = blocked.arm if blocked is not None else ""
 
     def close(self) -> None:
         """End the worker, if it has not exited by itself."""
@@ -108,16 +149,49 @@ class Supervisor:
 
     def _read(self, child: Child[_Report]) -> None:
         while (report := child.receive()) is not None:
-            if isinstance(report, LoadBlock):
-                self._blocks.append(report)
-            elif isinstance(report, TickMeasured):
-                self._ticks.append(report.tick)
-            elif isinstance(report, JobFailed):
-                self.failed = report.message
+            self._add(report)
             self._received.set()
-        if child.process.wait() != 0 and not self._closing:
-            self.failed = self.failed or f"load worker exited unexpectedly during the run ({child.exit_description()})"
+        child.process.wait()
+        if not self._finished and not self._closing:
+            self.failed = self.failed or self._exit_message(child)
         self._received.set()
+
+    def _add(self, report: _Report) -> None:
+        if isinstance(report, LoadBlock):
+            self._begin(None)
+            self._blocks.append(report)
+        elif isinstance(report, TickMeasured):
+            self._ticks.append(report.tick)
+        elif isinstance(report, StepStarted):
+            self._begin(report)
+        elif isinstance(report, WorkerFinished):
+            self._finished = True
+        elif isinstance(report, JobFailed):
+            if report.kind == OperationHangsError.__name__ and self._step is not None and self.failed is None:
+                self.hung_arm = self._step.arm
+            self.failed = self.failed or report.message
+            self._deadline_ns = self.clock.now_ns() + int(STOP_S * 1e9)  # it closes its instances
+
+    def _begin(self, step: StepStarted | None) -> None:
+        """Set the step that the worker has begun, and its deadline; a worker that has failed keeps its own."""
+        self._step = step
+        if self.failed is None:
+            self._deadline_ns = None if step is None else self.clock.now_ns() + int((step.timeout_s + GRACE_S) * 1e9)
+
+    def _receive(self, child: Child[_Report]) -> _Report | None:
+        assert self._step is not None
+        try:
+            return child.receive(self._step.timeout_s + GRACE_S)
+        except TimeoutError as error:
+            raise ScenarioFailedError(_overdue(self._step)) from error
+
+    def _exit_message(self, child: Child[_Report]) -> str:
+        during = self._step.step if self._step is not None else "the run"
+        return f"load worker exited unexpectedly during {during} ({child.exit_description()})"
 
     def _order(self, order: Order) -> bool:
         return self._child is not None and self._child.send(order)  # a worker that has exited is noticed by the reader
+
+
+def _overdue(step: StepStarted) -> str:
+    return f"{step.step} did not end within {step.timeout_s:g} s, so the load worker was ended; see --timeout"

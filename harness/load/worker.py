@@ -13,13 +13,13 @@ import contextlib
 import gc
 import importlib.metadata
 import itertools
+import math
 import os
 import random
 import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,9 +32,21 @@ from harness.bench.verify import verify
 from harness.discovery import LoadedScenario, load
 from harness.errors import HarnessError, ScenarioFailedError
 from harness.load import arrivals
-from harness.load.block import BlockTime, LoadBlock, Recorder, run_closed, run_open, wire
+from harness.load.block import GIVE_UP_S, BlockTime, InFlight, LoadBlock, Recorder, run_closed, run_open, time_out, wire
+from harness.load.deadlines import CHECK_S, OperationHangsError, OperationThreads, Watchdog, limited
+from harness.load.error_messages import message_of
+from harness.load.own_cost import own_cost_ns
 from harness.load.pacing import KeepAwake, Pacer, PacerProtocol
-from harness.load.protocol import LoadJob, Order, TickMeasured, WorkerReady, WorkerReport
+from harness.load.protocol import (
+    PHASE_FACTOR,
+    LoadJob,
+    Order,
+    StepStarted,
+    TickMeasured,
+    WorkerFinished,
+    WorkerReady,
+    WorkerReport,
+)
 from harness.load.sampler import Sampler
 from harness.results.load import LoadModel
 from harness.results.run import BASELINE
@@ -121,10 +133,21 @@ class LoadWorker:
     """Runs blocks of load on every scenario's instances. `cannot_run` is the same as in `WorkerReady`."""
 
     def __init__(
-        self, loaded: Sequence[LoadedScenario], job: LoadJob, clock: Clock, pacer: PacerProtocol, sampler: Sampler | None = None
+        self,
+        loaded: Sequence[LoadedScenario],
+        job: LoadJob,
+        clock: Clock,
+        pacer: PacerProtocol,
+        sampler: Sampler | None = None,
+        begin: Callable[[StepStarted, float], None] = lambda _step, _limit_s: None,
     ) -> None:
+        """Prepare for a job. `begin` gets every step, and for how long the loop may be without a turn in it, in seconds."""
         self._loaded = list(zip(loaded, job.settings, strict=True))
-        self._job, self._clock, self._pacer, self._sampler = job, clock, pacer, sampler
+        self._job, self._clock, self._pacer, self._sampler, self._begin = job, clock, pacer, sampler, begin
+        self._pool: OperationThreads | None = None
+        self._own_cost_ns = 0.0
+        self._stuck = 0
+        self._recorder: Recorder | None = None
         self._arrivals = arrivals.parse(job.arrivals)
         first = job.settings[0]
         self._random = random.Random(f"{first.seed}/{first.stream}/load")  # noqa: S311 - the order has to be reproducible
@@ -141,26 +164,32 @@ class LoadWorker:
         modes = set(self._execution.values())
         return {"execution": modes.pop()} if len(modes) == 1 else {f"execution of {n}": mode for n, mode in self._execution.items()}
 
+    def in_flight(self) -> list[InFlight]:
+        """Return the operations in flight of the current block."""
+        return [] if self._recorder is None else list(self._recorder.in_flight)
+
     async def open(self) -> None:
-        """Open every arm's instance, create its cases and compare the answers; `ScenarioFailedError` if they differ."""
+        """Open every arm's instance, create its cases and compare the answers; `ScenarioFailedError` if they differ or hang."""
         for loaded, setting in self._loaded:
             scenario = loaded.scenario
             self._execution[loaded.name] = SYNCHRONOUS if scenario.is_synchronous else ASYNCHRONOUS
             if scenario.is_synchronous:
-                pool = self._stack.enter_context(ThreadPoolExecutor(THREADS, "synchronous run"))
-                scenario = scenario.in_threads(pool)
+                if self._pool is None:
+                    self._pool = OperationThreads(THREADS)
+                scenario = scenario.in_threads(self._pool)
                 loaded = replace(loaded, scenario=scenario)  # noqa: PLW2901 - the same scenario, run as it is from here on
             wanted = [arm for arm in scenario.arms if self._job.arms is None or arm in self._job.arms]
             opened = dict.fromkeys([BASELINE, *wanted])
-            instances = {arm: await self._stack.enter_async_context(scenario.open(arm, setting)) for arm in opened}
+            instances = {arm: await self._opened(loaded, arm, setting) for arm in opened}
             target = LoadedInstances(loaded, setting, instances)
             cases = first_of_each_group(target.stream(0), VERIFIED_CASES)
+            timed = limited(scenario, instances, self._job.timeout_s, self._begin_operation)
             try:
-                verified = await verify(scenario, instances, cases)
+                verified = await verify(timed, instances, cases)
             except ScenarioFailedError as error:
                 raise ScenarioFailedError(f"{loaded.name}: {error}") from error
             for instance in instances.values():
-                await scenario.settle(instance)
+                await timed.settle(instance)
             excluded = target.excluded = frozenset(verified.cannot_run)
             groups = {c.group for c in cases}
             self.cannot_run += [(loaded.name, arm, g, error) for (arm, g), error in verified.cannot_run.items() if g in groups]
@@ -171,9 +200,33 @@ class LoadWorker:
                 target.stream(number)
             self._scenarios.append(target)
 
+    async def calibrate(self) -> None:
+        """Measure the generator's own cost per operation, which is not the operations'."""
+        self._own_cost_ns = await own_cost_ns(self._job.model, self._clock, self._pacer, self._pool)
+
     async def close(self) -> None:
         """Close every instance."""
+        timeout_s = PHASE_FACTOR * self._job.timeout_s
+        self._begin(StepStarted("closing the arms' instances", "", timeout_s), timeout_s)
         await self._stack.aclose()
+        if self._pool is not None:
+            self._pool.leave()
+
+    async def _opened(self, loaded: LoadedScenario, arm: str, setting: Setting) -> Any:
+        timeout_s = PHASE_FACTOR * self._job.timeout_s
+        self._begin(StepStarted(f"{arm}: open()", arm, timeout_s), timeout_s)
+        limit = asyncio.timeout(timeout_s)
+        try:
+            async with limit:
+                return await self._stack.enter_async_context(loaded.scenario.open(arm, setting))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            message = f"{loaded.name}: {arm}: open() did not end within {timeout_s:g} s, {PHASE_FACTOR} times --timeout"
+            raise ScenarioFailedError(message) from error
+
+    def _begin_operation(self, step: StepStarted) -> None:
+        self._begin(step, step.timeout_s)
 
     async def cycles(self, last: Callable[[], Order], stopped: Callable[[], bool]) -> AsyncIterator[LoadBlock]:
         """Yield the blocks of the job's cycles, each under the load of the last order; `stopped()` cuts the last block short."""
@@ -188,6 +241,7 @@ class LoadWorker:
                         yield block
                     if stopped():
                         return
+                    await self._check_ended(arm)
                 scenario.arrived += len(offsets_ns)
             cycle += 1
 
@@ -199,8 +253,20 @@ class LoadWorker:
             raise ScenarioFailedError(f"{name}: arm {arm} cannot take load; it is not selected, or runs no group as written")
         offsets_ns = self._offsets_ns(number, order)
         block = await self._block(scenario, arm, (number, 0), order, offsets_ns, stopped)
+        await self._check_ended(arm)
         scenario.arrived += len(offsets_ns)
         return block
+
+    async def _check_ended(self, arm: str) -> None:
+        """Raise `OperationHangsError` if operations of an arm still run after its block: they would disturb the next arm's."""
+        for _ in range(round(GIVE_UP_S / CHECK_S)):
+            if self._pool is None or not self._pool.running:
+                break
+            await asyncio.sleep(CHECK_S)
+        running = self._stuck + (self._pool.running if self._pool is not None else 0)
+        if running:
+            counted = f"{running} operation{'s' * (running != 1)} still ran {GIVE_UP_S:g} s after the drain timeout"
+            raise OperationHangsError(f"{arm}: {counted} and could not be cancelled")
 
     def _block_s(self, order: Order) -> float:
         return self._job.block_s if order.block_s is None else order.block_s
@@ -229,17 +295,23 @@ class LoadWorker:
         targets = runnable.targets(instance)
         # Without targets, the operations in this process need the core.
         keep_awake = KeepAwake(self._clock, wanted=bool(targets) and job.alone)
-        recorder = Recorder(runnable, instance, self._clock, lambda: cpu_ns() - keep_awake.idle_ns)
-        parts_ns = int(job.warm_up_s * 1e9), int(self._block_s(order) * 1e9), int(job.drain_s * 1e9)
+        recorder = Recorder(runnable, instance, self._clock, lambda: cpu_ns() - keep_awake.idle_ns, self._own_cost_ns)
+        self._recorder = recorder
+        seconds = (job.warm_up_s, self._block_s(order), job.drain_s, job.timeout_s)
+        self._begin(StepStarted(f"{arm} under load", arm, math.fsum(seconds) + 2 * GIVE_UP_S), job.timeout_s)
+        parts_ns = [int(duration_s * 1e9) for duration_s in seconds]
         schedule, time = scenario.arrivals(arm, offsets_ns), BlockTime(self._clock, self._pacer, stopped, *parts_ns)
         cases = [scenario.user(arm, user) for user in range(users)]
         if self._sampler is not None:
             await self._sampler.begin(arm, recorder, targets, lambda: runnable.counts(instance))
         async with keep_awake:
+            timing_out = asyncio.ensure_future(time_out(recorder, time))
             run = run_closed(recorder, cases, time) if users else run_open(recorder, schedule, job.in_flight_limit, time)
             measured_ns = await run
+            timing_out.cancel()
         if self._sampler is not None:
             self._sampler.end()
+        self._stuck = recorder.stuck
         await runnable.settle(instance)
         return LoadBlock(
             scenario=scenario.loaded.name,
@@ -252,6 +324,8 @@ class LoadWorker:
             lateness=wire(recorder.lateness_ns),
             cpu_percent=recorder.cpu_percent,
             targets=bool(targets),
+            warm_up_ns=parts_ns[0],
+            own_percent=recorder.own_percent,
         )
 
 
@@ -270,37 +344,66 @@ def main() -> None:
             supervisor.write_line(encoder.encode(report))
 
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(job, supervisor, send))
-    except HarnessError as error:
-        send(JobFailed(str(error), error.code))
-    except Exception as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
-        send(JobFailed(f"{type(error).__name__}: {error}"))
-    os._exit(0)  # the thread that waits for orders must not keep the process alive
+        asyncio.Runner(loop_factory=new_event_loop).run(_serve(job, supervisor, send))
+    except BaseException as error:  # noqa: BLE001 - a scenario's own code may raise anything; the supervisor shows it in one line
+        send(_failure(error))
+    else:
+        send(WorkerFinished())
+    os._exit(0)  # threads that wait, for orders or for ever, must not keep the process alive
+
+
+def _failure(error: BaseException) -> JobFailed:
+    if isinstance(error, HarnessError):
+        return JobFailed(str(error), error.code, kind=type(error).__name__)
+    return JobFailed(message_of(error), kind=type(error).__name__)
 
 
 async def _serve(job: LoadJob, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]) -> None:
-    clock = MonotonicClock()
+    clock, files = MonotonicClock(), [Path(file) for file in job.files]
+
+    def fail(error: HarnessError) -> None:
+        send(_failure(error))
+        os._exit(1)  # the loop takes no turn in which it could end
+
+    watchdog = Watchdog(job.timeout_s, clock, fail)
+
+    def begin(step: StepStarted, limit_s: float) -> None:
+        watchdog.step, watchdog.limit_s = step, limit_s
+        send(step)
+
     async with Pacer(clock) as pacer, Sampler(lambda tick: send(TickMeasured(tick)), clock) as sampler:
-        worker = LoadWorker([load(Path(f)) for f in job.files], job, clock, pacer, sampler)
-        try:
-            await worker.open()
-            gc.collect()
-            gc.freeze()  # the instances live as long as the process: collections under load need not scan them
-            orders = _Orders(asyncio.get_running_loop())
-            send(WorkerReady({"event loop": EVENT_LOOP, **worker.facts}, worker.cannot_run))
-            threading.Thread(target=orders.listen, args=(supervisor,), daemon=True).start()
-            if job.on_request:
-                for number in itertools.count():
-                    if (order := await orders.waiting.get()).stop:
-                        break
-                    send(await worker.run_block(order, number, lambda: orders.last.stop))
-            else:
-                await orders.waiting.get()
-                async for block in worker.cycles(lambda: orders.last, lambda: orders.last.stop):
-                    send(block)
-        finally:
-            await worker.close()
+        worker = LoadWorker([load(file) for file in files], job, clock, pacer, sampler, begin)
+        watchdog.files, watchdog.in_flight = files, worker.in_flight
+        with watchdog:
+            try:
+                await _work(job, worker, supervisor, send)
+            except BaseException as error:
+                send(_failure(error))  # before closing, which may hang as well
+                raise
+            finally:
+                await worker.close()
+
+
+async def _work(
+    job: LoadJob, worker: LoadWorker, supervisor: channel.Channel, send: Callable[[WorkerReport | JobFailed], None]
+) -> None:
+    """Prepare, report ready, and run blocks under the orders that follow."""
+    await worker.open()
+    await worker.calibrate()
+    gc.collect()
+    gc.freeze()  # the instances live as long as the process: collections under load need not scan them
+    orders = _Orders(asyncio.get_running_loop())
+    send(WorkerReady({"event loop": EVENT_LOOP, **worker.facts}, worker.cannot_run))
+    threading.Thread(target=orders.listen, args=(supervisor,), daemon=True).start()
+    if job.on_request:
+        for number in itertools.count():
+            if (order := await orders.waiting.get()).stop:
+                break
+            send(await worker.run_block(order, number, lambda: orders.last.stop))
+    else:
+        await orders.waiting.get()
+        async for block in worker.cycles(lambda: orders.last, lambda: orders.last.stop):
+            send(block)
 
 
 class _Orders:

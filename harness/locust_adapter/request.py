@@ -25,6 +25,7 @@ from harness.results.run import RunSettings
 Converted = TypeVar("Converted")
 
 ALL_ARMS = "all"
+_SHARE = converters.percent(1.0, zero=True, example="0.1%")
 
 CLOSED_BLOCK_S, OPEN_BLOCK_S, OPEN_WARM_UP_S, DRAIN_S = 0.25, 1.0, 0.25, 10.0
 """Blocks are short, so that Locust's tables are updated often, and a short run includes every arm of every scenario."""
@@ -110,6 +111,8 @@ class RunRequest(msgspec.Struct, frozen=True):
             drain_s=float(options.stop_timeout) or DRAIN_S,
             model=LoadModel.OPEN if schedule else LoadModel.CLOSED,
             in_flight_limit=max(1, math.ceil(users / max(1, len(workers)))),
+            timeout_s=_checked(converters.duration, "--timeout", options.timeout),
+            error_tolerance=_checked(_SHARE, "--errors", options.errors),
             arms=sorted({arm for loaded in scenarios for arm in _selected_arms(loaded, options)}),
         )
         if schedule:
@@ -153,6 +156,10 @@ def add_options(parser: Any, **_: Any) -> None:
     parser.add_argument("--block", default="", type=block, metavar="DURATION", help="measured time of one arm's block")
     parser.add_argument("--rtt", default="0", type=converters.rtt_ms, metavar="MS", help="round-trip time to the servers, in ms")
     parser.add_argument("--seed", default="0", type=converters.seed, metavar="SEED", help="seed of data, cases and order")
+    parser.add_argument("--errors", default="0.1%", type=percentage, metavar="PERCENT", help="tolerated share of failed operations")
+    parser.add_argument(
+        "--timeout", default="60s", type=converters.duration, metavar="DURATION", help="longest time of one operation"
+    )
     about = "allow servers on other machines"
     parser.add_argument("--allow-remote", action="store_true", default=False, include_in_web_ui=False, help=about)
     about = "folder of the run (default: runs/<UTC time>-<commit>-load)"
@@ -166,6 +173,12 @@ def rate(text: str) -> str:
             arrivals.parse(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def percentage(text: str) -> str:
+    """Return the text of a percentage, after validating it: as a number, 1 would be ambiguous."""
+    _SHARE(text)
     return text
 
 

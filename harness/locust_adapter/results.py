@@ -12,10 +12,11 @@ from flask import Blueprint, Response, make_response, request
 from locust.env import Environment
 
 from harness.errors import INTERRUPTED, ScenarioFailedError
-from harness.load.results import CollectedResults, ScenarioEnvironment, combined, scenario_result
+from harness.load.results import CollectedResults, ScenarioEnvironment, scenario_result
 from harness.load.session import load_facts, record, save
+from harness.load.totals import combined
 from harness.locust_adapter.request import RunRequest
-from harness.results.run import Run
+from harness.results.run import Run, ScenarioStatus
 from harness.runtime import machine
 from harness.runtime.clock import utc_now
 from harness.runtime.cores import Cores
@@ -55,12 +56,15 @@ def write(results: CollectedResults, request: RunRequest, out: str) -> tuple[Pat
     return folder, found
 
 
-def exit_code(run: Run) -> int | None:
-    """Return the exit code of a run; None leaves it to Locust, which counts failed operations."""
+def exit_code(run: Run, on_error: int = 1) -> int:
+    """Return the exit code of a run, by the rules of `harness load`; `on_error` is Locust's own option for failed operations."""
     loads = [scenario.load for scenario in run.scenarios if scenario.load is not None]
-    if any(load.lost_workers for load in loads) or any(scenario.status == "failed" for scenario in run.scenarios):
-        return 1
-    return INTERRUPTED if run.interrupted or any(load.invalid for load in loads) else None
+    if any(load.lost_workers for load in loads):
+        return ScenarioFailedError.code
+    if failed := [scenario for scenario in run.scenarios if scenario.status == ScenarioStatus.FAILED]:
+        only_errors = all(s.load is not None and any(a.failing for a in s.load.arms) for s in failed)
+        return on_error if only_errors else min(s.exit_code for s in failed)
+    return INTERRUPTED if run.interrupted or any(load.invalid or load.unsustained for load in loads) else 0
 
 
 def report(folder: Path) -> int:

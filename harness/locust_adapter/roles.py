@@ -76,8 +76,11 @@ class EngineHandle:
             self._supervisor.load(0 if is_open else users)
 
     def received(self) -> tuple[list[LoadBlock], list[Tick]]:
-        """Return the blocks and the ticks received since the last call."""
-        return self._supervisor.received() if self._supervisor else ([], [])
+        """Return the blocks and the ticks received since the last call; end a load worker that hangs."""
+        if self._supervisor is None:
+            return [], []
+        self._supervisor.check()
+        return self._supervisor.received()
 
     def drain(self) -> tuple[list[LoadBlock], list[Tick]]:
         """Stop the load worker after its operations in flight; return the rest of its blocks and ticks."""
@@ -152,11 +155,16 @@ class Reporter(Role):
             self.environment.process_exit_code = error.code
             sys.stderr.write(f"harness: {error}\n")
             return
-        code = report(folder) or exit_code(run)
-        if code is not None:
+        code = report(folder) or exit_code(run, self.options.exit_code_on_error)
+        if code or not self._others_failed(request):
             self.environment.process_exit_code = code
         if self.page is not None:
             self.page.show(folder, run)
+
+    def _others_failed(self, request: RunRequest) -> bool:
+        """Return whether users of other locustfiles failed: Locust then decides on the exit code."""
+        mine = tuple(f"{scenario.name}: " for scenario in request.scenarios)
+        return bool(self.runner.exceptions) or any(not error.name.startswith(mine) for error in self.runner.errors.values())
 
 
 class Alone(Reporter):

@@ -1,6 +1,7 @@
 """Response times and throughput under load, as tables and in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from harness.report import capacity
 from harness.report.blocks import Block, Cell, Notice, Paragraph, ReportSection, SideBySide, Table, Tone, cells, of
@@ -16,15 +17,18 @@ READ = (
     "Response time counts from the intended start of an operation, so that it includes waiting behind slow ones; service time "
     "counts from the actual start; queue time is the difference. Operations that were unfinished at the drain timeout are "
     "right-censored: they count with the time they had waited. Dropped operations never started, because the limit of in-flight "
-    "operations was reached. Failed operations have no response time. An arm that cannot sustain the rate has no times here: they "
-    "would only show the length of the run. Brackets are 95 % confidence intervals, bootstrapped over processes and the cycles of "
-    "blocks inside them."
+    "operations was reached. Failed operations have no response time, and an arm that fails is not compared. An arm that cannot "
+    "sustain the rate has no times here: they would only show the length of the run. Brackets are 95 % confidence intervals, "
+    "bootstrapped over processes and the cycles of blocks inside them."
 )
 OVERLOADED = "cannot sustain this rate"
+FAILING = "failed operations are not fast answers"
 INVALID = "This load test is invalid: no conclusion can be drawn"
 INVALID_CAPTION = "invalid, no conclusion"
 TIMED = [label for label in QUANTILES if label in {"50", "99"}]
-"""The percentiles shown of service time, and in summaries."""
+"""The percentiles shown of service time."""
+MEDIAN = "50"
+"""The label of the median."""
 
 
 def parts(run: Run) -> list[tuple[str, ScenarioResult]]:
@@ -65,26 +69,38 @@ def overloaded(load: LoadResult, arm: str, group: str = ALL) -> str | None:
     return next((row.overloaded for row in rows if row is not None and row.overloaded), None)
 
 
+def failing(load: LoadResult, arm: str, group: str = ALL) -> str | None:
+    """Return an arm's failures beyond the tolerance, in a group or over all groups; it is then not compared."""
+    rows = [row_of(load, arm, group), row_of(load, arm, ALL)]
+    return next((row.failing for row in rows if row is not None and row.failing), None)
+
+
 def notices(result: ScenarioResult) -> list[Notice]:
-    """Return what makes figures unusable or incomplete: an invalid run, arms that cannot sustain the rate, crashed workers."""
+    """Return what makes figures unusable or incomplete: an invalid run, arms that fail or are overloaded, crashed workers.
+
+    Arms and workers that make the scenario fail are in its error.
+    """
     load = result.load or NO_LOAD
     found = [Notice("invalid", INVALID, load.invalid, Tone.BAD)] if load.invalid else []
     for arm in arms_of(result):
+        if (reason := failing(load, arm)) and f"{arm}: {reason}" not in (result.error or ""):
+            found.append(Notice("note", f"{arm} fails as written", reason))
         in_groups = (f"{group}: {reason}" for group in groups(result) if (reason := overloaded(load, arm, group)))
         if reason := overloaded(load, arm) or "; ".join(in_groups):
             found.append(Notice("note", f"{arm} {OVERLOADED}", reason))
-    return [*found, *(Notice("note", "crashed worker", message) for message in load.lost_workers)]
+    crashed = (message for message in load.lost_workers if message not in (result.error or ""))
+    return [*found, *(Notice("note", "crashed worker", message) for message in crashed)]
 
 
 def summary(result: ScenarioResult) -> Table | None:
-    """Return a row per arm over all operations: throughput, errors, median and tail against the baseline's, and its capacity."""
+    """Return a row per arm over all operations: throughput, errors, times, median and tail against the baseline's, capacity."""
     load = result.load or NO_LOAD
     head, rows, caption = ["arm"], {arm: [Cell(arm)] for arm in arms_of(result)}, "Capacity of each arm"
     if load.arms:
         group = groups(result)[0]
         unit = _unit(load, [group])
         head += _heads(unit)
-        caption = _caption(load, group)
+        caption = f"{_caption(load, group)}, throughput and response time"
         for arm, row in rows.items():
             row.extend(_overall(load, arm, group, unit))
     for kind in capacity.kinds(result):
@@ -106,8 +122,8 @@ def by_group(result: ScenarioResult) -> Table | None:
 
 
 def _heads(unit: Unit) -> list[str]:
-    response = [f"response p{label}, {unit.name}" for label in TIMED]
-    return ["this rate", "per second", "errors", *response, *(f"baseline ÷ arm, p{label}" for label in TIMED)]
+    response = [f"{name}, {unit.name}" for name in (f"p{MEDIAN}", "tail", "max")]
+    return ["this rate", "per second", "errors", *response, f"baseline ÷ arm, p{MEDIAN}", "baseline ÷ arm, tail"]
 
 
 def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
@@ -116,8 +132,29 @@ def _overall(load: LoadResult, arm: str, group: str, unit: Unit) -> list[Cell]:
         return [Cell(DASH, "not under load")] * len(_heads(unit))
     offered = "" if row.offered_per_s is None else f"of {significant(row.offered_per_s)}"
     rate = Cell(significant(row.achieved_per_s), "" if offered else "the closed model offers no rate", offered)
-    response = [_time(load, row, "response", label, unit, bounds=False) for label in TIMED]
-    return [_sustains(load, row), rate, Cell(whole(row.errors)), *response, *(ratio_cell(load, arm, group, q) for q in TIMED)]
+    response = [_time(load, row, "response", MEDIAN, unit, bounds=False), _tail(load, row, unit)]
+    response.append(_time(load, row, "response", "max", unit))
+    ratio = ratio_cell(load, arm, group, MEDIAN), _tail_ratio(load, arm, group)
+    return [_sustains(load, row), rate, Cell(whole(row.errors)), *response, *ratio]
+
+
+def _tail(load: LoadResult, row: LoadedArm, unit: Unit) -> Cell:
+    """Return the highest percentile that the operations support, with its label."""
+    label = highest(row.response.percentiles_ns)
+    cell = _time(load, row, "response", label, unit, bounds=False)
+    return cell if cell.text == DASH else Cell(cell.text, cell.note, f"(p{label})")
+
+
+def _tail_ratio(load: LoadResult, arm: str, group: str) -> Cell:
+    """Return the ratio at the highest percentile that the operations of both sides support, with its label."""
+    label = highest({x.percentile: x.ratio for x in load.ratios if (x.arm, x.group) == (arm, group)})
+    cell = ratio_cell(load, arm, group, label)
+    return cell if cell.text == DASH else replace(cell, detail=f"{cell.detail} (p{label})".strip())
+
+
+def highest(percentiles: Mapping[str, float | None]) -> str:
+    """Return the label of the highest percentile that has a value; that of the median without any."""
+    return next((label for label in reversed(QUANTILES) if percentiles.get(label) is not None), MEDIAN)
 
 
 def arms(result: ScenarioResult) -> list[Table]:
@@ -150,6 +187,8 @@ def _figures(load: LoadResult, found: list[LoadedArm], group: str, unit: Unit) -
 
 
 def _sustains(load: LoadResult, row: LoadedArm) -> Cell:
+    if reason := failing(load, row.arm, row.group):
+        return Cell("failed", reason)
     reason = overloaded(load, row.arm, row.group)
     return Cell("not sustained", reason) if reason else Cell("sustained")
 
@@ -196,6 +235,8 @@ def ratio_cell(load: LoadResult, arm: str, group: str, label: str) -> Cell:
     if arm == BASELINE or load.invalid:
         return Cell(DASH, IS_BASELINE if arm == BASELINE else load.invalid or "")
     for name in (arm, BASELINE):
+        if failing(load, name, group):
+            return Cell(DASH, f"{name} fails: {FAILING}")
         if overloaded(load, name, group):
             return Cell(DASH, f"{name} {OVERLOADED}")
     found = next((x for x in load.ratios if (x.arm, x.group, x.percentile) == (arm, group, label)), None)

@@ -28,7 +28,9 @@ def brief(run: Run, *, speeds: bool = False) -> list[Block]:
     elif not found:
         found = every_speed if run.kind == RunKind.LOAD else [Paragraph(NO_PROMISE)]
     warnings = [*warning_notices("Warnings", run.warnings), *_scenario_warnings(run, in_full=speeds)]
-    return [*found, *notices(run), *warnings, *(every_speed if speeds and run.kind != RunKind.LOAD else [])]
+    if run.kind == RunKind.LOAD:  # failed operations come before any figure of the others
+        return [*notices(run), *found, *warnings]
+    return [*found, *notices(run), *warnings, *(every_speed if speeds else [])]
 
 
 def full(run: Run) -> list[Block]:

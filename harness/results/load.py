@@ -80,7 +80,13 @@ class LoadedArm(ArmFigure):
     error_messages: dict[str, int] = field(default_factory=dict)
     """Message → number of operations."""
     overloaded: str | None = None
-    """The reason why the arm does not sustain the rate; its times then describe the run's length and not the arm."""
+    """The reason why the arm does not sustain the load; its times then describe the run's length and not the arm."""
+    warm_up: int = 0
+    """Operations of the warm-up, failed ones included. They are in no figure, and count where failures are judged."""
+    warm_up_errors: dict[str, int] = field(default_factory=dict)
+    """Message → number of operations of the warm-up that failed."""
+    failing: str | None = None
+    """Its failures, if they are beyond the tolerance, with the most frequent error: it is then not compared with other arms."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,8 @@ class CapacityStep:
     reason: str
     invalid: str | None = None
     """The reason why the generator, not the arm, was the limit."""
+    failing: str | None = None
+    """The failed operations, if their share alone misses the objective."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,8 @@ class Capacity:
     steps: list[CapacityStep]
     reason: str
     """The reason why the search ended."""
+    failing: str | None = None
+    """The failed operations at the lowest level, if they are the reason why no level was sustained."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,7 @@ class LoadResult:
     """The reason why no conclusion is valid: the generator was the limit."""
     lost_workers: list[str] = field(default_factory=list)
     """A message for each load worker that ended early."""
-    drain_s: float | None = None
-    """The drain timeout; None in a capacity search."""
-    in_flight_limit: int | None = None
-    """The limit of operations in flight, of all load workers together; None in a capacity search."""
+    error_tolerance: float = 0.0
+    """The share of failed operations that is tolerated, 0 to 1."""
+    unsustained: list[str] = field(default_factory=list)
+    """A message for each arm that does not sustain the load: the run is inconclusive. Without arms that may fail as written."""

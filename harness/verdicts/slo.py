@@ -2,7 +2,8 @@
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from harness.errors import UsageError
 from harness.results.load import LatencySummary
@@ -64,6 +65,8 @@ class LoadObservation:
     """Times from the due time."""
     invalid: str | None = None
     """The reason why the generator, not the arm, was the limit."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """Message → operations that raised, the most frequent first."""
 
     @property
     def failed_share(self) -> float:
@@ -93,6 +96,8 @@ class Judgement:
     is_met: bool | None
     """None with too few operations, or if the generator was the limit."""
     reason: str
+    failing: str | None = None
+    """The failed operations with their most frequent error, if their share alone breaks the objective or nothing completed."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,11 @@ class Objective:
     def judge(self, observed: LoadObservation) -> Judgement:
         """Judge an observation.
 
-        A broken bound fails with any number of operations; one that is met needs `needs_operations`.
+        A broken bound fails with any number of operations; one that is met needs `needs_operations`. Operations that raised break
+        it also where the generator was the limit: they often end at once, so that users in the closed model keep it busy.
         """
-        if observed.invalid:
+        failing = self._failing(observed)
+        if observed.invalid and not failing:
             return Judgement(None, observed.invalid)
         errors = f"errors {_percent(observed.failed_share)}"
         broken = [] if self.errors.admits(observed.failed_share) else [errors]
@@ -127,12 +134,21 @@ class Objective:
             broken.append(f"completed {_percent(share)} of the offered rate")
         broken += [text for bound in self.latencies for text in _broken_time(bound, observed.response)]
         if broken and observed.sent:
-            return Judgement(False, "; ".join(broken))  # noqa: FBT003 - the field is a verdict of three values
+            return Judgement(False, "; ".join(broken), failing)  # noqa: FBT003 - the field is a verdict of three values
         if observed.response.operations < self.needs_operations:
             return Judgement(None, f"too few operations: {observed.response.operations} of {self.needs_operations}")
         values = {b.name: value for b in self.latencies if (value := statistic_ns(observed.response, b.name))}
         figures = [f"{name} {_written(name, value)}" for name, value in values.items()]
         return Judgement(True, ", ".join([*figures, errors]))  # noqa: FBT003 - as above
+
+    def _failing(self, observed: LoadObservation) -> str | None:
+        raised = sum(observed.errors.values())
+        if raised and not self.errors.admits(raised / observed.sent):
+            message, count = next(iter(observed.errors.items()))
+            return f"{_percent(raised / observed.sent)} of operations failed: {message} ({count:,} of {observed.sent:,})"
+        if observed.sent and not observed.completed:
+            return f"none of {observed.sent:,} operations completed before the drain timeout"
+        return None
 
 
 def statistic_ns(times: LatencySummary, name: str) -> float | None:
@@ -213,8 +229,11 @@ def _broken_time(bound: Bound, times: LatencySummary) -> list[str]:
 
 
 def _written(name: str, value: float) -> str:
-    if name not in STATISTICS:
-        return _percent(value)
+    return format_ns(value) if name in STATISTICS else _percent(value)
+
+
+def format_ns(value: float) -> str:
+    """Return nanoseconds in the unit in which they are at least 1, with up to four digits: `150 ms`."""
     unit, size = next(((unit, size) for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)) if value >= size), ("ns", 1))
     return f"{value / size:.4g} {unit}"
 

@@ -1,5 +1,6 @@
 """Small runs for the tests of the gate: one scenario with two arms, with work counts, timed in three processes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.results.load import LatencySummary, LoadedArm, LoadModel, LoadResult
@@ -93,13 +94,25 @@ def loaded(
     return LoadedArm(arm, group, *counts, response=empty, service=empty, queue=empty, error_messages=messages)
 
 
-def under_load(*arms: LoadedArm, duration_s: float = 30.0, failed: str | None = None, **changes: object) -> Run:
-    """Return a load run of one scenario without work counts; `changes` are of its load, `failed` is its error."""
+LOAD = {
+    "model": "open",
+    "rate": "50 per second, evenly spaced",
+    "duration": "30 s",
+    "block": "5 s",
+    "warm-up": "2 s",
+    "drain timeout": "10 s",
+    "in-flight limit": "1000",
+}
+"""What identifies the load of `under_load`."""
+
+
+def under_load(*arms: LoadedArm, load: Mapping[str, str] = LOAD, failed: str | None = None, **changes: object) -> Run:
+    """Return a load run of one scenario without work counts; `changes` are of its `LoadResult`, `failed` is its error."""
     about = ([LoadModel.OPEN], "50 per second, evenly spaced", 5.0, 2.0, list(arms) or [loaded()])
-    load = replace(LoadResult(*about, drain_s=10.0, in_flight_limit=1000), **changes)  # type: ignore[arg-type]
-    made = result(work_counts=[], memory=[], load=load, error=failed)
+    under = replace(LoadResult(*about), **changes)  # type: ignore[arg-type]
+    made = result(work_counts=[], memory=[], load=under, error=failed, load_settings=dict(load))
     made = replace(made, status=ScenarioStatus.FAILED if failed else ScenarioStatus.OK)
-    return run(made, kind=RunKind.LOAD, settings=replace(SETTINGS, budget_s=duration_s))
+    return run(made, kind=RunKind.LOAD)
 
 
 def add(made: ScenarioResult, *counts: WorkCount) -> ScenarioResult:

@@ -19,8 +19,8 @@ COMMAND = [sys.executable, "-m", "harness", "capacity"]
 
 HELP = f"""\
 usage: harness capacity [-h] --slo SLO [--kind KIND[,KIND]] [--arms ARM[,ARM]] [--step DURATION] [--warm-up DURATION]
-                        [--budget DURATION] [--max-users LIMIT] [--engine ENGINE] [--size SIZE] [--seed SEED]
-                        [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
+                        [--budget DURATION] [--max-users LIMIT] [--timeout DURATION] [--engine ENGINE] [--size SIZE]
+                        [--seed SEED] [--rtt MS] [--allow-remote] [--out DIR] [--scenarios DIR] [--json]
                         SCENARIO
 
 Find the highest load at which each arm meets an SLO.
@@ -31,8 +31,8 @@ concurrent users (the closed model). A level runs for a few seconds. Levels doub
 narrows down to the highest sustained level, to 10 %, and repeats both ends. Arms alternate step by step.
 
 An SLO limits response times and errors: "p95 < 150ms", "p99 < 1s, errors < 0.1%", "mean < 20ms, max < 2s". Without a
-limit for errors, 1 % of the operations may fail. The run is written to a folder: run.json and report.html. Ctrl-C
-keeps what was found.
+limit for errors, 1 % of the operations may fail. The exit code is 1 if an arm sustains no level because its
+operations fail. The run is written to a folder: run.json and report.html. Ctrl-C keeps what was found.
 
 positional arguments:
   SCENARIO            name, file or directory of one scenario
@@ -46,6 +46,7 @@ options:
   --warm-up DURATION  unrecorded load before each step (default: 1s)
   --budget DURATION   time per arm and kind (default: 120s)
   --max-users LIMIT   highest number of users to try (default: 2000)
+  --timeout DURATION  longest time of one operation (default: 60s)
   --engine ENGINE     database engine: postgres, sqlite, turso (default: sqlite)
   --size SIZE         size of the dataset: tiny, small, medium, large (default: small)
   --seed SEED         seed of the data, the cases and the order (default: 0)

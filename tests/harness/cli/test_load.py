@@ -1,5 +1,6 @@
 """`harness load` in a separate process: one toy from start to end, servers that fail, and every usage error."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -33,15 +34,15 @@ def harness_load(*words: str) -> subprocess.CompletedProcess[str]:
 def test_a_run_writes_its_folder_and_its_report(tmp_path: Path) -> None:
     """It has the blocks of both workers and arms, ticks, ratios and histograms; the report's path is printed last."""
     out = tmp_path / "run"
-    words = ["--rate", "poisson:200", "--duration", "800ms", "--block", "200ms", "--arms", "baseline,optimised", *QUICK]
-    done = harness_load(str(TOYS / "adding.py"), *words, "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    words = ["--rate", "poisson:100", "--duration", "800ms", "--block", "200ms", "--arms", "baseline,optimised"]
+    done = harness_load(str(TOYS / "adding.py"), *words, "--size", "tiny", "--warm-up", "0", "--out", str(out))
     run = read_run(out)
     (result,) = run.scenarios
+    assert result.load is not None
+    assert done.returncode == (3 if result.load.unsustained else 0), done.stderr  # a busy machine may not sustain the rate
     assert (run.kind, result.status, result.processes, result.pairs) == ("load", "ok", 2, 4)
     assert "Poisson" in run.environment["arrivals"]
     assert "event loop" in run.environment
-    assert result.load is not None
     assert {a.arm for a in result.load.arms} == {"baseline", "optimised"}
     assert {t.process for t in result.load.ticks} <= {1, 2}
     whole = [a for a in result.load.arms if a.group == ALL]
@@ -59,7 +60,8 @@ def test_errors_of_a_server_are_counted_by_message(tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["--rate", "100", "--duration", "500ms", "--block", "500ms", "--processes", "1", *QUICK]
     done = harness_load(str(TOYS / "faulty.py"), *words, "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
+    assert "baseline: " in done.stdout
     (result,) = read_run(out).scenarios
     assert result.load is not None
     found = {(a.arm, a.group): a for a in result.load.arms}
@@ -79,7 +81,7 @@ def test_errors_of_a_server_are_counted_by_message(tmp_path: Path) -> None:
 def test_users_are_the_closed_model(tmp_path: Path) -> None:
     """Their number is in the record, which --json prints."""
     out = tmp_path / "run"
-    words = ["--users", "3", "--duration", "200ms", "--block", "200ms", "--processes", "1", "--json", *QUICK]
+    words = ["--users", "3", "--duration", "200ms", "--block", "200ms", "--processes", "1", "--json", "--arms", "baseline", *QUICK]
     done = harness_load(str(TOYS / "adding.py"), *words, "--out", str(out))
     assert done.returncode == 0, done.stderr
     (result,) = read_run(out).scenarios
@@ -115,8 +117,97 @@ def test_a_crashed_worker_is_reported_and_the_next_one_starts(tmp_path: Path) ->
     assert result.load is not None
     (lost,) = result.load.lost_workers
     assert lost.startswith("load worker 1 of 2, after ")
-    assert "load worker exited unexpectedly during the run (SIGKILL)" in lost
+    assert "load worker exited unexpectedly during baseline under load (SIGKILL)" in lost
     assert result.load.arms[0].operations > 0
+
+
+CASES = ROOT / "tests" / "cases" / "scenarios"
+
+
+@pytest.mark.slow
+def test_failed_operations_fail_the_run(tmp_path: Path) -> None:
+    """The exit code is 1; arm, error and count are the first thing on the terminal, and in the record; the arm has no ratio."""
+    out = tmp_path / "run"
+    words = ["--rate", "200", "--duration", "1s", "--block", "500ms", "--warm-up", "500ms", "--size", "tiny"]
+    done = harness_load(str(CASES / "fails.py"), *words, "--out", str(out))
+    assert done.returncode == 1, done.stderr
+    first = " ".join(done.stdout.split())
+    assert first.startswith(
+        "failed fails optimised: 200 of 200 operations failed (100 %): ConnectionRefusedError: pool exhausted (200)"
+    )
+    (result,) = read_run(out).scenarios
+    assert result.load is not None
+    assert (result.status, result.exit_code, result.load.ratios) == ("failed", 1, [])
+    assert str(result.error).startswith("optimised: 200 of 200 operations failed")
+
+
+@pytest.mark.slow
+def test_the_tolerance_of_failed_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in 25 fails: beyond the default tolerance, within one of 10 %, where the errors are warnings."""
+    monkeypatch.setenv("ERR", "1")
+    words = [str(CASES / "err_few.py"), "--rate", "200", "--duration", "1s", "--block", "1s", "--processes", "1", "--size", "tiny"]
+    strict = harness_load(*words, "--out", str(tmp_path / "strict"))
+    assert strict.returncode == 1, strict.stderr
+    tolerant = harness_load(*words, "--errors", "10%", "--max-in-flight", "5000", "--out", str(tmp_path / "tolerant"))
+    (result,) = read_run(tmp_path / "tolerant").scenarios
+    assert result.load is not None
+    assert (result.status, result.load.error_tolerance) == ("ok", 0.1)
+    assert "failed operations" in {warning.name for warning in result.warnings}
+    assert tolerant.returncode == (3 if result.load.unsustained else 0)  # on a busy machine operations may stay behind
+
+
+@pytest.mark.slow
+def test_dropped_arrivals_make_a_run_inconclusive(tmp_path: Path) -> None:
+    """The exit code is 3; the arm, the count and the next step are named."""
+    waiting, out = tmp_path / "adding.py", tmp_path / "run"
+    waiting.write_text((TOYS / "adding.py").read_text().replace("await asyncio.sleep(0)", "await asyncio.sleep(0.2)"))
+    words = ["--rate", "100", "--duration", "500ms", "--block", "500ms", "--processes", "1", "--arms", "baseline", "--warm-up", "0"]
+    done = harness_load(str(waiting), *words, "--max-in-flight", "2", "--size", "tiny", "--out", str(out))
+    assert done.returncode == 3, done.stderr
+    (result,) = read_run(out).scenarios
+    assert result.load is not None
+    (message,) = result.load.unsustained
+    assert re.fullmatch(
+        r"baseline: \d+ of 50 operations were dropped at the limit of in-flight operations; lower the load, or raise the limit",
+        message,
+    )
+    assert "dropped at the limit" in " ".join(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_an_arm_that_never_answers_ends_with_its_name(tmp_path: Path) -> None:
+    """The run ends by itself with exit code 1; arm, case and group are named."""
+    words = ["--rate", "20", "--duration", "2s", "--drain", "1s", "--timeout", "2s", "--size", "tiny"]
+    done = harness_load(str(CASES / "hang_arm.py"), *words, "--out", str(tmp_path / "run"))
+    assert done.returncode == 1, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "optimised raised in case 'n 0': TimeoutError: no answer within 2 s in group 'g'; see --timeout" in said
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+BLOCKS = """
+        if instance["arm"] == "optimised" and instance["steps"][0] > 8:
+            time.sleep(600)
+        await asyncio.sleep(0)"""
+
+
+@pytest.mark.slow
+def test_an_arm_that_blocks_under_load_is_left_out(tmp_path: Path) -> None:
+    """Case and line are named, the exit code is 1, and the other arms get all their blocks from another worker."""
+    blocking, out = tmp_path / "adding.py", tmp_path / "run"
+    text = (TOYS / "adding.py").read_text().replace("import asyncio\n", "import asyncio\nimport time\n")
+    blocking.write_text(text.replace("\n        await asyncio.sleep(0)", BLOCKS))
+    words = ["--rate", "20", "--duration", "2s", "--block", "500ms", "--processes", "1", "--timeout", "2s", *QUICK]
+    done = harness_load(str(blocking), *words, "--out", str(out))
+    assert done.returncode == 1, done.stderr
+    (result,) = read_run(out).scenarios
+    assert result.load is not None
+    (lost,) = result.load.lost_workers
+    assert re.search(r"optimised, case 'sum \d+' of group 'sum' blocks the event loop \(adding.py, line \d+\)", lost)
+    assert result.status == "failed"
+    found = {a.arm: a.operations for a in result.load.arms if a.group == ALL}
+    assert found["baseline"] >= 20
+    assert found["proposed"] >= 20
 
 
 @pytest.mark.slow
@@ -126,7 +217,7 @@ def test_different_answers_are_a_failure(tmp_path: Path) -> None:
     wrong.write_text((TOYS / "adding.py").read_text().replace("return sum(list(range(case.args)))", "return 13"))
     done = harness_load(str(wrong), *QUICK, "--out", str(tmp_path / "run"))
     assert done.returncode == 1
-    assert "adding: proposed gives another answer than" in " ".join(done.stdout.split())
+    assert "failed adding proposed gives another answer than" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stdout + done.stderr
     assert read_run(tmp_path / "run").scenarios[0].status == "failed"
 
@@ -163,6 +254,8 @@ def test_a_remote_server_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["--processes", "0"], "--processes: '0'"),
         (["--processes", "2.5"], "--processes: '2.5'"),
         (["--max-in-flight", "0"], "--max-in-flight: '0'"),
+        (["--errors", "3"], "--errors: '3' is ambiguous as a percentage; write 3% or a share below 1"),
+        (["--timeout", "0"], "--timeout: '0' is not a duration above 0"),
         (["--arms", "baseline,other"], "unknown arm 'other' of scenario adding; choose from baseline, proposed, optimised"),
         (["--engine", "oracle"], "unknown engine 'oracle'"),
         (["--engine", "all"], "unknown engine 'all'"),
@@ -196,6 +289,8 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, refused: Callable[
         ("ok", LoadResult([LoadModel.OPEN], "", 1, 0), False, 0),
         ("ok", LoadResult([LoadModel.OPEN], "", 1, 0, lost_workers=["engine process 2 of 2"]), False, 1),
         ("ok", LoadResult([LoadModel.OPEN], "", 1, 0, invalid="the generator"), False, 3),
+        ("ok", LoadResult([LoadModel.OPEN], "", 1, 0, unsustained=["optimised: 9 of 99 operations were dropped"]), False, 3),
+        ("failed", LoadResult([LoadModel.OPEN], "", 1, 0, unsustained=["optimised: 9 of 99 operations were dropped"]), True, 1),
         ("ok", LoadResult([LoadModel.OPEN], "", 1, 0), True, 3),
         ("failed", LoadResult([LoadModel.OPEN], "", 1, 0, invalid="the generator"), False, 1),
     ],

@@ -11,9 +11,9 @@ from harness.errors import UsageError
 from harness.gate.selection import Selection
 from harness.gate.stored_runs import LARGE, SUITE, gate, refused, stored_times
 from harness.results.gate import GateRow, GateVerdict, RowKind
-from harness.results.load import ALL, LoadedArm, LoadModel
+from harness.results.load import ALL, LoadedArm
 from harness.results.run import AA_CONTROL, ArmResult, Run, RunWarning, ScenarioResult, WorkCount
-from tests.harness.gates import GROUP, SETTINGS, TIMES_NS, add, latency, loaded, result, run, under_load
+from tests.harness.gates import GROUP, LOAD, SETTINGS, TIMES_NS, add, latency, loaded, result, run, under_load
 
 
 def verdict(base: Run, candidate: Run) -> tuple[str, int]:
@@ -392,22 +392,24 @@ def test_an_invalid_load_is_inconclusive() -> None:
 
 
 FAILING = loaded(operations=0, errors=800)
+CLOSED = {**{key: value for key, value in LOAD.items() if key != "rate"}, "model": "closed", "users": "8 concurrent users"}
 OTHER_LOADS = [
-    (under_load(FAILING, arrivals="400 per second, evenly spaced"), "rate: 50 per second, evenly spaced → 400 per second"),
-    (under_load(FAILING, models=[LoadModel.CLOSED], arrivals="8 concurrent users"), "model: open → closed"),
-    (under_load(FAILING, models=[LoadModel.CLOSED], arrivals="8 concurrent users"), "users: none → 8 concurrent users"),
-    (under_load(FAILING, duration_s=60.0), "duration: 30 s → 60 s"),
-    (under_load(FAILING, block_s=1.0), "block: 5 s → 1 s"),
-    (under_load(FAILING, warm_up_s=0.0), "warm-up: 2 s → 0 s"),
-    (under_load(FAILING, drain_s=0.5), "drain timeout: 10 s → 0.5 s"),
-    (under_load(FAILING, in_flight_limit=10), "in-flight limit: 1000 → 10"),
-    (under_load(FAILING, failed="8 of 8 failed", block_s=1.0), "block: 5 s → 1 s"),
+    ({"rate": "400 per second, evenly spaced"}, "rate: 50 per second, evenly spaced → 400 per second"),
+    (CLOSED, "model: open → closed"),
+    (CLOSED, "users: none → 8 concurrent users"),
+    ({"duration": "60 s"}, "duration: 30 s → 60 s"),
+    ({"block": "1 s"}, "block: 5 s → 1 s"),
+    ({"warm-up": "0 s"}, "warm-up: 2 s → 0 s"),
+    ({"drain timeout": "0.5 s"}, "drain timeout: 10 s → 0.5 s"),
+    ({"in-flight limit": "10"}, "in-flight limit: 1000 → 10"),
 ]
 
 
-@pytest.mark.parametrize(("candidate", "named"), OTHER_LOADS)
-def test_another_load_is_not_comparable(candidate: Run, named: str) -> None:
+@pytest.mark.parametrize("failed", [None, "8 of 8 failed"])
+@pytest.mark.parametrize(("load", "named"), OTHER_LOADS)
+def test_another_load_is_not_comparable(load: dict[str, str], named: str, failed: str | None) -> None:
     """It exits with 4, even with more failures, and names what differs, once."""
+    candidate = under_load(FAILING, load=load if "users" in load else LOAD | load, failed=failed)
     base, candidate = (
         replace(each, environment={"generator's lateness (p99)": ms, "arrivals": each.command, "python": "CPython 3.11.7"})
         for each, ms in ((under_load(), "1 ms"), (replace(candidate, command="other"), "9 ms"))

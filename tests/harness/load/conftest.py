@@ -40,7 +40,7 @@ class Timed(Scenario[str]):
         self.settled: list[tuple[str, int, int]] = []
         self.max_in_flight = self.in_flight = 0
         self.takes_ns: Callable[[str, Case], int] = lambda arm, case: 0
-        self.breaks: Callable[[str, Case], Exception | None] = lambda arm, case: None
+        self.breaks: Callable[[str, Case], BaseException | None] = lambda arm, case: None
         self.target: Mapping[str, int] = {}
 
     def cases(self, setting: Setting) -> Sequence[Case]:

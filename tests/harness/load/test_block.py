@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.load.block import LatencyHistograms
-from harness.load.results import total
+from harness.load.block import BlockTime, LatencyHistograms, Recorder
+from harness.load.error_messages import message_of
+from harness.load.pacing import FakePacer
+from harness.load.totals import total
 from harness.results.load import LoadModel
+from harness.runnable import RunnableScenario
+from harness.runtime.clock import FakeClock
 from harness.stats.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -165,3 +171,67 @@ def test_a_users_endless_operation_is_unfinished(stage: Stage) -> None:
     (block,) = stage.blocks(users=2, model=LoadModel.CLOSED, arms=["baseline"], drain_s=0.05)
     assert sum(g.unfinished for g in block.groups.values()) == 1
     assert sum(g.operations for g in block.groups.values()) == 11
+
+
+def test_an_operation_has_a_timeout(stage: Stage) -> None:
+    """It is cancelled and counts as an error; operations that are quicker, and the block's end, are not affected."""
+    stage.scenario.takes_ns = lambda arm, case: 60_000 * MS if len(stage.scenario.ran) == 3 else 10 * MS
+    (block,) = stage.blocks(arms=["optimised"], timeout_s=0.05, drain_s=5.0)
+    errors = Counter[str]()
+    for group in block.groups.values():
+        errors.update(group.errors)
+    assert errors == {"TimeoutError: no answer within 0.05 s": 1}
+    assert sum(g.operations for g in block.groups.values()) == 9
+    assert sum(g.unfinished for g in block.groups.values()) == 0
+    assert stage.scenario.in_flight == 0
+
+
+def test_a_user_continues_after_a_timeout(stage: Stage) -> None:
+    """In the closed model the user starts its next operation."""
+    stage.scenario.takes_ns = lambda arm, case: 60_000 * MS if len(stage.scenario.ran) == 2 else 10 * MS
+    (block,) = stage.blocks(users=1, model=LoadModel.CLOSED, arms=["optimised"], timeout_s=0.03)
+    assert sum(sum(g.errors.values()) for g in block.groups.values()) == 1
+    assert sum(g.operations for g in block.groups.values()) >= 5
+
+
+@pytest.mark.parametrize("users", [0, 2])
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), BaseException("odd")])
+def test_whatever_an_operation_raises_is_counted(stage: Stage, users: int, error: BaseException) -> None:
+    """Exits and interrupts of the scenario's own code are errors of one operation and do not end the block."""
+    stage.scenario.takes_ns = lambda arm, case: 10 * MS
+    stage.scenario.breaks = lambda arm, case: error if case.group == "write" else None
+    (block,) = stage.blocks(users=users, model=LoadModel.CLOSED if users else LoadModel.OPEN, arms=["baseline"])
+    assert list(block.groups["write"].errors) == [message_of(error)]
+    assert block.groups["write"].operations == 0
+    assert block.groups["read"].operations > 0
+
+
+def test_failures_of_the_warm_up_are_counted_apart(stage: Stage) -> None:
+    """They are in no figure of measured time, with the number of operations that the warm-up sent."""
+    stage.scenario.breaks = lambda arm, case: ConnectionRefusedError("cold") if len(stage.scenario.ran) <= 4 else None
+    (block,) = stage.blocks(arms=["optimised"], warm_up_s=0.05)
+    assert sum(sum(g.warm_up_errors.values()) for g in block.groups.values()) == 4
+    assert sum(g.warm_up for g in block.groups.values()) == 5
+    assert [g.errors for g in block.groups.values()] == [{}, {}]
+
+
+def test_operations_that_fail_while_draining_are_errors(stage: Stage) -> None:
+    """What is due in measured time counts, whenever it fails."""
+    stage.scenario.takes_ns = lambda arm, case: 95 * MS
+    stage.scenario.breaks = lambda arm, case: OSError("reset") if case.group == "write" else None
+    (block,) = stage.blocks(arms=["optimised"])
+    assert block.groups["write"].errors == {"OSError: reset": 5}
+    assert block.groups["read"].operations == 5
+
+
+def test_the_generators_own_part_of_its_cpu_usage() -> None:
+    """Five operations at 2 ms each in 100 ms are a tenth of a core, and no more than all that was used."""
+    for used_ms, own_percent in ((60, 10.0), (4, 4.0)):
+        clock = FakeClock()
+        recorder = Recorder(RunnableScenario(), None, clock, iter([0, used_ms * MS]).__next__, 2 * MS)
+        recorder.begin(0, BlockTime(clock, FakePacer(clock), lambda: False, 0, 100 * MS, 0))
+        recorder.finished_ns.extend([MS] * 4)
+        recorder.failed = 1
+        clock.advance(100 * MS)
+        recorder.end()
+        assert (recorder.cpu_percent, recorder.own_percent) == (used_ms, own_percent)

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -259,3 +260,35 @@ def test_a_capacity_has_every_step_with_its_figures() -> None:
     assert [s.level for s in found.steps] == levels(history)
     assert found.objective == "p95 < 150 ms, errors <= 1 %, achieved >= 98 %"
     assert {"95", "mean", "max"} <= set(found.steps[0].percentiles_ns)
+
+
+def refusing(above: float) -> System:
+    """Return a system of which every operation above a level is refused."""
+
+    def step(planned: NextStep) -> LoadObservation:
+        good = observed(planned, planned.level, 1e6)
+        if planned.level <= above:
+            return good
+        none = LatencySummary(0)
+        return replace(good, completed=0, response=none, achieved_per_s=0.0, errors={"ConnectionRefusedError": good.sent})
+
+    return step
+
+
+def test_failed_operations_are_the_reason_why_no_level_is_sustained() -> None:
+    """The share and the error are named, and never that more time is needed."""
+    found, _, ended = search(plan(CapacityKind.RATE), refusing(0.0))
+    assert found.failing == found.reason
+    assert found.reason.startswith("100 % of operations failed: ConnectionRefusedError (")
+    assert (found.sustained, ended.out_of_budget) == (None, False)
+    short, _, ended = search(plan(CapacityKind.RATE, budget_s=8.0), refusing(0.0))
+    assert str(short.failing).startswith("100 % of operations failed: ConnectionRefusedError")
+    assert not ended.out_of_budget
+
+
+def test_failed_operations_above_a_sustained_level_are_the_capacitys_limit() -> None:
+    """The objective's own clause governs there: the arm does not fail."""
+    found, _, _ = search(plan(CapacityKind.RATE), refusing(300.0))
+    assert found.failing is None
+    assert found.sustained == pytest.approx(300, rel=PRECISION - 1)
+    assert [s.failing is not None for s in found.steps] == [s.level > 300 for s in found.steps]

@@ -21,7 +21,7 @@ from harness.load.capacity import FIRST_LEVEL, MAX_LEVEL, SearchPlan
 from harness.load.environment import LoadEnvironment
 from harness.load.protocol import LoadJob
 from harness.load.results import CollectedResults, ScenarioEnvironment
-from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, load_facts, observation, verdicts
+from harness.load.session import CapacityPlan, CapacitySession, LoadPlan, LoadSession, load_facts, observation, verdicts
 from harness.results.load import CapacityKind, LoadModel
 from harness.results.run import RunSettings
 from harness.results.store import read_run
@@ -254,3 +254,91 @@ def test_the_record_describes_the_load() -> None:
     """The facts have the schedule of the open model, and the users of the closed model."""
     assert load_facts(CollectedResults(), LoadJob([], [], 1.0, arrivals="200"), 0)["arrivals"] == "200 per second, evenly spaced"
     assert load_facts(CollectedResults(), LoadJob([], [], 1.0, model=LoadModel.CLOSED), 8)["users"] == "8"
+
+
+@dataclass
+class FakeLoadWorker:
+    """Replaces the load workers of a load test: each gives two blocks per arm and cycle, and may hang at an arm."""
+
+    hangs: str = "optimised"
+    jobs: list[LoadJob] = field(default_factory=list)
+    failed: str | None = None
+    hung_arm: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    cannot_run: list[tuple[str, str, str, str]] = field(default_factory=list)
+    running: bool = False
+
+    def __call__(self, job: LoadJob) -> FakeLoadWorker:
+        """Return itself as a new process."""
+        self.jobs.append(job)
+        self.failed, self.hung_arm, self.running = None, "", False
+        return self
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def load(self, users: int = 0) -> None:
+        """Do nothing."""
+
+    def received(self) -> tuple[list[LoadBlock], list[object]]:
+        """Return the blocks of every arm up to the one that hangs, once."""
+        job, blocks = self.jobs[-1], list[LoadBlock]()
+        if self.failed or not job.block_s:
+            return [], []
+        for cycle in range(job.cycles or 0):
+            for arm in job.arms or ["baseline", "proposed", "optimised"]:
+                if arm == self.hangs:
+                    self.failed, self.hung_arm = f"{arm} hangs", arm
+                    return blocks, []
+                blocks.append(msgspec.structs.replace(block(arm, 0, 100.0, 1.0), cycle=cycle))
+        self.jobs[-1] = msgspec.structs.replace(job, block_s=0.0)  # all received
+        return blocks, []
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_an_arm_that_hangs_is_left_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A new worker takes the rest of the cycles without it; the run has failed and names it."""
+    made = FakeLoadWorker()
+    monkeypatch.setattr(sessions, "Supervisor", made)
+    monkeypatch.setattr(sessions, "load_environment", environment)
+    settings = RunSettings(["sqlite"], "tiny", 0, [0.0], quick=False, processes=2, budget_s=1.0)
+    plan = LoadPlan(load(TOY), settings, LoadJob([], [], 1.0, arrivals="100"), 6, tmp_path / "run", "harness load adding")
+    (result,) = LoadSession(plan, Silent(), Cores(None, None)).run().scenarios
+    assert [(job.cycles, job.arms) for job in made.jobs] == [
+        (3, None),
+        (2, ["baseline", "proposed"]),
+        (3, ["baseline", "proposed"]),
+    ]
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert result.error == "load worker 1 of 2, after 2 of its blocks: optimised hangs"
+    assert result.load is not None
+    assert {a.arm: a.operations for a in result.load.arms if a.group == "sum"} == {"baseline": 600, "proposed": 600}
+    assert {r.arm for r in result.load.ratios} == {"proposed"}
+
+
+def test_a_search_of_an_arm_that_fails_has_its_error(worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenario fails with share, message and count, each arm once; the other arm's capacity is kept."""
+    run_block = worker.run_block
+
+    def refusing(arm: str, *a: Any, **k: Any) -> LoadBlock:
+        found = run_block(arm, *a, **k)
+        if arm == "optimised":
+            return found
+        sums = found.groups["sum"]
+        none = Histogram().to_wire()
+        failed = msgspec.structs.replace(sums, response=none, operations=0, completed=0, errors={"OSError: refused": sums.planned})
+        return msgspec.structs.replace(found, groups={"sum": failed}, cpu_percent=99.0)
+
+    monkeypatch.setattr(worker, "run_block", refusing)
+    searching = session(worker, tmp_path / "run", (CapacityKind.RATE, CapacityKind.USERS), budget_s=40.0)
+    record = searching.run()
+    (result,) = record.scenarios
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert str(result.error).startswith("baseline: 100 % of operations failed: OSError: refused (")
+    assert str(result.error).count("baseline") == 1
+    assert result.load is not None
+    reasons = {c.arm: c.reason for c in result.load.capacities if c.kind == CapacityKind.USERS}
+    assert reasons["baseline"].startswith("100 % of operations failed: OSError: refused")
+    assert next(c for c in result.load.capacities if c.arm == "optimised").sustained

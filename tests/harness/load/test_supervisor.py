@@ -1,6 +1,8 @@
 """Tests of a supervisor with a real load worker: it follows orders, reports its blocks, and exits."""
 
+import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +15,12 @@ import pytest
 from harness.discovery import load
 from harness.errors import ScenarioFailedError, UsageError
 from harness.load.environment import LoadEnvironment, load_environment
-from harness.load.protocol import LoadJob
+from harness.load.protocol import LoadJob, StepStarted, WorkerReady
 from harness.load.supervisor import Supervisor
 from harness.results.load import LoadModel
 from harness.results.run import RunSettings
 from harness.runtime.child import Child, python_module
+from harness.runtime.clock import FakeClock
 
 TOYS = Path(__file__).parents[2] / "toys"
 TOY_TEXT = (TOYS / "adding.py").read_text(encoding="utf-8")
@@ -85,10 +88,139 @@ def test_a_killed_worker_is_named_with_its_signal(environment: LoadEnvironment) 
     worker = supervisor(environment, on_request=True)
     assert worker._child is not None
     worker._child.process.send_signal(signal.SIGKILL)
-    with pytest.raises(ScenarioFailedError, match=r"load worker exited unexpectedly during the run \(SIGKILL\)"):
+    with pytest.raises(ScenarioFailedError, match=r"load worker exited unexpectedly during .* \(SIGKILL\)"):
         worker.run_block("baseline", users=1)
     worker.close()
     assert "SIGKILL" in str(worker.failed)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_worker_that_exits_within_a_block_has_failed(environment: LoadEnvironment, tmp_path: Path, code: int) -> None:
+    """An operation that ends the process is a crash, whatever the exit code; the message has the step."""
+    leaving = tmp_path / "adding.py"
+    leaves = f"        if len(RAN) > 20:\n            os._exit({code})\n        RAN.append(1)\n        await asyncio.sleep(0)"
+    text = TOY_TEXT.replace("import asyncio\n", "import asyncio\nimport os\n").replace("        await asyncio.sleep(0)", leaves, 1)
+    leaving.write_text(f"{text}\n\nRAN = []\n")
+    worker = Supervisor(LoadJob([str(leaving)], environment.settings(0), block_s=0.5, arrivals="100", cycles=1))
+    worker.start()
+    worker.load()
+    while worker.running:
+        worker.wait()
+    worker.close()
+    assert re.fullmatch(rf"load worker exited unexpectedly during \w+ under load \(exit code {code}\)", str(worker.failed))
+
+
+HANGS = {
+    "verification": ("async def run(self, instance: dict[str, Any], case: Case) -> int:", "await asyncio.Event().wait()"),
+    "loop": ("async def run(self, instance: dict[str, Any], case: Case) -> int:", "while True:\n            pass"),
+    "open": ("async def open(self, arm: str, setting: Setting) -> AsyncIterator[dict[str, Any]]:", "time.sleep(600)"),
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("verification", r"adding: baseline raised in case 'sum 20000': TimeoutError: no answer within 1 s in group 'sum'"),
+        (
+            "loop",
+            r"baseline, case 'sum 20000' of group 'sum' blocks the event loop \(adding.py, line \d+\): no answer within 1 s",
+        ),
+        ("open", r"baseline: open\(\) blocks the event loop \(adding.py, line \d+\): no answer within 10 s"),
+    ],
+)
+def test_a_scenario_that_hangs_before_any_load_is_named(
+    environment: LoadEnvironment, tmp_path: Path, place: str, message: str
+) -> None:
+    """The worker ends by itself; the message has arm, case, line and timeout."""
+    hanging, (where, code) = tmp_path / "adding.py", HANGS[place]
+    text = TOY_TEXT.replace("import asyncio\n", "import asyncio\nimport time\n")
+    hanging.write_text(text.replace(where, f"{where}\n        {code}", 1))
+    worker = Supervisor(LoadJob([str(hanging)], environment.settings(0), block_s=0.1, timeout_s=1.0))
+    with pytest.raises(ScenarioFailedError, match=message):
+        worker.start()
+    assert not worker.running
+
+
+class SilentChild:
+    """A child process that sends what a test wants, then nothing until it is ended."""
+
+    def __init__(self, *reports: object) -> None:
+        """Keep the reports."""
+        self.reports, self.ended = list(reports), threading.Event()
+        self.process = self
+
+    def send(self, _message: object) -> bool:
+        """Accept everything."""
+        return True
+
+    def receive(self, timeout_s: float | None = None) -> object | None:
+        """Return the next report; then wait until the process has ended."""
+        if self.reports:
+            return self.reports.pop(0)
+        if timeout_s is not None:
+            raise TimeoutError
+        self.ended.wait(60)
+        return None
+
+    def wait(self, _timeout_s: float | None = None) -> int:
+        """Return the exit code of a killed process."""
+        return -9
+
+    def end(self) -> None:
+        """End it."""
+        self.ended.set()
+
+    def close(self) -> None:
+        """Release nothing."""
+
+    def exit_description(self) -> str:
+        """Return its signal."""
+        return "SIGKILL"
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, *reports: object) -> tuple[Supervisor, SilentChild, FakeClock]:
+    """Return a supervisor of a silent child, with a fake clock."""
+    child, clock = SilentChild(*reports), FakeClock()
+    monkeypatch.setattr("harness.load.supervisor.Child", lambda *_, **__: child)
+    return Supervisor(LoadJob([], [], block_s=0.1, timeout_s=60.0), clock), child, clock
+
+
+def test_a_worker_that_does_not_get_ready_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last step that it began is named, also if its process lets no other thread run."""
+    worker, child, _ = fake(monkeypatch, StepStarted("optimised, case 'a' of group 'g'", "optimised", 60.0))
+    with pytest.raises(ScenarioFailedError, match="optimised, case 'a' of group 'g' did not end within 60 s"):
+        worker.start()
+    assert child.ended.is_set()
+
+
+def test_a_step_that_does_not_end_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a fake clock: within its timeout it is waited for; then the arm is named and the worker ended."""
+    step = StepStarted("optimised under load", "optimised", 100.0)
+    worker, child, clock = fake(monkeypatch, WorkerReady({}, []), step)
+    worker.start()
+    deadline = time.monotonic() + 60
+    while worker._step is None and time.monotonic() < deadline:
+        worker.wait()
+    clock.advance(100_000_000_000)
+    worker.check()
+    assert not child.ended.is_set()
+    clock.advance(10_000_000_000)
+    worker.check()
+    worker.close()
+    assert child.ended.is_set()
+    assert worker.failed == "optimised under load did not end within 100 s, so the load worker was ended; see --timeout"
+    assert worker.hung_arm == "optimised"
+
+
+def test_a_worker_that_waits_for_an_order_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two blocks it may wait for any time."""
+    worker, child, clock = fake(monkeypatch, WorkerReady({}, []))
+    worker.start()
+    clock.advance(10**15)
+    worker.check()
+    assert not child.ended.is_set()
+    worker.close()
+    assert worker.failed is None
 
 
 def test_a_worker_that_cannot_start_reports_the_reason(environment: LoadEnvironment, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from harness.report import html, load, markdown, overview
 from harness.report.blocks import Notice, Table, Tone
 from harness.report.numbers import DASH
 from harness.results.load import ALL, LoadModel, LoadResult
-from harness.results.run import Run, ScenarioResult
+from harness.results.run import Run, ScenarioResult, ScenarioStatus
 from tests.harness.report.printing import printed
 
 HOSTILE = "<script>alert('x')</script> | `tick` $x$ 日本語"
@@ -99,7 +99,7 @@ def test_an_invalid_run_has_no_ratios(load_result: ScenarioResult) -> None:
     assert all(load.INVALID_CAPTION in table.caption for table in load.arms(result))
     summary = load.summary(result)
     assert summary is not None
-    assert all(row[6].text == row[7].text == DASH for row in summary.rows)
+    assert all(row[7].text == row[8].text == DASH for row in summary.rows)
 
 
 def test_the_closed_model_has_no_plan(load_result: ScenarioResult) -> None:
@@ -110,6 +110,50 @@ def test_the_closed_model_has_no_plan(load_result: ScenarioResult) -> None:
     rows = texts(load.arms(changed(load_result, models=[LoadModel.CLOSED], arms=arms))[0])
     assert not {"this rate", "offered per second", "dropped", "service p50", "queue p99"} & set(rows)
     assert rows["throughput per second"] == ["200", "122", "200"]
+
+
+def test_an_arm_that_fails_is_not_compared(load_result: ScenarioResult) -> None:
+    """Its throughput and the times of what completed are shown, with the reason in place of ratios."""
+    under = load_result.load
+    assert under is not None
+    failing = "750 of 800 operations failed (93.8 %): OSError (750)"
+    result = changed(load_result, arms=[replace(x, failing=failing) if x.arm == "optimised" else x for x in under.arms])
+    summary = load.summary(result)
+    assert summary is not None
+    row = next(row for row in summary.rows if row[0].text == "optimised")
+    assert (row[1].text, row[1].note) == ("failed", failing)
+    assert [cell.text for cell in row[7:9]] == [DASH, DASH]
+    assert load.FAILING in row[7].note
+    assert Notice("note", "optimised fails as written", failing) in load.notices(result)
+    in_error = replace(result, error=f"optimised: {failing}")
+    assert failing not in [notice.message for notice in load.notices(in_error)]
+
+
+def test_the_highest_percentile_and_the_maximum_are_always_shown(load_result: ScenarioResult) -> None:
+    """The percentile is the highest that the operations support, with its label; the ratio that of both sides."""
+    summary = load.summary(load_result)
+    assert summary is not None
+    assert summary.head[4:9] == (
+        "p50, ms",
+        "tail, ms",
+        "max, ms",
+        "baseline ÷ arm, p50",
+        "baseline ÷ arm, tail",
+    )
+    row = next(row for row in summary.rows if row[0].text == "optimised")
+    assert row[5].detail == "(p99)"
+    assert row[6].text == "27.9"
+    assert row[8].full == "13.5× [12.2, 14.9] (p99)"
+
+
+def test_failed_operations_come_before_any_figure(make_run: Callable[..., Run], load_result: ScenarioResult) -> None:
+    """In the terminal and in Markdown the error is above the tables."""
+    error = "optimised: 750 of 800 operations failed (93.8 %): OSError (750)"
+    run = make_run(replace(load_result, status=ScenarioStatus.FAILED, error=error, exit_code=1), kind="load")
+    text = " ".join(printed(overview.brief(run), 140).split())
+    assert text.index(error) < text.index("per second")
+    page = markdown.write(overview.full(run))
+    assert page.index("750 of 800 operations failed") < page.index("per second")
 
 
 def test_a_missing_percentile_says_how_many_it_needs(load_result: ScenarioResult) -> None:
@@ -150,7 +194,7 @@ def test_the_page_starts_with_the_load(make_run: Callable[..., Run], load_result
         "proposed cannot sustain this rate",
         REASON,
         "engine process 2 ended",
-        "baseline ÷ arm, p99",
+        "baseline ÷ arm, tail",
         "13.5× [12.2, 14.9]",
     ):
         assert words in top
@@ -231,7 +275,7 @@ def test_an_overloaded_arm_has_no_times_in_the_terminal(make_run: Callable[..., 
     """Its row has the throughput and that the rate was not sustained."""
     lines = printed(overview.brief(make_run(load_result, kind="load"))).splitlines()
     row = next(line for line in lines if line.split()[:1] == ["proposed"])
-    assert row.split() == ["proposed", "not", "122", "–", "–", "–", "–"]
+    assert row.split() == ["proposed", "not", "122", "–", "–", "–", "–", "–"]
 
 
 def test_verdicts_come_before_the_load(

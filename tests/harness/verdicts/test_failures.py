@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.results.gate import GateVerdict
-from harness.verdicts.failures import Failures, judge
+from harness.verdicts.failures import Failures, judge, percent
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,9 @@ def test_regressed_one_way_is_never_regressed_the_other_way(errors: int, of: int
     both = {judge(before, after)[0], judge(after, before)[0]}
     assert both != {GateVerdict.REGRESSED}
     assert (GateVerdict.IMPROVED in both) == (GateVerdict.REGRESSED in both)
+
+
+def test_a_share_is_100_percent_only_if_all_failed() -> None:
+    """Rounding does not hide those that succeeded."""
+    assert percent(Failures(115_078, 115_126)) == "99.9 %"
+    assert [percent(Failures(*counts)) for counts in ((8, 8), (0, 8), (1, 3))] == ["100 %", "0 %", "33.3 %"]

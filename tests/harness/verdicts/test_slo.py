@@ -170,3 +170,20 @@ def test_a_step_without_completed_operations_fails() -> None:
     verdict = parse("p95 < 1s").judge(observed(LatencySummary(0), sent=50))
     assert verdict.is_met is False
     assert "errors 100 %" in verdict.reason
+
+
+def test_failed_operations_are_the_reason_also_with_a_busy_generator() -> None:
+    """Operations that raise at once keep users busy: the error is named and not the generator."""
+    found = replace(observed(times(*[2.0] * 60), sent=300), errors={"OSError: refused": 230, "KeyError": 10}, invalid="full core")
+    judged = parse("p50 < 1s").judge(found)
+    assert judged.is_met is False
+    assert judged.failing == "80 % of operations failed: OSError: refused (230 of 300)"
+    assert parse("p50 < 1s, errors < 90%").judge(found).failing is None
+    assert parse("p50 < 1s, errors < 90%").judge(found).is_met is None
+
+
+def test_a_step_of_which_no_operation_completed_names_that() -> None:
+    """Nothing raised: all were unfinished or dropped."""
+    judged = parse("p50 < 1s").judge(observed(times(), sent=40))
+    assert (judged.is_met, judged.failing) == (False, "none of 40 operations completed before the drain timeout")
+    assert parse("p50 < 1s").judge(observed(times(*[2.0] * 60), sent=90)).failing is None
