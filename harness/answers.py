@@ -135,7 +135,7 @@ def _parts(path: str, part: Any, limit: int) -> Iterable[tuple[str, Any]]:
     """Return the parts of a container that may be lazy themselves, with their paths, `limit` at most."""
     names = field_names(part)
     if names is not None:
-        pairs: Iterable[tuple[Any, Any]] = ((name, _field(part, name)) for name in names)
+        pairs: Iterable[tuple[Any, Any]] = ((name, field_value(part, name)) for name in names)
         place = ".{}"
     elif isinstance(part, Mapping):
         pairs, place = part.items(), "[{!r:.40}]"
@@ -149,7 +149,7 @@ def _parts(path: str, part: Any, limit: int) -> Iterable[tuple[str, Any]]:
     return [(path + place.format(key), value) for key, value in islice(found, limit)]
 
 
-def _field(part: Any, name: str) -> Any:
+def field_value(part: Any, name: str) -> Any:
     """Return a field's value, without loading one that its object would load now."""
     return vars(part).get(name) if hasattr(part, "__dict__") else getattr(part, name, None)
 
