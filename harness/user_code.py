@@ -33,11 +33,13 @@ _NEXT_STEPS = (
 
 
 @contextmanager
-def user_code(scenario: Any, arm: str = "", case: str = "", repetition: int = 1) -> Iterator[None]:
+def user_code(
+    scenario: Any, arm: str = "", case: str = "", repetition: int = 1, passed: type[Exception] = HarnessError
+) -> Iterator[None]:
     """Raise ScenarioFailedError, which says all that is known, for an exception of the scenario's code within the context.
 
     `scenario` is an object of its class, `case` the name of the case; the repetition is named from the second one on. Errors of
-    the harness, which have their message already, pass unchanged.
+    the harness, which have their message already, pass unchanged, as those `passed` do.
 
     Example:
         with user_code(scenario.written, arm, case.name):
@@ -45,7 +47,7 @@ def user_code(scenario: Any, arm: str = "", case: str = "", repetition: int = 1)
     """
     try:
         yield
-    except HarnessError:
+    except (HarnessError, passed):
         raise
     except Exception as error:
         raise ScenarioFailedError(failure(error, scenario, arm, case, repetition)) from error
