@@ -64,10 +64,10 @@ def failure(error: BaseException, scenario: Any, arm: str = "", case: str = "", 
         raised += f" in {f'{method}() of ' if method not in {'', 'run'} else ''}case {case!r}"
     elif arm and method:
         raised += f" in {method}()"
+    place, step = _place(own, frames), next_step(error, method, repetition)
     if repetition >= SECOND:
-        raised += f", repetition {repetition}"
-    step = next_step(error, method, repetition)
-    return f"{raised}{_place(own, frames)}: {describe(error)}{f'; {step}' if step else ''}"
+        raised += f", repetition {repetition}{',' if place else ''}"
+    return f"{raised}{place}: {describe(error)}{f'; {step}' if step else ''}"
 
 
 def scenario_file(scenario: Any) -> Path:
