@@ -16,7 +16,7 @@ METHODS = frozenset(
 ) | frozenset(("settle", "ping", "counts", "targets", "probes", "statements", "facts", "memory_limits_bytes", "rows"))
 """The methods of a scenario that the harness calls."""
 SECOND = 2
-"""The repetition from which what an earlier one wrote is in the way."""
+"""The first repetition in whose way is what an earlier one wrote."""
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
 _KEYS = ("integrityerror", "uniqueviolation", "unique constraint", "duplicate key", "duplicate entry", "already exists")
@@ -98,7 +98,7 @@ def next_step(error: BaseException, method: str = "", repetition: int = 1) -> st
             return (
                 str(missing_extra(str(each.name), extra)) if extra else f"install {each.name} into the environment of the harness"
             )
-    return "does reset() undo what run() wrote?" if repetition >= SECOND and method in {"", "run", "state"} else ""
+    return "does reset() undo what run() wrote?" if repetition == SECOND and method in {"", "run", "state"} else ""
 
 
 def shown(file: str | Path) -> str:
