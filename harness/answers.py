@@ -33,6 +33,9 @@ _LAZY_CLASSES = {
     ("django", "BaseManager"): ("a lazy query", "return list(….all()) from run()"),
     ("django", "StreamingHttpResponseBase"): ("a streaming response", "read its content in run()"),
     ("starlette", "StreamingResponse"): ("a streaming response", "read its body in run()"),
+    ("requests", "Response"): ("a response that was not read", "read its content in run()"),
+    ("httpx", "Response"): ("a response that was not read", "read its content in run()"),
+    ("aiohttp", "ClientResponse"): ("a response that was not read", "return await ….read() from run()"),
     ("peewee", "BaseQuery"): ("a lazy query", _FETCH),
     ("pony", "Query"): ("a lazy query", "return its [:] from run()"),
     ("mongoengine", "BaseQuerySet"): ("a lazy query", _FETCH),
@@ -65,8 +68,8 @@ _LAZY_PROTOCOLS: Sequence[tuple[Callable[[Any], bool], str, str]] = (
     (lambda part: _has(part, "__dask_graph__") and part.__dask_graph__() is not None, "a lazy collection", _COMPUTE),
 )
 """Test of an object → kind, with its class's name at `{}`, and remedy; the first that holds counts."""
-_FILLED = ("_result_cache", "_cursor_wrapper")
-"""Attributes in which lazy queries keep their rows once they are fetched; None before."""
+_FILLED = ("_result_cache", "_cursor_wrapper", "_content_consumed", "is_stream_consumed", "_body")
+"""Attributes of these that show that the work is done, because rows are kept there or content was read; None or False before."""
 _COMPLETE = (str, bytes, bytearray, memoryview, int, float, complex, bool, type(None), type, range, io.BytesIO, io.StringIO)
 """Types whose objects are neither lazy nor searched."""
 
@@ -120,11 +123,16 @@ def _lazy(part: Any) -> tuple[str, str] | None:
     for base in type(part).__mro__[:-1]:
         known = _LAZY_CLASSES.get((base.__module__.partition(".")[0].lstrip("_"), base.__name__))
         if known is not None:
-            return None if any(getattr(part, name, None) is not None for name in _FILLED) else known
+            return None if _is_filled(part) else known
     for is_lazy, kind, remedy in _LAZY_PROTOCOLS:
         if is_lazy(part):
             return kind.format(type(part).__name__), remedy
     return None
+
+
+def _is_filled(part: Any) -> bool:
+    values = (getattr(part, name, None) for name in _FILLED)
+    return any(value is not None and value is not False for value in values)
 
 
 def _has(part: Any, *names: str) -> bool:

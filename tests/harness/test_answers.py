@@ -79,6 +79,8 @@ LAZY: list[tuple[Callable[[], Any], str]] = [
     (lambda: foreign("django.db.models.query", "QuerySet", _result_cache=None), "a lazy query"),
     (lambda: foreign("_duckdb", "DuckDBPyRelation"), "a lazy query"),
     (lambda: foreign("dask.bag.core", "Bag", __dask_graph__=lambda self: {}), "a lazy collection"),
+    (lambda: foreign("requests.models", "Response", _content_consumed=False), "a response that was not read"),
+    (lambda: foreign("aiohttp.client_reqrep", "ClientResponse", _body=None), "a response that was not read"),
     (lambda: foreign("starlette.responses", "StreamingResponse"), "a streaming response"),
 ]
 
@@ -119,6 +121,8 @@ DONE = [
         CONNECTION,
     ),
     foreign("django.db.models.query", "QuerySet", _result_cache=[1]),
+    foreign("requests.models", "Response", _content_consumed=True),
+    foreign("aiohttp.client_reqrep", "ClientResponse", _body=b""),
     foreign("xarray.core.dataset", "Dataset", __dask_graph__=lambda self: None),
 ]
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from harness.errors import UsageError
 from harness.runnable import RunnableScenario, runnable
 from harness.scenario import Arm, Case, Group, Prepared, Scenario, Setting
 
@@ -202,3 +203,29 @@ def test_arms_and_groups_are_found_by_name() -> None:
     assert list(scenario.group) == ["g", "h"]
     assert scenario.groups_with("slow") == ["g"]
     assert scenario.skipped == {("proposed", "h"): "it fails"}
+
+
+@pytest.mark.parametrize("name", ["cases", "load_cases"])
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (Case("other", "n 0", 0), "case 'n 0' is of an undeclared group 'other'; choose from 'g'"),
+        (("g", "n 0", 0), "returns ('g', 'n 0', 0); return a list of Case(group, name, args)"),
+    ],
+)
+def test_a_case_that_cannot_be_used_is_refused(name: str, case: Any, message: str) -> None:
+    """Before anything is measured, in a run and under load."""
+
+    class Wrong(Scenario[Any]):
+        arms = {"baseline": "", "optimised": ""}  # noqa: RUF012 - a table
+        groups = (Group("g", "ask"),)
+
+        def cases(self, setting: Setting) -> list[Any]:
+            return [Case("g", "good", 0), case]
+
+        def load_cases(self, setting: Setting) -> Any:
+            return self.cases(setting) if isinstance(case, tuple) else super().load_cases(setting)
+
+    with pytest.raises(UsageError) as refused:
+        getattr(runnable(Wrong()), name)(SETTING)
+    assert message in str(refused.value)
