@@ -261,7 +261,8 @@ class Scenario(Generic[Instance]):
     def load_cases(self, setting: Setting) -> Sequence[Case]:
         """Return the cases of one stream of operations under load, repeated in a loop: a pure function of seed and stream.
 
-        By default those of the groups with `load`, interleaved. An operation is one request: an arrival brings one.
+        By default those of the groups with `load`, interleaved. An operation is one request: an arrival brings one. Cases that are
+        written for load may be of groups that are not declared.
         """
         by_group: dict[str, list[Case]] = {}
         left_out = {group.name for group in self.groups if not group.load}

@@ -89,6 +89,7 @@ async def _outcome(
         if expected is not None:
             _compare(arm, case, repetition, outcome, expected)
         await scenario.reset(instance, case, answer)
+        await scenario.settle(instance)  # a reset under load may put off what the next run needs
     return outcome
 
 

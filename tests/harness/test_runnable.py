@@ -205,27 +205,39 @@ def test_arms_and_groups_are_found_by_name() -> None:
     assert scenario.skipped == {("proposed", "h"): "it fails"}
 
 
-@pytest.mark.parametrize("name", ["cases", "load_cases"])
+UNDECLARED = "case 'n 0' is of an undeclared group 'other'; choose from 'g'"
+NOT_A_CASE = "returns ('g', 'n 0', 0); return a list of Case(group, name, args)"
+
+
 @pytest.mark.parametrize(
-    ("case", "message"),
+    ("name", "case", "message"),
     [
-        (Case("other", "n 0", 0), "case 'n 0' is of an undeclared group 'other'; choose from 'g'"),
-        (("g", "n 0", 0), "returns ('g', 'n 0', 0); return a list of Case(group, name, args)"),
+        ("cases", Case("other", "n 0", 0), UNDECLARED),
+        ("load_cases", Case("other", "n 0", 0), UNDECLARED),
+        ("cases", ("g", "n 0", 0), NOT_A_CASE),
     ],
 )
 def test_a_case_that_cannot_be_used_is_refused(name: str, case: Any, message: str) -> None:
     """Before anything is measured, in a run and under load."""
 
     class Wrong(Scenario[Any]):
-        arms = {"baseline": "", "optimised": ""}  # noqa: RUF012 - a table
         groups = (Group("g", "ask"),)
 
         def cases(self, setting: Setting) -> list[Any]:
             return [Case("g", "good", 0), case]
 
-        def load_cases(self, setting: Setting) -> Any:
-            return self.cases(setting) if isinstance(case, tuple) else super().load_cases(setting)
-
     with pytest.raises(UsageError) as refused:
         getattr(runnable(Wrong()), name)(SETTING)
     assert message in str(refused.value)
+
+
+def test_a_load_test_may_have_groups_of_its_own() -> None:
+    """Requests under load may be other ones than those that are timed in pairs."""
+
+    class Loaded(Scenario[Any]):
+        groups = (Group("g", "ask"),)
+
+        def load_cases(self, setting: Setting) -> list[Case]:
+            return [Case("one request", "n 0", 0)]
+
+    assert [case.group for case in runnable(Loaded()).load_cases(SETTING)] == ["one request"]

@@ -278,3 +278,19 @@ def test_an_arm_as_written_may_fail_the_second_time() -> None:
     """That is a finding, as failing the first time is."""
     found, _ = counted(written={"answer": lambda n: int("x" * (n - 1) or 1)})
     assert found.cannot_run == {("written", "g"): "ValueError: invalid literal for int() with base 10: 'x'"}
+
+
+def test_what_a_reset_puts_off_is_undone_before_the_next_run() -> None:
+    """Under load a reset may leave its work to `settle`, which is called after each block."""
+
+    class Deferring(Scenario[list[int]]):
+        groups = (Group("g", "append"),)
+
+        def run(self, instance: list[int], case: Case) -> int:
+            instance.append(1)
+            return len(instance)
+
+        def settle(self, instance: list[int]) -> None:
+            instance.clear()
+
+    assert asyncio.run(verify(runnable(Deferring()), {"baseline": []}, [Case("g", "n 0", 0)])).cases == 1
